@@ -12,6 +12,6 @@ def create_app(settings: Mapping[str, str] | None = None) -> "Flask":
 
     Imported when called: the pages and the API meet only in the factory.
     """
-    from app.factory import create_app as build  # noqa: PLC0415
+    from jobprov.app.factory import create_app as build  # noqa: PLC0415
 
     return build(settings)

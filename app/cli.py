@@ -1,7 +1,7 @@
 """The `jobprov` command. Each group of commands is a file in `app/commands`, imported only when it is called.
 
-Exit codes: 0 fine, 1 the answer is no (not found, differs), 2 usage, 3 service or storage unreachable.
-Errors are one sentence on standard error; a traceback is a bug of ours.
+Exit codes: 0 fine, 1 the answer is no (not found, differs), 2 usage, 3 service or storage
+unreachable. Errors are one sentence on standard error; a traceback is a bug of ours.
 """
 
 import importlib.util
@@ -11,81 +11,90 @@ from collections.abc import Mapping
 
 import click
 
-from app.commands.groups import Group, summary
-from provenance.errors import AmbiguousError, BadInputError, NotFoundError, ProvenanceError, UnreachableError
+from jobprov.app.commands.terminal.groups import Group, summary
+from jobprov.provenance.errors import (
+    AmbiguousError,
+    BadInputError,
+    NotFoundError,
+    ProvenanceError,
+    UnreachableError,
+)
 
 SECTIONS = {
     "Ask about files and jobs": {
-        "lookup": "asking",
-        "lineage": "asking",
-        "roots": "histories",
-        "leaves": "histories",
-        "cost": "histories",
-        "paths": "histories",
-        "common-ancestors": "histories",
-        "orphans": "histories",
-        "impact": "impact",
-        "rebuild-file": "impact",
-        "job": "asking",
-        "jobs": "listing",
-        "diff": "comparing",
-        "diverge": "comparing",
-        "recipes": "recipes",
-        "fhicl": "fhicl",
-        "art": "art",
+        "lookup": "lookup.asking",
+        "lineage": "lookup.asking",
+        "roots": "histories.ends",
+        "leaves": "histories.ends",
+        "cost": "histories.ends",
+        "paths": "histories.ends",
+        "common-ancestors": "histories.ends",
+        "orphans": "histories.ends",
+        "impact": "histories.impact",
+        "rebuild-file": "histories.impact",
+        "job": "lookup.asking",
+        "jobs": "lookup.jobs",
+        "diff": "comparisons.jobs",
+        "diverge": "comparisons.jobs",
+        "recipes": "comparisons.recipes",
+        "fhicl": "configurations.fhicl",
+        "art": "configurations.art_files",
     },
     "Watch and steer a production": {
-        "declare": "catalog",
-        "task": "tasks",
-        "missing": "tasks",
-        "ready": "tasks",
-        "waive": "tasks",
-        "errors": "errors",
-        "rules": "rules",
-        "modules": "modules",
-        "estimate": "estimate",
-        "samples": "samples",
-        "report": "report",
-        "export-site": "export_site",
-        "retry": "retry",
-        "retry-policy": "retry",
-        "launch": "launch",
-        "agent": "agent",
-        "catalog": "catalog",
-        "gaps": "gaps",
+        "declare": "catalogs.catalogs",
+        "task": "tasks.tasks",
+        "missing": "tasks.tasks",
+        "ready": "tasks.tasks",
+        "waive": "tasks.tasks",
+        "errors": "failures.errors",
+        "rules": "failures.rules",
+        "modules": "statistics.modules",
+        "estimate": "statistics.estimates",
+        "samples": "tasks.samples",
+        "report": "statistics.reports",
+        "export-site": "statistics.site",
+        "retry": "orders.retries",
+        "retry-policy": "orders.retries",
+        "launch": "orders.launch",
+        "agent": "orders.agent",
+        "catalog": "catalogs.catalogs",
+        "gaps": "lookup.gaps",
     },
     "Run jobs again": {
-        "bundle": "bundles",
-        "rerun": "bundles",
-        "verify": "bundles",
-        "comparators": "comparators",
-        "drill": "drill",
-        "capsule": "capsule",
-        "attest": "attest",
-        "export": "attest",
+        "bundle": "bundles.bundles",
+        "rerun": "bundles.bundles",
+        "verify": "bundles.bundles",
+        "comparators": "bundles.comparators",
+        "drill": "reruns.drills",
+        "capsule": "reruns.capsules",
+        "attest": "bundles.attestations",
+        "export": "bundles.attestations",
     },
     "Record": {
-        "register": "register",
-        "record": "recording",
-        "witness": "witness",
-        "sidecar": "sidecar",
+        "register": "recording.tickets",
+        "record": "recording.jobs",
+        "witness": "orders.witness",
+        "sidecar": "catalogs.sidecars",
     },
     "Operate the service": {
-        "serve": "serving",
-        "demo": "demo",
-        "work": "work",
-        "token": "tokens",
-        "repository": "repository",
-        "product": "product",
-        "archive": "archive",
-        "backup": "archive",
-        "dead-letter": "letters",
-        "erase": "erase",
-        "migrate": "serving",
-        "rebuild-database": "rebuild",
+        "serve": "service.serving",
+        "demo": "service.demo",
+        "work": "service.work",
+        "token": "recording.tokens",
+        "repository": "code.repositories",
+        "product": "code.products",
+        "archive": "upkeep.archive",
+        "backup": "upkeep.archive",
+        "dead-letter": "recording.dead_letters",
+        "erase": "upkeep.erasures",
+        "migrate": "service.serving",
+        "rebuild-database": "upkeep.database_rebuild",
     },
 }
-"""Commands by what they are for, each with its module of `app/commands`; the module's `COMMANDS` maps its name to it."""
+"""Commands by what they are for, each with its module below `app/commands`.
+
+The module's `COMMANDS` maps its name to it.
+"""
 
 COMMANDS = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 
@@ -101,7 +110,7 @@ class LazyGroup(Group):
         """Return a command, importing its module."""
         if not _is_there(cmd_name):
             return None
-        module = importlib.import_module(f"app.commands.{COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"jobprov.app.commands.{COMMANDS[cmd_name]}")
         return module.COMMANDS[cmd_name]  # type: ignore[no-any-return]
 
     def resolve_command(
@@ -110,28 +119,39 @@ class LazyGroup(Group):
         """Return the command that the words begin with.
 
         Raises:
-            NoSuchCommand: there is none; it names those that are written much alike, for which click would look in an empty list.
+            NoSuchCommand: there is none; it names those that are written much alike, for which
+                click would look in an empty list.
         """
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as problem:
-            raise click.exceptions.NoSuchCommand(problem.command_name, possibilities=COMMANDS, ctx=ctx) from None
+            raise click.exceptions.NoSuchCommand(
+                problem.command_name, possibilities=COMMANDS, ctx=ctx
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by section, each with what it does."""
         widest = max(map(len, COMMANDS))
         for title, names in SECTIONS.items():
             found = {name: self.get_command(ctx, name) for name in names}
-            rows = [(name.ljust(widest), summary(command)) for name, command in found.items() if command]
+            rows = [
+                (name.ljust(widest), summary(command)) for name, command in found.items() if command
+            ]
             with formatter.section(title):
                 formatter.write_dl(rows)
 
 
 def _is_there(name: str) -> bool:
-    return name in COMMANDS and importlib.util.find_spec(f"app.commands.{COMMANDS[name]}") is not None
+    return (
+        name in COMMANDS
+        and importlib.util.find_spec(f"jobprov.app.commands.{COMMANDS[name]}") is not None
+    )
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="jobprov")
 def jobprov() -> None:
     """Keep the provenance of batch jobs, and rebuild any of them."""
@@ -165,7 +185,12 @@ def exit_code(problem: Exception) -> int | None:
         return 3
     if isinstance(problem, BadInputError) or type(problem).__name__ == "BadUrlError":
         return 2
-    return 1 if isinstance(problem, ProvenanceError) or type(problem).__module__ == "archive.errors" else None
+    return (
+        1
+        if isinstance(problem, ProvenanceError)
+        or type(problem).__module__ == "jobprov.archive.errors"
+        else None
+    )
 
 
 def sentence(problem: Exception) -> str:
@@ -182,5 +207,6 @@ def _words_of(question: Mapping[str, str]) -> str:
     """Return what to type for one of several: options, and in the place of a file's name the full one."""
     named = {name: shlex.quote(value) for name, value in question.items()}
     return " ".join(
-        word if name in ("a", "b") else f"--{name.replace('_', '-')} {word}" for name, word in named.items()
+        word if name in ("a", "b") else f"--{name.replace('_', '-')} {word}"
+        for name, word in named.items()
     )

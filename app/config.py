@@ -1,7 +1,9 @@
-"""Every setting of the service in one table: name, default, help. The documentation is tested against it.
+"""Every setting of the service in one table: name, default, help.
 
-A value comes from a mapping given to `load_settings`, else from the environment, else from the table.
-`$JOBPROV_DATA` in a default stands for the data folder.
+The documentation is tested against it.
+
+A value comes from a mapping given to `load_settings`, else from the environment, else from the
+table. `$JOBPROV_DATA` in a default stands for the data folder.
 """
 
 import os
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError
 
 
 class Setting(NamedTuple):
@@ -24,13 +26,19 @@ class Setting(NamedTuple):
 
 SETTINGS = (
     Setting("JOBPROV_DATA", "./var", "Folder of everything that the service keeps."),
-    Setting("JOBPROV_DATABASE_URL", "sqlite:///$JOBPROV_DATA/jobprov.db", "The database, or postgresql+psycopg://…"),
+    Setting(
+        "JOBPROV_DATABASE_URL",
+        "sqlite:///$JOBPROV_DATA/jobprov.db",
+        "The database, or postgresql+psycopg://…",
+    ),
     Setting(
         "JOBPROV_ARCHIVE_URL",
         "file:$JOBPROV_DATA/archive",
         "The archive, or s3://bucket/prefix (keys as AWS tools take them).",
     ),
-    Setting("JOBPROV_GIT_MIRRORS", "$JOBPROV_DATA/git", "Folder of bare mirrors with pinned commits."),
+    Setting(
+        "JOBPROV_GIT_MIRRORS", "$JOBPROV_DATA/git", "Folder of bare mirrors with pinned commits."
+    ),
     Setting(
         "JOBPROV_SECRET_KEY",
         "",
@@ -38,14 +46,36 @@ SETTINGS = (
     ),
     Setting("JOBPROV_HOST", "127.0.0.1", "Address that `jobprov serve` listens on."),
     Setting("JOBPROV_PORT", "8095", "Port that `jobprov serve` listens on; 0 takes a free one."),
-    Setting("JOBPROV_WORKERS", "1", "Worker processes of `jobprov serve`; more than 1 needs PostgreSQL."),
+    Setting(
+        "JOBPROV_WORKERS", "1", "Worker processes of `jobprov serve`; more than 1 needs PostgreSQL."
+    ),
     Setting("JOBPROV_THREADS", "16", "Threads a worker process."),
-    Setting("JOBPROV_READING", "open", "Who may read: `open` to all, or `token` for those who hold a write token."),
+    Setting(
+        "JOBPROV_READING",
+        "open",
+        "Who may read: `open` to all, or `token` for those who hold a write token.",
+    ),
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
-    Setting("JOBPROV_PUBLIC_URL", "", "Address that answers name the service by; empty takes it from the request."),
-    Setting("JOBPROV_TRUSTED_PROXIES", "0", "How many reverse proxies in front may say who the client is."),
-    Setting("JOBPROV_CATALOGS", "", "TOML file that names the file catalog of each experiment (docs/catalogs.md)."),
-    Setting("JOBPROV_URL", "http://127.0.0.1:8095", "Service that the talking commands and the hook ask."),
+    Setting(
+        "JOBPROV_PUBLIC_URL",
+        "",
+        "Address that answers name the service by; empty takes it from the request.",
+    ),
+    Setting(
+        "JOBPROV_TRUSTED_PROXIES",
+        "0",
+        "How many reverse proxies in front may say who the client is.",
+    ),
+    Setting(
+        "JOBPROV_CATALOGS",
+        "",
+        "TOML file that names the file catalog of each experiment (docs/catalogs.md).",
+    ),
+    Setting(
+        "JOBPROV_URL",
+        "http://127.0.0.1:8095",
+        "Service that the talking commands and the hook ask.",
+    ),
     Setting(
         "JOBPROV_SMTP_URL",
         "smtp://127.0.0.1",
@@ -85,7 +115,9 @@ class Settings:
         return self.secret_key or _kept_key(self.data / "secret-key")
 
 
-def load_settings(given: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    given: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
     """Return the settings: `given` before the environment before the defaults.
 
     Raises:
@@ -119,7 +151,9 @@ def load_settings(given: Mapping[str, str] | None = None, environment: Mapping[s
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),
         trusted_proxies=_number(texts, "JOBPROV_TRUSTED_PROXIES", 0, 8),
-        catalogs=Path(texts["JOBPROV_CATALOGS"]).expanduser().absolute() if texts["JOBPROV_CATALOGS"] else None,
+        catalogs=Path(texts["JOBPROV_CATALOGS"]).expanduser().absolute()
+        if texts["JOBPROV_CATALOGS"]
+        else None,
         url=texts["JOBPROV_URL"].rstrip("/"),
         smtp_url=texts["JOBPROV_SMTP_URL"],
         mail_from=texts["JOBPROV_MAIL_FROM"],
@@ -131,7 +165,8 @@ def _number(texts: Mapping[str, str], name: str, least: int, most: int) -> int:
     text = texts[name]
     if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):  # noqa: PLR2004 - 64 bits
         raise BadInputError(
-            f"{name} is {text!r}; give a number from {least} to {most}.", {name: [f"a number from {least} to {most}"]}
+            f"{name} is {text!r}; give a number from {least} to {most}.",
+            {name: [f"a number from {least} to {most}"]},
         )
     return int(text)
 

@@ -10,7 +10,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """Yield lines of CSV, the columns' names first; a cell that a spreadsheet would run gets a quote in front."""
+    """Yield lines of CSV, the columns' names first.
+
+    A cell that a spreadsheet would run gets a quote in front.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)

@@ -1,7 +1,8 @@
 """From an error to one answer: each class has one status, here and nowhere else.
 
-The API answers problem+json (RFC 9457), the pages one error page (`app.extensions["jobprov-error-page"]`, a function from
-`Problem` to a response that `app.web` sets; without it the pages get problem+json too).
+The API answers problem+json (RFC 9457), the pages one error page
+(`app.extensions["jobprov-error-page"]`, a function from `Problem` to a response that `app.web`
+sets; without it the pages get problem+json too).
 """
 
 import http
@@ -16,10 +17,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
-from archive import errors as archive
-from provenance import errors as provenance
-from provenance.fhicl import FhiclError
-from provenance.services.read_configuration import ConfigurationError
+from jobprov.archive import errors as archive
+from jobprov.provenance import errors as provenance
+from jobprov.provenance.fhicl import FhiclError
+from jobprov.provenance.services.configurations.configuration import ConfigurationError
 
 API = "/api/"
 CONTENT_TYPE = "application/problem+json"
@@ -80,7 +81,12 @@ class Problem:
 
     def document(self) -> dict[str, Any]:
         """Return the members of the JSON answer. Source: RFC 9457."""
-        found = {"type": f"/problems/{self.kind}", "title": self.title, "status": self.status, "detail": self.detail}
+        found = {
+            "type": f"/problems/{self.kind}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
         return {**found, **({"errors": self.errors} if self.errors else {}), **self.more}
 
 
@@ -107,7 +113,9 @@ def answer_error(error: Exception) -> Response:
         answer = current_app.make_response(page(problem))
         answer.status_code = problem.status
     else:
-        answer = Response(msgspec.json.encode(problem.document()), problem.status, content_type=CONTENT_TYPE)
+        answer = Response(
+            msgspec.json.encode(problem.document()), problem.status, content_type=CONTENT_TYPE
+        )
     answer.headers.update(problem.headers)
     return answer
 
@@ -117,7 +125,9 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         return _of_http(error)
     if isinstance(error, UnauthorizedError):
-        return Problem(401, "unauthorized", "Unauthorized", str(error), headers={"WWW-Authenticate": "Bearer"})
+        return Problem(
+            401, "unauthorized", "Unauthorized", str(error), headers={"WWW-Authenticate": "Bearer"}
+        )
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     known = isinstance(error, provenance.ProvenanceError | archive.ArchiveError)
     kind = (
@@ -127,23 +137,24 @@ def problem_of(error: Exception) -> Problem:
     )
     detail = str(error) if known else _reference(status)
     headers = {"Retry-After": "5"} if status == http.HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return Problem(status, kind, http.HTTPStatus(status).phrase, detail, _fields(error), _more(error), headers)
+    return Problem(
+        status, kind, http.HTTPStatus(status).phrase, detail, _fields(error), _more(error), headers
+    )
 
 
 def _kind(error: type[Exception]) -> str:
     """Return `not-found` for `NotFoundError`."""
     name = error.__name__.removesuffix("Error")
     return "".join(
-        f"-{letter.lower()}" if letter.isupper() and place else letter.lower() for place, letter in enumerate(name)
+        f"-{letter.lower()}" if letter.isupper() and place else letter.lower()
+        for place, letter in enumerate(name)
     )
 
 
 def _reference(status: int) -> str:
     if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
         return "The database does not answer; try again in a moment."
-    return (
-        f"The service made a mistake; tell its operators the request's number, {getattr(g, 'request_id', 'unknown')}."
-    )
+    return f"The service made a mistake; tell its operators the request's number, {getattr(g, 'request_id', 'unknown')}."
 
 
 def _fields(error: Exception) -> dict[str, list[str]]:
@@ -156,8 +167,13 @@ def _fields(error: Exception) -> dict[str, list[str]]:
 
 def _more(error: Exception) -> dict[str, Any]:
     if isinstance(error, provenance.NotFoundError):
-        known = [{"experiment": experiment, "namespace": namespace} for experiment, namespace in error.known_in]
-        return {name: said for name, said in (("nearest", error.nearest), ("known_in", known)) if said}
+        known = [
+            {"experiment": experiment, "namespace": namespace}
+            for experiment, namespace in error.known_in
+        ]
+        return {
+            name: said for name, said in (("nearest", error.nearest), ("known_in", known)) if said
+        }
     if isinstance(error, provenance.AmbiguousError):
         return {"choices": error.questions}
     if isinstance(error, provenance.LimitError):
@@ -174,22 +190,40 @@ def _of_http(error: HTTPException) -> Problem:
     messages = data.get("errors") or data.get("messages") or {}
     detail = data.get("message") or _WORDS.get(status) or error.description or error.name
     if status == http.HTTPStatus.NOT_FOUND and request.path.startswith(f"{API}v1/files/"):
-        detail += " The name of a file has no slash: ask for what stands behind the last one of its path."
+        detail += (
+            " The name of a file has no slash: ask for what stands behind the last one of its path."
+        )
     errors = dict(_flat(messages, ""))
     if errors and detail == error.description:
         first = next(iter(errors))
         detail = f"{first}: {errors[first][0]}"
-    headers = {name: value for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")}
+    headers = {
+        name: value
+        for name, value in error.get_headers()
+        if name not in ("Content-Type", "Content-Length")
+    }
     slug = error.name.lower().replace(" ", "-")
     return Problem(status, slug, error.name, str(detail), errors, {}, headers)
 
 
 def _flat(messages: Any, path: str) -> Any:
-    """Yield (field path, messages) of nested messages; webargs puts the place (`query`, `json`) on top, which is left out."""
+    """Yield (field path, messages) of nested messages.
+
+    Webargs puts the place (`query`, `json`) on top, which is left out.
+    """
     if isinstance(messages, Mapping):
         for name, value in messages.items():
             inner = "" if not path and name in ("query", "json", "json_or_form") else name
             step = f"[{inner}]" if isinstance(inner, int) else str(inner)
-            yield from _flat(value, f"{path}.{step}" if path and step and not isinstance(inner, int) else path + step)
+            yield from _flat(
+                value,
+                f"{path}.{step}" if path and step and not isinstance(inner, int) else path + step,
+            )
     else:
-        yield path, [str(message) for message in (messages if isinstance(messages, list | tuple) else [messages])]
+        yield (
+            path,
+            [
+                str(message)
+                for message in (messages if isinstance(messages, list | tuple) else [messages])
+            ],
+        )

@@ -7,11 +7,11 @@ from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.api import register_api
-from app.config import Settings, load_settings
-from app.errors import register_errors
-from app.measures import register_measures
-from app.wiring import Service, open_service
+from jobprov.app.api import register_api
+from jobprov.app.config import Settings, load_settings
+from jobprov.app.errors import register_errors
+from jobprov.app.measures import register_measures
+from jobprov.app.wiring import Service, open_service
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,7 +29,9 @@ HEADERS = {
 }
 
 
-def create_app(settings: Settings | Mapping[str, str] | None = None, *, service: Service | None = None) -> Flask:
+def create_app(
+    settings: Settings | Mapping[str, str] | None = None, *, service: Service | None = None
+) -> Flask:
     """Return the application on the settings given, else those of the environment.
 
     Args:
@@ -41,10 +43,12 @@ def create_app(settings: Settings | Mapping[str, str] | None = None, *, service:
         UnreachableError: the database's address is none.
     """
     read = settings if isinstance(settings, Settings) else load_settings(settings)
-    app = Flask("app", static_folder=None, template_folder="templates")
+    app = Flask("jobprov.app", static_folder=None, template_folder="templates")
     app.secret_key = read.session_key()
     app.session_interface = _PageSessions()
-    app.config.update(SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_HTTPONLY=True, MAX_FORM_MEMORY_SIZE=1 << 20)
+    app.config.update(
+        SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_HTTPONLY=True, MAX_FORM_MEMORY_SIZE=1 << 20
+    )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["jobprov"] = service or open_service(read)
     if read.trusted_proxies:
@@ -60,7 +64,7 @@ def create_app(settings: Settings | Mapping[str, str] | None = None, *, service:
 
 def _register_pages(app: Flask) -> None:
     """Put the pages beside the API."""
-    from app import web  # noqa: PLC0415 - the pages may import what imports the factory
+    from jobprov.app import web  # noqa: PLC0415 - the pages may import what imports the factory
 
     register = getattr(web, "register_pages", None)
     if register is not None:
@@ -70,7 +74,8 @@ def _register_pages(app: Flask) -> None:
 def _with_headers(app: "WSGIApplication") -> "WSGIApplication":
     """Return the application with the headers that every answer has; those that a view set stay.
 
-    Around Flask instead of inside: there a header costs some microseconds, and recording a job is a few hundred.
+    Around Flask instead of inside: there a header costs some microseconds, and recording a job is a
+    few hundred.
     """
     added = [(name, value, name.lower()) for name, value in HEADERS.items()]
 

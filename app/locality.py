@@ -1,7 +1,9 @@
-"""Whether a request comes from this machine itself: what a fresh service without any token takes writes from.
+"""Whether a request comes from this machine itself.
 
-From a loopback address that no proxy stands before, and not from a web page of another site that a browser on this machine happens to
-show.
+What a fresh service without any token takes writes from.
+
+From a loopback address that no proxy stands before, and not from a web page of another site that a
+browser on this machine happens to show.
 """
 
 from functools import lru_cache
@@ -17,7 +19,11 @@ def is_local() -> bool:
     """Return whether the request comes from this machine, and from no other site's page."""
     if any(name in request.headers for name in _FORWARDED):
         return False
-    return _is_loopback(request.remote_addr or "") and _names_this_machine(request.host) and not is_cross_site()
+    return (
+        _is_loopback(request.remote_addr or "")
+        and _names_this_machine(request.host)
+        and not is_cross_site()
+    )
 
 
 def is_cross_site() -> bool:
@@ -38,6 +44,9 @@ def _is_loopback(address: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _names_this_machine(host: str) -> bool:
-    """Return whether the client calls us by a loopback name: a name made to point here would be another's."""
+    """Return whether the client calls us by a loopback name.
+
+    A name made to point here would be another's.
+    """
     name = urlsplit(f"//{host}").hostname or ""
     return name == "localhost" or _is_loopback(name)

@@ -39,16 +39,25 @@ class Measures:
             self._sums[key] = Sum(count + 1, total + seconds)
 
     def lines(self) -> list[str]:
-        """Return the sums as Prometheus reads them. Source: its text exposition format, version 0.0.4."""
+        """Return the sums as Prometheus reads them.
+
+        Source: its text exposition format, version 0.0.4.
+        """
         with self._lock:
             sums = sorted(self._sums.items())
-        found = ["# HELP jobprov_requests_total Answers given.", "# TYPE jobprov_requests_total counter"]
+        found = [
+            "# HELP jobprov_requests_total Answers given.",
+            "# TYPE jobprov_requests_total counter",
+        ]
         found += [f"jobprov_requests_total{_labels(key)} {value.answers}" for key, value in sums]
         found += [
             "# HELP jobprov_request_seconds_total Time spent on answers.",
             "# TYPE jobprov_request_seconds_total counter",
         ]
-        found += [f"jobprov_request_seconds_total{_labels(key)} {value.seconds:.6f}" for key, value in sums]
+        found += [
+            f"jobprov_request_seconds_total{_labels(key)} {value.seconds:.6f}"
+            for key, value in sums
+        ]
         return found
 
 
@@ -77,7 +86,12 @@ def register_measures(app: Flask) -> None:
         answer.headers.add("X-Request-Id", g.get("request_id", ""))
         if answer.status_code >= 500 or seconds > SLOW_SECONDS:  # noqa: PLR2004 - HTTP's own number
             _log.warning(
-                "%s %s %s %d %.3f s", g.get("request_id"), request.method, request.path, answer.status_code, seconds
+                "%s %s %s %d %.3f s",
+                g.get("request_id"),
+                request.method,
+                request.path,
+                answer.status_code,
+                seconds,
             )
         return answer
 

@@ -1,8 +1,9 @@
 """Serves the application: gunicorn with threads, embedded, so that one command checks the schema and serves.
 
-One worker on SQLite: a process has one writer thread, and SQLite one writer. Background work (resolving code, looking at
-waiting jobs again) runs in a thread of each worker; it is leased, so that workers share it. SIGTERM finishes what is under way.
-Source: gunicorn's documentation, "Custom Application", "Settings", "Server Hooks".
+One worker on SQLite: a process has one writer thread, and SQLite one writer. Background work
+(resolving code, looking at waiting jobs again) runs in a thread of each worker; it is leased, so
+that workers share it. SIGTERM finishes what is under way. Source: gunicorn's documentation, "Custom
+Application", "Settings", "Server Hooks".
 """
 
 import logging
@@ -15,28 +16,33 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from app.config import Settings
-from app.factory import create_app
-from app.lingering import LingeringWorker
-from app.sparing import share_arena, spare_collections
-from app.wiring import Service
-from provenance.db.statistics import refresh_statistics
-from provenance.errors import BadInputError, UnreachableError
-from provenance.services.background import HANDLERS
-from provenance.services.counting import enqueue_first_counts
-from provenance.services.derive_again import enqueue_derivation
-from provenance.services.fold_campaign import enqueue_large
-from provenance.services.seal_ledger import seal_all
-from provenance.services.work import Parts, drain
+from jobprov.app.config import Settings
+from jobprov.app.factory import create_app
+from jobprov.app.lingering import LingeringWorker
+from jobprov.app.sparing import share_arena, spare_collections
+from jobprov.app.wiring import Service
+from jobprov.provenance.db.statistics import refresh_statistics
+from jobprov.provenance.errors import BadInputError, UnreachableError
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.recording.rederivation import enqueue_derivation
+from jobprov.provenance.services.statistics.campaign_graph import enqueue_large
+from jobprov.provenance.services.statistics.counting import enqueue_first_counts
+from jobprov.provenance.services.upkeep.sealing import seal_all
+from jobprov.provenance.services.work.queue import Parts, drain
 
 DRAIN_SECONDS = 30
 SEAL_SECONDS = 3600.0
 FOLD_SECONDS = 600.0
 FIRST_FOLD_SECONDS = 60.0
-"""After a start those are answered first who waited for it: pages take two or three times as long while a large campaign is counted."""
+"""After a start those are answered first who waited for it.
+
+Pages take two or three times as long while a large campaign is counted.
+"""
 STATISTICS_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
-_LONGEST_LINE = 8190  # gunicorn's utmost: a name of 3,000 bytes stands in an address with three letters a byte
+_LONGEST_LINE = (
+    8190  # gunicorn's utmost: a name of 3,000 bytes stands in an address with three letters a byte
+)
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is there, gunicorn's heartbeat costs no disk
 _log = logging.getLogger("jobprov.serving")
 
@@ -103,14 +109,17 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             {"JOBPROV_WORKERS": ["1 on SQLite"]},
         )
     share_arena()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO
+    )
     server = Server(settings, ready)
     try:
         server.run()
     except SystemExit:
         if server.is_listening:
             raise
-        # gunicorn said what the system said, and tried for some seconds: a service that was just stopped is about to let go
+        # gunicorn said what the system said, and tried for some seconds: a service that was just
+        # stopped is about to let go
         words = "something else does, perhaps another `jobprov serve`, or the address is not this machine's"
         raise UnreachableError(
             f"Nothing can listen at {settings.host}:{settings.port}: {words}. Stop that, or choose another --port."
@@ -146,7 +155,8 @@ def work_until(service: Service, stop: threading.Event) -> None:
                     time.monotonic() + SEAL_SECONDS
                 )  # also where one fails: the others need no segment every second
                 seal_all(parts.database, parts.writer, service.store)
-        except Exception:  # noqa: BLE001 - the service goes on without; the item's lease runs out and it is tried again
+        # The service goes on without; the item's lease runs out and it is tried again
+        except Exception:  # noqa: BLE001
             _log.exception("background work failed")
         stop.wait(PAUSE_SECONDS)
 
@@ -154,7 +164,9 @@ def work_until(service: Service, stop: threading.Event) -> None:
 def _begin_work(worker: Any) -> None:
     service = worker.wsgi.extensions["jobprov"]
     stop = threading.Event()
-    thread = threading.Thread(target=work_until, args=(service, stop), name="jobprov-work", daemon=True)
+    thread = threading.Thread(
+        target=work_until, args=(service, stop), name="jobprov-work", daemon=True
+    )
     worker.jobprov_work = (stop, thread)
     thread.start()
     spare_collections()

@@ -1,7 +1,8 @@
 """A copy of some pages as files: to keep beside a result, to send, or to put on a server that runs nothing.
 
-Pages are taken nearest first from where one starts; what was not taken leads back to the service. Scripts stay behind: every page is
-whole without them. What would keep a page up to date stays behind too.
+Pages are taken nearest first from where one starts; what was not taken leads back to the service.
+Scripts stay behind: every page is whole without them. What would keep a page up to date stays
+behind too.
 """
 
 import hashlib
@@ -27,12 +28,16 @@ FOLLOWED = (
 )
 """Beginnings of the addresses of pages that are taken."""
 
-_ASKED = frozenset(("experiment", "namespace", "campaign", "stage", "task_id", "state", "whole", "from"))
+_ASKED = frozenset(
+    ("experiment", "namespace", "campaign", "stage", "task_id", "state", "whole", "from")
+)
 """What an address may ask for and be taken: other questions make endless variants of one page."""
 
 _ATTRIBUTE = re.compile(r'\b(href|src|action)="([^"]*)"')
 _LIVE = re.compile(r'<span class="live">[^<]*</span>|(?<= )hx-[a-z]+="[^"]*"')
-_SCRIPT = re.compile(r'<script\b[^>]*></script>\s*|<link rel="(?:module)?preload"[^>]*>\s*|</?noscript>')
+_SCRIPT = re.compile(
+    r'<script\b[^>]*></script>\s*|<link rel="(?:module)?preload"[^>]*>\s*|</?noscript>'
+)
 """What only scripts need; what stands where there are none is for everybody then."""
 _LONGEST = 80
 _HTML = "text/html"
@@ -56,7 +61,12 @@ class Copied(NamedTuple):
 
 
 def copy_pages(
-    fetch: Callable[[str], Fetched | None], starts: Iterable[str], folder: Path, *, service: str, most: int
+    fetch: Callable[[str], Fetched | None],
+    starts: Iterable[str],
+    folder: Path,
+    *,
+    service: str,
+    most: int,
 ) -> Copied:
     """Write pages and what they need into `folder`; return how many.
 
@@ -82,14 +92,19 @@ def copy_pages(
         text = file.read_text(encoding="utf-8")
         file.write_text(_rewrite(text, address, places, service, places[address]), encoding="utf-8")
         if address == taken[0]:
-            (folder / _FIRST).write_text(_rewrite(text, address, places, service, _FIRST), encoding="utf-8")
+            (folder / _FIRST).write_text(
+                _rewrite(text, address, places, service, _FIRST), encoding="utf-8"
+            )
     return Copied(len(taken), len(places) - len(taken), left)
 
 
 def _take_pages(
     fetch: Callable[[str], Fetched | None], starts: Iterable[str], folder: Path, most: int
 ) -> tuple[list[str], dict[str, None], int]:
-    """Write pages as they came, nearest first; return their addresses, those of what they show, and how many more were found."""
+    """Write pages as they came, nearest first.
+
+    Return their addresses, those of what they show, and how many more were found.
+    """
     found: dict[str, None] = dict.fromkeys(starts)
     waiting, taken, needed = deque(found), list[str](), dict[str, None]()
     while waiting and len(taken) < most:
@@ -121,7 +136,9 @@ def _links(text: str, address: str) -> Iterable[tuple[str, str]]:
 def _is_page(address: str) -> bool:
     path, _, query = address.partition("?")
     return (
-        path.startswith(FOLLOWED) and "/diff" not in path and parse_qs(query, keep_blank_values=True).keys() <= _ASKED
+        path.startswith(FOLLOWED)
+        and "/diff" not in path
+        and parse_qs(query, keep_blank_values=True).keys() <= _ASKED
     )
 
 

@@ -1,7 +1,7 @@
 """The one place that opens database, archive and writer, and hands them to whoever answers a request.
 
-Use cases know none of this; they take a connection and a store. Errors of the archive become errors of the package here or in
-`app/errors.py`, nowhere else.
+Use cases know none of this; they take a connection and a store. Errors of the archive become errors
+of the package here or in `app/errors.py`, nowhere else.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,18 +13,18 @@ from typing import TypeVar, cast
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.config import Settings
-from archive.errors import ArchiveError
-from archive.opening import open_store
-from archive.store import Store
-from provenance.db.engines import Database, open_database
-from provenance.db.keys import KnownKeys
-from provenance.db.writer import Writer
-from provenance.services.excerpts import Excerpts
-from provenance.services.record_jobs import record_jobs
-from provenance.services.store_blobs import Unclaimed
-from provenance.services.submissions import Outcome, Submission
-from provenance.services.write_tokens import TokenBook
+from jobprov.app.config import Settings
+from jobprov.archive.errors import ArchiveError
+from jobprov.archive.opening import open_store
+from jobprov.archive.store import Store
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.services.intake.blobs import Unclaimed
+from jobprov.provenance.services.intake.excerpts import Excerpts
+from jobprov.provenance.services.intake.tokens import TokenBook
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Outcome, Submission
 
 T = TypeVar("T")
 
@@ -37,7 +37,8 @@ class Service:
         tokens: what write tokens allow.
         unclaimed: blobs that came before the record that says whose they are.
         excerpts: what records have in common, sent once.
-        batch_turns: taken by those who decode a batch and have it written: more at once would only take memory.
+        batch_turns: taken by those who decode a batch and have it written: more at once would only
+            take memory.
     """
 
     settings: Settings
@@ -48,14 +49,17 @@ class Service:
     unclaimed: Unclaimed
     excerpts: Excerpts
     batch_turns: Semaphore
-    _record: "Callable[[Connection, KnownKeys, Sequence[Submission]], list[Outcome]]" = field(repr=False)
+    _record: "Callable[[Connection, KnownKeys, Sequence[Submission]], list[Outcome]]" = field(
+        repr=False
+    )
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Yield a connection that sees one state of the database and writes nothing."""
         with self.database.reading.connect() as connection:
             yield connection
-            connection.commit()  # nothing: but after a rollback psycopg forgets every statement that it prepared
+            # nothing: but after a rollback psycopg forgets every statement that it prepared
+            connection.commit()
 
     def write(self, use_case: "Callable[[Connection, KnownKeys], T]") -> T:
         """Return what the use case returns, after the commit that holds its work."""
@@ -68,19 +72,27 @@ class Service:
     def record_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
         """Record a batch in one transaction; return the outcomes in order."""
         return (
-            self.writer.run(lambda connection, known: self._record(connection, known, submissions), len(submissions))
+            self.writer.run(
+                lambda connection, known: self._record(connection, known, submissions),
+                len(submissions),
+            )
             if submissions
             else []
         )
 
     def problems(self) -> list[str]:
-        """Return what keeps the service from its work, each a sentence; nothing where it is ready."""
+        """Return what keeps the service from its work, each a sentence.
+
+        Nothing where it is ready.
+        """
         found = []
         try:
             with self.reading() as connection:
                 connection.execute(text("SELECT 1 FROM experiments LIMIT 1"))
         except SQLAlchemyError:
-            found.append("The database does not answer, or its schema is not there: `jobprov migrate` makes it.")
+            found.append(
+                "The database does not answer, or its schema is not there: `jobprov migrate` makes it."
+            )
         try:
             self.store.missing(["0" * 64])
         except ArchiveError as problem:
@@ -107,11 +119,14 @@ def open_service(settings: Settings) -> Service:
 
     unclaimed = Unclaimed()
 
-    def record(connection: Connection, known: KnownKeys, submissions: Sequence[Submission]) -> list[Outcome]:
+    def record(
+        connection: Connection, known: KnownKeys, submissions: Sequence[Submission]
+    ) -> list[Outcome]:
         unclaimed.adopt(connection, known, [submission.decoded for submission in submissions])
         return record_jobs(connection, known, store, submissions)
 
-    # PostgreSQL writes one in a process of its own while the next is decoded; with SQLite both wait for Python's lock
+    # PostgreSQL writes one in a process of its own while the next is decoded; with SQLite both wait
+    # for Python's lock
     turns = Semaphore(1 if database.is_sqlite else 2)
     writer = Writer(database.writing)
     return Service(settings, database, store, writer, tokens, unclaimed, Excerpts(), turns, record)
@@ -119,6 +134,7 @@ def open_service(settings: Settings) -> Service:
 
 def get_service() -> Service:
     """Return the service of the running application."""
-    from flask import current_app  # noqa: PLC0415 - commands that open the service do without a web server's 12 MB
+    # Commands that open the service do without a web server's 12 MB
+    from flask import current_app  # noqa: PLC0415
 
     return cast("Service", current_app.extensions["jobprov"])

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 
-from archive.errors import BadDigestError, BlobTooLargeError, DigestMismatchError
+from jobprov.archive.errors import BadDigestError, BlobTooLargeError, DigestMismatchError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -44,7 +44,9 @@ def check_match(expected: str, actual: str) -> None:
         raise DigestMismatchError(expected, actual)
 
 
-def checked_chunks(chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None) -> Iterator[bytes]:
+def checked_chunks(
+    chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None
+) -> Iterator[bytes]:
     """The same chunks, with their sum and digest known to be right once the last one is taken.
 
     Raises:

@@ -13,7 +13,8 @@ ArchiveError
 ├── FrameDamagedError         stored bytes that do not read as a frame; callers say whose they were
 └── ArchiveUnreachableError   the storage does not answer: carries place and reason
 
-`app/errors.py` maps each to one HTTP status, once. Every error composes one sentence: what failed, where, what to do.
+`app/errors.py` maps each to one HTTP status, once. Every error composes one sentence: what failed,
+where, what to do.
 """
 
 
@@ -26,7 +27,9 @@ class BadDigestError(ArchiveError):
 
     def __init__(self, text: object) -> None:
         self.text = text
-        super().__init__(f"{str(text)[:80]!r} is no digest; write SHA-256 as 64 lower-case hexadecimal characters.")
+        super().__init__(
+            f"{str(text)[:80]!r} is no digest; write SHA-256 as 64 lower-case hexadecimal characters."
+        )
 
 
 class BadNameError(ArchiveError):
@@ -46,7 +49,9 @@ class BadUrlError(ArchiveError):
     def __init__(self, url: str, why: str) -> None:
         self.url = url
         self.why = why
-        super().__init__(f"The archive address {url!r} (JOBPROV_ARCHIVE_URL) cannot be opened: {why}.")
+        super().__init__(
+            f"The archive address {url!r} (JOBPROV_ARCHIVE_URL) cannot be opened: {why}."
+        )
 
 
 class DigestMismatchError(ArchiveError):
@@ -55,7 +60,9 @@ class DigestMismatchError(ArchiveError):
     def __init__(self, expected: str, actual: str) -> None:
         self.expected = expected
         self.actual = actual
-        super().__init__(f"The bytes have SHA-256 {actual}, not {expected} as announced; send the blob again.")
+        super().__init__(
+            f"The bytes have SHA-256 {actual}, not {expected} as announced; send the blob again."
+        )
 
 
 class BlobTooLargeError(ArchiveError):
@@ -63,7 +70,9 @@ class BlobTooLargeError(ArchiveError):
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        super().__init__(f"The blob is larger than the limit of {limit_bytes} bytes; it was not stored.")
+        super().__init__(
+            f"The blob is larger than the limit of {limit_bytes} bytes; it was not stored."
+        )
 
 
 class BlobMissingError(ArchiveError):
@@ -81,7 +90,9 @@ class BlobDamagedError(ArchiveError):
         self.sha256 = sha256
         self.where = where
         self.detail = detail
-        super().__init__(f"Blob {sha256} is damaged in {where}: {detail}; upload it again or restore a backup.")
+        super().__init__(
+            f"Blob {sha256} is damaged in {where}: {detail}; upload it again or restore a backup."
+        )
 
 
 class DocumentMissingError(ArchiveError):
@@ -99,7 +110,9 @@ class DocumentDamagedError(ArchiveError):
         self.name = name
         self.where = where
         self.detail = detail
-        super().__init__(f"Document {name!r} is damaged in {where}: {detail}; restore it from a backup.")
+        super().__init__(
+            f"Document {name!r} is damaged in {where}: {detail}; restore it from a backup."
+        )
 
 
 class FrameDamagedError(ArchiveError):
@@ -113,7 +126,9 @@ class FrameDamagedError(ArchiveError):
 class ArchiveUnreachableError(ArchiveError):
     """The storage does not answer, has no room, or refuses; `advice` says what to look at."""
 
-    def __init__(self, where: str, reason: str, advice: str = "check the disk, its space and permissions") -> None:
+    def __init__(
+        self, where: str, reason: str, advice: str = "check the disk, its space and permissions"
+    ) -> None:
         self.where = where
         self.reason = reason
         self.advice = advice

@@ -5,12 +5,14 @@ What a finding means for jobs is not known here; callers join the digests with w
 
 from collections.abc import Iterable, Iterator
 
-from archive.store import Finding, FindingKind, Store
+from jobprov.archive.store import Finding, FindingKind, Store
 
 _BATCH = 5000
 
 
-def check(store: Store, *, expected: Iterable[str] = (), expected_documents: Iterable[str] = ()) -> Iterator[Finding]:
+def check(
+    store: Store, *, expected: Iterable[str] = (), expected_documents: Iterable[str] = ()
+) -> Iterator[Finding]:
     """Everything that is wrong with an archive, as it is found.
 
     Args:
@@ -26,7 +28,9 @@ def check(store: Store, *, expected: Iterable[str] = (), expected_documents: Ite
     there = set(store.documents())
     for name in expected_documents:
         if name not in there:
-            yield Finding(FindingKind.DOCUMENT_MISSING, name, "nowhere", "it is referred to, but not stored")
+            yield Finding(
+                FindingKind.DOCUMENT_MISSING, name, "nowhere", "it is referred to, but not stored"
+            )
 
 
 def find_missing(store: Store, expected: Iterable[str]) -> Iterator[Finding]:
@@ -46,4 +50,6 @@ def find_missing(store: Store, expected: Iterable[str]) -> Iterator[Finding]:
 
 def _missing(store: Store, batch: list[str]) -> Iterator[Finding]:
     for sha256 in sorted(store.missing(batch)):
-        yield Finding(FindingKind.BLOB_MISSING, sha256, "nowhere", "it is referred to, but not stored")
+        yield Finding(
+            FindingKind.BLOB_MISSING, sha256, "nowhere", "it is referred to, but not stored"
+        )

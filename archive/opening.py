@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from archive.backends.local import LocalStore
-from archive.backends.memory import MemoryStore
-from archive.errors import BadUrlError
-from archive.store import Store, is_document_name
+from jobprov.archive.backends.local import LocalStore
+from jobprov.archive.backends.memory import MemoryStore
+from jobprov.archive.errors import BadUrlError
+from jobprov.archive.store import Store, is_document_name
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 """Source: Amazon S3 User Guide, "Bucket naming rules"."""
@@ -17,8 +17,8 @@ def open_store(url: str) -> Store:
     """The store at an address.
 
     Args:
-        url: `file:/absolute/folder` (made when it is not there), `s3://bucket/prefix` (the bucket must be there), or
-            `memory:` (a new, empty one).
+        url: `file:/absolute/folder` (made when it is not there), `s3://bucket/prefix` (the bucket
+            must be there), or `memory:` (a new, empty one).
 
     Raises:
         BadUrlError: the address has no such form, or the package that S3 needs is not installed.
@@ -41,19 +41,26 @@ def _open_s3(url: str) -> Store:
     parts = urlsplit(url)
     prefix = parts.path.strip("/")
     if "@" in parts.netloc:
-        raise BadUrlError("s3://…", "keys do not belong into it; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        raise BadUrlError(
+            "s3://…", "keys do not belong into it; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     if (
         not _BUCKET.fullmatch(parts.netloc)
         or (prefix and not is_document_name(prefix))
         or parts.query
         or parts.fragment
     ):
-        raise BadUrlError(url, "an S3 address is s3://bucket or s3://bucket/prefix, its parts of A-Z a-z 0-9 . _ -")
+        raise BadUrlError(
+            url,
+            "an S3 address is s3://bucket or s3://bucket/prefix, its parts of A-Z a-z 0-9 . _ -",
+        )
     try:
-        from archive.backends.bucket import Bucket  # noqa: PLC0415 -- an extra package, which only these need
-        from archive.backends.s3 import S3Store  # noqa: PLC0415
+        from jobprov.archive.backends.bucket import Bucket  # noqa: PLC0415 -- an extra package, which only these need
+        from jobprov.archive.backends.s3 import S3Store  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise BadUrlError(url, f"it needs the package {error.name}: pip install 'jobprov[s3]'") from error
+        raise BadUrlError(
+            url, f"it needs the package {error.name}: pip install 'jobprov[s3]'"
+        ) from error
     return S3Store(Bucket(parts.netloc, prefix))
 
 
@@ -61,5 +68,7 @@ def _folder(url: str) -> Path:
     parts = urlsplit(url)
     path = unquote(parts.path)
     if parts.netloc or parts.query or parts.fragment or not path.startswith("/") or "\0" in path:
-        raise BadUrlError(url, "a file address is file: and an absolute path, with ? and # as %3F and %23")
+        raise BadUrlError(
+            url, "a file address is file: and an absolute path, with ? and # as %3F and %23"
+        )
     return Path(path)

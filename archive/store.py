@@ -1,8 +1,9 @@
 """What every archive backend can do, and the small values that it answers with.
 
-A store keeps *blobs*, named by the SHA-256 of their bytes, and *documents*, named by their writer (ledger segments).
-Both are immutable: a put of what is there changes nothing, and only erasing removes them. It knows no jobs, experiments or permissions.
-The Protocol needs only atomic put-if-absent, so an object store can implement it.
+A store keeps *blobs*, named by the SHA-256 of their bytes, and *documents*, named by their writer
+(ledger segments). Both are immutable: a put of what is there changes nothing, and only erasing
+removes them. It knows no jobs, experiments or permissions. The Protocol needs only atomic
+put-if-absent, so an object store can implement it.
 """
 
 import re
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Protocol
 
-from archive.errors import BadNameError
+from jobprov.archive.errors import BadNameError
 
 PACK_LIMIT_BYTES = 256_000_000
 """The largest pack that a seal writes, index included."""
@@ -54,7 +55,8 @@ class ArchiveStats:
     """How much an archive holds.
 
     Attributes:
-        blobs: distinct blobs (one that lies in two packs, after a crash, counts twice until the next seal).
+        blobs: distinct blobs (one that lies in two packs, after a crash, counts twice until the
+            next seal).
         loose: blobs that no pack holds yet.
         packs: pack files.
         stored_bytes: bytes on disk of loose blobs and packs, documents excluded.
@@ -92,7 +94,10 @@ class Finding:
 
 
 class Store(Protocol):
-    """Blobs by digest and documents by name; safe for many threads, a local one for many processes too."""
+    """Blobs by digest and documents by name.
+
+    Safe for many threads, a local one for many processes too.
+    """
 
     def put(self, data: bytes, *, expected: str | None = None) -> Stored:
         """Store a blob durably; when this returns, a power cut does not lose it.
@@ -101,8 +106,12 @@ class Store(Protocol):
             DigestMismatchError: the bytes have another digest than `expected`; nothing is stored.
         """
 
-    def put_stream(self, chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None = None) -> Stored:
-        """Store a blob that comes in chunks, in bounded memory; all chunks are read, even when the blob is known.
+    def put_stream(
+        self, chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None = None
+    ) -> Stored:
+        """Store a blob that comes in chunks, in bounded memory.
+
+        All chunks are read, even when the blob is known.
 
         Raises:
             DigestMismatchError: the bytes have another digest than `expected`; nothing is stored.
@@ -110,7 +119,10 @@ class Store(Protocol):
         """
 
     def put_many(self, items: Sequence[bytes]) -> list[str]:
-        """Store many small blobs durably and return their digests, in order; cheaper than as many puts."""
+        """Store many small blobs durably and return their digests, in order.
+
+        Cheaper than as many puts.
+        """
 
     def get(self, sha256: str) -> bytes:
         """The bytes of a blob, verified.
@@ -121,11 +133,14 @@ class Store(Protocol):
         """
 
     def open(self, sha256: str) -> BinaryIO:
-        """A seekable reader of a blob, in bounded memory; a read that reaches the end verifies the whole.
+        """A seekable reader of a blob, in bounded memory.
+
+        A read that reaches the end verifies the whole.
 
         Raises:
             BlobMissingError: it is not stored.
-            BlobDamagedError: at once when the header of every copy is damaged, else by the read that meets the damage.
+            BlobDamagedError: at once when the header of every copy is damaged, else by the read
+                that meets the damage.
         """
 
     def size(self, sha256: str) -> int:
@@ -146,10 +161,13 @@ class Store(Protocol):
         """Move loose blobs into packs; one sealer at a time, readers and writers go on meanwhile."""
 
     def erase(self, digests: Collection[str]) -> set[str]:
-        """Remove blobs for good, those in packs too; returns the digests of which a copy is left, in a pack with damage.
+        """Remove blobs for good, those in packs too.
 
-        Nothing looks whether anybody needs them, and a put of the same bytes at the same moment may go with them: both are
-        the caller's affair. Documents and all other blobs stay readable, whenever the power goes.
+        Returns the digests of which a copy is left, in a pack with damage.
+
+        Nothing looks whether anybody needs them, and a put of the same bytes at the same moment may
+        go with them: both are the caller's affair. Documents and all other blobs stay readable,
+        whenever the power goes.
         """
 
     def put_document(self, name: str, data: bytes) -> bool:
@@ -169,10 +187,13 @@ class Store(Protocol):
         """
 
     def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of a document of that digest, read without the rest; None where only the whole can be read.
+        """Some bytes of a document of that digest, read without the rest.
 
-        Parts can be read of what begins with a zstd frame, since it is kept as it came. The digest is that which was found when it was
-        stored; the bytes of the part are not verified, so let them have a check of their own.
+        None where only the whole can be read.
+
+        Parts can be read of what begins with a zstd frame, since it is kept as it came. The digest
+        is that which was found when it was stored; the bytes of the part are not verified, so let
+        them have a check of their own.
 
         Raises:
             BadNameError: no document may have that name.
@@ -184,7 +205,9 @@ class Store(Protocol):
         """The names of all documents that begin with the prefix, sorted."""
 
     def erase_documents(self, names: Collection[str]) -> None:
-        """Remove documents for good; those that are not there are no matter. Whether anybody needs them is the caller's affair.
+        """Remove documents for good; those that are not there are no matter.
+
+        Whether anybody needs them is the caller's affair.
 
         Raises:
             BadNameError: no document may have one of the names; nothing is removed then.
@@ -211,7 +234,7 @@ def check_document_name(name: str) -> str:
 def is_document_name(name: str) -> bool:
     """Whether a document may have a name: parts of `A-Z a-z 0-9 . _ -` joined by slashes.
 
-    A part has 1 to 200 characters, does not begin with a dot and does not end in `.document`, which is how a local
-    archive tells files from folders; the whole has at most 500.
+    A part has 1 to 200 characters, does not begin with a dot and does not end in `.document`, which
+    is how a local archive tells files from folders; the whole has at most 500.
     """
     return len(name) <= _NAME_LIMIT and _NAME.fullmatch(name) is not None

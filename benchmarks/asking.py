@@ -14,11 +14,26 @@ _CONCAT_FILE = f"/api/v1/files/{CONCAT.format(tree=0)}"
 _RAW_FILE = "/api/v1/files/nova_r00000_s0500.raw.root"
 _QUESTIONS: tuple[tuple[str, str, int, float | None], ...] = (
     ("all ancestors of a concat (4,051 files)", f"{_CONCAT_FILE}/ancestors?{_OF}", 20, 60),
-    ("graph of the nearest 200 of them", f"{_CONCAT_FILE}/lineage?{_OF}&direction=ancestors", 20, None),
+    (
+        "graph of the nearest 200 of them",
+        f"{_CONCAT_FILE}/lineage?{_OF}&direction=ancestors",
+        20,
+        None,
+    ),
     ("descendants of a raw file", f"{_RAW_FILE}/descendants?{_OF}", 200, 5),
     ("graph of them", f"{_RAW_FILE}/lineage?{_OF}&direction=descendants", 200, None),
-    ("impact of a release (r2): counts and a page", f"/api/v1/lineage/impact?{_OF}&revision=S24-05-01", 10, None),
-    ("impact of it, made directly", f"/api/v1/lineage/impact?{_OF}&revision=S24-05-01&direct=true", 10, 100),
+    (
+        "impact of a release (r2): counts and a page",
+        f"/api/v1/lineage/impact?{_OF}&revision=S24-05-01",
+        10,
+        None,
+    ),
+    (
+        "impact of it, made directly",
+        f"/api/v1/lineage/impact?{_OF}&revision=S24-05-01&direct=true",
+        10,
+        100,
+    ),
     ("page of a file", f"/files/{CONCAT.format(tree=0)}?{_OF}", 50, 60),
     ("page of its lineage", f"/lineage/{CONCAT.format(tree=0)}?{_OF}", 20, 60),
 )
@@ -36,12 +51,18 @@ def measure_questions(settings: dict[str, str], trees: int) -> None:
 
 def _waits(address: str, paths: Sequence[str]) -> list[float]:
     requests = [request_bytes("GET", path, b"") for path in paths]
-    send_all(address, requests[:5], connections=1, statuses=(200,))  # into the caches, as in a service that runs
+    send_all(
+        address, requests[:5], connections=1, statuses=(200,)
+    )  # into the caches, as in a service that runs
     return send_all(address, requests, connections=1, statuses=(200,)).waits
 
 
 def _print(name: str, waits: list[float], mark: float | None) -> None:
-    slowest = f"p99 {slowest_hundredth(waits):.1f} ms" if len(waits) >= 100 else f"slowest {max(waits) * 1e3:.1f} ms"  # noqa: PLR2004
+    slowest = (
+        f"p99 {slowest_hundredth(waits):.1f} ms"
+        if len(waits) >= 100  # noqa: PLR2004
+        else f"slowest {max(waits) * 1e3:.1f} ms"
+    )
     print_figure(Figure(name, middle(waits), "ms", mark=mark, note=slowest))
 
 

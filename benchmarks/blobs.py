@@ -1,7 +1,8 @@
 """`python -m benchmarks.blobs`: how fast an archive takes, packs, checks and gives blobs, and in how much memory.
 
-It needs no database. The archive is that of `--url`, which must be empty: a folder, or a prefix of an S3 bucket (keys and
-address as `jobprov` takes them). Noise is made by SHAKE-256 of a counter, so that runs repeat.
+It needs no database. The archive is that of `--url`, which must be empty: a folder, or a prefix of
+an S3 bucket (keys and address as `jobprov` takes them). Noise is made by SHAKE-256 of a counter, so
+that runs repeat.
 """
 
 import argparse
@@ -13,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from archive.opening import open_store
-from archive.store import Store
+from jobprov.archive.opening import open_store
+from jobprov.archive.store import Store
 
 SMALL_BYTES = 1500
 READ_ONE_BY_ONE = 500
@@ -27,9 +28,13 @@ _T = TypeVar("_T")
 def main() -> None:
     """Measure the archive that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.blobs", description=__doc__)
-    parser.add_argument("--url", required=True, help="an empty archive, file:/folder or s3://bucket/prefix")
+    parser.add_argument(
+        "--url", required=True, help="an empty archive, file:/folder or s3://bucket/prefix"
+    )
     parser.add_argument("--blobs", type=int, default=5000, help=f"blobs of {SMALL_BYTES} bytes")
-    parser.add_argument("--mib", type=int, default=2048, help="size of the large blob in MiB; 0 leaves it out")
+    parser.add_argument(
+        "--mib", type=int, default=2048, help="size of the large blob in MiB; 0 leaves it out"
+    )
     chosen = parser.parse_args()
     store = open_store(chosen.url)
     if next(store.digests(), None) is not None:
@@ -87,7 +92,9 @@ def _read(store: Store, sha256: str, offset: int, length: int) -> None:
 def _large(mib: int) -> Iterator[bytes]:
     half = _MIB // 2
     for number in range(mib):
-        lines = b"".join(_LINE % (event, event * 7) for event in range(number * 10, number * 10 + 10))
+        lines = b"".join(
+            _LINE % (event, event * 7) for event in range(number * 10, number * 10 + 10)
+        )
         yield _noise(number, half) + (lines * (half // len(lines) + 1))[:half]
 
 

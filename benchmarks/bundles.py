@@ -1,7 +1,8 @@
 """Measures bundles: one of a repository of 4,000 files, cold and warm, many of one release, and one with 2 GB of inputs.
 
-Run it with `python -m benchmarks.bundles`. The repository is made on the spot; the service is SQLite and a local archive, both in a
-folder that goes afterwards. "Cold" is a new process that never saw the release; "warm" one that built a bundle of it before.
+Run it with `python -m benchmarks.bundles`. The repository is made on the spot; the service is
+SQLite and a local archive, both in a folder that goes afterwards. "Cold" is a new process that
+never saw the release; "warm" one that built a bundle of it before.
 """
 
 import hashlib
@@ -15,17 +16,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.config import load_settings
-from app.wiring import Service, open_service
 from benchmarks.report import Figure, print_figure, print_heading
-from provenance.records.decoding import decode_record
-from provenance.services.build_bundle import Bundle, build_bundle
-from provenance.services.build_campaign import Wanted, build_campaign
-from provenance.services.record_jobs import record_jobs
-from provenance.services.repositories import register_repository
-from provenance.services.store_blobs import Upload, grant_possession
-from provenance.services.submissions import Submission
-from provenance.services.work import Parts, drain
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.bundles.campaign_bundle import Wanted, build_campaign
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
+from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.work.queue import Parts, drain
 
 FILES, JOBS, CAMPAIGN_JOBS = 4000, 101, 10_000
 MARKS = {"cold": 2.0, "warm": 0.5, "rate": 20.0, "first": 1.0, "memory": 100.0}
@@ -37,22 +38,34 @@ _PIECE = 1 << 20
 
 def main() -> None:
     """Print all figures."""
-    from provenance.db.migrating import upgrade  # noqa: PLC0415 - what builds bundles does without
+    # What builds bundles does without
+    from jobprov.provenance.db.migrating import upgrade  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="jobprov-bundles-") as name:
         folder = Path(name)
-        settings = {"JOBPROV_DATA": str(folder / "var"), "JOBPROV_DATABASE_URL": f"sqlite:///{folder / 'jobprov.db'}"}
+        settings = {
+            "JOBPROV_DATA": str(folder / "var"),
+            "JOBPROV_DATABASE_URL": f"sqlite:///{folder / 'jobprov.db'}",
+        }
         upgrade(settings["JOBPROV_DATABASE_URL"])
         _record(settings, folder)
         print_heading(f"bundles of a repository of {FILES:,} files at one commit")
         for part in ("release", "large", "campaign"):
             subprocess.run(
-                [sys.executable, "-m", "benchmarks.bundles", part, json.dumps(settings), str(folder)], check=True
+                [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.bundles",
+                    part,
+                    json.dumps(settings),
+                    str(folder),
+                ],
+                check=True,
             )
 
 
 def _record(settings: dict[str, str], folder: Path) -> None:
-    from provenance.services.background import HANDLERS  # noqa: PLC0415 - as above
+    from jobprov.provenance.services.background import HANDLERS  # noqa: PLC0415 - as above
 
     repository, commit = _make_repository(folder / "release")
     service = open_service(load_settings(settings))
@@ -62,10 +75,23 @@ def _record(settings: dict[str, str], folder: Path) -> None:
         jobs = [_job(number, commit, repository) for number in range(max(JOBS, CAMPAIGN_JOBS))]
         jobs.append(_job(99_999_999, commit, repository, large=sha256))
         moment = datetime(2026, 3, 2, tzinfo=UTC)
-        submissions = [Submission(decode_record(json.dumps(job).encode()), moment, "benchmark", None) for job in jobs]
-        service.write(lambda connection, known: record_jobs(connection, known, service.store, submissions))
-        service.write(lambda connection, known: grant_possession(connection, known, [Upload(_EXPERIMENT, sha256)]))
-        service.write(lambda connection, known: register_repository(connection, known, "release", str(repository)))
+        submissions = [
+            Submission(decode_record(json.dumps(job).encode()), moment, "benchmark", None)
+            for job in jobs
+        ]
+        service.write(
+            lambda connection, known: record_jobs(connection, known, service.store, submissions)
+        )
+        service.write(
+            lambda connection, known: grant_possession(
+                connection, known, [Upload(_EXPERIMENT, sha256)]
+            )
+        )
+        service.write(
+            lambda connection, known: register_repository(
+                connection, known, "release", str(repository)
+            )
+        )
         drain(parts, HANDLERS)
         service.store.seal()
     finally:
@@ -80,7 +106,9 @@ def _make_repository(folder: Path) -> tuple[Path, str]:
     for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=release"]):
         identity = ["-c", "user.name=b", "-c", "user.email=b@example.org"]
         subprocess.run(["git", *identity, *words], cwd=folder, check=True)
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True)
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True
+    )
     return folder, head.stdout.strip()
 
 
@@ -99,10 +127,16 @@ def _put_large(service: Service) -> str:
 def _job(number: int, commit: str, repository: Path, *, large: str = "") -> dict[str, Any]:
     name = f"out_{number:08d}.root"
     inputs = [
-        {"name": f"in_{number:08d}.root", "sha256": hashlib.sha256(name.encode()).hexdigest(), "size_bytes": 1 << 31}
+        {
+            "name": f"in_{number:08d}.root",
+            "sha256": hashlib.sha256(name.encode()).hexdigest(),
+            "size_bytes": 1 << 31,
+        }
     ]
     if large:
-        inputs = [{"name": "large.root", "path": "large.root", "sha256": large, "size_bytes": LARGE_INPUT}]
+        inputs = [
+            {"name": "large.root", "path": "large.root", "sha256": large, "size_bytes": LARGE_INPUT}
+        ]
     return {
         "schema_version": 1,
         "job_id": f"0f8b6a4e-3c51-5a0e-9c3f-{number:012d}",
@@ -117,14 +151,28 @@ def _job(number: int, commit: str, repository: Path, *, large: str = "") -> dict
         },
         "exit": {"code": 0},
         "software": [
-            {"name": "release", "repository": str(repository), "revision": commit, "checkout": "/cvmfs/release"}
+            {
+                "name": "release",
+                "repository": str(repository),
+                "revision": commit,
+                "checkout": "/cvmfs/release",
+            }
         ],
         "environment": {
-            "variables": {"PATH": "/usr/bin:/bin", **{f"NAME{place}_DIR": f"/cvmfs/{place}" for place in range(100)}}
+            "variables": {
+                "PATH": "/usr/bin:/bin",
+                **{f"NAME{place}_DIR": f"/cvmfs/{place}" for place in range(100)},
+            }
         },
         "inputs": inputs,
         "outputs": [
-            {"name": name, "path": name, "status": "written", "sha256": "0" * 56 + f"{number:08d}", "size_bytes": 5}
+            {
+                "name": name,
+                "path": name,
+                "status": "written",
+                "sha256": "0" * 56 + f"{number:08d}",
+                "size_bytes": 5,
+            }
         ],
     }
 
@@ -154,7 +202,9 @@ def _measure_release(service: Service) -> None:
     )
     start = time.perf_counter()
     sum(map(len, _built(service, 1).stream()))
-    print_figure(Figure("warm: planned and streamed", time.perf_counter() - start, "s", mark=MARKS["warm"]))
+    print_figure(
+        Figure("warm: planned and streamed", time.perf_counter() - start, "s", mark=MARKS["warm"])
+    )
     name = "bundles of one release, planned and streamed"
     _print_rate(service, name, MARKS["rate"])
     _print_rate(service, "the same again, from their plans", None)
@@ -167,7 +217,9 @@ def _print_rate(service: Service, name: str, mark: float | None) -> None:
         sum(map(len, _built(service, number).stream()))
     rate = (JOBS - 1) / (time.perf_counter() - start)
     each = 1000 * (time.process_time() - busy) / (JOBS - 1)
-    print_figure(Figure(name, rate, "bundles/s", is_rate=True, mark=mark, note=f"{each:.0f} ms of CPU each"))
+    print_figure(
+        Figure(name, rate, "bundles/s", is_rate=True, mark=mark, note=f"{each:.0f} ms of CPU each")
+    )
 
 
 def _measure_large(service: Service) -> None:
@@ -178,7 +230,10 @@ def _measure_large(service: Service) -> None:
     size += sum(map(len, pieces))
     whole = time.perf_counter() - start
     status = Path("/proc/self/status").read_text()
-    memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
+    memory = (
+        next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+        / 1024
+    )
     print_figure(
         Figure(
             "2 GB of inputs: first byte, cold",
@@ -188,7 +243,9 @@ def _measure_large(service: Service) -> None:
             note=f"whole in {whole:.1f} s, {size:,} bytes",
         )
     )
-    print_figure(Figure("2 GB of inputs: peak memory of the process", memory, "MB", mark=MARKS["memory"]))
+    print_figure(
+        Figure("2 GB of inputs: peak memory of the process", memory, "MB", mark=MARKS["memory"])
+    )
 
 
 def _measure_campaign(service: Service) -> None:
@@ -196,7 +253,9 @@ def _measure_campaign(service: Service) -> None:
     for count in (CAMPAIGN_JOBS // 100, CAMPAIGN_JOBS):
         start = time.perf_counter()
         campaign = build_campaign(
-            service.database, service.store, Wanted(job_ids=[_job_id(number) for number in range(count)])
+            service.database,
+            service.store,
+            Wanted(job_ids=[_job_id(number) for number in range(count)]),
         )
         size = sum(map(len, campaign.stream()))
         seconds = time.perf_counter() - start

@@ -1,14 +1,16 @@
 """A generated campaign: the same records for the same seed, with the shapes that make provenance hard.
 
-A tree is 1000 raw files: raw -> artdaq -> reco -> pid one to one, caf 20:1, concat 50:1; 3051 successful jobs and 4051 files for
-a concat, as the measurements of comparable systems used. 3 % of the jobs fail and are retried. Added to those trees: a diamond at
-every caf (it reads reco and pid files of the same units), a hub (one flux file that every pid job of a tree reads), a calibration
-file that the reco jobs of ten trees share, reco jobs that skim into two or three outputs, two reprocessings with later code (5 % and
-2 % of reco units again, the same names with other checksums), names that recur (`hist.root` of every hundredth job), and names that
-a second experiment has too (1 % of reco units). Records arrive a little out of order.
+A tree is 1000 raw files: raw -> artdaq -> reco -> pid one to one, caf 20:1, concat 50:1; 3051
+successful jobs and 4051 files for a concat, as the measurements of comparable systems used. 3 % of
+the jobs fail and are retried. Added to those trees: a diamond at every caf (it reads reco and pid
+files of the same units), a hub (one flux file that every pid job of a tree reads), a calibration
+file that the reco jobs of ten trees share, reco jobs that skim into two or three outputs, two
+reprocessings with later code (5 % and 2 % of reco units again, the same names with other
+checksums), names that recur (`hist.root` of every hundredth job), and names that a second
+experiment has too (1 % of reco units). Records arrive a little out of order.
 
-A record has 6 kB: 60 environment variables (48 of a site and stage, 12 of a job), a configuration of 15 fcl files (2 % of jobs have
-one of their own), two software entries, a log.
+A record has 6 kB: 60 environment variables (48 of a site and stage, 12 of a job), a configuration
+of 15 fcl files (2 % of jobs have one of their own), two software entries, a log.
 """
 
 import hashlib
@@ -68,8 +70,13 @@ def generate_jobs(count: int, *, first: int = 0, seed: int = SEED) -> Iterator[G
 
 
 def _shuffled(plans: list[_Plan], chance: random.Random) -> list[_Plan]:
-    """Return the jobs a little out of order, as they arrive; a concat comes when everything is there."""
-    order = sorted(range(len(plans) - 1), key=lambda place: place + chance.random() * _ARRIVAL_WINDOW)
+    """Return the jobs a little out of order, as they arrive.
+
+    A concat comes when everything is there.
+    """
+    order = sorted(
+        range(len(plans) - 1), key=lambda place: place + chance.random() * _ARRIVAL_WINDOW
+    )
     return [*(plans[place] for place in order), plans[-1]]
 
 
@@ -81,24 +88,35 @@ def _tree(tree: int, chance: random.Random) -> Iterator[_Plan]:
         name = f"nova_r{tree:05d}_s{unit:04d}"
         raw, daq, reco, pid = (f"{name}.{word}.root" for word in ("raw", "artdaq", "reco", "pid"))
         yield from _attempts(_Plan("artdaq", raw, [{"name": raw}], [daq]), chance)
-        skims = [f"{name}.numu.root"] * (chance.random() < 0.2) + [f"{name}.nue.root"] * (chance.random() < 0.1)  # noqa: PLR2004
+        skims = [f"{name}.numu.root"] * (chance.random() < 0.2) + [f"{name}.nue.root"] * (  # noqa: PLR2004
+            chance.random() < 0.1  # noqa: PLR2004
+        )
         again = _Plan("reco", daq, [{"name": daq}, calibration], [reco])
         yield from _attempts(again._replace(outputs=[reco, *skims]), chance)
         yield from _attempts(_Plan("pid", reco, [{"name": reco}, flux], [pid]), chance)
         last += [reco, pid]
-        yield from (again._replace(variant=name) for name, share in _REPROCESSINGS.items() if chance.random() < share)
+        yield from (
+            again._replace(variant=name)
+            for name, share in _REPROCESSINGS.items()
+            if chance.random() < share
+        )
         if chance.random() < 0.01:  # noqa: PLR2004
             yield again._replace(experiment=SECOND_EXPERIMENT)
         if unit % 20 == 19:  # noqa: PLR2004
             caf = f"nova_t{tree:04d}_m{unit // 20:03d}.caf.root"
-            yield from _attempts(_Plan("caf", caf, [{"name": read} for read in last], [caf]), chance)
+            yield from _attempts(
+                _Plan("caf", caf, [{"name": read} for read in last], [caf]), chance
+            )
             last = []
     cafs = [{"name": f"nova_t{tree:04d}_m{place:03d}.caf.root"} for place in range(UNITS // 20)]
     yield _Plan("concat", CONCAT.format(tree=tree), cafs, [CONCAT.format(tree=tree)])
 
 
 def _attempts(plan: _Plan, chance: random.Random) -> Iterator[_Plan]:
-    """Yield the failed attempt before, where there is one, then the job; every hundredth writes a name that all use."""
+    """Yield the failed attempt before, where there is one, then the job.
+
+    Every hundredth writes a name that all use.
+    """
     if chance.random() < 0.03:  # noqa: PLR2004
         yield plan._replace(outputs=[], has_failed=True)
         plan = plan._replace(attempt=1)
@@ -135,10 +153,14 @@ def _job(plan: _Plan, tree: int, number: int) -> GeneratedJob:
             "attempt": plan.attempt,
         },
         "command": {"argv": executable, "working_directory": "/srv"},
-        "exit": {"code": 65, "message": "cet::exception caught in art"} if plan.has_failed else {"code": 0},
+        "exit": {"code": 65, "message": "cet::exception caught in art"}
+        if plan.has_failed
+        else {"code": 0},
         "configurations": [configuration],
         "software": _software(_RELEASES[plan.variant]),
-        "environment": {"variables": {**_shared_variables(plan.stage, site), **_own_variables(key, dice)}},
+        "environment": {
+            "variables": {**_shared_variables(plan.stage, site), **_own_variables(key, dice)}
+        },
         "host": {"hostname": f"wn{dice % 400:04d}.{site.lower()}.edu", "site": site, "cores": 1},
         "resources": {
             "wall_seconds": wall,
@@ -147,7 +169,10 @@ def _job(plan: _Plan, tree: int, number: int) -> GeneratedJob:
             "max_rss_bytes": 1_500_000_000 + dice % 500_000_000,
         },
         "inputs": [_seen(file["name"], "", file.get("role", "primary")) for file in plan.inputs],
-        "outputs": [_made(name, key if name == "hist.root" else owner + plan.variant) for name in plan.outputs],
+        "outputs": [
+            _made(name, key if name == "hist.root" else owner + plan.variant)
+            for name in plan.outputs
+        ],
         "logs": [{"name": f"{plan.stage}.out", "sha256": log, "size_bytes": 20_000 + dice % 9000}],
         "hook": {"version": "1", "python": "3.9.18"},
     }
@@ -165,14 +190,28 @@ def _configuration(stage: str, own: str) -> tuple[dict[str, Any], list[str]]:
     files = [_fcl_file(stage, place) for place in range(15)]
     if own:
         files[0] = {**files[0], "sha256": _sha256(f"fcl-{own}")}
-    configuration = {"step": "art", "main": f"{stage}.fcl", "search_path": ["job", "/cvmfs/nova/fcl"], "files": files}
+    configuration = {
+        "step": "art",
+        "main": f"{stage}.fcl",
+        "search_path": ["job", "/cvmfs/nova/fcl"],
+        "files": files,
+    }
     return configuration, [files[0]["sha256"]] if own else []
 
 
 @cache
 def _fcl_file(stage: str, place: int) -> dict[str, Any]:
-    name = f"{stage}.fcl" if place == 0 else f"services_{stage if place < 5 else 'common'}_{place:02d}.fcl"  # noqa: PLR2004
-    return {"name": name, "sha256": _sha256(f"fcl-{name}"), "found_in": 0 if place == 0 else 1, "software": "novasoft"}
+    name = (
+        f"{stage}.fcl"
+        if place == 0
+        else f"services_{stage if place < 5 else 'common'}_{place:02d}.fcl"  # noqa: PLR2004
+    )
+    return {
+        "name": name,
+        "sha256": _sha256(f"fcl-{name}"),
+        "found_in": 0 if place == 0 else 1,
+        "software": "novasoft",
+    }
 
 
 @cache
@@ -194,7 +233,10 @@ def _software(release: str) -> list[dict[str, Any]]:
 
 @cache
 def _shared_variables(stage: str, site: str) -> dict[str, str]:
-    places = {f"NOVA_{place:02d}_DIR": f"/cvmfs/nova/{_sha256(f'{stage}{place}')[:10]}/v{place}" for place in range(47)}
+    places = {
+        f"NOVA_{place:02d}_DIR": f"/cvmfs/nova/{_sha256(f'{stage}{place}')[:10]}/v{place}"
+        for place in range(47)
+    }
     return {**places, "GLIDEIN_Site": site}
 
 
@@ -219,7 +261,13 @@ def _made(name: str, salt: str) -> dict[str, Any]:
     del seen["role"]
     tier = name.rpartition(".root")[0].rpartition(".")[2]
     bytes_ = _sha256(f"bytes-{name}-{salt}")
-    return {**seen, "sha256": bytes_, "data_tier": tier, "file_format": "artroot", "event_count": 1000}
+    return {
+        **seen,
+        "sha256": bytes_,
+        "data_tier": tier,
+        "file_format": "artroot",
+        "event_count": 1000,
+    }
 
 
 def _sha256(text: str) -> str:

@@ -1,6 +1,7 @@
 """A client that costs little: whole requests are made before, and one process keeps many connections busy by `select`.
 
-Two cores are shared with the service, so what a client spends is taken from what is measured; its CPU is reported apart.
+Two cores are shared with the service, so what a client spends is taken from what is measured; its
+CPU is reported apart.
 """
 
 import selectors
@@ -33,7 +34,9 @@ def request_bytes(method: str, path: str, body: bytes) -> bytes:
     return f"{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def send_all(address: str, requests: Sequence[bytes], *, connections: int, statuses: Iterable[int]) -> Answered:
+def send_all(
+    address: str, requests: Sequence[bytes], *, connections: int, statuses: Iterable[int]
+) -> Answered:
     """Send every request over that many kept connections, each one request at a time.
 
     Raises:
@@ -71,7 +74,9 @@ class _Talk:
 
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
-        self.socket = socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 80), timeout=60)
+        self.socket = socket.create_connection(
+            (parts.hostname or "127.0.0.1", parts.port or 80), timeout=60
+        )
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.answer = b""
         self.sent_at = 0.0

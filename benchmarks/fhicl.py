@@ -1,7 +1,8 @@
 """Measures the FHiCL reader: files and expanded MB a second over real configurations, and one expansion of 9.5 MB in 1,737 inclusions.
 
-Run it with `python -m benchmarks.fhicl`. The corpus (public configurations of experiments) is no part of the project; JOBPROV_SHARED names
-the folder that holds `fhicl/corpus`, `../shared` beside the checkout is tried. What needs it is left out, and said so, where it is absent.
+Run it with `python -m benchmarks.fhicl`. The corpus (public configurations of experiments) is no
+part of the project; JOBPROV_SHARED names the folder that holds `fhicl/corpus`, `../shared` beside
+the checkout is tried. What needs it is left out, and said so, where it is absent.
 """
 
 import csv
@@ -14,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from provenance import fhicl
-from provenance.fhicl.loading import forget_sources
+from jobprov.provenance import fhicl
+from jobprov.provenance.fhicl.loading import forget_sources
 
 REFERENCE_MB_A_SECOND = 3.1
 REFERENCE_FILES_A_SECOND = 26
@@ -62,7 +63,9 @@ def measure_large() -> None:
 
 
 def write_large_configuration(folder: Path) -> Path:
-    """Write an include tree like that of a large experiment's services: 81 files, 1,737 inclusions, 9.5 MB expanded.
+    """Write an include tree like that of a large experiment's services.
+
+    81 files, 1,737 inclusions, 9.5 MB expanded.
 
     Returns:
         The main file; `folder` is its search path.
@@ -78,7 +81,9 @@ def write_large_configuration(folder: Path) -> Path:
     return path
 
 
-def _print_round(label: str, rows: list[dict[str, str]], search_paths: dict[str, list[str]]) -> None:
+def _print_round(
+    label: str, rows: list[dict[str, str]], search_paths: dict[str, list[str]]
+) -> None:
     gc.collect()
     size, good, slowest, slowest_path = 0, 0, 0.0, ""
     started = time.perf_counter()
@@ -135,7 +140,9 @@ def _print_flat(text: bytes) -> None:
     started = time.perf_counter()
     fhicl.loads(text)
     seconds = time.perf_counter() - started
-    print(f"fhicl large as one text without includes: {len(text) / _MEGA / seconds:.1f} MB/s, {seconds:.2f} s")
+    print(
+        f"fhicl large as one text without includes: {len(text) / _MEGA / seconds:.1f} MB/s, {seconds:.2f} s"
+    )
 
 
 def _leaf(number: int) -> str:
@@ -149,7 +156,9 @@ def _leaf(number: int) -> str:
         lines.append(
             f'  Label: "part{number}_{table}"   Channels: [ {", ".join(str(number * 100 + index) for index in range(12))} ]'
         )
-        lines.append("  Nested: { Method: gaussian  Widths: [ 1.5, 2.5e-3, 0x1F ]  Enabled: true  Extra: @nil }")
+        lines.append(
+            "  Nested: { Method: gaussian  Widths: [ 1.5, 2.5e-3, 0x1F ]  Enabled: true  Extra: @nil }"
+        )
         lines.append("}")
     return "\n".join([*lines, "END_PROLOG", ""])
 
@@ -160,12 +169,15 @@ def _middle(number: int) -> str:
     for index, leaf in enumerate(leaves):
         lines.append(f"middle{number}_algorithm{index}: {{")
         lines.append(f"  @table::leaf{leaf}_table{index % 6}")
-        lines.append(f"  Tool: @local::leaf{leaf}_table{(index + 1) % 6}   # the same for data and simulation")
+        lines.append(
+            f"  Tool: @local::leaf{leaf}_table{(index + 1) % 6}   # the same for data and simulation"
+        )
         lines.append(
             f'  Parameter3: {index + 0.5}  InputLabel: "gaushit{index}"  Stages: [ @sequence::leaf{leaf}_table2.Channels, 999 ]'
         )
         lines += [
-            f"  Comment{line}: 'middle {number} algorithm {index} line {line} of its description'" for line in range(3)
+            f"  Comment{line}: 'middle {number} algorithm {index} line {line} of its description'"
+            for line in range(3)
         ]
         lines.append("}")
         lines.append(f"middle{number}_algorithm{index}.Nested.Widths[1]: {index}e-3")
@@ -174,10 +186,14 @@ def _middle(number: int) -> str:
 
 def _top(number: int) -> str:
     middles = [(number * 5 + index * 7) % _MIDDLES for index in range(_MIDDLES_A_TOP)]
-    lines = [f'#include "middle{middle}.fcl"' for middle in middles] + ["BEGIN_PROLOG", f"top{number}_services: {{"]
+    lines = [f'#include "middle{middle}.fcl"' for middle in middles] + [
+        "BEGIN_PROLOG",
+        f"top{number}_services: {{",
+    ]
     for index, middle in enumerate(middles):
         lines += [
-            f"  Service{index}_{inner}: @local::middle{middle}_algorithm{inner}" for inner in range(_LEAVES_A_MIDDLE)
+            f"  Service{index}_{inner}: @local::middle{middle}_algorithm{inner}"
+            for inner in range(_LEAVES_A_MIDDLE)
         ]
     return "\n".join([*lines, "}", "END_PROLOG", ""])
 
@@ -189,12 +205,18 @@ def _main_file() -> str:
     lines += [f"  Group{number}: @local::top{number}_services" for number in range(_TOPS)]
     lines += ["}"]
     for number in range(_TOPS):
-        lines += [f"services.Group{number}.Service{index}_0.Parameter1: {index}.75" for index in range(_MIDDLES_A_TOP)]
+        lines += [
+            f"services.Group{number}.Service{index}_0.Parameter1: {index}.75"
+            for index in range(_MIDDLES_A_TOP)
+        ]
     return "\n".join([*lines, ""])
 
 
 def _peak_bytes() -> int:
-    """Return the peak resident memory of this process since its program began; Linux only, 0 elsewhere."""
+    """Return the peak resident memory of this process since its program began.
+
+    Linux only, 0 elsewhere.
+    """
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.is_file() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)

@@ -1,8 +1,9 @@
 """Measures questions to whole histories: `python -m benchmarks.histories`, on the generated campaign.
 
-Each question is asked as the HTTP interface asks it, in process, several times; the median is printed. The file asked about is the concat
-of a tree, with 4,051 files behind it; then a file that thousands of jobs share. `cpu` is what this process used, which other work on the
-machine does not blur.
+Each question is asked as the HTTP interface asks it, in process, several times; the median is
+printed. The file asked about is the concat of a tree, with 4,051 files behind it; then a file that
+thousands of jobs share. `cpu` is what this process used, which other work on the machine does not
+blur.
 """
 
 import argparse
@@ -15,21 +16,21 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from app.config import load_settings
-from app.wiring import open_service
 from benchmarks.campaign import CONCAT, EXPERIMENT, generate_jobs
 from benchmarks.places import KINDS, Place, open_place
 from benchmarks.recording import record_in_process
 from benchmarks.report import Figure, print_figure, print_heading
-from provenance.db.queries.jobs import JobFilters
-from provenance.db.tables import Job
-from provenance.errors import LimitError
-from provenance.services.filter_lineage import NodeFilters
-from provenance.services.find_impact import find_impact
-from provenance.services.list_ends import list_leaves, list_orphans, list_roots
-from provenance.services.relate_files import find_common, find_paths
-from provenance.services.sum_costs import sum_costs
-from provenance.services.trace_lineage import list_ancestors, trace_lineage
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import open_service
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.tables import Job
+from jobprov.provenance.errors import LimitError
+from jobprov.provenance.services.histories.costs import sum_costs
+from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots
+from jobprov.provenance.services.histories.impact import find_impact
+from jobprov.provenance.services.histories.lineage import list_ancestors, trace_lineage
+from jobprov.provenance.services.histories.lineage_filters import NodeFilters
+from jobprov.provenance.services.histories.relations import find_common, find_paths
 
 ROUNDS = 5
 COUNT_MARK = 100
@@ -41,14 +42,18 @@ Question = Callable[[Connection], Any]
 QUESTIONS: dict[str, Question] = {
     "ancestors of a concat": lambda c: list_ancestors(c, _MERGED, **_WHERE),
     "its picture, files alone": lambda c: _picture(c, _MERGED, NodeFilters(kind="file")),
-    "its picture, one stage": lambda c: _picture(c, _MERGED, NodeFilters(jobs=JobFilters(stage="reco"))),
+    "its picture, one stage": lambda c: _picture(
+        c, _MERGED, NodeFilters(jobs=JobFilters(stage="reco"))
+    ),
     "its picture as of now": lambda c: trace_lineage(
         c, _MERGED, direction="ancestors", as_of=datetime.now(UTC), **_WHERE
     ),
     "its roots": lambda c: list_roots(c, _MERGED, **_WHERE),
     "its cost": lambda c: sum_costs(c, _MERGED, **_WHERE),
     "ways from a raw file to it": lambda c: find_paths(c, _RAW, _MERGED, **_WHERE),
-    "common ancestors of two concats": lambda c: find_common(c, _MERGED, CONCAT.format(tree=1), **_WHERE),
+    "common ancestors of two concats": lambda c: find_common(
+        c, _MERGED, CONCAT.format(tree=1), **_WHERE
+    ),
     "leaves of a raw file": lambda c: list_leaves(c, _RAW, **_WHERE),
     "a page of orphans": lambda c: list_orphans(c, **_WHERE),
     "leaves of a shared file": lambda c: list_leaves(c, _SHARED, **_WHERE),
@@ -91,7 +96,9 @@ def _measure(place: Place, jobs: int) -> None:
             for name, question in QUESTIONS.items():
                 print_figure(_timed(name, question, connection))
             for name, filters in COUNTS.items():
-                figure = _timed(name, lambda c, filters=filters: find_impact(c, filters), connection)
+                figure = _timed(
+                    name, lambda c, filters=filters: find_impact(c, filters), connection
+                )
                 print_figure(figure._replace(mark=COUNT_MARK))
     finally:
         service.close()

@@ -1,7 +1,8 @@
 """`python -m benchmarks.hook`: what the hook costs a job, and how many jobs at once a service takes from it.
 
-The job has 50 fcl files. *before* and *after* are without the start of Python and without a network. A replay sends spools as real
-jobs fill them with the hook's own code, in threads of one process: 2,000 Pythons on one machine would measure their start.
+The job has 50 fcl files. *before* and *after* are without the start of Python and without a
+network. A replay sends spools as real jobs fill them with the hook's own code, in threads of one
+process: 2,000 Pythons on one machine would measure their start.
 """
 
 import argparse
@@ -24,11 +25,11 @@ from uuid import uuid4
 from benchmarks.places import KINDS, Place, open_place
 from benchmarks.processes import running_service
 from benchmarks.report import print_heading
-from provenance.capture import delivery, flushing
-from provenance.capture.background import Speaker
-from provenance.capture.options import Options
-from provenance.capture.packing import build
-from provenance.client import Client
+from jobprov.provenance.capture import delivery, flushing
+from jobprov.provenance.capture.background import Speaker
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.packing import build
+from jobprov.provenance.client import Client
 
 FCL_FILES = 50
 
@@ -38,13 +39,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hook", description=__doc__)
     parser.add_argument("--jobs", type=int, default=2000, help="spools that are replayed")
     parser.add_argument("--at-once", type=int, default=64, help="of them at a time")
-    parser.add_argument("--runs", type=int, default=20, help="runs of the job whose overhead is measured")
+    parser.add_argument(
+        "--runs", type=int, default=20, help="runs of the job whose overhead is measured"
+    )
     parser.add_argument("--database", choices=(*KINDS, "both", "none"), default="both")
     chosen = parser.parse_args()
     with _job() as folder:
         print_heading("the hook around a job of 50 fcl files")
         measure_overhead(folder, chosen.runs)
-        for kind in KINDS if chosen.database == "both" else [kind for kind in KINDS if kind == chosen.database]:
+        for kind in (
+            KINDS
+            if chosen.database == "both"
+            else [kind for kind in KINDS if kind == chosen.database]
+        ):
             print_heading(f"{chosen.jobs} spools, {chosen.at_once} at a time, {kind}")
             with open_place(kind) as place:
                 measure_replay(folder, place, chosen.jobs, chosen.at_once)
@@ -58,7 +65,9 @@ def _job() -> Iterator[Path]:
         (folder / "fcl").mkdir()
         for number in range(FCL_FILES - 1):
             (folder / "fcl" / f"f{number}.fcl").write_text(f"a{number}: {number}\n" * 50)
-        (folder / "main.fcl").write_text("".join(f'#include "f{number}.fcl"\n' for number in range(FCL_FILES - 1)))
+        (folder / "main.fcl").write_text(
+            "".join(f'#include "f{number}.fcl"\n' for number in range(FCL_FILES - 1))
+        )
         build(str(folder / "hook.pyz"))  # type: ignore[no-untyped-call]
         yield folder
 
@@ -78,17 +87,36 @@ def measure_overhead(folder: Path, runs: int) -> None:
     # a small Python starts it: right after a fork, a child counts as large as its parent
     asked = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True)"
     asked += "; print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    command = [sys.executable, "-c", asked, sys.executable, "hook.pyz", "run", "--", "true", "-c", "main.fcl"]
+    command = [
+        sys.executable,
+        "-c",
+        asked,
+        sys.executable,
+        "hook.pyz",
+        "run",
+        "--",
+        "true",
+        "-c",
+        "main.fcl",
+    ]
     peak = (
-        int(subprocess.run(command, cwd=folder, env=_environment(folder), capture_output=True, check=True).stdout)
+        int(
+            subprocess.run(
+                command, cwd=folder, env=_environment(folder), capture_output=True, check=True
+            ).stdout
+        )
         / 1024
     )
     python = min(bare)
     print(
         f"  before  best {1000 * (min(before) - python):5.0f} ms, median {1000 * (statistics.median(before) - python):5.0f} ms   (mark 40)"
     )
-    print(f"  after   best {1000 * min(after):5.0f} ms, median {1000 * statistics.median(after):5.0f} ms   (mark 200)")
-    print(f"  memory  {peak:5.1f} MiB (mark 30), file {(folder / 'hook.pyz').stat().st_size / 1000:.1f} kB (mark 150)")
+    print(
+        f"  after   best {1000 * min(after):5.0f} ms, median {1000 * statistics.median(after):5.0f} ms   (mark 200)"
+    )
+    print(
+        f"  memory  {peak:5.1f} MiB (mark 30), file {(folder / 'hook.pyz').stat().st_size / 1000:.1f} kB (mark 150)"
+    )
     shutil.rmtree(folder / "spool")
 
 
@@ -107,7 +135,11 @@ def measure_replay(folder: Path, place: Place, jobs: int, at_once: int) -> None:
             seconds = list(pool.map(lambda spool: flush(spool, address), spools))
         total = time.monotonic() - begun
         count = sum(1 for _ in Client(address).jobs(task_id="replay", limit=1000))
-        memory = next(line for line in Path(f"/proc/{server}/status").read_text().splitlines() if "VmHWM" in line)
+        memory = next(
+            line
+            for line in Path(f"/proc/{server}/status").read_text().splitlines()
+            if "VmHWM" in line
+        )
     print(
         f"  {len(spools)} in {total:.1f} s: {len(spools) / total:.0f} a second (mark 200); longest {max(seconds):.1f} s (budget 20)"
     )
@@ -123,13 +155,19 @@ def _spool_of(folder: Path, entry: Path, number: int) -> Path:
     """Return a spool of its own with the entry, as of another job."""
     ready = folder / "spools" / str(number) / "ready"
     ready.mkdir(parents=True)
-    with zipfile.ZipFile(entry) as source, zipfile.ZipFile(ready / f"{number}.0-x.jobprov", "w") as copy:
+    with (
+        zipfile.ZipFile(entry) as source,
+        zipfile.ZipFile(ready / f"{number}.0-x.jobprov", "w") as copy,
+    ):
         record = source.read("record.json")
         at = record.index(b'"job_id":"') + 10
         for name in source.namelist():
             content = source.read(name)
             copy.writestr(
-                name, content[:at] + str(uuid4()).encode() + content[at + 36 :] if name == "record.json" else content
+                name,
+                content[:at] + str(uuid4()).encode() + content[at + 36 :]
+                if name == "record.json"
+                else content,
             )
     return ready.parent
 
@@ -168,7 +206,9 @@ def flush(spool: Path, address: str) -> float:
 def run_hook(folder: Path, *words: str) -> bytes:
     """Return what the hook's command wrote."""
     command = [sys.executable, "hook.pyz", *words]
-    return subprocess.run(command, cwd=folder, env=_environment(folder), capture_output=True, check=True).stdout
+    return subprocess.run(
+        command, cwd=folder, env=_environment(folder), capture_output=True, check=True
+    ).stdout
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What raw SQL does on the same schema: rows made before, the driver's `executemany`, checks of foreign keys off.
 
-Nothing that keeps records can be faster on these tables; how near the service comes is the ratio that the report prints.
+Nothing that keeps records can be faster on these tables; how near the service comes is the ratio
+that the report prints.
 """
 
 import time
@@ -8,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from provenance.db.engines import Database, open_database
-from provenance.db.tables import Base
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.tables import Base
 
 BATCH_JOBS = 500
 
@@ -23,7 +24,9 @@ def read_rows(database: Database) -> Rows:
         for table in Base.metadata.sorted_tables:
             columns = ", ".join(f'"{column.name}"' for column in table.columns)
             order = ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
-            found = connection.exec_driver_sql(f'SELECT {columns} FROM "{table.name}" ORDER BY {order}')  # noqa: S608 - names are ours
+            found = connection.exec_driver_sql(
+                f'SELECT {columns} FROM "{table.name}" ORDER BY {order}'  # noqa: S608
+            )
             rows[table.name] = [tuple(row) for row in found]
     return rows
 
@@ -46,10 +49,15 @@ def _write(url: str, rows: Rows, parts: int) -> float:
     is_sqlite = engine.dialect.name == "sqlite"
     connection = engine.raw_connection()
     cursor = connection.cursor()
-    for statement in ("PRAGMA foreign_keys=OFF",) if is_sqlite else ("SET session_replication_role = replica",):
+    for statement in (
+        ("PRAGMA foreign_keys=OFF",) if is_sqlite else ("SET session_replication_role = replica",)
+    ):
         cursor.execute(statement)
     connection.commit()
-    statements = {table.name: _insert(table, "?" if is_sqlite else "%s") for table in Base.metadata.sorted_tables}
+    statements = {
+        table.name: _insert(table, "?" if is_sqlite else "%s")
+        for table in Base.metadata.sorted_tables
+    }
     start = time.perf_counter()
     for part in range(parts):
         if is_sqlite:

@@ -1,7 +1,8 @@
 """`python -m benchmarks.pages`: how long people wait for pages, in requests to a served process and in a real Chromium.
 
-Time to interactive is from the beginning of the navigation to the frame in which the picture can be clicked (`data-ready` of the
-map), each time in a fresh browser context, so that nothing is cached; Chromium draws by software, without a GPU.
+Time to interactive is from the beginning of the navigation to the frame in which the picture can be
+clicked (`data-ready` of the map), each time in a fresh browser context, so that nothing is cached;
+Chromium draws by software, without a GPU.
 """
 
 import argparse
@@ -18,8 +19,6 @@ from urllib.request import urlopen
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import delete, func, select
 
-from app.config import load_settings
-from app.wiring import open_service
 from benchmarks import recording
 from benchmarks.asking import print_memory
 from benchmarks.campaign import CONCAT, generate_jobs
@@ -28,10 +27,19 @@ from benchmarks.places import KINDS, Place, open_place
 from benchmarks.processes import cpu_seconds, running_service
 from benchmarks.reading import middle, slowest_hundredth
 from benchmarks.report import Figure, print_figure, print_heading
-from provenance.db.tables import FoldedGraphRow, Job
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import open_service
+from jobprov.provenance.db.tables import FoldedGraphRow, Job
 
 CHROMIUM = Path("/usr/bin/chromium")
-MARKS = {"job": 60, "lineage": 60, "folded": 200, "folded shown": 800, "lineage shown": 1200, "any": 100}
+MARKS = {
+    "job": 60,
+    "lineage": 60,
+    "folded": 200,
+    "folded shown": 800,
+    "lineage shown": 1200,
+    "any": 100,
+}
 CAMPAIGN = "prod5"
 _PAGES = (
     "/",
@@ -56,9 +64,16 @@ _NODES = 200
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=100_000, help="jobs that fill the database before it is measured")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=100_000,
+        help="jobs that fill the database before it is measured",
+    )
     parser.add_argument("--database", choices=(*KINDS, "both"), default="both")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="go on with the databases in this folder")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="go on with the databases in this folder"
+    )
     chosen = parser.parse_args()
     for kind in KINDS if chosen.database == "both" else (chosen.database,):
         with open_place(kind, chosen.keep) as place:
@@ -82,7 +97,11 @@ def measure_requests(address: str, jobs: Sequence[str], process: int) -> None:
     start = time.perf_counter()
     total = sum(node["jobs"] for node in _fetched(address + graph)["nodes"])
     first = time.perf_counter() - start
-    print_figure(Figure("folded graph, counted for who asks first", first * 1e3, "ms", note=f"{total:,} jobs"))
+    print_figure(
+        Figure(
+            "folded graph, counted for who asks first", first * 1e3, "ms", note=f"{total:,} jobs"
+        )
+    )
     lineage = f"/lineage/{CONCAT.format(tree=0)}?limit={_NODES}"
     for name, mark, paths in (
         ("folded graph, JSON, p50", MARKS["folded"], [graph]),
@@ -92,7 +111,9 @@ def measure_requests(address: str, jobs: Sequence[str], process: int) -> None:
         (f"lineage picture, {_NODES} nodes, p50", None, [f"{lineage}&picture=map"]),
         *((f"page {path}, p50", MARKS["any"], [path]) for path in _PAGES),
     ):
-        requests = [request_bytes("GET", paths[place % len(paths)], b"") for place in range(_REQUESTS)]
+        requests = [
+            request_bytes("GET", paths[place % len(paths)], b"") for place in range(_REQUESTS)
+        ]
         warm = send_all(address, requests[:10], connections=1, statuses=[200]).seconds / 10
         requests = requests[: max(10, int(_PATIENCE / warm))]  # of what is slow, fewer say as much
         spent = cpu_seconds(process)
@@ -103,20 +124,33 @@ def measure_requests(address: str, jobs: Sequence[str], process: int) -> None:
 
 
 def measure_browser(address: str) -> None:
-    """Print the time to interactive of the folded graph and of lineages: folded, and with every box opened."""
+    """Print the time to interactive of the folded graph and of lineages.
+
+    Folded, and with every box opened.
+    """
     if not CHROMIUM.exists():
         print(f"no Chromium at {CHROMIUM}: time to interactive is not measured")
         return
     lineage = f"/lineage/{CONCAT.format(tree=0)}?limit={_NODES}"
     opened = "".join(
-        f"&expanded={box['open']}" for box in _fetched(f"{address}{lineage}&picture=map")["boxes"] if "open" in box
+        f"&expanded={box['open']}"
+        for box in _fetched(f"{address}{lineage}&picture=map")["boxes"]
+        if "open" in box
     )
     with _browser() as browser:
         _visit(browser, f"{address}/jobs")  # the first page of a browser pays for its own start
         for name, mark, path in (
-            ("folded graph, interactive", MARKS["folded shown"], f"/campaigns/nova/{CAMPAIGN}/lineage"),
+            (
+                "folded graph, interactive",
+                MARKS["folded shown"],
+                f"/campaigns/nova/{CAMPAIGN}/lineage",
+            ),
             (f"lineage of {_NODES} nodes, interactive", MARKS["lineage shown"], lineage),
-            (f"the same, every box opened ({_NODES} boxes)", MARKS["lineage shown"], lineage + opened),
+            (
+                f"the same, every box opened ({_NODES} boxes)",
+                MARKS["lineage shown"],
+                lineage + opened,
+            ),
         ):
             visits = [_interactive(browser, address + path) for _ in range(_VISITS)]
             waits, spent = ([visit[place] for visit in visits] for place in (0, 1))
@@ -125,13 +159,18 @@ def measure_browser(address: str) -> None:
 
 
 def _prepare(place: Place, jobs: int) -> list[str]:
-    """Record what is not there of the campaign and forget its folded graph; return the ids of some jobs."""
+    """Record what is not there of the campaign and forget its folded graph.
+
+    Return the ids of some jobs.
+    """
     service = open_service(load_settings(place.settings))
     try:
         with service.reading() as connection:
             done: int = connection.execute(select(func.count()).select_from(Job)).scalar_one()
         if done < jobs:
-            recording.record_in_process(service, generate_jobs(jobs - done, first=done), place.process)
+            recording.record_in_process(
+                service, generate_jobs(jobs - done, first=done), place.process
+            )
         service.write(lambda connection, _known: connection.execute(delete(FoldedGraphRow)))
         chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret
         keys = [chance.randrange(1, min(done or jobs, jobs)) for _ in range(_REQUESTS)]
@@ -162,7 +201,10 @@ def _interactive(browser: Browser, address: str) -> tuple[float, float]:
     page.goto(address)
     page.wait_for_selector(".map-place[data-ready]", timeout=60_000)
     ready = page.locator(".map-place").get_attribute("data-ready")
-    metrics = {metric["name"]: metric["value"] for metric in tools.send("Performance.getMetrics")["metrics"]}
+    metrics = {
+        metric["name"]: metric["value"]
+        for metric in tools.send("Performance.getMetrics")["metrics"]
+    }
     context.close()
     return float(ready or 0), metrics["TaskDuration"] * 1e3
 

@@ -1,8 +1,9 @@
 """Measures the search by parameter: `python -m benchmarks.parameters`, 100,000 jobs of 2,000 configurations of 5,000 parameters each.
 
-The configurations are real fcl with includes, recorded and evaluated as the service does it; each sets 20 parameters of its own in 20 of
-300 module tables. Every question is asked as `GET /jobs` asks it: the 100 newest jobs with what lists show of them. Beside it stands one
-raw statement from the same tables that returns the keys of these jobs alone.
+The configurations are real fcl with includes, recorded and evaluated as the service does it; each
+sets 20 parameters of its own in 20 of 300 module tables. Every question is asked as `GET /jobs`
+asks it: the 100 newest jobs with what lists show of them. Beside it stands one raw statement from
+the same tables that returns the keys of these jobs alone.
 """
 
 import argparse
@@ -15,20 +16,20 @@ from statistics import median
 
 from sqlalchemy import Connection, select
 
-from app.config import load_settings
-from app.wiring import Service, open_service
 from benchmarks.campaign import EXPERIMENT, GeneratedJob, generate_jobs
 from benchmarks.places import KINDS, Place, open_place
 from benchmarks.processes import cpu_seconds
 from benchmarks.recording import record_in_process
 from benchmarks.report import Figure, print_figure, print_heading
 from benchmarks.sizes import compact, table_bytes
-from provenance.db.queries.jobs import JobFilters
-from provenance.db.tables import Evaluation
-from provenance.services.background import HANDLERS
-from provenance.services.list_jobs import list_jobs
-from provenance.services.store_blobs import Upload, grant_possession
-from provenance.services.work import Parts, drain
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.tables import Evaluation
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from jobprov.provenance.services.lookup.jobs import list_jobs
+from jobprov.provenance.services.work.queue import Parts, drain
 
 MARK = 50
 MODULES, PARAMETERS, OWN = 300, 16, 20
@@ -126,7 +127,9 @@ def _store_configurations(service: Service, count: int) -> list[dict[str, object
 
 def _stored(service: Service, name: str, text: str) -> dict[str, object]:
     sha256 = str(service.store.put(text.encode()).sha256)
-    service.write(lambda connection, known: grant_possession(connection, known, [Upload(EXPERIMENT, sha256)]))
+    service.write(
+        lambda connection, known: grant_possession(connection, known, [Upload(EXPERIMENT, sha256)])
+    )
     return {"name": name, "path": name, "sha256": sha256}
 
 
@@ -196,7 +199,9 @@ def _print_questions(connection: Connection, process: int | None) -> None:
         more = " and more" if found["next"] else ""
         note = f"CPU {used:.0f} ms; {parameter} {value or ''}: {len(found['jobs'])} jobs{more}; slowest {max(waits):.1f} ms"
         limit = raw if name.startswith("half") else None
-        print_figure(Figure(f"jobs, {name}, p50", median(waits), "ms", mark=MARK, limit=limit, note=note))
+        print_figure(
+            Figure(f"jobs, {name}, p50", median(waits), "ms", mark=MARK, limit=limit, note=note)
+        )
     plain = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
@@ -206,7 +211,10 @@ def _print_questions(connection: Connection, process: int | None) -> None:
 
 
 def _cpu(process: int | None) -> float:
-    """Return the CPU that this process and the database's server took: what a machine that does other work does not blur."""
+    """Return the CPU that this process and the database's server took.
+
+    What a machine that does other work does not blur.
+    """
     return time.process_time() + (0.0 if process is None else cpu_seconds(process))
 
 

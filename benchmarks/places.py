@@ -1,4 +1,7 @@
-"""Where a measurement happens: a database with the schema in it, and a data folder; all of it goes afterwards, unless it is kept."""
+"""Where a measurement happens: a database with the schema in it, and a data folder.
+
+All of it goes afterwards, unless it is kept.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,8 +13,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from benchmarks.processes import running_postgresql
-from provenance.db.engines import Database
-from provenance.db.migrating import upgrade
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.migrating import upgrade
 
 KINDS = ("sqlite", "postgresql")
 
@@ -33,7 +36,11 @@ class Place:
     @property
     def settings(self) -> dict[str, str]:
         """Return the settings of a service here."""
-        return {"JOBPROV_DATA": str(self.folder / "var"), "JOBPROV_DATABASE_URL": self.url, "JOBPROV_PORT": "0"}
+        return {
+            "JOBPROV_DATA": str(self.folder / "var"),
+            "JOBPROV_DATABASE_URL": self.url,
+            "JOBPROV_PORT": "0",
+        }
 
     def another(self, name: str) -> str:
         """Return the URL of a further database of the same kind, with the schema and nothing in it."""
@@ -53,7 +60,9 @@ class Place:
         if self.kind == "sqlite":
             return sum(file.stat().st_size for file in self.folder.glob("jobprov.db*"))
         with database.reading.connect() as connection:
-            size: int = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
+            size: int = connection.exec_driver_sql(
+                "SELECT pg_database_size(current_database())"
+            ).scalar_one()
         return size
 
 
@@ -66,7 +75,10 @@ def open_place(kind: str, kept: Path | None = None) -> Iterator[Place]:
         with _opened(kind, folder) as place:
             yield place
         return
-    with tempfile.TemporaryDirectory(prefix="jobprov-benchmark-") as name, _opened(kind, Path(name)) as place:
+    with (
+        tempfile.TemporaryDirectory(prefix="jobprov-benchmark-") as name,
+        _opened(kind, Path(name)) as place,
+    ):
         yield place
 
 

@@ -13,20 +13,30 @@ from typing import Any
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from app.config import load_settings
-from app.serving import serve
+from jobprov.app.config import load_settings
+from jobprov.app.serving import serve
 
 SHARED_BUFFERS = "1GB"
-"""What docs/operating.md advises, for a machine of four; PostgreSQL's own 128 MB are for the smallest."""
+"""What docs/operating.md advises, for a machine of four.
+
+PostgreSQL's own 128 MB are for the smallest.
+"""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def running_service(settings: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     """Yield address and process id of a service on these settings, as `jobprov serve` starts it."""
-    command = [sys.executable, "-m", "benchmarks.processes", *(f"{name}={value}" for name, value in settings.items())]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.processes",
+        *(f"{name}={value}" for name, value in settings.items()),
+    ]
     # it logs each slow request, and a benchmark makes it slow on purpose
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         assert process.stdout is not None  # noqa: S101 - for the type checker
         address = process.stdout.readline().strip()
@@ -41,7 +51,10 @@ def running_service(settings: Mapping[str, str]) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def running_postgresql(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield URL and process id of a PostgreSQL of its own, with durable commits, as it would serve; its data stay in the folder."""
+    """Yield URL and process id of a PostgreSQL of its own, with durable commits, as it would serve.
+
+    Its data stay in the folder.
+    """
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     server = _start_postgresql(folder / "postgresql")
     base = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
@@ -53,7 +66,9 @@ def running_postgresql(folder: Path) -> Iterator[tuple[str, int]]:
             server.cleanup()
             server = _start_postgresql(folder / "postgresql")
     with engine.connect() as connection:
-        if not connection.scalar(text("SELECT count(*) FROM pg_database WHERE datname = 'jobprov'")):
+        if not connection.scalar(
+            text("SELECT count(*) FROM pg_database WHERE datname = 'jobprov'")
+        ):
             connection.execute(text("CREATE DATABASE jobprov"))
     engine.dispose()
     try:
@@ -71,9 +86,14 @@ def _start_postgresql(folder: Path) -> Any:
 
 def cpu_seconds(process: int) -> float:
     """Return the CPU that a process and its descendants took, those included that ended and were waited for."""
-    parents = {int(entry.name): _stat(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    parents = {
+        int(entry.name): _stat(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()
+    }
     family = {process}
-    while more := {number for number, stat in parents.items() if stat and int(stat[1]) in family} - family:
+    while (
+        more := {number for number, stat in parents.items() if stat and int(stat[1]) in family}
+        - family
+    ):
         family |= more
     found = [stat for number in family if (stat := parents.get(number))]
     return sum(int(tick) for stat in found for tick in stat[11:15]) / _TICKS
@@ -89,7 +109,11 @@ def _stat(entry: Path) -> list[str]:
 
 def children(process: int) -> list[int]:
     """Return the processes that a process started and that still run."""
-    return [int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit() and _stat(e)[1:2] == [str(process)]]
+    return [
+        int(e.name)
+        for e in Path("/proc").iterdir()
+        if e.name.isdigit() and _stat(e)[1:2] == [str(process)]
+    ]
 
 
 def settle() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.wiring import Service
 from benchmarks.campaign import CONCAT, EXPERIMENT, UNITS
-from provenance.services.show_file import find_file, show_file
-from provenance.services.trace_lineage import list_ancestors, list_descendants
+from jobprov.app.wiring import Service
+from jobprov.provenance.services.histories.lineage import list_ancestors, list_descendants
+from jobprov.provenance.services.lookup.file import find_file, show_file
 
 RAW_FILE = "nova_r00000_s0500.raw.root"
 LOOKUPS = 2000
@@ -45,12 +45,18 @@ def file_names(trees: int) -> list[str]:
 
 def lookup_waits(connection: Connection, names: list[str]) -> list[float]:
     """Return the seconds that finding each file, its producer and configuration's job took."""
-    return [_timed(lambda name=name: find_file(connection, name, experiment=EXPERIMENT)) for name in names]  # type: ignore[misc]
+    return [
+        _timed(lambda name=name: find_file(connection, name, experiment=EXPERIMENT))
+        for name in names
+    ]  # type: ignore[misc]
 
 
 def page_waits(connection: Connection, names: list[str]) -> list[float]:
     """Return the seconds that everything which the page of each file shows took."""
-    return [_timed(lambda name=name: show_file(connection, name, experiment=EXPERIMENT)) for name in names]  # type: ignore[misc]
+    return [
+        _timed(lambda name=name: show_file(connection, name, experiment=EXPERIMENT))
+        for name in names
+    ]  # type: ignore[misc]
 
 
 def raw_lookup_waits(connection: Connection, names: list[str]) -> list[float]:
@@ -62,21 +68,30 @@ def raw_lookup_waits(connection: Connection, names: list[str]) -> list[float]:
 def ancestor_waits(connection: Connection, tree: int) -> tuple[list[float], int]:
     """Return the seconds of listing all ancestors of a concat, several times, and how many there are."""
     name = CONCAT.format(tree=tree)
-    return [_timed(lambda: list_ancestors(connection, name, experiment=EXPERIMENT)) for _ in range(WALKS)], len(
-        list_ancestors(connection, name, experiment=EXPERIMENT)
-    )
+    return [
+        _timed(lambda: list_ancestors(connection, name, experiment=EXPERIMENT))
+        for _ in range(WALKS)
+    ], len(list_ancestors(connection, name, experiment=EXPERIMENT))
 
 
 def descendant_waits(connection: Connection, name: str) -> tuple[list[float], int]:
     """Return the seconds of listing all descendants of a file, several times, and how many there are."""
     found = len(list_descendants(connection, name, experiment=EXPERIMENT))
-    return [_timed(lambda: list_descendants(connection, name, experiment=EXPERIMENT)) for _ in range(WALKS)], found
+    return [
+        _timed(lambda: list_descendants(connection, name, experiment=EXPERIMENT))
+        for _ in range(WALKS)
+    ], found
 
 
 def usual_waits(service: Service) -> dict[str, float]:
-    """Return the milliseconds of what is asked most, of files of the first tree: they are there in a small campaign, too."""
+    """Return the milliseconds of what is asked most, of files of the first tree.
+
+    They are there in a small campaign, too.
+    """
     with service.reading() as connection:
-        _usual_waits(connection)  # into the caches, and statements are prepared, as in a service that runs
+        _usual_waits(
+            connection
+        )  # into the caches, and statements are prepared, as in a service that runs
         return _usual_waits(connection)
 
 
@@ -93,7 +108,10 @@ def _usual_waits(connection: Connection) -> dict[str, float]:
 def raw_ancestor_waits(connection: Connection, tree: int) -> list[float]:
     """Return the seconds of one recursive statement for all ancestors and the jobs that made them, several times."""
     statement = _RAW_ANCESTORS.format(mark=_mark(connection))
-    return [_timed(lambda: _fetch(connection, statement, CONCAT.format(tree=tree))) for _ in range(WALKS)]
+    return [
+        _timed(lambda: _fetch(connection, statement, CONCAT.format(tree=tree)))
+        for _ in range(WALKS)
+    ]
 
 
 def middle(waits: list[float]) -> float:

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.wiring import Service
 from benchmarks.campaign import EXPERIMENT, SECOND_EXPERIMENT, GeneratedJob, shared_blobs
 from benchmarks.clients import Answered, request_bytes, send_all
 from benchmarks.processes import cpu_seconds
-from provenance.records.decoding import decode_record
-from provenance.services.store_blobs import Upload, grant_possession
-from provenance.services.submissions import Submission
+from jobprov.app.wiring import Service
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from jobprov.provenance.services.recording.submissions import Submission
 
 BATCH_RECORDS = 500
 BATCH_CONNECTIONS = 3
@@ -27,7 +27,8 @@ class Work(NamedTuple):
     Attributes:
         seconds: wall time.
         cpu_microseconds: CPU a record of the process that recorded.
-        database_microseconds: CPU a record of the database's processes, 0 where it has none of its own.
+        database_microseconds: CPU a record of the database's processes, 0 where it has none of its
+            own.
         client_microseconds: CPU a record of the client, 0 where there was none.
         waits: seconds that each request took.
     """
@@ -67,7 +68,9 @@ def chunked(jobs: Iterable[GeneratedJob], size: int) -> Iterator[list[GeneratedJ
 def possess(service: Service, jobs: Sequence[GeneratedJob]) -> None:
     """Have the experiments possess what the jobs upload, as their hooks do before the record."""
     uploads = [
-        Upload(experiment, sha256) for experiment in (EXPERIMENT, SECOND_EXPERIMENT) for sha256 in shared_blobs()
+        Upload(experiment, sha256)
+        for experiment in (EXPERIMENT, SECOND_EXPERIMENT)
+        for sha256 in shared_blobs()
     ]
     uploads += [Upload(job.experiment, sha256) for job in jobs for sha256 in job.blobs]
     service.write(lambda connection, known: grant_possession(connection, known, uploads))
@@ -84,7 +87,9 @@ def together(works: Sequence[Work]) -> Work:
     return Work(records, seconds, mean("cpu_microseconds"), mean("database_microseconds"))
 
 
-def record_in_process(service: Service, jobs: Iterable[GeneratedJob], database: int | None = None) -> Work:
+def record_in_process(
+    service: Service, jobs: Iterable[GeneratedJob], database: int | None = None
+) -> Work:
     """Record all jobs in batches; making them and uploading blobs is not counted."""
     count, seconds, cpu, base = 0, 0.0, 0.0, 0.0
     for part in chunked(jobs, BATCH_RECORDS):
@@ -92,7 +97,9 @@ def record_in_process(service: Service, jobs: Iterable[GeneratedJob], database: 
         base_before = cpu_seconds(database) if database else 0.0
         wall_before, cpu_before = time.perf_counter(), time.process_time()
         now = datetime.now(UTC)
-        outcomes = service.record_many([Submission(decode_record(job.body), now, "benchmark") for job in part])
+        outcomes = service.record_many(
+            [Submission(decode_record(job.body), now, "benchmark") for job in part]
+        )
         seconds += time.perf_counter() - wall_before
         cpu += time.process_time() - cpu_before
         base += cpu_seconds(database) - base_before if database else 0.0
@@ -103,25 +110,40 @@ def record_in_process(service: Service, jobs: Iterable[GeneratedJob], database: 
     return Work(count, seconds, cpu / count * 1e6, base / count * 1e6)
 
 
-def record_batches(address: str, server: int, database: int | None, jobs: Sequence[GeneratedJob]) -> Work:
+def record_batches(
+    address: str, server: int, database: int | None, jobs: Sequence[GeneratedJob]
+) -> Work:
     """Send the jobs in batches over a few connections."""
     requests = [
-        request_bytes("POST", "/api/v1/jobs/batch", b'{"jobs":[' + b",".join(job.body for job in part) + b"]}")
+        request_bytes(
+            "POST", "/api/v1/jobs/batch", b'{"jobs":[' + b",".join(job.body for job in part) + b"]}"
+        )
         for part in chunked(jobs, BATCH_RECORDS)
     ]
-    return _sent(address, server, database, requests, connections=BATCH_CONNECTIONS, records=len(jobs))
+    return _sent(
+        address, server, database, requests, connections=BATCH_CONNECTIONS, records=len(jobs)
+    )
 
 
-def record_singles(address: str, server: int, database: int | None, jobs: Sequence[GeneratedJob]) -> Work:
+def record_singles(
+    address: str, server: int, database: int | None, jobs: Sequence[GeneratedJob]
+) -> Work:
     """Send the jobs one by one, 16 at a time; each answer means that the record is durable."""
     requests = [
-        request_bytes("PUT", f"/api/v1/jobs/{msgspec.json.decode(job.body)['job_id']}", job.body) for job in jobs
+        request_bytes("PUT", f"/api/v1/jobs/{msgspec.json.decode(job.body)['job_id']}", job.body)
+        for job in jobs
     ]
     return _sent(address, server, database, requests, connections=SINGLE_CLIENTS, records=len(jobs))
 
 
 def _sent(
-    address: str, server: int, database: int | None, requests: list[bytes], *, connections: int, records: int
+    address: str,
+    server: int,
+    database: int | None,
+    requests: list[bytes],
+    *,
+    connections: int,
+    records: int,
 ) -> Work:
     before, base_before = cpu_seconds(server), cpu_seconds(database) if database else 0.0
     answered: Answered = send_all(address, requests, connections=connections, statuses=(200, 201))

@@ -53,7 +53,12 @@ def print_figure(figure: Figure) -> Figure:
     word = {True: "ok", False: "MISS", None: ""}[figure.is_reached]
     ratio = f"{figure.ratio:.1f} x" if figure.ratio else ""
     mark, limit = _number(figure.mark), _number(figure.limit)
-    print(_line((figure.name, _number(figure.value), figure.unit, mark, word, limit, ratio, figure.note)), flush=True)
+    print(
+        _line(
+            (figure.name, _number(figure.value), figure.unit, mark, word, limit, ratio, figure.note)
+        ),
+        flush=True,
+    )
     return figure
 
 

@@ -5,12 +5,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from provenance.db.engines import Database
-from provenance.db.tables import Base
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.tables import Base
 
 
 def table_bytes(database: Database) -> dict[str, int]:
-    """Return the bytes of each table and each index that is in use, by name; free pages are not counted."""
+    """Return the bytes of each table and each index that is in use, by name.
+
+    Free pages are not counted.
+    """
     with database.reading.connect() as connection:
         return _sqlite_bytes(connection) if database.is_sqlite else _postgresql_bytes(connection)
 
@@ -25,14 +28,23 @@ def compact(database: Database) -> None:
         driver: Any = connection.driver_connection
         driver.autocommit = True
         driver.execute("VACUUM FULL")
-        driver.execute("VACUUM ANALYZE")  # as autovacuum does: the full one leaves out which pages everybody may see
+        driver.execute(
+            "VACUUM ANALYZE"
+        )  # as autovacuum does: the full one leaves out which pages everybody may see
         driver.autocommit = False
     connection.close()
 
 
 def ledger_bytes(folder: Path) -> int:
-    """Return the bytes of the sealed segments in an archive's folder; blobs are shared and not counted."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and "ledger" in file.parts)
+    """Return the bytes of the sealed segments in an archive's folder.
+
+    Blobs are shared and not counted.
+    """
+    return sum(
+        file.stat().st_size
+        for file in folder.rglob("*")
+        if file.is_file() and "ledger" in file.parts
+    )
 
 
 def _sqlite_bytes(connection: Connection) -> dict[str, int]:

@@ -1,7 +1,10 @@
-"""Writes a migration from what the tables say now: `python -m migrations.draft 0002 "What changes"`.
+"""Writes a migration from what the tables say now.
 
-It compares the tables with a fresh SQLite at the newest revision; read what it wrote before committing it. Until the first release,
-`python -m migrations.draft --first` writes the first revision anew instead.
+`python -m migrations.draft 0002 "What changes"`.
+
+It compares the tables with a fresh SQLite at the newest revision; read what it wrote before
+committing it. Until the first release, `python -m migrations.draft --first` writes the first
+revision anew instead.
 """
 
 import argparse
@@ -10,8 +13,8 @@ from pathlib import Path
 
 from alembic import command
 
-from provenance.db.engines import open_database
-from provenance.db.migrating import VERSIONS, settings_for, upgrade
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.migrating import VERSIONS, settings_for, upgrade
 
 FIRST = "0001"
 

@@ -1,12 +1,15 @@
-"""Run by Alembic for each command; `provenance/db/migrating.py` gives it an open connection in a transaction.
+"""Run by Alembic for each command.
 
-There is no ini file and no offline mode: the address of the database comes from the settings, and its passwords are not written.
+`provenance/db/migrating.py` gives it an open connection in a transaction.
+
+There is no ini file and no offline mode: the address of the database comes from the settings, and
+its passwords are not written.
 """
 
 from alembic import context
 
-from migrations.rendering import render_item
-from provenance.db.tables import Base
+from jobprov.migrations.rendering import render_item
+from jobprov.provenance.db.tables import Base
 
 connection = context.config.attributes["connection"]
 context.configure(

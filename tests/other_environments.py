@@ -23,10 +23,18 @@ def programs_of(name: str, packages: Sequence[str], *, python: str = sys.executa
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not mark.exists():
             subprocess.run([python, "-m", "venv", "--clear", str(_FOLDER / name)], check=True)
-            pip = [str(_FOLDER / name / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", *packages]
+            pip = [
+                str(_FOLDER / name / "bin/pip"),
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                *packages,
+            ]
             if subprocess.run(pip, check=False).returncode:
                 if os.environ.get("CI"):
                     pytest.fail(f"{', '.join(packages)} cannot be installed")
-                pytest.skip(f"{', '.join(packages).upper()} CANNOT BE INSTALLED HERE: what needs it is not tested")
+                pytest.skip(
+                    f"{', '.join(packages).upper()} CANNOT BE INSTALLED HERE: what needs it is not tested"
+                )
             mark.touch()
     return _FOLDER / name / "bin"

@@ -1,4 +1,6 @@
-"""A small recorded production that can be run again: real git, real blobs, records with fixed bytes, whatever the database.
+"""A small recorded production that can be run again.
+
+Real git, real blobs, records with fixed bytes, whatever the database.
 
 Two jobs of one release: one that joined its fcl and its input, one that failed with exit code 3.
 """
@@ -10,14 +12,14 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from archive.store import Store
-from provenance.records.decoding import decode_record
-from provenance.services.background import HANDLERS
-from provenance.services.record_jobs import record_jobs
-from provenance.services.repositories import register_repository
-from provenance.services.store_blobs import Upload, grant_possession
-from provenance.services.submissions import Submission
-from provenance.services.work import Parts, drain
+from jobprov.archive.store import Store
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.work.queue import Parts, drain
 
 EXPERIMENT = "toyexp"
 GOOD = "0f8b6a4e-3c51-5a0e-9c3f-000000000001"
@@ -39,7 +41,10 @@ INPUT = b"1 2 3\n"
 
 
 def make_repository(folder: Path) -> Path:
-    """Return a git repository with the program, its fcl, a link and a name that no bundle can hold; the same commit everywhere."""
+    """Return a git repository with the program, its fcl, a link and a name that no bundle can hold.
+
+    The same commit everywhere.
+    """
     files = {
         "bin/join": PROGRAM,
         "fcl/join.fcl": FCL,
@@ -69,13 +74,21 @@ def git(folder: Path, *words: str) -> str:
             f"GIT_{role}_DATE": "2026-03-01T00:00:00Z",
         }
     ended = subprocess.run(
-        ["git", *words], cwd=folder, check=True, capture_output=True, text=True, env={**os.environ, **fixed}
+        ["git", *words],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **fixed},
     )
     return ended.stdout.strip()
 
 
 def record_body(job_id: str, commit: str, repository: Path) -> bytes:
-    """Return the bytes of a job's record; its checkout lay on the worker node, the repository is here."""
+    """Return the bytes of a job's record.
+
+    Its checkout lay on the worker node, the repository is here.
+    """
     is_good = job_id == GOOD
     joined = FCL + INPUT
     outputs = [
@@ -112,7 +125,12 @@ def record_body(job_id: str, commit: str, repository: Path) -> bytes:
         "task": {"stage": "join", "task_id": "toyexp-join-0001"},
         "command": {
             "working_directory": WORK,
-            "argv": [f"{CHECKOUT}/bin/join", "join.fcl", f"{WORK}/numbers.txt", "good" if is_good else "bad"],
+            "argv": [
+                f"{CHECKOUT}/bin/join",
+                "join.fcl",
+                f"{WORK}/numbers.txt",
+                "good" if is_good else "bad",
+            ],
         },
         "exit": {"code": 0 if is_good else 3},
         "configurations": [fcl],
@@ -125,8 +143,18 @@ def record_body(job_id: str, commit: str, repository: Path) -> bytes:
                 "checkout": CHECKOUT,
             }
         ],
-        "environment": {"variables": {"PATH": "/usr/bin:/bin", "FHICL_FILE_PATH": f"{CHECKOUT}/fcl"}, "umask": "0022"},
-        "inputs": [{"name": "numbers.txt", "path": "numbers.txt", "sha256": _digest(INPUT), "size_bytes": len(INPUT)}],
+        "environment": {
+            "variables": {"PATH": "/usr/bin:/bin", "FHICL_FILE_PATH": f"{CHECKOUT}/fcl"},
+            "umask": "0022",
+        },
+        "inputs": [
+            {
+                "name": "numbers.txt",
+                "path": "numbers.txt",
+                "sha256": _digest(INPUT),
+                "size_bytes": len(INPUT),
+            }
+        ],
         "outputs": outputs if is_good else [],
     }
     return json.dumps(record).encode()
@@ -136,11 +164,16 @@ def record_sample(parts: Parts, store: Store, checkout: Path) -> None:
     """Record both jobs of this checkout, upload their blobs, register the repository and resolve their code."""
     commit = git(checkout, "rev-parse", "HEAD")
     bodies = [record_body(job_id, commit, checkout) for job_id in (GOOD, BAD)]
-    submissions = [Submission(decode_record(body), datetime(2026, 3, 2, tzinfo=UTC), "tester", None) for body in bodies]
+    submissions = [
+        Submission(decode_record(body), datetime(2026, 3, 2, tzinfo=UTC), "tester", None)
+        for body in bodies
+    ]
     uploads = [Upload(EXPERIMENT, store.put(data).sha256) for data in (FCL, WORDS, INPUT)]
     parts.writer.run(lambda connection, known: record_jobs(connection, known, store, submissions))
     parts.writer.run(lambda connection, known: grant_possession(connection, known, uploads))
-    parts.writer.run(lambda connection, known: register_repository(connection, known, "joining", str(checkout)))
+    parts.writer.run(
+        lambda connection, known: register_repository(connection, known, "joining", str(checkout))
+    )
     assert drain(parts, HANDLERS) > 0
 
 

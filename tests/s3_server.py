@@ -23,7 +23,9 @@ class S3Server:
     """A running server with one empty bucket; `environment` is what leads to it."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="jobprov-s3-"))  # short, as there are sockets in it
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="jobprov-s3-")
+        )  # short, as there are sockets in it
         names = (
             "s3",
             "s3.port.grpc",
@@ -40,9 +42,12 @@ class S3Server:
         reader = _identity("reader", READER_KEYS, "Read", "List")
         (self._folder / "keys.json").write_text(json.dumps({"identities": [writer, reader]}))
         with (self._folder / "log").open("w") as log:
-            # as many volumes at first as it makes otherwise would keep the first upload waiting for seconds
+            # as many volumes at first as it makes otherwise would keep the first upload waiting for
+            # seconds
             environment = {**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
-            self.process = subprocess.Popen(self._words(), stdout=log, stderr=subprocess.STDOUT, env=environment)
+            self.process = subprocess.Popen(
+                self._words(), stdout=log, stderr=subprocess.STDOUT, env=environment
+            )
         self.url = f"http://127.0.0.1:{self._ports['s3']}"
         self.environment = {
             "AWS_ENDPOINT_URL": self.url,
@@ -60,12 +65,28 @@ class S3Server:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _words(self) -> list[str]:
-        ports = [f"-{name}={port}" if "." in name else f"-{name}.port={port}" for name, port in self._ports.items()]
+        ports = [
+            f"-{name}={port}" if "." in name else f"-{name}.port={port}"
+            for name, port in self._ports.items()
+        ]
         return [
-            *[f"{sysconfig.get_path('scripts')}/weed", "server", f"-dir={self._folder / 'data'}", *ports],
-            *["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.config={self._folder / 'keys.json'}"],
+            *[
+                f"{sysconfig.get_path('scripts')}/weed",
+                "server",
+                f"-dir={self._folder / 'data'}",
+                *ports,
+            ],
+            *[
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                "-s3",
+                f"-s3.config={self._folder / 'keys.json'}",
+            ],
             *["-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0"],
-            *[f"-s3.localSocket={self._folder / 's3.sock'}", f"-filer.localSocket={self._folder / 'filer.sock'}"],
+            *[
+                f"-s3.localSocket={self._folder / 's3.sock'}",
+                f"-filer.localSocket={self._folder / 'filer.sock'}",
+            ],
             *["-volume.max=8", "-volume.minFreeSpace=1", "-master.volumeSizeLimitMB=1024"],
         ]
 
@@ -74,7 +95,9 @@ class S3Server:
         give_up_at = time.monotonic() + _START_SECONDS
         while True:
             try:
-                urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5).close()
+                urllib.request.urlopen(
+                    urllib.request.Request(url, method=method), timeout=5
+                ).close()
             except urllib.error.HTTPError as answer:
                 if answer.code == 403:
                     return
@@ -83,12 +106,18 @@ class S3Server:
             else:
                 return
             if self.process.poll() is not None or time.monotonic() > give_up_at:
-                raise RuntimeError("SeaweedFS did not start:\n" + (self._folder / "log").read_text()[-4000:])
+                raise RuntimeError(
+                    "SeaweedFS did not start:\n" + (self._folder / "log").read_text()[-4000:]
+                )
             time.sleep(0.05)
 
 
 def _identity(name: str, keys: tuple[str, str], *actions: str) -> dict[str, object]:
-    return {"name": name, "credentials": [{"accessKey": keys[0], "secretKey": keys[1]}], "actions": actions}
+    return {
+        "name": name,
+        "credentials": [{"accessKey": keys[0], "secretKey": keys[1]}],
+        "actions": actions,
+    }
 
 
 def _free_ports(count: int) -> list[int]:

@@ -11,12 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from provenance.bundle import tar
-from provenance.bundle.comparators import OutputRule
-from provenance.bundle.ingredients import Capsule, Ingredients, Resolution
-from provenance.bundle.plan import Plan, make_plan
-from provenance.software.object_form import object_id
-from provenance.software.pack_form import entry_header, pack_header, sort_key, stored_zlib, with_trailer
+from jobprov.provenance.bundle import tar
+from jobprov.provenance.bundle.comparators import OutputRule
+from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, Resolution
+from jobprov.provenance.bundle.plan import Plan, make_plan
+from jobprov.provenance.software.object_form import object_id
+from jobprov.provenance.software.pack_form import (
+    entry_header,
+    pack_header,
+    sort_key,
+    stored_zlib,
+    with_trailer,
+)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SourceFile = tuple[str, int, bytes]
@@ -86,9 +92,13 @@ def packed(files: list[SourceFile]) -> tuple[str, bytes]:
             lines[folder + b"/"] = b"40000 %s\0%s" % (folder, bytes.fromhex(tree(inner)))
         return write("tree", b"".join(lines[name] for name in sorted(lines)))
 
-    root = tree({path.encode("utf-8", "surrogateescape"): (mode, content) for path, mode, content in files})
+    root = tree(
+        {path.encode("utf-8", "surrogateescape"): (mode, content) for path, mode, content in files}
+    )
     who = b"T <t@example.org> 1772323200 +0000"
-    commit = write("commit", b"tree %s\nauthor %s\ncommitter %s\n\ntoy\n" % (root.encode(), who, who))
+    commit = write(
+        "commit", b"tree %s\nauthor %s\ncommitter %s\n\ntoy\n" % (root.encode(), who, who)
+    )
     known = {object_id(kind, content): (kind, content) for kind, content in objects}
     parts = [pack_header(len(known))]
     for oid in sorted(known, key=lambda oid: sort_key(known[oid][0], oid)):
@@ -109,7 +119,9 @@ class Toy:
             ("data/link", 0o120000, b"a table.txt"),
         ]
         self.capsule: Capsule | None = None
-        self.expected = b"x: 1\ninclude: done\ntable: forty-two\n1 2 3\n<--name=%s>\n" % HOSTILE.encode()
+        self.expected = (
+            b"x: 1\ninclude: done\ntable: forty-two\n1 2 3\n<--name=%s>\n" % HOSTILE.encode()
+        )
         self.record = self._record()
         self.rules: list[OutputRule] = []
         self.resolutions = [
@@ -142,7 +154,12 @@ class Toy:
                     {
                         "name": "join",
                         "role": "payload",
-                        "argv": [f"{CHECKOUT}/bin/join.sh", "top.fcl", f"{WORK}/in/a.txt", f"--name={HOSTILE}"],
+                        "argv": [
+                            f"{CHECKOUT}/bin/join.sh",
+                            "top.fcl",
+                            f"{WORK}/in/a.txt",
+                            f"--name={HOSTILE}",
+                        ],
                         "exit_code": 0,
                     },
                 ],
@@ -164,10 +181,19 @@ class Toy:
                 }
             ],
             "scripts": [
-                {"name": "wrapper.sh", "path": "wrapper.sh", "sha256": write(b"#!/bin/sh\nexit 3\n"), "mode": "0755"}
+                {
+                    "name": "wrapper.sh",
+                    "path": "wrapper.sh",
+                    "sha256": write(b"#!/bin/sh\nexit 3\n"),
+                    "mode": "0755",
+                }
             ],
             "software": [
-                {"name": "toy-code", "repository": "https://git.example.org/toy-code.git", "checkout": CHECKOUT}
+                {
+                    "name": "toy-code",
+                    "repository": "https://git.example.org/toy-code.git",
+                    "checkout": CHECKOUT,
+                }
             ],
             "environment": {
                 "variables": {
@@ -182,7 +208,13 @@ class Toy:
                 "umask": "0022",
             },
             "inputs": [
-                {"name": "a.txt", "path": "in/a.txt", "sha256": write(b"1 2 3\n"), "size_bytes": 6, "role": "primary"},
+                {
+                    "name": "a.txt",
+                    "path": "in/a.txt",
+                    "sha256": write(b"1 2 3\n"),
+                    "size_bytes": 6,
+                    "role": "primary",
+                },
             ],
             "outputs": [
                 {
@@ -218,7 +250,9 @@ class Toy:
         )
 
     def plan(self, level: str | None = None, *, is_holey: bool = False) -> Plan:
-        return make_plan(self.ingredients(), self.blobs, self.blobs.write, level=level, is_holey=is_holey)
+        return make_plan(
+            self.ingredients(), self.blobs, self.blobs.write, level=level, is_holey=is_holey
+        )
 
     def tar_bytes(self, plan: Plan | None = None) -> bytes:
         return b"".join(tar.stream(plan or self.plan(), self.blobs))

@@ -2,42 +2,39 @@
 
 from flask import Flask
 
-from app.api import (
-    blobs,
-    bundles,
-    campaigns,
-    catalogs,
-    comparators,
-    comparisons,
-    events,
-    exports,
-    files,
-    histories,
-    job_views,
-    jobs,
-    lineage,
-    log_tails,
-    operations,
-    orders,
-    recipes,
-    rules,
-    statistics,
-    tasks,
-    tickets,
-    workflows,
+from jobprov.app.api import operations
+from jobprov.app.api.bundles import bundles, comparators
+from jobprov.app.api.catalogs import differences as catalogs
+from jobprov.app.api.comparisons import jobs as comparisons
+from jobprov.app.api.comparisons import recipes
+from jobprov.app.api.failures import rules
+from jobprov.app.api.histories import ends as histories
+from jobprov.app.api.histories import impact as lineage
+from jobprov.app.api.lookup import exports, files
+from jobprov.app.api.lookup import jobs as job_views
+from jobprov.app.api.orders import orders, workflows
+from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets
+from jobprov.app.api.statistics import campaign_graph as campaigns
+from jobprov.app.api.statistics import sums as statistics
+from jobprov.app.api.tasks import tasks
+from jobprov.app.api.wire.answers import (
+    BatchAnswer,
+    BlobAnswer,
+    MissingAnswer,
+    PartAnswer,
+    RecordAnswer,
 )
-from app.api.answers import BatchAnswer, BlobAnswer, MissingAnswer, PartAnswer, RecordAnswer
-from app.api.documenting import JobprovApi, add_schemas
-from provenance.bundle.comparators import OutputRules
-from provenance.services.orders import ReportBody, TakeBody
-from provenance.services.post_verdict import PostedVerdict
-from provenance.services.record_sighting import SightedFile
-from provenance.services.retry_jobs import RetryBody
-from provenance.services.retry_policies import PoliciesBody
-from provenance.services.task_declarations import Declaration
-from provenance.services.waivers import Waiver
-from provenance.services.workflows import WorkflowBody, WorkflowState
-from provenance.triage.rules import RuleTable
+from jobprov.app.api.wire.documenting import JobprovApi, add_schemas
+from jobprov.provenance.bundle.comparators import OutputRules
+from jobprov.provenance.services.catalogs.sightings import SightedFile
+from jobprov.provenance.services.orders.orders import ReportBody, TakeBody
+from jobprov.provenance.services.orders.retries import RetryBody
+from jobprov.provenance.services.orders.retry_policies import PoliciesBody
+from jobprov.provenance.services.orders.workflows import WorkflowBody, WorkflowState
+from jobprov.provenance.services.reruns.verdicts import PostedVerdict
+from jobprov.provenance.services.tasks.declarations import Declaration
+from jobprov.provenance.services.tasks.waivers import Waiver
+from jobprov.provenance.triage.rules import RuleTable
 
 SECTIONS = (
     jobs.section,

@@ -8,21 +8,25 @@ from typing import Any
 
 from flask import Response
 
-from app.api.answers import json_answer
-from app.api.documenting import Section
-from app.api.sending import send_stream
-from app.measures import get_measures
-from app.wiring import get_service
-from provenance.capture.packing import packed, sources
-from provenance.db.key_widths import keys_used
-from provenance.errors import UnreachableError
-from provenance.services.reproduction import reproduction_facts
+from jobprov.app.api.wire.answers import json_answer
+from jobprov.app.api.wire.documenting import Section
+from jobprov.app.api.wire.sending import send_stream
+from jobprov.app.measures import get_measures
+from jobprov.app.wiring import get_service
+from jobprov.provenance.capture.packing import packed, sources
+from jobprov.provenance.db.key_widths import keys_used
+from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 
 section = Section("operations", "Health, metrics and the hook.")
 HOOK = "job-end-hook.pyz"
 
 
-@section.call("GET", "/health", answers={200: {"type": "object", "properties": {"status": {"const": "alive"}}}})
+@section.call(
+    "GET",
+    "/health",
+    answers={200: {"type": "object", "properties": {"status": {"const": "alive"}}}},
+)
 def health() -> Response:
     """Return that the process answers; nothing else is looked at."""
     return json_answer({"status": "alive"})
@@ -43,28 +47,44 @@ def health() -> Response:
     errors=(503,),
 )
 def ready() -> Response:
-    """Return whether database, archive and schema can be worked with: 200, or 503 with what is wrong."""
+    """Return whether database, archive and schema can be worked with.
+
+    200, or 503 with what is wrong.
+    """
     problems = get_service().problems()
     if problems:
         raise UnreachableError(" ".join(problems))
     return json_answer({"status": "ready", "problems": []})
 
 
-@section.call("GET", "/metrics", answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")})
+@section.call(
+    "GET", "/metrics", answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")}
+)
 def metrics() -> Response:
     """Return counts of requests, how many recipes were reproduced when last run again, and how far keys are used up, for Prometheus."""
     with get_service().reading() as connection:
         facts = reproduction_facts(connection, datetime.now(UTC))
         used = keys_used(connection)
     lines = [*get_measures().lines(), *_reproduction_lines(facts), *_key_lines(used)]
-    return Response("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(
+        "\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8"
+    )
 
 
-@section.call("GET", "/hook/job-end-hook.pyz", answers={200: ("application/octet-stream", "The hook, one file.")})
+@section.call(
+    "GET",
+    "/hook/job-end-hook.pyz",
+    answers={200: ("application/octet-stream", "The hook, one file.")},
+)
 def hook() -> Response:
-    """Return the job-end hook: one file, Python 3.6 or newer; the same bytes from the same version, always."""
+    """Return the job-end hook: one file, Python 3.6 or newer.
+
+    The same bytes from the same version, always.
+    """
     content, sha256 = _hook()
-    answer = send_stream(io.BytesIO(content), len(content), "application/octet-stream", etag=sha256, name=HOOK)
+    answer = send_stream(
+        io.BytesIO(content), len(content), "application/octet-stream", etag=sha256, name=HOOK
+    )
     answer.headers["Cache-Control"] = "no-cache"
     return answer
 
@@ -79,7 +99,10 @@ def _reproduction_lines(facts: dict[str, Any]) -> list[str]:
         "# HELP jobprov_recipes_rerun Recipes by the level of their last verdict.",
         "# TYPE jobprov_recipes_rerun gauge",
     ]
-    return lines + [f'jobprov_recipes_rerun{{level="{level}"}} {count}' for level, count in facts["by_level"].items()]
+    return lines + [
+        f'jobprov_recipes_rerun{{level="{level}"}} {count}'
+        for level, count in facts["by_level"].items()
+    ]
 
 
 def _key_lines(used: dict[str, float]) -> list[str]:
@@ -89,7 +112,9 @@ def _key_lines(used: dict[str, float]) -> list[str]:
         "# HELP jobprov_keys_used Share of the integer keys that each table has given out (PostgreSQL).",
         "# TYPE jobprov_keys_used gauge",
     ]
-    return lines + [f'jobprov_keys_used{{table="{table}"}} {share:.6f}' for table, share in sorted(used.items())]
+    return lines + [
+        f'jobprov_keys_used{{table="{table}"}} {share:.6f}' for table, share in sorted(used.items())
+    ]
 
 
 @cache

@@ -1,1 +1,4 @@
-"""The commands of `jobprov`, one file a group. Each file maps the names of its commands in `COMMANDS`."""
+"""The commands of `jobprov`, one file a group.
+
+Each file maps the names of its commands in `COMMANDS`.
+"""

@@ -1,10 +1,13 @@
-"""What of a report people want a mail about: a stage is done, too many jobs fail, nothing moves any more."""
+"""What of a report people want a mail about.
+
+A stage is done, too many jobs fail, nothing moves any more.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from provenance.lineage.words import percent
+from jobprov.provenance.lineage.words import percent
 
 LEAST_OVER = 10
 """Jobs that have to be over before a share of failures says something."""
@@ -18,8 +21,9 @@ def conditions(
 ) -> dict[str, str]:
     """Return what holds of a campaign that people want a mail about, in words, by a name that stays the same while it holds.
 
-    A stage is done when all its expected units were made or waived; it fails when more than `failure_share` of at least ten jobs
-    that are over did not succeed; the campaign is stuck when units are missing and no record came for `stuck_after`.
+    A stage is done when all its expected units were made or waived; it fails when more than
+    `failure_share` of at least ten jobs that are over did not succeed; the campaign is stuck when
+    units are missing and no record came for `stuck_after`.
     """
     campaign = report["campaign"]
     found = {}
@@ -29,7 +33,9 @@ def conditions(
             found[f"done {name}"] = f"stage {name} is done"
         over, bad = _count(stage["states"], _OVER), _count(stage["states"], _BAD)
         if over >= LEAST_OVER and bad > failure_share * over:
-            found[f"failing {name}"] = f"{percent(bad / over, 0)} of the jobs of stage {name} failed"
+            found[f"failing {name}"] = (
+                f"{percent(bad / over, 0)} of the jobs of stage {name} failed"
+            )
     last = report["last_record_at"]
     is_waiting = any(task["missing"] for task in campaign["tasks"])
     if is_waiting and last is not None and now - datetime.fromisoformat(last) > stuck_after:

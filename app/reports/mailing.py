@@ -1,4 +1,7 @@
-"""Sends a report by mail, as text and as a page. Source: RFC 5322, RFC 2046 (multipart/alternative), `smtplib`."""
+"""Sends a report by mail, as text and as a page.
+
+Source: RFC 5322, RFC 2046 (multipart/alternative), `smtplib`.
+"""
 
 import smtplib
 import ssl
@@ -7,13 +10,15 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
 
-from provenance.errors import BadInputError, UnreachableError
+from jobprov.provenance.errors import BadInputError, UnreachableError
 
 _SECONDS = 30
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
-def compose(subject: str, text: str, page: str, *, sender: str, receivers: Sequence[str]) -> EmailMessage:
+def compose(
+    subject: str, text: str, page: str, *, sender: str, receivers: Sequence[str]
+) -> EmailMessage:
     """Return the mail: plain text, and the page for programs that show one.
 
     Raises:
@@ -52,10 +57,16 @@ def send(message: EmailMessage, url: str) -> None:
             if parts.username:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             server.send_message(message)
-    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPAuthenticationError) as problem:
+    except (
+        smtplib.SMTPRecipientsRefused,
+        smtplib.SMTPSenderRefused,
+        smtplib.SMTPAuthenticationError,
+    ) as problem:
         raise BadInputError(f"The mail server at {parts.hostname} refused: {problem}.") from None
     except (OSError, smtplib.SMTPException) as problem:
-        raise UnreachableError(f"The mail server at {parts.hostname} did not take the mail: {problem}.") from None
+        raise UnreachableError(
+            f"The mail server at {parts.hostname} did not take the mail: {problem}."
+        ) from None
 
 
 def _connect(scheme: str, host: str, port: int) -> smtplib.SMTP:

@@ -7,8 +7,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 
-from app.reports.rows import FIGURES, headline, moment, tables
-from provenance.lineage.words import shown
+from jobprov.app.reports.rows import FIGURES, headline, moment, tables
+from jobprov.provenance.lineage.words import shown
 
 _STYLE = Path(__file__).parents[1] / "static" / "report.css"
 
@@ -19,13 +19,15 @@ def report_page(report: dict[str, Any], address: str, *, stylesheet: str | None 
     Args:
         report: what `report_campaign` found.
         address: that of its campaign's page.
-        stylesheet: where the style lies; without it the style is inside, so that the page can be sent.
+        stylesheet: where the style lies; without it the style is inside, so that the page can be
+            sent.
     """
     campaign = report["campaign"]
     return _template().render(
         campaign=campaign,
         stylesheet=stylesheet,
-        style=None if stylesheet else Markup(_STYLE.read_text(encoding="utf-8")),  # noqa: S704 - ours
+        # Ours
+        style=None if stylesheet else Markup(_STYLE.read_text(encoding="utf-8")),  # noqa: S704
         address=address,
         headline=headline(report),
         made_at=moment(report["made_at"]),
@@ -38,6 +40,8 @@ def report_page(report: dict[str, Any], address: str, *, stylesheet: str | None 
 
 @cache
 def _template() -> Template:
-    environment = Environment(loader=PackageLoader("app"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("app"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["shown"] = shown
-    return environment.get_template("report.html")
+    return environment.get_template("statistics/report.html")

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError
 
 
 def default_file(service: str, experiment: str, campaign: str) -> Path:
@@ -36,7 +36,9 @@ def remembered(file: Path) -> set[str]:
 def remember(file: Path, conditions: Mapping[str, str]) -> None:
     """Keep what holds now: written whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as stream:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=file.parent, delete=False, encoding="utf-8"
+    ) as stream:
         json.dump({"conditions": dict(conditions)}, stream, indent=1)
         written = Path(stream.name)
     written.replace(file)

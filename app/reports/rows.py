@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from provenance.lineage.words import counted, duration, number, percent, size
+from jobprov.provenance.lineage.words import counted, duration, number, percent, size
 
 UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
 _USE = ("Run time", "9 of 10 within", "CPU efficiency", "Memory")
 FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *(name.capitalize() for name in UNITS), *_USE})
 """Columns of numbers and measures, which stand below each other on a page."""
-_OF_UNITS = "Counted in units: one of which any attempt succeeded is produced, whatever failed before."
+_OF_UNITS = (
+    "Counted in units: one of which any attempt succeeded is produced, whatever failed before."
+)
 _LONGEST = 80
 MISSING = "–"  # noqa: RUF001 - missing is an en dash
 _WORDS: dict[str, Callable[[float], str]] = {
@@ -36,7 +38,11 @@ def headline(report: dict[str, Any]) -> str:
         return f"{counted(len(campaign['tasks']), 'task')}; none was declared, so nobody knows what is missing."
     sums = {name: sum(task[name] or 0 for task in units) for name in UNITS}
     waived = f", {number(sums['waived'])} waived" if sums["waived"] else ""
-    left = f" About {duration(campaign['seconds_left'])} left at the present pace." if campaign["seconds_left"] else ""
+    left = (
+        f" About {duration(campaign['seconds_left'])} left at the present pace."
+        if campaign["seconds_left"]
+        else ""
+    )
     done = f"{number(sums['produced'])} of {counted(sums['expected'], 'unit')} done{waived}, "
     return f"{done}{number(sums['missing'])} missing.{left}"
 
@@ -49,17 +55,30 @@ def tables(report: dict[str, Any]) -> Iterator[Table]:
     waiting = [task for task in campaign["tasks"] if task["missing"] or task["waived"]]
     if waiting:
         rows = [_units(task["task_id"], task) for task in waiting]
-        yield Table("Tasks with units missing or waived", ("Task", *_titles()), rows, "Which: jobprov missing TASK")
+        yield Table(
+            "Tasks with units missing or waived",
+            ("Task", *_titles()),
+            rows,
+            "Which: jobprov missing TASK",
+        )
     if report["waivers"]:
         rows = [
-            (each["task_id"], number(each["unit_count"]), each["who"], each["why"], moment(each["waived_at"]))
+            (
+                each["task_id"],
+                number(each["unit_count"]),
+                each["who"],
+                each["why"],
+                moment(each["waived_at"]),
+            )
             for each in report["waivers"]
         ]
         yield Table("Waivers", ("Task", "Units", "Who", "Why", "When"), rows)
     yield from _errors(report["errors"])
     if report["resources"]:
         columns = ("Stage", "Jobs", *_USE, "9 of 10 within")
-        yield Table("What jobs took, median", columns, [_resources(group) for group in report["resources"]])
+        yield Table(
+            "What jobs took, median", columns, [_resources(group) for group in report["resources"]]
+        )
 
 
 def _errors(errors: dict[str, Any]) -> Iterator[Table]:
@@ -78,7 +97,12 @@ def _errors(errors: dict[str, Any]) -> Iterator[Table]:
         yield Table(title, ("Jobs", "Cause", "What it was", "On", "Last"), rows)
     if errors["outliers"]:
         places = [
-            (each["kind"], each["name"], f"{each['failures']} of {each['jobs']}", percent(each["rate_elsewhere"]))
+            (
+                each["kind"],
+                each["name"],
+                f"{each['failures']} of {each['jobs']}",
+                percent(each["rate_elsewhere"]),
+            )
             for each in errors["outliers"]
         ]
         yield Table("Places that stand out", ("Kind", "Name", "Failed", "Elsewhere"), places)
@@ -86,18 +110,32 @@ def _errors(errors: dict[str, Any]) -> Iterator[Table]:
 
 def cause_words(cause: dict[str, Any]) -> str:
     """Return a cause of failure: the step, the class of error or how the job ended, and what it said."""
-    how = f"signal {cause['signal']}" if cause["signal"] is not None else f"exit code {cause['exit_code']}"
+    how = (
+        f"signal {cause['signal']}"
+        if cause["signal"] is not None
+        else f"exit code {cause['exit_code']}"
+    )
     if cause["signal"] is None and cause["exit_code"] is None:
         how = cause.get("state") or "no exit code"
-    words = [f"step {cause['failed_step']}" if cause["failed_step"] else None, cause["error_class"] or how]
-    return ": ".join(word for word in words if word) + (f" ({_cut(cause['message'])})" if cause["message"] else "")
+    words = [
+        f"step {cause['failed_step']}" if cause["failed_step"] else None,
+        cause["error_class"] or how,
+    ]
+    return ": ".join(word for word in words if word) + (
+        f" ({_cut(cause['message'])})" if cause["message"] else ""
+    )
 
 
 def class_words(cause: dict[str, Any]) -> str:
-    """Return what a cause was by the rules of triage, and whether trying again may help; '' where no rule says."""
+    """Return what a cause was by the rules of triage, and whether trying again may help.
+
+    '' where no rule says.
+    """
     if not cause["words"]:
         return ""
-    again = {True: "; trying again may help", False: "; trying again does not help", None: ""}[cause["transient"]]
+    again = {True: "; trying again may help", False: "; trying again does not help", None: ""}[
+        cause["transient"]
+    ]
     return f"{cause['class']}: {cause['words']}{again}"
 
 
@@ -109,7 +147,9 @@ def moment(value: str | datetime | None) -> str:
     """Return a time in UTC as people read it."""
     if value is None:
         return MISSING
-    return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).strftime("%-d %b %Y %H:%M UTC")
+    return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).strftime(
+        "%-d %b %Y %H:%M UTC"
+    )
 
 
 def _titles() -> tuple[str, ...]:

@@ -1,41 +1,28 @@
 """The pages: read-only, drawn on the server, the same without JavaScript. Source: pages.md.
 
-Each page answers one question in its first line, in words, and names its JSON twin under /api/v1. Nothing here knows SQL: the
-use cases of `provenance.services` answer, `app.web` says it.
+Each page answers one question in its first line, in words, and names its JSON twin under /api/v1.
+Nothing here knows SQL: the use cases of `provenance.services` answer, `app.web` says it.
 """
 
 from flask import Flask
 
-from app.web import (
-    campaign_lineage,
-    campaigns,
-    catalog,
-    comparison,
-    configurations,
-    divergence,
-    errors,
-    estimate,
-    files,
-    histories,
-    home,
-    impact,
-    job,
-    jobs,
-    lineage,
-    logs,
-    modules,
-    recipes,
-    reports,
-    resources,
-    retries,
-    rules,
-    samples,
-    searching,
-    tasks,
-    workflows,
-)
-from app.web.frame import make_blueprint
-from app.web.problems import problem_page
+from jobprov.app.web.catalogs import differences as catalog
+from jobprov.app.web.comparisons import jobs as comparison
+from jobprov.app.web.comparisons import recipes
+from jobprov.app.web.configurations import configuration as configurations
+from jobprov.app.web.failures import errors, rules
+from jobprov.app.web.frame.page import make_blueprint
+from jobprov.app.web.frame.problems import problem_page
+from jobprov.app.web.histories import divergence, impact, lineage
+from jobprov.app.web.histories import ends as histories
+from jobprov.app.web.lookup import file as files
+from jobprov.app.web.lookup import job, jobs, logs
+from jobprov.app.web.lookup import search as searching
+from jobprov.app.web.orders import retries, workflows
+from jobprov.app.web.statistics import campaign_graph as campaign_lineage
+from jobprov.app.web.statistics import estimates as estimate
+from jobprov.app.web.statistics import home, modules, reports, resources
+from jobprov.app.web.tasks import campaigns, samples, tasks
 
 _PAGES = (
     home,

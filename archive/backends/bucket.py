@@ -1,8 +1,11 @@
-"""A bucket of an S3 server, as the archive uses it: short requests, bounded retries, one error that says what to set.
+"""A bucket of an S3 server, as the archive uses it.
 
-Keys and address come from the environment, as other S3 tools take them (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-`AWS_ENDPOINT_URL`, `AWS_REGION`, ...); nothing of them is written down. No request moves more than `PART_BYTES`, so that a
-request's time-out says something. An upload is there as a whole or not at all, and durable once it is answered.
+Short requests, bounded retries, one error that says what to set.
+
+Keys and address come from the environment, as other S3 tools take them (`AWS_ACCESS_KEY_ID`,
+`AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT_URL`, `AWS_REGION`, ...); nothing of them is written down. No
+request moves more than `PART_BYTES`, so that a request's time-out says something. An upload is
+there as a whole or not at all, and durable once it is answered.
 """
 
 import os
@@ -17,10 +20,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 from obstore.store import S3Store as ObjectStore
 
-from archive.errors import ArchiveUnreachableError
+from jobprov.archive.errors import ArchiveUnreachableError
 
 PART_BYTES = 8 << 20
 AT_ONCE = 16
@@ -36,7 +44,11 @@ _ADDRESS = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w./~
 _KEYS_REFUSED = {
     "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch",
 }  # fmt: skip
-_ELSEWHERE = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
+_ELSEWHERE = {
+    "AuthorizationHeaderMalformed",
+    "PermanentRedirect",
+    "IllegalLocationConstraintException",
+}
 # without keys the library asks a cloud's machine for some
 _NO_KEYS = ("/latest/api/token", "Missing AccessKeyId", "Missing SecretAccessKey")
 
@@ -46,7 +58,10 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object as a listing names it; its size in bytes, and when it came by the server's clock."""
+    """An object as a listing names it.
+
+    Its size in bytes, and when it came by the server's clock.
+    """
 
     key: str
     size_bytes: int
@@ -82,14 +97,19 @@ class Bucket:
                 retry_config={
                     "max_retries": _TRIES_AGAIN,
                     "retry_timeout": timeout,
-                    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=2), "base": 2},
+                    "backoff": {
+                        "init_backoff": timedelta(seconds=0.1),
+                        "max_backoff": timedelta(seconds=2),
+                        "base": 2,
+                    },
                 },
             )
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Store an object unless one of that key is there; returns whether it was stored.
 
-        False also where an answer was lost and the request sent again: the object may be this very one.
+        False also where an answer was lost and the request sent again: the object may be this very
+        one.
         """
         with self._reaching():
             try:
@@ -108,10 +128,15 @@ class Bucket:
         size_bytes = path.stat().st_size
         part_bytes = max(PART_BYTES, -(-size_bytes // _MOST_PARTS))
         with self._reaching():
-            obstore.put(self._store, key, path, chunk_size=part_bytes, max_concurrency=_PARTS_AT_ONCE)
+            obstore.put(
+                self._store, key, path, chunk_size=part_bytes, max_concurrency=_PARTS_AT_ONCE
+            )
 
     def first_bytes(self, key: str, length: int) -> tuple[bytes, int] | None:
-        """The first bytes of an object and its whole size in one request; None where there is none."""
+        """The first bytes of an object and its whole size in one request.
+
+        None where there is none.
+        """
         with self._reaching(), self._finding():
             try:
                 answer = obstore.get(self._store, key, options={"range": (0, max(length, 1))})
@@ -124,14 +149,22 @@ class Bucket:
 
     def read(self, key: str, start: int, length: int) -> bytes | None:
         """Bytes of an object, which must reach that far; None where there is none."""
-        parts = [(at, min(PART_BYTES, start + length - at)) for at in range(start, start + length, PART_BYTES)]
+        parts = [
+            (at, min(PART_BYTES, start + length - at))
+            for at in range(start, start + length, PART_BYTES)
+        ]
         if len(parts) == 1:
             return self._read_part(key, start, length)
-        found = list(in_parallel(lambda part: self._read_part(key, *part), parts, at_once=_PARTS_AT_ONCE))
+        found = list(
+            in_parallel(lambda part: self._read_part(key, *part), parts, at_once=_PARTS_AT_ONCE)
+        )
         return None if None in found else b"".join(part for part in found if part is not None)
 
     def holds(self, key: str) -> bool:
-        """Whether an object is there. A bucket that is not there holds none: ask for a listing to know better."""
+        """Whether an object is there.
+
+        A bucket that is not there holds none: ask for a listing to know better.
+        """
         with self._reaching(), self._finding():
             obstore.head(self._store, key)
             return True
@@ -160,7 +193,9 @@ class Bucket:
     def _endpoint(self) -> str:
         """The server's address as it is set, empty for Amazon's."""
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        if endpoint and not _ADDRESS.fullmatch(endpoint):  # the client's library would end the process
+        if endpoint and not _ADDRESS.fullmatch(
+            endpoint
+        ):  # the client's library would end the process
             reason = f"the server's address {endpoint[:200]!r} is none"
             raise ArchiveUnreachableError(
                 self.where, reason, "write AWS_ENDPOINT_URL as https://host or http://host:port"
@@ -169,12 +204,19 @@ class Bucket:
 
     def _read_part(self, key: str, start: int, length: int) -> bytes | None:
         with self._reaching(), self._finding():
-            return bytes(obstore.get_range(self._store, key, start=start, length=length)) if length else b""
+            return (
+                bytes(obstore.get_range(self._store, key, start=start, length=length))
+                if length
+                else b""
+            )
         return None
 
     @contextmanager
     def _finding(self) -> Iterator[None]:
-        """Pass over the answer that says that there is no such object; a bucket that is gone is another matter."""
+        """Pass over the answer that says that there is no such object.
+
+        A bucket that is gone is another matter.
+        """
         try:
             yield
         except FileNotFoundError as error:
@@ -194,8 +236,13 @@ class Bucket:
         return ArchiveUnreachableError(self.where, reason, advice)
 
 
-def in_parallel(function: Callable[[_T], _R], items: Iterable[_T], *, at_once: int = AT_ONCE) -> Iterator[_R]:
-    """What a function gives for each item, in their order; some items ahead of what was taken, never all of them."""
+def in_parallel(
+    function: Callable[[_T], _R], items: Iterable[_T], *, at_once: int = AT_ONCE
+) -> Iterator[_R]:
+    """What a function gives for each item, in their order.
+
+    Some items ahead of what was taken, never all of them.
+    """
     left = iter(items)
     with ThreadPoolExecutor(at_once) as pool:
         pending = [pool.submit(function, item) for item in islice(left, 2 * at_once)]
@@ -211,7 +258,10 @@ def _explain(error: Exception, bucket: str) -> tuple[str, str]:
     if code == "NoSuchBucket":
         return f"there is no bucket {bucket!r}", "make it, or name another in JOBPROV_ARCHIVE_URL"
     if any(words in text for words in _NO_KEYS):
-        return "no keys are set, or only one of two", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        return (
+            "no keys are set, or only one of two",
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
     if code in _ELSEWHERE:
         return f"the server says {_said(error)}", "check AWS_REGION and AWS_ENDPOINT_URL"
     if code in _KEYS_REFUSED or isinstance(error, PermissionDeniedError | UnauthenticatedError):

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import zstandard
 
-from archive.backends.frames import HEADER_BYTES, Header, decode_frame, decode_header, encode_header
-from archive.errors import BlobDamagedError, FrameDamagedError
+from jobprov.archive.backends.frames import (
+    HEADER_BYTES,
+    Header,
+    decode_frame,
+    decode_header,
+    encode_header,
+)
+from jobprov.archive.errors import BlobDamagedError, FrameDamagedError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -34,7 +40,10 @@ class Readable(Protocol):
 
 
 class OpenFile:
-    """A file open for reading by position, so that threads may share it; closed when nothing refers to it."""
+    """A file open for reading by position, so that threads may share it.
+
+    Closed when nothing refers to it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -56,10 +65,14 @@ class OpenFile:
         """
         try:
             data = os.pread(self._fd, length, offset)
-            while len(data) < length and (more := os.pread(self._fd, length - len(data), offset + len(data))):
+            while len(data) < length and (
+                more := os.pread(self._fd, length - len(data), offset + len(data))
+            ):
                 data += more
         except OSError as error:  # the file is open, so it is the disk that lost it
-            raise FrameDamagedError(f"the bytes from {offset} on cannot be read: {error.strerror}") from error
+            raise FrameDamagedError(
+                f"the bytes from {offset} on cannot be read: {error.strerror}"
+            ) from error
         return data
 
 
@@ -101,7 +114,9 @@ class Copy:
             raise self.damage(error.detail) from error
 
     def stored_chunks(self) -> Iterator[bytes]:
-        """The frame in pieces of at most a mebibyte, header first; raises after the last one when it is damaged.
+        """The frame in pieces of at most a mebibyte, header first.
+
+        Raises after the last one when it is damaged.
 
         Raises:
             BlobDamagedError: the copy is not intact; what came before must be thrown away.
@@ -165,7 +180,9 @@ class Copy:
 
 
 class BlobReader(io.RawIOBase):
-    """The content of a copy as a seekable stream; forward seeks decompress, backward ones begin anew.
+    """The content of a copy as a seekable stream.
+
+    Forward seeks decompress, backward ones begin anew.
 
     It always decodes from the first byte on, so reading to the end verifies the whole.
     """
@@ -190,8 +207,13 @@ class BlobReader(io.RawIOBase):
         return self._wanted
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move the position, at most to the end of the content; nothing is decoded before the next read."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._wanted, io.SEEK_END: self._header.size_bytes}[whence]
+        """Move the position, at most to the end of the content.
+
+        Nothing is decoded before the next read.
+        """
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._wanted, io.SEEK_END: self._header.size_bytes}[
+            whence
+        ]
         self._wanted = min(max(base + offset, 0), self._header.size_bytes)
         return self._wanted
 
@@ -234,7 +256,9 @@ class BlobReader(io.RawIOBase):
         if self._sha256.hexdigest() != self._copy.sha256:
             raise self._copy.damage("the content does not match its digest")
         if self._position != self._header.size_bytes:
-            detail = f"the content has {self._position} bytes, its header says {self._header.size_bytes}"
+            detail = (
+                f"the content has {self._position} bytes, its header says {self._header.size_bytes}"
+            )
             raise self._copy.damage(detail)
 
 

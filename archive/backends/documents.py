@@ -4,17 +4,19 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from archive.backends.durable import Arrival, flush_folder, make_folder
-from archive.backends.frames import HEADER_BYTES, decode_frame, decode_header, encode_frame
-from archive.digest import digest_of
-from archive.errors import DocumentDamagedError, DocumentMissingError, FrameDamagedError
-from archive.store import check_document_name, is_document_name
+from jobprov.archive.backends.durable import Arrival, flush_folder, make_folder
+from jobprov.archive.backends.frames import HEADER_BYTES, decode_frame, decode_header, encode_frame
+from jobprov.archive.digest import digest_of
+from jobprov.archive.errors import DocumentDamagedError, DocumentMissingError, FrameDamagedError
+from jobprov.archive.store import check_document_name, is_document_name
 
 SUFFIX = ".document"
 
 
 def place_of_part(data: bytes, start: int, length: int, sha256: str) -> int | None:
-    """Where the part of a document begins in its frame, of which the first bytes are given; None where it was compressed.
+    """Where the part of a document begins in its frame, of which the first bytes are given.
+
+    None where it was compressed.
 
     Raises:
         FrameDamagedError: the header is damaged, or that of another document, or of a shorter one.
@@ -25,7 +27,9 @@ def place_of_part(data: bytes, start: int, length: int, sha256: str) -> int | No
     if header.sha256.hex() != sha256:
         raise FrameDamagedError("its header names the digest of other bytes")
     if start + length > header.size_bytes:
-        raise FrameDamagedError(f"bytes {start} to {start + length} of {header.size_bytes} are asked for")
+        raise FrameDamagedError(
+            f"bytes {start} to {start + length} of {header.size_bytes} are asked for"
+        )
     return HEADER_BYTES + start
 
 
@@ -45,7 +49,10 @@ class DocumentShelf:
         return self.root / f"{check_document_name(name)}{SUFFIX}"
 
     def put(self, name: str, data: bytes) -> bool:
-        """Store a document durably unless one of that name is there; returns whether it was stored."""
+        """Store a document durably unless one of that name is there.
+
+        Returns whether it was stored.
+        """
         target = self.path(name)
         make_folder(target.parent)
         if target.exists():
@@ -55,7 +62,9 @@ class DocumentShelf:
                 arrival.write(encode_frame(data, digest_of(data), bound_to=name))
                 arrival.flush()
                 is_new = arrival.link(target)
-        flush_folder(target.parent)  # also for one that is there: its writer may not have come so far yet
+        flush_folder(
+            target.parent
+        )  # also for one that is there: its writer may not have come so far yet
         return is_new
 
     def get(self, name: str) -> bytes:
@@ -77,7 +86,10 @@ class DocumentShelf:
             raise DocumentDamagedError(name, f"documents/{name}{SUFFIX}", error.detail) from error
 
     def read(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of a document of that digest; None where only the whole can be read. See `Store.read_document`."""
+        """Some bytes of a document of that digest; None where only the whole can be read.
+
+        See `Store.read_document`.
+        """
         path = self.path(name)
         try:
             with path.open("rb") as file:
@@ -112,4 +124,6 @@ class DocumentShelf:
             base = Path(folder).relative_to(self.root).as_posix()
             stem = "" if base == "." else f"{base}/"
             names += [stem + file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX)]
-        yield from sorted(name for name in names if name.startswith(prefix) and is_document_name(name))
+        yield from sorted(
+            name for name in names if name.startswith(prefix) and is_document_name(name)
+        )

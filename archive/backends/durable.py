@@ -1,7 +1,8 @@
 """Files that are there as a whole or not at all, whenever the power goes.
 
-A file arrives under a temporary name, is flushed, gets its name by a link (which refuses a name that is taken, so of
-two writers one wins), and then the folder is flushed. This is the only place of the archive that creates files.
+A file arrives under a temporary name, is flushed, gets its name by a link (which refuses a name
+that is taken, so of two writers one wins), and then the folder is flushed. This is the only place
+of the archive that creates files.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from archive.errors import ArchiveUnreachableError
+from jobprov.archive.errors import ArchiveUnreachableError
 
 _ABANDONED_SECONDS = 24 * 3600
 
@@ -58,7 +59,10 @@ class Arrival:
         os.fsync(self.fd)
 
     def link(self, target: Path) -> bool:
-        """Give the file its name; returns False when that name is taken. The folder is not flushed yet."""
+        """Give the file its name; returns False when that name is taken.
+
+        The folder is not flushed yet.
+        """
         try:
             os.link(self.path, target)
         except FileExistsError:
@@ -120,7 +124,9 @@ def reaching(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ArchiveUnreachableError(str(error.filename or root), error.strerror or str(error)) from error
+        raise ArchiveUnreachableError(
+            str(error.filename or root), error.strerror or str(error)
+        ) from error
 
 
 @contextlib.contextmanager

@@ -1,17 +1,17 @@
 """Erasing: packs that hold a blob to be removed are written anew without it, and only then removed.
 
-A pack of which a blob is damaged stays as it is, and so does what was to be erased from it: a check finds the damage, and whoever
-mends it erases again.
+A pack of which a blob is damaged stays as it is, and so does what was to be erased from it: a check
+finds the damage, and whoever mends it erases again.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from archive.backends.copies import Copy
-from archive.backends.filling import PackFiller
-from archive.backends.packs import Pack, PackWriter
-from archive.errors import BlobDamagedError
+from jobprov.archive.backends.copies import Copy
+from jobprov.archive.backends.filling import PackFiller
+from jobprov.archive.backends.packs import Pack, PackWriter
+from jobprov.archive.errors import BlobDamagedError
 
 Publish = Callable[[PackWriter, Sequence[str]], str]
 """Finishes a pack, durably, and gives its name."""
@@ -38,7 +38,10 @@ class Eraser:
         self._copies = copies
 
     def run(self, packs: Sequence[Pack], digests: Collection[str]) -> tuple[list[Pack], set[str]]:
-        """Write what stays of these packs into new ones; returns those that may be removed now, and the digests left in others."""
+        """Write what stays of these packs into new ones.
+
+        Returns those that may be removed now, and the digests left in others.
+        """
         emptied: list[Pack] = []
         left: set[str] = set()
         with closing(self._filler):

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from archive.backends.copies import Copy
-from archive.backends.packs import PackWriter
+from jobprov.archive.backends.copies import Copy
+from jobprov.archive.backends.packs import PackWriter
 
 Publish = Callable[[PackWriter, Sequence[str]], str]
 """Finishes a pack, durably, and gives its name; the digests are those of the blobs in it."""
@@ -29,7 +29,9 @@ class PackFiller:
         self.published: set[str] = set()
 
     def add(self, copy: Copy) -> bool:
-        """Append a copy to the pack at hand, or to the next one; returns False when it is larger than a pack.
+        """Append a copy to the pack at hand, or to the next one.
+
+        Returns False when it is larger than a pack.
 
         Raises:
             BlobDamagedError: the copy is damaged; it is in no pack.

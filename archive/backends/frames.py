@@ -11,11 +11,12 @@
         92      8  the first bytes of the SHA-256 of the 92 bytes above
        100         the zstd frame
 
-A document that begins with a zstd frame is not compressed again: its stored form is its content, so that parts of it can be read
-where they are. All integers are little-endian. A decoder passes over skippable frames, so `zstd -dc` reads a loose blob, a document or
-a whole pack with nothing of ours at hand. Bytes that do not compress cost a few bytes in a thousand inside zstd, which
-keeps them as they are; there is no second codec. The stored digest of a document covers its name too, so documents
-that changed places are found.
+A document that begins with a zstd frame is not compressed again: its stored form is its content, so
+that parts of it can be read where they are. All integers are little-endian. A decoder passes over
+skippable frames, so `zstd -dc` reads a loose blob, a document or a whole pack with nothing of ours
+at hand. Bytes that do not compress cost a few bytes in a thousand inside zstd, which keeps them as
+they are; there is no second codec. The stored digest of a document covers its name too, so
+documents that changed places are found.
 
 Source: RFC 8878, section 3.1.2 (skippable frames).
 """
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from archive.errors import FrameDamagedError
+from jobprov.archive.errors import FrameDamagedError
 
 TAG = b"jpb1"
 PLAIN_TAG = b"jpb2"
@@ -46,7 +47,10 @@ _codecs = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a frame says about itself; sizes in bytes, digests as 32 raw bytes; `is_plain` where content and stored form are one."""
+    """What a frame says about itself; sizes in bytes, digests as 32 raw bytes.
+
+    `is_plain` where content and stored form are one.
+    """
 
     stored_bytes: int
     size_bytes: int
@@ -93,7 +97,10 @@ def decode_header(data: bytes) -> Header:
 
 
 def encode_frame(content: bytes, sha256: str, *, bound_to: str = "") -> bytes:
-    """One frame with some content and its digest; a document binds its name into the stored digest."""
+    """One frame with some content and its digest.
+
+    A document binds its name into the stored digest.
+    """
     is_plain = bool(bound_to) and content.startswith(_ZSTD_START)
     stored = content if is_plain else _compressor().compress(content)
     header = Header(
@@ -114,13 +121,17 @@ def decode_frame(frame: bytes, *, bound_to: str = "") -> bytes:
     """
     header = decode_header(frame)
     if len(frame) != header.frame_bytes:
-        raise FrameDamagedError(f"the frame has {len(frame)} bytes, its header says {header.frame_bytes}")
+        raise FrameDamagedError(
+            f"the frame has {len(frame)} bytes, its header says {header.frame_bytes}"
+        )
     stored = frame[HEADER_BYTES:]
     if _stored_digest(stored, bound_to) != header.stored_sha256:
         raise FrameDamagedError("the stored bytes do not match their digest")
     content = stored if header.is_plain else decompress(stored)
     if len(content) != header.size_bytes:
-        raise FrameDamagedError(f"the content has {len(content)} bytes, its header says {header.size_bytes}")
+        raise FrameDamagedError(
+            f"the content has {len(content)} bytes, its header says {header.size_bytes}"
+        )
     if hashlib.sha256(content).digest() != header.sha256:
         raise FrameDamagedError("the content does not match its digest")
     return content
@@ -158,7 +169,12 @@ class FrameStream:
 
     def header(self, sha256: str) -> Header:
         """The header of the finished frame, for content of that digest."""
-        return Header(self._stored_bytes, self._size_bytes, bytes.fromhex(sha256), self._stored_sha256.digest())
+        return Header(
+            self._stored_bytes,
+            self._size_bytes,
+            bytes.fromhex(sha256),
+            self._stored_sha256.digest(),
+        )
 
     def _stored(self, data: bytes) -> bytes:
         self._stored_sha256.update(data)

@@ -5,17 +5,19 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from archive.backends.copies import CHUNK_BYTES, Copy, Readable
-from archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
-from archive.backends.documents import DocumentShelf
-from archive.backends.packs import SUFFIX as PACK_SUFFIX
-from archive.backends.packs import Pack
-from archive.backends.shelves import LooseShelf, PackShelf
-from archive.errors import BlobDamagedError, DocumentDamagedError, DocumentMissingError
-from archive.store import Finding, FindingKind, is_document_name
+from jobprov.archive.backends.copies import CHUNK_BYTES, Copy, Readable
+from jobprov.archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
+from jobprov.archive.backends.documents import DocumentShelf
+from jobprov.archive.backends.packs import SUFFIX as PACK_SUFFIX
+from jobprov.archive.backends.packs import Pack
+from jobprov.archive.backends.shelves import LooseShelf, PackShelf
+from jobprov.archive.errors import BlobDamagedError, DocumentDamagedError, DocumentMissingError
+from jobprov.archive.store import Finding, FindingKind, is_document_name
 
 
-def inspect_loose(copies: Iterable[Copy | None], has_intact: Callable[[str], bool]) -> Iterator[Finding]:
+def inspect_loose(
+    copies: Iterable[Copy | None], has_intact: Callable[[str], bool]
+) -> Iterator[Finding]:
     """What is wrong with the loose blobs; one that a sealer moved away meanwhile (None) is not."""
     for copy in copies:
         if copy is not None:
@@ -26,7 +28,9 @@ def inspect_packs(packs: Iterable[Pack], has_intact: Callable[[str], bool]) -> I
     """What is wrong with the packs: their frames one by one, their indexes, and each file as a whole."""
     for pack in packs:
         if pack.index_damage is not None:
-            yield Finding(FindingKind.INDEX_DAMAGED, pack.name, f"packs/{pack.name}", pack.index_damage)
+            yield Finding(
+                FindingKind.INDEX_DAMAGED, pack.name, f"packs/{pack.name}", pack.index_damage
+            )
         for copy in pack.copies():
             yield from _inspect_copy(copy, has_intact)
         yield from _inspect_file(pack)
@@ -40,12 +44,19 @@ def inspect_document(name: str, get: Callable[[str], bytes]) -> Finding | None:
         return Finding(FindingKind.DOCUMENT_DAMAGED, name, error.where, error.detail)
     except DocumentMissingError:
         detail = "it was removed while the archive was read"
-        return Finding(FindingKind.DOCUMENT_MISSING, name, f"documents/{name}{DOCUMENT_SUFFIX}", detail)
+        return Finding(
+            FindingKind.DOCUMENT_MISSING, name, f"documents/{name}{DOCUMENT_SUFFIX}", detail
+        )
     return None
 
 
-def inspect_names(loose: LooseShelf, packs: PackShelf, documents: DocumentShelf) -> Iterator[Finding]:
-    """Files that lie where the archive puts none, by name; a blob under a wrong name is one of them."""
+def inspect_names(
+    loose: LooseShelf, packs: PackShelf, documents: DocumentShelf
+) -> Iterator[Finding]:
+    """Files that lie where the archive puts none, by name.
+
+    A blob under a wrong name is one of them.
+    """
     for path in _files(loose.root):
         if loose.path(path.name.split(".")[0]) != path:
             yield _stray(path, loose.root)
@@ -60,7 +71,12 @@ def inspect_names(loose: LooseShelf, packs: PackShelf, documents: DocumentShelf)
 
 def stray(where: str) -> Finding:
     """What is wrong with something that the archive did not put there."""
-    return Finding(FindingKind.STRAY, where.rpartition("/")[2], where, "the archive puts no file of this name here")
+    return Finding(
+        FindingKind.STRAY,
+        where.rpartition("/")[2],
+        where,
+        "the archive puts no file of this name here",
+    )
 
 
 def _inspect_copy(copy: Copy, has_intact: Callable[[str], bool]) -> Iterator[Finding]:

@@ -7,8 +7,8 @@
     seal.lock   held by the one sealer
     packs.lock  held by all who look which packs there are, against the sealer that removes some
 
-A blob is looked for in the packs that are known, then loose, then in the packs that are new: it is never taken from
-its old place before the new one is durable, so one of them has it.
+A blob is looked for in the packs that are known, then loose, then in the packs that are new: it is
+never taken from its old place before the new one is durable, so one of them has it.
 """
 
 import heapq
@@ -19,18 +19,29 @@ from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from archive.backends.copies import BlobReader, Copy
-from archive.backends.documents import DocumentShelf
-from archive.backends.durable import Arrival, exclusive_lock, make_folder, reaching, sweep_arrivals
-from archive.backends.erasing import Eraser
-from archive.backends.frames import HEADER_BYTES, FrameStream, encode_frame, encode_header
-from archive.backends.inspecting import inspect_document, inspect_loose, inspect_names, inspect_packs
-from archive.backends.packs import Pack, PackWriter
-from archive.backends.sealing import Sealer
-from archive.backends.shelves import LooseShelf, PackShelf, is_intact
-from archive.digest import check_digest, check_match, checked_chunks, digest_of
-from archive.errors import BlobDamagedError, BlobMissingError
-from archive.store import PACK_LIMIT_BYTES, ArchiveStats, Finding, SealReport, Stored
+from jobprov.archive.backends.copies import BlobReader, Copy
+from jobprov.archive.backends.documents import DocumentShelf
+from jobprov.archive.backends.durable import (
+    Arrival,
+    exclusive_lock,
+    make_folder,
+    reaching,
+    sweep_arrivals,
+)
+from jobprov.archive.backends.erasing import Eraser
+from jobprov.archive.backends.frames import HEADER_BYTES, FrameStream, encode_frame, encode_header
+from jobprov.archive.backends.inspecting import (
+    inspect_document,
+    inspect_loose,
+    inspect_names,
+    inspect_packs,
+)
+from jobprov.archive.backends.packs import Pack, PackWriter
+from jobprov.archive.backends.sealing import Sealer
+from jobprov.archive.backends.shelves import LooseShelf, PackShelf, is_intact
+from jobprov.archive.digest import check_digest, check_match, checked_chunks, digest_of
+from jobprov.archive.errors import BlobDamagedError, BlobMissingError
+from jobprov.archive.store import PACK_LIMIT_BYTES, ArchiveStats, Finding, SealReport, Stored
 
 _GROUP = 128  # blobs that `put_many` flushes together, each an open file
 _READ_BYTES = 1 << 16
@@ -52,7 +63,12 @@ class LocalStore:
         self._packs = PackShelf(root / "packs", root / "packs.lock")
         self._documents = DocumentShelf(root / "documents", self._arriving)
         with reaching(root):
-            for folder in (self._arriving, self._loose.root, self._packs.root, self._documents.root):
+            for folder in (
+                self._arriving,
+                self._loose.root,
+                self._packs.root,
+                self._documents.root,
+            ):
                 make_folder(folder)
 
     def put(self, data: bytes, *, expected: str | None = None) -> Stored:
@@ -67,7 +83,9 @@ class LocalStore:
                 arrival.write(encode_frame(data, sha256))
                 return Stored(sha256, len(data), is_new=self._settle(arrival, sha256))
 
-    def put_stream(self, chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None = None) -> Stored:
+    def put_stream(
+        self, chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None = None
+    ) -> Stored:
         """Store a blob that comes in chunks, compressing as they come."""
         check_digest(expected)
         checked = checked_chunks(chunks, expected=expected, limit_bytes=limit_bytes)
@@ -97,7 +115,9 @@ class LocalStore:
         with reaching(self.root):
             wanted = [sha256 for sha256 in fresh if not self._is_settled(sha256)]
             for first in range(0, len(wanted), _GROUP):
-                self._put_group({sha256: fresh[sha256] for sha256 in wanted[first : first + _GROUP]})
+                self._put_group(
+                    {sha256: fresh[sha256] for sha256 in wanted[first : first + _GROUP]}
+                )
         return digests
 
     def get(self, sha256: str) -> bytes:
@@ -117,7 +137,11 @@ class LocalStore:
         wanted = {check_digest(sha256) for sha256 in digests}
         with reaching(self.root):
             packs = self._packs.known()
-            wanted = {sha256 for sha256 in wanted if not _is_packed(packs, sha256) and not self._loose.holds(sha256)}
+            wanted = {
+                sha256
+                for sha256 in wanted
+                if not _is_packed(packs, sha256) and not self._loose.holds(sha256)
+            }
             packs = self._packs.refresh() if wanted else ()
             return {sha256 for sha256 in wanted if not _is_packed(packs, sha256)}
 
@@ -125,7 +149,10 @@ class LocalStore:
         """Every stored digest once, sorted, as of the first one taken."""
         with reaching(self.root):
             loose = list(self._loose.digests())
-            packed = [(sha256 for sha256, _offset in pack.index.entries()) for pack in self._packs.refresh()]
+            packed = [
+                (sha256 for sha256, _offset in pack.index.entries())
+                for pack in self._packs.refresh()
+            ]
             for sha256, _copies in groupby(heapq.merge(loose, *packed)):
                 yield sha256
 
@@ -207,7 +234,9 @@ class LocalStore:
         known = self._packs.known()
         yield from filter(None, (pack.find(raw) for pack in known))
         yield from filter(None, [self._loose.find(sha256)])
-        yield from filter(None, (pack.find(raw) for pack in self._packs.refresh() if pack not in known))
+        yield from filter(
+            None, (pack.find(raw) for pack in self._packs.refresh() if pack not in known)
+        )
 
     def _use_copy(self, sha256: str, use: Callable[[Copy], _T]) -> _T:
         """What a use of the first copy that bears it gives."""
@@ -225,7 +254,10 @@ class LocalStore:
         return any(is_intact(copy) for copy in self._copies(sha256))
 
     def _is_settled(self, sha256: str) -> bool:
-        """Whether a blob has an intact copy, durably: who wrote a loose one may not have flushed its folder yet."""
+        """Whether a blob has an intact copy, durably.
+
+        Who wrote a loose one may not have flushed its folder yet.
+        """
         is_there = self._has_intact(sha256)
         if is_there and self._loose.holds(sha256):
             self._loose.flush(sha256)

@@ -7,9 +7,22 @@ from typing import BinaryIO
 
 import zstandard
 
-from archive.digest import check_digest, check_match, checked_chunks, digest_of
-from archive.errors import BlobDamagedError, BlobMissingError, DocumentDamagedError, DocumentMissingError
-from archive.store import PACK_LIMIT_BYTES, ArchiveStats, Finding, FindingKind, SealReport, Stored, check_document_name
+from jobprov.archive.digest import check_digest, check_match, checked_chunks, digest_of
+from jobprov.archive.errors import (
+    BlobDamagedError,
+    BlobMissingError,
+    DocumentDamagedError,
+    DocumentMissingError,
+)
+from jobprov.archive.store import (
+    PACK_LIMIT_BYTES,
+    ArchiveStats,
+    Finding,
+    FindingKind,
+    SealReport,
+    Stored,
+    check_document_name,
+)
 
 
 class MemoryStore:
@@ -31,9 +44,13 @@ class MemoryStore:
             self.blobs[sha256] = bytes(data)
         return Stored(sha256, len(data), is_new=is_new)
 
-    def put_stream(self, chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None = None) -> Stored:
+    def put_stream(
+        self, chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None = None
+    ) -> Stored:
         """Store a blob that comes in chunks."""
-        return self.put(b"".join(checked_chunks(chunks, expected=expected, limit_bytes=limit_bytes)))
+        return self.put(
+            b"".join(checked_chunks(chunks, expected=expected, limit_bytes=limit_bytes))
+        )
 
     def put_many(self, items: Sequence[bytes]) -> list[str]:
         """Store many blobs."""
@@ -70,7 +87,11 @@ class MemoryStore:
             loose = self.blobs.keys() - self._packed
             fitting = {sha256 for sha256 in loose if len(self.blobs[sha256]) <= pack_limit_bytes}
             self._packed |= fitting
-        return SealReport(packed=len(fitting), packs_written=int(bool(fitting)), left_loose=len(loose) - len(fitting))
+        return SealReport(
+            packed=len(fitting),
+            packs_written=int(bool(fitting)),
+            left_loose=len(loose) - len(fitting),
+        )
 
     def erase(self, digests: Collection[str]) -> set[str]:
         """Remove blobs for good."""

@@ -10,20 +10,25 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from archive.backends.bucket import Bucket, in_parallel
-from archive.backends.copies import Copy
-from archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
-from archive.backends.documents import place_of_part
-from archive.backends.durable import reaching
-from archive.backends.frames import HEADER_BYTES, decode_frame, encode_frame
-from archive.backends.inspecting import file_digest
-from archive.backends.packs import SUFFIX as PACK_SUFFIX
-from archive.backends.packs import Pack, ReadAt
-from archive.backends.remote import FIRST_BYTES, RemoteFile, download
-from archive.backends.shelves import SUFFIX as LOOSE_SUFFIX
-from archive.digest import digest_of, is_digest
-from archive.errors import ArchiveUnreachableError, DocumentDamagedError, DocumentMissingError, FrameDamagedError
-from archive.store import check_document_name, is_document_name
+from jobprov.archive.backends.bucket import Bucket, in_parallel
+from jobprov.archive.backends.copies import Copy
+from jobprov.archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
+from jobprov.archive.backends.documents import place_of_part
+from jobprov.archive.backends.durable import reaching
+from jobprov.archive.backends.frames import HEADER_BYTES, decode_frame, encode_frame
+from jobprov.archive.backends.inspecting import file_digest
+from jobprov.archive.backends.packs import SUFFIX as PACK_SUFFIX
+from jobprov.archive.backends.packs import Pack, ReadAt
+from jobprov.archive.backends.remote import FIRST_BYTES, RemoteFile, download
+from jobprov.archive.backends.shelves import SUFFIX as LOOSE_SUFFIX
+from jobprov.archive.digest import digest_of, is_digest
+from jobprov.archive.errors import (
+    ArchiveUnreachableError,
+    DocumentDamagedError,
+    DocumentMissingError,
+    FrameDamagedError,
+)
+from jobprov.archive.store import check_document_name, is_document_name
 
 _RECENT_SECONDS = 60.0
 
@@ -38,7 +43,11 @@ class LooseObjects:
         """The loose copy of a blob, or None; one request, which takes its first bytes along."""
         key = loose_key(sha256)
         found = self._bucket.first_bytes(key, first_bytes)
-        return None if found is None else Copy(sha256, RemoteFile(self._bucket, key, found[1], found[0]), key)
+        return (
+            None
+            if found is None
+            else Copy(sha256, RemoteFile(self._bucket, key, found[1], found[0]), key)
+        )
 
     def holding(self, digests: Sequence[str]) -> set[str]:
         """Those of the digests that are loose."""
@@ -60,7 +69,10 @@ class LooseObjects:
 
 
 class PackObjects:
-    """The packs, as they were when this process last looked; their indexes lie in a local scratch file."""
+    """The packs, as they were when this process last looked.
+
+    Their indexes lie in a local scratch file.
+    """
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
@@ -76,19 +88,24 @@ class PackObjects:
 
     def recent(self) -> Sequence[Pack]:
         """The packs as seen a minute ago or later."""
-        return self.known() if time.monotonic() < self._looked_at + _RECENT_SECONDS else self.refresh()
+        return (
+            self.known() if time.monotonic() < self._looked_at + _RECENT_SECONDS else self.refresh()
+        )
 
     def refresh(self) -> Sequence[Pack]:
         """The packs as they are now.
 
-        A blob on its way from one place to the next is seen in one of them, because its old place goes last, and an
-        hour after the new one came.
+        A blob on its way from one place to the next is seen in one of them, because its old place
+        goes last, and an hour after the new one came.
         """
         with self._looking:
             listed = {
-                (each.key.removeprefix("packs/"), each.modified_at): each for each in self._bucket.listed("packs")
+                (each.key.removeprefix("packs/"), each.modified_at): each
+                for each in self._bucket.listed("packs")
             }
-            found = sorted(key for key in listed if key[0].endswith(PACK_SUFFIX) and "/" not in key[0])
+            found = sorted(
+                key for key in listed if key[0].endswith(PACK_SUFFIX) and "/" not in key[0]
+            )
             if found != list(self._packs):
                 new = [key for key in found if key not in self._packs]
                 opened = in_parallel(lambda key: self._open(key[0], listed[key].size_bytes), new)
@@ -105,7 +122,9 @@ class PackObjects:
         """The copy of a blob in a pack, or None; no request."""
         copy = pack.find(sha256)
         # a window of its own, as threads share the pack
-        return copy and replace(copy, file=RemoteFile(self._bucket, _pack_key(pack.name), pack.size_bytes))
+        return copy and replace(
+            copy, file=RemoteFile(self._bucket, _pack_key(pack.name), pack.size_bytes)
+        )
 
     def download(self, pack: Pack, folder: Path) -> Pack | None:
         """A pack with all its bytes in a local file, or None where it is gone."""
@@ -117,7 +136,10 @@ class PackObjects:
         return Pack(pack.name, file)
 
     def is_intact(self, pack: Pack, folder: Path) -> bool:
-        """Whether a pack has the bytes that name it; it is read through once while this process lives."""
+        """Whether a pack has the bytes that name it.
+
+        It is read through once while this process lives.
+        """
         key = (pack.name, self.arrivals()[pack.name])
         if key not in self._intact:
             here = self.download(pack, folder)
@@ -137,11 +159,15 @@ class PackObjects:
     def _open(self, name: str, size_bytes: int) -> Pack | None:
         file = RemoteFile(self._bucket, _pack_key(name), size_bytes)
         try:
-            file.read_at(max(size_bytes - FIRST_BYTES, 0), FIRST_BYTES)  # the index of most packs is in it
+            file.read_at(
+                max(size_bytes - FIRST_BYTES, 0), FIRST_BYTES
+            )  # the index of most packs is in it
         except FrameDamagedError:
             return None  # it went between the listing and now
         pack = Pack(name, file, self._scratch.hold)
-        pack.file = RemoteFile(self._bucket, _pack_key(name), size_bytes)  # without the bytes read so far
+        pack.file = RemoteFile(
+            self._bucket, _pack_key(name), size_bytes
+        )  # without the bytes read so far
         return pack
 
 
@@ -177,12 +203,18 @@ class DocumentObjects:
             raise DocumentMissingError(name)
         first, size_bytes = found
         try:
-            return decode_frame(RemoteFile(self._bucket, key, size_bytes, first).read_at(0, size_bytes), bound_to=name)
+            return decode_frame(
+                RemoteFile(self._bucket, key, size_bytes, first).read_at(0, size_bytes),
+                bound_to=name,
+            )
         except FrameDamagedError as error:
             raise DocumentDamagedError(name, key, error.detail) from error
 
     def read(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of a document of that digest; None where only the whole can be read. See `Store.read_document`."""
+        """Some bytes of a document of that digest; None where only the whole can be read.
+
+        See `Store.read_document`.
+        """
         key = _document_key(name)
         found = self._bucket.first_bytes(key, HEADER_BYTES)
         if found is None:
@@ -217,7 +249,9 @@ class DocumentObjects:
         """See once that the server keeps the first of two objects of one key, as the chains of the ledger need it."""
         if self._is_conditional:
             return
-        if self._bucket.put_new("put-if-absent", b"") and self._bucket.put_new("put-if-absent", b""):
+        if self._bucket.put_new("put-if-absent", b"") and self._bucket.put_new(
+            "put-if-absent", b""
+        ):
             raise ArchiveUnreachableError(
                 self._bucket.where,
                 "its server passes over `If-None-Match: *`, so that two sealers could overwrite each other's segments",
@@ -239,7 +273,10 @@ def is_stray(key: str) -> bool:
 
 
 class _Scratch:
-    """A file without a name that holds what would be too much for memory; closed when nothing refers to it."""
+    """A file without a name that holds what would be too much for memory.
+
+    Closed when nothing refers to it.
+    """
 
     def __init__(self) -> None:
         with reaching(Path(tempfile.gettempdir())):

@@ -1,6 +1,7 @@
 """The pack: many frames in one file, with an index at its end.
 
-    [frame]...[frame] [8 bytes: skippable zstd header] [n x 32: digests, sorted] [n x 8: offsets, little-endian] [tail]
+    [frame]...[frame] [8 bytes: skippable zstd header] [n x 32: digests, sorted] [n x 8: offsets,
+    little-endian] [tail]
 
 The tail is a skippable zstd frame of 76 bytes:
 
@@ -14,8 +15,9 @@ The tail is a skippable zstd frame of 76 bytes:
         36     32  SHA-256 of the index, its 8 bytes of header included
         68      8  the first bytes of the SHA-256 of the 68 bytes above
 
-The name of a pack is the SHA-256 of the whole file. The index says nothing that the frames do not say: when it is
-damaged, the pack is walked instead. `zstd -dc` of a pack gives all contents, one after the other.
+The name of a pack is the SHA-256 of the whole file. The index says nothing that the frames do not
+say: when it is damaged, the pack is walked instead. `zstd -dc` of a pack gives all contents, one
+after the other.
 """
 
 import bisect
@@ -26,10 +28,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from archive.backends.copies import CHUNK_BYTES, Copy, OpenFile, Readable
-from archive.backends.durable import Arrival
-from archive.backends.frames import HEADER_BYTES, HEADER_START, Header, decode_header
-from archive.errors import BlobDamagedError, FrameDamagedError
+from jobprov.archive.backends.copies import CHUNK_BYTES, Copy, OpenFile, Readable
+from jobprov.archive.backends.durable import Arrival
+from jobprov.archive.backends.frames import HEADER_BYTES, HEADER_START, Header, decode_header
+from jobprov.archive.errors import BlobDamagedError, FrameDamagedError
 
 SUFFIX = ".pack"
 _INDEX_MAGIC = 0x184D2A5B
@@ -91,10 +93,13 @@ class Pack:
     Args:
         name: of the pack, with its suffix.
         file: its bytes.
-        hold: takes the columns of the index and gives what reads them later on; without it, they are read where they lie.
+        hold: takes the columns of the index and gives what reads them later on; without it, they
+            are read where they lie.
     """
 
-    def __init__(self, name: str, file: Readable, hold: Callable[[bytes], ReadAt] | None = None) -> None:
+    def __init__(
+        self, name: str, file: Readable, hold: Callable[[bytes], ReadAt] | None = None
+    ) -> None:
         self.name = name
         self.file = file
         self.size_bytes = file.size()
@@ -126,7 +131,9 @@ class Pack:
             yield self._copy(sha256, offset)
 
     def _copy(self, sha256: str, offset: int) -> Copy:
-        return Copy(sha256, self.file, f"packs/{self.name} at byte {offset}", offset, self.frames_end)
+        return Copy(
+            sha256, self.file, f"packs/{self.name} at byte {offset}", offset, self.frames_end
+        )
 
     def _read_index(self) -> None:
         count, self.frames_end, self.content_bytes, index_sha256 = _decode_tail(
@@ -140,7 +147,10 @@ class Pack:
         self.index = Index(count, self._hold(whole[_SKIP.size :]) if self._hold else read_here)
 
     def _walk(self) -> None:
-        """Find the frames without the index; where a header is damaged, go on at the next one that reads."""
+        """Find the frames without the index.
+
+        Where a header is damaged, go on at the next one that reads.
+        """
         found: dict[bytes, int] = {}
         self.content_bytes = 0
         self.frames_end = self.size_bytes
@@ -168,7 +178,9 @@ class PackWriter:
         return self._length + header.frame_bytes + entries + OVERHEAD_BYTES
 
     def add(self, copy: Copy, header: Header) -> None:
-        """Append the frame of a copy, verifying it on the way; a damaged one leaves the pack as it was.
+        """Append the frame of a copy, verifying it on the way.
+
+        A damaged one leaves the pack as it was.
 
         Raises:
             BlobDamagedError: the copy is damaged.
@@ -185,12 +197,19 @@ class PackWriter:
         self._content_bytes += header.size_bytes
 
     def publish(self, folder: Path) -> str:
-        """Write the index, flush, and return the name that the pack has now; the folder is not flushed yet."""
+        """Write the index, flush, and return the name that the pack has now.
+
+        The folder is not flushed yet.
+        """
         frames_end = self._length
         columns = encode_columns(self._offsets)
         index = _SKIP.pack(_INDEX_MAGIC, len(columns)) + columns
         self._write(index)
-        self._write(_encode_tail(len(self._offsets), frames_end, self._content_bytes, hashlib.sha256(index).digest()))
+        self._write(
+            _encode_tail(
+                len(self._offsets), frames_end, self._content_bytes, hashlib.sha256(index).digest()
+            )
+        )
         self._arrival.flush()
         name = f"{self._sha256.hexdigest()}{SUFFIX}"
         self._arrival.replace(folder / name)  # what had that name was the same pack, or damaged
@@ -222,7 +241,9 @@ def walk(file: Readable) -> Iterator[tuple[int, Header]]:
 def encode_columns(offsets: dict[bytes, int]) -> bytes:
     """The columns of an index: sorted digests, then their offsets."""
     digests = sorted(offsets)
-    return b"".join(digests) + struct.pack(f"<{len(digests)}Q", *(offsets[digest] for digest in digests))
+    return b"".join(digests) + struct.pack(
+        f"<{len(digests)}Q", *(offsets[digest] for digest in digests)
+    )
 
 
 def _next_start(file: Readable, offset: int) -> int | None:
@@ -239,7 +260,13 @@ def _next_start(file: Readable, offset: int) -> int | None:
 
 def _encode_tail(count: int, frames_end: int, content_bytes: int, index_sha256: bytes) -> bytes:
     fields = _TAIL.pack(
-        _INDEX_MAGIC, TAIL_BYTES - _SKIP.size, _INDEX_TAG, count, frames_end, content_bytes, index_sha256
+        _INDEX_MAGIC,
+        TAIL_BYTES - _SKIP.size,
+        _INDEX_TAG,
+        count,
+        frames_end,
+        content_bytes,
+        index_sha256,
     )
     return fields + hashlib.sha256(fields).digest()[:_CHECK_BYTES]
 

@@ -1,21 +1,27 @@
-"""Stored bytes that are far away, read by position as those of a local file are: a window at a time, or all into one."""
+"""Stored bytes that are far away, read by position as those of a local file are.
+
+A window at a time, or all into one.
+"""
 
 from pathlib import Path
 
-from archive.backends.bucket import PART_BYTES, Bucket
-from archive.backends.copies import OpenFile
-from archive.errors import FrameDamagedError
+from jobprov.archive.backends.bucket import PART_BYTES, Bucket
+from jobprov.archive.backends.copies import OpenFile
+from jobprov.archive.errors import FrameDamagedError
 
 FIRST_BYTES = 128 << 10
 """What a first look at an object takes along: most blobs are smaller."""
 
-_WINDOW_BYTES = 16 << 10  # what a first look into a pack takes along: of a neighbour's frame nobody needs more
+_WINDOW_BYTES = (
+    16 << 10
+)  # what a first look into a pack takes along: of a neighbour's frame nobody needs more
 
 
 class RemoteFile:
     """An object read by position; not for two threads at once.
 
-    It fetches more than it is asked for, and twice as much each time that a read goes on where the last one ended.
+    It fetches more than it is asked for, and twice as much each time that a read goes on where the
+    last one ended.
 
     Args:
         bucket: where it lies.

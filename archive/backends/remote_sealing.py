@@ -1,9 +1,11 @@
 """Sealing on S3: loose blobs and small packs become new packs, and what they replace goes an hour later.
 
-There is no lock that several machines could trust, so nothing hangs on one. A loose blob or a pack is removed only because a
-*greater* pack (by size, then by name) holds its blobs, came an hour ago or more, and was read through and found intact. Of the
-packs that ever held a blob, the greatest is thus never removed, however many sealers are at work and however late they are;
-and who looked up a pack, or reads one, has that hour to finish. Sealers at work at the same time only store things twice.
+There is no lock that several machines could trust, so nothing hangs on one. A loose blob or a pack
+is removed only because a *greater* pack (by size, then by name) holds its blobs, came an hour ago
+or more, and was read through and found intact. Of the packs that ever held a blob, the greatest is
+thus never removed, however many sealers are at work and however late they are; and who looked up a
+pack, or reads one, has that hour to finish. Sealers at work at the same time only store things
+twice.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,14 +14,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from archive.backends.bucket import Bucket, in_parallel
-from archive.backends.copies import Copy
-from archive.backends.filling import PackFiller
-from archive.backends.objects import LooseObjects, PackObjects
-from archive.backends.packs import ENTRY_BYTES, OVERHEAD_BYTES, Pack, PackWriter
-from archive.backends.sealing import choose_merged, packed_bytes
-from archive.errors import BlobDamagedError
-from archive.store import SealReport
+from jobprov.archive.backends.bucket import Bucket, in_parallel
+from jobprov.archive.backends.copies import Copy
+from jobprov.archive.backends.filling import PackFiller
+from jobprov.archive.backends.objects import LooseObjects, PackObjects
+from jobprov.archive.backends.packs import ENTRY_BYTES, OVERHEAD_BYTES, Pack, PackWriter
+from jobprov.archive.backends.sealing import choose_merged, packed_bytes
+from jobprov.archive.errors import BlobDamagedError
+from jobprov.archive.store import SealReport
 
 _FETCHED_BYTES = 1 << 20
 _AROUND_BYTES = ENTRY_BYTES + OVERHEAD_BYTES
@@ -75,33 +77,50 @@ class RemoteSealer:
 
     def run(self) -> SealReport:
         """Remove what was superseded an hour ago, pack what is loose, and say what was done."""
-        # a pack whose index is damaged may hold more than a walk finds, so it is kept for its operator
+        # a pack whose index is damaged may hold more than a walk finds, so it is kept for its
+        # operator
         sound = [pack for pack in self._packs.refresh() if pack.index_damage is None]
         sizes = self._loose.sizes()
         superseded, sound, removed = self._remove_superseded(sound, sizes)
         fresh = {sha256: size for sha256, size in sizes.items() if sha256 not in superseded.loose}
-        fitting = {sha256: size for sha256, size in fresh.items() if size + _AROUND_BYTES <= self._limit_bytes}
+        fitting = {
+            sha256: size
+            for sha256, size in fresh.items()
+            if size + _AROUND_BYTES <= self._limit_bytes
+        }
         needed = [pack for pack in sound if pack.name not in superseded.packs]
-        merged = choose_merged(needed, packed_bytes(fitting.values(), self._limit_bytes), self._limit_bytes)
+        merged = choose_merged(
+            needed, packed_bytes(fitting.values(), self._limit_bytes), self._limit_bytes
+        )
         with closing(self._filler):
             self._take_packs(merged)
             packed = sum(map(self._take, self._fetched(fitting)))
             self._filler.finish()
         self._packs.refresh()
         left_loose = len(fresh) - len(fitting)
-        return SealReport(packed, len(self._filler.published), removed, left_loose, tuple(self._damaged))
+        return SealReport(
+            packed, len(self._filler.published), removed, left_loose, tuple(self._damaged)
+        )
 
-    def _remove_superseded(self, sound: list[Pack], loose: Iterable[str]) -> tuple[Superseded, list[Pack], int]:
+    def _remove_superseded(
+        self, sound: list[Pack], loose: Iterable[str]
+    ) -> tuple[Superseded, list[Pack], int]:
         """Remove what may go; returns what is superseded, the packs that are sound, and how many packs went."""
         superseded = find_superseded(sound, loose)
         while damaged := {
-            pack for pack in self._old(superseded.keepers()) if not self._packs.is_intact(pack, self._folder)
+            pack
+            for pack in self._old(superseded.keepers())
+            if not self._packs.is_intact(pack, self._folder)
         }:
             sound = [pack for pack in sound if pack not in damaged]
             superseded = find_superseded(sound, loose)
         old = self._old(superseded.keepers())  # and intact
         self._loose.remove([sha256 for sha256, keeper in superseded.loose.items() if keeper in old])
-        removed = [pack for pack in sound if pack.name in superseded.packs and superseded.packs[pack.name] <= old]
+        removed = [
+            pack
+            for pack in sound
+            if pack.name in superseded.packs and superseded.packs[pack.name] <= old
+        ]
         self._packs.remove(removed)
         return superseded, sound, len(removed)
 
@@ -123,7 +142,9 @@ class RemoteSealer:
 
     def _fetched(self, sizes: dict[str, int]) -> Iterator[Copy]:
         """The loose copies, most of them with all their bytes, some ahead of what is taken."""
-        found = in_parallel(lambda sha256: self._loose.find(sha256, min(sizes[sha256], _FETCHED_BYTES)), sizes)
+        found = in_parallel(
+            lambda sha256: self._loose.find(sha256, min(sizes[sha256], _FETCHED_BYTES)), sizes
+        )
         return filter(None, found)
 
     def _take(self, copy: Copy) -> bool:
@@ -151,7 +172,9 @@ def find_superseded(packs: Sequence[Pack], loose: Iterable[str]) -> Superseded:
         holders = _all_holders(greatest_first[:place], pack)
         if holders is not None:
             redundant[pack.name] = holders
-    return Superseded({sha256: pack for sha256, pack in keepers.items() if pack is not None}, redundant)
+    return Superseded(
+        {sha256: pack for sha256, pack in keepers.items() if pack is not None}, redundant
+    )
 
 
 def _all_holders(greater: Sequence[Pack], pack: Pack) -> set[Pack] | None:

@@ -4,12 +4,13 @@
     packs/      <SHA-256 of the object>.pack, written by a seal
     documents/  <name>.document
 
-Objects are named as the files of a local archive and have the same bytes, so that a folder copied into a bucket is an archive
-there, and the other way round. Two more, `clock` and `put-if-absent`, tell what time the server has, and whether it keeps the
-first of two objects of one name.
+Objects are named as the files of a local archive and have the same bytes, so that a folder copied
+into a bucket is an archive there, and the other way round. Two more, `clock` and `put-if-absent`,
+tell what time the server has, and whether it keeps the first of two objects of one name.
 
-What an upload, a seal or a reader needs of the local disk lies in the system's folder for temporary files: at most the stored
-form of the blob or pack at hand, and 40 bytes a packed blob as long as the process lives.
+What an upload, a seal or a reader needs of the local disk lies in the system's folder for temporary
+files: at most the stored form of the blob or pack at hand, and 40 bytes a packed blob as long as
+the process lives.
 """
 
 import heapq
@@ -21,19 +22,30 @@ from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from archive.backends.bucket import PART_BYTES, Bucket, in_parallel
-from archive.backends.copies import BlobReader, Copy
-from archive.backends.durable import Arrival, reaching
-from archive.backends.erasing import Eraser, Publish
-from archive.backends.frames import HEADER_BYTES, FrameStream, encode_frame, encode_header
-from archive.backends.inspecting import inspect_document, inspect_loose, inspect_packs, stray
-from archive.backends.objects import DocumentObjects, LooseObjects, PackObjects, is_stray, loose_key
-from archive.backends.packs import Pack, PackWriter
-from archive.backends.remote_sealing import RemoteSealer, find_superseded
-from archive.backends.shelves import is_intact
-from archive.digest import check_digest, check_match, checked_chunks, digest_of
-from archive.errors import BlobDamagedError, BlobMissingError
-from archive.store import PACK_LIMIT_BYTES, ArchiveStats, Finding, SealReport, Stored
+from jobprov.archive.backends.bucket import PART_BYTES, Bucket, in_parallel
+from jobprov.archive.backends.copies import BlobReader, Copy
+from jobprov.archive.backends.durable import Arrival, reaching
+from jobprov.archive.backends.erasing import Eraser, Publish
+from jobprov.archive.backends.frames import HEADER_BYTES, FrameStream, encode_frame, encode_header
+from jobprov.archive.backends.inspecting import (
+    inspect_document,
+    inspect_loose,
+    inspect_packs,
+    stray,
+)
+from jobprov.archive.backends.objects import (
+    DocumentObjects,
+    LooseObjects,
+    PackObjects,
+    is_stray,
+    loose_key,
+)
+from jobprov.archive.backends.packs import Pack, PackWriter
+from jobprov.archive.backends.remote_sealing import RemoteSealer, find_superseded
+from jobprov.archive.backends.shelves import is_intact
+from jobprov.archive.digest import check_digest, check_match, checked_chunks, digest_of
+from jobprov.archive.errors import BlobDamagedError, BlobMissingError
+from jobprov.archive.store import PACK_LIMIT_BYTES, ArchiveStats, Finding, SealReport, Stored
 
 GRACE = timedelta(hours=1)
 _READ_BYTES = 1 << 16
@@ -50,7 +62,8 @@ class S3Store:
         grace: how long a seal leaves what it superseded where it was.
 
     Raises:
-        ArchiveUnreachableError: here and in every method, the server or the local disk does not do what it is asked.
+        ArchiveUnreachableError: here and in every method, the server or the local disk does not do
+            what it is asked.
     """
 
     def __init__(self, bucket: Bucket, *, grace: timedelta = GRACE) -> None:
@@ -68,7 +81,9 @@ class S3Store:
             check_match(expected, sha256)
         return Stored(sha256, len(data), is_new=self._put(sha256, data))
 
-    def put_stream(self, chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None = None) -> Stored:
+    def put_stream(
+        self, chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None = None
+    ) -> Stored:
         """Store a blob that comes in chunks, compressing them into a local file as they come."""
         check_digest(expected)
         checked = checked_chunks(chunks, expected=expected, limit_bytes=limit_bytes)
@@ -88,7 +103,9 @@ class S3Store:
                 arrival.write(stream.finish())
                 header = stream.header(expected)
                 arrival.write_at(0, encode_header(header))
-                return Stored(expected, header.size_bytes, is_new=self._put_file(expected, arrival.path))
+                return Stored(
+                    expected, header.size_bytes, is_new=self._put_file(expected, arrival.path)
+                )
 
     def put_many(self, items: Sequence[bytes]) -> list[str]:
         """Store many small blobs durably, several at a time."""
@@ -111,7 +128,10 @@ class S3Store:
         return self._use_copy(sha256, Copy.header).size_bytes
 
     def missing(self, digests: Iterable[str]) -> set[str]:
-        """Those of the digests that are in no pack and not loose; a request for each that is in no pack."""
+        """Those of the digests that are in no pack and not loose.
+
+        A request for each that is in no pack.
+        """
         wanted = {check_digest(sha256) for sha256 in digests}
         wanted = {sha256 for sha256 in wanted if not _is_packed(self._packs.known(), sha256)}
         wanted -= self._loose.holding(sorted(wanted))
@@ -121,12 +141,17 @@ class S3Store:
     def digests(self) -> Iterator[str]:
         """Every stored digest once, sorted, as of the first one taken."""
         loose = list(self._loose.sizes())
-        packed = [(sha256 for sha256, _offset in pack.index.entries()) for pack in self._packs.refresh()]
+        packed = [
+            (sha256 for sha256, _offset in pack.index.entries()) for pack in self._packs.refresh()
+        ]
         for sha256, _copies in groupby(heapq.merge(loose, *packed)):
             yield sha256
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
-        """Move loose blobs into packs and fold small packs together; what is superseded goes in a later seal."""
+        """Move loose blobs into packs and fold small packs together.
+
+        What is superseded goes in a later seal.
+        """
         with reaching(_SCRATCH), tempfile.TemporaryDirectory(prefix="jobprov-") as folder:
             return RemoteSealer(
                 self.bucket,
@@ -138,13 +163,19 @@ class S3Store:
             ).run()
 
     def erase(self, digests: Collection[str]) -> set[str]:
-        """Remove blobs for good; packs that hold one are written anew. A sealer at work may keep a copy: erase again then."""
+        """Remove blobs for good; packs that hold one are written anew.
+
+        A sealer at work may keep a copy: erase again then.
+        """
         wanted = sorted({check_digest(sha256) for sha256 in digests})
         with reaching(_SCRATCH), tempfile.TemporaryDirectory(prefix="jobprov-") as scratch:
             folder = Path(scratch)
             self._loose.remove(wanted)
             eraser = Eraser(
-                folder, PACK_LIMIT_BYTES, self._publisher(folder), lambda pack: self._downloaded(pack, folder)
+                folder,
+                PACK_LIMIT_BYTES,
+                self._publisher(folder),
+                lambda pack: self._downloaded(pack, folder),
             )
             emptied, left = eraser.run(self._packs.refresh(), wanted)
             self._packs.remove(emptied)
@@ -185,7 +216,10 @@ class S3Store:
         self._documents.remove(names)
 
     def stats(self) -> ArchiveStats:
-        """How much is stored; a request for each loose blob. What is superseded and not removed yet is not counted."""
+        """How much is stored; a request for each loose blob.
+
+        What is superseded and not removed yet is not counted.
+        """
         loose = self._loose.sizes()
         packs = self._packs.refresh()
         superseded = find_superseded(packs, loose)
@@ -196,7 +230,8 @@ class S3Store:
             loose=len(loose),
             packs=len(packs),
             stored_bytes=sum(loose.values()) + sum(pack.size_bytes for pack in packs),
-            content_bytes=sum(in_parallel(self._content_bytes, loose)) + sum(pack.content_bytes for pack in packs),
+            content_bytes=sum(in_parallel(self._content_bytes, loose))
+            + sum(pack.content_bytes for pack in packs),
         )
 
     def inspect(self) -> Iterator[Finding]:
@@ -207,7 +242,9 @@ class S3Store:
             packs = (self._packs.download(pack, Path(folder)) for pack in self._packs.refresh())
             yield from inspect_packs(filter(None, packs), self._has_intact)
         get = self._documents.get
-        yield from filter(None, in_parallel(lambda name: inspect_document(name, get), self._documents.names()))
+        yield from filter(
+            None, in_parallel(lambda name: inspect_document(name, get), self._documents.names())
+        )
         yield from (stray(listed.key) for listed in self.bucket.listed("") if is_stray(listed.key))
 
     def _copies(self, sha256: str) -> Iterator[Copy]:
@@ -245,7 +282,9 @@ class S3Store:
 
     def _put(self, sha256: str, data: bytes) -> bool:
         """Make a blob loose unless it is there; returns whether it was stored."""
-        return not self._is_packed_intact(sha256) and self._put_frame(sha256, encode_frame(data, sha256))
+        return not self._is_packed_intact(sha256) and self._put_frame(
+            sha256, encode_frame(data, sha256)
+        )
 
     def _put_frame(self, sha256: str, frame: bytes) -> bool:
         key = loose_key(sha256)
@@ -257,7 +296,10 @@ class S3Store:
         return True
 
     def _put_file(self, sha256: str, path: Path) -> bool:
-        """Make the frame in a file loose; in parts where it is large, which no server takes only if absent."""
+        """Make the frame in a file loose.
+
+        In parts where it is large, which no server takes only if absent.
+        """
         if path.stat().st_size <= PART_BYTES:
             return self._put_frame(sha256, path.read_bytes())
         if self._is_loose_intact(sha256):

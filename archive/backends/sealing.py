@@ -1,27 +1,30 @@
 """Sealing: loose blobs and small packs become new packs.
 
-Each step leaves every blob readable, whenever the power goes: a pack is flushed, named, and its folder flushed, before
-anything that it replaces is removed. What a crash leaves behind is a second copy, which the next seal clears away.
-Small packs are folded in as the bits of a binary counter are, so that their number grows with the logarithm of the
-number of seals, and each blob is copied about as often.
+Each step leaves every blob readable, whenever the power goes: a pack is flushed, named, and its
+folder flushed, before anything that it replaces is removed. What a crash leaves behind is a second
+copy, which the next seal clears away. Small packs are folded in as the bits of a binary counter
+are, so that their number grows with the logarithm of the number of seals, and each blob is copied
+about as often.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from archive.backends.copies import Copy
-from archive.backends.filling import PackFiller
-from archive.backends.packs import ENTRY_BYTES, OVERHEAD_BYTES, Pack, PackWriter
-from archive.backends.shelves import LooseShelf, PackShelf, is_intact
-from archive.errors import BlobDamagedError
-from archive.store import SealReport
+from jobprov.archive.backends.copies import Copy
+from jobprov.archive.backends.filling import PackFiller
+from jobprov.archive.backends.packs import ENTRY_BYTES, OVERHEAD_BYTES, Pack, PackWriter
+from jobprov.archive.backends.shelves import LooseShelf, PackShelf, is_intact
+from jobprov.archive.errors import BlobDamagedError
+from jobprov.archive.store import SealReport
 
 
 class Sealer:
     """One run of the sealer; its owner holds the lock."""
 
-    def __init__(self, loose: LooseShelf, packs: PackShelf, arriving: Path, pack_limit_bytes: int) -> None:
+    def __init__(
+        self, loose: LooseShelf, packs: PackShelf, arriving: Path, pack_limit_bytes: int
+    ) -> None:
         self._loose = loose
         self._packs = packs
         self._pack_limit_bytes = pack_limit_bytes
@@ -32,14 +35,22 @@ class Sealer:
 
     def run(self) -> SealReport:
         """Pack what is loose, and say what was done."""
-        self._packs.flush()  # a pack of a sealer that crashed may have a name that is not on the disk yet
+        # a pack of a sealer that crashed may have a name that is not on the disk yet
+        self._packs.flush()
         packs = self._packs.refresh()
-        # a pack whose index is damaged may hold more than a walk finds, so it is kept for its operator
+        # a pack whose index is damaged may hold more than a walk finds, so it is kept for its
+        # operator
         sound = [pack for pack in packs if pack.index_damage is None]
         redundant = _choose_redundant(sound)
         needed = [pack for pack in sound if pack not in redundant]
-        fresh = [sha256 for sha256 in list(self._loose.digests()) if not self._is_superseded(sha256, sound)]
-        merged = redundant + choose_merged(needed, self._packed_bytes(fresh), self._pack_limit_bytes)
+        fresh = [
+            sha256
+            for sha256 in list(self._loose.digests())
+            if not self._is_superseded(sha256, sound)
+        ]
+        merged = redundant + choose_merged(
+            needed, self._packed_bytes(fresh), self._pack_limit_bytes
+        )
         kept = [pack for pack in packs if pack not in merged]
         with closing(self._filler):
             for sha256 in fresh:
@@ -50,7 +61,9 @@ class Sealer:
         self._packs.remove(emptied)
         self._packs.refresh()
         written = len(self._filler.published)
-        return SealReport(self._packed, written, len(emptied), self._left_loose, tuple(self._damaged))
+        return SealReport(
+            self._packed, written, len(emptied), self._left_loose, tuple(self._damaged)
+        )
 
     def _is_superseded(self, sha256: str, packs: Sequence[Pack]) -> bool:
         """Whether a pack holds a loose blob, whose file is removed then."""
@@ -60,7 +73,9 @@ class Sealer:
         return is_packed
 
     def _packed_bytes(self, fresh: Sequence[str]) -> int:
-        return packed_bytes([self._loose.path(sha256).stat().st_size for sha256 in fresh], self._pack_limit_bytes)
+        return packed_bytes(
+            [self._loose.path(sha256).stat().st_size for sha256 in fresh], self._pack_limit_bytes
+        )
 
     def _take_loose(self, sha256: str) -> None:
         copy = self._loose.find(sha256)
@@ -97,14 +112,20 @@ class Sealer:
 
 
 def packed_bytes(frames: Iterable[int], limit_bytes: int) -> int:
-    """What loose blobs come to as a pack, without those that are larger than one; sizes of their files in bytes."""
+    """What loose blobs come to as a pack, without those that are larger than one.
+
+    Sizes of their files in bytes.
+    """
     sizes = [size + ENTRY_BYTES for size in frames]
     fitting = [size for size in sizes if size + OVERHEAD_BYTES <= limit_bytes]
     return sum(fitting, OVERHEAD_BYTES) if fitting else 0
 
 
 def choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> list[Pack]:
-    """The small packs that are folded into what is sealed now: each at most twice as large as all that is below it."""
+    """The small packs that are folded into what is sealed now.
+
+    Each at most twice as large as all that is below it.
+    """
     chosen: list[Pack] = []
     total = fresh_bytes
     for pack in sorted(packs, key=lambda pack: pack.size_bytes):
@@ -123,7 +144,9 @@ def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
     chosen: list[Pack] = []
     for pack in sorted(packs, key=lambda pack: pack.size_bytes):
         others = [other for other in packs if other is not pack and other not in chosen]
-        if all(any(other.holds(sha256) for other in others) for sha256, _offset in pack.index.entries()):
+        if all(
+            any(other.holds(sha256) for other in others) for sha256, _offset in pack.index.entries()
+        ):
             chosen.append(pack)
     return chosen
 

@@ -6,12 +6,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from archive.backends.copies import Copy, OpenFile
-from archive.backends.durable import Arrival, exclusive_lock, flush_folder, make_folder, shared_lock
-from archive.backends.packs import SUFFIX as PACK_SUFFIX
-from archive.backends.packs import Pack
-from archive.digest import is_digest
-from archive.errors import BlobDamagedError
+from jobprov.archive.backends.copies import Copy, OpenFile
+from jobprov.archive.backends.durable import (
+    Arrival,
+    exclusive_lock,
+    flush_folder,
+    make_folder,
+    shared_lock,
+)
+from jobprov.archive.backends.packs import SUFFIX as PACK_SUFFIX
+from jobprov.archive.backends.packs import Pack
+from jobprov.archive.digest import is_digest
+from jobprov.archive.errors import BlobDamagedError
 
 SUFFIX = ".zst"
 _FOLDER_NAME_LENGTH = 2
@@ -41,7 +47,9 @@ class LooseShelf:
         return Copy(sha256, file, f"loose/{sha256[:_FOLDER_NAME_LENGTH]}/{sha256}{SUFFIX}")
 
     def admit(self, arrival: Arrival, sha256: str) -> bool:
-        """Name a flushed file after its digest, replacing a damaged one; returns False when an intact one is there.
+        """Name a flushed file after its digest, replacing a damaged one.
+
+        Returns False when an intact one is there.
 
         The folder is not flushed yet: `flush` does it.
         """
@@ -68,7 +76,11 @@ class LooseShelf:
         for folder in _names(self.root):
             for name in _names(self.root / folder):
                 sha256 = name.removesuffix(SUFFIX)
-                if name.endswith(SUFFIX) and is_digest(sha256) and sha256[:_FOLDER_NAME_LENGTH] == folder:
+                if (
+                    name.endswith(SUFFIX)
+                    and is_digest(sha256)
+                    and sha256[:_FOLDER_NAME_LENGTH] == folder
+                ):
                     yield sha256
 
     def _make_folder(self, folder: Path) -> None:
@@ -93,15 +105,21 @@ class PackShelf:
     def refresh(self) -> Sequence[Pack]:
         """The packs as they are now.
 
-        A blob on its way from one place to the next is seen in one of them, because its old place goes last, and
-        because no pack is removed while this looks.
+        A blob on its way from one place to the next is seen in one of them, because its old place
+        goes last, and because no pack is removed while this looks.
         """
         with self._threads, shared_lock(self._lock):
             # by inode too: a seal may put a sound pack in the place of a damaged one
             with os.scandir(self.root) as entries:
-                found = sorted((entry.name, entry.inode()) for entry in entries if entry.name.endswith(PACK_SUFFIX))
+                found = sorted(
+                    (entry.name, entry.inode())
+                    for entry in entries
+                    if entry.name.endswith(PACK_SUFFIX)
+                )
             if found != list(self._packs):
-                self._packs = {key: self._packs.get(key) or Pack.open(self.root / key[0]) for key in found}
+                self._packs = {
+                    key: self._packs.get(key) or Pack.open(self.root / key[0]) for key in found
+                }
             return tuple(self._packs.values())
 
     def reopen(self) -> Sequence[Pack]:

@@ -1,7 +1,8 @@
 """Values of parameters, each once.
 
-The index of parameters is derived: it is emptied, and every configuration that was evaluated is put to the work that evaluates it again.
-Until that is done, searches by parameter find less; problems and differences that were found stay.
+The index of parameters is derived: it is emptied, and every configuration that was evaluated is put
+to the work that evaluates it again. Until that is done, searches by parameter find less; problems
+and differences that were found stay.
 """
 
 import sqlalchemy as sa

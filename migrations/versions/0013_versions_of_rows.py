@@ -10,7 +10,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Go to this revision. Rows that are there are of version 0: the service derives them again, in the background."""
+    """Go to this revision. Rows that are there are of version 0.
+
+    The service derives them again, in the background.
+    """
     op.create_table(
         'derivations',
         sa.Column('what', sa.String(length=40), nullable=False),

@@ -43,7 +43,8 @@ _TOLD = {
     "sqlite": (
         "UPDATE jobs SET closure_set_id = s.closure_set_id FROM sets_of_jobs s WHERE s.job_id = jobs.id",
     ),
-    # an update would leave each row and its index entries twice; to change the type writes the table anew
+    # an update would leave each row and its index entries twice; to change the type writes the
+    # table anew
     "postgresql": (
         "CREATE UNIQUE INDEX sets_of_jobs_job_id ON sets_of_jobs (job_id)",
         "ANALYZE sets_of_jobs",
@@ -83,7 +84,8 @@ def upgrade() -> None:
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.add_column(sa.Column('closure_set_id', sa.Integer(), nullable=True))
     _make_sets()
-    # after the rows: checked at once and built at once; SQLite, which writes the table anew, puts the column before what is long
+    # after the rows: checked at once and built at once; SQLite, which writes the table anew, puts
+    # the column before what is long
     with op.batch_alter_table('jobs', schema=None, partial_reordering=[('software_set_id', 'closure_set_id')]) as batch_op:
         batch_op.create_foreign_key(batch_op.f('fk_jobs_closure_set_id_closure_sets'), 'closure_sets', ['closure_set_id'], ['id'])
         batch_op.create_index('ix_jobs_closure_set_id', ['closure_set_id'], unique=False)
@@ -117,7 +119,10 @@ def downgrade() -> None:
 
 
 def _make_sets() -> None:
-    """Make a set of each sequence of closures, and tell the jobs that ran it; only the sequences are read, of one job each."""
+    """Make a set of each sequence of closures, and tell the jobs that ran it.
+
+    Only the sequences are read, of one job each.
+    """
     connection = op.get_bind()
     op.execute(_ALIKE.format(in_order=_IN_ORDER[connection.dialect.name]))
     first_jobs = op.create_table('first_jobs',

@@ -1,4 +1,7 @@
-"""Whose records the entries of the ledger are, beside the entries themselves: a table of its own took 124 bytes a job."""
+"""Whose records the entries of the ledger are, beside the entries themselves.
+
+A table of its own took 124 bytes a job.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,12 +23,16 @@ SELECT job_id, witness, revision, id FROM ledger_entries WHERE job_id IS NOT NUL
 
 
 def upgrade() -> None:
-    """Go to this revision. On PostgreSQL the rows of entries are written anew, once; their room serves the entries that come."""
+    """Go to this revision. On PostgreSQL the rows of entries are written anew, once.
+
+    Their room serves the entries that come.
+    """
     # added at the end, without writing the table anew: there may be millions of rows
     op.add_column('ledger_entries', sa.Column('job_id', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True))
     op.add_column('ledger_entries', sa.Column('revision', sa.SmallInteger(), nullable=True))
     op.add_column('ledger_entries', sa.Column('witness', sa.String(length=1000), nullable=True))
-    op.drop_index('ix_ledger_entries_place', table_name='ledger_entries')  # before: it would be written anew, too
+    # before: it would be written anew, too
+    op.drop_index('ix_ledger_entries_place', table_name='ledger_entries')
     op.execute(_FOLD)
     op.create_index('ix_ledger_entries_experiment_id_segment', 'ledger_entries', ['experiment_id', 'segment'], unique=False)
     op.create_index(

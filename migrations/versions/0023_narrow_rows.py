@@ -1,7 +1,7 @@
 """Keys of four bytes, identities found beside those of their file, and checksums in their own bytes. See docs/decisions/0018-narrow-rows.md.
 
-On PostgreSQL every table that has such a key is written anew: with a million jobs the whole takes two minutes. Those of jobs and of the
-ledger get their columns in an order that needs no padding.
+On PostgreSQL every table that has such a key is written anew: with a million jobs the whole takes
+two minutes. Those of jobs and of the ledger get their columns in an order that needs no padding.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import hashlib
 import sqlalchemy as sa
 from alembic import op
 
-from provenance.records.checksums import pack_checksums, unpack_checksums
+from jobprov.provenance.records.checksums import pack_checksums, unpack_checksums
 
 revision = '0023'
 down_revision = '0022'

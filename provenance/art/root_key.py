@@ -1,9 +1,11 @@
 """The SQLite database that art puts into a ROOT file, found by the file's list of keys and copied out in pieces.
 
-Only this one key is read, and nothing that the file claims is believed before it is compared with the file's size: memory stays the
-same for every file. It lies uncompressed; ROOT itself is not needed.
+Only this one key is read, and nothing that the file claims is believed before it is compared with
+the file's size: memory stays the same for every file. It lies uncompressed; ROOT itself is not
+needed.
 
-Source: ROOT's io/doc/TFile (header.md, tkey.md, keyslist.md); art-root-io's `tkeyvfs` (key `RootFileDB`, class `TKey`).
+Source: ROOT's io/doc/TFile (header.md, tkey.md, keyslist.md); art-root-io's `tkeyvfs` (key
+`RootFileDB`, class `TKey`).
 """
 
 import os
@@ -11,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError
 
 KEY = "RootFileDB"
 LARGEST_DATABASE = 1_000_000_000
@@ -32,16 +34,23 @@ def copy_database(source: BinaryIO, target: BinaryIO, path: str) -> int:
     """Copy the database of an open ROOT file; return its size in bytes.
 
     Raises:
-        BadInputError: this is no whole ROOT file, or art has put no database into it; `path` is named.
+        BadInputError: this is no whole ROOT file, or art has put no database into it; `path` is
+            named.
     """
     try:
         key = _find(source, path)
     except (struct.error, IndexError, UnicodeDecodeError):
-        raise BadInputError(f"{path}: the list of its keys cannot be read; is the file whole?") from None
+        raise BadInputError(
+            f"{path}: the list of its keys cannot be read; is the file whole?"
+        ) from None
     if key.stored != key.size:
-        raise BadInputError(f"{path}: its {KEY} is compressed, which art does not do; it cannot be read.")
+        raise BadInputError(
+            f"{path}: its {KEY} is compressed, which art does not do; it cannot be read."
+        )
     if key.size > LARGEST_DATABASE:
-        raise BadInputError(f"{path}: its {KEY} has {key.size:,} bytes; {LARGEST_DATABASE:,} is the limit.")
+        raise BadInputError(
+            f"{path}: its {KEY} has {key.size:,} bytes; {LARGEST_DATABASE:,} is the limit."
+        )
     source.seek(key.start)
     left = key.size
     while left and (piece := source.read(min(_PIECE, left))):
@@ -70,14 +79,20 @@ def _key_list(source: BinaryIO, size: int, path: str) -> tuple[int, int]:
     if head[:4] != b"root":
         raise BadInputError(f"{path}: this is no ROOT file.")
     version, begin = struct.unpack_from(">ii", head, 4)
-    end, name_length = _of(">q8xiii", head, 12)[0::3] if version >= _BIG_FILE else _of(">i4xiii", head, 12)[0::3]
+    end, name_length = (
+        _of(">q8xiii", head, 12)[0::3] if version >= _BIG_FILE else _of(">i4xiii", head, 12)[0::3]
+    )
     if not 0 < begin < end <= size:
-        raise BadInputError(f"{path}: its header tells of {end:,} bytes and it has {size:,}; the file is not whole.")
+        raise BadInputError(
+            f"{path}: its header tells of {end:,} bytes and it has {size:,}; the file is not whole."
+        )
     folder = _piece(source, (begin + name_length, begin + name_length + 42), size)
     (folder_version,) = struct.unpack_from(">h", folder, 0)
     (length,) = struct.unpack_from(">i", folder, 10)
     (start,) = (
-        struct.unpack_from(">q", folder, 34) if folder_version > _BIG_KEY else struct.unpack_from(">i", folder, 26)
+        struct.unpack_from(">q", folder, 34)
+        if folder_version > _BIG_KEY
+        else struct.unpack_from(">i", folder, 26)
     )
     if not 0 < length <= _LARGEST_KEY_LIST:
         raise BadInputError(

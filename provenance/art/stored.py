@@ -1,9 +1,13 @@
-"""The tables of art's database as Python has them. Everything is bounded: rows, bytes, and the work that a query may take.
+"""The tables of art's database as Python has them.
 
-Ids and blobs were bound with their closing NUL; it is cut here. A name of `FileCatalog_metadata` may stand more than once, the last
-is meant; values are JSON, or words that their writer did not quote.
+Everything is bounded: rows, bytes, and the work that a query may take.
 
-Source: art-root-io's `RootOutputFile`, `RootInputFile`; canvas `FileCatalogMetadata`; `sam_metadata_dumper`.
+Ids and blobs were bound with their closing NUL; it is cut here. A name of `FileCatalog_metadata`
+may stand more than once, the last is meant; values are JSON, or words that their writer did not
+quote.
+
+Source: art-root-io's `RootOutputFile`, `RootInputFile`; canvas `FileCatalogMetadata`;
+`sam_metadata_dumper`.
 """
 
 import json
@@ -15,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance.art.root_key import copy_database
-from provenance.errors import BadInputError
+from jobprov.provenance.art.root_key import copy_database
+from jobprov.provenance.errors import BadInputError
 
 _MOST_ROWS = 200_000
 _LARGEST_BYTES = 256_000_000
@@ -31,7 +35,8 @@ class StoredFile:
     Attributes:
         path: where it was read.
         size_bytes: of the file.
-        parameter_sets: every set that was registered in the process, compact text by ParameterSetID.
+        parameter_sets: every set that was registered in the process, compact text by
+            ParameterSetID.
         metadata: of the file, by name, as a catalog would have it.
         event_ranges: (subrun, first event, one past the last), as stored.
         tables: how many rows each table of the database has.
@@ -80,36 +85,51 @@ def _read(database: sqlite3.Connection, path: str, size_bytes: int) -> StoredFil
     tables = {name: _rows(database, name) for name in sorted(_tables(database))}
     for name, count in tables.items():
         if count > _MOST_ROWS:
-            raise BadInputError(f"{path}: its table {name} has {count:,} rows; {_MOST_ROWS:,} is the limit.")
+            raise BadInputError(
+                f"{path}: its table {name} has {count:,} rows; {_MOST_ROWS:,} is the limit."
+            )
     sets = metadata = {}
     if "ParameterSets" in tables:
-        sets = {key: text for key, text in _pairs(database, "ParameterSets", ("ID", "PSetBlob"), path) if key}
+        sets = {
+            key: text
+            for key, text in _pairs(database, "ParameterSets", ("ID", "PSetBlob"), path)
+            if key
+        }
     if "FileCatalog_metadata" in tables:
         rows = _pairs(database, "FileCatalog_metadata", ("Name", "Value"), path)
         metadata = {key: _value(text) for key, text in rows}
     ranges: list[tuple[int, int, int]] = []
     if "EventRanges" in tables:
         query = "SELECT [SubRun], [begin], [end] FROM [EventRanges] ORDER BY rowid"
-        ranges = [row for row in database.execute(query) if all(isinstance(value, int) for value in row)]
+        ranges = [
+            row for row in database.execute(query) if all(isinstance(value, int) for value in row)
+        ]
     return StoredFile(path, size_bytes, sets, metadata, ranges, tables)
 
 
 def _tables(database: sqlite3.Connection) -> set[str]:
     """Return the names of plain tables: a view or virtual table would run what the file says."""
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE TABLE%' LIMIT 100"
+    query = (
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE TABLE%' LIMIT 100"
+    )
     return {row[0].decode(errors="replace") for row in database.execute(query)}
 
 
 def _rows(database: sqlite3.Connection, table: str) -> int:
     quoted = table.replace('"', '""')
-    return int(database.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0])  # noqa: S608 - quoted, and of the file itself
+    # Quoted, and of the file itself
+    return int(database.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0])  # noqa: S608
 
 
-def _pairs(database: sqlite3.Connection, table: str, columns: tuple[str, str], path: str) -> Iterator[tuple[str, str]]:
+def _pairs(
+    database: sqlite3.Connection, table: str, columns: tuple[str, str], path: str
+) -> Iterator[tuple[str, str]]:
     key, value = columns
     total = database.execute(f"SELECT sum(length([{value}])) FROM [{table}]").fetchone()[0] or 0  # noqa: S608 - names are ours
     if total > _LARGEST_BYTES:
-        raise BadInputError(f"{path}: its table {table} holds {total:,} bytes; {_LARGEST_BYTES:,} is the limit.")
+        raise BadInputError(
+            f"{path}: its table {table} holds {total:,} bytes; {_LARGEST_BYTES:,} is the limit."
+        )
     for row in database.execute(f"SELECT [{key}], [{value}] FROM [{table}] ORDER BY rowid"):  # noqa: S608
         yield _text(row[0]), _text(row[1])
 

@@ -1,7 +1,8 @@
 """The bundle of many jobs: code, fcl and programs once, a record and a list of commands a job.
 
-Each job is planned as for a bundle of its own, into one draft: files that jobs share are there once, by digest. Tables that only
-repeat the record are left out. What run.sh obeys is one file a job, `jobs/ID.sh`; parts that jobs share lie in `lists/`.
+Each job is planned as for a bundle of its own, into one draft: files that jobs share are there
+once, by digest. Tables that only repeat the record are left out. What run.sh obeys is one file a
+job, `jobs/ID.sh`; parts that jobs share lie in `lists/`.
 """
 
 import hashlib
@@ -9,19 +10,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from provenance.bundle.bag import add_bag
-from provenance.bundle.crate import CONTEXT, FAILED, PROCESS, STATUS, descriptor, profile
-from provenance.bundle.draft import Draft, WriteBlob
-from provenance.bundle.environment import variable_lines
-from provenance.bundle.fields import mapping, readable_json, text
-from provenance.bundle.ingredients import Ingredients, Reader
-from provenance.bundle.names import Shelf, percent, plain_name
-from provenance.bundle.needs import HIGHEST, Needs, tsv
-from provenance.bundle.payload import Payload
-from provenance.bundle.places import quote
-from provenance.bundle.plan import SPEC_VERSION, Plan, bundle_time, ceiling_of, fill
-from provenance.bundle.templates import EDITION, add_programs, template
-from provenance.errors import BundleError
+from jobprov.provenance.bundle.bag import add_bag
+from jobprov.provenance.bundle.crate import CONTEXT, FAILED, PROCESS, STATUS, descriptor, profile
+from jobprov.provenance.bundle.draft import Draft, WriteBlob
+from jobprov.provenance.bundle.environment import variable_lines
+from jobprov.provenance.bundle.fields import mapping, readable_json, text
+from jobprov.provenance.bundle.ingredients import Ingredients, Reader
+from jobprov.provenance.bundle.names import Shelf, percent, plain_name
+from jobprov.provenance.bundle.needs import HIGHEST, Needs, tsv
+from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.places import quote
+from jobprov.provenance.bundle.plan import SPEC_VERSION, Plan, bundle_time, ceiling_of, fill
+from jobprov.provenance.bundle.templates import EDITION, add_programs, template
+from jobprov.provenance.errors import BundleError
 
 MOST_JOBS = 20_000
 _OWN_LINES = ("input ", "folder ")  # of a layout: what differs from job to job
@@ -38,7 +39,9 @@ _COLUMNS = ("job_id", "state", "stage", "level", "ended_at")
 class _JobPayload(Payload):
     """One job's payload in the common draft: generated tables are dropped, lists are kept for `jobs/ID.sh`."""
 
-    def __init__(self, ingredients: Ingredients, draft: Draft, top: str, level: int, common: "_Common") -> None:
+    def __init__(
+        self, ingredients: Ingredients, draft: Draft, top: str, level: int, common: "_Common"
+    ) -> None:
         super().__init__(ingredients, draft, top, level)
         self.shelf = common.shelf
         self.repositories = common.repositories
@@ -46,7 +49,10 @@ class _JobPayload(Payload):
         self.lists: dict[str, list[str]] = {}
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
-        """Put a file of the code at its path; everything else that is generated is made of the record."""
+        """Put a file of the code at its path.
+
+        Everything else that is generated is made of the record.
+        """
         if path.startswith(_SHARED_FOLDERS):
             super().write(path, data, mode=mode)
 
@@ -94,7 +100,9 @@ def make_campaign(
     planned: list[_JobPayload] = []
     for ingredients in jobs:
         if len(planned) == MOST_JOBS:
-            raise BundleError(f"A bundle holds at most {MOST_JOBS} jobs; ask for a task or a part of it.")
+            raise BundleError(
+                f"A bundle holds at most {MOST_JOBS} jobs; ask for a task or a part of it."
+            )
         if not plain_name(text(ingredients.record.get("job_id")), ""):
             raise BundleError("A bundle of many jobs takes only jobs whose id is a UUID.")
         payload = _JobPayload(ingredients, draft, top, ceiling, common)
@@ -106,14 +114,19 @@ def make_campaign(
     return _finished(draft, planned, name=name, top=top, ceiling=ceiling)
 
 
-def _finished(draft: Draft, planned: Sequence[_JobPayload], *, name: str, top: str, ceiling: int) -> Plan:
+def _finished(
+    draft: Draft, planned: Sequence[_JobPayload], *, name: str, top: str, ceiling: int
+) -> Plan:
     needs = Needs()
     for payload in planned:
         needs.add_all(payload.needs)
     reached = min([ceiling, HIGHEST, *(payload.needs.level() for payload in planned)])
     mtime = max(bundle_time(payload.ingredients) for payload in planned)
     _add_lists(draft, planned)
-    lines = ["\t".join(_COLUMNS), *("\t".join(percent(cell) for cell in _row(payload)) for payload in planned)]
+    lines = [
+        "\t".join(_COLUMNS),
+        *("\t".join(percent(cell) for cell in _row(payload)) for payload in planned),
+    ]
     draft.add("data/jobs.tsv", tsv(lines))
     draft.add("data/NEEDS.tsv", needs.table())
     readme = template(EDITION, "README-campaign.txt").decode()
@@ -124,8 +137,16 @@ def _finished(draft: Draft, planned: Sequence[_JobPayload], *, name: str, top: s
     programs = Payload(planned[0].ingredients, draft, top, ceiling)
     add_programs(programs, edition=EDITION)
     draft.add("data/ro-crate-metadata.json", _crate(planned, name, mtime))
-    digest = hashlib.sha256("".join(f"{payload.job_id}\n" for payload in planned).encode()).hexdigest()
-    add_bag(draft, identifier=f"urn:jobprov:jobs:{digest}", spec_version=SPEC_VERSION, level=reached, mtime=mtime)
+    digest = hashlib.sha256(
+        "".join(f"{payload.job_id}\n" for payload in planned).encode()
+    ).hexdigest()
+    add_bag(
+        draft,
+        identifier=f"urn:jobprov:jobs:{digest}",
+        spec_version=SPEC_VERSION,
+        level=reached,
+        mtime=mtime,
+    )
     draft.finish()
     return Plan(
         spec_version=SPEC_VERSION,
@@ -150,7 +171,9 @@ def _add_lists(draft: Draft, planned: Sequence[_JobPayload]) -> None:
     """Write the record and the lists of every job, and once what lists share."""
     common = dict(planned[0].variables)
     for payload in planned[1:]:
-        common = {name: word for name, word in common.items() if payload.variables.get(name) == word}
+        common = {
+            name: word for name, word in common.items() if payload.variables.get(name) == word
+        }
     for payload in planned:
         sections = {
             "layout": _layout(draft, payload),
@@ -174,7 +197,11 @@ def _layout(draft: Draft, payload: _JobPayload) -> list[str]:
 
 def _environment(draft: Draft, payload: _JobPayload, common: dict[str, str]) -> list[str]:
     shared = {name: word for name, word in common.items() if name != "PATH"}
-    own = {name: word for name, word in payload.variables.items() if name != "PATH" and name not in shared}
+    own = {
+        name: word
+        for name, word in payload.variables.items()
+        if name != "PATH" and name not in shared
+    }
     path = payload.variables["PATH"]
     if "PATH" in common:
         return [_shared(draft, variable_lines(path, shared)), *variable_lines(None, own)]
@@ -200,7 +227,11 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
     date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
     tool = {"@id": "urn:program:run.sh", "@type": "SoftwareApplication", "name": "run.sh"}
     experiment = text(planned[0].record.get("experiment")) or "unknown experiment"
-    agent = {"@id": f"urn:jobprov:experiment:{percent(experiment)}", "@type": "Organization", "name": experiment}
+    agent = {
+        "@id": f"urn:jobprov:experiment:{percent(experiment)}",
+        "@type": "Organization",
+        "name": experiment,
+    }
     actions = [
         {
             "@id": f"#job-{payload.job_id}",
@@ -230,6 +261,7 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
         "publisher": {"@id": agent["@id"]},
     }
     graph = sorted(
-        [descriptor(), profile(), agent, tool, root, *files, *actions], key=lambda entity: str(entity["@id"])
+        [descriptor(), profile(), agent, tool, root, *files, *actions],
+        key=lambda entity: str(entity["@id"]),
     )
     return readable_json({"@context": CONTEXT, "@graph": graph})

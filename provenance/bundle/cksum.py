@@ -1,8 +1,8 @@
 """The checksum that POSIX's `cksum` prints, at the speed of zlib.
 
-The CRCs have the same polynomial, but zlib's takes the bits of each byte the other way round: with bytes turned before and the sum
-turned behind, one gives the other. POSIX starts from 0 and appends the length, lowest byte first.
-Source: POSIX.1-2017, cksum; RFC 1952 section 8.
+The CRCs have the same polynomial, but zlib's takes the bits of each byte the other way round: with
+bytes turned before and the sum turned behind, one gives the other. POSIX starts from 0 and appends
+the length, lowest byte first. Source: POSIX.1-2017, cksum; RFC 1952 section 8.
 """
 
 import zlib

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from provenance.bundle.code_tree import CodeTree, code_tree
-from provenance.bundle.fields import digest, mapping, readable_json, rows, text, to_bytes
-from provenance.bundle.ingredients import Resolution
-from provenance.bundle.payload import Payload
-from provenance.bundle.places import Place, normal
+from jobprov.provenance.bundle.code_tree import CodeTree, code_tree
+from jobprov.provenance.bundle.fields import digest, mapping, readable_json, rows, text, to_bytes
+from jobprov.provenance.bundle.ingredients import Resolution
+from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.places import Place, normal
 
 _AT_ONCE = 50
 _ENVIRONMENT = 3  # the level that installed software stands in the way of
@@ -29,7 +29,9 @@ def add_code(payload: Payload) -> None:
 def _add_folder_links(payload: Payload) -> None:
     """Let what the job reached by symbolic links to folders of checkouts be found in their copies, by relative paths as well."""
     places = payload.places
-    is_inside = any(line.startswith("work_inside ") for line in payload.layout)  # then OUT/work is a link itself
+    is_inside = any(
+        line.startswith("work_inside ") for line in payload.layout
+    )  # then OUT/work is a link itself
     for link in rows(payload.record.get("folder_links")):
         path, place = text(link.get("path")), places.locate(text(link.get("target")))
         if place is None or not path.startswith("/"):
@@ -37,17 +39,24 @@ def _add_folder_links(payload: Payload) -> None:
         old = places.locate(path)
         places.map(path, place)
         if old is not None and old.variable == "work" and old != place and not is_inside:
-            payload.links.append((f"{'../' * old.rest.count('/')}{place.variable}{place.rest}", old))
+            payload.links.append(
+                (f"{'../' * old.rest.count('/')}{place.variable}{place.rest}", old)
+            )
 
 
 def _depth(entry: Mapping[str, Any], entries: list[dict[str, Any]]) -> int:
-    """In how many other checkouts this one lies: what lies inside finds its place by what lies outside."""
+    """In how many other checkouts this one lies.
+
+    What lies inside finds its place by what lies outside.
+    """
     checkout = text(entry.get("checkout"))
     tops = [text(other.get("checkout")) for other in entries]
     return sum(1 for top in tops if top and checkout.startswith(f"{top.rstrip('/')}/"))
 
 
-def _add_entry(payload: Payload, entry: Mapping[str, Any], index: int, resolution: Resolution | None) -> None:
+def _add_entry(
+    payload: Payload, entry: Mapping[str, Any], index: int, resolution: Resolution | None
+) -> None:
     key = "" if resolution is None else f"{resolution.pack_sha256}:{resolution.ran}"
     name = payload.repository_name(text(entry.get("name")), f"software-{index}", key)
     if resolution is not None and resolution.commit:
@@ -62,7 +71,12 @@ def _add_entry(payload: Payload, entry: Mapping[str, Any], index: int, resolutio
     if payload.level < 1:
         label = f"{text(entry.get('name'))} {resolution.commit}".strip()
         payload.needs.add(
-            1, "software", label, "left out: level L0", digest=resolution.pack_sha256 or "", place=resolution.url
+            1,
+            "software",
+            label,
+            "left out: level L0",
+            digest=resolution.pack_sha256 or "",
+            place=resolution.url,
         )
         return
     _add_tree(payload, resolution, name, place, _held_inside(payload, entry))
@@ -79,23 +93,45 @@ def _add_entry(payload: Payload, entry: Mapping[str, Any], index: int, resolutio
         )
 
 
-def _add_source(payload: Payload, entry: Mapping[str, Any], resolution: Resolution, name: str) -> None:
-    """Write what an installed product was most likely built from. No rerun lays it out: what ran was the product."""
+def _add_source(
+    payload: Payload, entry: Mapping[str, Any], resolution: Resolution, name: str
+) -> None:
+    """Write what an installed product was most likely built from.
+
+    No rerun lays it out: what ran was the product.
+    """
     if payload.level < 1:
         _note_product(
-            payload, entry, "an installed product; its source, inferred from its version, is left out: level L0"
+            payload,
+            entry,
+            "an installed product; its source, inferred from its version, is left out: level L0",
         )
         return
-    _note_product(payload, entry, f"an installed product; git/{name} has its source, inferred from its version")
+    _note_product(
+        payload,
+        entry,
+        f"an installed product; git/{name} has its source, inferred from its version",
+    )
     _add_tree(payload, resolution, name, None)
 
 
 def _held_inside(payload: Payload, entry: Mapping[str, Any]) -> frozenset[str]:
-    """Where, inside this checkout, lie others that the record names and the archive holds: changed submodules."""
+    """Where, inside this checkout, lie others that the record names and the archive holds.
+
+    Changed submodules.
+    """
     entries, top = rows(payload.record.get("software")), normal(text(entry.get("checkout"))) + "/"
-    held = [found.index for found in payload.ingredients.resolutions if payload.has(found.pack_sha256 or "")]
-    checkouts = [normal(text(entries[index].get("checkout"))) for index in held if index < len(entries)]
-    return frozenset(checkout.removeprefix(top) for checkout in checkouts if checkout.startswith(top))
+    held = [
+        found.index
+        for found in payload.ingredients.resolutions
+        if payload.has(found.pack_sha256 or "")
+    ]
+    checkouts = [
+        normal(text(entries[index].get("checkout"))) for index in held if index < len(entries)
+    ]
+    return frozenset(
+        checkout.removeprefix(top) for checkout in checkouts if checkout.startswith(top)
+    )
 
 
 def _add_tree(
@@ -105,7 +141,9 @@ def _add_tree(
     place: Place | None,
     held_inside: frozenset[str] = frozenset(),
 ) -> None:
-    """Write a tree and lay it out, where it has a place; then its submodules, each as a repository of its own that lies inside.
+    """Write a tree and lay it out, where it has a place.
+
+    Then its submodules, each as a repository of its own that lies inside.
 
     Submodules that are held inside are laid out by entries of their own.
     """
@@ -120,16 +158,24 @@ def _add_tree(
     known = {submodule.path: submodule for submodule in resolution.submodules}
     for path, commit in tree.submodules.items():
         submodule = known.get(path)
-        if submodule is None or submodule.commit != commit or not payload.has(submodule.pack_sha256 or ""):
+        if (
+            submodule is None
+            or submodule.commit != commit
+            or not payload.has(submodule.pack_sha256 or "")
+        ):
             where = submodule.url if submodule is not None else ""
             why = "a submodule whose files are not in the bundle"
             blocks = 1 if place is not None else _ENVIRONMENT
             payload.needs.add(blocks, "submodule", f"{name}/{path} {commit}", why, place=where)
             continue
         wanted = f"{name}-{path.replace('/', '-')}"
-        inner = payload.repository_name(wanted, f"{name}-{commit}", f"{submodule.pack_sha256}:{submodule.ran}")
+        inner = payload.repository_name(
+            wanted, f"{name}-{commit}", f"{submodule.pack_sha256}:{submodule.ran}"
+        )
         _write_git(payload, {"path_in_parent": path}, submodule, inner)
-        below = frozenset(other.removeprefix(f"{path}/") for other in held_inside if other.startswith(f"{path}/"))
+        below = frozenset(
+            other.removeprefix(f"{path}/") for other in held_inside if other.startswith(f"{path}/")
+        )
         inside = None if place is None or path in held_inside else place.below(path)
         _add_tree(payload, submodule, inner, inside, below)
 
@@ -140,7 +186,9 @@ def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> 
         payload.note_shebang(place.below(path), first_bytes)
     payload.lay_out("source_tree", name, f"src/{name}", place)
     for start in range(0, len(tree.programs), _AT_ONCE):
-        payload.lay_out("programs", *(place.below(path) for path in tree.programs[start : start + _AT_ONCE]))
+        payload.lay_out(
+            "programs", *(place.below(path) for path in tree.programs[start : start + _AT_ONCE])
+        )
     for stored, mode, path in tree.odd:
         payload.lay_out("place", stored, mode, place.below(path))
     # links come after every file of the job, so that no file is ever written through one
@@ -148,7 +196,9 @@ def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> 
         payload.links.append((target, place.below(path)))
 
 
-def _write_git(payload: Payload, entry: Mapping[str, Any], resolution: Resolution, name: str) -> None:
+def _write_git(
+    payload: Payload, entry: Mapping[str, Any], resolution: Resolution, name: str
+) -> None:
     reference = {
         "name": resolution.name,
         "url": resolution.url or text(entry.get("repository")),
@@ -184,7 +234,9 @@ def _note_missing(payload: Payload, entry: Mapping[str, Any]) -> None:
     tarball = mapping(entry.get("tarball"))
     name, sha256 = text(entry.get("name")), digest(tarball.get("sha256"))
     if tarball and payload.level >= 1 and payload.has(sha256):
-        stored = payload.shelf.take("src/tarballs", posixpath.basename(text(tarball.get("path"))), sha256)
+        stored = payload.shelf.take(
+            "src/tarballs", posixpath.basename(text(tarball.get("path"))), sha256
+        )
         payload.keep(stored, sha256)
         place = payload.places.settle(text(tarball.get("path")))
         if place is not None:
@@ -193,7 +245,9 @@ def _note_missing(payload: Payload, entry: Mapping[str, Any]) -> None:
     if entry.get("repository") or entry.get("revision") or tarball:
         label = f"{name} {text(entry.get('revision')) or text(entry.get('requested_ref'))}".strip()
         where = text(entry.get("repository")) or text(tarball.get("path"))
-        payload.needs.add(1, "software", label, "its source is not in the bundle", digest=sha256, place=where)
+        payload.needs.add(
+            1, "software", label, "its source is not in the bundle", digest=sha256, place=where
+        )
         return
     _note_product(payload, entry, "an installed product")
 

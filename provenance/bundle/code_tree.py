@@ -1,7 +1,8 @@
 """One commit's tree in a bundle: the part of a plan that depends on the code alone, made once and shared by every job of a release.
 
-Its files are not stored again: a member names the git pack that holds it, and where. A tree that was planned lately is remembered;
-nothing but the pack, the tree, the repository's name and the length of the top folder decides what it is.
+Its files are not stored again: a member names the git pack that holds it, and where. A tree that
+was planned lately is remembered; nothing but the pack, the tree, the repository's name and the
+length of the top folder decides what it is.
 """
 
 import hashlib
@@ -14,13 +15,13 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from provenance.bundle.draft import Draft, Fragment, Member, by_path, member_of
-from provenance.bundle.fields import canonical_json
-from provenance.bundle.ingredients import GITLINK, SYMLINK
-from provenance.bundle.names import Shelf, percent
-from provenance.bundle.needs import tsv
-from provenance.errors import BundleError
-from provenance.software.read_pack import TreeFile, iterate_tree
+from jobprov.provenance.bundle.draft import Draft, Fragment, Member, by_path, member_of
+from jobprov.provenance.bundle.fields import canonical_json
+from jobprov.provenance.bundle.ingredients import GITLINK, SYMLINK
+from jobprov.provenance.bundle.names import Shelf, percent
+from jobprov.provenance.bundle.needs import tsv
+from jobprov.provenance.errors import BundleError
+from jobprov.provenance.software.read_pack import TreeFile, iterate_tree
 
 _LICENCE = re.compile(r"(?:LICEN[CS]E|COPYING|NOTICE)(?:[._-][A-Za-z0-9._-]*)?\Z", re.IGNORECASE)
 _MODES = ("mode", "sha256", "path", "stored", "target")
@@ -39,7 +40,8 @@ class CodeTree:
         paths: everything that a copy of the tree holds, by path in the repository.
         scripts: first bytes of files that begin with `#!`.
         programs: paths of executable files that are stored under their own name.
-        odd: (path in the payload, mode, path in the repository) of files that are stored under a digest.
+        odd: (path in the payload, mode, path in the repository) of files that are stored under a
+            digest.
         links: (target, path) of symbolic links.
         submodules: commit id by path.
         licences: members that tell a licence, by path in the repository.
@@ -67,9 +69,7 @@ def read_fragment(data: bytes) -> tuple[Member, ...]:
         pack = document["pack"]
         return tuple(_read_member(pack, row) for row in document["members"])
     except (ValueError, TypeError, KeyError) as error:
-        message = (
-            f"A stored fragment of a bundle's plan cannot be read ({error}); build the bundle anew from its record."
-        )
+        message = f"A stored fragment of a bundle's plan cannot be read ({error}); build the bundle anew from its record."
         raise BundleError(message) from error
 
 
@@ -123,7 +123,10 @@ class _Tree:
         """The planned tree of these files, which come sorted by the bytes of their path."""
         for file in files:
             self._add(file)
-        lines = ["\t".join(_MODES), *("\t".join(percent(cell) for cell in line) for line in self._modes)]
+        lines = [
+            "\t".join(_MODES),
+            *("\t".join(percent(cell) for cell in line) for line in self._modes),
+        ]
         modes = tsv(lines)
         self._keep(member_of(f"data/{self._folder}.modes.tsv", modes))
         members = tuple(sorted(self._members.values(), key=by_path))
@@ -173,5 +176,8 @@ class _Tree:
             hashlib.sha256(data).hexdigest(): data
             for data in (modes, canonical_json({"pack": self._pack, "members": rows}))
         }
-        size_bytes, path_bytes = sum(member.size for member in members), sum(len(member.path) for member in members)
+        size_bytes, path_bytes = (
+            sum(member.size for member in members),
+            sum(len(member.path) for member in members),
+        )
         return Fragment(list(blobs)[-1], members, blobs, size_bytes, path_bytes)

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provenance.bundle.fields import digest, mapping, number, rows, text, texts
-from provenance.bundle.names import percent
-from provenance.bundle.odd_words import exact_words
-from provenance.bundle.payload import Payload
-from provenance.bundle.places import Place, quote
+from jobprov.provenance.bundle.fields import digest, mapping, number, rows, text, texts
+from jobprov.provenance.bundle.names import percent
+from jobprov.provenance.bundle.odd_words import exact_words
+from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.places import Place, quote
 
-_NOT_FOUND = frozenset({"126", "127"})  # the shell's own codes for a program that could not be started
+_NOT_FOUND = frozenset(
+    {"126", "127"}
+)  # the shell's own codes for a program that could not be started
 _OUR_OWN = frozenset(
     [
         "elsewhere",
@@ -48,7 +50,8 @@ class Step:
 
     Attributes:
         expected: the exit code that a shell sees, `-` where none was recorded.
-        stdin: digest of what it read from standard input, where that is told of the step itself; empty for nothing.
+        stdin: digest of what it read from standard input, where that is told of the step itself;
+            empty for nothing.
         words: the arguments as they were, where they are no UTF-8.
     """
 
@@ -62,7 +65,11 @@ class Step:
 def payload_steps(record: Mapping[str, Any]) -> list[Step]:
     """The steps that a rerun replays: those whose role is payload, else the command itself."""
     command, outcome = mapping(record.get("command")), mapping(record.get("exit"))
-    chosen = [step for step in rows(command.get("steps")) if step.get("role") == "payload" and texts(step.get("argv"))]
+    chosen = [
+        step
+        for step in rows(command.get("steps"))
+        if step.get("role") == "payload" and texts(step.get("argv"))
+    ]
     steps = [
         Step(
             text(step.get("name")) or f"step-{index}",
@@ -91,7 +98,8 @@ def _code(outcome: Mapping[str, Any], field: str) -> str:
 def _shown(code: int) -> str:
     """What a shell sees of a code as a program told it: codes of its own come out modulo 256.
 
-    Multiples of 256 are the status that `system()` and `wait()` hand on; -2 to -64 signals, as Python's subprocess tells them.
+    Multiples of 256 are the status that `system()` and `wait()` hand on; -2 to -64 signals, as
+    Python's subprocess tells them.
     """
     if code in _SIGNALS:
         return str(_SIGNALLED - code)
@@ -104,7 +112,9 @@ def add_command(payload: Payload) -> None:
     """Write `command/`. To be called last, so that arguments are rewritten for everything that is laid out."""
     steps = payload_steps(payload.record)
     payload.write("command/argv.txt", _argv_text(steps))
-    payload.write("command/cwd.txt", f"{percent(text(payload.command.get('working_directory')))}\n".encode())
+    payload.write(
+        "command/cwd.txt", f"{percent(text(payload.command.get('working_directory')))}\n".encode()
+    )
     payload.shell("command/steps.sh", [*_settings(payload), *_step_lines(payload, steps)])
     payload.shell("command/programs.sh", _program_lines(payload, steps))
     if not steps:
@@ -112,19 +122,30 @@ def add_command(payload: Payload) -> None:
     _link_beside(payload)
     payload.shell(
         "command/layout.sh",
-        payload.layout + [f"link {quote(target)} {place.word()}" for target, place in payload.links],
+        payload.layout
+        + [f"link {quote(target)} {place.word()}" for target, place in payload.links],
     )
 
 
 def _link_beside(payload: Payload) -> None:
-    """Let scripts find by `../NAME` what the job used beside its working directory: arguments are rewritten, scripts are not.
+    """Let scripts find by `../NAME` what the job used beside its working directory.
+
+    Arguments are rewritten, scripts are not.
 
     In a copy of a checkout the folders lie as they did; further up than OUT nothing can lie.
     """
-    if not payload.places.working_directory or any(line.startswith("work_inside ") for line in payload.layout):
+    if not payload.places.working_directory or any(
+        line.startswith("work_inside ") for line in payload.layout
+    ):
         return
-    files = [file for name in ("inputs", "outputs", "scripts") for file in rows(payload.record.get(name))]
-    names = {posixpath.normpath(text(file.get("path"))).split("/")[:2][-1] for file in files if _is_beside(file)}
+    files = [
+        file for name in ("inputs", "outputs", "scripts") for file in rows(payload.record.get(name))
+    ]
+    names = {
+        posixpath.normpath(text(file.get("path"))).split("/")[:2][-1]
+        for file in files
+        if _is_beside(file)
+    }
     for name in sorted(names.difference(_OUR_OWN)):
         if name.startswith("stdin-"):
             continue  # run.sh's own, too
@@ -140,9 +161,9 @@ def _is_beside(file: Mapping[str, Any]) -> bool:
 
 def _argv_text(steps: list[Step]) -> bytes:
     """One argument a line, percent-encoded; an empty line between steps."""
-    return "\n".join("".join(f"{percent(argument)}\n" for argument in step.words) for step in steps).encode(
-        "utf-8", "replace"
-    )
+    return "\n".join(
+        "".join(f"{percent(argument)}\n" for argument in step.words) for step in steps
+    ).encode("utf-8", "replace")
 
 
 def _settings(payload: Payload) -> list[str]:
@@ -155,15 +176,24 @@ def _settings(payload: Payload) -> list[str]:
     is_killed = any(step.expected == _KILLED for step in payload_steps(payload.record))
     for option, field, unit in _LIMITS:
         if (value := number(limits.get(field))) is not None and value > 0:
-            # a job that ran into its limit must run into it again: at the soft one the kernel warns, at the hard one it kills
-            lines.append(f"ulimit {'' if is_killed else '-S '}-{option} {value // unit} 2>/dev/null || :")
+            # a job that ran into its limit must run into it again: at the soft one the kernel
+            # warns, at the hard one it kills
+            lines.append(
+                f"ulimit {'' if is_killed else '-S '}-{option} {value // unit} 2>/dev/null || :"
+            )
     return lines
 
 
 def _step_lines(payload: Payload, steps: list[Step]) -> list[str]:
-    """The steps, and before each what it reads: its own standard input where steps have one, else all that of the job."""
+    """The steps, and before each what it reads.
+
+    Its own standard input where steps have one, else all that of the job.
+    """
     if not any(step.stdin for step in steps):
-        return [*_standard_input(payload, "stdin", _of_job(payload)), *(_step_line(payload, step) for step in steps)]
+        return [
+            *_standard_input(payload, "stdin", _of_job(payload)),
+            *(_step_line(payload, step) for step in steps),
+        ]
     lines: list[str] = []
     for index, step in enumerate(steps, 1):
         lines += _standard_input(payload, f"stdin-{index}", step.stdin) or ["stdin=/dev/null"]
@@ -176,7 +206,10 @@ def _of_job(payload: Payload) -> str:
 
 
 def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
-    """Write what is read from standard input, else have run.sh look for it; the line that names it to run.sh."""
+    """Write what is read from standard input, else have run.sh look for it.
+
+    The line that names it to run.sh.
+    """
     if not sha256:
         return []
     payload.write(f"command/{name}.sha256", f"{sha256}\n".encode())
@@ -184,7 +217,9 @@ def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
         payload.keep(f"command/{name}", sha256)
         # of the job's own, run.sh knows the name
         return [] if name == "stdin" else [f'stdin="$here/${{job_folder}}command/{name}"']
-    payload.needs.add(2, "input", "standard input", "what the job read from standard input", digest=sha256)
+    payload.needs.add(
+        2, "input", "standard input", "what the job read from standard input", digest=sha256
+    )
     place = Place("out", f"/{name}")
     payload.lay_out("input", "standard input", sha256, "-", "", place)
     return [f"stdin={place.word()}"]
@@ -192,7 +227,10 @@ def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
 
 def _step_line(payload: Payload, step: Step) -> str:
     program, *arguments = step.words
-    words = [_program_word(payload, program), *(payload.places.rewrite(argument) for argument in arguments)]
+    words = [
+        _program_word(payload, program),
+        *(payload.places.rewrite(argument) for argument in arguments),
+    ]
     if "=" in program or program.startswith("-"):
         # env would take it for a variable or an option
         words = ["sh", "-c", quote('exec "$@"'), "sh", *words]
@@ -200,7 +238,10 @@ def _step_line(payload: Payload, step: Step) -> str:
 
 
 def _program_word(payload: Payload, program: str) -> str:
-    """The program where the bundle lays it out; one that only lay in a mapped folder (a venv in a checkout) stays where it was."""
+    """The program where the bundle lays it out.
+
+    One that only lay in a mapped folder (a venv in a checkout) stays where it was.
+    """
     return payload.places.rewrite(program) if not _is_outside(payload, program) else quote(program)
 
 
@@ -221,9 +262,20 @@ def _place_on_path(payload: Payload, program: str) -> Place | None:
     path = _recorded_path(payload)
     folders = path.split(":") if path else []
     # of other folders a single file may be laid out, which the path of a rerun does not lead to
-    mapped = [folder or "." for folder in folders if not folder.startswith("/") or payload.places.locate(folder)]
+    mapped = [
+        folder or "."
+        for folder in folders
+        if not folder.startswith("/") or payload.places.locate(folder)
+    ]
     candidates = [_place_of(payload, f"{folder}/{program}") for folder in mapped]
-    return next((place for place in candidates if place in payload.laid_out or _is_provided(payload, place)), None)
+    return next(
+        (
+            place
+            for place in candidates
+            if place in payload.laid_out or _is_provided(payload, place)
+        ),
+        None,
+    )
 
 
 def _is_provided(payload: Payload, place: Place | None) -> bool:
@@ -236,7 +288,10 @@ def _recorded_path(payload: Payload) -> str:
 
 def _scripts_that_ran(payload: Payload, steps: list[Step]) -> set[Place]:
     """Every recorded script, and every program of a step, that has an interpreter."""
-    paths = [text(script.get("path")) or text(script.get("name")) for script in rows(payload.record.get("scripts"))]
+    paths = [
+        text(script.get("path")) or text(script.get("name"))
+        for script in rows(payload.record.get("scripts"))
+    ]
     ran = {_place_of(payload, f"./{path}" if "/" not in path else path) for path in paths}
     ran |= {_place_of(payload, step.words[0]) for step in steps}
     return {place for place in ran if place is not None and place in payload.shebangs}
@@ -250,12 +305,20 @@ def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
         program = step.words[0]
         if _is_outside(payload, program) and step.expected not in _NOT_FOUND:
             wanted.setdefault(program, f"step {step.name}")
-    for place in sorted(_scripts_that_ran(payload, steps), key=lambda place: (place.variable, place.rest)):
+    for place in sorted(
+        _scripts_that_ran(payload, steps), key=lambda place: (place.variable, place.rest)
+    ):
         interpreter = payload.shebangs[place]
-        if "/" in interpreter or _is_outside(payload, interpreter):  # `env` looks a bare name up as the job does
+        if "/" in interpreter or _is_outside(
+            payload, interpreter
+        ):  # `env` looks a bare name up as the job does
             wanted.setdefault(interpreter, f"interpreter of {place.rest.lstrip('/')}")
     for program, why in wanted.items():
         payload.needs.add(3, "program", program, why, place="" if "/" in program else path)
     lines = [f"program {quote(program)}" for program in sorted(wanted)]
-    pythons = [program for program in sorted(wanted) if os.path.basename(program).startswith("python")]  # noqa: PTH119 - a recorded name
+    pythons = [
+        program
+        for program in sorted(wanted)
+        if os.path.basename(program).startswith("python")  # noqa: PTH119
+    ]
     return lines + [f"python {quote(program)}" for program in pythons]

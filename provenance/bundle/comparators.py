@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError
 
 _Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 _Positive = Annotated[float, msgspec.Meta(ge=0.0)]
@@ -28,15 +28,19 @@ class OutputRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_
         comparator: what a rerun has to reach; stricter levels are told where they hold.
         required: whether the output decides the verdict.
         mask: regular expressions; what they match in a line of text does not count.
-        absolute, relative: numbers may differ by the one, and by the other times the recorded number.
+        absolute, relative: numbers may differ by the one, and by the other times the recorded
+            number.
         p_value: the least that histograms and branches may have, times how many there are.
         sigmas: standard deviations by which numbers of events may differ.
-        ignore: patterns of objects (`path`) and branches (`path/branch`) of ROOT files that do not count.
+        ignore: patterns of objects (`path`) and branches (`path/branch`) of ROOT files that do not
+            count.
     """
 
     pattern: _Pattern
     stage: _Pattern | None = None
-    comparator: Literal["bytes", "masked", "content", "unordered", "text", "numeric", "histograms"] | None = None
+    comparator: (
+        Literal["bytes", "masked", "content", "unordered", "text", "numeric", "histograms"] | None
+    ) = None
     required: bool | None = None
     mask: list[_Pattern] | None = None
     absolute: _Positive | None = None
@@ -47,14 +51,21 @@ class OutputRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_
 
     def fits(self, name: str, stage: str) -> bool:
         """Return whether the rule speaks of this output."""
-        return fnmatchcase(name, self.pattern) and (self.stage is None or fnmatchcase(stage, self.stage))
+        return fnmatchcase(name, self.pattern) and (
+            self.stage is None or fnmatchcase(stage, self.stage)
+        )
 
     def text(self) -> str:
-        """Return the comparator as verify.py takes it: its word, and its parameters as JSON; empty where none is declared."""
+        """Return the comparator as verify.py takes it: its word, and its parameters as JSON.
+
+        Empty where none is declared.
+        """
         if self.comparator is None:
             return ""
         values = {name: value for name in _PARAMETERS if (value := getattr(self, name)) is not None}
-        return f"{self.comparator} {json.dumps(values, sort_keys=True)}" if values else self.comparator
+        return (
+            f"{self.comparator} {json.dumps(values, sort_keys=True)}" if values else self.comparator
+        )
 
 
 class OutputRules(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -72,7 +83,9 @@ def read_rules(document: Mapping[str, Any]) -> OutputRules:
     try:
         rules = msgspec.convert(document, OutputRules)
     except msgspec.ValidationError as problem:
-        raise BadInputError(f"The comparators cannot be read: {problem}.", {"output": [str(problem)]}) from None
+        raise BadInputError(
+            f"The comparators cannot be read: {problem}.", {"output": [str(problem)]}
+        ) from None
     for place, rule in enumerate(rules.output):
         for mask in rule.mask or ():
             try:
@@ -80,7 +93,8 @@ def read_rules(document: Mapping[str, Any]) -> OutputRules:
             except re.error as problem:
                 field = f"output[{place}].mask"
                 raise BadInputError(
-                    f"{field}: {mask!r} is no regular expression: {problem}.", {field: [str(problem)]}
+                    f"{field}: {mask!r} is no regular expression: {problem}.",
+                    {field: [str(problem)]},
                 ) from None
     return rules
 

@@ -1,12 +1,16 @@
-"""Content digests of outputs, and their comparison: what verify.py in a bundle and the package itself both run.
+"""Content digests of outputs, and their comparison.
 
-verify.py is this module with the others that it imports before it (see templates): the standard library alone, uproot where that
-is at hand, Python 3.6. Digests are `name-version:hex` (SHA-256): root-content-2 (root-content-1 of older records),
-root-masked-1, and text-content-1, which is text with its line ends made LF. A comparator is a word, and, where it
-has parameters, these as JSON after a blank: what the experiment declared for the output.
+What verify.py in a bundle and the package itself both run.
+
+verify.py is this module with the others that it imports before it (see templates): the standard
+library alone, uproot where that is at hand, Python 3.6. Digests are `name-version:hex` (SHA-256):
+root-content-2 (root-content-1 of older records), root-masked-1, and text-content-1, which is text
+with its line ends made LF. A comparator is a word, and, where it has parameters, these as JSON
+after a blank: what the experiment declared for the output.
 """
 
-# ruff: noqa: BLE001, D417, FURB188, UP006, UP031, UP035, UP045, PTH123 - Python 3.6, and read by people who have no linter
+# ruff: noqa: BLE001, D417, FURB188, UP006, UP031, UP035, UP045, PTH123 - Python 3.6, and read by
+# people who have no linter
 import argparse
 import hashlib
 import json
@@ -15,13 +19,21 @@ import traceback
 import zlib
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from provenance.bundle.root_content import root_content, root_objects
-from provenance.bundle.root_masking import DamagedError, UndecidedError, mask_root
-from provenance.bundle.root_statistics import P_VALUE, likeness
-from provenance.bundle.root_tolerance import is_near_root, is_same_unordered, kept_content
-from provenance.bundle.text_comparison import is_near_text, masked_text
+from jobprov.provenance.bundle.root_content import root_content, root_objects
+from jobprov.provenance.bundle.root_masking import DamagedError, UndecidedError, mask_root
+from jobprov.provenance.bundle.root_statistics import P_VALUE, likeness
+from jobprov.provenance.bundle.root_tolerance import is_near_root, is_same_unordered, kept_content
+from jobprov.provenance.bundle.text_comparison import is_near_text, masked_text
 
-__all__ = ["DamagedError", "UndecidedError", "compare", "content_digest", "main", "mask_root", "root_content"]
+__all__ = [
+    "DamagedError",
+    "UndecidedError",
+    "compare",
+    "content_digest",
+    "main",
+    "mask_root",
+    "root_content",
+]
 
 PIECE = 1 << 20
 
@@ -33,7 +45,8 @@ def content_digest(path: str, algorithm: str = "root-content-2") -> str:
     """The content digest of a file, `algorithm:hex`.
 
     Raises:
-        UndecidedError: the algorithm is unknown, its library is not installed, or the file is not of its kind.
+        UndecidedError: the algorithm is unknown, its library is not installed, or the file is not
+            of its kind.
     """
     if algorithm in ("root-content-1", "root-content-2"):
         text = "".join(line + "\n" for line in root_content(path, int(algorithm[-1])))
@@ -42,7 +55,9 @@ def content_digest(path: str, algorithm: str = "root-content-2") -> str:
         return _named(algorithm, hashlib.sha256(mask_root(path)))
     if algorithm == "text-content-1":
         with open(path, "rb") as file:
-            return _named(algorithm, hashlib.sha256(file.read().replace(b"\r\n", b"\n").replace(b"\r", b"\n")))
+            return _named(
+                algorithm, hashlib.sha256(file.read().replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+            )
     raise UndecidedError("the content digest %s is not known to this version" % algorithm)
 
 
@@ -54,7 +69,8 @@ def compare(path: str, wanted: Dict[str, str]) -> Tuple[str, str, str]:
     """(IDENTICAL, EQUIVALENT or DIFFERENT; level; comparator) of an output and what was recorded of it.
 
     Args:
-        wanted: `sha256`, `content`, `checksums`, `reference` (a file), `comparator`; `-` or empty where not recorded.
+        wanted: `sha256`, `content`, `checksums`, `reference` (a file), `comparator`; `-` or empty
+            where not recorded.
 
     Raises:
         UndecidedError: it cannot be told here.
@@ -74,8 +90,12 @@ def compare(path: str, wanted: Dict[str, str]) -> Tuple[str, str, str]:
     except DamagedError:
         return "DIFFERENT", "R2", "root-header"
     if exact is None:
-        raise UndecidedError("the record has neither a checksum of this output nor a content digest to compare with")
-    raise UndecidedError("bytes differ, as they may, and the record has no content digest to compare with")
+        raise UndecidedError(
+            "the record has neither a checksum of this output nor a content digest to compare with"
+        )
+    raise UndecidedError(
+        "bytes differ, as they may, and the record has no content digest to compare with"
+    )
 
 
 def read_comparator(text: str) -> Tuple[str, Dict[str, Any]]:
@@ -86,15 +106,24 @@ def read_comparator(text: str) -> Tuple[str, Dict[str, Any]]:
     return word, rule
 
 
-def _climb_down(path: str, known: Dict[str, str], word: str, rule: Dict[str, Any]) -> Tuple[str, str, str]:
+def _climb_down(
+    path: str, known: Dict[str, str], word: str, rule: Dict[str, Any]
+) -> Tuple[str, str, str]:
     """Try what a comparator allows, the strictest first; the first that holds gives the level."""
     if "content" in known and _may_decide(word, known):
         is_decided = known["comparator"] == "content" and "reference" not in known
-        if is_decided or content_digest(path, known["content"].split(":", 1)[0]) == known["content"]:
+        if (
+            is_decided
+            or content_digest(path, known["content"].split(":", 1)[0]) == known["content"]
+        ):
             return _compare_content(path, known["content"])
     if "reference" not in known:
-        raise UndecidedError("the comparator %s needs the recorded file, which is not in this bundle" % word)
-    ladder = _LADDERS[word] if _is_root(known["reference"]) else _TEXT_LADDERS.get(word, _LADDERS[word])
+        raise UndecidedError(
+            "the comparator %s needs the recorded file, which is not in this bundle" % word
+        )
+    ladder = (
+        _LADDERS[word] if _is_root(known["reference"]) else _TEXT_LADDERS.get(word, _LADDERS[word])
+    )
     for step in ladder:
         answer = step(path, known["reference"], rule)
         if answer is not None:
@@ -103,7 +132,10 @@ def _climb_down(path: str, known: Dict[str, str], word: str, rule: Dict[str, Any
 
 
 def _may_decide(word: str, known: Dict[str, str]) -> bool:
-    """Whether a recorded digest is as strict as the comparator, and as the file: `masked` wants more than equal content."""
+    """Whether a recorded digest is as strict as the comparator, and as the file.
+
+    `masked` wants more than equal content.
+    """
     if known["content"].startswith("root-content-1:") and "reference" in known:
         return False  # the file tells more
     return word != "masked" or known["content"].startswith("root-masked-")
@@ -125,11 +157,19 @@ def _by_mask(path: str, reference: str, _rule: Dict[str, Any]) -> _Answer:
 
 def _by_content(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
     same = kept_content(path, rule) == kept_content(reference, rule)
-    return ("R5", _tagged("root-content", rule) if rule.get("ignore") else "root-content-2") if same else None
+    return (
+        ("R5", _tagged("root-content", rule) if rule.get("ignore") else "root-content-2")
+        if same
+        else None
+    )
 
 
 def _by_entries(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
-    return ("R5~", _tagged("root-unordered", rule)) if is_same_unordered(path, reference, rule) else None
+    return (
+        ("R5~", _tagged("root-unordered", rule))
+        if is_same_unordered(path, reference, rule)
+        else None
+    )
 
 
 def _by_numbers(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
@@ -177,7 +217,10 @@ def _compare_bytes(path: str, known: Dict[str, str]) -> Optional[Tuple[str, str,
 
 
 def _sum_of(item: str) -> Tuple[str, str]:
-    """(algorithm, value) of a catalog's checksum; some write capitals or 0x, and leave the zeros out that adler32 begins with."""
+    """(algorithm, value) of a catalog's checksum.
+
+    Some write capitals or 0x, and leave the zeros out that adler32 begins with.
+    """
     algorithm, value = item.lower().split(":", 1)
     value = value[2:] if value.startswith("0x") else value
     return algorithm, value.zfill(8) if algorithm == "adler32" else value
@@ -215,8 +258,13 @@ def _compare_content(path: str, recorded: str) -> Tuple[str, str, str]:
 
 
 def main(arguments: List[str]) -> int:
-    """`compare FILE …` prints `VERDICT LEVEL COMPARATOR`, or a sentence and answers 2; `digest FILE` prints content digests."""
-    parser = argparse.ArgumentParser(prog="verify.py", description="Compare the content of an output with the record.")
+    """`compare FILE …` prints `VERDICT LEVEL COMPARATOR`, or a sentence and answers 2.
+
+    `digest FILE` prints content digests.
+    """
+    parser = argparse.ArgumentParser(
+        prog="verify.py", description="Compare the content of an output with the record."
+    )
     parser.add_argument("act", choices=["compare", "digest"])
     parser.add_argument("file")
     for option in ("sha256", "content", "checksums", "reference", "comparator"):
@@ -232,7 +280,8 @@ def main(arguments: List[str]) -> int:
         sys.stdout.write("%s\n" % error)
         return 2
     except Exception as error:
-        # whatever a damaged file makes uproot raise: verify.sh shows what is printed, and no traceback
+        # whatever a damaged file makes uproot raise: verify.sh shows what is printed, and no
+        # traceback
         reason = "".join(traceback.format_exception_only(type(error), error)).split("\n", 1)[0]
         sys.stdout.write("the comparison failed: %s\n" % reason)
         return 2

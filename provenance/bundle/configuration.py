@@ -4,9 +4,9 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from provenance.bundle.fields import digest, number, rows, text, texts
-from provenance.bundle.names import NAME_BYTES, plain_name
-from provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.fields import digest, number, rows, text, texts
+from jobprov.provenance.bundle.names import NAME_BYTES, plain_name
+from jobprov.provenance.bundle.payload import Payload
 
 _CLOSURE = ("sha256", "name", "element", "path", "software", "path_in_repository", "stored")
 
@@ -23,21 +23,36 @@ def _folder_name(configuration: Mapping[str, Any], index: int) -> str:
     """`NN-step`, or the number alone where the step's name may not be, or leaves no room for it."""
     step = plain_name(text(configuration.get("step")), "")
     name = f"{index:02d}-{step}"
-    return name if step and len(name) < NAME_BYTES else f"{index:02d}"  # a folder's name in a tar ends in a slash
+    return (
+        name if step and len(name) < NAME_BYTES else f"{index:02d}"
+    )  # a folder's name in a tar ends in a slash
 
 
-def _add_configuration(payload: Payload, configuration: Mapping[str, Any], index: int, folder: str) -> None:
+def _add_configuration(
+    payload: Payload, configuration: Mapping[str, Any], index: int, folder: str
+) -> None:
     search_path = texts(configuration.get("search_path"))
     closure, directories = [], set()
     for file in rows(configuration.get("files")):
         path, sha256 = _used_path(file, search_path), digest(file.get("sha256"))
         stored = _store(payload, file, folder, path, sha256)
         directories |= {
-            element for element in search_path if element.startswith("/") and path.startswith(f"{element}/")
+            element
+            for element in search_path
+            if element.startswith("/") and path.startswith(f"{element}/")
         }
         origin = (text(file.get("software")), text(file.get("path_in_repository")))
         element = number(file.get("found_in"))
-        closure.append((sha256, text(file.get("name")), "" if element is None else str(element), path, *origin, stored))
+        closure.append(
+            (
+                sha256,
+                text(file.get("name")),
+                "" if element is None else str(element),
+                path,
+                *origin,
+                stored,
+            )
+        )
     payload.table(f"{folder}/closure.tsv", _CLOSURE, closure)
     for directory in sorted(directories):
         payload.map_folder(directory)
@@ -55,7 +70,9 @@ def _used_path(file: Mapping[str, Any], search_path: list[str]) -> str:
 def _store(payload: Payload, file: Mapping[str, Any], folder: str, path: str, sha256: str) -> str:
     name = text(file.get("name")) or posixpath.basename(path)
     if not payload.has(sha256):
-        payload.needs.add(1, "configuration", name, "a fcl file that the job read", digest=sha256, place=path)
+        payload.needs.add(
+            1, "configuration", name, "a fcl file that the job read", digest=sha256, place=path
+        )
         return ""
     if payload.level < 1:
         payload.needs.add(1, "configuration", name, "left out: level L0", digest=sha256, place=path)
@@ -70,9 +87,15 @@ def _store(payload: Payload, file: Mapping[str, Any], folder: str, path: str, sh
 
 def _add_forms(payload: Payload, configuration: Mapping[str, Any], index: int, folder: str) -> None:
     main, final = text(configuration.get("main")), digest(configuration.get("final_sha256"))
-    identity = (("process_name", "process_name"), ("parameter_set_id", "parameter_set_id"), ("main", "main"))
+    identity = (
+        ("process_name", "process_name"),
+        ("parameter_set_id", "parameter_set_id"),
+        ("main", "main"),
+    )
     payload.table(
-        f"{folder}/psetid.txt", ("key", "value"), [(key, text(configuration.get(field))) for key, field in identity]
+        f"{folder}/psetid.txt",
+        ("key", "value"),
+        [(key, text(configuration.get(field))) for key, field in identity],
     )
     if payload.level < 1:
         return
@@ -85,6 +108,9 @@ def _add_forms(payload: Payload, configuration: Mapping[str, Any], index: int, f
             payload.keep(f"{folder}/top.fcl", digest(file.get("sha256")))
     if payload.has(final):
         payload.keep(f"{folder}/final.fcl", final)
-    for form, known in (("expanded", payload.ingredients.expanded), ("evaluated", payload.ingredients.evaluated)):
+    for form, known in (
+        ("expanded", payload.ingredients.expanded),
+        ("evaluated", payload.ingredients.evaluated),
+    ):
         if index in known:
             payload.write_shared(f"{folder}/{form}.fcl", known[index])

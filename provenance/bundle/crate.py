@@ -1,21 +1,25 @@
 """The RO-Crate description of a bundle: `ro-crate-metadata.json`, profile Process Run Crate 0.5.
 
-Written by hand: the library stamps now() and random ids into it. `@graph` is sorted by `@id`, keys are sorted, there are no floats.
-Source: RO-Crate 1.1, Process Run Crate 0.5. `actionStatus` is a plain string, as the profile's shapes compare it.
+Written by hand: the library stamps now() and random ids into it. `@graph` is sorted by `@id`, keys
+are sorted, there are no floats. Source: RO-Crate 1.1, Process Run Crate 0.5. `actionStatus` is a
+plain string, as the profile's shapes compare it.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from provenance.bundle.command import payload_steps
-from provenance.bundle.fields import digest, mapping, number, readable_json, rows, text
-from provenance.bundle.names import percent
-from provenance.bundle.payload import Payload
-from provenance.bundle.preview import preview
+from jobprov.provenance.bundle.command import payload_steps
+from jobprov.provenance.bundle.fields import digest, mapping, number, readable_json, rows, text
+from jobprov.provenance.bundle.names import percent
+from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.preview import preview
 
 PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
-CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
+CONTEXT = [
+    "https://w3id.org/ro/crate/1.1/context",
+    "https://w3id.org/ro/terms/workflow-run/context",
+]
 STATUS = {"succeeded": "http://schema.org/CompletedActionStatus"}
 FAILED = "http://schema.org/FailedActionStatus"
 _LISTED = ("command/", "context/", "env/", "fcl/", "git/", "outputs/", "prov/", "scripts/")
@@ -25,12 +29,23 @@ Entity = dict[str, Any]
 
 
 def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
-    """Write the crate's metadata and its page for people; to be called when every other payload file is there."""
+    """Write the crate's metadata and its page for people.
+
+    To be called when every other payload file is there.
+    """
     date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
     inputs = [_data(payload, entry, "inputs") for entry in rows(payload.record.get("inputs"))]
     outputs = [_data(payload, entry, "outputs") for entry in rows(payload.record.get("outputs"))]
     tools = _tools(payload)
-    entities = [descriptor(), profile(), _experiment(payload), *inputs, *outputs, *tools, *_parts(payload)]
+    entities = [
+        descriptor(),
+        profile(),
+        _experiment(payload),
+        *inputs,
+        *outputs,
+        *tools,
+        *_parts(payload),
+    ]
     entities.append(_action(payload, job_id, date, inputs=inputs, outputs=outputs, tools=tools))
     entities.append(_root(payload, job_id, date, entities))
     unique = {entity["@id"]: entity for entity in entities}
@@ -42,7 +57,12 @@ def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
 def descriptor() -> Entity:
     """The entity that says which file describes the crate."""
     about, conforms = {"@id": "./"}, {"@id": "https://w3id.org/ro/crate/1.1"}
-    return {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "about": about, "conformsTo": conforms}
+    return {
+        "@id": "ro-crate-metadata.json",
+        "@type": "CreativeWork",
+        "about": about,
+        "conformsTo": conforms,
+    }
 
 
 def profile() -> Entity:
@@ -73,7 +93,13 @@ def _root(payload: Payload, job_id: str, date: str, entities: list[Entity]) -> E
 
 
 def _action(
-    payload: Payload, job_id: str, date: str, *, inputs: list[Entity], outputs: list[Entity], tools: list[Entity]
+    payload: Payload,
+    job_id: str,
+    date: str,
+    *,
+    inputs: list[Entity],
+    outputs: list[Entity],
+    tools: list[Entity],
 ) -> Entity:
     record = payload.record
     state = text(record.get("state"))
@@ -84,7 +110,9 @@ def _action(
         "agent": {"@id": _experiment(payload)["@id"]},
         "endTime": date,
         "instrument": {"@id": tools[0]["@id"]},
-        "name": " ".join(word for word in (state, "job", text(mapping(record.get("task")).get("stage"))) if word),
+        "name": " ".join(
+            word for word in (state, "job", text(mapping(record.get("task")).get("stage"))) if word
+        ),
         "object": _references(inputs),
         "result": _references(outputs),
     }
@@ -100,9 +128,15 @@ def _tools(payload: Payload) -> list[Entity]:
     """The program that ran first, then the software it came with."""
     steps = payload_steps(payload.record)
     name = steps[0].argv[0] if steps else "unknown program"
-    program: Entity = {"@id": f"urn:program:{_id(name)}", "@type": "SoftwareApplication", "name": name}
+    program: Entity = {
+        "@id": f"urn:program:{_id(name)}",
+        "@type": "SoftwareApplication",
+        "name": name,
+    }
     software = []
-    for resolution in sorted(payload.ingredients.resolutions, key=lambda resolution: resolution.index):
+    for resolution in sorted(
+        payload.ingredients.resolutions, key=lambda resolution: resolution.index
+    ):
         where = (
             f"{resolution.url or 'urn:software'}#{resolution.commit}"
             if resolution.commit
@@ -123,8 +157,14 @@ def _tools(payload: Payload) -> list[Entity]:
 
 
 def _data(payload: Payload, entry: Mapping[str, Any], kind: str) -> Entity:
-    name, size, sha256 = text(entry.get("name")), number(entry.get("size_bytes")), digest(entry.get("sha256"))
-    member = payload.draft.find(f"data/{kind}/files/{name}") or payload.draft.find(f"data/{kind}/files/{sha256}")
+    name, size, sha256 = (
+        text(entry.get("name")),
+        number(entry.get("size_bytes")),
+        digest(entry.get("sha256")),
+    )
+    member = payload.draft.find(f"data/{kind}/files/{name}") or payload.draft.find(
+        f"data/{kind}/files/{sha256}"
+    )
     is_here = member is not None and member.sha256 == sha256
     stored = member.path.removeprefix("data/") if member is not None else ""
     entity: Entity = {
@@ -145,7 +185,13 @@ def _parts(payload: Payload) -> list[Entity]:
         path = member.path.removeprefix("data/")
         if "/" not in path or path.startswith(_LISTED):
             entities.append(
-                {"@id": path, "@type": "File", "contentSize": str(member.size), "name": path, "sha256": member.sha256}
+                {
+                    "@id": path,
+                    "@type": "File",
+                    "contentSize": str(member.size),
+                    "name": path,
+                    "sha256": member.sha256,
+                }
             )
     return entities
 

@@ -1,4 +1,7 @@
-"""The members of a bundle while it is being planned: stored blobs by reference, generated files written through."""
+"""The members of a bundle while it is being planned.
+
+Stored blobs by reference, generated files written through.
+"""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -6,8 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple, Protocol
 
-from provenance.bundle.cksum import posix_cksum
-from provenance.bundle.ingredients import Reader
+from jobprov.provenance.bundle.cksum import posix_cksum
+from jobprov.provenance.bundle.ingredients import Reader
 
 _READ_WHEN_PLANNED = (
     1 << 20
@@ -69,7 +72,10 @@ class Fragment(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """A file that is to be fetched into the unpacked bundle; `path` is relative to the bag's root."""
+    """A file that is to be fetched into the unpacked bundle.
+
+    `path` is relative to the bag's root.
+    """
 
     path: str
     url: str
@@ -88,7 +94,10 @@ class Draft:
         self._generated: dict[str, bytes] = {}
 
     def add(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
-        """Put a generated file into the bundle; all of a bundle's own lie in one blob (`finish`)."""
+        """Put a generated file into the bundle.
+
+        All of a bundle's own lie in one blob (`finish`).
+        """
         if path not in self._members:
             self._generated[path] = data
             self._keep(member_of(path, data, mode=mode))
@@ -137,7 +146,9 @@ class Draft:
 
     def everything(self) -> Iterator[Member]:
         """All members, those of fragments among them, in no order."""
-        return chain(self._members.values(), *(fragment.members for fragment in self._fragments.values()))
+        return chain(
+            self._members.values(), *(fragment.members for fragment in self._fragments.values())
+        )
 
     def payload_sums(self) -> tuple[int, int, int]:
         """How many members lie below `data/`, the bytes of all of them, and of all their paths."""
@@ -146,7 +157,8 @@ class Draft:
         return (
             len(own) + sum(len(fragment.members) for fragment in shared),
             sum(member.size for member in own) + sum(fragment.size_bytes for fragment in shared),
-            sum(len(member.path) for member in own) + sum(fragment.path_bytes for fragment in shared),
+            sum(len(member.path) for member in own)
+            + sum(fragment.path_bytes for fragment in shared),
         )
 
     def find(self, path: str) -> Member | None:
@@ -155,7 +167,10 @@ class Draft:
 
     def own(self, folder: str = "") -> list[Member]:
         """The members below a folder, those of fragments apart, sorted by the bytes of their path."""
-        return sorted((member for path, member in self._members.items() if path.startswith(folder)), key=by_path)
+        return sorted(
+            (member for path, member in self._members.items() if path.startswith(folder)),
+            key=by_path,
+        )
 
     def _keep(self, member: Member) -> None:
         self._members.setdefault(member.path, member)
@@ -180,7 +195,9 @@ def member_of(
 
 def digested(member: Member, data: bytes) -> Member:
     """The member with the digests of its bytes."""
-    return replace(member, sha256=hashlib.sha256(data).hexdigest(), sha512=hashlib.sha512(data).hexdigest())
+    return replace(
+        member, sha256=hashlib.sha256(data).hexdigest(), sha512=hashlib.sha512(data).hexdigest()
+    )
 
 
 def by_path(member: Member) -> bytes:

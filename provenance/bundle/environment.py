@@ -3,15 +3,25 @@
 import re
 from collections.abc import Mapping
 
-from provenance.bundle.fields import digest, mapping, readable_json, rows, text, texts
-from provenance.bundle.payload import Payload
-from provenance.bundle.places import quote
+from jobprov.provenance.bundle.fields import digest, mapping, readable_json, rows, text, texts
+from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.places import quote
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LISTS = ("PATH", "LD_LIBRARY_PATH")
 # set by run.sh itself, or true of one session only
 _PER_RUN = frozenset({"HOME", "OLDPWD", "PWD", "SHLVL", "TMPDIR", "_"})
-_HOST = ("facility", "site", "slot", "hostname", "is_onsite", "cpu_model", "cpu_flags_sha256", "cores", "memory_bytes")
+_HOST = (
+    "facility",
+    "site",
+    "slot",
+    "hostname",
+    "is_onsite",
+    "cpu_model",
+    "cpu_flags_sha256",
+    "cores",
+    "memory_bytes",
+)
 _BATCH = ("system", "id", "global_job_id", "attempt", "part")
 _ENVIRONMENT = ("os", "locale", "timezone", "umask", "limits")
 _LARGEST_LISTING = 4 * 1024 * 1024  # bytes; what is longer is kept, not read
@@ -21,15 +31,22 @@ _HOW = {
     "image": "sh run.sh --capsule FILE",
     "files": "unpack it, then sh run.sh --capsule FOLDER/data/root",
 }
-_PACKAGE_KINDS = {"interpreter": "what ran the job's scripts", "pip": "installed for the job's Python"}
+_PACKAGE_KINDS = {
+    "interpreter": "what ran the job's scripts",
+    "pip": "installed for the job's Python",
+}
 
 
 def add_environment(payload: Payload) -> None:
     """Write `env/`. To be called after everything is laid out, so that variables are rewritten for all of it."""
     environment = mapping(payload.record.get("environment"))
-    variables = {text(key): text(value) for key, value in mapping(environment.get("variables")).items()}
+    variables = {
+        text(key): text(value) for key, value in mapping(environment.get("variables")).items()
+    }
     if not isinstance(environment.get("variables"), Mapping):
-        payload.needs.add(1, "environment", "variables", "the environment of the job was not recorded")
+        payload.needs.add(
+            1, "environment", "variables", "the environment of the job was not recorded"
+        )
     _write_variables(payload, variables)
     _write_withheld(payload, variables, texts(environment.get("withheld")))
     _write_host(payload)
@@ -43,7 +60,9 @@ def add_environment(payload: Payload) -> None:
         if sha256 and payload.has(sha256) and payload.level >= 1:
             payload.keep(f"env/{stored}", sha256)
         elif sha256 and not payload.has(sha256):
-            payload.needs.add(1, "environment", field, "a listing of the environment", digest=sha256)
+            payload.needs.add(
+                1, "environment", field, "a listing of the environment", digest=sha256
+            )
 
 
 def _listed_packages(payload: Payload) -> list[list[str]]:
@@ -53,12 +72,18 @@ def _listed_packages(payload: Payload) -> list[list[str]]:
         return []
     lines = payload.draft.reader.get(sha256).decode("utf-8", "replace").splitlines()
     found = [line.split("\t") for line in lines]
-    return [cells for cells in found if len(cells) == _LISTING_COLUMNS and cells[0] in _PACKAGE_KINDS]
+    return [
+        cells for cells in found if len(cells) == _LISTING_COLUMNS and cells[0] in _PACKAGE_KINDS
+    ]
 
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
     """`env/environment.sh`: one `set --` of NAME=VALUE words before the arguments there are."""
-    kept = {name: value for name, value in variables.items() if _NAME.match(name) and not _is_per_run(name)}
+    kept = {
+        name: value
+        for name, value in variables.items()
+        if _NAME.match(name) and not _is_per_run(name)
+    }
     if "FHICL_FILE_PATH" not in kept and (search_path := _search_path(payload)):
         kept["FHICL_FILE_PATH"] = search_path
     path = kept.pop("PATH", "")  # an empty one too: the caller's counts then
@@ -68,7 +93,9 @@ def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
         for name, value in sorted(kept.items())
     }
     payload.variables = {"PATH": job_path, **words}
-    lines = ["# the recorded variables; sourced by run.sh, nothing in single quotes is ever expanded"]
+    lines = [
+        "# the recorded variables; sourced by run.sh, nothing in single quotes is ever expanded"
+    ]
     payload.shell("env/environment.sh", [*lines, *variable_lines(job_path, words)])
 
 
@@ -81,7 +108,10 @@ def variable_lines(job_path: str | None, words: Mapping[str, str]) -> list[str]:
 
 
 def _is_per_run(name: str) -> bool:
-    """Whether a variable is set afresh by run.sh, or was the recorder's own: a rerun must not be recorded as the job."""
+    """Whether a variable is set afresh by run.sh, or was the recorder's own.
+
+    A rerun must not be recorded as the job.
+    """
     return name in _PER_RUN or name.startswith("JOBPROV_")
 
 
@@ -101,7 +131,11 @@ def _search_path(payload: Payload) -> str:
 def _write_withheld(payload: Payload, variables: dict[str, str], withheld: list[str]) -> None:
     lines = [(name, "withheld by the recorder") for name in sorted(set(withheld))]
     lines += [(name, "true of one run only") for name in sorted(variables) if _is_per_run(name)]
-    lines += [(name, "no name that a shell can set") for name in sorted(variables) if not _NAME.match(name)]
+    lines += [
+        (name, "no name that a shell can set")
+        for name in sorted(variables)
+        if not _NAME.match(name)
+    ]
     payload.table("env/withheld.tsv", ("name", "why"), lines)
 
 
@@ -126,11 +160,16 @@ def _write_products(payload: Payload, packages: list[list[str]]) -> None:
             fields = ("manager", "version", "qualifiers", "prefix", "root_hash")
             lines.append((text(entry.get("name")), *(text(product.get(field)) for field in fields)))
     lines += [(name, kind, version, "", place, "") for kind, name, version, place in packages]
-    payload.table("env/products.tsv", ("name", "manager", "version", "qualifiers", "prefix", "digest"), lines)
+    payload.table(
+        "env/products.tsv", ("name", "manager", "version", "qualifiers", "prefix", "digest"), lines
+    )
 
 
 def _write_container(payload: Payload) -> None:
-    """`env/capsule.json` and the need that it states: the environment's own file where the archive has one, else the image."""
+    """`env/capsule.json` and the need that it states.
+
+    The environment's own file where the archive has one, else the image.
+    """
     container = mapping(mapping(payload.record.get("environment")).get("container"))
     capsule = payload.ingredients.capsule
     if capsule is not None:
@@ -152,6 +191,12 @@ def _write_container(payload: Payload) -> None:
             digest=text(container.get("digest")),
             place=text(container.get("resolved_path")),
         )
-    kept = None if capsule is None else {"kind": capsule.kind, "sha256": capsule.sha256, "size": capsule.size}
+    kept = (
+        None
+        if capsule is None
+        else {"kind": capsule.kind, "sha256": capsule.sha256, "size": capsule.size}
+    )
     if container or kept:
-        payload.write("env/capsule.json", readable_json({"capsule": kept, "container": container or None}))
+        payload.write(
+            "env/capsule.json", readable_json({"capsule": kept, "container": container or None})
+        )

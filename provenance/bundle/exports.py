@@ -1,8 +1,8 @@
 """The job in other people's words: `prov/` of a bundle, and the JSON-LD contexts that its crate is read by.
 
 Written by hand, every record sorted: libraries order by chance, and number what has no name.
-Source: W3C PROV-JSON (member submission 2013-04-24), W3C PROV-N (recommendation 2013-04-30), OpenLineage 2-0-2,
-in-toto Statement v1, SLSA provenance v1.
+Source: W3C PROV-JSON (member submission 2013-04-24), W3C PROV-N (recommendation 2013-04-30),
+OpenLineage 2-0-2, in-toto Statement v1, SLSA provenance v1.
 """
 
 import posixpath
@@ -10,16 +10,30 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from provenance.bundle.command import payload_steps
-from provenance.bundle.fields import canonical_json, digest, mapping, number, readable_json, rows, text, texts
-from provenance.bundle.names import percent
-from provenance.bundle.payload import Payload
-from provenance.bundle.provn import provn
-from provenance.records.openlineage import END_OF
-from provenance.records.openlineage_datasets import with_slash
-from provenance.records.times import read_time
+from jobprov.provenance.bundle.command import payload_steps
+from jobprov.provenance.bundle.fields import (
+    canonical_json,
+    digest,
+    mapping,
+    number,
+    readable_json,
+    rows,
+    text,
+    texts,
+)
+from jobprov.provenance.bundle.names import percent
+from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.provn import provn
+from jobprov.provenance.records.openlineage import END_OF
+from jobprov.provenance.records.openlineage_datasets import with_slash
+from jobprov.provenance.records.times import read_time
 
-_PREFIXES = {"job": "urn:uuid:", "file": "urn:jobprov:file:", "code": "urn:jobprov:code:", "jobprov": "urn:jobprov:"}
+_PREFIXES = {
+    "job": "urn:uuid:",
+    "file": "urn:jobprov:file:",
+    "code": "urn:jobprov:code:",
+    "jobprov": "urn:jobprov:",
+}
 _PRODUCER = "urn:jobprov:bundle-specification:1"
 _RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 
@@ -56,7 +70,10 @@ def prov_document(payload: Payload) -> Document:
         "wasAssociatedWith": {},
     }
     agent = next(iter(document["agent"]))
-    document["wasAssociatedWith"]["_:associated1"] = {"prov:activity": activity, "prov:agent": agent}
+    document["wasAssociatedWith"]["_:associated1"] = {
+        "prov:activity": activity,
+        "prov:agent": agent,
+    }
     _add_files(document, activity, "used", rows(record.get("inputs")))
     _add_code(document, activity, payload)
     _add_files(document, activity, "wasGeneratedBy", rows(record.get("outputs")))
@@ -77,10 +94,19 @@ def _activity(record: Mapping[str, Any]) -> dict[str, Any]:
     return known if code is None else known | {"jobprov:exit_code": code}
 
 
-def _add_files(document: Document, activity: str, relation: str, files: list[dict[str, Any]]) -> None:
+def _add_files(
+    document: Document, activity: str, relation: str, files: list[dict[str, Any]]
+) -> None:
     for place, file in enumerate(files):
-        name, sha256, size = text(file.get("name")), digest(file.get("sha256")), number(file.get("size_bytes"))
-        spaces = (text(file.get("experiment")), text(file.get("namespace")))  # files of one name are not one file
+        name, sha256, size = (
+            text(file.get("name")),
+            digest(file.get("sha256")),
+            number(file.get("size_bytes")),
+        )
+        spaces = (
+            text(file.get("experiment")),
+            text(file.get("namespace")),
+        )  # files of one name are not one file
         entity = f"file:{sha256 or _local(':'.join([*filter(None, spaces), name]))}"
         facts: dict[str, Any] = {"prov:label": name, "prov:type": _qualified("jobprov:file")}
         if sha256:
@@ -88,7 +114,10 @@ def _add_files(document: Document, activity: str, relation: str, files: list[dic
         if size is not None:
             facts["jobprov:size_bytes"] = size
         document["entity"].setdefault(entity, facts)
-        document[relation][f"_:{relation}{place + 1:06d}"] = {"prov:activity": activity, "prov:entity": entity}
+        document[relation][f"_:{relation}{place + 1:06d}"] = {
+            "prov:activity": activity,
+            "prov:entity": entity,
+        }
 
 
 def _add_code(document: Document, activity: str, payload: Payload) -> None:
@@ -96,8 +125,14 @@ def _add_code(document: Document, activity: str, payload: Payload) -> None:
         if not found.commit:
             continue
         entity = f"code:{found.commit}"
-        facts = {"prov:label": found.name, "prov:type": _qualified("jobprov:commit"), "jobprov:repository": found.url}
-        document["entity"].setdefault(entity, {name: value for name, value in facts.items() if value})
+        facts = {
+            "prov:label": found.name,
+            "prov:type": _qualified("jobprov:commit"),
+            "jobprov:repository": found.url,
+        }
+        document["entity"].setdefault(
+            entity, {name: value for name, value in facts.items() if value}
+        )
         used = {"prov:activity": activity, "prov:entity": entity}
         how = {"jobprov:evidence": "inferred"} if found.inferred is not None else {}
         document["used"][f"_:usedcode{place + 1:06d}"] = used | how
@@ -122,21 +157,34 @@ def _openlineage(payload: Payload, mtime: int) -> list[dict[str, Any]]:
     if state == "running":
         return [start]
     ended = END_OF.get(state, "FAIL")
-    return [start, common | {"eventType": ended, "eventTime": end, "inputs": inputs, "outputs": outputs}]
+    return [
+        start,
+        common | {"eventType": ended, "eventTime": end, "inputs": inputs, "outputs": outputs},
+    ]
 
 
 def _dataset(experiment: str, file: Mapping[str, Any]) -> dict[str, str]:
     """Return a file as `POST /api/v1/lineage` takes it, and as the events of a history name it."""
-    namespace = with_slash(text(file.get("namespace"))) or text(file.get("experiment")) or experiment
+    namespace = (
+        with_slash(text(file.get("namespace"))) or text(file.get("experiment")) or experiment
+    )
     return {"namespace": namespace, "name": text(file.get("name"))}
 
 
 def _statement(payload: Payload) -> dict[str, Any]:
-    """The outputs that have a digest, and what they were made of; unsigned, since a signature is never part of a bundle."""
+    """The outputs that have a digest, and what they were made of.
+
+    Unsigned, since a signature is never part of a bundle.
+    """
     record = payload.record
-    subject = [_resource(file) for file in rows(record.get("outputs")) if digest(file.get("sha256"))]
+    subject = [
+        _resource(file) for file in rows(record.get("outputs")) if digest(file.get("sha256"))
+    ]
     code = [
-        {"uri": found.url or f"urn:jobprov:code:{_local(found.name)}", "digest": {"gitCommit": found.commit}}
+        {
+            "uri": found.url or f"urn:jobprov:code:{_local(found.name)}",
+            "digest": {"gitCommit": found.commit},
+        }
         | ({"annotations": {"evidence": "inferred"}} if found.inferred is not None else {})
         for found in payload.ingredients.resolutions
         if found.commit
@@ -152,9 +200,14 @@ def _statement(payload: Payload) -> dict[str, Any]:
             "buildDefinition": {
                 "buildType": "urn:jobprov:batch-job:1",
                 "externalParameters": {
-                    "steps": [{"name": step.name, "argv": step.argv} for step in payload_steps(record)],
+                    "steps": [
+                        {"name": step.name, "argv": step.argv} for step in payload_steps(record)
+                    ],
                     "configurations": [
-                        {"main": text(entry.get("main")), "overrides": texts(entry.get("overrides"))}
+                        {
+                            "main": text(entry.get("main")),
+                            "overrides": texts(entry.get("overrides")),
+                        }
                         for entry in rows(record.get("configurations"))
                     ],
                 },
@@ -187,7 +240,9 @@ def _instant(written: str) -> str:
 def _local(name: str) -> str:
     """A name as the local part of a qualified name: letters, digits, `._-`; the rest as `%XX`."""
     plain = "".join(
-        character if character.isascii() and (character.isalnum() or character in "._-") else _escaped(character)
+        character
+        if character.isascii() and (character.isalnum() or character in "._-")
+        else _escaped(character)
         for character in posixpath.normpath(name)
     )
     return plain or "-"

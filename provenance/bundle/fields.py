@@ -1,6 +1,7 @@
 """Tolerant reading of a decoded record: a missing or strange field is empty, never an error.
 
-Deliberately not the record's structs: a bundle is made of the record's exact bytes, whatever version of them it was.
+Deliberately not the record's structs: a bundle is made of the record's exact bytes, whatever
+version of them it was.
 """
 
 import json
@@ -26,7 +27,9 @@ def text(value: Any) -> str:
 
 def texts(value: Any) -> list[str]:
     """The strings of a JSON list, in order."""
-    return [text(item) for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    return (
+        [text(item) for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    )
 
 
 def number(value: Any) -> int | None:
@@ -54,9 +57,14 @@ def canonical_json(value: Any) -> bytes:
 
 
 def readable_json(value: Any) -> bytes:
-    """Keys sorted, indented by one, LF at the end: the form of every JSON file that a person may open."""
+    """Keys sorted, indented by one, LF at the end.
+
+    The form of every JSON file that a person may open.
+    """
     plain = to_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False))
     try:
-        return msgspec.json.format(plain, indent=1) + b"\n"  # what json's own indent makes, four times as fast
+        return (
+            msgspec.json.format(plain, indent=1) + b"\n"
+        )  # what json's own indent makes, four times as fast
     except msgspec.DecodeError:  # NaN or Infinity, which only json writes and reads
         return to_bytes(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")

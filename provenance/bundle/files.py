@@ -4,11 +4,11 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from provenance.bundle.draft import Fetched
-from provenance.bundle.fields import digest, number, rows, text, texts
-from provenance.bundle.ingredients import SMALL_BYTES
-from provenance.bundle.payload import Payload
-from provenance.bundle.places import Place
+from jobprov.provenance.bundle.draft import Fetched
+from jobprov.provenance.bundle.fields import digest, number, rows, text, texts
+from jobprov.provenance.bundle.ingredients import SMALL_BYTES
+from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.places import Place
 
 _SCRIPTS = ("sha256", "mode", "name", "path", "software", "path_in_repository", "stored")
 _INPUTS = (
@@ -38,7 +38,9 @@ def add_scripts(payload: Payload) -> None:
         path = text(script.get("path")) or name
         stored, mode = "", _mode(text(script.get("mode")))
         if not payload.has(sha256):
-            payload.needs.add(1, "script", name, "a script that the job ran", digest=sha256, place=path)
+            payload.needs.add(
+                1, "script", name, "a script that the job ran", digest=sha256, place=path
+            )
         elif payload.level < 1:
             payload.needs.add(1, "script", name, "left out: level L0", digest=sha256, place=path)
         else:
@@ -46,7 +48,10 @@ def add_scripts(payload: Payload) -> None:
             payload.place(stored, mode, path)
             if place := payload.places.settle(path):
                 payload.note_shebang(place, payload.draft.reader.get(sha256)[:512])
-        origin = (text(script.get("software")), text(script.get("path_in_repository")) or "untracked")
+        origin = (
+            text(script.get("software")),
+            text(script.get("path_in_repository")) or "untracked",
+        )
         table.append((sha256, mode, name, path, *origin, stored))
     payload.table("scripts/scripts.tsv", _SCRIPTS, table)
 
@@ -61,7 +66,10 @@ def _mode(recorded: str) -> str:
 def add_inputs(payload: Payload) -> None:
     """Write small inputs that are possessed, and a line for each that run.sh must find by digest."""
     table = []
-    made = {_path(output): digest(output.get("sha256")) for output in rows(payload.record.get("outputs"))}
+    made = {
+        _path(output): digest(output.get("sha256"))
+        for output in rows(payload.record.get("outputs"))
+    }
     for order, entry in enumerate(rows(payload.record.get("inputs"))):
         # what an earlier step of the job wrote will be written again
         is_made = _path(entry) in made and digest(entry.get("sha256")) in {"", made[_path(entry)]}
@@ -89,7 +97,11 @@ def add_inputs(payload: Payload) -> None:
 def _path(entry: Mapping[str, Any]) -> str:
     """The path by which the job used a file: its name where no other was recorded, its location where it was opened there."""
     location = text(entry.get("location"))
-    return text(entry.get("path")) or (location if "://" in location else "") or text(entry.get("name"))
+    return (
+        text(entry.get("path"))
+        or (location if "://" in location else "")
+        or text(entry.get("name"))
+    )
 
 
 def _add_input(payload: Payload, entry: Mapping[str, Any]) -> str:
@@ -111,9 +123,22 @@ def _add_input(payload: Payload, entry: Mapping[str, Any]) -> str:
 
 
 def _fetched(payload: Payload, entry: Mapping[str, Any]) -> str:
-    """Where an input will lie when it was fetched; empty where no fetch.txt is wanted, or not enough of it is known."""
-    sha256, size, url = digest(entry.get("sha256")), number(entry.get("size_bytes")), text(entry.get("location"))
-    if payload.fetched is None or payload.has(sha256) or not sha256 or size is None or not url.startswith(_FETCHED):
+    """Where an input will lie when it was fetched.
+
+    Empty where no fetch.txt is wanted, or not enough of it is known.
+    """
+    sha256, size, url = (
+        digest(entry.get("sha256")),
+        number(entry.get("size_bytes")),
+        text(entry.get("location")),
+    )
+    if (
+        payload.fetched is None
+        or payload.has(sha256)
+        or not sha256
+        or size is None
+        or not url.startswith(_FETCHED)
+    ):
         return ""
     stored = payload.shelf.take("inputs/files", posixpath.basename(text(entry.get("name"))), sha256)
     payload.fetched.setdefault(stored, Fetched(f"data/{stored}", url, size, sha256))
@@ -127,7 +152,12 @@ def _level_of_input(size_bytes: int) -> int:
 def _note_input(payload: Payload, entry: Mapping[str, Any], name: str, sha256: str) -> bool:
     """Note an input that is not in the bundle; False for one that the job itself never had."""
     size, checksums = number(entry.get("size_bytes")), texts(entry.get("checksums"))
-    is_unseen = text(entry.get("status")) not in {"", "consumed"} and not sha256 and size is None and not checksums
+    is_unseen = (
+        text(entry.get("status")) not in {"", "consumed"}
+        and not sha256
+        and size is None
+        and not checksums
+    )
     if is_unseen:
         return False
     if payload.has(sha256):
@@ -135,7 +165,11 @@ def _note_input(payload: Payload, entry: Mapping[str, Any], name: str, sha256: s
     # what nothing identifies can never be found again, however large
     blocks = _level_of_input(size or 0) if sha256 or checksums else _SMALL_INPUTS
     kind = "small" if _level_of_input(size or 0) == _SMALL_INPUTS else "large"
-    why = f"left out: level L{payload.level}" if payload.has(sha256) else f"a {kind} input that nobody uploaded"
+    why = (
+        f"left out: level L{payload.level}"
+        if payload.has(sha256)
+        else f"a {kind} input that nobody uploaded"
+    )
     where = text(entry.get("location")) or text(entry.get("path"))
     sum_word = sha256 or ",".join(checksums)
     payload.needs.add(blocks, "input", name, why, digest=sum_word, size=size, place=where)
@@ -167,17 +201,35 @@ def add_conditions(payload: Payload) -> None:
         if not payload.has(sha256):
             label = f"{name} {text(entry.get('tag'))} {text(entry.get('validity'))}".strip()
             payload.needs.add(
-                2, "conditions", label, "constants that the job read", digest=sha256, place=text(entry.get("url"))
+                2,
+                "conditions",
+                label,
+                "constants that the job read",
+                digest=sha256,
+                place=text(entry.get("url")),
             )
         elif payload.level < _SMALL_INPUTS:
-            payload.needs.add(2, "conditions", name, f"left out: level L{payload.level}", digest=sha256)
+            payload.needs.add(
+                2, "conditions", name, f"left out: level L{payload.level}", digest=sha256
+            )
         else:
             stored = payload.shelve("conditions", name, sha256)
         table.append(
-            (name, text(entry.get("tag")), text(entry.get("validity")), sha256, text(entry.get("url")), stored)
+            (
+                name,
+                text(entry.get("tag")),
+                text(entry.get("validity")),
+                sha256,
+                text(entry.get("url")),
+                stored,
+            )
         )
     if table:
-        payload.table("conditions/conditions.tsv", ("database", "tag", "validity", "sha256", "url", "stored"), table)
+        payload.table(
+            "conditions/conditions.tsv",
+            ("database", "tag", "validity", "sha256", "url", "stored"),
+            table,
+        )
 
 
 def add_logs(payload: Payload) -> None:
@@ -185,13 +237,21 @@ def add_logs(payload: Payload) -> None:
     table = []
     for log in rows(payload.record.get("logs")):
         name, sha256, stored = text(log.get("name")), digest(log.get("sha256")), ""
-        if payload.level >= 1 and payload.has(sha256) and payload.draft.reader.size(sha256) <= SMALL_BYTES:
+        if (
+            payload.level >= 1
+            and payload.has(sha256)
+            and payload.draft.reader.size(sha256) <= SMALL_BYTES
+        ):
             stored = payload.shelve("logs", posixpath.basename(name), sha256)
         size = number(log.get("size_bytes"))
         cut = "yes" if log.get("is_truncated") else "no"
-        table.append((name, text(log.get("step")), sha256, "" if size is None else str(size), cut, stored))
+        table.append(
+            (name, text(log.get("step")), sha256, "" if size is None else str(size), cut, stored)
+        )
     if table:
-        payload.table("logs/logs.tsv", ("name", "step", "sha256", "size", "is_truncated", "stored"), table)
+        payload.table(
+            "logs/logs.tsv", ("name", "step", "sha256", "size", "is_truncated", "stored"), table
+        )
 
 
 def add_seeds(payload: Payload) -> None:
@@ -199,8 +259,14 @@ def add_seeds(payload: Payload) -> None:
     table = []
     for seed in rows(payload.record.get("seeds")):
         value, state = number(seed.get("seed")), digest(seed.get("state_sha256"))
-        stored = payload.shelve("seeds", state, state) if payload.level >= 1 and payload.has(state) else ""
+        stored = (
+            payload.shelve("seeds", state, state)
+            if payload.level >= 1 and payload.has(state)
+            else ""
+        )
         words = [text(seed.get(field)) for field in ("step", "module", "instance", "engine")]
-        table.append((*words, "" if value is None else str(value), state, text(seed.get("source")), stored))
+        table.append(
+            (*words, "" if value is None else str(value), state, text(seed.get("source")), stored)
+        )
     columns = ("step", "module", "instance", "engine", "seed", "state_sha256", "source", "stored")
     payload.table("seeds.tsv", columns, table)

@@ -1,6 +1,7 @@
 """What a bundle is made of: everything `make_plan` may look at, handed in by the caller.
 
-Deliberately no database, archive or git here: the caller reads those, so that a plan is a pure function of its ingredients.
+Deliberately no database, archive or git here: the caller reads those, so that a plan is a pure
+function of its ingredients.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
-from provenance.bundle.comparators import OutputRule
+from jobprov.provenance.bundle.comparators import OutputRule
 
 SMALL_BYTES = 16 * 1024 * 1024
 SYMLINK = 0o120000
@@ -44,10 +45,13 @@ class Resolution:
         path: of a submodule in the tree around it.
         pack_sha256: blob of the canonical pack, None where there is none.
         shallow: commit ids whose parents the pack lacks; `[commit]` where left out.
-        worktree_tree: the tree of the working tree that ran, uncommitted changes included, where the pack holds it.
+        worktree_tree: the tree of the working tree that ran, uncommitted changes included, where
+            the pack holds it.
         submodules: those that were resolved.
-        ambiguous: why the ref may have meant another commit when the job ran; empty where it cannot.
-        inferred: how the commit follows from the version of an installed product, `{product, template}`; None where it is what ran.
+        ambiguous: why the ref may have meant another commit when the job ran; empty where it
+            cannot.
+        inferred: how the commit follows from the version of an installed product, `{product,
+            template}`; None where it is what ran.
     """
 
     index: int = 0
@@ -79,7 +83,8 @@ class Capsule:
     """The environment that a job ran in, kept as a file of its own beside its bundles.
 
     Attributes:
-        kind: `image` (a container image in one file) or `files` (a tar of the files that jobs touched).
+        kind: `image` (a container image in one file) or `files` (a tar of the files that jobs
+            touched).
     """
 
     kind: str
@@ -96,7 +101,8 @@ class Ingredients:
         record_bytes: the record exactly as it was sent; becomes JOB.json.
         record: the same, decoded.
         revision: number of the record's revision, 0 for the first.
-        received_at: when the service got it, aware; the bundle's date only where the record has neither end nor start.
+        received_at: when the service got it, aware; the bundle's date only where the record has
+            neither end nor start.
         expanded: fcl with its includes in, by position in `configurations`.
         evaluated: evaluated fcl, likewise.
         capsule: what the archive holds of the environment, None where it holds nothing.

@@ -1,9 +1,10 @@
 """Names inside a bundle: which may stay as they are, and where the others go.
 
-`[A-Za-z0-9._+-]` only, no leading dash, at most 100 bytes a component and a whole that USTAR can split, no two names that differ
-in case alone. Anything else is stored under its digest, with the original in the .tsv beside it. Reasons: USTAR's limits;
-BagIt percent-encodes what `sha512sum` escapes by a backslash; file systems that fold case.
-Source: POSIX.1-1988 ustar header (name 100 bytes, prefix 155), RFC 8493 section 2.1.3.
+`[A-Za-z0-9._+-]` only, no leading dash, at most 100 bytes a component and a whole that USTAR can
+split, no two names that differ in case alone. Anything else is stored under its digest, with the
+original in the .tsv beside it. Reasons: USTAR's limits; BagIt percent-encodes what `sha512sum`
+escapes by a backslash; file systems that fold case. Source: POSIX.1-1988 ustar header (name 100
+bytes, prefix 155), RFC 8493 section 2.1.3.
 """
 
 import re
@@ -77,7 +78,10 @@ class Shelf:
     def _is_free(self, path: str, digest: str) -> bool:
         if self._taken.get(path.lower(), (path, digest)) != (path, digest):
             return False
-        return all(self._taken.get(folder.lower(), (folder, "")) == (folder, "") for folder in _folders(path))
+        return all(
+            self._taken.get(folder.lower(), (folder, "")) == (folder, "")
+            for folder in _folders(path)
+        )
 
     def _mark(self, path: str, digest: str) -> None:
         self._taken[path.lower()] = (path, digest)

@@ -1,12 +1,15 @@
-"""NEEDS.tsv: every outside thing that a rerun still wants, by digest; and the closure level that follows from it.
+"""NEEDS.tsv: every outside thing that a rerun still wants, by digest.
 
-Levels: L0 description only; L1 and code, fcl, scripts, environment listing; L2 and small inputs and conditions payload;
-L3 and the environment; L4 and all inputs. A level is complete when no need stands in its way.
+And the closure level that follows from it.
+
+Levels: L0 description only; L1 and code, fcl, scripts, environment listing; L2 and small inputs and
+conditions payload; L3 and the environment; L4 and all inputs. A level is complete when no need
+stands in its way.
 """
 
 from dataclasses import dataclass
 
-from provenance.bundle.names import percent
+from jobprov.provenance.bundle.names import percent
 
 HIGHEST = 4
 _ENVIRONMENT = 3  # the level that a capsule completes
@@ -34,10 +37,20 @@ class Needs:
         self.has_capsule = False
 
     def add(
-        self, blocks: int, kind: str, name: str, why: str, *, digest: str = "", size: int | None = None, place: str = ""
+        self,
+        blocks: int,
+        kind: str,
+        name: str,
+        why: str,
+        *,
+        digest: str = "",
+        size: int | None = None,
+        place: str = "",
     ) -> None:
         """Note one outside thing that stands in the way of level `blocks`."""
-        need = Need(blocks=blocks, kind=kind, name=name, why=why, digest=digest, size=size, place=place)
+        need = Need(
+            blocks=blocks, kind=kind, name=name, why=why, digest=digest, size=size, place=place
+        )
         self._needs[need] = None
 
     def add_all(self, others: "Needs") -> None:
@@ -45,7 +58,10 @@ class Needs:
         self._needs |= dict.fromkeys(others.sorted())
 
     def level(self) -> int:
-        """The highest closure level that is complete; a capsule holds whatever the environment needs."""
+        """The highest closure level that is complete.
+
+        A capsule holds whatever the environment needs.
+        """
         blocking = {need.blocks for need in self._needs}
         if not self.has_capsule:
             blocking.add(_ENVIRONMENT)
@@ -59,7 +75,10 @@ class Needs:
 
     def sorted(self) -> list[Need]:
         """All needs, those of the lowest level first."""
-        return sorted(self._needs, key=lambda need: (need.blocks, need.kind, need.name, need.digest, need.place))
+        return sorted(
+            self._needs,
+            key=lambda need: (need.blocks, need.kind, need.name, need.digest, need.place),
+        )
 
     def table(self) -> bytes:
         """NEEDS.tsv."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from provenance.bundle.fields import mapping, rows, text, texts
+from jobprov.provenance.bundle.fields import mapping, rows, text, texts
 
 _BYTE = re.compile("[\udc80-\udcff]")  # surrogateescape's image of a raw byte
 
@@ -23,11 +23,17 @@ def exact_words(step: Mapping[str, Any]) -> list[str]:
         unquote_to_bytes(text(encoded.get(str(place)))).decode("utf-8", "surrogateescape")
         for place in range(len(words))
     ]
-    return [odd if "\0" not in odd and _escaped(odd) == word else word for word, odd in zip(words, exact, strict=True)]
+    return [
+        odd if "\0" not in odd and _escaped(odd) == word else word
+        for word, odd in zip(words, exact, strict=True)
+    ]
 
 
 def odd_names(record: Mapping[str, Any]) -> dict[str, str]:
-    """What such arguments were, by how they read in the record: whole ones, and values of `--option=value`."""
+    """What such arguments were, by how they read in the record.
+
+    Whole ones, and values of `--option=value`.
+    """
     found: dict[str, str] = {}
     for step in rows(mapping(record.get("command")).get("steps")):
         for word, exact in zip(texts(step.get("argv")), exact_words(step), strict=True):

@@ -5,12 +5,21 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from provenance.bundle.command import payload_steps
-from provenance.bundle.comparators import rule_for
-from provenance.bundle.fields import digest, mapping, number, readable_json, rows, text, texts, to_bytes
-from provenance.bundle.ingredients import SMALL_BYTES
-from provenance.bundle.payload import Payload
-from provenance.bundle.places import Place, quote
+from jobprov.provenance.bundle.command import payload_steps
+from jobprov.provenance.bundle.comparators import rule_for
+from jobprov.provenance.bundle.fields import (
+    digest,
+    mapping,
+    number,
+    readable_json,
+    rows,
+    text,
+    texts,
+    to_bytes,
+)
+from jobprov.provenance.bundle.ingredients import SMALL_BYTES
+from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.places import Place, quote
 
 _EXPECTED = (
     "name",
@@ -55,7 +64,9 @@ def comparator(output: Mapping[str, Any]) -> str:
 
 def _add_output(payload: Payload, output: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     name, status = text(output.get("name")), text(output.get("status"))
-    rule = rule_for(payload.ingredients.rules, name, text(mapping(payload.record.get("task")).get("stage")))
+    rule = rule_for(
+        payload.ingredients.rules, name, text(mapping(payload.record.get("task")).get("stage"))
+    )
     compared_by = (rule.text() if rule else "") or comparator(output)
     path, size, events = (
         text(output.get("path")) or name,
@@ -73,9 +84,15 @@ def _add_output(payload: Payload, output: Mapping[str, Any]) -> tuple[tuple[str,
         "checksums": ",".join(texts(output.get("checksums"))) or "-",
     }
     if fields["content_digest"] != "-":
-        document = {"content_digest": fields["content_digest"], "name": name, "source": "the job record"}
+        document = {
+            "content_digest": fields["content_digest"],
+            "name": name,
+            "source": "the job record",
+        }
         stored = payload.shelf.take(
-            "outputs/content", f"{posixpath.basename(name)}.json", digest(output.get("sha256")) or "content"
+            "outputs/content",
+            f"{posixpath.basename(name)}.json",
+            digest(output.get("sha256")) or "content",
         )
         payload.write(stored, readable_json(document))
     row = (
@@ -95,7 +112,12 @@ def _add_output(payload: Payload, output: Mapping[str, Any]) -> tuple[tuple[str,
     if place is None:
         return row, ""
     _make_folder(payload, path, place)
-    words = [quote(name), quote(_json_word(name)), required, *(quote(value) for value in fields.values())]
+    words = [
+        quote(name),
+        quote(_json_word(name)),
+        required,
+        *(quote(value) for value in fields.values()),
+    ]
     return row, " ".join(["output", *words, quote(reference), place.word()])
 
 
@@ -109,13 +131,21 @@ def _reference(payload: Payload, output: Mapping[str, Any], name: str, compared_
     is_wanted = compared_by not in _WITHOUT_FILE or (
         compared_by == "root" and (not content or content.startswith("root-masked-"))
     )
-    if not is_wanted or payload.level < 1 or not payload.has(sha256) or payload.draft.reader.size(sha256) > SMALL_BYTES:
+    if (
+        not is_wanted
+        or payload.level < 1
+        or not payload.has(sha256)
+        or payload.draft.reader.size(sha256) > SMALL_BYTES
+    ):
         return ""
     return payload.shelve("outputs/files", posixpath.basename(name), sha256)
 
 
 def _make_folder(payload: Payload, path: str, place: Place) -> None:
-    """Have run.sh make the folder that the job wrote into; one outside the working directory is mapped as a whole."""
+    """Have run.sh make the folder that the job wrote into.
+
+    One outside the working directory is mapped as a whole.
+    """
     folder = posixpath.dirname(payload.places.absolute(path))
     if place.variable == "elsewhere" and folder.count("/") >= _DEEP:
         payload.map_folder(folder)

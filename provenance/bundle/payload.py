@@ -1,16 +1,19 @@
-"""The one thing that every part of the payload writes into: members, shell lists, places and needs of one bundle."""
+"""The one thing that every part of the payload writes into.
+
+Members, shell lists, places and needs of one bundle.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from provenance.bundle.draft import Draft, Fetched
-from provenance.bundle.fields import mapping, text, to_bytes
-from provenance.bundle.ingredients import Ingredients
-from provenance.bundle.names import NAME_BYTES, Shelf, percent, plain_name
-from provenance.bundle.needs import Needs, tsv
-from provenance.bundle.odd_words import odd_names
-from provenance.bundle.places import Place, Places, normal, quote
+from jobprov.provenance.bundle.draft import Draft, Fetched
+from jobprov.provenance.bundle.fields import mapping, text, to_bytes
+from jobprov.provenance.bundle.ingredients import Ingredients
+from jobprov.provenance.bundle.names import NAME_BYTES, Shelf, percent, plain_name
+from jobprov.provenance.bundle.needs import Needs, tsv
+from jobprov.provenance.bundle.odd_words import odd_names
+from jobprov.provenance.bundle.places import Place, Places, normal, quote
 
 _BESIDE = ".modes.tsv"
 
@@ -23,10 +26,13 @@ class Payload:
         layout: lines of `command/layout.sh`, in the order in which run.sh obeys them.
         links: (target, place) of symbolic links, laid out after every file.
         laid_out: places of single files that the bundle fills.
-        repositories: digest of what each repository folder of the bundle holds, by the folder's name.
+        repositories: digest of what each repository folder of the bundle holds, by the folder's
+            name.
         shebangs: interpreter by the place of a script.
-        fetched: inputs that fetch.txt lists, by their path, of a bundle that may have one; None for others.
-        variables: shell words of the recorded variables, by name; of PATH what comes before the caller's.
+        fetched: inputs that fetch.txt lists, by their path, of a bundle that may have one; None for
+            others.
+        variables: shell words of the recorded variables, by name; of PATH what comes before the
+            caller's.
     """
 
     def __init__(self, ingredients: Ingredients, draft: Draft, top: str, level: int) -> None:
@@ -67,17 +73,27 @@ class Payload:
         return stored
 
     def place(self, stored: str, mode: str, path: str) -> None:
-        """Lay a stored file out in a rerun where the job used it; the first file at a place stays."""
+        """Lay a stored file out in a rerun where the job used it.
+
+        The first file at a place stays.
+        """
         place = self.places.settle(path)
         if place is not None and place not in self.laid_out and not self._is_behind_link(place):
             self.laid_out.add(place)
             self.lay_out("place", stored, mode, place)
 
     def repository_name(self, wanted: str, fallback: str, key: str) -> str:
-        """The folder below `git/` and `src/` for a repository; `key` says what it holds: the same name never holds another thing."""
+        """The folder below `git/` and `src/` for a repository; `key` says what it holds.
+
+        The same name never holds another thing.
+        """
         name = plain_name(wanted, fallback)
         taken = {known.lower(): held for known, held in self.repositories.items()}
-        if name.endswith((".odd", _BESIDE)) or taken.get(name.lower(), key) != key or (not key and name in taken):
+        if (
+            name.endswith((".odd", _BESIDE))
+            or taken.get(name.lower(), key) != key
+            or (not key and name in taken)
+        ):
             name = fallback
         if len(name) + len(_BESIDE) > NAME_BYTES:  # what lies beside the folder has a name too
             name = hashlib.sha256(f"{name} {key}".encode()).hexdigest()
@@ -111,7 +127,8 @@ class Payload:
 
     def _is_behind_link(self, place: Place) -> bool:
         return any(
-            link.variable == place.variable and place.rest.startswith(link.rest + "/") for _target, link in self.links
+            link.variable == place.variable and place.rest.startswith(link.rest + "/")
+            for _target, link in self.links
         )
 
     def has(self, sha256: str) -> bool:
@@ -120,12 +137,20 @@ class Payload:
 
     def lay_out(self, word: str, *arguments: str | Place) -> None:
         """Add one line to the layout: a word of lib.sh and its arguments, recorded text quoted."""
-        quoted = [argument.word() if isinstance(argument, Place) else quote(argument) for argument in arguments]
+        quoted = [
+            argument.word() if isinstance(argument, Place) else quote(argument)
+            for argument in arguments
+        ]
         self.layout.append(" ".join([word, *quoted]))
 
     def table(self, path: str, columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:
         """Put a .tsv at a path of the payload."""
-        self.write(path, tsv(["\t".join(columns), *("\t".join(percent(cell) for cell in line) for line in lines)]))
+        self.write(
+            path,
+            tsv(
+                ["\t".join(columns), *("\t".join(percent(cell) for cell in line) for line in lines)]
+            ),
+        )
 
     def shell(self, path: str, lines: list[str]) -> None:
         """Put a list for run.sh or verify.sh at a path of the payload."""
@@ -133,7 +158,10 @@ class Payload:
 
 
 def shebang(first_bytes: bytes) -> str:
-    """The interpreter that a script's first line names: a path, or the name that `env` would look up; empty if there is none."""
+    """The interpreter that a script's first line names.
+
+    A path, or the name that `env` would look up; empty if there is none.
+    """
     if not first_bytes.startswith(b"#!"):
         return ""
     words = first_bytes[2:512].split(b"\n", 1)[0].decode("utf-8", "replace").split()

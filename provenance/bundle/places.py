@@ -1,8 +1,9 @@
 """Where the job's paths lie in a rerun, and how recorded strings become shell words.
 
-A recorded string is only ever single-quoted text; the folders of a rerun are unknown when the bundle is built, so that a path the
-bundle lays out becomes `"$work"'/rest'`. The variables are set by run.sh: `$work` (the working directory), `$src` (copies of the
-repositories) and `$elsewhere` (a mirror of the root folder, for files that the job used by absolute path).
+A recorded string is only ever single-quoted text; the folders of a rerun are unknown when the
+bundle is built, so that a path the bundle lays out becomes `"$work"'/rest'`. The variables are set
+by run.sh: `$work` (the working directory), `$src` (copies of the repositories) and `$elsewhere` (a
+mirror of the root folder, for files that the job used by absolute path).
 """
 
 import posixpath
@@ -37,11 +38,16 @@ def quote(string: str) -> str:
 
 
 class Places:
-    """Maps the paths that the job used to the places of a rerun; `odd` says what paths were that are no UTF-8, by how they are recorded."""
+    """Maps the paths that the job used to the places of a rerun.
+
+    `odd` says what paths were that are no UTF-8, by how they are recorded.
+    """
 
     def __init__(self, working_directory: str, odd: Mapping[str, str] | None = None) -> None:
         self._odd = odd or {}
-        self.working_directory = normal(working_directory) if working_directory.startswith("/") else ""
+        self.working_directory = (
+            normal(working_directory) if working_directory.startswith("/") else ""
+        )
         self._prefixes: dict[str, Place] = {}
         self._exact: dict[str, Place] = {}
         self._pattern: re.Pattern[str] | None = None
@@ -49,13 +55,19 @@ class Places:
             self.map(self.working_directory, Place("work"))
 
     def map(self, prefix: str, place: Place) -> None:
-        """From now on, paths at or below an absolute folder lie at this place; the first to claim a folder keeps it."""
+        """From now on, paths at or below an absolute folder lie at this place.
+
+        The first to claim a folder keeps it.
+        """
         if prefix.startswith("/") and normal(prefix) != "/":
             self._prefixes.setdefault(normal(prefix), place)
             self._pattern = None
 
     def locate(self, path: str) -> Place | None:
-        """The mapped place of an absolute path, by its longest mapped folder; None where no folder of it is mapped."""
+        """The mapped place of an absolute path, by its longest mapped folder.
+
+        None where no folder of it is mapped.
+        """
         path = normal(path)
         for folder in sorted(self._prefixes, key=len, reverse=True):
             if path == folder or path.startswith(folder + "/"):
@@ -67,14 +79,20 @@ class Places:
         return normal(posixpath.join(self.working_directory, self._odd.get(path, path)))
 
     def settle(self, path: str) -> Place | None:
-        """The place where a file that the job used by this path is laid out; strings that name it will be rewritten.
+        """The place where a file that the job used by this path is laid out.
 
-        None for an empty path, and for a relative one that leaves a working directory which nobody recorded.
+        Strings that name it will be rewritten.
+
+        None for an empty path, and for a relative one that leaves a working directory which nobody
+        recorded.
         """
         path = self._odd.get(path, path)
         if "://" in path:
             return self._settle_exact(
-                path, Place("elsewhere", "/" + posixpath.normpath("/" + path.split("://", 1)[1]).lstrip("/"))
+                path,
+                Place(
+                    "elsewhere", "/" + posixpath.normpath("/" + path.split("://", 1)[1]).lstrip("/")
+                ),
             )
         whole = self.absolute(path)
         if not path or whole in {"", ".", "/"} or whole == ".." or whole.startswith("../"):
@@ -116,4 +134,8 @@ class Places:
 
 def normal(path: str) -> str:
     """The path without `.`, `..` and doubled slashes, by its letters alone."""
-    return "/" + posixpath.normpath(path).lstrip("/") if path.startswith("/") else posixpath.normpath(path)
+    return (
+        "/" + posixpath.normpath(path).lstrip("/")
+        if path.startswith("/")
+        else posixpath.normpath(path)
+    )

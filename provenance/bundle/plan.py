@@ -1,7 +1,10 @@
-"""The plan of a bundle: an ordered list of members by digest. The bundle is the tar of the plan (tar.py), for ever the same bytes.
+"""The plan of a bundle: an ordered list of members by digest.
 
-A plan is a pure function of its ingredients: no clock, no locale, no network, no database. Templates may change from one
-specification to the next; a plan that was made stays what it is. What depends on the code alone is a fragment, shared by digest.
+The bundle is the tar of the plan (tar.py), for ever the same bytes.
+
+A plan is a pure function of its ingredients: no clock, no locale, no network, no database.
+Templates may change from one specification to the next; a plan that was made stays what it is. What
+depends on the code alone is a fragment, shared by digest.
 """
 
 import hashlib
@@ -13,24 +16,30 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from provenance.bundle.bag import DERIVED, BagFacts, add_bag, add_holey_bag
-from provenance.bundle.code import add_code
-from provenance.bundle.code_tree import read_fragment
-from provenance.bundle.command import add_command
-from provenance.bundle.configuration import add_configurations
-from provenance.bundle.crate import add_crate
-from provenance.bundle.draft import Draft, Member, WriteBlob, by_path
-from provenance.bundle.environment import add_environment
-from provenance.bundle.exports import add_exports
-from provenance.bundle.fields import canonical_json, text
-from provenance.bundle.files import add_conditions, add_inputs, add_logs, add_scripts, add_seeds
-from provenance.bundle.ingredients import Ingredients, Reader
-from provenance.bundle.names import plain_name
-from provenance.bundle.needs import HIGHEST
-from provenance.bundle.outputs import add_outputs
-from provenance.bundle.payload import Payload
-from provenance.bundle.templates import EDITION, add_programs, add_readme
-from provenance.errors import BundleError
+from jobprov.provenance.bundle.bag import DERIVED, BagFacts, add_bag, add_holey_bag
+from jobprov.provenance.bundle.code import add_code
+from jobprov.provenance.bundle.code_tree import read_fragment
+from jobprov.provenance.bundle.command import add_command
+from jobprov.provenance.bundle.configuration import add_configurations
+from jobprov.provenance.bundle.crate import add_crate
+from jobprov.provenance.bundle.draft import Draft, Member, WriteBlob, by_path
+from jobprov.provenance.bundle.environment import add_environment
+from jobprov.provenance.bundle.exports import add_exports
+from jobprov.provenance.bundle.fields import canonical_json, text
+from jobprov.provenance.bundle.files import (
+    add_conditions,
+    add_inputs,
+    add_logs,
+    add_scripts,
+    add_seeds,
+)
+from jobprov.provenance.bundle.ingredients import Ingredients, Reader
+from jobprov.provenance.bundle.names import plain_name
+from jobprov.provenance.bundle.needs import HIGHEST
+from jobprov.provenance.bundle.outputs import add_outputs
+from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.templates import EDITION, add_programs, add_readme
+from jobprov.provenance.errors import BundleError
 
 SPEC_VERSION = 1
 _LEVELS = tuple(f"L{number}" for number in range(HIGHEST + 1))
@@ -74,7 +83,10 @@ class Plan:
 
     @staticmethod
     def named_in(data: bytes) -> set[str]:
-        """Digests of blobs that the bytes of a plan name themselves, its fragments not read; nothing if it is no plan."""
+        """Digests of blobs that the bytes of a plan name themselves, its fragments not read.
+
+        Nothing if it is no plan.
+        """
         try:
             document = json.loads(data)
             named = {Member(**member).blob for member in document["members"]}
@@ -99,7 +111,9 @@ class Plan:
 
     @classmethod
     def from_bytes(cls, data: bytes, read: Callable[[str], bytes]) -> "Plan":
-        """The plan that `to_bytes` wrote, of this or an earlier specification; `read` gets a fragment's blob.
+        """The plan that `to_bytes` wrote, of this or an earlier specification.
+
+        `read` gets a fragment's blob.
 
         Raises:
             BundleError: these bytes are no plan.
@@ -107,7 +121,9 @@ class Plan:
         try:
             fields = json.loads(data)
             own = tuple(Member(**member) for member in fields.pop("members"))
-            fragments = {sha256: read_fragment(read(sha256)) for sha256 in fields.pop("fragments", [])}
+            fragments = {
+                sha256: read_fragment(read(sha256)) for sha256 in fields.pop("fragments", [])
+            }
             return cls(own=own, fragments=fragments, **fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             message = f"The stored plan of a bundle cannot be read ({error}); build the bundle anew from its record."
@@ -139,9 +155,11 @@ def make_plan(
         ingredients: the job.
         reader: the blobs that its experiment possesses.
         write_blob: keeps generated bytes where `reader` will find them.
-        level: a ceiling, `L0` to `L4`: what only a higher level wants is left out. The plan's own level is what is complete.
+        level: a ceiling, `L0` to `L4`: what only a higher level wants is left out. The plan's own
+            level is what is complete.
         edition: of the scripts.
-        is_holey: inputs that are not possessed are listed in fetch.txt, where their location is a URL.
+        is_holey: inputs that are not possessed are listed in fetch.txt, where their location is a
+            URL.
 
     Raises:
         BundleError: an unknown level.
@@ -185,7 +203,10 @@ def make_plan(
 
 
 def fill(payload: Payload, *, has_logs: bool = True) -> None:
-    """Every part of the payload; the order matters: what maps a path comes before what rewrites strings by it."""
+    """Every part of the payload; the order matters.
+
+    What maps a path comes before what rewrites strings by it.
+    """
     add_code(payload)
     add_scripts(payload)
     add_configurations(payload)

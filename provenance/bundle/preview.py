@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from provenance.bundle.command import payload_steps
-from provenance.bundle.fields import mapping, rows, text
-from provenance.bundle.names import percent
-from provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.command import payload_steps
+from jobprov.provenance.bundle.fields import mapping, rows, text
+from jobprov.provenance.bundle.names import percent
+from jobprov.provenance.bundle.payload import Payload
 
 _STYLE = "body{font:1rem/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}td,th{text-align:left;padding:0 1rem .2rem 0;vertical-align:top;overflow-wrap:anywhere}pre{overflow:auto;background:#f4f4f4;padding:.5rem}"  # noqa: E501
 _MOST = 500  # files listed; all of them are in the tables
@@ -27,7 +27,9 @@ def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) 
         ("state", state),
         ("ended", date),
     ]
-    commands = "\n".join(" ".join(percent(word) for word in step.argv) for step in payload_steps(record))
+    commands = "\n".join(
+        " ".join(percent(word) for word in step.argv) for step in payload_steps(record)
+    )
     needs = [(need.kind, need.name, need.digest, need.why) for need in payload.needs.sorted()]
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
@@ -48,7 +50,10 @@ def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) 
 
 
 def _files(title: str, files: Sequence[Mapping[str, Any]]) -> str:
-    lines = [(text(file.get("name")), str(file.get("size_bytes") or ""), text(file.get("sha256"))) for file in files]
+    lines = [
+        (text(file.get("name")), str(file.get("size_bytes") or ""), text(file.get("sha256")))
+        for file in files
+    ]
     if not lines:
         return ""
     more = f"<p>and {len(lines) - _MOST} more</p>\n" if len(lines) > _MOST else ""
@@ -58,7 +63,10 @@ def _files(title: str, files: Sequence[Mapping[str, Any]]) -> str:
 def _table(title: str, lines: Sequence[Sequence[str]]) -> str:
     body = "".join(
         "<tr>"
-        + "".join(f"<{tag}>{_text(cell)}</{tag}>" for tag, cell in zip(["th"] + ["td"] * 9, line, strict=False))
+        + "".join(
+            f"<{tag}>{_text(cell)}</{tag}>"
+            for tag, cell in zip(["th"] + ["td"] * 9, line, strict=False)
+        )
         + "</tr>\n"
         for line in lines
     )
@@ -68,7 +76,11 @@ def _table(title: str, lines: Sequence[Sequence[str]]) -> str:
 def _item(entity: Mapping[str, Any]) -> str:
     name = str(entity["@id"])
     label = _text(name)
-    return f'<li><a href="./{label}">{label}</a></li>\n' if _PLAIN_LINK.match(name) else f"<li>{label}</li>\n"
+    return (
+        f'<li><a href="./{label}">{label}</a></li>\n'
+        if _PLAIN_LINK.match(name)
+        else f"<li>{label}</li>\n"
+    )
 
 
 def _text(words: str) -> str:

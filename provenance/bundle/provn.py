@@ -1,7 +1,7 @@
 """A PROV-JSON document as PROV-N text.
 
-Source: W3C PROV-N, sections 3 to 4; a local name may hold `%XX` and needs a backslash before other marks, and before a
-`-` or `.` in front and a `.` at the end.
+Source: W3C PROV-N, sections 3 to 4; a local name may hold `%XX` and needs a backslash before other
+marks, and before a `-` or `.` in front and a `.` at the end.
 """
 
 import json
@@ -11,22 +11,39 @@ _ESCAPED = frozenset("=',:;[]()/")
 
 
 def provn(document: dict[str, dict[str, Any]]) -> str:
-    """The document in PROV-N, in the order that it has: agents, activities, entities, then what joins them."""
+    """The document in PROV-N, in the order that it has.
+
+    Agents, activities, entities, then what joins them.
+    """
     lines = ["document"]
     lines += [f"  prefix {name} <{iri}>" for name, iri in document.get("prefix", {}).items()]
-    lines += [f"  agent({_name(name)}{_attributes(facts)})" for name, facts in document.get("agent", {}).items()]
+    lines += [
+        f"  agent({_name(name)}{_attributes(facts)})"
+        for name, facts in document.get("agent", {}).items()
+    ]
     for name, facts in document.get("activity", {}).items():
         times = f"{facts.get('prov:startTime', '-')}, {facts.get('prov:endTime', '-')}"
         rest = {key: value for key, value in facts.items() if not key.endswith("Time")}
         lines.append(f"  activity({_name(name)}, {times}{_attributes(rest)})")
-    lines += [f"  entity({_name(name)}{_attributes(facts)})" for name, facts in document.get("entity", {}).items()]
+    lines += [
+        f"  entity({_name(name)}{_attributes(facts)})"
+        for name, facts in document.get("entity", {}).items()
+    ]
     for facts in document.get("used", {}).values():
-        more = _attributes({key: value for key, value in facts.items() if not key.startswith("prov:")})
-        lines.append(f"  used({_name(facts['prov:activity'])}, {_name(facts['prov:entity'])}, -{more})")
+        more = _attributes(
+            {key: value for key, value in facts.items() if not key.startswith("prov:")}
+        )
+        lines.append(
+            f"  used({_name(facts['prov:activity'])}, {_name(facts['prov:entity'])}, -{more})"
+        )
     for facts in document.get("wasGeneratedBy", {}).values():
-        lines.append(f"  wasGeneratedBy({_name(facts['prov:entity'])}, {_name(facts['prov:activity'])}, -)")
+        lines.append(
+            f"  wasGeneratedBy({_name(facts['prov:entity'])}, {_name(facts['prov:activity'])}, -)"
+        )
     for facts in document.get("wasAssociatedWith", {}).values():
-        lines.append(f"  wasAssociatedWith({_name(facts['prov:activity'])}, {_name(facts['prov:agent'])}, -)")
+        lines.append(
+            f"  wasAssociatedWith({_name(facts['prov:activity'])}, {_name(facts['prov:agent'])}, -)"
+        )
     return "".join(line + "\n" for line in [*lines, "endDocument"])
 
 

@@ -1,23 +1,28 @@
 """root-content-2: what a ROOT file holds, whatever its compression, basket size, dates and ids.
 
-One line of JSON an object (latest cycle; sorted): path, class, and for trees every branch: values (flattened, little-endian,
-NaNs made one), counts of each nested level, number of entries. Branches and objects that uproot cannot interpret count by
-their decompressed bytes and are marked opaque. root-content-1, of older records, has neither the names of bins nor where one axis
-ends and the next begins. Both are frozen: what is to be told besides needs another number. Python 3.6: part of a bundle's verify.py.
+One line of JSON an object (latest cycle; sorted): path, class, and for trees every branch: values
+(flattened, little-endian, NaNs made one), counts of each nested level, number of entries. Branches
+and objects that uproot cannot interpret count by their decompressed bytes and are marked opaque.
+root-content-1, of older records, has neither the names of bins nor where one axis ends and the next
+begins. Both are frozen: what is to be told besides needs another number. Python 3.6: part of a
+bundle's verify.py.
 """
 
-# ruff: noqa: BLE001, ICN001, UP006, UP031, UP035, PTH123 - Python 3.6, and read by people who have no linter
+# ruff: noqa: BLE001, ICN001, UP006, UP031, UP035, PTH123 - Python 3.6, and read by people who have
+# no linter
 import hashlib
 import json
 from typing import Any, Dict, Iterator, List
 
-from provenance.bundle.root_masking import UndecidedError, check_header
+from jobprov.provenance.bundle.root_masking import UndecidedError, check_header
 
 CHUNK_ENTRIES = 50000
 
 
 def root_content(path: str, version: int) -> List[str]:
-    """One line of canonical JSON for each object of a ROOT file, sorted: what root-content-1 or root-content-2 digests.
+    """One line of canonical JSON for each object of a ROOT file, sorted.
+
+    What root-content-1 or root-content-2 digests.
 
     Raises:
         UndecidedError: uproot is not installed, or cannot read the file.
@@ -47,7 +52,9 @@ def root_objects(path: str) -> List[Dict[str, Any]]:
     except UndecidedError:
         raise
     except Exception as error:  # uproot raises many kinds for what it cannot read
-        raise UndecidedError("%s cannot be read by uproot: %s" % (path, str(error).split("\n", 1)[0])) from error
+        raise UndecidedError(
+            "%s cannot be read by uproot: %s" % (path, str(error).split("\n", 1)[0])
+        ) from error
 
 
 def open_root(path: str) -> Any:
@@ -78,9 +85,13 @@ def _describe(file: Any, name: str, kind: str) -> Dict[str, Any]:
         return _describe_tree(file[name])
     if kind == "ROOT::RNTuple":
         tuple_ = file[name]
-        return {"entries": int(tuple_.num_entries), "fields": _digests(tuple_.arrays, int(tuple_.num_entries))}
+        return {
+            "entries": int(tuple_.num_entries),
+            "fields": _digests(tuple_.arrays, int(tuple_.num_entries)),
+        }
     if "RNTuple" in kind:
-        # its key says where the data lie, not what they are: by its bytes any two of one shape would be equal
+        # its key says where the data lie, not what they are: by its bytes any two of one shape
+        # would be equal
         raise UndecidedError("%s is a %s, which uproot cannot read" % (name, kind))
     if kind.startswith(("TH1", "TH2", "TH3", "TProfile")):
         return _describe_histogram(file[name])
@@ -110,10 +121,17 @@ def _describe_branch(branch: Any, entries: int) -> Dict[str, str]:
 
 
 def _digests(read: Any, entries: int) -> Dict[str, str]:
-    """Digest by level and field, over all entries in order; read(entry_start, entry_stop) gives an awkward array."""
+    """Digest by level and field, over all entries in order.
+
+    Read(entry_start, entry_stop) gives an awkward array.
+    """
     seen = {}  # type: Dict[str, Any]
     for start in range(0, max(entries, 1), CHUNK_ENTRIES):
-        _update(seen, "", read(entry_start=start, entry_stop=min(start + CHUNK_ENTRIES, entries), library="ak"))
+        _update(
+            seen,
+            "",
+            read(entry_start=start, entry_stop=min(start + CHUNK_ENTRIES, entries), library="ak"),
+        )
     return {key: digest.hexdigest() for key, digest in seen.items()}
 
 
@@ -153,7 +171,8 @@ def _describe_histogram(histogram: Any) -> Dict[str, Any]:
     for axis in histogram.axes:
         _update_flat(seen, "edges", numpy.asarray(axis.edges(flow=False)))
     digests = {key: digest.hexdigest() for key, digest in seen.items()}
-    # these digests tell neither where one axis ends and the next begins, nor the names that bins may have
+    # these digests tell neither where one axis ends and the next begins, nor the names that bins
+    # may have
     axes = [[len(axis.edges(flow=False)), list(axis.labels() or ())] for axis in histogram.axes]
     return {
         "bins": digests,

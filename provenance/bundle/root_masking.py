@@ -1,10 +1,11 @@
 """root-masked-1: the bytes of a ROOT file with the dates of its keys and folders and its ids set to zero.
 
-Two writings of the same content by the same program differ in nothing else. Standard library alone, Python 3.6: part of a
-bundle's verify.py, and short enough for a recorder to copy.
+Two writings of the same content by the same program differ in nothing else. Standard library alone,
+Python 3.6: part of a bundle's verify.py, and short enough for a recorder to copy.
 """
 
-# ruff: noqa: UP006, UP031, UP035, PTH123, PLR2004 - Python 3.6, and read by people who have no linter
+# ruff: noqa: UP006, UP031, UP035, PTH123, PLR2004 - Python 3.6, and read by people who have no
+# linter
 import re
 import struct
 from typing import Set, Tuple
@@ -22,7 +23,9 @@ class DamagedError(UndecidedError):
 
 
 def mask_root(path: str) -> bytearray:
-    """The bytes of a ROOT file with dates and ids set to zero; in memory once, as outputs may have gigabytes.
+    """The bytes of a ROOT file with dates and ids set to zero.
+
+    In memory once, as outputs may have gigabytes.
 
     Source: ROOT's io/doc/TFile (header.md, datarecord.md, tdirectory.md, keyslist.md).
 
@@ -60,7 +63,8 @@ def _mask(data: bytearray) -> None:
     is_big = version >= 1000000
     (name_length,) = struct.unpack_from(">i", data, 36 if is_big else 28)
     _blank(data, 57 if is_big else 45, 18)
-    # records cannot be walked one by one: writers leave holes without a length; but every key tells its own place
+    # records cannot be walked one by one: writers leave holes without a length; but every key tells
+    # its own place
     for found in _CLASS_NAME.finditer(data):  # what is blanked lies before what was found
         for name_at, form in ((26, ">i"), (34, ">q")):
             at = found.start() - name_at
@@ -71,7 +75,10 @@ def _mask(data: bytearray) -> None:
 
 def _mask_key(data: bytearray, at: int) -> Tuple[int, int, bytes]:
     """Blank a key's date; (length of the key, where its object is, class name)."""
-    version, head = struct.unpack_from(">h", data, at + 4)[0], struct.unpack_from(">h", data, at + 14)[0]
+    version, head = (
+        struct.unpack_from(">h", data, at + 4)[0],
+        struct.unpack_from(">h", data, at + 14)[0],
+    )
     is_big = version > 1000  # keys past 2 GB have 8-byte offsets
     (place,) = struct.unpack_from(">q" if is_big else ">i", data, at + 18)
     name_at = at + (34 if is_big else 26)
@@ -80,7 +87,10 @@ def _mask_key(data: bytearray, at: int) -> Tuple[int, int, bytes]:
 
 
 def _mask_folder(data: bytearray, at: int, seen: Set[int]) -> None:
-    """Blank the dates and id of a folder and of the keys in its list, and so on below it; `seen` holds the folders that are done."""
+    """Blank the dates and id of a folder and of the keys in its list, and so on below it.
+
+    `seen` holds the folders that are done.
+    """
     seen.add(at)
     is_big = struct.unpack_from(">h", data, at)[0] > 1000
     (list_at,) = struct.unpack_from(">q" if is_big else ">i", data, at + (34 if is_big else 26))

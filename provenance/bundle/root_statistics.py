@@ -1,22 +1,26 @@
 """histograms-1: ROOT files alike by statistics, as those of other seeds or of threads in another order should be.
 
-Bins are compared by chi-square, floating-point branches by Kolmogorov and Smirnov, numbers of entries by Poisson. Each compares a
-file with the recorded one. Needs uproot; Python 3.6: part of a bundle's verify.py.
+Bins are compared by chi-square, floating-point branches by Kolmogorov and Smirnov, numbers of
+entries by Poisson. Each compares a file with the recorded one. Needs uproot; Python 3.6: part of a
+bundle's verify.py.
 """
 
-# ruff: noqa: B905, ICN001, PLC0415, PLR2004, UP006, UP035 - Python 3.6, and read by people who have no linter
+# ruff: noqa: B905, ICN001, PLC0415, PLR2004, UP006, UP035 - Python 3.6, and read by people who have
+# no linter
 import math
 from typing import Any, Dict, List
 
-from provenance.bundle.root_content import open_root
-from provenance.bundle.root_tolerance import TREES, flat_parts, interpreted, kept_content
+from jobprov.provenance.bundle.root_content import open_root
+from jobprov.provenance.bundle.root_tolerance import TREES, flat_parts, interpreted, kept_content
 
 SIGMAS = 5.0
 P_VALUE = 0.01
 
 
 def likeness(path: str, reference: str, rule: Dict[str, Any]) -> float:
-    """The smallest p-value of all comparisons, times their number; 0 where objects, branches or numbers of entries do not fit.
+    """The smallest p-value of all comparisons, times their number.
+
+    0 where objects, branches or numbers of entries do not fit.
 
     1 at most: to be held against the rule's `p_value`.
     """
@@ -60,7 +64,11 @@ def _chi_square(one: Any, other: Any) -> float:
     if not _is_equal(left[~used], right[~used]):
         return 0.0
     bins = int(used.sum())
-    return upper_gamma(bins / 2.0, float(((left[used] - right[used]) ** 2 / spread[used]).sum()) / 2.0) if bins else 1.0
+    return (
+        upper_gamma(bins / 2.0, float(((left[used] - right[used]) ** 2 / spread[used]).sum()) / 2.0)
+        if bins
+        else 1.0
+    )
 
 
 def _has_same_edges(one: Any, other: Any) -> bool:
@@ -73,16 +81,21 @@ def _has_same_edges(one: Any, other: Any) -> bool:
 
 def _is_equal(left: Any, right: Any) -> bool:
     """Whether all numbers are equal; every NaN is the same."""
-    return bool(((left == right) | ((left != left) & (right != right))).all())  # noqa: PLR0124 - only a NaN differs from itself
+    # Only a NaN differs from itself
+    return bool(((left == right) | ((left != left) & (right != right))).all())  # noqa: PLR0124
 
 
 def _branch_chances(tree: Any, recorded: Any, item: Dict[str, Any]) -> List[float]:
     chances = []
     for name in interpreted(item):
-        left, right = (dict(flat_parts(each[name].array(library="ak"))) for each in (tree, recorded))
+        left, right = (
+            dict(flat_parts(each[name].array(library="ak"))) for each in (tree, recorded)
+        )
         if _kinds(left) != _kinds(right):
             return [0.0]
-        chances += [_smirnov(left[part], right[part]) for part in left if left[part].dtype.kind == "f"]
+        chances += [
+            _smirnov(left[part], right[part]) for part in left if left[part].dtype.kind == "f"
+        ]
     return chances
 
 
@@ -94,7 +107,8 @@ def _kinds(parts: Dict[str, Any]) -> Dict[str, str]:
 def _smirnov(one: Any, other: Any) -> float:
     """The p-value of two samples, by the largest distance of their distributions (asymptotic).
 
-    NaNs count as the largest of all numbers: as many of them belong to a sample as to one that is like it.
+    NaNs count as the largest of all numbers: as many of them belong to a sample as to one that is
+    like it.
     """
     import numpy
 
@@ -102,17 +116,23 @@ def _smirnov(one: Any, other: Any) -> float:
     if not len(left) or not len(right):
         return float(len(left) == len(right))
     both = numpy.concatenate([left, right])
-    steps = [numpy.searchsorted(each, both, side="right") / float(len(each)) for each in (left, right)]
+    steps = [
+        numpy.searchsorted(each, both, side="right") / float(len(each)) for each in (left, right)
+    ]
     distance = float(numpy.abs(steps[0] - steps[1]).max())
     scale = math.sqrt(len(left) * len(right) / float(len(left) + len(right)))
     where = (scale + 0.12 + 0.11 / scale) * distance
     if where < 0.2:
         return 1.0
-    return min(1.0, 2 * sum((1 if k % 2 else -1) * math.exp(-2 * (k * where) ** 2) for k in range(1, 101)))
+    return min(
+        1.0, 2 * sum((1 if k % 2 else -1) * math.exp(-2 * (k * where) ** 2) for k in range(1, 101))
+    )
 
 
 def upper_gamma(shape: float, value: float) -> float:
-    """The regularised upper incomplete gamma function Q(shape, value): of chi-square with 2 x shape degrees, the p-value.
+    """The regularised upper incomplete gamma function Q(shape, value).
+
+    Of chi-square with 2 x shape degrees, the p-value.
 
     Source: DLMF 8.11.4 (series), 8.9.2 (continued fraction, by Lentz's method).
     """

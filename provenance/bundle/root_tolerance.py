@@ -1,18 +1,22 @@
-"""ROOT files that are not equal, and how near they are: entries in another order, numbers within a tolerance.
+"""ROOT files that are not equal, and how near they are.
 
-root-unordered-1: every tree has the same entries, each with the same values in every branch, in any order.
-numeric-1: the same objects, entries and branches; floating-point numbers within a tolerance, everything else equal.
+Entries in another order, numbers within a tolerance.
 
-Each compares a file with the recorded one. `ignore` in a rule leaves out objects (`path`) and branches (`path/branch`) by pattern.
-Needs uproot; Python 3.6: part of a bundle's verify.py.
+root-unordered-1: every tree has the same entries, each with the same values in every branch, in any
+order. numeric-1: the same objects, entries and branches; floating-point numbers within a tolerance,
+everything else equal.
+
+Each compares a file with the recorded one. `ignore` in a rule leaves out objects (`path`) and
+branches (`path/branch`) by pattern. Needs uproot; Python 3.6: part of a bundle's verify.py.
 """
 
-# ruff: noqa: B905, ICN001, PLC0415, UP006, UP031, UP035 - Python 3.6, and read by people who have no linter
+# ruff: noqa: B905, ICN001, PLC0415, UP006, UP031, UP035 - Python 3.6, and read by people who have
+# no linter
 import fnmatch
 import hashlib
 from typing import Any, Dict, Iterator, List, Tuple
 
-from provenance.bundle.root_content import CHUNK_ENTRIES, open_root, root_objects
+from jobprov.provenance.bundle.root_content import CHUNK_ENTRIES, open_root, root_objects
 
 TREES = ("TTree", "TNtuple", "TNtupleD")
 
@@ -50,7 +54,10 @@ def is_same_unordered(path: str, reference: str, rule: Dict[str, Any]) -> bool:
         return False
     trees = [item for item in one if item["class"] in TREES]
     with open_root(path) as file, open_root(reference) as recorded:
-        return all(_entry_set(file[tree["path"]], tree) == _entry_set(recorded[tree["path"]], tree) for tree in trees)
+        return all(
+            _entry_set(file[tree["path"]], tree) == _entry_set(recorded[tree["path"]], tree)
+            for tree in trees
+        )
 
 
 def _but_order(item: Dict[str, Any]) -> Dict[str, Any]:
@@ -68,7 +75,10 @@ def _entry_set(tree: Any, described: Dict[str, Any]) -> Tuple[List[Any], str]:
     for start in range(0, max(int(tree.num_entries), 1) if names else 0, CHUNK_ENTRIES):
         ends = {"entry_start": start, "entry_stop": start + CHUNK_ENTRIES, "library": "ak"}
         arrays = [tree[name].array(**ends) for name in names]
-        types = [[(label, canonical(values).dtype.str) for label, values in flat_parts(array)] for array in arrays]
+        types = [
+            [(label, canonical(values).dtype.str) for label, values in flat_parts(array)]
+            for array in arrays
+        ]
         entries += [hashlib.sha256(b"".join(row)).digest() for row in zip(*map(_rows, arrays))]
     return types, hashlib.sha256(b"".join(sorted(entries))).hexdigest()
 
@@ -81,14 +91,18 @@ def interpreted(described: Dict[str, Any]) -> List[str]:
 def _rows(array: Any) -> List[bytes]:
     """The bytes of each entry of a column, nested levels with their counts, NaNs made one.
 
-    Counts also where all lists of a chunk are equally long: without them a value could pass from one branch to the next.
+    Counts also where all lists of a chunk are equally long: without them a value could pass from
+    one branch to the next.
     """
     import awkward
 
     if awkward.parameters(array).get("__array__") in ("string", "bytestring"):
         array = awkward.without_parameters(array)
     if awkward.fields(array):
-        return [b"".join(parts) for parts in zip(*(_rows(array[field]) for field in sorted(awkward.fields(array))))]
+        return [
+            b"".join(parts)
+            for parts in zip(*(_rows(array[field]) for field in sorted(awkward.fields(array))))
+        ]
     if array.ndim == 1:
         values = canonical(awkward.to_numpy(array, allow_missing=False))
         data = values.tobytes()
@@ -118,7 +132,10 @@ def is_near_root(path: str, reference: str, rule: Dict[str, Any]) -> bool:
 
 
 def _but_numbers(item: Dict[str, Any]) -> Dict[str, Any]:
-    """An object without the digests of its numbers; what is no number (a histogram's title) stays."""
+    """An object without the digests of its numbers.
+
+    What is no number (a histogram's title) stays.
+    """
     if "bins" in item:
         return {name: value for name, value in item.items() if name not in ("bins", "entries")}
     return _but_order(item)
@@ -136,7 +153,9 @@ def _is_near_object(item: Dict[str, Any], file: Any, recorded: Any, rule: Dict[s
         # once at least: types count in empty trees too
         for start in range(0, max(int(tree.num_entries), 1), CHUNK_ENTRIES):
             ends = {"entry_start": start, "entry_stop": start + CHUNK_ENTRIES, "library": "ak"}
-            if not _is_near_array(tree[branch].array(**ends), reference[branch].array(**ends), rule):
+            if not _is_near_array(
+                tree[branch].array(**ends), reference[branch].array(**ends), rule
+            ):
                 return False
     return True
 
@@ -144,15 +163,23 @@ def _is_near_object(item: Dict[str, Any], file: Any, recorded: Any, rule: Dict[s
 def _histogram_numbers(histogram: Any) -> List[Any]:
     import numpy
 
-    numbers = [numpy.asarray(histogram.values(flow=True)), numpy.asarray([float(histogram.member("fEntries"))])]
+    numbers = [
+        numpy.asarray(histogram.values(flow=True)),
+        numpy.asarray([float(histogram.member("fEntries"))]),
+    ]
     numbers += [
-        numpy.asarray(histogram.member(name)) for name in ("fSumw2", "fBinEntries") if histogram.has_member(name)
+        numpy.asarray(histogram.member(name))
+        for name in ("fSumw2", "fBinEntries")
+        if histogram.has_member(name)
     ]
     return numbers + [numpy.asarray(axis.edges(flow=False)) for axis in histogram.axes]
 
 
 def _is_near_array(one: Any, other: Any, rule: Dict[str, Any]) -> bool:
-    """Whether the structure is the same, and every floating-point number near; integers must be equal."""
+    """Whether the structure is the same, and every floating-point number near.
+
+    Integers must be equal.
+    """
     import numpy
 
     left, right = dict(flat_parts(one)), dict(flat_parts(other))
@@ -164,7 +191,9 @@ def _is_near_array(one: Any, other: Any, rule: Dict[str, Any]) -> bool:
             return False
         if values.dtype.kind == "f":
             near = rule.get("absolute", 0.0), rule.get("relative", 0.0)
-            if not numpy.isclose(values, recorded, atol=near[0], rtol=near[1], equal_nan=True).all():
+            if not numpy.isclose(
+                values, recorded, atol=near[0], rtol=near[1], equal_nan=True
+            ).all():
                 return False
         elif not (values == recorded).all():
             return False
@@ -172,7 +201,10 @@ def _is_near_array(one: Any, other: Any, rule: Dict[str, Any]) -> bool:
 
 
 def flat_parts(array: Any, label: str = "") -> Iterator[Tuple[str, Any]]:
-    """(label, flat numpy values) of every level and field of an array, counts included; labels follow from the type alone."""
+    """(label, flat numpy values) of every level and field of an array, counts included.
+
+    Labels follow from the type alone.
+    """
     import awkward
     import numpy
 

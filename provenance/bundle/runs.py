@@ -1,8 +1,9 @@
 """Runs: the files of a fragment, which follow each other in the tar of every bundle that has it.
 
-What does not depend on the bundle is made once for all jobs of a release and remembered: header blocks but for the top folder's name,
-the time and the sum; the lines of the manifests; where the files lie in the git pack. Only speed depends on this module: the
-bytes are those that tar.py writes of the members one by one.
+What does not depend on the bundle is made once for all jobs of a release and remembered: header
+blocks but for the top folder's name, the time and the sum; the lines of the manifests; where the
+files lie in the git pack. Only speed depends on this module: the bytes are those that tar.py writes
+of the members one by one.
 """
 
 from bisect import bisect_left, bisect_right
@@ -12,14 +13,23 @@ from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from provenance.bundle.bag import manifest_lines
-from provenance.bundle.draft import Member, by_path
-from provenance.bundle.ustar import BLOCK, CHECKSUM, KIND, MTIME, PREFIX, Headers, field_sum, mtime_field
-from provenance.errors import BundleError
-from provenance.software.read_pack import object_at, stored_at
+from jobprov.provenance.bundle.bag import manifest_lines
+from jobprov.provenance.bundle.draft import Member, by_path
+from jobprov.provenance.bundle.ustar import (
+    BLOCK,
+    CHECKSUM,
+    KIND,
+    MTIME,
+    PREFIX,
+    Headers,
+    field_sum,
+    mtime_field,
+)
+from jobprov.provenance.errors import BundleError
+from jobprov.provenance.software.read_pack import object_at, stored_at
 
 if TYPE_CHECKING:
-    from provenance.bundle.plan import Plan
+    from jobprov.provenance.bundle.plan import Plan
 
 _SLAB = 1 << 18  # bytes that are handed over at once
 _MOST_REMEMBERED = 40_000  # members of all runs that are remembered, some 0.8 kB each
@@ -63,7 +73,9 @@ class Run:
         self.folders: set[str] = set()
         self._top = top
         self._entries = list(self._with_folders())
-        self.blocks = sum(1 + (0 if member is None else -(-member.size // BLOCK)) for _, member in self._entries)
+        self.blocks = sum(
+            1 + (0 if member is None else -(-member.size // BLOCK)) for _, member in self._entries
+        )
         self.lines = cache(self._lines)
         self._slabs: list[list[_Row]] | None = None
 
@@ -105,7 +117,13 @@ class Run:
         slabs: list[list[_Row]] = [[]]
         size, headers, shared = 0, Headers(0), dict[bytes, bytes]()
         for path, member in self._entries:
-            row = self._row(headers.of(bytes(self._top) + b"/" + path.encode(), member), path, member, pack, shared)
+            row = self._row(
+                headers.of(bytes(self._top) + b"/" + path.encode(), member),
+                path,
+                member,
+                pack,
+                shared,
+            )
             slabs[-1].append(row)
             size += BLOCK + (0 if member is None else member.size)
             if size >= _SLAB:
@@ -113,8 +131,18 @@ class Run:
                 size = 0
         return slabs
 
-    def _row(self, blank: bytes, path: str, member: Member | None, pack: bytes, shared: dict[bytes, bytes]) -> _Row:
-        """Cut a header whose top folder is made of zeros and whose time is 0; `shared` holds what is the same in most."""
+    def _row(
+        self,
+        blank: bytes,
+        path: str,
+        member: Member | None,
+        pack: bytes,
+        shared: dict[bytes, bytes],
+    ) -> _Row:
+        """Cut a header whose top folder is made of zeros and whose time is 0.
+
+        `shared` holds what is the same in most.
+        """
         total = int(blank[CHECKSUM : CHECKSUM + 6], 8) - field_sum(mtime_field(0))
         place = (0, 0, b"") if member is None else _place_of(member, pack)
         is_split = self._top + 1 + len(path) > _NAME_BYTES
@@ -143,7 +171,10 @@ def folders_of(path: str) -> list[str]:
 
 
 def parts_of(plan: "Plan") -> list[Member | Run]:
-    """Everything that a plan's bundle consists of in the order of the tar: members, and runs where nothing comes between."""
+    """Everything that a plan's bundle consists of in the order of the tar.
+
+    Members, and runs where nothing comes between.
+    """
     alone, runs = list(plan.own), list[Run]()
     for sha256, members in plan.fragments.items():
         count = next((place for place, member in enumerate(members) if member.pack), len(members))
@@ -161,7 +192,9 @@ def parts_of(plan: "Plan") -> list[Member | Run]:
 
 def _crossed(runs: list[Run], paths: list[bytes]) -> set[Run]:
     """Those between whose members others come."""
-    crossed = {run for run in runs if bisect_left(paths, run.first) != bisect_right(paths, run.last)}
+    crossed = {
+        run for run in runs if bisect_left(paths, run.first) != bisect_right(paths, run.last)
+    }
     widest: Run | None = None
     for run in sorted(runs, key=lambda run: run.first):
         if widest is not None and run.first <= widest.last:
@@ -176,12 +209,19 @@ _lock = Lock()
 
 
 def _run_of(sha256: str, members: tuple[Member, ...], top: int) -> Run | None:
-    """The run of a fragment, remembered; None where it is too large, or of bytes that lie elsewhere too."""
+    """The run of a fragment, remembered.
+
+    None where it is too large, or of bytes that lie elsewhere too.
+    """
     with _lock:
         if (known := _recent.get((sha256, top))) is not None:
             _recent.move_to_end((sha256, top))
             return known
-    if not members or len(members) > _MOST_REMEMBERED or len({member.pack for member in members}) > 1:
+    if (
+        not members
+        or len(members) > _MOST_REMEMBERED
+        or len({member.pack for member in members}) > 1
+    ):
         return None
     run = Run(members, top)
     with _lock:

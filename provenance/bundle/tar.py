@@ -1,9 +1,11 @@
-"""The tar of a plan: USTAR, streamed, in bounded memory. FROZEN: a golden digest in the tests holds every byte of it.
+"""The tar of a plan: USTAR, streamed, in bounded memory.
 
-One own writer, because library writers change: PAX headers for odd values, GNU long names, user names, block padding. Members are
-sorted by the bytes of their path, folders included (their path ends in `/`); uid and gid 0, no user names, modes 0644 and 0755,
-the plan's time; two empty blocks at the end, padded to 10,240 bytes.
-Source: POSIX.1-1988 (IEEE 1003.1), "extended tar format".
+FROZEN: a golden digest in the tests holds every byte of it.
+
+One own writer, because library writers change: PAX headers for odd values, GNU long names, user
+names, block padding. Members are sorted by the bytes of their path, folders included (their path
+ends in `/`); uid and gid 0, no user names, modes 0644 and 0755, the plan's time; two empty blocks
+at the end, padded to 10,240 bytes. Source: POSIX.1-1988 (IEEE 1003.1), "extended tar format".
 """
 
 import hashlib
@@ -12,23 +14,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provenance.bundle.bag import manifest_lines
-from provenance.bundle.cksum import PosixCksum, posix_cksum
-from provenance.bundle.draft import Member, digested
-from provenance.bundle.runs import Run, folders_of, parts_of
-from provenance.bundle.ustar import BLOCK, Headers
-from provenance.errors import BundleError
-from provenance.software.read_pack import object_at
+from jobprov.provenance.bundle.bag import manifest_lines
+from jobprov.provenance.bundle.cksum import PosixCksum, posix_cksum
+from jobprov.provenance.bundle.draft import Member, digested
+from jobprov.provenance.bundle.runs import Run, folders_of, parts_of
+from jobprov.provenance.bundle.ustar import BLOCK, Headers
+from jobprov.provenance.errors import BundleError
+from jobprov.provenance.software.read_pack import object_at
 
 if TYPE_CHECKING:
-    from provenance.bundle.ingredients import Reader
-    from provenance.bundle.plan import Plan
+    from jobprov.provenance.bundle.ingredients import Reader
+    from jobprov.provenance.bundle.plan import Plan
 
 RECORD = 10_240
 PIECE = 1 << 18
 _ZEROS = bytes(BLOCK)
 _MOST_KNOWN = 1000
-_OF_MANY = re.compile(r"data/(?:[a-z]+\.(?:sh|py)|JOB\.schema\.json|context/[^/]+|src/[^/]+\.modes\.tsv)\Z")
+_OF_MANY = re.compile(
+    r"data/(?:[a-z]+\.(?:sh|py)|JOB\.schema\.json|context/[^/]+|src/[^/]+\.modes\.tsv)\Z"
+)
 _LARGEST_OF_MANY = 1 << 20
 
 
@@ -36,7 +40,8 @@ def stream(plan: "Plan", reader: "Reader") -> Iterator[bytes]:
     """The tar's bytes, in pieces of some 256 KiB; files of repositories and manifests come whole.
 
     Raises:
-        BundleError: a member's bytes are not those that the plan names; the tar sent so far is to be thrown away.
+        BundleError: a member's bytes are not those that the plan names; the tar sent so far is to
+            be thrown away.
     """
     written, waiting = 0, 0
     parts: list[bytes] = []
@@ -83,8 +88,13 @@ def size(plan: "Plan") -> int:
     return blocks * BLOCK + -(blocks * BLOCK) % RECORD
 
 
-def _entries(plan: "Plan", listed: Sequence[Member | Run]) -> Iterator[tuple[bytes, Member | Run | None]]:
-    """Yield folders (their path ends in `/`), members and runs: a folder comes right before the first member below it."""
+def _entries(
+    plan: "Plan", listed: Sequence[Member | Run]
+) -> Iterator[tuple[bytes, Member | Run | None]]:
+    """Yield folders (their path ends in `/`), members and runs.
+
+    A folder comes right before the first member below it.
+    """
     yield f"{plan.top}/".encode(), None
     seen = {""}
     for part in listed:
@@ -100,7 +110,10 @@ def _entries(plan: "Plan", listed: Sequence[Member | Run]) -> Iterator[tuple[byt
 
 
 class _Content:
-    """The bytes of members, compared with the digests that the plan names; what the plan lacks is noted as they pass."""
+    """The bytes of members, compared with the digests that the plan names.
+
+    What the plan lacks is noted as they pass.
+    """
 
     def __init__(self, plan: "Plan", reader: "Reader", listed: Sequence[Member | Run]) -> None:
         self._plan = plan
@@ -136,7 +149,8 @@ class _Content:
             self._complete[member.path] = replace(member, sha512=sha512, cksum=cksum)
             return (data,)
         if member.sha512 and member.size <= _LARGEST_OF_MANY and _OF_MANY.match(member.path):
-            # the same in thousands of bundles, so that the reader may have it in memory; compared when it is read, as packs are
+            # the same in thousands of bundles, so that the reader may have it in memory; compared
+            # when it is read, as packs are
             data = self._reader.get(member.sha256)
             _check(member, len(data), member.sha256)
             return (data,)
@@ -148,7 +162,9 @@ class _Content:
         for part in self._listed:
             if isinstance(part, Run):
                 yield b"" if lists_tags else part.lines(name)
-            elif part.path.startswith("data/") != lists_tags and not part.path.startswith("tagmanifest-"):
+            elif part.path.startswith("data/") != lists_tags and not part.path.startswith(
+                "tagmanifest-"
+            ):
                 yield manifest_lines(name, (self._complete.get(part.path, part),))
 
     def read_pack(self, sha256: str) -> bytes:
@@ -175,7 +191,9 @@ class _Content:
             surplus = file.read(1)
         _check(member, member.size - left + len(surplus), seen.hexdigest())
         if not member.sha512:
-            self._complete[member.path] = replace(member, sha512=sha512.hexdigest(), cksum=cksum.value())
+            self._complete[member.path] = replace(
+                member, sha512=sha512.hexdigest(), cksum=cksum.value()
+            )
 
 
 def _check(member: Member, size_bytes: int, sha256: str) -> None:
@@ -189,7 +207,10 @@ _known_digests: dict[str, tuple[str, int]] = {}  # of packs, by SHA-256
 
 
 def _note_digests(member: Member, data: bytes) -> tuple[str, int]:
-    """SHA-512 and cksum of a pack that is read for the first time; it is compared here, and by the archive whenever it is read."""
+    """SHA-512 and cksum of a pack that is read for the first time.
+
+    It is compared here, and by the archive whenever it is read.
+    """
     _check(member, len(data), hashlib.sha256(data).hexdigest())
     if len(_known_digests) >= _MOST_KNOWN:
         _known_digests.clear()

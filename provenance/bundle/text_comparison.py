@@ -18,7 +18,9 @@ def masked_text(path: str, masks: List[str]) -> str:
     Masks are regular expressions (Python), applied in order to each line.
     """
     with open(path, "rb") as file:
-        text = file.read().decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
+        text = (
+            file.read().decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
+        )
     compiled = [re.compile(mask) for mask in masks]
     lines = text.split("\n")
     for mask in compiled:
@@ -29,7 +31,9 @@ def masked_text(path: str, masks: List[str]) -> str:
 def is_near_text(one: str, other: str, rule: Dict[str, Any]) -> bool:
     """Whether two texts have the same words, numbers among them equal within the rule's tolerance."""
     words, others = _SEPARATOR.split(one), _SEPARATOR.split(other)
-    return len(words) == len(others) and all(map(lambda a, b: a == b or _is_near_word(a, b, rule), words, others))
+    return len(words) == len(others) and all(
+        map(lambda a, b: a == b or _is_near_word(a, b, rule), words, others)
+    )
 
 
 def _is_near_word(one: str, other: str, rule: Dict[str, Any]) -> bool:
@@ -40,9 +44,12 @@ def _is_near_word(one: str, other: str, rule: Dict[str, Any]) -> bool:
 
 
 def _number(word: str) -> Optional[float]:
-    """The number that a word is; an integer of any length exactly. None for what is none, or has no place among floating-point numbers.
+    """The number that a word is; an integer of any length exactly.
 
-    The latter is no number that was measured but a name that looks like one: 12e345 and 98e765, of two commits, are not both infinite.
+    None for what is none, or has no place among floating-point numbers.
+
+    The latter is no number that was measured but a name that looks like one: 12e345 and 98e765, of
+    two commits, are not both infinite.
     """
     try:
         number = float(word)
@@ -54,7 +61,12 @@ def _number(word: str) -> Optional[float]:
 
 
 def is_near(one: float, recorded: float, rule: Dict[str, Any]) -> bool:
-    """Whether a number is within `absolute` + `relative` x the recorded one; infinities are near themselves alone."""
+    """Whether a number is within `absolute` + `relative` x the recorded one.
+
+    Infinities are near themselves alone.
+    """
     if one == recorded or math.isinf(one) or math.isinf(recorded):
         return one == recorded
-    return bool(abs(one - recorded) <= rule.get("absolute", 0.0) + rule.get("relative", 0.0) * abs(recorded))
+    return bool(
+        abs(one - recorded) <= rule.get("absolute", 0.0) + rule.get("relative", 0.0) * abs(recorded)
+    )

@@ -5,9 +5,9 @@ Source: POSIX.1-1988 (IEEE 1003.1), "extended tar format".
 
 import zlib
 
-from provenance.bundle.draft import Member
-from provenance.bundle.names import split_for_ustar
-from provenance.errors import BundleError
+from jobprov.provenance.bundle.draft import Member
+from jobprov.provenance.bundle.names import split_for_ustar
+from jobprov.provenance.errors import BundleError
 
 BLOCK = 512
 LARGEST = 8**11 - 1  # eleven octal digits
@@ -24,7 +24,9 @@ class Headers:
 
     def __init__(self, mtime: int) -> None:
         self._mtime = mtime_field(mtime)
-        self._before = {mode: b"%07o\0" % mode + b"%07o\0" % 0 + b"%07o\0" % 0 for mode in (0o644, 0o755)}
+        self._before = {
+            mode: b"%07o\0" % mode + b"%07o\0" % 0 + b"%07o\0" % 0 for mode in (0o644, 0o755)
+        }
         self._between = bytes(100) + b"ustar\x0000" + bytes(32) + bytes(32) + bytes(16)
         self._sums = {mode: sum(before) for mode, before in self._before.items()}
         self._constant = sum(self._mtime) + sum(b" " * 8) + sum(self._between)

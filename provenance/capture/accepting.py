@@ -1,16 +1,28 @@
-"""What the service would refuse a whole record for, taken out of it or cut short, with a note: one odd name must not cost the rest.
+"""What the service would refuse a whole record for, taken out of it or cut short, with a note.
 
-Source: record.md, its rules on names, times and lengths. The experiment is left as it is: without it nobody would find the record.
+One odd name must not cost the rest.
+
+Source: record.md, its rules on names, times and lengths. The experiment is left as it is: without
+it nobody would find the record.
 """
 
 import re
 
-from provenance.capture import spool
+from jobprov.provenance.capture import spool
 
 _BYTE = re.compile("[\udc80-\udcff]")  # as Python smuggles what it cannot decode (PEP 383)
 _LONGEST, _MOST_BYTES = 1000, 3000  # characters of words and names; bytes of names
 _FIRST_YEAR, _LAST_YEAR = "1970", "2199"
-_OF_FILES = ("step", "status", "role", "times_from", "data_tier", "file_format", "file_type", "data_stream")
+_OF_FILES = (
+    "step",
+    "status",
+    "role",
+    "times_from",
+    "data_tier",
+    "file_format",
+    "file_type",
+    "data_stream",
+)
 _WORDS = {
     "task": ("task_id", "campaign", "stage", "unit", "project", "recovers", "submitted_by"),
     "batch": ("system", "id", "global_job_id"),
@@ -52,7 +64,8 @@ def _note_bytes(draft):
         odd.append("the working directory")
     if odd:
         draft.note(
-            "no UTF-8, so that \\xNN in the record stands for a byte, and a rerun gets these letters: " + ", ".join(odd)
+            "no UTF-8, so that \\xNN in the record stands for a byte, and a rerun gets these letters: "
+            + ", ".join(odd)
         )
 
 
@@ -67,10 +80,14 @@ def _parts(record, path):
 def _cut_words(draft, part, path, names):
     for name in names:
         word = part.get(name)
-        if isinstance(word, str) and len(word) > _LONGEST // 10:  # escapes make it longer, at most so much
+        if (
+            isinstance(word, str) and len(word) > _LONGEST // 10
+        ):  # escapes make it longer, at most so much
             word = spool.clean(word, is_name=True)
             if len(word) > _LONGEST:
-                draft.note("{}.{} is cut after {} characters: {}".format(path, name, _LONGEST, word[:60]))
+                draft.note(
+                    "{}.{} is cut after {} characters: {}".format(path, name, _LONGEST, word[:60])
+                )
                 part[name] = word[:_LONGEST]
 
 
@@ -78,7 +95,11 @@ def _drop_times(draft, part, path, names):
     for name in names:
         moment = part.get(name)
         if moment is not None and not _FIRST_YEAR <= moment[:4] <= _LAST_YEAR:
-            draft.note("{}.{} is left out: {} of {}".format(path, name, moment, part.get("name", "the job")))
+            draft.note(
+                "{}.{} is left out: {} of {}".format(
+                    path, name, moment, part.get("name", "the job")
+                )
+            )
             del part[name]
 
 
@@ -94,12 +115,18 @@ def _drop_nameless(draft, kind):
     """Leave out files whose name the service does not take, and namespaces that are none."""
     for entry in draft.record.get(kind, ()):
         if not _is_name(entry.get("namespace") or ""):
-            draft.note("the namespace of {} is left out: {}".format(entry["name"], entry.pop("namespace")))
+            draft.note(
+                "the namespace of {} is left out: {}".format(entry["name"], entry.pop("namespace"))
+            )
     entries = draft.record.get(kind, ())
     kept = [entry for entry in entries if _is_name(entry["name"])]
     for entry in entries:
         if not _is_name(entry["name"]):
-            draft.note("one of {} is left out, since it is no name of a file: {}".format(kind, entry["name"][:60]))
+            draft.note(
+                "one of {} is left out, since it is no name of a file: {}".format(
+                    kind, entry["name"][:60]
+                )
+            )
     if len(kept) < len(entries):
         draft.record[kind] = kept
 

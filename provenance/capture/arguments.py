@@ -1,15 +1,18 @@
 """What a command line tells: fcl, inputs, outputs, program and script files.
 
-Source: the option tables of art's artapp (`art --help`); `lar`, `mu2e`, `nova`, `gm2` and `uboone` share them. Other
-programs are read the same way once they name an fcl file by `-c`; else each argument is judged by what lies there.
+Source: the option tables of art's artapp (`art --help`); `lar`, `mu2e`, `nova`, `gm2` and `uboone`
+share them. Other programs are read the same way once they name an fcl file by `-c`; else each
+argument is judged by what lies there.
 """
 
 import os
 import re
 
-from provenance.capture import regular
+from jobprov.provenance.capture import regular
 
-ART_PROGRAMS = frozenset(["art", "art_ut", "lar", "lar_ut", "mu2e", "nova", "gm2", "uboone", "gallery"])
+ART_PROGRAMS = frozenset(
+    ["art", "art_ut", "lar", "lar_ut", "mu2e", "nova", "gm2", "uboone", "gallery"]
+)
 INTERPRETERS = re.compile(
     r"^(?:python|perl|ruby|node|php|lua|tclsh|R(?:script)?|(?:ba|da|z|k|c|tc)?sh|root(?:\.exe)?)[\d.]*$"
 )
@@ -73,7 +76,8 @@ class CommandLine:
         is_art: whether it is art's or was written like art's.
         config: the fcl file's name as given, to be looked up.
         sources, outputs: names of files; an output may hold art's `%` patterns.
-        final, process_name, sam_process_id: `--config-out`, `--process-name` and `--sam-process-id`.
+        final, process_name, sam_process_id: `--config-out`, `--process-name` and
+            `--sam-process-id`.
         databases: `--timing-db` and `--memcheck-db`.
         overrides: the options that change the configuration, as given.
     """
@@ -108,11 +112,17 @@ class CommandLine:
                 self.process_name = value
             index += step
         self.sources = [value for value in self.sources if value]
-        self.databases, self.lists = list(filter(None, self.databases)), list(filter(None, self.lists))
+        self.databases, self.lists = (
+            list(filter(None, self.databases)),
+            list(filter(None, self.lists)),
+        )
         self.outputs = [_without_label(value) for value in self.outputs if value]
 
     def listed_sources(self):
-        """Return the inputs that the `-S` lists name; raises OSError where a list cannot be read."""
+        """Return the inputs that the `-S` lists name.
+
+        Raises OSError where a list cannot be read.
+        """
         names = []
         for path in self.lists:
             content = regular.read(path) or b""
@@ -123,7 +133,11 @@ class CommandLine:
 
 def _names_fcl(argv):
     for index, word in enumerate(argv):
-        if word in ("-c", "--config") and argv[index + 1 : index + 2] and argv[index + 1].endswith(".fcl"):
+        if (
+            word in ("-c", "--config")
+            and argv[index + 1 : index + 2]
+            and argv[index + 1].endswith(".fcl")
+        ):
             return True
         if word.startswith(("--config=", "-c")) and word.endswith(".fcl"):
             return True
@@ -131,7 +145,10 @@ def _names_fcl(argv):
 
 
 def _split(words, index):
-    """Return (option, value, words used) at an index; `--name=value`, `--name value`, `-nvalue` and `-n value`."""
+    """Return (option, value, words used) at an index.
+
+    `--name=value`, `--name value`, `-nvalue` and `-n value`.
+    """
     word = words[index]
     if word.startswith("--"):
         name, equals, value = word.partition("=")
@@ -163,12 +180,22 @@ def _without_label(value):
 
 
 def as_glob(pattern):
-    """Return art's output pattern (`%l_%r_%#.root`, `%ifb`) as a glob; other names are returned as they are."""
-    return re.sub(r"%(?:0?\d*)?(?:if[bdenps]|t[cor]|[lprRsS#])", "*", pattern) if "%" in pattern else pattern
+    """Return art's output pattern (`%l_%r_%#.root`, `%ifb`) as a glob.
+
+    Other names are returned as they are.
+    """
+    return (
+        re.sub(r"%(?:0?\d*)?(?:if[bdenps]|t[cor]|[lprRsS#])", "*", pattern)
+        if "%" in pattern
+        else pattern
+    )
 
 
 def program_files(argv, which):
-    """Return the files of code in a command line: the program where it is a script or local, an interpreter's script."""
+    """Return the files of code in a command line.
+
+    The program where it is a script or local, an interpreter's script.
+    """
     if not argv:
         return []
     program = which(argv[0])
@@ -227,4 +254,6 @@ def _is_script(path):
 
 
 def _is_system(path):
-    return os.path.realpath(path).startswith(("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/"))
+    return os.path.realpath(path).startswith(
+        ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/")
+    )

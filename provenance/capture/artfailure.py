@@ -1,20 +1,31 @@
-"""Why and where art failed, out of its log: category, phase, module, event, and the sentence for people.
+"""Why and where art failed, out of its log.
 
-A finding is a dictionary with `category` (of nested ones all, outermost first: `DataCorruption > BadBlock`), `message`, `phase`, `module_label`, `module_type`,
-`service`, `run`, `subrun`, `event` and `path`, as far as the text tells.
+Category, phase, module, event, and the sentence for people.
 
-Sources: `%MSG-s` blocks of the message facility; `---- Category BEGIN`/`END` blocks of cet::exception (nested, wrappers stepped
-over); the words of art's Worker, Schedule, EventProcessor, ServiceCacheEntry and options handlers, of several versions.
+A finding is a dictionary with `category` (of nested ones all, outermost first: `DataCorruption >
+BadBlock`), `message`, `phase`, `module_label`, `module_type`, `service`, `run`, `subrun`, `event`
+and `path`, as far as the text tells.
+
+Sources: `%MSG-s` blocks of the message facility; `---- Category BEGIN`/`END` blocks of
+cet::exception (nested, wrappers stepped over); the words of art's Worker, Schedule, EventProcessor,
+ServiceCacheEntry and options handlers, of several versions.
 """
 
 import re
 
-from provenance.capture import artsentence
+from jobprov.provenance.capture import artsentence
 
 _MESSAGE = re.compile(r"^.{0,80}?%MSG(?:-(\w)(?: (.*))?)?$")
 _BEGIN, _END = re.compile(r"^.*?---- (.+?) BEGIN\s*$"), re.compile(r"^.*?---- (.+?) END\s*$")
 _WRAPPERS = frozenset(
-    ["EventProcessorFailure", "ScheduleExecutionFailure", "EndJobFailure", "OtherArt", "FailModule", "IgnoreCompletely"]
+    [
+        "EventProcessorFailure",
+        "ScheduleExecutionFailure",
+        "EndJobFailure",
+        "OtherArt",
+        "FailModule",
+        "IgnoreCompletely",
+    ]
 )
 _OWN = frozenset(["ArtException", "StdLibException", "std::bad_allocException", "UnknownException"])
 _KINDS = {
@@ -32,7 +43,9 @@ _THROWN = re.compile(
 )
 _END_JOB = re.compile(r"^[ \t]*([\w:]+)/(\w+)\s+during\s+(\w+)\b", re.MULTILINE)
 _LABELLED = re.compile(r"Module label:\s*(\w+)\s+module_type\s*:\s*([\w:/]+)")
-_LABEL_ONLY = re.compile(r"(?:module with label|Module label)\s+'?(\w+)'?\s+(?:encountered|has been used)")
+_LABEL_ONLY = re.compile(
+    r"(?:module with label|Module label)\s+'?(\w+)'?\s+(?:encountered|has been used)"
+)
 _SERVICE = re.compile(r"(?:service_type\s*:|construction of service type)\s+([\w:]+?):?(?:\s|$)")
 _IS_SERVICE = re.compile(r"of type \"service\"")
 _PATH = re.compile(r"(?:going through path|[Ff]ailing path)\s+(\w+)")
@@ -52,7 +65,10 @@ _MOST_MESSAGES = 20000
 
 
 def severe(text, is_own=True):
-    """Return the finding of the last severe message that art itself wrote, or that a module wrote; None without one."""
+    """Return the finding of the last severe message that art itself wrote, or that a module wrote.
+
+    None without one.
+    """
     last = None
     for severity, header, lines in messages(text):
         if severity == "s" and (_kind(header) in _OWN) == is_own:
@@ -70,7 +86,9 @@ def bare(text):
         return None
     found = _finding("", lines, chains)
     joined = "\n".join(lines)
-    found["phase"] = next((phase for words, phase in _BEFORE if words in joined), found.get("phase"))
+    found["phase"] = next(
+        (phase for words, phase in _BEFORE if words in joined), found.get("phase")
+    )
     return found
 
 
@@ -78,7 +96,9 @@ def suppressed(text):
     """Return the findings of exceptions that art went on after, and of errors that were only logged, each with `severity`."""
     found = []
     for severity, header, lines in messages(text):
-        is_exception = severity == "w" and any(_BEGIN.match(line) or "due to exception" in line for line in lines)
+        is_exception = severity == "w" and any(
+            _BEGIN.match(line) or "due to exception" in line for line in lines
+        )
         if severity == "e" or is_exception:
             finding = _finding(header, lines)
             if severity == "e" and not any(_BEGIN.match(line) for line in lines):
@@ -120,11 +140,19 @@ def outside(text):
 def _finding(header, lines, chains=None):
     body = "\n".join(lines)
     chains = chains or _chains(lines)
-    names = _names(chains[0]) if chains else [_KINDS.get(_kind(header), _kind(header))] if header else []
+    names = (
+        _names(chains[0])
+        if chains
+        else [_KINDS.get(_kind(header), _kind(header))]
+        if header
+        else []
+    )
     found = {"category": " > ".join(names) or None, "phase": None}
     for place in (_from_header(header), _from_body(body)):
         found.update({name: value for name, value in place.items() if value is not None})
-    told = [artsentence.say_chain(chain, body) for chain in chains] or [artsentence.say([*map(str.strip, lines)], body)]
+    told = [artsentence.say_chain(chain, body) for chain in chains] or [
+        artsentence.say([*map(str.strip, lines)], body)
+    ]
     others = [": ".join([_names(chain)[-1], words]) for chain, words in zip(chains[1:], told[1:])]  # noqa: B905
     found["message"] = "; and ".join(told[:1] + others)
     return found
@@ -135,11 +163,15 @@ def _from_header(header):
     found = dict(zip(("run", "subrun", "event"), when.groups())) if when else {}  # noqa: B905
     if context:
         word = context.group(3)
-        found.update(module_type=context.group(1), module_label=context.group(2), phase=phase_of(word))
+        found.update(
+            module_type=context.group(1), module_label=context.group(2), phase=phase_of(word)
+        )
     elif header:
         words = header.partition(":")[2].split()
         if words:
-            found["phase"] = _CONTEXTS.get(words[0], "event loop" if words[0][:4] == "Post" else None)
+            found["phase"] = _CONTEXTS.get(
+                words[0], "event loop" if words[0][:4] == "Post" else None
+            )
         elif _kind(header) in _OWN:
             found["phase"] = "parse"  # before the message facility knows where the job is
     return found
@@ -151,7 +183,9 @@ def _from_body(body):
     thrown, ended = _THROWN.search(body), _END_JOB.search(body)
     found = {"path": path.group(1) if path else None}
     if labelled:
-        found.update(module_label=labelled.group(1), module_type=labelled.group(2), phase="construction")
+        found.update(
+            module_label=labelled.group(1), module_type=labelled.group(2), phase="construction"
+        )
     elif thrown:
         names = ("module_type", "module_label", "run", "subrun", "event", "phase")
         found.update(zip(names, thrown.groups()))  # noqa: B905
@@ -168,8 +202,19 @@ def _from_body(body):
 
 
 def _transition(found):
-    """Return the phase of an exception by the numbers that art gives: a begin or an end, it does not say which."""
-    return "event" if found["event"] else "subRun" if found["subrun"] else "run" if found["run"] else None
+    """Return the phase of an exception by the numbers that art gives.
+
+    A begin or an end, it does not say which.
+    """
+    return (
+        "event"
+        if found["event"]
+        else "subRun"
+        if found["subrun"]
+        else "run"
+        if found["run"]
+        else None
+    )
 
 
 def phase_of(word):
@@ -190,7 +235,10 @@ def _names(chain):
 
 
 def _chains(lines):
-    """Return the chains of nested blocks, one for each outermost one: [(name, lines of its own)] without wrappers."""
+    """Return the chains of nested blocks, one for each outermost one.
+
+    [(name, lines of its own)] without wrappers.
+    """
     chains, stack, chain = [], [], []
     for line in lines:
         begin = _BEGIN.match(line) if "----" in line else None
@@ -214,7 +262,10 @@ def _unwrapped(chain):
 
 
 def _beheaded(lines):
-    """Return the chain of a text that was cut off before its blocks begin: the first end names the innermost."""
+    """Return the chain of a text that was cut off before its blocks begin.
+
+    The first end names the innermost.
+    """
     chain, told = [], []
     for line in lines:
         end = _END.match(line) if "----" in line else None

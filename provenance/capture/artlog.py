@@ -1,16 +1,18 @@
 """What art's log says of itself: how far it came, how it closed, its seeds, and how many events it saw.
 
-Sources: art's report of events begun, Tracer, closing line, `TrigReport Events`, `%MSG-i RANDOM`, and the end-of-job summary of
-LArSoft's NuRandomService. Text in, text out: colours are to be taken out first, and all whitespace counts as wrapping.
+Sources: art's report of events begun, Tracer, closing line, `TrigReport Events`, `%MSG-i RANDOM`,
+and the end-of-job summary of LArSoft's NuRandomService. Text in, text out: colours are to be taken
+out first, and all whitespace counts as wrapping.
 """
 
 import re
 
-from provenance.capture import artfailure
+from jobprov.provenance.capture import artfailure
 
 _EVENT = r"run: (\d+) subRun: (\d+) event: (\d+)"
 _BEGUN = re.compile(
-    r"^(?:Begin processing the \d+\w\w record\.|%MSG-\w .*?|\+{4} processing event:) +" + _EVENT, re.MULTILINE
+    r"^(?:Begin processing the \d+\w\w record\.|%MSG-\w .*?|\+{4} processing event:) +" + _EVENT,
+    re.MULTILINE,
 )
 _CONTEXT = re.compile(r"^%MSG-\w [^\s].*?:\s+[\w:]+:\w+@(\w+)\s")
 _ENTERED = re.compile(
@@ -19,10 +21,16 @@ _ENTERED = re.compile(
 _LEFT = re.compile(
     r"^\++ (?:(construction|beginJob|endJob) finished|finished for (begin run|begin subRun|event|end subRun|end run)): ?(\S+)$"
 )
-_CLOSING = re.compile(r"^Art has completed and will exit with status (\d+)\.[^\n]*\n?", re.MULTILINE)
+_CLOSING = re.compile(
+    r"^Art has completed and will exit with status (\d+)\.[^\n]*\n?", re.MULTILINE
+)
 _IS_ARTS = re.compile(r"^(?:%MSG|.*?---- .+ BEGIN\s*$|Begin processing the |\+\+ )", re.MULTILINE)
-_EVENTS = re.compile(r"^TrigReport Events total = (\d+) passed = (\d+) failed = (\d+)", re.MULTILINE)
-_SEED = re.compile(r"^Instantiated (\w+) engine \"([^:\"]*):\d+:([^\"]*)\" with seed (\d+)\.", re.MULTILINE)
+_EVENTS = re.compile(
+    r"^TrigReport Events total = (\d+) passed = (\d+) failed = (\d+)", re.MULTILINE
+)
+_SEED = re.compile(
+    r"^Instantiated (\w+) engine \"([^:\"]*):\d+:([^\"]*)\" with seed (\d+)\.", re.MULTILINE
+)
 _SUMMARY = re.compile(r"^Summary of seeds computed by the (\w+)")
 _SUMMARY_ROW = re.compile(
     r"^\s*(\d+|\S*[^\d\s]\S*)?\s+(?:(\d+)|\(same\))?\s*([A-Za-z_]\w*)(?:[.:](\w+))?(?: \(global\))?\s*$"
@@ -32,9 +40,12 @@ _MOST_SEEDS = 2000
 
 
 def failing_run(text):
-    """Return the part of a log that tells of the run of art that failed last: a job may run art more than once.
+    """Return the part of a log that tells of the run of art that failed last.
 
-    The closing line ends a run. What comes after the last one is a run that was cut off, where it is art's.
+    A job may run art more than once.
+
+    The closing line ends a run. What comes after the last one is a run that was cut off, where it
+    is art's.
     """
     ends = list(_CLOSING.finditer(text))
     rest = text[ends[-1].end() :] if ends else text
@@ -123,7 +134,9 @@ def _follow(line, entered):
     """Keep the list of (phase, module) that Tracer says were entered and not left."""
     match = _ENTERED.match(line)
     if match:
-        phase = {"constructing": "construction"}.get(match.group(1), match.group(1)) or _joined(match.group(2))
+        phase = {"constructing": "construction"}.get(match.group(1), match.group(1)) or _joined(
+            match.group(2)
+        )
         entered.append((phase, match.group(3)))
         return
     match = _LEFT.match(line)

@@ -19,7 +19,10 @@ _SAYS_NOTHING = re.compile(
 
 
 def say_chain(chain, body):
-    """Return the sentence of nested blocks, [(name, lines)]: what the innermost says, behind what another kind around it adds."""
+    """Return the sentence of nested blocks, [(name, lines)].
+
+    What the innermost says, behind what another kind around it adds.
+    """
     name, lines = chain[-1]
     inner = say(lines, body)
     parameter = _PARAMETER.search(body)
@@ -44,7 +47,9 @@ def say(lines, body):
 
 def with_place(found):
     """Return a finding's message with phase, module and event behind it, as far as it does not say them itself."""
-    place = ", ".join(words for words in (_module(found), _phase(found), event_words(found)) if words)
+    place = ", ".join(
+        words for words in (_module(found), _phase(found), event_words(found)) if words
+    )
     message = found.get("message") or "no text"
     return "{} ({})".format(message, place) if place else message
 
@@ -66,7 +71,11 @@ def _module(found):
     label = found.get("module_label")
     if not label:
         return ""
-    return "{}/{}".format(found["module_type"], label) if found.get("module_type") else "module " + label
+    return (
+        "{}/{}".format(found["module_type"], label)
+        if found.get("module_type")
+        else "module " + label
+    )
 
 
 def _phase(found):

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 
-from provenance.capture.hashing import Clock
+from jobprov.provenance.capture.hashing import Clock
 
 _BUDGET_SECONDS, _HASH_SECONDS = 20.0, 120.0
 

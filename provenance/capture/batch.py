@@ -1,7 +1,7 @@
 """Who this job is: batch system, task and job id, from the job and machine ads and from known variables.
 
-Source: HTCondor long-form ads named by _CONDOR_JOB_AD and _CONDOR_MACHINE_AD (frozen at job start), jobsub_lite's,
-POMS's, justIN's and SAM's variables. The ads are preferred to the environment.
+Source: HTCondor long-form ads named by _CONDOR_JOB_AD and _CONDOR_MACHINE_AD (frozen at job start),
+jobsub_lite's, POMS's, justIN's and SAM's variables. The ads are preferred to the environment.
 """
 
 import hashlib
@@ -9,14 +9,19 @@ import math
 import os
 import re
 
-from provenance.capture.draft import moment_if_kept, without_empty
+from jobprov.provenance.capture.draft import moment_if_kept, without_empty
 
-NAMESPACE = bytes.fromhex("6f2a0c1e5b7d5e0a9c3f23518a16f001")  # of job ids that every witness can make
+NAMESPACE = bytes.fromhex(
+    "6f2a0c1e5b7d5e0a9c3f23518a16f001"
+)  # of job ids that every witness can make
 _LINE = re.compile(r"^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
 
 
 def read_ad(path):
-    """Return the attributes of a long-form ad; strings, numbers and booleans are decoded, expressions stay text."""
+    """Return the attributes of a long-form ad.
+
+    Strings, numbers and booleans are decoded, expressions stay text.
+    """
     with open(path, "rb") as stream:
         return parse_ad(stream.read(4 << 20).decode("utf-8", "replace"))
 
@@ -100,12 +105,17 @@ def name_job(batch):
     """Return the job id: the same for every witness under a batch system, random elsewhere."""
     if not batch.get("global_job_id"):
         return _uuid(os.urandom(16), 4)
-    identity = "{}|{}|{}".format(batch["global_job_id"], batch.get("attempt", 1), batch.get("part", 0))
+    identity = "{}|{}|{}".format(
+        batch["global_job_id"], batch.get("attempt", 1), batch.get("part", 0)
+    )
     return _uuid(hashlib.sha1(NAMESPACE + identity.encode("utf-8", "surrogateescape")).digest(), 5)  # noqa: S324 - RFC 9562
 
 
 def _uuid(content, version):
-    """Return a UUID's text (RFC 9562); the uuid module takes longer to load than the hook may take."""
+    """Return a UUID's text (RFC 9562).
+
+    The uuid module takes longer to load than the hook may take.
+    """
     octets = bytearray(content[:16])
     octets[6] = octets[6] & 0x0F | version << 4
     octets[8] = octets[8] & 0x3F | 0x80
@@ -135,7 +145,8 @@ def describe_task(options, environment, ad):
 
     return without_empty(
         {
-            "task_id": options.task_id or first("POMS_TASK_ID", "POMS4_SUBMISSION_ID", "JUSTIN_WORKFLOW_ID"),
+            "task_id": options.task_id
+            or first("POMS_TASK_ID", "POMS4_SUBMISSION_ID", "JUSTIN_WORKFLOW_ID"),
             "campaign": options.campaign or first("POMS4_CAMPAIGN_NAME", "POMS_CAMPAIGN_NAME"),
             "stage": options.stage or first("POMS4_CAMPAIGN_STAGE_NAME", "JUSTIN_STAGE_ID"),
             "project": options.project or first("SAM_PROJECT_NAME", "SAM_PROJECT"),
@@ -145,7 +156,10 @@ def describe_task(options, environment, ad):
 
 
 def name_unit(options, environment, ad, inputs):
-    """Return what a retry has in common with its first try: the one input, else the index within the task."""
+    """Return what a retry has in common with its first try.
+
+    The one input, else the index within the task.
+    """
     primary = [entry["name"] for entry in inputs if entry.get("role") == "primary"]
     if options.unit or len(primary) == 1:
         return options.unit or primary[0]

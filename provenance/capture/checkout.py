@@ -3,9 +3,9 @@
 import os
 import re
 
-from provenance.capture import redaction, worktree
-from provenance.capture.draft import without_empty
-from provenance.capture.git import text
+from jobprov.provenance.capture import redaction, worktree
+from jobprov.provenance.capture.draft import without_empty
+from jobprov.provenance.capture.git import text
 
 
 def complete(top, entry, draft):
@@ -24,7 +24,9 @@ def complete(top, entry, draft):
 
 def _rename(entry, name, draft):
     """Call the software by its repository, not by the folder that it lay in."""
-    if any(other["name"] == name for other in draft.record.get("software", ()) if other is not entry):
+    if any(
+        other["name"] == name for other in draft.record.get("software", ()) if other is not entry
+    ):
         return
     old, entry["name"] = entry["name"], name
     users = list(draft.record.get("scripts", ()))
@@ -36,7 +38,10 @@ def _rename(entry, name, draft):
 
 
 def _address(top):
-    """Return the remote's address without credentials: of the upstream, of origin, or of the only remote."""
+    """Return the remote's address without credentials.
+
+    Of the upstream, of origin, or of the only remote.
+    """
     remotes = (text(top, "remote") or "").split()
     upstream = text(top, "rev-parse", "--abbrev-ref", "HEAD@{upstream}") if remotes else None
     wanted = [(upstream or "").split("/", 1)[0], "origin"] + (remotes if len(remotes) == 1 else [])
@@ -50,7 +55,9 @@ def _asked_ref(top, entry):
     if branch:
         return {"requested_ref": branch, "ref_kind": "branch"}
     tags = (text(top, "tag", "--points-at", "HEAD") or "").split()
-    moves = re.findall(r"checkout: moving from \S+ to (\S+)", text(top, "reflog", "-5", "--format=%gs") or "")
+    moves = re.findall(
+        r"checkout: moving from \S+ to (\S+)", text(top, "reflog", "-5", "--format=%gs") or ""
+    )
     asked = moves[0] if moves else None
     if tags:
         return {"requested_ref": asked if asked in tags else tags[0], "ref_kind": "tag"}
@@ -68,10 +75,16 @@ def _submodules(top):
         match = re.match(r"^[ +\-U]?([0-9a-f]{40,64}) (.+?)(?: \(.*\))?$", line)
         if match:
             path = match.group(2)
-            address = text(top, "config", "-f", ".gitmodules", "--get", "submodule.{}.url".format(path))
+            address = text(
+                top, "config", "-f", ".gitmodules", "--get", "submodule.{}.url".format(path)
+            )
             found.append(
                 without_empty(
-                    {"path": path, "revision": match.group(1), "repository": address and redaction.redact_text(address)}
+                    {
+                        "path": path,
+                        "revision": match.group(1),
+                        "repository": address and redaction.redact_text(address),
+                    }
                 )
             )
     return found or None

@@ -1,14 +1,15 @@
 """The include closure of an fcl file: every file that art opens, with its exact bytes.
 
-It follows the reference includer (fhicl-cpp's `intermediate_table` reading, as facts of its behaviour): the main file
-is looked up in "./" and then in FHICL_FILE_PATH, absolute names as they are; included files in FHICL_FILE_PATH only,
-even absolute ones, which are glued behind each folder. Values are not evaluated here; the service does that.
+It follows the reference includer (fhicl-cpp's `intermediate_table` reading, as facts of its
+behaviour): the main file is looked up in "./" and then in FHICL_FILE_PATH, absolute names as they
+are; included files in FHICL_FILE_PATH only, even absolute ones, which are glued behind each folder.
+Values are not evaluated here; the service does that.
 """
 
 import os
 import re
 
-from provenance.capture import regular
+from jobprov.provenance.capture import regular
 
 _INCLUDE = re.compile(rb"^#include \"(.+)\"$", re.DOTALL)
 _NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
@@ -64,12 +65,17 @@ class Closure:
             elif not is_prolog:
                 named = _NAME.match(line)
                 marks.extend(
-                    [(False, named.group(1).decode())] if named else [(True, name) for name in included_names(line)]
+                    [(False, named.group(1).decode())]
+                    if named
+                    else [(True, name) for name in included_names(line)]
                 )
         return marks
 
     def _follow(self, main):
-        """Walk the includes depth first, as the includer does; without recursion, since names come from files."""
+        """Walk the includes depth first, as the includer does.
+
+        Without recursion, since names come from files.
+        """
         stack = [iter(self._includes[main])]
         while stack and len(self.files) < _MOST_FILES:
             name = next(stack[-1], None)
@@ -122,14 +128,20 @@ def _shown(path):
 
 
 def search_path(environment):
-    """Return the folders of FHICL_FILE_PATH; empty components drop out, unset means the working folder, as in art."""
+    """Return the folders of FHICL_FILE_PATH.
+
+    Empty components drop out, unset means the working folder, as in art.
+    """
     if "FHICL_FILE_PATH" not in environment:
         return ["."]
     return [folder for folder in environment["FHICL_FILE_PATH"].split(":") if folder]
 
 
 def included_names(content):
-    """Return the names that a file's `#include` lines ask for; malformed lines, which art refuses, give none."""
+    """Return the names that a file's `#include` lines ask for.
+
+    Malformed lines, which art refuses, give none.
+    """
     if b"#include" not in content:
         return []
     names = []

@@ -1,9 +1,12 @@
-"""Code and configuration that a command uses: script files and fcl, each tied to the repository that it lies in."""
+"""Code and configuration that a command uses.
+
+Script files and fcl, each tied to the repository that it lies in.
+"""
 
 import os
 
-from provenance.capture.draft import without_empty
-from provenance.capture.hashing import SMALL_BYTES
+from jobprov.provenance.capture.draft import without_empty
+from jobprov.provenance.capture.hashing import SMALL_BYTES
 
 
 def keep_scripts(draft, scripts, repositories):
@@ -30,8 +33,14 @@ def keep_configurations(draft, step, closures, repositories):
             continue
         for entry in found.files:
             entry["sha256"] = draft.add_text(found.contents[entry["path"]], "fcl " + entry["path"])
-            entry.update(draft.attempt("fcl " + entry["path"], repositories.place, entry["path"]) or {})
-        entry = {"main": main, "process_name": found.process_name(), "search_path": found.search_path}
+            entry.update(
+                draft.attempt("fcl " + entry["path"], repositories.place, entry["path"]) or {}
+            )
+        entry = {
+            "main": main,
+            "process_name": found.process_name(),
+            "search_path": found.search_path,
+        }
         if main == line.config:
             entry["overrides"] = line.overrides
             entry["process_name"] = line.process_name or entry["process_name"]
@@ -42,7 +51,11 @@ def keep_configurations(draft, step, closures, repositories):
 def capture_final_configuration(draft, step):
     """Record what art wrote with --config-out: the configuration as run."""
     line = step.line
-    if not line.final or line.final in ("STDOUT", "STDERR", "cout", "cerr") or not os.path.isfile(line.final):
+    if (
+        not line.final
+        or line.final in ("STDOUT", "STDERR", "cout", "cerr")
+        or not os.path.isfile(line.final)
+    ):
         return
     if os.path.getsize(line.final) > SMALL_BYTES:
         draft.note("{} is too large to be kept".format(line.final))

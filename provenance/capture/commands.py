@@ -1,14 +1,14 @@
 """The hook's commands. Whatever goes wrong in here, the job runs, and ends as it would have ended alone.
 
-Gathering, spooling and sending run in a thread that is never waited for longer than its budget; the main thread runs
-the command and leaves as it left.
+Gathering, spooling and sending run in a thread that is never waited for longer than its budget; the
+main thread runs the command and leaves as it left.
 """
 
 import sys
 
-from provenance.capture import execution, logs, recording
-from provenance.capture import options as option_table
-from provenance.capture.background import Background, Speaker, budget, hash_seconds
+from jobprov.provenance.capture import execution, logs, recording
+from jobprov.provenance.capture import options as option_table
+from jobprov.provenance.capture.background import Background, Speaker, budget, hash_seconds
 
 _LEAVING_SECONDS = 5.0  # after a signal: enough to spool, not to send
 
@@ -21,7 +21,7 @@ def main(words, environment):
         sys.stdout.write(option_table.USAGE)
         return 0
     if name == "--version":
-        from provenance.capture import VERSION  # noqa: PLC0415
+        from jobprov.provenance.capture import VERSION  # noqa: PLC0415
 
         sys.stdout.write(VERSION + "\n")
         return 0
@@ -30,7 +30,9 @@ def main(words, environment):
         return 2
     options = option_table.Options(rest, environment)
     if name in ("run", "step") and not options.command:
-        sys.stderr.write("jobprov: {} needs a command behind `--`\n{}".format(name, option_table.USAGE))
+        sys.stderr.write(
+            "jobprov: {} needs a command behind `--`\n{}".format(name, option_table.USAGE)
+        )
         return 2
     if name not in _TAKING_WORDS:
         options.refuse_words()
@@ -45,7 +47,10 @@ def run(options, environment):
 
 
 def step(options, environment):
-    """Run one step of a job that `start` opened, and leave as it left; without one, the command just runs."""
+    """Run one step of a job that `start` opened, and leave as it left.
+
+    Without one, the command just runs.
+    """
     _wrap(options, recording.StepOfSession(options, environment))
 
 
@@ -69,14 +74,17 @@ def end(options, environment):
 
 def flush(options, environment):
     """Send what is left in a spool; returns 0 when nothing is left, 3 when something could not be sent."""
-    from provenance.capture import flushing  # noqa: PLC0415
+    from jobprov.provenance.capture import flushing  # noqa: PLC0415
 
     return flushing.flush(options, environment, Speaker(options))
 
 
 def condor_exit(options, environment):
-    """Record a job from its ad on standard input, as HTCondor's exit hook or PostCmd; always returns 0."""
-    from provenance.capture import condor  # noqa: PLC0415
+    """Record a job from its ad on standard input, as HTCondor's exit hook or PostCmd.
+
+    Always returns 0.
+    """
+    from jobprov.provenance.capture import condor  # noqa: PLC0415
 
     speaker = Speaker(options)
     text = sys.stdin.read(4 << 20)
@@ -86,7 +94,14 @@ def condor_exit(options, environment):
 
 
 _TAKING_WORDS = ("flush", "condor-exit")
-_COMMANDS = {"run": run, "step": step, "start": start, "end": end, "flush": flush, "condor-exit": condor_exit}
+_COMMANDS = {
+    "run": run,
+    "step": step,
+    "start": start,
+    "end": end,
+    "flush": flush,
+    "condor-exit": condor_exit,
+}
 
 
 def _wrap(options, record):
@@ -121,7 +136,10 @@ def _begin_beside(record, before, beside, signals, streams):
 
 
 def _wait_for(work, record, signals, speaker):
-    """Wait for the recording as long as its budgets allow; after a signal only until it is spooled."""
+    """Wait for the recording as long as its budgets allow.
+
+    After a signal only until it is spooled.
+    """
     limit = hash_seconds(record.options) + budget(record.options) + 1
     is_done = work.wait(limit, lambda: signals.asked_to_stop)
     if not is_done and signals.asked_to_stop:
@@ -140,8 +158,12 @@ def _tell_failure(work, is_done, speaker):
 
 
 def _warn(options):
-    """Say at once, so that it stands before what the job says, which words could not be used; the record notes them too."""
-    from provenance.capture.redaction import redact_text  # noqa: PLC0415 - a mistyped word may be a secret
+    """Say at once, so that it stands before what the job says, which words could not be used.
+
+    The record notes them too.
+    """
+    # A mistyped word may be a secret
+    from jobprov.provenance.capture.redaction import redact_text  # noqa: PLC0415
 
     for warning in options.warnings:
         Speaker(options).say(redact_text(warning))

@@ -1,8 +1,11 @@
-"""The record that HTCondor itself can give: from the job's ad, as its exit hook or a PostCmd hands it on.
+"""The record that HTCondor itself can give.
 
-Source: HTCondor manual, `<KEYWORD>_HOOK_JOB_EXIT` (`exit` or `evict` as argument, the ad in long form on standard
-input) and `PostCmd` (no ad there: `.job.ad` in the scratch folder, `_CONDOR_MAINJOB_EXIT_CODE`). The environment of
-the hook is the starter's, with live session keys, and the ad's times and CPU may be zeros: neither is recorded.
+From the job's ad, as its exit hook or a PostCmd hands it on.
+
+Source: HTCondor manual, `<KEYWORD>_HOOK_JOB_EXIT` (`exit` or `evict` as argument, the ad in long
+form on standard input) and `PostCmd` (no ad there: `.job.ad` in the scratch folder,
+`_CONDOR_MAINJOB_EXIT_CODE`). The environment of the hook is the starter's, with live session keys,
+and the ad's times and CPU may be zeros: neither is recorded.
 """
 
 import os
@@ -10,21 +13,26 @@ import shlex
 import sys
 import time
 
-from provenance.capture import VERSION, batch, flushing, logs, redaction, surroundings
-from provenance.capture import spool as spools
-from provenance.capture.draft import Draft, moment_if_kept, now, without_empty
-from provenance.capture.options import Options
+from jobprov.provenance.capture import VERSION, batch, flushing, logs, redaction, surroundings
+from jobprov.provenance.capture import spool as spools
+from jobprov.provenance.capture.draft import Draft, moment_if_kept, now, without_empty
+from jobprov.provenance.capture.options import Options
 
 _NAMING = ("experiment", "task-id", "campaign", "stage", "unit", "project", "submitted-by")
 
 
 def record_exit(options, environment, text, speaker):
-    """Spool and send the record of a job that has just ended in this scratch folder; raises ValueError without an ad."""
+    """Spool and send the record of a job that has just ended in this scratch folder.
+
+    Raises ValueError without an ad.
+    """
     ad, witness = batch.parse_ad(text), "startd"
     if not ad.get("GlobalJobId"):
         ad, witness = _own_ad(environment), "postcmd"
     if not ad.get("GlobalJobId"):
-        raise ValueError("no job ad on standard input, nor in .job.ad: nothing tells which job this was")
+        raise ValueError(
+            "no job ad on standard input, nor in .job.ad: nothing tells which job this was"
+        )
     draft = Draft()
     described = batch.describe_batch({}, ad)
     described["part"] = 0
@@ -45,7 +53,9 @@ def record_exit(options, environment, text, speaker):
                 "started_at": _started(ad),
                 "ended_at": now(),
                 "command": {"argv": redaction.redact_arguments(command_of(ad))},
-                "exit": without_empty({"code": code, "signal": number, "message": ad.get("ExitReason")}),
+                "exit": without_empty(
+                    {"code": code, "signal": number, "message": ad.get("ExitReason")}
+                ),
                 "host": surroundings.describe_host(draft, {}, _machine_ad(draft)) or None,
                 "resources": _resources(ad) or None,
                 "logs": _logs(draft) or None,
@@ -67,7 +77,11 @@ def _own_ad(environment):
 
 
 def _machine_ad(draft):
-    return (draft.attempt("machine ad", batch.read_ad, ".machine.ad") or {}) if os.path.isfile(".machine.ad") else {}
+    return (
+        (draft.attempt("machine ad", batch.read_ad, ".machine.ad") or {})
+        if os.path.isfile(".machine.ad")
+        else {}
+    )
 
 
 def _logs(draft):
@@ -92,7 +106,10 @@ def _end(ad, environment):
         return 128 + ad["ExitSignal"], ad["ExitSignal"]
     if isinstance(ad.get("ExitCode"), int):
         return ad["ExitCode"], None
-    for name, is_signal in (("_CONDOR_MAINJOB_EXIT_CODE", False), ("_CONDOR_MAINJOB_EXIT_SIGNAL", True)):
+    for name, is_signal in (
+        ("_CONDOR_MAINJOB_EXIT_CODE", False),
+        ("_CONDOR_MAINJOB_EXIT_SIGNAL", True),
+    ):
         if environment.get(name, "").isdigit():
             value = int(environment[name])
             return (128 + value, value) if is_signal else (value, None)
@@ -109,7 +126,10 @@ def state_of(code, number, was_evicted):
 
 
 def job_variables(ad):
-    """Return the variables that the ad hands to the job; only names of experiment and task are taken from them."""
+    """Return the variables that the ad hands to the job.
+
+    Only names of experiment and task are taken from them.
+    """
     text = ad.get("Environment")
     if not isinstance(text, str):
         return {}
@@ -120,7 +140,10 @@ def job_variables(ad):
 
 
 def _ask_job(options, variables):
-    """Take from the job's own JOBPROV_... variables what names it: neither hook sees the job's environment."""
+    """Take from the job's own JOBPROV_... variables what names it.
+
+    Neither hook sees the job's environment.
+    """
     asked = Options([], variables)
     for name in _NAMING:
         options.values[name] = options.values[name] or asked.values[name]
@@ -141,7 +164,9 @@ def _started(ad):
         if started:
             return started
     duration = ad.get("JobDuration")
-    return (moment_if_kept(time.time() - duration) if isinstance(duration, (int, float)) else None) or now()
+    return (
+        moment_if_kept(time.time() - duration) if isinstance(duration, (int, float)) else None
+    ) or now()
 
 
 def _resources(ad):

@@ -1,18 +1,22 @@
 """The container image that a job runs in: that around the hook, else the one that its command starts.
 
-Sources: APPTAINER_* and SINGULARITY_* variables, the ad's SingularityImage, places of unpacked images on CVMFS,
-`/run/.containerenv` of podman (containers-common), container folders in /proc/self/mountinfo, `apptainer exec IMAGE COMMAND`.
+Sources: APPTAINER_* and SINGULARITY_* variables, the ad's SingularityImage, places of unpacked
+images on CVMFS, `/run/.containerenv` of podman (containers-common), container folders in
+/proc/self/mountinfo, `apptainer exec IMAGE COMMAND`.
 """
 
 import os
 import re
 
-from provenance.capture.draft import without_empty
-from provenance.capture.hashing import OutOfTimeError, hash_file
-from provenance.capture.products import attribute
+from jobprov.provenance.capture.draft import without_empty
+from jobprov.provenance.capture.hashing import OutOfTimeError, hash_file
+from jobprov.provenance.capture.products import attribute
 
-# where images lie unpacked on CVMFS: singularity.opensciencegrid.org/.images/ab/cdef…, unpacked.cern.ch/.flat/ab/abcdef…
-_UNPACKED = re.compile(r"/\.(?:images/([0-9a-f]{2})/|flat/[0-9a-f]{2}/)([0-9a-f]{62}(?:[0-9a-f]{2})?)(?:/|$)")
+# where images lie unpacked on CVMFS: singularity.opensciencegrid.org/.images/ab/cdef…,
+# unpacked.cern.ch/.flat/ab/abcdef…
+_UNPACKED = re.compile(
+    r"/\.(?:images/([0-9a-f]{2})/|flat/[0-9a-f]{2}/)([0-9a-f]{62}(?:[0-9a-f]{2})?)(?:/|$)"
+)
 _VARIABLES = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "APPTAINER_NAME")
 _MARKS = ("/.singularity.d", "/.dockerenv", "/run/.containerenv")
 _STARTERS = frozenset(["apptainer", "singularity"])
@@ -39,8 +43,12 @@ def describe_container(environment, ad, words=()):
         {
             "image": image,
             "resolved_path": resolved,
-            "digest": "sha256:" + "".join(group or "" for group in named.groups()) if named else None,
-            "root_hash": attribute(resolved, "user.root_hash") if (resolved or "").startswith("/cvmfs/") else None,
+            "digest": "sha256:" + "".join(group or "" for group in named.groups())
+            if named
+            else None,
+            "root_hash": attribute(resolved, "user.root_hash")
+            if (resolved or "").startswith("/cvmfs/")
+            else None,
             "id": container_id,
             "image_id": told.get("imageid"),
         }
@@ -48,7 +56,10 @@ def describe_container(environment, ad, words=()):
 
 
 def image_file_digest(container, clock):
-    """Return `sha256:…` of an image that is one file (SIF) and has no digest yet; None where it is none, or no time is left."""
+    """Return `sha256:…` of an image that is one file (SIF) and has no digest yet.
+
+    None where it is none, or no time is left.
+    """
     path = container.get("resolved_path")
     if not path or container.get("digest") or not os.path.isfile(path):
         return None
@@ -62,19 +73,26 @@ def image_file_digest(container, clock):
 
 
 def _started(words):
-    """Return the image that a command line starts: the first word behind `exec` that is a file, a folder or an address."""
+    """Return the image that a command line starts.
+
+    The first word behind `exec` that is a file, a folder or an address.
+    """
     for place, word in enumerate(words[:-1]):
         if os.path.basename(word) in _STARTERS:
             rest = list(words[place + 1 :])
             while rest and rest.pop(0) not in _ACTIONS:
                 pass
-            return next((item for item in rest if not item.startswith("-") and _is_image(item)), None)
+            return next(
+                (item for item in rest if not item.startswith("-") and _is_image(item)), None
+            )
     return None
 
 
 def _is_image(word):
     is_address = re.match(r"^(?:docker|oras|library|shub|oci|instance)://\S", word)
-    return bool(is_address) or (os.path.exists(word) and ("/" in word or word.endswith((".sif", ".img", ".simg"))))
+    return bool(is_address) or (
+        os.path.exists(word) and ("/" in word or word.endswith((".sif", ".img", ".simg")))
+    )
 
 
 def _podman():
@@ -87,7 +105,10 @@ def _podman():
 
 
 def _container_id():
-    """Return the id that docker or podman gave the container, or None; files of its folder are mounted in it."""
+    """Return the id that docker or podman gave the container, or None.
+
+    Files of its folder are mounted in it.
+    """
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as stream:
             found = _FOLDER.search(stream.read(1 << 20))

@@ -1,8 +1,11 @@
-"""What a ROOT file holds but for the moments of its writing: a digest that a rerun of the job can equal.
+"""What a ROOT file holds but for the moments of its writing.
 
-The digest `root-masked-1`: SHA-256 of the file's bytes with the dates of keys and folders and the ids set to zero. The rerun
-bundle's comparison has the same rule (`provenance.bundle.root_masking`) and a test holds both equal. The file is read twice, a
-piece at a time: first to find what is blanked, then to digest; of a file of any size some MB are held.
+A digest that a rerun of the job can equal.
+
+The digest `root-masked-1`: SHA-256 of the file's bytes with the dates of keys and folders and the
+ids set to zero. The rerun bundle's comparison has the same rule (`provenance.bundle.root_masking`)
+and a test holds both equal. The file is read twice, a piece at a time: first to find what is
+blanked, then to digest; of a file of any size some MB are held.
 
 Source: ROOT's io/doc/TFile (header.md, datarecord.md, tdirectory.md, keyslist.md).
 """
@@ -21,7 +24,10 @@ _BIG_FILE = 1000000  # added to the version of a file with 8-byte places
 _BIG_KEY = 1000
 _CLASS_NAME = re.compile(rb"[\x02-\x7f][A-Z][A-Za-z0-9_:]")
 _PIECE = 1024 * 1024
-_BLOCK, _AROUND = 65536, 400  # of places that share all bytes but two; and what is read before and behind
+_BLOCK, _AROUND = (
+    65536,
+    400,
+)  # of places that share all bytes but two; and what is read before and behind
 _DATE_BYTES = 4
 _PAGE_BITS = 12
 
@@ -112,7 +118,8 @@ class _Blanks:
     def _find_keys(self, begin, clock):
         """Find the date of every key: there is no walking from one to the next past holes, but each tells its own place.
 
-        Places in one block of 64 KiB share all bytes but the last two, so that a plain search for those finds every key.
+        Places in one block of 64 KiB share all bytes but the last two, so that a plain search for
+        those finds every key.
         """
         for block in range(begin >> 16, (self._size >> 16) + 1):
             clock.check()
@@ -169,7 +176,10 @@ class _Blanks:
     def _find_key(self, at):
         """Find a key's date; return (length of the key, where its object is, class name)."""
         data = self._read(at, 300)
-        version, length = struct.unpack_from(">h", data, 4)[0], struct.unpack_from(">h", data, 14)[0]
+        version, length = (
+            struct.unpack_from(">h", data, 4)[0],
+            struct.unpack_from(">h", data, 14)[0],
+        )
         is_big = version > _BIG_KEY
         (place,) = struct.unpack_from(">q" if is_big else ">i", data, 18)
         name_at = 34 if is_big else 26
@@ -182,7 +192,9 @@ def _is_found(data, at):
     if not _CLASS_NAME.match(data, at):
         return False
     begin = at
-    while begin > 0 and (_CLASS_NAME.match(data, max(0, begin - 1)) or _CLASS_NAME.match(data, max(0, begin - 2))):
+    while begin > 0 and (
+        _CLASS_NAME.match(data, max(0, begin - 1)) or _CLASS_NAME.match(data, max(0, begin - 2))
+    ):
         begin -= 1  # none reaches into where the search is repeated from
     return any(found.start() == at for found in _CLASS_NAME.finditer(data, begin, at + 3))
 

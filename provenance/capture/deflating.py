@@ -67,7 +67,10 @@ def deflate(content):
 
 
 def _longest_match(content, at, known):
-    """Return (length, distance) of what stood before and stands here again; (0, 0) for too little."""
+    """Return (length, distance) of what stood before and stands here again.
+
+    (0, 0) for too little.
+    """
     best, distance = 0, 0
     limit = min(_LONGEST, len(content) - at)
     if limit < _SHORTEST:

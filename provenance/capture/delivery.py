@@ -1,7 +1,8 @@
 """Sending one entry of the spool: ask which blobs are missing, send those, then the record.
 
-Three tries within the budget, with growing pauses and jitter; the service's Retry-After is obeyed. A large blob goes on where it broke off. What a service
-refuses (4xx but 408, 425, 429) is not tried again. Each call is harmless when repeated (http.md).
+Three tries within the budget, with growing pauses and jitter; the service's Retry-After is obeyed.
+A large blob goes on where it broke off. What a service refuses (4xx but 408, 425, 429) is not tried
+again. Each call is harmless when repeated (http.md).
 """
 
 import gzip
@@ -17,32 +18,47 @@ import zipfile
 import zlib
 from urllib.parse import quote, urlsplit
 
-from provenance.capture import VERSION, excerpts
-from provenance.capture.entry import Entry
+from jobprov.provenance.capture import VERSION, excerpts
+from jobprov.provenance.capture.entry import Entry
 
 _TRIES = 3
-_TAKEN, _REFUSED, _UNUSABLE = 2, 4, 422  # classes of HTTP status, and the one of a blob that may not be kept
+_TAKEN, _REFUSED, _UNUSABLE = (
+    2,
+    4,
+    422,
+)  # classes of HTTP status, and the one of a blob that may not be kept
 _TOO_LARGE = 413
 _CREATED = 201
 _CONTINUE = 308  # a part of a blob is there
 _LATER = frozenset([408, 425, 429])
-_OF_THE_CALL = frozenset([401, 403, 404, 405, 407])  # they speak of token, address or proxy, not of the record
-# What Python says of a zip, or of the JSON in it, that is not as it was written; of one by a later version as well.
+_OF_THE_CALL = frozenset(
+    [401, 403, 404, 405, 407]
+)  # they speak of token, address or proxy, not of the record
+# What Python says of a zip, or of the JSON in it, that is not as it was written; of one by a later
+# version as well.
 _DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError)
 _CALL_SECONDS = 10.0
 _MOST_TOKEN_BYTES = 32 * 1024
 _LONGEST_REASON = 1500  # characters of what somebody answered
 FIRST_PAUSE_SECONDS = 0.5
-RESUMED_BYTES = 4 << 20  # of a blob; below, sending it again costs less than asking how much arrived
+RESUMED_BYTES = (
+    4 << 20
+)  # of a blob; below, sending it again costs less than asking how much arrived
 
 
 class RefusedError(Exception):
-    """The service refuses this record; `status` and `answer` are its own, where it said anything."""
+    """The service refuses this record.
+
+    `status` and `answer` are its own, where it said anything.
+    """
 
     status, answer = None, {}
 
     def is_for_good(self):
-        """Tell whether nothing but another record would be taken: another token or address does not help."""
+        """Tell whether nothing but another record would be taken.
+
+        Another token or address does not help.
+        """
         return self.status not in _OF_THE_CALL
 
 
@@ -65,7 +81,9 @@ class Service:
         parts = urlsplit(url if "://" in url else "http://" + url)
         if not parts.hostname:
             raise ValueError("the address {} names no host".format(url))
-        self._base = parts.path.rstrip("/") + ("" if parts.path.rstrip("/").endswith("/api/v1") else "/api/v1")
+        self._base = parts.path.rstrip("/") + (
+            "" if parts.path.rstrip("/").endswith("/api/v1") else "/api/v1"
+        )
         self._parts, self._token, self._clock, self._connection = parts, token, clock, None
         self._socket = None
 
@@ -89,11 +107,16 @@ class Service:
         raise LaterError(sentence, pause)
 
     def _say(self, method, path, *words):
-        """Return what went wrong as one line for the job's log: without our token, which a gateway may repeat, and of bounded length."""
+        """Return what went wrong as one line for the job's log.
+
+        Without our token, which a gateway may repeat, and of bounded length.
+        """
         sentence = " ".join(str(word) for word in words)
         if self._token:
             sentence = sentence.replace(self._token, "<redacted:token>")
-        sentence = "".join(letter if letter.isprintable() else " " for letter in sentence[:_LONGEST_REASON])
+        sentence = "".join(
+            letter if letter.isprintable() else " " for letter in sentence[:_LONGEST_REASON]
+        )
         return "{} {}: {}".format(method, path, " ".join(sentence.split()))
 
     def close(self):
@@ -110,7 +133,9 @@ class Service:
             self._connection = self._connect(seconds)
         if self._connection.sock is not None:
             self._connection.sock.settimeout(seconds)
-        headers = dict(headers, **{"Accept": "application/json", "User-Agent": "jobprov-hook/" + VERSION})
+        headers = dict(
+            headers, **{"Accept": "application/json", "User-Agent": "jobprov-hook/" + VERSION}
+        )
         if self._token:
             headers["Authorization"] = "Bearer " + self._token
         status, content, pause = self._ask(method, path, body, headers)
@@ -148,7 +173,10 @@ class Service:
 
 
 def deliver(path, url, token, clock):
-    """Send the entry at a path and return the service's answer; raises LaterError and RefusedError."""
+    """Send the entry at a path and return the service's answer.
+
+    Raises LaterError and RefusedError.
+    """
     service = Service(url, token, clock)
     for attempt in range(_TRIES):
         try:
@@ -168,7 +196,9 @@ def _send_file(path, service):
         with zipfile.ZipFile(path) as archive:
             return _send(Entry(archive), service)
     except _DAMAGES as error:
-        raise RefusedError("the spooled entry cannot be read: {}".format(error or type(error).__name__)) from error
+        raise RefusedError(
+            "the spooled entry cannot be read: {}".format(error or type(error).__name__)
+        ) from error
 
 
 def _send(entry, service):
@@ -191,8 +221,15 @@ def _ask(entry, service):
     named = b"".join(excerpt.content for excerpt in found)
     own = [digest for digest in entry.digests if digest.encode("ascii") not in named]
     wanted, entry.known = _missing(service, own, [excerpt.sha256 for excerpt in found])
-    rest = b"".join(excerpt.content for excerpt in found if excerpt.sha256 not in (entry.known or ()))
-    return wanted | _missing(service, [digest for digest in entry.digests if digest.encode("ascii") in rest])[0]
+    rest = b"".join(
+        excerpt.content for excerpt in found if excerpt.sha256 not in (entry.known or ())
+    )
+    return (
+        wanted
+        | _missing(service, [digest for digest in entry.digests if digest.encode("ascii") in rest])[
+            0
+        ]
+    )
 
 
 def ask_missing(service, digests):
@@ -233,15 +270,21 @@ def _put_blob(service, digest, content):
     if total <= RESUMED_BYTES:
         service.call("PUT", path, content, headers)
         return
-    status, answer = service.call("PUT", path, b"", dict(headers, **{"Content-Range": "bytes */{}".format(total)}))
+    status, answer = service.call(
+        "PUT", path, b"", dict(headers, **{"Content-Range": "bytes */{}".format(total)})
+    )
     for _ in range(3):
         if status != _CONTINUE:
             return
         start = min(int(answer.get("received_bytes") or 0), total - 1)
         part = {"Content-Range": "bytes {}-{}/{}".format(start, total - 1, total)}
-        status, answer = service.call("PUT", path, memoryview(content)[start:], dict(headers, **part))
+        status, answer = service.call(
+            "PUT", path, memoryview(content)[start:], dict(headers, **part)
+        )
     if status == _CONTINUE:
-        raise LaterError("PUT {}: {} of {} bytes arrived".format(path, answer.get("received_bytes"), total))
+        raise LaterError(
+            "PUT {}: {} of {} bytes arrived".format(path, answer.get("received_bytes"), total)
+        )
 
 
 def _send_record(entry, service):
@@ -261,7 +304,10 @@ def _send_record(entry, service):
 
 def _put_record(entry, service):
     """Send the record as it was spooled: another byte in a second try would be another record."""
-    body, headers = entry.record_bytes, {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    body, headers = (
+        entry.record_bytes,
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    )
     if entry.known is not None:
         body = excerpts.fold(body, entry.excerpts(), entry.known)
         headers["Content-Type"] = excerpts.CONTENT_TYPE
@@ -274,7 +320,10 @@ def _put_record(entry, service):
 
 
 def _is_of_record(status, answer, job_id):
-    """Tell whether an answer says what became of the record: portals and proxies say yes to everything, but 201 to nothing."""
+    """Tell whether an answer says what became of the record.
+
+    Portals and proxies say yes to everything, but 201 to nothing.
+    """
     named = answer.get("job_id")
     return status == _CREATED if named is None else str(named).lower() == job_id.lower()
 
@@ -288,7 +337,10 @@ def gzip_bytes(content):
 
 
 def read_token(options, environment):
-    """Return the write token, or None; raises OSError where a token file was named and cannot be read, or holds more than a token."""
+    """Return the write token, or None.
+
+    Raises OSError where a token file was named and cannot be read, or holds more than a token.
+    """
     words = environment.get("JOBPROV_TOKEN") or ""
     if options.token_file:
         words = _token_words(_transferred(options.token_file, environment))
@@ -298,7 +350,10 @@ def read_token(options, environment):
 
 
 def _token_words(path):
-    """Return what a file holds that was named as the token's, without waiting: it may be a pipe without a writer, or a device without an end."""
+    """Return what a file holds that was named as the token's, without waiting.
+
+    It may be a pipe without a writer, or a device without an end.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         content = os.read(descriptor, _MOST_TOKEN_BYTES + 1)
@@ -322,7 +377,8 @@ def _transferred(path, environment):
 def _pause(attempt, asked):
     if asked is not None:
         return asked
-    return (FIRST_PAUSE_SECONDS * 2**attempt) * (0.5 + random.random())  # noqa: S311 - jitter, not secrecy
+    # Jitter, not secrecy
+    return (FIRST_PAUSE_SECONDS * 2**attempt) * (0.5 + random.random())  # noqa: S311
 
 
 def _seconds(text):

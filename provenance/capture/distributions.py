@@ -1,18 +1,21 @@
-"""Which Python ran a program, and the distributions that lay in its site-packages: names and versions from folder names.
+"""Which Python ran a program, and the distributions that lay in its site-packages.
 
-One small text, a line each: kind, name, version and location, parted by tabs, sorted. The interpreter is asked for its
-version without its site module; nothing of the job's own is imported. What only a `.pth` file adds is not seen.
+Names and versions from folder names.
 
-Sources: the core metadata folders (`NAME-VERSION.dist-info`, PEP 376; `NAME-VERSION[-pyX.Y].egg-info`), `pyvenv.cfg`
-(PEP 405), Debian's dist-packages.
+One small text, a line each: kind, name, version and location, parted by tabs, sorted. The
+interpreter is asked for its version without its site module; nothing of the job's own is imported.
+What only a `.pth` file adds is not seen.
+
+Sources: the core metadata folders (`NAME-VERSION.dist-info`, PEP 376;
+`NAME-VERSION[-pyX.Y].egg-info`), `pyvenv.cfg` (PEP 405), Debian's dist-packages.
 """
 
 import os
 import re
 import subprocess
 
-from provenance.capture import arguments
-from provenance.capture.arguments import which
+from jobprov.provenance.capture import arguments
+from jobprov.provenance.capture.arguments import which
 
 _PYTHON = re.compile(r"^(?:python|pypy)[\d.]*$")
 _FOLDER = re.compile(r"^(.+?)-([^-]+?)(?:-py\d[\d.]*)?(?:-[\w.]+)?\.(?:dist-info|egg-info|egg)$")
@@ -26,7 +29,9 @@ _MOST_FOLDERS, _MOST_LINES = 50, 5000
 
 
 def list_packages(argv, environment):
-    """Return the lines about a Python program's interpreter and its distributions; empty where no Python runs it.
+    """Return the lines about a Python program's interpreter and its distributions.
+
+    Empty where no Python runs it.
 
     Raises OSError and ValueError where the interpreter cannot be asked.
     """
@@ -64,7 +69,9 @@ def site_folders(executable, prefix, version, environment):
         found += _below(os.path.dirname(os.path.dirname(executable)), short)
     if settings is None or settings.get("include-system-site-packages", "").lower() == "true":
         if not environment.get("PYTHONNOUSERSITE"):
-            found += _below(environment.get("PYTHONUSERBASE") or os.path.expanduser("~/.local"), short)
+            found += _below(
+                environment.get("PYTHONUSERBASE") or os.path.expanduser("~/.local"), short
+            )
         if prefix == "/usr":
             found += _below("/usr/local", short)
         found += _below(prefix, short)
@@ -76,24 +83,34 @@ def site_folders(executable, prefix, version, environment):
 
 
 def distributions(folder):
-    """Return [(name, version)] of the distributions in a folder; the version is empty where nothing tells it."""
+    """Return [(name, version)] of the distributions in a folder.
+
+    The version is empty where nothing tells it.
+    """
     found = []
     for name in sorted(os.listdir(folder)):
         match = _FOLDER.match(name)
         if match:
             found.append((match.group(1), match.group(2)))
         elif _NAMELESS.match(name):
-            found.append((_NAMELESS.match(name).group(1), _told_version(os.path.join(folder, name))))
+            found.append(
+                (_NAMELESS.match(name).group(1), _told_version(os.path.join(folder, name)))
+            )
     return found
 
 
 def _ask(python):
     """Return [implementation, version, executable, prefix] as the interpreter tells them."""
     process = subprocess.Popen(
-        [python, "-E", "-S", "-c", _ASK], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [python, "-E", "-S", "-c", _ASK],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     try:
-        told = process.communicate(timeout=_SECONDS)[0].decode("utf-8", "surrogateescape").split("\n")
+        told = (
+            process.communicate(timeout=_SECONDS)[0].decode("utf-8", "surrogateescape").split("\n")
+        )
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -105,7 +122,11 @@ def _ask(python):
 
 def _below(prefix, short):
     """Return where distributions lie below a prefix; the last is Debian's."""
-    places = [(library, site) for site in ("site-packages", "dist-packages") for library in ("lib", "lib64")]
+    places = [
+        (library, site)
+        for site in ("site-packages", "dist-packages")
+        for library in ("lib", "lib64")
+    ]
     folders = [os.path.join(prefix, library, short, site) for library, site in places]
     return [*folders, os.path.join(prefix, "lib", "python3", "dist-packages")]
 
@@ -133,7 +154,11 @@ def _first_line(path):
 
 
 def _told_version(path):
-    inside = [os.path.join(path, name) for name in ("METADATA", "PKG-INFO")] if os.path.isdir(path) else [path]
+    inside = (
+        [os.path.join(path, name) for name in ("METADATA", "PKG-INFO")]
+        if os.path.isdir(path)
+        else [path]
+    )
     for file in inside:
         if os.path.isfile(file):
             with open(file, "rb") as stream:

@@ -4,7 +4,7 @@ import hashlib
 import os
 from datetime import datetime, timezone
 
-from provenance.capture import redaction
+from jobprov.provenance.capture import redaction
 
 _MOST_NOTES = 200
 _YEAR_2200 = 7258118400
@@ -21,7 +21,10 @@ def moment(seconds):
 
 
 def moment_if_kept(value):
-    """Return seconds since 1970 as `moment` does; None for what is no number, or outside the years that a record may name."""
+    """Return seconds since 1970 as `moment` does.
+
+    None for what is no number, or outside the years that a record may name.
+    """
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return moment(value) if is_number and 0 <= value < _YEAR_2200 else None
 
@@ -53,7 +56,10 @@ class Draft:
             self.notes.append(sentence)
 
     def attempt(self, what, function, *arguments):
-        """Return what the function returns; None and a note where it fails. Capture never stops a job."""
+        """Return what the function returns; None and a note where it fails.
+
+        Capture never stops a job.
+        """
         try:
             return function(*arguments)
         except Exception as error:
@@ -78,7 +84,10 @@ class Draft:
         self.blobs.setdefault(digest, os.path.abspath(path))
 
     def take(self, digest):
-        """Return the bytes of a blob and forget it: something newer takes its place; nothing where there is none."""
+        """Return the bytes of a blob and forget it: something newer takes its place.
+
+        Nothing where there is none.
+        """
         held = self.blobs.pop(digest, b"")
         if isinstance(held, bytes):
             return held

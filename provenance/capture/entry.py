@@ -1,17 +1,21 @@
-"""An entry of the spool, opened to be sent; what the service finds a secret in is taken out here, and the rest goes."""
+"""An entry of the spool, opened to be sent.
+
+What the service finds a secret in is taken out here, and the rest goes.
+"""
 
 import hashlib
 import json
 
-from provenance.capture import excerpts, redaction
-from provenance.capture.spool import encode
+from jobprov.provenance.capture import excerpts, redaction
+from jobprov.provenance.capture.spool import encode
 
 
 class Entry:
     """An opened entry of the spool: its record, and its blobs by digest.
 
     Attributes:
-        known: digests of the record's excerpts that the service knows; None where it does not take excerpts.
+        known: digests of the record's excerpts that the service knows; None where it does not take
+            excerpts.
     """
 
     known = None
@@ -47,7 +51,9 @@ class Entry:
         text = self.record_bytes.decode("utf-8").replace(digest, new)
         self.record = json.loads(text)
         notes = self.record.setdefault("extra", {}).setdefault("hook_notes", [])
-        notes.append("a blob was redacted, since the service found a secret in it ({}): {}".format(rule, new))
+        notes.append(
+            "a blob was redacted, since the service found a secret in it ({}): {}".format(rule, new)
+        )
         self.record_bytes = encode(self.record)
         return new
 
@@ -56,12 +62,19 @@ class Entry:
         for path in sorted(paths):
             self.record = _without(self.record, path)
         notes = self.record.setdefault("extra", {}).setdefault("hook_notes", [])
-        notes.append("the service found secrets, which were taken out: {}".format(", ".join(sorted(paths))[:1000]))
+        notes.append(
+            "the service found secrets, which were taken out: {}".format(
+                ", ".join(sorted(paths))[:1000]
+            )
+        )
         self.record_bytes = encode(self.record)
 
 
 def _without(value, path):
-    """Return the value with the text at a path, such as `software[0].repository`, replaced; names may hold dots."""
+    """Return the value with the text at a path, such as `software[0].repository`, replaced.
+
+    Names may hold dots.
+    """
     if not path:
         return "<redacted:service>"
     if isinstance(value, list):

@@ -1,8 +1,8 @@
 """Excerpts: stretches of a record that other jobs have in the very same bytes, sent by digest where the service knows them.
 
-They are found by their place: configurations, software, and of the environment all but the variables that tell one job from
-another. Of the variables there are several excerpts, so that one that is a job's own after all spoils a quarter and not the whole.
-Source: docs/http.md, "Excerpts".
+They are found by their place: configurations, software, and of the environment all but the
+variables that tell one job from another. Of the variables there are several excerpts, so that one
+that is a job's own after all spoils a quarter and not the whole. Source: docs/http.md, "Excerpts".
 """
 
 import hashlib
@@ -32,7 +32,11 @@ class Excerpt:
 
 def find(record, body):
     """Return the excerpts of a record in the order of its bytes, 16 at most, none over another."""
-    texts = [_text(record[name]) for name in ("configurations", "software", "scripts") if record.get(name)]
+    texts = [
+        _text(record[name])
+        for name in ("configurations", "software", "scripts")
+        if record.get(name)
+    ]
     environment = record.get("environment") or {}
     texts += _runs(record, environment.get("variables") or {})
     texts += [_text(environment["withheld"])] if environment.get("withheld") else []
@@ -46,7 +50,10 @@ def find(record, body):
 
 
 def fold(body, excerpts, known):
-    """Return a record's bytes for a service that takes excerpts: those in `known` (digests) by name, the others to be remembered."""
+    """Return a record's bytes for a service that takes excerpts.
+
+    Those in `known` (digests) by name, the others to be remembered.
+    """
     places, kept, end = [], [], 0
     for excerpt in excerpts:
         is_here = excerpt.sha256 not in known
@@ -60,7 +67,10 @@ def fold(body, excerpts, known):
 
 
 def order(environment):
-    """Return variables in an order that puts together what jobs share: by bucket, and at the end what is a job's own."""
+    """Return variables in an order that puts together what jobs share.
+
+    By bucket, and at the end what is a job's own.
+    """
     marks = _marks({}, environment)
     return sorted(environment, key=lambda name: (_bucket(name, environment[name], marks), name))
 
@@ -91,9 +101,17 @@ def _marks(record, variables):
     words = [variables.get(name) for name in _FOLDERS]
     words += [variables.get("JOBSUBJOBID"), variables.get("HOSTNAME")]
     batch = record.get("batch") or {}
-    words += [batch.get("id"), batch.get("global_job_id"), (record.get("host") or {}).get("hostname")]
-    return [word for word in words if isinstance(word, str) and len(word.rstrip("/")) >= _SHORTEST_MARK]
+    words += [
+        batch.get("id"),
+        batch.get("global_job_id"),
+        (record.get("host") or {}).get("hostname"),
+    ]
+    return [
+        word for word in words if isinstance(word, str) and len(word.rstrip("/")) >= _SHORTEST_MARK
+    ]
 
 
 def _text(value):
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )

@@ -1,7 +1,8 @@
 """The job's command itself: started, signals passed on, its end passed through exactly.
 
-The command gets a process group of its own, so that a signal to the hook reaches everything the command started; on a
-terminal it stays in the foreground group, where the terminal's signals reach it directly.
+The command gets a process group of its own, so that a signal to the hook reaches everything the
+command started; on a terminal it stays in the foreground group, where the terminal's signals reach
+it directly.
 """
 
 import errno
@@ -12,10 +13,25 @@ import sys
 import threading
 import time
 
-from provenance.capture import logs
+from jobprov.provenance.capture import logs
 
-# All are passed on but those that nobody can catch, those that the system sends to us for what we do ourselves, and those of terminals.
-_OUR_OWN = ["KILL", "STOP", "CHLD", "SEGV", "BUS", "FPE", "ILL", "TRAP", "SYS", "PIPE", "XFSZ", "TTIN", "TTOU"]
+# All are passed on but those that nobody can catch, those that the system sends to us for what we
+# do ourselves, and those of terminals.
+_OUR_OWN = [
+    "KILL",
+    "STOP",
+    "CHLD",
+    "SEGV",
+    "BUS",
+    "FPE",
+    "ILL",
+    "TRAP",
+    "SYS",
+    "PIPE",
+    "XFSZ",
+    "TTIN",
+    "TTOU",
+]
 _NOT_PASSED_ON = frozenset(getattr(signal, "SIG" + name) for name in _OUR_OWN)
 # a terminal sends these to the whole group
 _BY_TERMINAL = frozenset([signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH])
@@ -48,7 +64,10 @@ class Outcome:
 
 
 class Signals:
-    """Passes signals on to the command; before it runs they are kept, after it they only end the waiting."""
+    """Passes signals on to the command.
+
+    Before it runs they are kept, after it they only end the waiting.
+    """
 
     def __init__(self):
         self.process, self.has_group = None, False
@@ -57,7 +76,10 @@ class Signals:
         self._old = {}
 
     def install(self):
-        """Take over every signal that is not ignored already; an ignored one stays ignored for the command too."""
+        """Take over every signal that is not ignored already.
+
+        An ignored one stays ignored for the command too.
+        """
         if self.ignores_children:  # else the system tells nobody how the command ended
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in set(range(1, signal.NSIG)).difference(_NOT_PASSED_ON):
@@ -102,7 +124,9 @@ class Signals:
 
 
 def execute(argv, signals, during, tracer=()):
-    """Run a command and return its Outcome; `during` is called with its streams once it runs, and must return at once.
+    """Run a command and return its Outcome.
+
+    `during` is called with its streams once it runs, and must return at once.
 
     `tracer`: words in front that start the command in their own place.
     """
@@ -136,7 +160,9 @@ def execute(argv, signals, during, tracer=()):
     signals.is_over = True
     outcome.ended, outcome.wall_seconds = time.time(), time.monotonic() - begun
     outcome.logs += _collect(streams)
-    outcome.held = [stream for stream in set(streams.values()) if getattr(stream, "is_held", bool)()]
+    outcome.held = [
+        stream for stream in set(streams.values()) if getattr(stream, "is_held", bool)()
+    ]
     return outcome
 
 
@@ -166,7 +192,12 @@ def _say(sentence):
 def _start(argv, streams, signals, tracer):
     has_group = not _is_foreground()
     out, err = logs.targets(streams)
-    more = {"stdout": out, "stderr": err, "preexec_fn": _preparation(signals, has_group), "close_fds": False}
+    more = {
+        "stdout": out,
+        "stderr": err,
+        "preexec_fn": _preparation(signals, has_group),
+        "close_fds": False,
+    }
     process = _start_traced([*tracer, *argv], more) if tracer else None
     if process is None:
         process = _start_plain(argv, more)
@@ -175,7 +206,10 @@ def _start(argv, streams, signals, tracer):
 
 
 def _preparation(signals, has_group):
-    """Return what the command's process does before the command, None where nothing: a call there makes starting it slower."""
+    """Return what the command's process does before the command, None where nothing.
+
+    A call there makes starting it slower.
+    """
     steps = [signals.give_back] * signals.ignores_children + [os.setpgrp] * has_group
 
     def prepare():
@@ -198,11 +232,16 @@ def _start_plain(argv, more):
     except OSError as error:
         if error.errno != errno.ENOEXEC:
             raise
-        return subprocess.Popen(["/bin/sh", *argv], **more)  # a script without `#!`, as every shell does
+        return subprocess.Popen(
+            ["/bin/sh", *argv], **more
+        )  # a script without `#!`, as every shell does
 
 
 def _become(argv, error, signals):
-    """Run the command in our own place, unrecorded: alone it needs no second process. Raises OSError where it cannot start."""
+    """Run the command in our own place, unrecorded: alone it needs no second process.
+
+    Raises OSError where it cannot start.
+    """
     _say("not recorded: {} beside the hook, so the command runs alone".format(error.strerror))
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
         signal.signal(number, signal.SIG_DFL)
@@ -216,7 +255,10 @@ def _become(argv, error, signals):
 
 
 def _wait(process):
-    """Return what os.wait4 gives, called in a thread: a signal that comes just before the main thread blocks is not lost."""
+    """Return what os.wait4 gives, called in a thread.
+
+    A signal that comes just before the main thread blocks is not lost.
+    """
     ended = []
     waiting = threading.Thread(target=lambda: ended.append(os.wait4(process.pid, 0)))
     waiting.daemon = True
@@ -260,7 +302,10 @@ def _set_end(outcome, status):
 
 
 def _die_by(number):
-    """End by the same signal, so that whoever waits sees the same; no core of ours over the job's."""
+    """End by the same signal, so that whoever waits sees the same.
+
+    No core of ours over the job's.
+    """
     import resource  # noqa: PLC0415 - only for a job that died
 
     try:

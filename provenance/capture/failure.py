@@ -1,21 +1,28 @@
-"""Why a job failed, read from its exit code, signal and the end of its logs: an error class and one line.
+"""Why a job failed, read from its exit code, signal and the end of its logs.
 
-A first reading for people; the service reads the stored logs again with its own rules. Sources: art's messages
-(artlog), the last line of a Python traceback, the dynamic linker's and the shell's own words. Unknown stays unknown.
+An error class and one line.
+
+A first reading for people; the service reads the stored logs again with its own rules. Sources:
+art's messages (artlog), the last line of a Python traceback, the dynamic linker's and the shell's
+own words. Unknown stays unknown.
 """
 
 import re
 import signal
 
-from provenance.capture import artfailure, artlog, artsentence, logtext, redaction
+from jobprov.provenance.capture import artfailure, artlog, artsentence, logtext, redaction
 
 _PYTHON = re.compile(
-    r"^((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit|Warning|Iteration))(?:: (.*))?$", re.MULTILINE
+    r"^((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit|Warning|Iteration))(?:: (.*))?$",
+    re.MULTILINE,
 )
-_LINKER = re.compile(r"^.*?: (symbol lookup error|error while loading shared libraries): (.*)$", re.MULTILINE)
+_LINKER = re.compile(
+    r"^.*?: (symbol lookup error|error while loading shared libraries): (.*)$", re.MULTILINE
+)
 _OPTION = re.compile(r"^Exception from command line processing in \S+: (.*)$", re.MULTILINE)
 _TERMINATED = re.compile(
-    r"^terminate called after throwing an instance of '([^'\n]+)'(?:\n\s*what\(\):[ \t]*([^\n]*))?", re.MULTILINE
+    r"^terminate called after throwing an instance of '([^'\n]+)'(?:\n\s*what\(\):[ \t]*([^\n]*))?",
+    re.MULTILINE,
 )
 _BY_USER = re.compile(r"^User signal (SIG[A-Z0-9]+) terminating the process", re.MULTILINE)
 _LAST_WORDS = re.compile(
@@ -28,7 +35,9 @@ _TROUBLE = re.compile(
     r"|denied|killed|segmentation|bad_alloc|out of memory|no space)\b",
     re.IGNORECASE,
 )
-_CHATTER = re.compile(r"^(?:\*\* Config output to|Art has completed and will|%MSG|jobprov: |(?:Trig|Time|Mem)Report\b)")
+_CHATTER = re.compile(
+    r"^(?:\*\* Config output to|Art has completed and will|%MSG|jobprov: |(?:Trig|Time|Mem)Report\b)"
+)
 _UNUSED_LABELS = re.compile(
     r"^The following module labels are either not assigned to any path,\n(?:or they have been .*\n)?(?:  \S+(?:\n|$))*",
     re.MULTILINE,
@@ -46,7 +55,17 @@ _PHASES = {
 }
 _LAST_LINES = 200
 _SIGNALLED = 128  # what shells add to a signal's number
-_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXFSZ")
+_FROM_OUTSIDE = (
+    "SIGKILL",
+    "SIGTERM",
+    "SIGINT",
+    "SIGHUP",
+    "SIGXCPU",
+    "SIGQUIT",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGXFSZ",
+)
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 
 
@@ -54,7 +73,9 @@ def name_state(outcome, was_told):
     """Return the record's state; a signal from outside means killed, `was_told` that one was passed on to it."""
     if outcome.code == 0:
         return "succeeded"
-    number = outcome.signal or (outcome.code - _SIGNALLED if was_told and outcome.code > _SIGNALLED else None)
+    number = outcome.signal or (
+        outcome.code - _SIGNALLED if was_told and outcome.code > _SIGNALLED else None
+    )
     is_killed = number is not None and signal_name(number) in _FROM_OUTSIDE
     return "killed" if is_killed else "failed"
 
@@ -76,7 +97,8 @@ def explain(outcome):
 def find(outcome):
     """Return what is known of a failure: `category`, `message`, and of art the fields of an `artfailure` finding.
 
-    What art says of its own end comes first, then what linker, command line, C++ and Python say, then the signal.
+    What art says of its own end comes first, then what linker, command line, C++ and Python say,
+    then the signal.
     """
     if outcome.error:
         return {"category": "not started", "message": outcome.error}
@@ -93,7 +115,9 @@ def find(outcome):
         for text in texts:
             found = reading(text)
             if found:
-                return _crashed(*found, reached=reached if reading is not _option else {"phase": "options"})
+                return _crashed(
+                    *found, reached=reached if reading is not _option else {"phase": "options"}
+                )
     return _without_word(outcome, texts, runs, reached)
 
 
@@ -105,7 +129,10 @@ def find_suppressed(outcome):
         if b"%MSG-w" not in content and b"%MSG-e" not in content:
             continue
         for entry in artfailure.suppressed(logtext.read_text(content)):
-            key = tuple(entry.get(field) for field in ("severity", "category", "module_label", "path", "message"))
+            key = tuple(
+                entry.get(field)
+                for field in ("severity", "category", "module_label", "path", "message")
+            )
             found.setdefault(key, dict(entry, count=0))["count"] += 1
             if len(found) >= _MOST_SUPPRESSED:
                 break
@@ -138,16 +165,20 @@ def say_suppressed(entries):
         kind = "ended early by a signal, exit code 0:"
     more = sum(entry["count"] for entry in told) - first["count"]
     times = " ({} times)".format(first["count"]) if first["count"] > 1 else ""
-    return _short("{} {}{}{}".format(kind, words, times, "; and {} more".format(more) if more else ""))
+    return _short(
+        "{} {}{}{}".format(kind, words, times, "; and {} more".format(more) if more else "")
+    )
 
 
 def _told(found, reached):
     """Return a finding of art, made whole by how far the log shows it to have come."""
     if found.get("phase") in ("run", "subRun"):
-        found["phase"] = ("end" if reached.get("event") else "begin") + found["phase"].capitalize().replace(
-            "run", "Run"
-        )
-    return dict(found, category=_short(found["category"]), message=_short(artsentence.with_place(found)))
+        found["phase"] = ("end" if reached.get("event") else "begin") + found[
+            "phase"
+        ].capitalize().replace("run", "Run")
+    return dict(
+        found, category=_short(found["category"]), message=_short(artsentence.with_place(found))
+    )
 
 
 def _crashed(category, message, reached):
@@ -156,14 +187,21 @@ def _crashed(category, message, reached):
     if words[1]:
         words[1] = "in or after " + words[1]
     if reached.get("module_label"):
-        words = ["in module {}".format(reached["module_label"]), reached["phase"], artsentence.event_words(reached)]
+        words = [
+            "in module {}".format(reached["module_label"]),
+            reached["phase"],
+            artsentence.event_words(reached),
+        ]
     place = ", ".join(word for word in words if word)
     message = "{} ({})".format(message, place) if place else message
     return dict(reached, category=_short(category), message=_short(message))
 
 
 def _without_word(outcome, texts, runs, reached):
-    """Return the finding of a failure of which no program says why: by signal, else by the last words of the logs."""
+    """Return the finding of a failure of which no program says why.
+
+    By signal, else by the last words of the logs.
+    """
     name = _signal_of(outcome)
     if name is not None:
         if any(map(_HANDLED.search, texts)):
@@ -174,7 +212,9 @@ def _without_word(outcome, texts, runs, reached):
         words = by_user or next((match for match in map(_LAST_WORDS.search, texts) if match), None)
         words = words.group().strip() if words else None
         return _crashed(
-            by_user.group(1) if by_user else name, ": ".join(part for part in (how, words) if part), reached
+            by_user.group(1) if by_user else name,
+            ": ".join(part for part in (how, words) if part),
+            reached,
         )
     for text in runs:
         found = artfailure.severe(text, is_own=False)
@@ -182,7 +222,9 @@ def _without_word(outcome, texts, runs, reached):
             return _told(found, reached)
     if outcome.code and 0 in map(artlog.closing_status, texts):
         return _crashed(
-            None, "the process ended with code {}, though art's closing line says 0".format(outcome.code), reached
+            None,
+            "the process ended with code {}, though art's closing line says 0".format(outcome.code),
+            reached,
         )
     for text in reversed(texts):
         line = _last_line(text)

@@ -1,17 +1,18 @@
 """Files that a job reads and writes, with size, SHA-256 and adler32.
 
-Inputs are looked at before the command, since it may change or remove them; outputs after it. Hashing has a budget of
-its own: what it cuts off is noted, and the file is recorded without digests. A URL is recorded, never opened.
+Inputs are looked at before the command, since it may change or remove them; outputs after it.
+Hashing has a budget of its own: what it cuts off is noted, and the file is recorded without
+digests. A URL is recorded, never opened.
 """
 
 import os
 import re
 
-from provenance.capture import content
-from provenance.capture.arguments import as_glob
-from provenance.capture.draft import moment, without_empty
-from provenance.capture.fitting import MOST_FILES
-from provenance.capture.hashing import SMALL_BYTES, OutOfTimeError, hash_file
+from jobprov.provenance.capture import content
+from jobprov.provenance.capture.arguments import as_glob
+from jobprov.provenance.capture.draft import moment, without_empty
+from jobprov.provenance.capture.fitting import MOST_FILES
+from jobprov.provenance.capture.hashing import SMALL_BYTES, OutOfTimeError, hash_file
 
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _TYPED = ("data_tier", "file_format", "file_type", "data_stream")
@@ -32,9 +33,12 @@ def describe_inputs(step, named):
 
 
 def hash_inputs(draft, entries, clock, hashed=None):
-    """Add size and digests to entries, and keep small files; return those to do later, which is none without `hashed`.
+    """Add size and digests to entries, and keep small files.
 
-    `hashed` holds {path: (size, SHA-256, checksum)} of those that were looked at before the command.
+    Return those to do later, which is none without `hashed`.
+
+    `hashed` holds {path: (size, SHA-256, checksum)} of those that were looked at before the
+    command.
     """
     later = []
     for entry in entries:
@@ -68,7 +72,10 @@ def _add_digests(draft, entry, found):
 
 
 def expand(patterns):
-    """Return [(pattern, paths that it matches now)]; a name that exists is itself, whatever characters it holds."""
+    """Return [(pattern, paths that it matches now)].
+
+    A name that exists is itself, whatever characters it holds.
+    """
     import glob  # noqa: PLC0415 - loaded while the job runs, not before
 
     found = []
@@ -79,7 +86,10 @@ def expand(patterns):
 
 
 def describe_outputs(draft, step, patterns, clock):
-    """Return entries of the outputs that exist; one that was named and is not there becomes a note."""
+    """Return entries of the outputs that exist.
+
+    One that was named and is not there becomes a note.
+    """
     entries, seen = [], set()
     for pattern, paths in expand(patterns):
         if not paths:
@@ -92,9 +102,15 @@ def describe_outputs(draft, step, patterns, clock):
                 entry = draft.attempt("output " + path, _output, draft, step, path, clock)
                 entries.extend([entry] if entry else [])
     if len(seen) > MOST_FILES:
-        draft.note("only {} of {} outputs are looked at: a record holds no more".format(MOST_FILES, len(seen)))
+        draft.note(
+            "only {} of {} outputs are looked at: a record holds no more".format(
+                MOST_FILES, len(seen)
+            )
+        )
     for entry in entries:  # once all have their plain digests: those come first
-        digest = draft.attempt("content of " + entry["path"], content.root_digest, entry["path"], clock)
+        digest = draft.attempt(
+            "content of " + entry["path"], content.root_digest, entry["path"], clock
+        )
         if digest is not None:
             entry["content_digest"] = digest
     return entries
@@ -127,7 +143,9 @@ def apply_metadata(entry, metadata):
         short = key[5:] if key.startswith("core.") else key
         if short in _TYPED:
             entry[short] = value
-        elif short in ("event_count", "first_event", "last_event") and re.match(r"^\d{1,18}$", str(value)):
+        elif short in ("event_count", "first_event", "last_event") and re.match(
+            r"^\d{1,18}$", str(value)
+        ):
             entry[short] = int(value)
         else:
             entry.setdefault("metadata", {})[key] = value

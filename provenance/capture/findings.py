@@ -1,14 +1,16 @@
-"""What a step that has ended tells of itself: logs and databases that its configuration names, seeds, event counts.
+"""What a step that has ended tells of itself.
 
-Only files that were written since the step began count. The configuration is searched as text, not evaluated: a name
-in it that the job did not use names no file, or an old one.
+Logs and databases that its configuration names, seeds, event counts.
+
+Only files that were written since the step began count. The configuration is searched as text, not
+evaluated: a name in it that the job did not use names no file, or an old one.
 """
 
 import os
 import re
 
-from provenance.capture import artlog, failure, logs, logtext, trackers
-from provenance.capture.draft import without_empty
+from jobprov.provenance.capture import artlog, failure, logs, logtext, trackers
+from jobprov.provenance.capture.draft import without_empty
 
 _NAME = rb'{0,2000}?filename[ \t]*:[ \t]*"?([^"\s{}@]+)'
 _DATABASE = re.compile(rb"\bdbOutput(?:[ \t]*:[ \t]*|\.)[^}]" + _NAME)
@@ -23,7 +25,9 @@ def named_in_configuration(draft, step):
     for entry in draft.record.get("configurations", ()):
         if entry.get("step") == step.name:
             digests = [item["sha256"] for item in entry["files"]] + [entry.get("final_sha256")]
-            contents.extend(held for held in map(draft.blobs.get, digests) if isinstance(held, bytes))
+            contents.extend(
+                held for held in map(draft.blobs.get, digests) if isinstance(held, bytes)
+            )
     return tuple(_written(step, _names(pattern, contents)) for pattern in (_DATABASE, _LOG))
 
 
@@ -36,7 +40,10 @@ def add_logs(outcome, draft, paths):
 
 
 def add_modules(draft, step, databases, outcome):
-    """Add the time and memory of art's modules, and the peaks, to the record: from databases, else as the log prints them."""
+    """Add the time and memory of art's modules, and the peaks, to the record.
+
+    From databases, else as the log prints them.
+    """
     named = _written(step, step.line.databases)
     paths = named + [path for path in databases if path not in named]
     modules, peaks = {}, {}
@@ -47,7 +54,11 @@ def add_modules(draft, step, databases, outcome):
         for log in outcome.logs:
             if b"TimeTracker printout" in log[1] or b"VmPeak" in log[1]:
                 draft.attempt(
-                    "time and memory that the log prints", trackers.read_printed, logtext.read_text(log[1]), told, peaks
+                    "time and memory that the log prints",
+                    trackers.read_printed,
+                    logtext.read_text(log[1]),
+                    told,
+                    peaks,
                 )
     keys = sorted(modules, key=lambda key: [str(part or "") for part in key])
     draft.extend("modules", [dict(modules[key], step=step.name) for key in keys])
@@ -86,7 +97,10 @@ def add_seeds(draft, step, outcome):
 
 
 def add_events(draft, step, outcome):
-    """Keep what art's last report counts in `extra.events`; the only primary input was read that often."""
+    """Keep what art's last report counts in `extra.events`.
+
+    The only primary input was read that often.
+    """
     for text in logtext.read_texts(outcome.logs):
         counts = artlog.count_events(text)
         if counts:
@@ -99,7 +113,10 @@ def add_events(draft, step, outcome):
 
 def _numbered(found):
     """Return a finding as the record has it: numbers as numbers, what is not known left out."""
-    fields = {name: int(value) if name in _NUMBERS and value is not None else value for name, value in found.items()}
+    fields = {
+        name: int(value) if name in _NUMBERS and value is not None else value
+        for name, value in found.items()
+    }
     return without_empty(fields)
 
 
@@ -112,5 +129,7 @@ def _names(pattern, contents):
 
 def _written(step, names):
     """Return the regular files among the names that were written since the step began."""
-    paths = [name for name in names if os.path.isfile(name) and os.stat(name).st_mtime >= step.began - 1]
+    paths = [
+        name for name in names if os.path.isfile(name) and os.stat(name).st_mtime >= step.began - 1
+    ]
     return paths[:_MOST_FILES]

@@ -1,9 +1,12 @@
-"""A record that the service takes: of files so many, and so many bytes. What does not fit is left out and noted, or all would be refused.
+"""A record that the service takes: of files so many, and so many bytes.
 
-Deliberately not cut: commands, configurations and code. A record without half of its arguments would tell of another job.
+What does not fit is left out and noted, or all would be refused.
+
+Deliberately not cut: commands, configurations and code. A record without half of its arguments
+would tell of another job.
 """
 
-from provenance.capture import spool
+from jobprov.provenance.capture import spool
 
 MOST_FILES = 32767  # record.md: inputs, and as many outputs
 _MOST_BYTES = (8 << 20) - (256 << 10)  # record.md; the rest is for the notes
@@ -11,7 +14,10 @@ _LISTS = ("outputs", "inputs", "modules")
 
 
 def fit(draft):
-    """Cut the lists of a record to what one may hold: the last entries of the longest list go first."""
+    """Cut the lists of a record to what one may hold.
+
+    The last entries of the longest list go first.
+    """
     for field in ("outputs", "inputs"):
         _cut(draft, field, MOST_FILES)
     excess = len(spool.encode(draft.record)) - _MOST_BYTES
@@ -30,5 +36,9 @@ def _sizes(draft, field):
 def _cut(draft, field, most):
     entries = draft.record.get(field, ())
     if len(entries) > most:
-        draft.note("only {} of {} {} are recorded: a record holds no more".format(most, len(entries), field))
+        draft.note(
+            "only {} of {} {} are recorded: a record holds no more".format(
+                most, len(entries), field
+            )
+        )
         draft.record[field] = entries[:most]

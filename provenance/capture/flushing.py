@@ -1,20 +1,26 @@
-"""From a finished draft to the service: kept in the spool first, sent second; and the leftovers of earlier jobs."""
+"""From a finished draft to the service: kept in the spool first, sent second.
+
+And the leftovers of earlier jobs.
+"""
 
 import io
 import itertools
 import os
 import sys
 
-from provenance.capture import accepting, delivery, fitting, homing
-from provenance.capture import spool as spools
-from provenance.capture.hashing import Clock
+from jobprov.provenance.capture import accepting, delivery, fitting, homing
+from jobprov.provenance.capture import spool as spools
+from jobprov.provenance.capture.hashing import Clock
 
 _BUDGET_SECONDS = 20.0
 _LOST = "lost, since no spool can be written"
 
 
 def keep(spool, draft, options, environment):
-    """Return the path of the spooled entry, in the next place where the spool takes none; the entry itself, in memory, where no place does."""
+    """Return the path of the spooled entry, in the next place where the spool takes none.
+
+    The entry itself, in memory, where no place does.
+    """
     instructions = {"url": options.url}
     draft.attempt("names, times and lengths", accepting.mend, draft)
     draft.attempt("cutting long lists", fitting.fit, draft)
@@ -33,7 +39,10 @@ def keep(spool, draft, options, environment):
 
 
 class Sender:
-    """Sends one entry, and says in one line what became of it; it stays in the spool where that fails."""
+    """Sends one entry, and says in one line what became of it.
+
+    It stays in the spool where that fails.
+    """
 
     def __init__(self, options, environment, speaker):
         self.options, self.environment, self.speaker = options, environment, speaker
@@ -49,7 +58,9 @@ class Sender:
         if home:
             where += ", and goes home with the output as {}".format(os.path.basename(home))
         if not self.options.url:
-            self.speaker.say("recorded {} ({}; no --url or JOBPROV_URL to send it to)".format(job_id, where))
+            self.speaker.say(
+                "recorded {} ({}; no --url or JOBPROV_URL to send it to)".format(job_id, where)
+            )
             return
         owned = spools.claim(path) if is_kept else path
         if owned is None:
@@ -94,17 +105,22 @@ class Sender:
         self.speaker.say("{} {}: {} ({}{})".format(verb, job_id, error, where, later))
 
     def _carry(self, owned, job_id):
-        from provenance.capture import leftovers  # noqa: PLC0415 - where something is left
+        from jobprov.provenance.capture import leftovers  # noqa: PLC0415 - where something is left
 
         try:
-            return leftovers.carry(owned, job_id, self.options, self.environment, self.speaker.write)
+            return leftovers.carry(
+                owned, job_id, self.options, self.environment, self.speaker.write
+            )
         except Exception as error:
             self.speaker.detail("{}: {}".format(type(error).__name__, error))
             return None
 
 
 def deliver(owned, options, environment, clock, url=None):
-    """Send an entry and return the service's answer; raises delivery.LaterError, delivery.RefusedError, OSError."""
+    """Send an entry and return the service's answer.
+
+    Raises delivery.LaterError, delivery.RefusedError, OSError.
+    """
     token = delivery.read_token(options, environment)
     return delivery.deliver(owned, options.url or url, token, clock)
 
@@ -114,13 +130,16 @@ def summary(answer):
     gaps = answer.get("gaps")
     words = ["grade {}".format(answer["grade"])] if answer.get("grade") else []
     if isinstance(gaps, list):
-        words.append("no gaps" if not gaps else "{} gap{}".format(len(gaps), "" if len(gaps) == 1 else "s"))
+        words.append(
+            "no gaps" if not gaps else "{} gap{}".format(len(gaps), "" if len(gaps) == 1 else "s")
+        )
     return ", ".join(words) or "taken"
 
 
 def announce(record, options, environment):
     """Send a `running` record at once, once, and unspooled: only the end of a job is a promise."""
-    from provenance.capture.redaction import redact_strings  # noqa: PLC0415 - loaded by then
+    # Loaded by then
+    from jobprov.provenance.capture.redaction import redact_strings  # noqa: PLC0415
 
     if not options.url:
         return
@@ -147,11 +166,21 @@ def announce(record, options, environment):
 
 
 def flush(options, environment, speaker):
-    """Send everything in a spool, oldest first; return 0 when nothing is left, 3 otherwise. With --json say on stdout what came of it.
+    """Send everything in a spool, oldest first; return 0 when nothing is left, 3 otherwise.
+
+    With --json say on stdout what came of it.
 
     A service that does not answer ends it at once; a refused entry does not hold up the next ones.
     """
-    found = {"spool": None, "found": None, "sent": 0, "refused": 0, "left": None, "problem": None, "is_answered": True}
+    found = {
+        "spool": None,
+        "found": None,
+        "sent": 0,
+        "refused": 0,
+        "left": None,
+        "problem": None,
+        "is_answered": True,
+    }
     spool = found["spool"] = _spool_to_send(options, environment, found)
     if spool is None:
         found["problem"] = "no spool to send from"
@@ -176,14 +205,17 @@ def _spool_to_send(options, environment, found):
         return spools.open_at(homing.gather(options.words[0]))
     spool = spools.find(options, environment)
     if options.words and spool is not None:
-        from provenance.capture import leftovers  # noqa: PLC0415
+        from jobprov.provenance.capture import leftovers  # noqa: PLC0415
 
         found["found"] = leftovers.unpack(options.words[0], os.path.join(spool, "ready"))
     return spool
 
 
 def _send_all(found, options, environment, speaker):
-    """Send what a spool holds, and count what came of it: `is_answered` where the service took or refused each one."""
+    """Send what a spool holds, and count what came of it.
+
+    `is_answered` where the service took or refused each one.
+    """
     for path in spools.ready(found["spool"]):
         owned = spools.claim(path)
         if owned is None:

@@ -1,4 +1,7 @@
-"""Git, asked without trusting the checkout: hooks, monitors, external diffs and pagers are off, nothing is fetched."""
+"""Git, asked without trusting the checkout.
+
+Hooks, monitors, external diffs and pagers are off, nothing is fetched.
+"""
 
 import os
 import subprocess
@@ -29,7 +32,10 @@ class GitError(Exception):
 
 
 def git(top, *words, **more):
-    """Return a git command's output bytes; raises GitError. `environment` adds variables, `content` is its stdin."""
+    """Return a git command's output bytes; raises GitError.
+
+    `environment` adds variables, `content` is its stdin.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment.update(
         {
@@ -57,7 +63,11 @@ def git(top, *words, **more):
         raise GitError("git {} took more than {} s".format(words[0], _SECONDS)) from None
     if process.returncode:
         lines = err.decode("utf-8", "replace").strip().splitlines()
-        raise GitError("git {}: {}".format(words[0], lines[-1] if lines else "exit code {}".format(process.returncode)))
+        raise GitError(
+            "git {}: {}".format(
+                words[0], lines[-1] if lines else "exit code {}".format(process.returncode)
+            )
+        )
     return out
 
 

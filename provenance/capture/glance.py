@@ -1,7 +1,9 @@
-"""What a command is about to use, as it lies there just before the command may change it: read, and not yet worked on.
+"""What a command is about to use, as it lies there just before the command may change it.
 
-This is all that a job waits for, so it loads as little as it can: bytes of scripts and fcl, digests of small inputs, and what
-its arguments name. The record is made of it while the command runs.
+Read, and not yet worked on.
+
+This is all that a job waits for, so it loads as little as it can: bytes of scripts and fcl, digests
+of small inputs, and what its arguments name. The record is made of it while the command runs.
 """
 
 import os
@@ -9,8 +11,14 @@ import re
 import stat
 import time
 
-from provenance.capture import arguments, closure, standard_input
-from provenance.capture.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file, signature
+from jobprov.provenance.capture import arguments, closure, standard_input
+from jobprov.provenance.capture.hashing import (
+    SMALL_BYTES,
+    Clock,
+    OutOfTimeError,
+    hash_file,
+    signature,
+)
 
 _SECONDS = 5.0  # for hashing small inputs while the command waits
 _LONGEST_NAME = 1000
@@ -39,7 +47,10 @@ class Glance:
         self.scripts, self.closures, self.named, self.candidates = [], [], [], []
         self.hashed, self.tops, self.notes, self._folders = {}, set(), [], {}
         self.working_directory = self._try("working folder", os.getcwd)
-        self.standard_input, why = self._try("standard input", standard_input.look, argv) or (None, None)
+        self.standard_input, why = self._try("standard input", standard_input.look, argv) or (
+            None,
+            None,
+        )
         self.notes += [why] if why else []
         self._look_at_scripts(options.script)
         self._look_at_configurations(options.config, environment)
@@ -47,7 +58,12 @@ class Glance:
         self._hash_inputs()
 
     def _look_at_scripts(self, further):
-        found = self._try("scripts of the command line", arguments.program_files, self.argv, arguments.which) or []
+        found = (
+            self._try(
+                "scripts of the command line", arguments.program_files, self.argv, arguments.which
+            )
+            or []
+        )
         for path in dict.fromkeys(found + list(further)):
             read = self._try("script " + path, read_script, path)
             if read is not None:
@@ -59,18 +75,27 @@ class Glance:
             name for name in further if name != self.line.config
         ]
         for main in mains:
-            found = self._try("configuration " + main, closure.Closure, main, closure.search_path(environment))
+            found = self._try(
+                "configuration " + main, closure.Closure, main, closure.search_path(environment)
+            )
             if found is not None:
                 self.closures.append((main, found))
                 for entry in found.files:
                     self._note_checkout(entry["path"])
 
     def _name_inputs(self, options):
-        named = [(path, "primary") for path in options.input] + [(path, "shared") for path in options.shared_input]
+        named = [(path, "primary") for path in options.input] + [
+            (path, "shared") for path in options.shared_input
+        ]
         if not options.input:
             listed = self._try("source list", self.line.listed_sources) or []
             named += [(path, "primary") for path in self.line.sources + listed]
-        known = {path for path, _ in named} | set(options.output) | set(self.line.outputs) | set(options.log)
+        known = (
+            {path for path, _ in named}
+            | set(options.output)
+            | set(self.line.outputs)
+            | set(options.log)
+        )
         known.update(entry["path"] for _, found in self.closures for entry in found.files)
         known.update(path for path, _, content in self.scripts if content is not None)
         self.candidates = [] if self.line.is_art else found_on_command_line(self.argv, known)
@@ -108,7 +133,10 @@ class Glance:
 
 
 def read_script(path):
-    """Return (mode, content) of a script; (a sentence, None) where it is none to keep. Raises OSError."""
+    """Return (mode, content) of a script; (a sentence, None) where it is none to keep.
+
+    Raises OSError.
+    """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         return "script {} is no regular file".format(path), None
@@ -119,7 +147,10 @@ def read_script(path):
 
 
 def find_checkout(folder, known):
-    """Return the nearest folder above that holds `.git`, without starting git, or None; `known` remembers answers."""
+    """Return the nearest folder above that holds `.git`, without starting git, or None.
+
+    `known` remembers answers.
+    """
     if folder not in known:
         if os.path.exists(os.path.join(folder, ".git")):
             known[folder] = folder
@@ -130,11 +161,20 @@ def find_checkout(folder, known):
 
 
 def found_on_command_line(argv, known):
-    """Return [(argument, signature)] for arguments that may be files: present ones by inode and time, others None."""
+    """Return [(argument, signature)] for arguments that may be files.
+
+    Present ones by inode and time, others None.
+    """
     candidates = []
     for word in argv[1:]:
         path = word.split("=", 1)[1] if word.startswith("--") and "=" in word else word
-        if not path or path.startswith("-") or path in known or len(path) > _LONGEST_NAME or "\n" in path:
+        if (
+            not path
+            or path.startswith("-")
+            or path in known
+            or len(path) > _LONGEST_NAME
+            or "\n" in path
+        ):
             continue
         if os.path.isfile(path) or (not os.path.exists(path) and _may_be_file(path)):
             candidates.append((path, signature(path)))
@@ -142,8 +182,15 @@ def found_on_command_line(argv, known):
 
 
 def guess_role(path):
-    """Return the role of an input that only stood on the command line: data by its suffix, else configuration."""
-    return "primary" if os.path.splitext(path)[1].lower() in arguments.DATA_SUFFIXES else "configuration"
+    """Return the role of an input that only stood on the command line.
+
+    Data by its suffix, else configuration.
+    """
+    return (
+        "primary"
+        if os.path.splitext(path)[1].lower() in arguments.DATA_SUFFIXES
+        else "configuration"
+    )
 
 
 def _may_be_file(path):

@@ -28,8 +28,12 @@ class Clock:
 
 
 def hash_file(path, clock):
-    """Return (size in bytes, SHA-256, `adler32:` and 8 hex digits); raises OSError and OutOfTimeError."""
-    import hashlib  # noqa: PLC0415 - loads slowly, and a job without inputs does without before its command
+    """Return (size in bytes, SHA-256, `adler32:` and 8 hex digits).
+
+    Raises OSError and OutOfTimeError.
+    """
+    # Loads slowly, and a job without inputs does without before its command
+    import hashlib  # noqa: PLC0415
     import zlib  # noqa: PLC0415
 
     sha256, adler32, size = hashlib.sha256(), 1, 0

@@ -1,7 +1,8 @@
 """Records that could not be sent from a worker node travel home with the job's output, and are sent from there.
 
-HTCondor brings home the new files at the top of the scratch folder, not its subfolders, where the spool is. So an entry is linked
-there before it is sent, and the link is taken away when it was; on the submit node `flush FOLDER` gathers such files, wherever the job's output went.
+HTCondor brings home the new files at the top of the scratch folder, not its subfolders, where the
+spool is. So an entry is linked there before it is sent, and the link is taken away when it was; on
+the submit node `flush FOLDER` gathers such files, wherever the job's output went.
 
 Source: HTCondor manual, "Specifying What Files to Transfer".
 """
@@ -18,7 +19,10 @@ def entry_name(job_id):
 
 
 def lay_out(path, job_id, environment):
-    """Link a spooled entry to the top of HTCondor's scratch folder and return that path; None where that brings nothing."""
+    """Link a spooled entry to the top of HTCondor's scratch folder and return that path.
+
+    None where that brings nothing.
+    """
     scratch = environment.get("_CONDOR_SCRATCH_DIR")
     if not scratch or not os.path.realpath(path).startswith(os.path.realpath(scratch) + os.sep):
         return None
@@ -31,9 +35,16 @@ def lay_out(path, job_id, environment):
 
 
 def gather(folder):
-    """Move the entries that came home into a folder to a spool below it, and return that; the folder itself without any."""
+    """Move the entries that came home into a folder to a spool below it, and return that.
+
+    The folder itself without any.
+    """
     try:
-        names = [name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(SUFFIX)]
+        names = [
+            name
+            for name in os.listdir(folder)
+            if name.startswith(_PREFIX) and name.endswith(SUFFIX)
+        ]
         if not names:
             return folder
         ready = os.path.join(folder, "jobprov-spool", "ready")

@@ -1,4 +1,6 @@
-"""The inventory of what a traced command touched: a listing that jobs of one release share, and which of its files may go.
+"""The inventory of what a traced command touched.
+
+A listing that jobs of one release share, and which of its files may go.
 
 One line a path, its cells parted by tabs, in the order of their bytes:
 
@@ -6,8 +8,9 @@ One line a path, its cells parted by tabs, in the order of their bytes:
     PATH  link  TARGET
     PATH  file  MODE  SIZE  SHA-256     (mode in octal; `-` for a digest: it is not to leave the worker node)
 
-Backslash, tab and line ends in a name are escaped as in C. Left out is what is the job's own: its working directory,
-scratch and temporary folders, inputs, outputs, and every file that changed after it began.
+Backslash, tab and line ends in a name are escaped as in C. Left out is what is the job's own: its
+working directory, scratch and temporary folders, inputs, outputs, and every file that changed after
+it began.
 """
 
 import os
@@ -15,8 +18,8 @@ import pwd
 import re
 import stat
 
-from provenance.capture import delivery, redaction
-from provenance.capture.hashing import Clock, OutOfTimeError, hash_file
+from jobprov.provenance.capture import delivery, redaction
+from jobprov.provenance.capture.hashing import Clock, OutOfTimeError, hash_file
 
 _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to be left out
@@ -86,17 +89,28 @@ class Inventory:
             pass
         if digest == "-":
             self.withheld.append(path)
-        self.entries[path] = ("file", "{:04o}".format(stat.S_IMODE(status.st_mode)), str(size), digest)
+        self.entries[path] = (
+            "file",
+            "{:04o}".format(stat.S_IMODE(status.st_mode)),
+            str(size),
+            digest,
+        )
 
     def _may_leave(self, path, status):
         """Tell whether everybody may read a file, it lies in no hidden folder of a home, and it holds no secret by name or rule."""
-        if not status.st_mode & _READABLE or path.startswith(self._hidden) or redaction.names_secret(path):
+        if (
+            not status.st_mode & _READABLE
+            or path.startswith(self._hidden)
+            or redaction.names_secret(path)
+        ):
             return False
         with open(path, "rb") as stream:
             head = stream.read(8192)
             if b"\0" in head:
                 return True
-            return status.st_size <= _SEARCHED_BYTES and not redaction.redact(head + stream.read())[1]
+            return (
+                status.st_size <= _SEARCHED_BYTES and not redaction.redact(head + stream.read())[1]
+            )
 
     def lines(self):
         """Return the listing's lines."""
@@ -106,18 +120,25 @@ class Inventory:
 def read_line(line):
     """Return the cells of a line of the listing, without its end."""
     plain = {escape: letter for letter, escape in _ESCAPES.items()}
-    return [re.sub(r"\\[\\tnr]", lambda found: plain[found.group()], cell) for cell in line.split("\t")]
+    return [
+        re.sub(r"\\[\\tnr]", lambda found: plain[found.group()], cell) for cell in line.split("\t")
+    ]
 
 
 def take(job, trace):
-    """Add what a traced command touched to the job's record; the bytes that the service lacks go with it."""
+    """Add what a traced command touched to the job's record.
+
+    The bytes that the service lacks go with it.
+    """
     draft, options = job.draft, job.options
     paths = trace.end()
     for note in trace.notes:
         draft.note(note)
     if paths is None:
         return
-    found = Inventory(_own_places(job), trace.written, trace.began, Clock(options.number("hash-seconds", 120)))
+    found = Inventory(
+        _own_places(job), trace.written, trace.began, Clock(options.number("hash-seconds", 120))
+    )
     try:
         for path in paths:
             found.add(path)
@@ -126,13 +147,18 @@ def take(job, trace):
     job.add_listing("touched_sha256", found.lines(), "touched files")
     if found.withheld:
         shown = ", ".join(sorted(found.withheld)[:10])
-        draft.note("trace: {} files are not to leave this machine: {}".format(len(found.withheld), shown))
+        draft.note(
+            "trace: {} files are not to leave this machine: {}".format(len(found.withheld), shown)
+        )
     _add_files(job, found.files, options.number("trace-bytes", _BUDGET_BYTES))
 
 
 def _add_files(job, files, budget):
     """Keep the bytes of files, the small ones first, as far as the service lacks them and the budget goes."""
-    wanted = job.draft.attempt("trace: which files the service lacks", _missing, job, sorted(files)) or []
+    wanted = (
+        job.draft.attempt("trace: which files the service lacks", _missing, job, sorted(files))
+        or []
+    )
     left_out = 0  # where it cannot be asked, each job would carry them all: a later one brings them
     for size, path, digest in sorted((*files[digest], digest) for digest in wanted):
         if size > budget:
@@ -145,11 +171,16 @@ def _add_files(job, files, budget):
 
 
 def _missing(job, digests):
-    """Return which of the digests the service lacks; all of them where no service is named. Raises OSError and what `delivery` raises."""
+    """Return which of the digests the service lacks; all of them where no service is named.
+
+    Raises OSError and what `delivery` raises.
+    """
     options = job.options
     if not options.url:
         return digests
-    service = delivery.Service(options.url, delivery.read_token(options, job.environment), Clock(10.0))
+    service = delivery.Service(
+        options.url, delivery.read_token(options, job.environment), Clock(10.0)
+    )
     try:
         parts = [digests[start : start + _ASKED] for start in range(0, len(digests), _ASKED)]
         return [digest for part in parts for digest in delivery.ask_missing(service, part)]
@@ -160,11 +191,17 @@ def _missing(job, digests):
 def _own_places(job):
     """Return the folders and files that are the job's own, or the kernel's."""
     record, environment = job.draft.record, job.environment
-    places = [environment.get(name) for name in _SCRATCH] + [record["command"].get("working_directory"), job.spool]
+    places = [environment.get(name) for name in _SCRATCH] + [
+        record["command"].get("working_directory"),
+        job.spool,
+    ]
     files = record.get("inputs", []) + record.get("outputs", [])
     places += [entry.get("path") for entry in files]
     absolute = {os.path.abspath(place) for place in places if place}
-    return sorted((absolute | {os.path.realpath(place) for place in absolute}).union(_KERNEL, _TEMPORARY) - {"/"})
+    return sorted(
+        (absolute | {os.path.realpath(place) for place in absolute}).union(_KERNEL, _TEMPORARY)
+        - {"/"}
+    )
 
 
 def _homes():

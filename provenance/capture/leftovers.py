@@ -1,6 +1,9 @@
-"""Records that could not be sent, on their way home: by ifdh, or as a block of text at the end of the job's error output.
+"""Records that could not be sent, on their way home.
 
-jobsub brings nothing home but the two output streams. A block holds the spooled entry, without its largest blobs, in base64:
+By ifdh, or as a block of text at the end of the job's error output.
+
+jobsub brings nothing home but the two output streams. A block holds the spooled entry, without its
+largest blobs, in base64:
 
     -----BEGIN JOBPROV RECORD <file name>-----
     …
@@ -26,7 +29,9 @@ _BLOCK = re.compile(
 
 
 def carry(entry, job_id, options, environment, write):
-    """Send a spooled entry (a path, or a stream) another way home; return in words where it went, or None.
+    """Send a spooled entry (a path, or a stream) another way home.
+
+    Return in words where it went, or None.
 
     `write` takes bytes for the error output.
     """
@@ -49,7 +54,10 @@ def encode_block(content, name):
 
 
 def decode_blocks(content):
-    """Return [(file name, entry)] of the whole blocks in some text; what was cut or changed on the way is left out."""
+    """Return [(file name, entry)] of the whole blocks in some text.
+
+    What was cut or changed on the way is left out.
+    """
     found = []
     for name, text, digest in _BLOCK.findall(content):
         try:
@@ -81,8 +89,14 @@ def unpack(path, ready):
 def _trimmed(entry):
     """Return the bytes of an entry with as many blobs, the smallest first, as the limit allows."""
     target, room = io.BytesIO(), _LIMIT_BYTES
-    with zipfile.ZipFile(entry) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
-        names = sorted(source.infolist(), key=lambda item: (item.filename.startswith("blobs/"), item.compress_size))
+    with (
+        zipfile.ZipFile(entry) as source,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy,
+    ):
+        names = sorted(
+            source.infolist(),
+            key=lambda item: (item.filename.startswith("blobs/"), item.compress_size),
+        )
         for item in names:
             room -= item.compress_size
             if room >= 0 or not item.filename.startswith("blobs/"):
@@ -94,7 +108,10 @@ def _copy_by_ifdh(path, place):
     target = place.rstrip("/") + "/" + os.path.basename(path).split(".jobprov")[0] + ".jobprov"
     try:
         process = subprocess.Popen(
-            ["ifdh", "cp", path, target], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["ifdh", "cp", path, target],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
     except OSError:
         return False

@@ -1,9 +1,12 @@
-"""Loads the hook's modules out of its one file: whole ones in every thread, also when the file is replaced while the job runs.
+"""Loads the hook's modules out of its one file.
 
-Python's own importer of zips does neither. Before 3.10 it puts a module into `sys.modules` before it has run, without the mark that
-others have to wait for it, so that a second thread gets half a module; from 3.8 on, two threads that decompress at once may be told
-that there is no zlib; and it reads the file again for each module. So the file is read once, at the start.
-Source: importlib, `Loader.exec_module` (PEP 451); APPNOTE.TXT 4.3.7, 4.3.12 and 4.3.16.
+Whole ones in every thread, also when the file is replaced while the job runs.
+
+Python's own importer of zips does neither. Before 3.10 it puts a module into `sys.modules` before
+it has run, without the mark that others have to wait for it, so that a second thread gets half a
+module; from 3.8 on, two threads that decompress at once may be told that there is no zlib; and it
+reads the file again for each module. So the file is read once, at the start. Source: importlib,
+`Loader.exec_module` (PEP 451); APPNOTE.TXT 4.3.7, 4.3.12 and 4.3.16.
 """
 
 import sys
@@ -20,7 +23,8 @@ _RAW_DEFLATE = -15
 class _Loader:
     """Runs a module's code; the import system makes the module, and holds its lock meanwhile.
 
-    Its package gets to know it here: the import system does so only when it has let the others go on.
+    Its package gets to know it here: the import system does so only when it has let the others go
+    on.
     """
 
     def __init__(self, code):
@@ -48,7 +52,9 @@ class _Finder:
         inside = name.replace(".", "/") + ".py"
         if inside not in self._places:
             return None
-        return type(__spec__)(name, _Loader(lambda: self._code(inside)), origin=self._archive + "/" + inside)
+        return type(__spec__)(
+            name, _Loader(lambda: self._code(inside)), origin=self._archive + "/" + inside
+        )
 
     def _read_directory(self):
         """Yield (name in the file, (whether it is packed, bytes, place of its header))."""
@@ -57,7 +63,10 @@ class _Finder:
         for _ in range(self._number(end + 10, 2)):
             name_at, length = at + _LISTED, self._number(at + 28, 2)
             name = self._content[name_at : name_at + length].decode("ascii")
-            yield name, (self._number(at + 10, 2) != 0, self._number(at + 20, 4), self._number(at + 42, 4))
+            yield (
+                name,
+                (self._number(at + 10, 2) != 0, self._number(at + 20, 4), self._number(at + 42, 4)),
+            )
             at = name_at + length + self._number(at + 30, 2) + self._number(at + 32, 2)
 
     def _code(self, inside):
@@ -65,7 +74,12 @@ class _Finder:
         at += _HEADER + self._number(at + 26, 2) + self._number(at + 28, 2)
         source = self._content[at : at + size]
         path = self._archive + "/" + inside
-        return compile(zlib.decompress(source, _RAW_DEFLATE) if is_packed else source, path, "exec", dont_inherit=True)
+        return compile(
+            zlib.decompress(source, _RAW_DEFLATE) if is_packed else source,
+            path,
+            "exec",
+            dont_inherit=True,
+        )
 
     def _number(self, at, size):
         return int.from_bytes(self._content[at : at + size], "little")

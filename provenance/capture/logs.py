@@ -1,7 +1,8 @@
 """Standard output and error of a job: passed on untouched, and kept as a log, whole or as head and tail.
 
-Where a stream goes to a regular file, as under a batch system, the job writes there itself and the file is read
-afterwards. Else a thread passes bytes on as they come. Two streams that are one (`2>&1`) stay one, in their order.
+Where a stream goes to a regular file, as under a batch system, the job writes there itself and the
+file is read afterwards. Else a thread passes bytes on as they come. Two streams that are one
+(`2>&1`) stay one, in their order.
 """
 
 import errno
@@ -34,7 +35,9 @@ class Buffer:
     def peek(self, position, most):
         """Return (position, bytes): what came from a position on, so many bytes at most, the last ones."""
         with self._lock:
-            kept = self.tail if self.total > len(self.head) + len(self.tail) else self.head + self.tail
+            kept = (
+                self.tail if self.total > len(self.head) + len(self.tail) else self.head + self.tail
+            )
             count = max(0, min(self.total - position, most, len(kept)))
             return self.total - count, bytes(kept[len(kept) - count :])
 
@@ -59,7 +62,10 @@ class Buffer:
 
 
 class FileStream:
-    """A stream that already goes to a regular file: read there, from where the job began to write."""
+    """A stream that already goes to a regular file.
+
+    Read there, from where the job began to write.
+    """
 
     target = None  # the job inherits it
 
@@ -105,11 +111,15 @@ class PipeStream:
         self.number = number
         self._reader, self.target = os.pipe()
         self.buffer = Buffer()
-        self._is_stopped, self._rest = False, b""  # the rest: what was read and is still to be passed on
+        self._is_stopped, self._rest = (
+            False,
+            b"",
+        )  # the rest: what was read and is still to be passed on
         self._thread = threading.Thread(target=self._pass_on)
         self._thread.daemon = True
         try:
-            self._thread.start()  # before the command: where no thread is to be had, it must get its own streams
+            # before the command: where no thread is to be had, it must get its own streams
+            self._thread.start()
         except RuntimeError as error:
             os.close(self._reader)
             os.close(self.target)
@@ -132,7 +142,10 @@ class PipeStream:
         return self.buffer
 
     def relay(self):
-        """Pass on what is still to come until the last holder closes the stream; nothing is kept."""
+        """Pass on what is still to come until the last holder closes the stream.
+
+        Nothing is kept.
+        """
         if self._is_stopped:
             self._is_stopped = False
             self._pass_on()
@@ -142,8 +155,14 @@ class PipeStream:
         return self._is_stopped
 
     def _pass_on(self):
-        """Pass on until the end, or until told to stop; never wait in a write: what a reader is slow to take would be lost with us."""
-        source, target = select.poll(), select.poll()  # select itself knows no descriptor above 1023
+        """Pass on until the end, or until told to stop; never wait in a write.
+
+        What a reader is slow to take would be lost with us.
+        """
+        source, target = (
+            select.poll(),
+            select.poll(),
+        )  # select itself knows no descriptor above 1023
         source.register(self._reader, select.POLLIN)
         target.register(self.number, select.POLLOUT)
         while not self._is_stopped:
@@ -172,7 +191,10 @@ class PipeStream:
 
 
 def occupy_closed():
-    """Put something into descriptors 0 to 2 that were closed, so that no file of ours lands there; the job sees none of it."""
+    """Put something into descriptors 0 to 2 that were closed, so that no file of ours lands there.
+
+    The job sees none of it.
+    """
     while True:
         number = os.open(os.devnull, os.O_RDWR)
         if number > _ERROR:
@@ -181,7 +203,9 @@ def occupy_closed():
 
 
 def open_streams():
-    """Return the streams for a job's output and error: {1: stream, 2: stream}, the same one twice where they are one.
+    """Return the streams for a job's output and error: {1: stream, 2.
+
+    Stream}, the same one twice where they are one.
 
     Raises OSError where they cannot be had; the job then writes by itself, and no log is kept.
     """
@@ -258,7 +282,11 @@ def _open(number):
 
 def _is_same(one, two):
     first, second = os.fstat(one), os.fstat(two)
-    return (first.st_dev, first.st_ino, first.st_rdev) == (second.st_dev, second.st_ino, second.st_rdev)
+    return (first.st_dev, first.st_ino, first.st_rdev) == (
+        second.st_dev,
+        second.st_ino,
+        second.st_rdev,
+    )
 
 
 def _flags(number):

@@ -1,4 +1,7 @@
-"""The bytes of logs as text that can be read line by line: without colours and without what was put before every line."""
+"""The bytes of logs as text that can be read line by line.
+
+Without colours and without what was put before every line.
+"""
 
 import re
 
@@ -12,7 +15,10 @@ _LONGEST_LINE = 2000  # in characters; patterns need not be fast on more
 
 
 def read_texts(logs):
-    """Return the ends of logs as text, colours taken out: standard output, what programs logged to files, error last."""
+    """Return the ends of logs as text, colours taken out.
+
+    Standard output, what programs logged to files, error last.
+    """
     ordered = sorted(logs, key=lambda log: (log[0] == "stderr", log[0] != "stdout"))
     return [read_text(log[1][-_TAIL:]) for log in ordered]
 

@@ -1,8 +1,9 @@
 """Which files a process tree has open, and its calls to SAM, as seen from outside at each look.
 
-Between two looks nothing is seen: a time is late by the pause before it at most, and a call that was over sooner is missed.
-Sources: proc(5), `PID/fd` and `PID/cmdline`; `ifdh updateFileStatus URI PROCESS FILE STATUS`, `samweb release-file` and
-`samweb set-process-file-status`, as their help texts have them.
+Between two looks nothing is seen: a time is late by the pause before it at most, and a call that
+was over sooner is missed. Sources: proc(5), `PID/fd` and `PID/cmdline`; `ifdh updateFileStatus URI
+PROCESS FILE STATUS`, `samweb release-file` and `samweb set-process-file-status`, as their help
+texts have them.
 """
 
 import os
@@ -61,7 +62,9 @@ class OpenFiles:
 
 def sam_call(words):
     """Return (file name, status) of a command line that tells SAM of a file, or None."""
-    programs = [os.path.basename(word) for word in words[:2]]  # the second where an interpreter runs it
+    programs = [
+        os.path.basename(word) for word in words[:2]
+    ]  # the second where an interpreter runs it
     for place, program in enumerate(programs):
         rest = words[place + 1 :]
         if program == "ifdh" and len(rest) >= 5 and rest[0] == "updateFileStatus":  # noqa: PLR2004
@@ -77,7 +80,10 @@ def sam_call(words):
 
 
 def is_delivery(status):
-    """Tell whether SAM's word for a file says that it was delivered; any other says that it was given back."""
+    """Tell whether SAM's word for a file says that it was delivered.
+
+    Any other says that it was given back.
+    """
     return status in _DELIVERED
 
 

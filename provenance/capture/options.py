@@ -1,7 +1,7 @@
 """The hook's options: from the command line, else from JOBPROV_… in the environment, else nothing.
 
-Not argparse: it costs a fifth of the time that the hook may take before a job, and it exits on a slip, which would
-stop the job. An unknown option is a warning here.
+Not argparse: it costs a fifth of the time that the hook may take before a job, and it exits on a
+slip, which would stop the job. An unknown option is a warning here.
 """
 
 import re
@@ -96,7 +96,9 @@ class Options:
     def refuse_words(self):
         """Warn of words that no option and no command takes."""
         for word in self.words:
-            self.warnings.append("{} is left out: options begin with --, the command stands behind --".format(word))
+            self.warnings.append(
+                "{} is left out: options begin with --, the command stands behind --".format(word)
+            )
 
     def _check_job_ids(self):
         """Leave out job ids that are no UUID: the service would refuse the record for good."""
@@ -111,7 +113,9 @@ class Options:
         for name in (*_NUMBERS, "exit-code"):
             is_usable = _is_whole if name == "exit-code" else _is_number
             if self.values[name] is not None and not is_usable(self.values[name]):
-                self.warnings.append("--{} {} is no number of use and is left out".format(name, self.values[name]))
+                self.warnings.append(
+                    "--{} {} is no number of use and is left out".format(name, self.values[name])
+                )
                 self.values[name] = None
 
     def _read(self, words):
@@ -128,7 +132,9 @@ class Options:
             elif name in FLAGS:
                 self.values[name] = True
             elif name in ONE or name in MANY:
-                if not equals and (not words or _is_option(words[0])):  # such as `--task-id $UNSET -- COMMAND`
+                if not equals and (
+                    not words or _is_option(words[0])
+                ):  # such as `--task-id $UNSET -- COMMAND`
                     self.warnings.append("--{} has no value".format(name))
                 else:
                     self._set(name, value if equals else words.pop(0), explicit)

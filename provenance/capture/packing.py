@@ -1,7 +1,10 @@
-"""Folds the capture modules into the one file `job-end-hook.pyz`: the same bytes from the same sources, always.
+"""Folds the capture modules into the one file `job-end-hook.pyz`.
 
-A zip with a `#!` line in front, as the standard library's zipapp makes it, but with fixed times, modes, order and deflate; a
-folder's listing, umask, locale, clock or zlib play no part. Only what a job needs goes in. Source: APPNOTE.TXT 4.3.
+The same bytes from the same sources, always.
+
+A zip with a `#!` line in front, as the standard library's zipapp makes it, but with fixed times,
+modes, order and deflate; a folder's listing, umask, locale, clock or zlib play no part. Only what a
+job needs goes in. Source: APPNOTE.TXT 4.3.
 """
 
 import ast
@@ -12,7 +15,7 @@ import struct
 import tokenize
 import zlib
 
-from provenance.capture.deflating import deflate
+from jobprov.provenance.capture.deflating import deflate
 
 SHEBANG = b"#!/usr/bin/env python3\n"
 # Should the hook itself be broken, or the Python too old for it, the command still runs, alone.
@@ -51,11 +54,11 @@ def run_alone(words, error):
 
 try:
     give_back_locale()
-    from provenance.capture.loading import install
+    from jobprov.provenance.capture.loading import install
 
     install()
-    from provenance.capture import execution
-    from provenance.capture.commands import main
+    from jobprov.provenance.capture import execution
+    from jobprov.provenance.capture.commands import main
 
     code = main(sys.argv[1:], dict(os.environ))
 except Exception as error:
@@ -84,22 +87,36 @@ def build(target):
 def sources():
     """Return {name in the hook: bytes} of everything that goes into it."""
     folder = os.path.dirname(os.path.abspath(__file__))
-    found = {"__main__.py": _MAIN, "provenance/__init__.py": b""}
+    found = {
+        "__main__.py": _MAIN,
+        "jobprov/__init__.py": b"",
+        "jobprov/provenance/__init__.py": b"",
+    }
     for name in os.listdir(folder):
         if name.endswith(".py") and name not in _LEFT_OUT:
             with open(os.path.join(folder, name), "rb") as stream:
-                found["provenance/capture/" + name] = bare(stream.read().decode("utf-8")).encode("utf-8")
+                found["jobprov/provenance/capture/" + name] = bare(
+                    stream.read().decode("utf-8")
+                ).encode("utf-8")
     return found
 
 
 def bare(source):
-    """Return Python source without docstrings, comments and broad indents; line numbers in tracebacks stay true."""
+    """Return Python source without docstrings, comments and broad indents.
+
+    Line numbers in tracebacks stay true.
+    """
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node) is not None
+        ):
             first, last = node.body[0].lineno - 1, node.body[0].end_lineno
             indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
-            lines[first:last] = [indent + '""' if len(node.body) == 1 else ""] + [""] * (last - first - 1)
+            lines[first:last] = [indent + '""' if len(node.body) == 1 else ""] + [""] * (
+                last - first - 1
+            )
     return _narrow("\n".join(lines) + "\n")
 
 
@@ -120,18 +137,24 @@ def _narrow(source):
             if starts.pop(-1, 0) is None or row == 1:
                 starts[row] = level
     return "\n".join(
-        line if row in inside else " " * starts.get(row, 0) + line.lstrip() for row, line in enumerate(lines, 1)
+        line if row in inside else " " * starts.get(row, 0) + line.lstrip()
+        for row, line in enumerate(lines, 1)
     )
 
 
 def packed(files):
-    """Return the hook's bytes. What starts it is stored as it is: without zlib the command still runs, alone."""
+    """Return the hook's bytes. What starts it is stored as it is.
+
+    Without zlib the command still runs, alone.
+    """
     content, listed = bytearray(SHEBANG), bytearray()
     for name in sorted(files):
         is_packed = name != "__main__.py"
         held = deflate(files[name]) if is_packed else files[name]
         sizes = (zlib.crc32(files[name]), len(held), len(files[name]), len(name), 0)
-        shared = struct.pack("<HHHHHIIIHH", _READER, 0, 8 if is_packed else 0, 0, _FIRST_DAY, *sizes)
+        shared = struct.pack(
+            "<HHHHHIIIHH", _READER, 0, 8 if is_packed else 0, 0, _FIRST_DAY, *sizes
+        )
         listed += struct.pack("<IH", _LISTED, _WRITER) + shared
         listed += struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, len(content)) + name.encode()
         content += struct.pack("<I", _MEMBER) + shared + name.encode() + held

@@ -1,25 +1,31 @@
 """Installed products that a job uses: set-up UPS products, Spack packages and environments, CVMFS repositories.
 
-Sources: UPS's SETUP_<PRODUCT> variables (`ups active` prints the same); Spack's SPACK_LOADED_HASHES, install prefixes
-(`…/NAME-VERSION-HASH` with 32 letters of base32) and their `.spack/spec.json`, SPACK_ENV with `spack.lock` and `spack.yaml`
-(spack.environment); CVMFS's extended attributes.
+Sources: UPS's SETUP_<PRODUCT> variables (`ups active` prints the same); Spack's
+SPACK_LOADED_HASHES, install prefixes (`…/NAME-VERSION-HASH` with 32 letters of base32) and their
+`.spack/spec.json`, SPACK_ENV with `spack.lock` and `spack.yaml` (spack.environment); CVMFS's
+extended attributes.
 """
 
 import json
 import os
 import re
 
-from provenance.capture.draft import without_empty
+from jobprov.provenance.capture.draft import without_empty
 
 _NAME_AND_VERSION = 2
-_PREFIX = re.compile(r"(?:^|(?<=[:;=]))(/[^:;]*?/([A-Za-z0-9][A-Za-z0-9_.-]*?)-([^-/:;]+)-([a-z2-7]{32}))(?=[/:;]|$)")
+_PREFIX = re.compile(
+    r"(?:^|(?<=[:;=]))(/[^:;]*?/([A-Za-z0-9][A-Za-z0-9_.-]*?)-([^-/:;]+)-([a-z2-7]{32}))(?=[/:;]|$)"
+)
 _REPOSITORY = re.compile(r"/cvmfs/([A-Za-z0-9.-]+\.[A-Za-z0-9.-]+)")
 _SHORTEST_HASH = 7  # characters, as Spack shortens them
 _LARGEST_LOCK, _LARGEST_SPEC, _MOST_PACKAGES = 16 << 20, 4 << 20, 2000
 
 
 def list_products(draft, environment, words=()):
-    """Return software entries of all of them; `words` is the command line, which may name CVMFS repositories too."""
+    """Return software entries of all of them.
+
+    `words` is the command line, which may name CVMFS repositories too.
+    """
     found = list_ups(environment)
     found += draft.attempt("spack", list_spack, draft, environment) or []
     return found + list_cvmfs([*environment.values(), *words])
@@ -39,12 +45,17 @@ def list_ups(environment):
             "qualifiers": flags.get("-q"),
             "prefix": environment.get(name[6:] + "_DIR") or environment.get(name[6:] + "_FQ_DIR"),
         }
-        entries.append({"name": words[0], "evidence": "declared", "product": without_empty(product)})
+        entries.append(
+            {"name": words[0], "evidence": "declared", "product": without_empty(product)}
+        )
     return entries
 
 
 def list_spack(draft, environment):
-    """Return the packages of the active environment's lock, and loaded ones; the lock itself is kept."""
+    """Return the packages of the active environment's lock, and loaded ones.
+
+    The lock itself is kept.
+    """
     prefixes = _spack_prefixes(environment)
     packages = _read_lock(draft, environment.get("SPACK_ENV"))
     for short in re.split(r"[:;\s]+", environment.get("SPACK_LOADED_HASHES", "")):
@@ -52,11 +63,19 @@ def list_spack(draft, environment):
             whole = next((known for known in prefixes if known.startswith(short)), short)
             packages[whole] = _described(prefixes.get(whole))
     entries = []
-    for whole in sorted(packages, key=lambda known: (packages[known].get("name") or "", known))[:_MOST_PACKAGES]:
+    for whole in sorted(packages, key=lambda known: (packages[known].get("name") or "", known))[
+        :_MOST_PACKAGES
+    ]:
         found = packages[whole]
         product = {"manager": "spack", "version": found.get("version") or whole, "root_hash": whole}
         product["prefix"] = found.get("prefix") or prefixes.get(whole, (None,))[0]
-        entries.append({"name": found.get("name") or whole, "evidence": "declared", "product": without_empty(product)})
+        entries.append(
+            {
+                "name": found.get("name") or whole,
+                "evidence": "declared",
+                "product": without_empty(product),
+            }
+        )
     return entries
 
 
@@ -68,10 +87,16 @@ def list_cvmfs(texts):
     entries = []
     for repository in sorted(used):
         prefix = "/cvmfs/" + repository
-        product = {"manager": "cvmfs", "prefix": prefix, "version": attribute(prefix, "user.revision")}
+        product = {
+            "manager": "cvmfs",
+            "prefix": prefix,
+            "version": attribute(prefix, "user.revision"),
+        }
         product["root_hash"] = attribute(prefix, "user.root_hash")
         if product["version"]:
-            entries.append({"name": repository, "evidence": "observed", "product": without_empty(product)})
+            entries.append(
+                {"name": repository, "evidence": "observed", "product": without_empty(product)}
+            )
     return entries
 
 
@@ -93,7 +118,10 @@ def _spack_prefixes(environment):
 
 
 def _described(place):
-    """Return name, version and prefix of an installed package: by its own spec.json, else by the folder's name."""
+    """Return name, version and prefix of an installed package.
+
+    By its own spec.json, else by the folder's name.
+    """
     if place is None:
         return {}
     prefix, name, version = place
@@ -116,7 +144,11 @@ def _read_lock(draft, folder):
             content = _read(path, _LARGEST_LOCK)
             kept[name[6:] + "_sha256"] = draft.add_text(content, path)
     draft.record.setdefault("extra", {})["spack"] = kept
-    specs = json.loads(content.decode("utf-8")).get("concrete_specs") or {} if "lock_sha256" in kept else {}
+    specs = (
+        json.loads(content.decode("utf-8")).get("concrete_specs") or {}
+        if "lock_sha256" in kept
+        else {}
+    )
     return {
         whole: without_empty(
             {

@@ -1,7 +1,7 @@
 """The moments of a recording: before, while and after a command runs, and the opening and closing of a job script.
 
-Each runs in a thread of its own beside the job, and imports what it needs only then: what is not needed before the
-command must not delay it.
+Each runs in a thread of its own beside the job, and imports what it needs only then: what is not
+needed before the command must not delay it.
 """
 # ruff: noqa: PLC0415
 
@@ -9,8 +9,8 @@ import os
 import threading
 import time
 
-from provenance.capture import glance
-from provenance.capture.background import Background, budget, hash_seconds
+from jobprov.provenance.capture import glance
+from jobprov.provenance.capture.background import Background, budget, hash_seconds
 
 _TAIL_SECONDS = 60.0
 _CARRIED = ("output", "parent", "metadata", "seed", "log")  # said at `start`, meant for `end`
@@ -28,7 +28,10 @@ class OneCommand:
         self.looking = self.trace = None
 
     def before(self):
-        """Look at what the command is about to use; git checkouts, which it may change too, take the whole look."""
+        """Look at what the command is about to use.
+
+        Git checkouts, which it may change too, take the whole look.
+        """
         self.seen = glance.Glance(self.options.command, self.options, self.environment)
         if self.options.trace:
             self._prepare_trace()
@@ -37,11 +40,15 @@ class OneCommand:
 
     def _prepare_trace(self):
         try:
-            from provenance.capture import spool, tracing
+            from jobprov.provenance.capture import spool, tracing
 
-            self.trace = tracing.Trace(self.options.command, spool.find(self.options, self.environment))
+            self.trace = tracing.Trace(
+                self.options.command, spool.find(self.options, self.environment)
+            )
         except Exception as error:
-            self.seen.notes.append("trace: the command ran without, {}: {}".format(type(error).__name__, error))
+            self.seen.notes.append(
+                "trace: the command ran without, {}: {}".format(type(error).__name__, error)
+            )
 
     def tracer_words(self):
         """Return what is put before the command so that it is traced; nothing where it is not."""
@@ -49,7 +56,7 @@ class OneCommand:
 
     def open(self):
         """Open the record with what was seen."""
-        from provenance.capture import job, spool
+        from jobprov.provenance.capture import job, spool
 
         self.spool = spool.find(self.options, self.environment)
         self.job = job.Job(self.options, self.environment, self.spool)
@@ -64,27 +71,32 @@ class OneCommand:
         if self.step is None:
             self.open()
         if self.options.announce:
-            from provenance.capture import flushing
+            from jobprov.provenance.capture import flushing
 
             self.job.draft.attempt(
-                "announcing", flushing.announce, self.job.draft.record, self.options, self.environment
+                "announcing",
+                flushing.announce,
+                self.job.draft.record,
+                self.options,
+                self.environment,
             )
         self.job.meanwhile()
         self._look_at_system()
-        from provenance.capture import delivery, failure, sidecar, times  # noqa: F401 - loaded while the job runs
+        # Loaded while the job runs
+        from jobprov.provenance.capture import delivery, failure, sidecar, times  # noqa: F401
 
     def _look_at_system(self):
         """Begin what is never waited for, once a record."""
         environment = self.job.draft.record.get("environment", {})
         if "system_packages_sha256" not in environment and not self.ended.is_set():
-            from provenance.capture import system
+            from jobprov.provenance.capture import system
 
             self.looking = system.Look(environment.get("container"), self.ended)
             Background(self.looking.run)
 
     def watch(self, process):
         """Look at the command and all that it starts, until it ends."""
-        from provenance.capture import watching
+        from jobprov.provenance.capture import watching
 
         self.watching = watching.Watch(process)
         self.watching.run()
@@ -98,18 +110,18 @@ class OneCommand:
         while self.step is None:  # the record is opened while the command runs
             if self.ended.wait(seconds):
                 return
-        from provenance.capture import logs, tailing
+        from jobprov.provenance.capture import logs, tailing
 
         record = self.job.draft.record
-        tailing.Tailer(logs.named(streams), self.prefix, record, self.options, self.environment).run(
-            self.ended, seconds
-        )
+        tailing.Tailer(
+            logs.named(streams), self.prefix, record, self.options, self.environment
+        ).run(self.ended, seconds)
 
     def after(self, before, others, outcome, speaker):
         """Gather what the command left, spool the record, and send it."""
         self._settle(before, others)
         self.record(outcome)
-        from provenance.capture import failure, flushing, spool
+        from jobprov.provenance.capture import failure, flushing, spool
 
         self.job.finish(outcome, failure.name_state(outcome, outcome.was_told))
         path = flushing.keep(self.spool, self.job.draft, self.options, self.environment)
@@ -120,7 +132,7 @@ class OneCommand:
 
     def record(self, outcome):
         """Add the command's step, files and usage to the record."""
-        from provenance.capture import job
+        from jobprov.provenance.capture import job
 
         job.add_usage(self.job.draft.record, outcome, self.job.job_ad)
         if self.watching is not None:
@@ -130,7 +142,7 @@ class OneCommand:
             self.job.draft.attempt("the system", self.job.take_look, self.looking)
         self.job.after(self.step, outcome, self.prefix)
         if self.trace is not None:
-            from provenance.capture import inventory
+            from jobprov.provenance.capture import inventory
 
             self.job.draft.attempt("trace", inventory.take, self.job, self.trace)
 
@@ -142,7 +154,9 @@ class OneCommand:
         if before.error is not None:
             raise before.error
         for work in others:
-            if not work.wait(seconds) and not (self._is_hashing() and work.wait(hash_seconds(self.options))):
+            if not work.wait(seconds) and not (
+                self._is_hashing() and work.wait(hash_seconds(self.options))
+            ):
                 if self.step is None:
                     raise RuntimeError("opening the record took too long")
                 self.job.draft.note("some of the surroundings could not be read in time")
@@ -164,7 +178,7 @@ class StepOfSession(OneCommand):
         self._take_up()
 
     def _take_up(self):
-        from provenance.capture import job
+        from jobprov.provenance.capture import job
 
         self.spool, self.session = _find_session(self.options, self.environment)
         if self.session is None:
@@ -191,7 +205,7 @@ class StepOfSession(OneCommand):
         self.session.state["last"] = outcome.code
         self.session.state["is_told"] = self.session.state["is_told"] or outcome.was_told
         if outcome.code and "failed" not in self.session.state:
-            from provenance.capture import failure
+            from jobprov.provenance.capture import failure
 
             error_class, message = failure.explain(outcome)
             self.session.state["failed"] = [
@@ -206,8 +220,11 @@ class StepOfSession(OneCommand):
 
 
 def open_session(options, environment):
-    """Open a record for the calling job script; raises RuntimeError where no spool can be written."""
-    from provenance.capture import code, flushing, job, spool
+    """Open a record for the calling job script.
+
+    Raises RuntimeError where no spool can be written.
+    """
+    from jobprov.provenance.capture import code, flushing, job, spool
 
     folder = spool.find(options, environment)
     if folder is None:
@@ -216,18 +233,25 @@ def open_session(options, environment):
     seen = glance.Glance(options.command or _caller_command(), options, environment)
     opened.begin(seen)
     code.keep_scripts(opened.draft, seen.scripts, opened.repositories)
-    named = [(path, "primary") for path in options.input] + [(path, "shared") for path in options.shared_input]
+    named = [(path, "primary") for path in options.input] + [
+        (path, "shared") for path in options.shared_input
+    ]
     opened.add_inputs(named)
     opened.later.append(opened.repositories.finish)
     opened.meanwhile()
     _keep_session(opened.draft, options, environment)
     if options.announce:
-        opened.draft.attempt("announcing", flushing.announce, opened.draft.record, options, environment)
+        opened.draft.attempt(
+            "announcing", flushing.announce, opened.draft.record, options, environment
+        )
 
 
 def close_session(options, environment, code, speaker):
-    """Close, spool and send the record of the calling job script; return the exit code of its last step."""
-    from provenance.capture import execution, flushing, job
+    """Close, spool and send the record of the calling job script.
+
+    Return the exit code of its last step.
+    """
+    from jobprov.provenance.capture import execution, flushing, job
 
     folder, kept = _find_session(options, environment)
     if kept is None:
@@ -239,7 +263,9 @@ def close_session(options, environment, code, speaker):
     outcome.ended = time.time()
     failed = kept.state.get("failed")
     outcome.code = code if code is not None else (failed[2] if failed else 0)
-    closing.add_outputs(None, options.output, outcome.code == 0, kept.draft.record.get("inputs", ()))
+    closing.add_outputs(
+        None, options.output, outcome.code == 0, kept.draft.record.get("inputs", ())
+    )
     closing.close(outcome, failed, kept.state["is_told"])
     path = flushing.keep(folder, kept.draft, options, environment)
     kept.forget()
@@ -248,8 +274,11 @@ def close_session(options, environment, code, speaker):
 
 
 def _keep_session(draft, options, environment):
-    """Keep what was opened in the first spool that takes it; raises RuntimeError where none does."""
-    from provenance.capture import session, spool
+    """Keep what was opened in the first spool that takes it.
+
+    Raises RuntimeError where none does.
+    """
+    from jobprov.provenance.capture import session, spool
 
     problem = None
     for folder in spool.usable(options, environment):
@@ -266,8 +295,11 @@ def _keep_session(draft, options, environment):
 
 
 def _find_session(options, environment):
-    """Return (the spool, the session of this job script), from whichever spool `start` could write; (None, None) where there is none."""
-    from provenance.capture import session, spool
+    """Return (the spool, the session of this job script), from whichever spool `start` could write.
+
+    (None, None) where there is none.
+    """
+    from jobprov.provenance.capture import session, spool
 
     for folder in spool.there(options, environment):
         found = session.find(folder, options.job_id)

@@ -1,8 +1,9 @@
 """Rules that keep secrets out of everything the hook writes or sends.
 
-Variables are withheld by name or by value (the name is kept, the value is not); texts such as scripts, fcl, logs and
-argument lists are redacted by value. A redacted place says which rule hit it. No digest of a secret is ever made.
-Deliberately not here: entropy guesses. They flag every git commit and digest, which is what a record is made of.
+Variables are withheld by name or by value (the name is kept, the value is not); texts such as
+scripts, fcl, logs and argument lists are redacted by value. A redacted place says which rule hit
+it. No digest of a secret is ever made. Deliberately not here: entropy guesses. They flag every git
+commit and digest, which is what a record is made of.
 """
 
 import fnmatch
@@ -23,10 +24,13 @@ _SECRET_FILE = re.compile(
     r"|(?:^|[_.-])(?:token|proxy|credentials?|secrets?|passwords?|(?:host|user|private)-?key)(?:\.(?:txt|json|pem|jwt|key))?$",
     re.IGNORECASE,
 )
-_HARMLESS_NAMES = frozenset(["PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "DESKTOP_SESSION"])
+_HARMLESS_NAMES = frozenset(
+    ["PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "DESKTOP_SESSION"]
+)
 _HARMLESS_VALUES = frozenset(["", "0", "1", "true", "false", "yes", "no", "on", "off"])
 
-# rule name -> pattern, its parts in parentheses; the group `keep`, where there is one, stays in front of the mark.
+# rule name -> pattern, its parts in parentheses; the group `keep`, where there is one, stays in
+# front of the mark.
 _RULES = [
     (
         "pem",
@@ -43,7 +47,10 @@ _RULES = [
             rb"|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,})|(?P<keep>\bhooks\.slack\.com/services/)[A-Za-z0-9/]{16,}"
         ),
     ),
-    ("url-password", rb"(?P<keep>://)[^/\s:@'\"<>$]*:(?![$<{]|%(?![0-9A-Fa-f]{2}))[^/\s@'\"<>]+(?=@)"),
+    (
+        "url-password",
+        rb"(?P<keep>://)[^/\s:@'\"<>$]*:(?![$<{]|%(?![0-9A-Fa-f]{2}))[^/\s@'\"<>]+(?=@)",
+    ),
     (
         "authorization",
         rb"(?i)(?P<keep>(?:\bbearer|authorization:\s*(?:basic|token))\s+)(?![$<{])[A-Za-z0-9._~+/=-]{16,}",
@@ -91,7 +98,8 @@ _RULES = [
         ),
     ),
 ]
-# In lower case, what a text must hold for a rule to hit: most texts then cost no pattern, not even its compilation.
+# In lower case, what a text must hold for a rule to hit: most texts then cost no pattern, not even
+# its compilation.
 _WORDS = b"password passwd passphrase _pwd secret api_key apikey access_token auth_token private_key refresh_token account_key accountkey"
 _SIGNS = {
     "pem": [b"private key"],
@@ -115,11 +123,16 @@ _OPTION = re.compile(
     re.I,
 )
 _USER_OPTIONS = ("-u", "-U", "--user", "--proxy-user")
-_USER = re.compile(r"^(?:(?:--user|--proxy-user)=|-[uU])?[^\s:]+:(?=.)")  # curl's `-u name:password`
+_USER = re.compile(
+    r"^(?:(?:--user|--proxy-user)=|-[uU])?[^\s:]+:(?=.)"
+)  # curl's `-u name:password`
 
 
 def has_url_password(content):
-    """Tell whether the one rule hits that `RARE_SIGNS` says nothing of: its sign stands in every address."""
+    """Tell whether the one rule hits that `RARE_SIGNS` says nothing of.
+
+    Its sign stands in every address.
+    """
     return _pattern(dict(_RULES)["url-password"]).search(content) is not None
 
 
@@ -147,7 +160,10 @@ def redact_text(text):
 
 
 def redact_strings(value):
-    """Return the value with secrets taken out of every string in it: nothing leaves that a rule knows."""
+    """Return the value with secrets taken out of every string in it.
+
+    Nothing leaves that a rule knows.
+    """
     if isinstance(value, str):
         return redact_text(value) if len(value) >= _SHORTEST_SECRET else value
     if isinstance(value, dict):
@@ -158,7 +174,10 @@ def redact_strings(value):
 
 
 def redact_arguments(arguments):
-    """Return the argument list without secrets: by value, and by the option or variable that it is the value of."""
+    """Return the argument list without secrets.
+
+    By value, and by the option or variable that it is the value of.
+    """
     clean, before, is_curl = [], "", False
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -178,14 +197,17 @@ def redact_arguments(arguments):
 
 def _names_password(argument, before):
     """Tell whether an argument of curl is `name:password`."""
-    is_value = before in _USER_OPTIONS or argument.startswith(("-u", "-U", "--user=", "--proxy-user="))
+    is_value = before in _USER_OPTIONS or argument.startswith(
+        ("-u", "-U", "--user=", "--proxy-user=")
+    )
     return is_value and _USER.match(argument) is not None
 
 
 def split_environment(environment, allowed=()):
     """Return (variables to keep, names withheld, sorted); the hook's own settings are in neither.
 
-    Where names are allowed (with `*` and `?`), every variable of another name is withheld: the strict mode.
+    Where names are allowed (with `*` and `?`), every variable of another name is withheld: the
+    strict mode.
     """
     kept, withheld, secrets = {}, [], secret_names(environment)
     allowed = re.compile("|".join(map(fnmatch.translate, allowed))) if allowed else None
@@ -202,13 +224,16 @@ def split_environment(environment, allowed=()):
 def secret_names(environment):
     """Return the names of the variables whose values have to stay on the worker node.
 
-    A UPS product may be called anything: `TOKEN_TOOLS_VERSION` is judged by `VERSION` where `SETUP_TOKEN_TOOLS` sets it up.
+    A UPS product may be called anything: `TOKEN_TOOLS_VERSION` is judged by `VERSION` where
+    `SETUP_TOKEN_TOOLS` sets it up.
     """
     products = [name[6:] for name, value in environment.items() if _sets_up(name, value)]
     found = set()
     for name, value in environment.items():
         if is_secret(name, value):
-            own = [name[len(product) + 1 :] for product in products if name.startswith(product + "_")]
+            own = [
+                name[len(product) + 1 :] for product in products if name.startswith(product + "_")
+            ]
             is_set_up = _sets_up(name, value) or any(_NAME.search(rest) is None for rest in own)
             if not is_set_up or redact(value.encode("utf-8", "surrogateescape"))[1]:
                 found.add(name)
@@ -217,7 +242,11 @@ def secret_names(environment):
 
 def _sets_up(name, value):
     """Tell whether a variable is UPS's `SETUP_X="x v1_2 -f flavor …"`."""
-    return name.startswith("SETUP_") and value.partition(" ")[0].upper() == name[6:].upper() and " -f " in value
+    return (
+        name.startswith("SETUP_")
+        and value.partition(" ")[0].upper() == name[6:].upper()
+        and " -f " in value
+    )
 
 
 def is_secret(name, value):

@@ -1,7 +1,7 @@
 """Reads files whose names come from the job: whole, and only what is a regular file.
 
-A pipe or a device that a name leads to belongs to the job alone: to open it would release its writer, to read it would take what the job
-is about to read (`-c <(sed …)`), or never end.
+A pipe or a device that a name leads to belongs to the job alone: to open it would release its
+writer, to read it would take what the job is about to read (`-c <(sed …)`), or never end.
 """
 
 import os
@@ -11,7 +11,10 @@ MOST_BYTES = 64 * 1024 * 1024
 
 
 def read(path, most=MOST_BYTES):
-    """Return the bytes of a regular file, None for a folder. Raises OSError, also where it is neither or larger than `most`."""
+    """Return the bytes of a regular file, None for a folder.
+
+    Raises OSError, also where it is neither or larger than `most`.
+    """
     _check(os.stat(path), most)
     if os.path.isdir(path):
         return None

@@ -1,10 +1,13 @@
-"""The git checkouts that a job's scripts and fcl lie in: one software entry each, placed, named and described."""
+"""The git checkouts that a job's scripts and fcl lie in.
+
+One software entry each, placed, named and described.
+"""
 
 # ruff: noqa: PLC0415 - git is loaded where a checkout is met, and its rest while the command runs
 
 import os
 
-from provenance.capture.glance import find_checkout
+from jobprov.provenance.capture.glance import find_checkout
 
 _MOST_LINKS = 32
 
@@ -18,7 +21,11 @@ class Repositories:
 
     def __init__(self, draft):
         self.draft = draft
-        self.entries = {entry["checkout"]: entry for entry in draft.record.get("software", ()) if entry.get("checkout")}
+        self.entries = {
+            entry["checkout"]: entry
+            for entry in draft.record.get("software", ())
+            if entry.get("checkout")
+        }
         self._tops = {}  # folder -> top folder of its checkout, or None
         self._unfinished = []
 
@@ -29,7 +36,10 @@ class Repositories:
         if top is None:
             return {}
         self._note_link(os.path.dirname(os.path.abspath(path)), os.path.dirname(real), top)
-        return {"software": self._entry(top)["name"], "path_in_repository": os.path.relpath(real, top)}
+        return {
+            "software": self._entry(top)["name"],
+            "path_in_repository": os.path.relpath(real, top),
+        }
 
     def add(self, folder):
         """Record the checkout that a folder lies in; a note where it lies in none."""
@@ -42,15 +52,21 @@ class Repositories:
             self._note_link(os.path.abspath(folder), real, top)
 
     def finish(self):
-        """Find out what does not change while the job runs: asked ref, description, address, submodules."""
-        from provenance.capture import checkout
+        """Find out what does not change while the job runs.
+
+        Asked ref, description, address, submodules.
+        """
+        from jobprov.provenance.capture import checkout
 
         pending, self._unfinished = self._unfinished, []
         for top, entry in pending:
             self.draft.attempt("git checkout " + top, checkout.complete, top, entry, self.draft)
 
     def _note_link(self, given, real, top):
-        """Note where a symbolic link leads by which a folder of a checkout was reached: the job's words name the link."""
+        """Note where a symbolic link leads by which a folder of a checkout was reached.
+
+        The job's words name the link.
+        """
         found = None
         while True:
             if given != real and os.path.realpath(given) == real:
@@ -59,7 +75,12 @@ class Repositories:
                 break
             given, real = os.path.dirname(given), os.path.dirname(real)
         known = self.draft.record.get("folder_links", ())
-        if found and found not in known and len(known) < _MOST_LINKS and _is_text(found["path"] + found["target"]):
+        if (
+            found
+            and found not in known
+            and len(known) < _MOST_LINKS
+            and _is_text(found["path"] + found["target"])
+        ):
             self.draft.extend("folder_links", [found])
 
     def _top(self, folder):
@@ -73,14 +94,20 @@ class Repositories:
                 "vcs": "git",
                 "checkout": top,
             }
-            from provenance.capture import worktree
+            from jobprov.provenance.capture import worktree
 
             self.entries[top] = entry
             self.draft.extend("software", [entry])
-            if self.draft.attempt("git checkout " + top, worktree.observe, top, entry, self.draft) is not None:
+            if (
+                self.draft.attempt("git checkout " + top, worktree.observe, top, entry, self.draft)
+                is not None
+            ):
                 self._unfinished.append((top, entry))
             if "tree" in entry:
-                for folder in self.draft.attempt("submodules of " + top, worktree.changed_submodules, top) or ():
+                for folder in (
+                    self.draft.attempt("submodules of " + top, worktree.changed_submodules, top)
+                    or ()
+                ):
                     self.add(folder)
         return self.entries[top]
 

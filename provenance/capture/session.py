@@ -1,7 +1,8 @@
 """A job between `start` and `end`: its draft, kept in the spool, and found again by the job script's process.
 
-`start` notes the process that called it (the job script, by number and start time); later calls look for that process
-among their own ancestors, so that several jobs of one user, or steps in a subshell, do not mix.
+`start` notes the process that called it (the job script, by number and start time); later calls
+look for that process among their own ancestors, so that several jobs of one user, or steps in a
+subshell, do not mix.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import json
 import os
 import shutil
 
-from provenance.capture.draft import Draft
+from jobprov.provenance.capture.draft import Draft
 
 _MOST_ANCESTORS = 64
 
@@ -29,7 +30,10 @@ class Session:
 
     @contextlib.contextmanager
     def locked(self):
-        """Hold off other steps of the job script that end now; where the file system has no locks, they are not."""
+        """Hold off other steps of the job script that end now.
+
+        Where the file system has no locks, they are not.
+        """
         import fcntl  # noqa: PLC0415 - while the job runs
 
         with open(os.path.join(self.folder, "lock"), "wb") as stream:
@@ -51,9 +55,19 @@ class Session:
                 _write(path, held)
         for digest in set(os.listdir(blobs)).difference(self.draft.blobs):
             os.unlink(os.path.join(blobs, digest))
-        files = {digest: held for digest, held in self.draft.blobs.items() if not isinstance(held, bytes)}
-        content = {"record": self.draft.record, "notes": self.draft.notes, "state": self.state, "files": files}
-        _write(os.path.join(self.folder, "state.json"), json.dumps(content).encode("utf-8", "surrogateescape"))
+        files = {
+            digest: held for digest, held in self.draft.blobs.items() if not isinstance(held, bytes)
+        }
+        content = {
+            "record": self.draft.record,
+            "notes": self.draft.notes,
+            "state": self.state,
+            "files": files,
+        }
+        _write(
+            os.path.join(self.folder, "state.json"),
+            json.dumps(content).encode("utf-8", "surrogateescape"),
+        )
 
     def forget(self):
         """Remove it, once its record is spooled."""
@@ -64,14 +78,20 @@ def create(spool, draft):
     """Return a new session for the process that called us; raises OSError."""
     folder = os.path.join(spool, "open", draft.record["job_id"])
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    return Session(folder, draft, {"owner": _identity(os.getppid()), "last": 0, "options": {}, "is_told": False})
+    return Session(
+        folder,
+        draft,
+        {"owner": _identity(os.getppid()), "last": 0, "options": {}, "is_told": False},
+    )
 
 
 def find(spool, job_id=None):
     """Return the session of this job script, or None."""
     if spool is None:
         return None
-    folders = [os.path.join(spool, "open", name) for name in os.listdir(os.path.join(spool, "open"))]
+    folders = [
+        os.path.join(spool, "open", name) for name in os.listdir(os.path.join(spool, "open"))
+    ]
     loaded = [_load(folder) for folder in folders if job_id in (None, os.path.basename(folder))]
     sessions = [session for session in loaded if session is not None]
     if job_id is not None:

@@ -1,20 +1,24 @@
 """The sidecar `<output>.json`: what a file transfer service carries into the catalog beside the file.
 
-Source: MetaCat's declaration (`name`, `size`, `checksums`, `parents`, `metadata` with dotted keys), which every known
-converter passes through; a sidecar in SAM's flat shape gets the same dotted keys at its top. A sidecar that the job
-wrote itself keeps all it has; only inherited `prov.*` keys are replaced.
+Source: MetaCat's declaration (`name`, `size`, `checksums`, `parents`, `metadata` with dotted keys),
+which every known converter passes through; a sidecar in SAM's flat shape gets the same dotted keys
+at its top. A sidecar that the job wrote itself keeps all it has; only inherited `prov.*` keys are
+replaced.
 """
 
 import json
 import os
 
-from provenance.capture.files import apply_metadata
+from jobprov.provenance.capture.files import apply_metadata
 
 _TYPED = ("data_tier", "file_format", "file_type", "data_stream", "event_count")
 
 
 def read(path):
-    """Return the object in the sidecar of an output; {} where there is none; raises OSError, ValueError and TypeError."""
+    """Return the object in the sidecar of an output; {} where there is none.
+
+    Raises OSError, ValueError and TypeError.
+    """
     try:
         with open(path + ".json", encoding="utf-8") as stream:
             found = json.load(stream)
@@ -26,10 +30,15 @@ def read(path):
 
 
 def complete_output(entry, found):
-    """Take counts and kinds that the job's own sidecar tells into an output entry; what is there already stays."""
+    """Take counts and kinds that the job's own sidecar tells into an output entry.
+
+    What is there already stays.
+    """
     metadata = found.get("metadata") if isinstance(found.get("metadata"), dict) else found
     told = {}
-    apply_metadata(told, {key: metadata[key] for key in metadata if key.startswith("core.") or key in _TYPED})
+    apply_metadata(
+        told, {key: metadata[key] for key in metadata if key.startswith("core.") or key in _TYPED}
+    )
     told.pop("metadata", None)
     for key, value in told.items():
         if isinstance(value, (str, int)) and key not in entry:
@@ -41,13 +50,17 @@ def complete_output(entry, found):
 def write(entry, found, identity, parents, clock):
     """Write the sidecar of an output; `identity` holds prov.job_id and, where known, prov.task_id.
 
-    Raises OSError, and OutOfTimeError where no time is left: on a slow disk thousands take longer than the job may wait.
+    Raises OSError, and OutOfTimeError where no time is left: on a slow disk thousands take longer
+    than the job may wait.
     """
     clock.check()
     marks = dict(identity)
     marks["prov.output"] = entry["name"]
     content = _flat(found, marks) if _is_flat(found) else _metacat(entry, found, marks, parents)
-    replace(entry["path"] + ".json", (json.dumps(content, indent=1, sort_keys=True) + "\n").encode("utf-8"))
+    replace(
+        entry["path"] + ".json",
+        (json.dumps(content, indent=1, sort_keys=True) + "\n").encode("utf-8"),
+    )
 
 
 def replace(path, content):
@@ -85,7 +98,11 @@ def _metacat(entry, found, marks, parents):
     if entry.get("namespace"):
         content["namespace"] = entry["namespace"]
     content.update(found)
-    metadata = {key: value for key, value in (found.get("metadata") or {}).items() if not key.startswith("prov.")}
+    metadata = {
+        key: value
+        for key, value in (found.get("metadata") or {}).items()
+        if not key.startswith("prov.")
+    }
     told = {"core." + key: entry[key] for key in _TYPED if key in entry}
     told.update({key: value for key, value in entry.get("metadata", {}).items() if "." in key})
     content["metadata"] = dict(told, **metadata)

@@ -6,7 +6,8 @@
     SPOOL/open/JOB/                    a job between `start` and `end`
     SPOOL/parts/                       how many records a batch job has so far
 
-A claim is a rename, so that two processes never send one file; a claim whose process is gone goes back.
+A claim is a rename, so that two processes never send one file; a claim whose process is gone goes
+back.
 """
 
 import hashlib
@@ -18,7 +19,9 @@ _SUFFIX = ".jobprov"
 _FOLDERS = ("ready", "claimed", "rejected", "open", "parts")
 _STALE_SECONDS = 3600
 _LAST_RESORT = "/tmp"  # noqa: S108 - a folder of our own in it, used only where it is ours
-_NAMES = frozenset(["name", "namespace", "task_id", "campaign", "stage", "unit"])  # the service refuses more in these
+_NAMES = frozenset(
+    ["name", "namespace", "task_id", "campaign", "stage", "unit"]
+)  # the service refuses more in these
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 _UNSAFE_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CHUNK = 64 * 1024
@@ -48,7 +51,10 @@ def open_at(place):
     try:
         for name in _FOLDERS:
             os.makedirs(os.path.join(place, name), mode=0o700, exist_ok=True)
-        is_ours = os.access(os.path.join(place, "ready"), os.W_OK) and os.stat(place).st_uid in (os.geteuid(), 0)
+        is_ours = os.access(os.path.join(place, "ready"), os.W_OK) and os.stat(place).st_uid in (
+            os.geteuid(),
+            0,
+        )
     except (OSError, ValueError):
         return None
     return os.path.abspath(place) if is_ours else None
@@ -71,7 +77,11 @@ def _places(options, environment):
         places.append(os.path.join(scratch, "jobprov-spool"))
     if home and os.path.isdir(home):
         places.append(os.path.join(home, ".jobprov", "spool"))
-    places.append(os.path.join(environment.get("TMPDIR") or _LAST_RESORT, "jobprov-spool-{}".format(os.geteuid())))
+    places.append(
+        os.path.join(
+            environment.get("TMPDIR") or _LAST_RESORT, "jobprov-spool-{}".format(os.geteuid())
+        )
+    )
     return places
 
 
@@ -82,7 +92,13 @@ def take_part(spool, identity):
     name = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     for part in range(10000):
         try:
-            os.close(os.open(os.path.join(spool, "parts", "{}.{}".format(name, part)), os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(
+                os.open(
+                    os.path.join(spool, "parts", "{}.{}".format(name, part)),
+                    os.O_CREAT | os.O_EXCL,
+                    0o600,
+                )
+            )
         except FileExistsError:
             continue
         except OSError:
@@ -92,7 +108,10 @@ def take_part(spool, identity):
 
 
 def keep(spool, draft, delivery):
-    """Write record and blobs to `ready`, durable when this returns, and return the path; raises OSError."""
+    """Write record and blobs to `ready`, durable when this returns, and return the path.
+
+    Raises OSError.
+    """
     name = "{:.6f}-{}{}".format(time.time(), draft.record["job_id"], _SUFFIX)
     final = os.path.join(spool, "ready", name)
     temporary = os.path.join(spool, "ready", "." + name)
@@ -129,7 +148,9 @@ def write(stream, draft, delivery):
         _add(entry, "delivery.json", encode(delivery))
         entry.close()
     except OSError:
-        entry.fp = None  # else it closes itself when it is collected, fails again, and Python prints a traceback to the job's stderr
+        # else it closes itself when it is collected, fails again, and Python prints a traceback to
+        # the job's stderr
+        entry.fp = None
         raise
 
 
@@ -141,12 +162,19 @@ def encode(value):
 
 
 def ready(spool):
-    """Return the paths of what is to be sent, oldest first; claims whose process is gone come back first."""
+    """Return the paths of what is to be sent, oldest first.
+
+    Claims whose process is gone come back first.
+    """
     _return_stale(spool)
     folder = os.path.join(spool, "ready")
-    names = [name for name in os.listdir(folder) if name.endswith(_SUFFIX) and not name.startswith(".")]
+    names = [
+        name for name in os.listdir(folder) if name.endswith(_SUFFIX) and not name.startswith(".")
+    ]
     paths = (os.path.join(folder, name) for name in sorted(names, key=_age))
-    return [path for path in paths if os.path.isfile(path)]  # a pipe of that name would keep us waiting
+    return [
+        path for path in paths if os.path.isfile(path)
+    ]  # a pipe of that name would keep us waiting
 
 
 def claim(path):
@@ -243,11 +271,17 @@ def _information(name):
 
 
 def clean(value, is_name=False):
-    """Return the value as `encode` writes it; `is_name` for texts in which the service takes no control characters."""
+    """Return the value as `encode` writes it.
+
+    `is_name` for texts in which the service takes no control characters.
+    """
     if isinstance(value, str):
         return _clean_text(value, _UNSAFE_IN_NAMES if is_name else _UNSAFE)
     if isinstance(value, dict):
-        return {_clean_text(str(key), _UNSAFE): clean(item, key in _NAMES) for key, item in value.items()}
+        return {
+            _clean_text(str(key), _UNSAFE): clean(item, key in _NAMES)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [clean(item) for item in value]
     return value

@@ -1,7 +1,10 @@
-"""Standard input of a command, where it is a regular file: what the command will find from where the file stands now.
+"""Standard input of a command, where it is a regular file.
 
-It is read beside the job, by place (`pread`), so that the job finds its file where it stood. A pipe, a terminal or a device is the
-job's alone. Standard input is also how passwords are handed over: what looks like one by command or by name is not looked at.
+What the command will find from where the file stands now.
+
+It is read beside the job, by place (`pread`), so that the job finds its file where it stood. A
+pipe, a terminal or a device is the job's alone. Standard input is also how passwords are handed
+over: what looks like one by command or by name is not looked at.
 """
 
 import fcntl
@@ -9,7 +12,7 @@ import os
 import re
 import stat
 
-from provenance.capture.hashing import SMALL_BYTES, Clock
+from jobprov.provenance.capture.hashing import SMALL_BYTES, Clock
 
 _CHUNK = 1024 * 1024
 _ASKING = frozenset(["kinit", "sudo", "su", "ssh-add", "passwd", "chpasswd", "cryptsetup"])
@@ -53,8 +56,14 @@ def look(argv):
     """Return (the StandardInput that a command will find, or None; why it is not recorded, or None). Raises OSError."""
     status = os.fstat(0)
     if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
-        return None, "standard input is a pipe and left to the job: what is read of it is not recorded"
-    if not stat.S_ISREG(status.st_mode) or fcntl.fcntl(0, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+        return (
+            None,
+            "standard input is a pipe and left to the job: what is read of it is not recorded",
+        )
+    if (
+        not stat.S_ISREG(status.st_mode)
+        or fcntl.fcntl(0, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+    ):
         return None, None
     start = os.lseek(0, 0, os.SEEK_CUR)
     if start >= status.st_size:
@@ -65,11 +74,14 @@ def look(argv):
 
 
 def take(job, step):
-    """Have the digest of what is too large to be kept made while the command runs; leave out what may be a secret."""
+    """Have the digest of what is too large to be kept made while the command runs.
+
+    Leave out what may be a secret.
+    """
     found = step.standard_input
     if found is None:
         return
-    from provenance.capture import redaction  # noqa: PLC0415 - when the record is made
+    from jobprov.provenance.capture import redaction  # noqa: PLC0415 - when the record is made
 
     if found.path is not None and redaction.names_secret(found.path):
         job.draft.note("standard input {} is not to leave this machine".format(found.path))
@@ -80,10 +92,13 @@ def take(job, step):
 
 
 def settle(draft, step):
-    """Have a step that ended name what it found on its standard input; nothing where it was somebody else's, and is not read.
+    """Have a step that ended name what it found on its standard input.
 
-    The command of `while read line; do COMMAND; done < list` finds the rest of the list: one that leaves the file where it stood, behind its
-    beginning, has not read it, and the list must not be kept with each.
+    Nothing where it was somebody else's, and is not read.
+
+    The command of `while read line; do COMMAND; done < list` finds the rest of the list: one that
+    leaves the file where it stood, behind its beginning, has not read it, and the list must not be
+    kept with each.
     """
     found = step.standard_input
     if found is None or (found.start and os.lseek(0, 0, os.SEEK_CUR) == found.start):
@@ -115,7 +130,11 @@ def of_whole_job(command):
 def _asks_for_secret(argv):
     if os.path.basename(argv[0]) in _ASKING or any(_OPTION.match(word) for word in argv[1:]):
         return True
-    return any(_PASS.match(argv[index - 1]) and word in ("stdin", "fd:0") for index, word in enumerate(argv) if index)
+    return any(
+        _PASS.match(argv[index - 1]) and word in ("stdin", "fd:0")
+        for index, word in enumerate(argv)
+        if index
+    )
 
 
 def _chunks(at):

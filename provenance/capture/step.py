@@ -3,9 +3,9 @@
 import os
 import re
 
-from provenance.capture import arguments, redaction
-from provenance.capture.draft import moment, without_empty
-from provenance.capture.hashing import signature
+from jobprov.provenance.capture import arguments, redaction
+from jobprov.provenance.capture.draft import moment, without_empty
+from jobprov.provenance.capture.hashing import signature
 
 _SMUGGLED = re.compile("[\udc80-\udcff]")  # bytes that Python could not decode (PEP 383)
 _PLAIN = frozenset(map(chr, range(0x20, 0x7F))) - {"%"}
@@ -31,7 +31,12 @@ class Step:
     """
 
     def __init__(self, seen, name, role):
-        self.argv, self.line, self.candidates, self.began = seen.argv, seen.line, seen.candidates, seen.began
+        self.argv, self.line, self.candidates, self.began = (
+            seen.argv,
+            seen.line,
+            seen.candidates,
+            seen.began,
+        )
         self.name = name or _usual_name(self.argv)
         self.role = role or _STAGES.get(self.name, "payload")
         self.inputs, self.standard_input, self.stdin_digest = [], seen.standard_input, None
@@ -75,9 +80,14 @@ class Step:
 
 
 def _encoded(argv):
-    """Return arguments that are no UTF-8, by position, `%XX` for each byte but printable ASCII; None without any."""
+    """Return arguments that are no UTF-8, by position, `%XX` for each byte but printable ASCII.
+
+    None without any.
+    """
     odd = {str(place): word for place, word in enumerate(argv) if _SMUGGLED.search(word)}
-    return {place: _percent(word.encode("utf-8", "surrogateescape")) for place, word in odd.items()} or None
+    return {
+        place: _percent(word.encode("utf-8", "surrogateescape")) for place, word in odd.items()
+    } or None
 
 
 def _percent(content):
@@ -87,6 +97,8 @@ def _percent(content):
 def _usual_name(argv):
     program = os.path.basename(argv[0])
     if arguments.INTERPRETERS.match(program):
-        script = next((word for word in argv[1:] if not word.startswith("-") and os.path.isfile(word)), None)
+        script = next(
+            (word for word in argv[1:] if not word.startswith("-") and os.path.isfile(word)), None
+        )
         program = os.path.splitext(os.path.basename(script))[0] if script else program
     return program or "command"

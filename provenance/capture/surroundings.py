@@ -1,6 +1,7 @@
 """What surrounds a job: variables, operating system, limits and host.
 
-Sources: /etc/os-release, /proc, the machine ad. What one of them does not tell stays out of the record.
+Sources: /etc/os-release, /proc, the machine ad. What one of them does not tell stays out of the
+record.
 """
 
 import os
@@ -9,8 +10,8 @@ import re
 import resource
 import socket
 
-from provenance.capture import excerpts, redaction
-from provenance.capture.draft import without_empty
+from jobprov.provenance.capture import excerpts, redaction
+from jobprov.provenance.capture.draft import without_empty
 
 _SITES = ("GLIDEIN_Site", "GLIDEIN_DUNESite", "JUSTIN_SITE_NAME")
 _LIMITS = {
@@ -32,7 +33,10 @@ def describe_environment(draft, environment, allowed=()):
             "variables": {name: kept[name] for name in excerpts.order(kept)},
             "withheld": withheld,
             "os": draft.attempt("operating system", _system),
-            "locale": environment.get("LC_ALL") or environment.get("LC_CTYPE") or environment.get("LANG") or "C",
+            "locale": environment.get("LC_ALL")
+            or environment.get("LC_CTYPE")
+            or environment.get("LANG")
+            or "C",
             "timezone": draft.attempt("time zone", _timezone, environment),
             "umask": draft.attempt("umask", _umask),
             "limits": draft.attempt("limits", _limits),
@@ -101,11 +105,15 @@ def describe_host(draft, environment, machine):
         "site": machine.get("GLIDEIN_Site") or _first(environment, _SITES),
         "slot": machine.get("Name") or environment.get("_CONDOR_SLOT"),
         "cpu_model": cpu.get("model name"),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "memory_bytes": draft.attempt("memory", _memory),
     }
     if cpu.get("flags"):
-        fields["cpu_flags_sha256"] = draft.add_bytes(("\n".join(sorted(set(cpu["flags"].split()))) + "\n").encode())
+        fields["cpu_flags_sha256"] = draft.add_bytes(
+            ("\n".join(sorted(set(cpu["flags"].split()))) + "\n").encode()
+        )
     return without_empty({name: value or None for name, value in fields.items()})
 
 

@@ -1,14 +1,16 @@
-"""What takes long to find out and is never waited for: the packages of the operating system, the digest of an image file.
+"""What takes long to find out and is never waited for.
 
-It is done while the command runs, by a thread that nobody waits for; where the command is faster, it stays unknown.
-Sources: dpkg's `status` file (deb-control(5)); `rpm -qa --queryformat`.
+The packages of the operating system, the digest of an image file.
+
+It is done while the command runs, by a thread that nobody waits for; where the command is faster,
+it stays unknown. Sources: dpkg's `status` file (deb-control(5)); `rpm -qa --queryformat`.
 """
 
 import os
 import subprocess
 
-from provenance.capture.container import image_file_digest
-from provenance.capture.hashing import OutOfTimeError
+from jobprov.provenance.capture.container import image_file_digest
+from jobprov.provenance.capture.hashing import OutOfTimeError
 
 _DPKG, _RPM = "/var/lib/dpkg/status", ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 _FORMAT = "%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\n"
@@ -49,7 +51,10 @@ class _Until:
 
 
 def list_packages(clock):
-    """Return lines `deb` or `rpm`, name, version and architecture, parted by tabs; raises OutOfTimeError."""
+    """Return lines `deb` or `rpm`, name, version and architecture, parted by tabs.
+
+    Raises OutOfTimeError.
+    """
     lines = _list_deb(clock) if os.path.isfile(_DPKG) else []
     return lines or (_list_rpm(clock) if any(map(os.path.isdir, _RPM)) else [])
 
@@ -72,7 +77,11 @@ def _list_deb(clock):
 
 def _add_deb(lines, fields):
     if fields.get("Status", "").endswith(" installed") and len(lines) < _MOST_LINES:
-        lines.append("\t".join(["deb"] + [fields.get(name, "") for name in ("Package", "Version", "Architecture")]))
+        lines.append(
+            "\t".join(
+                ["deb"] + [fields.get(name, "") for name in ("Package", "Version", "Architecture")]
+            )
+        )
 
 
 def _list_rpm(clock):
@@ -90,7 +99,11 @@ def _list_rpm(clock):
                 told = process.communicate(timeout=_STEP_SECONDS)[0].decode("utf-8", "replace")
             except subprocess.TimeoutExpired:
                 continue
-            return [] if process.returncode else ["rpm\t" + line for line in told.splitlines()[:_MOST_LINES]]
+            return (
+                []
+                if process.returncode
+                else ["rpm\t" + line for line in told.splitlines()[:_MOST_LINES]]
+            )
         return []
     finally:
         if process.poll() is None:

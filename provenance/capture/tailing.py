@@ -1,8 +1,10 @@
-"""Ends of the logs, sent while the command runs: a job that is killed with its hook keeps what it said last.
+"""Ends of the logs, sent while the command runs.
 
-Beside the job and never waited for; what cannot be sent is left out. Only whole lines go, so that a secret is not cut in two
-before the rules see it, and nothing behind the beginning of a private key until its end is there.
-Source: docs/http.md, `PUT /jobs/{job_id}/logs/{name}`.
+A job that is killed with its hook keeps what it said last.
+
+Beside the job and never waited for; what cannot be sent is left out. Only whole lines go, so that a
+secret is not cut in two before the rules see it, and nothing behind the beginning of a private key
+until its end is there. Source: docs/http.md, `PUT /jobs/{job_id}/logs/{name}`.
 """
 
 import json
@@ -10,8 +12,8 @@ import random
 import re
 from urllib.parse import quote
 
-from provenance.capture import delivery, flushing, redaction
-from provenance.capture.hashing import Clock
+from jobprov.provenance.capture import delivery, flushing, redaction
+from jobprov.provenance.capture.hashing import Clock
 
 MOST_BYTES = 192 * 1024  # at once: what marks of redaction add must fit into the service's limit
 _CALLS_SECONDS = 10.0
@@ -38,9 +40,13 @@ class Tailer:
         self._is_announced = False
 
     def run(self, stopped, seconds):
-        """Send about every so many seconds, less often while the service does not take it; what it refuses ends it."""
+        """Send about every so many seconds, less often while the service does not take it.
+
+        What it refuses ends it.
+        """
         pause = seconds
-        while not stopped.wait(random.random() * seconds / 4):  # noqa: S311 - thousands began at once
+        # Thousands began at once
+        while not stopped.wait(random.random() * seconds / 4):  # noqa: S311
             try:
                 self.send()
                 pause = seconds
@@ -116,7 +122,10 @@ def _left_out(count):
 
 
 def _split(content):
-    """Return (what may be sent, what waits for more): whole lines, and no key without its end; all where it is too much."""
+    """Return (what may be sent, what waits for more): whole lines, and no key without its end.
+
+    All where it is too much.
+    """
     end = content.rfind(b"\n") + 1
     key = content.rfind(_KEY, 0, end)
     if key >= 0 and b"-----END " not in content[key:]:

@@ -1,7 +1,10 @@
-"""When a step opened and closed its inputs, from the best of three sources; and inputs that only its log names.
+"""When a step opened and closed its inputs, from the best of three sources.
+
+And inputs that only its log names.
 
 1. `log`: art's dated lines, `24-Nov-2026 14:50:50 UTC  Opened input file "a.root"`. They also name files that SAM delivered, which no
-   argument names. To the second, in the time zone that the line says, where that is UTC or this machine's own.
+   argument names. To the second, in the time zone that the line says, where that is UTC or this
+   machine's own.
 2. `sam`: calls of ifdh or samweb that tell SAM of a delivery or release.
 3. `proc`: files seen open in the process tree.
 
@@ -13,22 +16,37 @@ import os
 import re
 import time
 
-from provenance.capture import files, opened
-from provenance.capture.draft import moment
-from provenance.capture.hashing import Clock
+from jobprov.provenance.capture import files, opened
+from jobprov.provenance.capture.draft import moment
+from jobprov.provenance.capture.hashing import Clock
 
 _LINE = re.compile(
     rb"^(\d\d)-([A-Z][a-z][a-z])-(\d{4}) (\d\d):(\d\d):(\d\d) (\S{1,10})\s+(Opened|Closed) (secondary )?input file \"(.{1,4000})\"\s*$",
     re.MULTILINE,
 )
-_MONTHS = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"]
+_MONTHS = [
+    b"Jan",
+    b"Feb",
+    b"Mar",
+    b"Apr",
+    b"May",
+    b"Jun",
+    b"Jul",
+    b"Aug",
+    b"Sep",
+    b"Oct",
+    b"Nov",
+    b"Dec",
+]
 _UTC = frozenset(["UTC", "GMT"])
 _MOST_INPUTS = 10000
 _LOG_SECONDS = 1.0
 
 
 def add(draft, step, outcome, seen, seconds):
-    """Add times to the step's inputs, and inputs that its logs name; `seen` is what the watch saw, or None.
+    """Add times to the step's inputs, and inputs that its logs name.
+
+    `seen` is what the watch saw, or None.
 
     `seconds` is the budget for hashing inputs that are named for the first time.
     """
@@ -49,14 +67,19 @@ def add(draft, step, outcome, seen, seconds):
 
 
 def read_log(logs):
-    """Return {file as art names it: [role, opened, closed]} of logs, [(name, bytes, …)]; times in seconds since 1970, or None."""
+    """Return {file as art names it: [role, opened, closed]} of logs, [(name, bytes, …)].
+
+    Times in seconds since 1970, or None.
+    """
     found = {}
     for log in logs:
         if b' input file "' not in log[1]:
             continue
         for match in _LINE.finditer(log[1]):
             path = os.fsdecode(match.group(10))
-            entry = found.setdefault(path, ["secondary" if match.group(9) else "primary", None, None])
+            entry = found.setdefault(
+                path, ["secondary" if match.group(9) else "primary", None, None]
+            )
             when = _seconds(match)
             if match.group(8) == b"Closed":
                 entry[2] = when
@@ -100,7 +123,11 @@ def _add_told(step, told):
 
 def _add_calls(step, calls, late):
     """Give inputs the times at which SAM was told of them, and the status that it was told last."""
-    by_name = {entry["name"]: entry for entry in step.inputs if entry.get("role") in ("primary", "secondary")}
+    by_name = {
+        entry["name"]: entry
+        for entry in step.inputs
+        if entry.get("role") in ("primary", "secondary")
+    }
     for name, status, when in calls:
         entry = by_name.get(name)
         if entry is None:
@@ -118,7 +145,9 @@ def _add_sightings(step, sightings, ended):
             continue
         seen = sightings.get(os.path.realpath(entry["path"]))
         if seen is not None:
-            _set(entry, seen.opened, ended if seen.closed is None else seen.closed, "proc", seen.late)
+            _set(
+                entry, seen.opened, ended if seen.closed is None else seen.closed, "proc", seen.late
+            )
 
 
 def _set(entry, began, closed, source, late):

@@ -1,15 +1,26 @@
 """What a line of strace is about, and what the kernel itself opens to run a file, which no line tells.
 
-Sources: strace(1), `-y` and `-o`; System V ABI, "Program Header" (little-endian, 32 and 64 bits); execve(2), "Interpreter scripts".
+Sources: strace(1), `-y` and `-o`; System V ABI, "Program Header" (little-endian, 32 and 64 bits);
+execve(2), "Interpreter scripts".
 """
 
 import os
 import re
 import struct
 
-_CALL = re.compile(rb'^(?:\d+ +)?\w+\((?:(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, )?"((?:[^"\\]|\\.)*)"')
+_CALL = re.compile(
+    rb'^(?:\d+ +)?\w+\((?:(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, )?"((?:[^"\\]|\\.)*)"'
+)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|.)")
-_LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b"}
+_LETTERS = {
+    b"n": b"\n",
+    b"t": b"\t",
+    b"r": b"\r",
+    b"v": b"\v",
+    b"f": b"\f",
+    b"a": b"\a",
+    b"b": b"\b",
+}
 _PT_INTERP = 3
 
 
@@ -37,7 +48,10 @@ def _plain(text):
 
 
 def interpreters(path):
-    """Return what the kernel itself opens to run a file: the loader of an ELF program, the interpreter of a script."""
+    """Return what the kernel itself opens to run a file.
+
+    The loader of an ELF program, the interpreter of a script.
+    """
     if not os.path.isfile(path):  # a pipe would keep us waiting
         return []
     try:
@@ -58,12 +72,22 @@ def elf_interpreter(head):
         if head[:4] != b"\x7fELF" or head[5] != 1:
             return None
         is_wide = head[4] == 2  # noqa: PLR2004 - ELFCLASS64
-        table = struct.unpack_from("<Q", head, 32)[0] if is_wide else struct.unpack_from("<I", head, 28)[0]
+        table = (
+            struct.unpack_from("<Q", head, 32)[0]
+            if is_wide
+            else struct.unpack_from("<I", head, 28)[0]
+        )
         size, count = struct.unpack_from("<HH", head, 54 if is_wide else 42)
         for place in range(table, table + size * count, size):
             if struct.unpack_from("<I", head, place)[0] == _PT_INTERP:
-                offset = struct.unpack_from("<Q" if is_wide else "<I", head, place + (8 if is_wide else 4))[0]
+                offset = struct.unpack_from(
+                    "<Q" if is_wide else "<I", head, place + (8 if is_wide else 4)
+                )[0]
                 return head[offset:].split(b"\0", 1)[0] or None
-    except (struct.error, IndexError, ValueError):  # ValueError: a header whose entries have no size
+    except (
+        struct.error,
+        IndexError,
+        ValueError,
+    ):  # ValueError: a header whose entries have no size
         pass
     return None

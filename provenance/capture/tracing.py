@@ -1,8 +1,9 @@
 """strace beside a command (`--trace`): how it is put in front, held to a size, let go, and what paths its log names.
 
-The command stays our own child, so that its end and its signals are as without (`-DD`: the tracer is a grandchild in a group of its
-own). Where strace is missing, too old or not allowed, and where the command could not be started, the command runs plain.
-Not used: `--seccomp-bpf`, which costs less, since calls of a job whose strace is gone would fail. Source: strace(1), 5.2 or newer.
+The command stays our own child, so that its end and its signals are as without (`-DD`: the tracer
+is a grandchild in a group of its own). Where strace is missing, too old or not allowed, and where
+the command could not be started, the command runs plain. Not used: `--seccomp-bpf`, which costs
+less, since calls of a job whose strace is gone would fail. Source: strace(1), 5.2 or newer.
 """
 
 import os
@@ -13,12 +14,25 @@ import subprocess
 import tempfile
 import time
 
-from provenance.capture import arguments
-from provenance.capture.touched import interpreters, touched_path
+from jobprov.provenance.capture import arguments
+from jobprov.provenance.capture.touched import interpreters, touched_path
 
 LARGEST_LOG = 64 * 1024 * 1024  # bytes; a command that says more is let go
 MOST_PATHS = 20000
-_OPTIONS = ("-DD", "-f", "-q", "-z", "-y", "-s", "1", "-e", "trace=%file", "-e", "signal=none", "-I2")
+_OPTIONS = (
+    "-DD",
+    "-f",
+    "-q",
+    "-z",
+    "-y",
+    "-s",
+    "1",
+    "-e",
+    "trace=%file",
+    "-e",
+    "signal=none",
+    "-I2",
+)
 _START = ("/bin/sh", "-c", "exec env true")  # what a rerun inside a capsule starts a step with
 _PROBE_SECONDS, _END_SECONDS, _LOOK_SECONDS, _PAUSE_SECONDS = 5.0, 2.0, 1.0, 0.02
 _MOST_INTERPRETERS = 5
@@ -43,7 +57,9 @@ class Trace:
         if strace is None:
             self.notes.append("trace: there is no strace on PATH, the command ran without")
         elif program is None or not can_start(program):
-            self.notes.append("trace: {} is no program that strace can start, it ran without".format(argv[0]))
+            self.notes.append(
+                "trace: {} is no program that strace can start, it ran without".format(argv[0])
+            )
         else:
             self._prepare(strace, spool)
 
@@ -51,7 +67,11 @@ class Trace:
         """Try strace with the first thing that a rerun starts; that log counts too."""
         self._folder = tempfile.mkdtemp(prefix="trace-", dir=spool)
         words = [strace, *_OPTIONS, "-o"]
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        quiet = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+        }
         try:
             process = subprocess.Popen([*words, self._log("start"), "--", *_START], **quiet)
         except OSError:
@@ -65,7 +85,9 @@ class Trace:
         if code == 0 and self._has_ended("start", process.pid):
             self.words = [*words, self._log("command"), "--"]
         else:
-            self.notes.append("trace: strace is too old or may not trace here, the command ran without")
+            self.notes.append(
+                "trace: strace is too old or may not trace here, the command ran without"
+            )
 
     def follow(self, ended):
         """Let the command go on alone once the log is large; returns when it ended."""
@@ -80,7 +102,10 @@ class Trace:
                 return
 
     def end(self):
-        """Return the paths that the command touched, each once, in their order; None where it was not traced."""
+        """Return the paths that the command touched, each once, in their order.
+
+        None where it was not traced.
+        """
         if not self.words or self.process is None:
             self._forget()
             return None
@@ -106,7 +131,9 @@ class Trace:
                         found[path] = None
                         found.update(dict.fromkeys(interpreters(path)))
                     if len(found) > MOST_PATHS:
-                        self.notes.append("trace: cut, the command touched more than {} paths".format(MOST_PATHS))
+                        self.notes.append(
+                            "trace: cut, the command touched more than {} paths".format(MOST_PATHS)
+                        )
                         return list(found)
         if self._is_cut:
             self.notes.append("trace: cut, the command's calls filled {} bytes".format(LARGEST_LOG))
@@ -117,7 +144,10 @@ class Trace:
 
     def _has_ended(self, name, process):
         """Wait a moment for strace to note the end of a process; tell whether it did."""
-        mark, end = re.compile(rb"^%d +\+\+\+ " % process, re.MULTILINE), time.monotonic() + _END_SECONDS
+        mark, end = (
+            re.compile(rb"^%d +\+\+\+ " % process, re.MULTILINE),
+            time.monotonic() + _END_SECONDS,
+        )
         while True:
             try:
                 with open(self._log(name), "rb") as stream:
@@ -131,7 +161,10 @@ class Trace:
             time.sleep(_PAUSE_SECONDS)
 
     def _let_go(self):
-        """End the tracer; it lets its processes go on. It is known by its log, which no other program is given."""
+        """End the tracer; it lets its processes go on.
+
+        It is known by its log, which no other program is given.
+        """
         log = os.fsencode(self._log("command"))
         for number in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -148,7 +181,10 @@ class Trace:
 
 
 def can_start(path, depth=0):
-    """Tell whether the kernel would surely start a file: only then the end of strace is the end of the command."""
+    """Tell whether the kernel would surely start a file.
+
+    Only then the end of strace is the end of the command.
+    """
     if depth > _MOST_INTERPRETERS or not os.path.isfile(path) or not os.access(path, os.X_OK):
         return False
     head = _head(path)

@@ -1,7 +1,8 @@
 """art's time and memory of each module, out of the SQLite databases that TimeTracker and MemoryTracker leave behind, or what they print.
 
-Sources: the tables of art's services (TimeModule, TimeSource; ModuleInfo, PeakUsage); seconds of wall time, and memory
-in units of 10^6 bytes. A database may hold earlier runs as well, where art was told to append: all rows count.
+Sources: the tables of art's services (TimeModule, TimeSource; ModuleInfo, PeakUsage); seconds of
+wall time, and memory in units of 10^6 bytes. A database may hold earlier runs as well, where art
+was told to append: all rows count.
 """
 
 import os
@@ -30,8 +31,9 @@ _PRINTED_PEAKS = re.compile(r"\((VmPeak|VmHWM)\)\s*:\s*([\d.e+]+) MB|\b(VmPeak|V
 def read(path, modules, peaks):
     """Add what a database tells to modules, by (path, label, type), and to peak memory, by `vsize` and `rss`, in bytes.
 
-    A module is {path, label, type, events, seconds_total, seconds_max, vsize_delta_bytes_max, rss_delta_bytes_max}, as
-    far as it is told. Raises OSError and sqlite3.Error where the file is no database or takes too long.
+    A module is {path, label, type, events, seconds_total, seconds_max, vsize_delta_bytes_max,
+    rss_delta_bytes_max}, as far as it is told. Raises OSError and sqlite3.Error where the file is
+    no database or takes too long.
     """
     import sqlite3  # noqa: PLC0415 - not every Python has it
 
@@ -39,12 +41,19 @@ def read(path, modules, peaks):
     end = time.monotonic() + _SECONDS
     connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
     try:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
         for table, query in (("TimeModule", _TIMES), ("TimeSource", _SOURCES)):
             for row in connection.execute(query) if table in tables else ():
-                _module(modules, row).update(events=row[3], seconds_total=round(row[4], 6), seconds_max=row[5])
+                _module(modules, row).update(
+                    events=row[3], seconds_total=round(row[4], 6), seconds_max=row[5]
+                )
         for row in connection.execute(_DELTAS) if "ModuleInfo" in tables else ():
-            _module(modules, row).update(vsize_delta_bytes_max=_bytes(row[3]), rss_delta_bytes_max=_bytes(row[4]))
+            _module(modules, row).update(
+                vsize_delta_bytes_max=_bytes(row[3]), rss_delta_bytes_max=_bytes(row[4])
+            )
         for name, value in connection.execute(_PEAKS) if "PeakUsage" in tables else ():
             peaks["vsize" if name == "VmPeak" else "rss"] = _bytes(value)
     finally:
@@ -52,7 +61,10 @@ def read(path, modules, peaks):
 
 
 def read_printed(text, modules, peaks):
-    """Add what the summaries at the end of a log tell, to the digits that they print; only what no database told is set."""
+    """Add what the summaries at the end of a log tell, to the digits that they print.
+
+    Only what no database told is set.
+    """
     is_table = False
     for line in text.split("\n"):
         if _PRINTED.match(line):
@@ -61,7 +73,12 @@ def read_printed(text, modules, peaks):
             is_table = False
         row = _ROW.match(line) if is_table else None
         if row and ":" in row.group(1):
-            _add_printed(modules, row.group(1), [float(word) for word in row.group(2).split()], int(row.group(3)))
+            _add_printed(
+                modules,
+                row.group(1),
+                [float(word) for word in row.group(2).split()],
+                int(row.group(3)),
+            )
         for match in _PRINTED_PEAKS.finditer(line) if "VmPeak" in line or "VmHWM" in line else ():
             name, value = match.groups()[:2] if match.group(1) else match.groups()[2:]
             peaks.setdefault("vsize" if name == "VmPeak" else "rss", _bytes(float(value)))
@@ -75,12 +92,20 @@ def _add_printed(modules, name, figures, events):
         kind = kind.rsplit("(", 1)[0]
     row = (path, label or None, kind)
     if row not in modules:
-        _module(modules, row).update(events=events, seconds_total=round(figures[1] * events, 6), seconds_max=figures[2])
+        _module(modules, row).update(
+            events=events, seconds_total=round(figures[1] * events, 6), seconds_max=figures[2]
+        )
 
 
 def _module(modules, row):
     found = modules.setdefault(tuple(row[:3]), {})
-    found.update({name: str(value) for name, value in zip(("path", "label", "type"), row) if value is not None})  # noqa: B905
+    found.update(
+        {
+            name: str(value)
+            for name, value in zip(("path", "label", "type"), row)  # noqa: B905
+            if value is not None
+        }
+    )
     return found
 
 

@@ -1,15 +1,18 @@
-"""What can only be seen while a command runs: the memory of its process tree together, the libraries that it maps, open files.
+"""What can only be seen while a command runs.
 
-A look costs some file reads below /proc; the pauses between looks are as long as keeps them under a quarter of a percent of one
-CPU, and a second at least. Source: proc(5), `task/TID/children`, `statm` and `maps`.
+The memory of its process tree together, the libraries that it maps, open files.
+
+A look costs some file reads below /proc; the pauses between looks are as long as keeps them under a
+quarter of a percent of one CPU, and a second at least. Source: proc(5), `task/TID/children`,
+`statm` and `maps`.
 """
 
 import os
 import threading
 import time
 
-from provenance.capture.hashing import Clock, OutOfTimeError, hash_file
-from provenance.capture.opened import OpenFiles
+from jobprov.provenance.capture.hashing import Clock, OutOfTimeError, hash_file
+from jobprov.provenance.capture.opened import OpenFiles
 
 _FIRST_SECONDS, _SHORTEST_SECONDS, _SHARE = 0.2, 1.0, 0.0025
 _MAPS_SECONDS = (0.2, 5.0, 60.0)  # when libraries are looked for; later every ten minutes
@@ -22,7 +25,8 @@ class Watch:
     """Looks at a process and all below it until `stop`.
 
     Attributes:
-        peak_rss_bytes: the largest sum over the tree of a look, or None; pages that processes share count in each.
+        peak_rss_bytes: the largest sum over the tree of a look, or None; pages that processes share
+            count in each.
         libraries: paths of mapped libraries and programs.
         files: OpenFiles that it has open.
     """
@@ -49,7 +53,9 @@ class Watch:
         self._stopped.set()
 
     def list_libraries(self):
-        """Return lines `path, size in bytes, SHA-256`, parted by tabs, sorted; without digests where they would take long.
+        """Return lines `path, size in bytes, SHA-256`, parted by tabs, sorted.
+
+        Without digests where they would take long.
 
         All have a digest or none has, so that jobs of one release give the same bytes.
         """
@@ -64,7 +70,9 @@ class Watch:
             digests = {path: hash_file(path, clock)[1] for path in found}
         except (OSError, OutOfTimeError):
             digests = {}
-        return ["\t".join([path, size, digests.get(path, none)]) for path, (size, none) in found.items()]
+        return [
+            "\t".join([path, size, digests.get(path, none)]) for path, (size, none) in found.items()
+        ]
 
     def _look(self):
         tree = list_tree(self._process)

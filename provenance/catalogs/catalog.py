@@ -1,4 +1,6 @@
-"""What the service asks of a file catalog, whichever it is: names by a query, files with their parents, processes of projects.
+"""What the service asks of a file catalog, whichever it is.
+
+Names by a query, files with their parents, processes of projects.
 
 The catalogs only read. Names are a catalog's own: bare in SAM, `namespace:name` in MetaCat.
 """
@@ -73,7 +75,10 @@ class Catalog(Protocol):
     kind: str
 
     def split(self, name: str) -> tuple[str, str]:
-        """Return a name of the catalog as (namespace, bare name); '' for no namespace. A bare name may hold colons."""
+        """Return a name of the catalog as (namespace, bare name); '' for no namespace.
+
+        A bare name may hold colons.
+        """
 
     def join(self, namespace: str, name: str) -> str:
         """Return the catalog's name of a file."""
@@ -98,7 +103,10 @@ class Catalog(Protocol):
         """Return these files; those that the catalog does not know are left out."""
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
-        """Return the children of these files whose metadata are like this, retired ones left out; `parents` are among `names`."""
+        """Return the children of these files whose metadata are like this, retired ones left out.
+
+        `parents` are among `names`.
+        """
 
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return a file's metadata as the catalog has them, flat.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import requests
 import urllib3
 
-from provenance.errors import (
+from jobprov.provenance.errors import (
     BadInputError,
     ForbiddenError,
     LimitError,
@@ -73,7 +73,9 @@ class Transport:
         self._session.headers.update({"Accept-Encoding": "gzip", **headers})
         self._session.verify = access.ca or True
         if access.certificate:
-            self._session.cert = (access.certificate, access.key) if access.key else access.certificate
+            self._session.cert = (
+                (access.certificate, access.key) if access.key else access.certificate
+            )
 
     def get(self, path: str, *, what: str, **query: Any) -> bytes:
         """Return the body of an answer; `what` was asked for, for the error's sentence."""
@@ -81,7 +83,9 @@ class Transport:
 
     def lines(self, method: str, path: str, *, what: str, **options: Any) -> Iterator[str]:
         """Yield the lines of an answer as they come, at most 256 MB."""
-        rest: list[bytes] = []  # pieces of the line that goes on: a list of a million files may be one line
+        rest: list[
+            bytes
+        ] = []  # pieces of the line that goes on: a list of a million files may be one line
         for piece in self._ask(method, path, what, **options):
             first, *others = piece.split(b"\n")
             rest.append(first)
@@ -96,7 +100,10 @@ class Transport:
         return b"".join(self._ask("POST", path, what, **options))
 
     def _ask(self, method: str, path: str, what: str, **options: Any) -> Iterator[bytes]:
-        """Yield the pieces of an answer. What failed before its first byte is asked again, where it may go by itself."""
+        """Yield the pieces of an answer.
+
+        What failed before its first byte is asked again, where it may go by itself.
+        """
         until = time.monotonic() + self._access.patience
         answer = self._reach(method, path, what, until, options)
         size = 0
@@ -106,7 +113,8 @@ class Transport:
                     size += len(piece)
                     if size > MOST_BYTES:
                         raise LimitError(
-                            f"The catalog's answer to {what} is larger than {MOST_BYTES} bytes.", MOST_BYTES
+                            f"The catalog's answer to {what} is larger than {MOST_BYTES} bytes.",
+                            MOST_BYTES,
                         )
                     if time.monotonic() > until:
                         raise UnreachableError(self._slow(what))
@@ -116,7 +124,9 @@ class Transport:
                     f"The catalog at {self._url} broke off its answer to {what}: {type(problem).__name__}."
                 ) from None
 
-    def _reach(self, method: str, path: str, what: str, until: float, options: dict[str, Any]) -> requests.Response:
+    def _reach(
+        self, method: str, path: str, what: str, until: float, options: dict[str, Any]
+    ) -> requests.Response:
         trouble, pause = "", self._access.pause
         for attempt in range(self._access.attempts):
             if attempt:
@@ -155,7 +165,9 @@ class Transport:
 
     def _error(self, status: int, said: str, what: str) -> ProvenanceError:
         if status == requests.codes.bad_request:
-            return BadInputError(f"The catalog at {self._url} refuses {what}: {said}", {"query": [said]})
+            return BadInputError(
+                f"The catalog at {self._url} refuses {what}: {said}", {"query": [said]}
+            )
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
             return ForbiddenError(
                 f"The catalog at {self._url} does not give {what} (status {status}): renew the certificate or token that it is "
@@ -163,7 +175,9 @@ class Transport:
             )
         if status == requests.codes.not_found:
             return NotFoundError(f"The catalog at {self._url} does not know {what}.")
-        return UnreachableError(f"The catalog at {self._url} does not answer as one does: status {status} for {what}.")
+        return UnreachableError(
+            f"The catalog at {self._url} does not answer as one does: status {status} for {what}."
+        )
 
     def _slow(self, what: str) -> str:
         return f"The catalog at {self._url} took more than {self._access.patience:g} seconds for {what}."
@@ -172,7 +186,11 @@ class Transport:
 def _pieces(answer: requests.Response) -> Iterator[bytes]:
     """Yield what comes when it comes: a piece of a length that somebody chose may take hours where each second brings a byte."""
     pieces = iter(lambda: answer.raw.read1(_PIECE, decode_content=False), b"")
-    return _unpacked(pieces) if "gzip" in answer.headers.get("Content-Encoding", "").lower() else pieces
+    return (
+        _unpacked(pieces)
+        if "gzip" in answer.headers.get("Content-Encoding", "").lower()
+        else pieces
+    )
 
 
 def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:

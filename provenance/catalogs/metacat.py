@@ -1,16 +1,17 @@
 """MetaCat, read over HTTP.
 
-Source: the calls and JSON keys of the public client (metacat.webapi), MQL as MetaCat's documentation has it. Metadata keys are
-dotted; parents and children are file ids, which are asked for by batch.
+Source: the calls and JSON keys of the public client (metacat.webapi), MQL as MetaCat's
+documentation has it. Metadata keys are dotted; parents and children are file ids, which are asked
+for by batch.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from provenance.catalogs import said
-from provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Source
-from provenance.catalogs.http import Access, Transport
-from provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
+from jobprov.provenance.catalogs import said
+from jobprov.provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Source
+from jobprov.provenance.catalogs.http import Access, Transport
+from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
 
 _AT_ONCE = 200
 _TASK_KEYS = ("prov.task_id", "POMS.SUBMISSION_ID", "poms.submission_id")
@@ -42,12 +43,16 @@ class MetaCat:
         """Yield the names, `namespace:name`, that an MQL query selects."""
         what = f"the query {query[:200]!r}"
         more = {"with_meta": "no", "with_provenance": "no"}
-        lines = self._transport.lines("GET", "/data/query", what=what, params={"query": query, **more})
+        lines = self._transport.lines(
+            "GET", "/data/query", what=what, params={"query": query, **more}
+        )
         for count, file in enumerate(_records(lines), 1):
             if count > MOST_NAMES:
                 raise LimitError(f"The query selects more than {MOST_NAMES} files.", MOST_NAMES)
             if not _has_name(file):
-                raise UnreachableError(f"MetaCat lists something that has no name of a file: {_name(file)[:100]!r}.")
+                raise UnreachableError(
+                    f"MetaCat lists something that has no name of a file: {_name(file)[:100]!r}."
+                )
             yield _name(file)
 
     def source_query(self, source: Source) -> str:
@@ -71,7 +76,10 @@ class MetaCat:
         return f"({source}) - parents(files{where})"
 
     def read_files(self, names: Iterable[str]) -> list[CatalogFile]:
-        """Return these files, 200 a call; `parents` are names, as far as they are among the files asked for."""
+        """Return these files, 200 a call.
+
+        `parents` are names, as far as they are among the files asked for.
+        """
         raw = self._read([_lookup(name) for name in names])
         by_id = {file.get("fid"): _name(file) for file in raw}
         return [_file(file, by_id) for file in raw]
@@ -81,12 +89,18 @@ class MetaCat:
         parents = self._read([_lookup(name) for name in names])
         by_id = {file.get("fid"): _name(file) for file in parents}
         wanted = dict.fromkeys(fid for file in parents for fid in _ids(file.get("children")))
-        children = [file for file in self._read([{"fid": fid} for fid in wanted]) if _is_like(file, outputs)]
-        return [child for child in (_file(file, by_id) for file in children) if not child.is_retired]
+        children = [
+            file for file in self._read([{"fid": fid} for fid in wanted]) if _is_like(file, outputs)
+        ]
+        return [
+            child for child in (_file(file, by_id) for file in children) if not child.is_retired
+        ]
 
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return a file's metadata, by dotted keys."""
-        body = self._transport.get("/data/file", what=f"file {name}", name=name, with_metadata="yes")
+        body = self._transport.get(
+            "/data/file", what=f"file {name}", name=name, with_metadata="yes"
+        )
         found = _parsed(body.decode("utf-8", "replace"))
         if not isinstance(found, dict):
             raise NotFoundError(f"MetaCat does not know file {name}.")
@@ -157,7 +171,9 @@ def _file(file: dict[str, Any], names: Mapping[Any, str]) -> CatalogFile:
     return CatalogFile(
         _name(file),
         said.whole(file.get("size")),
-        said.checksums([f"{kind}:{value}" for kind, value in checksums.items() if isinstance(value, str | int)]),
+        said.checksums(
+            [f"{kind}:{value}" for kind, value in checksums.items() if isinstance(value, str | int)]
+        ),
         tuple(names[fid] for fid in _ids(file.get("parents")) if fid in names),
         said.whole(metadata.get("core.process_id")),
         None if task is None else said.word(str(task)),
@@ -177,7 +193,8 @@ def _like(outputs: Mapping[str, str]) -> str:
         if "." not in name or _UNSAYABLE & {*name, *value}:
             message = f"{name} {value!r} cannot be said in MQL"
             raise BadInputError(
-                f"{message}: it holds a quote or a backslash, or the name has no dot.", {name: [message]}
+                f"{message}: it holds a quote or a backslash, or the name has no dot.",
+                {name: [message]},
             )
     return " and ".join(f"{name} = '{value}'" for name, value in outputs.items())
 
@@ -185,5 +202,7 @@ def _like(outputs: Mapping[str, str]) -> str:
 def _did(name: str) -> str:
     namespace, _, bare = name.partition(":")
     if not namespace or not bare or _UNSAYABLE & {*name} or " " in name:
-        raise BadInputError(f"{name!r} is no dataset: say namespace:name.", {"dataset": ["namespace:name"]})
+        raise BadInputError(
+            f"{name!r} is no dataset: say namespace:name.", {"dataset": ["namespace:name"]}
+        )
     return name

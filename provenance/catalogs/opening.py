@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from provenance.catalogs.catalog import Catalog
-from provenance.catalogs.http import Access
-from provenance.catalogs.metacat import MetaCat
-from provenance.catalogs.sam import Sam
-from provenance.errors import BadInputError, NotFoundError
-from provenance.records.documents import read_document
+from jobprov.provenance.catalogs.catalog import Catalog
+from jobprov.provenance.catalogs.http import Access
+from jobprov.provenance.catalogs.metacat import MetaCat
+from jobprov.provenance.catalogs.sam import Sam
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.records.documents import read_document
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 
@@ -28,7 +28,8 @@ class CatalogSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How the catalog of one experiment is reached.
 
     Attributes:
-        token_file: holds a bearer token (SAM) or MetaCat's; read again for each opening, as tokens are renewed.
+        token_file: holds a bearer token (SAM) or MetaCat's; read again for each opening, as tokens
+            are renewed.
         certificate: a client certificate or proxy, PEM.
         key: its key, where the certificate's file does not hold it.
         ca: certificates that the server's is checked by; the system's where none is said.
@@ -67,12 +68,15 @@ def read_catalogs(path: Path | None) -> dict[str, CatalogSettings]:
 
 def _checked(experiment: str, table: Any, path: Path) -> CatalogSettings:
     if not isinstance(table, dict):
-        raise BadInputError(f"{path}: {experiment} is no table [{experiment}].", {experiment: ["no table"]})
+        raise BadInputError(
+            f"{path}: {experiment} is no table [{experiment}].", {experiment: ["no table"]}
+        )
     found = read_document(table, CatalogSettings, f"{path}, [{experiment}]")
     url = urlsplit(found.url)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise BadInputError(
-            f"{path}, [{experiment}]: url {found.url!r} is no http(s) address.", {"url": ["no address"]}
+            f"{path}, [{experiment}]: url {found.url!r} is no http(s) address.",
+            {"url": ["no address"]},
         )
     if (
         url.scheme == "http"
@@ -107,6 +111,12 @@ def open_catalog(catalogs: Catalogs, experiment: str) -> Catalog:
                 f"The token of {experiment}'s catalog: {problem}.", {"token_file": [str(problem)]}
             ) from None
     access = Access(
-        settings.url, token, settings.certificate, settings.key, settings.ca, settings.seconds, settings.attempts
+        settings.url,
+        token,
+        settings.certificate,
+        settings.key,
+        settings.ca,
+        settings.seconds,
+        settings.attempts,
     )
     return Sam(access) if settings.kind == "sam" else MetaCat(access)

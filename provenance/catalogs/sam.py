@@ -1,7 +1,7 @@
 """SAM, read over HTTP.
 
-Source: the calls, parameters and JSON keys of the public clients (samweb_client, POMS, ifdhc); the dimensions in
-`sam_dimensions.py`. Keys that no client reads are guessed where a comment says so.
+Source: the calls, parameters and JSON keys of the public clients (samweb_client, POMS, ifdhc); the
+dimensions in `sam_dimensions.py`. Keys that no client reads are guessed where a comment says so.
 """
 
 import getpass
@@ -10,11 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from provenance.catalogs import said
-from provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Process, ProjectSummary, Source
-from provenance.catalogs.http import Access, Transport
-from provenance.catalogs.sam_dimensions import dimension, files_dimension, is_sayable
-from provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
+from jobprov.provenance.catalogs import said
+from jobprov.provenance.catalogs.catalog import (
+    MOST_NAMES,
+    CatalogFile,
+    Process,
+    ProjectSummary,
+    Source,
+)
+from jobprov.provenance.catalogs.http import Access, Transport
+from jobprov.provenance.catalogs.sam_dimensions import dimension, files_dimension, is_sayable
+from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
 
 _LONGEST_QUERY = 1024
 """Characters of a dimension in an address; longer ones go in a form, as samweb_client does."""
@@ -29,7 +35,10 @@ class Sam:
     kind = "sam"
 
     def __init__(self, access: Access) -> None:
-        headers = {"Accept": "application/json", "From": f"{getpass.getuser()}@{socket.gethostname()}"}
+        headers = {
+            "Accept": "application/json",
+            "From": f"{getpass.getuser()}@{socket.gethostname()}",
+        }
         if access.token:
             headers["Authorization"] = f"Bearer {access.token}"
         self._transport = Transport(access, headers)
@@ -49,7 +58,9 @@ class Sam:
             if line.strip():
                 count += 1
                 if count > MOST_NAMES:
-                    raise LimitError(f"The dimension selects more than {MOST_NAMES} files.", MOST_NAMES)
+                    raise LimitError(
+                        f"The dimension selects more than {MOST_NAMES} files.", MOST_NAMES
+                    )
                 yield said.file_name(line.strip())
 
     def count_files(self, query: str) -> int:
@@ -94,9 +105,14 @@ class Sam:
         return list(found.values())
 
     def _children(self, names: Sequence[str], outputs: Mapping[str, str]) -> Iterator[CatalogFile]:
-        """Yield children, one more than once; by its lineage those of a file that cannot be said in a dimension."""
+        """Yield children, one more than once.
+
+        By its lineage those of a file that cannot be said in a dimension.
+        """
         for part in _parts(name for name in names if is_sayable(name)):
-            query = f"ischildof: ( {files_dimension(part)} )" + (f" and {_like(outputs)}" if outputs else "")
+            query = f"ischildof: ( {files_dimension(part)} )" + (
+                f" and {_like(outputs)}" if outputs else ""
+            )
             yield from self.read_files(self.list_names(query))
         for name in names:
             if is_sayable(name):
@@ -112,26 +128,44 @@ class Sam:
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return a file's metadata, parameters among the fields as SAM has them."""
         path = f"/files/name/{quote(name, safe='')}/metadata"
-        return _object(self._transport.get(path, what=f"file {name}", format="json"), f"file {name}")
+        return _object(
+            self._transport.get(path, what=f"file {name}", format="json"), f"file {name}"
+        )
 
     def read_lineage(self, name: str, direction: str) -> list[str]:
         """Return the names of a file's parents, children, ancestors, descendants or rawancestors, each once."""
         if direction not in LINEAGES:
-            raise BadInputError(f"direction: one of {', '.join(LINEAGES)}.", {"direction": ["unknown"]})
+            raise BadInputError(
+                f"direction: one of {', '.join(LINEAGES)}.", {"direction": ["unknown"]}
+            )
         path = f"/files/name/{quote(name, safe='')}/lineage/{direction}"
         return list(
-            dict.fromkeys(_nested(said.parsed(self._transport.get(path, what=f"the lineage of {name}"), "SAM", name)))
+            dict.fromkeys(
+                _nested(
+                    said.parsed(
+                        self._transport.get(path, what=f"the lineage of {name}"), "SAM", name
+                    )
+                )
+            )
         )
 
     def read_definition(self, name: str) -> dict[str, Any]:
-        """Return what SAM describes a definition with: `dimensions`, `username`, `create_date` and more."""
+        """Return what SAM describes a definition with.
+
+        `dimensions`, `username`, `create_date` and more.
+        """
         path = f"/definitions/name/{quote(name, safe='')}/describe"
-        return _object(self._transport.get(path, what=f"definition {name}", format="json"), f"definition {name}")
+        return _object(
+            self._transport.get(path, what=f"definition {name}", format="json"),
+            f"definition {name}",
+        )
 
     def read_project(self, project: str) -> ProjectSummary:
         """Return a project with all its processes."""
         path, what = f"/projects/name/{quote(project, safe='')}/summary", f"project {project}"
-        summary = _object(self._transport.get(path, what=what, format="json", process_limit=0), what)
+        summary = _object(
+            self._transport.get(path, what=what, format="json", process_limit=0), what
+        )
         counts = summary.get("file_counts")
         return ProjectSummary(
             said.word(summary.get("dataset_def_name")),
@@ -149,7 +183,9 @@ class Sam:
     def recovery_query(self, project: str) -> str:
         """Return the dimension of the files that a project did not consume, as SAM makes it."""
         path = f"/projects/name/{quote(project, safe='')}/recovery_dimensions"
-        answer = self._transport.get(path, what=f"the recovery of project {project}", useFiles=1, useProcess=1)
+        answer = self._transport.get(
+            path, what=f"the recovery of project {project}", useFiles=1, useProcess=1
+        )
         return answer.decode("utf-8", "replace").strip().strip('"')
 
     def _query(self, path: str, query: str, **more: str) -> Iterator[str]:
@@ -160,11 +196,15 @@ class Sam:
 
     def _metadata(self, names: Sequence[str]) -> list[dict[str, Any]]:
         form = [("file_name", name) for name in names]
-        body = self._transport.post("/files/metadata", what=f"the metadata of {len(names)} files", data=form)
+        body = self._transport.post(
+            "/files/metadata", what=f"the metadata of {len(names)} files", data=form
+        )
         found = said.parsed(body, "SAM", "files")
         if not isinstance(found, list):
             raise UnreachableError("SAM answers with something that is no list of metadata.")
-        return [each for each in found if isinstance(each, dict) and said.word(each.get("file_name"))]
+        return [
+            each for each in found if isinstance(each, dict) and said.word(each.get("file_name"))
+        ]
 
 
 def _parts(names: Iterable[str]) -> Iterator[list[str]]:
@@ -186,14 +226,16 @@ def _like(outputs: Mapping[str, str]) -> str:
 def _is_like(metadata: dict[str, Any], outputs: Mapping[str, str]) -> bool:
     """Return whether metadata are what a dimension of `outputs` selects."""
     flat = {
-        f"application.{name}": value for name, value in said.members(metadata.get("application")).items()
+        f"application.{name}": value
+        for name, value in said.members(metadata.get("application")).items()
     } | metadata
     return all(str(flat.get(name)) == value for name, value in outputs.items())
 
 
 def _file(metadata: dict[str, Any]) -> CatalogFile:
     parents = [
-        said.word(parent.get("file_name")) for parent in map(said.members, said.entries(metadata.get("parents")))
+        said.word(parent.get("file_name"))
+        for parent in map(said.members, said.entries(metadata.get("parents")))
     ]
     task = next((metadata[key] for key in _TASK_KEYS if metadata.get(key) not in (None, "")), None)
     return CatalogFile(
@@ -213,20 +255,31 @@ def _checksums(metadata: dict[str, Any]) -> tuple[str, ...]:
     found = metadata.get("checksum")
     if isinstance(found, list):
         return said.checksums(found)
-    crc = metadata.get("crc")  # the older form; "adler 32 crc type" is enstore's sum, which starts at 0
-    if isinstance(crc, dict) and crc.get("crc_type") == "adler 32 crc type" and crc.get("crc_value") is not None:
+    crc = metadata.get(
+        "crc"
+    )  # the older form; "adler 32 crc type" is enstore's sum, which starts at 0
+    if (
+        isinstance(crc, dict)
+        and crc.get("crc_type") == "adler 32 crc type"
+        and crc.get("crc_value") is not None
+    ):
         return said.checksums([f"enstore:{crc['crc_value']}"])
     return ()
 
 
 def _process(found: Any) -> Process | None:
-    """Return a process of a summary. No public client reads its id, node and description there: these keys are guessed."""
+    """Return a process of a summary.
+
+    No public client reads its id, node and description there: these keys are guessed.
+    """
     found = said.members(found)
     number = said.whole(found.get("process_id", found.get("id")))
     if number is None:
         return None
     node = found.get("node", found.get("node_name"))
-    return Process(number, said.word(found.get("description")), said.word(node), said.word(found.get("status")))
+    return Process(
+        number, said.word(found.get("description")), said.word(node), said.word(found.get("status"))
+    )
 
 
 def _nested(found: Any) -> Iterator[str]:

@@ -1,16 +1,21 @@
 """Questions to SAM in its own language of dimensions.
 
-Source: SAM dimension grammar: predicates `name value`, values quoted, lists by commas, `%` and `?` as wildcards.
+Source: SAM dimension grammar: predicates `name value`, values quoted, lists by commas, `%` and `?`
+as wildcards.
 """
 
 import re
 from collections.abc import Iterable
 
-from provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError
 
 _UNSAYABLE = frozenset("'%?\\")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]{0,99}:?")
-_DIMENSIONS = {"application.family": "family", "application.name": "appl_name", "application.version": "version"}
+_DIMENSIONS = {
+    "application.family": "family",
+    "application.name": "appl_name",
+    "application.version": "version",
+}
 
 
 def is_sayable(text: str) -> bool:
@@ -19,7 +24,9 @@ def is_sayable(text: str) -> bool:
 
 
 def files_dimension(names: Iterable[str]) -> str:
-    """Return the dimension that selects exactly these files; `file_id 0`, which selects none, for no names.
+    """Return the dimension that selects exactly these files.
+
+    `file_id 0`, which selects none, for no names.
 
     Raises:
         BadInputError: a name holds a character that means something else in a dimension.
@@ -41,5 +48,8 @@ def dimension(name: str, value: str) -> str:
     """
     if not _NAME.fullmatch(name) or _UNSAYABLE & set(value):
         message = f"{name} {value!r} cannot be said in a SAM dimension"
-        raise BadInputError(f"{message}: it holds a quote, a backslash, a wildcard, or is no name.", {name: [message]})
+        raise BadInputError(
+            f"{message}: it holds a quote, a backslash, a wildcard, or is no name.",
+            {name: [message]},
+        )
     return f"{_DIMENSIONS.get(name, name)} '{value}'"

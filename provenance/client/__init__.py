@@ -1,5 +1,5 @@
 """Talk to a jobprov service from Python: the same calls as the HTTP interface, with typed errors."""
 
-from provenance.client.client import Client
+from jobprov.provenance.client.client import Client
 
 __all__ = ["Client"]

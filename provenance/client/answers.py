@@ -1,10 +1,13 @@
-"""From an HTTP answer to a value or to the error that the service raised: the same classes on both sides."""
+"""From an HTTP answer to a value or to the error that the service raised.
+
+The same classes on both sides.
+"""
 
 from typing import Any
 
 import requests
 
-from provenance.errors import (
+from jobprov.provenance.errors import (
     AmbiguousError,
     BadInputError,
     ConflictError,
@@ -15,7 +18,11 @@ from provenance.errors import (
     UnreachableError,
 )
 
-_PLAIN: dict[int, type[ProvenanceError]] = {401: ForbiddenError, 403: ForbiddenError, 409: ConflictError}
+_PLAIN: dict[int, type[ProvenanceError]] = {
+    401: ForbiddenError,
+    403: ForbiddenError,
+    409: ConflictError,
+}
 
 
 def check(answer: requests.Response) -> requests.Response:
@@ -44,7 +51,9 @@ def error_of(status: int, problem: dict[str, Any], url: str) -> ProvenanceError:
     if status == requests.codes.multiple_choices:
         return AmbiguousError(detail, _places(problem, "choices"), problem.get("choices", ()))
     if status == requests.codes.not_found:
-        return NotFoundError(detail, problem.get("nearest", ()), known_in=_places(problem, "known_in"))
+        return NotFoundError(
+            detail, problem.get("nearest", ()), known_in=_places(problem, "known_in")
+        )
     if status == requests.codes.request_entity_too_large:
         return LimitError(detail, int(problem.get("limit", 0)))
     if status >= requests.codes.internal_server_error:
@@ -55,4 +64,7 @@ def error_of(status: int, problem: dict[str, Any], url: str) -> ProvenanceError:
 
 
 def _places(problem: dict[str, Any], member: str) -> list[tuple[str, str]]:
-    return [(str(place.get("experiment", "")), str(place.get("namespace", ""))) for place in problem.get(member, ())]
+    return [
+        (str(place.get("experiment", "")), str(place.get("namespace", "")))
+        for place in problem.get(member, ())
+    ]

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provenance.client.histories import Histories
-from provenance.client.transport import campaign_place, part
-from provenance.errors import BadInputError, ProvenanceError
+from jobprov.provenance.client.histories import Histories
+from jobprov.provenance.client.transport import campaign_place, part
+from jobprov.provenance.errors import BadInputError, ProvenanceError
 
 
 class Client(Histories):
@@ -18,11 +18,14 @@ class Client(Histories):
         token: a write token; needed for writing, and for reading where the operator says so.
         timeout: seconds that a call may be silent.
 
-    Every method raises a `ProvenanceError` of the class that the service's answer stands for: `NotFoundError`,
-    `AmbiguousError`, `BadInputError`, `ConflictError`, `ForbiddenError`, `LimitError`, or `UnreachableError` where nothing answers.
+    Every method raises a `ProvenanceError` of the class that the service's answer stands for:
+    `NotFoundError`, `AmbiguousError`, `BadInputError`, `ConflictError`, `ForbiddenError`,
+    `LimitError`, or `UnreachableError` where nothing answers.
     """
 
-    def job(self, job_id: str, *, experiment: str | None = None, witness: str | None = None) -> dict[str, Any]:
+    def job(
+        self, job_id: str, *, experiment: str | None = None, witness: str | None = None
+    ) -> dict[str, Any]:
         """Return everything recorded of a job."""
         return self._read(f"/jobs/{part(job_id)}", experiment=experiment, witness=witness)
 
@@ -55,25 +58,39 @@ class Client(Histories):
         """Return what failures of an experiment mean."""
         return self._read(f"/rules/{part(experiment)}", version=version)
 
-    def declare_rules(self, experiment: str, rules: Mapping[str, Any], *, after: int | None = None) -> dict[str, Any]:
-        """Declare what failures of an experiment mean; `after` is the version that they were made from."""
+    def declare_rules(
+        self, experiment: str, rules: Mapping[str, Any], *, after: int | None = None
+    ) -> dict[str, Any]:
+        """Declare what failures of an experiment mean.
+
+        `after` is the version that they were made from.
+        """
         params = {} if after is None else {"after": after}
         return self._json("PUT", f"/rules/{part(experiment)}", json=rules, params=params)
 
     def reclassify(self, experiment: str, *, task_id: str | None = None) -> dict[str, Any]:
         """Have failures of an experiment, or of one task, read again by the rules of now."""
-        return self._json("POST", f"/rules/{part(experiment)}/reclassifications", json={"task_id": task_id})
+        return self._json(
+            "POST", f"/rules/{part(experiment)}/reclassifications", json={"task_id": task_id}
+        )
 
     def task_catalog(self, task_id: str, *, experiment: str | None = None) -> dict[str, Any]:
         """Return where a task's jobs and its catalog differ."""
         return self._read(f"/tasks/{part(task_id)}/catalog", experiment=experiment)
 
-    def draining_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
-        """Return the inputs without an output in the catalog: `{draining: [unit]}`, or text where `form` is `plain` or `sam`."""
+    def draining_units(
+        self, task_id: str, *, experiment: str | None = None, form: str = "json"
+    ) -> Any:
+        """Return the inputs without an output in the catalog.
+
+        `{draining: [unit]}`, or text where `form` is `plain` or `sam`.
+        """
         path = f"/tasks/{part(task_id)}/draining"
         if form == "json":
             return self._read(path, experiment=experiment)
-        return self._call("GET", path, params={"experiment": experiment, "format": form}).content.decode()
+        return self._call(
+            "GET", path, params={"experiment": experiment, "format": form}
+        ).content.decode()
 
     def recipes(self, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the recipes whose jobs have more than one result, page by page."""
@@ -100,7 +117,10 @@ class Client(Histories):
         return self._read("/statistics/modules", **query)
 
     def estimate(self, **query: Any) -> dict[str, Any]:
-        """Return what it would take to do so many files or events again; the query is that of `GET /estimate`."""
+        """Return what it would take to do so many files or events again.
+
+        The query is that of `GET /estimate`.
+        """
         return self._read("/estimate", **query)
 
     def campaign(self, name: str, *, experiment: str) -> dict[str, Any]:
@@ -117,18 +137,31 @@ class Client(Histories):
         """Return the declared tasks of an experiment as samples by data tier."""
         return self._read("/samples", experiment=experiment)
 
-    def missing_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
-        """Return the units that are still to be made: `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`."""
+    def missing_units(
+        self, task_id: str, *, experiment: str | None = None, form: str = "json"
+    ) -> Any:
+        """Return the units that are still to be made.
+
+        `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`.
+        """
         path = f"/tasks/{part(task_id)}/missing"
         if form == "json":
             return self._read(path, experiment=experiment)
-        return self._call("GET", path, params={"experiment": experiment, "format": form}).content.decode()
+        return self._call(
+            "GET", path, params={"experiment": experiment, "format": form}
+        ).content.decode()
 
-    def ready_files(self, task_id: str, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
+    def ready_files(
+        self, task_id: str, *, experiment: str | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield the files that jobs of a task made and that no job has read yet, the oldest first."""
-        return self._rows(f"/tasks/{part(task_id)}/ready", "files", experiment=experiment, limit=1000)
+        return self._rows(
+            f"/tasks/{part(task_id)}/ready", "files", experiment=experiment, limit=1000
+        )
 
-    def waive_units(self, task_id: str, waiver: Mapping[str, Any], *, experiment: str | None = None) -> dict[str, Any]:
+    def waive_units(
+        self, task_id: str, waiver: Mapping[str, Any], *, experiment: str | None = None
+    ) -> dict[str, Any]:
         """Let a task go on without some of its units, `{units, who, why}`, or take that back with `withdrawn`."""
         path = f"/tasks/{part(task_id)}/waivers"
         return self._json("POST", path, json=waiver, params={"experiment": experiment})
@@ -137,16 +170,24 @@ class Client(Histories):
         """Declare a task."""
         return self._json("PUT", f"/tasks/{part(task_id)}", json=declaration)
 
-    def issue_ticket(self, task_id: str, experiment: str, *, days: int | None = None) -> dict[str, Any]:
+    def issue_ticket(
+        self, task_id: str, experiment: str, *, days: int | None = None
+    ) -> dict[str, Any]:
         """Return an upload ticket of a task: `{ticket, experiment, task_id, expires_at}`."""
         asked = {"experiment": experiment, **({"days": days} if days is not None else {})}
         return self._json("POST", f"/tasks/{part(task_id)}/tickets", json=asked)
 
-    def configuration(self, job_id: str, step: str, *, experiment: str | None = None) -> dict[str, Any]:
+    def configuration(
+        self, job_id: str, step: str, *, experiment: str | None = None
+    ) -> dict[str, Any]:
         """Return the evaluated configuration of a step."""
-        return self._read(f"/jobs/{part(job_id)}/configurations/{part(step)}", experiment=experiment)
+        return self._read(
+            f"/jobs/{part(job_id)}/configurations/{part(step)}", experiment=experiment
+        )
 
-    def log(self, job_id: str, name: str, *, experiment: str | None = None, tail: int | None = None) -> str:
+    def log(
+        self, job_id: str, name: str, *, experiment: str | None = None, tail: int | None = None
+    ) -> str:
         """Return a log, or its last lines."""
         query = {"experiment": experiment, "tail": tail}
         answer = self._call("GET", f"/jobs/{part(job_id)}/logs/{part(name)}", params=query)
@@ -162,16 +203,30 @@ class Client(Histories):
         level: str | None = None,
         is_holey: bool = False,
     ) -> str:
-        """Write the rerun bundle of a job to a file, whole or not at all; return its ETag, which names plan and level."""
-        query = {"experiment": experiment, "plan": plan, "level": level, "holey": "true" if is_holey else None}
+        """Write the rerun bundle of a job to a file, whole or not at all.
+
+        Return its ETag, which names plan and level.
+        """
+        query = {
+            "experiment": experiment,
+            "plan": plan,
+            "level": level,
+            "holey": "true" if is_holey else None,
+        }
         return self._save(f"/jobs/{part(job_id)}/bundle", query, target)
 
     def save_task_bundle(self, task_id: str, target: Path, **which: Any) -> str:
-        """Write the bundle of all jobs of a task to a file, as `save_bundle` does; `experiment`, `stage` and `level` say which."""
+        """Write the bundle of all jobs of a task to a file, as `save_bundle` does.
+
+        `experiment`, `stage` and `level` say which.
+        """
         return self._save(f"/tasks/{part(task_id)}/bundle", which, target)
 
     def save_campaign_bundle(self, campaign: str, target: Path, **which: Any) -> str:
-        """Write the bundle of all jobs of a campaign to a file, as `save_bundle` does; `experiment`, `stage` and `level` say which."""
+        """Write the bundle of all jobs of a campaign to a file, as `save_bundle` does.
+
+        `experiment`, `stage` and `level` say which.
+        """
         place, named = campaign_place(campaign)
         return self._save(f"/campaigns/{place}/bundle", {**which, **named}, target)
 
@@ -181,11 +236,15 @@ class Client(Histories):
         record = json.loads(data)
         if not isinstance(record, dict):
             raise BadInputError("A record is one JSON object.")
-        if not record.get("job_id"):  # nothing could be said of the address that it would be sent to
+        if not record.get(
+            "job_id"
+        ):  # nothing could be said of the address that it would be sent to
             raise BadInputError("A record has a job_id, a UUID.", {"job_id": ["missing"]})
         path = f"/jobs/{part(str(record['job_id']))}"
         answer = self._json("PUT", path, data=data, headers={"Content-Type": "application/json"})
-        if answer.keys().isdisjoint({"job_id", "change"}):  # a portal or proxy that says yes to everything
+        if answer.keys().isdisjoint(
+            {"job_id", "change"}
+        ):  # a portal or proxy that says yes to everything
             raise self._stranger()
         return answer
 
@@ -197,7 +256,9 @@ class Client(Histories):
 
     def revise(self, job_id: str, record: Mapping[str, Any], reason: str) -> dict[str, Any]:
         """Keep a corrected record beside the first."""
-        return self._json("POST", f"/jobs/{part(job_id)}/revisions", json={"record": record, "reason": reason})
+        return self._json(
+            "POST", f"/jobs/{part(job_id)}/revisions", json={"record": record, "reason": reason}
+        )
 
     def post_verdict(self, job_id: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
         """Append the outcome of a rerun to a job."""
@@ -227,33 +288,56 @@ class Client(Histories):
         """Return the newest version of each workflow, and its state."""
         return list(self._read("/workflows", experiment=experiment)["workflows"])
 
-    def workflow(self, name: str, *, experiment: str | None = None, version: int | None = None) -> dict[str, Any]:
+    def workflow(
+        self, name: str, *, experiment: str | None = None, version: int | None = None
+    ) -> dict[str, Any]:
         """Return how a workflow stands."""
         return self._read(f"/workflows/{part(name)}", experiment=experiment, version=version)
 
     def advance_workflow(
-        self, name: str, *, experiment: str | None = None, version: int | None = None, follow: bool = False
+        self,
+        name: str,
+        *,
+        experiment: str | None = None,
+        version: int | None = None,
+        follow: bool = False,
     ) -> dict[str, Any]:
         """Have what is ready in a workflow ordered; return how it stands then. Harmless to repeat.
 
-        With `follow` the service asks the catalog first what appeared in the sources that stages follow.
+        With `follow` the service asks the catalog first what appeared in the sources that stages
+        follow.
         """
-        params = {"experiment": experiment, "version": version, **({"follow": "true"} if follow else {})}
+        params = {
+            "experiment": experiment,
+            "version": version,
+            **({"follow": "true"} if follow else {}),
+        }
         return self._json("POST", f"/workflows/{part(name)}/advance", params=params)
 
     def set_workflow_state(
-        self, name: str, state: Mapping[str, Any], *, experiment: str | None = None, version: int | None = None
+        self,
+        name: str,
+        state: Mapping[str, Any],
+        *,
+        experiment: str | None = None,
+        version: int | None = None,
     ) -> dict[str, Any]:
         """Let a workflow run or stop it, `{state, who, why}`; return how it stands then."""
         params = {"experiment": experiment, "version": version}
         return self._json("POST", f"/workflows/{part(name)}/state", json=state, params=params)
 
     def take_orders(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return orders that are to be submitted, leased to `holder`; `{experiment, holder, limit, workflow}` is asked."""
+        """Return orders that are to be submitted, leased to `holder`.
+
+        `{experiment, holder, limit, workflow}` is asked.
+        """
         return list(self._json("POST", "/orders/take", json=asked)["orders"])
 
     def report_orders(self, report: Mapping[str, Any]) -> dict[str, Any]:
-        """Tell which orders were placed and which are over: `{experiment, placed, ended}`. Harmless to repeat."""
+        """Tell which orders were placed and which are over: `{experiment, placed, ended}`.
+
+        Harmless to repeat.
+        """
         return self._json("POST", "/orders/report", json=report)
 
     def placed_orders(self, experiment: str) -> list[dict[str, Any]]:
@@ -276,8 +360,13 @@ class Client(Histories):
         """Return what an experiment has tried again without asking, by stage."""
         return self._read(f"/retry-policies/{part(experiment)}")
 
-    def declare_retry_policies(self, experiment: str, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Declare what an experiment has tried again without asking: `{stages: {stage: policy}}`."""
+    def declare_retry_policies(
+        self, experiment: str, document: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Declare what an experiment has tried again without asking.
+
+        `{stages: {stage: policy}}`.
+        """
         return self._json("PUT", f"/retry-policies/{part(experiment)}", json=document)
 
     def search(self, text: str) -> list[dict[str, Any]]:

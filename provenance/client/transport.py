@@ -1,4 +1,7 @@
-"""How calls travel: over a session, with a token. Reads are tried three times, and so are writes that are harmless to repeat."""
+"""How calls travel: over a session, with a token.
+
+Reads are tried three times, and so are writes that are harmless to repeat.
+"""
 
 import re
 import time
@@ -10,9 +13,9 @@ from urllib.parse import quote
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
-from provenance.client.answers import check
-from provenance.errors import UnreachableError
-from provenance.records.addresses import fits_path
+from jobprov.provenance.client.answers import check
+from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.records.addresses import fits_path
 
 TRIES = 3
 _PAUSE_SECONDS = 0.5
@@ -28,7 +31,9 @@ class Answer(dict[str, Any]):
         self._url = url
 
     def __missing__(self, name: str) -> Any:
-        raise UnreachableError(f"{self._url} does not answer as jobprov does, without {name!r}; is the address right?")
+        raise UnreachableError(
+            f"{self._url} does not answer as jobprov does, without {name!r}; is the address right?"
+        )
 
 
 class Transport:
@@ -40,7 +45,9 @@ class Transport:
         self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc must not replace our token
-        if token := (token or "").strip():  # a secret that was mounted or pasted ends with a line break
+        if token := (
+            token or ""
+        ).strip():  # a secret that was mounted or pasted ends with a line break
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:
@@ -54,7 +61,9 @@ class Transport:
         self._session.close()
 
     def page(self, address: str) -> tuple[str, str, bytes] | None:
-        """Return what a page or file of the service's own answers: where it led, type and bytes; None where it answers an error.
+        """Return what a page or file of the service's own answers: where it led, type and bytes.
+
+        None where it answers an error.
 
         Raises:
             UnreachableError: nothing answers.
@@ -63,7 +72,11 @@ class Transport:
             answer = self._session.get(f"{self.url}{address}", timeout=self._timeout)
         except requests.RequestException as problem:
             raise UnreachableError(f"{self.url} does not answer: {problem}.") from None
-        return (answer.url, answer.headers.get("Content-Type", ""), answer.content) if answer.ok else None
+        return (
+            (answer.url, answer.headers.get("Content-Type", ""), answer.content)
+            if answer.ok
+            else None
+        )
 
     def _save(self, path: str, query: Mapping[str, Any], target: Path) -> str:
         answer = self._call("GET", path, params=dict(query), stream=True)
@@ -74,7 +87,9 @@ class Transport:
                     stream.write(chunk)
             temporary.replace(target)
         except requests.RequestException as problem:
-            raise UnreachableError(f"{self.url} broke off while sending the bundle: {problem}.") from None
+            raise UnreachableError(
+                f"{self.url} broke off while sending the bundle: {problem}."
+            ) from None
         finally:
             temporary.unlink(missing_ok=True)
         return str(answer.headers.get("ETag", "")).strip('"')
@@ -90,7 +105,9 @@ class Transport:
                 return
 
     def _read(self, path: str, **query: Any) -> dict[str, Any]:
-        return self._json("GET", path, params={name: _visible(value) for name, value in query.items()})
+        return self._json(
+            "GET", path, params={name: _visible(value) for name, value in query.items()}
+        )
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer = self._call(method, path, **options)
@@ -100,7 +117,9 @@ class Transport:
             raise self._stranger() from None
 
     def _stranger(self) -> UnreachableError:
-        return UnreachableError(f"{self.url} does not answer as jobprov does; is the address right?")
+        return UnreachableError(
+            f"{self.url} does not answer as jobprov does; is the address right?"
+        )
 
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:
         """Return a good answer; only what is harmless to repeat is tried again."""
@@ -108,11 +127,17 @@ class Transport:
         for attempt in range(1, tries + 1):
             try:
                 answer = self._session.request(
-                    method, self._base + path, timeout=self._timeout, allow_redirects=False, **options
+                    method,
+                    self._base + path,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    **options,
                 )
             except requests.RequestException as problem:
                 if attempt == tries:
-                    raise UnreachableError(f"No jobprov answers at {self.url}: {_reason(problem)}.") from None
+                    raise UnreachableError(
+                        f"No jobprov answers at {self.url}: {_reason(problem)}."
+                    ) from None
             else:
                 if answer.status_code not in _LATER or attempt == tries:
                     return check(answer)
@@ -126,7 +151,10 @@ def part(text: str) -> str:
 
 
 def campaign_place(name: str) -> tuple[str, dict[str, str]]:
-    """Return how a campaign is named in an address: its part of the path, and what stands in the query for a name that no path holds."""
+    """Return how a campaign is named in an address.
+
+    Its part of the path, and what stands in the query for a name that no path holds.
+    """
     return (part(name), {}) if fits_path(name) else ("-", {"campaign": _visible(name)})
 
 
@@ -143,4 +171,6 @@ def _reason(problem: Exception) -> str:
     if isinstance(problem, requests.Timeout):
         return "it does not answer in time"
     words = {"refused": "it refuses connections", "NameResolutionError": "no such host is known"}
-    return next((told for word, told in words.items() if word in str(problem)), type(problem).__name__)
+    return next(
+        (told for word, told in words.items() if word in str(problem)), type(problem).__name__
+    )

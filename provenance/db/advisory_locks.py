@@ -1,7 +1,9 @@
-"""Names of the advisory locks of PostgreSQL that processes of one database take: all numbers here, so that no two mean the same.
+"""Names of the advisory locks of PostgreSQL that processes of one database take.
 
-A lock is named by one number of 64 bits, or by two of 32, of which the second says whose turn it is; the two kinds never meet.
-Source: PostgreSQL's documentation, "Advisory Locks".
+All numbers here, so that no two mean the same.
+
+A lock is named by one number of 64 bits, or by two of 32, of which the second says whose turn it
+is; the two kinds never meet. Source: PostgreSQL's documentation, "Advisory Locks".
 """
 
 MIGRATING = 0x6A6F6270726F76

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from provenance.records.checksums import pack_checksums, unpack_checksums
+from jobprov.provenance.records.checksums import pack_checksums, unpack_checksums
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -49,7 +49,9 @@ def table_of(model: Any) -> Table:
 
 
 class Key(TypeDecorator[int]):
-    """An integer key: four bytes on PostgreSQL, where most of what a job takes is keys; eight where an operator widened them.
+    """An integer key: four bytes on PostgreSQL, where most of what a job takes is keys.
+
+    Eight where an operator widened them.
 
     Values are therefore bound as the wider ones. See docs/decisions/0018-narrow-rows.md.
     """
@@ -78,7 +80,9 @@ class UtcInstant(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the column type of the dialect."""
-        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else DateTime(timezone=True))
+        return dialect.type_descriptor(
+            BigInteger() if dialect.name == "sqlite" else DateTime(timezone=True)
+        )
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         """Return what the driver stores; a naive moment is a mistake of ours and refused."""
@@ -87,13 +91,17 @@ class UtcInstant(TypeDecorator[datetime]):
         if value.tzinfo is None:
             message = "a moment without a time zone reached the database"
             raise ValueError(message)
-        return (value - EPOCH) // _MICROSECOND if dialect.name == "sqlite" else value.astimezone(UTC)
+        return (
+            (value - EPOCH) // _MICROSECOND if dialect.name == "sqlite" else value.astimezone(UTC)
+        )
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Return the moment, aware and in UTC."""
         if value is None:
             return None
-        moment: datetime = EPOCH + value * _MICROSECOND if dialect.name == "sqlite" else value.astimezone(UTC)
+        moment: datetime = (
+            EPOCH + value * _MICROSECOND if dialect.name == "sqlite" else value.astimezone(UTC)
+        )
         return moment
 
 
@@ -150,9 +158,12 @@ class ChecksumBytes(TypeDecorator[str]):
 
 
 def binder(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """Return what makes a value of a column's type one for the driver; None where it is one already.
+    """Return what makes a value of a column's type one for the driver.
 
-    Both drivers take `bytes` as they are; SQLAlchemy's own would wrap each, which cost a twentieth of recording a job.
+    None where it is one already.
+
+    Both drivers take `bytes` as they are; SQLAlchemy's own would wrap each, which cost a twentieth
+    of recording a job.
     """
     own = kind.dialect_impl(dialect)
     if isinstance(own, TypeDecorator) and isinstance(own.load_dialect_impl(dialect), LargeBinary):

@@ -3,19 +3,23 @@
 import sqlite3
 from contextlib import closing
 
-from provenance.db.engines import BUSY_MILLISECONDS, Database
+from jobprov.provenance.db.engines import BUSY_MILLISECONDS, Database
 
 
 def clear_deleted(database: Database) -> bool:
-    """Write the database's file anew without what was deleted, and empty its log; return whether that could be done.
+    """Write the database's file anew without what was deleted, and empty its log.
 
-    Deleted rows leave their bytes in free pages, in the rest of others, and in the log. On PostgreSQL this does nothing: the
-    server's VACUUM does, as operating.md says.
+    Return whether that could be done.
+
+    Deleted rows leave their bytes in free pages, in the rest of others, and in the log. On
+    PostgreSQL this does nothing: the server's VACUUM does, as operating.md says.
     """
     if not database.is_sqlite:
         return True
     file = str(database.reading.url.database)
-    with closing(sqlite3.connect(file, timeout=BUSY_MILLISECONDS / 1000, isolation_level=None)) as connection:
+    with closing(
+        sqlite3.connect(file, timeout=BUSY_MILLISECONDS / 1000, isolation_level=None)
+    ) as connection:
         try:
             connection.execute("PRAGMA temp_store=FILE")  # the copy may be larger than memory
             connection.execute("VACUUM")

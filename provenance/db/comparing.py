@@ -1,12 +1,17 @@
-"""What a database says, without the accidents of how it came to say it: rows with natural keys instead of integer ones.
+"""What a database says, without the accidents of how it came to say it.
 
-Two databases that took the same ledger have equal logical tables, whatever the order of arrival and whichever engine. This reads
-everything into memory; it is for tests and for an operator's proof after a rebuild, not for a busy service.
+Rows with natural keys instead of integer ones.
+
+Two databases that took the same ledger have equal logical tables, whatever the order of arrival and
+whichever engine. This reads everything into memory; it is for tests and for an operator's proof
+after a rebuild, not for a busy service.
 
 Left out on purpose:
 
-* what an operator did or the service remembers to do, and provisional records with the jobs that have any (`NOT_DERIVED`);
-* shared rows that nothing refers to any more, such as the gaps that a job had before its blobs came;
+* what an operator did or the service remembers to do, and provisional records with the jobs that
+  have any (`NOT_DERIVED`);
+* shared rows that nothing refers to any more, such as the gaps that a job had before its blobs
+  came;
 * digests of bundles (`tar_sha256`), a note for speed that the next building writes again;
 * keys that hash integer keys, salts, and the bytes of entries that wait to be sealed.
 """
@@ -16,8 +21,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from provenance.db.base import Base
-from provenance.db.tables.parameters import sets_in
+from jobprov.provenance.db.base import Base
+from jobprov.provenance.db.tables.parameters import sets_in
 
 NOT_DERIVED: Mapping[str, str] = {
     "write_tokens": "an operator's act: make new ones with `jobprov token create`",
@@ -121,7 +126,10 @@ class _Logical:
             for row in self._rows["parameter_set_tables"]
             for key in sets_in(row["block"], row["members"])
         ]
-        self._by_id = {name: {row["id"]: row for row in rows if "id" in row} for name, rows in self._rows.items()}
+        self._by_id = {
+            name: {row["id"]: row for row in rows if "id" in row}
+            for name, rows in self._rows.items()
+        }
         self._names: dict[tuple[str, int], tuple[Any, ...]] = {}
         self._used: set[tuple[str, int]] = set()
         self._provisional = {row["job_id"] for row in self._rows["provisional_records"]}
@@ -161,7 +169,11 @@ class _Logical:
 
     def _logical(self, name: str, row: _Row) -> _Row:
         left_out = {"id", *_LEFT_OUT.get(name, ())}
-        return {column: self._value(name, column, value) for column, value in row.items() if column not in left_out}
+        return {
+            column: self._value(name, column, value)
+            for column, value in row.items()
+            if column not in left_out
+        }
 
     def _value(self, name: str, column: str, value: Any) -> Any:
         target = _target(self._tables[name], column)
@@ -185,7 +197,9 @@ class _Logical:
         if (name, key) not in self._names:
             row = self._by_id[name][key]
             named = [
-                self._name(target, row[column]) if (target := _target(self._tables[name], column)) else row[column]
+                self._name(target, row[column])
+                if (target := _target(self._tables[name], column))
+                else row[column]
                 for column in _NATURAL[name]
             ]
             self._names[name, key] = tuple(named)

@@ -1,8 +1,9 @@
 """Runs statements that were composed once, by the driver itself.
 
-Of what SQLAlchemy takes to run a statement (100 to 300 us) the database takes a tenth, and a page of lineage needs a dozen. Here it
-composes and compiles each once; afterwards values go straight to the driver, a list as one of them, and rows come back as named
-tuples. What a statement asks for is therefore bound, never written into it. See docs/decisions/0016-statements-composed-once.md.
+Of what SQLAlchemy takes to run a statement (100 to 300 us) the database takes a tenth, and a page
+of lineage needs a dozen. Here it composes and compiles each once; afterwards values go straight to
+the driver, a list as one of them, and rows come back as named tuples. What a statement asks for is
+therefore bound, never written into it. See docs/decisions/0016-statements-composed-once.md.
 """
 
 import json
@@ -17,8 +18,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.types import TypeEngine
 
-from provenance.db.base import binder
-from provenance.db.driver import fetch
+from jobprov.provenance.db.base import binder
+from jobprov.provenance.db.driver import fetch
 
 _DIALECTS = {"sqlite": sqlite.dialect(), "postgresql": PGDialect_psycopg(paramstyle="format")}  # type: ignore[no-untyped-call]
 _LIST = re.compile(r"(NOT )?IN \(__\[POSTCOMPILE_\w+(?:~~.*?~~REPL~~.*?~~)?\]\)")
@@ -32,7 +33,8 @@ class _Compiled(NamedTuple):
     """A statement for one database.
 
     Attributes:
-        values: (name, value unless another is given, what converts it) of each value, in the order of the text.
+        values: (name, value unless another is given, what converts it) of each value, in the order
+            of the text.
         results: (place, what converts it) of the columns of a row that need it.
         row: makes a row of what the driver returns.
     """
@@ -44,18 +46,23 @@ class _Compiled(NamedTuple):
 
 
 def run(connection: Connection, statement: _Statement, values: Mapping[str, Any]) -> list[Any]:
-    """Return the rows of a statement that a module composed once, as tuples named like its columns; of a text as plain ones.
+    """Return the rows of a statement that a module composed once, as tuples named like its columns.
+
+    Of a text as plain ones.
 
     Args:
         connection: where from.
         statement: the same object each time: it is compiled for who first runs it.
-        values: by the names of its parameters; one that is `expanding` takes a list of integers or texts.
+        values: by the names of its parameters; one that is `expanding` takes a list of integers or
+            texts.
     """
     dialect = connection.dialect.name
     text, wanted, results, row = _compiled(statement, dialect)
     bound = [
         value if convert is None else convert(value)
-        for value, convert in ((values.get(name, default), convert) for name, default, convert in wanted)
+        for value, convert in (
+            (values.get(name, default), convert) for name, default, convert in wanted
+        )
     ]
     rows = fetch(connection, text, bound)
     if not results:
@@ -85,14 +92,17 @@ def _compiled(statement: _Statement, name: str) -> _Compiled:
 
 
 def _row_of(names: Sequence[str]) -> Callable[[Any], Any]:
-    row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024 - names are the columns'
+    # Names are the columns'
+    row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024
     make: Callable[[Any], Any] = row._make
     return make
 
 
 def _reader(kind: TypeEngine[Any], dialect: Dialect) -> _Convert:
     own = kind.dialect_impl(dialect)
-    return None if isinstance(own, Float) else own.result_processor(dialect, None)  # both drivers give floats as such
+    return (
+        None if isinstance(own, Float) else own.result_processor(dialect, None)
+    )  # both drivers give floats as such
 
 
 def _value(bound: BindParameter[Any], name: str) -> tuple[str, Any, _Convert]:

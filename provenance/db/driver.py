@@ -1,7 +1,10 @@
-"""Hands constant statements straight to the database's driver: values by position, rows as plain tuples.
+"""Hands constant statements straight to the database's driver.
 
-SQLAlchemy spends 50 to 300 us on a statement before the driver sees it, and recording a job takes thirty. Statements here say `?`
-for a value on both databases, and nothing in them depends on what a client sent. Errors are SQLAlchemy's, as everywhere else.
+Values by position, rows as plain tuples.
+
+SQLAlchemy spends 50 to 300 us on a statement before the driver sees it, and recording a job takes
+thirty. Statements here say `?` for a value on both databases, and nothing in them depends on what a
+client sent. Errors are SQLAlchemy's, as everywhere else.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,7 +61,9 @@ def _cursor(connection: Connection) -> Any:
 
 
 def _execute(cursor: Any, dialect: str, statement: str, values: Sequence[Any]) -> None:
-    options = {} if dialect == "sqlite" else {"prepare": True}  # it comes again; `reading_cursor.py` goes by this
+    options = (
+        {} if dialect == "sqlite" else {"prepare": True}
+    )  # it comes again; `reading_cursor.py` goes by this
     cursor.execute(_native(statement, dialect), values, **options)
 
 

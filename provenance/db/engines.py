@@ -1,6 +1,7 @@
 """Opens the database: SQLite by default, PostgreSQL by URL, with the settings that each needs.
 
-Source: storage.md, "SQLite, PostgreSQL" (WAL, synchronous FULL, BEGIN IMMEDIATE for the one writer).
+Source: storage.md, "SQLite, PostgreSQL" (WAL, synchronous FULL, BEGIN IMMEDIATE for the one
+writer).
 """
 
 import math
@@ -16,11 +17,14 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
-from provenance.errors import BadInputError, UnreachableError
+from jobprov.provenance.errors import BadInputError, UnreachableError
 
 BUSY_MILLISECONDS = 15_000
 _WRITING_CACHE, _READING_CACHE = 16_384, 8192
-"""Kilobytes of pages that a connection keeps: a worker has one that writes, and one a thread that reads what the system keeps as well."""
+"""Kilobytes of pages that a connection keeps.
+
+A worker has one that writes, and one a thread that reads what the system keeps as well.
+"""
 _WRITING_STATEMENTS = 512
 """Prepared statements that the writer keeps: some tables have one for each power of two of rows."""
 _PREPARED_STATEMENTS = 300
@@ -32,8 +36,9 @@ _JUST_USED = 1.0
 class Database(NamedTuple):
     """Two engines on one database: readers never wait for the writer, and the writer takes its lock at once.
 
-    A reading connection sees one state of the database until it commits: an answer takes several statements, and rows of files are
-    written anew, under new keys, whenever somebody tells more of a job.
+    A reading connection sees one state of the database until it commits: an answer takes several
+    statements, and rows of files are written anew, under new keys, whenever somebody tells more of
+    a job.
     """
 
     reading: Engine
@@ -67,17 +72,19 @@ def open_database(url: str) -> Database:
     if parsed.get_backend_name() == "postgresql":
         _need_psycopg()
         parsed = parsed.set(drivername="postgresql+psycopg")
-        from provenance.db.reading_cursor import PLANNED_ONCE, ReadingCursor  # noqa: PLC0415 - its driver comes with PostgreSQL alone
+        from jobprov.provenance.db.reading_cursor import PLANNED_ONCE, ReadingCursor  # noqa: PLC0415 - its driver comes with PostgreSQL alone
 
         reading = create_engine(
             parsed,
             pool_size=12,
             max_overflow=8,
-            pool_use_lifo=True,  # the one that was just used has its statements prepared and its caches warm
+            # the one that was just used has its statements prepared and its caches warm
+            pool_use_lifo=True,
             isolation_level="REPEATABLE READ",
             connect_args={"cursor_factory": ReadingCursor},
         )
-        # its own: a connection that somebody rolled back has forgotten every statement that it prepared
+        # its own: a connection that somebody rolled back has forgotten every statement that it
+        # prepared
         writing = create_engine(parsed, pool_size=1, max_overflow=4, pool_pre_ping=True)
         for engine, more in ((reading, (PLANNED_ONCE,)), (writing, ())):
             event.listen(engine, "connect", partial(_set_up_postgresql, more))
@@ -103,7 +110,10 @@ def _need_psycopg() -> None:
 
 
 def _set_up_postgresql(more: Sequence[str], connection: Any, _record: Any) -> None:
-    """Tell the planner that a page found by an index is no dearer than the next one: its default is for disks that turn."""
+    """Tell the planner that a page found by an index is no dearer than the next one.
+
+    Its default is for disks that turn.
+    """
     connection.prepared_max = _PREPARED_STATEMENTS
     for statement in ("SET random_page_cost = 1.1", *more):
         connection.execute(statement)
@@ -115,7 +125,10 @@ def _note_use(_connection: Any, record: Any) -> None:
 
 
 def _ask_if_idle(engine: Engine, connection: Any, record: Any, _proxy: Any) -> None:
-    """Ask a connection whether its server is still there, unless it was just used: that is a round trip, and a page of a file has ten."""
+    """Ask a connection whether its server is still there, unless it was just used.
+
+    That is a round trip, and a page of a file has ten.
+    """
     if time.monotonic() - record.info.get("used_at", -math.inf) < _JUST_USED:
         return
     try:
@@ -126,11 +139,18 @@ def _ask_if_idle(engine: Engine, connection: Any, record: Any, _proxy: Any) -> N
 
 def _open_sqlite(url: str, file: str | None) -> Database:
     if not file or file == ":memory:":
-        raise UnreachableError("An SQLite database needs a file: in memory, each connection would have its own.")
+        raise UnreachableError(
+            "An SQLite database needs a file: in memory, each connection would have its own."
+        )
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     reading = create_engine(url, pool_size=16, max_overflow=16)
-    writing = create_engine(url, pool_size=1, max_overflow=4, connect_args={"cached_statements": _WRITING_STATEMENTS})
-    for engine, begin, cache in ((reading, "BEGIN", _READING_CACHE), (writing, "BEGIN IMMEDIATE", _WRITING_CACHE)):
+    writing = create_engine(
+        url, pool_size=1, max_overflow=4, connect_args={"cached_statements": _WRITING_STATEMENTS}
+    )
+    for engine, begin, cache in (
+        (reading, "BEGIN", _READING_CACHE),
+        (writing, "BEGIN IMMEDIATE", _WRITING_CACHE),
+    ):
         event.listen(engine, "connect", partial(_set_up_sqlite, cache))
         event.listen(engine, "begin", _beginner(begin))
     return Database(reading, writing)

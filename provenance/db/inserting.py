@@ -1,8 +1,11 @@
-"""Inserts many rows at the driver's own speed: one prepared statement, tuples, values converted a column at a time.
+"""Inserts many rows at the driver's own speed.
 
-SQLAlchemy's own `execute` with a list of dictionaries builds a parameter dictionary a row and asks each column's type a value:
-half of what recording a job cost. Column types convert here too, so what is stored is the same. PostgreSQL gets a few rows as one
-array a column, many by COPY; SQLite many rows a statement, since it lets go of Python's lock at each and other threads take their turn.
+One prepared statement, tuples, values converted a column at a time.
+
+SQLAlchemy's own `execute` with a list of dictionaries builds a parameter dictionary a row and asks
+each column's type a value: half of what recording a job cost. Column types convert here too, so
+what is stored is the same. PostgreSQL gets a few rows as one array a column, many by COPY; SQLite
+many rows a statement, since it lets go of Python's lock at each and other threads take their turn.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,12 +16,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Table
 
-from provenance.db.base import binder
-from provenance.db.driver import Row, change, copy_rows, fetch
-from provenance.db.selecting import array_type
+from jobprov.provenance.db.base import binder
+from jobprov.provenance.db.driver import Row, change, copy_rows, fetch
+from jobprov.provenance.db.selecting import array_type
 
 _MOST_VALUES = 64
-"""Rows a statement of SQLite's. There is one for each power of two up to it, so that few have to be kept prepared."""
+"""Rows a statement of SQLite's.
+
+There is one for each power of two up to it, so that few have to be kept prepared.
+"""
 _COPY_FROM = 64
 """Rows from which PostgreSQL's COPY, which needs a round trip more, is the faster way."""
 
@@ -34,7 +40,11 @@ class _Prepared(NamedTuple):
 
 
 def insert_rows(
-    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, skip_known: bool = False
+    connection: Connection,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    *,
+    skip_known: bool = False,
 ) -> None:
     """Insert rows, all with the same columns.
 
@@ -42,7 +52,8 @@ def insert_rows(
         connection: in a transaction.
         table: with a value in `rows` for each column that has no default of the database's.
         rows: values by column name.
-        skip_known: leave out rows that break a unique constraint instead of failing (PostgreSQL only).
+        skip_known: leave out rows that break a unique constraint instead of failing (PostgreSQL
+            only).
     """
     if not rows:
         return
@@ -51,15 +62,22 @@ def insert_rows(
         for part in _powers_of_two(list(_converted(prepared, rows))):
             change(connection, prepared.insert_values(len(part)), list(chain.from_iterable(part)))
     elif skip_known:
-        change(connection, f"{prepared.insert_arrays} ON CONFLICT DO NOTHING", _columns(prepared, rows))
+        change(
+            connection, f"{prepared.insert_arrays} ON CONFLICT DO NOTHING", _columns(prepared, rows)
+        )
     elif len(rows) < _COPY_FROM:
         change(connection, prepared.insert_arrays, _columns(prepared, rows))
     else:
         copy_rows(connection, prepared.copy, _converted(prepared, rows))
 
 
-def insert_unknown(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> set[int]:
-    """Insert those rows that break no unique constraint; return their `id`s. PostgreSQL only: SQLite has one writer."""
+def insert_unknown(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
+) -> set[int]:
+    """Insert those rows that break no unique constraint; return their `id`s.
+
+    PostgreSQL only: SQLite has one writer.
+    """
     prepared = _prepare(table, tuple(rows[0]), connection.dialect)
     statement = f"{prepared.insert_arrays} ON CONFLICT DO NOTHING RETURNING id"
     return {row[0] for row in fetch(connection, statement, _columns(prepared, rows))}
@@ -74,7 +92,11 @@ def _powers_of_two(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
 
 
 def _converted(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> Iterable[Row]:
-    return zip(*_columns(prepared, rows), strict=True) if prepared.converters else map(prepared.take, rows)
+    return (
+        zip(*_columns(prepared, rows), strict=True)
+        if prepared.converters
+        else map(prepared.take, rows)
+    )
 
 
 def _columns(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
@@ -86,9 +108,15 @@ def _columns(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> list[list[A
 
 @lru_cache(maxsize=256)
 def _prepare(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Prepared:
-    left_out = [column.name for column in table.columns if column.default is not None and column.name not in names]
+    left_out = [
+        column.name
+        for column in table.columns
+        if column.default is not None and column.name not in names
+    ]
     if left_out:
-        message = f"rows for {table.name} lack {', '.join(left_out)}, whose default only SQLAlchemy knows"
+        message = (
+            f"rows for {table.name} lack {', '.join(left_out)}, whose default only SQLAlchemy knows"
+        )
         raise ValueError(message)
     converters = [
         (place, convert)
@@ -104,6 +132,7 @@ def _prepare(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Prepare
         take,
         tuple(converters),
         lru_cache(lambda count: f"INSERT INTO {target} VALUES {', '.join([f'({marks})'] * count)}"),  # noqa: S608 - values are bound
-        f"INSERT INTO {target} SELECT * FROM unnest({arrays})",  # noqa: S608 - names are the schema's
+        # Names are the schema's
+        f"INSERT INTO {target} SELECT * FROM unnest({arrays})",  # noqa: S608
         f"COPY {target} FROM STDIN",
     )

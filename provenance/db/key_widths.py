@@ -1,13 +1,15 @@
-"""The width of integer keys on PostgreSQL: four bytes, since most of what a job takes is keys; eight for who needs more.
+"""The width of integer keys on PostgreSQL: four bytes, since most of what a job takes is keys.
+
+Eight for who needs more.
 
 See docs/decisions/0018-narrow-rows.md. Keys of SQLite are as wide as each needs.
 """
 
 from sqlalchemy import Connection, Table, text
 
-from provenance.db.base import Key
-from provenance.db.migrating import changing_schema
-from provenance.db.tables import Base
+from jobprov.provenance.db.base import Key
+from jobprov.provenance.db.migrating import changing_schema
+from jobprov.provenance.db.tables import Base
 
 _USED = text(
     "SELECT sequencename, last_value::float8 / max_value FROM pg_sequences"
@@ -24,7 +26,9 @@ def keys_used(connection: Connection) -> dict[str, float]:
 
 
 def widen_keys(url: str) -> bool:
-    """Make all keys of a database on PostgreSQL eight bytes wide. Every table is written anew, and nobody reads or writes meanwhile.
+    """Make all keys of a database on PostgreSQL eight bytes wide.
+
+    Every table is written anew, and nobody reads or writes meanwhile.
 
     Returns:
         False where there was nothing to do: on SQLite.

@@ -1,6 +1,7 @@
 """Integer keys for names and digests, got or made set-wise, remembered while the process lives.
 
-One writer uses a `KnownKeys`; what a transaction added is forgotten when it rolls back, since its keys never existed.
+One writer uses a `KnownKeys`; what a transaction added is forgotten when it rolls back, since its
+keys never existed.
 """
 
 import threading
@@ -12,10 +13,10 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Table
 
-from provenance.db.advisory_locks import OF_EXPERIMENT
-from provenance.db.driver import fetch
-from provenance.db.inserting import insert_rows, insert_unknown
-from provenance.db.selecting import select_by
+from jobprov.provenance.db.advisory_locks import OF_EXPERIMENT
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.inserting import insert_rows, insert_unknown
+from jobprov.provenance.db.selecting import select_by
 
 T = TypeVar("T")
 
@@ -26,9 +27,15 @@ CHUNK = 400
 """Names a statement: well under SQLite's limit of bound parameters, and enough that round trips do not count."""
 
 _LIMIT = 10_000
-"""Rows of a table that are remembered: some 2 MB. What a job names was mostly written moments before."""
+"""Rows of a table that are remembered: some 2 MB.
+
+What a job names was mostly written moments before.
+"""
 _RESERVE = 64
-"""Keys that one round trip to PostgreSQL reserves for a table; those that a process does not come to use are left out."""
+"""Keys that one round trip to PostgreSQL reserves for a table.
+
+Those that a process does not come to use are left out.
+"""
 _NEXT_IN_TURN = """
 WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(?, ?))
 SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM turn, generate_series(1, ?)
@@ -37,7 +44,10 @@ _NEXT = "SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM generate_series(1,
 
 
 def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]:
-    """Return `count` unused integer keys of `table`, rising; insert them before the next call for the same table."""
+    """Return `count` unused integer keys of `table`, rising.
+
+    Insert them before the next call for the same table.
+    """
     if count == 0:
         return []
     if connection.dialect.name == "postgresql":
@@ -47,25 +57,35 @@ def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]
 
 
 def allocate_in_turn(connection: Connection, table: Table, whose: Sequence[int]) -> list[int]:
-    """Return an unused key for each of `whose`, in order; of one of them greater than all that were so taken for it and are committed.
+    """Return an unused key for each of `whose`, in order.
+
+    Of one of them greater than all that were so taken for it and are committed.
 
     Who takes for the same one later waits for this commit.
     """
     if connection.dialect.name != "postgresql":
         return allocate_keys(connection, table, len(whose))
     found = {
-        each: iter(row[0] for row in fetch(connection, _NEXT_IN_TURN, (OF_EXPERIMENT, each, table.name, count)))
+        each: iter(
+            row[0]
+            for row in fetch(connection, _NEXT_IN_TURN, (OF_EXPERIMENT, each, table.name, count))
+        )
         for each, count in sorted(Counter(whose).items())
     }
     return [next(found[each]) for each in whose]
 
 
 def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:
-    """Return keys of the sequence, those reserved before first; a rollback loses some, as it does the sequence's own."""
+    """Return keys of the sequence, those reserved before first.
+
+    A rollback loses some, as it does the sequence's own.
+    """
     with _lock:
         held = _reserved.setdefault(connection.engine, {}).setdefault(name, [])
         if len(held) < count:
-            held += [row[0] for row in fetch(connection, _NEXT, (name, max(count - len(held), _RESERVE)))]
+            held += [
+                row[0] for row in fetch(connection, _NEXT, (name, max(count - len(held), _RESERVE)))
+            ]
         taken, held[:count] = held[:count], []
     return taken
 
@@ -83,7 +103,10 @@ class KnownKeys:
         self._known: dict[str, dict[Any, int]] = {}
         self._pending: dict[str, dict[Any, int]] = {}
         self.notes: dict[Any, Any] = {}
-        """What use cases remember of what they read or wrote; dropped with the rest on a rollback."""
+        """What use cases remember of what they read or wrote.
+
+        Dropped with the rest on a rollback.
+        """
 
     def commit(self) -> None:
         """Keep what the transaction added."""
@@ -105,7 +128,11 @@ class KnownKeys:
         return self._known.get(table.name, {}).get(key) if found is None else found
 
     def intern(
-        self, connection: Connection, table: Table, columns: Sequence[str], rows: Mapping[Any, Mapping[str, Any]]
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        rows: Mapping[Any, Mapping[str, Any]],
     ) -> dict[Any, int]:
         """Return the integer key of every row, inserting those that are new.
 
@@ -126,7 +153,10 @@ class KnownKeys:
         *,
         absent: AbstractSet[Any] = frozenset(),
     ) -> tuple[dict[Any, int], set[Any]]:
-        """Do the same; return as well which rows were inserted. Those in `absent` cannot be there: they are not looked for."""
+        """Do the same; return as well which rows were inserted.
+
+        Those in `absent` cannot be there: they are not looked for.
+        """
         held, pending = self._known.get(table.name, {}), self._pending.setdefault(table.name, {})
         found: dict[Any, int] = {}
         wanted = []
@@ -138,8 +168,16 @@ class KnownKeys:
                 found[key] = number
         if not wanted:
             return found, set()
-        fresh = self._select(connection, table, columns, [key for key in wanted if key not in absent])
-        made = self._insert(connection, table, columns, {key: rows[key] for key in wanted if key not in fresh}, fresh)
+        fresh = self._select(
+            connection, table, columns, [key for key in wanted if key not in absent]
+        )
+        made = self._insert(
+            connection,
+            table,
+            columns,
+            {key: rows[key] for key in wanted if key not in fresh},
+            fresh,
+        )
         pending.update(fresh)
         found.update(fresh)
         return found, made
@@ -147,7 +185,10 @@ class KnownKeys:
     def _select(
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[Any]
     ) -> dict[Any, int]:
-        return {key: row[0] for key, row in select_by(connection, table, ("id",), tuple(columns), wanted).items()}
+        return {
+            key: row[0]
+            for key, row in select_by(connection, table, ("id",), tuple(columns), wanted).items()
+        }
 
     def _insert(
         self,
@@ -157,10 +198,15 @@ class KnownKeys:
         rows: Mapping[Any, Mapping[str, Any]],
         found: dict[Any, int],
     ) -> set[Any]:
-        """Insert rows and add their keys to `found`; return which were not inserted by another process meanwhile."""
+        """Insert rows and add their keys to `found`.
+
+        Return which were not inserted by another process meanwhile.
+        """
         if not rows:
             return set()
-        ordered = sorted(rows)  # the same order in every process, so that two cannot wait for each other
+        ordered = sorted(
+            rows
+        )  # the same order in every process, so that two cannot wait for each other
         numbers = allocate_keys(connection, table, len(ordered))
         values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]
         made = dict(zip(ordered, numbers, strict=True))

@@ -1,6 +1,9 @@
-"""Brings the schema of a database up to date, or back; every way in is one transaction, so that it happens wholly or not.
+"""Brings the schema of a database up to date, or back.
 
-The migrations are the package `migrations` beside this one, found by import: an installed service needs no checkout and no ini file.
+Every way in is one transaction, so that it happens wholly or not.
+
+The migrations are the package `migrations` beside this one, found by import: an installed service
+needs no checkout and no ini file.
 """
 
 from collections.abc import Iterator
@@ -17,10 +20,10 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InternalError, NotSupportedError, OperationalError
 
-import migrations
-from provenance.db.advisory_locks import MIGRATING
-from provenance.db.engines import open_database
-from provenance.errors import UnreachableError
+from jobprov import migrations
+from jobprov.provenance.db.advisory_locks import MIGRATING
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.errors import UnreachableError
 
 FOLDER = Path(migrations.__file__).parent
 VERSIONS = FOLDER / "versions"
@@ -40,7 +43,9 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Take the database back to `revision`, `base` for an empty one; what later tables held is lost.
+    """Take the database back to `revision`, `base` for an empty one.
+
+    What later tables held is lost.
 
     Raises:
         UnreachableError: the database does not answer, or others hold its tables.
@@ -90,7 +95,9 @@ def is_current(url: str) -> bool:
 
 
 def upgrade_local(url: str) -> Path | None:
-    """Bring a local SQLite up to date, after a copy of it where it holds anything; return the copy's path.
+    """Bring a local SQLite up to date, after a copy of it where it holds anything.
+
+    Return the copy's path.
 
     Raises:
         UnreachableError: it is no SQLite: a server's schema changes only when its operator says so.
@@ -99,7 +106,9 @@ def upgrade_local(url: str) -> Path | None:
     is_sqlite = database.is_sqlite
     database.dispose()
     if not is_sqlite:
-        raise UnreachableError("The schema of this database is not up to date: run `jobprov migrate`.")
+        raise UnreachableError(
+            "The schema of this database is not up to date: run `jobprov migrate`."
+        )
     if is_current(url):
         return None
     copy = _copy_sqlite(url) if current_revision(url) is not None else None
@@ -117,7 +126,10 @@ def settings_for(connection: Connection) -> Config:
 
 @contextmanager
 def changing_schema(url: str) -> Iterator[Connection]:
-    """Yield a connection in which the schema is changed, in one transaction, committed at the end; one process at a time."""
+    """Yield a connection in which the schema is changed, in one transaction, committed at the end.
+
+    One process at a time.
+    """
     database = open_database(url)
     try:
         with database.writing.connect() as connection:
@@ -126,7 +138,9 @@ def changing_schema(url: str) -> Iterator[Connection]:
             _check_references(connection)
             connection.commit()
     except OperationalError as problem:
-        raise UnreachableError(f"The schema cannot be changed now, nothing was: {problem.orig}.") from None
+        raise UnreachableError(
+            f"The schema cannot be changed now, nothing was: {problem.orig}."
+        ) from None
     except (NotSupportedError, InternalError) as problem:
         raise UnreachableError(
             f"The schema cannot be changed, nothing was: {problem.orig}. Views and the like that stand on these tables are not ours: "
@@ -146,7 +160,8 @@ def _prepare(connection: Connection) -> None:
         driver = connection.connection.driver_connection
         if driver is not None:
             driver.execute("PRAGMA foreign_keys=OFF")
-        # Alembic would commit each migration of a database that it takes for one without transactions for tables
+        # Alembic would commit each migration of a database that it takes for one without
+        # transactions for tables
         connection.begin()
         return
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")

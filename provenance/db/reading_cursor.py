@@ -1,8 +1,11 @@
-"""Statements of those who read from PostgreSQL: what the server is told before each. Needs psycopg, and is imported where that is.
+"""Statements of those who read from PostgreSQL: what the server is told before each.
 
-Two things hold for a transaction and are told where they change: how long a statement may take, and how it is planned. A statement
-that is the same each time finds a few rows by their keys, and planning it anew for the keys at hand takes longer than running it: it
-has one plan for all. What filters compose is planned for its values, which may be rare ones.
+Needs psycopg, and is imported where that is.
+
+Two things hold for a transaction and are told where they change: how long a statement may take, and
+how it is planned. A statement that is the same each time finds a few rows by their keys, and
+planning it anew for the keys at hand takes longer than running it: it has one plan for all. What
+filters compose is planned for its values, which may be rare ones.
 """
 
 from typing import Any, Self
@@ -11,7 +14,7 @@ from weakref import WeakSet
 from psycopg import Connection, Cursor
 from psycopg.pq import TransactionStatus
 
-from provenance.db.time_limits import clock_of
+from jobprov.provenance.db.time_limits import clock_of
 
 PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan"
 """Said to a connection once: how it plans unless told otherwise."""

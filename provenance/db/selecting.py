@@ -1,8 +1,8 @@
 """Reads rows by many keys with constant statements.
 
-Composing such a statement from columns and keying it for SQLAlchemy's cache took longer than running it, and recording a single
-job needs a dozen. SQLite gets lists of a few lengths, the last key repeated, so that its prepared statements serve again;
-PostgreSQL one array a column.
+Composing such a statement from columns and keying it for SQLAlchemy's cache took longer than
+running it, and recording a single job needs a dozen. SQLite gets lists of a few lengths, the last
+key repeated, so that its prepared statements serve again; PostgreSQL one array a column.
 """
 
 import json
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql
 
-from provenance.db.base import UtcInstant, binder
-from provenance.db.driver import Row, change, fetch
+from jobprov.provenance.db.base import UtcInstant, binder
+from jobprov.provenance.db.driver import Row, change, fetch
 
 _MOST_KEYS = 256
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -28,8 +28,8 @@ def select_among(
 ) -> list[Row]:
     """Return the rows of a statement that says `WHERE column {among}` once, for these integers or texts.
 
-    Column types do not convert here: choose integers, texts and truth values alone. `before` are the values of what stands as `?` in
-    front of that.
+    Column types do not convert here: choose integers, texts and truth values alone. `before` are
+    the values of what stands as `?` in front of that.
     """
     listed = list(keys)
     if not listed:
@@ -44,7 +44,9 @@ def moment_for(connection: Connection, moment: datetime) -> Any:
     return moment if convert is None else convert(moment)
 
 
-def change_among(connection: Connection, statement: str, keys: Iterable[int] | Iterable[str]) -> None:
+def change_among(
+    connection: Connection, statement: str, keys: Iterable[int] | Iterable[str]
+) -> None:
     """Run a statement that returns no rows and says `WHERE column {among}` once, for these integers or texts."""
     listed = list(keys)
     if listed:
@@ -58,9 +60,15 @@ def _among(connection: Connection, statement: str, listed: list[Any]) -> tuple[s
 
 
 def select_by(
-    connection: Connection, table: Table, fields: tuple[str, ...], by: tuple[str, ...], keys: Sequence[Any]
+    connection: Connection,
+    table: Table,
+    fields: tuple[str, ...],
+    by: tuple[str, ...],
+    keys: Sequence[Any],
 ) -> dict[Any, Row]:
-    """Return the values of `fields` of the rows that `keys` name, by key; keys without a row are left out.
+    """Return the values of `fields` of the rows that `keys` name, by key.
+
+    Keys without a row are left out.
 
     Args:
         connection: where from.
@@ -106,14 +114,20 @@ def _rows_of(connection: Connection, selection: _Selection, keys: Sequence[Any])
 
 
 @lru_cache(maxsize=256)
-def _prepare(table: Table, fields: tuple[str, ...], by: tuple[str, ...], dialect: Dialect) -> _Selection:
+def _prepare(
+    table: Table, fields: tuple[str, ...], by: tuple[str, ...], dialect: Dialect
+) -> _Selection:
     binds = tuple(binder(table.c[name].type, dialect) for name in by)
-    results = tuple(table.c[name].type.dialect_impl(dialect).result_processor(dialect, None) for name in fields)
+    results = tuple(
+        table.c[name].type.dialect_impl(dialect).result_processor(dialect, None) for name in fields
+    )
     build = _postgresql_statement if dialect.name == "postgresql" else _sqlite_statement
     return _Selection(binds, results, lru_cache(lambda length: build(table, fields, by, length)))
 
 
-def _sqlite_statement(table: Table, fields: tuple[str, ...], by: tuple[str, ...], length: int) -> str:
+def _sqlite_statement(
+    table: Table, fields: tuple[str, ...], by: tuple[str, ...], length: int
+) -> str:
     marks = ", ".join("?" for _ in by)
     listed = ", ".join(f"({place}, {marks})" for place in range(length))
     chosen = ", ".join(f't."{name}"' for name in fields)
@@ -121,15 +135,20 @@ def _sqlite_statement(table: Table, fields: tuple[str, ...], by: tuple[str, ...]
     names = ", ".join(f"k{place}" for place in range(len(by)))
     # CROSS JOIN: SQLite must not turn the loops around and walk the table
     return (
-        f"WITH k(place, {names}) AS (VALUES {listed}) "  # noqa: S608 - names are the schema's, values are bound
+        # Names are the schema's, values are bound
+        f"WITH k(place, {names}) AS (VALUES {listed}) "  # noqa: S608
         f'SELECT k.place, {chosen} FROM k CROSS JOIN "{table.name}" t ON {matched}'
     )
 
 
-def _postgresql_statement(table: Table, fields: tuple[str, ...], by: tuple[str, ...], _length: int) -> str:
+def _postgresql_statement(
+    table: Table, fields: tuple[str, ...], by: tuple[str, ...], _length: int
+) -> str:
     arrays = ", ".join(f"?::{array_type(table, name)}" for name in by)
     chosen = ", ".join(f't."{name}"' for name in fields)
-    matched = " AND ".join(f't."{name}" = k.k{place}{_collation(table, name)}' for place, name in enumerate(by))
+    matched = " AND ".join(
+        f't."{name}" = k.k{place}{_collation(table, name)}' for place, name in enumerate(by)
+    )
     names = ", ".join(f"k{place}" for place in range(len(by)))
     return (
         f"SELECT k.place - 1, {chosen} FROM unnest({arrays}) WITH ORDINALITY AS k({names}, place) "  # noqa: S608
@@ -138,7 +157,10 @@ def _postgresql_statement(table: Table, fields: tuple[str, ...], by: tuple[str, 
 
 
 def array_type(table: Table, name: str) -> str:
-    """Return what PostgreSQL calls an array of a column's values; of integers the widest: an operator may have widened the keys."""
+    """Return what PostgreSQL calls an array of a column's values; of integers the widest.
+
+    An operator may have widened the keys.
+    """
     compiled = table.c[name].type.compile(dialect=_POSTGRESQL)
     return "BIGINT[]" if compiled == "INTEGER" else f"{compiled.partition(' COLLATE')[0]}[]"
 

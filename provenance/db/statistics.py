@@ -1,13 +1,14 @@
 """PostgreSQL's statistics, kept up while much is recorded.
 
-Its own autovacuum looks once a minute. What is asked in the meantime, after the first thousands of jobs came into an empty database,
-is planned as if they were not there, and may take a thousand times as long.
+Its own autovacuum looks once a minute. What is asked in the meantime, after the first thousands of
+jobs came into an empty database, is planned as if they were not there, and may take a thousand
+times as long.
 """
 
 from sqlalchemy import text
 
-from provenance.db.advisory_locks import STATISTICS
-from provenance.db.engines import Database
+from jobprov.provenance.db.advisory_locks import STATISTICS
+from jobprov.provenance.db.engines import Database
 
 LEAST_CHANGES = 1000
 _SHARE = 0.2
@@ -18,13 +19,20 @@ _STALE = text(
 
 
 def refresh_statistics(database: Database) -> list[str]:
-    """Have PostgreSQL look again at tables of which a fifth changed; return their names. SQLite plans without: nothing to do."""
+    """Have PostgreSQL look again at tables of which a fifth changed; return their names.
+
+    SQLite plans without: nothing to do.
+    """
     if database.is_sqlite:
         return []
     with database.writing.begin() as connection:
-        if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": STATISTICS}).scalar_one():
+        if not connection.execute(
+            text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": STATISTICS}
+        ).scalar_one():
             return []
-        stale = [row[0] for row in connection.execute(_STALE, {"least": LEAST_CHANGES, "share": _SHARE})]
+        stale = [
+            row[0] for row in connection.execute(_STALE, {"least": LEAST_CHANGES, "share": _SHARE})
+        ]
         for name in stale:
             connection.execute(text(f'ANALYZE "{name}"'))
     return stale

@@ -1,7 +1,8 @@
 """Ends what takes a database too long for somebody who waits.
 
-A limit holds for all that runs inside it together. PostgreSQL knows one for each statement alone: before a statement it is told what
-is left (`reading_cursor.py`), where that is another number by now. A limit inside another never lasts longer than that.
+A limit holds for all that runs inside it together. PostgreSQL knows one for each statement alone:
+before a statement it is told what is left (`reading_cursor.py`), where that is another number by
+now. A limit inside another never lasts longer than that.
 """
 
 import contextlib
@@ -16,14 +17,17 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from provenance.errors import LimitError
+from jobprov.provenance.errors import LimitError
 
 SECONDS = 5
 _FEWER = "ask for fewer levels with depth=, or one direction"
 _OPERATIONS = 20_000
 """Of SQLite's machine, between two looks at the clock."""
 _SLACK = 0.25
-"""Seconds that a statement may go on beyond the limit: telling PostgreSQL what is left is one more round trip."""
+"""Seconds that a statement may go on beyond the limit.
+
+Telling PostgreSQL what is left is one more round trip.
+"""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,7 +52,9 @@ class Clock:
     told: float | None = None
 
     def to_tell(self) -> float | None:
-        """Return what the server is to be told before the next statement; 0 that there is no limit, None that it knows.
+        """Return what the server is to be told before the next statement.
+
+        0 that there is no limit, None that it knows.
 
         Raises:
             TimeUpError: nothing is left.
@@ -74,8 +80,12 @@ def clock_of(driver: Any) -> Clock | None:
 
 
 @contextlib.contextmanager
-def time_limit(connection: Connection, advice: str = _FEWER, *, seconds: float = SECONDS) -> Iterator[None]:
-    """End what runs inside after `seconds` in all, on both databases; `advice` is what to ask instead.
+def time_limit(
+    connection: Connection, advice: str = _FEWER, *, seconds: float = SECONDS
+) -> Iterator[None]:
+    """End what runs inside after `seconds` in all, on both databases.
+
+    `advice` is what to ask instead.
 
     Raises:
         LimitError: the time was up.
@@ -96,7 +106,9 @@ def time_limit(connection: Connection, advice: str = _FEWER, *, seconds: float =
         if isinstance(problem, OperationalError) and not _is_time_up(problem):
             raise
         length = clock.deadline.seconds
-        raise LimitError(f"The answer took more than {length:g} s; {advice}.", round(length)) from None
+        raise LimitError(
+            f"The answer took more than {length:g} s; {advice}.", round(length)
+        ) from None
     finally:
         clock.deadline = outer
         if is_sqlite and outer is None:
@@ -108,7 +120,9 @@ def limited(
 ) -> Callable[[Callable[Concatenate[Connection, P], T]], Callable[Concatenate[Connection, P], T]]:
     """Return what puts one limit around a whole question, which may have others in its parts."""
 
-    def limit(question: Callable[Concatenate[Connection, P], T]) -> Callable[Concatenate[Connection, P], T]:
+    def limit(
+        question: Callable[Concatenate[Connection, P], T],
+    ) -> Callable[Concatenate[Connection, P], T]:
         @wraps(question)
         def asked(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
             with time_limit(connection, advice):
@@ -121,7 +135,8 @@ def limited(
 
 def _watch(driver: sqlite3.Connection, clock: Clock) -> None:
     driver.set_progress_handler(
-        lambda: int(clock.deadline is not None and time.monotonic() > clock.deadline.end), _OPERATIONS
+        lambda: int(clock.deadline is not None and time.monotonic() > clock.deadline.end),
+        _OPERATIONS,
     )
 
 

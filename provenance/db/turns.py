@@ -1,9 +1,11 @@
 """Turns that processes on one PostgreSQL take, where one derives from what another is about to commit.
 
-Grade and gaps of a job follow from what is there beside its record: blobs, the commit of its code. A process that looked before
-another committed these, and commits after that one looked which jobs lack them, would leave a gap for ever. So whoever derives
-says so until its transaction ends, and whoever looks for the jobs that lack something waits for those who derive at that moment.
-Those who begin later see what came, and need not be waited for. On SQLite one transaction writes at a time: nothing to do.
+Grade and gaps of a job follow from what is there beside its record: blobs, the commit of its code.
+A process that looked before another committed these, and commits after that one looked which jobs
+lack them, would leave a gap for ever. So whoever derives says so until its transaction ends, and
+whoever looks for the jobs that lack something waits for those who derive at that moment. Those who
+begin later see what came, and need not be waited for. On SQLite one transaction writes at a time:
+nothing to do.
 """
 
 import time
@@ -11,11 +13,11 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from provenance.db.advisory_locks import DERIVING
-from provenance.db.driver import fetch
-from provenance.db.engines import Database
-from provenance.db.selecting import select_among
-from provenance.errors import UnreachableError
+from jobprov.provenance.db.advisory_locks import DERIVING
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.errors import UnreachableError
 
 _HOLDERS = (
     "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1"
@@ -28,11 +30,17 @@ _PATIENCE = 300.0
 
 
 class LostTurnError(UnreachableError):
-    """What was decided before a transaction had its turn no longer holds; the writer begins it anew."""
+    """What was decided before a transaction had its turn no longer holds.
+
+    The writer begins it anew.
+    """
 
 
 def begin_deriving(connection: Connection) -> None:
-    """Have those who look for jobs that lack something wait until this transaction ends. Call it before looking what is there."""
+    """Have those who look for jobs that lack something wait until this transaction ends.
+
+    Call it before looking what is there.
+    """
     if connection.dialect.name == "postgresql":
         fetch(connection, "SELECT pg_advisory_xact_lock_shared(?)", (DERIVING,))
 
@@ -52,26 +60,38 @@ def wait_for_derivations(database: Database) -> None:
             time.sleep(_PAUSE)
             seen &= set(fetch(connection, _HOLDERS, (DERIVING,)))
             if time.monotonic() > give_up_at:
-                raise UnreachableError("Another process has been writing for five minutes; tried again later.")
+                raise UnreachableError(
+                    "Another process has been writing for five minutes; tried again later."
+                )
 
 
 def stop_derivations(connection: Connection) -> None:
-    """Wait for those who derive now, and have others wait until this transaction ends: both look for what the other writes."""
+    """Wait for those who derive now, and have others wait until this transaction ends.
+
+    Both look for what the other writes.
+    """
     if connection.dialect.name == "postgresql":
         fetch(connection, "SELECT pg_advisory_xact_lock(?)", (DERIVING,))
 
 
 def take_jobs(connection: Connection, keys: Iterable[int]) -> None:
-    """Have others who change these jobs wait until this transaction ends; call it before reading the records to derive from."""
+    """Have others who change these jobs wait until this transaction ends.
+
+    Call it before reading the records to derive from.
+    """
     _take(connection, "SELECT id FROM jobs WHERE id {among} ORDER BY id FOR NO KEY UPDATE", keys)
 
 
 def take_files(connection: Connection, keys: Iterable[int]) -> None:
-    """Have others who link these files wait until this transaction ends; call it before reading who claims and names them."""
+    """Have others who link these files wait until this transaction ends.
+
+    Call it before reading who claims and names them.
+    """
     _take(connection, "SELECT id FROM files WHERE id {among} ORDER BY id FOR NO KEY UPDATE", keys)
 
 
 def _take(connection: Connection, statement: str, keys: Iterable[int]) -> None:
-    # not FOR UPDATE: that would wait for whoever wrote a row that points at one of these, and both would wait for each other
+    # not FOR UPDATE: that would wait for whoever wrote a row that points at one of these, and both
+    # would wait for each other
     if connection.dialect.name == "postgresql":
         select_among(connection, statement, keys)

@@ -1,10 +1,12 @@
 """The one writer of a process: requests queue, one thread runs them, many share a commit.
 
-A single record costs a disk flush; sixteen waiting clients share one. Requests of the same *gathered* use case (recording jobs)
-are handed to it together, so that sharing also makes them set-wise. Where a shared transaction fails, each request is run again
-alone, so that one that fails takes nothing of its neighbours with it. Callers wait until the commit.
+A single record costs a disk flush; sixteen waiting clients share one. Requests of the same
+*gathered* use case (recording jobs) are handed to it together, so that sharing also makes them
+set-wise. Where a shared transaction fails, each request is run again alone, so that one that fails
+takes nothing of its neighbours with it. Callers wait until the commit.
 
-Source: storage.md, "SQLite": 6,115 durable records/s from 16 clients this way against 3,254 with a commit each.
+Source: storage.md, "SQLite": 6,115 durable records/s from 16 clients this way against 3,254 with a
+commit each.
 """
 
 import queue
@@ -16,9 +18,9 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from provenance.db.keys import KnownKeys
-from provenance.db.turns import LostTurnError
-from provenance.errors import ProvenanceError, UnreachableError
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.turns import LostTurnError
+from jobprov.provenance.errors import ProvenanceError, UnreachableError
 
 T = TypeVar("T")
 MOST_AT_ONCE = 256
@@ -33,7 +35,10 @@ GatheredUseCase = Callable[[Connection, KnownKeys, Sequence[Any]], Sequence[T]]
 
 
 class _Answer:
-    """What a caller waits for: a lock that opens. A `Future` with its condition costs ten times as much."""
+    """What a caller waits for: a lock that opens.
+
+    A `Future` with its condition costs ten times as much.
+    """
 
     __slots__ = ("_opened", "_problem", "_value")
 
@@ -67,7 +72,10 @@ class _Request(NamedTuple):
 
 
 class Writer:
-    """Runs use cases that write, one at a time; thread-safe to call, started at first use (after a fork, that is)."""
+    """Runs use cases that write, one at a time.
+
+    Thread-safe to call, started at first use (after a fork, that is).
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -81,7 +89,8 @@ class Writer:
 
         Args:
             use_case: what to do.
-            weight: records that it writes. A batch of many has a commit to itself: shared with others, each would wait for all.
+            weight: records that it writes. A batch of many has a commit to itself: shared with
+                others, each would wait for all.
         """
         return self._ask(_Request(use_case, None, None, _Answer(), weight))  # type: ignore[no-any-return]
 
@@ -109,7 +118,9 @@ class Writer:
             return
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="jobprov-writer", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._serve, name="jobprov-writer", daemon=True
+                )
                 self._thread.start()
 
     def _serve(self) -> None:
@@ -130,7 +141,8 @@ class Writer:
         Two halves of the clients that wait for each other in turn would cost twice the commits.
         """
         requests = [first]
-        patience = time.monotonic() + (_PATIENCE if expected > 2 else 0.0)  # noqa: PLR2004 - one or two gain nothing
+        # One or two gain nothing
+        patience = time.monotonic() + (_PATIENCE if expected > 2 else 0.0)  # noqa: PLR2004
         weight = first.weight
         while weight < MOST_AT_ONCE:
             try:
@@ -166,7 +178,9 @@ class Writer:
                 with self._engine.begin() as connection:
                     answers = [_run_group(connection, self._known, group) for group in groups]
             except (OperationalError, IntegrityError, LostTurnError):
-                self._known.rollback()  # a deadlock, or another process was first: the transaction is gone, the requests are not
+                # a deadlock, or another process was first: the transaction is gone, the requests
+                # are not
+                self._known.rollback()
                 if attempt == _TRIES - 1:
                     raise
             except BaseException:

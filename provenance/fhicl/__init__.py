@@ -1,14 +1,14 @@
 """FHiCL: read, include, evaluate, print and compare configurations as the reference implementation does."""
 
-from provenance.fhicl.configuration import Configuration
-from provenance.fhicl.diff import Change, Difference, diff
-from provenance.fhicl.errors import FhiclError, Inclusion
-from provenance.fhicl.includer import SourceFile
-from provenance.fhicl.limits import Limits
-from provenance.fhicl.loading import expand, expand_from, load, load_files, load_from, loads
-from provenance.fhicl.lookup import FileSource, FoundFile
-from provenance.fhicl.positions import Origin
-from provenance.fhicl.tree import Parameter
+from jobprov.provenance.fhicl.configuration import Configuration
+from jobprov.provenance.fhicl.diff import Change, Difference, diff
+from jobprov.provenance.fhicl.errors import FhiclError, Inclusion
+from jobprov.provenance.fhicl.includer import SourceFile
+from jobprov.provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.loading import expand, expand_from, load, load_files, load_from, loads
+from jobprov.provenance.fhicl.lookup import FileSource, FoundFile
+from jobprov.provenance.fhicl.positions import Origin
+from jobprov.provenance.fhicl.tree import Parameter
 
 __all__ = [
     "Change",

@@ -1,16 +1,16 @@
 """Which table of one set is which of another under a new name, and which elements of two sequences belong together.
 
-Tables are alike by the parameters they share: a path with the same value counts one, with another value a half. All searches are bounded;
-past the bounds only exact partners are found.
+Tables are alike by the parameters they share: a path with the same value counts one, with another
+value a half. All searches are bounded; past the bounds only exact partners are found.
 """
 
 from collections.abc import Iterator, Mapping
 from operator import eq
 from typing import TypeVar
 
-from provenance.fhicl.matching import changed_stretches, kept_pairs
-from provenance.fhicl.tree import parameters
-from provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
+from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
+from jobprov.provenance.fhicl.tree import parameters
+from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
 
 _LEAST_LIKENESS = 0.6
 _LEAST_LIKENESS_IN_PLACE = 0.3
@@ -26,7 +26,10 @@ def renamed_pairs(gone: Mapping[str, Value], come: Mapping[str, Value]) -> list[
 
 
 def aligned(old: list[Value], new: list[Value]) -> Iterator[tuple[int | None, int | None]]:
-    """Yield the index pairs of two sequences that differ: (old, new) replaced, (old, None) removed, (None, new) added."""
+    """Yield the index pairs of two sequences that differ.
+
+    (old, new) replaced, (old, None) removed, (None, new) added.
+    """
     old_texts, new_texts = [_text(value) for value in old], [_text(value) for value in new]
     kept = kept_pairs(old_texts, new_texts)
     if len(old) == len(new) and sum(map(eq, old_texts, new_texts)) >= len(kept):
@@ -36,7 +39,9 @@ def aligned(old: list[Value], new: list[Value]) -> Iterator[tuple[int | None, in
         yield from _alike_first(old_range, new_range, old, new)
 
 
-def _in_place(indices: range, old: list[Value], new: list[Value]) -> Iterator[tuple[int | None, int | None]]:
+def _in_place(
+    indices: range, old: list[Value], new: list[Value]
+) -> Iterator[tuple[int | None, int | None]]:
     """Pair what differs at the same index, unless it is two tables that share next to nothing."""
     for index in indices:
         if _text(old[index]) == _text(new[index]):
@@ -56,7 +61,10 @@ def _alike_first(
 ) -> Iterator[tuple[int | None, int | None]]:
     """Pair the tables that are alike, then the rest in order."""
     pairs = dict(
-        _pairs(_tables({index: old[index] for index in old_range}), _tables({index: new[index] for index in new_range}))
+        _pairs(
+            _tables({index: old[index] for index in old_range}),
+            _tables({index: new[index] for index in new_range}),
+        )
     )
     yield from pairs.items()
     partners = set(pairs.values())
@@ -69,9 +77,15 @@ def _alike_first(
 
 
 def _in_order(
-    old_indices: "range | list[int]", new_indices: "range | list[int]", old: list[Value], new: list[Value]
+    old_indices: "range | list[int]",
+    new_indices: "range | list[int]",
+    old: list[Value],
+    new: list[Value],
 ) -> Iterator[tuple[int | None, int | None]]:
-    """Pair what is left in order, atoms with atoms and like with like; tables that are not alike are no partners."""
+    """Pair what is left in order, atoms with atoms and like with like.
+
+    Tables that are not alike are no partners.
+    """
     common = min(len(old_indices), len(new_indices))
     for old_index, new_index in zip(old_indices, new_indices, strict=False):
         if old[old_index].kind == new[new_index].kind == TABLE:
@@ -108,12 +122,18 @@ def _equal_pairs(gone: dict[Key, Value], come: dict[Key, Value]) -> list[tuple[K
     by_text: dict[str, list[Key]] = {}
     for key, value in come.items():
         by_text.setdefault(_text(value), []).append(key)
-    return [(key, by_text[_text(value)].pop(0)) for key, value in gone.items() if by_text.get(_text(value))]
+    return [
+        (key, by_text[_text(value)].pop(0))
+        for key, value in gone.items()
+        if by_text.get(_text(value))
+    ]
 
 
 def _tables(values: Mapping[Key, Value]) -> dict[Key, Value]:
     return {
-        key: value for key, value in values.items() if value.kind == TABLE and len(_text(value)) >= _SHORTEST_RENAMED
+        key: value
+        for key, value in values.items()
+        if value.kind == TABLE and len(_text(value)) >= _SHORTEST_RENAMED
     }
 
 

@@ -1,11 +1,12 @@
 """Printing with the place of each item, as `--annotate` and `--prefix-annotate` do.
 
-The places are the reference's, oddities included (its line numbers: positions.py; equal tables: registry.py; the comma behind a nested
-sequence goes by the sequence's own length). `Configuration.origin` tells the true ones. Source: fhicl-cpp `PrettifierAnnotated`.
+The places are the reference's, oddities included (its line numbers: positions.py; equal tables:
+registry.py; the comma behind a nested sequence goes by the sequence's own length).
+`Configuration.origin` tells the true ones. Source: fhicl-cpp `PrettifierAnnotated`.
 """
 
-from provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
-from provenance.fhicl.walk import ATOM, ENTER, walk
+from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
+from jobprov.provenance.fhicl.walk import ATOM, ENTER, walk
 
 _INDENT = "   "
 _UNKNOWN = "-:1"
@@ -20,11 +21,15 @@ def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
         prefix = f"{key}: " if index < 0 else ""
         if action == ATOM:
             here = reference_place(value)
-            lines.append(f"{_INDENT * depth}{prefix}{value.text}{_comma(index, sizes)}{_note(here, before)}\n")
+            lines.append(
+                f"{_INDENT * depth}{prefix}{value.text}{_comma(index, sizes)}{_note(here, before)}\n"
+            )
             before = here
         elif action == ENTER:
             here = reference_place(value)
-            lines.append(f"{_INDENT * depth}{prefix}{'{' if value.kind == TABLE else '['}{_note(here, before)}\n")
+            lines.append(
+                f"{_INDENT * depth}{prefix}{'{' if value.kind == TABLE else '['}{_note(here, before)}\n"
+            )
             depth += 1
             if value.kind == SEQUENCE:
                 sizes.append(len(value.body))
@@ -36,7 +41,10 @@ def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
 
 
 def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
-    """Return the indented form with two lines before each item: `#KEY|path|` and `#SRC|file:line|`."""
+    """Return the indented form with two lines before each item.
+
+    `#KEY|path|` and `#SRC|file:line|`.
+    """
     lines: list[str] = []
     depth = 0
     sizes: list[int] = []
@@ -44,7 +52,9 @@ def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> st
     for action, key, index, value in walk(root, registry):
         if action in (ATOM, ENTER):
             place = reference_place(value)
-            lines.append(f"#KEY|{''.join(names)}{key}|\n#SRC|{'' if place == _UNKNOWN else place}|\n")
+            lines.append(
+                f"#KEY|{''.join(names)}{key}|\n#SRC|{'' if place == _UNKNOWN else place}|\n"
+            )
         prefix = f"{key}: " if index < 0 else ""
         if action == ATOM:
             lines.append(f"{_INDENT * depth}{prefix}{value.text}{_comma(index, sizes)}\n")

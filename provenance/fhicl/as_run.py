@@ -1,14 +1,16 @@
 """Compares a configuration as parsed with what art wrote of the same run, art's own changes apart.
 
-Between reading and running, art adds and takes away: options of the command line, `module_label` and `service_type`, services of its own,
-and it prunes modules and paths that nothing reaches. So the two never have one ParameterSetID, and only what is left over after that is a
-contradiction. Source: art 3.15, `art/Framework/Art` (option handlers, post-processing, prune), and what it wrote of 57 real jobs.
+Between reading and running, art adds and takes away: options of the command line, `module_label`
+and `service_type`, services of its own, and it prunes modules and paths that nothing reaches. So
+the two never have one ParameterSetID, and only what is left over after that is a contradiction.
+Source: art 3.15, `art/Framework/Art` (option handlers, post-processing, prune), and what it wrote
+of 57 real jobs.
 """
 
 import re
 from collections.abc import Iterator
 
-from provenance.fhicl.configuration import Configuration
+from jobprov.provenance.fhicl.configuration import Configuration
 
 _ART_SETS = re.compile(
     r"process_name$"
@@ -18,13 +20,17 @@ _ART_SETS = re.compile(
     r"|services\.TFileService\.(fileName|tmpDir|service_type)$"
     r"|services\.\w+\.service_type$"
     r"|(outputs|physics\.(producers|filters|analyzers))\.\w+\.module_label$"
-    r"|outputs\.\w+\.(fileName|tmpDir|dataTier|streamName)$"  # -o, --sam-data-tier, --sam-stream-name
-    r"|outputs\.defaultOutput\.module_type$|physics\.injected_end_path_\d+\b"  # -o where no output is configured
+    # -o, --sam-data-tier, --sam-stream-name
+    r"|outputs\.\w+\.(fileName|tmpDir|dataTier|streamName)$"
+    # -o where no output is configured
+    r"|outputs\.defaultOutput\.module_type$|physics\.injected_end_path_\d+\b"
 )
 _ART_PRUNES = re.compile(r"(physics|outputs)\b")
 
 
-def contradictions(parsed: Configuration, ran: Configuration) -> Iterator[tuple[str, str | None, str | None]]:
+def contradictions(
+    parsed: Configuration, ran: Configuration
+) -> Iterator[tuple[str, str | None, str | None]]:
     """Yield (path, value as parsed, value as run) of each parameter that differs without art's doing; None for absent."""
     before = {parameter.path: parameter.canonical for parameter in parsed.parameters()}
     after = {parameter.path: parameter.canonical for parameter in ran.parameters()}

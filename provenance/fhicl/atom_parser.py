@@ -3,8 +3,8 @@
 from sys import intern
 from typing import NoReturn
 
-from provenance.fhicl import lexer
-from provenance.fhicl.canonical_atoms import (
+from jobprov.provenance.fhicl import lexer
+from jobprov.provenance.fhicl.canonical_atoms import (
     NotCanonicalError,
     as_c_index,
     canonical_based,
@@ -12,12 +12,22 @@ from provenance.fhicl.canonical_atoms import (
     canonical_number,
     canonical_single,
 )
-from provenance.fhicl.errors import BAD_STRING, DATABASE, LIMIT, PROLOG_PLACEMENT, SYNTAX
-from provenance.fhicl.faults import TextError
-from provenance.fhicl.limits import Limits
-from provenance.fhicl.positions import Place
-from provenance.fhicl.syntax import Path, Reference
-from provenance.fhicl.values import BOOL, COMPLEX, IDENTIFIER, IGNORING, NIL, NUMBER, REFUSING, STRING, Value
+from jobprov.provenance.fhicl.errors import BAD_STRING, DATABASE, LIMIT, PROLOG_PLACEMENT, SYNTAX
+from jobprov.provenance.fhicl.faults import TextError
+from jobprov.provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.positions import Place
+from jobprov.provenance.fhicl.syntax import Path, Reference
+from jobprov.provenance.fhicl.values import (
+    BOOL,
+    COMPLEX,
+    IDENTIFIER,
+    IGNORING,
+    NIL,
+    NUMBER,
+    REFUSING,
+    STRING,
+    Value,
+)
 
 _BOOLEANS = ("true", "false")
 _SHOWN = 24
@@ -50,7 +60,9 @@ class AtomParser:
         if group == lexer.DIGIT_WORD:
             return Value(STRING, f'"{token}"', None, self.place, start)
         try:
-            text = canonical_double(token) if group == lexer.DOUBLE_QUOTED else canonical_single(token)
+            text = (
+                canonical_double(token) if group == lexer.DOUBLE_QUOTED else canonical_single(token)
+            )
         except NotCanonicalError as error:
             raise TextError(BAD_STRING, str(error), start - 1) from error
         return Value(STRING, text, None, self.place, start - 1)
@@ -72,7 +84,11 @@ class AtomParser:
             return Value(IDENTIFIER, match[1], None, self.place, position), match.end()
         if text.startswith("@db::", position):
             self.path(position + len("@db::"))
-            self.fail(DATABASE, "@db:: references are not supported by the reference implementation either", position)
+            self.fail(
+                DATABASE,
+                "@db:: references are not supported by the reference implementation either",
+                position,
+            )
         return None
 
     def path(self, position: int) -> tuple[Path, int]:
@@ -87,7 +103,11 @@ class AtomParser:
         parts: list[str | int] = []
         while part := lexer.PART.match(self.text, position):
             if len(parts) >= self.limits.nesting:
-                self.fail(LIMIT, f"a name has more parts than the limit of {self.limits.nesting} (nesting)", position)
+                self.fail(
+                    LIMIT,
+                    f"a name has more parts than the limit of {self.limits.nesting} (nesting)",
+                    position,
+                )
             if part[1] == ".":
                 match = lexer.DOTTED.match(self.text, part.end())
                 if match is None:
@@ -140,7 +160,11 @@ class AtomParser:
             )
         if token[-1] == "y":
             return token
-        return canonical_based(token) if token[1:2] in ("x", "X", "b", "B") else canonical_number(token)
+        return (
+            canonical_based(token)
+            if token[1:2] in ("x", "X", "b", "B")
+            else canonical_number(token)
+        )
 
     def _complex(self, position: int) -> tuple[Value, int]:
         real, end = self._part_of_complex(position + 1)

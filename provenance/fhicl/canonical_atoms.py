@@ -1,6 +1,7 @@
 """Canonical text of numbers and strings: what the ParameterSetID is taken of, and what every printer writes.
 
-Source: FHiCL's canonical forms as the reference computes them (cetlib `canonical_number`, `canonical_string`), by string arithmetic only.
+Source: FHiCL's canonical forms as the reference computes them (cetlib `canonical_number`,
+`canonical_string`), by string arithmetic only.
 """
 
 import re
@@ -18,11 +19,17 @@ _LONGEST_REMEMBERED = 32
 
 
 class NotCanonicalError(Exception):
-    """A quoted string holds an unknown escape or an unprintable character. Never leaves the package."""
+    """A quoted string holds an unknown escape or an unprintable character.
+
+    Never leaves the package.
+    """
 
 
 def canonical_number(text: str) -> str:
-    """Return the canonical form of a decimal number that the lexer has accepted: 1e5 -> 100000, 0.5 -> 5e-1, 1234567 -> 1.234567e6."""
+    """Return the canonical form of a decimal number that the lexer has accepted.
+
+    1e5 -> 100000, 0.5 -> 5e-1, 1234567 -> 1.234567e6.
+    """
     return _remembered_number(text) if len(text) <= _LONGEST_REMEMBERED else _canonical_number(text)
 
 
@@ -73,7 +80,9 @@ def _canonical_number(text: str) -> str:
     match = _REAL.fullmatch(text)
     sign, whole, fraction, exponent = match.groups() if match else ("", text, None, None)
     digits = whole + (fraction or "")
-    point = len(whole) + _as_c_integer(exponent or "0")  # exponent as if the point stood left of the digits
+    point = len(whole) + _as_c_integer(
+        exponent or "0"
+    )  # exponent as if the point stood left of the digits
     stripped = digits.rstrip("0")
     if not stripped:
         return "0"
@@ -94,12 +103,17 @@ def _remembered_number(text: str) -> str:
 def _meaning(match: re.Match[str]) -> str:
     meaning = _MEANINGS.get(match[1])
     if meaning is None:
-        raise NotCanonicalError(f"the string holds the unknown escape \\{match[1]}; known are \\\" \\' \\\\ \\n \\t")
+        raise NotCanonicalError(
+            f"the string holds the unknown escape \\{match[1]}; known are \\\" \\' \\\\ \\n \\t"
+        )
     return meaning
 
 
 def _as_c_integer(digits: str) -> int:
-    """Return what C's `atoi` gives on the reference's platform: clamped to 64 bits, then cut to 32."""
+    """Return what C's `atoi` gives on the reference's platform.
+
+    Clamped to 64 bits, then cut to 32.
+    """
     if len(digits) <= 9:  # noqa: PLR2004 - such a number fits
         return int(digits)
     negative = digits.startswith("-")

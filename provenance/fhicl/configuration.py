@@ -3,15 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
-from provenance.fhicl.annotated import annotated_form, prefix_annotated_form
-from provenance.fhicl.identity import canonical_form, compact_form, parameter_set_id
-from provenance.fhicl.includer import Expansion, SourceFile
-from provenance.fhicl.indented import indented_form
-from provenance.fhicl.limits import Limits
-from provenance.fhicl.positions import Origin
-from provenance.fhicl.registry import registered_tables
-from provenance.fhicl.tree import Parameter, find_value, origin_of, parameters, python_value, tree_of
-from provenance.fhicl.values import TableBody
+from jobprov.provenance.fhicl.annotated import annotated_form, prefix_annotated_form
+from jobprov.provenance.fhicl.identity import canonical_form, compact_form, parameter_set_id
+from jobprov.provenance.fhicl.includer import Expansion, SourceFile
+from jobprov.provenance.fhicl.indented import indented_form
+from jobprov.provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.positions import Origin
+from jobprov.provenance.fhicl.registry import registered_tables
+from jobprov.provenance.fhicl.tree import (
+    Parameter,
+    find_value,
+    origin_of,
+    parameters,
+    python_value,
+    tree_of,
+)
+from jobprov.provenance.fhicl.values import TableBody
 
 
 class Configuration:
@@ -24,7 +31,12 @@ class Configuration:
     """
 
     def __init__(
-        self, root: TableBody, registry: dict[str, TableBody] | None, *, expansion: Expansion, limits: Limits
+        self,
+        root: TableBody,
+        registry: dict[str, TableBody] | None,
+        *,
+        expansion: Expansion,
+        limits: Limits,
     ) -> None:
         self._root = root
         self._registry = registry
@@ -69,7 +81,9 @@ class Configuration:
         return prefix_annotated_form(self._root, self._registered())
 
     def value(self, path: str) -> Any:
-        """Return a value as Python has it: None, bool, int, float, complex, str, list or dict; numbers beyond a float as their text.
+        """Return a value as Python has it: None, bool, int, float, complex, str, list or dict.
+
+        Numbers beyond a float as their text.
 
         Raises:
             NotFoundError: the configuration has no such path (`a.b[2].c`).
@@ -94,7 +108,10 @@ class Configuration:
         return origin_of(find_value(self._root, path))
 
     def as_tree(self) -> dict[str, Any]:
-        """Return the set as JSON has it: dict, list, str, int, float, bool and None; infinities and complex numbers as their text."""
+        """Return the set as JSON has it: dict, list, str, int, float, bool and None.
+
+        Infinities and complex numbers as their text.
+        """
         return tree_of(self._root)
 
     def parameters(self) -> Iterator[Parameter]:

@@ -1,7 +1,8 @@
 """How well the reader agrees with the reference implementation, on cases that the reference has answered.
 
-A folder of cases holds `probes.jsonl` (micro-cases, one a line, with every printed form), or `oracle.tsv` with `corpus/` and
-`search-paths.json` (real files, with digests of what the reference made of them), or both.
+A folder of cases holds `probes.jsonl` (micro-cases, one a line, with every printed form), or
+`oracle.tsv` with `corpus/` and `search-paths.json` (real files, with digests of what the reference
+made of them), or both.
 """
 
 import csv
@@ -15,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provenance.errors import NotFoundError
-from provenance.fhicl.configuration import Configuration
-from provenance.fhicl.errors import INCLUDE_NOT_FOUND, FhiclError
-from provenance.fhicl.limits import DEFAULT_LIMITS
-from provenance.fhicl.loading import load_from
-from provenance.fhicl.lookup import PERMISSIVE, DiskFiles
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.fhicl.configuration import Configuration
+from jobprov.provenance.fhicl.errors import INCLUDE_NOT_FOUND, FhiclError
+from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
+from jobprov.provenance.fhicl.loading import load_from
+from jobprov.provenance.fhicl.lookup import PERMISSIVE, DiskFiles
 
 _MEGA = 1e6
 _MISSING = re.compile(r"Can't find file \"([^\"]+)\"")
@@ -62,8 +63,13 @@ class Score:
     def lines(self) -> list[str]:
         """Return the score as sentences, the first mismatches spelled out."""
         speed = self.expanded_bytes / _MEGA / self.seconds if self.seconds else 0.0
-        lines = [f"{self.name}: {self.good} of {self.total} agree ({speed:.1f} MB/s expanded, {self.seconds:.2f} s)"]
-        lines += [f"   cannot be judged, its data contradicts itself: {case}" for case in self.contradictory]
+        lines = [
+            f"{self.name}: {self.good} of {self.total} agree ({speed:.1f} MB/s expanded, {self.seconds:.2f} s)"
+        ]
+        lines += [
+            f"   cannot be judged, its data contradicts itself: {case}"
+            for case in self.contradictory
+        ]
         lines += [
             f"   {each.case}: {each.what} should be {each.expected}, is {each.found}"
             for each in self.mismatches[:_SHOWN]
@@ -85,7 +91,9 @@ def score(folder: Path) -> list[Score]:
     if (folder / "oracle.tsv").is_file():
         scores.append(_score_corpus(folder))
     if not scores:
-        raise NotFoundError(f"{folder} holds neither probes.jsonl nor oracle.tsv; name a folder of conformance cases")
+        raise NotFoundError(
+            f"{folder} holds neither probes.jsonl nor oracle.tsv; name a folder of conformance cases"
+        )
     return scores
 
 
@@ -110,12 +118,17 @@ def _score_probes(path: Path) -> Score:
 
 
 def _contradicts_itself(case: dict[str, Any], names: set[str]) -> bool:
-    """Return whether the reference missed a file that the case's folder holds: an absolute name lost its folder on its way here."""
+    """Return whether the reference missed a file that the case's folder holds.
+
+    An absolute name lost its folder on its way here.
+    """
     missing = _MISSING.search(case.get("what", ""))
     return case["class"] == INCLUDE_NOT_FOUND and missing is not None and missing[1] in names
 
 
-def _judge_probe(case: dict[str, Any], folder: Path, result: Score) -> Iterator[tuple[str, str, str]]:
+def _judge_probe(
+    case: dict[str, Any], folder: Path, result: Score
+) -> Iterator[tuple[str, str, str]]:
     try:
         configuration = _read(str(folder / case["file"]), [str(folder)], "")
     except FhiclError as error:
@@ -148,7 +161,11 @@ def _score_corpus(folder: Path) -> Score:
     result = Score("corpus")
     started = time.perf_counter()
     for row in rows:
-        _note(result, row["path"], list(_judge_row(row, search_paths[row["group"]], folder / "corpus", result)))
+        _note(
+            result,
+            row["path"],
+            list(_judge_row(row, search_paths[row["group"]], folder / "corpus", result)),
+        )
     result.seconds = time.perf_counter() - started
     return result
 
@@ -180,7 +197,9 @@ def _judge_row(
 
 
 def _read(name: str, search_path: list[str], working_folder: str) -> Configuration:
-    files = DiskFiles(search_path, policy=PERMISSIVE, limits=DEFAULT_LIMITS, working_folder=working_folder)
+    files = DiskFiles(
+        search_path, policy=PERMISSIVE, limits=DEFAULT_LIMITS, working_folder=working_folder
+    )
     return load_from(files, name)
 
 

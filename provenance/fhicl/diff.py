@@ -1,7 +1,8 @@
 """What differs between two evaluated configurations, by parameter, with the line that each value came from.
 
-Equal parts are skipped by their canonical text. A table under a new name is one rename and what changed inside it; an element put into a
-sequence is one insertion, the elements behind it keep their partners. Values count, not how they were written.
+Equal parts are skipped by their canonical text. A table under a new name is one rename and what
+changed inside it; an element put into a sequence is one insertion, the elements behind it keep
+their partners. Values count, not how they were written.
 """
 
 import re
@@ -9,11 +10,11 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from provenance.fhicl.alignment import aligned, renamed_pairs
-from provenance.fhicl.configuration import Configuration
-from provenance.fhicl.positions import Origin
-from provenance.fhicl.tree import origin_of
-from provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
+from jobprov.provenance.fhicl.alignment import aligned, renamed_pairs
+from jobprov.provenance.fhicl.configuration import Configuration
+from jobprov.provenance.fhicl.positions import Origin
+from jobprov.provenance.fhicl.tree import origin_of
+from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
 
 CHANGED = "changed"
 ADDED = "added"
@@ -31,7 +32,8 @@ class Change:
     """One difference.
 
     Attributes:
-        kind: one of `KINDS`; a RENAMED table stands at `path_before` in one and at `path_after` in the other, with its inner changes apart.
+        kind: one of `KINDS`; a RENAMED table stands at `path_before` in one and at `path_after` in
+            the other, with its inner changes apart.
         path_before: `a.b[2].c` in the first configuration, None of ADDED.
         path_after: the same in the second, None of REMOVED.
         before: canonical text in the first, None of ADDED.
@@ -61,7 +63,11 @@ class Change:
             return f"+ {self.path_after}: {_short(self.after)}{_place(self.origin_after)}"
         if self.kind == REMOVED:
             return f"- {self.path_before}: {_short(self.before)}{_place(self.origin_before)}"
-        name = self.path if self.path_before == self.path_after else f"{self.path_before} -> {self.path_after}"
+        name = (
+            self.path
+            if self.path_before == self.path_after
+            else f"{self.path_before} -> {self.path_after}"
+        )
         return f"~ {name}: {_short(self.before)}{_place(self.origin_before)} -> {_short(self.after)}{_place(self.origin_after)}"
 
 
@@ -115,22 +121,32 @@ class _Comparison:
                 self._compare_sequences(old, new, old_path, new_path)
 
     def changes(self) -> Iterator[Change]:
-        """Yield the differences in the order of their paths; what left one place and stands unchanged at another is one rename."""
+        """Yield the differences in the order of their paths.
+
+        What left one place and stands unchanged at another is one rename.
+        """
         self._pair_moved()
         self._found += [_change(REMOVED, (path, value), None) for path, value in self._removed]
         self._found += [_change(ADDED, None, (path, value)) for path, value in self._added]
         yield from sorted(self._found, key=lambda change: (_by_number(change.path), change.kind))
 
-    def _compare_tables(self, before: TableBody, after: TableBody, old_path: str, new_path: str) -> None:
+    def _compare_tables(
+        self, before: TableBody, after: TableBody, old_path: str, new_path: str
+    ) -> None:
         if before.canonical == after.canonical:
             return
         old, new = before.members, after.members
         for name in old.keys() & new.keys():
-            self._compare_values(old[name], new[name], _joined(old_path, name), _joined(new_path, name))
+            self._compare_values(
+                old[name], new[name], _joined(old_path, name), _joined(new_path, name)
+            )
         gone = {name: old[name] for name in sorted(old.keys() - new.keys())}
         come = {name: new[name] for name in sorted(new.keys() - old.keys())}
         for old_name, new_name in renamed_pairs(gone, come):
-            pair = (_joined(old_path, old_name), gone.pop(old_name)), (_joined(new_path, new_name), come.pop(new_name))
+            pair = (
+                (_joined(old_path, old_name), gone.pop(old_name)),
+                (_joined(new_path, new_name), come.pop(new_name)),
+            )
             self._found.append(_change(RENAMED, *pair))
             self._compare_values(pair[0][1], pair[1][1], pair[0][0], pair[1][0])
         self._removed += [(_joined(old_path, name), value) for name, value in gone.items()]
@@ -145,7 +161,10 @@ class _Comparison:
                 self._removed.append((f"{old_path}[{old_index}]", old[old_index]))
             elif old_index is not None and new_index is not None:
                 self._compare_values(
-                    old[old_index], new[new_index], f"{old_path}[{old_index}]", f"{new_path}[{new_index}]"
+                    old[old_index],
+                    new[new_index],
+                    f"{old_path}[{old_index}]",
+                    f"{new_path}[{new_index}]",
                 )
 
     def _compare_values(self, old: Value, new: Value, old_path: str, new_path: str) -> None:

@@ -1,13 +1,13 @@
 """The one error of the FHiCL reader: what is wrong, in which file, line and column, reached through which includes.
 
-The reference implementation prints one line and a caret too, but from a copied buffer it sometimes prints garbage, and a missing
-include names neither file nor line. Here every error knows its place.
+The reference implementation prints one line and a caret too, but from a copied buffer it sometimes
+prints garbage, and a missing include names neither file nor line. Here every error knows its place.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from provenance.errors import ProvenanceError
+from jobprov.provenance.errors import ProvenanceError
 
 SYNTAX = "syntax"
 BAD_STRING = "bad_string"
@@ -107,6 +107,11 @@ def _elided(message: str) -> str:
 
 
 def _pointed(excerpt: str, caret: int) -> list[str]:
-    """Return the line and a caret under the character; what a terminal cannot show is a question mark."""
-    visible = "".join(letter if " " <= letter <= "~" else " " if letter == "\t" else "?" for letter in excerpt)
+    """Return the line and a caret under the character.
+
+    What a terminal cannot show is a question mark.
+    """
+    visible = "".join(
+        letter if " " <= letter <= "~" else " " if letter == "\t" else "?" for letter in excerpt
+    )
     return [f"   {visible}", f"   {' ' * caret}^"]

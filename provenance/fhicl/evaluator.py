@@ -1,29 +1,39 @@
 """Stage two, second half: items to the set of evaluated names.
 
-Items run in the order of the text. Where every segment stands alone its items come parsed from memory; where one does not, the whole
-document is read again as one text, which also places the error if there is one.
+Items run in the order of the text. Where every segment stands alone its items come parsed from
+memory; where one does not, the whole document is read again as one text, which also places the
+error if there is one.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from provenance.fhicl.errors import PROLOG_PLACEMENT, SYNTAX, FhiclError
-from provenance.fhicl.faults import FragmentError, TextError
-from provenance.fhicl.includer import Expansion, Piece
-from provenance.fhicl.limits import Limits
-from provenance.fhicl.parser import document_items, segment_items
-from provenance.fhicl.positions import JoinedText, Place
-from provenance.fhicl.structures import StructureBuilder, protected
-from provenance.fhicl.symbols import Symbols, dotted
-from provenance.fhicl.syntax import Assign, Erase, Item, PrologMark, Reference, Splice, Structure
-from provenance.fhicl.values import Value
+from jobprov.provenance.fhicl.errors import PROLOG_PLACEMENT, SYNTAX, FhiclError
+from jobprov.provenance.fhicl.faults import FragmentError, TextError
+from jobprov.provenance.fhicl.includer import Expansion, Piece
+from jobprov.provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.parser import document_items, segment_items
+from jobprov.provenance.fhicl.positions import JoinedText, Place
+from jobprov.provenance.fhicl.structures import StructureBuilder, protected
+from jobprov.provenance.fhicl.symbols import Symbols, dotted
+from jobprov.provenance.fhicl.syntax import (
+    Assign,
+    Erase,
+    Item,
+    PrologMark,
+    Reference,
+    Splice,
+    Structure,
+)
+from jobprov.provenance.fhicl.values import Value
 
 
 def evaluate(expansion: Expansion, limits: Limits) -> dict[str, Value]:
     """Return the top-level names of a document, prologs left out.
 
     Raises:
-        FhiclError: the text is not FHiCL, a reference leads nowhere, a protection is violated, or a limit is passed.
+        FhiclError: the text is not FHiCL, a reference leads nowhere, a protection is violated, or a
+            limit is passed.
     """
     try:
         return _evaluate_segments(expansion, limits)
@@ -43,7 +53,8 @@ def _evaluate_segments(expansion: Expansion, limits: Limits) -> dict[str, Value]
             run.execute(segment.items, segment)
         except TextError as fault:
             if fault.kind in (PROLOG_PLACEMENT, SYNTAX):
-                raise FragmentError from fault  # a prolog word may be a name if `:` stands behind the include
+                # a prolog word may be a name if `:` stands behind the include
+                raise FragmentError from fault
             raise _placed(fault, piece, fault.offset) from fault
     if run.in_prolog:
         raise FragmentError  # the reading as one text says where the prolog should have ended
@@ -130,7 +141,9 @@ class _Run:
     def _mark(self, item: PrologMark, _builder: StructureBuilder) -> None:
         if item.begins:
             if self.in_prolog or self._in_body:
-                message = "prologs must all stand before the first other item, and not inside each other"
+                message = (
+                    "prologs must all stand before the first other item, and not inside each other"
+                )
                 raise TextError(PROLOG_PLACEMENT, message, item.offset)
             self.in_prolog = True
         elif not self.in_prolog:

@@ -18,4 +18,7 @@ class TextError(Exception):
 
 
 class FragmentError(Exception):
-    """A segment does not stand alone: its items run across an include. The document is then read as one text."""
+    """A segment does not stand alone: its items run across an include.
+
+    The document is then read as one text.
+    """

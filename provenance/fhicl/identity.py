@@ -1,22 +1,24 @@
 """Canonical form and identity: one line of text, and the SHA-1 of it.
 
-The ParameterSetID of a set is the SHA-1 of `to_string()`: keys in byte order at every level, nested tables written out in full. Each body
-keeps its canonical text, so that what documents share is written once. Source: fhicl-cpp `ParameterSet::to_string`, `ParameterSetID`.
+The ParameterSetID of a set is the SHA-1 of `to_string()`: keys in byte order at every level, nested
+tables written out in full. Each body keeps its canonical text, so that what documents share is
+written once. Source: fhicl-cpp `ParameterSet::to_string`, `ParameterSetID`.
 """
 
 import hashlib
 
-from provenance.fhicl.errors import LIMIT, FhiclError
-from provenance.fhicl.limits import Limits
-from provenance.fhicl.values import SEQUENCE, TABLE, SequenceBody, TableBody, Value
+from jobprov.provenance.fhicl.errors import LIMIT, FhiclError
+from jobprov.provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, SequenceBody, TableBody, Value
 
-_LONGEST_TABLE_KEPT = (
-    45  # characters of `{...}` that a compact form still writes out: as long as its `@id::` and 40 digits
-)
+# characters of `{...}` that a compact form still writes out: as long as its `@id::` and 40 digits
+_LONGEST_TABLE_KEPT = 45
 
 
 def canonical_form(root: TableBody, limits: Limits) -> str:
-    """Return `to_string()` of a table, its braces left out; every body inside gets its canonical text.
+    """Return `to_string()` of a table, its braces left out.
+
+    Every body inside gets its canonical text.
 
     Raises:
         FhiclError: the set nests deeper or its text is longer than the limits.
@@ -28,12 +30,19 @@ def canonical_form(root: TableBody, limits: Limits) -> str:
             waiting.pop()
             continue
         children = body.children()
-        inner = [child.body for child in children if child.kind >= SEQUENCE and child.body.canonical is None]
+        inner = [
+            child.body
+            for child in children
+            if child.kind >= SEQUENCE and child.body.canonical is None
+        ]
         if not inner:
             body.canonical = _written(body, limits)
             waiting.pop()
         elif depth >= limits.nesting:
-            raise FhiclError(LIMIT, f"the evaluated set nests deeper than the limit of {limits.nesting} (nesting)")
+            raise FhiclError(
+                LIMIT,
+                f"the evaluated set nests deeper than the limit of {limits.nesting} (nesting)",
+            )
         else:
             waiting += [(each, depth + 1) for each in inner]
     return (root.canonical or "{}")[1:-1]
@@ -63,13 +72,17 @@ def _written(body: TableBody | SequenceBody, limits: Limits) -> str:
         text = f"[{','.join([value.body.canonical if value.kind >= SEQUENCE else value.text for value in body.items])}]"
     if len(text) > limits.canonical_bytes:
         raise FhiclError(
-            LIMIT, f"the canonical form is longer than the limit of {limits.canonical_bytes:,} bytes (canonical_bytes)"
+            LIMIT,
+            f"the canonical form is longer than the limit of {limits.canonical_bytes:,} bytes (canonical_bytes)",
         )
     return text
 
 
 def _compact(value: Value) -> str:
-    """Return the compact text of a value; nested sequences are unfolded on a list, not by recursion."""
+    """Return the compact text of a value.
+
+    Nested sequences are unfolded on a list, not by recursion.
+    """
     pieces: list[str] = []
     waiting: list[Value | str] = [value]
     while waiting:
@@ -78,7 +91,9 @@ def _compact(value: Value) -> str:
             pieces.append(each)
         elif each.kind == TABLE:
             text: str = each.body.canonical
-            pieces.append(text if len(text) <= _LONGEST_TABLE_KEPT else f"@id::{parameter_set_id(each.body)}")
+            pieces.append(
+                text if len(text) <= _LONGEST_TABLE_KEPT else f"@id::{parameter_set_id(each.body)}"
+            )
         elif each.kind == SEQUENCE:
             waiting.append("]")
             for index in reversed(range(len(each.body.items))):

@@ -1,7 +1,8 @@
 """Stage one: files to one sequence of segments, by following `#include` lines.
 
-A file may be included any number of times and its text stands there each time; only a file that is still open may not be included again.
-The walk is iterative and each file is split once, so that an expansion costs memory for its inclusions, not for its text.
+A file may be included any number of times and its text stands there each time; only a file that is
+still open may not be included again. The walk is iterative and each file is split once, so that an
+expansion costs memory for its inclusions, not for its text.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from provenance.fhicl.errors import (
+from jobprov.provenance.fhicl.errors import (
     INCLUDE_MALFORMED,
     INCLUDE_NOT_FOUND,
     INCLUDE_RECURSIVE,
@@ -17,10 +18,10 @@ from provenance.fhicl.errors import (
     FhiclError,
     Inclusion,
 )
-from provenance.fhicl.limits import Limits
-from provenance.fhicl.lookup import FileSource, FoundFile, UnreadableFileError
-from provenance.fhicl.positions import Segment
-from provenance.fhicl.source_text import Directive, SourceMemory, SourceText
+from jobprov.provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.lookup import FileSource, FoundFile, UnreadableFileError
+from jobprov.provenance.fhicl.positions import Segment
+from jobprov.provenance.fhicl.source_text import Directive, SourceMemory, SourceText
 
 _WIDEST_EXCERPT = 160
 
@@ -33,7 +34,8 @@ class SourceFile:
         name: what was asked for.
         path: where it was found.
         sha256: digest of its bytes.
-        found_in: index of the search path element, None where the name was taken as it is or found in "./".
+        found_in: index of the search path element, None where the name was taken as it is or found
+            in "./".
     """
 
     name: str
@@ -122,7 +124,8 @@ class Includer:
         """Return the expansion of a document.
 
         Raises:
-            FhiclError: a file is missing, unreadable or includes itself, a directive is malformed, or a limit is passed.
+            FhiclError: a file is missing, unreadable or includes itself, a directive is malformed,
+                or a limit is passed.
         """
         self._push(self._load_first(main), None)
         while self._stack:
@@ -154,14 +157,22 @@ class Includer:
             )
         source = self._known.get(directive.name) or self._load_included(directive.name)
         if source.path in self._paths:
-            self._fail(INCLUDE_RECURSIVE, f'"{directive.name}" includes itself ({source.path} is still open)')
+            self._fail(
+                INCLUDE_RECURSIVE,
+                f'"{directive.name}" includes itself ({source.path} is still open)',
+            )
         if len(self._stack) >= self._limits.include_depth:
-            self._fail(LIMIT, f"includes nest deeper than the limit of {self._limits.include_depth} (include_depth)")
+            self._fail(
+                LIMIT,
+                f"includes nest deeper than the limit of {self._limits.include_depth} (include_depth)",
+            )
         self._push(source, Chain(top.source.path, directive.line, top.chain))
 
     def _push(self, source: SourceText, chain: Chain | None) -> None:
         if len(self._result.opened) > self._limits.inclusions:
-            self._fail(LIMIT, f"more includes than the limit of {self._limits.inclusions:,} (inclusions)")
+            self._fail(
+                LIMIT, f"more includes than the limit of {self._limits.inclusions:,} (inclusions)"
+            )
         self._result.opened.append(source.path)
         self._paths.add(source.path)
         self._stack.append(_Open(source, chain))
@@ -173,7 +184,8 @@ class Includer:
             raise FhiclError(error.kind, str(error), file=name) from error
         if found is None:
             raise FhiclError(
-                INCLUDE_NOT_FOUND, f'cannot find the file "{name}"; give its path or a search path that holds it'
+                INCLUDE_NOT_FOUND,
+                f'cannot find the file "{name}"; give its path or a search path that holds it',
             )
         return self._open(found)
 
@@ -183,7 +195,9 @@ class Includer:
         except UnreadableFileError as error:
             self._fail(error.kind, str(error))
         if found is None:
-            self._fail(INCLUDE_NOT_FOUND, f'cannot find "{name}"; no folder of the search path holds it')
+            self._fail(
+                INCLUDE_NOT_FOUND, f'cannot find "{name}"; no folder of the search path holds it'
+            )
         source = self._known[name] = self._open(found)
         return source
 

@@ -1,11 +1,11 @@
 """Printing as `fhicl-dump` and `--config-out` do: three blanks a level, one element a line.
 
-One oddity is the reference's and kept: the closing brace of a table loses its indentation where the table visited last before it is empty.
-Source: fhicl-cpp `Prettifier`.
+One oddity is the reference's and kept: the closing brace of a table loses its indentation where the
+table visited last before it is empty. Source: fhicl-cpp `Prettifier`.
 """
 
-from provenance.fhicl.values import TABLE, TableBody
-from provenance.fhicl.walk import ATOM, ENTER, walk
+from jobprov.provenance.fhicl.values import TABLE, TableBody
+from jobprov.provenance.fhicl.walk import ATOM, ENTER, walk
 
 _INDENT = "   "
 
@@ -34,7 +34,9 @@ def indented_form(root: TableBody) -> str:
                 is_indented, closing = last_table_size > 0, "}"
             else:
                 is_indented, closing = sizes.pop() > 0, "]"
-            lines.append(f"{_INDENT * depth if is_indented else ''}{closing}{_comma(index, sizes)}\n")
+            lines.append(
+                f"{_INDENT * depth if is_indented else ''}{closing}{_comma(index, sizes)}\n"
+            )
     return "".join(lines)
 
 

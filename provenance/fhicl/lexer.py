@@ -50,12 +50,16 @@ DOTTED = _compiled(SKIPPED + _NAME)
 # a value that may follow; groups: name, number, double-quoted, single-quoted, digit word, opener
 VALUE = _compiled(SKIPPED + _VALUE)
 # a member of a table up to its value; groups: name, binding, then those of VALUE
-MEMBER = _compiled(f"{SKIPPED}{_NAME}{SKIPPED}(:|@protect_ignore:|@protect_error:){SKIPPED}{_VALUE}?+")
+MEMBER = _compiled(
+    f"{SKIPPED}{_NAME}{SKIPPED}(:|@protect_ignore:|@protect_error:){SKIPPED}{_VALUE}?+"
+)
 DELIMITER = _compiled(SKIPPED + r"([,\]])")
 NUMBER_ONLY = _compiled(SKIPPED + _NUMBER)
 INFINITY = _compiled(SKIPPED + r"(infinity)(?![!-(*+\-./0-\\^-|~])")
 PARAMETER_SET_ID = _compiled(r"([0-9A-Fa-f]{40})" + r"(?![0-9A-Fa-f])" + _NOT_AFTER_NUMBER)
-PROLOG_MARK = _compiled(r"(BEGIN|END)_PROLOG(?!\w)(?!" + SKIPPED + r"(?:[:.\[]|@protect_(?:ignore|error):))")
+PROLOG_MARK = _compiled(
+    r"(BEGIN|END)_PROLOG(?!\w)(?!" + SKIPPED + r"(?:[:.\[]|@protect_(?:ignore|error):))"
+)
 NOT_ASCII = re.compile("[^\x00-\x7f]")
 
 NAMED, NUMBERED, DOUBLE_QUOTED, SINGLE_QUOTED, DIGIT_WORD, OPENER = range(1, 7)

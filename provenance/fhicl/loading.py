@@ -3,15 +3,15 @@
 import os
 from collections.abc import Iterable, Sequence
 
-from provenance.fhicl.configuration import Configuration
-from provenance.fhicl.evaluator import evaluate
-from provenance.fhicl.identity import canonical_form
-from provenance.fhicl.includer import Expansion, Includer
-from provenance.fhicl.limits import DEFAULT_LIMITS, Limits
-from provenance.fhicl.lookup import PERMISSIVE, DiskFiles, FileSource, FoundFile, GivenFiles
-from provenance.fhicl.registry import resolve_identifiers
-from provenance.fhicl.source_text import SourceMemory
-from provenance.fhicl.values import TableBody
+from jobprov.provenance.fhicl.configuration import Configuration
+from jobprov.provenance.fhicl.evaluator import evaluate
+from jobprov.provenance.fhicl.identity import canonical_form
+from jobprov.provenance.fhicl.includer import Expansion, Includer
+from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS, Limits
+from jobprov.provenance.fhicl.lookup import PERMISSIVE, DiskFiles, FileSource, FoundFile, GivenFiles
+from jobprov.provenance.fhicl.registry import resolve_identifiers
+from jobprov.provenance.fhicl.source_text import SourceMemory
+from jobprov.provenance.fhicl.values import TableBody
 
 SEARCH_PATH_VARIABLE = "FHICL_FILE_PATH"
 TEXT_NAME = "-"
@@ -30,12 +30,14 @@ def load(
 
     Args:
         path: the main file.
-        search_path: folders for included files, also as one text with colons; None takes FHICL_FILE_PATH (unset: the working folder).
+        search_path: folders for included files, also as one text with colons; None takes
+            FHICL_FILE_PATH (unset: the working folder).
         policy: how names become paths, one of `lookup.POLICIES`.
         limits: when to stop.
 
     Raises:
-        FhiclError: it cannot be read, included or evaluated; kind, file, line and column say what and where.
+        FhiclError: it cannot be read, included or evaluated; kind, file, line and column say what
+            and where.
     """
     return load_from(_disk(search_path, policy, limits), os.fspath(path), limits=limits)
 
@@ -63,12 +65,15 @@ def loads(
     return load_from(source, name, limits=limits)
 
 
-def load_files(main: str, files: Iterable[FoundFile], *, limits: Limits = DEFAULT_LIMITS) -> Configuration:
+def load_files(
+    main: str, files: Iterable[FoundFile], *, limits: Limits = DEFAULT_LIMITS
+) -> Configuration:
     """Return what recorded files evaluate to; nothing is read from disk.
 
     Args:
         main: name or path of the main file.
-        files: the include closure as recorded: name asked for, path, bytes, index of the search path element.
+        files: the include closure as recorded: name asked for, path, bytes, index of the search
+            path element.
         limits: when to stop.
 
     Raises:
@@ -98,7 +103,9 @@ def expand(
     policy: str = PERMISSIVE,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Expansion:
-    """Return a file with its includes in, not evaluated; for documents that are in error, and for `jobprov fhicl expand`.
+    """Return a file with its includes in, not evaluated.
+
+    For documents that are in error, and for `jobprov fhicl expand`.
 
     Raises:
         FhiclError: a file is missing, unreadable or includes itself, or a directive is malformed.
@@ -134,7 +141,9 @@ class _TextFirst:
         return self._rest.included(name)
 
 
-def _disk(search_path: Sequence[str | os.PathLike[str]] | None, policy: str, limits: Limits) -> DiskFiles:
+def _disk(
+    search_path: Sequence[str | os.PathLike[str]] | None, policy: str, limits: Limits
+) -> DiskFiles:
     if search_path is None:
         variable = os.environ.get(SEARCH_PATH_VARIABLE)
         search_path = ["."] if variable is None else variable

@@ -1,7 +1,8 @@
 """Finding files: on disk along a search path, as art does it, or among the files of a record.
 
-The default policy is art's: the first file as it is if absolute, else in "./" and then along the path; every included file along the path
-only, even with an absolute name, which is glued behind each folder. Source: cetlib `filepath_maker` and `search_path`.
+The default policy is art's: the first file as it is if absolute, else in "./" and then along the
+path; every included file along the path only, even with an absolute name, which is glued behind
+each folder. Source: cetlib `filepath_maker` and `search_path`.
 """
 
 import errno
@@ -12,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from provenance.fhicl.errors import LIMIT, UNREADABLE
-from provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.errors import LIMIT, UNREADABLE
+from jobprov.provenance.fhicl.limits import Limits
 
 PERMISSIVE = "permissive"
 AS_IT_IS = "none"
@@ -33,7 +34,8 @@ class FoundFile:
         name: what was asked for.
         path: where it was found; two files are the same one if their paths are equal as text.
         content: its bytes; empty for a folder, which the reference opens without complaint.
-        found_in: index of the search path element, None where the name was taken as it is or found in "./".
+        found_in: index of the search path element, None where the name was taken as it is or found
+            in "./".
         is_folder: whether it is one.
     """
 
@@ -45,7 +47,10 @@ class FoundFile:
 
 
 class UnreadableFileError(Exception):
-    """A file is there but cannot or must not be read; the includer adds the place. Never leaves the package."""
+    """A file is there but cannot or must not be read; the includer adds the place.
+
+    Never leaves the package.
+    """
 
     kind = UNREADABLE
 
@@ -78,7 +83,9 @@ class DiskFiles:
         working_folder: where relative paths begin, "" for the process's own; it shows in no path.
     """
 
-    def __init__(self, search_path: Iterable[str], *, policy: str, limits: Limits, working_folder: str = "") -> None:
+    def __init__(
+        self, search_path: Iterable[str], *, policy: str, limits: Limits, working_folder: str = ""
+    ) -> None:
         if policy not in POLICIES:
             message = f"policy {policy!r} is none of {', '.join(POLICIES)}"
             raise ValueError(message)
@@ -91,8 +98,12 @@ class DiskFiles:
         """Find the main file by the policy."""
         if self._policy == PERMISSIVE and not name.startswith("/"):
             here = _SLASHES.sub("/", f"./{name}")
-            return self._read(name, here, None) if name and self._exists(here) else self._search(name)
-        if self._policy == ALWAYS_SEARCH or (self._policy == NON_ABSOLUTE and not name.startswith("/")):
+            return (
+                self._read(name, here, None) if name and self._exists(here) else self._search(name)
+            )
+        if self._policy == ALWAYS_SEARCH or (
+            self._policy == NON_ABSOLUTE and not name.startswith("/")
+        ):
             return self._search(name)
         return self._read(name, name, None)
 
@@ -128,7 +139,8 @@ class DiskFiles:
 
     def _exists(self, path: str) -> bool:
         try:
-            os.stat(self._absolute(path))  # noqa: PTH116 - runs for each folder and include; Path costs as much as the call
+            # Runs for each folder and include; Path costs as much as the call
+            os.stat(self._absolute(path))  # noqa: PTH116
         except (OSError, ValueError):
             return False
         return True
@@ -140,16 +152,23 @@ class DiskFiles:
 
 
 class GivenFiles:
-    """The files of a record, which knows each by the name that was asked for; the first one is the main file.
+    """The files of a record, which knows each by the name that was asked for.
 
-    A name that both the main and an included file bear means the included one where an `#include` asks for it.
+    The first one is the main file.
+
+    A name that both the main and an included file bear means the included one where an `#include`
+    asks for it.
     """
 
     def __init__(self, files: Sequence[FoundFile]) -> None:
         self._files = files
         self._included = {_SLASHES.sub("/", each.name): each for each in reversed(files)}
         self._included.update(
-            {_SLASHES.sub("/", each.name): each for each in reversed(files) if each.found_in is not None}
+            {
+                _SLASHES.sub("/", each.name): each
+                for each in reversed(files)
+                if each.found_in is not None
+            }
         )
 
     def first(self, name: str) -> FoundFile | None:
@@ -165,7 +184,10 @@ class GivenFiles:
 
 
 def _content(handle: int, path: str, most_bytes: int) -> bytes | None:
-    """Return what an open regular file holds, None for a folder; never waits on a pipe and never reads a device."""
+    """Return what an open regular file holds, None for a folder.
+
+    Never waits on a pipe and never reads a device.
+    """
     found = os.fstat(handle)
     if stat.S_ISDIR(found.st_mode):
         return None
@@ -176,5 +198,7 @@ def _content(handle: int, path: str, most_bytes: int) -> bytes | None:
         chunks.append(chunk)
         size = max(size, sum(map(len, chunks)))
     if size > most_bytes:
-        raise LargeFileError(f"{path} is larger than the limit of {most_bytes:,} bytes a file (file_bytes)")
+        raise LargeFileError(
+            f"{path} is larger than the limit of {most_bytes:,} bytes a file (file_bytes)"
+        )
     return b"".join(chunks)

@@ -1,7 +1,10 @@
-"""Which elements of two lists of texts stay: the longest common order, as far as a bounded search finds it.
+"""Which elements of two lists of texts stay.
 
-Texts that stand once in each list anchor the search (patience); between anchors the shortest edit is looked for, up to so many
-changes. The effort grows with length times that bound, whatever the lists hold; past it a stretch counts as replaced.
+The longest common order, as far as a bounded search finds it.
+
+Texts that stand once in each list anchor the search (patience); between anchors the shortest edit
+is looked for, up to so many changes. The effort grows with length times that bound, whatever the
+lists hold; past it a stretch counts as replaced.
 
 Source: E. Myers, "An O(ND) difference algorithm and its variations", Algorithmica 1 (1986).
 """
@@ -26,8 +29,13 @@ def kept_pairs(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
     return pairs
 
 
-def changed_stretches(pairs: Sequence[_Pair], old_size: int, new_size: int) -> Iterator[tuple[range, range]]:
-    """Yield what stands between elements that stay: a stretch of the old list and what the new one has there."""
+def changed_stretches(
+    pairs: Sequence[_Pair], old_size: int, new_size: int
+) -> Iterator[tuple[range, range]]:
+    """Yield what stands between elements that stay.
+
+    A stretch of the old list and what the new one has there.
+    """
     old_start = new_start = 0
     for old_end, new_end in [*pairs, (old_size, new_size)]:
         if old_start < old_end or new_start < new_end:
@@ -39,7 +47,9 @@ def _anchors(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
     """Return the longest rising list of elements that stand once in each."""
     once_old, once_new = Counter(old), Counter(new)
     places = {text: place for place, text in enumerate(new) if once_new[text] == 1}
-    unique = [(at, places[text]) for at, text in enumerate(old) if once_old[text] == 1 and text in places]
+    unique = [
+        (at, places[text]) for at, text in enumerate(old) if once_old[text] == 1 and text in places
+    ]
     ends: list[int] = []  # smallest last place in new of a rising list, by its length
     entries: list[int] = []
     before: list[int] = []
@@ -59,22 +69,35 @@ def _anchors(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
     return found[::-1]
 
 
-def _between(old: Sequence[str], new: Sequence[str], old_range: range, new_range: range) -> list[_Pair]:
+def _between(
+    old: Sequence[str], new: Sequence[str], old_range: range, new_range: range
+) -> list[_Pair]:
     """Return the equal pairs of two stretches: their common ends, and within them those of the shortest edit."""
     start = 0
-    while start < min(len(old_range), len(new_range)) and old[old_range[start]] == new[new_range[start]]:
+    while (
+        start < min(len(old_range), len(new_range))
+        and old[old_range[start]] == new[new_range[start]]
+    ):
         start += 1
     tail = 0
-    while tail < min(len(old_range), len(new_range)) - start and old[old_range[-1 - tail]] == new[new_range[-1 - tail]]:
+    while (
+        tail < min(len(old_range), len(new_range)) - start
+        and old[old_range[-1 - tail]] == new[new_range[-1 - tail]]
+    ):
         tail += 1
     head = list(zip(old_range[:start], new_range[:start], strict=True))
-    rest_old, rest_new = old_range[start : len(old_range) - tail], new_range[start : len(new_range) - tail]
+    rest_old, rest_new = (
+        old_range[start : len(old_range) - tail],
+        new_range[start : len(new_range) - tail],
+    )
     inner = _shortest_edit(old, new, rest_old, rest_new) if rest_old and rest_new else []
     end = zip(old_range[len(old_range) - tail :], new_range[len(new_range) - tail :], strict=True)
     return [*head, *inner, *end]
 
 
-def _shortest_edit(old: Sequence[str], new: Sequence[str], old_range: range, new_range: range) -> list[_Pair]:
+def _shortest_edit(
+    old: Sequence[str], new: Sequence[str], old_range: range, new_range: range
+) -> list[_Pair]:
     """Return the equal pairs of the shortest edit, none where it takes more than the bound."""
     height, width = len(old_range), len(new_range)
     if abs(height - width) > _MOST_EDITS:

@@ -1,20 +1,21 @@
 """Stage two, first half: text to the items of a document.
 
-A segment is parsed on its own where it can be, once a file (`segment_items`); a document whose items run across an include is parsed as one
-joined text (`document_items`). Both follow the reference's grammar, a PEG with points of no return, including what that lets through
-(`[,1]`, `a:@eraseb: 2`, `BEGIN_PROLOGa: 1`).
+A segment is parsed on its own where it can be, once a file (`segment_items`); a document whose
+items run across an include is parsed as one joined text (`document_items`). Both follow the
+reference's grammar, a PEG with points of no return, including what that lets through (`[,1]`,
+`a:@eraseb: 2`, `BEGIN_PROLOGa: 1`).
 """
 
 from collections.abc import Iterator
 from sys import intern
 
-from provenance.fhicl import lexer
-from provenance.fhicl.errors import SYNTAX
-from provenance.fhicl.faults import FragmentError, TextError
-from provenance.fhicl.limits import Limits
-from provenance.fhicl.positions import JoinedText, Segment
-from provenance.fhicl.syntax import Assign, Erase, Item, PrologMark, Splice
-from provenance.fhicl.value_parser import ValueParser
+from jobprov.provenance.fhicl import lexer
+from jobprov.provenance.fhicl.errors import SYNTAX
+from jobprov.provenance.fhicl.faults import FragmentError, TextError
+from jobprov.provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.positions import JoinedText, Segment
+from jobprov.provenance.fhicl.syntax import Assign, Erase, Item, PrologMark, Splice
+from jobprov.provenance.fhicl.value_parser import ValueParser
 
 _BEGIN = "BEGIN_PROLOG"
 _END = "END_PROLOG"
@@ -24,7 +25,8 @@ def segment_items(segment: Segment, limits: Limits) -> list[Item]:
     """Return the items of a segment that stands alone.
 
     Raises:
-        FragmentError: it does not: an item runs across its ends, what a prolog word means depends on what is around it, or it is in error.
+        FragmentError: it does not: an item runs across its ends, what a prolog word means depends
+            on what is around it, or it is in error.
     """
     parser = _ItemParser(segment, limits)
     items: list[Item] = []
@@ -74,7 +76,9 @@ class _ItemParser(ValueParser):
             match = lexer.NOT_ASCII.search(self.text)
             position = match.start() if match else 0
             self.fail(
-                SYNTAX, f"FHiCL is ASCII, also in comments; found the byte 0x{ord(self.text[position]):02x}", position
+                SYNTAX,
+                f"FHiCL is ASCII, also in comments; found the byte 0x{ord(self.text[position]):02x}",
+                position,
             )
 
     def mark(self, position: int) -> tuple[Item, int] | None:

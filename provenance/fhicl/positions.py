@@ -1,9 +1,11 @@
 """Where a character of the expanded text came from: file, line and column.
 
-Line numbers exist twice. `line` is the true one. `reference_line` is the one that the reference implementation prints in annotations:
-behind an `#include` it counts the lines of the file before that include a second time, except for the first character behind the include.
-(A file whose line 1 is a comment, line 2 an include and line 3 `a: 1` is annotated `:4`.) Annotated printing follows it, everything
-else tells the truth. Source: observed in `art --config-out --annotate`, and in cetlib's includer (`get_posinfo`).
+Line numbers exist twice. `line` is the true one. `reference_line` is the one that the reference
+implementation prints in annotations: behind an `#include` it counts the lines of the file before
+that include a second time, except for the first character behind the include. (A file whose line 1
+is a comment, line 2 an include and line 3 `a: 1` is annotated `:4`.) Annotated printing follows it,
+everything else tells the truth. Source: observed in `art --config-out --annotate`, and in cetlib's
+includer (`get_posinfo`).
 """
 
 from bisect import bisect_right
@@ -37,7 +39,8 @@ class Segment:
         text: the lines, each with its newline.
         first_line: line number of the first of them in the file.
         text_lines_before: lines of earlier segments of the same file.
-        items: what it parses to on its own; None where that is not tried yet, () where it does not stand alone.
+        items: what it parses to on its own; None where that is not tried yet, () where it does not
+            stand alone.
     """
 
     __slots__ = ("_starts", "first_line", "items", "path", "text", "text_lines_before")

@@ -1,7 +1,8 @@
 """One fcl file as the includer sees it: runs of ordinary lines with `#include` lines between them.
 
-Lines end at a newline or a carriage return, and every line is passed on with a newline. A line that begins with `#include` in its first
-column is a directive wherever it stands, even inside a table or a quoted string. Source: facts of the reference's includer (cetlib).
+Lines end at a newline or a carriage return, and every line is passed on with a newline. A line that
+begins with `#include` in its first column is a directive wherever it stands, even inside a table or
+a quoted string. Source: facts of the reference's includer (cetlib).
 """
 
 import os
@@ -10,11 +11,13 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from provenance.fhicl.positions import Segment
+from jobprov.provenance.fhicl.positions import Segment
 
 _DIRECTIVE = re.compile(r"^#include[^\n]*\n", re.MULTILINE)
 _SHORTEST_DIRECTIVE = len('#include "a"')
-_MOST_MEMOISED_CHARACTERS = 8 << 20  # parsed, a character costs 7 bytes in real files and 50 in the densest
+_MOST_MEMOISED_CHARACTERS = (
+    8 << 20
+)  # parsed, a character costs 7 bytes in real files and 50 in the densest
 _LARGEST_MEMOISED = 1 << 20
 
 
@@ -58,11 +61,16 @@ def split_source(path: str, sha256: str, content: bytes) -> SourceText:
         directives.append(Directive(_included_name(match[0]), line, match[0].rstrip("\n")))
         position, line = match.end(), line + 1
     segments.append(Segment(path, text[position:] if position else text, line, counted))
-    return SourceText(path, sha256, tuple(segments), tuple(directives), sum(len(each.text) for each in segments))
+    return SourceText(
+        path, sha256, tuple(segments), tuple(directives), sum(len(each.text) for each in segments)
+    )
 
 
 class SourceMemory:
-    """Split and parsed files by path and digest; the least recently used drop out, huge ones are not kept. Safe for threads."""
+    """Split and parsed files by path and digest.
+
+    The least recently used drop out, huge ones are not kept. Safe for threads.
+    """
 
     def __init__(self, most_characters: int = _MOST_MEMOISED_CHARACTERS) -> None:
         self._most_characters = most_characters
@@ -97,7 +105,10 @@ class SourceMemory:
 
 
 def _normalised(text: str) -> str:
-    """Return the text with every line ended by a newline; a carriage return ends a line, before a newline it adds none."""
+    """Return the text with every line ended by a newline.
+
+    A carriage return ends a line, before a newline it adds none.
+    """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text if not text or text.endswith("\n") else f"{text}\n"

@@ -1,4 +1,6 @@
-"""A parameter set out of a table of sets, as art stores them: compact, nested tables named by `@id::` and their ParameterSetID.
+"""A parameter set out of a table of sets, as art stores them.
+
+Compact, nested tables named by `@id::` and their ParameterSetID.
 
 Source: fhicl-cpp `ParameterSetRegistry`, `ParameterSet::to_compact_string`.
 """
@@ -6,17 +8,21 @@ Source: fhicl-cpp `ParameterSetRegistry`, `ParameterSet::to_compact_string`.
 import re
 from collections.abc import Mapping
 
-from provenance.fhicl.configuration import Configuration
-from provenance.fhicl.errors import LIMIT, UNKNOWN_ID, FhiclError
-from provenance.fhicl.limits import DEFAULT_LIMITS, Limits
-from provenance.fhicl.loading import loads
+from jobprov.provenance.fhicl.configuration import Configuration
+from jobprov.provenance.fhicl.errors import LIMIT, UNKNOWN_ID, FhiclError
+from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS, Limits
+from jobprov.provenance.fhicl.loading import loads
 
 _TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|@id::([0-9a-f]{40})""", re.DOTALL)
 _DEEPEST = 200
 
 
-def load_stored(sets: Mapping[str, str], identity: str, limits: Limits = DEFAULT_LIMITS) -> Configuration:
-    """Return the set with this id, what it names by id written out; its own `parameter_set_id` equals `identity` where nothing was altered.
+def load_stored(
+    sets: Mapping[str, str], identity: str, limits: Limits = DEFAULT_LIMITS
+) -> Configuration:
+    """Return the set with this id, what it names by id written out.
+
+    Its own `parameter_set_id` equals `identity` where nothing was altered.
 
     Args:
         sets: compact text by ParameterSetID.
@@ -56,6 +62,8 @@ class _Writer:
             self._left -= len(inner)
             if self._left < 0:
                 limit = f"{self._limits.canonical_bytes:,} bytes (canonical_bytes)"
-                raise FhiclError(LIMIT, f"the stored set {identity}, written out, passes the limit of {limit}")
+                raise FhiclError(
+                    LIMIT, f"the stored set {identity}, written out, passes the limit of {limit}"
+                )
         self._written[identity] = found = "".join([*pieces, compact[at:]])
         return found

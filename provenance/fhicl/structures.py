@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from provenance.fhicl.errors import PROTECTION, TYPE_MISMATCH
-from provenance.fhicl.faults import TextError
-from provenance.fhicl.positions import Place
-from provenance.fhicl.symbols import Symbols, dotted, written_at
-from provenance.fhicl.syntax import (
+from jobprov.provenance.fhicl.errors import PROTECTION, TYPE_MISMATCH
+from jobprov.provenance.fhicl.faults import TextError
+from jobprov.provenance.fhicl.positions import Place
+from jobprov.provenance.fhicl.symbols import Symbols, dotted, written_at
+from jobprov.provenance.fhicl.syntax import (
     AddElement,
     AddReference,
     Close,
@@ -21,7 +21,7 @@ from provenance.fhicl.syntax import (
     SpliceTable,
     Structure,
 )
-from provenance.fhicl.values import (
+from jobprov.provenance.fhicl.values import (
     IGNORING,
     REFUSING,
     SEQUENCE,
@@ -67,11 +67,14 @@ class StructureBuilder:
         """Return the members of a table that `@table::` names, in byte order, as written at the reference but with their protection."""
         found = self._symbols.find(path, offset)
         if found.kind != TABLE:
-            raise TextError(TYPE_MISMATCH, f"@table::{dotted(path)} does not refer to a table", offset)
+            raise TextError(
+                TYPE_MISMATCH, f"@table::{dotted(path)} does not refer to a table", offset
+            )
         self._symbols.spend(len(found.body), offset)
         place = self._place
         return [
-            (name, value.moved(place, offset, value.protection)) for name, value in sorted(found.body.members.items())
+            (name, value.moved(place, offset, value.protection))
+            for name, value in sorted(found.body.members.items())
         ]
 
     def _set_member(self, step: SetMember) -> None:
@@ -91,7 +94,9 @@ class StructureBuilder:
         if present is None or present.protection == IGNORING:
             return
         if present.protection == REFUSING:
-            raise TextError(PROTECTION, f'"{step.name}" is protected at {written_at(present)}', step.offset)
+            raise TextError(
+                PROTECTION, f'"{step.name}" is protected at {written_at(present)}', step.offset
+            )
         del self._top[step.name]
 
     def _splice_table(self, step: SpliceTable) -> None:
@@ -107,7 +112,11 @@ class StructureBuilder:
     def _splice_sequence(self, step: SpliceSequence) -> None:
         found = self._symbols.find(step.path, step.offset)
         if found.kind != SEQUENCE:
-            raise TextError(TYPE_MISMATCH, f"@sequence::{dotted(step.path)} does not refer to a sequence", step.offset)
+            raise TextError(
+                TYPE_MISMATCH,
+                f"@sequence::{dotted(step.path)} does not refer to a sequence",
+                step.offset,
+            )
         self._symbols.spend(len(found.body), step.offset)
         place, offset = self._place, step.offset
         self._top.extend([value.moved(place, offset, UNPROTECTED) for value in found.body.items])
@@ -139,7 +148,9 @@ class StructureBuilder:
                 message = f'"{name}" cannot be given a stronger protection than it got at {written_at(present)}'
                 raise TextError(PROTECTION, message, offset)
             if present.protection == REFUSING:
-                raise TextError(PROTECTION, f'"{name}" is protected at {written_at(present)}', offset)
+                raise TextError(
+                    PROTECTION, f'"{name}" is protected at {written_at(present)}', offset
+                )
             if present.protection == IGNORING:
                 return
         self._top[name] = value
@@ -149,7 +160,8 @@ def protected(value: Value, protection: int, name: str, offset: int, symbols: Sy
     """Return the value with the protection of its binding.
 
     Raises:
-        TextError: something nested in it has a weaker one. (What is nested keeps its own: the reference marks copies of it only.)
+        TextError: something nested in it has a weaker one. (What is nested keeps its own: the
+            reference marks copies of it only.)
     """
     if protection == REFUSING and value.kind >= SEQUENCE:
         _check_nested(value, name, offset, symbols)

@@ -1,18 +1,18 @@
 """The names that a document has defined so far, prolog and body in one table, with the rules of dotted assignment and protection.
 
-Source: fhicl-cpp's `intermediate_table` (insert, find, erase) as facts of behaviour. Two of its corners are kept on purpose: an
-assignment below a `@protect_ignore` name still creates what is missing on its way, as @nil; and one through @nil replaces it and so loses
-its protection.
+Source: fhicl-cpp's `intermediate_table` (insert, find, erase) as facts of behaviour. Two of its
+corners are kept on purpose: an assignment below a `@protect_ignore` name still creates what is
+missing on its way, as @nil; and one through @nil replaces it and so loses its protection.
 """
 
 from itertools import pairwise
 from typing import Any, NoReturn
 
-from provenance.fhicl.errors import ASSIGNMENT, ERASE, LIMIT, LOCAL_LOOKUP, PROTECTION
-from provenance.fhicl.faults import TextError
-from provenance.fhicl.limits import Limits
-from provenance.fhicl.syntax import Path
-from provenance.fhicl.values import (
+from jobprov.provenance.fhicl.errors import ASSIGNMENT, ERASE, LIMIT, LOCAL_LOOKUP, PROTECTION
+from jobprov.provenance.fhicl.faults import TextError
+from jobprov.provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.syntax import Path
+from jobprov.provenance.fhicl.values import (
     NIL,
     NOTHING,
     REFUSING,
@@ -29,7 +29,8 @@ class Symbols:
 
     Attributes:
         members: values by name.
-        prolog: the names that a prolog defined and the body has not replaced; they are no part of the result.
+        prolog: the names that a prolog defined and the body has not replaced; they are no part of
+            the result.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -58,15 +59,21 @@ class Symbols:
             part = path[index]
             if isinstance(part, str):
                 if value.kind != TABLE:
-                    _not_found(path, offset, f'does not exist: "{dotted(path[:index])}" is no table')
+                    _not_found(
+                        path, offset, f'does not exist: "{dotted(path[:index])}" is no table'
+                    )
                 found = value.body.members.get(part)
             else:
                 if value.kind != SEQUENCE:
-                    _not_found(path, offset, f'does not exist: "{dotted(path[:index])}" is no sequence')
+                    _not_found(
+                        path, offset, f'does not exist: "{dotted(path[:index])}" is no sequence'
+                    )
                 items = value.body.items
                 found = items[part] if part < len(items) else None
             if found is None:
-                _not_found(path, offset, f'does not exist: "{dotted(path[: index + 1])}" is missing')
+                _not_found(
+                    path, offset, f'does not exist: "{dotted(path[: index + 1])}" is missing'
+                )
             value = found
         return value
 
@@ -93,7 +100,8 @@ class Symbols:
         """Unbind a path; nothing happens where it is not bound, is ignored by protection, or is a prolog's and this is the body.
 
         Raises:
-            TextError: the way runs through an atom, ends at an element, or something on it is protected.
+            TextError: the way runs through an atom, ends at an element, or something on it is
+                protected.
         """
         top = str(path[0])
         if top not in self.members or (not in_prolog and top in self.prolog):
@@ -111,7 +119,9 @@ class Symbols:
     def _is_erasable(self, path: Path, offset: int) -> bool:
         value: Value | None = None
         for index, part in enumerate(path):
-            held: Any = self.members if value is None else self._inside(value, path, index, ERASE, offset)
+            held: Any = (
+                self.members if value is None else self._inside(value, path, index, ERASE, offset)
+            )
             if (part not in held) if isinstance(part, str) else (part >= len(held)):
                 return False
             value = held[part]
@@ -119,7 +129,11 @@ class Symbols:
                 self._refuse(value, path, index, offset)
                 return False
         if isinstance(path[-1], int):
-            raise TextError(ERASE, f'"{dotted(path)}" is an element of a sequence, which cannot be erased', offset)
+            raise TextError(
+                ERASE,
+                f'"{dotted(path)}" is an element of a sequence, which cannot be erased',
+                offset,
+            )
         return True
 
     def _locate(self, path: Path, offset: int) -> tuple[Any, Value, bool]:
@@ -133,7 +147,9 @@ class Symbols:
             part = path[index]
             if value.kind == NIL:
                 body = TableBody({}) if isinstance(part, str) else SequenceBody([])
-                holder[path[index - 1]] = value = Value(TABLE if isinstance(part, str) else SEQUENCE, "", body, None, 0)
+                holder[path[index - 1]] = value = Value(
+                    TABLE if isinstance(part, str) else SEQUENCE, "", body, None, 0
+                )
             self._inside(value, path, index, ASSIGNMENT, offset)
             body = self._owned(holder, path[index - 1], offset)
             if isinstance(part, str):
@@ -176,7 +192,11 @@ class Symbols:
     def _refuse(self, value: Value, path: Path, index: int, offset: int) -> bool:
         """Raise for a binding that is protected with an error; return True for one that ignores."""
         if value.protection == REFUSING:
-            raise TextError(PROTECTION, f'"{dotted(path[: index + 1])}" is protected at {written_at(value)}', offset)
+            raise TextError(
+                PROTECTION,
+                f'"{dotted(path[: index + 1])}" is protected at {written_at(value)}',
+                offset,
+            )
         return True
 
 

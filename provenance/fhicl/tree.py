@@ -4,11 +4,21 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from provenance.errors import NotFoundError
-from provenance.fhicl.canonical_atoms import decoded
-from provenance.fhicl.positions import Origin
-from provenance.fhicl.values import BOOL, COMPLEX, NIL, NUMBER, SEQUENCE, STRING, TABLE, TableBody, Value
-from provenance.fhicl.walk import ATOM, ENTER, walk
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.fhicl.canonical_atoms import decoded
+from jobprov.provenance.fhicl.positions import Origin
+from jobprov.provenance.fhicl.values import (
+    BOOL,
+    COMPLEX,
+    NIL,
+    NUMBER,
+    SEQUENCE,
+    STRING,
+    TABLE,
+    TableBody,
+    Value,
+)
+from jobprov.provenance.fhicl.walk import ATOM, ENTER, walk
 
 _PART = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]", re.ASCII)
 _NUMBER = re.compile(r"(-?)(\d)(?:\.(\d+))?e(\d+)")
@@ -85,7 +95,10 @@ def atoms_and_sequences(root: TableBody) -> Iterator[tuple[str, str]]:
 
 
 def tree_of(root: TableBody) -> dict[str, Any]:
-    """Return the set as JSON has it: dict, list, str, int, float, bool and None; infinities and complex numbers as their text."""
+    """Return the set as JSON has it: dict, list, str, int, float, bool and None.
+
+    Infinities and complex numbers as their text.
+    """
     tree: dict[str, Any] = {}
     stack: list[Any] = [tree]
     for action, key, index, value in walk(root):

@@ -1,14 +1,15 @@
 """Text to expressions: atoms, references, tables and sequences, on an explicit stack.
 
-What is constant is built here, once, as shared values; a table or sequence that holds a reference becomes a list of steps.
+What is constant is built here, once, as shared values; a table or sequence that holds a reference
+becomes a list of steps.
 """
 
 from sys import intern
 
-from provenance.fhicl import lexer
-from provenance.fhicl.atom_parser import AtomParser
-from provenance.fhicl.errors import LIMIT
-from provenance.fhicl.syntax import (
+from jobprov.provenance.fhicl import lexer
+from jobprov.provenance.fhicl.atom_parser import AtomParser
+from jobprov.provenance.fhicl.errors import LIMIT
+from jobprov.provenance.fhicl.syntax import (
     AddElement,
     AddReference,
     Close,
@@ -23,7 +24,7 @@ from provenance.fhicl.syntax import (
     Step,
     Structure,
 )
-from provenance.fhicl.values import SEQUENCE, TABLE, SequenceBody, TableBody, Value
+from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, SequenceBody, TableBody, Value
 
 _FIRST_VALUE_GROUP = 2  # of lexer.MEMBER: before it stand name and binding
 
@@ -33,7 +34,9 @@ class _Frame:
 
     __slots__ = ("items", "kind", "members", "name", "name_offset", "offset", "protection", "steps")
 
-    def __init__(self, kind: int, offset: int, name: str | None, name_offset: int, protection: int) -> None:
+    def __init__(
+        self, kind: int, offset: int, name: str | None, name_offset: int, protection: int
+    ) -> None:
         self.kind = kind
         self.offset = offset
         self.name = name
@@ -61,7 +64,9 @@ class _Frame:
         """Return the steps, which from now on hold all that is in the frame."""
         if self.steps is None:
             if self.kind == TABLE:
-                self.steps = [SetMember(name, value, value.offset) for name, value in self.members.items()]
+                self.steps = [
+                    SetMember(name, value, value.offset) for name, value in self.members.items()
+                ]
             else:
                 self.steps = [AddElement(value) for value in self.items]
         return self.steps
@@ -71,7 +76,9 @@ class ValueParser(AtomParser):
     """Parses values of one text."""
 
     def expression(self, position: int) -> tuple[Expression, int] | None:
-        """Return the value that begins here (blanks and comments skipped) and where it ends; None if none does.
+        """Return the value that begins here (blanks and comments skipped) and where it ends.
+
+        None if none does.
 
         Raises:
             TextError: a value begins but does not end well.
@@ -85,7 +92,10 @@ class ValueParser(AtomParser):
         return self.opened(match.start(group))
 
     def opened(self, position: int) -> tuple[Expression, int] | None:
-        """Return the value that begins with the bracket or `@` here and where it ends; None if none does."""
+        """Return the value that begins with the bracket or `@` here and where it ends.
+
+        None if none does.
+        """
         if self.text[position] in "[{":
             return self._structure(position)
         return self.special(position)
@@ -128,18 +138,25 @@ class ValueParser(AtomParser):
             if group == lexer.OPENER:
                 start = position - 1
                 if text[start] in "[{":
-                    return position, _Frame(_kind_of(text[start]), start, name, match.start(1), protection)
+                    return position, _Frame(
+                        _kind_of(text[start]), start, name, match.start(1), protection
+                    )
                 position = self._special_member(frame, name, match.start(1), protection, start)
             elif group:
                 inside = group + _FIRST_VALUE_GROUP
                 frame.put(
-                    name, self.atom(group, match[inside], match.start(inside), position), match.start(1), protection
+                    name,
+                    self.atom(group, match[inside], match.start(inside), position),
+                    match.start(1),
+                    protection,
                 )
             else:
                 self.unexpected(position, f'a value of "{name}" or @erase')
         return self._between_members(frame, position)
 
-    def _special_member(self, frame: _Frame, name: str, name_offset: int, protection: int, start: int) -> int:
+    def _special_member(
+        self, frame: _Frame, name: str, name_offset: int, protection: int, start: int
+    ) -> int:
         """Read the value of a member that begins with `@` or `(`; return where it ends."""
         found = self.special(start)
         if found is None:
@@ -211,7 +228,11 @@ class ValueParser(AtomParser):
         """Return what a finished frame stands for."""
         if frame.steps is not None:
             return Structure(frame.kind, frame.offset, frame.steps)
-        body = TableBody(frame.members, shared=True) if frame.kind == TABLE else SequenceBody(frame.items, shared=True)
+        body = (
+            TableBody(frame.members, shared=True)
+            if frame.kind == TABLE
+            else SequenceBody(frame.items, shared=True)
+        )
         return Value(frame.kind, "", body, self.place, frame.offset)
 
     def _put_inside(self, outer: _Frame, frame: _Frame) -> None:

@@ -1,14 +1,15 @@
 """Evaluated values: small immutable heads over shared bodies.
 
-A `Value` is what one name or element is bound to: kind, text or body, where it was written, and the protection of the binding. Bodies
-(`TableBody`, `SequenceBody`) are shared between copies: FHiCL copies by value, this reader copies a body only when one of its holders
-changes it while another still looks. That makes `@local::` cost the same for a number and for a table of 10,000 entries.
+A `Value` is what one name or element is bound to: kind, text or body, where it was written, and the
+protection of the binding. Bodies (`TableBody`, `SequenceBody`) are shared between copies: FHiCL
+copies by value, this reader copies a body only when one of its holders changes it while another
+still looks. That makes `@local::` cost the same for a number and for a table of 10,000 entries.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from provenance.fhicl.positions import Place
+    from jobprov.provenance.fhicl.positions import Place
 
 NIL = 0
 BOOL = 1
@@ -97,7 +98,13 @@ class Value:
     __slots__ = ("body", "kind", "offset", "place", "protection", "text")
 
     def __init__(  # noqa: PLR0917 - made by the hundred thousand, and keywords cost
-        self, kind: int, text: str, body: Any, place: "Place | None", offset: int, protection: int = UNPROTECTED
+        self,
+        kind: int,
+        text: str,
+        body: Any,
+        place: "Place | None",
+        offset: int,
+        protection: int = UNPROTECTED,
     ) -> None:
         self.kind = kind
         self.text = text

@@ -1,10 +1,13 @@
-"""Visits an evaluated set in the order of print: keys in byte order, depth first, without recursion."""
+"""Visits an evaluated set in the order of print.
+
+Keys in byte order, depth first, without recursion.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from provenance.fhicl.identity import parameter_set_id
-from provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
+from jobprov.provenance.fhicl.identity import parameter_set_id
+from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
 
 ATOM = 0
 ENTER = 1
@@ -16,7 +19,8 @@ class Visit(NamedTuple):
 
     Attributes:
         action: ATOM, or ENTER and LEAVE of a table or sequence.
-        key: name in its table, with an index for each sequence around it since: `a`, `a[0]`, `a[0][2]`.
+        key: name in its table, with an index for each sequence around it since: `a`, `a[0]`,
+            `a[0][2]`.
         position: place in the sequence around it, -1 of a member of a table.
         value: the value; its body is the registered one where a registry was given.
     """
@@ -46,7 +50,9 @@ def walk(root: TableBody, registry: dict[str, TableBody] | None = None) -> Itera
             value = value.with_body(registry.get(parameter_set_id(value.body), value.body))
         visit = Visit(ENTER, key, index, value)
         yield visit
-        stack.append((visit, _members(value.body) if value.kind == TABLE else _elements(key, value)))
+        stack.append(
+            (visit, _members(value.body) if value.kind == TABLE else _elements(key, value))
+        )
 
 
 def _members(body: TableBody) -> Iterator[tuple[str, int, Value]]:

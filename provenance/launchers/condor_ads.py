@@ -1,9 +1,13 @@
-"""Reads ads as HTCondor's tools and files give them: JSON of `-json` and `-jsonl`, and the long form of history files.
+"""Reads ads as HTCondor's tools and files give them.
 
-Streaming: one ad at a time, whatever the size of the whole. Python bindings of HTCondor are not needed.
+JSON of `-json` and `-jsonl`, and the long form of history files.
 
-Source: HTCondor manual, condor_history (`-json`, `-epochs`), HISTORY and JOB_EPOCH_HISTORY (each ad is followed by a line
-that begins with `***`). Expressions are text, `/Expr(...)/` in JSON; whoever asks for a number does not get one.
+Streaming: one ad at a time, whatever the size of the whole. Python bindings of HTCondor are not
+needed.
+
+Source: HTCondor manual, condor_history (`-json`, `-epochs`), HISTORY and JOB_EPOCH_HISTORY (each ad
+is followed by a line that begins with `***`). Expressions are text, `/Expr(...)/` in JSON; whoever
+asks for a number does not get one.
 """
 
 import json
@@ -11,8 +15,8 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from provenance.capture.batch import parse_ad
-from provenance.errors import BadInputError
+from jobprov.provenance.capture.batch import parse_ad
+from jobprov.provenance.errors import BadInputError
 
 Ad = dict[str, Any]
 
@@ -25,7 +29,8 @@ def read_ads(stream: IO[bytes], name: str) -> Iterator[Ad]:
     """Yield the ads of a stream, in order.
 
     Raises:
-        BadInputError: it is neither JSON nor the long form, or one ad is too large; names the file and the place.
+        BadInputError: it is neither JSON nor the long form, or one ad is too large; names the file
+            and the place.
     """
     first = stream.read(_CHUNK_BYTES)
     if first.lstrip()[:1] in {b"[", b"{"}:
@@ -47,15 +52,21 @@ def _read_json(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
                 position = start
                 break
             except RecursionError:
-                raise BadInputError(f"{name}: an ad before byte {seen} is nested too deeply to be one.") from None
+                raise BadInputError(
+                    f"{name}: an ad before byte {seen} is nested too deeply to be one."
+                ) from None
             yield ad
         else:
             position = len(buffer) if _is_between(buffer[position:]) else position
         if len(buffer) - position > LARGEST_AD_BYTES:
-            raise BadInputError(f"{name}: no whole ad in the {LARGEST_AD_BYTES} bytes before byte {seen}.")
+            raise BadInputError(
+                f"{name}: no whole ad in the {LARGEST_AD_BYTES} bytes before byte {seen}."
+            )
         chunk = stream.read(_CHUNK_BYTES)
     if not _is_between(buffer[position:]):
-        raise BadInputError(f"{name}: the JSON breaks off before byte {seen}; was the program that wrote it stopped?")
+        raise BadInputError(
+            f"{name}: the JSON breaks off before byte {seen}; was the program that wrote it stopped?"
+        )
 
 
 def _next_object(buffer: str, position: int) -> int | None:
@@ -80,7 +91,9 @@ def _read_long(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
             continue
         size += len(raw)
         if size > LARGEST_AD_BYTES or "=" not in line:
-            raise BadInputError(f"{name}, line {number}: {line.strip()[:60]!r} belongs to no ad that can be read here.")
+            raise BadInputError(
+                f"{name}, line {number}: {line.strip()[:60]!r} belongs to no ad that can be read here."
+            )
         lines.append(line)
     if lines:
         yield _long_ad(lines)

@@ -1,15 +1,18 @@
-"""Attempts of batch jobs, each with what every source says of it: batch history, epoch history, queue, event logs.
+"""Attempts of batch jobs, each with what every source says of it.
 
-An attempt is (GlobalJobId, NumShadowStarts). A source says one ad of it; only attempts that are over are here.
+Batch history, epoch history, queue, event logs.
+
+An attempt is (GlobalJobId, NumShadowStarts). A source says one ad of it; only attempts that are
+over are here.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeGuard
 
-from provenance.errors import LimitError
-from provenance.launchers.condor_ads import Ad
-from provenance.records.times import LATEST
+from jobprov.provenance.errors import LimitError
+from jobprov.provenance.launchers.condor_ads import Ad
+from jobprov.provenance.records.times import LATEST
 
 Source = Literal["epochs", "history", "queue", "events"]
 SOURCES: tuple[Source, ...] = ("epochs", "history", "queue", "events")
@@ -45,7 +48,10 @@ class Attempt:
     ads: dict[Source, Ad] = field(default_factory=dict)
 
     def fact(self, *names: str) -> Any:
-        """Return the first of these attributes that a source knows, the better source first; None where none does."""
+        """Return the first of these attributes that a source knows, the better source first.
+
+        None where none does.
+        """
         for source in SOURCES:
             ad = self.ads.get(source, {})
             for name in names:
@@ -54,16 +60,26 @@ class Attempt:
         return None
 
     def number_of(self, *names: str, below: float = 2**63) -> float | None:
-        """Return the first of these attributes that is a number above zero: the ad's zeros mean that nobody measured."""
+        """Return the first of these attributes that is a number above zero.
+
+        The ad's zeros mean that nobody measured.
+        """
         for source in SOURCES:
             for name in names:
                 value = self.ads.get(source, {}).get(name)
-                if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < below:
+                if (
+                    isinstance(value, int | float)
+                    and not isinstance(value, bool)
+                    and 0 < value < below
+                ):
                     return value
         return None
 
     def moment_of(self, *names: str) -> float | None:
-        """Return the first of these attributes that is a moment that records may name; seconds since 1970."""
+        """Return the first of these attributes that is a moment that records may name.
+
+        Seconds since 1970.
+        """
         return self.number_of(*names, below=_LATEST)
 
 
@@ -91,9 +107,7 @@ class Collection:
         for ad in ads:
             self._add(ad, source)
             if len(self.attempts) > MOST_ATTEMPTS:
-                words = (
-                    f"There are more than {MOST_ATTEMPTS} attempts: look less far back (--days), or give smaller files."
-                )
+                words = f"There are more than {MOST_ATTEMPTS} attempts: look less far back (--days), or give smaller files."
                 raise LimitError(words, MOST_ATTEMPTS)
 
     def _add(self, ad: Ad, source: Source) -> None:
@@ -107,7 +121,9 @@ class Collection:
         else:
             identity = _encodable(identity)
             attempt = self.attempts.setdefault((identity, number), Attempt(identity, number))
-            attempt.ads[source] = {name: _encodable(value) for name, value in ad.items() if _is_kept(name)}
+            attempt.ads[source] = {
+                name: _encodable(value) for name, value in ad.items() if _is_kept(name)
+            }
 
 
 def is_whole(value: Any) -> TypeGuard[int]:
@@ -121,8 +137,15 @@ def is_moment(value: Any) -> TypeGuard[float]:
 
 
 def _encodable(value: Any) -> Any:
-    """Return a text without the halves of characters that an escape in JSON may leave; anything else as it is."""
-    return value if not isinstance(value, str) or value.isascii() else value.encode(errors="replace").decode()
+    """Return a text without the halves of characters that an escape in JSON may leave.
+
+    Anything else as it is.
+    """
+    return (
+        value
+        if not isinstance(value, str) or value.isascii()
+        else value.encode(errors="replace").decode()
+    )
 
 
 def _is_kept(name: str) -> bool:

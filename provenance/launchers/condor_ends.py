@@ -1,14 +1,15 @@
 """How an attempt ended, out of what the batch system says of it.
 
-Source: HTCondor manual, "Job ClassAd Attributes": ToE (ticket of execution: HowCode 0 is "of its own accord"), ExitBySignal,
-HoldReasonCode, VacateReasonCode. Attributes of an earlier attempt stay in the ad of a later one: each is taken only where its time, or
-the status before it, says that it belongs to this attempt.
+Source: HTCondor manual, "Job ClassAd Attributes": ToE (ticket of execution: HowCode 0 is "of its
+own accord"), ExitBySignal, HoldReasonCode, VacateReasonCode. Attributes of an earlier attempt stay
+in the ad of a later one: each is taken only where its time, or the status before it, says that it
+belongs to this attempt.
 """
 
 from typing import Any, NamedTuple
 
-from provenance.capture.condor import state_of
-from provenance.launchers.condor_attempts import (
+from jobprov.provenance.capture.condor import state_of
+from jobprov.provenance.launchers.condor_attempts import (
     COMPLETED,
     HELD,
     REMOVED,
@@ -71,7 +72,8 @@ class End(NamedTuple):
         state: word of the record; `lost` where nobody saw the end.
         code: exit code, 128 + signal for a signal, or None.
         signal: number, or None.
-        error_class: what the batch system did, such as `held: JobDurationExceeded`; None where the job ended by itself.
+        error_class: what the batch system did, such as `held: JobDurationExceeded`; None where the
+            job ended by itself.
         message: the batch system's sentence.
         at: seconds since 1970, or None.
     """
@@ -92,7 +94,8 @@ def end_of(attempt: Attempt) -> End:
     own = _own_end(attempt, ticket)
     if own is not None:
         code, number = own
-        state = state_of(code, number, False)  # type: ignore[no-untyped-call]  # noqa: FBT003 - as the hook's are called
+        # As the hook's are called
+        state = state_of(code, number, False)  # type: ignore[no-untyped-call]  # noqa: FBT003
         if state == "succeeded" and error_class and error_class.startswith("held"):
             state = "failed"  # it did its work, and its output did not get home
         message = message or (_said(attempt, "ExitReason") if number else None)
@@ -103,12 +106,26 @@ def end_of(attempt: Attempt) -> End:
     if error_class in _AFTER_THE_END:
         return End("failed", None, None, error_class, message, at)
     number = _signal(attempt, ticket)
-    message = message or _said(attempt, "VacateReason") or (_said(attempt, "ExitReason") if number else None)
-    return End("killed", 128 + number if number else None, number, error_class or _eviction(attempt), message, at)
+    message = (
+        message
+        or _said(attempt, "VacateReason")
+        or (_said(attempt, "ExitReason") if number else None)
+    )
+    return End(
+        "killed",
+        128 + number if number else None,
+        number,
+        error_class or _eviction(attempt),
+        message,
+        at,
+    )
 
 
 def started_at(attempt: Attempt) -> float | None:
-    """Return when the attempt's program started, else when its machine was claimed; seconds since 1970."""
+    """Return when the attempt's program started, else when its machine was claimed.
+
+    Seconds since 1970.
+    """
     claimed = attempt.moment_of("JobCurrentStartDate", "JobStartDate")
     executing = attempt.moment_of("JobCurrentStartExecutingDate")
     if executing is not None and (claimed is None or executing >= claimed):
@@ -128,9 +145,12 @@ def _ticket(attempt: Attempt) -> dict[str, Any]:
     for source in SOURCES:
         ad = attempt.ads.get(source, {})
         ticket = ad.get("ToE")
-        # of these it is this attempt's own, also where clocks were put back between the start and the end
+        # of these it is this attempt's own, also where clocks were put back between the start and
+        # the end
         is_own = source == "events" or (source == "history" and ad.get("JobStatus") == COMPLETED)
-        if isinstance(ticket, dict) and (is_own or _belongs(ticket.get("When"), ad.get("JobCurrentStartDate"))):
+        if isinstance(ticket, dict) and (
+            is_own or _belongs(ticket.get("When"), ad.get("JobCurrentStartDate"))
+        ):
             return ticket
     return {}
 
@@ -153,7 +173,10 @@ def _own_end(attempt: Attempt, ticket: dict[str, Any]) -> tuple[int, int | None]
 
 
 def _act(attempt: Attempt) -> tuple[str | None, str | None]:
-    """Return (class, sentence) of the hold or removal that ended this attempt; (None, None) where none did."""
+    """Return (class, sentence) of the hold or removal that ended this attempt.
+
+    (None, None) where none did.
+    """
     for source in SOURCES:
         ad = attempt.ads.get(source, {})
         is_own = source in {"epochs", "events"}  # both speak of this attempt alone

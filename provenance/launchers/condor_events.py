@@ -1,11 +1,13 @@
 """Reads user event logs of HTCondor (`log = FILE` of a submit file) into ads, one for each attempt that is over.
 
-The ads name what happened as the batch history does, so that one reading serves both. An attempt is numbered by NumShadowStarts
-where the submit file asked for it (`job_ad_information_attrs = GlobalJobId, NumShadowStarts`), else counted; its
-GlobalJobId is taken from there too, else made from the schedd's name, the job's number and the moment of submission.
+The ads name what happened as the batch history does, so that one reading serves both. An attempt is
+numbered by NumShadowStarts where the submit file asked for it (`job_ad_information_attrs =
+GlobalJobId, NumShadowStarts`), else counted; its GlobalJobId is taken from there too, else made
+from the schedd's name, the job's number and the moment of submission.
 
-Source: HTCondor manual, "Job Event Log Codes": each event is `NNN (cluster.proc.subproc) DATE TIME text`, lines, and `...`. Events of
-a whole cluster, which is materialized late, have process -1. A time ends in `Z` where the pool writes UTC.
+Source: HTCondor manual, "Job Event Log Codes": each event is `NNN (cluster.proc.subproc) DATE TIME
+text`, lines, and `...`. Events of a whole cluster, which is materialized late, have process -1. A
+time ends in `Z` where the pool writes UTC.
 """
 
 import re
@@ -15,9 +17,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from provenance.capture.batch import parse_ad
-from provenance.errors import BadInputError
-from provenance.launchers.condor_ads import Ad
+from jobprov.provenance.capture.batch import parse_ad
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.condor_ads import Ad
 
 SUBMIT, EXECUTE, EVICTED, TERMINATED, IMAGE_SIZE, SHADOW_EXCEPTION = 0, 1, 4, 5, 6, 7
 ABORTED, HELD, RECONNECT_FAILED, STARTER_ERROR, AD_INFORMATION, TRANSFER = 9, 12, 24, 21, 28, 40
@@ -27,10 +29,11 @@ _HEAD = re.compile(
     r"^(\d{3}) \((-?\d+)\.(-?\d+)\.-?\d+\) (?:(\d{4})-)?(\d\d)[-/](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z?)\S*\s*(.*)$"
 )
 _LARGEST_EVENT_LINES = 2000
-_ONE_ACT_SECONDS = 10  # an eviction and the hold or removal that caused it are logged one after the other
-_REQUEUED = (
-    "Job terminated and was requeued"  # an eviction in name only: the program ended by itself, and is to run again
+_ONE_ACT_SECONDS = (
+    10  # an eviction and the hold or removal that caused it are logged one after the other
 )
+# an eviction in name only: the program ended by itself, and is to run again
+_REQUEUED = "Job terminated and was requeued"
 _DAY = 86400
 _LEAP_YEARS_APART = 8  # at most, around 1900 and 2100
 
@@ -62,7 +65,9 @@ class _Attempt:
 
     def ended_just_now(self, at: int) -> bool:
         """Return whether what happens at this moment belongs to the end of the attempt."""
-        return not self.is_over or ("ToE" not in self.ad and at - self.ad["LastVacateTime"] <= _ONE_ACT_SECONDS)
+        return not self.is_over or (
+            "ToE" not in self.ad and at - self.ad["LastVacateTime"] <= _ONE_ACT_SECONDS
+        )
 
 
 @dataclass
@@ -92,18 +97,32 @@ def read_events(lines: Iterable[str], name: str, year: int | None = None) -> Ite
         elif block or line.strip():
             block.append(line.rstrip("\n"))
             if len(block) > _LARGEST_EVENT_LINES:
-                raise BadInputError(f"{name}, line {number}: an event of more than {_LARGEST_EVENT_LINES} lines.")
+                raise BadInputError(
+                    f"{name}, line {number}: an event of more than {_LARGEST_EVENT_LINES} lines."
+                )
 
 
 def _event(block: list[str], name: str, end: int, year: int | None) -> Event:
     match = _HEAD.match(block[0])
     if match is None:
-        raise BadInputError(f"{name}, line {end - len(block)}: {block[0][:60]!r} begins no event of a user event log.")
+        raise BadInputError(
+            f"{name}, line {end - len(block)}: {block[0][:60]!r} begins no event of a user event log."
+        )
     number, cluster, process, its_year, *clock, zone, first = match.groups()
-    at = _seconds(int(its_year) if its_year else year, [int(part) for part in clock], is_utc=zone == "Z")
+    at = _seconds(
+        int(its_year) if its_year else year, [int(part) for part in clock], is_utc=zone == "Z"
+    )
     if at is None:
-        raise BadInputError(f"{name}, line {end - len(block)}: {block[0][:60]!r} has a date that no calendar has.")
-    return Event(int(number), (int(cluster), int(process)), at, [first, *block[1:]], "\n".join([*block, "...", ""]))
+        raise BadInputError(
+            f"{name}, line {end - len(block)}: {block[0][:60]!r} has a date that no calendar has."
+        )
+    return Event(
+        int(number),
+        (int(cluster), int(process)),
+        at,
+        [first, *block[1:]],
+        "\n".join([*block, "...", ""]),
+    )
 
 
 def _seconds(year: int | None, clock: list[int], *, is_utc: bool) -> int | None:
@@ -112,11 +131,15 @@ def _seconds(year: int | None, clock: list[int], *, is_utc: bool) -> int | None:
     last = time.localtime().tm_year
     for guess in [year] if year is not None else range(last, last - _LEAP_YEARS_APART - 1, -1):
         try:
-            moment = datetime(guess, month, day, hour, minute, min(second, 59), tzinfo=UTC if is_utc else None)
+            moment = datetime(
+                guess, month, day, hour, minute, min(second, 59), tzinfo=UTC if is_utc else None
+            )
             at = int(moment.timestamp())
         except (ValueError, OverflowError):
             continue
-        if year is not None or at <= time.time() + _DAY:  # December's events are read in January too
+        if (
+            year is not None or at <= time.time() + _DAY
+        ):  # December's events are read in January too
             return at
     return None
 
@@ -126,7 +149,8 @@ def attempts_of(events: Iterable[Event], schedd: str | None = None) -> list[Ad]:
 
     Args:
         events: of one log.
-        schedd: name of the schedd, as it stands in GlobalJobId, for jobs whose log does not tell it.
+        schedd: name of the schedd, as it stands in GlobalJobId, for jobs whose log does not tell
+            it.
     """
     found = []
     for (cluster, process), job in _jobs_of(events):
@@ -135,20 +159,30 @@ def attempts_of(events: Iterable[Event], schedd: str | None = None) -> list[Ad]:
             identity = f"{schedd}#{cluster}.{process}#{job.submitted_at}"
         for place, attempt in enumerate(job.attempts, 1):
             if attempt.is_over:
-                known = {"ClusterId": cluster, "ProcId": process, "QDate": job.submitted_at, "GlobalJobId": identity}
+                known = {
+                    "ClusterId": cluster,
+                    "ProcId": process,
+                    "QDate": job.submitted_at,
+                    "GlobalJobId": identity,
+                }
                 found.append({"NumShadowStarts": place, **_known(known), **attempt.ad})
     return found
 
 
 def _jobs_of(events: Iterable[Event]) -> list[tuple[tuple[int, int], _Job]]:
-    """Return the jobs of a log with their numbers; a number that is submitted again, as after a schedd lost its queue, is another job."""
+    """Return the jobs of a log with their numbers.
+
+    A number that is submitted again, as after a schedd lost its queue, is another job.
+    """
     found: list[tuple[tuple[int, int], _Job]] = []
     last: dict[tuple[int, int], _Job] = {}
     for event in events:
         if min(event.job) < 0:
             continue  # of a whole cluster
         job = last.get(event.job)
-        if job is None or (event.number == SUBMIT and (job.attempts or job.submitted_at != event.at)):
+        if job is None or (
+            event.number == SUBMIT and (job.attempts or job.submitted_at != event.at)
+        ):
             job = last[event.job] = _Job()
             found.append((event.job, job))
         _take(job, event)
@@ -229,8 +263,14 @@ def _terminate(attempt: _Attempt, event: Event) -> None:
     elif found := re.search(r"\(signal (\d+)\)", event.text):
         end.update(ExitBySignal=True, ExitSignal=int(found.group(1)))
     attempt.end(event.at, ToE=end)
-    usage = re.search(r"Usr (\d+) (\d+):(\d+):(\d+), Sys (\d+) (\d+):(\d+):(\d+)\s+-\s+Run Remote Usage", event.text)
+    usage = re.search(
+        r"Usr (\d+) (\d+):(\d+):(\d+), Sys (\d+) (\d+):(\d+):(\d+)\s+-\s+Run Remote Usage",
+        event.text,
+    )
     if usage:
         numbers = [int(text) for text in usage.groups()]
-        for name, (days, hours, minutes, seconds) in (("RemoteUserCpu", numbers[:4]), ("RemoteSysCpu", numbers[4:])):
+        for name, (days, hours, minutes, seconds) in (
+            ("RemoteUserCpu", numbers[:4]),
+            ("RemoteSysCpu", numbers[4:]),
+        ):
             attempt.ad[name] = float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)

@@ -1,9 +1,13 @@
-"""Launches jobs through HTCondor's own tools, from the account that this runs under. The engine is HTCondor's.
+"""Launches jobs through HTCondor's own tools, from the account that this runs under.
 
-Each job's ad carries its name (`JobprovJob`), so that whoever asks the queue and the history finds it: nothing that was submitted is
-submitted again, even where the submitter was killed before it could note the id. condor_submit queues all jobs of a call or none.
+The engine is HTCondor's.
 
-Source: HTCondor manual, condor_submit, condor_q, condor_history (`-since`), "Job ClassAd Attributes".
+Each job's ad carries its name (`JobprovJob`), so that whoever asks the queue and the history finds
+it: nothing that was submitted is submitted again, even where the submitter was killed before it
+could note the id. condor_submit queues all jobs of a call or none.
+
+Source: HTCondor manual, condor_submit, condor_q, condor_history (`-since`), "Job ClassAd
+Attributes".
 """
 
 import subprocess
@@ -11,18 +15,20 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from provenance.errors import BadInputError, UnreachableError
-from provenance.launchers.condor_ads import Ad
-from provenance.launchers.condor_attempts import COMPLETED, HELD, REMOVED
-from provenance.launchers.condor_tools import ads_of, last_line
-from provenance.launchers.job import BatchJob, LaunchEnd
-from provenance.launchers.job_folder import SCRIPT, make_folder
+from jobprov.provenance.errors import BadInputError, UnreachableError
+from jobprov.provenance.launchers.condor_ads import Ad
+from jobprov.provenance.launchers.condor_attempts import COMPLETED, HELD, REMOVED
+from jobprov.provenance.launchers.condor_tools import ads_of, last_line
+from jobprov.provenance.launchers.job import BatchJob, LaunchEnd
+from jobprov.provenance.launchers.job_folder import SCRIPT, make_folder
 
 _NAMED = "JobprovJob =!= undefined"
 _WANTED = "JobprovJob,ClusterId,ProcId,GlobalJobId,JobStatus,ExitCode,ExitBySignal,ExitSignal,HoldReason,RemoveReason,LastHoldReason,Iwd"
 _SHORT_HELD_SECONDS = 5
 _MIB = 1 << 20
-_TOLD = frozenset(f"JOBPROV_{word}" for word in ("EXPERIMENT", "TASK_ID", "CAMPAIGN", "STAGE", "UNIT", "RETRY_OF"))
+_TOLD = frozenset(
+    f"JOBPROV_{word}" for word in ("EXPERIMENT", "TASK_ID", "CAMPAIGN", "STAGE", "UNIT", "RETRY_OF")
+)
 """Variables that are put into the ad too, where exit hooks and the batch history find them."""
 
 
@@ -37,7 +43,12 @@ class CondorLauncher:
     """
 
     def __init__(
-        self, folder: Path, *, schedd: str | None = None, since: float = 0.0, lines: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        schedd: str | None = None,
+        since: float = 0.0,
+        lines: Sequence[str] = (),
     ) -> None:
         self._folder = folder.resolve()
         self._place = ["-name", schedd] if schedd else []
@@ -59,12 +70,21 @@ class CondorLauncher:
         words = ["condor_submit", "-terse", *self._place, str(file)]
         try:
             done = subprocess.run(
-                words, cwd=self._folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+                words,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
             )
         except FileNotFoundError:
-            raise UnreachableError("condor_submit is not on the PATH: run this on a submit node.") from None
+            raise UnreachableError(
+                "condor_submit is not on the PATH: run this on a submit node."
+            ) from None
         if done.returncode != 0:
-            raise UnreachableError(f"condor_submit refuses {file}: {last_line(done.stderr or done.stdout)}.")
+            raise UnreachableError(
+                f"condor_submit refuses {file}: {last_line(done.stderr or done.stdout)}."
+            )
         ids = self.find([job.name for job in jobs])
         if len(ids) < len(jobs):
             raise UnreachableError(
@@ -81,14 +101,23 @@ class CondorLauncher:
         return {name: _batch_id(ad) for name, ad in self._ads(names)}
 
     def ended(self, names: Collection[str]) -> list[LaunchEnd]:
-        """Return how those of the jobs ended that are over; one that is held is over, for it does not go on by itself.
+        """Return how those of the jobs ended that are over.
+
+        One that is held is over, for it does not go on by itself.
 
         Raises:
             UnreachableError: HTCondor does not answer.
         """
         ads = dict(self._ads(names))
-        over = [self._end(name, ad) for name, ad in ads.items() if ad.get("JobStatus") in (REMOVED, COMPLETED, HELD)]
-        gone = [LaunchEnd(name, self._folder / name, problem="lost: HTCondor knows nothing of it") for name in names]
+        over = [
+            self._end(name, ad)
+            for name, ad in ads.items()
+            if ad.get("JobStatus") in (REMOVED, COMPLETED, HELD)
+        ]
+        gone = [
+            LaunchEnd(name, self._folder / name, problem="lost: HTCondor knows nothing of it")
+            for name in names
+        ]
         return over + [end for end in gone if end.name not in ads]
 
     def remove(self, names: Collection[str]) -> None:
@@ -98,17 +127,27 @@ class CondorLauncher:
             UnreachableError: condor_rm is not there.
         """
         wanted = set(names)
-        ids = [f"{ad['ClusterId']}.{ad['ProcId']}" for ad in self._queue() if ad.get("JobprovJob") in wanted]
+        ids = [
+            f"{ad['ClusterId']}.{ad['ProcId']}"
+            for ad in self._queue()
+            if ad.get("JobprovJob") in wanted
+        ]
         if ids:
             try:
                 subprocess.run(["condor_rm", *self._place, *ids], capture_output=True, check=False)
             except FileNotFoundError:
-                raise UnreachableError("condor_rm is not on the PATH: run this on a submit node.") from None
+                raise UnreachableError(
+                    "condor_rm is not on the PATH: run this on a submit node."
+                ) from None
 
     def _ads(self, names: Collection[str]) -> Iterator[tuple[str, Ad]]:
-        """Yield the ad of each of the jobs that HTCondor knows: of the queue, else of the history."""
+        """Yield the ad of each of the jobs that HTCondor knows.
+
+        Of the queue, else of the history.
+        """
         wanted = set(names)
-        # A job that leaves the queue between the two questions is in the history: it is asked second.
+        # A job that leaves the queue between the two questions is in the history: it is asked
+        # second.
         for ads in (self._queue, self._history):
             if not wanted:
                 return
@@ -118,11 +157,24 @@ class CondorLauncher:
                     yield ad["JobprovJob"], ad
 
     def _queue(self) -> Iterator[Ad]:
-        return ads_of(["condor_q", *self._place, "-json", "-constraint", _NAMED, "-attributes", _WANTED])
+        return ads_of(
+            ["condor_q", *self._place, "-json", "-constraint", _NAMED, "-attributes", _WANTED]
+        )
 
     def _history(self) -> Iterator[Ad]:
         since = ["-since", f"EnteredCurrentStatus < {self._since}"] if self._since else []
-        return ads_of(["condor_history", *self._place, "-json", *since, "-constraint", _NAMED, "-attributes", _WANTED])
+        return ads_of(
+            [
+                "condor_history",
+                *self._place,
+                "-json",
+                *since,
+                "-constraint",
+                _NAMED,
+                "-attributes",
+                _WANTED,
+            ]
+        )
 
     def _end(self, name: str, ad: Ad) -> LaunchEnd:
         folder = Path(str(ad.get("Iwd") or self._folder / name))
@@ -131,15 +183,20 @@ class CondorLauncher:
             code = ad.get("ExitCode") if number is None else None
             return LaunchEnd(name, folder, code, number)
         if ad.get("JobStatus") == HELD:
-            return LaunchEnd(name, folder, problem=f"held: {ad.get('HoldReason') or 'no reason given'}")
+            return LaunchEnd(
+                name, folder, problem=f"held: {ad.get('HoldReason') or 'no reason given'}"
+            )
         reason = ad.get("LastHoldReason") or ad.get("RemoveReason") or "no reason given"
         return LaunchEnd(name, folder, problem=f"removed: {reason}")
 
 
 def describe(jobs: Sequence[BatchJob], folders: Sequence[Path], lines: Sequence[str] = ()) -> str:
-    """Return a submit description of jobs whose folders are filled, one cluster; `condor_submit` takes it.
+    """Return a submit description of jobs whose folders are filled, one cluster.
 
-    A job that goes on hold leaves the queue after a few seconds: whether it is tried again, and how, is decided elsewhere.
+    `condor_submit` takes it.
+
+    A job that goes on hold leaves the queue after a few seconds: whether it is tried again, and
+    how, is decided elsewhere.
 
     Raises:
         BadInputError: a value that a submit file cannot hold.
@@ -167,8 +224,14 @@ def _describe_one(job: BatchJob, folder: Path) -> list[str]:
     variables = " ".join(f"{name}={quoted(value)}" for name, value in sorted(told.items()))
     files = [SCRIPT, *(path.name for path in job.inputs), *job.contents]
     sites = [f'(GLIDEIN_Site =!= "{checked(site)}")' for site in job.avoided_sites]
-    memory = f"request_memory = {-(-job.memory_bytes // _MIB)}M" if job.memory_bytes else "request_memory = 256M"
-    limit = f"allowed_job_duration = {job.wall_limit_seconds:.0f}" if job.wall_limit_seconds else None
+    memory = (
+        f"request_memory = {-(-job.memory_bytes // _MIB)}M"
+        if job.memory_bytes
+        else "request_memory = 256M"
+    )
+    limit = (
+        f"allowed_job_duration = {job.wall_limit_seconds:.0f}" if job.wall_limit_seconds else None
+    )
     return [
         "",
         f"initialdir = {checked(str(folder))}",
@@ -183,20 +246,32 @@ def _describe_one(job: BatchJob, folder: Path) -> list[str]:
 
 
 def quoted(value: str) -> str:
-    """Return a value in the new form of `environment`: within single quotes, quotes of both kinds doubled."""
+    """Return a value in the new form of `environment`.
+
+    Within single quotes, quotes of both kinds doubled.
+    """
     doubled = checked(value, quotes=True).replace("'", "''").replace('"', '""')
     return f"'{doubled}'"
 
 
 def _listed(name: str) -> str:
     if "," in name:
-        raise BadInputError(f"{name[:100]!r}: a comma parts the files of a submit file; give it another name.")
+        raise BadInputError(
+            f"{name[:100]!r}: a comma parts the files of a submit file; give it another name."
+        )
     return checked(name)
 
 
 def checked(value: str, *, quotes: bool = False) -> str:
-    """Return a value that stays within its line, and within its quotes where it may not hold any; `$(…)` is a macro there."""
-    if any(mark in value for mark in ("\n", "\r", "\0")) or "$(" in value or (not quotes and '"' in value):
+    """Return a value that stays within its line, and within its quotes where it may not hold any.
+
+    `$(…)` is a macro there.
+    """
+    if (
+        any(mark in value for mark in ("\n", "\r", "\0"))
+        or "$(" in value
+        or (not quotes and '"' in value)
+    ):
         raise BadInputError(f"{value[:100]!r} cannot stand in a submit file.")
     return value
 

@@ -1,7 +1,10 @@
-"""Records of the hook that it could not send and that the batch system brought home: beside the job's output, or in its errors.
+"""Records of the hook that it could not send and that the batch system brought home.
 
-Whoever submitted wrote these files. So one is read only where it belongs to the job's owner, and it counts only where it
-is a record of this very attempt: else a user could speak for the jobs of others with the witness's token.
+Beside the job's output, or in its errors.
+
+Whoever submitted wrote these files. So one is read only where it belongs to the job's owner, and it
+counts only where it is a record of this very attempt: else a user could speak for the jobs of
+others with the witness's token.
 
 Source: docs/hook.md, "How it is delivered".
 """
@@ -14,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from provenance.capture import batch
-from provenance.capture.homing import SUFFIX, entry_name
-from provenance.capture.leftovers import decode_blocks
-from provenance.launchers.condor_attempts import Attempt
-from provenance.launchers.condor_logs import open_owned
+from jobprov.provenance.capture import batch
+from jobprov.provenance.capture.homing import SUFFIX, entry_name
+from jobprov.provenance.capture.leftovers import decode_blocks
+from jobprov.provenance.launchers.condor_attempts import Attempt
+from jobprov.provenance.launchers.condor_logs import open_owned
 
 _MOST_PARTS = 10  # records of one attempt that are looked for
 _SEARCHED_BYTES = 4 << 20  # at the end of the errors: a block has a third of a MiB at most
@@ -28,17 +31,26 @@ _RECORD = "record.json"
 
 
 class Leftovers:
-    """Finds what came home of attempts; remembers what lies in each folder, which many jobs share."""
+    """Finds what came home of attempts.
+
+    Remembers what lies in each folder, which many jobs share.
+    """
 
     def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}
 
     def of(self, attempt: Attempt, experiment: str) -> Iterator[BinaryIO]:
-        """Yield the entries of an attempt, open; those of other jobs or experiments are left out."""
+        """Yield the entries of an attempt, open.
+
+        Those of other jobs or experiments are left out.
+        """
         job_ids = [_job_id(attempt, part) for part in range(_MOST_PARTS)]
         there = self._names_in(attempt.fact("Iwd"))
         names = [str(entry_name(job_id)) for job_id in job_ids]  # type: ignore[no-untyped-call]
-        for stream in [*(open_owned(attempt, name) for name in names if name in there), *_in_errors(attempt)]:
+        for stream in [
+            *(open_owned(attempt, name) for name in names if name in there),
+            *_in_errors(attempt),
+        ]:
             if stream is None:
                 continue
             with stream:
@@ -52,7 +64,9 @@ class Leftovers:
         if folder not in self._names:
             try:
                 with os.scandir(Path(folder)) as entries:
-                    self._names[folder] = {entry.name for entry in entries if entry.name.endswith(SUFFIX)}
+                    self._names[folder] = {
+                        entry.name for entry in entries if entry.name.endswith(SUFFIX)
+                    }
             except OSError:
                 self._names[folder] = set()
         return self._names[folder]
@@ -64,7 +78,9 @@ def _job_id(attempt: Attempt, part: int) -> str:
 
 
 def _in_errors(attempt: Attempt) -> Iterator[BinaryIO]:
-    stream = None if attempt.fact("Err") == "/dev/null" else open_owned(attempt, attempt.fact("Err"))
+    stream = (
+        None if attempt.fact("Err") == "/dev/null" else open_owned(attempt, attempt.fact("Err"))
+    )
     if stream is None:
         return
     with stream:
@@ -82,7 +98,15 @@ def _is_of(stream: BinaryIO, experiment: str, job_ids: list[str]) -> bool:
             if sum(item.file_size for item in entry.infolist()) > _LARGEST_BYTES:
                 return False
             record = json.loads(entry.read(_RECORD))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, RuntimeError, NotImplementedError, EOFError):
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        OSError,
+        RuntimeError,
+        NotImplementedError,
+        EOFError,
+    ):
         return False
     if not isinstance(record, dict) or record.get("witness") == "history":
         return False

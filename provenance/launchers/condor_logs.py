@@ -1,7 +1,10 @@
-"""What the batch system kept of a job's output, and what its event log says of it; secrets redacted.
+"""What the batch system kept of a job's output, and what its event log says of it.
 
-The ad names the files, and whoever submitted wrote the ad. So a file is read only where it is a plain file of the
-job's owner: else the witness, which may run as root, could be made to publish any file of the submit node.
+Secrets redacted.
+
+The ad names the files, and whoever submitted wrote the ad. So a file is read only where it is a
+plain file of the job's owner: else the witness, which may run as root, could be made to publish any
+file of the submit node.
 """
 
 import os
@@ -11,13 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from provenance.capture import redaction
-from provenance.capture.leftovers import without_blocks
-from provenance.capture.logs import HEAD_BYTES, TAIL_BYTES, Buffer
-from provenance.errors import BadInputError
-from provenance.launchers.condor_attempts import Attempt
-from provenance.launchers.condor_ends import started_at
-from provenance.launchers.condor_events import read_events
+from jobprov.provenance.capture import redaction
+from jobprov.provenance.capture.leftovers import without_blocks
+from jobprov.provenance.capture.logs import HEAD_BYTES, TAIL_BYTES, Buffer
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.condor_attempts import Attempt
+from jobprov.provenance.launchers.condor_ends import started_at
+from jobprov.provenance.launchers.condor_events import read_events
 
 LARGEST_EVENT_LOG_BYTES = 32 << 20
 
@@ -39,7 +42,10 @@ class KeptLog(NamedTuple):
 
 
 def kept_logs(attempt: Attempt) -> Iterator[KeptLog]:
-    """Yield the logs of an attempt that are there: output and errors where the file is not older than the attempt."""
+    """Yield the logs of an attempt that are there.
+
+    Output and errors where the file is not older than the attempt.
+    """
     if attempt.fact("Out") != "/dev/null" or attempt.fact("Err") != "/dev/null":
         start = started_at(attempt) or 0.0
         for name, attribute in (("stdout", "Out"), ("stderr", "Err")):
@@ -50,14 +56,18 @@ def kept_logs(attempt: Attempt) -> Iterator[KeptLog]:
         if stream is not None and os.fstat(stream.fileno()).st_size <= LARGEST_EVENT_LOG_BYTES:
             text = _own_events(stream, attempt)
             if text:
-                yield KeptLog("condor.log", _clean(text.encode()), len(text.encode()), is_truncated=False)
+                yield KeptLog(
+                    "condor.log", _clean(text.encode()), len(text.encode()), is_truncated=False
+                )
 
 
 def _own_events(stream: BinaryIO, attempt: Attempt) -> str:
     job = (attempt.fact("ClusterId"), attempt.fact("ProcId"))
     lines = (line.decode("utf-8", "replace") for line in stream)
     try:
-        return "".join(event.text for event in read_events(lines, "the event log") if event.job == job)[-TAIL_BYTES:]
+        return "".join(
+            event.text for event in read_events(lines, "the event log") if event.job == job
+        )[-TAIL_BYTES:]
     except BadInputError:
         return ""  # in JSON or XML: its facts are in the history too
 
@@ -81,7 +91,10 @@ def _clean(content: bytes) -> bytes:
 
 
 class _opened:  # noqa: N801 - used as a function
-    """The file that an attribute names, open, where it is a plain file of the job's owner; else None."""
+    """The file that an attribute names, open, where it is a plain file of the job's owner.
+
+    Else None.
+    """
 
     def __init__(self, attempt: Attempt, attribute: str) -> None:
         self._stream = open_owned(attempt, attempt.fact(attribute))

@@ -1,7 +1,8 @@
 """The job record of one attempt, as the batch system tells it: the witness `history`.
 
-The same sources give the same bytes, so that sending twice is harmless. What the ad has as zero (CPU, memory) was not
-measured and stays out. A value that no record may hold costs that value alone: it is left out, and a word is cut, with a note.
+The same sources give the same bytes, so that sending twice is harmless. What the ad has as zero
+(CPU, memory) was not measured and stays out. A value that no record may hold costs that value
+alone: it is left out, and a word is cut, with a note.
 
 Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Site` and its like.
 """
@@ -9,16 +10,21 @@ Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Sit
 import uuid
 from typing import Any
 
-from provenance.capture import accepting, batch, redaction, spool
-from provenance.capture.condor import command_of, job_variables
-from provenance.capture.draft import Draft, moment
-from provenance.capture.options import Options
-from provenance.launchers.condor_attempts import Attempt, is_whole
-from provenance.launchers.condor_ends import End, end_of, last_seen_at, started_at
+from jobprov.provenance.capture import accepting, batch, redaction, spool
+from jobprov.provenance.capture.condor import command_of, job_variables
+from jobprov.provenance.capture.draft import Draft, moment
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.launchers.condor_attempts import Attempt, is_whole
+from jobprov.provenance.launchers.condor_ends import End, end_of, last_seen_at, started_at
 
 _MIB = 1024 * 1024
 _LONGEST_MESSAGE = 2000
-_SITES = ("MATCH_EXP_JOB_GLIDEIN_Site", "MATCH_GLIDEIN_Site", "MachineAttrGLIDEIN_Site0", "JOBGLIDEIN_Site")
+_SITES = (
+    "MATCH_EXP_JOB_GLIDEIN_Site",
+    "MATCH_GLIDEIN_Site",
+    "MachineAttrGLIDEIN_Site0",
+    "JOBGLIDEIN_Site",
+)
 
 
 def experiment_of(attempt: Attempt) -> str | None:
@@ -51,7 +57,9 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "batch": described,
             "started_at": _moment(_begun(attempt, start, end)),
             "ended_at": _moment(end.at),
-            "command": {"argv": redaction.redact_arguments(command_of(ad))} if ad.get("Cmd") else None,  # type: ignore[no-untyped-call]
+            "command": {"argv": redaction.redact_arguments(command_of(ad))}  # type: ignore[no-untyped-call]
+            if ad.get("Cmd")
+            else None,
             "exit": _exit(end),
             "environment": _environment(attempt),
             "host": _host(attempt),
@@ -63,7 +71,10 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
 
 
 def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record without what the service would refuse all of it for; notes in `extra.batch_history` say what was cut."""
+    """Return the record without what the service would refuse all of it for.
+
+    Notes in `extra.batch_history` say what was cut.
+    """
     draft = Draft(record)  # type: ignore[no-untyped-call]
     accepting.mend_task_id(draft)  # type: ignore[no-untyped-call]
     accepting.mend(draft)  # type: ignore[no-untyped-call]
@@ -74,14 +85,20 @@ def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _begun(attempt: Attempt, start: float | None, end: End) -> float | None:
-    """Return when the attempt started; where no source tells, and its state needs one, the first moment that is known after it."""
+    """Return when the attempt started.
+
+    Where no source tells, and its state needs one, the first moment that is known after it.
+    """
     if start is not None or end.state in ("killed", "lost"):
         return start
     return end.at if end.at is not None else last_seen_at(attempt) or attempt.moment_of("QDate")
 
 
 def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """Return what the ad says of the task; the unit only where it is named, since what the job read is not known here."""
+    """Return what the ad says of the task.
+
+    The unit only where it is named, since what the job read is not known here.
+    """
     options = Options([], variables)  # type: ignore[no-untyped-call]
     task: dict[str, Any] = batch.describe_task(options, variables, ad)  # type: ignore[no-untyped-call]
     return {**task, "unit": options.unit} if options.unit else task
@@ -107,7 +124,9 @@ def _batch(ad: dict[str, Any]) -> dict[str, Any]:
 
 def _exit(end: End) -> dict[str, Any]:
     message = redaction.redact_text(end.message)[:_LONGEST_MESSAGE] if end.message else None  # type: ignore[no-untyped-call]
-    return _known({"code": end.code, "signal": end.signal, "error_class": end.error_class, "message": message})
+    return _known(
+        {"code": end.code, "signal": end.signal, "error_class": end.error_class, "message": message}
+    )
 
 
 def _environment(attempt: Attempt) -> dict[str, Any]:
@@ -122,11 +141,16 @@ def _host(attempt: Attempt) -> dict[str, Any]:
         return {}
     site = attempt.fact(*_SITES)
     is_site = isinstance(site, str) and "$$" not in site
-    return _known({"hostname": slot.rsplit("@", 1)[-1], "slot": slot, "site": site if is_site else None})
+    return _known(
+        {"hostname": slot.rsplit("@", 1)[-1], "slot": slot, "site": site if is_site else None}
+    )
 
 
 def _resources(attempt: Attempt, start: float | None, end: End) -> dict[str, Any]:
-    memory, rss = attempt.number_of("RequestMemory"), attempt.number_of("ResidentSetSize_RAW", "ResidentSetSize")
+    memory, rss = (
+        attempt.number_of("RequestMemory"),
+        attempt.number_of("ResidentSetSize_RAW", "ResidentSetSize"),
+    )
     wall = end.at - start if end.at is not None and start is not None and end.state != "lost" else 0
     return _known(
         {

@@ -1,6 +1,7 @@
 """Asks HTCondor's own tools for ads: batch history, epoch history, queue. Streams what they print.
 
-Source: HTCondor manual, condor_history (`-since`: reads newest first and stops where the expression is true) and condor_q.
+Source: HTCondor manual, condor_history (`-since`: reads newest first and stops where the expression
+is true) and condor_q.
 """
 
 import subprocess
@@ -8,11 +9,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from provenance.errors import UnreachableError
-from provenance.launchers.condor_ads import Ad, read_ads
-from provenance.launchers.condor_attempts import Source
+from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.launchers.condor_ads import Ad, read_ads
+from jobprov.provenance.launchers.condor_attempts import Source
 
-_QUEUED = "JobStatus == 5 || (JobStatus != 2 && NumShadowStarts > 0)"  # held, or back in the queue after an attempt
+# held, or back in the queue after an attempt
+_QUEUED = "JobStatus == 5 || (JobStatus != 2 && NumShadowStarts > 0)"
 
 
 def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterator[Ad]:
@@ -28,7 +30,14 @@ def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterato
     """
     place = ["-name", schedd] if schedd else []
     words = {
-        "epochs": ["condor_history", "-epochs", *place, "-json", "-since", f"EpochWriteDate < {since}"],
+        "epochs": [
+            "condor_history",
+            "-epochs",
+            *place,
+            "-json",
+            "-since",
+            f"EpochWriteDate < {since}",
+        ],
         "history": ["condor_history", *place, "-json", "-since", f"EnteredCurrentStatus < {since}"],
         "queue": ["condor_q", *place, "-allusers", "-json", "-constraint", _QUEUED],
     }[source]
@@ -43,7 +52,9 @@ def ads_of(words: Sequence[str]) -> Iterator[Ad]:
     """
     with tempfile.TemporaryFile() as errors:
         try:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+            )
         except FileNotFoundError:
             raise UnreachableError(
                 f"{words[0]} is not on the PATH: run this on a submit node, or give the files (--history, --epochs)."

@@ -1,7 +1,8 @@
 """What runners and launchers take and give back: a job to run, and its end.
 
-A runner's jobs end with it; a launcher's outlive it, and a new launcher finds them again by name. Neither makes records: they
-start programs and say how they ended; what happened inside is the hook's to tell.
+A runner's jobs end with it; a launcher's outlive it, and a new launcher finds them again by name.
+Neither makes records: they start programs and say how they ended; what happened inside is the
+hook's to tell.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,9 +19,11 @@ class BatchJob:
         name: names the job among those of one launcher; also its scratch folder.
         argv: program and arguments; a relative program is looked up on the PATH of `environment`.
         environment: the whole environment, nothing is inherited.
-        inputs: files to copy into the scratch folder, under their own names, before the program starts.
+        inputs: files to copy into the scratch folder, under their own names, before the program
+            starts.
         contents: small files to write there, by name.
-        cpu_limit_seconds: CPU time that each process of the job may use; past it the process gets SIGXCPU.
+        cpu_limit_seconds: CPU time that each process of the job may use; past it the process gets
+            SIGXCPU.
         wall_limit_seconds: time after which the job gets SIGTERM and, soon after, SIGKILL.
         memory_bytes: what to ask a batch system for; None for its default.
         avoided_sites: sites that are not to run it, as the machines' `GLIDEIN_Site` names them.
@@ -77,7 +80,10 @@ class Runner(Protocol):
         ...
 
     def ends(self) -> Iterator[JobEnd]:
-        """Yield the end of each submitted job that was not reported yet, as they end; stop when none is left."""
+        """Yield the end of each submitted job that was not reported yet, as they end.
+
+        Stop when none is left.
+        """
         ...
 
     def cancel(self) -> None:
@@ -110,13 +116,17 @@ class LaunchEnd:
 
 
 class Launcher(Protocol):
-    """A place that runs jobs, whatever becomes of this process: what was submitted is found again by the job's name.
+    """A place that runs jobs, whatever becomes of this process.
+
+    What was submitted is found again by the job's name.
 
     A name is given once, for ever. To submit nothing twice, look for it by `find` first.
     """
 
     def submit(self, jobs: Sequence[BatchJob]) -> dict[str, str]:
-        """Submit jobs; return the id that this place gave each, by name. All of them, or an error and none.
+        """Submit jobs; return the id that this place gave each, by name.
+
+        All of them, or an error and none.
 
         Raises:
             BadInputError: a job that cannot be run here.
@@ -125,7 +135,9 @@ class Launcher(Protocol):
         ...
 
     def find(self, names: Collection[str]) -> dict[str, str]:
-        """Return the ids of those of the jobs that this place has or had, by name: submitted by whoever, whenever.
+        """Return the ids of those of the jobs that this place has or had, by name.
+
+        Submitted by whoever, whenever.
 
         Raises:
             UnreachableError: the place does not answer.
@@ -133,7 +145,9 @@ class Launcher(Protocol):
         ...
 
     def ended(self, names: Collection[str]) -> list[LaunchEnd]:
-        """Return how those of the submitted jobs ended that are over. Asking again gives the same answer.
+        """Return how those of the submitted jobs ended that are over.
+
+        Asking again gives the same answer.
 
         Raises:
             UnreachableError: the place does not answer.

@@ -1,6 +1,7 @@
 """A launched job's folder: what it needs, and `job.sh`, which sets its environment and starts its program.
 
-The folder is complete before it has its name, so that a launcher that was killed leaves whole folders or none.
+The folder is complete before it has its name, so that a launcher that was killed leaves whole
+folders or none.
 """
 
 import os
@@ -9,8 +10,8 @@ import shlex
 import shutil
 from pathlib import Path
 
-from provenance.errors import BadInputError
-from provenance.launchers.job import BatchJob
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.job import BatchJob
 
 SCRIPT = "job.sh"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
@@ -42,7 +43,9 @@ def make_folder(above: Path, job: BatchJob) -> Path:
 
 def _check(job: BatchJob) -> None:
     if not job.argv or not _NAME.fullmatch(job.name):
-        raise BadInputError(f"Job {job.name[:100]!r} cannot be launched: it needs a plain name and a program.")
+        raise BadInputError(
+            f"Job {job.name[:100]!r} cannot be launched: it needs a plain name and a program."
+        )
     for name in job.environment:
         if not _VARIABLE.fullmatch(name):
             raise BadInputError(f"Job {job.name}: {name[:100]!r} is no name of a variable.")
@@ -59,8 +62,12 @@ def _lend(source: Path, target: Path) -> None:
 
 
 def _script(job: BatchJob) -> str:
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(job.environment.items())]
+    exports = [
+        f"export {name}={shlex.quote(value)}" for name, value in sorted(job.environment.items())
+    ]
     limits = ["ulimit -S -c 0"]
     if job.cpu_limit_seconds is not None:
-        limits.append(f"ulimit -S -t {job.cpu_limit_seconds} && ulimit -H -t {job.cpu_limit_seconds + 5}")
+        limits.append(
+            f"ulimit -S -t {job.cpu_limit_seconds} && ulimit -H -t {job.cpu_limit_seconds + 5}"
+        )
     return "\n".join(["#!/bin/sh", *exports, *limits, f"exec {shlex.join(job.argv)}", ""])

@@ -1,7 +1,9 @@
-"""Launches jobs on this machine, for trials: a few at a time, each in a session of its own that outlives this process.
+"""Launches jobs on this machine, for trials.
 
-What a job is up to is told by files beside its folder, so that a launcher that was killed, and its successor, see the same:
-`NAME/` waits, `NAME.pid` began, `NAME.end` is over.
+A few at a time, each in a session of its own that outlives this process.
+
+What a job is up to is told by files beside its folder, so that a launcher that was killed, and its
+successor, see the same: `NAME/` waits, `NAME.pid` began, `NAME.end` is over.
 """
 
 import contextlib
@@ -12,11 +14,12 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from provenance.errors import BadInputError, UnreachableError
-from provenance.launchers.job import BatchJob, LaunchEnd
-from provenance.launchers.job_folder import SCRIPT, make_folder
+from jobprov.provenance.errors import BadInputError, UnreachableError
+from jobprov.provenance.launchers.job import BatchJob, LaunchEnd
+from jobprov.provenance.launchers.job_folder import SCRIPT, make_folder
 
-# Only one shell can link the .pid file, so that a job starts once, whoever starts it. `timeout` is of coreutils.
+# Only one shell can link the .pid file, so that a job starts once, whoever starts it. `timeout` is
+# of coreutils.
 _START = """echo $$ "$(cut -d' ' -f22 /proc/$$/stat)" > "../.$1.$$"
 ln "../.$1.$$" "../$1.pid" 2> /dev/null; is_taken=$?
 rm "../.$1.$$"
@@ -32,7 +35,10 @@ _UNSIGNALLED = 192  # codes beyond 128 and the last signal are the program's own
 
 
 class LocalLauncher:
-    """Runs at most `slots` jobs at once under `folder`. Jobs that wait are started by whoever asks next."""
+    """Runs at most `slots` jobs at once under `folder`.
+
+    Jobs that wait are started by whoever asks next.
+    """
 
     def __init__(self, folder: Path, slots: int = 1) -> None:
         self._folder = folder.resolve()
@@ -52,7 +58,9 @@ class LocalLauncher:
                 folder.with_name(f"{job.name}.limit").write_text(limit, encoding="ascii")
             self._fill_slots()
         except OSError as problem:
-            raise UnreachableError(f"Jobs cannot be put into {self._folder}: {problem}.") from problem
+            raise UnreachableError(
+                f"Jobs cannot be put into {self._folder}: {problem}."
+            ) from problem
         return {job.name: job.name for job in jobs}
 
     def find(self, names: Collection[str]) -> dict[str, str]:
@@ -68,11 +76,16 @@ class LocalLauncher:
         """Stop those of the jobs that run, with all that they started, and never start those that wait."""
         for name in names:
             with contextlib.suppress(FileExistsError):
-                (self._folder / f"{name}.pid").touch(exist_ok=False)  # whoever would start it finds it started
+                (self._folder / f"{name}.pid").touch(
+                    exist_ok=False
+                )  # whoever would start it finds it started
             process = self._process(name)
             if process is not None:
                 _kill_session(process)
-            with contextlib.suppress(FileExistsError), (self._folder / f"{name}.end").open("x") as end:
+            with (
+                contextlib.suppress(FileExistsError),
+                (self._folder / f"{name}.end").open("x") as end,
+            ):
                 end.write(str(_SIGNALLED + signal.SIGKILL))
 
     def _fill_slots(self) -> None:
@@ -87,7 +100,8 @@ class LocalLauncher:
 
     def _start(self, name: str) -> None:
         limit = (self._folder / f"{name}.limit").read_text(encoding="ascii")
-        # a shell between, which leaves at once: the job is nobody's child, and nobody has to wait for it
+        # a shell between, which leaves at once: the job is nobody's child, and nobody has to wait
+        # for it
         subprocess.run(
             [
                 "/bin/sh",
@@ -127,9 +141,14 @@ class LocalLauncher:
         return not (self._folder / f"{name}.end").exists() and self._process(name) is not None
 
     def _process(self, name: str) -> int | None:
-        """Return the process of a job that runs; a number that went to another process since is told by its start."""
+        """Return the process of a job that runs.
+
+        A number that went to another process since is told by its start.
+        """
         try:
-            number, _, started = (self._folder / f"{name}.pid").read_text(encoding="ascii").partition(" ")
+            number, _, started = (
+                (self._folder / f"{name}.pid").read_text(encoding="ascii").partition(" ")
+            )
             if not started.strip():
                 return None
             stat = Path(f"/proc/{int(number)}/stat").read_text(encoding="utf-8", errors="replace")

@@ -13,11 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from provenance.errors import BadInputError, ConflictError
-from provenance.launchers.job import BatchJob, JobEnd
+from jobprov.provenance.errors import BadInputError, ConflictError
+from jobprov.provenance.launchers.job import BatchJob, JobEnd
 
-# The soft limit gives SIGXCPU, which a job may see; the hard one, a little later, SIGKILL. A shell sets them, because code
-# between fork and exec is unsafe in a process with threads. No core files: they would fill the scratch folder.
+# The soft limit gives SIGXCPU, which a job may see; the hard one, a little later, SIGKILL. A shell
+# sets them, because code between fork and exec is unsafe in a process with threads. No core files:
+# they would fill the scratch folder.
 _LIMITED = 'ulimit -S -c 0; ulimit -S -t "$0" && ulimit -H -t "$(($0 + 5))" && exec "$@"'
 _UNLIMITED = 'ulimit -S -c 0; exec "$@"'
 
@@ -43,7 +44,10 @@ class LocalRunner:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.cancel()
 
@@ -55,15 +59,21 @@ class LocalRunner:
             ConflictError: a job of this name was submitted before, or its scratch folder exists.
         """
         if not job.argv or job.name in {"", ".", ".."} or "/" in job.name or "\0" in job.name:
-            raise BadInputError(f"job {job.name!r} cannot be run here: it needs a plain name and a program")
+            raise BadInputError(
+                f"job {job.name!r} cannot be run here: it needs a plain name and a program"
+            )
         if job.name in self._names or (self._folder / job.name).exists():
-            raise ConflictError(f"job {job.name!r} was submitted before: give another attempt another name")
+            raise ConflictError(
+                f"job {job.name!r} was submitted before: give another attempt another name"
+            )
         self._names.add(job.name)
         self._pending[self._pool.submit(self._run, job)] = job.name
         return job.name
 
     def ends(self) -> Iterator[JobEnd]:
-        """Yield the end of each submitted job that was not reported yet, as they end; stop when none is left.
+        """Yield the end of each submitted job that was not reported yet, as they end.
+
+        Stop when none is left.
 
         Jobs submitted meanwhile are waited for too.
         """
@@ -73,7 +83,10 @@ class LocalRunner:
             yield done.result()
 
     def cancel(self) -> None:
-        """Drop what is queued, stop what runs, and return when all is gone; the runner takes no more jobs."""
+        """Drop what is queued, stop what runs, and return when all is gone.
+
+        The runner takes no more jobs.
+        """
         with self._lock:
             self._is_cancelled = True
             for process in self._running:
@@ -98,7 +111,16 @@ class LocalRunner:
             _fill(folder, job)
             code = self._execute(job, folder, stdout, stderr)
         except OSError as error:
-            return JobEnd(job, folder, stdout, stderr, None, None, time.monotonic() - started, problem=str(error))
+            return JobEnd(
+                job,
+                folder,
+                stdout,
+                stderr,
+                None,
+                None,
+                time.monotonic() - started,
+                problem=str(error),
+            )
         wall = time.monotonic() - started
         exit_code, number = (code, None) if code >= 0 else (None, -code)
         return JobEnd(job, folder, stdout, stderr, exit_code, number, wall)
@@ -143,7 +165,10 @@ def _limited(job: BatchJob) -> list[str]:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> int:
-    """Ask the job to end, as batch systems do, so that it can still say what it was doing; kill it after a while."""
+    """Ask the job to end, as batch systems do, so that it can still say what it was doing.
+
+    Kill it after a while.
+    """
     _signal(process, signal.SIGTERM)
     try:
         return process.wait(timeout=_GRACE_SECONDS)
@@ -153,6 +178,9 @@ def _stop(process: subprocess.Popen[bytes]) -> int:
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to all that the job started in its own process group; nothing where it is gone already."""
+    """Send a signal to all that the job started in its own process group.
+
+    Nothing where it is gone already.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)

@@ -1,7 +1,10 @@
-"""Recorded jobs as they are submitted again by hand: a submit file for condor_submit, a script around jobsub_submit.
+"""Recorded jobs as they are submitted again by hand.
 
-Both run `retry-job.sh` with the hook beside it, on the jobs' own bundles. `jobprov retry` lays these files out; the service only
-says the text. Source: HTCondor manual, condor_submit; jobsub_lite's options (`-G`, `-N`, `-e`, `-f dropbox://`, `--memory`, `--blacklist`).
+A submit file for condor_submit, a script around jobsub_submit.
+
+Both run `retry-job.sh` with the hook beside it, on the jobs' own bundles. `jobprov retry` lays
+these files out; the service only says the text. Source: HTCondor manual, condor_submit;
+jobsub_lite's options (`-G`, `-N`, `-e`, `-f dropbox://`, `--memory`, `--blacklist`).
 """
 
 import shlex
@@ -10,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-from provenance.launchers.condor_launcher import checked, quoted
+from jobprov.provenance.launchers.condor_launcher import checked, quoted
 
 HOOK = "job-end-hook.pyz"
 SCRIPT = "retry-job.sh"
@@ -44,8 +47,13 @@ class Repeat(NamedTuple):
         return f"{self.job_id}.tar"
 
 
-def submit_file(repeats: Sequence[Repeat], *, experiment: str, url: str, with_ticket: bool = False) -> str:
-    """Return a submit file of all repeats, one cluster; it expects script, hook, ticket and bundles beside it."""
+def submit_file(
+    repeats: Sequence[Repeat], *, experiment: str, url: str, with_ticket: bool = False
+) -> str:
+    """Return a submit file of all repeats, one cluster.
+
+    It expects script, hook, ticket and bundles beside it.
+    """
     lines = [
         f"# Tries {len(repeats)} recorded jobs again, with the recorded code, configuration and inputs. Beside it: {SCRIPT}, {HOOK},",
         f"# and the jobs' bundles{f', and {TICKET}' if with_ticket else ''}. Then: condor_submit {SUBMIT_FILE}",
@@ -95,7 +103,11 @@ def jobsub_script(repeats: Sequence[Repeat], *, experiment: str, url: str) -> st
     ]
     for number, ((memory, sites), group) in enumerate(groups.items(), 1):
         file = f"retry-{number}.list"
-        lines += [f"cat > {file} <<'LIST'", *(_list_line(repeat, experiment, url) for repeat in group), "LIST"]
+        lines += [
+            f"cat > {file} <<'LIST'",
+            *(_list_line(repeat, experiment, url) for repeat in group),
+            "LIST",
+        ]
         words = ["jobsub_submit", "-G", experiment, "-N", str(len(group))]
         words += [f"--memory={-(-memory // _MIB)}MB"] if memory else []
         words += [f"--blacklist={','.join(sites)}"] if sites else []
@@ -109,7 +121,14 @@ def jobsub_script(repeats: Sequence[Repeat], *, experiment: str, url: str) -> st
 
 def _list_line(repeat: Repeat, experiment: str, url: str) -> str:
     bundle = f"{url}/api/v1/jobs/{repeat.job_id}/bundle?experiment={quote(experiment, safe='')}"
-    fields = (repeat.task_id, repeat.stage or "", repeat.campaign or "", repeat.unit, repeat.job_id, bundle)
+    fields = (
+        repeat.task_id,
+        repeat.stage or "",
+        repeat.campaign or "",
+        repeat.unit,
+        repeat.job_id,
+        bundle,
+    )
     return "\t".join(checked(field.replace("\t", " ")) for field in fields)
 
 

@@ -1,6 +1,9 @@
-"""At which line of a TOML text a value is set, so that an error can name it. Not a parser: tomllib has read the text before.
+"""At which line of a TOML text a value is set, so that an error can name it.
 
-Source: TOML 1.0. Keys within inline tables and array elements are found at the line where the whole value begins.
+Not a parser: tomllib has read the text before.
+
+Source: TOML 1.0. Keys within inline tables and array elements are found at the line where the whole
+value begins.
 """
 
 import re
@@ -15,7 +18,10 @@ _MULTILINE = ('"""', "'''")
 
 
 def line_numbers(text: str) -> dict[Path, int]:
-    """Return the line, from 1, at which each table and key begins; elements of arrays of tables are numbered from 0."""
+    """Return the line, from 1, at which each table and key begins.
+
+    Elements of arrays of tables are numbered from 0.
+    """
     found: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     table: Path = ()
@@ -39,7 +45,10 @@ def line_numbers(text: str) -> dict[Path, int]:
 
 
 def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
-    """Return the line of a value, else of what it is in; None where nothing of it is in the text."""
+    """Return the line of a value, else of what it is in.
+
+    None where nothing of it is in the text.
+    """
     for length in range(len(path), 0, -1):
         if path[:length] in lines:
             return lines[path[:length]]

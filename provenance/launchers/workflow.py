@@ -1,6 +1,9 @@
-"""A declared workflow: stages, what each reads, runs and makes, and how failures are met. TOML, checked with errors naming line and field.
+"""A declared workflow: stages, what each reads, runs and makes, and how failures are met.
 
-Source: docs/workflows.md. Nothing is looked up here: which files are ready, and whether a job failed, is for the service to say.
+TOML, checked with errors naming line and field.
+
+Source: docs/workflows.md. Nothing is looked up here: which files are ready, and whether a job
+failed, is for the service to say.
 """
 
 import re
@@ -10,10 +13,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from provenance.errors import BadInputError
-from provenance.launchers.toml_lines import Path, line_numbers, line_of
-from provenance.records.job_record import ExperimentName
-from provenance.records.repairing import split_message
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.toml_lines import Path, line_numbers, line_of
+from jobprov.provenance.records.job_record import ExperimentName
+from jobprov.provenance.records.repairing import split_message
 
 LONGEST_BYTES = 1024 * 1024
 MOST_UNITS = 1_000_000
@@ -32,7 +35,8 @@ class RetryPolicy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     Attributes:
         times: how often one unit is tried again.
-        transient_only: whether the error must be of a transient class; else whatever failed is tried again.
+        transient_only: whether the error must be of a transient class; else whatever failed is
+            tried again.
         memory_factor: each try gets so many times the memory of the one before.
         other_site: whether sites where the unit failed are avoided.
     """
@@ -80,9 +84,11 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One stage: its units, and what a job does with one.
 
     Attributes:
-        command: program and arguments, with `{unit}`, `{input}`, `{inputs}`, `{stem}`, `{output}`, `{outputs}`, `{skip}`, `{events}`.
+        command: program and arguments, with `{unit}`, `{input}`, `{inputs}`, `{stem}`, `{output}`,
+            `{outputs}`, `{skip}`, `{events}`.
         count, files: units of a stage that reads no other: so many, or one for each of these files.
-        source: where the catalog has them (`from`); the list is frozen when the workflow is declared.
+        source: where the catalog has them (`from`); the list is frozen when the workflow is
+            declared.
         follow: files that appear in the source later are units too.
         after: the stage whose files it reads.
         reads: pattern of those of the files that it reads; all of them by default.
@@ -120,7 +126,9 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     def shipped(self) -> list[str]:
         """Return the names of all files that a job gets from beside the workflow."""
-        return list(dict.fromkeys([*self.ships, *([self.configuration] if self.configuration else [])]))
+        return list(
+            dict.fromkeys([*self.ships, *([self.configuration] if self.configuration else [])])
+        )
 
     def reads_name(self, name: str) -> bool:
         """Whether the stage reads a file of this name."""
@@ -131,20 +139,27 @@ class Workflow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Stages of one campaign.
 
     Attributes:
-        storage: folder that what jobs make is brought to, and what they read is taken from; without it, jobs do that themselves.
+        storage: folder that what jobs make is brought to, and what they read is taken from; without
+            it, jobs do that themselves.
         in_flight: so many jobs wait or run at once, at most.
-        stop_after: it stops when so many units of one stage failed for good: a count, or a share of those tried (`"20%"`).
-        settle_seconds: how long a job that is over in the batch system is waited for until its record comes.
+        stop_after: it stops when so many units of one stage failed for good: a count, or a share of
+            those tried (`"20%"`).
+        settle_seconds: how long a job that is over in the batch system is waited for until its
+            record comes.
         software: code that the jobs run.
     """
 
     name: _Name
     experiment: ExperimentName
-    stages: Annotated[list[Stage], msgspec.Meta(min_length=1, max_length=100)] = msgspec.field(name="stage")
+    stages: Annotated[list[Stage], msgspec.Meta(min_length=1, max_length=100)] = msgspec.field(
+        name="stage"
+    )
     campaign: _Word | None = None
     storage: _Word | None = None
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
-    stop_after: Annotated[int, msgspec.Meta(ge=1)] | Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,2}%$")] = "20%"
+    stop_after: (
+        Annotated[int, msgspec.Meta(ge=1)] | Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,2}%$")]
+    ) = "20%"
     settle_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 300
     software: list[Software] = []
 
@@ -164,7 +179,8 @@ class Workflow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         """Return how many units of a stage may fail for good, of so many that were tried."""
         if isinstance(self.stop_after, int):
             return self.stop_after - 1
-        # a share of few says little: the first ten failures of a small stage are looked at by people, not by a rule
+        # a share of few says little: the first ten failures of a small stage are looked at by
+        # people, not by a rule
         return max(9, tried * int(self.stop_after.rstrip("%")) // 100)
 
 
@@ -192,7 +208,9 @@ def read_workflow(text: str, source: str = "the workflow") -> Workflow:
 
 
 def _wrong(source: str, lines: dict[Path, int], path: Path, message: str) -> BadInputError:
-    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(
+        "."
+    )
     line = line_of(lines, path)
     where = f"{source}, line {line}" if line else source
     return BadInputError(f"{where}: {field or 'the table'}: {message}.", {field: [message]})
@@ -209,15 +227,24 @@ def _problems(workflow: Workflow) -> list[tuple[Path, str]]:
         at: Path = ("stage", place)
         if stage.name in seen:
             found.append(((*at, "name"), f"there are two stages {stage.name}"))
-        held = {"count": stage.count, "files": stage.files, "from": stage.source, "after": stage.after}
+        held = {
+            "count": stage.count,
+            "files": stage.files,
+            "from": stage.source,
+            "after": stage.after,
+        }
         sources = [name for name, value in held.items() if value is not None]
         if len(sources) != 1:
             words = f"has {' and '.join(sources)}" if sources else "has none of them"
-            found.append((at, f"stage {stage.name} needs one of count, files, from and after, and {words}"))
+            found.append(
+                (at, f"stage {stage.name} needs one of count, files, from and after, and {words}")
+            )
         for name, field in [(stage.after, "after"), *((need, "needs") for need in stage.needs)]:
             if name is not None and name not in seen:
                 known = ", ".join(seen) or "none"
-                found.append(((*at, field), f"no earlier stage is called {name}; earlier are: {known}"))
+                found.append(
+                    ((*at, field), f"no earlier stage is called {name}; earlier are: {known}")
+                )
         found += [((*at, field), words) for field, words in _own_problems(stage)]
         seen.append(stage.name)
     return found
@@ -230,10 +257,17 @@ def _own_problems(stage: Stage) -> list[tuple[str, str]]:
     if stage.merge and stage.after is None:
         found.append(("merge", "only a stage that reads another (after) can merge its files"))
     if stage.split_events and stage.after is None:
-        found.append(("split_events", "only a stage that reads another (after) knows the event counts of its files"))
+        found.append(
+            (
+                "split_events",
+                "only a stage that reads another (after) knows the event counts of its files",
+            )
+        )
     if stage.follow and (stage.source is None or stage.source.snapshot_id is not None):
         words = (
-            "a snapshot never grows" if stage.source else "only a stage that takes its files from a catalog (from) can"
+            "a snapshot never grows"
+            if stage.source
+            else "only a stage that takes its files from a catalog (from) can"
         )
         found.append(("follow", words))
     if stage.source is not None and len(stage.source.said()) != 1:
@@ -254,7 +288,8 @@ def _name_problems(stage: Stage) -> list[tuple[str, str]]:
     ):
         strange = [name for text in texts for name in _FILL.findall(text) if name not in words]
         found += [
-            (field, f"{{{name}}} stands for nothing here; known are {', '.join(sorted(words))}") for name in strange
+            (field, f"{{{name}}} stands for nothing here; known are {', '.join(sorted(words))}")
+            for name in strange
         ]
     if stage.count != 1 and any(not _FILL.search(name) for name in stage.outputs):
         found.append(("outputs", "every job would make the same file; put {unit} into its name"))

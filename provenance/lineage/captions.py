@@ -4,10 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from provenance.lineage.folding import Box, View
-from provenance.lineage.graph import UNHAPPY_STATES, FileNode, JobNode, Node
-from provenance.lineage.labels import name_pattern, tell_apart
-from provenance.lineage.words import columns, counted, elided, known_briefly, number, shown, size, title
+from jobprov.provenance.lineage.folding import Box, View
+from jobprov.provenance.lineage.graph import UNHAPPY_STATES, FileNode, JobNode, Node
+from jobprov.provenance.lineage.labels import name_pattern, tell_apart
+from jobprov.provenance.lineage.words import (
+    columns,
+    counted,
+    elided,
+    known_briefly,
+    number,
+    shown,
+    size,
+    title,
+)
 
 DETAIL_MORE = 4
 """Details are set smaller, so more columns of them fit under a label."""
@@ -46,15 +55,21 @@ class _Said(NamedTuple):
 
 
 def captions(view: View, *, label_width: int) -> dict[str, Caption]:
-    """The text of each box, by its key; labels at most `label_width` columns wide, and different where names are."""
+    """The text of each box, by its key.
+
+    Labels at most `label_width` columns wide, and different where names are.
+    """
     nodes = view.graph.by_key()
     said = {box.key: _said(box, [nodes[key] for key in box.members]) for box in view.boxes}
     names: dict[str, list[str]] = {}
     for one in said.values():
         names.setdefault(one.times, []).append(one.name)
-    labels = {times: tell_apart(some, label_width - columns(times)) for times, some in names.items()}
+    labels = {
+        times: tell_apart(some, label_width - columns(times)) for times, some in names.items()
+    }
     return {
-        box.key: _caption(box, nodes, said[box.key], labels[said[box.key].times], label_width) for box in view.boxes
+        box.key: _caption(box, nodes, said[box.key], labels[said[box.key].times], label_width)
+        for box in view.boxes
     }
 
 
@@ -69,7 +84,9 @@ def fitted(parts: Sequence[str | None], width: int) -> str:
     return line
 
 
-def _caption(box: Box, nodes: Mapping[str, Node], said: _Said, labels: Mapping[str, str], width: int) -> Caption:
+def _caption(
+    box: Box, nodes: Mapping[str, Node], said: _Said, labels: Mapping[str, str], width: int
+) -> Caption:
     members = [nodes[key] for key in box.members]
     jobs = [node for node in members if isinstance(node, JobNode)]
     badges = [node for key in box.badges if isinstance(node := nodes[key], FileNode)]
@@ -89,7 +106,8 @@ def _caption(box: Box, nodes: Mapping[str, Node], said: _Said, labels: Mapping[s
 def _said(box: Box, members: Sequence[Node]) -> _Said:
     files = [node for node in members if isinstance(node, FileNode)]
     jobs = [node for node in members if isinstance(node, JobNode)]
-    times = f"{number(box.lanes)} × " if box.lanes > 1 else ""  # noqa: RUF001 - the sign of the drawing
+    # The sign of the drawing
+    times = f"{number(box.lanes)} × " if box.lanes > 1 else ""  # noqa: RUF001
     if box.kind == "file":
         return _Said("", files[0].name, _file_parts(files[0]))
     if box.kind == "job":
@@ -101,7 +119,9 @@ def _said(box: Box, members: Sequence[Node]) -> _Said:
     if box.kind == "cycle":
         return _Said("", f"cycle of {number(len(box.members))}", ["these lead to each other"])
     stages = " → ".join(_ends(list(dict.fromkeys(job.stage or "job" for job in jobs))))
-    return _Said(times, stages, [f"{counted(len(jobs), 'job')}{' in a row' if box.lanes == 1 else ''}"])
+    return _Said(
+        times, stages, [f"{counted(len(jobs), 'job')}{' in a row' if box.lanes == 1 else ''}"]
+    )
 
 
 def worst_state(jobs: Sequence[JobNode]) -> str:

@@ -1,12 +1,18 @@
-"""Cycles: which nodes reach each other. Client data may hold cycles (record.md); drawings condense them."""
+"""Cycles: which nodes reach each other.
+
+Client data may hold cycles (record.md); drawings condense them.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 def strong_components(nodes: Iterable[str], after: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """Sets of nodes that reach each other, those that come later in the graph first; single nodes are sets of one.
+    """Sets of nodes that reach each other, those that come later in the graph first.
 
-    Source: R. Tarjan, Depth-first search and linear graph algorithms, 1972; without recursion, as chains may be long.
+    Single nodes are sets of one.
+
+    Source: R. Tarjan, Depth-first search and linear graph algorithms, 1972; without recursion, as
+    chains may be long.
     """
     walk = _Walk(after)
     for node in nodes:

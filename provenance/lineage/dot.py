@@ -5,11 +5,11 @@ Source: Graphviz, The DOT language, "Quoted strings": a backslash and a double q
 
 from collections.abc import Mapping
 
-from provenance.lineage.captions import safe_url
-from provenance.lineage.graph import Edge, FileNode, Graph, Node
-from provenance.lineage.marks import COLOURS, UNKNOWN_COLOUR
-from provenance.lineage.quotient import FoldedGraph, JobClass
-from provenance.lineage.words import counted, full_name, shown, title
+from jobprov.provenance.lineage.captions import safe_url
+from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, Node
+from jobprov.provenance.lineage.marks import COLOURS, UNKNOWN_COLOUR
+from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
+from jobprov.provenance.lineage.words import counted, full_name, shown, title
 
 SHAPES = {"failed": "triangle", "killed": "square", "running": "doublecircle", "lost": "diamond"}
 
@@ -25,9 +25,15 @@ def to_dot(graph: Graph) -> str:
 
 
 def classes_to_dot(folded: FoldedGraph) -> str:
-    """A campaign's folded graph as a digraph: a node for each stage, code version and state; ends with a line break."""
+    """A campaign's folded graph as a digraph: a node for each stage, code version and state.
+
+    Ends with a line break.
+    """
     lines = ["digraph campaign {", "  rankdir=LR;", '  node [fontname="sans-serif", fontsize=10];']
-    lines += [f"  {index} [{_attributes(_class_look(some))}];" for index, some in enumerate(folded.classes)]
+    lines += [
+        f"  {index} [{_attributes(_class_look(some))}];"
+        for index, some in enumerate(folded.classes)
+    ]
     lines += [
         f"  {flow.source} -> {flow.target} [{_attributes({'label': counted(flow.files, 'file')})}];"
         for flow in folded.flows
@@ -43,7 +49,9 @@ def quoted(text: str) -> str:
 
 def _node(node: Node, *, is_focus: bool) -> str:
     if isinstance(node, FileNode):
-        style = "rounded,dashed" if node.is_placeholder else "rounded,bold" if is_focus else "rounded"
+        style = (
+            "rounded,dashed" if node.is_placeholder else "rounded,bold" if is_focus else "rounded"
+        )
         attributes = {"label": full_name(node), "shape": "box", "style": style}
     else:
         attributes = {"label": node.stage or node.label or node.job_id, **_state_look(node.state)}
@@ -54,7 +62,11 @@ def _node(node: Node, *, is_focus: bool) -> str:
 
 
 def _class_look(some: JobClass) -> dict[str, str]:
-    words = (some.stage or "no stage", f"{counted(some.jobs, 'job')} {some.state}", some.code_version)
+    words = (
+        some.stage or "no stage",
+        f"{counted(some.jobs, 'job')} {some.state}",
+        some.code_version,
+    )
     return {"label": " · ".join(word for word in words if word), **_state_look(some.state)}
 
 

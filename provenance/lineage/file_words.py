@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from provenance.lineage.words import counted, number
+from jobprov.provenance.lineage.words import counted, number
 
 MOST_READERS = 1000
 """Readers of a file that are counted in a list; of more it says that there are at least so many."""
@@ -12,7 +12,9 @@ _ALL = {1: "it", 2: "both"}
 
 
 def name_in_path(text: str) -> str:
-    """Return the name of a file of which somebody gives a path or an address: what stands behind the last slash, '' for a folder.
+    """Return the name of a file of which somebody gives a path or an address.
+
+    What stands behind the last slash, '' for a folder.
 
     A name has no slash, so that nothing is lost of one that is given alone.
     """
@@ -21,18 +23,26 @@ def name_in_path(text: str) -> str:
 
 
 def use_words(file: Mapping[str, Any]) -> str:
-    """Who used a file that no recorded job made, a row of `GET /lineage/orphans`: for example `read by 240 jobs, as shared input`."""
+    """Who used a file that no recorded job made, a row of `GET /lineage/orphans`.
+
+    For example `read by 240 jobs, as shared input`.
+    """
     if not file["is_isolated"]:
         return "files were made of it"
     count = file["reader_count"]
     if not count:
         return "nobody read it"
     more = " or more" if count >= MOST_READERS else ""
-    return f"read by {counted(count, 'job')}{more}{', as shared input' if file['is_shared'] else ''}"
+    return (
+        f"read by {counted(count, 'job')}{more}{', as shared input' if file['is_shared'] else ''}"
+    )
 
 
 def impact_words(found: Mapping[str, Any], *, is_direct: bool) -> str:
-    """What was made from one file, in a sentence: of an answer of `GET /lineage/impact` to `reads=` that counted it."""
+    """What was made from one file, in a sentence.
+
+    Of an answer of `GET /lineage/impact` to `reads=` that counted it.
+    """
     if not found["jobs"]:
         return "No recorded job read it."
     if not found["touched"]:
@@ -43,7 +53,10 @@ def impact_words(found: Mapping[str, Any], *, is_direct: bool) -> str:
 
 
 def leaves_words(found: Mapping[str, Any]) -> str:
-    """What came of a file last, or who read it where nothing did, in a sentence or two: of an answer of `GET /files/{name}/leaves`."""
+    """What came of a file last, or who read it where nothing did, in a sentence or two.
+
+    Of an answer of `GET /files/{name}/leaves`.
+    """
     readers = found["readers"]
     if readers is None:
         count = found["count"]
@@ -64,5 +77,6 @@ def _how_they_ended(count: int, states: Mapping[str, int]) -> str:
     if odd == {"failed": count}:
         return f"; {_ALL.get(count, 'all')} failed"
     return "".join(
-        f"{', ' if place else '; '}{number(some)} {state}" for place, (state, some) in enumerate(odd.items())
+        f"{', ' if place else '; '}{number(some)} {state}"
+        for place, (state, some) in enumerate(odd.items())
     )

@@ -1,18 +1,21 @@
 """What came of what in a whole history: through a job leads only what its outputs were made from, each of its own inputs.
 
-A job of several steps may make one file from one input and another from another: each stands for itself here, as a *part* of the job.
-The first part goes by the job's key `j3`, others by `j3.1`, `j3.2`; one from which nothing leads on stands for what a job read and
-made nothing of.
+A job of several steps may make one file from one input and another from another: each stands for
+itself here, as a *part* of the job. The first part goes by the job's key `j3`, others by `j3.1`,
+`j3.2`; one from which nothing leads on stands for what a job read and made nothing of.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from provenance.lineage.graph import SHARED_ROLES, neighbours
+from jobprov.provenance.lineage.graph import SHARED_ROLES, neighbours
 
 _MOST_SHARED = 200_000
-"""Links of inputs that a job shares with others to its parts: a job with more of them is one part."""
+"""Links of inputs that a job shares with others to its parts.
+
+A job with more of them is one part.
+"""
 _MOST_INSIDE = 20_000
 """Steps from output to output within one job."""
 Ends = tuple[str, str]
@@ -24,7 +27,8 @@ class Link(NamedTuple):
     """How a file and a job hang together: as `Edge` of the drawn graph says it.
 
     Attributes:
-        is_parent: the job made something from the file; what it only shares with many others it did not.
+        is_parent: the job made something from the file; what it only shares with many others it did
+            not.
     """
 
     is_sure: bool
@@ -40,7 +44,10 @@ def node_of(key: str) -> str:
 def _from_inputs(
     outputs: Sequence[str], sources: Mapping[str, AbstractSet[str]], inputs: AbstractSet[str]
 ) -> dict[str, frozenset[str]]:
-    """Return of which inputs each output of a job was made, also through others of its outputs; of all where that is too much to tell."""
+    """Return of which inputs each output of a job was made, also through others of its outputs.
+
+    Of all where that is too much to tell.
+    """
     everything, own = frozenset(inputs), set(outputs)
     found: dict[str, frozenset[str]] = {}
     steps = 0
@@ -63,9 +70,15 @@ class Flow:
     """The links of a history with jobs in parts; inputs that jobs share lead to each of them."""
 
     def __init__(
-        self, links: Mapping[Ends, Link], sources: Mapping[str, AbstractSet[str]], neighbours_of: Neighbours
+        self,
+        links: Mapping[Ends, Link],
+        sources: Mapping[str, AbstractSet[str]],
+        neighbours_of: Neighbours,
     ) -> None:
-        """Take links from files to jobs and from jobs to what they made; what outputs were made from, where that is told; neighbours."""
+        """Take links from files to jobs and from jobs to what they made.
+
+        What outputs were made from, where that is told; neighbours.
+        """
         self._links = links
         self._of_part: dict[str, AbstractSet[str]] = {}
         self._parts: dict[str, list[str]] = {}
@@ -101,10 +114,17 @@ class Flow:
         made_from = self._of_part.get(target)
         return self.link(source, target).is_parent if made_from is None else source in made_from
 
-    def _jobs_in_parts(self, sources: Mapping[str, AbstractSet[str]]) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield the jobs that have several parts, with the part that made each output; note what each part was made from."""
+    def _jobs_in_parts(
+        self, sources: Mapping[str, AbstractSet[str]]
+    ) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield the jobs that have several parts, with the part that made each output.
+
+        Note what each part was made from.
+        """
         readers = {
-            ends[1] for ends, link in self._links.items() if not link.is_parent and link.role not in SHARED_ROLES
+            ends[1]
+            for ends, link in self._links.items()
+            if not link.is_parent and link.role not in SHARED_ROLES
         }
         for job, outputs in self._after.items():
             if job[0] != "j" or (len(outputs) == 1 and job not in readers):

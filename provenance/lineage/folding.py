@@ -1,20 +1,21 @@
 """The view of a graph: fewer, larger boxes that a person can read.
 
-Cycles become one box, inputs shared by many jobs become badges on the jobs, five or more alike siblings become one
-box with a count, and 1:1 chains of succeeded jobs become one box. The focus, its direct producers and consumers, and
-jobs that did not succeed are never hidden in a chain. Nothing is lost: each node is in one box or in badges, and each
-edge is in an arrow, inside a box or in a badge.
+Cycles become one box, inputs shared by many jobs become badges on the jobs, five or more alike
+siblings become one box with a count, and 1:1 chains of succeeded jobs become one box. The focus,
+its direct producers and consumers, and jobs that did not succeed are never hidden in a chain.
+Nothing is lost: each node is in one box or in badges, and each edge is in an arrow, inside a box or
+in a badge.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from provenance.lineage.cycles import strong_components
-from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, Node, neighbours
-from provenance.lineage.layers import layers
-from provenance.lineage.similarity import MINIMUM, alike
-from provenance.lineage.words import known_briefly
+from jobprov.provenance.lineage.cycles import strong_components
+from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, Node, neighbours
+from jobprov.provenance.lineage.layers import layers
+from jobprov.provenance.lineage.similarity import MINIMUM, alike
+from jobprov.provenance.lineage.words import known_briefly
 
 SMALL = 14
 SHALLOW = 7
@@ -46,7 +47,8 @@ class Box:
     def handle(self) -> str:
         """What `fold` takes as `expanded` to open the box; empty where nothing is folded in it.
 
-        A chain of groups opens into its groups, and a group into its members, so a handle says the kind as well.
+        A chain of groups opens into its groups, and a group into its members, so a handle says the
+        kind as well.
         """
         return _handle(self.kind, self.key)
 
@@ -85,8 +87,8 @@ def fold(graph: Graph, *, expanded: Collection[str] = ()) -> View:
 
     Args:
         graph: what to fold.
-        expanded: handles of boxes to open where they stand, the others stay as they are; or keys of nodes that are to
-            stand alone. What names nothing is passed over.
+        expanded: handles of boxes to open where they stand, the others stay as they are; or keys of
+            nodes that are to stand alone. What names nothing is passed over.
     """
     shared = shared_files(graph)
     edges = [edge for edge in graph.inner_edges() if edge.source not in shared]
@@ -97,15 +99,24 @@ def fold(graph: Graph, *, expanded: Collection[str] = ()) -> View:
     box_of = {key: box.key for box in boxes for key in box.members}
     arrows, inside = _arrows(edges, box_of)
     badge_edges = len(graph.inner_edges()) - len(edges)
-    return View(graph, box_of.get(graph.focus, graph.focus), tuple(boxes), arrows, inside, badge_edges)
+    return View(
+        graph, box_of.get(graph.focus, graph.focus), tuple(boxes), arrows, inside, badge_edges
+    )
 
 
 def shared_files(graph: Graph) -> set[str]:
-    """Keys of files that every job here only shares and that no job here produced; never the focus."""
+    """Keys of files that every job here only shares and that no job here produced.
+
+    Never the focus.
+    """
     nodes = graph.by_key()
     edges = graph.inner_edges()
     produced = {edge.target for edge in edges}
-    used_alone = {edge.source for edge in edges if (edge.role or _role(nodes[edge.source])) not in SHARED_ROLES}
+    used_alone = {
+        edge.source
+        for edge in edges
+        if (edge.role or _role(nodes[edge.source])) not in SHARED_ROLES
+    }
     used = {edge.source for edge in edges if isinstance(nodes[edge.source], FileNode)}
     return used - used_alone - produced - {graph.focus}
 
@@ -131,7 +142,9 @@ def _handle(kind: str, key: str) -> str:
 
 def _box(group: "_Group", badges: Mapping[str, Sequence[str]]) -> Box:
     own = dict.fromkeys(badge for member in group.members for badge in badges.get(member, ()))
-    return Box(group.members[0], group.kind, tuple(group.members), group.lanes, tuple(own), group.opened_by)
+    return Box(
+        group.members[0], group.kind, tuple(group.members), group.lanes, tuple(own), group.opened_by
+    )
 
 
 def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[tuple[Arrow, ...], int]:
@@ -143,7 +156,10 @@ def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[tuple[Arr
             inside += 1
         else:
             bundles.setdefault(ends, []).append(edge)
-    arrows = (Arrow(*ends, len(some), any(edge.is_sure for edge in some)) for ends, some in bundles.items())
+    arrows = (
+        Arrow(*ends, len(some), any(edge.is_sure for edge in some))
+        for ends, some in bundles.items()
+    )
     return tuple(arrows), inside
 
 
@@ -157,17 +173,28 @@ class _Group(NamedTuple):
 class _Folding:
     """One folding; cycles are condensed to their first node, the unit, before anything is compared."""
 
-    def __init__(self, nodes: Mapping[str, Node], edges: Sequence[Edge], focus: str, expanded: Collection[str]) -> None:
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        edges: Sequence[Edge],
+        focus: str,
+        expanded: Collection[str],
+    ) -> None:
         self.nodes = nodes
         self.focus = focus
         self.expanded = expanded
         after, _ = neighbours((edge.source, edge.target) for edge in edges)
         order = {key: place for place, key in enumerate(nodes)}
-        components = [sorted(some, key=order.__getitem__) for some in strong_components(nodes, after)]
+        components = [
+            sorted(some, key=order.__getitem__) for some in strong_components(nodes, after)
+        ]
         components.sort(key=lambda some: order[some[0]])
         cycles = [some for some in components if len(some) > 1]
         self.opened = {
-            key: _handle("cycle", some[0]) for some in cycles for key in some if self._is_open("cycle", some)
+            key: _handle("cycle", some[0])
+            for some in cycles
+            for key in some
+            if self._is_open("cycle", some)
         }
         parts = [part for some in components for part in self._parts(some)]
         self.cycle = {some[0]: some for some in parts if len(some) > 1}
@@ -193,7 +220,10 @@ class _Folding:
 
     def _is_small(self) -> bool:
         links = [(source, target) for source, targets in self.after.items() for target in targets]
-        return len(self.nodes) <= SMALL and max(layers(self.units, links).values(), default=0) < SHALLOW
+        return (
+            len(self.nodes) <= SMALL
+            and max(layers(self.units, links).values(), default=0) < SHALLOW
+        )
 
     def _facts(self, unit: str) -> tuple[object, ...]:
         node = self.nodes[unit]
@@ -204,7 +234,12 @@ class _Folding:
     def _single(self, unit: str) -> _Group:
         if unit in self.cycle:
             return _Group("cycle", self.cycle[unit])
-        return _Group("file" if isinstance(self.nodes[unit], FileNode) else "job", [unit], 1, self.opened.get(unit, ""))
+        return _Group(
+            "file" if isinstance(self.nodes[unit], FileNode) else "job",
+            [unit],
+            1,
+            self.opened.get(unit, ""),
+        )
 
     def _siblings(self, members: list[str], opened_by: str = "") -> list[_Group]:
         """A group as one box, or as many where it is opened."""
@@ -214,12 +249,18 @@ class _Folding:
         kind: BoxKind = "files" if isinstance(self.nodes[members[0]], FileNode) else "jobs"
         if not self._is_open(kind, members):
             return [_Group(kind, members, len(members), opened_by)]
-        return [self._single(member)._replace(opened_by=_handle(kind, members[0])) for member in members]
+        return [
+            self._single(member)._replace(opened_by=_handle(kind, members[0])) for member in members
+        ]
 
     def _with_chains(self, siblings: list[list[str]]) -> list[_Group]:
         by_first = {members[0]: members for members in siblings}
         first_of = {member: members[0] for members in siblings for member in members}
-        link = {first: after for first in by_first if (after := self._one_to_one(by_first, first_of, first))}
+        link = {
+            first: after
+            for first in by_first
+            if (after := self._one_to_one(by_first, first_of, first))
+        }
         chains = self._chains(link)
         hidden = {part for run in chains.values() for part in run}
         groups: list[_Group] = []
@@ -238,7 +279,10 @@ class _Folding:
         return [group for part in parts for group in self._siblings(part, handle)]
 
     def _chains(self, link: Mapping[str, str]) -> dict[str, list[str]]:
-        """Runs of job, file, job, ... that go 1:1, by their first job; runs of one job are left out."""
+        """Runs of job, file, job, ... that go 1:1, by their first job.
+
+        Runs of one job are left out.
+        """
         jobs = [first for first in link if not isinstance(self.nodes[first], FileNode)]
         next_job = {job: link[link[job]] for job in jobs if link[job] in link}
         chains = {}
@@ -249,20 +293,34 @@ class _Folding:
             chains[job] = run
         return chains
 
-    def _one_to_one(self, by_first: Mapping[str, list[str]], first_of: Mapping[str, str], first: str) -> str | None:
+    def _one_to_one(
+        self, by_first: Mapping[str, list[str]], first_of: Mapping[str, str], first: str
+    ) -> str | None:
         """The group that follows this one member by member, where both may be hidden in a chain."""
         members = by_first[first]
         targets = [target for member in members for target in self.after.get(member, ())]
-        if len(targets) != len(members) or any(len(self.after.get(member, ())) != 1 for member in members):
+        if len(targets) != len(members) or any(
+            len(self.after.get(member, ())) != 1 for member in members
+        ):
             return None
         follower = first_of[targets[0]]
         same = len(set(targets)) == len(targets) == len(by_first[follower])
-        alone = all(first_of[target] == follower and len(self.before[target]) == 1 for target in targets)
-        return follower if same and alone and self._may_hide(first) and self._may_hide(follower) else None
+        alone = all(
+            first_of[target] == follower and len(self.before[target]) == 1 for target in targets
+        )
+        return (
+            follower
+            if same and alone and self._may_hide(first) and self._may_hide(follower)
+            else None
+        )
 
     def _may_hide(self, unit: str) -> bool:
         node = self.nodes[unit]
-        around = {*self.after.get(self.focus_unit, ()), *self.before.get(self.focus_unit, ()), self.focus_unit}
+        around = {
+            *self.after.get(self.focus_unit, ()),
+            *self.before.get(self.focus_unit, ()),
+            self.focus_unit,
+        }
         if unit in around or unit in self.cycle or unit in self.opened or unit in self.expanded:
             return False
         return isinstance(node, FileNode) or node.state == "succeeded"

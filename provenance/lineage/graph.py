@@ -1,7 +1,8 @@
 """The lineage graph as values: files, jobs, and who consumed or produced what.
 
-The database layer fills these; everything else in this package reads them. A graph is a bounded cut of history around
-one file, the focus; `Omitted` says what lies outside the cut. Nothing here walks a database or knows a page.
+The database layer fills these; everything else in this package reads them. A graph is a bounded cut
+of history around one file, the focus; `Omitted` says what lies outside the cut. Nothing here walks
+a database or knows a page.
 """
 
 from collections import defaultdict
@@ -10,14 +11,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from provenance.lineage.past import Past, utc_text
-from provenance.lineage.writers import Writer
+from jobprov.provenance.lineage.past import Past, utc_text
+from jobprov.provenance.lineage.writers import Writer
 
 SHARED_ROLES = frozenset({"shared", "configuration"})
-"""Input roles of files that serve many jobs alike (record.md, `inputs[].role`); drawings show them as badges."""
+"""Input roles of files that serve many jobs alike (record.md, `inputs[].role`).
+
+Drawings show them as badges.
+"""
 
 UNHAPPY_STATES = ("failed", "killed", "lost", "silent")
-"""States of jobs that did not end well, worst first; drawings never hide them in a larger box of other states."""
+"""States of jobs that did not end well, worst first.
+
+Drawings never hide them in a larger box of other states.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +33,11 @@ class FileNode:
 
     Attributes:
         key: names the node within its graph, jobs included.
-        role: how the jobs of this graph use it, by the words of `inputs[].role`; an edge's own role goes before it.
+        role: how the jobs of this graph use it, by the words of `inputs[].role`; an edge's own role
+            goes before it.
         size_bytes: None where no record tells.
-        is_placeholder: True when jobs or catalogs mention it but no record here produced it or described it.
+        is_placeholder: True when jobs or catalogs mention it but no record here produced it or
+            described it.
         version: the number of its claim, from 1; None where there is only one.
         url: its page; drawings link to it.
         writer: a job that wrote a file of this name, where no recorded job made this one.
@@ -50,7 +59,10 @@ class FileNode:
 
     @property
     def is_made(self) -> bool:
-        """True where a recorded job made it; what a job wrote that did not succeed counts as not made."""
+        """True where a recorded job made it.
+
+        What a job wrote that did not succeed counts as not made.
+        """
         return not self.is_placeholder and self.writer is None
 
 
@@ -100,7 +112,9 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """How much lies on one side of the focus and is not in the graph: files, each counted once whatever its versions, and jobs.
+    """How much lies on one side of the focus and is not in the graph.
+
+    Files, each counted once whatever its versions, and jobs.
 
     Attributes:
         is_least: the counting ended early; there are at least so many.
@@ -122,7 +136,8 @@ class Omitted:
     Attributes:
         by_stage: jobs left out, by stage.
         by_kind: nodes left out, by `file` and `job`.
-        before: what is left out before the focus, shared inputs apart; None where nobody counted it.
+        before: what is left out before the focus, shared inputs apart; None where nobody counted
+            it.
         after: the same after it.
         ancestors: nodes left out before the focus.
         descendants: nodes left out after it.
@@ -211,7 +226,8 @@ class Graph:
     def inner_edges(self) -> Sequence[Edge]:
         """The edges whose ends are both in this graph, each pair of ends once, in the graph's order.
 
-        Of doubled edges a sure one goes before a possible one, then one of a role of its own before a shared one.
+        Of doubled edges a sure one goes before a possible one, then one of a role of its own before
+        a shared one.
         """
         return self._inner
 
@@ -234,7 +250,12 @@ class Graph:
             "focus": self.focus,
             "nodes": [node_json(node) for node in self.nodes],
             "edges": [
-                {"source": edge.source, "target": edge.target, "is_sure": edge.is_sure, "role": edge.role}
+                {
+                    "source": edge.source,
+                    "target": edge.target,
+                    "is_sure": edge.is_sure,
+                    "role": edge.role,
+                }
                 for edge in self.inner_edges()
             ],
             "omitted": self.omitted.to_json(),
@@ -246,15 +267,22 @@ class Graph:
 
 
 def plain_role(roles: Iterable[str]) -> str:
-    """Of the roles in which a job read one file, the one that an edge tells: its own before a shared one, empty where none is said."""
-    return min((role for role in roles if role), key=lambda role: (role in SHARED_ROLES, role), default="")
+    """Of the roles in which a job read one file, the one that an edge tells.
+
+    Its own before a shared one, empty where none is said.
+    """
+    return min(
+        (role for role in roles if role), key=lambda role: (role in SHARED_ROLES, role), default=""
+    )
 
 
 def _weight(edge: Edge) -> tuple[bool, bool]:
     return edge.is_sure, edge.role not in SHARED_ROLES
 
 
-def neighbours(edges: Iterable[tuple[str, str]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+def neighbours(
+    edges: Iterable[tuple[str, str]],
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Targets by source and sources by target, each list in the order of `edges`."""
     after: defaultdict[str, list[str]] = defaultdict(list)
     before: defaultdict[str, list[str]] = defaultdict(list)

@@ -1,16 +1,20 @@
 """Names cut to the width of a box, so that names that differ are seen to differ.
 
-A production names thousands of files alike: `fardet_genie_…_prod7_003_of_006.caf.root`. A cut in the middle of each name takes
-away just what tells them apart, so what names share is left out first.
+A production names thousands of files alike: `fardet_genie_…_prod7_003_of_006.caf.root`. A cut in
+the middle of each name takes away just what tells them apart, so what names share is left out
+first.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 
-from provenance.lineage.words import columns, elided, leading, shown
+from jobprov.provenance.lineage.words import columns, elided, leading, shown
 
 ROUNDS = 6
-"""Each parts names that are still cut to the same label; names that differ in several places need several."""
+"""Each parts names that are still cut to the same label.
+
+Names that differ in several places need several.
+"""
 CONTEXT = 9
 """Columns before what differs that are shown where the end of the name must be cut as well."""
 LEAST = 4
@@ -18,7 +22,10 @@ LEAST = 4
 
 
 def tell_apart(names: Iterable[str], width: int) -> dict[str, str]:
-    """Each name in at most `width` columns; those that differ read differently wherever that is possible."""
+    """Each name in at most `width` columns.
+
+    Those that differ read differently wherever that is possible.
+    """
     labels = {name: _cut(shown(name), width) for name in names}
     for _ in range(ROUNDS):
         crowds = [some for some in _by_label(labels).values() if len(some) > 1]
@@ -59,7 +66,9 @@ def _shared(names: Sequence[str]) -> tuple[int, int]:
 
 def _common_start(names: Sequence[str]) -> int:
     low, high = min(names), max(names)
-    return next((place for place, char in enumerate(low) if high[place : place + 1] != char), len(low))
+    return next(
+        (place for place, char in enumerate(low) if high[place : place + 1] != char), len(low)
+    )
 
 
 def _around(name: str, start: int, end: int, width: int) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from provenance.lineage.cycles import strong_components
-from provenance.lineage.graph import neighbours
+from jobprov.provenance.lineage.cycles import strong_components
+from jobprov.provenance.lineage.graph import neighbours
 
 
 def layers(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """A picture as plain values, for a script that draws it in the browser and lets people walk about in it.
 
-The script decides nothing: which boxes there are, what they say, how large they are, what opens them and which facts stand beside
-them comes from here, the same as in the server's own drawing.
+The script decides nothing: which boxes there are, what they say, how large they are, what opens
+them and which facts stand beside them comes from here, the same as in the server's own drawing.
 """
 
 import hashlib
@@ -9,15 +9,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from provenance.lineage.folding import Box, View
-from provenance.lineage.graph import FileNode, JobNode, Node
-from provenance.lineage.quotient import FoldedGraph, JobClass
-from provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
-from provenance.lineage.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
-from provenance.lineage.words import counted, day, full_name, known_fully, number, shown, size
+from jobprov.provenance.lineage.folding import Box, View
+from jobprov.provenance.lineage.graph import FileNode, JobNode, Node
+from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
+from jobprov.provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
+from jobprov.provenance.lineage.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
+from jobprov.provenance.lineage.words import (
+    counted,
+    day,
+    full_name,
+    known_fully,
+    number,
+    shown,
+    size,
+)
 
 MOST_MEMBERS = 1000
-"""Members of a folded box that are named, so that a search finds them: as many as a picture holds; more are counted."""
+"""Members of a folded box that are named, so that a search finds them: as many as a picture holds.
+
+More are counted.
+"""
 
 _NAME_DIGITS = 10
 
@@ -26,7 +37,10 @@ _Fact = tuple[str, ...]
 
 
 def map_of_view(view: View, links: Links) -> dict[str, Any]:
-    """A folded graph: `{words, notes, focus, boxes, arrows, order, states, shapes}`; a box's `open` and `close` are handles for `fold`."""
+    """A folded graph: `{words, notes, focus, boxes, arrows, order, states, shapes}`.
+
+    A box's `open` and `close` are handles for `fold`.
+    """
     sheet = sheet_of(view, links, label_width=LABEL_WIDTH)
     nodes = view.graph.by_key()
     boxes = {box.key: box for box in view.boxes}
@@ -38,30 +52,53 @@ def map_of_view(view: View, links: Links) -> dict[str, Any]:
     return _map(sheet, drawn, counts)
 
 
-def map_of_classes(folded: FoldedGraph, links: Links, *, stages: Sequence[str] = ()) -> dict[str, Any]:
-    """A campaign's folded graph in the same words; a box leads to the list of its jobs, an arrow says how many files it is."""
+def map_of_classes(
+    folded: FoldedGraph, links: Links, *, stages: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A campaign's folded graph in the same words.
+
+    A box leads to the list of its jobs, an arrow says how many files it is.
+    """
     sheet = sheet_of_classes(folded, links, label_width=CLASS_WIDTH, stages=stages)
     counts = {(str(flow.source), str(flow.target)): flow.files for flow in folded.flows}
     names = {str(index): name_of_class(some) for index, some in enumerate(folded.classes)}
     drawn = []
     for key, item in sheet.items.items():
         some = folded.classes[int(key)]
-        facts = [("Stage", some.stage), ("State", some.state), ("Code", some.code_version), ("Jobs", number(some.jobs))]
+        facts = [
+            ("Stage", some.stage),
+            ("State", some.state),
+            ("Code", some.code_version),
+            ("Jobs", number(some.jobs)),
+        ]
         action = f"List {'this' if some.jobs == 1 else 'these'} {counted(some.jobs, 'job')}"
-        drawn.append({**_drawn(key, item), "id": names[key], "action": action, "facts": _said(facts)})
+        drawn.append(
+            {**_drawn(key, item), "id": names[key], "action": action, "facts": _said(facts)}
+        )
     made = _map(sheet, drawn, counts)
     arrows = [[names[source], names[target], *rest] for source, target, *rest in made["arrows"]]
     order = [[names[before], names[after]] for before, after in made["order"]]
-    return {**made, "focus": names.get(made["focus"], ""), "arrows": arrows, "order": order, "unit": "file"}
+    return {
+        **made,
+        "focus": names.get(made["focus"], ""),
+        "arrows": arrows,
+        "order": order,
+        "unit": "file",
+    }
 
 
 def name_of_class(some: JobClass) -> str:
-    """What a link to the picture calls these jobs: their place among others moves as soon as one stage, version or state more is there."""
+    """What a link to the picture calls these jobs.
+
+    Their place among others moves as soon as one stage, version or state more is there.
+    """
     said = f"{some.stage}\0{some.code_version}\0{some.state}"
     return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()[:_NAME_DIGITS]
 
 
-def _map(sheet: Sheet, boxes: list[dict[str, Any]], counts: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+def _map(
+    sheet: Sheet, boxes: list[dict[str, Any]], counts: Mapping[tuple[str, str], int]
+) -> dict[str, Any]:
     arrows = [[*ends, counts.get(ends, 1), is_sure] for ends, is_sure in sheet.arrows.items()]
     return {
         "words": sheet.words,
@@ -103,7 +140,11 @@ def _of_box(box: Box, nodes: Mapping[str, Node]) -> dict[str, Any]:
     members = [nodes[key] for key in box.members]
     found: dict[str, Any] = {"keys": list(box.members)}
     if box.handle:
-        found |= {"open": box.handle, "facts": _said(_facts_of_many(members)), "members": _listed(members)}
+        found |= {
+            "open": box.handle,
+            "facts": _said(_facts_of_many(members)),
+            "members": _listed(members),
+        }
     else:
         found |= _one(members[0])
     if box.opened_by:
@@ -171,5 +212,7 @@ def _listed(nodes: Sequence[Node]) -> list[list[str]]:
 
 def _name(node: Node) -> str:
     return shown(
-        full_name(node) if isinstance(node, FileNode) else f"{node.stage or 'job'} {node.label or node.job_id}"
+        full_name(node)
+        if isinstance(node, FileNode)
+        else f"{node.stage or 'job'} {node.label or node.job_id}"
     )

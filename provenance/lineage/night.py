@@ -1,7 +1,7 @@
 """A drawing for pages that may be dark, where it stands as an image, which no stylesheet of the page reaches.
 
-Drawings have no `<style>`: the pages' Content-Security-Policy forbids it where they stand in a page or are opened alone. An
-image brings its own; on paper it keeps the colours of day.
+Drawings have no `<style>`: the pages' Content-Security-Policy forbids it where they stand in a page
+or are opened alone. An image brings its own; on paper it keeps the colours of day.
 """
 
 DARK = {
@@ -23,7 +23,10 @@ DARK = {
     ".lineage-mark.is-running": "stroke:#4aa8e0",
     ".lineage-node.is-failed .lineage-shape": "stroke:#ff7b39",
 }
-"""Rules by selector, in their order; states that are not named keep the colour that they have by day."""
+"""Rules by selector, in their order.
+
+States that are not named keep the colour that they have by day.
+"""
 
 _RULES = "".join(f"{selector}{{{look}}}" for selector, look in DARK.items())
 _STYLE = f"<style>@media screen and (prefers-color-scheme:dark){{{_RULES}}}</style>"

@@ -1,7 +1,10 @@
-"""A graph as OpenLineage run events, one a line: each job with those of its inputs and outputs that the graph holds.
+"""A graph as OpenLineage run events, one a line.
 
-Files are named as `POST /api/v1/lineage` takes them: the dataset's namespace is the file's, or the experiment where it has none. The
-facet `jobprov_file` tells versions of a name apart, so that another service draws the same edges.
+Each job with those of its inputs and outputs that the graph holds.
+
+Files are named as `POST /api/v1/lineage` takes them: the dataset's namespace is the file's, or the
+experiment where it has none. The facet `jobprov_file` tells versions of a name apart, so that
+another service draws the same edges.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, RunEvent.
 """
@@ -12,10 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from provenance.lineage.graph import FileNode, Graph, JobNode, Node
-from provenance.lineage.past import utc_text
-from provenance.records.openlineage import END_OF
-from provenance.records.openlineage_datasets import file_facet, with_slash
+from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode, Node
+from jobprov.provenance.lineage.past import utc_text
+from jobprov.provenance.records.openlineage import END_OF
+from jobprov.provenance.records.openlineage_datasets import file_facet, with_slash
 
 RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _PRODUCER = "urn:jobprov:lineage:1"
@@ -27,7 +30,12 @@ _Use = tuple[Node, bool]
 def to_openlineage(graph: Graph) -> str:
     """Run events in the order of time, one a line; a job that runs still has none but its START."""
     events = sorted(
-        _events(graph), key=lambda event: (event["eventTime"], event["run"]["runId"], event["eventType"] != "START")
+        _events(graph),
+        key=lambda event: (
+            event["eventTime"],
+            event["run"]["runId"],
+            event["eventType"] != "START",
+        ),
     )
     return "".join(json.dumps(event, ensure_ascii=False, sort_keys=True) + "\n" for event in events)
 
@@ -45,13 +53,26 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
             "producer": _PRODUCER,
             "schemaURL": RUN_EVENT,
             "run": {"runId": job.job_id},
-            "job": {"namespace": job.experiment or experiment or "unknown", "name": job.stage or job.task_id or "job"},
+            "job": {
+                "namespace": job.experiment or experiment or "unknown",
+                "name": job.stage or job.task_id or "job",
+            },
         }
         if job.started_at is not None:
-            start = {"eventType": "START", "eventTime": utc_text(job.started_at), "inputs": inputs, "outputs": []}
+            start = {
+                "eventType": "START",
+                "eventTime": utc_text(job.started_at),
+                "inputs": inputs,
+                "outputs": [],
+            }
             yield common | start
         if (kind := END_OF.get(job.state)) and (moment := _end(job)):
-            yield common | {"eventType": kind, "eventTime": utc_text(moment), "inputs": inputs, "outputs": outputs}
+            yield common | {
+                "eventType": kind,
+                "eventTime": utc_text(moment),
+                "inputs": inputs,
+                "outputs": outputs,
+            }
 
 
 def _end(job: JobNode) -> datetime | None:
@@ -71,7 +92,10 @@ def _datasets(uses: Iterable[_Use]) -> list[dict[str, Any]]:
 
 
 def _facets(versions: Sequence[tuple[FileNode, bool]]) -> dict[str, Any]:
-    """Return what tells versions apart, where it is sure which one it was: the checksums of all, when several jobs made the same."""
+    """Return what tells versions apart, where it is sure which one it was.
+
+    The checksums of all, when several jobs made the same.
+    """
     if not all(is_sure for _, is_sure in versions):
         return {}
     checksums = sorted({word for file, _ in versions for word in file.checksums})

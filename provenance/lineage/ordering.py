@@ -1,12 +1,13 @@
 """The order within each layer: barycentre sweeps, keeping the order with the fewest crossings.
 
-Source: K. Sugiyama, S. Tagawa, M. Toda, Methods for visual understanding of hierarchical system structures, 1981.
+Source: K. Sugiyama, S. Tagawa, M. Toda, Methods for visual understanding of hierarchical system
+structures, 1981.
 """
 
 from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 
-from provenance.lineage.graph import neighbours
+from jobprov.provenance.lineage.graph import neighbours
 
 SWEEPS = 8
 SWEEPS_OF_LARGE = 2
@@ -40,7 +41,11 @@ def crossings(columns: Sequence[Sequence[str]], after: Mapping[str, Sequence[str
     place = {node: index for column in columns for index, node in enumerate(column)}
     total = 0
     for column in columns:
-        ends = [target for node in column for target in sorted(place[other] for other in after.get(node, ()))]
+        ends = [
+            target
+            for node in column
+            for target in sorted(place[other] for other in after.get(node, ()))
+        ]
         seen: list[int] = []
         for end in ends:
             total += len(seen) - bisect_right(seen, end)
@@ -64,7 +69,10 @@ def _first_order(columns: Sequence[Sequence[str]], after: Mapping[str, Sequence[
 def _sweep(columns: Columns, towards: Mapping[str, Sequence[str]], *, is_forward: bool) -> None:
     place = {node: float(index) for column in columns for index, node in enumerate(column)}
     for column in columns if is_forward else reversed(columns):
-        weight = {node: _mean([place[other] for other in towards.get(node, ())], place[node]) for node in column}
+        weight = {
+            node: _mean([place[other] for other in towards.get(node, ())], place[node])
+            for node in column
+        }
         column.sort(key=weight.__getitem__)
         place.update((node, float(index)) for index, node in enumerate(column))
 

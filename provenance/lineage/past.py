@@ -11,10 +11,11 @@ class Past:
 
     Attributes:
         as_of: aware UTC.
-        changed_jobs: ids of jobs, at most a hundred, of which a correction or another witness's record came later.
-        relinked_files: names of files, at most a hundred, that another job claimed or a catalog saw later, of which a job that made
-            them said more later, or whose makers what later jobs read tells otherwise: what they are linked to may have been found out
-            since.
+        changed_jobs: ids of jobs, at most a hundred, of which a correction or another witness's
+            record came later.
+        relinked_files: names of files, at most a hundred, that another job claimed or a catalog saw
+            later, of which a job that made them said more later, or whose makers what later jobs
+            read tells otherwise: what they are linked to may have been found out since.
     """
 
     as_of: datetime

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from textwrap import wrap
 from xml.etree import ElementTree as ET
 
-from provenance.lineage.captions import Caption
-from provenance.lineage.marks import COLOURS, add_mark
-from provenance.lineage.words import columns, shown
+from jobprov.provenance.lineage.captions import Caption
+from jobprov.provenance.lineage.marks import COLOURS, add_mark
+from jobprov.provenance.lineage.words import columns, shown
 
 LABEL_CHAR = 7.25
 """Width of a monospaced character at 12 px; an em of 0.6 and a little for faces that are wider."""
@@ -42,7 +42,9 @@ class Legend:
 
     def signs(self) -> list[tuple[str, str, bool]]:
         """Name, words, and whether it is a state's mark, in the order in which they stand."""
-        return [(*shape, False) for shape in self.shapes] + [(state, shown(state), True) for state in self.states]
+        return [(*shape, False) for shape in self.shapes] + [
+            (state, shown(state), True) for state in self.states
+        ]
 
 
 def number_text(value: float) -> str:
@@ -68,7 +70,9 @@ def frame(name: str, width: float, height: float, words: str) -> tuple[ET.Elemen
     return root, ET.SubElement(root, "g", {"transform": shift})
 
 
-def node_element(parent: ET.Element, name: str, text: Caption, corner: Point, *, is_focus: bool) -> ET.Element:
+def node_element(
+    parent: ET.Element, name: str, text: Caption, corner: Point, *, is_focus: bool
+) -> ET.Element:
     """The group of one box, a link where it has a page, with its tooltip, which names it to screen readers too."""
     states = " is-focus" * is_focus + " is-placeholder" * text.is_placeholder
     if is_unhappy(text.state):
@@ -82,7 +86,10 @@ def node_element(parent: ET.Element, name: str, text: Caption, corner: Point, *,
 
 
 def is_unhappy(state: str | None) -> bool:
-    """True for jobs that did not end well, or in a state that nobody knows; their boxes have a frame in its colour."""
+    """True for jobs that did not end well, or in a state that nobody knows.
+
+    Their boxes have a frame in its colour.
+    """
     return state is not None and state not in {"succeeded", "running"}
 
 
@@ -118,7 +125,13 @@ def edge_path(parent: ET.Element, path: str, *, is_sure: bool) -> None:
 
 def write_count(parent: ET.Element, words: str, at: Point) -> None:
     """Adds how much an arrow is, beside it, on a rim of paper where it crosses other lines."""
-    look = {"font-size": "10", "text-anchor": "middle", "fill": MUTED, "stroke": PAPER, "stroke-width": "3"}
+    look = {
+        "font-size": "10",
+        "text-anchor": "middle",
+        "fill": MUTED,
+        "stroke": PAPER,
+        "stroke-width": "3",
+    }
     write(parent, "lineage-count", words, at, {**look, "paint-order": "stroke"})
 
 
@@ -150,7 +163,13 @@ def _badge(node: ET.Element, text: Caption, corner: Point) -> None:
     place = {"x": number_text(corner[0]), "y": number_text(corner[1]), "height": "16", "rx": "8"}
     width = number_text(text_width(text.badge, BADGE_CHAR) + 12)
     ET.SubElement(badge, "rect", {**place, "width": width, "fill": BADGE_FILL})
-    write(badge, "lineage-detail", text.badge, (corner[0] + 6, corner[1] + 12), {"font-size": "10", "fill": MUTED})
+    write(
+        badge,
+        "lineage-detail",
+        text.badge,
+        (corner[0] + 6, corner[1] + 12),
+        {"font-size": "10", "fill": MUTED},
+    )
 
 
 def _note_lines(legend: Legend, width: float) -> list[str]:
@@ -160,15 +179,28 @@ def _note_lines(legend: Legend, width: float) -> list[str]:
 def _add_shape(parent: ET.Element, name: str, left: float, middle: float) -> None:
     """A small picture of a shape, as boxes and lines of the picture have it."""
     if name == "unsure":
-        line = {"stroke": LINE_COLOUR, "stroke-width": "1.4", "stroke-dasharray": "4 4", "fill": "none"}
+        line = {
+            "stroke": LINE_COLOUR,
+            "stroke-width": "1.4",
+            "stroke-dasharray": "4 4",
+            "fill": "none",
+        }
         path = f"M{number_text(left)} {number_text(middle)}h16"
         ET.SubElement(parent, "path", {"class": "lineage-line", "d": path, **line})
         return
     for shift in (4.0, 2.0, 0.0) if name == "stack" else (0.0,):
         place = {"x": number_text(left + 0.5 + shift), "y": number_text(middle - 5.5 + shift)}
-        extent = {"width": "12" if name == "stack" else "15", "height": "8" if name == "stack" else "11"}
+        extent = {
+            "width": "12" if name == "stack" else "15",
+            "height": "8" if name == "stack" else "11",
+        }
         radius = {"rx": _RADII.get(name, "4")}
-        look = {"class": f"lineage-sign is-{name}", "fill": PAPER, "stroke": LINE_COLOUR, **_SIGNS.get(name, {})}
+        look = {
+            "class": f"lineage-sign is-{name}",
+            "fill": PAPER,
+            "stroke": LINE_COLOUR,
+            **_SIGNS.get(name, {}),
+        }
         ET.SubElement(parent, "rect", {**place, **extent, **radius, **look})
 
 

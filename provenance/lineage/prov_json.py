@@ -2,8 +2,9 @@
 
 Both are sorted, so equal graphs give equal bytes.
 
-Source: W3C member submission "The PROV-JSON serialization" (24 April 2013) and recommendation "PROV-N: the provenance
-notation" (30 April 2013), section 3.7.1 for the characters of qualified names.
+Source: W3C member submission "The PROV-JSON serialization" (24 April 2013) and recommendation
+"PROV-N: the provenance notation" (30 April 2013), section 3.7.1 for the characters of qualified
+names.
 """
 
 import json
@@ -11,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from provenance.lineage.graph import Edge, FileNode, Graph, JobNode
-from provenance.lineage.past import utc_text
-from provenance.lineage.words import full_name, shown
+from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode
+from jobprov.provenance.lineage.past import utc_text
+from jobprov.provenance.lineage.words import full_name, shown
 
 PREFIXES = {"file": "urn:jobprov:file:", "job": "urn:jobprov:job:", "jobprov": "urn:jobprov:terms:"}
 
@@ -31,10 +32,15 @@ class _Relation(NamedTuple):
 _RELATIONS = {
     (False, True): _Relation("used", "u", "prov:activity", "prov:entity", ", -"),
     (True, False): _Relation("wasGeneratedBy", "g", "prov:entity", "prov:activity", ", -"),
-    (False, False): _Relation("wasDerivedFrom", "d", "prov:generatedEntity", "prov:usedEntity", ", -, -, -"),
+    (False, False): _Relation(
+        "wasDerivedFrom", "d", "prov:generatedEntity", "prov:usedEntity", ", -, -, -"
+    ),
     (True, True): _Relation("wasInformedBy", "i", "prov:informed", "prov:informant", ""),
 }
-"""By whether source and target are jobs; the last two join what only nodes that are not shown lie between."""
+"""By whether source and target are jobs.
+
+The last two join what only nodes that are not shown lie between.
+"""
 
 
 def to_prov_json(graph: Graph) -> str:
@@ -68,8 +74,13 @@ def to_prov_n(graph: Graph) -> str:
     """A PROV-N document; ends with a line break."""
     names = qualified_names(graph)
     lines = [f"  prefix {prefix} <{iri}>" for prefix, iri in sorted(PREFIXES.items())]
-    lines += sorted(f"  entity({names[file.key]}{_attributes(_entity(file))})" for file in graph.files())
-    lines += sorted(f"  activity({names[job.key]}, {_start(job)}, -{_attributes(_rest(job))})" for job in graph.jobs())
+    lines += sorted(
+        f"  entity({names[file.key]}{_attributes(_entity(file))})" for file in graph.files()
+    )
+    lines += sorted(
+        f"  activity({names[job.key]}, {_start(job)}, -{_attributes(_rest(job))})"
+        for job in graph.jobs()
+    )
     lines += [
         f"  {relation.name}({names[edge.target]}, {names[edge.source]}{relation.rest}{_attributes(_edge_facts(edge))})"
         for relation, edges in _relations(graph, names)
@@ -79,7 +90,10 @@ def to_prov_n(graph: Graph) -> str:
 
 
 def qualified_names(graph: Graph) -> dict[str, str]:
-    """A qualified name for each node, by its key: the same in every document that names the same file or job."""
+    """A qualified name for each node, by its key.
+
+    The same in every document that names the same file or job.
+    """
     names: dict[str, str] = {}
     taken: set[str] = set()
     for node in sorted(graph.nodes, key=lambda node: node.key):
@@ -93,12 +107,19 @@ def qualified_names(graph: Graph) -> dict[str, str]:
 
 def _file_name(file: FileNode) -> str:
     version = "" if file.version is None else f"/version/{file.version}"
-    parts = [file.experiment, file.namespace, file.name] if file.namespace else [file.experiment, file.name]
+    parts = (
+        [file.experiment, file.namespace, file.name]
+        if file.namespace
+        else [file.experiment, file.name]
+    )
     return f"file:{'/'.join(_local(part) for part in parts if part)}{version}"
 
 
 def _local(text: str) -> str:
-    """Percent-encoded so far that nothing needs the escapes of PROV-N: no `-` or `.` in front, no `.` at the end."""
+    """Percent-encoded so far that nothing needs the escapes of PROV-N.
+
+    No `-` or `.` in front, no `.` at the end.
+    """
     encoded = quote(text, safe="", errors="replace").replace("~", "%7E")
     if encoded[:1] in {"-", "."}:
         encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"
@@ -106,13 +127,17 @@ def _local(text: str) -> str:
 
 
 def _relations(graph: Graph, names: Mapping[str, str]) -> list[tuple[_Relation, list[Edge]]]:
-    """The edges by what they say in PROV, each sorted by names; the first two kinds may be empty, the others are left out then.
+    """The edges by what they say in PROV, each sorted by names.
+
+    The first two kinds may be empty, the others are left out then.
 
     Keys are those of a database: in another one, or one that was rebuilt, they count otherwise.
     """
     nodes = graph.by_key()
     found: dict[tuple[bool, bool], list[Edge]] = {kind: [] for kind in list(_RELATIONS)[:2]}
-    for edge in sorted(graph.inner_edges(), key=lambda edge: (names[edge.source], names[edge.target])):
+    for edge in sorted(
+        graph.inner_edges(), key=lambda edge: (names[edge.source], names[edge.target])
+    ):
         kind = (isinstance(nodes[edge.source], JobNode), isinstance(nodes[edge.target], JobNode))
         found.setdefault(kind, []).append(edge)
     return [(relation, found[kind]) for kind, relation in _RELATIONS.items() if kind in found]
@@ -158,7 +183,9 @@ def _rest(job: JobNode) -> dict[str, Any]:
 def _told(facts: dict[str, Any]) -> dict[str, Any]:
     """What is known; lone surrogates and control characters in names are replaced, as no serialization takes them."""
     return {
-        name: shown(value) if isinstance(value, str) else value for name, value in facts.items() if value is not None
+        name: shown(value) if isinstance(value, str) else value
+        for name, value in facts.items()
+        if value is not None
     }
 
 

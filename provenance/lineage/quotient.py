@@ -1,6 +1,7 @@
 """The folded graph of a campaign: one node for each stage, code version and state, with counts.
 
-The database folds large campaigns by itself; `fold_by_class` folds what is in memory, and both give the same answer.
+The database folds large campaigns by itself; `fold_by_class` folds what is in memory, and both give
+the same answer.
 """
 
 from collections import Counter
@@ -8,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provenance.lineage.graph import Graph, JobNode
+from jobprov.provenance.lineage.graph import Graph, JobNode
 
 MOST_CLASSES = 200
 """More are not drawn: first the code versions of a stage and state are put together, then the smallest are left out."""
@@ -43,7 +44,8 @@ class FoldedGraph:
     """Classes sorted by stage, code version and state; flows by their ends.
 
     Attributes:
-        omitted_classes: how many classes were left out, and `omitted_jobs` how many jobs were in them.
+        omitted_classes: how many classes were left out, and `omitted_jobs` how many jobs were in
+            them.
     """
 
     classes: tuple[JobClass, ...]
@@ -64,7 +66,10 @@ class FoldedGraph:
                 }
                 for some in self.classes
             ],
-            "edges": [{"source": flow.source, "target": flow.target, "files": flow.files} for flow in self.flows],
+            "edges": [
+                {"source": flow.source, "target": flow.target, "files": flow.files}
+                for flow in self.flows
+            ],
             "omitted": {"nodes": self.omitted_classes, "jobs": self.omitted_jobs},
         }
 
@@ -81,8 +86,13 @@ class FoldedGraph:
 
 
 def fold_by_class(graph: Graph) -> FoldedGraph:
-    """Stage x code version x state with counts; a file counts once for each pair of classes that it joins."""
-    class_of = {job.key: (job.stage or "", job.code_version or "", job.state) for job in graph.jobs()}
+    """Stage x code version x state with counts.
+
+    A file counts once for each pair of classes that it joins.
+    """
+    class_of = {
+        job.key: (job.stage or "", job.code_version or "", job.state) for job in graph.jobs()
+    }
     counts = Counter(class_of.values())
     index = {some: place for place, some in enumerate(sorted(counts))}
     flows = _flows(graph, {key: index[some] for key, some in class_of.items()})
@@ -92,13 +102,19 @@ def fold_by_class(graph: Graph) -> FoldedGraph:
     )
 
 
-def bounded(classes: Sequence[JobClass], flows: Sequence[Flow], *, most: int = MOST_CLASSES) -> FoldedGraph:
-    """A folded graph of at most `most` classes: alike ones become one, and what is too much is put together or left out."""
+def bounded(
+    classes: Sequence[JobClass], flows: Sequence[Flow], *, most: int = MOST_CLASSES
+) -> FoldedGraph:
+    """A folded graph of at most `most` classes.
+
+    Alike ones become one, and what is too much is put together or left out.
+    """
     folded = merged(classes, flows)
     if len(folded.classes) > most:
         versions = Counter((some.stage, some.state) for some in folded.classes)
         folded = merged(
-            [_without_version(some, versions[some.stage, some.state]) for some in folded.classes], folded.flows
+            [_without_version(some, versions[some.stage, some.state]) for some in folded.classes],
+            folded.flows,
         )
     if len(folded.classes) > most:
         return _largest(folded, most)
@@ -134,11 +150,17 @@ def _only(words: set[str]) -> str:
 
 
 def _without_version(some: JobClass, versions: int) -> JobClass:
-    return some if versions == 1 else JobClass(some.stage, f"{versions} code versions", some.state, some.jobs)
+    return (
+        some
+        if versions == 1
+        else JobClass(some.stage, f"{versions} code versions", some.state, some.jobs)
+    )
 
 
 def _largest(folded: FoldedGraph, most: int) -> FoldedGraph:
-    by_size = sorted(range(len(folded.classes)), key=lambda index: (-folded.classes[index].jobs, index))
+    by_size = sorted(
+        range(len(folded.classes)), key=lambda index: (-folded.classes[index].jobs, index)
+    )
     place = {index: new for new, index in enumerate(sorted(by_size[:most]))}
     return FoldedGraph(
         tuple(folded.classes[index] for index in place),

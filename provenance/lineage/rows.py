@@ -1,17 +1,17 @@
 """The picture for phones: a row for each box, newest first, with lines beside the rows that join them.
 
-Each box that has inputs opens a lane, which goes down to the last of them; so a picture is as wide as its text and a
-few lanes, however wide the graph is.
+Each box that has inputs opens a lane, which goes down to the last of them; so a picture is as wide
+as its text and a few lanes, however wide the graph is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from provenance.lineage.graph import neighbours
-from provenance.lineage.layers import layers
-from provenance.lineage.marks import add_mark
-from provenance.lineage.pencil import (
+from jobprov.provenance.lineage.graph import neighbours
+from jobprov.provenance.lineage.layers import layers
+from jobprov.provenance.lineage.marks import add_mark
+from jobprov.provenance.lineage.pencil import (
     FILE_FILL,
     FOCUS,
     FOCUS_FILL,
@@ -29,7 +29,7 @@ from provenance.lineage.pencil import (
     number_text,
     write_lines,
 )
-from provenance.lineage.sheet import Item, Sheet
+from jobprov.provenance.lineage.sheet import Item, Sheet
 
 WIDTH = 332.0
 """With its margins, 360 px: the narrowest screen that pages serve."""
@@ -62,7 +62,10 @@ def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
         sheet = sheet_for(room)
     heights = [_height(sheet.items[key]) for key in rows.order]
     tops = [sum(heights[:row]) for row in range(len(heights))]
-    place = {key: (step * rows.lane_of[key] + 9, top + 14) for key, top in zip(rows.order, tops, strict=True)}
+    place = {
+        key: (step * rows.lane_of[key] + 9, top + 14)
+        for key, top in zip(rows.order, tops, strict=True)
+    }
     height = sum(heights) + 8
     # a job is its mark alone here, so that there is no shape of a job to explain
     shapes = [shape for shape in sheet.shapes() if shape[0] != "job"]
@@ -76,9 +79,15 @@ def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
 
 
 def arrange(
-    keys: Sequence[str], links: Sequence[tuple[str, str]], *, first: str, order: Sequence[tuple[str, str]] = ()
+    keys: Sequence[str],
+    links: Sequence[tuple[str, str]],
+    *,
+    first: str,
+    order: Sequence[tuple[str, str]] = (),
 ) -> Rows:
-    """Rows in which everything stands below what came of it; what made a box follows it as closely as can be.
+    """Rows in which everything stands below what came of it.
+
+    What made a box follows it as closely as can be.
 
     `order` has pairs that only stand one before the other.
     """
@@ -92,12 +101,16 @@ def _with_lanes(order: list[str], links: Sequence[tuple[str, str]]) -> Rows:
     lane_of: dict[str, int] = {}
     busy_until: list[int] = []
     for row, key in enumerate(order):
-        lane = next((lane for lane, until in enumerate(busy_until) if until <= row), len(busy_until))
+        lane = next(
+            (lane for lane, until in enumerate(busy_until) if until <= row), len(busy_until)
+        )
         if lane == len(busy_until):
             busy_until.append(row)
         busy_until[lane] = last_row.get(key, row)
         # a lane that ends at this row is free for it; one that ends in itself is free for the next
-        busy_until[lane] = max(busy_until[lane], row + 1) if key not in last_row else busy_until[lane]
+        busy_until[lane] = (
+            max(busy_until[lane], row + 1) if key not in last_row else busy_until[lane]
+        )
         lane_of[key] = lane
     return Rows(order, lane_of, len(busy_until))
 
@@ -149,7 +162,11 @@ def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -
         "height": number_text(_height(item) - 4),
         "rx": "4",
     }
-    look = {"fill": FOCUS_FILL, "fill-opacity": "1"} if item.is_focus else {"fill": PAPER, "fill-opacity": "0"}
+    look = (
+        {"fill": FOCUS_FILL, "fill-opacity": "1"}
+        if item.is_focus
+        else {"fill": PAPER, "fill-opacity": "0"}
+    )
     ET.SubElement(node, "rect", {"class": "lineage-row", **attributes, **look})
     if item.text.state:
         add_mark(node, item.text.state, x, 14)
@@ -164,7 +181,13 @@ def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -
 def _draw_file(node: ET.Element, item: Item, x: float) -> None:
     """A small rounded box in the lane; two for several files."""
     for shift in (3.0, 0.0) if item.is_folded else (0.0,):
-        place = {"x": number_text(x - 7 + shift), "y": number_text(9 + shift), "width": "14", "height": "10", "rx": "3"}
+        place = {
+            "x": number_text(x - 7 + shift),
+            "y": number_text(9 + shift),
+            "width": "14",
+            "height": "10",
+            "rx": "3",
+        }
         look = {"fill": FILE_FILL, "stroke": LINE_COLOUR}
         if item.is_focus:
             look = {"fill": FOCUS, "stroke": FOCUS}

@@ -1,17 +1,23 @@
-"""What goes on a picture, before anything has a place: boxes with their text, stubs for what is left out, arrows."""
+"""What goes on a picture, before anything has a place.
+
+Boxes with their text, stubs for what is left out, arrows.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from provenance.lineage.captions import DETAIL_MORE, Caption, captions, fitted, safe_url
-from provenance.lineage.folding import Box, View
-from provenance.lineage.quotient import FoldedGraph
-from provenance.lineage.words import counted, elided, number, omissions, shown, summary
+from jobprov.provenance.lineage.captions import DETAIL_MORE, Caption, captions, fitted, safe_url
+from jobprov.provenance.lineage.folding import Box, View
+from jobprov.provenance.lineage.quotient import FoldedGraph
+from jobprov.provenance.lineage.words import counted, elided, number, omissions, shown, summary
 
 STUB = "\0stub "
 MANY = 9_000
-"""Neighbours of one file: those beyond the first ten thousand of a picture are not counted (`db/queries/hidden_neighbours.py`)."""
+"""Neighbours of one file: those beyond the first ten thousand of a picture are not counted.
+
+See `db/queries/histories/hidden_neighbours.py`.
+"""
 _STATES = ("succeeded", "running", "silent", "failed", "killed", "lost")
 """The order of states in every legend; others follow."""
 NO_FLOW = "No job here read a file that another of this campaign made."
@@ -24,7 +30,10 @@ def _nowhere(_key: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where folded things lead: `expand` takes the handle of a box, `more` the key of a node; both return a URL or None."""
+    """Where folded things lead: `expand` takes the handle of a box, `more` the key of a node.
+
+    Both return a URL or None.
+    """
 
     expand: Callable[[str], str | None] = _nowhere
     more: Callable[[str], str | None] = _nowhere
@@ -67,7 +76,9 @@ class Sheet:
     def states(self) -> list[str]:
         """The states whose marks occur, always in the same order."""
         found = dict.fromkeys(item.text.state for item in self.items.values() if item.text.state)
-        return [state for state in _STATES if state in found] + [state for state in found if state not in _STATES]
+        return [state for state in _STATES if state in found] + [
+            state for state in found if state not in _STATES
+        ]
 
     def shapes(self) -> list[tuple[str, str]]:
         """The shapes that occur, by name, each with what it means."""
@@ -78,7 +89,10 @@ class Sheet:
             "job": ("job", any(item.text.state for item in nodes)),
             "stack": ("several as one", any(item.is_folded for item in nodes)),
             "focus": ("the file asked for", any(item.is_focus for item in nodes)),
-            "mentioned": ("no recorded job made it", any(item.text.is_placeholder for item in nodes)),
+            "mentioned": (
+                "no recorded job made it",
+                any(item.text.is_placeholder for item in nodes),
+            ),
             "unsure": ("only possible", not all(self.arrows.values())),
             "stub": ("more, not shown", len(nodes) < len(items)),
         }
@@ -106,11 +120,15 @@ def sheet_of(view: View, links: Links, *, label_width: int) -> Sheet:
     return sheet
 
 
-def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int, stages: Sequence[str] = ()) -> Sheet:
-    """The items and arrows of a campaign's folded graph; `links.expand` takes a class's index as text.
+def sheet_of_classes(
+    folded: FoldedGraph, links: Links, *, label_width: int, stages: Sequence[str] = ()
+) -> Sheet:
+    """The items and arrows of a campaign's folded graph.
 
-    Where no file joins its classes they stand in the order of `stages`. A code version that all have is said once, as a
-    note: it would make each box half as wide again.
+    `links.expand` takes a class's index as text.
+
+    Where no file joins its classes they stand in the order of `stages`. A code version that all
+    have is said once, as a note: it would make each box half as wide again.
     """
     total = sum(some.jobs for some in folded.classes)
     words = f"{counted(total, 'job')} by stage, code version and state"
@@ -120,12 +138,16 @@ def sheet_of_classes(folded: FoldedGraph, links: Links, *, label_width: int, sta
         if flow.source != flow.target
     }
     left_out = f"Not shown: {counted(folded.omitted_jobs, 'job')} of {number(folded.omitted_classes)} smaller classes."
-    notes = [left_out] * (folded.omitted_classes > 0) + [NO_FLOW] * (not counts and len(folded.classes) > 1)
+    notes = [left_out] * (folded.omitted_classes > 0) + [NO_FLOW] * (
+        not counts and len(folded.classes) > 1
+    )
     versions = {some.code_version for some in folded.classes}
     is_said_once = len(versions) == 1 < len(folded.classes)
     notes += [f"All ran with {shown(version)}." for version in versions if is_said_once and version]
     order = [] if counts else _in_order(folded, stages)
-    sheet = Sheet(arrows=dict.fromkeys(counts, True), words=words, notes=notes, counts=counts, order=order)
+    sheet = Sheet(
+        arrows=dict.fromkeys(counts, True), words=words, notes=notes, counts=counts, order=order
+    )
     for index, some in enumerate(folded.classes):
         state = None if some.state == "succeeded" else some.state
         text = Caption(
@@ -162,5 +184,7 @@ def _add_stub(sheet: Sheet, box: Box, counts: Mapping[str, int], side: str, link
     url = safe_url(links.more(box.key)) or sheet.items[box.key].text.url
     more = "" if left_out < MANY else " or more"  # where there are so many they are not all counted
     words = f"{counted(left_out, 'neighbour')}{more} {side} this, not shown"
-    sheet.items[stub] = Item(Caption(label=f"+{number(left_out)}{more}", detail="", title=words, url=url), "stub")
+    sheet.items[stub] = Item(
+        Caption(label=f"+{number(left_out)}{more}", detail="", title=words, url=url), "stub"
+    )
     sheet.arrows[(stub, box.key) if side == "before" else (box.key, stub)] = True

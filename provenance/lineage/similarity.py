@@ -1,8 +1,8 @@
 """Groups of alike nodes: same facts, and alike neighbours on both sides.
 
-Colours are refined until they are stable: two nodes keep one colour while their facts agree and the colours around
-them agree. Groups too small to be worth a box are taken apart, and the refinement runs again, so that forty files of
-two merges become two groups of twenty and not one of forty.
+Colours are refined until they are stable: two nodes keep one colour while their facts agree and the
+colours around them agree. Groups too small to be worth a box are taken apart, and the refinement
+runs again, so that forty files of two merges become two groups of twenty and not one of forty.
 """
 
 from collections import Counter
@@ -22,9 +22,14 @@ def alike(
     *,
     alone: Collection[str] = (),
 ) -> list[list[str]]:
-    """Every node in exactly one group, groups and members in the order of `facts`; nodes in `alone` stay alone."""
+    """Every node in exactly one group, groups and members in the order of `facts`.
+
+    Nodes in `alone` stay alone.
+    """
     single = set(alone)
-    colours: dict[str, int] = _numbered({node: (facts[node], node if node in single else None) for node in facts})
+    colours: dict[str, int] = _numbered(
+        {node: (facts[node], node if node in single else None) for node in facts}
+    )
     for _ in range(ROUNDS):
         refined = _refined(colours, after, before)
         if len(set(refined.values())) > len(set(colours.values())):
@@ -34,12 +39,16 @@ def alike(
         if not small:
             break
         single |= small
-        colours = _numbered({node: (colour, node if node in single else None) for node, colour in colours.items()})
+        colours = _numbered(
+            {node: (colour, node if node in single else None) for node, colour in colours.items()}
+        )
     return _groups(colours, single)
 
 
 def _refined(
-    colours: Mapping[str, int], after: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]]
+    colours: Mapping[str, int],
+    after: Mapping[str, Sequence[str]],
+    before: Mapping[str, Sequence[str]],
 ) -> dict[str, int]:
     return _numbered(
         {

@@ -1,13 +1,15 @@
 """The picture of a graph: SVG that stands alone, and that a page's stylesheet may colour.
 
-There is no script, no `<style>` and no `style` attribute (the pages' Content-Security-Policy forbids them). Elements
-have classes for a stylesheet, and presentation attributes, which any stylesheet overrides, for a file that stands
-alone. There are no ids, so several pictures fit on one page.
+There is no script, no `<style>` and no `style` attribute (the pages' Content-Security-Policy
+forbids them). Elements have classes for a stylesheet, and presentation attributes, which any
+stylesheet overrides, for a file that stands alone. There are no ids, so several pictures fit on one
+page.
 
-Classes: `lineage` on the root with `lineage-right` (`is-wide`) or `lineage-down`; `lineage-background`, `lineage-edges`
-(paths in it may be `is-possible`), `lineage-node` with `lineage-KIND` (file, job, files, jobs, chain, cycle, stub;
-`is-focus`, `is-placeholder`, `is-STATE` where jobs did not end well), in it `lineage-sheet`, `lineage-shape`,
-`lineage-label`, `lineage-detail`, `lineage-badge`, `lineage-mark` with `is-STATE`; `lineage-count` at arrows; below,
+Classes: `lineage` on the root with `lineage-right` (`is-wide`) or `lineage-down`;
+`lineage-background`, `lineage-edges` (paths in it may be `is-possible`), `lineage-node` with
+`lineage-KIND` (file, job, files, jobs, chain, cycle, stub; `is-focus`, `is-placeholder`, `is-STATE`
+where jobs did not end well), in it `lineage-sheet`, `lineage-shape`, `lineage-label`,
+`lineage-detail`, `lineage-badge`, `lineage-mark` with `is-STATE`; `lineage-count` at arrows; below,
 `lineage-note` and `lineage-legend` with `lineage-sign` and `lineage-line`.
 """
 
@@ -17,11 +19,11 @@ from itertools import pairwise
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from provenance.lineage.folding import View, fold
-from provenance.lineage.graph import Graph
-from provenance.lineage.layout import Layout, Place, Size, Spacing, lay_out
-from provenance.lineage.marks import COLOURS, UNKNOWN_COLOUR, add_mark
-from provenance.lineage.pencil import (
+from jobprov.provenance.lineage.folding import View, fold
+from jobprov.provenance.lineage.graph import Graph
+from jobprov.provenance.lineage.layout import Layout, Place, Size, Spacing, lay_out
+from jobprov.provenance.lineage.marks import COLOURS, UNKNOWN_COLOUR, add_mark
+from jobprov.provenance.lineage.pencil import (
     BADGE_CHAR,
     DETAIL_CHAR,
     FILE_FILL,
@@ -46,9 +48,9 @@ from provenance.lineage.pencil import (
     write_count,
     write_lines,
 )
-from provenance.lineage.quotient import FoldedGraph
-from provenance.lineage.rows import rows_element
-from provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
+from jobprov.provenance.lineage.quotient import FoldedGraph
+from jobprov.provenance.lineage.rows import rows_element
+from jobprov.provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
 
 Direction = Literal["right", "down"]
 
@@ -68,12 +70,16 @@ COUNT_LINE = 11.0
 
 
 def draw(
-    graph: Graph, *, direction: Direction = "right", expanded: Collection[str] = (), links: Links | None = None
+    graph: Graph,
+    *,
+    direction: Direction = "right",
+    expanded: Collection[str] = (),
+    links: Links | None = None,
 ) -> str:
     """The graph as an `<svg>` element.
 
-    `right` is for wide pages: history runs from left to right. `down` is for phones: one row for each box, the newest
-    first, with lines beside them.
+    `right` is for wide pages: history runs from left to right. `down` is for phones: one row for
+    each box, the newest first, with lines beside them.
     """
     return draw_view(fold(graph, expanded=expanded), direction=direction, links=links)
 
@@ -85,9 +91,15 @@ def draw_view(view: View, *, direction: Direction = "right", links: Links | None
 
 
 def draw_classes(
-    folded: FoldedGraph, *, direction: Direction = "right", links: Links | None = None, stages: Sequence[str] = ()
+    folded: FoldedGraph,
+    *,
+    direction: Direction = "right",
+    links: Links | None = None,
+    stages: Sequence[str] = (),
 ) -> str:
-    """A campaign's folded graph as an `<svg>` element: a box for each stage, code version and state.
+    """A campaign's folded graph as an `<svg>` element.
+
+    A box for each stage, code version and state.
 
     Where no file joins its classes they stand in the order of `stages`.
     """
@@ -101,19 +113,25 @@ def draw_classes(
 
 
 def _drawn(sheet_for: Callable[[int], Sheet], direction: Direction) -> str:
-    element = rows_element(sheet_for) if direction == "down" else _columns_element(sheet_for(LABEL_WIDTH))
+    element = (
+        rows_element(sheet_for) if direction == "down" else _columns_element(sheet_for(LABEL_WIDTH))
+    )
     return ET.tostring(element, encoding="unicode")
 
 
 def _columns_element(sheet: Sheet) -> ET.Element:
     sizes = {key: item_size(item) for key, item in sheet.items.items()}
-    layout = lay_out(sizes, [*sheet.arrows, *sheet.order], spacing=COUNTED if sheet.counts else PLAIN)
+    layout = lay_out(
+        sizes, [*sheet.arrows, *sheet.order], spacing=COUNTED if sheet.counts else PLAIN
+    )
     width, height = max(layout.along, LEAST_WIDTH), layout.across + LINE
     legend = Legend(sheet.notes, sheet.states(), sheet.shapes())
     name = "lineage-right is-wide" if width > WIDE else "lineage-right"
     root, body = frame(name, width, height + legend_height(legend, width), sheet.words)
     _draw_edges(body, sheet, layout)
-    for key in sorted(sheet.items, key=lambda key: (layout.places[key].layer, layout.places[key].across)):
+    for key in sorted(
+        sheet.items, key=lambda key: (layout.places[key].layer, layout.places[key].across)
+    ):
         _draw_item(body, sheet.items[key], layout.places[key])
     draw_legend(body, legend, height, width)
     return root
@@ -137,7 +155,9 @@ def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
         points = [_exit(source), *layout.bends.get(ends, ()), _entry(target)]
         if source.layer == target.layer:
             points = [_exit(source), _exit(target)]
-        elif source.layer_end > points[0][0]:  # straight to where the layer ends, so as not to cross wider boxes
+        elif (
+            source.layer_end > points[0][0]
+        ):  # straight to where the layer ends, so as not to cross wider boxes
             points.insert(1, (source.layer_end, points[0][1]))
         edge_path(edges, _path(points), is_sure=is_sure)
     _draw_counts(body, sheet, layout)
@@ -156,7 +176,9 @@ def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
         x, y = _exit(layout.places[key]) if is_exit else _entry(layout.places[key])
         first = y - 4 - COUNT_LINE * (len(counts) - 1) / 2
         for place, (_, words) in enumerate(sorted(counts)):
-            write_count(body, words, (x + (COUNT_AT if is_exit else -COUNT_AT), first + COUNT_LINE * place))
+            write_count(
+                body, words, (x + (COUNT_AT if is_exit else -COUNT_AT), first + COUNT_LINE * place)
+            )
 
 
 def _draw_item(body: ET.Element, item: Item, place: Place) -> None:
@@ -177,7 +199,13 @@ def _draw_shape(node: ET.Element, item: Item, size: Size) -> None:
     if item.is_folded:
         look = {"stroke": LINE_COLOUR, "fill": PAPER if is_job else FILE_FILL}
         for shift in (2 * SHEET_SHIFT, SHEET_SHIFT):
-            _rect(node, "lineage-sheet", size, radius, {"x": number_text(shift), "y": number_text(shift), **look})
+            _rect(
+                node,
+                "lineage-sheet",
+                size,
+                radius,
+                {"x": number_text(shift), "y": number_text(shift), **look},
+            )
     _rect(node, "lineage-shape", size, radius, _look(item, is_job=is_job))
 
 
@@ -189,7 +217,11 @@ def _look(item: Item, *, is_job: bool) -> dict[str, str]:
     if item.text.is_placeholder:
         return {"stroke": MUTED, "stroke-dasharray": "4 3", "fill": PAPER}
     if is_unhappy(item.text.state):
-        return {"stroke": COLOURS.get(item.text.state or "", UNKNOWN_COLOUR), "stroke-width": "2.5", "fill": PAPER}
+        return {
+            "stroke": COLOURS.get(item.text.state or "", UNKNOWN_COLOUR),
+            "stroke-width": "2.5",
+            "fill": PAPER,
+        }
     return {"stroke": LINE_COLOUR, "fill": PAPER if is_job else FILE_FILL}
 
 

@@ -1,16 +1,36 @@
-"""A graph as an indented tree for terminals: what made the focus, then what came of it, then what failed beside.
+"""A graph as an indented tree for terminals.
 
-A node is written out once; where it comes again a reference says so. Names are made safe for terminals.
+What made the focus, then what came of it, then what failed beside.
+
+A node is written out once; where it comes again a reference says so. Names are made safe for
+terminals.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from provenance.lineage.folding import fold
-from provenance.lineage.graph import SHARED_ROLES, UNHAPPY_STATES, FileNode, Graph, JobNode, Node, neighbours
-from provenance.lineage.sides import reached
-from provenance.lineage.words import THIN_SPACE, day, full_name, known_fully, number, shown, size, summary
+from jobprov.provenance.lineage.folding import fold
+from jobprov.provenance.lineage.graph import (
+    SHARED_ROLES,
+    UNHAPPY_STATES,
+    FileNode,
+    Graph,
+    JobNode,
+    Node,
+    neighbours,
+)
+from jobprov.provenance.lineage.sides import reached
+from jobprov.provenance.lineage.words import (
+    THIN_SPACE,
+    day,
+    full_name,
+    known_fully,
+    number,
+    shown,
+    size,
+    summary,
+)
 
 BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""
@@ -42,7 +62,8 @@ UNICODE = Style(
 ASCII = Style(
     "|- ", "`- ", "|  ", "   ",
     {"succeeded": "*", "failed": "!", "killed": "#", "running": "o", "silent": ":", "lost": "?", "unknown": "+"},
-    {"…": "...", "–": "-", THIN_SPACE: " "},  # noqa: RUF001 - the en dash that stands for a missing value
+    # The en dash that stands for a missing value
+    {"…": "...", "–": "-", THIN_SPACE: " "},  # noqa: RUF001
 )  # fmt: skip
 
 
@@ -70,7 +91,9 @@ class _Tree:
         """The tree on one side of the focus; nothing where that side is empty."""
         links = self.before if side == "before" else self.after
         focus = self.nodes.get(self.graph.focus)
-        is_needed = links.get(self.graph.focus) or (side == "before" and not self.after.get(self.graph.focus))
+        is_needed = links.get(self.graph.focus) or (
+            side == "before" and not self.after.get(self.graph.focus)
+        )
         if focus is None or not is_needed:
             return []
         heading = ["", "Used by:"] if focus.key in self.written else []
@@ -79,12 +102,26 @@ class _Tree:
 
     def beside(self) -> list[str]:
         """Jobs that neither made the focus nor came of it and did not end well, with what they read."""
-        related = {self.graph.focus, *reached(self.graph.focus, self.before), *reached(self.graph.focus, self.after)}
-        jobs = [job for job in self.graph.jobs() if job.key not in related and job.state in UNHAPPY_STATES]
+        related = {
+            self.graph.focus,
+            *reached(self.graph.focus, self.before),
+            *reached(self.graph.focus, self.after),
+        }
+        jobs = [
+            job
+            for job in self.graph.jobs()
+            if job.key not in related and job.state in UNHAPPY_STATES
+        ]
         if not jobs:
             return []
-        lines = [f"{self._line(job)}, read {self._names(self.before.get(job.key, ()))}" for job in jobs]
-        more = [f"… {number(len(lines) - BRANCHES_AT_MOST)} more"] if len(lines) > BRANCHES_AT_MOST else []
+        lines = [
+            f"{self._line(job)}, read {self._names(self.before.get(job.key, ()))}" for job in jobs
+        ]
+        more = (
+            [f"… {number(len(lines) - BRANCHES_AT_MOST)} more"]
+            if len(lines) > BRANCHES_AT_MOST
+            else []
+        )
         return ["", "On the way, without a result:", *lines[:BRANCHES_AT_MOST], *more]
 
     def _grown(self, root: str, links: Mapping[str, Sequence[str]], side: str) -> list[str]:
@@ -98,11 +135,15 @@ class _Tree:
                 continue
             word = self._relation(key, came_from, side)
             is_again = key in self.written and bool(links.get(key))
-            lines.append(f"{indent}{sign}{word}{self._line(self.nodes[key])}{' (see above)' * is_again}")
+            lines.append(
+                f"{indent}{sign}{word}{self._line(self.nodes[key])}{' (see above)' * is_again}"
+            )
             if is_again:
                 continue
             self.written.add(key)
-            below = indent + (self.style.bar if sign == self.style.branch else self.style.gap * bool(sign))
+            below = indent + (
+                self.style.bar if sign == self.style.branch else self.style.gap * bool(sign)
+            )
             stack.extend(reversed(self._branches(key, links, below)))
         if stack:
             lines.append("… and more: ask for less depth, or for JSON.")
@@ -123,7 +164,10 @@ class _Tree:
         items: list[tuple[str | None, str]] = [(other, "") for other in chosen]
         items += [(None, text) for text in texts]
         signs = [self.style.branch] * (len(items) - 1) + [self.style.last] * bool(items)
-        return [(item, sign + text, indent, key) for (item, text), sign in zip(items, signs, strict=True)]
+        return [
+            (item, sign + text, indent, key)
+            for (item, text), sign in zip(items, signs, strict=True)
+        ]
 
     def _representatives(self, keys: Sequence[str]) -> tuple[list[str], list[str]]:
         """Branches to write out, the first of those that are alike, and the others."""
@@ -155,8 +199,16 @@ class _Tree:
         return words if edge.is_sure else f"possibly {words}"
 
     def _names(self, keys: Sequence[str]) -> str:
-        names = [shown(node.name) for key in keys[:NAMES_AT_MOST] if isinstance(node := self.nodes[key], FileNode)]
-        names += [self._line(node) for key in keys[:NAMES_AT_MOST] if isinstance(node := self.nodes[key], JobNode)]
+        names = [
+            shown(node.name)
+            for key in keys[:NAMES_AT_MOST]
+            if isinstance(node := self.nodes[key], FileNode)
+        ]
+        names += [
+            self._line(node)
+            for key in keys[:NAMES_AT_MOST]
+            if isinstance(node := self.nodes[key], JobNode)
+        ]
         more = [f"{number(len(keys) - NAMES_AT_MOST)} more"] if len(keys) > NAMES_AT_MOST else []
         return ", ".join([*names, *more]) or "nothing"
 

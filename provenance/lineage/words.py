@@ -1,6 +1,7 @@
 """Words for people: the first line of a lineage page, labels, sizes, and names made safe to show.
 
-Source: pages.md (first lines, units, missing values) and facts about names: they may hold any Unicode.
+Source: pages.md (first lines, units, missing values) and facts about names: they may hold any
+Unicode.
 """
 
 import re
@@ -8,9 +9,17 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from provenance.lineage.graph import UNHAPPY_STATES, FileNode, Graph, JobNode, LeftOut, Node, Omitted
-from provenance.lineage.past import Past
-from provenance.lineage.sides import sides_of, tally
+from jobprov.provenance.lineage.graph import (
+    UNHAPPY_STATES,
+    FileNode,
+    Graph,
+    JobNode,
+    LeftOut,
+    Node,
+    Omitted,
+)
+from jobprov.provenance.lineage.past import Past
+from jobprov.provenance.lineage.sides import sides_of, tally
 
 MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
 THIN_SPACE = "\u2009"
@@ -24,8 +33,13 @@ _NOTHING = {
 }
 """What is said where a graph holds nothing but its focus: only of the side that was asked for."""
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
-"""Control characters, direction marks and lone surrogates: they would drive a terminal, break XML or hide a name."""
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+"""Control characters, direction marks and lone surrogates.
+
+They would drive a terminal, break XML or hide a name.
+"""
 
 
 def shown(name: str) -> str:
@@ -34,7 +48,10 @@ def shown(name: str) -> str:
 
 
 def elided(text: str, width: int) -> str:
-    """The text, its middle left out where it is wider than `width` columns; both ends tell names apart."""
+    """The text, its middle left out where it is wider than `width` columns.
+
+    Both ends tell names apart.
+    """
     text = shown(text)
     if columns(text) <= width:
         return text
@@ -46,7 +63,10 @@ def columns(text: str) -> int:
     """Columns that a monospaced face needs: wide characters two, combining ones none."""
     if text.isascii():
         return len(text)
-    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
 
 
 def number(value: int) -> str:
@@ -55,7 +75,10 @@ def number(value: int) -> str:
 
 
 def percent(share: float, decimals: int = 1, *, sign: str = "") -> str:
-    """A share of one as `22.8 %`, as units are written; none and all without decimals, and `sign="+"` for changes."""
+    """A share of one as `22.8 %`, as units are written.
+
+    None and all without decimals, and `sign="+"` for changes.
+    """
     digits = 0 if share in (0, 1) else decimals
     return f"{100 * share:{sign}.{digits}f} %"
 
@@ -86,7 +109,11 @@ def duration(seconds: float) -> str:
     if seconds < _MINUTE:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
     whole = round(seconds)
-    for unit, name, less, lesser in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min", 1, "s")):
+    for unit, name, less, lesser in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "min"),
+        (_MINUTE, "min", 1, "s"),
+    ):
         if whole >= unit:
             rest = whole % unit // less
             return f"{number(whole // unit)} {name}" + (f" {rest} {lesser}" if rest else "")
@@ -95,7 +122,9 @@ def duration(seconds: float) -> str:
 
 def day(moment: datetime | None) -> str:
     """A date in UTC, as `24 Nov 2026 16:01 UTC`; empty where it is unknown."""
-    return "" if moment is None else f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")
+    return (
+        "" if moment is None else f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")
+    )
 
 
 def full_name(file: FileNode) -> str:
@@ -107,7 +136,11 @@ def full_name(file: FileNode) -> str:
 def title(node: Node) -> str:
     """Everything known of a node in one line, names in full."""
     return shown(
-        ", ".join(part for part in (_file_parts(node) if isinstance(node, FileNode) else _job_parts(node)) if part)
+        ", ".join(
+            part
+            for part in (_file_parts(node) if isinstance(node, FileNode) else _job_parts(node))
+            if part
+        )
     )
 
 
@@ -128,19 +161,26 @@ def known_fully(file: FileNode) -> str:
 def summary(graph: Graph) -> str:
     """The first line of the lineage page: the total of each side, of what is not shown too, and what went wrong there.
 
-    For example "114 files and 96 jobs made this; 3 failed on the way. 4 files and 4 jobs came of it; 1 failed."
+    For example "114 files and 96 jobs made this; 3 failed on the way. 4 files and 4 jobs came of
+    it; 1 failed."
     """
     makers, users = sides_of(graph)
     before, after = graph.omitted.before, graph.omitted.after
     sentences = []
     if makers or _is_any(before):
         tried = _tried(graph, makers, users)
-        sentences.append(f"{_total(makers, before, graph)} made this{_mishaps(tried, before, graph, ' on the way')}.")
+        sentences.append(
+            f"{_total(makers, before, graph)} made this{_mishaps(tried, before, graph, ' on the way')}."
+        )
     if users or _is_any(after):
         which = "it" if sentences else "this"
-        sentences.append(f"{_total(users, after, graph)} came of {which}{_mishaps(users, after, graph)}.")
+        sentences.append(
+            f"{_total(users, after, graph)} came of {which}{_mishaps(users, after, graph)}."
+        )
     sentences = sentences or [_NOTHING[graph.direction]]
-    return " ".join([*sentences, *_of_the_writer(graph), *omissions(graph), *_of_the_past(graph.past)])
+    return " ".join(
+        [*sentences, *_of_the_writer(graph), *omissions(graph), *_of_the_past(graph.past)]
+    )
 
 
 def _of_the_writer(graph: Graph) -> list[str]:
@@ -158,9 +198,13 @@ def _of_the_past(past: Past | None) -> list[str]:
         return []
     said = [f"This is what had been recorded on {day(past.as_of)}."]
     if past.changed_count:
-        said.append(f"Of {counted(past.changed_count, 'job')} more was recorded since, which is shown.")
+        said.append(
+            f"Of {counted(past.changed_count, 'job')} more was recorded since, which is shown."
+        )
     if past.relinked_count:
-        said.append(f"What {counted(past.relinked_count, 'file')} came from may have been found out since.")
+        said.append(
+            f"What {counted(past.relinked_count, 'file')} came from may have been found out since."
+        )
     return said
 
 
@@ -174,7 +218,8 @@ def omissions(graph: Graph) -> list[str]:
     if not any(parts):
         return ["A limit ended the walk; there is more."] if graph.is_truncated else []
     stages = [
-        f"{number(count)} {shown(stage) or 'without a stage'}" for stage, count in _largest_first(omitted.by_stage)
+        f"{number(count)} {shown(stage) or 'without a stage'}"
+        for stage, count in _largest_first(omitted.by_stage)
     ]
     of_which = f" (jobs: {', '.join(stages)})" if stages else ""
     return [f"Not shown: {', '.join(part for part in parts if part)}{of_which}."]
@@ -212,25 +257,38 @@ def _is_any(left: LeftOut | None) -> bool:
 
 
 def _tried(graph: Graph, makers: Sequence[Node], users: Sequence[Node]) -> list[JobNode]:
-    """Jobs that led to the focus, and attempts beside them that made nothing; what only read the focus is not to blame."""
+    """Jobs that led to the focus, and attempts beside them that made nothing.
+
+    What only read the focus is not to blame.
+    """
     later = {node.key for node in users} - {node.key for node in makers}
     return [job for job in graph.jobs() if job.key not in later]
 
 
 def _total(nodes: Sequence[Node], left: LeftOut | None, graph: Graph) -> str:
-    """How many files and jobs lie on one side, shown or not; `at least` where nobody counted all of them."""
+    """How many files and jobs lie on one side, shown or not.
+
+    `at least` where nobody counted all of them.
+    """
     files, jobs = tally(nodes)
     is_least = graph.is_truncated
     if left is not None:
         files, jobs, is_least = files + left.files, jobs + left.jobs, left.is_least
-    said = " and ".join(counted(count, word) for count, word in ((files, "file"), (jobs, "job")) if count)
+    said = " and ".join(
+        counted(count, word) for count, word in ((files, "file"), (jobs, "job")) if count
+    )
     return f"At least {said}" if is_least else said
 
 
 def _mishaps(nodes: Iterable[Node], left: LeftOut | None, graph: Graph, where: str = "") -> str:
-    """How many jobs of one side did not end well; of jobs that are left out nobody knows it here."""
+    """How many jobs of one side did not end well.
+
+    Of jobs that are left out nobody knows it here.
+    """
     states = [node.state for node in nodes if isinstance(node, JobNode)]
-    said = [f"{number(count)} {state}" for state in UNHAPPY_STATES if (count := states.count(state))]
+    said = [
+        f"{number(count)} {state}" for state in UNHAPPY_STATES if (count := states.count(state))
+    ]
     is_part = graph.is_truncated if left is None else bool(left.jobs) or left.is_least
     return f"; {'of the jobs shown ' * is_part}{', '.join(said)}{where}" if said else ""
 

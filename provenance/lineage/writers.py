@@ -1,13 +1,19 @@
 """The job behind a file that no recorded job made, as far as one is known.
 
-A job that did not succeed makes nothing unless somebody surely read it (record.md, "Files and edges"); and a file that was read
-under other checksums than those of the one that was made is another version of it.
+A job that did not succeed makes nothing unless somebody surely read it (record.md, "Files and
+edges"); and a file that was read under other checksums than those of the one that was made is
+another version of it.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-_ENDED = {"failed": "failed", "killed": "was killed", "lost": "was lost", "running": "has not ended"}
+_ENDED = {
+    "failed": "failed",
+    "killed": "was killed",
+    "lost": "was lost",
+    "running": "has not ended",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,8 @@ class Writer:
         label: what people call the job, the batch id where there is one.
         state: how it ended.
         url: its page.
-        is_other_version: it made another version, of other checksums or another size; else it did not succeed.
+        is_other_version: it made another version, of other checksums or another size; else it did
+            not succeed.
     """
 
     job_id: str

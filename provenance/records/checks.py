@@ -1,15 +1,18 @@
-"""What must hold in a record beyond types: names, times, positions. Everything else is a gap, never an error."""
+"""What must hold in a record beyond types: names, times, positions.
+
+Everything else is a gap, never an error.
+"""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from provenance.errors import RecordError
-from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output
-from provenance.records.parents import MOST_PARENTS, PARENT_ROLES
-from provenance.records.sharing import remembered
-from provenance.records.times import OUTSIDE, is_kept
+from jobprov.provenance.errors import RecordError
+from jobprov.provenance.records.job_record import FclConfiguration, Input, JobRecord, Output
+from jobprov.provenance.records.parents import MOST_PARENTS, PARENT_ROLES
+from jobprov.provenance.records.sharing import remembered
+from jobprov.provenance.records.times import OUTSIDE, is_kept
 
 _UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
 _UNSAFE_WORD = re.compile(r"[\x00-\x1f\x7f]")
@@ -22,7 +25,9 @@ LARGEST = 2**63 - 1
 
 
 def check_record(record: JobRecord) -> JobRecord:
-    """Return the record itself where every check holds. Times of its parts are checked by `forget_times`.
+    """Return the record itself where every check holds.
+
+    Times of its parts are checked by `forget_times`.
 
     Raises:
         RecordError: with all the fields that fail, not only the first.
@@ -49,15 +54,24 @@ TIME_OF_PART = re.compile(
 
 
 def forget_times(record: JobRecord) -> tuple[str, ...]:
-    """Make times of the record's parts null that are outside the years that are kept; return their paths.
+    """Make times of the record's parts null that are outside the years that are kept.
 
-    None comes any more, but the ledger holds records from before that was checked, and they must be read.
+    Return their paths.
+
+    None comes any more, but the ledger holds records from before that was checked, and they must be
+    read.
     """
     told = [record.batch.queued_at] if record.batch is not None else []
     if record.command is not None:
-        told += [moment for step in record.command.steps or () for moment in (step.started_at, step.ended_at)]
+        told += [
+            moment
+            for step in record.command.steps or ()
+            for moment in (step.started_at, step.ended_at)
+        ]
     told += [moment for file in record.inputs or () for moment in (file.opened_at, file.closed_at)]
-    told += [moment for file in record.outputs or () for moment in (file.created_at, file.closed_at)]
+    told += [
+        moment for file in record.outputs or () for moment in (file.created_at, file.closed_at)
+    ]
     if all(moment is None or _FIRST_YEAR < moment.year < _LAST_YEAR for moment in told):
         return ()  # nearly always: the careful way takes thrice as long
     found = []
@@ -71,7 +85,9 @@ def forget_times(record: JobRecord) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _parts_with_times(record: JobRecord) -> Iterator[tuple[str, Sequence[Any], tuple[str, str] | tuple[str]]]:
+def _parts_with_times(
+    record: JobRecord,
+) -> Iterator[tuple[str, Sequence[Any], tuple[str, str] | tuple[str]]]:
     """Yield (their path, parts of one kind, their fields)."""
     if record.batch is not None:
         yield "batch", (record.batch,), ("queued_at",)
@@ -92,7 +108,10 @@ def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
     yield from _file_problems(record)
     if (pairs := _count_parents(record)) > MOST_PARENTS:
         words = "name the few inputs that each was made from (parents)"
-        yield "outputs", f"with the inputs of their steps {pairs} pairs, more than {MOST_PARENTS}; {words}"
+        yield (
+            "outputs",
+            f"with the inputs of their steps {pairs} pairs, more than {MOST_PARENTS}; {words}",
+        )
     yield from _source_problems(record)
     for place, log in enumerate(record.logs or ()):
         if message := name_problem(log.name):
@@ -132,7 +151,9 @@ def _count_parents(record: JobRecord) -> int:
     steps = Counter(file.step or None for file in record.inputs or () if file.role in PARENT_ROLES)
     every = steps.total()
     return sum(
-        len(file.parents) if file.parents is not None else (steps[file.step] + steps[None] if file.step else every)
+        len(file.parents)
+        if file.parents is not None
+        else (steps[file.step] + steps[None] if file.step else every)
         for file in record.outputs or ()
     )
 
@@ -156,17 +177,28 @@ def configuration_problems(configurations: Sequence[FclConfiguration]) -> list[t
 
 
 def numbers_fit(record: JobRecord) -> bool:
-    """Return whether no duration is past 64 bits. Whole numbers are held to that by their type, these by the careful way alone."""
+    """Return whether no duration is past 64 bits.
+
+    Whole numbers are held to that by their type, these by the careful way alone.
+    """
     spent, modules, inputs = record.resources, record.modules or (), record.inputs or ()
     told = [value for module in modules for value in (module.seconds_total, module.seconds_max)]
     told += [file.times_within_seconds for file in inputs]
     if spent is not None:
-        told += [spent.wall_seconds, spent.cpu_user_seconds, spent.cpu_system_seconds, spent.cores_used]
+        told += [
+            spent.wall_seconds,
+            spent.cpu_user_seconds,
+            spent.cpu_system_seconds,
+            spent.cores_used,
+        ]
     return all(value is None or -LARGEST <= value <= LARGEST for value in told)
 
 
 def name_problem(name: str) -> str | None:
-    """Return why a file name is refused, or None. Any Unicode but control characters and `/` is taken."""
+    """Return why a file name is refused, or None.
+
+    Any Unicode but control characters and `/` is taken.
+    """
     if _UNSAFE_NAME.search(name):
         return "control characters or a slash in a file name"
     if name in (".", ".."):

@@ -1,4 +1,6 @@
-"""Checksums of catalogs, `algorithm:value`, in one form: writers differ in capitals, `0x`, and the zeros that adler32 begins with.
+"""Checksums of catalogs, `algorithm:value`, in one form.
+
+Writers differ in capitals, `0x`, and the zeros that adler32 begins with.
 
 Source: record.md, "Files and edges".
 """
@@ -31,7 +33,10 @@ _TEXT = 0
 
 
 def pack_checksums(words: str) -> bytes:
-    """Return `algorithm:value` words, joined by blanks, in half the bytes: a code and the value's own bytes for each."""
+    """Return `algorithm:value` words, joined by blanks, in half the bytes.
+
+    A code and the value's own bytes for each.
+    """
     return b"".join([_pack_word(word) for word in words.split()])
 
 

@@ -1,8 +1,9 @@
 """From the exact bytes of a record to a `JobRecord`, or to errors that name the field.
 
-The common record takes the fast way: one typed decode by msgspec. Whatever that refuses (a number past 64 bits, a leap second)
-and what it would round (nanoseconds) takes the slow way, which repairs what the contract says may be repaired
-(a `:60` second, nanoseconds, a number out of range) and names what it may not.
+The common record takes the fast way: one typed decode by msgspec. Whatever that refuses (a number
+past 64 bits, a leap second) and what it would round (nanoseconds) takes the slow way, which repairs
+what the contract says may be repaired (a `:60` second, nanoseconds, a number out of range) and
+names what it may not.
 """
 
 import re
@@ -12,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from provenance.errors import RecordError
-from provenance.records.checks import (
+from jobprov.provenance.errors import RecordError
+from jobprov.provenance.records.checks import (
     TIME_OF_PART,
     check_record,
     configuration_problems,
@@ -21,14 +22,16 @@ from provenance.records.checks import (
     numbers_fit,
     refused,
 )
-from provenance.records.job_record import FclConfiguration, JobRecord, Software
-from provenance.records.references import referenced_blobs, references_in
-from provenance.records.repairing import SCHEMA_VERSION, is_later, parse_object, read_typed
-from provenance.records.sharing import Part, SharedParts
-from provenance.records.times import OUTSIDE
+from jobprov.provenance.records.job_record import FclConfiguration, JobRecord, Software
+from jobprov.provenance.records.references import referenced_blobs, references_in
+from jobprov.provenance.records.repairing import SCHEMA_VERSION, is_later, parse_object, read_typed
+from jobprov.provenance.records.sharing import Part, SharedParts
+from jobprov.provenance.records.times import OUTSIDE
 
 LIMIT_BYTES = 8 * 1024 * 1024
-_NANOSECONDS = re.compile(rb":\d\d(?<=\d:\d\d)\.\d{7}")  # of a time: in numbers Python writes as many digits
+_NANOSECONDS = re.compile(
+    rb":\d\d(?<=\d:\d\d)\.\d{7}"
+)  # of a time: in numbers Python writes as many digits
 
 
 class DecodedRecord:
@@ -36,10 +39,13 @@ class DecodedRecord:
 
     Attributes:
         body: the exact bytes, as they are kept.
-        record: the typed reading of version 1; None where the record is of a later version, to be kept unread.
+        record: the typed reading of version 1; None where the record is of a later version, to be
+            kept unread.
         references: digests of the blobs that it refers to.
-        repairs: field paths whose value could not be kept in its typed form, for the gap `value-out-of-range`.
-        pieces: the same bytes apart: what is this record's own, then the parts that others have in the same bytes.
+        repairs: field paths whose value could not be kept in its typed form, for the gap
+            `value-out-of-range`.
+        pieces: the same bytes apart: what is this record's own, then the parts that others have in
+            the same bytes.
     """
 
     __slots__ = ("_raw", "body", "pieces", "record", "references", "repairs")
@@ -81,7 +87,10 @@ class DecodedRecord:
     @property
     def witness(self) -> str:
         """Who saw the job; the wrapper where the record does not say."""
-        return str((self.record.witness if self.record is not None else self.raw.get("witness")) or "wrapper")
+        return str(
+            (self.record.witness if self.record is not None else self.raw.get("witness"))
+            or "wrapper"
+        )
 
     @property
     def task_id(self) -> str | None:
@@ -99,22 +108,29 @@ class DecodedRecord:
 
 
 def decode_new(body: bytes) -> DecodedRecord:
-    """Return the decoded record, of one that comes now: what only older records may hold is refused.
+    """Return the decoded record, of one that comes now.
+
+    What only older records may hold is refused.
 
     Raises:
         RecordError: as `decode_record`; or a time is outside the years that are kept.
     """
     decoded = decode_record(body)
-    if decoded.repairs and (outside := [(path, OUTSIDE) for path in decoded.repairs if TIME_OF_PART.fullmatch(path)]):
+    if decoded.repairs and (
+        outside := [(path, OUTSIDE) for path in decoded.repairs if TIME_OF_PART.fullmatch(path)]
+    ):
         raise refused(outside)
     return decoded
 
 
 def decode_record(body: bytes) -> DecodedRecord:
-    """Return the decoded record. Times of its parts that are outside the years that are kept are read as null, and are repairs.
+    """Return the decoded record.
+
+    Times of its parts that are outside the years that are kept are read as null, and are repairs.
 
     Raises:
-        RecordError: not JSON, a wrong type, a name that is refused; `fields` says where. Nothing of it may be stored.
+        RecordError: not JSON, a wrong type, a name that is refused; `fields` says where. Nothing of
+            it may be stored.
     """
     if len(body) > LIMIT_BYTES:
         raise RecordError(
@@ -152,8 +168,9 @@ _shared_bytes = msgspec.json.Decoder(_SharedBytes)
 def _decode_common(body: bytes) -> DecodedRecord | None:
     """Return a record in which nothing has to be repaired or refused; None for any other.
 
-    A fifth of the careful way's time. What many records share is read once and replaced by a `0` before the rest is read. An
-    escape by number could hide a quote, a NUL or a surrogate; such a record is for the careful way.
+    A fifth of the careful way's time. What many records share is read once and replaced by a `0`
+    before the rest is read. An escape by number could hide a quote, a NUL or a surrogate; such a
+    record is for the careful way.
     """
     if (b"\\" in body and b"\\u" in body) or _NANOSECONDS.search(body):
         return None
@@ -163,7 +180,11 @@ def _decode_common(body: bytes) -> DecodedRecord | None:
         record: JobRecord = (_outline if shared else _whole).decode(rest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if record.schema_version > SCHEMA_VERSION or not _is_unique(raw, rest) or not numbers_fit(record):
+    if (
+        record.schema_version > SCHEMA_VERSION
+        or not _is_unique(raw, rest)
+        or not numbers_fit(record)
+    ):
         return None
     references, pieces = references_in(rest, raw), [rest]
     for name, part in shared.items():
@@ -176,7 +197,10 @@ def _decode_common(body: bytes) -> DecodedRecord | None:
 
 
 def _take_shared(body: bytes) -> tuple[dict[str, Part[Any]], bytes]:
-    """Return the shared parts by field, and the bytes with a `0` in their places; nothing where one cannot be told apart."""
+    """Return the shared parts by field, and the bytes with a `0` in their places.
+
+    Nothing where one cannot be told apart.
+    """
     places = _shared_bytes.decode(body)
     shared: dict[str, Part[Any]] = {}
     rest = body
@@ -197,8 +221,8 @@ def _take_shared(body: bytes) -> tuple[dict[str, Part[Any]], bytes]:
 def _is_unique(raw: Any, body: bytes) -> bool:
     """Return whether no key stands twice in one object.
 
-    It shows when the values are written again: there are fewer quotes then, as every string has two, and one inside a string
-    stays one.
+    It shows when the values are written again: there are fewer quotes then, as every string has
+    two, and one inside a string stays one.
     """
     return msgspec.json.encode(raw).count(b'"') == body.count(b'"')
 

@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from provenance.errors import BadInputError
-from provenance.records.job_record import ExperimentName
-from provenance.records.repairing import split_message
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.job_record import ExperimentName
+from jobprov.provenance.records.repairing import split_message
 
 T = TypeVar("T")
 

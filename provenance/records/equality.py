@@ -11,9 +11,10 @@ _MOST_DIGITS = 4000
 def have_equal_values(one: bytes, other: bytes) -> bool:
     """Return whether two JSON documents have equal values.
 
-    The order of keys does not count, nor how a number is written (`1`, `1.0` and `1e0`); a truth value is no number. Numbers with
-    a fraction or an exponent are equal where they are as doubles, as most who write records hold them so; those that no double
-    holds are compared as they are written.
+    The order of keys does not count, nor how a number is written (`1`, `1.0` and `1e0`); a truth
+    value is no number. Numbers with a fraction or an exponent are equal where they are as doubles,
+    as most who write records hold them so; those that no double holds are compared as they are
+    written.
     """
     pairs = [(_values(one), _values(other))]
     while pairs:  # no recursion: records may nest deeply
@@ -36,7 +37,9 @@ def _values(body: bytes) -> Any:
 
 
 def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) <= _MOST_DIGITS else Decimal(text)  # Python refuses to read longer ones
+    return (
+        int(text) if len(text) <= _MOST_DIGITS else Decimal(text)
+    )  # Python refuses to read longer ones
 
 
 def _number(text: str) -> float | Decimal:

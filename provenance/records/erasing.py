@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from provenance.errors import RecordError
+from jobprov.provenance.errors import RecordError
 
 ERASED = "[erased]"
 SHORTEST = 6
@@ -15,8 +15,14 @@ _PART = re.compile(r"\[(\d+)\]")
 
 
 def digests_of(body: bytes) -> set[str]:
-    """Return the SHA-256 of a record's bytes, and of its values however they are written: two that are the same share it."""
-    return {hashlib.sha256(body).hexdigest(), hashlib.sha256(_canonical(json.loads(body))).hexdigest()}
+    """Return the SHA-256 of a record's bytes, and of its values however they are written.
+
+    Two that are the same share it.
+    """
+    return {
+        hashlib.sha256(body).hexdigest(),
+        hashlib.sha256(_canonical(json.loads(body))).hexdigest(),
+    }
 
 
 def _canonical(value: Any) -> bytes:
@@ -24,7 +30,9 @@ def _canonical(value: Any) -> bytes:
 
 
 def without_fields(body: bytes, paths: Sequence[str]) -> bytes:
-    """Return a record without what stands in some fields: a variable becomes a withheld one, text `[erased]`, all else null.
+    """Return a record without what stands in some fields.
+
+    A variable becomes a withheld one, text `[erased]`, all else null.
 
     Args:
         body: the record.
@@ -37,7 +45,9 @@ def without_fields(body: bytes, paths: Sequence[str]) -> bytes:
     for path in paths:
         _erase_field(record, path)
     try:
-        return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return json.dumps(
+            record, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        ).encode()
     except ValueError:
         raise RecordError(
             "A number of this record is out of range; name the corrected record by --replacement."
@@ -67,7 +77,10 @@ def _erase_field(record: dict[str, Any], path: str) -> None:
 
 
 def _find(record: Any, path: str) -> tuple[Any, Any]:
-    """Return what holds a field, and the key or place of it; keys may have dots, so the longest that fits is taken."""
+    """Return what holds a field, and the key or place of it.
+
+    Keys may have dots, so the longest that fits is taken.
+    """
     holder, key, left = None, None, path
     value: Any = record
     while left:
@@ -78,7 +91,9 @@ def _find(record: Any, path: str) -> tuple[Any, Any]:
             holder, key, left = value, number, left[place.end() :]
         else:
             left = left.removeprefix(".")
-            fitting = [name for name in value if _begins(left, name)] if isinstance(value, dict) else []
+            fitting = (
+                [name for name in value if _begins(left, name)] if isinstance(value, dict) else []
+            )
             if not fitting:
                 break
             holder, key = value, max(fitting, key=len)
@@ -90,7 +105,9 @@ def _find(record: Any, path: str) -> tuple[Any, Any]:
 
 
 def _begins(path: str, name: str) -> bool:
-    return bool(name) and path.startswith(name) and path[len(name) : len(name) + 1] in ("", ".", "[")
+    return (
+        bool(name) and path.startswith(name) and path[len(name) : len(name) + 1] in ("", ".", "[")
+    )
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -110,7 +127,9 @@ def texts_in(value: Any) -> Iterator[str]:
 def texts_gone(bodies: Iterable[bytes], kept: bytes) -> list[str]:
     """Return the texts of some records that another one no longer has, also not within a longer one; without short ones."""
     left = list(texts_in(json.loads(kept)))
-    before = {text for body in bodies for text in texts_in(json.loads(body)) if len(text) >= SHORTEST}
+    before = {
+        text for body in bodies for text in texts_in(json.loads(body)) if len(text) >= SHORTEST
+    }
     return sorted(text for text in before if not any(text in other for other in left))
 
 

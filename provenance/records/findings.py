@@ -11,12 +11,17 @@ class Findings(msgspec.Struct, frozen=True):
 
     Attributes:
         missing_blobs: digests that the record refers to and the experiment does not possess.
-        unresolved: why an entry of `software` has no commit in a mirror, by position; resolved ones are absent.
-        unreferenced: positions of entries of `software` whose commit no branch or tag led to when it was resolved.
+        unresolved: why an entry of `software` has no commit in a mirror, by position; resolved ones
+            are absent.
+        unreferenced: positions of entries of `software` whose commit no branch or tag led to when
+            it was resolved.
         submodules: positions of entries of `software` whose tree has submodules that are not held.
-        ambiguous: of entries of `software` whose branch or tag may have meant another commit, what is to be said, by position.
-        inferred: positions of entries of `software` that name an installed product, whose source was inferred from its version.
-        unheld_inputs: sha256 of inputs that the experiment does not possess: of the small ones, and of all where a capsule is held.
+        ambiguous: of entries of `software` whose branch or tag may have meant another commit, what
+            is to be said, by position.
+        inferred: positions of entries of `software` that name an installed product, whose source
+            was inferred from its version.
+        unheld_inputs: sha256 of inputs that the experiment does not possess: of the small ones, and
+            of all where a capsule is held.
         repairs: field paths of values out of range.
         contradictions: fields of which witnesses say different things.
         unevaluated: why an entry of `configurations` cannot be evaluated, by position.
@@ -24,7 +29,8 @@ class Findings(msgspec.Struct, frozen=True):
         pending: digests of the configurations that can be evaluated now and were not yet.
         has_capsule: an environment capsule that serves the job is held.
         expired: digests of logs of which only beginning and end are kept.
-        erased: digests that the record refers to and an operator erased on purpose; they are neither missing nor unheld.
+        erased: digests that the record refers to and an operator erased on purpose; they are
+            neither missing nor unheld.
     """
 
     missing_blobs: AbstractSet[str] = frozenset()
@@ -46,5 +52,7 @@ class Findings(msgspec.Struct, frozen=True):
     @property
     def awaited(self) -> AbstractSet[str]:
         """Digests of the blobs that would change grade or gaps when they come."""
-        awaited = self.missing_blobs | self.unheld_inputs if self.unheld_inputs else self.missing_blobs
+        awaited = (
+            self.missing_blobs | self.unheld_inputs if self.unheld_inputs else self.missing_blobs
+        )
         return awaited | self.expired if self.expired else awaited

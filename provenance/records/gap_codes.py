@@ -2,11 +2,26 @@
 
 GAPS: dict[str, tuple[int, str]] = {
     # code: (the level that it stops; 9 stops none, how to close it)
-    "command-missing": (1, "Run the job under the hook (`job-end-hook.pyz run -- COMMAND`), or send `command.argv`."),
-    "environment-missing": (1, "Send `environment.variables`; the hook does, with secrets withheld."),
-    "fcl-missing": (1, "Upload the fcl file: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."),
-    "script-missing": (1, "Upload the script: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."),
-    "software-missing": (1, "Name the repository of the job's code: `--repository PATH` of the hook."),
+    "command-missing": (
+        1,
+        "Run the job under the hook (`job-end-hook.pyz run -- COMMAND`), or send `command.argv`.",
+    ),
+    "environment-missing": (
+        1,
+        "Send `environment.variables`; the hook does, with secrets withheld.",
+    ),
+    "fcl-missing": (
+        1,
+        "Upload the fcl file: PUT /api/v1/blobs/{sha256}, or flush the hook's spool.",
+    ),
+    "script-missing": (
+        1,
+        "Upload the script: PUT /api/v1/blobs/{sha256}, or flush the hook's spool.",
+    ),
+    "software-missing": (
+        1,
+        "Name the repository of the job's code: `--repository PATH` of the hook.",
+    ),
     "software-unresolved": (
         1,
         "Have an operator register the repository (`jobprov repository add`), and push the commit or tag to it.",
@@ -31,14 +46,23 @@ GAPS: dict[str, tuple[int, str]] = {
         2,
         "Upload the small input: the hook does up to 16 MiB a file, also of standard input (`< FILE`).",
     ),
-    "input-without-checksum": (2, "Send `checksums` or `sha256` of the input; the hook hashes what it can read."),
-    "conditions-missing": (2, "Send `payload_sha256` of each conditions database, and upload the payload."),
+    "input-without-checksum": (
+        2,
+        "Send `checksums` or `sha256` of the input; the hook hashes what it can read.",
+    ),
+    "conditions-missing": (
+        2,
+        "Send `payload_sha256` of each conditions database, and upload the payload.",
+    ),
     "input-checksum-short": (
         4,
         "Send `sha256` of the input; the hook hashes what it can read. Short checksums tell damage, not one file from another.",
     ),
     "image-without-digest": (3, "Name the container image by digest, not only by tag."),
-    "conditions-untagged": (9, "Send the tag of each conditions database: it says which constants were meant."),
+    "conditions-untagged": (
+        9,
+        "Send the tag of each conditions database: it says which constants were meant.",
+    ),
     "configuration-unevaluated": (
         9,
         "Open the job's configuration page: it names file and line; send the file that is missing, or mend the fcl.",
@@ -55,9 +79,15 @@ GAPS: dict[str, tuple[int, str]] = {
         9,
         "Nothing is lost here, the commit's objects are kept. Put a tag on it, so that others find it and its server keeps it.",
     ),
-    "output-without-checksum": (9, "Send `sha256` or `checksums` of the output, so that a rerun can be compared."),
+    "output-without-checksum": (
+        9,
+        "Send `sha256` or `checksums` of the output, so that a rerun can be compared.",
+    ),
     "seed-unknown": (9, "Send `seeds`: `--seed` of the hook, or have the program print them."),
-    "threads-unseeded": (9, "Run with one thread, or seed each event, so that the order of threads cannot matter."),
+    "threads-unseeded": (
+        9,
+        "Run with one thread, or seed each event, so that the order of threads cannot matter.",
+    ),
     "log-missing": (9, "Send the logs; the hook keeps stdout and stderr."),
     "log-expired": (
         9,
@@ -67,8 +97,14 @@ GAPS: dict[str, tuple[int, str]] = {
         1,
         "Nothing can: an operator erased it, and says why in the ledger. Run the next job without it.",
     ),
-    "input-erased": (2, "Nothing can: an operator erased it, and says why in the ledger. Run the next job without it."),
-    "blob-erased": (9, "Nothing can: an operator erased it, and says why in the ledger. Nothing is to be sent."),
+    "input-erased": (
+        2,
+        "Nothing can: an operator erased it, and says why in the ledger. Run the next job without it.",
+    ),
+    "blob-erased": (
+        9,
+        "Nothing can: an operator erased it, and says why in the ledger. Nothing is to be sent.",
+    ),
     "blob-missing": (9, "Upload the blob: PUT /api/v1/blobs/{sha256}."),
     "task-missing": (9, "Give the task id: `--task-id` of the hook, or POMS_TASK_ID."),
     "exit-missing": (9, "Send `exit.code` or `exit.signal`; the batch history knows it too."),
@@ -77,7 +113,10 @@ GAPS: dict[str, tuple[int, str]] = {
         9,
         "Send a revision whose outputs name the few inputs that each was made from (`parents`).",
     ),
-    "value-out-of-range": (9, "Mend the program that wrote the number; it was kept as sent, but not indexed."),
+    "value-out-of-range": (
+        9,
+        "Mend the program that wrote the number; it was kept as sent, but not indexed.",
+    ),
     "unknown-word": (9, "Nothing to do if the hook is newer than the service; else mend the word."),
     "witness-contradiction": (9, "Look at the job page: witnesses say different things."),
 }

@@ -1,8 +1,9 @@
 """What would stop a rerun in ten years and can still be closed today.
 
-Each gap has a code (documented in docs/gaps.md), a sentence about this record, and what closes it. The *level* of a job is the
-highest closure level that the gaps leave complete: L0 description, L1 and code, fcl, scripts and environment, L2 and small inputs
-and conditions, L3 and the environment, L4 and all inputs. L3 and L4 need a capsule: an image or a registered one that is held.
+Each gap has a code (documented in docs/gaps.md), a sentence about this record, and what closes it.
+The *level* of a job is the highest closure level that the gaps leave complete: L0 description, L1
+and code, fcl, scripts and environment, L2 and small inputs and conditions, L3 and the environment,
+L4 and all inputs. L3 and L4 need a capsule: an image or a registered one that is held.
 
 Source: record.md, bundle.md ("Closure levels").
 """
@@ -12,13 +13,16 @@ from collections.abc import Iterator
 
 import msgspec
 
-from provenance.records.findings import Findings as Findings  # noqa: PLC0414 - part of this module's interface
-from provenance.records.gap_codes import GAPS as GAPS  # noqa: PLC0414 - part of this module's interface
-from provenance.records.gaps_of_bytes import erased_gaps, listings_of, source_gaps
-from provenance.records.identity import WITNESSES
-from provenance.records.inputs import may_be_small, needed_inputs, standard_inputs
-from provenance.records.job_record import JobRecord, Software
-from provenance.records.parents import MOST_PARENTS, has_too_many_parents
+# Part of this module's interface
+from jobprov.provenance.records.findings import Findings as Findings  # noqa: PLC0414
+
+# Part of this module's interface
+from jobprov.provenance.records.gap_codes import GAPS as GAPS  # noqa: PLC0414
+from jobprov.provenance.records.gaps_of_bytes import erased_gaps, listings_of, source_gaps
+from jobprov.provenance.records.identity import WITNESSES
+from jobprov.provenance.records.inputs import may_be_small, needed_inputs, standard_inputs
+from jobprov.provenance.records.job_record import JobRecord, Software
+from jobprov.provenance.records.parents import MOST_PARENTS, has_too_many_parents
 
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
 ROLES = ("primary", "secondary", "shared", "configuration")
@@ -54,7 +58,10 @@ def level_of(gaps: list[Gap], record: JobRecord, findings: Findings) -> int:
 
 
 def needs_of_next(level: int, gaps: list[Gap]) -> list[str]:
-    """Return what the closure level after this one needs: codes of gaps, `capsule`, or `large-inputs`; nothing after the highest."""
+    """Return what the closure level after this one needs.
+
+    Codes of gaps, `capsule`, or `large-inputs`; nothing after the highest.
+    """
     if level == _HIGHEST:
         return []
     if level == _WITHOUT_CAPSULE:
@@ -69,7 +76,10 @@ def _holds_all_inputs(record: JobRecord, findings: Findings) -> bool:
 
 
 def image_digest(record: JobRecord) -> str:
-    """Return the sha256 of the container image that a job ran in; empty where none is named by one, whatever else it says."""
+    """Return the sha256 of the container image that a job ran in.
+
+    Empty where none is named by one, whatever else it says.
+    """
     container = record.environment.container if record.environment else None
     found = _IMAGE.fullmatch((container.digest or "") if container else "")
     return found[1] if found else ""
@@ -104,10 +114,15 @@ def _configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple
     for place, configuration in enumerate(record.configurations or ()):
         name = configuration.main or configuration.step or f"configurations[{place}]"
         if place in findings.unevaluated:
-            yield "configuration-unevaluated", f"{name} cannot be evaluated: {findings.unevaluated[place]}"
+            yield (
+                "configuration-unevaluated",
+                f"{name} cannot be evaluated: {findings.unevaluated[place]}",
+            )
         if place in findings.differing:
             yield "configuration-differs", f"{name}: {findings.differing[place]}"
-    said = {found.parameter_set_id for found in record.configurations or () if found.parameter_set_id}
+    said = {
+        found.parameter_set_id for found in record.configurations or () if found.parameter_set_id
+    }
     name, stored = _stored_by_art(record)
     if said and stored and not said & stored:
         yield (
@@ -122,7 +137,9 @@ def _stored_by_art(record: JobRecord) -> tuple[str, set[str]]:
         told = (record.extra or {}).get(key)
         processes = told.get("processes") if isinstance(told, dict) else None
         if isinstance(told, dict) and isinstance(processes, list):
-            ids = {str(each.get("parameter_set_id")) for each in processes if isinstance(each, dict)}
+            ids = {
+                str(each.get("parameter_set_id")) for each in processes if isinstance(each, dict)
+            }
             return str(told.get("file") or "the file"), ids
     return "", set()
 
@@ -136,28 +153,49 @@ def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str,
             if not _is_held_otherwise(software, findings):
                 yield "software-unresolved", f"{name}: {findings.unresolved[place]}."
             elif software.tarball is None:
-                yield "software-installed", f"{name} is installed software {findings.unresolved[place]}."
-        if place in findings.inferred:  # what ran is what was installed, and what its source lacks costs no level
-            yield "software-installed", f"{name} is installed software; its source is held, inferred from its version."
+                yield (
+                    "software-installed",
+                    f"{name} is installed software {findings.unresolved[place]}.",
+                )
+        if (
+            place in findings.inferred
+        ):  # what ran is what was installed, and what its source lacks costs no level
+            yield (
+                "software-installed",
+                f"{name} is installed software; its source is held, inferred from its version.",
+            )
             continue
         yield from _commit_gaps(name, place, software, findings)
 
 
-def _commit_gaps(name: str, place: int, software: Software, findings: Findings) -> Iterator[tuple[str, str]]:
+def _commit_gaps(
+    name: str, place: int, software: Software, findings: Findings
+) -> Iterator[tuple[str, str]]:
     if place in findings.ambiguous:
         yield "software-ambiguous", f"{name}: {findings.ambiguous[place]}."
     if place in findings.submodules:
         yield "submodule-missing", f"{name}: files of its submodules are not here."
     if place in findings.unreferenced:
-        yield "commit-unreferenced", f"{name}: no branch or tag led to commit {(software.revision or '')[:12]}."
-    if software.is_dirty and (software.objects_sha256 is None or software.objects_sha256 in findings.missing_blobs):
-        yield "dirty-tree-missing", f"{name} was changed and not committed; its changed files are not here."
+        yield (
+            "commit-unreferenced",
+            f"{name}: no branch or tag led to commit {(software.revision or '')[:12]}.",
+        )
+    if software.is_dirty and (
+        software.objects_sha256 is None or software.objects_sha256 in findings.missing_blobs
+    ):
+        yield (
+            "dirty-tree-missing",
+            f"{name} was changed and not committed; its changed files are not here.",
+        )
 
 
 def _is_held_otherwise(software: Software, findings: Findings) -> bool:
     """Return whether no repository is wanted: a tar file that is held, or an installed product, which is environment."""
     if software.tarball is not None:
-        return software.tarball.sha256 is not None and software.tarball.sha256 not in findings.missing_blobs
+        return (
+            software.tarball.sha256 is not None
+            and software.tarball.sha256 not in findings.missing_blobs
+        )
     return not (software.repository or software.revision)
 
 
@@ -168,8 +206,16 @@ def _environment_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[s
     for what, digest in listings_of(record):
         if digest in findings.missing_blobs:
             yield "environment-missing", f"The listing of {what} is not here."
-    if environment and environment.container and environment.container.image and not environment.container.digest:
-        yield "image-without-digest", f"The container image {environment.container.image} is named by tag only."
+    if (
+        environment
+        and environment.container
+        and environment.container.image
+        and not environment.container.digest
+    ):
+        yield (
+            "image-without-digest",
+            f"The container image {environment.container.image} is named by tag only.",
+        )
     for condition in record.conditions or ():
         name = condition.database or "a database"
         if not condition.payload_sha256 or condition.payload_sha256 in findings.missing_blobs:
@@ -182,12 +228,21 @@ def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str
     if any(digest in findings.missing_blobs for digest in standard_inputs(record)):
         yield "input-missing", "What the job read from standard input is not here."
     for file in needed_inputs(record):
-        is_missing = may_be_small(file) and (not file.sha256 or file.sha256 in findings.unheld_inputs)
+        is_missing = may_be_small(file) and (
+            not file.sha256 or file.sha256 in findings.unheld_inputs
+        )
         if not file.sha256 and not file.checksums:
             yield "input-without-checksum", f"Input {file.name} has no checksum."
         elif is_missing:
-            yield "input-missing", f"Input {file.name} is small, or of unknown size, and its bytes are not here."
-        if not file.sha256 and file.checksums and not any(word.lower().startswith(_STRONG) for word in file.checksums):
+            yield (
+                "input-missing",
+                f"Input {file.name} is small, or of unknown size, and its bytes are not here.",
+            )
+        if (
+            not file.sha256
+            and file.checksums
+            and not any(word.lower().startswith(_STRONG) for word in file.checksums)
+        ):
             yield "input-checksum-short", f"Input {file.name} is told by {file.checksums[0]} alone."
     for output in record.outputs or ():
         if (
@@ -199,11 +254,23 @@ def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str
         ):
             yield "output-without-checksum", f"Output {output.name} has no checksum."
     if has_too_many_parents(record):
-        yield "parents-unknown", f"Outputs and the inputs of their steps are more than {MOST_PARENTS} pairs."
+        yield (
+            "parents-unknown",
+            f"Outputs and the inputs of their steps are more than {MOST_PARENTS} pairs.",
+        )
     read = [file.events_read for file in record.inputs or () if file.role in (None, "primary")]
     written = [output.event_count for output in record.outputs or ()]
-    if len(read) > 1 and len(written) == 1 and None not in read and None not in written and sum(read) != written[0]:  # type: ignore[arg-type]
-        yield "event-count-mismatch", f"The inputs had {sum(read)} events, the output has {written[0]}."  # type: ignore[arg-type]
+    if (
+        len(read) > 1
+        and len(written) == 1
+        and None not in read
+        and None not in written
+        and sum(read) != written[0]  # type: ignore[arg-type]
+    ):
+        yield (
+            "event-count-mismatch",
+            f"The inputs had {sum(read)} events, the output has {written[0]}.",  # type: ignore[arg-type]
+        )
 
 
 def _randomness_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,10 @@ def batch_job_id(global_job_id: str, *, attempt: int, part: int) -> str:
 
 
 def witness_rank(witness: str) -> tuple[int, str]:
-    """Return the place of a witness in the precedence; words that are not known here come last, by name."""
+    """Return the place of a witness in the precedence.
+
+    Words that are not known here come last, by name.
+    """
     try:
         return WITNESSES.index(witness), ""
     except ValueError:

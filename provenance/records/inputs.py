@@ -1,8 +1,11 @@
-"""Which inputs of a job a bundle holds, and a rerun wants from outside; docs/bundle.md has the levels."""
+"""Which inputs of a job a bundle holds, and a rerun wants from outside.
+
+Docs/bundle.md has the levels.
+"""
 
 from collections.abc import Mapping, Sequence
 
-from provenance.records.job_record import Input, JobRecord
+from jobprov.provenance.records.job_record import Input, JobRecord
 
 SMALL_INPUT_BYTES = 16 * 1024 * 1024
 
@@ -18,11 +21,17 @@ def all_inputs(record: JobRecord) -> set[str]:
 
 
 def standard_inputs(record: JobRecord) -> list[str]:
-    """Return the digests of what the payload read from standard input: of the job as a whole, or step by step."""
+    """Return the digests of what the payload read from standard input.
+
+    Of the job as a whole, or step by step.
+    """
     command = record.command
     if command is None:
         return []
-    read = [command.stdin_sha256, *(step.stdin_sha256 for step in command.steps or () if step.role == "payload")]
+    read = [
+        command.stdin_sha256,
+        *(step.stdin_sha256 for step in command.steps or () if step.role == "payload"),
+    ]
     return [digest for digest in read if digest]
 
 
@@ -32,11 +41,16 @@ def may_be_small(file: Input) -> bool:
 
 
 def needed_inputs(record: JobRecord) -> Sequence[Input]:
-    """Return the inputs that a rerun wants from outside: not those that an earlier step of the job wrote, or that were never there."""
+    """Return the inputs that a rerun wants from outside.
+
+    Not those that an earlier step of the job wrote, or that were never there.
+    """
     inputs: Sequence[Input] = record.inputs or ()
     if not inputs:
         return inputs
-    made: dict[str | None, str | None] = {output.path or output.name: output.sha256 for output in record.outputs or ()}
+    made: dict[str | None, str | None] = {
+        output.path or output.name: output.sha256 for output in record.outputs or ()
+    }
     return [file for file in inputs if not _is_made(file, made) and not _is_unseen(file)]
 
 

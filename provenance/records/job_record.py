@@ -1,7 +1,8 @@
 """The job record, version 1, as typed structs: what the service reads of one execution of one job.
 
-Not here: checks beyond types (`checks.py`), decoding (`decoding.py`). A field that is absent or null is None: unknown, never zero.
-Fields that these structs do not name stay in the record's exact bytes, which are what is kept.
+Not here: checks beyond types (`checks.py`), decoding (`decoding.py`). A field that is absent or
+null is None: unknown, never zero. Fields that these structs do not name stay in the record's exact
+bytes, which are what is kept.
 
 Source: docs/record.md, the published contract.
 """
@@ -16,7 +17,9 @@ Instant = Annotated[datetime, Meta(tz=True)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
 ExperimentName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$(?!\n)")]
-JobId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$(?!\n)")]
+JobId = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$(?!\n)")
+]
 Word = Annotated[str, Meta(max_length=1000)]
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 State = Literal["running", "succeeded", "failed", "killed", "lost"]
@@ -91,7 +94,10 @@ class Exit(Struct, kw_only=True):
 
 
 class SourceFile(Struct, kw_only=True):
-    """An fcl file or script whose exact bytes are a blob; `name` of an fcl file is its include name."""
+    """An fcl file or script whose exact bytes are a blob.
+
+    `name` of an fcl file is its include name.
+    """
 
     name: Name
     path: str | None = None

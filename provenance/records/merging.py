@@ -1,8 +1,9 @@
 """One job out of what several witnesses saw.
 
-Field by field, the first witness in the precedence that has a value gives it; lists are taken whole. The result does not depend
-on the order of arrival. Where two witnesses say different things, both values are kept for the page to show. Moments, amounts
-and reasons each witness takes its own way: they contradict each other only where no way of looking explains the difference.
+Field by field, the first witness in the precedence that has a value gives it; lists are taken
+whole. The result does not depend on the order of arrival. Where two witnesses say different things,
+both values are kept for the page to show. Moments, amounts and reasons each witness takes its own
+way: they contradict each other only where no way of looking explains the difference.
 
 Source: record.md, "Witnesses".
 """
@@ -11,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from provenance.records.identity import witness_rank
-from provenance.records.job_record import PROVISIONAL
-from provenance.records.times import read_time
+from jobprov.provenance.records.identity import witness_rank
+from jobprov.provenance.records.job_record import PROVISIONAL
+from jobprov.provenance.records.times import read_time
 
 # Each witness says these of itself; that they differ contradicts nothing.
 _OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version", "state"})
@@ -21,7 +22,8 @@ _OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version", "stat
 # What a witness knows only once the job is over.
 _ENDING = frozenset({"state", "exit", "ended_at", "resources", "outputs", "logs", "modules"})
 
-# Read on a clock, meter or in words of its own by each witness: inside the job, on the node, at the submit host.
+# Read on a clock, meter or in words of its own by each witness: inside the job, on the node, at the
+# submit host.
 _OWN_WAY = (
     "resources.",
     "exit.message",
@@ -59,12 +61,15 @@ class Contradiction(msgspec.Struct, frozen=True):
         return True
 
 
-def merge_witnesses(records: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], list[Contradiction]]:
+def merge_witnesses(
+    records: dict[str, dict[str, Any]],
+) -> tuple[dict[str, Any], list[Contradiction]]:
     """Return the merged record and the contradictions, from plain JSON records by witness.
 
-    A final state goes before a provisional one whoever saw it: a witness that lost sight of the job does not
-    overrule one that saw it end. That it runs, a witness says at its beginning: any other word is newer. So far for
-    how it ended; what it was, a witness knows at its beginning as well as later, and the precedence alone decides.
+    A final state goes before a provisional one whoever saw it: a witness that lost sight of the job
+    does not overrule one that saw it end. That it runs, a witness says at its beginning: any other
+    word is newer. So far for how it ended; what it was, a witness knows at its beginning as well as
+    later, and the precedence alone decides.
     """
     by_rank = sorted(records, key=witness_rank)
     ordered = sorted(by_rank, key=lambda name: _place_of(records[name].get("state")))
@@ -75,7 +80,9 @@ def merge_witnesses(records: dict[str, dict[str, Any]]) -> tuple[dict[str, Any],
     for name in by_rank:
         fill(merged, {key: value for key, value in records[name].items() if key not in _ENDING})
     if len(ordered) > 1:
-        finals = {name: records[name] for name in ordered if records[name].get("state") not in PROVISIONAL}
+        finals = {
+            name: records[name] for name in ordered if records[name].get("state") not in PROVISIONAL
+        }
         contradictions = _contradictions(finals, "")
     return merged, contradictions
 
@@ -101,7 +108,9 @@ def _contradictions(records: dict[str, dict[str, Any]], prefix: str) -> list[Con
     for key in sorted({key for record in records.values() for key in record}):
         if not prefix and key in _OWN and key != "state":
             continue
-        values = {name: record[key] for name, record in records.items() if record.get(key) is not None}
+        values = {
+            name: record[key] for name, record in records.items() if record.get(key) is not None
+        }
         path = f"{prefix}{key}"
         if len(values) > 1 and all(isinstance(value, dict) for value in values.values()):
             found += _contradictions(values, f"{path}.")
@@ -111,9 +120,14 @@ def _contradictions(records: dict[str, dict[str, Any]], prefix: str) -> list[Con
 
 
 def _differ(key: str, values: list[Any]) -> bool:
-    """Return whether these are single values and not all the same; a moment may be written in several ways."""
+    """Return whether these are single values and not all the same.
+
+    A moment may be written in several ways.
+    """
     first, *others = values
-    if any(isinstance(value, list | dict) for value in values) or all(other == first for other in others):
+    if any(isinstance(value, list | dict) for value in values) or all(
+        other == first for other in others
+    ):
         return False
     return not key.endswith("_at") or len(set(_moments(values))) != 1
 

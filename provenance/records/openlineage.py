@@ -1,9 +1,11 @@
 """OpenLineage run events as a job record: what steps outside the batch system (Airflow, dbt, Spark) tell of themselves.
 
-A run tells its story in pieces, in any order and more than once. The record is made anew from all events of the run that came so
-far, sorted by their time, so that the order of arrival cannot matter; it keeps them word for word in `extra.openlineage.events`.
+A run tells its story in pieces, in any order and more than once. The record is made anew from all
+events of the run that came so far, sorted by their time, so that the order of arrival cannot
+matter; it keeps them word for word in `extra.openlineage.events`.
 
-Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, RunEvent; docs/record.md, "Events of OpenLineage".
+Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, RunEvent;
+docs/record.md, "Events of OpenLineage".
 """
 
 import json
@@ -15,9 +17,9 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from provenance.errors import BadInputError, LimitError, RecordError
-from provenance.records.job_record import Instant
-from provenance.records.openlineage_datasets import (
+from jobprov.provenance.errors import BadInputError, LimitError, RecordError
+from jobprov.provenance.records.job_record import Instant
+from jobprov.provenance.records.openlineage_datasets import (
     Dataset,
     Facets,
     Text,
@@ -27,7 +29,7 @@ from provenance.records.openlineage_datasets import (
     text_of,
     without_slash,
 )
-from provenance.records.repairing import parse_object
+from jobprov.provenance.records.repairing import parse_object
 
 WITNESS = "import"
 MOST_EVENTS = 500
@@ -118,7 +120,9 @@ def _job_id(run_id: str) -> str:
     try:
         found = uuid.UUID(run_id)
     except ValueError:
-        raise BadInputError(f"run.runId: {run_id[:60]!r} is no UUID.", {"run.runId": ["not a UUID"]}) from None
+        raise BadInputError(
+            f"run.runId: {run_id[:60]!r} is no UUID.", {"run.runId": ["not a UUID"]}
+        ) from None
     return str(found)
 
 
@@ -142,14 +146,20 @@ def record_of_run(events: Iterable[ReadEvent], experiment: str) -> dict[str, Any
         LimitError: more events than are kept.
     """
     ordered = sorted(events, key=lambda event: event.rank)
-    if sum(not event.is_end for event in ordered) > MOST_EVENTS:  # whatever their times: an end may be stamped early
+    if (
+        sum(not event.is_end for event in ordered) > MOST_EVENTS
+    ):  # whatever their times: an end may be stamped early
         raise LimitError(
-            f"Run {ordered[0].job_id} has more than {MOST_EVENTS} events; send its end alone.", MOST_EVENTS
+            f"Run {ordered[0].job_id} has more than {MOST_EVENTS} events; send its end alone.",
+            MOST_EVENTS,
         )
     told = [one.event for one in ordered]
     end = next((event for event in reversed(told) if event.eventType in ENDS), None)
     starts = [event.eventTime for event in told if event.eventType == "START"]
-    run_facets, job_facets = _merged(event.run.facets for event in told), _merged(event.job.facets for event in told)
+    run_facets, job_facets = (
+        _merged(event.run.facets for event in told),
+        _merged(event.job.facets for event in told),
+    )
     record = {
         "schema_version": 1,
         "job_id": ordered[0].job_id,
@@ -168,7 +178,9 @@ def record_of_run(events: Iterable[ReadEvent], experiment: str) -> dict[str, Any
             "openlineage": {
                 "producers": sorted({event.producer for event in told}),
                 "job": {"namespace": told[-1].job.namespace, "name": told[-1].job.name},
-                "events": [one.text for one in ordered],  # texts: a facet's `sha256` names no blob of ours
+                "events": [
+                    one.text for one in ordered
+                ],  # texts: a facet's `sha256` names no blob of ours
             }
         },
     }
@@ -186,7 +198,12 @@ def in_words_of_events(problem: RecordError) -> BadInputError:
 
 def _merged(facets: Iterable[Facets]) -> dict[str, Any]:
     """Return facets by name, the latest of each; what is no object is none."""
-    return {name: facet for some in facets for name, facet in (some or {}).items() if isinstance(facet, dict)}
+    return {
+        name: facet
+        for some in facets
+        for name, facet in (some or {}).items()
+        if isinstance(facet, dict)
+    }
 
 
 def _task(job: Job, facets: dict[str, Any]) -> dict[str, str]:
@@ -213,7 +230,9 @@ def task_id_of(name: str, field: str = "job.name") -> str:
 
 def _exit(end: RunEvent | None, facets: dict[str, Any]) -> dict[str, str]:
     message = text_of(facets.get("errorMessage", {}), "message")
-    return {"message": message} if message and end is not None and end.eventType != "COMPLETE" else {}
+    return (
+        {"message": message} if message and end is not None and end.eventType != "COMPLETE" else {}
+    )
 
 
 def _software(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -239,7 +258,9 @@ def _software(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _environment(facets: dict[str, Any]) -> dict[str, Any]:
     listed = facets.get("environmentVariables", {}).get("environmentVariables")
     pairs = [pair for pair in listed if isinstance(pair, dict)] if isinstance(listed, list) else []
-    variables = {text_of(pair, "name"): text_of(pair, "value") for pair in pairs if text_of(pair, "name")}
+    variables = {
+        text_of(pair, "name"): text_of(pair, "value") for pair in pairs if text_of(pair, "name")
+    }
     return {"variables": variables} if variables else {}
 
 
@@ -249,11 +270,16 @@ def _files(kind: str, events: Sequence[RunEvent], experiment: str) -> list[dict[
     return [file_of(dataset, experiment, f"{kind}[{place}]") for place, dataset in found]
 
 
-def _datasets(lists: Iterable[Sequence[Dataset] | None], experiment: str) -> list[tuple[int, Dataset]]:
+def _datasets(
+    lists: Iterable[Sequence[Dataset] | None], experiment: str
+) -> list[tuple[int, Dataset]]:
     """Return each file once, as the latest event spells it, with the latest of each of its facets, and its place in that event."""
     found: dict[tuple[str, str], tuple[int, Dataset]] = {}
     for place, dataset in (pair for some in lists for pair in enumerate(some or ())):
         key = place_of(dataset, experiment)
         held = found[key][1].facets if key in found else {}
-        found[key] = place, Dataset(dataset.namespace, dataset.name, _merged([held, dataset.facets]))
+        found[key] = (
+            place,
+            Dataset(dataset.namespace, dataset.name, _merged([held, dataset.facets])),
+        )
     return list(found.values())

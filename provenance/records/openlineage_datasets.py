@@ -1,6 +1,7 @@
 """Datasets of OpenLineage as files, and names of its as names of ours.
 
-Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, Dataset; docs/record.md, "Events of OpenLineage".
+Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, Dataset;
+docs/record.md, "Events of OpenLineage".
 """
 
 import hashlib
@@ -10,10 +11,10 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from provenance.errors import BadInputError
-from provenance.records.checks import LARGEST, checksum_problem, name_problem
-from provenance.records.job_record import Digest
-from provenance.records.repairing import split_message
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.checks import LARGEST, checksum_problem, name_problem
+from jobprov.provenance.records.job_record import Digest
+from jobprov.provenance.records.repairing import split_message
 
 _Said = TypeVar("_Said")
 _LONGEST = 1000
@@ -68,7 +69,10 @@ def refuse(problems: dict[str, str | None]) -> None:
 
 
 def without_slash(name: str) -> str:
-    """Return a name as task ids and namespaces of files can be, `%2F` for a slash; `with_slash` is the way back."""
+    """Return a name as task ids and namespaces of files can be, `%2F` for a slash.
+
+    `with_slash` is the way back.
+    """
     return name.replace("%", "%25").replace("/", "%2F")
 
 
@@ -102,14 +106,24 @@ def file_of(dataset: Dataset, experiment: str, place: str) -> dict[str, Any]:
 
 
 def file_facet(checksums: list[str], size_bytes: int | None, *, producer: str) -> dict[str, Any]:
-    """Return the member `facets` of a dataset that says what file it is, as `file_of` reads it; empty where nothing is known."""
+    """Return the member `facets` of a dataset that says what file it is, as `file_of` reads it.
+
+    Empty where nothing is known.
+    """
     known = {"checksums": checksums, "size_bytes": size_bytes}
     told = {name: value for name, value in known.items() if value not in (None, [])}
-    return {"facets": {"jobprov_file": {"_producer": producer, "_schemaURL": _FACET, **told}}} if told else {}
+    return (
+        {"facets": {"jobprov_file": {"_producer": producer, "_schemaURL": _FACET, **told}}}
+        if told
+        else {}
+    )
 
 
 def place_of(dataset: Dataset, experiment: str) -> tuple[str, str]:
-    """Return namespace and name of the file that a dataset is, '' where it has none: several spellings may be one file."""
+    """Return namespace and name of the file that a dataset is, '' where it has none.
+
+    Several spellings may be one file.
+    """
     outer = _outer(dataset, experiment)
     folder, slash, name = dataset.name.rstrip("/").rpartition("/")
     return without_slash(f"{outer}/{folder.lstrip('/')}".rstrip("/") if slash else outer), name
@@ -120,27 +134,45 @@ def _outer(dataset: Dataset, experiment: str) -> str:
 
 
 def _problem(name: str) -> str | None:
-    return name_problem(name) or (f"longer than {_LONGEST} characters" if len(name) > _LONGEST else None)
+    return name_problem(name) or (
+        f"longer than {_LONGEST} characters" if len(name) > _LONGEST else None
+    )
 
 
 def _known_file(dataset: Dataset, place: str) -> _File:
-    """Return what the facet `jobprov_file` says; a size past 64 bits says nothing, as in a record."""
-    said = {name: value for name, value in _facet(dataset, "jobprov_file").items() if value not in (None, "", [])}
+    """Return what the facet `jobprov_file` says.
+
+    A size past 64 bits says nothing, as in a record.
+    """
+    said = {
+        name: value
+        for name, value in _facet(dataset, "jobprov_file").items()
+        if value not in (None, "", [])
+    }
     known = converted(said, _File, place)
-    checksums = {f"{place}.checksums[{at}]": checksum_problem(word) for at, word in enumerate(known.checksums or ())}
+    checksums = {
+        f"{place}.checksums[{at}]": checksum_problem(word)
+        for at, word in enumerate(known.checksums or ())
+    }
     size = known.size_bytes or 0
     refuse({**checksums, f"{place}.size_bytes": "less than zero" if size < 0 else None})
     return known if size <= LARGEST else msgspec.structs.replace(known, size_bytes=None)
 
 
 def _facet(dataset: Dataset, name: str) -> dict[str, Any]:
-    """Return a facet, empty where there is none: null takes one away, and what is no object is none."""
+    """Return a facet, empty where there is none.
+
+    Null takes one away, and what is no object is none.
+    """
     found = (dataset.facets or {}).get(name)
     return found if isinstance(found, dict) else {}
 
 
 def _version_checksum(version: str) -> list[str]:
-    """Return a dataset's version in the place of a checksum: two versions of one name are not the same content."""
+    """Return a dataset's version in the place of a checksum.
+
+    Two versions of one name are not the same content.
+    """
     if not version:
         return []
     plain = version if _VERSION.fullmatch(version) else hashlib.sha256(version.encode()).hexdigest()

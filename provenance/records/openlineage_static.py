@@ -1,19 +1,20 @@
 """OpenLineage events that tell of no run: what a job is declared to read and write, and what is known of a dataset.
 
-A JobEvent declares the task that runs of the job belong to; its datasets, and that of a DatasetEvent, are files as a catalog saw them.
+A JobEvent declares the task that runs of the job belong to; its datasets, and that of a
+DatasetEvent, are files as a catalog saw them.
 
-Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, JobEvent and DatasetEvent; docs/record.md, "Events of
-OpenLineage".
+Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, JobEvent and
+DatasetEvent; docs/record.md, "Events of OpenLineage".
 """
 
 from typing import Any
 
 from msgspec import Struct
 
-from provenance.records.checks import word_problem
-from provenance.records.job_record import Instant
-from provenance.records.openlineage import Job, canonical, task_id_of
-from provenance.records.openlineage_datasets import Dataset, converted, file_of, refuse
+from jobprov.provenance.records.checks import word_problem
+from jobprov.provenance.records.job_record import Instant
+from jobprov.provenance.records.openlineage import Job, canonical, task_id_of
+from jobprov.provenance.records.openlineage_datasets import Dataset, converted, file_of, refuse
 
 _LONGEST_LOCATION = 1000
 MARK = "openlineage"
@@ -48,7 +49,9 @@ class DatasetEvent(Struct):
 
 
 def static_event_of(document: dict[str, Any]) -> JobEvent | DatasetEvent | None:
-    """Return the event of a job or dataset alone that a JSON object is; None where it is, or is meant to be, one of a run.
+    """Return the event of a job or dataset alone that a JSON object is.
+
+    None where it is, or is meant to be, one of a run.
 
     Raises:
         BadInputError: it is none; `fields` names what is missing or wrong.
@@ -63,21 +66,38 @@ def static_event_of(document: dict[str, Any]) -> JobEvent | DatasetEvent | None:
 def declaration_of(event: JobEvent, document: dict[str, Any], experiment: str) -> dict[str, Any]:
     """Return the declaration of the task that a job is, with the event word for word."""
     said = {"eventTime": event.eventTime.isoformat(), "event": canonical(document)}
-    return {"experiment": experiment, "campaign": event.job.namespace, "stage": event.job.name, MARK: said}
+    return {
+        "experiment": experiment,
+        "campaign": event.job.namespace,
+        "stage": event.job.name,
+        MARK: said,
+    }
 
 
 def sightings_of_event(event: JobEvent | DatasetEvent, experiment: str) -> list[dict[str, Any]]:
     """Return the datasets of an event as files that were seen.
 
     Raises:
-        BadInputError: a name is none that a task or file can have, or a dataset none that a file can be; `fields` says where.
+        BadInputError: a name is none that a task or file can have, or a dataset none that a file
+            can be; `fields` says where.
     """
     if isinstance(event, DatasetEvent):
-        return [_sighting(event.dataset, "dataset", experiment, event, f"OpenLineage of {event.producer}")]
-    refuse({"job.namespace": word_problem(event.job.namespace), "job.name": word_problem(event.job.name)})
+        return [
+            _sighting(
+                event.dataset, "dataset", experiment, event, f"OpenLineage of {event.producer}"
+            )
+        ]
+    refuse(
+        {
+            "job.namespace": word_problem(event.job.namespace),
+            "job.name": word_problem(event.job.name),
+        }
+    )
     job = f"{event.job.namespace}:{event.job.name}"
     return [
-        _sighting(dataset, f"{kind}s[{place}]", experiment, event, f"OpenLineage: {kind} of job {job}")
+        _sighting(
+            dataset, f"{kind}s[{place}]", experiment, event, f"OpenLineage: {kind} of job {job}"
+        )
         for kind, datasets in (("input", event.inputs), ("output", event.outputs))
         for place, dataset in enumerate(datasets or ())
     ]
@@ -88,7 +108,11 @@ def _sighting(
 ) -> dict[str, Any]:
     file = file_of(dataset, experiment, place)
     location = file.pop("location", None)
-    said = {"producer": event.producer, "eventTime": event.eventTime.isoformat(), "dataset": canonical(_plain(dataset))}
+    said = {
+        "producer": event.producer,
+        "eventTime": event.eventTime.isoformat(),
+        "dataset": canonical(_plain(dataset)),
+    }
     where = {"locations": [location]} if location and len(location) <= _LONGEST_LOCATION else {}
     return {"experiment": experiment, **file, **where, "catalog": words, "metadata": {MARK: said}}
 

@@ -1,21 +1,26 @@
 """Which inputs of a job an output was made from, where the output does not say so itself.
 
-The primary and secondary inputs of its step. An input that an earlier step of the same job wrote stands for that output's own
-parents: a job's output never satisfies its own input, and ancestry must not end inside a job.
+The primary and secondary inputs of its step. An input that an earlier step of the same job wrote
+stands for that output's own parents: a job's output never satisfies its own input, and ancestry
+must not end inside a job.
 
-Bounded: one record may have two million pairs, but several witnesses together, or steps that read from each other, may come to a
-thousand times that. No parents are derived then, in whatever order the records came, and a gap says so; declared ones stay.
+Bounded: one record may have two million pairs, but several witnesses together, or steps that read
+from each other, may come to a thousand times that. No parents are derived then, in whatever order
+the records came, and a gap says so; declared ones stay.
 
 Source: record.md, "Files and edges" and "Size".
 """
 
 from typing import NamedTuple
 
-from provenance.errors import LimitError
-from provenance.records.job_record import Input, JobRecord, Output
+from jobprov.provenance.errors import LimitError
+from jobprov.provenance.records.job_record import Input, JobRecord, Output
 
 MOST_PARENTS = 2_000_000
-"""Pairs of an output and an input that it was made from, of one job: the one writer is busy with as many for ten seconds."""
+"""Pairs of an output and an input that it was made from, of one job.
+
+The one writer is busy with as many for ten seconds.
+"""
 PARENT_ROLES = (None, "primary", "secondary")
 _MOST_LOOKS = 500_000
 """At inputs and outputs, in search of the pairs: a second's work."""
@@ -96,7 +101,10 @@ class Within:
         return held.inputs
 
     def is_made_inside(self, file: Input) -> bool:
-        """Return whether an earlier step wrote this input, of any role; False where there are too many files to look."""
+        """Return whether an earlier step wrote this input, of any role.
+
+        False where there are too many files to look.
+        """
         try:
             return file.name in self._outputs and self._made_before(file.step, file) is not None
         except LimitError:
@@ -114,7 +122,10 @@ class Within:
             return None
 
     def _reach(self, step: str | None, itself: FileName | None) -> _Reached:
-        """Return what the files of a step were made from; where a file leads to itself, it ends there."""
+        """Return what the files of a step were made from.
+
+        Where a file leads to itself, it ends there.
+        """
         found: dict[int, None] = {}
         inside = {itself} if itself else set()
         visited: set[str | None] = set()
@@ -125,7 +136,11 @@ class Within:
                 continue
             visited.add(step)
             for place, file in self._inputs_of(step):
-                made_here = self._made_before(file.step or step, file) if file.name in self._outputs else None
+                made_here = (
+                    self._made_before(file.step or step, file)
+                    if file.name in self._outputs
+                    else None
+                )
                 if made_here is None:
                     found[place] = None
                 elif (name := self._name_of(made_here)) not in inside:
@@ -140,7 +155,11 @@ class Within:
             return self._inputs
         own, any_step = self._by_step.get(step, []), self._by_step.get(None, [])
         self._look(len(own) + len(any_step))
-        return sorted([*own, *any_step], key=lambda row: row[0]) if own and any_step else own or any_step
+        return (
+            sorted([*own, *any_step], key=lambda row: row[0])
+            if own and any_step
+            else own or any_step
+        )
 
     def _made_before(self, step: str | None, file: Input) -> Output | None:
         """Return the last output that is this file and that another step wrote, none that is known to be later."""
@@ -151,7 +170,9 @@ class Within:
             earlier = (
                 made
                 for made in reversed(written)
-                if made.step != step and not self._is_later(made.step, step) and self._name_of(made) == name
+                if made.step != step
+                and not self._is_later(made.step, step)
+                and self._name_of(made) == name
             )
             self._makers[step, name] = next(earlier, None)
         return self._makers[step, name]

@@ -1,7 +1,10 @@
-"""Two identities of a job, from its merged record alone: what went in (the recipe) and what came out (the result).
+"""Two identities of a job, from its merged record alone.
 
-Jobs of one recipe that have different results are nondeterministic, whoever ran them and whenever. Names of files, folders and
-hosts are no part of either; git and ParameterSet ids of clean checkouts stand for the bytes that they name.
+What went in (the recipe) and what came out (the result).
+
+Jobs of one recipe that have different results are nondeterministic, whoever ran them and whenever.
+Names of files, folders and hosts are no part of either; git and ParameterSet ids of clean checkouts
+stand for the bytes that they name.
 
 Source: docs/reproduction.md ("Recipe and result"), record.md ("Two identities").
 """
@@ -11,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from provenance.records.job_record import Condition, Input, JobRecord, Output, Software
+from jobprov.provenance.records.job_record import Condition, Input, JobRecord, Output, Software
 
 _STRONG, _WEAK = b"\x00", b"\x01"
 _SCHEMES = {_STRONG: "r1", _WEAK: "r1w"}
@@ -40,8 +43,13 @@ _Part = str | None
 
 
 def recipe_of(record: JobRecord) -> bytes | None:
-    """Return the recipe of a job as the database holds it; None where the record does not say everything that decides what comes out."""
-    if not (record.software or record.scripts) or (record.outputs and not record.inputs and not record.seeds):
+    """Return the recipe of a job as the database holds it.
+
+    None where the record does not say everything that decides what comes out.
+    """
+    if not (record.software or record.scripts) or (
+        record.outputs and not record.inputs and not record.seeds
+    ):
         return None  # no code, or a generator whose seed nobody told
     inputs, is_weak = _inputs(record.inputs or ())
     parts = [*_code(record), *_randomness(record), *inputs, *_steps(record)]
@@ -51,10 +59,12 @@ def recipe_of(record: JobRecord) -> bytes | None:
 
 
 def result_of(record: JobRecord) -> bytes | None:
-    """Return the result of a job as the database holds it: its outputs kept, by content where that is known, else by bytes.
+    """Return the result of a job as the database holds it.
 
-    None where the job did not succeed or keep an output, or one of them cannot be compared: the bytes of a ROOT file hold the
-    date of writing, and so tell nothing.
+    Its outputs kept, by content where that is known, else by bytes.
+
+    None where the job did not succeed or keep an output, or one of them cannot be compared: the
+    bytes of a ROOT file hold the date of writing, and so tell nothing.
     """
     if record.state != "succeeded":
         return None
@@ -82,7 +92,10 @@ def parse_recipe(text: str) -> bytes | None:
 
 
 def result_text(result: bytes) -> str:
-    """Return a result id: `algorithm:hex`, where results are compared within one algorithm; `mixed-tag` names several."""
+    """Return a result id: `algorithm:hex`, where results are compared within one algorithm.
+
+    `mixed-tag` names several.
+    """
     tag = result[:_TAG_BYTES]
     return f"{_ALGORITHM_OF.get(tag) or 'mixed-' + tag.hex()}:{result[_TAG_BYTES:].hex()}"
 
@@ -93,7 +106,9 @@ def is_comparable(one: bytes, other: bytes) -> bool:
 
 
 def _digest(parts: Sequence[str]) -> bytes:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:_DIGEST_BYTES]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[
+        :_DIGEST_BYTES
+    ]
 
 
 @lru_cache(maxsize=256)
@@ -109,7 +124,10 @@ _ALGORITHM_OF = {_tag([name]): name for name in _ALGORITHMS}
 
 
 def _code(record: JobRecord) -> list[_Part]:
-    """Return what ran: configurations, scripts, repositories and products, container, conditions. None where one is not known."""
+    """Return what ran: configurations, scripts, repositories and products, container, conditions.
+
+    None where one is not known.
+    """
     parts: list[_Part] = []
     for configuration in record.configurations or ():
         parts += ["fcl", configuration.process_name or "", *(configuration.overrides or ())]
@@ -119,7 +137,10 @@ def _code(record: JobRecord) -> list[_Part]:
     parts.append("software")
     parts += _sorted([_software(software) for software in record.software or ()])
     if record.environment is not None and (container := record.environment.container) is not None:
-        parts += ["container", container.digest or container.root_hash or (None if container.image else "")]
+        parts += [
+            "container",
+            container.digest or container.root_hash or (None if container.image else ""),
+        ]
     if record.conditions:
         parts.append("conditions")
         parts += _sorted([_condition(condition) for condition in record.conditions])
@@ -141,7 +162,9 @@ def _software(software: Software) -> _Part:
         return tarball.sha256
     if product is None or not (product.root_hash or product.version):
         return None
-    return product.root_hash or f"{software.name or ''} {product.version} {product.qualifiers or ''}"
+    return (
+        product.root_hash or f"{software.name or ''} {product.version} {product.qualifiers or ''}"
+    )
 
 
 def _condition(condition: Condition) -> _Part:
@@ -160,7 +183,10 @@ def _randomness(record: JobRecord) -> list[_Part]:
 
 
 def _inputs(inputs: Sequence[Input]) -> tuple[list[_Part], bool]:
-    """Return what names each input, and whether one has a short checksum only; the order of data is kept, that of the rest is not."""
+    """Return what names each input, and whether one has a short checksum only.
+
+    The order of data is kept, that of the rest is not.
+    """
     data: list[_Part] = []
     rest: list[_Part] = []
     is_weak = False
@@ -208,7 +234,11 @@ def _steps(record: JobRecord) -> list[_Part]:
     command = record.command
     if command is None:
         return [None]
-    steps = [(step.argv, step.stdin_sha256) for step in command.steps or () if step.role == "payload" and step.argv]
+    steps = [
+        (step.argv, step.stdin_sha256)
+        for step in command.steps or ()
+        if step.role == "payload" and step.argv
+    ]
     if not steps and command.argv:
         steps = [(command.argv, None)]
     if not steps:
@@ -223,17 +253,27 @@ def _steps(record: JobRecord) -> list[_Part]:
 
 
 def _read_from(stdin: str | None) -> list[_Part]:
-    """Return what names the bytes on standard input: nothing where there were none, so that recipes of other jobs are what they were."""
+    """Return what names the bytes on standard input.
+
+    Nothing where there were none, so that recipes of other jobs are what they were.
+    """
     return ["standard input", stdin] if stdin else []
 
 
 class _Paths:
-    """The declared paths of a job, to be taken out of words: inputs and scripts are named by what they hold, outputs as they are met."""
+    """The declared paths of a job, to be taken out of words.
+
+    Inputs and scripts are named by what they hold, outputs as they are met.
+    """
 
     def __init__(self, record: JobRecord) -> None:
         self._record = record
         self._roots: list[tuple[str, str]] | None = None
-        labels = {configuration.main: "{fcl}" for configuration in record.configurations or () if configuration.main}
+        labels = {
+            configuration.main: "{fcl}"
+            for configuration in record.configurations or ()
+            if configuration.main
+        }
         for script in record.scripts or ():
             labels[script.path or script.name] = f"{{script {script.sha256}}}"
         for place, file in enumerate(record.inputs or ()):
@@ -243,11 +283,16 @@ class _Paths:
                 labels[file.location] = label
         for output in record.outputs or ():
             labels[output.path or output.name] = _OUTPUT
-        self._labels = {path if "/" not in path else self._plain(path): label for path, label in labels.items()}
+        self._labels = {
+            path if "/" not in path else self._plain(path): label for path, label in labels.items()
+        }
         self._met: dict[str, str] = {}
 
     def word(self, word: str) -> str:
-        """Return an argument as the recipe holds it; the value of `--option=value` is looked at by itself."""
+        """Return an argument as the recipe holds it.
+
+        The value of `--option=value` is looked at by itself.
+        """
         if word[:1] == "-":
             option, equals, value = word.partition("=")
             return f"{option}={self._role(value)}" if equals else word
@@ -256,7 +301,11 @@ class _Paths:
     def _role(self, word: str) -> str:
         plain = self._plain(word) if "/" in word else word
         label = self._labels.get(plain, plain)
-        return label if label is not _OUTPUT else self._met.setdefault(plain, f"{{output {len(self._met)}}}")
+        return (
+            label
+            if label is not _OUTPUT
+            else self._met.setdefault(plain, f"{{output {len(self._met)}}}")
+        )
 
     def _plain(self, path: str) -> str:
         """Return a path relative to the working directory, or to the checkout or product that it lies in."""
@@ -274,7 +323,10 @@ def _roots(record: JobRecord) -> Iterator[tuple[str, str]]:
     folders = [(record.command.working_directory if record.command else None, "")]
     for software in record.software or ():
         label = f"{{{software.name or ''}}}/"
-        folders += [(software.checkout, label), (software.product.prefix if software.product else None, label)]
+        folders += [
+            (software.checkout, label),
+            (software.product.prefix if software.product else None, label),
+        ]
     for folder, label in folders:
         if folder and folder.strip("/"):
             yield folder.rstrip("/") + "/", label

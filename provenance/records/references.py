@@ -1,7 +1,7 @@
 """Which blobs a record refers to.
 
-Source: record.md: in inputs and outputs `sha256` is identity only; everywhere else a key `sha256` or `*_sha256`, at any depth,
-known or unknown, refers to a blob.
+Source: record.md: in inputs and outputs `sha256` is identity only; everywhere else a key `sha256`
+or `*_sha256`, at any depth, known or unknown, refers to a blob.
 """
 
 import re
@@ -16,7 +16,8 @@ _KEYED = re.compile(rb'sha256"(?<=["_]sha256")\s*:\s*"([0-9a-f]{64})"')
 def references_in(body: bytes, raw: dict[str, Any]) -> set[str]:
     """Return the digests of every blob that a record refers to, from its exact bytes and the same as plain JSON values.
 
-    One search over the bytes takes 10 us where a walk over the values takes 100; identities of files are taken off by count.
+    One search over the bytes takes 10 us where a walk over the values takes 100; identities of
+    files are taken off by count.
     """
     if b"\\" in body and (b"\\u" in body or b'\\"sha256' in body):  # an escape may hide a key
         return referenced_blobs(raw)

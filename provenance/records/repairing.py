@@ -1,7 +1,8 @@
 """The careful way from bytes to a typed record: what may be repaired is, what may not is named.
 
-For records that `decoding.py` cannot read at once: a number past 64 bits, a leap second, nanoseconds (repaired as the contract says), a
-wrong type, a duplicate key, a NUL (refused, with the field).
+For records that `decoding.py` cannot read at once: a number past 64 bits, a leap second,
+nanoseconds (repaired as the contract says), a wrong type, a duplicate key, a NUL (refused, with the
+field).
 """
 
 import json
@@ -12,14 +13,17 @@ from typing import Any
 
 import msgspec
 
-from provenance.errors import RecordError
-from provenance.records.checks import LARGEST, TIME_OF_PART, forget_times
-from provenance.records.job_record import ExperimentName, JobId, JobRecord
-from provenance.records.times import is_kept_time, plain_time
+from jobprov.provenance.errors import RecordError
+from jobprov.provenance.records.checks import LARGEST, TIME_OF_PART, forget_times
+from jobprov.provenance.records.job_record import ExperimentName, JobId, JobRecord
+from jobprov.provenance.records.times import is_kept_time, plain_time
 
 SCHEMA_VERSION = 1
 MOST_NESTED = 700
-"""How deep objects and lists may lie in each other: less than Python follows, so that what reads them again can."""
+"""How deep objects and lists may lie in each other.
+
+Less than Python follows, so that what reads them again can.
+"""
 
 _PATTERNS = {
     "-[0-9a-f]{12}": "not a UUID in lower case",
@@ -30,12 +34,16 @@ _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
 
 def parse_object(body: bytes, what: str = "The body") -> dict[str, Any]:
-    """Return the JSON object in `body`, in UTF-8; refuses duplicate keys, NUL and lone surrogates, NaN, and anything but an object.
+    """Return the JSON object in `body`, in UTF-8.
+
+    Refuses duplicate keys, NUL and lone surrogates, NaN, and anything but an object.
 
     `what` it is begins the sentence that tells so.
     """
     try:
-        text = body.decode("utf-8", "surrogatepass")  # of bytes, json.loads guesses: UTF-16 would be kept
+        text = body.decode(
+            "utf-8", "surrogatepass"
+        )  # of bytes, json.loads guesses: UTF-16 would be kept
         raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise _too_deep(what) from None
@@ -47,13 +55,16 @@ def parse_object(body: bytes, what: str = "The body") -> dict[str, Any]:
         raise _too_deep(what)
     if _may_hide_text(body) and (path := unstorable_text(raw, "")) is not None:
         raise RecordError(
-            f"The text of {path} holds a NUL or a lone surrogate; escape it.", {path: ["NUL or lone surrogate"]}
+            f"The text of {path} holds a NUL or a lone surrogate; escape it.",
+            {path: ["NUL or lone surrogate"]},
         )
     return raw
 
 
 def _too_deep(what: str) -> RecordError:
-    words = f"{what} is nested too deeply: objects and lists may lie {MOST_NESTED} deep in each other."
+    words = (
+        f"{what} is nested too deeply: objects and lists may lie {MOST_NESTED} deep in each other."
+    )
     return RecordError(words, {"": ["nested too deeply"]})
 
 
@@ -61,7 +72,11 @@ def _is_deeper(value: dict[str, Any], most: int) -> bool:
     """Return whether objects and lists lie in each other more than so deep, itself counted."""
     level: list[Any] = [value]
     for _ in range(most):
-        inner = (item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer))
+        inner = (
+            item
+            for outer in level
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        )
         level = [item for item in inner if isinstance(item, dict | list)]
         if not level:
             return False
@@ -77,7 +92,10 @@ class _Envelope(msgspec.Struct):
 
 
 def is_later(raw: dict[str, Any]) -> bool:
-    """Return whether the record is of a version that this service does not read yet; its names must hold all the same."""
+    """Return whether the record is of a version that this service does not read yet.
+
+    Its names must hold all the same.
+    """
     version = raw.get("schema_version")
     if isinstance(version, bool) or not isinstance(version, int) or version <= SCHEMA_VERSION:
         return False
@@ -123,11 +141,15 @@ def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
 
 
 def without_unfit(raw: dict[str, Any], repairs: list[str]) -> dict[str, Any]:
-    """Return a record with null for values out of range, so that another witness may give them; adds their paths to `repairs`.
+    """Return a record with null for values out of range, so that another witness may give them.
+
+    Adds their paths to `repairs`.
 
     Lists are left as they are: they are taken whole, from one witness.
     """
-    return {key: value if key in _FREE else _fitting(value, key, repairs) for key, value in raw.items()}
+    return {
+        key: value if key in _FREE else _fitting(value, key, repairs) for key, value in raw.items()
+    }
 
 
 def _fitting(value: Any, path: str, repairs: list[str], depth: int = 1) -> Any:
@@ -139,23 +161,33 @@ def _fitting(value: Any, path: str, repairs: list[str], depth: int = 1) -> Any:
     if isinstance(value, str):
         is_unfit = TIME_OF_PART.fullmatch(path) is not None and not is_kept_time(value)
     else:
-        is_unfit = isinstance(value, int | float) and not isinstance(value, bool) and not _in_range(value)
+        is_unfit = (
+            isinstance(value, int | float) and not isinstance(value, bool) and not _in_range(value)
+        )
     if is_unfit:
         repairs.append(path)
     return None if is_unfit else value
 
 
 def repaired(value: Any) -> Any:
-    """Return a part of a record as its typed reading has it: what does not fit is null, times are cut."""
+    """Return a part of a record as its typed reading has it.
+
+    What does not fit is null, times are cut.
+    """
     return _repair(value, "", [])
 
 
 def split_message(text: str) -> tuple[str, str]:
-    """Return the field path and the words of a msgspec message; in place of a regular expression, what it asks for."""
+    """Return the field path and the words of a msgspec message.
+
+    In place of a regular expression, what it asks for.
+    """
     found = _PATH.search(text)
     if found:
         message = text[: found.start()].replace("`", "")
-        return found.group(1), next((words for part, words in _PATTERNS.items() if part in message), message)
+        return found.group(1), next(
+            (words for part, words in _PATTERNS.items() if part in message), message
+        )
     missing = re.search(r"missing required field `(\w+)`", text)
     return (missing.group(1) if missing else ""), text.replace("`", "")
 
@@ -170,7 +202,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise RecordError(f"The key {twice!r} stands twice in one object.", {twice: ["duplicate key"]})
+        raise RecordError(
+            f"The key {twice!r} stands twice in one object.", {twice: ["duplicate key"]}
+        )
     return found
 
 
@@ -179,17 +213,26 @@ def _refuse_constant(word: str) -> Any:
 
 
 def unstorable_text(value: Any, path: str) -> str | None:
-    """Return the path of the first text with a NUL or a lone surrogate, which no database keeps; None where there is none."""
-    stack = [(value, path)]  # by hand: a client's lists may lie in each other as deep as a call can go
+    """Return the path of the first text with a NUL or a lone surrogate, which no database keeps.
+
+    None where there is none.
+    """
+    stack = [
+        (value, path)
+    ]  # by hand: a client's lists may lie in each other as deep as a call can go
     while stack:
         value, path = stack.pop()
         if isinstance(value, str) and _is_unstorable(value):
             return path.encode("unicode_escape").decode() if _is_unstorable(path) else path
         if isinstance(value, dict):
             below = [(key, item, f"{path}.{key}" if path else key) for key, item in value.items()]
-            stack += [pair for key, item, here in reversed(below) for pair in ((item, here), (key, here))]
+            stack += [
+                pair for key, item, here in reversed(below) for pair in ((item, here), (key, here))
+            ]
         elif isinstance(value, list):
-            stack += [(item, f"{path}[{place}]") for place, item in reversed(list(enumerate(value)))]
+            stack += [
+                (item, f"{path}[{place}]") for place, item in reversed(list(enumerate(value)))
+            ]
     return None
 
 
@@ -202,13 +245,20 @@ _FREE = frozenset({"extra", "metadata", "limits", "runs", "hosts", "ranks", "var
 _DEEPEST = 20  # no typed field lies that deep
 
 
-def _repair(value: Any, path: str, repairs: list[str], *, instead: int | None = None, depth: int = 0) -> Any:
+def _repair(
+    value: Any, path: str, repairs: list[str], *, instead: int | None = None, depth: int = 0
+) -> Any:
     if isinstance(value, dict | list) and depth < _DEEPEST:
         how: Any = {"instead": instead, "depth": depth + 1}
         if isinstance(value, list):
-            return [_repair(item, f"{path}[{place}]", repairs, **how) for place, item in enumerate(value)]
+            return [
+                _repair(item, f"{path}[{place}]", repairs, **how)
+                for place, item in enumerate(value)
+            ]
         return {
-            key: item if key in _FREE else _repair(item, f"{path}.{key}" if path else key, repairs, **how)
+            key: item
+            if key in _FREE
+            else _repair(item, f"{path}.{key}" if path else key, repairs, **how)
             for key, item in value.items()
         }
     if isinstance(value, bool):
@@ -229,7 +279,8 @@ def utc(moment: datetime) -> datetime:
     """Return the same moment in UTC.
 
     Raises:
-        RecordError: the moment has no representation in UTC (the first or last hours that a date can name).
+        RecordError: the moment has no representation in UTC (the first or last hours that a date
+            can name).
     """
     if moment.tzinfo is UTC:
         return moment

@@ -1,7 +1,8 @@
 """Reads once what many records share: the same configurations and software lists come with each job of a release.
 
-A part is known by its exact bytes; equal bytes give the very same object, which nobody changes. What pure functions find out about
-such an object is remembered with it (`remembered`). Bounded by the bytes of all parts, those held longest forgotten first.
+A part is known by its exact bytes; equal bytes give the very same object, which nobody changes.
+What pure functions find out about such an object is remembered with it (`remembered`). Bounded by
+the bytes of all parts, those held longest forgotten first.
 """
 
 import threading
@@ -66,7 +67,10 @@ class SharedParts(Generic[T]):
 
 
 def remembered(function: Callable[[T], R]) -> Callable[[T], R]:
-    """Return the function with a memory for shared parts; of any other object it computes its answer each time."""
+    """Return the function with a memory for shared parts.
+
+    Of any other object it computes its answer each time.
+    """
 
     def remember(part: T) -> R:
         known = _known.get(id(part))

@@ -15,7 +15,10 @@ _TIME = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:(\d\d)(\.\d+)?([Zz]|[+-]\d\d
 
 
 def read_time(value: Any) -> datetime | None:
-    """Return the time in a text as aware UTC; None where there is none, no zone is said, or no calendar names it in UTC."""
+    """Return the time in a text as aware UTC.
+
+    None where there is none, no zone is said, or no calendar names it in UTC.
+    """
     if not isinstance(value, str):
         return None
     try:
@@ -26,13 +29,18 @@ def read_time(value: Any) -> datetime | None:
 
 
 def plain_time(text: str) -> str:
-    """Return the time with its leap second clamped and cut to microseconds; any other text as it is."""
+    """Return the time with its leap second clamped and cut to microseconds.
+
+    Any other text as it is.
+    """
     found = _TIME.match(text)
     if not found:
         return text
     second, fraction, zone = found.groups()
     second = "59" if second == "60" else second
-    return f"{text[:17]}{second}{(fraction or '')[:7]}{zone.upper()}".replace(" ", "T", 1).replace("t", "T", 1)
+    return f"{text[:17]}{second}{(fraction or '')[:7]}{zone.upper()}".replace(" ", "T", 1).replace(
+        "t", "T", 1
+    )
 
 
 def is_kept(moment: datetime) -> bool:

@@ -2,8 +2,13 @@
 
 from marshmallow import fields, validate
 
-from provenance.schemas.parameters import file_name, moment, number, text
-from provenance.schemas.queries import ExperimentQuery, FileQuery, JobsByFileQuery, SomeJobsQuery
+from jobprov.provenance.schemas.parameters import file_name, moment, number, text
+from jobprov.provenance.schemas.queries import (
+    ExperimentQuery,
+    FileQuery,
+    JobsByFileQuery,
+    SomeJobsQuery,
+)
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 _AS_OF = "Only what had been recorded at this time."
@@ -14,7 +19,9 @@ _CURSOR = "`next` of the answer before."
 class PairQuery(ExperimentQuery):
     """Two files."""
 
-    a = file_name("A file; `namespace:name` where several namespaces know the name, `:name` for the one without.")
+    a = file_name(
+        "A file; `namespace:name` where several namespaces know the name, `:name` for the one without."
+    )
     b = file_name("Another file.")
     experiment = text("Of both files, where several experiments know a name.")
     experiment_a = text("Of the first file, where the two are of different experiments.")
@@ -25,34 +32,48 @@ class VersionQuery(FileQuery):
     """Which version of a file, where the question is not about its newest or about all."""
 
     version = number(
-        1, 2**31 - 1, "Which version of the file. What made it: of the newest by default; what came of it: of all."
+        1,
+        2**31 - 1,
+        "Which version of the file. What made it: of the newest by default; what came of it: of all.",
     )
 
 
 class LineageQuery(FileQuery):
     """How far, in which direction, in which form."""
 
-    direction = fields.String(validate=validate.OneOf(["ancestors", "descendants", "both"]), load_default="both")
+    direction = fields.String(
+        validate=validate.OneOf(["ancestors", "descendants", "both"]), load_default="both"
+    )
     depth = number(1, 1000, "So many jobs away at most.")
     limit = fields.Integer(
-        validate=validate.Range(min=1, max=1000), load_default=200, metadata={"description": "Nodes at most."}
+        validate=validate.Range(min=1, max=1000),
+        load_default=200,
+        metadata={"description": "Nodes at most."},
     )
     version = number(1, 2**31 - 1, "Which version of the file; the newest by default.")
     kind = fields.String(
-        validate=validate.OneOf(["file", "job"]), metadata={"description": "Only files, or only jobs, joined directly."}
+        validate=validate.OneOf(["file", "job"]),
+        metadata={"description": "Only files, or only jobs, joined directly."},
     )
-    role = text("Files that a job used so (primary, secondary, shared, configuration), and these jobs.")
+    role = text(
+        "Files that a job used so (primary, secondary, shared, configuration), and these jobs."
+    )
     stage = text("Jobs of this stage, and the files that they made.")
     state = fields.String(
-        validate=validate.OneOf(STATES), metadata={"description": "Jobs in this state, and their files."}
+        validate=validate.OneOf(STATES),
+        metadata={"description": "Jobs in this state, and their files."},
     )
     started_after = moment("Jobs that started at or after this time, and their files.")
     started_before = moment("Jobs that started before this time, and their files.")
-    software = text("Jobs that used code of this name, and their files; with `revision`, of that code.")
+    software = text(
+        "Jobs that used code of this name, and their files; with `revision`, of that code."
+    )
     revision = text("Jobs that ran this commit or tag, and their files.")
     as_of = moment(_AS_OF)
     format = fields.String(
-        validate=validate.OneOf(["json", "dot", "svg", "prov-json", "prov-n", "openlineage", "csv", "text"]),
+        validate=validate.OneOf(
+            ["json", "dot", "svg", "prov-json", "prov-n", "openlineage", "csv", "text"]
+        ),
         load_default="json",
     )
 
@@ -64,7 +85,8 @@ class RebuildQuery(FileQuery):
         "Names of other files that are lost too, with commas between them: `name`, `namespace:name` or `experiment/namespace:name`."
     )
     from_scratch = fields.Boolean(
-        load_default=False, metadata={"description": "Take every file as lost that a recorded job made."}
+        load_default=False,
+        metadata={"description": "Take every file as lost that a recorded job made."},
     )
 
 
@@ -72,13 +94,19 @@ class ImpactQuery(JobsByFileQuery, SomeJobsQuery):
     """Which jobs, and how far what they made is followed. At least one filter is needed."""
 
     software = text("Jobs that used code of this name; with `revision`, of that code.")
-    revision = text("Jobs that ran this commit or tag; `X..Y` for all commits from X to Y, both included.")
+    revision = text(
+        "Jobs that ran this commit or tag; `X..Y` for all commits from X to Y, both included."
+    )
     state = text("running, succeeded, failed, killed or lost.")
-    parameter = text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
+    parameter = text(
+        "Jobs whose configuration has this parameter; its key, with `*` for any letters."
+    )
     value = text(
         "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2]."
     )
-    direct = fields.Boolean(load_default=False, metadata={"description": "Only what these jobs made themselves."})
+    direct = fields.Boolean(
+        load_default=False, metadata={"description": "Only what these jobs made themselves."}
+    )
     format = fields.String(validate=validate.OneOf(["json", "csv", "ndjson"]), load_default="json")
     limit = number(1, 1000, "How many at most; 100 by default.")
     cursor = text("`next` of the answer before.")
@@ -103,7 +131,9 @@ class OrphansQuery(FileQuery):
     isolated = fields.Boolean(
         load_default=False, metadata={"description": "Only those of which no file was made either."}
     )
-    unread = fields.Boolean(load_default=False, metadata={"description": "Only those that no job read either."})
+    unread = fields.Boolean(
+        load_default=False, metadata={"description": "Only those that no job read either."}
+    )
     limit = number(1, 1000, _PAGE)
     cursor = text(_CURSOR)
 

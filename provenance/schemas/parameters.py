@@ -1,11 +1,14 @@
-"""Parameters of addresses: their kinds, and how they are read. Unknown ones are refused, so that a slip is not taken for "all"."""
+"""Parameters of addresses: their kinds, and how they are read.
+
+Unknown ones are refused, so that a slip is not taken for "all".
+"""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError
 
 LONGEST = 3000
 """Letters of a parameter."""
@@ -14,20 +17,26 @@ _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UT
 
 def text(words: str) -> fields.String:
     """Return a parameter that is some text."""
-    return fields.String(validate=validate.Length(min=1, max=LONGEST), metadata={"description": words})
+    return fields.String(
+        validate=validate.Length(min=1, max=LONGEST), metadata={"description": words}
+    )
 
 
 def moment(words: str) -> fields.AwareDateTime:
     """Return a parameter that is a time; one without a zone is UTC."""
     limits = validate.Range(min=_FIRST, max=_LAST, error="outside the years 1970 to 2199")
-    found = fields.AwareDateTime(format="iso", default_timezone=UTC, validate=limits, metadata={"description": words})
+    found = fields.AwareDateTime(
+        format="iso", default_timezone=UTC, validate=limits, metadata={"description": words}
+    )
     found.error_messages["invalid"] = "no time; write 2026-11-24 or 2026-11-24T16:00:00Z"
     return found
 
 
 def number(least: int, most: int, words: str) -> fields.Integer:
     """Return a parameter that is a whole number between two, both included."""
-    return fields.Integer(validate=validate.Range(min=least, max=most), metadata={"description": words})
+    return fields.Integer(
+        validate=validate.Range(min=least, max=most), metadata={"description": words}
+    )
 
 
 def namespace(words: str) -> fields.String:
@@ -37,20 +46,29 @@ def namespace(words: str) -> fields.String:
 
 def file_name(words: str) -> fields.String:
     """Return a parameter that is the name of a file, and needed."""
-    return fields.String(required=True, validate=validate.Length(min=1, max=LONGEST), metadata={"description": words})
+    return fields.String(
+        required=True, validate=validate.Length(min=1, max=LONGEST), metadata={"description": words}
+    )
 
 
 def read_query(schema: type[Schema], arguments: Any) -> dict[str, Any]:
-    """Return the parameters, checked and typed; those that were not given and have no default are absent.
+    """Return the parameters, checked and typed.
+
+    Those that were not given and have no default are absent.
 
     Raises:
         BadInputError: one is unknown, wrong or given twice; `fields` names it.
     """
     _refuse_repeated(arguments)
     try:
-        found: dict[str, Any] = schema().load(arguments.to_dict() if hasattr(arguments, "to_dict") else arguments)
+        found: dict[str, Any] = schema().load(
+            arguments.to_dict() if hasattr(arguments, "to_dict") else arguments
+        )
     except ValidationError as problem:
-        messages = {str(name): [str(word) for word in words] for name, words in problem.messages_dict.items()}
+        messages = {
+            str(name): [str(word) for word in words]
+            for name, words in problem.messages_dict.items()
+        }
         first = next(iter(messages))
         raise BadInputError(f"{first}: {messages[first][0]}", messages) from None
     for name, value in found.items():
@@ -60,11 +78,15 @@ def read_query(schema: type[Schema], arguments: Any) -> dict[str, Any]:
 
 
 def _refuse_repeated(arguments: Any) -> None:
-    """Refuse parameters that stand in an address more than once: whichever was taken, the other would be ignored.
+    """Refuse parameters that stand in an address more than once.
+
+    Whichever was taken, the other would be ignored.
 
     Raises:
         BadInputError: one does; `fields` names it.
     """
     many = dict(arguments.lists()) if hasattr(arguments, "lists") else {}
     if twice := [name for name, values in many.items() if len(values) > 1]:
-        raise BadInputError(f"{twice[0]}: given more than once.", {name: ["given more than once"] for name in twice})
+        raise BadInputError(
+            f"{twice[0]}: given more than once.", {name: ["given more than once"] for name in twice}
+        )

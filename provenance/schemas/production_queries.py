@@ -2,22 +2,26 @@
 
 from marshmallow import Schema, fields, validate
 
-from provenance.schemas.parameters import LONGEST, number, text
-from provenance.schemas.queries import ExperimentQuery
+from jobprov.provenance.schemas.parameters import LONGEST, number, text
+from jobprov.provenance.schemas.queries import ExperimentQuery
 
 
 class CampaignQuery(Schema):
     """Whose campaign."""
 
     experiment = fields.String(
-        required=True, validate=validate.Length(min=1, max=LONGEST), metadata={"description": "Of this experiment."}
+        required=True,
+        validate=validate.Length(min=1, max=LONGEST),
+        metadata={"description": "Of this experiment."},
     )
 
 
 class NamedCampaignQuery(CampaignQuery):
     """Which campaign."""
 
-    campaign = text("Its name where no path can hold it, such as `.` or `a//b`; the path then says `-`.")
+    campaign = text(
+        "Its name where no path can hold it, such as `.` or `a//b`; the path then says `-`."
+    )
 
 
 class FoldedFormQuery(Schema):
@@ -35,7 +39,9 @@ class FoldedQuery(FoldedFormQuery):
     """Which campaign, which of its tasks, in which form."""
 
     campaign = fields.String(
-        required=True, validate=validate.Length(min=1, max=LONGEST), metadata={"description": "Its name."}
+        required=True,
+        validate=validate.Length(min=1, max=LONGEST),
+        metadata={"description": "Its name."},
     )
     experiment = text("Needed where several experiments have a campaign of this name.")
 
@@ -73,7 +79,9 @@ class OrdersQuery(Schema):
     """Whose orders."""
 
     experiment = fields.String(
-        required=True, validate=validate.Length(min=1, max=LONGEST), metadata={"description": "Its orders."}
+        required=True,
+        validate=validate.Length(min=1, max=LONGEST),
+        metadata={"description": "Its orders."},
     )
 
 
@@ -83,11 +91,16 @@ class RetriesQuery(OrdersQuery):
     task_id = text("Those of this task that its policy offers.")
     jobs = text("These jobs, whatever their class: ids parted by commas.")
     memory_factor = fields.Float(
-        validate=validate.Range(min=1, max=10), metadata={"description": "So many times the memory."}
+        validate=validate.Range(min=1, max=10),
+        metadata={"description": "So many times the memory."},
     )
-    other_site = fields.Boolean(metadata={"description": "Whether to avoid sites where the unit failed."})
+    other_site = fields.Boolean(
+        metadata={"description": "Whether to avoid sites where the unit failed."}
+    )
     format = fields.String(
         validate=validate.OneOf(["json", "condor", "jobsub", "sam"]),
         load_default="json",
-        metadata={"description": "JSON, a submit file, a command, or a SAM dimension of the inputs."},
+        metadata={
+            "description": "JSON, a submit file, a command, or a SAM dimension of the inputs."
+        },
     )

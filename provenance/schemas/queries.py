@@ -1,11 +1,22 @@
-"""Questions in addresses: their parameters, checked. Those to histories and productions have modules of their own."""
+"""Questions in addresses: their parameters, checked.
+
+Those to histories and productions have modules of their own.
+"""
 
 from marshmallow import Schema, fields, validate
 
-from provenance.schemas.parameters import LONGEST, moment, namespace, number, text
+from jobprov.provenance.schemas.parameters import LONGEST, moment, namespace, number, text
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
-CONFIGURATION_FORMS = ("expanded", "canonical", "compact", "indented", "annotated", "prefix-annotated", "ran")
+CONFIGURATION_FORMS = (
+    "expanded",
+    "canonical",
+    "compact",
+    "indented",
+    "annotated",
+    "prefix-annotated",
+    "ran",
+)
 """What a configuration can be printed as: with its includes in, evaluated in the forms of `fhicl-dump`, as the program wrote it itself."""
 
 
@@ -37,7 +48,9 @@ class SomeJobsQuery(ExperimentQuery):
 class JobsByFileQuery(Schema):
     """Which file jobs read or made."""
 
-    file = text("Jobs that produced or consumed this file; `namespace:name` where several namespaces know the name.")
+    file = text(
+        "Jobs that produced or consumed this file; `namespace:name` where several namespaces know the name."
+    )
     reads = text("Jobs that consumed this file.")
     file_experiment = text("Whose file it is; that of the jobs by default, where it has one.")
     namespace = namespace("Namespace of the file; empty for none.")
@@ -54,7 +67,9 @@ class JobsQuery(JobsByFileQuery, SomeJobsQuery):
     unit = text("Jobs of this unit of their task.")
     batch_id = text("Jobs of this batch job.")
     recipe_id = text("Jobs of this recipe.")
-    parameter = text("Jobs whose configuration has this parameter; its key, with `*` for any letters.")
+    parameter = text(
+        "Jobs whose configuration has this parameter; its key, with `*` for any letters."
+    )
     value = text(
         "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2]."
     )
@@ -67,8 +82,12 @@ class ErrorsQuery(SomeJobsQuery):
     """Jobs that are over, and how causes of failure are counted."""
 
     by = fields.String(
-        validate=validate.OneOf(["stage", "site", "host", "version", "day", "class", "step", "code"]),
-        metadata={"description": "Split causes by this as well; class, step and code: count by it alone."},
+        validate=validate.OneOf(
+            ["stage", "site", "host", "version", "day", "class", "step", "code"]
+        ),
+        metadata={
+            "description": "Split causes by this as well; class, step and code: count by it alone."
+        },
     )
     sort = fields.String(
         validate=validate.OneOf(["count", "newest", "growing"]),
@@ -80,13 +99,17 @@ class ErrorsQuery(SomeJobsQuery):
 class ResourcesQuery(SomeJobsQuery):
     """Jobs that succeeded, and what they are told apart by."""
 
-    by = fields.String(validate=validate.OneOf(["stage", "site", "host", "version"]), load_default="stage")
+    by = fields.String(
+        validate=validate.OneOf(["stage", "site", "host", "version"]), load_default="stage"
+    )
 
 
 class ModulesQuery(SomeJobsQuery):
     """Jobs that succeeded, what they are told apart by, and which two groups are compared."""
 
-    by = fields.String(validate=validate.OneOf(["stage", "site", "host", "version"]), load_default="version")
+    by = fields.String(
+        validate=validate.OneOf(["stage", "site", "host", "version"]), load_default="version"
+    )
     first = text("The group to compare with, by name; of the two largest the older one by default.")
     second = text("The group that is compared, by name.")
 
@@ -124,7 +147,9 @@ class AfterQuery(Schema):
     """What a change was made from."""
 
     after = number(
-        0, 2**31 - 1, "The version that it was made from: 409 where there is a newer one. 0: there was none."
+        0,
+        2**31 - 1,
+        "The version that it was made from: 409 where there is a newer one. 0: there was none.",
     )
 
 
@@ -132,7 +157,8 @@ class ConfigurationQuery(ExperimentQuery):
     """In which form."""
 
     form = fields.String(
-        validate=validate.OneOf(["files", "source", "evaluated", *CONFIGURATION_FORMS]), load_default="evaluated"
+        validate=validate.OneOf(["files", "source", "evaluated", *CONFIGURATION_FORMS]),
+        load_default="evaluated",
     )
     file = text("With `form=source`: which file, by its include name.")
 
@@ -155,11 +181,15 @@ class BundleQuery(ExperimentQuery):
     plan = number(1, 2**31 - 1, "An earlier plan; the newest by default.")
     level = fields.String(
         validate=validate.OneOf(["L0", "L1", "L2", "L3", "L4"]),
-        metadata={"description": "Leave out what only a higher level holds; everything goes in by default."},
+        metadata={
+            "description": "Leave out what only a higher level holds; everything goes in by default."
+        },
     )
     holey = fields.Boolean(
         load_default=False,
-        metadata={"description": "List inputs that are not here and have a URL in BagIt's fetch.txt."},
+        metadata={
+            "description": "List inputs that are not here and have a URL in BagIt's fetch.txt."
+        },
     )
 
 
@@ -169,14 +199,18 @@ class ManyBundleQuery(ExperimentQuery):
     stage = text("Only jobs of this stage.")
     level = fields.String(
         validate=validate.OneOf(["L0", "L1", "L2", "L3", "L4"]),
-        metadata={"description": "Leave out what only a higher level holds; everything goes in by default."},
+        metadata={
+            "description": "Leave out what only a higher level holds; everything goes in by default."
+        },
     )
 
 
 class CampaignBundleQuery(ManyBundleQuery):
     """The same of a campaign."""
 
-    campaign = text("Its name where no path can hold it, such as `.` or `a//b`; the path then says `-`.")
+    campaign = text(
+        "Its name where no path can hold it, such as `.` or `a//b`; the path then says `-`."
+    )
 
 
 class FileQuery(ExperimentQuery):
@@ -205,5 +239,7 @@ class SearchQuery(Schema):
     """What is looked for."""
 
     q = fields.String(
-        required=True, validate=validate.Length(min=1, max=LONGEST), metadata={"description": "Any name or id."}
+        required=True,
+        validate=validate.Length(min=1, max=LONGEST),
+        metadata={"description": "Any name or id."},
     )

@@ -1,17 +1,17 @@
 """What background work there is: the one table of kinds and who does them."""
 
-from provenance.services.classification_work import CLASSIFY
-from provenance.services.classify_jobs import classify
-from provenance.services.counting import count_question
-from provenance.services.derive_again import DERIVE, derive_again
-from provenance.services.evaluate_configurations import evaluate_configuration
-from provenance.services.evaluation_work import EVALUATE
-from provenance.services.fold_campaign import FOLD, count_again
-from provenance.services.kept_answers import COUNT
-from provenance.services.refresh_gaps import REFRESH, refresh
-from provenance.services.repositories import RESOLVE
-from provenance.services.resolve_software import resolve_software
-from provenance.services.work import Handler
+from jobprov.provenance.services.code.repositories import RESOLVE
+from jobprov.provenance.services.code.resolutions import resolve_software
+from jobprov.provenance.services.configurations.evaluation import evaluate_configuration
+from jobprov.provenance.services.failures.classes import classify
+from jobprov.provenance.services.recording.gap_updates import REFRESH, refresh
+from jobprov.provenance.services.recording.rederivation import DERIVE, derive_again
+from jobprov.provenance.services.statistics.campaign_graph import FOLD, count_again
+from jobprov.provenance.services.statistics.counting import count_question
+from jobprov.provenance.services.statistics.kept_answers import COUNT
+from jobprov.provenance.services.work.classifications import CLASSIFY
+from jobprov.provenance.services.work.evaluations import EVALUATE
+from jobprov.provenance.services.work.queue import Handler
 
 HANDLERS: dict[str, Handler] = {
     RESOLVE: resolve_software,

@@ -1,16 +1,17 @@
 """Writing canonical packs: everything of one commit (not its history), in bytes that depend on nothing else.
 
-The result is what a bundle carries as `objects.pack`: with a `shallow` file that names the commit, any git checks it
-out. Memory holds ids and at most one chunk of content. The form itself is in `pack_form`.
+The result is what a bundle carries as `objects.pack`: with a `shallow` file that names the commit,
+any git checks it out. Memory holds ids and at most one chunk of content. The form itself is in
+`pack_form`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from provenance.errors import SoftwareError
-from provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
-from provenance.software.objects import MissingObjectError, ObjectHeader, Objects
-from provenance.software.pack_form import (
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
+from jobprov.provenance.software.objects import MissingObjectError, ObjectHeader, Objects
+from jobprov.provenance.software.pack_form import (
     entry_header,
     pack_header,
     sort_key,
@@ -37,7 +38,14 @@ class PackPlan:
     @property
     def size_bytes(self) -> int:
         """The exact size of the pack."""
-        return 12 + 20 + sum(len(entry_header(h.kind, h.size_bytes)) + stored_size(h.size_bytes) for h in self.headers)
+        return (
+            12
+            + 20
+            + sum(
+                len(entry_header(h.kind, h.size_bytes)) + stored_size(h.size_bytes)
+                for h in self.headers
+            )
+        )
 
 
 def plan_pack(
@@ -56,8 +64,8 @@ def plan_pack(
         commits: ids of commits; their parents stay out.
         trees: ids of trees, e.g. of a dirty working tree.
         tags: ids of annotated tag objects that go in as they are.
-        extra: (type, content) of objects that the repository may lack, e.g. those of a dirty working tree; what no
-            commit, tree or tag leads to stays out.
+        extra: (type, content) of objects that the repository may lack, e.g. those of a dirty
+            working tree; what no commit, tree or tag leads to stays out.
         without: ids that stay out, because the reader has them.
 
     Raises:
@@ -70,12 +78,16 @@ def plan_pack(
     given = {oid: known for oid, known in given.items() if oid in named}
     asked = [oid for oid in named if oid not in given]
     found = objects.headers(asked)
-    missing = [(oid, named[oid]) for oid, header in zip(asked, found, strict=True) if header is None]
+    missing = [
+        (oid, named[oid]) for oid, header in zip(asked, found, strict=True) if header is None
+    ]
     if missing:
         raise MissingObjectError(missing, objects.where)
     headers = [header for header in found if header is not None]
     headers += [ObjectHeader(oid, kind, len(content)) for oid, (kind, content) in given.items()]
-    return PackPlan(tuple(sorted(headers, key=lambda header: sort_key(header.kind, header.oid))), given)
+    return PackPlan(
+        tuple(sorted(headers, key=lambda header: sort_key(header.kind, header.oid))), given
+    )
 
 
 def write_pack(objects: Objects, plan: PackPlan) -> Iterator[bytes]:
@@ -118,7 +130,11 @@ def pack_of_objects(given: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def _names_of_all(
-    objects: Objects, commits: list[str], trees: list[str], tags: list[str], given: Mapping[str, tuple[str, bytes]]
+    objects: Objects,
+    commits: list[str],
+    trees: list[str],
+    tags: list[str],
+    given: Mapping[str, tuple[str, bytes]],
 ) -> dict[str, str]:
     """Every id of the closure, with the path or role that names it in an error."""
     named = dict.fromkeys(tags, "tag object") | dict.fromkeys(commits, "commit")
@@ -126,7 +142,9 @@ def _names_of_all(
     for commit in commits:
         kind, content = given.get(commit) or objects.read(commit, "commit")
         if kind != "commit":
-            raise SoftwareError(f"Object {commit} is a {kind}, not a commit: a pack is made of a commit.")
+            raise SoftwareError(
+                f"Object {commit} is a {kind}, not a commit: a pack is made of a commit."
+            )
         roots.append(parse_commit(content).tree)
     known: dict[str, bytes] = {}
 
@@ -153,7 +171,9 @@ def _parts(objects: Objects, plan: PackPlan) -> Iterator[bytes]:
         else:
             header, chunks = next(stream)
         if header != planned or header.kind not in KINDS:
-            raise SoftwareError(f"Object {planned.oid} changed while it was read: the repository is damaged.")
+            raise SoftwareError(
+                f"Object {planned.oid} changed while it was read: the repository is damaged."
+            )
         yield entry_header(header.kind, header.size_bytes)
         yield from stored_zlib(chunks, header.size_bytes)
 

@@ -1,4 +1,6 @@
-"""Talking to a git server: list its refs, fetch them aside, ask for one commit. Nothing known is overwritten.
+"""Talking to a git server: list its refs, fetch them aside, ask for one commit.
+
+Nothing known is overwritten.
 
 Source: git-ls-remote(1), git-fetch(1).
 """
@@ -8,17 +10,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from provenance.errors import SoftwareError
-from provenance.software.git_command import GitError, Limits, Output, run_git
-from provenance.software.names import is_sha256_oid
-from provenance.software.urls import RepositoryUrl
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.git_command import GitError, Limits, Output, run_git
+from jobprov.provenance.software.names import is_sha256_oid
+from jobprov.provenance.software.urls import RepositoryUrl
 
 MAX_REFS = 200_000
-_NOTHING_BESIDE = ("--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
+_NOTHING_BESIDE = (
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--no-recurse-submodules",
+)
 _LISTING = Limits(wall_seconds=120.0, file_bytes=64 << 20)
 
 
-def list_remote(mirror: Path, url: RepositoryUrl, *, settings: Sequence[str] = ()) -> dict[str, str]:
+def list_remote(
+    mirror: Path, url: RepositoryUrl, *, settings: Sequence[str] = ()
+) -> dict[str, str]:
     """Return the server's branches and tags: object id by full ref, a tag object's own id for annotated tags.
 
     Raises:
@@ -28,23 +37,31 @@ def list_remote(mirror: Path, url: RepositoryUrl, *, settings: Sequence[str] = (
     answer = _talk(mirror, url, listing, settings=settings, limits=_LISTING)
     refs = {ref: oid for oid, _, ref in (line.partition("\t") for line in answer.lines)}
     if len(refs) > MAX_REFS:
-        raise SoftwareError(f"Repository {url.public} has {len(refs)} refs: more than {MAX_REFS} are not mirrored.")
+        raise SoftwareError(
+            f"Repository {url.public} has {len(refs)} refs: more than {MAX_REFS} are not mirrored."
+        )
     if any(is_sha256_oid(oid) for oid in refs.values()):
-        raise SoftwareError(f"Repository {url.public} is in git's SHA-256 format, which is not supported yet.")
+        raise SoftwareError(
+            f"Repository {url.public} is in git's SHA-256 format, which is not supported yet."
+        )
     return refs
 
 
-def fetch_refs(mirror: Path, url: RepositoryUrl, aside: str, *, settings: Sequence[str], limits: Limits) -> None:
+def fetch_refs(
+    mirror: Path, url: RepositoryUrl, aside: str, *, settings: Sequence[str], limits: Limits
+) -> None:
     """Fetch branches and tags with all they need into refs under `aside`, which then mirrors the server exactly.
 
-    Not with --atomic: git 2.47 aborts where a pruned `a` makes room for `a/b`, and a fetch cut short harms nobody,
-    as refs aside are only looked at after a whole one.
+    Not with --atomic: git 2.47 aborts where a pruned `a` makes room for `a/b`, and a fetch cut
+    short harms nobody, as refs aside are only looked at after a whole one.
     """
     refspecs = [f"+refs/{kind}/*:{aside}{kind}/*" for kind in ("heads", "tags")]
     _fetch(mirror, url, ["--prune"], refspecs, settings=settings, limits=limits)
 
 
-def fetch_commit(mirror: Path, url: RepositoryUrl, commit: str, *, settings: Sequence[str], limits: Limits) -> None:
+def fetch_commit(
+    mirror: Path, url: RepositoryUrl, commit: str, *, settings: Sequence[str], limits: Limits
+) -> None:
     """Fetch one commit by its id; a server that refuses is no error, the caller looks whether it is here."""
     try:
         _fetch(mirror, url, [], [commit], settings=settings, limits=limits)
@@ -71,7 +88,9 @@ def _fetch(
     _talk(mirror, url, command, settings=settings, limits=limits)
 
 
-def _talk(mirror: Path, url: RepositoryUrl, command: list[str], *, settings: Sequence[str], limits: Limits) -> Output:
+def _talk(
+    mirror: Path, url: RepositoryUrl, command: list[str], *, settings: Sequence[str], limits: Limits
+) -> Output:
     with _trust_in(url) as environment:
         return run_git(
             command,

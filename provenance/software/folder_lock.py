@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from provenance.errors import SoftwareError
+from jobprov.provenance.errors import SoftwareError
 
 _PAUSE_SECONDS = 0.05
 
@@ -22,7 +22,9 @@ def hold_lock(path: Path, *, wait_seconds: float = 900.0) -> Iterator[None]:
     with path.open("ab") as file:
         while not _is_taken(file.fileno()):
             if time.monotonic() > until:
-                raise SoftwareError(f"{path} is held by another fetch for {wait_seconds:g} seconds: try again later.")
+                raise SoftwareError(
+                    f"{path} is held by another fetch for {wait_seconds:g} seconds: try again later."
+                )
             time.sleep(_PAUSE_SECONDS)
         yield
 

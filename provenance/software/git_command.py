@@ -1,14 +1,16 @@
-"""The one way in which this package starts git: argument lists, an environment from scratch, limits.
+"""The one way in which this package starts git.
 
-Repositories, urls and refs come from strangers, and git runs programs on behalf of configuration, hooks,
-remote helpers, filters and options. So every call here has an allow-listed subcommand, no configuration but
-ours, no transport but the ones named by the caller, a wall-time limit on its whole process group and, for what
-comes over a network, a limit on the size of any file it writes.
+Argument lists, an environment from scratch, limits.
+
+Repositories, urls and refs come from strangers, and git runs programs on behalf of configuration,
+hooks, remote helpers, filters and options. So every call here has an allow-listed subcommand, no
+configuration but ours, no transport but the ones named by the caller, a wall-time limit on its
+whole process group and, for what comes over a network, a limit on the size of any file it writes.
 
 It is deliberately not a git library: it returns bytes. git 2.37 or newer.
 
-Source: git(1), git-config(1), "Fetching over untrusted protocols" in gitremote-helpers(7); each setting below
-answers a known attack and has a test.
+Source: git(1), git-config(1), "Fetching over untrusted protocols" in gitremote-helpers(7); each
+setting below answers a known attack and has a test.
 """
 
 import os
@@ -23,12 +25,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from provenance.errors import SoftwareError
+from jobprov.provenance.errors import SoftwareError
 
 SUBCOMMANDS = frozenset(
     (
-        *("cat-file", "describe", "for-each-ref", "fsck", "merge-base", "rev-list", "rev-parse"),  # reading
-        *("fetch", "gc", "index-pack", "init", "ls-remote", "pack-refs", "symbolic-ref", "update-ref"),  # mirrors
+        *(
+            "cat-file",
+            "describe",
+            "for-each-ref",
+            "fsck",
+            "merge-base",
+            "rev-list",
+            "rev-parse",
+        ),  # reading
+        *(
+            "fetch",
+            "gc",
+            "index-pack",
+            "init",
+            "ls-remote",
+            "pack-refs",
+            "symbolic-ref",
+            "update-ref",
+        ),  # mirrors
         *("config", "ls-files", "update-index", "write-tree"),  # working trees
     )
 )
@@ -55,7 +74,15 @@ _SCRATCH = {
 # -oBatchMode: never ask; a host that the operator did not list in known_hosts is not talked to
 _SSH = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oClearAllForwardings=yes -oPermitLocalCommand=no"
 # how this site reaches the outside is the operator's business, and only of use where a network is
-_OPERATORS = ("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSH_AUTH_SOCK")
+_OPERATORS = (
+    "https_proxy",
+    "HTTPS_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SSH_AUTH_SOCK",
+)
 
 _SETTINGS = (
     "core.fsmonitor=false",
@@ -63,7 +90,8 @@ _SETTINGS = (
     "core.symlinks=false",
     "credential.helper=",
     "fetch.recurseSubmodules=false",
-    # old histories hold these three harmless oddities; refusing them would refuse the repository for ever
+    # old histories hold these three harmless oddities; refusing them would refuse the repository
+    # for ever
     "fetch.fsck.badTimezone=ignore",
     "fetch.fsck.missingSpaceBeforeDate=ignore",
     "fetch.fsck.zeroPaddedFilemode=ignore",
@@ -75,7 +103,8 @@ _SETTINGS = (
     "transfer.bundleURI=false",
     "transfer.fsckObjects=true",
 )
-# the shell sets the limit and becomes git: nothing of Python runs between fork and exec, so threads are safe
+# the shell sets the limit and becomes git: nothing of Python runs between fork and exec, so threads
+# are safe
 _UNDER_FILE_LIMIT = ("/bin/sh", "-c", 'ulimit -f "$0" && exec "$@"')
 _MAX_MESSAGE = 600
 
@@ -96,7 +125,8 @@ class GitError(SoftwareError):
     """A git command failed, or was refused before it started.
 
     Attributes:
-        exit_code: git's; negative for a signal; None where git did not start or was stopped at its time limit.
+        exit_code: git's; negative for a signal; None where git did not start or was stopped at its
+            time limit.
         detail: what git wrote to its standard error, shortened.
     """
 
@@ -115,13 +145,20 @@ class Output:
 
     @property
     def lines(self) -> list[str]:
-        """Its standard output by lines, as UTF-8; bytes of other encodings survive as surrogates."""
+        """Its standard output by lines, as UTF-8.
+
+        Bytes of other encodings survive as surrogates.
+        """
         return self.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]
 
 
-def scratch_environment(transports: Collection[str] = (), extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def scratch_environment(
+    transports: Collection[str] = (), extra: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Return the whole environment of a git process that may use `transports` and nothing else."""
-    environment = dict(_SCRATCH, PATH=_search_path(), GIT_ALLOW_PROTOCOL=":".join(sorted(transports)) or "none")
+    environment = dict(
+        _SCRATCH, PATH=_search_path(), GIT_ALLOW_PROTOCOL=":".join(sorted(transports)) or "none"
+    )
     environment["GIT_SSH_COMMAND"] = _SSH if "ssh" in transports else "/bin/false"
     if "https" in transports or "ssh" in transports:
         environment |= {name: os.environ[name] for name in _OPERATORS if name in os.environ}
@@ -142,24 +179,34 @@ def run_git(
     """Return what `git ARGUMENTS` wrote, run to its end.
 
     Args:
-        arguments: an allow-listed subcommand and its arguments, operands behind `--` or `--end-of-options`.
+        arguments: an allow-listed subcommand and its arguments, operands behind `--` or
+            `--end-of-options`.
         git_dir: the repository; without one, git sees none.
         transports: those that may be used, of https, ssh and file.
         settings: further `name=value` configuration, of ours, never a client's.
         stdin: what git reads.
         environment: variables on top of the scratch environment.
-        limits: wall time of the process group, size of any file that it writes (its output included).
+        limits: wall time of the process group, size of any file that it writes (its output
+            included).
         accept: exit codes that are answers.
 
     Raises:
         GitError: refused, failed or out of time.
     """
     argv = _command(arguments, git_dir=git_dir, transports=transports, settings=settings)
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as written, tempfile.TemporaryFile() as complaints:
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as written,
+        tempfile.TemporaryFile() as complaints,
+    ):
         given.write(stdin)
         given.seek(0)
         process = _start(
-            _limited(argv, limits), given, written, complaints, scratch_environment(transports, environment)
+            _limited(argv, limits),
+            given,
+            written,
+            complaints,
+            scratch_environment(transports, environment),
         )
         _wait(process, arguments[0], limits)
         written.seek(0)
@@ -171,12 +218,21 @@ def run_git(
 
 @contextmanager
 def open_git(
-    arguments: Sequence[str], *, git_dir: Path, stdin: IO[bytes], environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    *,
+    git_dir: Path,
+    stdin: IO[bytes],
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[IO[bytes]]:
-    """Give the output of a local, reading `git ARGUMENTS` as a pipe; the process group ends with the block."""
+    """Give the output of a local, reading `git ARGUMENTS` as a pipe.
+
+    The process group ends with the block.
+    """
     argv = _command(arguments, git_dir=git_dir, transports=(), settings=())
     with tempfile.TemporaryFile() as complaints:
-        process = _start(argv, stdin, subprocess.PIPE, complaints, scratch_environment((), environment))
+        process = _start(
+            argv, stdin, subprocess.PIPE, complaints, scratch_environment((), environment)
+        )
         try:
             if process.stdout is None:  # a pipe was asked for; said for the type checker
                 raise GitError(f"git {arguments[0]} gave no output.")
@@ -187,16 +243,24 @@ def open_git(
 
 
 def _command(
-    arguments: Sequence[str], *, git_dir: Path | None, transports: Collection[str], settings: Sequence[str]
+    arguments: Sequence[str],
+    *,
+    git_dir: Path | None,
+    transports: Collection[str],
+    settings: Sequence[str],
 ) -> list[str]:
     if arguments[0] not in SUBCOMMANDS:
         raise GitError(f"git {arguments[0]} is not among the commands that the service runs.")
     if unknown := set(transports) - TRANSPORTS:
-        raise GitError(f"Transport {', '.join(sorted(unknown))} is not allowed: use https, ssh or a local path.")
+        raise GitError(
+            f"Transport {', '.join(sorted(unknown))} is not allowed: use https, ssh or a local path."
+        )
     if any("\0" in argument for argument in arguments):
         raise GitError(f"git {arguments[0]} was given an argument with a NUL byte.")
     allowed = [f"protocol.{transport}.allow=always" for transport in sorted(transports)]
-    configuration = [part for setting in (*_SETTINGS, *allowed, *settings) for part in ("-c", setting)]
+    configuration = [
+        part for setting in (*_SETTINGS, *allowed, *settings) for part in ("-c", setting)
+    ]
     # without a repository git must not find one by walking up from the working folder
     where = [f"--git-dir={git_dir}"] if git_dir else ["--git-dir=/nonexistent"]
     return [_binary(), *configuration, "--no-pager", "--literal-pathspecs", *where, *arguments]
@@ -216,15 +280,29 @@ def _search_path() -> str:
 def _limited(argv: list[str], limits: Limits) -> list[str]:
     if limits.file_bytes is None:
         return argv
-    return [*_UNDER_FILE_LIMIT[:3], str(max(1, limits.file_bytes // 512)), *argv]  # POSIX counts in 512 bytes
+    return [
+        *_UNDER_FILE_LIMIT[:3],
+        str(max(1, limits.file_bytes // 512)),
+        *argv,
+    ]  # POSIX counts in 512 bytes
 
 
 def _start(
-    argv: list[str], stdin: IO[bytes], stdout: IO[bytes] | int, stderr: IO[bytes], environment: dict[str, str]
+    argv: list[str],
+    stdin: IO[bytes],
+    stdout: IO[bytes] | int,
+    stderr: IO[bytes],
+    environment: dict[str, str],
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            argv, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, cwd="/", start_new_session=True
+            argv,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment,
+            cwd="/",
+            start_new_session=True,
         )
     except OSError as error:
         raise GitError(f"git could not be started: {error}.") from error
@@ -261,7 +339,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     Not once it is collected: the number may be another group's by then.
     """
     if process.returncode is None:
-        with suppress(ProcessLookupError, PermissionError):  # all gone already; macOS says the second of zombies
+        with suppress(
+            ProcessLookupError, PermissionError
+        ):  # all gone already; macOS says the second of zombies
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -271,5 +351,7 @@ def _failure(subcommand: str, exit_code: int, complaints: bytes, git_dir: Path |
     where = f" in {git_dir}" if git_dir else ""
     ended = f"ended with {exit_code}" if exit_code >= 0 else f"was ended by signal {-exit_code}"
     return GitError(
-        f"git {subcommand}{where} {ended}: {detail or 'no reason given'}", exit_code=exit_code, detail=detail
+        f"git {subcommand}{where} {ended}: {detail or 'no reason given'}",
+        exit_code=exit_code,
+        detail=detail,
     )

@@ -1,8 +1,9 @@
 """The service's own copy of one registered repository, which forgets nothing that a job used.
 
-A mirror is a bare folder. A fetch first brings the server's refs aside (`refs/prov/seen/`), compares them with the
-known ones, keeps every old value that would be lost under `refs/prov/pins/` or `refs/prov/tagobj/`, and only then
-moves the refs: a moved tag or a deleted branch takes nothing away and is reported. Nothing is ever checked out.
+A mirror is a bare folder. A fetch first brings the server's refs aside (`refs/prov/seen/`),
+compares them with the known ones, keeps every old value that would be lost under `refs/prov/pins/`
+or `refs/prov/tagobj/`, and only then moves the refs: a moved tag or a deleted branch takes nothing
+away and is reported. Nothing is ever checked out.
 
 A mirror is a cache all the same: what a bundle needs is stored as a canonical pack.
 """
@@ -14,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from provenance.errors import SoftwareError
-from provenance.software.fetching import fetch_commit, fetch_refs, list_remote
-from provenance.software.folder_lock import hold_lock
-from provenance.software.git_command import NETWORK, GitError, Limits, run_git
-from provenance.software.names import checked_oid
-from provenance.software.objects import RepositoryObjects
-from provenance.software.ref_changes import RefObservation, compare_refs, old_values_to_keep
-from provenance.software.urls import RepositoryUrl, parse_url, public_address
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.fetching import fetch_commit, fetch_refs, list_remote
+from jobprov.provenance.software.folder_lock import hold_lock
+from jobprov.provenance.software.git_command import NETWORK, GitError, Limits, run_git
+from jobprov.provenance.software.names import checked_oid
+from jobprov.provenance.software.objects import RepositoryObjects
+from jobprov.provenance.software.ref_changes import RefObservation, compare_refs, old_values_to_keep
+from jobprov.provenance.software.urls import RepositoryUrl, parse_url, public_address
 
 PINS = "refs/prov/pins/"
 TAG_OBJECTS = "refs/prov/tagobj/"
@@ -39,17 +40,30 @@ class FetchReport:
 
     @property
     def moved_tags(self) -> list[RefObservation]:
-        """The tags that now name something else or are gone: jobs that used them need to be marked."""
+        """The tags that now name something else or are gone.
+
+        Jobs that used them need to be marked.
+        """
         return [
-            seen for seen in self.changes if seen.ref.startswith("refs/tags/") and seen.change in ("moved", "deleted")
+            seen
+            for seen in self.changes
+            if seen.ref.startswith("refs/tags/") and seen.change in ("moved", "deleted")
         ]
 
 
 class Mirror:
-    """One registered repository, mirrored in a bare folder. Instances hold no state and may be made for each use."""
+    """One registered repository, mirrored in a bare folder.
+
+    Instances hold no state and may be made for each use.
+    """
 
     def __init__(
-        self, folder: Path, url: RepositoryUrl, *, trusted_hosts: Collection[str] = (), limits: Limits = NETWORK
+        self,
+        folder: Path,
+        url: RepositoryUrl,
+        *,
+        trusted_hosts: Collection[str] = (),
+        limits: Limits = NETWORK,
     ) -> None:
         self.folder = folder
         self.url = url
@@ -66,12 +80,15 @@ class Mirror:
         trusted_hosts: Collection[str] = (),
         limits: Limits = NETWORK,
     ) -> Self:
-        """Return the mirror of `url` in `folder`, made empty where there is none; nothing is fetched.
+        """Return the mirror of `url` in `folder`, made empty where there is none.
+
+        Nothing is fetched.
 
         Args:
             folder: the mirror's own; its parent is made.
             url: as an operator registered it.
-            is_local: the operator registered a path on this machine; without this only https and ssh are taken.
+            is_local: the operator registered a path on this machine; without this only https and
+                ssh are taken.
             trusted_hosts: hosts that may have private addresses.
             limits: of one fetch.
 
@@ -89,14 +106,27 @@ class Mirror:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with hold_lock(_lock_of(folder)):
             if not (folder / "HEAD").exists():
-                run_git(["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", str(folder)])
+                run_git(
+                    [
+                        "init",
+                        "--quiet",
+                        "--bare",
+                        "--template=",
+                        "--initial-branch=main",
+                        "--",
+                        str(folder),
+                    ]
+                )
         return cls(folder, read, trusted_hosts=trusted_hosts, limits=limits)
 
     def fetch(self) -> FetchReport:
-        """Bring the mirror up to date, and return what changed; one fetch at a time for each mirror.
+        """Bring the mirror up to date, and return what changed.
+
+        One fetch at a time for each mirror.
 
         Raises:
-            SoftwareError: the server does not answer, refuses, or sends what fails git's checks; the mirror is as before.
+            SoftwareError: the server does not answer, refuses, or sends what fails git's checks;
+                the mirror is as before.
         """
         with hold_lock(_lock_of(self.folder)):
             before = self.refs()
@@ -105,7 +135,10 @@ class Mirror:
             if remote == before:
                 return FetchReport(before, ())
             fetch_refs(self.folder, self.url, SEEN, settings=settings, limits=self._limits)
-            now = {"refs/" + ref.removeprefix(SEEN): oid for ref, oid in self._refs_under(SEEN.rstrip("/")).items()}
+            now = {
+                "refs/" + ref.removeprefix(SEEN): oid
+                for ref, oid in self._refs_under(SEEN.rstrip("/")).items()
+            }
             if lacking := sorted(remote.keys() - now.keys()):
                 raise SoftwareError(
                     f"Repository {self.url.public} lists {lacking[0]} but does not give it: a shallow clone cannot be "
@@ -116,17 +149,29 @@ class Mirror:
             return FetchReport(now, tuple(changes))
 
     def fetch_commit(self, commit: str) -> bool:
-        """Ask the server for one commit that no branch or tag reaches and pin it; return whether it is here now."""
+        """Ask the server for one commit that no branch or tag reaches and pin it.
+
+        Return whether it is here now.
+        """
         with hold_lock(_lock_of(self.folder)):
             if not self.has_commit(commit):
-                fetch_commit(self.folder, self.url, checked_oid(commit), settings=self._settings(), limits=self._limits)
+                fetch_commit(
+                    self.folder,
+                    self.url,
+                    checked_oid(commit),
+                    settings=self._settings(),
+                    limits=self._limits,
+                )
         if not self.has_commit(commit):
             return False
         self.pin(commit)
         return True
 
     def refs(self) -> dict[str, str]:
-        """Return branches and tags as last fetched: object id by full ref; a tag object's own id for annotated tags."""
+        """Return branches and tags as last fetched: object id by full ref.
+
+        A tag object's own id for annotated tags.
+        """
         return self._refs_under(*KNOWN)
 
     def refs_named(self, *full_refs: str) -> dict[str, str]:
@@ -157,11 +202,17 @@ class Mirror:
 
     def has_commit(self, oid: str) -> bool:
         """Whether the commit is here, reachable or not."""
-        answer = run_git(["cat-file", "-e", f"{checked_oid(oid)}^{{commit}}"], git_dir=self.folder, accept=(0, 1, 128))
+        answer = run_git(
+            ["cat-file", "-e", f"{checked_oid(oid)}^{{commit}}"],
+            git_dir=self.folder,
+            accept=(0, 1, 128),
+        )
         return answer.exit_code == 0
 
     def commits_between(self, first: str, last: str) -> list[str]:
-        """Return the commits that come after `first` and lead to `last`, both included; none where `first` is no ancestor.
+        """Return the commits that come after `first` and lead to `last`, both included.
+
+        None where `first` is no ancestor.
 
         Raises:
             SoftwareError: it takes git more than ten seconds.
@@ -193,7 +244,10 @@ class Mirror:
         return [f"http.curloptResolve={self.url.host}:{self.url.port or 443}:{shown}"]
 
     def _refs_under(self, *prefixes: str) -> dict[str, str]:
-        answer = run_git(["for-each-ref", "--format=%(objectname) %(refname)", "--", *prefixes], git_dir=self.folder)
+        answer = run_git(
+            ["for-each-ref", "--format=%(objectname) %(refname)", "--", *prefixes],
+            git_dir=self.folder,
+        )
         pairs = (line.split(" ", 1) for line in answer.lines)
         return {ref: oid for oid, ref in pairs}
 
@@ -204,19 +258,29 @@ class Mirror:
     def _apply(self, changes: list[RefObservation]) -> None:
         """Keep old values and drop refs first: a branch `a` may have to make room for `a/b`."""
         with self.objects() as objects:
-            kept = old_values_to_keep(changes, kind_of=lambda oid: objects.read(oid)[0], pins=PINS, tags=TAG_OBJECTS)
+            kept = old_values_to_keep(
+                changes, kind_of=lambda oid: objects.read(oid)[0], pins=PINS, tags=TAG_OBJECTS
+            )
         dropped = [f"delete {seen.ref} {seen.old}\n" for seen in changes if seen.new is None]
         self._update_refs([f"update {ref} {oid}\n" for ref, oid in kept.items()] + dropped)
-        self._update_refs([f"update {seen.ref} {seen.new}\n" for seen in changes if seen.new is not None])
+        self._update_refs(
+            [f"update {seen.ref} {seen.new}\n" for seen in changes if seen.new is not None]
+        )
         run_git(["pack-refs", "--all"], git_dir=self.folder)
 
     def _update_refs(self, lines: list[str]) -> None:
-        run_git(["update-ref", "--no-deref", "--stdin"], git_dir=self.folder, stdin=os.fsencode("".join(lines)))
+        run_git(
+            ["update-ref", "--no-deref", "--stdin"],
+            git_dir=self.folder,
+            stdin=os.fsencode("".join(lines)),
+        )
 
     def _keep(self, prefix: str, oid: str, kind: str) -> None:
         answer = run_git(["cat-file", "-t", checked_oid(oid)], git_dir=self.folder, accept=(0, 128))
         if answer.lines != [kind]:
-            raise GitError(f"{oid} is not a {kind} in the mirror of {self.url.public}: it cannot be pinned.")
+            raise GitError(
+                f"{oid} is not a {kind} in the mirror of {self.url.public}: it cannot be pinned."
+            )
         run_git(["update-ref", "--no-deref", prefix + oid, oid], git_dir=self.folder)
 
 

@@ -7,7 +7,7 @@ Source: git-check-ref-format(1), rules 1 to 10, and gitglossary(7) for object na
 
 import re
 
-from provenance.errors import SoftwareError
+from jobprov.provenance.errors import SoftwareError
 
 _OID = re.compile(r"[0-9a-f]{40}")
 _LONG_OID = re.compile(r"[0-9a-f]{64}")
@@ -22,7 +22,10 @@ def is_oid(text: str) -> bool:
 
 
 def is_sha256_oid(text: str) -> bool:
-    """Whether `text` is a full SHA-256 object id; such repositories are refused by name, not by accident."""
+    """Whether `text` is a full SHA-256 object id.
+
+    Such repositories are refused by name, not by accident.
+    """
     return _LONG_OID.fullmatch(text) is not None
 
 
@@ -49,7 +52,9 @@ def checked_oid(text: str) -> str:
     if is_oid(text):
         return text
     if is_sha256_oid(text):
-        raise SoftwareError(f"Object id {text} is a SHA-256 one: repositories in that format are not supported yet.")
+        raise SoftwareError(
+            f"Object id {text} is a SHA-256 one: repositories in that format are not supported yet."
+        )
     raise SoftwareError(f"{text[:80]!r} is not a git object id: give its 40 lower-case hex digits.")
 
 

@@ -1,6 +1,7 @@
 """The inside of git objects: bytes to commits, tags and trees. Pure functions, no git, no files.
 
-Source: "Git Objects" in gitformat-pack(5) and Documentation/technical of git; "hash of type, blank, size, NUL, content".
+Source: "Git Objects" in gitformat-pack(5) and Documentation/technical of git; "hash of type, blank,
+size, NUL, content".
 """
 
 import hashlib
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from provenance.errors import SoftwareError
+from jobprov.provenance.errors import SoftwareError
 
 KINDS = ("commit", "tree", "blob", "tag")  # in the order of their numbers in packs, 1 to 4
 TREE_MODE = "040000"
@@ -59,7 +60,9 @@ class TagFields:
 
 def object_id(kind: str, content: bytes) -> str:
     """Return the SHA-1 object id of `content`."""
-    return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(content)) + content, usedforsecurity=False).hexdigest()
+    return hashlib.sha1(
+        b"%s %d\0" % (kind.encode(), len(content)) + content, usedforsecurity=False
+    ).hexdigest()
 
 
 def parse_commit(content: bytes) -> CommitFields:
@@ -69,7 +72,11 @@ def parse_commit(content: bytes) -> CommitFields:
         SoftwareError: it names no tree.
     """
     header, _, message = content.partition(b"\n\n")
-    fields = [line.split(b" ", 1) for line in header.split(b"\n") if b" " in line and not line.startswith(b" ")]
+    fields = [
+        line.split(b" ", 1)
+        for line in header.split(b"\n")
+        if b" " in line and not line.startswith(b" ")
+    ]
     first = dict(reversed(fields))  # the first of a name counts
     if b"tree" not in first:
         raise SoftwareError("A commit object names no tree: the repository is damaged.")
@@ -104,7 +111,8 @@ def parse_tree(content: bytes) -> list[TreeEntry]:
     """Return the direct entries of a tree, in git's order.
 
     Raises:
-        SoftwareError: it is cut off, or names an entry that would lead out of the tree or into git's own folder.
+        SoftwareError: it is cut off, or names an entry that would lead out of the tree or into
+            git's own folder.
     """
     entries: list[TreeEntry] = []
     at = 0
@@ -120,7 +128,9 @@ def parse_tree(content: bytes) -> list[TreeEntry]:
     return entries
 
 
-def walk_tree(read_tree: Callable[[str, str], bytes], tree: str, prefix: str = "") -> Iterator[TreeEntry]:
+def walk_tree(
+    read_tree: Callable[[str, str], bytes], tree: str, prefix: str = ""
+) -> Iterator[TreeEntry]:
     """Yield every entry below `tree`, folders before what is in them.
 
     Args:

@@ -1,8 +1,8 @@
 """Reading the objects of a repository on this machine, behind a small interface.
 
-`RepositoryObjects` looks single objects up with GitPython (one long-lived `git cat-file`), and streams many through
-the hardened wrapper, which is some ten times faster and holds no object whole. Both read objects only: no working
-tree, no configuration of a client, no replacement objects.
+`RepositoryObjects` looks single objects up with GitPython (one long-lived `git cat-file`), and
+streams many through the hardened wrapper, which is some ten times faster and holds no object whole.
+Both read objects only: no working tree, no configuration of a client, no replacement objects.
 """
 
 import tempfile
@@ -15,10 +15,10 @@ from typing import IO, Protocol, Self
 import git
 from git.db import GitCmdObjectDB
 
-from provenance.errors import SoftwareError
-from provenance.software.git_command import GitError, open_git, run_git, scratch_environment
-from provenance.software.names import checked_oid
-from provenance.software.object_form import CommitFields, TreeEntry, parse_commit, walk_tree
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.git_command import GitError, open_git, run_git, scratch_environment
+from jobprov.provenance.software.names import checked_oid
+from jobprov.provenance.software.object_form import CommitFields, TreeEntry, parse_commit, walk_tree
 
 CHUNK_BYTES = 1 << 16
 
@@ -63,7 +63,10 @@ class Objects(Protocol):
         """Return type and size of each object in order, None where it is missing."""
 
     def stream(self, oids: Iterable[str]) -> Iterator[tuple[ObjectHeader, Iterator[bytes]]]:
-        """Yield each object in order with its content in chunks; a chunk iterator lasts until the next object."""
+        """Yield each object in order with its content in chunks.
+
+        A chunk iterator lasts until the next object.
+        """
 
 
 class RepositoryObjects:
@@ -89,7 +92,10 @@ class RepositoryObjects:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -111,7 +117,9 @@ class RepositoryObjects:
         try:
             found = self._repository.odb.stream(bytes.fromhex(checked_oid(oid)))
         except ValueError as error:
-            raise MissingObjectError([(oid, path or "asked for by id")], str(self._git_dir)) from error
+            raise MissingObjectError(
+                [(oid, path or "asked for by id")], str(self._git_dir)
+            ) from error
         kind = found.type.decode() if isinstance(found.type, bytes) else str(found.type)
         return kind, found.read()
 
@@ -125,7 +133,9 @@ class RepositoryObjects:
 
     def walk(self, tree: str) -> Iterator[TreeEntry]:
         """Yield every entry below a tree, folders before what is in them."""
-        return walk_tree(lambda oid, path: self._read_kind(oid, "tree", path or "the root tree"), tree)
+        return walk_tree(
+            lambda oid, path: self._read_kind(oid, "tree", path or "the root tree"), tree
+        )
 
     def headers(self, oids: Iterable[str]) -> list[ObjectHeader | None]:
         """Return type and size of each object in order, None where it is missing."""
@@ -144,18 +154,25 @@ class RepositoryObjects:
         Raises:
             MissingObjectError: one is not there.
         """
-        with tempfile.TemporaryFile() as asked:  # a file, not a pipe: git never waits for us to write
+        with (
+            tempfile.TemporaryFile() as asked
+        ):  # a file, not a pipe: git never waits for us to write
             asked.writelines(f"{checked_oid(oid)}\n".encode() for oid in oids)
             asked.seek(0)
             with open_git(
-                ["cat-file", "--batch", "--buffer"], git_dir=self._git_dir, stdin=asked, environment=self._environment
+                ["cat-file", "--batch", "--buffer"],
+                git_dir=self._git_dir,
+                stdin=asked,
+                environment=self._environment,
             ) as pipe:
                 yield from _objects_in(pipe, str(self._git_dir))
 
     def _read_kind(self, oid: str, kind: str, path: str = "") -> bytes:
         found, content = self.read(oid, path)
         if found != kind:
-            raise SoftwareError(f"Object {oid} in {self._git_dir} is a {found} where a {kind} was expected.")
+            raise SoftwareError(
+                f"Object {oid} in {self._git_dir} is a {found} where a {kind} was expected."
+            )
         return content
 
 
@@ -163,7 +180,9 @@ def _objects_in(pipe: IO[bytes], where: str) -> Iterator[tuple[ObjectHeader, Ite
     while line := pipe.readline():
         header = _header(line.decode("ascii", "replace").rstrip("\n"))
         if header is None:
-            raise MissingObjectError([(line.split()[0].decode("ascii", "replace"), "asked for by id")], where)
+            raise MissingObjectError(
+                [(line.split()[0].decode("ascii", "replace"), "asked for by id")], where
+            )
         chunks = _chunks(pipe.read, header)
         yield header, chunks
         for _rest in chunks:  # what the caller left is skipped
@@ -176,7 +195,9 @@ def _chunks(read: Callable[[int], bytes], header: ObjectHeader) -> Iterator[byte
     while left:
         chunk = read(min(left, CHUNK_BYTES))
         if not chunk:
-            raise GitError(f"git cat-file ended within object {header.oid}: the repository may be damaged.")
+            raise GitError(
+                f"git cat-file ended within object {header.oid}: the repository may be damaged."
+            )
         left -= len(chunk)
         yield chunk
 

@@ -1,8 +1,8 @@
 """The canonical form of a git pack: the same objects give the same bytes, whatever git, zlib or repository made them.
 
-Objects lie in the order (type number, id), each once, none as a difference to another, and their content as
-deflate *stored* blocks: compressors disagree from release to release, stored blocks cannot. Compression belongs to
-the transport and the archive. Every git reads such a pack.
+Objects lie in the order (type number, id), each once, none as a difference to another, and their
+content as deflate *stored* blocks: compressors disagree from release to release, stored blocks
+cannot. Compression belongs to the transport and the archive. Every git reads such a pack.
 
 Source: gitformat-pack(5); RFC 1950 (zlib), RFC 1951 section 3.2.4 (stored blocks).
 """
@@ -11,7 +11,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
 
-from provenance.software.object_form import KINDS
+from jobprov.provenance.software.object_form import KINDS
 
 PACK_MAGIC = b"PACK"
 PACK_VERSION = 2
@@ -30,7 +30,10 @@ def pack_header(count: int) -> bytes:
 
 
 def entry_header(kind: str, size_bytes: int) -> bytes:
-    """Return type and size as a pack writes them: four bits of size beside the type, then seven a byte."""
+    """Return type and size as a pack writes them.
+
+    Four bits of size beside the type, then seven a byte.
+    """
     low, left = size_bytes & 0x0F, size_bytes >> 4
     encoded = bytearray()
     byte = (KINDS.index(kind) + 1) << 4 | low
@@ -56,7 +59,9 @@ def stored_zlib(chunks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
             del buffered[:MAX_STORED]
             left -= MAX_STORED
     if len(buffered) != left:
-        raise ValueError(f"The content of a git object has not the {size_bytes} bytes that its header says.")
+        raise ValueError(
+            f"The content of a git object has not the {size_bytes} bytes that its header says."
+        )
     yield _stored_block(bytes(buffered), is_last=True)
     yield adler.to_bytes(4, "big")
 
@@ -78,4 +83,9 @@ def with_trailer(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 def _stored_block(content: bytes, *, is_last: bool) -> bytes:
     size = len(content)
-    return bytes((is_last,)) + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + content
+    return (
+        bytes((is_last,))
+        + size.to_bytes(2, "little")
+        + (size ^ 0xFFFF).to_bytes(2, "little")
+        + content
+    )

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from provenance.software.object_form import TreeEntry, walk_tree
-from provenance.software.objects import MissingObjectError, ObjectHeader
-from provenance.software.read_pack import PackedObject
+from jobprov.provenance.software.object_form import TreeEntry, walk_tree
+from jobprov.provenance.software.objects import MissingObjectError, ObjectHeader
+from jobprov.provenance.software.read_pack import PackedObject
 
 
 class PackedObjects:
@@ -36,7 +36,10 @@ class PackedObjects:
     def headers(self, oids: Iterable[str]) -> list[ObjectHeader | None]:
         """Return type and size of each object in order, None where it is missing."""
         found = (self._objects.get(oid) for oid in oids)
-        return [None if item is None else ObjectHeader(item.oid, item.kind, len(item.content)) for item in found]
+        return [
+            None if item is None else ObjectHeader(item.oid, item.kind, len(item.content))
+            for item in found
+        ]
 
     def stream(self, oids: Iterable[str]) -> Iterator[tuple[ObjectHeader, Iterator[bytes]]]:
         """Yield each object in order with its content in one chunk.

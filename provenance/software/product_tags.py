@@ -1,14 +1,15 @@
 """Which tag a version of a product names in the repository that the product is built from, by an operator's template.
 
-UPS writes `v1_2_3`, Spack `1.2.3`, and the tag of both may be `v1_2_3`. Tags alone: a branch of that name has moved since the product
-was built, and a version that is a date would pass for the first digits of a commit.
+UPS writes `v1_2_3`, Spack `1.2.3`, and the tag of both may be `v1_2_3`. Tags alone: a branch of
+that name has moved since the product was built, and a version that is a date would pass for the
+first digits of a commit.
 """
 
 import re
 from string import Formatter
 
-from provenance.errors import SoftwareError
-from provenance.software.names import is_ref_name
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.names import is_ref_name
 
 DEFAULT_TEMPLATE = "{version}"
 _OF_THE_VERSION = ("version", "dotted", "underscored")
@@ -29,11 +30,15 @@ def check_template(template: str) -> None:
     fields = [name for _, name, _, _ in parts if name is not None]
     listed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     if unknown := [name for name in fields if name not in PLACEHOLDERS]:
-        raise SoftwareError(f"{template!r} has the placeholder {{{unknown[0]}}}; known are {listed}.")
+        raise SoftwareError(
+            f"{template!r} has the placeholder {{{unknown[0]}}}; known are {listed}."
+        )
     if any(conversion or form for _, _, form, conversion in parts):
         raise SoftwareError(f"{template!r} formats a placeholder; they stand alone: {listed}.")
     if not set(fields) & set(_OF_THE_VERSION):
-        raise SoftwareError(f"{template!r} names the same tag for every version; put {{version}} where it belongs.")
+        raise SoftwareError(
+            f"{template!r} names the same tag for every version; put {{version}} where it belongs."
+        )
     if not is_ref_name(_filled(template, "name", "1")):
         raise SoftwareError(f"{template!r} makes no name of a tag.")
 

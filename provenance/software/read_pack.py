@@ -1,7 +1,8 @@
 """Reading packs without git, so that a bundle can lay out plain files from a blob alone.
 
-Only packs whose objects are whole can be read (canonical ones are); a pack of git's own with differences is
-refused, not guessed. Every object's id is computed from its bytes, and the trailer is checked.
+Only packs whose objects are whole can be read (canonical ones are); a pack of git's own with
+differences is refused, not guessed. Every object's id is computed from its bytes, and the trailer
+is checked.
 
 Source: gitformat-pack(5).
 """
@@ -11,9 +12,9 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from provenance.errors import SoftwareError
-from provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
-from provenance.software.pack_form import MAX_STORED, PACK_MAGIC, PACK_VERSION, ZLIB_HEADER
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
+from jobprov.provenance.software.pack_form import MAX_STORED, PACK_MAGIC, PACK_VERSION, ZLIB_HEADER
 
 _CHUNK = 1 << 16
 _TRAILER_BYTES = 20
@@ -58,11 +59,14 @@ class DifferencesError(SoftwareError):
     """A pack holds objects as differences to others; only git reads such."""
 
 
-def iterate_objects(pack: bytes | memoryview, *, max_bytes: int = MAX_UNPACKED_BYTES) -> Iterator[PackedObject]:
+def iterate_objects(
+    pack: bytes | memoryview, *, max_bytes: int = MAX_UNPACKED_BYTES
+) -> Iterator[PackedObject]:
     """Yield every object of a pack in its order; `max_bytes` limits what all of them unpack to.
 
     Raises:
-        SoftwareError: no pack, a damaged one, a too large one, or one with differences; raised where reading comes to it.
+        SoftwareError: no pack, a damaged one, a too large one, or one with differences; raised
+            where reading comes to it.
     """
     data = memoryview(pack)
     _check_ends(data)
@@ -72,7 +76,9 @@ def iterate_objects(pack: bytes | memoryview, *, max_bytes: int = MAX_UNPACKED_B
         kind, size, at = _entry_header(data, at)
         max_bytes -= size
         if max_bytes < 0:
-            raise SoftwareError("A git pack unpacks to more bytes than are read: it is too large or damaged.")
+            raise SoftwareError(
+                "A git pack unpacks to more bytes than are read: it is too large or damaged."
+            )
         content, at = _inflate(data, at, size)
         yield PackedObject(object_id(kind, content), kind, content, start)
     if at != len(data) - _TRAILER_BYTES:
@@ -94,7 +100,9 @@ def object_at(pack: bytes | memoryview, offset: int) -> bytes:
 
 
 def stored_at(pack: bytes | memoryview, offset: int) -> tuple[int, int] | None:
-    """Return where the content of the object at this offset begins and ends in the pack; None where it does not lie in one piece.
+    """Return where the content of the object at this offset begins and ends in the pack.
+
+    None where it does not lie in one piece.
 
     Raises:
         SoftwareError: no object begins there.
@@ -120,13 +128,19 @@ def iterate_tree(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
     """Yield what `tree_files` returns; of the files' content one is in memory at a time.
 
     Raises:
-        SoftwareError: before the first file, where the pack is damaged or lacks an object of the commit.
+        SoftwareError: before the first file, where the pack is damaged or lacks an object of the
+            commit.
     """
-    objects = {item.oid: item if item.kind != "blob" else replace(item, content=b"") for item in iterate_objects(pack)}
+    objects = {
+        item.oid: item if item.kind != "blob" else replace(item, content=b"")
+        for item in iterate_objects(pack)
+    }
 
     def found(oid: str, path: str) -> PackedObject:
         if oid not in objects:
-            raise SoftwareError(f"The pack lacks object {oid} ({path or 'the root tree'}) of {commit}.")
+            raise SoftwareError(
+                f"The pack lacks object {oid} ({path or 'the root tree'}) of {commit}."
+            )
         return objects[oid]
 
     def content(oid: str, path: str) -> bytes:
@@ -143,11 +157,17 @@ def iterate_tree(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
 
 
 def _check_ends(data: memoryview) -> None:
-    if len(data) < 12 + _TRAILER_BYTES or data[:4] != PACK_MAGIC or int.from_bytes(data[4:8], "big") != PACK_VERSION:
+    if (
+        len(data) < 12 + _TRAILER_BYTES
+        or data[:4] != PACK_MAGIC
+        or int.from_bytes(data[4:8], "big") != PACK_VERSION
+    ):
         raise SoftwareError("These bytes are not a git pack of version 2.")
     computed = hashlib.sha1(data[:-_TRAILER_BYTES], usedforsecurity=False).digest()
     if computed != data[-_TRAILER_BYTES:]:
-        raise SoftwareError("The SHA-1 at the end of a git pack does not fit its bytes: it is damaged.")
+        raise SoftwareError(
+            "The SHA-1 at the end of a git pack does not fit its bytes: it is damaged."
+        )
 
 
 def _entry_header(data: memoryview, at: int) -> tuple[str, int, int]:
@@ -165,12 +185,17 @@ def _entry_header(data: memoryview, at: int) -> tuple[str, int, int]:
         size |= (byte & 0x7F) << shift
         shift += 7
     if not 1 <= number <= len(KINDS):
-        raise DifferencesError(f"A git pack holds an object of type {number}, a difference: only whole ones are read.")
+        raise DifferencesError(
+            f"A git pack holds an object of type {number}, a difference: only whole ones are read."
+        )
     return KINDS[number - 1], size, at + 1
 
 
 def _inflate(data: memoryview, at: int, size: int) -> tuple[bytes, int]:
-    """The content at a place, and the place behind it; never more than the announced size is unpacked."""
+    """The content at a place, and the place behind it.
+
+    Never more than the announced size is unpacked.
+    """
     inflater, parts, left = zlib.decompressobj(), [], size
     try:
         while not inflater.eof:
@@ -182,10 +207,14 @@ def _inflate(data: memoryview, at: int, size: int) -> tuple[bytes, int]:
             part = inflater.decompress(chunk, left + 1)
             left -= len(part)
             if left < 0:
-                raise SoftwareError("A git pack holds an object longer than it says: it is damaged.")
+                raise SoftwareError(
+                    "A git pack holds an object longer than it says: it is damaged."
+                )
             parts.append(part)
     except zlib.error as error:
-        raise SoftwareError(f"A git pack holds an object that cannot be unpacked: {error}.") from error
+        raise SoftwareError(
+            f"A git pack holds an object that cannot be unpacked: {error}."
+        ) from error
     if left:
         raise SoftwareError("A git pack holds an object shorter than it says: it is damaged.")
     return b"".join(parts), at - len(inflater.unused_data)

@@ -1,4 +1,7 @@
-"""What changed between two looks at a server's refs, and which old values must be kept. Pure functions."""
+"""What changed between two looks at a server's refs, and which old values must be kept.
+
+Pure functions.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +15,8 @@ class RefObservation:
         ref: full name, `refs/heads/…` or `refs/tags/…`.
         old: the object id known before, None for a new ref.
         new: the object id now, None for a deleted ref.
-        change: created, advanced (a branch grew), moved (a tag, or a branch that lost commits) or deleted.
+        change: created, advanced (a branch grew), moved (a tag, or a branch that lost commits) or
+            deleted.
     """
 
     ref: str
@@ -40,11 +44,15 @@ def old_values_to_keep(
         pins: prefix of the refs that keep commits.
         tags: prefix of the refs that keep tag objects.
     """
-    lost = {seen.old for seen in changes if seen.old is not None and seen.change in ("moved", "deleted")}
+    lost = {
+        seen.old for seen in changes if seen.old is not None and seen.change in ("moved", "deleted")
+    }
     return {(tags if kind_of(oid) == "tag" else pins) + oid: oid for oid in sorted(lost)}
 
 
-def _observe(ref: str, old: str | None, new: str | None, is_ancestor: Callable[[str, str], bool]) -> RefObservation:
+def _observe(
+    ref: str, old: str | None, new: str | None, is_ancestor: Callable[[str, str], bool]
+) -> RefObservation:
     if old is None:
         return RefObservation(ref, old, new, "created")
     if new is None:

@@ -8,12 +8,12 @@ Source: gitrevisions(7) for the order in which a short name is read: tag before 
 from dataclasses import dataclass
 from datetime import datetime
 
-from provenance.errors import SoftwareError
-from provenance.software.git_command import run_git
-from provenance.software.mirrors import Mirror
-from provenance.software.names import is_abbreviated_oid, is_oid, is_ref_name, is_sha256_oid
-from provenance.software.object_form import parse_commit, parse_tag
-from provenance.software.objects import MissingObjectError, RepositoryObjects
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.git_command import run_git
+from jobprov.provenance.software.mirrors import Mirror
+from jobprov.provenance.software.names import is_abbreviated_oid, is_oid, is_ref_name, is_sha256_oid
+from jobprov.provenance.software.object_form import parse_commit, parse_tag
+from jobprov.provenance.software.objects import MissingObjectError, RepositoryObjects
 
 _MAX_TAGS_OF_TAGS = 20
 ANNOTATED_TAG, TAG, BRANCH, COMMIT = "annotated tag", "tag", "branch", "commit"
@@ -31,7 +31,8 @@ class ResolvedRef:
         commit: full id.
         tree: full id of its tree.
         parents: full ids.
-        describe: nearest tag, as `git describe --tags` writes it; text for people only, as it changes with tags.
+        describe: nearest tag, as `git describe --tags` writes it; text for people only, as it
+            changes with tags.
         committed_at: UTC, None where the commit's date cannot be read.
         subject: first line of the commit's message.
         is_reachable: whether any branch or tag of the server leads to the commit today.
@@ -98,7 +99,9 @@ def _look_up(mirror: Mirror, name: str) -> tuple[str | None, str] | UnresolvedRe
     if not is_ref_name(name):
         return UnresolvedRef(name, f"{name[:80]!r} cannot be the name of a tag, branch or commit.")
     branch = name.removeprefix("origin/")
-    refs = mirror.refs_named(name, f"refs/tags/{name}", f"refs/heads/{name}", f"refs/heads/{branch}")
+    refs = mirror.refs_named(
+        name, f"refs/tags/{name}", f"refs/heads/{name}", f"refs/heads/{branch}"
+    )
     if refs:
         return next(iter(refs.items()))
     if is_abbreviated_oid(name) and (oid := _whole_oid(mirror, name)):
@@ -123,7 +126,9 @@ def _resolved(
         oid = parse_tag(content).target
         kind, content = objects.read(oid, f"under tag object {tag_objects[-1]}")
     if kind != "commit":
-        return UnresolvedRef(name, f"{name!r} names a {kind} in repository {mirror.url.public}, not a commit.")
+        return UnresolvedRef(
+            name, f"{name!r} names a {kind} in repository {mirror.url.public}, not a commit."
+        )
     try:
         fields = parse_commit(content)
     except SoftwareError as error:
@@ -153,7 +158,9 @@ def _kind_of(full_ref: str | None, tag_objects: list[str]) -> str:
 
 def _describe(mirror: Mirror, commit: str) -> str | None:
     """Fixed abbreviation: git's own grows with the number of objects."""
-    answer = run_git(["describe", "--tags", "--abbrev=12", commit], git_dir=mirror.folder, accept=(0, 128))
+    answer = run_git(
+        ["describe", "--tags", "--abbrev=12", commit], git_dir=mirror.folder, accept=(0, 128)
+    )
     return answer.lines[0] if answer.exit_code == 0 and answer.lines else None
 
 

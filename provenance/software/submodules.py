@@ -1,6 +1,7 @@
 """The submodules of a tree: other repositories at exact commits, as `.gitmodules` and gitlinks name them.
 
-Names and urls in `.gitmodules` are a stranger's text: they are returned, never used as paths or fetched here.
+Names and urls in `.gitmodules` are a stranger's text: they are returned, never used as paths or
+fetched here.
 
 Source: gitmodules(5).
 """
@@ -10,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from provenance.errors import SoftwareError
-from provenance.software.git_command import run_git
-from provenance.software.object_form import TreeEntry
-from provenance.software.urls import RepositoryUrl, parse_url
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.git_command import run_git
+from jobprov.provenance.software.object_form import TreeEntry
+from jobprov.provenance.software.urls import RepositoryUrl, parse_url
 
 _MAX_BYTES = 1 << 20
 
@@ -50,20 +51,33 @@ def submodules_of(objects: Trees, tree: str, *, base_url: str | None = None) -> 
     entries = list(objects.walk(tree))
     links = [entry for entry in entries if entry.is_gitlink]
     urls = _urls_by_path(objects, entries) if links else {}
-    found = [Submodule(link.path, _absolute(urls.get(link.path), base_url), link.oid) for link in links]
+    found = [
+        Submodule(link.path, _absolute(urls.get(link.path), base_url), link.oid) for link in links
+    ]
     return sorted(found, key=lambda submodule: submodule.path)
 
 
 def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str]:
-    file = next((entry for entry in entries if entry.path == ".gitmodules" and entry.mode.startswith("100")), None)
+    file = next(
+        (
+            entry
+            for entry in entries
+            if entry.path == ".gitmodules" and entry.mode.startswith("100")
+        ),
+        None,
+    )
     if file is None:
         return {}
     content = objects.read(file.oid, file.path)[1]
     if len(content) > _MAX_BYTES:
-        raise SoftwareError(f".gitmodules of {len(content)} bytes is not read: the limit is {_MAX_BYTES}.")
+        raise SoftwareError(
+            f".gitmodules of {len(content)} bytes is not read: the limit is {_MAX_BYTES}."
+        )
     # git reads its own format; --no-includes keeps it from opening a file that the text names
     answer = run_git(
-        ["config", "--no-includes", "--file", "-", "--null", "--list"], stdin=content, accept=(0, 1, 3, 128)
+        ["config", "--no-includes", "--file", "-", "--null", "--list"],
+        stdin=content,
+        accept=(0, 1, 3, 128),
     )
     values: dict[str, dict[str, str]] = {}
     for item in answer.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]:
@@ -71,7 +85,11 @@ def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str
         if key.startswith("submodule."):
             name, _, field = key.removeprefix("submodule.").rpartition(".")
             values.setdefault(name, {})[field] = value
-    return {fields["path"]: fields["url"] for fields in values.values() if "path" in fields and "url" in fields}
+    return {
+        fields["path"]: fields["url"]
+        for fields in values.values()
+        if "path" in fields and "url" in fields
+    }
 
 
 def _absolute(url: str | None, base_url: str | None) -> str | None:
@@ -83,4 +101,6 @@ def _absolute(url: str | None, base_url: str | None) -> str | None:
         return url
     path = posixpath.normpath(f"/{base.path.strip('/')}/{url}")
     is_scp = base.scheme == "ssh" and not base.path.startswith("/")
-    return RepositoryUrl(base.scheme, base.user, base.host, base.port, path.lstrip("/") if is_scp else path).public
+    return RepositoryUrl(
+        base.scheme, base.user, base.host, base.port, path.lstrip("/") if is_scp else path
+    ).public

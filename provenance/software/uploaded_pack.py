@@ -1,19 +1,21 @@
 """Packs that clients upload: git objects of a dirty working tree or of commits that were never pushed.
 
-They are a stranger's bytes. Packs of whole objects are read without git; those with differences are indexed by git
-in a folder of their own, under limits, with its checks on, and read from there. Nothing enters a mirror.
+They are a stranger's bytes. Packs of whole objects are read without git; those with differences are
+indexed by git in a folder of their own, under limits, with its checks on, and read from there.
+Nothing enters a mirror.
 
-Source: git-index-pack(1); --fsck-objects, not --strict, as such a pack refers to objects that it leaves out.
+Source: git-index-pack(1); --fsck-objects, not --strict, as such a pack refers to objects that it
+leaves out.
 """
 
 import tempfile
 from pathlib import Path
 
-from provenance.errors import SoftwareError
-from provenance.software.git_command import Limits, run_git
-from provenance.software.object_form import KINDS
-from provenance.software.objects import RepositoryObjects
-from provenance.software.read_pack import DifferencesError, PackedObject, iterate_objects
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.git_command import Limits, run_git
+from jobprov.provenance.software.object_form import KINDS
+from jobprov.provenance.software.objects import RepositoryObjects
+from jobprov.provenance.software.read_pack import DifferencesError, PackedObject, iterate_objects
 
 MAX_PACK_BYTES = 256 << 20
 MAX_UPLOADED_BYTES = 1 << 30
@@ -33,7 +35,9 @@ def objects_of_uploaded_pack(
         SoftwareError: damaged, malformed or too large.
     """
     if len(pack) > max_pack_bytes:
-        raise SoftwareError(f"A pack of {len(pack)} bytes is larger than the {max_pack_bytes} that are read.")
+        raise SoftwareError(
+            f"A pack of {len(pack)} bytes is larger than the {max_pack_bytes} that are read."
+        )
     try:
         return list(iterate_objects(pack, max_bytes=max_bytes))
     except DifferencesError:
@@ -45,11 +49,19 @@ def _read_by_git(pack: bytes, max_bytes: int) -> list[PackedObject]:
         aside = Path(folder).resolve() / "aside.git"
         run_git(["init", "--quiet", "--bare", "--template=", "--", str(aside)])
         limits = Limits(wall_seconds=120, file_bytes=max_bytes)
-        run_git(["index-pack", "--fsck-objects", "--threads=1", "--stdin"], git_dir=aside, stdin=pack, limits=limits)
+        run_git(
+            ["index-pack", "--fsck-objects", "--threads=1", "--stdin"],
+            git_dir=aside,
+            stdin=pack,
+            limits=limits,
+        )
         arguments = ["cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objectsize)"]
         sizes = dict(line.split(" ") for line in run_git(arguments, git_dir=aside).lines)
         if sum(int(size) for size in sizes.values()) > max_bytes:
             raise SoftwareError(f"A pack unpacks to more than the {max_bytes} bytes that are read.")
         with RepositoryObjects(aside) as objects:
-            found = [PackedObject(head.oid, head.kind, b"".join(chunks)) for head, chunks in objects.stream(sizes)]
+            found = [
+                PackedObject(head.oid, head.kind, b"".join(chunks))
+                for head, chunks in objects.stream(sizes)
+            ]
         return sorted(found, key=lambda item: (KINDS.index(item.kind), item.oid))

@@ -13,9 +13,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from provenance.errors import SoftwareError
+from jobprov.provenance.errors import SoftwareError
 
-_SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[0-9a-fA-F:]+\]|[^@/:\[\]]+):(?P<path>(?!//).*)", re.DOTALL)
+_SCP = re.compile(
+    r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[0-9a-fA-F:]+\]|[^@/:\[\]]+):(?P<path>(?!//).*)", re.DOTALL
+)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _REMOTE_HELPER = re.compile(r"[A-Za-z0-9+.-]*::")  # ext::, fd:: and their like run programs
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -88,7 +90,10 @@ def match_key(text: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Return `text` as it may be stored and shown: what cannot be read as a url loses whatever stands before an @."""
+    """Return `text` as it may be stored and shown.
+
+    What cannot be read as a url loses whatever stands before an @.
+    """
     try:
         return parse_url(text).public
     except SoftwareError:
@@ -99,19 +104,29 @@ def is_private_address(address: str) -> bool:
     """Whether `address` lies in a network that a service must not be sent to by a client's url."""
     read = ipaddress.ip_address(address.partition("%")[0])
     inner = getattr(read, "ipv4_mapped", None) or getattr(read, "sixtofour", None)
-    return not read.is_global or read.is_multicast or (inner is not None and is_private_address(str(inner)))
+    return (
+        not read.is_global
+        or read.is_multicast
+        or (inner is not None and is_private_address(str(inner)))
+    )
 
 
 def public_address(url: RepositoryUrl, *, trusted_hosts: Collection[str] = ()) -> str:
-    """Return one address of the url's host; all of them are public, or the operator trusts the host.
+    """Return one address of the url's host.
+
+    All of them are public, or the operator trusts the host.
 
     Raises:
         SoftwareError: the host is unknown, or leads into a private network.
     """
     try:
-        found = socket.getaddrinfo(url.host, url.port or _PORTS[url.scheme], type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(
+            url.host, url.port or _PORTS[url.scheme], type=socket.SOCK_STREAM
+        )
     except (OSError, UnicodeError) as error:
-        raise SoftwareError(f"Host {url.host} of repository {url.public} is not known: {error}.") from error
+        raise SoftwareError(
+            f"Host {url.host} of repository {url.public} is not known: {error}."
+        ) from error
     addresses = [str(entry[4][0]) for entry in found]
     private = [address for address in addresses if is_private_address(address)]
     if private and url.host not in trusted_hosts:
@@ -149,4 +164,6 @@ def _checked_user(user: str, text: str) -> str:
 
 def _unreadable(text: str) -> SoftwareError:
     shown = re.sub(r"//[^/]*@", "//", text)[:200]
-    return SoftwareError(f"{shown!r} is not a repository url: give https://host/path, ssh, or an absolute path.")
+    return SoftwareError(
+        f"{shown!r} is not a repository url: give https://host/path, ssh, or an absolute path."
+    )

@@ -1,11 +1,13 @@
 """The state of a working tree: its commit, whether it is dirty, and the tree that its files really make.
 
-The user's repository is only read. git runs in a repository of its own, in a temporary folder: with the user's
-objects and a copy of the index, but without the user's configuration, which can name programs (filters, file
-monitors, hooks). New objects land in the temporary folder and come back as a canonical pack.
+The user's repository is only read. git runs in a repository of its own, in a temporary folder: with
+the user's objects and a copy of the index, but without the user's configuration, which can name
+programs (filters, file monitors, hooks). New objects land in the temporary folder and come back as
+a canonical pack.
 
-Source: git(1) on GIT_INDEX_FILE, GIT_OBJECT_DIRECTORY and GIT_ALTERNATE_OBJECT_DIRECTORIES; the tree id equals
-`git add -A && git write-tree`, and the SWHID of the folder, where no filter is configured.
+Source: git(1) on GIT_INDEX_FILE, GIT_OBJECT_DIRECTORY and GIT_ALTERNATE_OBJECT_DIRECTORIES; the
+tree id equals `git add -A && git write-tree`, and the SWHID of the folder, where no filter is
+configured.
 """
 
 import shutil
@@ -15,13 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.errors import SoftwareError
-from provenance.software.canonical_pack import plan_pack, write_pack
-from provenance.software.git_command import run_git
-from provenance.software.names import is_sha256_oid
-from provenance.software.objects import RepositoryObjects
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.canonical_pack import plan_pack, write_pack
+from jobprov.provenance.software.git_command import run_git
+from jobprov.provenance.software.names import is_sha256_oid
+from jobprov.provenance.software.objects import RepositoryObjects
 
-_LINKS_ARE_LINKS = ("core.symlinks=true",)  # here nothing is checked out, which is what the wrapper's setting is for
+_LINKS_ARE_LINKS = (
+    "core.symlinks=true",
+)  # here nothing is checked out, which is what the wrapper's setting is for
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,12 @@ class WorktreeState:
     Attributes:
         commit: what is checked out; None before the first commit.
         branch: its full ref; None where HEAD is detached.
-        is_dirty: whether the files make another tree than the commit has, or something was left out.
+        is_dirty: whether the files make another tree than the commit has, or something was left
+            out.
         worktree_tree: id of the tree that the files make, ignored files apart.
         changed_paths: files that differ from the index or are not in it.
-        objects_pack: canonical pack of the objects that the tree needs beyond those of the commit; empty when clean.
+        objects_pack: canonical pack of the objects that the tree needs beyond those of the commit;
+            empty when clean.
         left_out: changed files over a size limit, and folders that hold repositories of their own.
     """
 
@@ -67,7 +73,9 @@ class _Places:
 
 
 def worktree_state(path: Path, *, limits: WorktreeLimits | None = None) -> WorktreeState:
-    """Return the state of the working tree in which `path` lies; nothing is written into it or its repository.
+    """Return the state of the working tree in which `path` lies.
+
+    Nothing is written into it or its repository.
 
     Raises:
         SoftwareError: no working tree, or one of a bare or SHA-256 repository.
@@ -77,8 +85,11 @@ def worktree_state(path: Path, *, limits: WorktreeLimits | None = None) -> Workt
     with _own_repository(places) as own:
         alternates = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(places.objects)}
         at_work = {"GIT_WORK_TREE": str(places.top)}
-        changed, left_out = _changed_paths(own, at_work | alternates, places.top, limits or WorktreeLimits())
-        # without the user's objects while writing: git would renew the times of those that are there already
+        changed, left_out = _changed_paths(
+            own, at_work | alternates, places.top, limits or WorktreeLimits()
+        )
+        # without the user's objects while writing: git would renew the times of those that are
+        # there already
         _take_in(own, at_work, changed)
         tree = run_git(["write-tree", "--missing-ok"], git_dir=own, environment=at_work).lines[0]
         pack, is_same = _new_objects(own, alternates, tree, commit)
@@ -95,12 +106,16 @@ def worktree_state(path: Path, *, limits: WorktreeLimits | None = None) -> Workt
 
 def _find(path: Path) -> _Places:
     """Ask git where things lie; rev-parse runs no program of the repository."""
-    dot_git = next((folder / ".git" for folder in (path, *path.parents) if (folder / ".git").exists()), None)
+    dot_git = next(
+        (folder / ".git" for folder in (path, *path.parents) if (folder / ".git").exists()), None
+    )
     if dot_git is None:
         raise SoftwareError(f"{path} lies in no git working tree.")
     git_dir = dot_git if dot_git.is_dir() else _linked(dot_git)
     asked = ["objects", "index", "info/exclude"]
-    answer = run_git(["rev-parse", *(part for name in asked for part in ("--git-path", name))], git_dir=git_dir)
+    answer = run_git(
+        ["rev-parse", *(part for name in asked for part in ("--git-path", name))], git_dir=git_dir
+    )
     objects, index, exclude = (git_dir / line for line in answer.lines)
     return _Places(dot_git.parent, git_dir, objects, index, exclude)
 
@@ -128,7 +143,9 @@ def _own_repository(places: _Places) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="worktree-") as folder:
         own = Path(folder).resolve() / "own.git"
         run_git(["init", "--quiet", "--bare", "--template=", "--", str(own)])
-        (own / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = false\n", encoding="ascii")
+        (own / "config").write_text(
+            "[core]\n\trepositoryformatversion = 0\n\tbare = false\n", encoding="ascii"
+        )
         if places.index.exists():
             # with its time: git takes entries as old as the index for possibly changed
             shutil.copy2(places.index, own / "index")
@@ -142,7 +159,11 @@ def _changed_paths(
     own: Path, environment: dict[str, str], top: Path, limits: WorktreeLimits
 ) -> tuple[list[str], list[str]]:
     """Files to take in, and those left out, both sorted."""
-    refresh = ["update-index", "-q", "--refresh"]  # ours: a copied checkout has other times, not other files
+    refresh = [
+        "update-index",
+        "-q",
+        "--refresh",
+    ]  # ours: a copied checkout has other times, not other files
     run_git(refresh, git_dir=own, environment=environment, settings=_LINKS_ARE_LINKS, accept=(0, 1))
     asked = ["ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard"]
     answer = run_git(asked, git_dir=own, environment=environment, settings=_LINKS_ARE_LINKS)
@@ -172,7 +193,9 @@ def _take_in(own: Path, environment: dict[str, str], paths: list[str]) -> None:
     run_git(arguments, git_dir=own, environment=environment, stdin=named, settings=_LINKS_ARE_LINKS)
 
 
-def _new_objects(own: Path, alternates: dict[str, str], tree: str, commit: str | None) -> tuple[bytes, bool]:
+def _new_objects(
+    own: Path, alternates: dict[str, str], tree: str, commit: str | None
+) -> tuple[bytes, bool]:
     """The pack of what the tree needs beyond its commit, and whether it is the commit's own tree."""
     with RepositoryObjects(own, alternates) as objects:
         known: set[str] = set()

@@ -1,4 +1,7 @@
-"""The rules that stand behind those of every experiment, by version: what was classified before keeps its meaning."""
+"""The rules that stand behind those of every experiment, by version.
+
+What was classified before keeps its meaning.
+"""
 
 import tomllib
 from functools import cache
@@ -6,7 +9,7 @@ from importlib import resources
 
 import msgspec
 
-from provenance.triage.rules import Rule
+from jobprov.provenance.triage.rules import Rule
 
 VERSION = 2
 """The newest; a change of the rules is another file with the next number."""
@@ -16,7 +19,12 @@ PREFIX = "built-in."
 
 @cache
 def built_in_rules(version: int = VERSION) -> tuple[Rule, ...]:
-    """Return the rules of a version, in the order in which they are tried; their names begin with `built-in.`."""
-    text = (resources.files("provenance.triage") / f"built_in_{version}.toml").read_text(encoding="utf-8")
+    """Return the rules of a version, in the order in which they are tried.
+
+    Their names begin with `built-in.`.
+    """
+    text = (resources.files("jobprov.provenance.triage") / f"built_in_{version}.toml").read_text(
+        encoding="utf-8"
+    )
     rules = tomllib.loads(text)["rules"]
     return tuple(msgspec.convert({**rule, "name": PREFIX + rule["name"]}, Rule) for rule in rules)

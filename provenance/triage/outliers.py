@@ -1,8 +1,8 @@
 """Hosts and sites that fail more often than the others by more than chance.
 
-For each of them a one-sided Fisher exact test: could the place have got so many of all failures by drawing its jobs from one urn
-with the others' jobs? The limit on p is divided by the number of places that are looked at (Bonferroni), so that of a thousand
-healthy fleets one shows an outlier.
+For each of them a one-sided Fisher exact test: could the place have got so many of all failures by
+drawing its jobs from one urn with the others' jobs? The limit on p is divided by the number of
+places that are looked at (Bonferroni), so that of a thousand healthy fleets one shows an outlier.
 
 Source: R. A. Fisher, Statistical Methods for Research Workers, 5th edition (1934), section 21.02.
 """
@@ -49,7 +49,11 @@ def find_outliers(counts: Mapping[str, Count]) -> list[Outlier]:
     found = []
     for name, here in counts.items():
         elsewhere = jobs - here.jobs
-        if here.failures < LEAST_FAILURES or elsewhere == 0 or here.failures * jobs <= failures * here.jobs:
+        if (
+            here.failures < LEAST_FAILURES
+            or elsewhere == 0
+            or here.failures * jobs <= failures * here.jobs
+        ):
             continue
         p_value = tail_probability(here.failures, here.jobs, failures, jobs)
         if p_value * len(counts) < SIGNIFICANCE:
@@ -61,13 +65,21 @@ def find_outliers(counts: Mapping[str, Count]) -> list[Outlier]:
 def tail_probability(drawn: int, draws: int, marked: int, total: int) -> float:
     """Return the probability of at least `drawn` marked balls in `draws` from an urn of `total`, `marked` of them marked."""
     most = min(draws, marked)
-    term = exp(_log_choose(marked, drawn) + _log_choose(total - marked, draws - drawn) - _log_choose(total, draws))
+    term = exp(
+        _log_choose(marked, drawn)
+        + _log_choose(total - marked, draws - drawn)
+        - _log_choose(total, draws)
+    )
     tail = 0.0
     for count in range(drawn, most + 1):
         tail += term
         if term <= tail * 1e-12:  # above the mean the terms only fall
             break
-        term *= (marked - count) * (draws - count) / ((count + 1) * (total - marked - draws + count + 1))
+        term *= (
+            (marked - count)
+            * (draws - count)
+            / ((count + 1) * (total - marked - draws + count + 1))
+        )
     return min(1.0, tail)
 
 

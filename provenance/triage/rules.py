@@ -1,7 +1,10 @@
-"""Rules that say in plain words what a failure was: conditions as data, the first rule that fits decides.
+"""Rules that say in plain words what a failure was.
 
-Patterns are plain text with `*` for anything, found anywhere in a line: no regular expressions, so that no rule can keep the
-service busy. What a payload's exit code means only the payload's rules say; a code is never read as an `errno` of the system.
+Conditions as data, the first rule that fits decides.
+
+Patterns are plain text with `*` for anything, found anywhere in a line: no regular expressions, so
+that no rule can keep the service busy. What a payload's exit code means only the payload's rules
+say; a code is never read as an `errno` of the system.
 """
 
 import re
@@ -11,8 +14,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from provenance.errors import BadInputError
-from provenance.records.documents import read_document
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.documents import read_document
 
 MOST_RULES = 500
 NESTED = " > "
@@ -41,7 +44,8 @@ class Rule(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
         signal: by number or name, one of these.
         step: the step that failed, `*` for anything.
         program: the program of that step, `*` for anything; `art` is every program that read FHiCL.
-        error_class: as the hook read it, `*` for anything; of nested categories (`DataCorruption > BadBlock`) all or one.
+        error_class: as the hook read it, `*` for anything; of nested categories (`DataCorruption >
+            BadBlock`) all or one.
         pattern: text in a line of the exit message or of a log.
     """
 
@@ -73,7 +77,10 @@ class RuleTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Failure(NamedTuple):
-    """What is known of a job that did not succeed; `program` is None where the record was not looked at."""
+    """What is known of a job that did not succeed.
+
+    `program` is None where the record was not looked at.
+    """
 
     state: str
     exit_code: int | None = None
@@ -103,7 +110,8 @@ def read_rules(document: Mapping[str, Any]) -> RuleTable:
     """Return the typed reading of an experiment's table.
 
     Raises:
-        BadInputError: a field is missing or wrong, a name stands twice, or a rule fits everything; `fields` says which.
+        BadInputError: a field is missing or wrong, a name stands twice, or a rule fits everything;
+            `fields` says which.
     """
     table = read_document(document, RuleTable, "The table of rules")
     problems: dict[str, list[str]] = {}
@@ -119,7 +127,15 @@ def read_rules(document: Mapping[str, Any]) -> RuleTable:
 
 
 def _problem(rule: Rule, seen: set[str]) -> str | None:
-    conditions = (rule.state, rule.exit_code, rule.signal, rule.step, rule.program, rule.error_class, rule.pattern)
+    conditions = (
+        rule.state,
+        rule.exit_code,
+        rule.signal,
+        rule.step,
+        rule.program,
+        rule.error_class,
+        rule.pattern,
+    )
     if rule.name.startswith("built-in."):
         return "names that begin with built-in. are the service's own"
     if rule.name in seen:
@@ -135,7 +151,10 @@ def _problem(rule: Rule, seen: set[str]) -> str | None:
 
 
 def find_rule(rules: Iterable[Rule], failure: Failure, logs: Sequence[LogEnd] = ()) -> Match | None:
-    """Return the first rule that fits; None where none does. Of several lines with a pattern, the last one counts."""
+    """Return the first rule that fits; None where none does.
+
+    Of several lines with a pattern, the last one counts.
+    """
     for rule in rules:
         if not _fits(rule, failure):
             continue
@@ -152,7 +171,9 @@ def _fits(rule: Rule, failure: Failure) -> bool:
     return (
         (rule.state is None or failure.state in rule.state)
         and (rule.exit_code is None or failure.exit_code in rule.exit_code)
-        and (rule.signal is None or failure.signal in [_signal_number(word) for word in rule.signal])
+        and (
+            rule.signal is None or failure.signal in [_signal_number(word) for word in rule.signal]
+        )
         and _is_like(rule.step, failure.step)
         and _is_like(rule.program, failure.program)
         and any(_is_like(rule.error_class, name) for name in _classes(failure.error_class))
@@ -181,7 +202,11 @@ def _is_like(wanted: str | None, value: str | None) -> bool:
         return value == wanted
     last = others.pop()
     rest = value[len(first) :]
-    return value.startswith(first) and rest.endswith(last) and holds("*".join(others), rest[: len(rest) - len(last)])
+    return (
+        value.startswith(first)
+        and rest.endswith(last)
+        and holds("*".join(others), rest[: len(rest) - len(last)])
+    )
 
 
 def holds(pattern: str, line: str) -> bool:
@@ -220,7 +245,10 @@ _ESCAPE = re.compile(rb"\x1b\[[0-9;]{0,64}[A-Za-z]")
 
 
 def log_end(name: str, content: bytes, start: int) -> LogEnd:
-    """Return the lines of a log's end, colours taken out; `start` is its position in the log, in bytes."""
+    """Return the lines of a log's end, colours taken out.
+
+    `start` is its position in the log, in bytes.
+    """
     lines = []
     at = start
     for raw in content.split(b"\n"):

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError
 
 _ORDER = (
     "name", "class", "words", "advice", "transient", "state", "exit_code", "signal", "step", "program", "error_class", "pattern",
@@ -25,7 +25,9 @@ EXAMPLE = """\
 def rules_text(rules: Iterable[Mapping[str, Any]]) -> str:
     """Return rules as TOML, in their order; an example in comments for none."""
     parts = [
-        "\n".join(["[[rules]]", *(f"{key} = {_value(rule[key])}" for key in sorted(rule, key=_place))])
+        "\n".join(
+            ["[[rules]]", *(f"{key} = {_value(rule[key])}" for key in sorted(rule, key=_place))]
+        )
         for rule in rules
     ]
     return "\n\n".join(parts) + "\n" if parts else EXAMPLE
@@ -40,7 +42,9 @@ def read_rules_text(text: str) -> list[Any]:
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
-        raise BadInputError(f"The rules are no TOML: {problem}.", {"rules": [str(problem)]}) from None
+        raise BadInputError(
+            f"The rules are no TOML: {problem}.", {"rules": [str(problem)]}
+        ) from None
     if strange := sorted(found.keys() - {"rules"}):
         words = f"only [[rules]] may stand there, not {strange[0]}"
         raise BadInputError(f"rules: {words}.", {"rules": [words]})

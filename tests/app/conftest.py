@@ -8,15 +8,19 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.factory import create_app
-from app.wiring import Service
-from provenance.services.write_tokens import create_token
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import Service
+from jobprov.provenance.services.intake.tokens import create_token
 
 
 @pytest.fixture
 def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     made = create_app(
-        {"JOBPROV_DATA": str(tmp_path / "var"), "JOBPROV_DATABASE_URL": database_url, "JOBPROV_ARCHIVE_URL": "memory:"}
+        {
+            "JOBPROV_DATA": str(tmp_path / "var"),
+            "JOBPROV_DATABASE_URL": database_url,
+            "JOBPROV_ARCHIVE_URL": "memory:",
+        }
     )
     yield made
     made.extensions["jobprov"].close()

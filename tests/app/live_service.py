@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-JOBPROV = [sys.executable, "-c", "from app.cli import main; main()"]
+JOBPROV = [sys.executable, "-c", "from jobprov.app.cli import main; main()"]
 
 
 class LiveService:
@@ -27,9 +27,19 @@ class LiveService:
 
     def run(self, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
         """Run a jobprov command against this service."""
-        environment = {**self.environment, "JOBPROV_URL": self.url, "JOBPROV_DATA": str(self.data), **more}
+        environment = {
+            **self.environment,
+            "JOBPROV_URL": self.url,
+            "JOBPROV_DATA": str(self.data),
+            **more,
+        }
         return subprocess.run(
-            [*JOBPROV, *words], env=environment, capture_output=True, text=True, check=False, timeout=120
+            [*JOBPROV, *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
 
     def stop(self, seconds: float = 20) -> int:

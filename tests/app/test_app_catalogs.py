@@ -54,9 +54,20 @@ def live(sam: SamServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 
 def test_inputs_are_frozen_by_the_service_or_from_here(live: LiveService, sam: SamServer) -> None:
-    words = ("declare", "t2", "--experiment", "nova", "--query", "file_name 'a2.root'", "--catalog-url", sam.url)
+    words = (
+        "declare",
+        "t2",
+        "--experiment",
+        "nova",
+        "--query",
+        "file_name 'a2.root'",
+        "--catalog-url",
+        sam.url,
+    )
     from_here = live.run(*words, "--json")
-    twice = live.run("declare", "t3", "--experiment", "nova", "--count", "3", "--sam-definition", "raw")
+    twice = live.run(
+        "declare", "t3", "--experiment", "nova", "--count", "3", "--sam-definition", "raw"
+    )
     nothing = live.run("declare", "t3", "--experiment", "nova", "--sam-definition", "none")
 
     assert json.loads(from_here.stdout)["unit_count"] == 1
@@ -74,15 +85,22 @@ def test_task_is_compared_and_what_is_left_listed(live: LiveService, sam: SamSer
     assert (before.returncode, "not compared" in before.stderr) == (2, True)
     assert (synced.returncode, "compared whole" in synced.stdout) == (0, True), synced.stderr
     assert (listed.returncode, listed.stdout.split()) == (1, UNITS[1:])
-    assert requests.get(f"{sam.url}/files/list", {"dims": said.stdout}, timeout=5).text.split() == UNITS[1:]
+    assert (
+        requests.get(f"{sam.url}/files/list", {"dims": said.stdout}, timeout=5).text.split()
+        == UNITS[1:]
+    )
     query = json.loads(live.run("catalog", "differences", "t1", "--json").stdout)["draining_query"]
-    assert requests.get(f"{sam.url}/files/list", {"dims": query}, timeout=5).text.split() == UNITS[1:]
+    assert (
+        requests.get(f"{sam.url}/files/list", {"dims": query}, timeout=5).text.split() == UNITS[1:]
+    )
     assert told.returncode == 1
     assert "no-job: " in told.stdout
     assert "1 of 3 units done" in live.run("task", "t1").stdout
 
 
-def test_rules_are_declared_shown_and_failures_read_again(live: LiveService, tmp_path: Path) -> None:
+def test_rules_are_declared_shown_and_failures_read_again(
+    live: LiveService, tmp_path: Path
+) -> None:
     file = tmp_path / "rules.toml"
     file.write_text(RULES)
     bad = tmp_path / "bad.toml"

@@ -16,12 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from app_records import JOB, a_record, numbered
 from live_service import LiveService, run_alone
 
-from app.cli import COMMANDS, exit_code, jobprov
-from provenance.capture import spool
-from provenance.capture.draft import Draft
-from provenance.capture.leftovers import encode_block
-from provenance.client import Client
-from provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
+from jobprov.app.cli import COMMANDS, exit_code, jobprov
+from jobprov.provenance.capture import spool
+from jobprov.provenance.capture.draft import Draft
+from jobprov.provenance.capture.leftovers import encode_block
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,12 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     client.record(
         a_record(
             state="failed",
-            exit={"code": 65, "failed_step": "art", "error_class": "cet::exception", "message": "no such product"},
+            exit={
+                "code": 65,
+                "failed_step": "art",
+                "error_class": "cet::exception",
+                "message": "no such product",
+            },
             inputs=[{"name": "a.root", "checksums": ["adler32:00000001"]}],
             outputs=[{"name": "b.root", "checksums": ["adler32:00000002"], "status": "written"}],
         )
@@ -82,27 +87,36 @@ def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> Non
         "resources": resources,
     }
     Client(live.url).record(a_record(**short))
-    for number, batch_id in ((90, "77121.1@sched1"), (91, "77121.1@sched2"), (92, "77121.10@sched1")):
+    for number, batch_id in (
+        (90, "77121.1@sched1"),
+        (91, "77121.1@sched2"),
+        (92, "77121.10@sched1"),
+    ):
         Client(live.url).record(numbered(number, batch={"id": batch_id}))
 
     for word in ("8493dace", "8493DACE-f8fd", "77120.85"):
         assert "8493dace-f8fd-542a-83e0-fde74635d711" in live.run("job", word).stdout
     assert live.run("job", "8493dace").stdout.startswith("Succeeded after 1 h 1 min.\n")
     retried = live.run("retry", "77120.85", "--experiment", "nova")
-    assert (retried.returncode, "not 8493dace-f8fd-542a-83e0-fde74635d711" in retried.stdout) == (1, True), (
-        retried.stderr
-    )
+    assert (retried.returncode, "not 8493dace-f8fd-542a-83e0-fde74635d711" in retried.stdout) == (
+        1,
+        True,
+    ), retried.stderr
 
     for word, all_of_them in (("0f8b0000", numbered(90)["job_id"]), ("77121.1", "77121.1@sched2")):
         several = live.run("job", word)
         assert (several.returncode, several.stdout) == (1, "")
         assert f"Several jobs begin with {word}" in several.stderr
         assert word == "0f8b0000" or all_of_them in several.stderr
-    assert "No job 8493dac is recorded" in live.run("job", "8493dac").stderr, "seven digits are too few"
+    assert "No job 8493dac is recorded" in live.run("job", "8493dac").stderr, (
+        "seven digits are too few"
+    )
 
 
 def test_port_that_somebody_has_is_told_in_words(live: LiveService, tmp_path: Path) -> None:
-    ended = run_alone("serve", "--port", live.url.rsplit(":", 1)[1], "--data", str(tmp_path / "other"))
+    ended = run_alone(
+        "serve", "--port", live.url.rsplit(":", 1)[1], "--data", str(tmp_path / "other")
+    )
 
     assert ended.returncode == 3
     assert ended.stderr.splitlines()[-1].startswith(
@@ -131,7 +145,10 @@ def test_task_and_errors_say_what_failures_were(live: LiveService) -> None:
     shown, errors = live.run("task", "night").stdout, live.run("errors", "--task", "night").stdout
 
     assert "storage: The disk was full; trying again may help\n" in shown
-    assert "storage: The disk was full; trying again may help. Ask for more disk; try again.\n" in errors
+    assert (
+        "storage: The disk was full; trying again may help. Ask for more disk; try again.\n"
+        in errors
+    )
     assert errors.startswith("1 failure of 1 job that is over, 1 cause.\n")
     assert "0 hosts" not in errors, "no record says where"
 
@@ -146,7 +163,11 @@ def test_jobs_are_listed_by_filters(live: LiveService) -> None:
     assert newest[2:] == ["There are more: --limit."]
 
     none = live.run("jobs", "--parameter", "physics.*.threshold", "--value", "<5")
-    assert (none.returncode, none.stdout, none.stderr) == (1, "", "No job is recorded that is so.\n")
+    assert (none.returncode, none.stdout, none.stderr) == (
+        1,
+        "",
+        "No job is recorded that is so.\n",
+    )
 
     wrong = live.run("jobs", "--parameter", "a", "--value", "=>5")
     assert wrong.returncode == 2
@@ -154,7 +175,8 @@ def test_jobs_are_listed_by_filters(live: LiveService) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("lookup", "a.root"), ("job", JOB), ("jobs",), ("lineage", "a.root"), ("token", "list")]
+    "words",
+    [("lookup", "a.root"), ("job", JOB), ("jobs",), ("lineage", "a.root"), ("token", "list")],
 )
 def test_json_is_json(live: LiveService, words: tuple[str, ...]) -> None:
     assert json.loads(live.run(*words, "--json").stdout) is not None
@@ -176,7 +198,9 @@ def test_bundle_is_written_whole(live: LiveService, tmp_path: Path) -> None:
 
 
 def test_bundle_of_a_level_and_of_many_jobs(live: LiveService, tmp_path: Path) -> None:
-    low = live.run("bundle", JOB, "--holey", "--level", "L0", "-o", str(tmp_path / "low.tar"), "--json")
+    low = live.run(
+        "bundle", JOB, "--holey", "--level", "L0", "-o", str(tmp_path / "low.tar"), "--json"
+    )
     many = live.run("bundle", "--task", "nobody's", "-o", str(tmp_path / "many.tar"))
     both = live.run("bundle", JOB, "--task", "x")
 
@@ -195,7 +219,10 @@ def test_rerun_refuses_a_folder_that_is_not_empty(live: LiveService, tmp_path: P
 
 def test_record_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Path) -> None:
     """Exit code 3 says that the service is not there; 1 that it, or the file, said no."""
-    good, others = tmp_path / "good.json", [tmp_path / "list.json", tmp_path / "bytes.json", tmp_path / "empty.json"]
+    good, others = (
+        tmp_path / "good.json",
+        [tmp_path / "list.json", tmp_path / "bytes.json", tmp_path / "empty.json"],
+    )
     good.write_text(json.dumps(a_record(task={"task_id": "nobody"})))
     for path, content in zip(others, (b"[1, 2]", b"\xff\xfe", b""), strict=True):
         path.write_bytes(content)
@@ -203,7 +230,10 @@ def test_record_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Pa
     unreachable = run_alone("record", str(good), "--url", "http://127.0.0.1:9")
     refused = live.run("record", *map(str, others))
 
-    assert (unreachable.returncode, "not sent: No jobprov answers" in unreachable.stdout) == (3, True)
+    assert (unreachable.returncode, "not sent: No jobprov answers" in unreachable.stdout) == (
+        3,
+        True,
+    )
     assert refused.returncode == 1
     assert [line.partition(": ")[2][:24] for line in refused.stdout.splitlines()] == [
         "refused: A record is one",
@@ -225,17 +255,26 @@ def test_spool_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Pat
     bad = _spooled(tmp_path / "bad", numbered(82))
     next((bad / "ready").iterdir()).write_bytes(b"damaged")
 
-    unreachable = run_alone("record", str(good), "--url", "http://127.0.0.1:9", JOBPROV_BUDGET_SECONDS="1")
+    unreachable = run_alone(
+        "record", str(good), "--url", "http://127.0.0.1:9", JOBPROV_BUDGET_SECONDS="1"
+    )
     refused = live.run("record", str(bad))
     without_token = live.run("record", str(good), JOBPROV_TOKEN_FILE=str(tmp_path / "nowhere"))
     taken = live.run("record", str(good))
 
-    assert [ended.returncode for ended in (unreachable, refused, without_token, taken)] == [3, 1, 1, 0]
+    assert [ended.returncode for ended in (unreachable, refused, without_token, taken)] == [
+        3,
+        1,
+        1,
+        0,
+    ]
     assert "refused 1, left 0" in refused.stdout
     assert "sent 1, refused 0, left 0" in taken.stdout
 
 
-def test_record_that_was_cut_out_of_a_log_is_not_said_to_be_taken(live: LiveService, tmp_path: Path) -> None:
+def test_record_that_was_cut_out_of_a_log_is_not_said_to_be_taken(
+    live: LiveService, tmp_path: Path
+) -> None:
     entry = next((_spooled(tmp_path / "spool", numbered(83)) / "ready").iterdir()).read_bytes()
     block = encode_block(entry, "job.jobprov")
     whole, cut = tmp_path / "whole.err", tmp_path / "cut.err"
@@ -286,7 +325,9 @@ def test_records_are_sent_from_files(live: LiveService, tmp_path: Path) -> None:
     assert json.loads(b64decode(shown["base64"]))["job_id"] == numbered(6)["job_id"]
     replayed = live.run("dead-letter", "replay", "--json")
     assert replayed.returncode == 1
-    assert [letter["number"] for letter in json.loads(replayed.stdout)["refused"]] == [letters[0]["number"]]
+    assert [letter["number"] for letter in json.loads(replayed.stdout)["refused"]] == [
+        letters[0]["number"]
+    ]
 
 
 def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> None:
@@ -303,14 +344,22 @@ def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> N
     assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 1
 
 
-def test_first_commands_of_a_production_service_work_in_the_order_of_the_docs(tmp_path: Path) -> None:
-    steps = (Path(__file__).parents[2] / "docs/operating.md").read_text().split("For a production service:")[1]
+def test_first_commands_of_a_production_service_work_in_the_order_of_the_docs(
+    tmp_path: Path,
+) -> None:
+    steps = (
+        (Path(__file__).parents[2] / "docs/operating.md")
+        .read_text()
+        .split("For a production service:")[1]
+    )
     told = re.findall(r"^\d\. `jobprov (.*?)`", steps.split("## ")[0], re.MULTILINE)
     values = {"NAME": "nova", "URL": "https://git.example.org/novasoft.git"}
     assert [line.split()[0] for line in told] == ["migrate", "token", "repository", "serve"]
 
     for line in told[:-1]:
-        ended = run_alone(*(values.get(word, word) for word in line.split()), JOBPROV_DATA=str(tmp_path))
+        ended = run_alone(
+            *(values.get(word, word) for word in line.split()), JOBPROV_DATA=str(tmp_path)
+        )
         assert ended.returncode == 0, (line, ended.stderr)
 
 
@@ -336,7 +385,9 @@ def test_service_that_is_not_there_is_exit_code_3() -> None:
     assert len(ended.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [("lookup",), ("nonsense",), ("job", JOB, "--nonsense"), ("serve", "--port", "x")])
+@pytest.mark.parametrize(
+    "words", [("lookup",), ("nonsense",), ("job", JOB, "--nonsense"), ("serve", "--port", "x")]
+)
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
     assert run_alone(*words).returncode == 2
 
@@ -346,11 +397,20 @@ def test_fhicl_is_expanded_even_where_the_result_is_in_error(tmp_path: Path) -> 
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "broken.fcl").write_text("a: [1\n")
     (tmp_path / "main.fcl").write_text('#include "broken.fcl"\n')
-    words = ("fhicl", "expand", str(tmp_path / "main.fcl"), "--search-path", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+    words = (
+        "fhicl",
+        "expand",
+        str(tmp_path / "main.fcl"),
+        "--search-path",
+        f"{tmp_path / 'a'}:{tmp_path / 'b'}",
+    )
 
     assert run_alone(*words).stdout == "a: [1\n"
     told = json.loads(run_alone(*words, "--json").stdout)
-    assert (told["expanded"], [each["name"] for each in told["files"][1:]]) == ("a: [1\n", ["broken.fcl"])
+    assert (told["expanded"], [each["name"] for each in told["files"][1:]]) == (
+        "a: [1\n",
+        ["broken.fcl"],
+    )
 
 
 def test_fhicl_conformance_is_scored_where_the_cases_are(tmp_path: Path) -> None:
@@ -407,12 +467,19 @@ def test_exit_codes_follow_the_kind_of_error(problem: Exception, code: int | Non
 
 def test_help_lists_every_command_once_by_what_it_is_for() -> None:
     text = CliRunner().invoke(jobprov, ["--help"], terminal_width=80).output
-    listed = [line.split()[0] for line in text.splitlines() if line.startswith("  ") and line[2:3].islower()]
+    listed = [
+        line.split()[0]
+        for line in text.splitlines()
+        if line.startswith("  ") and line[2:3].islower()
+    ]
 
     assert listed == list(COMMANDS)
     assert max(map(len, text.splitlines())) <= 80
     assert (
-        text.index("Ask about files") < text.index("  lookup ") < text.index("Run jobs again:") < text.index("  rerun ")
+        text.index("Ask about files")
+        < text.index("  lookup ")
+        < text.index("Run jobs again:")
+        < text.index("  rerun ")
     )
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.config import SETTINGS, Settings, load_settings
-from provenance.errors import BadInputError
+from jobprov.app.config import SETTINGS, Settings, load_settings
+from jobprov.provenance.errors import BadInputError
 
 
 def test_defaults_lie_in_the_data_folder() -> None:
@@ -18,7 +18,9 @@ def test_defaults_lie_in_the_data_folder() -> None:
 
 
 def test_given_values_go_before_the_environment() -> None:
-    assert load_settings({"JOBPROV_PORT": "1"}, {"JOBPROV_PORT": "2", "JOBPROV_HOST": "::1"}).port == 1
+    assert (
+        load_settings({"JOBPROV_PORT": "1"}, {"JOBPROV_PORT": "2", "JOBPROV_HOST": "::1"}).port == 1
+    )
     assert load_settings({}, {"JOBPROV_PORT": "2"}).port == 2
 
 

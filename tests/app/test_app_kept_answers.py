@@ -8,12 +8,12 @@ from app_records import numbered
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from app.commands import report
-from app.commands.report_text import report_text
-from provenance.db.tables import WorkItem
-from provenance.services import kept_answers
-from provenance.services.background import HANDLERS
-from provenance.services.work import Parts, drain
+from jobprov.app.commands.statistics import reports as report
+from jobprov.app.commands.statistics.report_text import report_text
+from jobprov.provenance.db.tables import WorkItem
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.statistics import kept_answers
+from jobprov.provenance.services.work.queue import Parts, drain
 
 TASK = {"task_id": "t1", "campaign": "prod", "stage": "reco"}
 WORDS = "more was recorded since, and it is being counted again"
@@ -37,7 +37,9 @@ def test_page_and_call_say_when_failures_of_many_jobs_were_counted(
     assert second == {**first, "is_current": False}
     assert WORDS not in fresh
     assert WORDS in stale
-    assert client.get("/api/v1/statistics/errors?task_id=t1").get_json()["failures"] == 3  # counted when asked for
+    assert (
+        client.get("/api/v1/statistics/errors?task_id=t1").get_json()["failures"] == 3
+    )  # counted when asked for
 
 
 def test_report_of_many_jobs_is_of_the_kept_answers_and_a_mail_waits_for_new_ones(
@@ -52,7 +54,10 @@ def test_report_of_many_jobs_is_of_the_kept_answers_and_a_mail_waits_for_new_one
     first, page = asking.report("prod", experiment="nova"), client.get("/reports/nova/prod").text
     client.put(f"/api/v1/jobs/{numbered(3)['job_id']}", json=numbered(3, state="failed", task=TASK))
 
-    old_page, stale = client.get("/reports/nova/prod").text, asking.report("prod", experiment="nova")
+    old_page, stale = (
+        client.get("/reports/nova/prod").text,
+        asking.report("prod", experiment="nova"),
+    )
     mailed = report._counted_now(asking, stale)  # type: ignore[arg-type]
 
     assert [each["errors"]["failures"] for each in (first, stale, mailed)] == [2, 2, 3]
@@ -70,10 +75,17 @@ class Asking:
 
     def report(self, name: str, *, experiment: str) -> dict[str, Any]:
         """Return the report of a campaign."""
-        found: dict[str, Any] = self.client.get(f"/api/v1/campaigns/{name}/report?experiment={experiment}").get_json()
+        found: dict[str, Any] = self.client.get(
+            f"/api/v1/campaigns/{name}/report?experiment={experiment}"
+        ).get_json()
         service = self.client.application.extensions["jobprov"]
         if not found["is_current"]:
             due = update(WorkItem).values(due_at=datetime.now(UTC) - timedelta(days=1))
             service.write(lambda connection, _: connection.execute(due))
-            drain(Parts(service.database, service.writer, service.store, service.settings.git_mirrors), HANDLERS)
+            drain(
+                Parts(
+                    service.database, service.writer, service.store, service.settings.git_mirrors
+                ),
+                HANDLERS,
+            )
         return found

@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from app_records import JOB, a_record, numbered, sha256
 from live_service import LiveService, run_alone
 
-from app.config import load_settings
-from app.serving import serve
-from provenance.client import Client
-from provenance.errors import BadInputError
+from jobprov.app.config import load_settings
+from jobprov.app.serving import serve
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import BadInputError
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,9 @@ def test_records_and_blobs_come_over_a_real_socket(live: LiveService) -> None:
 
 def test_body_past_the_limit_gets_an_answer_and_not_a_broken_line(live: LiveService) -> None:
     with connect(live) as connection:
-        connection.request("PUT", f"/api/v1/jobs/{JOB}", b"x" * (9 << 20), {"Content-Type": "application/json"})
+        connection.request(
+            "PUT", f"/api/v1/jobs/{JOB}", b"x" * (9 << 20), {"Content-Type": "application/json"}
+        )
         answer = connection.getresponse()
         problem = json.loads(answer.read())
 
@@ -158,8 +160,14 @@ def test_more_than_one_worker_on_sqlite_is_refused(tmp_path: Path) -> None:
         serve(load_settings({"JOBPROV_DATA": str(tmp_path), "JOBPROV_WORKERS": "2"}, {}), print)
 
 
-def test_postgresql_without_schema_is_not_changed_but_told_the_command(postgresql_server: str, tmp_path: Path) -> None:
-    url = postgresql_server.rsplit("/", 1)[0] + "/postgres" if "?" not in postgresql_server else postgresql_server
+def test_postgresql_without_schema_is_not_changed_but_told_the_command(
+    postgresql_server: str, tmp_path: Path
+) -> None:
+    url = (
+        postgresql_server.rsplit("/", 1)[0] + "/postgres"
+        if "?" not in postgresql_server
+        else postgresql_server
+    )
 
     ended = run_alone("serve", "--port", "0", JOBPROV_DATA=str(tmp_path), JOBPROV_DATABASE_URL=url)
 

@@ -1,4 +1,7 @@
-"""A copy of pages as files: every link within it leads to a file, every other to the service; nothing runs, nothing is fetched."""
+"""A copy of pages as files: every link within it leads to a file, every other to the service.
+
+Nothing runs, nothing is fetched.
+"""
 
 import re
 from html import unescape
@@ -7,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from app.static_copy import Copied, Fetched, copy_pages
+from jobprov.app.static_copy import Copied, Fetched, copy_pages
 
 SERVICE = "https://prov.example.org"
 PAGES = {
@@ -31,7 +34,9 @@ def _fetch(address: str) -> Fetched | None:
 
 
 def _links(file: Path) -> list[str]:
-    return [unescape(value) for value in re.findall(r'(?:href|src|action)="([^"]*)"', file.read_text())]
+    return [
+        unescape(value) for value in re.findall(r'(?:href|src|action)="([^"]*)"', file.read_text())
+    ]
 
 
 def test_links_lead_to_files_or_to_the_service(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""What every backend of the archive does; each one's test file runs this suite on a `store` fixture."""
+"""What every backend of the archive does.
+
+Each one's test file runs this suite on a `store` fixture.
+"""
 
 import hashlib
 import inspect
@@ -10,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import zstandard
 
-from archive.errors import (
+from jobprov.archive.errors import (
     BadDigestError,
     BadNameError,
     BlobMissingError,
@@ -19,7 +22,7 @@ from archive.errors import (
     DocumentDamagedError,
     DocumentMissingError,
 )
-from archive.store import Store
+from jobprov.archive.store import Store
 
 NOISE = random.Random(7).randbytes(300_000)  # noqa: S311 -- only has to be incompressible
 CONTENTS = [b"", b"a", b"a line of fcl\n" * 5000, NOISE]
@@ -70,9 +73,15 @@ class StoreBehaviour:
     def test_streamed_blob_is_given_back(self, store: Store, content: bytes) -> None:
         chunks = [content[start : start + 7001] for start in range(0, len(content), 7001)]
 
-        stored = store.put_stream(iter(chunks), expected=sha256_of(content), limit_bytes=len(content))
+        stored = store.put_stream(
+            iter(chunks), expected=sha256_of(content), limit_bytes=len(content)
+        )
 
-        assert (stored.sha256, stored.size_bytes, stored.is_new) == (sha256_of(content), len(content), True)
+        assert (stored.sha256, stored.size_bytes, stored.is_new) == (
+            sha256_of(content),
+            len(content),
+            True,
+        )
         assert store.get(stored.sha256) == content
 
     def test_stream_past_its_limit_stores_nothing_and_is_not_read_on(self, store: Store) -> None:
@@ -133,7 +142,9 @@ class StoreBehaviour:
                 use(ABSENT)
             assert caught.value.sha256 == ABSENT
 
-    @pytest.mark.parametrize("text", ["", "abc", ABSENT.upper(), ABSENT + "0", ABSENT + "\n", "../" + ABSENT[3:]])
+    @pytest.mark.parametrize(
+        "text", ["", "abc", ABSENT.upper(), ABSENT + "0", ABSENT + "\n", "../" + ABSENT[3:]]
+    )
     def test_text_that_is_no_digest_is_refused(self, store: Store, text: str) -> None:
         for use in (store.get, store.open, store.size, lambda text: store.missing([text])):
             with pytest.raises(BadDigestError):
@@ -155,7 +166,12 @@ class StoreBehaviour:
 
         report = store.seal()
 
-        assert (report.packed, report.packs_written, report.left_loose, report.damaged) == (4, 1, 0, ())
+        assert (report.packed, report.packs_written, report.left_loose, report.damaged) == (
+            4,
+            1,
+            0,
+            (),
+        )
         assert [store.get(sha256) for sha256 in digests] == CONTENTS
         assert [store.open(sha256).read() for sha256 in digests] == CONTENTS
         assert [store.size(sha256) for sha256 in digests] == [len(content) for content in CONTENTS]
@@ -171,7 +187,11 @@ class StoreBehaviour:
 
         assert left == set()
         assert store.missing([*digests, loose, kept]) == {digests[0], digests[2], loose}
-        assert [store.get(sha256) for sha256 in (digests[1], digests[3], kept)] == [b"two", b"three", b"kept"]
+        assert [store.get(sha256) for sha256 in (digests[1], digests[3], kept)] == [
+            b"two",
+            b"three",
+            b"kept",
+        ]
         assert list(store.inspect()) == []
         with pytest.raises(BlobMissingError):
             store.get(digests[2])
@@ -228,7 +248,14 @@ class StoreBehaviour:
         assert store.get_document("ledger/dune/000001") == b"segment"
 
     def test_documents_are_listed_by_prefix(self, store: Store) -> None:
-        names = ["ledger/dune/000002", "ledger/dune/000001", "ledger/dune-2/000001", "ledger/dune", "heads", "a.b/c_-d"]
+        names = [
+            "ledger/dune/000002",
+            "ledger/dune/000001",
+            "ledger/dune-2/000001",
+            "ledger/dune",
+            "heads",
+            "a.b/c_-d",
+        ]
         for name in names:
             store.put_document(name, name.encode())
 
@@ -256,7 +283,12 @@ class StoreBehaviour:
 
         parts = [
             store.read_document("ledger/body", start, length, sha256=sha256_of(content))
-            for start, length in ((0, 5), (123_456, 70_000), (len(content) - 3, 3), (len(content), 0))
+            for start, length in (
+                (0, 5),
+                (123_456, 70_000),
+                (len(content) - 3, 3),
+                (len(content), 0),
+            )
         ]
 
         assert parts == [content[:5], content[123_456:193_456], content[-3:], b""]
@@ -290,7 +322,21 @@ class StoreBehaviour:
     @pytest.mark.parametrize(
         "name",
         [
-            *["", "/", "/etc/passwd", "a//b", "a/", "../a", "a/../b", ".hidden", "a/.b", "a b", "ä", "a\0", "a\n"],
+            *[
+                "",
+                "/",
+                "/etc/passwd",
+                "a//b",
+                "a/",
+                "../a",
+                "a/../b",
+                ".hidden",
+                "a/.b",
+                "a b",
+                "ä",
+                "a\0",
+                "a\n",
+            ],
             *["x" * 201, "a/" * 250 + "a", "a.document", "a.document/b"],
         ],
     )
@@ -358,7 +404,11 @@ class StoreBehaviour:
     def test_threads_agree_who_put_a_document(self, store: Store) -> None:
         with ThreadPoolExecutor(8) as pool:
             won = [
-                sum(pool.map(lambda writer, name=name: store.put_document(name, b"%d" % writer), range(8)))
+                sum(
+                    pool.map(
+                        lambda writer, name=name: store.put_document(name, b"%d" % writer), range(8)
+                    )
+                )
                 for name in (f"head/{number}" for number in range(self.contested_names))
             ]
 

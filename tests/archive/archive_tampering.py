@@ -27,13 +27,15 @@ def stored_files(root: Path) -> list[Path]:
 
 def run_python(program: str, *arguments: object) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], env=environment, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)], env=environment, text=True
+    )
 
 
 CRASHING = """
 import os, sys
 from pathlib import Path
-from archive.backends.local import LocalStore
+from jobprov.archive.backends.local import LocalStore
 
 store, left = LocalStore(Path(sys.argv[1])), int(sys.argv[2])
 

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 from archive_tampering import crash_at_every_step, run_python, stored_files
 
-from archive import fsck
-from archive.backends.local import LocalStore
-from archive.digest import digest_of
+from jobprov.archive import fsck
+from jobprov.archive.backends.local import LocalStore
+from jobprov.archive.digest import digest_of
 
 pytestmark = pytest.mark.slow
 
 EARLIER = [b"packed %d" % number * 20 for number in range(3)]
-LOOSE = [hashlib.sha512(b"%d" % number).digest() * 2 for number in range(5)]  # larger than the pack, so it is merged
+LOOSE = [
+    hashlib.sha512(b"%d" % number).digest() * 2 for number in range(5)
+]  # larger than the pack, so it is merged
 
 
 @pytest.fixture
@@ -68,7 +70,9 @@ def test_seal_that_dies_at_any_step_loses_nothing_and_is_finished_by_the_next(
         "store.put_many([b'new', b'newer'])",
     ],
 )
-def test_put_that_dies_at_any_step_stores_a_whole_blob_or_none(roots: Iterator[Path], action: str) -> None:
+def test_put_that_dies_at_any_step_stores_a_whole_blob_or_none(
+    roots: Iterator[Path], action: str
+) -> None:
     outcomes = set()
     for root in crash_at_every_step(roots, action):
         store = assert_sound(root)
@@ -80,7 +84,9 @@ def test_put_that_dies_at_any_step_stores_a_whole_blob_or_none(roots: Iterator[P
     assert outcomes == {frozenset(), frozenset([digest_of(b"new")])}
 
 
-def test_document_that_dies_at_any_step_is_stored_whole_or_not_at_all(roots: Iterator[Path]) -> None:
+def test_document_that_dies_at_any_step_is_stored_whole_or_not_at_all(
+    roots: Iterator[Path],
+) -> None:
     outcomes = set()
     for root in crash_at_every_step(roots, "store.put_document('ledger/deep/2', b'next')"):
         store = assert_sound(root)
@@ -99,8 +105,14 @@ def trace(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     calls: list[tuple[str, str]] = []
 
     def place(target: object) -> str:
-        path = Path(f"/proc/self/fd/{target}").readlink() if isinstance(target, int) else Path(str(target))
-        return "loose" if "loose" in path.parts else path.name if path.is_dir() else path.parent.name
+        path = (
+            Path(f"/proc/self/fd/{target}").readlink()
+            if isinstance(target, int)
+            else Path(str(target))
+        )
+        return (
+            "loose" if "loose" in path.parts else path.name if path.is_dir() else path.parent.name
+        )
 
     def traced(name: str, call: Callable[..., object], argument: int) -> Callable[..., object]:
         def record(*args: object, **kwargs: object) -> object:
@@ -119,7 +131,12 @@ def test_put_flushes_the_file_before_it_is_named_and_the_folder_after(
 ) -> None:
     store = LocalStore(tmp_path / "archive")
     trace.clear()
-    durable_put = [("fsync", "arriving"), ("link", "loose"), ("fsync", "loose"), ("unlink", "arriving")]
+    durable_put = [
+        ("fsync", "arriving"),
+        ("link", "loose"),
+        ("fsync", "loose"),
+        ("unlink", "arriving"),
+    ]
 
     store.put(b"blob")
     assert [*trace[:1], *trace[2:]] == durable_put
@@ -149,10 +166,17 @@ def test_document_is_flushed_before_it_is_named_and_its_folder_after(
 
     store.put_document("name", b"data")
 
-    assert trace == [("fsync", "arriving"), ("link", "documents"), ("unlink", "arriving"), ("fsync", "documents")]
+    assert trace == [
+        ("fsync", "arriving"),
+        ("link", "documents"),
+        ("unlink", "arriving"),
+        ("fsync", "documents"),
+    ]
 
 
-def test_many_blobs_are_flushed_before_the_first_is_named(tmp_path: Path, trace: list[tuple[str, str]]) -> None:
+def test_many_blobs_are_flushed_before_the_first_is_named(
+    tmp_path: Path, trace: list[tuple[str, str]]
+) -> None:
     store = LocalStore(tmp_path / "archive")
     trace.clear()
 
@@ -165,7 +189,9 @@ def test_many_blobs_are_flushed_before_the_first_is_named(tmp_path: Path, trace:
     assert ("fsync", "loose") in trace[last_link:]
 
 
-def test_seal_removes_nothing_before_the_pack_is_durable(tmp_path: Path, trace: list[tuple[str, str]]) -> None:
+def test_seal_removes_nothing_before_the_pack_is_durable(
+    tmp_path: Path, trace: list[tuple[str, str]]
+) -> None:
     store = LocalStore(tmp_path / "archive")
     store.put_many(EARLIER)
     store.seal()
@@ -178,13 +204,16 @@ def test_seal_removes_nothing_before_the_pack_is_durable(tmp_path: Path, trace: 
     assert ("fsync", "arriving") in trace[:replaced]
     assert not [call for call in trace[:replaced] if call[0] == "unlink"]
     assert trace[replaced + 1] == ("fsync", "packs")
-    assert [call for call in trace[replaced + 2 :] if call[0] == "unlink"][-1] == ("unlink", "packs")
+    assert [call for call in trace[replaced + 2 :] if call[0] == "unlink"][-1] == (
+        "unlink",
+        "packs",
+    )
 
 
 WRITER = """
 import random, sys
 from pathlib import Path
-from archive.backends.local import LocalStore
+from jobprov.archive.backends.local import LocalStore
 store, seed = LocalStore(Path(sys.argv[1])), int(sys.argv[2])
 numbers = list(range(150))
 random.Random(seed).shuffle(numbers)
@@ -197,7 +226,7 @@ for number in numbers:
 SEALER = """
 import sys
 from pathlib import Path
-from archive.backends.local import LocalStore
+from jobprov.archive.backends.local import LocalStore
 store = LocalStore(Path(sys.argv[1]))
 while not Path(sys.argv[2]).exists():
     assert store.seal(pack_limit_bytes=8000).damaged == ()
@@ -216,7 +245,9 @@ def test_processes_write_read_seal_and_check_at_once(tmp_path: Path) -> None:
 
     assert results == [0] * 5
     store = LocalStore(root)
-    assert list(store.digests()) == sorted(digest_of(b"shared by all %d" % number) for number in range(150))
+    assert list(store.digests()) == sorted(
+        digest_of(b"shared by all %d" % number) for number in range(150)
+    )
     assert len(list(store.documents("head/"))) == 150
     assert list(store.inspect()) == []
 

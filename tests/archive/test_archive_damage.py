@@ -10,20 +10,27 @@ from pathlib import Path
 import pytest
 from archive_tampering import flip_bit, overwrite
 
-from archive.backends import copies, packs
-from archive.backends.copies import OpenFile
-from archive.backends.frames import HEADER_BYTES, Header, decode_frame, decode_header, encode_frame, encode_header
-from archive.backends.local import LocalStore
-from archive.backends.packs import Pack
-from archive.digest import digest_of
-from archive.errors import (
+from jobprov.archive.backends import copies, packs
+from jobprov.archive.backends.copies import OpenFile
+from jobprov.archive.backends.frames import (
+    HEADER_BYTES,
+    Header,
+    decode_frame,
+    decode_header,
+    encode_frame,
+    encode_header,
+)
+from jobprov.archive.backends.local import LocalStore
+from jobprov.archive.backends.packs import Pack
+from jobprov.archive.digest import digest_of
+from jobprov.archive.errors import (
     ArchiveError,
     ArchiveUnreachableError,
     BlobDamagedError,
     BlobMissingError,
     FrameDamagedError,
 )
-from archive.store import FindingKind
+from jobprov.archive.store import FindingKind
 
 LARGE = bytes(range(256)) * 20_000
 
@@ -147,11 +154,16 @@ def test_seal_removes_loose_blobs_that_a_pack_holds(store: LocalStore) -> None:
     assert store.get(sha256) == b"blob"
 
 
-@pytest.mark.parametrize(("limit", "written"), [(256_000_000, 1), (200, 0)], ids=["same-pack", "too-small-packs"])
+@pytest.mark.parametrize(
+    ("limit", "written"), [(256_000_000, 1), (200, 0)], ids=["same-pack", "too-small-packs"]
+)
 def test_pack_whose_blob_is_damaged_in_every_other_pack_is_kept(
     store: LocalStore, tmp_path: Path, limit: int, written: int
 ) -> None:
-    """Its blobs seem to lie elsewhere too; packed anew they make the same pack, of the same name."""
+    """Its blobs seem to lie elsewhere too.
+
+    Packed anew they make the same pack, of the same name.
+    """
     sha256 = store.put(b"blob").sha256
     store.seal()
     (needed,) = pack_paths(store)
@@ -198,7 +210,9 @@ def test_seal_fills_packs_up_to_their_limit(store: LocalStore) -> None:
     assert max(sizes) <= 3000
 
 
-def test_blob_removed_under_a_sealer_is_passed_over(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blob_removed_under_a_sealer_is_passed_over(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.put(b"blob")
     monkeypatch.setattr(store._loose, "find", lambda _sha256: None)
 
@@ -227,7 +241,9 @@ def test_writer_that_loses_a_race_says_that_the_blob_was_there(
     assert not store.put(b"blob").is_new
 
 
-def test_document_that_loses_a_race_is_not_stored(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document_that_loses_a_race_is_not_stored(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.put_document("name", b"first")
     monkeypatch.setattr(Path, "exists", lambda _path: False)
 
@@ -235,10 +251,14 @@ def test_document_that_loses_a_race_is_not_stored(store: LocalStore, monkeypatch
     assert store.get_document("name") == b"first"
 
 
-def test_document_removed_during_a_check_is_found(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document_removed_during_a_check_is_found(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store._documents, "names", lambda: iter(["gone"]))
 
-    assert [(finding.kind, finding.name) for finding in store.inspect()] == [(FindingKind.DOCUMENT_MISSING, "gone")]
+    assert [(finding.kind, finding.name) for finding in store.inspect()] == [
+        (FindingKind.DOCUMENT_MISSING, "gone")
+    ]
 
 
 @pytest.mark.parametrize("position", [HEADER_BYTES + 20, -30])
@@ -282,7 +302,9 @@ def test_bits_that_decode_unchanged_are_found_in_the_stored_form(store: LocalSto
         ({"stored_sha256": bytes(32)}, "stored bytes do not match"),
     ],
 )
-def test_header_that_lies_is_refused(store: LocalStore, fields: dict[str, object], detail: str) -> None:
+def test_header_that_lies_is_refused(
+    store: LocalStore, fields: dict[str, object], detail: str
+) -> None:
     sha256 = store.put(b"blob").sha256
     path = loose_path(store, sha256)
     overwrite(path, altered(path.read_bytes(), **fields))
@@ -293,14 +315,18 @@ def test_header_that_lies_is_refused(store: LocalStore, fields: dict[str, object
 
 
 @pytest.mark.parametrize("other_content", [b"bulb", LARGE], ids=["small", "large"])
-def test_frame_that_holds_another_content_than_it_says_is_refused(store: LocalStore, other_content: bytes) -> None:
+def test_frame_that_holds_another_content_than_it_says_is_refused(
+    store: LocalStore, other_content: bytes
+) -> None:
     sha256 = store.put(b"blob" if other_content == b"bulb" else LARGE[::-1]).sha256
     other = encode_frame(other_content, digest_of(other_content))
     overwrite(loose_path(store, sha256), altered(other, sha256=bytes.fromhex(sha256)))
 
     with pytest.raises(BlobDamagedError, match="content does not match"):
         store.get(sha256)
-    assert [finding.detail for finding in store.inspect()] == ["the content does not match its digest"]
+    assert [finding.detail for finding in store.inspect()] == [
+        "the content does not match its digest"
+    ]
 
 
 def test_frame_whose_size_is_wrong_is_refused(store: LocalStore) -> None:
@@ -310,7 +336,10 @@ def test_frame_whose_size_is_wrong_is_refused(store: LocalStore) -> None:
 
     with pytest.raises(BlobDamagedError, match="4 bytes, its header says 9"):
         store.get(sha256)
-    with store.open(sha256) as reader, pytest.raises(BlobDamagedError, match="4 bytes, its header says 9"):
+    with (
+        store.open(sha256) as reader,
+        pytest.raises(BlobDamagedError, match="4 bytes, its header says 9"),
+    ):
         reader.read()
     assert [finding.name for finding in store.inspect()] == [sha256]
 
@@ -332,7 +361,9 @@ def test_stored_form_that_does_not_decode_is_refused() -> None:
         decode_frame(encode_header(header) + stored)
 
 
-def test_walk_finds_frames_behind_damage_and_across_chunks(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_walk_finds_frames_behind_damage_and_across_chunks(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(packs, "CHUNK_BYTES", 64)
     contents = [b"blob %d" % number for number in range(20)]
     store.put_many(contents)
@@ -435,7 +466,9 @@ def test_damaged_loose_header_counts_no_content(store: LocalStore) -> None:
         store.open(sha256)
 
 
-def test_bytes_that_the_disk_does_not_give_are_damage(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_that_the_disk_does_not_give_are_damage(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sha256 = store.put(b"blob").sha256
 
     def refuse(*_arguments: object) -> bytes:
@@ -448,7 +481,9 @@ def test_bytes_that_the_disk_does_not_give_are_damage(store: LocalStore, monkeyp
     assert [finding.kind for finding in store.inspect()] == [FindingKind.BLOB_DAMAGED]
 
 
-def test_reads_that_come_in_pieces_are_put_together(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_that_come_in_pieces_are_put_together(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sha256 = store.put(b"blob" * 50).sha256
     pread = os.pread
     monkeypatch.setattr(os, "pread", lambda fd, length, offset: pread(fd, min(length, 7), offset))
@@ -456,7 +491,9 @@ def test_reads_that_come_in_pieces_are_put_together(store: LocalStore, monkeypat
     assert store.get(sha256) == b"blob" * 50
 
 
-def test_writes_that_come_in_pieces_are_put_together(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_that_come_in_pieces_are_put_together(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
 
@@ -500,7 +537,8 @@ def test_file_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
 
 def test_large_blob_is_streamed_in_bounded_memory(store: LocalStore) -> None:
     sha256 = store.put_stream(
-        (LARGE[start : start + 65536] for start in range(0, len(LARGE), 65536)), expected=digest_of(LARGE)
+        (LARGE[start : start + 65536] for start in range(0, len(LARGE), 65536)),
+        expected=digest_of(LARGE),
     ).sha256
     store.seal()
 
@@ -522,7 +560,9 @@ def test_large_blob_is_checked_in_its_stored_form_too(store: LocalStore) -> None
 
     flip_bit(loose_path(store, sha256), 8 * 500)
 
-    assert [finding.detail for finding in store.inspect()] == ["the stored bytes do not match their digest"]
+    assert [finding.detail for finding in store.inspect()] == [
+        "the stored bytes do not match their digest"
+    ]
 
 
 def test_pack_is_readable_by_the_zstd_program_alone(store: LocalStore, tmp_path: Path) -> None:
@@ -531,7 +571,9 @@ def test_pack_is_readable_by_the_zstd_program_alone(store: LocalStore, tmp_path:
     store.seal()
 
     try:
-        run = subprocess.run(["zstd", "-dc", pack_paths(store)[0]], capture_output=True, check=True, cwd=tmp_path)
+        run = subprocess.run(
+            ["zstd", "-dc", pack_paths(store)[0]], capture_output=True, check=True, cwd=tmp_path
+        )
     except FileNotFoundError:
         pytest.skip("the program zstd is not installed here")
 
@@ -553,7 +595,7 @@ def test_stale_view_of_the_packs_is_renewed_on_a_miss(store: LocalStore) -> None
 
 
 def test_every_error_is_an_archive_error_and_drawn_in_the_tree() -> None:
-    from archive import errors  # noqa: PLC0415 -- its names are what is tested
+    from jobprov.archive import errors  # noqa: PLC0415 -- its names are what is tested
 
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
     assert all(issubclass(error, ArchiveError) for error in classes)

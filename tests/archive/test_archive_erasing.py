@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.backends.local import LocalStore
+from jobprov.archive.backends.local import LocalStore
 
 
 def test_pack_with_damage_beside_the_erased_blob_stays_and_is_told(tmp_path: Path) -> None:

@@ -8,13 +8,18 @@ import pytest
 import zstandard
 from archive_tampering import flip_bit, overwrite, stored_files
 
-from archive import fsck
-from archive.backends.frames import HEADER_BYTES
-from archive.backends.local import LocalStore
-from archive.backends.memory import MemoryStore
-from archive.digest import digest_of
-from archive.errors import ArchiveError, BadDigestError, BlobDamagedError, DocumentDamagedError
-from archive.store import FindingKind
+from jobprov.archive import fsck
+from jobprov.archive.backends.frames import HEADER_BYTES
+from jobprov.archive.backends.local import LocalStore
+from jobprov.archive.backends.memory import MemoryStore
+from jobprov.archive.digest import digest_of
+from jobprov.archive.errors import (
+    ArchiveError,
+    BadDigestError,
+    BlobDamagedError,
+    DocumentDamagedError,
+)
+from jobprov.archive.store import FindingKind
 
 LOOSE = b"loose loose loose"
 PACKED = [b"packed one", b"packed two"]
@@ -111,7 +116,9 @@ def test_every_flipped_bit_of_a_document_that_is_kept_as_it_came_is_found(tmp_pa
     for bit in range(path.stat().st_size * 8):
         flip_bit(path, bit)
 
-        assert [(found.kind, found.name) for found in store.inspect()] == [(FindingKind.DOCUMENT_DAMAGED, NAME)], bit
+        assert [(found.kind, found.name) for found in store.inspect()] == [
+            (FindingKind.DOCUMENT_DAMAGED, NAME)
+        ], bit
         if bit < 8 * HEADER_BYTES:
             with pytest.raises(DocumentDamagedError):
                 store.read_document(NAME, 0, 1, sha256=digest_of(content))
@@ -125,7 +132,10 @@ def test_flipped_bit_in_a_frame_of_a_pack_names_the_blob(root: Path) -> None:
 
     found = list(LocalStore(root).inspect())
 
-    assert {finding.kind for finding in found} == {FindingKind.BLOB_DAMAGED, FindingKind.PACK_DAMAGED}
+    assert {finding.kind for finding in found} == {
+        FindingKind.BLOB_DAMAGED,
+        FindingKind.PACK_DAMAGED,
+    }
     assert found[0].name in DIGESTS
     assert found[0].where == f"packs/{path.name} at byte 0"
 
@@ -134,7 +144,10 @@ def test_flipped_bit_in_an_index_is_named_and_the_pack_read_by_walking(root: Pat
     path = pack_file(root)
     flip_bit(path, 8 * (path.stat().st_size - 100))
 
-    assert findings(root) == {(FindingKind.INDEX_DAMAGED, path.name), (FindingKind.PACK_DAMAGED, path.name)}
+    assert findings(root) == {
+        (FindingKind.INDEX_DAMAGED, path.name),
+        (FindingKind.PACK_DAMAGED, path.name),
+    }
     assert unreadable(root) == 0
     assert LocalStore(root).stats().blobs == 3
 
@@ -188,7 +201,10 @@ def test_swapped_loose_blobs_are_found(root: Path) -> None:
     overwrite(first, second_bytes)
     overwrite(second, first_bytes)
 
-    assert findings(root) == {(FindingKind.BLOB_DAMAGED, other), (FindingKind.BLOB_DAMAGED, digest_of(LOOSE))}
+    assert findings(root) == {
+        (FindingKind.BLOB_DAMAGED, other),
+        (FindingKind.BLOB_DAMAGED, digest_of(LOOSE)),
+    }
 
 
 def test_swapped_documents_are_found(root: Path) -> None:
@@ -198,7 +214,10 @@ def test_swapped_documents_are_found(root: Path) -> None:
     overwrite(first, second_bytes)
     overwrite(second, first_bytes)
 
-    assert findings(root) == {(FindingKind.DOCUMENT_DAMAGED, NAME), (FindingKind.DOCUMENT_DAMAGED, "ledger/2")}
+    assert findings(root) == {
+        (FindingKind.DOCUMENT_DAMAGED, NAME),
+        (FindingKind.DOCUMENT_DAMAGED, "ledger/2"),
+    }
 
 
 def test_renamed_pack_is_found(root: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from archive_behaviour import StoreBehaviour
 
-from archive.backends.local import LocalStore
+from jobprov.archive.backends.local import LocalStore
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from archive_behaviour import StoreBehaviour
 
-from archive.backends.memory import MemoryStore
+from jobprov.archive.backends.memory import MemoryStore
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from archive.backends.local import LocalStore
-from archive.backends.memory import MemoryStore
-from archive.digest import check_digest, digest_of, is_digest
-from archive.errors import BadUrlError
-from archive.opening import open_store
+from jobprov.archive.backends.local import LocalStore
+from jobprov.archive.backends.memory import MemoryStore
+from jobprov.archive.digest import check_digest, digest_of, is_digest
+from jobprov.archive.errors import BadUrlError
+from jobprov.archive.opening import open_store
 
 
 @pytest.mark.parametrize("form", ["file:{}", "file://{}"])
@@ -37,7 +37,7 @@ def test_keys_in_an_s3_address_are_refused_and_not_repeated() -> None:
 
 
 def test_s3_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("archive.backends.bucket", "archive.backends.s3", "obstore"):
+    for module in ("jobprov.archive.backends.bucket", "jobprov.archive.backends.s3", "obstore"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "obstore", None)
 
@@ -48,9 +48,33 @@ def test_s3_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     "url",
     [
-        *["", "/srv/archive", "file:archive", "file://host/archive", "file:/a?b", "file:/a#b", "file:/a%00b", "file:"],
-        *["memory:x", "http://[", "ftp://host/a", "s3:bucket", "s3://", "s3://a", "s3://Bucket", "s3:///bucket"],
-        *["s3://bucket/a b", "s3://bucket/../a", "s3://bucket/a//b", "s3://bucket/a?b", "s3://bucket:9000/a"],
+        *[
+            "",
+            "/srv/archive",
+            "file:archive",
+            "file://host/archive",
+            "file:/a?b",
+            "file:/a#b",
+            "file:/a%00b",
+            "file:",
+        ],
+        *[
+            "memory:x",
+            "http://[",
+            "ftp://host/a",
+            "s3:bucket",
+            "s3://",
+            "s3://a",
+            "s3://Bucket",
+            "s3:///bucket",
+        ],
+        *[
+            "s3://bucket/a b",
+            "s3://bucket/../a",
+            "s3://bucket/a//b",
+            "s3://bucket/a?b",
+            "s3://bucket:9000/a",
+        ],
     ],
 )
 def test_other_addresses_are_refused_with_their_text(url: str) -> None:
@@ -60,7 +84,10 @@ def test_other_addresses_are_refused_with_their_text(url: str) -> None:
 
 
 def test_digests_are_lower_case_hexadecimal() -> None:
-    assert check_digest(digest_of(b"")) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert (
+        check_digest(digest_of(b""))
+        == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )
     assert is_digest("0" * 64)
     assert not is_digest("A" * 64)
     assert not is_digest("\u0660" * 64)

@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from zstandard import FRAME_HEADER
 
-from archive.backends.frames import decode_frame, encode_frame
-from archive.backends.local import LocalStore
-from archive.backends.memory import MemoryStore
-from archive.digest import digest_of
+from jobprov.archive.backends.frames import decode_frame, encode_frame
+from jobprov.archive.backends.local import LocalStore
+from jobprov.archive.backends.memory import MemoryStore
+from jobprov.archive.digest import digest_of
 
 if TYPE_CHECKING:
-    from archive.store import Store
+    from jobprov.archive.store import Store
 
-CONTENTS = st.one_of(st.binary(max_size=200), st.integers(0, 30).map(lambda number: b"%d " % number * 400))
+CONTENTS = st.one_of(
+    st.binary(max_size=200), st.integers(0, 30).map(lambda number: b"%d " % number * 400)
+)
 NAMES = st.from_regex(r"[a-c]{1,2}(/[a-c_][a-c.]?){0,2}", fullmatch=True)
 
 
@@ -43,7 +45,9 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
         sha256 = digest_of(content)
         chunks = [content[start : start + chunk] for start in range(0, len(content), chunk)]
 
-        assert self.stores[which].put_stream(chunks, expected=sha256).is_new == (sha256 not in self.blobs)
+        assert self.stores[which].put_stream(chunks, expected=sha256).is_new == (
+            sha256 not in self.blobs
+        )
         self.blobs[sha256] = content
 
     @rule(which=st.integers(0, 1), contents=st.lists(CONTENTS, max_size=8))
@@ -113,11 +117,18 @@ class MemoryAgainstDictionary(StoreAgainstDictionary):
 TestLocalAgainstDictionary = LocalAgainstDictionary.TestCase
 TestMemoryAgainstDictionary = MemoryAgainstDictionary.TestCase
 TestLocalAgainstDictionary.settings = TestMemoryAgainstDictionary.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=25,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
-@given(start=st.sampled_from([b"", FRAME_HEADER]), rest=st.binary(max_size=3000), bound_to=st.text(max_size=5))
+@given(
+    start=st.sampled_from([b"", FRAME_HEADER]),
+    rest=st.binary(max_size=3000),
+    bound_to=st.text(max_size=5),
+)
 def test_frame_gives_its_content_back(start: bytes, rest: bytes, bound_to: str) -> None:
     content = start + rest
     frame = encode_frame(content, digest_of(content), bound_to=bound_to)

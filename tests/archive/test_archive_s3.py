@@ -3,8 +3,8 @@
 import pytest
 from archive_behaviour import StoreBehaviour
 
-from archive.opening import open_store
-from archive.store import Store
+from jobprov.archive.opening import open_store
+from jobprov.archive.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
@@ -15,4 +15,6 @@ def store(s3_url: str) -> Store:
 
 
 class TestS3Store(StoreBehaviour):
-    contested_names = 2  # of two that put one at the same time, this server lets one wait for a second
+    contested_names = (
+        2  # of two that put one at the same time, this server lets one wait for a second
+    )

@@ -8,15 +8,15 @@ import obstore
 import pytest
 from archive_tampering import stored_files
 
-from archive import fsck
-from archive.backends import remote
-from archive.backends.bucket import PART_BYTES, Bucket, in_parallel
-from archive.backends.local import LocalStore
-from archive.backends.s3 import S3Store
-from archive.digest import digest_of
-from archive.errors import BlobDamagedError, DocumentDamagedError
-from archive.opening import open_store
-from archive.store import FindingKind
+from jobprov.archive import fsck
+from jobprov.archive.backends import remote
+from jobprov.archive.backends.bucket import PART_BYTES, Bucket, in_parallel
+from jobprov.archive.backends.local import LocalStore
+from jobprov.archive.backends.s3 import S3Store
+from jobprov.archive.digest import digest_of
+from jobprov.archive.errors import BlobDamagedError, DocumentDamagedError
+from jobprov.archive.opening import open_store
+from jobprov.archive.store import FindingKind
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
@@ -75,11 +75,23 @@ def test_findings_name_blob_document_and_stray(filled: S3Store, s3_url: str) -> 
         data = object_of(filled, key)
         filled.bucket.put(key, data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     (pack,) = keys(filled, "packs")
-    for key in ("loose/notes.txt", f"loose/zz/{'0' * 64}.zst", "packs/a/b.pack", "documents/name", "clock"):
+    for key in (
+        "loose/notes.txt",
+        f"loose/zz/{'0' * 64}.zst",
+        "packs/a/b.pack",
+        "documents/name",
+        "clock",
+    ):
         filled.bucket.put(key, b"")
     missing, there = "1" * 64, digest_of(CONTENTS[2])
 
-    found = list(fsck.check(open_store(s3_url), expected=[missing, there], expected_documents=["ledger/1", "ledger/2"]))
+    found = list(
+        fsck.check(
+            open_store(s3_url),
+            expected=[missing, there],
+            expected_documents=["ledger/1", "ledger/2"],
+        )
+    )
 
     assert {(each.kind, each.name) for each in found} >= {
         (FindingKind.BLOB_DAMAGED, digest_of(b"loose")),
@@ -89,7 +101,12 @@ def test_findings_name_blob_document_and_stray(filled: S3Store, s3_url: str) -> 
         (FindingKind.DOCUMENT_MISSING, "ledger/2"),
     }
     strays = [each.where for each in found if each.kind == FindingKind.STRAY]
-    assert strays == ["documents/name", "loose/notes.txt", f"loose/zz/{'0' * 64}.zst", "packs/a/b.pack"]
+    assert strays == [
+        "documents/name",
+        "loose/notes.txt",
+        f"loose/zz/{'0' * 64}.zst",
+        "packs/a/b.pack",
+    ]
 
 
 def test_damage_is_refused_when_read_and_mended_by_another_upload(filled: S3Store) -> None:
@@ -104,7 +121,10 @@ def test_damage_is_refused_when_read_and_mended_by_another_upload(filled: S3Stor
     assert filled.put_stream([CONTENTS[1]], expected=digest_of(CONTENTS[1])).is_new
     filled.put_many(CONTENTS)
 
-    assert [filled.get(digest_of(content)) for content in (*CONTENTS, b"loose")] == [*CONTENTS, b"loose"]
+    assert [filled.get(digest_of(content)) for content in (*CONTENTS, b"loose")] == [
+        *CONTENTS,
+        b"loose",
+    ]
 
 
 def test_damaged_document_is_refused(filled: S3Store) -> None:
@@ -137,15 +157,21 @@ def test_folder_and_bucket_have_the_same_objects(store: S3Store, tmp_path: Path)
         each.seal()
         each.put(b"loose")
         each.put_document("ledger/dune/1", b"segment")
-    files = {str(path.relative_to(local.root)): path.read_bytes() for path in stored_files(local.root)}
+    files = {
+        str(path.relative_to(local.root)): path.read_bytes() for path in stored_files(local.root)
+    }
 
     objects = {key: object_of(store, key) for key in keys(store)}
 
     assert {key: data for key, data in objects.items() if key in files} == files
-    assert {key.partition("/")[0] for key in objects.keys() - files.keys()} == {"loose"}  # what was packed just now
+    assert {key.partition("/")[0] for key in objects.keys() - files.keys()} == {
+        "loose"
+    }  # what was packed just now
 
 
-def test_large_blob_goes_up_in_parts_and_is_read_in_windows(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_blob_goes_up_in_parts_and_is_read_in_windows(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sha256 = digest_of(NOISE)
     chunks = (NOISE[start : start + 1_000_000] for start in range(0, len(NOISE), 1_000_000))
 

@@ -12,11 +12,11 @@ import pytest
 from obstore.exceptions import GenericError
 from s3_server import KEYS, READER_KEYS
 
-from archive.backends.bucket import Bucket
-from archive.backends.s3 import S3Store
-from archive.digest import digest_of
-from archive.errors import ArchiveUnreachableError
-from archive.opening import open_store
+from jobprov.archive.backends.bucket import Bucket
+from jobprov.archive.backends.s3 import S3Store
+from jobprov.archive.digest import digest_of
+from jobprov.archive.errors import ArchiveUnreachableError
+from jobprov.archive.opening import open_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
@@ -32,13 +32,16 @@ def refusal(url: str) -> str:
 
 
 def test_missing_bucket_is_named(s3_url: str) -> None:
-    assert "there is no bucket 'elsewhere'; make it, or name another in JOBPROV_ARCHIVE_URL" in refusal(
-        s3_url.replace("s3://jobprov", "s3://elsewhere")
+    assert (
+        "there is no bucket 'elsewhere'; make it, or name another in JOBPROV_ARCHIVE_URL"
+        in refusal(s3_url.replace("s3://jobprov", "s3://elsewhere"))
     )
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_wrong_keys_are_named_but_not_repeated(s3_url: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_wrong_keys_are_named_but_not_repeated(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv(name, "of another")
 
     text = refusal(s3_url)
@@ -67,11 +70,16 @@ def test_no_keys_are_missed(s3_url: str, monkeypatch: pytest.MonkeyPatch, names:
         monkeypatch.delenv(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"][place])
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
 
-    assert "no keys are set, or only one of two; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in refusal(s3_url)
+    assert (
+        "no keys are set, or only one of two; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        in refusal(s3_url)
+    )
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "no address"])
-def test_address_without_a_server_is_named(s3_url: str, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+def test_address_without_a_server_is_named(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     before = time.monotonic()
 
@@ -97,11 +105,13 @@ def test_server_that_says_nothing_is_not_waited_for_without_end(
     assert time.monotonic() - before < 5
 
 
-def test_server_that_goes_away_is_an_error_of_every_method(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_goes_away_is_an_error_of_every_method(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_store(s3_url)
     known = store.put(b"blob").sha256
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr("archive.backends.bucket._TRIES_AGAIN", 0)
+    monkeypatch.setattr("jobprov.archive.backends.bucket._TRIES_AGAIN", 0)
     monkeypatch.setattr(store.bucket, "_store", Bucket("jobprov", "x", timeout_seconds=1)._store)  # type: ignore[attr-defined]
 
     for use in (
@@ -124,7 +134,9 @@ def test_server_that_goes_away_is_an_error_of_every_method(s3_url: str, monkeypa
             use()
 
 
-def test_bucket_that_goes_away_is_not_taken_for_missing_blobs(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bucket_that_goes_away_is_not_taken_for_missing_blobs(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_store(s3_url)
     monkeypatch.setattr(store.bucket, "_store", Bucket("elsewhere", "x")._store)  # type: ignore[attr-defined]
 
@@ -136,7 +148,10 @@ def test_bucket_that_goes_away_is_not_taken_for_missing_blobs(s3_url: str, monke
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("PermanentRedirect", "the server says PermanentRedirect, use another; check AWS_REGION and AWS_ENDPOINT_URL."),
+        (
+            "PermanentRedirect",
+            "the server says PermanentRedirect, use another; check AWS_REGION and AWS_ENDPOINT_URL.",
+        ),
         ("SlowDown", "the server says SlowDown, use another; check the server."),
     ],
 )
@@ -145,7 +160,9 @@ def test_what_the_server_says_is_passed_on(
 ) -> None:
     """These two are not to be had from the server of the tests."""
     store = open_store(s3_url)
-    answer = f"Generic S3 error: 4xx: <Error><Code>{code}</Code><Message>use another.</Message></Error>"
+    answer = (
+        f"Generic S3 error: 4xx: <Error><Code>{code}</Code><Message>use another.</Message></Error>"
+    )
 
     def refuse(*_args: object, **_options: object) -> None:
         raise GenericError(f"{answer}\n\nDebug source: of no use")
@@ -157,7 +174,9 @@ def test_what_the_server_says_is_passed_on(
     assert str(caught.value).endswith(sentence)
 
 
-def test_full_local_disk_is_an_error_that_names_it(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_local_disk_is_an_error_that_names_it(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_args: object, **_options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -171,16 +190,22 @@ def test_full_local_disk_is_an_error_that_names_it(s3_url: str, monkeypatch: pyt
         lambda: store.put_stream([b"other"], expected=digest_of(b"other")),
         store.seal,
     ):
-        with pytest.raises(ArchiveUnreachableError, match=r"No space left on device; check the disk"):
+        with pytest.raises(
+            ArchiveUnreachableError, match=r"No space left on device; check the disk"
+        ):
             use()
     assert store.get(digest_of(b"loose")) == b"loose"
 
 
-def test_server_that_overwrites_is_not_trusted_with_the_ledger(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_overwrites_is_not_trusted_with_the_ledger(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Some take `If-None-Match: *` and store the second object over the first."""
     store = open_store(s3_url)
     put = obstore.put
-    monkeypatch.setattr(obstore, "put", lambda *args, **kwargs: put(*args, **{**kwargs, "mode": "overwrite"}))
+    monkeypatch.setattr(
+        obstore, "put", lambda *args, **kwargs: put(*args, **{**kwargs, "mode": "overwrite"})
+    )
 
     with pytest.raises(ArchiveUnreachableError, match=r"passes over `If-None-Match: \*`"):
         store.put_document("ledger/head", b"segment")

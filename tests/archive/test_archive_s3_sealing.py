@@ -10,19 +10,24 @@ import obstore
 import pytest
 from archive_tampering import run_python
 
-from archive import fsck
-from archive.backends.bucket import Bucket
-from archive.backends.s3 import S3Store
-from archive.digest import digest_of
+from jobprov.archive import fsck
+from jobprov.archive.backends.bucket import Bucket
+from jobprov.archive.backends.s3 import S3Store
+from jobprov.archive.digest import digest_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
 EARLIER = [b"packed %d" % number * 20 for number in range(3)]
-LOOSE = [hashlib.sha512(b"%d" % number).digest() * 2 for number in range(5)]  # larger than the pack, so it is merged
+LOOSE = [
+    hashlib.sha512(b"%d" % number).digest() * 2 for number in range(5)
+]  # larger than the pack, so it is merged
 
 
 def opened(url: str, grace: timedelta = timedelta(0)) -> S3Store:
-    """Open the archive as a process of its own would; by default what is superseded goes with the next seal."""
+    """Open the archive as a process of its own would.
+
+    By default what is superseded goes with the next seal.
+    """
     name, _slash, prefix = url.removeprefix("s3://").partition("/")
     return S3Store(Bucket(name, prefix), grace=grace)
 
@@ -103,7 +108,9 @@ def test_nothing_is_removed_for_a_pack_that_is_damaged(s3_url: str) -> None:
     assert_sound(s3_url, LOOSE)
 
 
-def test_of_two_packs_with_the_same_blobs_one_stays_whoever_seals(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_packs_with_the_same_blobs_one_stays_whoever_seals(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each of two sealers that see both could rely on the pack that the other removes."""
     store = opened(s3_url)
     store.put_many(LOOSE)
@@ -113,7 +120,9 @@ def test_of_two_packs_with_the_same_blobs_one_stays_whoever_seals(s3_url: str, m
     store.bucket.delete([first, *keys(store, "loose")])
     store = opened(s3_url)
     for content in LOOSE:
-        store.put_stream([content], expected=digest_of(content))  # zstd writes another frame than of the whole
+        store.put_stream(
+            [content], expected=digest_of(content)
+        )  # zstd writes another frame than of the whole
     store.seal()
     store.bucket.put(first, whole or b"")
     assert len(keys(store, "packs")) == 2
@@ -224,7 +233,9 @@ def test_seal_that_dies_at_any_step_loses_nothing_and_is_finished_by_the_next(
         store.put_many(LOOSE)
 
     steps = 0
-    for url in crash_at_every_step(s3_url, crashing, prepare, lambda store: store.seal(pack_limit_bytes=limit)):
+    for url in crash_at_every_step(
+        s3_url, crashing, prepare, lambda store: store.seal(pack_limit_bytes=limit)
+    ):
         store = assert_sound(url, [*EARLIER, *LOOSE])
 
         assert store.seal().damaged == ()
@@ -260,7 +271,7 @@ def test_put_that_dies_stores_a_whole_or_nothing(
 
 WRITER = """
 import random, sys
-from archive.opening import open_store
+from jobprov.archive.opening import open_store
 store, seed = open_store(sys.argv[1]), int(sys.argv[2])
 numbers = list(range(40))
 random.Random(seed).shuffle(numbers)
@@ -274,8 +285,8 @@ SEALER = """
 import sys
 from datetime import timedelta
 from pathlib import Path
-from archive.backends.bucket import Bucket
-from archive.backends.s3 import S3Store
+from jobprov.archive.backends.bucket import Bucket
+from jobprov.archive.backends.s3 import S3Store
 bucket, prefix = sys.argv[1].removeprefix("s3://").split("/")
 store = S3Store(Bucket(bucket, prefix), grace=timedelta(seconds=2))
 while len(list(store.documents("head/"))) < 3:

@@ -1,4 +1,7 @@
-"""What the documentation lists is what the code has: settings, commands, routes, gaps, errors, fields of the record."""
+"""What the documentation lists is what the code has.
+
+Settings, commands, routes, gaps, errors, fields of the record.
+"""
 
 import importlib
 import inspect
@@ -13,26 +16,28 @@ import click
 import msgspec
 import pytest
 
-import app
-import archive
-import provenance
-from app.cli import COMMANDS, jobprov
-from app.config import SETTINGS
-from app.factory import create_app
-from app.web.markup import STATES
-from archive import errors as archive_errors
-from provenance import errors as provenance_errors
-from provenance.capture import options as hook_options
-from provenance.db.comparing import NOT_DERIVED
-from provenance.records.gaps import GAPS
-from provenance.records.identity import JOB_NAMESPACE, WITNESSES
-from provenance.records.job_record import JobRecord, State
+from jobprov import app, archive, provenance
+from jobprov.app.cli import COMMANDS, jobprov
+from jobprov.app.config import SETTINGS
+from jobprov.app.factory import create_app
+from jobprov.app.web.frame.markup import STATES
+from jobprov.archive import errors as archive_errors
+from jobprov.provenance import errors as provenance_errors
+from jobprov.provenance.capture import options as hook_options
+from jobprov.provenance.db.comparing import NOT_DERIVED
+from jobprov.provenance.records.gaps import GAPS
+from jobprov.provenance.records.identity import JOB_NAMESPACE, WITNESSES
+from jobprov.provenance.records.job_record import JobRecord, State
 
 DOCS = Path(__file__).parents[2] / "docs"
 README = DOCS.parent / "README.md"
 
 
-APART = ("provenance.capture", "provenance.bundle.root_masking", "provenance.fhicl.")
+APART = (
+    "jobprov.provenance.capture",
+    "jobprov.provenance.bundle.root_masking",
+    "jobprov.provenance.fhicl.",
+)
 """What stands alone (the hook, verify.py), and what turns its own errors into the one that it shows (FhiclError)."""
 
 
@@ -42,18 +47,25 @@ def read(name: str) -> str:
 
 def rows(text: str) -> list[list[str]]:
     """Return the cells of every row of every table."""
-    lines = [line for line in text.splitlines() if line.startswith("|") and not set(line) <= set("|- ")]
+    lines = [
+        line for line in text.splitlines() if line.startswith("|") and not set(line) <= set("|- ")
+    ]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
     documented = {
-        cells[0].strip("`"): cells[1] for cells in rows(read("operating.md")) if cells[0].startswith("`JOBPROV_")
+        cells[0].strip("`"): cells[1]
+        for cells in rows(read("operating.md"))
+        if cells[0].startswith("`JOBPROV_")
     }
 
-    words = {"": "empty"} | {setting.default: f"`{setting.default}`" for setting in SETTINGS if setting.default}
+    words = {"": "empty"} | {
+        setting.default: f"`{setting.default}`" for setting in SETTINGS if setting.default
+    }
     expected = {setting.name: words[setting.default] for setting in SETTINGS}
-    expected["JOBPROV_SECRET_KEY"] = "made at first start"  # noqa: S105 - what the page says instead of a default
+    # What the page says instead of a default
+    expected["JOBPROV_SECRET_KEY"] = "made at first start"  # noqa: S105
 
     assert documented == expected
 
@@ -63,7 +75,9 @@ def commands() -> Iterator[str]:
     context = click.Context(jobprov)
     for name in COMMANDS:
         command = jobprov.get_command(context, name)
-        assert command is not None, f"{name} is in the table of commands, and its module is not there"
+        assert command is not None, (
+            f"{name} is in the table of commands, and its module is not there"
+        )
         if isinstance(command, click.Group):
             yield from (f"jobprov {name} {inner}" for inner in command.list_commands(context))
         else:
@@ -77,7 +91,9 @@ def documented_commands(text: str) -> set[str]:
         if not cells[0].startswith("`jobprov "):
             continue
         first, *others = re.findall(r"`([^`]+)`", cells[0])
-        words = [word for word in first.split() if word == word.lower() and not word.startswith("-")]
+        words = [
+            word for word in first.split() if word == word.lower() and not word.startswith("-")
+        ]
         found.add(" ".join(words))
         found |= {" ".join([*words[:-1], other]) for other in others}
     return found
@@ -88,11 +104,14 @@ def test_every_command_is_documented_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/operating.md", "docs/gaps.md", "docs/architecture.md", "docs/http.md"]
+    "name",
+    ["README.md", "docs/operating.md", "docs/gaps.md", "docs/architecture.md", "docs/http.md"],
 )
 def test_commands_in_examples_exist(name: str) -> None:
     text = (DOCS.parent / name).read_text(encoding="utf-8")
-    code = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL) + re.findall(r"`(jobprov [^`]+)`", text)
+    code = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL) + re.findall(
+        r"`(jobprov [^`]+)`", text
+    )
     typed = [
         found
         for part in code
@@ -111,10 +130,14 @@ def test_commands_in_examples_exist(name: str) -> None:
 def test_options_in_examples_exist(name: str) -> None:
     """Options of `jobprov` and of the hook, in the lines that a reader would copy."""
     blocks = re.findall(
-        r"^```sh\n(.*?)^```", (DOCS.parent / name).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        r"^```sh\n(.*?)^```",
+        (DOCS.parent / name).read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
     )
     context = click.Context(jobprov)
-    hook = {f"--{option}" for option in (*hook_options.ONE, *hook_options.MANY, *hook_options.FLAGS)}
+    hook = {
+        f"--{option}" for option in (*hook_options.ONE, *hook_options.MANY, *hook_options.FLAGS)
+    }
 
     for line in "".join(blocks).replace("\\\n", " ").splitlines():
         words = line.split(" #")[0].split()
@@ -125,7 +148,11 @@ def test_options_in_examples_exist(name: str) -> None:
             command: Any = jobprov.get_command(context, words[1])
             if isinstance(command, click.Group):
                 command = command.get_command(context, words[2])
-            known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+            known = {
+                option
+                for parameter in command.params
+                for option in (*parameter.opts, *parameter.secondary_opts)
+            }
             assert {word for word in words if word.startswith("-")} <= known, line
 
 
@@ -144,9 +171,15 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def test_every_route_is_documented_and_no_other(routes: dict[str, set[str]]) -> None:
-    documented = set(re.findall(r"^(?:### |\| )`(GET|PUT|POST|DELETE) (/api/v1/[^`]+)`", read("http.md"), re.MULTILINE))
+    documented = set(
+        re.findall(
+            r"^(?:### |\| )`(GET|PUT|POST|DELETE) (/api/v1/[^`]+)`", read("http.md"), re.MULTILINE
+        )
+    )
 
-    assert documented == {(method, address) for address, methods in routes.items() for method in methods}
+    assert documented == {
+        (method, address) for address, methods in routes.items() for method in methods
+    }
 
 
 def test_every_query_parameter_is_documented(routes: dict[str, set[str]], tmp_path: Path) -> None:
@@ -161,18 +194,28 @@ def test_every_query_parameter_is_documented(routes: dict[str, set[str]], tmp_pa
 
     for address in routes:
         parameters = (
-            document["paths"].get(address.removeprefix("/api/v1"), document["paths"].get(address, {})).get("get", {})
+            document["paths"]
+            .get(address.removeprefix("/api/v1"), document["paths"].get(address, {}))
+            .get("get", {})
         )
-        names = {parameter["name"] for parameter in parameters.get("parameters", ()) if parameter.get("in") == "query"}
+        names = {
+            parameter["name"]
+            for parameter in parameters.get("parameters", ())
+            if parameter.get("in") == "query"
+        }
         assert names <= documented.get(f"GET {address}", set()), address
 
 
 def test_every_gap_is_documented_with_what_it_costs_and_its_cure() -> None:
     documented = {
-        cells[0].strip("`"): (cells[1], cells[3]) for cells in rows(read("gaps.md")) if cells[0].startswith("`")
+        cells[0].strip("`"): (cells[1], cells[3])
+        for cells in rows(read("gaps.md"))
+        if cells[0].startswith("`")
     }
 
-    assert documented == {code: ("none" if level == 9 else f"L{level}", cure) for code, (level, cure) in GAPS.items()}
+    assert documented == {
+        code: ("none" if level == 9 else f"L{level}", cure) for code, (level, cure) in GAPS.items()
+    }
 
 
 @pytest.mark.parametrize("module", [provenance_errors, archive_errors])
@@ -188,7 +231,9 @@ def test_every_error_elsewhere_is_of_a_drawn_kind() -> None:
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not found.name.startswith(APART):
                 for name, kind in error_classes(importlib.import_module(found.name)):
-                    assert issubclass(kind, provenance_errors.ProvenanceError | archive_errors.ArchiveError), name
+                    assert issubclass(
+                        kind, provenance_errors.ProvenanceError | archive_errors.ArchiveError
+                    ), name
 
 
 def error_classes(module: ModuleType) -> Iterator[tuple[str, type]]:
@@ -208,8 +253,14 @@ def structs(kind: Any) -> Iterator[type[msgspec.Struct]]:
 
 
 def test_record_contract_names_every_field() -> None:
-    named = {part for word in re.findall(r"`([a-z0-9_.]+)`", read("record.md")) for part in word.split(".")}
-    fields = {field.name for struct in structs(JobRecord) for field in msgspec.structs.fields(struct)}
+    named = {
+        part
+        for word in re.findall(r"`([a-z0-9_.]+)`", read("record.md"))
+        for part in word.split(".")
+    }
+    fields = {
+        field.name for struct in structs(JobRecord) for field in msgspec.structs.fields(struct)
+    }
 
     assert fields - named == set()
 
@@ -223,7 +274,8 @@ def test_record_contract_names_states_witnesses_and_namespace() -> None:
 
 def test_tables_that_a_rebuild_leaves_empty_are_documented() -> None:
     documented = {
-        cells[0].strip("`") for cells in rows(read("operating.md").split("**Not derived**")[1].split("\n## ")[0])
+        cells[0].strip("`")
+        for cells in rows(read("operating.md").split("**Not derived**")[1].split("\n## ")[0])
     }
 
     assert documented - {"table"} == set(NOT_DERIVED)

@@ -13,12 +13,20 @@ ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FOLDERS = re.compile(r"(?<![\w.$}-])/(?:root|work|Users)/|/tmp/(?:team|bash_jobs)")
 INDEXES = re.compile(r"--(?:extra-)?index-url|\b(?:artifactory|nexus|devpi|jfrog)\b")
-INDEX_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX")
+INDEX_SETTINGS = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "UV_INDEX_URL",
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX",
+)
 
 
 def tracked() -> list[Path]:
     """Return the tracked files; of a copy without git, all that lie in it."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listed.returncode:
         pytest.skip("NOT A GIT CHECKOUT: nobody can say which files are tracked")
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
@@ -30,10 +38,16 @@ def markdown() -> list[Path]:
 
 def anchors(file: Path) -> set[str]:
     """Return the anchors of a page's headings, made as code hosting sites make them."""
-    text = re.sub(r"^```.*?^```", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(
+        r"^```.*?^```", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
     titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     kept = (
-        "".join(letter for letter in title.lower() if letter in " -_" or unicodedata.category(letter)[0] in "LN")
+        "".join(
+            letter
+            for letter in title.lower()
+            if letter in " -_" or unicodedata.category(letter)[0] in "LN"
+        )
         for title in titles
     )
     return {title.strip().replace(" ", "-") for title in kept}
@@ -47,7 +61,9 @@ def test_links_lead_somewhere() -> None:
             if re.match(r"[a-z]+:", link):
                 continue
             target = (file.parent / path) if path else file
-            if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
+            if not target.exists() or (
+                anchor and target.suffix == ".md" and anchor not in anchors(target)
+            ):
                 broken.append(f"{file.relative_to(ROOT)}: {link}")
 
     assert broken == []
@@ -61,7 +77,9 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
             continue
         seen.add(file)
         links = [link.partition("#")[0] for link in LINK.findall(file.read_text(encoding="utf-8"))]
-        waiting += [file.parent / link for link in links if link.endswith(".md") and ":" not in link]
+        waiting += [
+            file.parent / link for link in links if link.endswith(".md") and ":" not in link
+        ]
 
     pages = {file.resolve() for file in markdown() if file.is_relative_to(ROOT / "docs")}
     assert pages - seen == set()
@@ -96,20 +114,26 @@ def test_pinned_requirements_name_no_address() -> None:
     """Whoever installs takes packages from the index of their own choice."""
     lists = [file for file in tracked() if file.parent == ROOT / "requirements"]
 
-    assert [file.name for file in lists if re.search(r"^[^#]*://|^-i\b|^--", file.read_text(), re.MULTILINE)] == []
+    assert [
+        file.name
+        for file in lists
+        if re.search(r"^[^#]*://|^-i\b|^--", file.read_text(), re.MULTILINE)
+    ] == []
 
 
 def test_each_example_of_json_is_json() -> None:
     import json  # noqa: PLC0415 - this test alone
 
     for file in markdown():
-        for block in re.findall(r"^```json\n(.*?)^```", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        for block in re.findall(
+            r"^```json\n(.*?)^```", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        ):
             json.loads(block)
 
 
 def test_the_example_record_is_taken() -> None:
     """The smallest record that the contract shows is one that the service decodes."""
-    from provenance.records.decoding import decode_record  # noqa: PLC0415 - this test alone
+    from jobprov.provenance.records.decoding import decode_record  # noqa: PLC0415 - this test alone
 
     text = (ROOT / "docs/record.md").read_text(encoding="utf-8")
     [example] = re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -121,6 +145,8 @@ def test_the_example_record_is_taken() -> None:
 
 
 def test_the_changelog_has_an_entry_for_this_version() -> None:
-    [version] = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    [version] = re.findall(
+        r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
+    )
 
     assert version in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

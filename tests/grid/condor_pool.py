@@ -1,7 +1,7 @@
 """A personal HTCondor pool: its own folder, port and daemons, without systemd, beside any other pool of the machine.
 
-As root the daemons run as an unprivileged user, since HTCondor starts no jobs of root; else as whoever runs the tests.
-Source: HTCondor manual, "Configuration Templates" and "Shared Port Daemon".
+As root the daemons run as an unprivileged user, since HTCondor starts no jobs of root; else as
+whoever runs the tests. Source: HTCondor manual, "Configuration Templates" and "Shared Port Daemon".
 """
 
 import contextlib
@@ -94,15 +94,21 @@ DOOMED.STARTD_ATTRS = $(STARTD_ATTRS) IsDoomed
 
 
 class Pool:
-    """A running pool. `folder` is readable by its jobs; what is put there by `put` belongs to their owner.
+    """A running pool. `folder` is readable by its jobs.
+
+    What is put there by `put` belongs to their owner.
 
     Raises:
         AssertionError: it does not start; with the ends of its logs.
     """
 
-    def __init__(self, more: Callable[[Path], str] = lambda _folder: "", seconds: float = 120) -> None:
+    def __init__(
+        self, more: Callable[[Path], str] = lambda _folder: "", seconds: float = 120
+    ) -> None:
         self.account = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-        self.folder = Path(tempfile.mkdtemp(prefix="jobprov-pool-", dir="/tmp"))  # short: sockets need it
+        self.folder = Path(
+            tempfile.mkdtemp(prefix="jobprov-pool-", dir="/tmp")
+        )  # short: sockets need it
         self.folder.chmod(0o755)
         for name in ("etc", "run", "log", "lock", "spool", "execute", DOOMED, "jobs", "marks"):
             self.make_folder(name)
@@ -140,7 +146,9 @@ class Pool:
         os.chown(file, *self._ids())
         return file
 
-    def run(self, *words: str, check: bool = True, **more: Any) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, *words: str, check: bool = True, **more: Any
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a tool of HTCondor as the jobs' owner."""
         done = subprocess.run(
             words,
@@ -150,23 +158,40 @@ class Pool:
             check=False,
             **{"timeout": 60, **self._as_owner(), **more},
         )
-        assert not check or done.returncode == 0, f"{' '.join(words)}: {done.stderr or done.stdout}\n{self.diagnosis()}"
+        assert not check or done.returncode == 0, (
+            f"{' '.join(words)}: {done.stderr or done.stdout}\n{self.diagnosis()}"
+        )
         return done
 
     def _as_owner(self) -> dict[str, Any]:
         if os.getuid() != 0:
             return {"cwd": self.folder}
-        return {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": [], "cwd": self.folder}
+        return {
+            "user": self.account.pw_uid,
+            "group": self.account.pw_gid,
+            "extra_groups": [],
+            "cwd": self.folder,
+        }
 
     def _start(self, seconds: float) -> None:
         """Start the daemons; again with another port where somebody was quicker to take it."""
         end = time.monotonic() + seconds
         while True:
-            settings = {"folder": self.folder, "port": _free_port(), "user": self.account.pw_name, "doomed": DOOMED}
+            settings = {
+                "folder": self.folder,
+                "port": _free_port(),
+                "user": self.account.pw_name,
+                "doomed": DOOMED,
+            }
             self.put("condor_config", _CONFIG.format(**settings, more=self._more(self.folder)))
             with (self.folder / "log" / "master.out").open("ab") as output:
                 self._master = subprocess.Popen(
-                    ["condor_master", "-f", "-r", "30"],  # minutes: should the tests be killed, it ends by itself
+                    [
+                        "condor_master",
+                        "-f",
+                        "-r",
+                        "30",
+                    ],  # minutes: should the tests be killed, it ends by itself
                     env=self.environment,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -176,7 +201,9 @@ class Pool:
                 )
             if self._gets_ready(min(end, time.monotonic() + seconds / 2)):
                 return
-            assert time.monotonic() < end, f"the pool did not start in {seconds} seconds\n{self.diagnosis()}"
+            assert time.monotonic() < end, (
+                f"the pool did not start in {seconds} seconds\n{self.diagnosis()}"
+            )
             self._stop_daemons()
 
     def _gets_ready(self, end: float) -> bool:
@@ -189,14 +216,20 @@ class Pool:
 
     def submit(self, name: str, lines: Mapping[str, str] | str) -> str:
         """Submit one job, described by lines; return `cluster.0`."""
-        file = self.put(f"jobs/{name}.sub", lines if isinstance(lines, str) else _description(lines))
+        file = self.put(
+            f"jobs/{name}.sub", lines if isinstance(lines, str) else _description(lines)
+        )
         done = self.run("condor_submit", "-terse", str(file), cwd=self.folder / "jobs")
         return done.stdout.split()[0]
 
     def epochs(self) -> int:
         """Return how many attempts are over."""
         file = self.folder / "spool" / "epoch_history"
-        return sum(line.startswith(b"*** EPOCH") for line in file.read_bytes().splitlines()) if file.exists() else 0
+        return (
+            sum(line.startswith(b"*** EPOCH") for line in file.read_bytes().splitlines())
+            if file.exists()
+            else 0
+        )
 
     def kill_starter(self, job_process: int) -> None:
         """Kill the starter of a job's process, as the out-of-memory killer does; by SIGKILL."""
@@ -237,10 +270,15 @@ class Pool:
                     **self._as_owner(),
                 )
                 parts.append(f"$ {' '.join(words)}\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
-        for file in [*sorted((self.folder / "log").glob("[MSN]*Log*")), self.folder / "log" / "master.out"]:
+        for file in [
+            *sorted((self.folder / "log").glob("[MSN]*Log*")),
+            self.folder / "log" / "master.out",
+        ]:
             if file.is_file():
                 count = 4 if file.name.startswith("StarterLog") else 15
-                lines = [line[:240] for line in file.read_text(errors="replace").splitlines()[-count:]]
+                lines = [
+                    line[:240] for line in file.read_text(errors="replace").splitlines()[-count:]
+                ]
                 parts.append("\n".join([f"== {file.name}", *lines]))
         return "\n".join(parts)
 
@@ -283,7 +321,10 @@ def _read(process: int, name: str) -> bytes:
 
 
 def _mentions(process: int, folder: Path) -> bool:
-    """Return whether a process belongs to the pool: its environment names the pool's folder; not this very process."""
+    """Return whether a process belongs to the pool: its environment names the pool's folder.
+
+    Not this very process.
+    """
     return process != os.getpid() and f"{folder}/".encode() in _read(process, "environ")
 
 

@@ -1,4 +1,7 @@
-"""The ways in which a batch job ends, and the ways in which the hook is let in: what is submitted for each pair."""
+"""The ways in which a batch job ends, and the ways in which the hook is let in.
+
+What is submitted for each pair.
+"""
 
 import re
 from dataclasses import dataclass, field
@@ -72,14 +75,27 @@ DEATHS = {
         {"periodic_remove": "(time() - JobCurrentStartExecutingDate) > 30"},
         waits=True,
     ),
-    "allowed": Death("wall limit by `allowed_job_duration`", {"allowed_job_duration": "30"}, waits=True),
+    "allowed": Death(
+        "wall limit by `allowed_job_duration`", {"allowed_job_duration": "30"}, waits=True
+    ),
     "vacate": Death("`condor_vacate_job`, eviction", ONCE, waits=True),
     "starter": Death("`kill -9` of the starter", ONCE, waits=True),
-    "node": Death("node lost", {"requirements": "IsDoomed =?= True", "job_lease_duration": "20"}, waits=True),
-    "input": Death("input file that cannot be brought", {"transfer_input_files": "/nonexistent/input.root"}),
-    "output": Death("output file that cannot be brought home", {"transfer_output_files": "nothing.root"}),
+    "node": Death(
+        "node lost", {"requirements": "IsDoomed =?= True", "job_lease_duration": "20"}, waits=True
+    ),
+    "input": Death(
+        "input file that cannot be brought", {"transfer_input_files": "/nonexistent/input.root"}
+    ),
+    "output": Death(
+        "output file that cannot be brought home", {"transfer_output_files": "nothing.root"}
+    ),
 }
-WAYS = {"wrapper": "around the program", "postcmd": "PostCmd", "startd": "exit hook", "none": "none"}
+WAYS = {
+    "wrapper": "around the program",
+    "postcmd": "PostCmd",
+    "startd": "exit hook",
+    "none": "none",
+}
 
 
 def recipe(name: str, language: str = "condor") -> str:
@@ -98,7 +114,9 @@ def submit(pool: Pool, url: str, death: str, way: str) -> str:
     if way in {"startd", "none"}:
         del lines["transfer_input_files"], lines["MY.PostCmd"], lines["MY.PostArguments"]
     if way == "tail":
-        lines["environment"] = lines["environment"].replace('"JOBPROV', '"JOBPROV_TAIL_SECONDS=1 JOBPROV')
+        lines["environment"] = lines["environment"].replace(
+            '"JOBPROV', '"JOBPROV_TAIL_SECONDS=1 JOBPROV'
+        )
     if way == "startd":
         lines["MY.HookKeyword"] = '"JOBPROV"'
     lines |= dict(re.findall(r"^(\S+)\s*= *(.*)$", recipe("submit-log"), re.MULTILINE))
@@ -109,7 +127,9 @@ def submit(pool: Pool, url: str, death: str, way: str) -> str:
     if "requirements" in more and "IsDoomed" not in more["requirements"]:
         more["requirements"] += " && IsDoomed =!= True"
     if "transfer_input_files" in more and "transfer_input_files" in lines:
-        more["transfer_input_files"] = f"{lines['transfer_input_files']}, {more['transfer_input_files']}"
+        more["transfer_input_files"] = (
+            f"{lines['transfer_input_files']}, {more['transfer_input_files']}"
+        )
     return pool.submit(name, lines | more)
 
 

@@ -1,4 +1,7 @@
-"""The story that the tests of the grid read: a service, a pool, real jobs that die in every way, and the witness."""
+"""The story that the tests of the grid read.
+
+A service, a pool, real jobs that die in every way, and the witness.
+"""
 
 import json
 import os
@@ -14,8 +17,8 @@ import requests
 from condor_pool import PATH, Pool
 from live_service import LiveService
 
-from provenance.capture.packing import build
-from provenance.records.identity import JOB_NAMESPACE
+from jobprov.provenance.capture.packing import build
+from jobprov.provenance.records.identity import JOB_NAMESPACE
 
 PAIRS = [(death, way) for death in deaths.DEATHS for way in deaths.WAYS]
 
@@ -43,7 +46,9 @@ class Story:
         """Submit all jobs, let each die in its way, let the witness look, and read what the service says."""
         self._lay_out()
         with ThreadPoolExecutor(4) as threads:
-            found = threads.map(lambda pair: deaths.submit(self.pool, self.service.url, *pair), PAIRS)
+            found = threads.map(
+                lambda pair: deaths.submit(self.pool, self.service.url, *pair), PAIRS
+            )
             self.ids = dict(zip(PAIRS, found, strict=True))
         nowhere = "http://127.0.0.1:9 --budget-seconds 5"  # where no service is
         self.ids["ok", "unsent"] = deaths.submit(self.pool, nowhere, "ok", "unsent")
@@ -80,7 +85,9 @@ class Story:
 
     def witness_by_cron(self) -> str:
         """Let the witness look as the document's cron line does; return what it says."""
-        line = self._placed(deaths.recipe("witness-cron", "sh")).replace("/var/lib/jobprov/witness.db", str(self.state))
+        line = self._placed(deaths.recipe("witness-cron", "sh")).replace(
+            "/var/lib/jobprov/witness.db", str(self.state)
+        )
         path = f"{Path(sys.executable).parent}:{PATH}"
         done = subprocess.run(
             ["sh", "-c", line],
@@ -95,13 +102,18 @@ class Story:
     def witness(self, *words: str) -> dict[str, Any]:
         """Let the witness look at once at what ended; return its report."""
         state = () if "--state" in words else ("--state", str(self.state))
-        done = self.service.run("witness", "--json", "--settle-seconds", "0", *state, *words, **self._condor())
+        done = self.service.run(
+            "witness", "--json", "--settle-seconds", "0", *state, *words, **self._condor()
+        )
         assert done.returncode == 0, done.stderr
         report: dict[str, Any] = json.loads(done.stdout)
         return report
 
     def flush_what_came_home(self) -> str:
-        """Send what came home with the jobs' output, as the submit node's cron does; return what the hook says."""
+        """Send what came home with the jobs' output, as the submit node's cron does.
+
+        Return what the hook says.
+        """
         hook, folder = self.folder / "job-end-hook.pyz", self.pool.folder / "jobs"
         words = [sys.executable, str(hook), "flush", str(folder), "--url", self.service.url]
         return subprocess.run(words, capture_output=True, text=True, check=False).stderr
@@ -124,7 +136,9 @@ class Story:
 
     def log(self, pair: tuple[str, str], name: str) -> str:
         """Return a log of a job, as the service kept it."""
-        answer = requests.get(f"{self.service.url}/api/v1/jobs/{self.job_id(pair)}/logs/{name}", timeout=30)
+        answer = requests.get(
+            f"{self.service.url}/api/v1/jobs/{self.job_id(pair)}/logs/{name}", timeout=30
+        )
         return answer.text if answer.status_code == requests.codes.ok else ""
 
     def close(self) -> None:

@@ -1,4 +1,7 @@
-"""Real jobs in a real pool, killed in every way there is: what the record then says, by the way the hook was let in."""
+"""Real jobs in a real pool, killed in every way there is.
+
+What the record then says, by the way the hook was let in.
+"""
 
 import re
 from pathlib import Path
@@ -9,9 +12,9 @@ import requests
 from deaths import DEATHS, DOCUMENT, WAYS
 from grid_story import PAIRS, Story
 
-from provenance.launchers.condor_attempts import Collection
-from provenance.launchers.condor_events import attempts_of, read_events
-from provenance.launchers.condor_record import record_of
+from jobprov.provenance.launchers.condor_attempts import Collection
+from jobprov.provenance.launchers.condor_events import attempts_of, read_events
+from jobprov.provenance.launchers.condor_record import record_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid")]
 
@@ -23,7 +26,11 @@ def cell(job: dict[str, Any]) -> str:
     seen = [witness["witness"] for witness in job["witnesses"]]
     words = [str(end["code"])] if "code" in end else []
     words += [f"signal {end['signal']}"] if "signal" in end else []
-    differs = " (they differ)" if any(gap["code"] == "witness-contradiction" for gap in job["gaps"]) else ""
+    differs = (
+        " (they differ)"
+        if any(gap["code"] == "witness-contradiction" for gap in job["gaps"])
+        else ""
+    )
     return f"{' '.join([merged['state'], ', '.join(words)]).strip()}: {', '.join(seen)}{differs}"
 
 
@@ -43,12 +50,16 @@ def test_table_has_a_row_for_each_way_of_dying() -> None:
 def test_record_says_what_the_table_of_the_document_says(story: Story, death: str) -> None:
     word = history_record(story, death)["exit"].get("error_class", "")
 
-    assert [cell(story.jobs[death, way]) for way in WAYS] + [word] == documented()[DEATHS[death].words]
+    assert [cell(story.jobs[death, way]) for way in WAYS] + [word] == documented()[
+        DEATHS[death].words
+    ]
 
 
 def history_record(story: Story, death: str, way: str = "none") -> dict[str, Any]:
     answer = requests.get(
-        f"{story.service.url}/api/v1/jobs/{story.job_id((death, way))}", params={"witness": "history"}, timeout=30
+        f"{story.service.url}/api/v1/jobs/{story.job_id((death, way))}",
+        params={"witness": "history"},
+        timeout=30,
     )
     record: dict[str, Any] = answer.json()["record"]
     return record
@@ -75,7 +86,10 @@ def test_event_logs_alone_tell_the_same_ends(story: Story) -> None:
     for death, way in PAIRS:
         log = story.pool.folder / "jobs" / f"{death}-{way}.log"
         collection.add(attempts_of(read_events(log.read_text().splitlines(), log.name)), "events")
-    told = {record["job_id"]: record for record in (record_of(found, "toy") for found in collection.attempts.values())}
+    told = {
+        record["job_id"]: record
+        for record in (record_of(found, "toy") for found in collection.attempts.values())
+    }
 
     for death, way in PAIRS:
         history = history_record(story, death, way)
@@ -86,9 +100,15 @@ def test_event_logs_alone_tell_the_same_ends(story: Story) -> None:
 
 
 def test_command_reads_event_logs(story: Story, tmp_path: Path) -> None:
-    logs = [word for way in WAYS for word in ("--event-log", str(story.pool.folder / "jobs" / f"node-{way}.log"))]
+    logs = [
+        word
+        for way in WAYS
+        for word in ("--event-log", str(story.pool.folder / "jobs" / f"node-{way}.log"))
+    ]
 
-    report = story.witness("--dry-run", "--experiment", "toy", "--state", str(tmp_path / "state.db"), *logs)
+    report = story.witness(
+        "--dry-run", "--experiment", "toy", "--state", str(tmp_path / "state.db"), *logs
+    )
 
     assert report["states"] == {"lost": 4}
 
@@ -109,7 +129,9 @@ def test_job_killed_with_its_hook_keeps_what_it_said_last(story: Story) -> None:
     said = story.log(pair, "stdout")
     assert said.startswith("begins late-tail\nworks on 0\n")
     assert "works on 5\n" in said
-    page = requests.get(f"{story.service.url}/jobs/{story.job_id(pair)}/logs/stdout", timeout=30).text
+    page = requests.get(
+        f"{story.service.url}/jobs/{story.job_id(pair)}/logs/stdout", timeout=30
+    ).text
     assert "works on 5" in page
 
 
@@ -121,7 +143,10 @@ def test_jobs_without_a_hook_keep_what_the_batch_system_has(story: Story) -> Non
 
 
 def test_record_that_could_not_be_sent_comes_home_with_the_output(story: Story) -> None:
-    """The service was down for this job; its record arrives when the witness looks, and may be sent again by hand."""
+    """The service was down for this job.
+
+    Its record arrives when the witness looks, and may be sent again by hand.
+    """
     job_id = story.job_id(("ok", "unsent"))
     assert (story.pool.folder / "jobs" / f"jobprov-{job_id}.jobprov").exists()
     job = story.read(job_id)
@@ -153,7 +178,10 @@ def test_hooks_on_the_node_name_host_and_task(story: Story) -> None:
 
 
 def test_contradiction_is_shown_on_the_page(story: Story) -> None:
-    """The job did its work, and its output never came home: the wrapper and the history cannot both be right."""
+    """The job did its work, and its output never came home.
+
+    The wrapper and the history cannot both be right.
+    """
     pair = ("output", "wrapper")
 
     page = requests.get(f"{story.service.url}/jobs/{story.job_id(pair)}", timeout=30).text

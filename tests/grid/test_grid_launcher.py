@@ -11,10 +11,10 @@ from condor_pool import PATH, Pool
 from grid_needs import need_condor
 from launcher_behaviour import LauncherBehaviour, NewLauncher, a_job, wait_for
 
-from provenance.capture.condor import job_variables
-from provenance.launchers.condor_launcher import CondorLauncher
-from provenance.launchers.condor_tools import ads_of
-from provenance.launchers.job import BatchJob, Launcher
+from jobprov.provenance.capture.condor import job_variables
+from jobprov.provenance.launchers.condor_launcher import CondorLauncher
+from jobprov.provenance.launchers.condor_tools import ads_of
+from jobprov.provenance.launchers.job import BatchJob, Launcher
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +71,9 @@ class TestCondorLauncher(LauncherBehaviour):
     """See `launcher_behaviour`."""
 
 
-def test_a_job_that_goes_on_hold_is_over_and_leaves_the_queue(new_launcher: NewLauncher, pool: Pool) -> None:
+def test_a_job_that_goes_on_hold_is_over_and_leaves_the_queue(
+    new_launcher: NewLauncher, pool: Pool
+) -> None:
     launcher = new_launcher()
     job = a_job("sleep 300")
     ids = launcher.submit([job])
@@ -80,7 +82,11 @@ def test_a_job_that_goes_on_hold_is_over_and_leaves_the_queue(new_launcher: NewL
     problem = wait_for(launcher, job.name)[job.name].problem or ""
 
     assert problem.startswith("held: "), problem
-    pool.wait_for("it leaves the queue", lambda: not pool.run("condor_q", "-af", "ClusterId").stdout.split(), 60)
+    pool.wait_for(
+        "it leaves the queue",
+        lambda: not pool.run("condor_q", "-af", "ClusterId").stdout.split(),
+        60,
+    )
     assert not wait_for(launcher, job.name)[job.name].is_success
 
 
@@ -88,7 +94,15 @@ def test_memory_and_sites_of_a_job_go_into_its_ad(new_launcher: NewLauncher) -> 
     launcher = new_launcher()
     job = a_job("true")
     launcher.submit(
-        [BatchJob(job.name, job.argv, {"JOBPROV_UNIT": "two words"}, memory_bytes=300_000_000, avoided_sites=("BNL",))]
+        [
+            BatchJob(
+                job.name,
+                job.argv,
+                {"JOBPROV_UNIT": "two words"},
+                memory_bytes=300_000_000,
+                avoided_sites=("BNL",),
+            )
+        ]
     )
     wait_for(launcher, job.name)
 

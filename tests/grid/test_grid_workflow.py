@@ -1,6 +1,9 @@
-"""A production of sixty real jobs on a real pool: five kinds of failure, an agent that is killed, two bad files to get past.
+"""A production of sixty real jobs on a real pool.
 
-The workflow is launched as docs/workflows.md says: declared to the service, submitted by the agent under the account that owns the jobs.
+Five kinds of failure, an agent that is killed, two bad files to get past.
+
+The workflow is launched as docs/workflows.md says: declared to the service, submitted by the agent
+under the account that owns the jobs.
 """
 
 import contextlib
@@ -121,7 +124,11 @@ class Trial:
         environment = {**self.pool.environment, "PATH": path, "JOBPROV_URL": self.service.url}
         environment["PYTHONPATH"] = str(Path(__file__).parents[2])
         process = subprocess.Popen(
-            [*self._as_owner(), *words], env=environment, stdout=self.log, stderr=self.log, cwd=self.pool.folder
+            [*self._as_owner(), *words],
+            env=environment,
+            stdout=self.log,
+            stderr=self.log,
+            cwd=self.pool.folder,
         )
         try:
             yield process
@@ -130,7 +137,10 @@ class Trial:
             process.wait()
 
     def _as_owner(self) -> list[str]:
-        """Return what starts a program as the jobs' owner; it may read where root's own Python lies, and no more."""
+        """Return what starts a program as the jobs' owner.
+
+        It may read where root's own Python lies, and no more.
+        """
         if os.getuid() != 0:
             return []
         account, read = self.pool.account, "+dac_read_search"
@@ -152,7 +162,9 @@ class Trial:
         return standing
 
     def ask(self, path: str, **query: Any) -> Any:
-        answer = requests.get(f"{self.service.url}/api/v1{path}", params={"experiment": "toyexp", **query}, timeout=60)
+        answer = requests.get(
+            f"{self.service.url}/api/v1{path}", params={"experiment": "toyexp", **query}, timeout=60
+        )
         assert answer.ok, answer.text
         return answer.json()
 
@@ -180,7 +192,10 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
 
 @pytest.fixture(scope="module")
 def blocked(trial: Trial) -> dict[str, Any]:
-    """Let the agent work, killed twice with -9, until only people can help; return how the workflow stands then."""
+    """Let the agent work, killed twice with -9, until only people can help.
+
+    Return how the workflow stands then.
+    """
     for _ in range(2):
         with trial.agent():
             time.sleep(8)
@@ -197,7 +212,9 @@ def blocked(trial: Trial) -> dict[str, Any]:
         )
 
 
-def test_nothing_was_submitted_twice_although_the_agent_was_killed(trial: Trial, blocked: dict[str, Any]) -> None:
+def test_nothing_was_submitted_twice_although_the_agent_was_killed(
+    trial: Trial, blocked: dict[str, Any]
+) -> None:
     twice = {what: count for what, count in trial.starts().items() if count != 1}
 
     assert twice == {"gen 11": 2, "reco gen_9.txt": 2, "select gen_5.reco.txt": 2}, (
@@ -209,7 +226,11 @@ def test_nothing_was_submitted_twice_although_the_agent_was_killed(trial: Trial,
 def test_five_kinds_of_failure_are_told_apart(trial: Trial, blocked: dict[str, Any]) -> None:
     assert blocked
     bad = {
-        (job["task"]["stage"], job["task"]["unit"]): (job["state"], job["exit"]["code"], job["exit"]["signal"])
+        (job["task"]["stage"], job["task"]["unit"]): (
+            job["state"],
+            job["exit"]["code"],
+            job["exit"]["signal"],
+        )
         for stage in ("gen", "reco", "select")
         for job in trial.jobs(stage)
         if job["state"] != "succeeded"
@@ -226,7 +247,9 @@ def test_five_kinds_of_failure_are_told_apart(trial: Trial, blocked: dict[str, A
     assert (errors["failures"], errors["jobs"]) == (5, sum(trial.starts().values()))
 
 
-def test_numbers_of_pages_and_calls_agree_with_a_count_by_hand(trial: Trial, blocked: dict[str, Any]) -> None:
+def test_numbers_of_pages_and_calls_agree_with_a_count_by_hand(
+    trial: Trial, blocked: dict[str, Any]
+) -> None:
     for stage, expected in (("gen", 18), ("reco", 18), ("select", 18), ("merge", 4)):
         best: dict[str, bool] = {}
         for job in trial.jobs(stage):
@@ -237,7 +260,9 @@ def test_numbers_of_pages_and_calls_agree_with_a_count_by_hand(trial: Trial, blo
 
         assert (blocked[stage]["done"], blocked[stage]["failed"]) == (done, failed), stage
         assert (task["produced"], task["failed"], task["running"]) == (done, failed, 0), stage
-        page = requests.get(f"{trial.service.url}/tasks/grid-v1-{stage}?experiment=toyexp", timeout=60).text
+        page = requests.get(
+            f"{trial.service.url}/tasks/grid-v1-{stage}?experiment=toyexp", timeout=60
+        ).text
         assert f"{done} of {task['expected']} units done" in page
         assert blocked[stage]["units"] <= expected
     page = requests.get(f"{trial.service.url}/workflows/toyexp/grid", timeout=60).text
@@ -254,7 +279,9 @@ def test_retries_are_chained_with_more_memory(trial: Trial, blocked: dict[str, A
         [good] = [job for job in mine if job["state"] == "succeeded"]
         shown = trial.ask(f"/jobs/{good['job_id']}")
         assert shown["record"]["retry_of"] == bad["job_id"]
-    ads = trial.pool.run("condor_history", "-af:,", "RequestMemory", "JobprovJob").stdout.splitlines()
+    ads = trial.pool.run(
+        "condor_history", "-af:,", "RequestMemory", "JobprovJob"
+    ).stdout.splitlines()
     assert Counter(line.split(",")[0] for line in ads)["96"] == 1, "64 MiB times 1.5, once"
 
 
@@ -264,7 +291,15 @@ def test_past_two_bad_files(trial: Trial, blocked: dict[str, Any]) -> None:
     assert blocked["select"]["waits_for"]
     for stage, unit in (("gen", "3"), ("reco", "gen_7.txt")):
         done = trial.service.run(
-            "waive", f"grid-v1-{stage}", unit, "--experiment", "toyexp", "--who", "me", "--why", "bad file"
+            "waive",
+            f"grid-v1-{stage}",
+            unit,
+            "--experiment",
+            "toyexp",
+            "--who",
+            "me",
+            "--why",
+            "bad file",
         )
         assert done.returncode == 0, done.stderr
     began = time.monotonic()
@@ -273,19 +308,35 @@ def test_past_two_bad_files(trial: Trial, blocked: dict[str, Any]) -> None:
         standing = trial.wait_for("complete", lambda stages: stages[""]["state"] == "complete", 120)
 
     assert time.monotonic() - began < 60, "within a minute"
-    assert [standing[stage]["done"] for stage in ("gen", "reco", "select", "merge")] == [17, 16, 16, 4]
+    assert [standing[stage]["done"] for stage in ("gen", "reco", "select", "merge")] == [
+        17,
+        16,
+        16,
+        4,
+    ]
     merged = sorted((trial.pool.folder / "store").glob("merge-*.txt"))
-    lines = [line for file in merged for line in file.read_text().splitlines() if line.startswith("event")]
-    assert sorted(lines) == sorted(f"event {number}" for number in range(18) if number not in (3, 7))
+    lines = [
+        line
+        for file in merged
+        for line in file.read_text().splitlines()
+        if line.startswith("event")
+    ]
+    assert sorted(lines) == sorted(
+        f"event {number}" for number in range(18) if number not in (3, 7)
+    )
     assert sum(trial.starts().values()) >= 56
 
 
-def test_a_recorded_job_is_tried_again_from_its_bundle_by_condor_submit(trial: Trial, blocked: dict[str, Any]) -> None:
+def test_a_recorded_job_is_tried_again_from_its_bundle_by_condor_submit(
+    trial: Trial, blocked: dict[str, Any]
+) -> None:
     """The page's way: the files that `jobprov retry --format condor` writes, submitted by hand, make another attempt of the unit."""
     assert blocked
     [bad] = [job for job in trial.jobs("reco") if job["task"]["unit"] == "gen_7.txt"]
     folder = trial.pool.make_folder("by-hand")
-    done = trial.service.run("retry", bad["job_id"], "--experiment", "toyexp", "--format", "condor", "-o", str(folder))
+    done = trial.service.run(
+        "retry", bad["job_id"], "--experiment", "toyexp", "--format", "condor", "-o", str(folder)
+    )
     assert done.returncode == 0, done.stderr
     for file in folder.iterdir():
         os.chown(file, trial.pool.account.pw_uid, trial.pool.account.pw_gid)
@@ -295,7 +346,9 @@ def test_a_recorded_job_is_tried_again_from_its_bundle_by_condor_submit(trial: T
     while (
         len(
             found := [
-                job for job in trial.jobs("reco") if job["task"]["unit"] == "gen_7.txt" and job["state"] != "running"
+                job
+                for job in trial.jobs("reco")
+                if job["task"]["unit"] == "gen_7.txt" and job["state"] != "running"
             ]
         )
         < 2
@@ -304,7 +357,10 @@ def test_a_recorded_job_is_tried_again_from_its_bundle_by_condor_submit(trial: T
         time.sleep(0.5)
 
     [again] = [job for job in found if job["job_id"] != bad["job_id"]]
-    assert (again["state"], again["exit"]["signal"] or again["exit"]["code"]) in (("failed", 11), ("failed", 139))
+    assert (again["state"], again["exit"]["signal"] or again["exit"]["code"]) in (
+        ("failed", 11),
+        ("failed", 139),
+    )
     assert trial.ask(f"/jobs/{again['job_id']}")["record"]["retry_of"] == bad["job_id"]
     task = trial.ask("/tasks/grid-v1-reco")
     assert task["failed"] + task["waived"] == 1, "the unit counts once"

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pytest
 from werkzeug.serving import make_server
 
-from app.factory import create_app
-from app.wiring import Service
-from provenance.capture.packing import build
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import Service
+from jobprov.provenance.capture.packing import build
 
 
 class RunningService(NamedTuple):

@@ -1,7 +1,8 @@
 """A production of 20,000 jobs that goes as productions go, with what a count by hand says of it.
 
-Failures and retries, holds, records that come twice, late, in any order or not at all, several witnesses of one job. The counting is
-done with dictionaries alone, on the records as they end: it shares no line with the service.
+Failures and retries, holds, records that come twice, late, in any order or not at all, several
+witnesses of one job. The counting is done with dictionaries alone, on the records as they end: it
+shares no line with the service.
 """
 
 import random
@@ -17,8 +18,24 @@ STAGES = ("gen", "reco", "pid")
 MERGED = 20
 _START = datetime(2026, 6, 1, tzinfo=UTC)
 _FAILURES: tuple[tuple[float, dict[str, Any]], ...] = (
-    (0.45, {"code": 65, "failed_step": "stage-in", "error_class": "CopyFailed", "message": "ifdh cp timed out"}),
-    (0.30, {"code": 1, "failed_step": "art", "error_class": "ProductNotFound", "message": "getByLabel: no product"}),
+    (
+        0.45,
+        {
+            "code": 65,
+            "failed_step": "stage-in",
+            "error_class": "CopyFailed",
+            "message": "ifdh cp timed out",
+        },
+    ),
+    (
+        0.30,
+        {
+            "code": 1,
+            "failed_step": "art",
+            "error_class": "ProductNotFound",
+            "message": "getByLabel: no product",
+        },
+    ),
     (0.15, {"code": 137, "signal": 9, "message": "memory usage exceeded"}),
     (0.10, {"code": 7}),
 )
@@ -87,12 +104,21 @@ class Production:
             self._attempts("merge", f"m{number}", 3, successes=1)
 
     def _attempts(self, stage: str, unit: str, place: int, *, successes: int) -> None:
-        """Try a unit until it succeeds, at most three times; some are never tried, some still run."""
+        """Try a unit until it succeeds, at most three times.
+
+        Some are never tried, some still run.
+        """
         if self.chance.random() < 0.02:
             return
         for attempt in range(3):
             drawn = self.chance.random()
-            state = "failed" if drawn < 0.25 or not successes else "running" if drawn < 0.26 else "succeeded"
+            state = (
+                "failed"
+                if drawn < 0.25 or not successes
+                else "running"
+                if drawn < 0.26
+                else "succeeded"
+            )
             if state == "failed" and self.chance.random() < 0.1:
                 state = self.chance.choice(("killed", "lost"))
             self._add(stage, unit, place, attempt, state)
@@ -110,7 +136,10 @@ class Production:
             "state": state,
             "started_at": started.isoformat(),
             "task": {"task_id": f"t-{stage}", "campaign": "prod", "stage": stage, "unit": unit},
-            "host": {"hostname": f"wn{self.chance.randrange(200)}", "site": self.chance.choice(("FNAL", "SU", "CERN"))},
+            "host": {
+                "hostname": f"wn{self.chance.randrange(200)}",
+                "site": self.chance.choice(("FNAL", "SU", "CERN")),
+            },
             "software": [{"name": "novasoft", "requested_ref": "R1", "revision": "1" * 40}],
         }
         if state != "running":
@@ -118,11 +147,20 @@ class Production:
         if place and state != "lost":
             record["inputs"] = self._inputs(stage, unit, place)
         if state == "succeeded":
-            record["outputs"] = [{"name": f"{stage}_{unit}.root", "size_bytes": seconds, "event_count": 100}]
+            record["outputs"] = [
+                {"name": f"{stage}_{unit}.root", "size_bytes": seconds, "event_count": 100}
+            ]
             record["resources"] = {"wall_seconds": float(seconds), "cpu_user_seconds": seconds / 2}
             record["exit"] = {"code": 0}
             if stage == "reco":
-                record["modules"] = [{"label": "slicer", "type": "Slicer", "events": 100, "seconds_total": seconds / 4}]
+                record["modules"] = [
+                    {
+                        "label": "slicer",
+                        "type": "Slicer",
+                        "events": 100,
+                        "seconds_total": seconds / 4,
+                    }
+                ]
         elif state in ("failed", "killed"):
             weights = [weight for weight, _ in _FAILURES]
             record["exit"] = self.chance.choices([failure for _, failure in _FAILURES], weights)[0]
@@ -132,7 +170,10 @@ class Production:
         if stage != "merge":
             return [{"name": f"{STAGES[place - 1]}_{unit}.root", "role": "primary"}]
         first = int(unit[1:]) * MERGED
-        return [{"name": f"pid_u{number}.root", "role": "primary"} for number in range(first, first + MERGED)]
+        return [
+            {"name": f"pid_u{number}.root", "role": "primary"}
+            for number in range(first, first + MERGED)
+        ]
 
     def _shuffle(self) -> None:
         """Put the records into the order of their arrival, with what comes besides."""
@@ -141,12 +182,20 @@ class Production:
             if record["state"] == "succeeded" and drawn < 0.05:  # announced before it ended
                 self.arrivals.append({**_part(record, *_BEGUN), "state": "running"})
             elif record["state"] == "succeeded" and drawn < 0.07:  # taken for lost, then found
-                self.arrivals.append({**_part(record, *_NAMED), "state": "lost", "witness": "history"})
+                self.arrivals.append(
+                    {**_part(record, *_NAMED), "state": "lost", "witness": "history"}
+                )
             self.arrivals.append(record)
             if drawn > 0.97:  # sent twice
                 self.arrivals.append(record)
-            elif record["state"] in ("failed", "killed") and drawn > 0.8:  # the batch system saw it too
-                seen = {"exit": {"code": record["exit"]["code"]}, "state": record["state"], "witness": "history"}
+            elif (
+                record["state"] in ("failed", "killed") and drawn > 0.8
+            ):  # the batch system saw it too
+                seen = {
+                    "exit": {"code": record["exit"]["code"]},
+                    "state": record["state"],
+                    "witness": "history",
+                }
                 self.arrivals.append({**_part(record, *_NAMED, "started_at", "ended_at"), **seen})
         self.chance.shuffle(self.arrivals)
 
@@ -170,13 +219,21 @@ class Production:
         made = {job["outputs"][0]["name"] for job in good if job["task"]["stage"] == "reco"}
         slicer = [job["modules"][0] for job in good if "modules" in job]
         return Counts(
-            units={task: self._units(task, declared["units"]) for task, declared in self.tasks().items()},
+            units={
+                task: self._units(task, declared["units"])
+                for task, declared in self.tasks().items()
+            },
             causes=Counter(_cause(job) for job in bad),
             over=len(over),
             failures=len(bad),
             ready=made - taken,
             wall={stage: _median_wall(good, stage) for stage in (*STAGES, "merge")},
-            modules={"slicer": (sum(row["events"] for row in slicer), sum(row["seconds_total"] for row in slicer))},
+            modules={
+                "slicer": (
+                    sum(row["events"] for row in slicer),
+                    sum(row["seconds_total"] for row in slicer),
+                )
+            },
             sites=Counter(job["host"]["site"] for job in bad),
         )
 
@@ -185,7 +242,11 @@ class Production:
         for job in self.jobs.values():
             if job["task"]["task_id"] == task:
                 states[job["task"]["unit"]].add(job["state"])
-        waived = {unit for unit in self.waived.get(task, ()) if not states[unit] & {"succeeded", "running"}}
+        waived = {
+            unit
+            for unit in self.waived.get(task, ())
+            if not states[unit] & {"succeeded", "running"}
+        }
         produced = sum("succeeded" in found for found in states.values())
         running = sum("running" in found and "succeeded" not in found for found in states.values())
         failed = sum(
@@ -204,7 +265,13 @@ class Production:
 
 def _cause(job: dict[str, Any]) -> tuple[Any, ...]:
     found = job.get("exit", {})
-    return found.get("failed_step"), found.get("error_class"), found.get("code"), found.get("signal"), job["state"]
+    return (
+        found.get("failed_step"),
+        found.get("error_class"),
+        found.get("code"),
+        found.get("signal"),
+        job["state"],
+    )
 
 
 def _median_wall(jobs: list[dict[str, Any]], stage: str) -> float:

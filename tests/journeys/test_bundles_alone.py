@@ -1,8 +1,11 @@
-"""When everything else is gone, bundles are enough: every job of the demo production runs again from its bundle, and is verified.
+"""When everything else is gone, bundles are enough.
 
-The demo is recorded over real HTTP, all bundles are built; then database, archive, code mirror, repository, checkout and files are
-deleted. What is left is a shell, coreutils, the Python that the jobs ran with (its packages belong to it), in a network namespace
-in which nothing can be reached, with an empty environment but PATH.
+Every job of the demo production runs again from its bundle, and is verified.
+
+The demo is recorded over real HTTP, all bundles are built; then database, archive, code mirror,
+repository, checkout and files are deleted. What is left is a shell, coreutils, the Python that the
+jobs ran with (its packages belong to it), in a network namespace in which nothing can be reached,
+with an empty environment but PATH.
 """
 
 import json
@@ -19,15 +22,15 @@ from typing import NamedTuple
 import pytest
 from werkzeug.serving import make_server
 
-from app.factory import create_app
-from app.wiring import Service
-from provenance.db.migrating import upgrade
-from provenance.services.background import HANDLERS
-from provenance.services.build_bundle import build_bundle
-from provenance.services.repositories import register_repository
-from provenance.services.rerun_bundle import unpack
-from provenance.services.run_demo import DemoReport, run_demo
-from provenance.services.work import Parts, drain
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import Service
+from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.demo.production import DemoReport, run_demo
+from jobprov.provenance.services.reruns.execution import unpack
+from jobprov.provenance.services.work.queue import Parts, drain
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +55,9 @@ REPRODUCED = {"R5", "R6", "R7"}
 
 
 class Kept(NamedTuple):
-    """What somebody kept: the bundles. Everything else of the service and of the production is gone.
+    """What somebody kept: the bundles.
+
+    Everything else of the service and of the production is gone.
 
     Attributes:
         bundles: root of every unpacked bundle by job id.
@@ -94,7 +99,12 @@ def _record(service: Service, url: str, data: Path, hook: Path) -> DemoReport:
         service.write(lambda connection, known: register_repository(connection, known, name, path))
 
     report = run_demo(
-        url=url, token=None, data=data, hook=hook, report=lambda _line: None, register_repository=register
+        url=url,
+        token=None,
+        data=data,
+        hook=hook,
+        report=lambda _line: None,
+        register_repository=register,
     )
     assert report.unrecorded == []
     assert drain(Parts(service.database, service.writer, service.store, data / "git"), HANDLERS) > 0
@@ -120,7 +130,9 @@ def without_routes() -> list[str]:
         except (OSError, subprocess.CalledProcessError):
             continue
         probe = "import socket; socket.create_connection(('127.0.0.1', 9), 1)"
-        tried = subprocess.run([*words, sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+        tried = subprocess.run(
+            [*words, sys.executable, "-c", probe], capture_output=True, text=True, check=False
+        )
         assert "Network is unreachable" in tried.stderr
         return words
     pytest.fail(
@@ -133,7 +145,9 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the shell, coreutils and the interpreter, and no other program."""
     folder = tmp_path_factory.mktemp("programs")
     for name in COREUTILS:
-        (folder / name).symlink_to(shutil.which(name, path="/usr/bin:/bin") or pytest.fail(f"{name} is not here"))
+        (folder / name).symlink_to(
+            shutil.which(name, path="/usr/bin:/bin") or pytest.fail(f"{name} is not here")
+        )
     (folder / "sh").symlink_to(shutil.which("dash") or pytest.fail("dash is not here"))
     for name in ("python3", Path(sys.executable).name):
         if not (folder / name).exists():
@@ -146,7 +160,9 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone(words: list[str], programs: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a program with nothing in its environment but PATH."""
     command = ["/usr/bin/env", "-i", f"PATH={programs}", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_every_job_runs_again_from_its_bundle_alone(
@@ -158,7 +174,9 @@ def test_every_job_runs_again_from_its_bundle_alone(
 
     for job_id, root in kept.bundles.items():
         out, report = tmp_path / job_id, tmp_path / f"{job_id}.json"
-        run = alone([*without_routes, "sh", str(root / "data/run.sh"), str(out)], programs, tmp_path)
+        run = alone(
+            [*without_routes, "sh", str(root / "data/run.sh"), str(out)], programs, tmp_path
+        )
         words = ["sh", str(root / "data/verify.sh"), "--report", str(report), str(out)]
         verified = alone([*without_routes, *words], programs, tmp_path)
         assert verified.returncode == 0, f"{job_id}: {run.stderr}{verified.stdout}{verified.stderr}"
@@ -171,7 +189,9 @@ def test_every_job_runs_again_from_its_bundle_alone(
 
 
 @pytest.mark.parametrize("shell", ["dash", "busybox sh"])
-def test_merge_opens_nothing_but_bundle_rerun_and_needs(kept: Kept, shell: str, programs: Path, tmp_path: Path) -> None:
+def test_merge_opens_nothing_but_bundle_rerun_and_needs(
+    kept: Kept, shell: str, programs: Path, tmp_path: Path
+) -> None:
     """What may be opened, and why, is in `_allowed`."""
     strace = shutil.which("strace") or pytest.fail("strace is not here")
     root, out, trace = kept.bundles[kept.merge], tmp_path / "out", tmp_path / "trace"
@@ -189,7 +209,11 @@ def test_merge_opens_nothing_but_bundle_rerun_and_needs(kept: Kept, shell: str, 
     assert ended.returncode == 0, ended.stderr
     opened = set(_opened(trace.read_text(errors="replace")))
     allowed = _allowed(root, out, programs)
-    strange = {path for path in opened if not path.startswith(allowed.below) and path not in allowed.folders}
+    strange = {
+        path
+        for path in opened
+        if not path.startswith(allowed.below) and path not in allowed.folders
+    }
     assert any(path.startswith(f"{out}/work/") for path in opened)
     assert strange == set()
 
@@ -207,8 +231,13 @@ class Allowed(NamedTuple):
 
 
 def _opened(trace: str) -> Iterator[str]:
-    """Yield the real path of what was opened or started; what was looked for and not found is left out."""
-    for found in re.finditer(r'(?:open|openat)\(.*= \d+<(/[^>]*)>|execve\("([^"]*)".* = 0$', trace, re.MULTILINE):
+    """Yield the real path of what was opened or started.
+
+    What was looked for and not found is left out.
+    """
+    for found in re.finditer(
+        r'(?:open|openat)\(.*= \d+<(/[^>]*)>|execve\("([^"]*)".* = 0$', trace, re.MULTILINE
+    ):
         path = found.group(1) or found.group(2)
         yield os.path.normpath(path)
 
@@ -225,7 +254,12 @@ def _allowed(root: Path, out: Path, programs: Path) -> Allowed:
     }  # of the Python that a virtual environment is made of
     below = {f"{folder}/" for folder in (root, out, programs, *sites, *prefixes)} | {str(out)}
     below |= {"/usr/bin/", "/bin/"}  # shell and coreutils
-    below |= {"/lib/", "/lib64/", "/usr/lib/", "/etc/ld.so.cache"}  # the libraries that all of them are linked with
+    below |= {
+        "/lib/",
+        "/lib64/",
+        "/usr/lib/",
+        "/etc/ld.so.cache",
+    }  # the libraries that all of them are linked with
     below |= {
         "/etc/localtime",
         "/etc/locale.alias",
@@ -233,7 +267,19 @@ def _allowed(root: Path, out: Path, programs: Path) -> Allowed:
         "/usr/share/locale/",
         "/usr/share/zoneinfo/",
     }  # of those
-    below |= {"/dev/null", "/dev/urandom", "/proc/", "/sys/devices/system/cpu", "/sys/fs/cgroup"}  # the kernel's own
-    # Python lists the folders that .pth files add to its import path, whether or not it imports from them
-    added = {line for site in sites for file in Path(site).glob("*.pth") for line in file.read_text().splitlines()}
+    below |= {
+        "/dev/null",
+        "/dev/urandom",
+        "/proc/",
+        "/sys/devices/system/cpu",
+        "/sys/fs/cgroup",
+    }  # the kernel's own
+    # Python lists the folders that .pth files add to its import path, whether or not it imports
+    # from them
+    added = {
+        line
+        for site in sites
+        for file in Path(site).glob("*.pth")
+        for line in file.read_text().splitlines()
+    }
     return Allowed(tuple(sorted(below)), {line for line in added if line.startswith("/")})

@@ -1,7 +1,7 @@
 """Two commands from a fresh clone: what a newcomer does first, with git and Python alone.
 
-The clone lies outside the working folder, HOME is empty, and there is no `.venv`: what works here works for somebody who has only
-the repository.
+The clone lies outside the working folder, HOME is empty, and there is no `.venv`: what works here
+works for somebody who has only the repository.
 """
 
 import os
@@ -69,18 +69,25 @@ def _address_after_demo(process: "subprocess.Popen[bytes]", log: Path) -> str:
         if process.poll() is not None:
             break
         time.sleep(0.5)
-    raise AssertionError(f"`./scripts/run --demo` did not get there: {log.read_text(errors='replace')[-3000:]}")
+    raise AssertionError(
+        f"`./scripts/run --demo` did not get there: {log.read_text(errors='replace')[-3000:]}"
+    )
 
 
 def test_run_with_demo_serves_a_recorded_production(started: str) -> None:
     home = requests.get(f"{started}/", timeout=20)
-    jobs = requests.get(f"{started}/api/v1/jobs?experiment=toyexp&limit=100", timeout=20).json()["jobs"]
+    jobs = requests.get(f"{started}/api/v1/jobs?experiment=toyexp&limit=100", timeout=20).json()[
+        "jobs"
+    ]
 
     assert home.status_code == 200
     assert "demo-2026" in home.text
     assert len(jobs) >= 24
     assert {job["task"]["stage"] for job in jobs} == {"gen", "reco", "merge", "histogram"}
-    assert sorted(job["state"] for job in jobs if job["state"] != "succeeded") == ["failed", "killed"]
+    assert sorted(job["state"] for job in jobs if job["state"] != "succeeded") == [
+        "failed",
+        "killed",
+    ]
 
 
 def test_newcomer_finds_what_made_a_merged_file_with_the_command(
@@ -99,7 +106,9 @@ def test_newcomer_finds_what_made_a_merged_file_with_the_command(
     assert "v1_02_00" in answer.stdout
 
 
-def test_newcomer_reruns_a_merge_job_with_the_command(started: str, clone: Path, newcomer: dict[str, str]) -> None:
+def test_newcomer_reruns_a_merge_job_with_the_command(
+    started: str, clone: Path, newcomer: dict[str, str]
+) -> None:
     merge = requests.get(f"{started}/api/v1/jobs?stage=merge", timeout=20).json()["jobs"][0]
 
     answer = subprocess.run(

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from production_of_20000 import Counts, Production
 from sqlalchemy import text
 
-from app.factory import create_app
-from provenance.db.statistics import refresh_statistics
-from provenance.services.write_tokens import create_token
+from jobprov.app.factory import create_app
+from jobprov.provenance.db.statistics import refresh_statistics
+from jobprov.provenance.services.intake.tokens import create_token
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,9 @@ def recorded(
     app = create_app(settings)
     service = app.extensions["jobprov"]
     now = datetime.now(UTC)
-    token = service.write(lambda c, known: create_token(c, known, experiment="nova", name="t", now=now))
+    token = service.write(
+        lambda c, known: create_token(c, known, experiment="nova", name="t", now=now)
+    )
     headers = {"Authorization": f"Bearer {token}"}
     client, production = app.test_client(), Production(seed=2026)
     assert 19_500 < len(production.jobs) < 20_500
@@ -42,13 +44,21 @@ def recorded(
     half = len(batches) // 2
     for batch in batches[:half]:
         _send(client, headers, batch)
-    for task, declared in production.tasks().items():  # declared when half of the records were there
-        assert client.put(f"/api/v1/tasks/{task}", json=declared, headers=headers).status_code == 201
+    for (
+        task,
+        declared,
+    ) in production.tasks().items():  # declared when half of the records were there
+        assert (
+            client.put(f"/api/v1/tasks/{task}", json=declared, headers=headers).status_code == 201
+        )
     for batch in batches[half:]:
         _send(client, headers, batch)
     for task, units in production.waived.items():
         waiver = {"units": units, "who": "Ada", "why": "the tape is gone"}
-        assert client.post(f"/api/v1/tasks/{task}/waivers", json=waiver, headers=headers).status_code == 201
+        assert (
+            client.post(f"/api/v1/tasks/{task}/waivers", json=waiver, headers=headers).status_code
+            == 201
+        )
     if not service.database.is_sqlite:  # as `jobprov serve` does every ten seconds
         with service.database.writing.begin() as connection:
             connection.execute(text("SELECT pg_stat_force_next_flush()"))
@@ -75,7 +85,10 @@ def _rows(client: FlaskClient, address: str) -> list[list[str]]:
     assert answer.status_code == 200, answer.text
     rows = re.findall(r"<tr.*?</tr>", answer.text, re.DOTALL)
     cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
-    return [[unescape(re.sub(r"<[^>]+>", "", cell)).replace("\u2009", "").strip() for cell in row] for row in cells]
+    return [
+        [unescape(re.sub(r"<[^>]+>", "", cell)).replace("\u2009", "").strip() for cell in row]
+        for row in cells
+    ]
 
 
 @pytest.mark.parametrize("stage", ["gen", "reco", "pid", "merge"])
@@ -89,10 +102,14 @@ def test_units_of_a_task(recorded: tuple[FlaskClient, Counts], stage: str) -> No
     (units,) = [row["units"] for row in campaign["stages"] if row["stage"] == stage]
     assert {name: units[name] for name in UNITS} == by_hand
     row = next(row for row in _rows(client, "/campaigns/nova/prod") if row[:1] == [stage])
-    assert row[1:5] == [str(by_hand[name]) for name in ("produced", "expected", "missing", "waived")]
+    assert row[1:5] == [
+        str(by_hand[name]) for name in ("produced", "expected", "missing", "waived")
+    ]
     report = next(row for row in _rows(client, "/reports/nova/prod") if row[:1] == [stage])
     assert report[1:] == [str(by_hand[name]) for name in UNITS]
-    assert f"{by_hand['missing']} missing" in client.get(f"/tasks/t-{stage}").text.replace("\u2009", "")
+    assert f"{by_hand['missing']} missing" in client.get(f"/tasks/t-{stage}").text.replace(
+        "\u2009", ""
+    )
 
 
 def test_causes_of_failure(recorded: tuple[FlaskClient, Counts]) -> None:
@@ -128,10 +145,13 @@ def test_what_jobs_and_modules_took(recorded: tuple[FlaskClient, Counts]) -> Non
     client, counts = recorded
     groups = _get(client, "/statistics/resources?experiment=nova")["groups"]
 
-    assert {group["name"]: group["measures"]["wall_seconds"]["median"] for group in groups} == counts.wall
+    assert {
+        group["name"]: group["measures"]["wall_seconds"]["median"] for group in groups
+    } == counts.wall
     (group,) = _get(client, "/statistics/modules?experiment=nova&stage=reco")["groups"]
     assert {row["label"]: (row["events"], row["seconds"]) for row in group["modules"]} == {
-        label: (events, pytest.approx(seconds)) for label, (events, seconds) in counts.modules.items()
+        label: (events, pytest.approx(seconds))
+        for label, (events, seconds) in counts.modules.items()
     }
 
 

@@ -1,6 +1,9 @@
-"""The same recorded bodies, blobs and resolutions give the same bundle: whatever the database, the surroundings, or the day.
+"""The same recorded bodies, blobs and resolutions give the same bundle.
 
-Every build happens in a process of its own that forgets the plans made before, so that each is planned anew from what is recorded.
+Whatever the database, the surroundings, or the day.
+
+Every build happens in a process of its own that forgets the plans made before, so that each is
+planned anew from what is recorded.
 """
 
 import json
@@ -17,21 +20,21 @@ import pytest
 from other_environments import programs_of
 from recorded_sample import BAD, GOOD, make_repository, record_sample
 
-from archive.opening import open_store
-from provenance.db.engines import open_database
-from provenance.db.writer import Writer
-from provenance.services.work import Parts
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.services.work.queue import Parts
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 PLAN_AND_BUILD_TWICE = f"""
 import hashlib, json, sys
-from archive.opening import open_store
-from provenance.db.engines import open_database
-from provenance.db.tables import BundlePlan
-from provenance.db.writer import Writer
-from provenance.services.build_bundle import build_bundle
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.tables import BundlePlan
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
 
 database, store = open_database(sys.argv[1]), open_store(sys.argv[2])
 writer = Writer(database.writing)
@@ -127,7 +130,9 @@ def test_bundle_is_the_same_under_other_umask_zone_locale_and_hash_seed(archived
     assert built[1:] == built[:1] * (len(SURROUNDINGS) - 1)
 
 
-def test_bundle_is_the_same_from_sealed_packs_and_without_the_code(archived: Archived, checkout: Path) -> None:
+def test_bundle_is_the_same_from_sealed_packs_and_without_the_code(
+    archived: Archived, checkout: Path
+) -> None:
     """The mirror and the repository are gone: what is recorded and archived is enough."""
     before = archived.build()
 
@@ -140,17 +145,28 @@ def test_bundle_is_the_same_from_sealed_packs_and_without_the_code(archived: Arc
 
 
 def test_plan_and_tar_are_the_same_under_another_python(tmp_path: Path) -> None:
-    """Of the bundle layer alone, which needs little but Python; reading the database needs packages that are built for one."""
+    """Of the bundle layer alone, which needs little but Python.
+
+    Reading the database needs packages that are built for one.
+    """
 
     def digests(python: str) -> str:
         words = [python, "-B", "-c", DIGEST_OF_TOY, str(ROOT / "tests"), str(ROOT)]
         ended = subprocess.run(
-            words, cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
+            words,
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return ended.stdout if ended.returncode == 0 else ""
 
     python = shutil.which("python3.13")
-    if python is None or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+    if (
+        python is None
+        or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode
+    ):
         pytest.skip("NO python3.13 HERE: that bundles have the same bytes under it is not tested")
 
     other = programs_of("python3.13", [f"msgspec=={version('msgspec')}"], python=python) / "python"

@@ -1,4 +1,7 @@
-"""Two `jobprov serve` behind one PostgreSQL and one S3 archive, as behind a balancer: whichever answers, the answer is the same."""
+"""Two `jobprov serve` behind one PostgreSQL and one S3 archive, as behind a balancer.
+
+Whichever answers, the answer is the same.
+"""
 
 import json
 import sys
@@ -21,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 from app_records import numbered, sha256
 from live_service import LiveService, run_alone
 
-from provenance.client import Client
-from provenance.db.comparing import differences, logical_tables
-from provenance.db.engines import open_database
+from jobprov.provenance.client import Client
+from jobprov.provenance.db.comparing import differences, logical_tables
+from jobprov.provenance.db.engines import open_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
@@ -112,10 +115,19 @@ def job(number: int, repository: Path) -> dict[str, Any]:
     return numbered(
         number + 1,
         ended_at=f"2026-01-01T00:{number:02}:00Z",
-        inputs=[{"name": f"f{number - 1}.root", "checksums": [f"adler32:{number - 1:08x}"]}] if number else [],
+        inputs=[{"name": f"f{number - 1}.root", "checksums": [f"adler32:{number - 1:08x}"]}]
+        if number
+        else [],
         outputs=[{"name": f"f{number}.root", "checksums": [f"adler32:{number:08x}"]}],
         logs=[{"name": "stdout", "sha256": sha256(log(number))}],
-        software=[{"name": "joining", "repository": str(repository), "revision": commit, "requested_ref": "v1"}],
+        software=[
+            {
+                "name": "joining",
+                "repository": str(repository),
+                "revision": commit,
+                "requested_ref": "v1",
+            }
+        ],
     )
 
 
@@ -137,12 +149,18 @@ def ends_of_logs_are_shared(pair: Pair) -> None:
     """Check that both services add to the end of a running job's log, and show all of it."""
     running = numbered(900, state="running")
     pair.clients[0].record(running)
-    places = [f"{service.url}/api/v1/jobs/{running['job_id']}/logs/stdout" for service in pair.services]
+    places = [
+        f"{service.url}/api/v1/jobs/{running['job_id']}/logs/stdout" for service in pair.services
+    ]
     for place, (offset, said) in enumerate([(0, b"begins\n"), (7, b"goes on\n"), (15, b"ends\n")]):
         headers = {"Authorization": pair.clients[0]._session.headers["Authorization"]}
-        answer = requests.put(places[place % 2], params={"offset": offset}, data=said, headers=headers, timeout=30)
+        answer = requests.put(
+            places[place % 2], params={"offset": offset}, data=said, headers=headers, timeout=30
+        )
         assert answer.json()["received_bytes"] == offset + len(said)
-    assert [requests.get(place, timeout=30).text for place in places] == ["begins\ngoes on\nends\n"] * 2
+    assert [requests.get(place, timeout=30).text for place in places] == [
+        "begins\ngoes on\nends\n"
+    ] * 2
 
 
 def look_ups_agree(pair: Pair, records: list[dict[str, Any]]) -> None:

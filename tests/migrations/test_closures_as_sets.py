@@ -6,11 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from provenance.db.engines import open_database
-from provenance.db.keys import KnownKeys
-from provenance.db.migrating import downgrade, upgrade
-from provenance.db.recording.closure_rows import closure_digests, closure_set_digest, intern_closure_sets
-from provenance.records.job_record import FclConfiguration
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.migrating import downgrade, upgrade
+from jobprov.provenance.db.recording.closure_rows import (
+    closure_digests,
+    closure_set_digest,
+    intern_closure_sets,
+)
+from jobprov.provenance.records.job_record import FclConfiguration
 
 _BEFORE = "0020"
 _SETS = (
@@ -21,7 +25,10 @@ _SETS = (
 
 
 def test_closures_of_jobs_become_sets_and_closures_of_jobs_again(empty_url: str) -> None:
-    """Two jobs that ran the same share a set; another order is another; a job without a configuration has none."""
+    """Two jobs that ran the same share a set; another order is another.
+
+    A job without a configuration has none.
+    """
     configurations = _configurations()
     ran = {1: [0], 2: [1, 0, 1], 3: [], 4: [0, 1, 1], 5: [1, 0, 1], 6: [0]}
     upgrade(empty_url, _BEFORE)
@@ -34,7 +41,9 @@ def test_closures_of_jobs_become_sets_and_closures_of_jobs_again(empty_url: str)
     upgrade(empty_url)
     sets, of_jobs, named = _asked(empty_url, *_SETS)
     downgrade(empty_url, _BEFORE)
-    (back,) = _asked(empty_url, "SELECT job_id, position, closure_id FROM job_closures ORDER BY job_id, position")
+    (back,) = _asked(
+        empty_url, "SELECT job_id, position, closure_id FROM job_closures ORDER BY job_id, position"
+    )
 
     key = dict(of_jobs)
     assert key[3] is None
@@ -43,7 +52,9 @@ def test_closures_of_jobs_become_sets_and_closures_of_jobs_again(empty_url: str)
     assert len({key[1], key[2], key[4]}) == 3
     assert {number: [row[2] - 1 for row in sets if row[0] == key[number]] for number in ran} == ran
     assert {bytes(sha256).hex() for _, sha256 in named} == {
-        closure_set_digest([configurations[place] for place in places]) for places in ran.values() if places
+        closure_set_digest([configurations[place] for place in places])
+        for places in ran.values()
+        if places
     }
     assert [tuple(row) for row in back] == _steps(ran)
 
@@ -70,23 +81,30 @@ def _configurations() -> list[FclConfiguration]:
     return [FclConfiguration(step=name) for name in ("gen", "reco")]
 
 
-def _add_jobs(connection: Connection, configurations: list[FclConfiguration], ran: dict[int, list[int]]) -> None:
+def _add_jobs(
+    connection: Connection, configurations: list[FclConfiguration], ran: dict[int, list[int]]
+) -> None:
     """Write jobs as revision 0019 had them, and configurations whose keys count from 1."""
     connection.execute(text("INSERT INTO experiments (id, name) VALUES (1, 'nova')"))
     closures = [
-        {"sha256": bytes.fromhex(sha256), "document": b"{}"} for sha256 in closure_digests(tuple(configurations))
+        {"sha256": bytes.fromhex(sha256), "document": b"{}"}
+        for sha256 in closure_digests(tuple(configurations))
     ]
-    connection.execute(text("INSERT INTO closures (sha256, document) VALUES (:sha256, :document)"), closures)
+    connection.execute(
+        text("INSERT INTO closures (sha256, document) VALUES (:sha256, :document)"), closures
+    )
     moment = 0 if connection.dialect.name == "sqlite" else datetime.now(UTC)
     jobs = [{"id": number, "moment": moment, "uuid": uuid.uuid4().bytes} for number in ran]
-    added = (
-        "INSERT INTO jobs (id, received_at, experiment_id, state, level, uuid) VALUES (:id, :moment, 1, 1, 0, :uuid)"
-    )
+    added = "INSERT INTO jobs (id, received_at, experiment_id, state, level, uuid) VALUES (:id, :moment, 1, 1, 0, :uuid)"
     connection.execute(text(added), jobs)
 
 
 def _steps(ran: dict[int, list[int]]) -> list[tuple[int, int, int]]:
-    return [(job, position, place + 1) for job, places in ran.items() for position, place in enumerate(places)]
+    return [
+        (job, position, place + 1)
+        for job, places in ran.items()
+        for position, place in enumerate(places)
+    ]
 
 
 def _add_closures(connection: Connection, rows: list[tuple[int, int, int]]) -> None:

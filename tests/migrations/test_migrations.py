@@ -14,8 +14,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, text
 
-from provenance.db.engines import open_database
-from provenance.db.migrating import (
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.migrating import (
     FOLDER,
     current_revision,
     downgrade,
@@ -25,8 +25,8 @@ from provenance.db.migrating import (
     upgrade,
     upgrade_local,
 )
-from provenance.db.tables import Base
-from provenance.errors import UnreachableError
+from jobprov.provenance.db.tables import Base
+from jobprov.provenance.errors import UnreachableError
 
 POSTGRESQL_SCHEMA = (
     (
@@ -46,19 +46,31 @@ def schema_of(url: str) -> list[Any]:
     database = open_database(url)
     with database.reading.connect() as connection:
         if database.is_sqlite:
-            rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE name <> 'alembic_version'"))
+            rows = connection.execute(
+                text("SELECT name, sql FROM sqlite_master WHERE name <> 'alembic_version'")
+            )
             found: list[Any] = sorted((name, _canonical(sql)) for name, sql in rows if sql)
         else:
-            found = [sorted(map(tuple, connection.execute(text(query))), key=repr) for query in POSTGRESQL_SCHEMA]
+            found = [
+                sorted(map(tuple, connection.execute(text(query))), key=repr)
+                for query in POSTGRESQL_SCHEMA
+            ]
     database.dispose()
     return found
 
 
 def _canonical(sql: str) -> list[str]:
-    """Return the parts of a CREATE statement, in an order of our own: SQLite keeps the text as it was written."""
+    """Return the parts of a CREATE statement, in an order of our own.
+
+    SQLite keeps the text as it was written.
+    """
     name, _, parts = " ".join(sql.replace('"', "").split()).partition("(")
     body, _, ending = parts.rpartition(")")
-    return [name, ending.strip(), *sorted(part.strip() for part in re.split(r", ?(?![^(]*\))", body))]
+    return [
+        name,
+        ending.strip(),
+        *sorted(part.strip() for part in re.split(r", ?(?![^(]*\))", body)),
+    ]
 
 
 def test_migrations_have_one_head() -> None:
@@ -82,7 +94,9 @@ def test_migrated_schema_does_not_drift_from_the_tables(empty_url: str) -> None:
     database = open_database(empty_url)
 
     with database.reading.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
         drift = compare_metadata(context, Base.metadata)
 
     database.dispose()
@@ -155,8 +169,10 @@ def test_local_upgrade_of_a_server_names_the_command(postgresql_server: str) -> 
         upgrade_local(postgresql_server)
 
 
-def test_migration_fails_soon_and_changes_nothing_while_another_writes(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("provenance.db.engines.BUSY_MILLISECONDS", 50)
+def test_migration_fails_soon_and_changes_nothing_while_another_writes(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("jobprov.provenance.db.engines.BUSY_MILLISECONDS", 50)
     file = tmp_path / "busy.db"
     holder = sqlite3.connect(file, isolation_level=None)
     holder.execute("PRAGMA journal_mode=WAL")
@@ -184,16 +200,23 @@ def test_all_migrations_are_one_transaction(empty_url: str) -> None:
 
 
 def test_two_processes_that_migrate_at_once_both_succeed(empty_url: str) -> None:
-    code = "import sys; from provenance.db.migrating import upgrade; upgrade(sys.argv[1])"
+    code = "import sys; from jobprov.provenance.db.migrating import upgrade; upgrade(sys.argv[1])"
     environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
 
-    started = [subprocess.Popen([sys.executable, "-c", code, empty_url], env=environment) for _ in range(2)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, empty_url], env=environment) for _ in range(2)
+    ]
 
     assert [process.wait(60) for process in started] == [0, 0]
     assert is_current(empty_url)
 
 
-WITNESS_RECORDS = [(7, "history", 0, 21), (7, "wrapper", 0, 20), (7, "wrapper", 1, 23), (8, "wrapper", 0, 24)]
+WITNESS_RECORDS = [
+    (7, "history", 0, 21),
+    (7, "wrapper", 0, 20),
+    (7, "wrapper", 1, 23),
+    (8, "wrapper", 0, 24),
+]
 
 
 def test_records_of_jobs_go_into_the_ledger_and_back(empty_url: str) -> None:
@@ -213,7 +236,8 @@ def test_records_of_jobs_go_into_the_ledger_and_back(empty_url: str) -> None:
 
     upgrade(empty_url, "0022")
     folded = _rows(
-        empty_url, "SELECT job_id, witness, revision, id FROM ledger_entries ORDER BY job_id, witness, revision, id"
+        empty_url,
+        "SELECT job_id, witness, revision, id FROM ledger_entries ORDER BY job_id, witness, revision, id",
     )
     kinds = _rows(empty_url, "SELECT kind FROM ledger_entries WHERE job_id IS NULL ORDER BY id")
     downgrade(empty_url, before)
@@ -222,7 +246,8 @@ def test_records_of_jobs_go_into_the_ledger_and_back(empty_url: str) -> None:
     assert [row[:3] for row in folded if row[0] is None] == [(None, None, None)] * 2
     assert kinds == [("conflict",), ("task",)]
     back = _rows(
-        empty_url, "SELECT job_id, witness, revision, entry_id FROM witness_records ORDER BY job_id, witness, revision"
+        empty_url,
+        "SELECT job_id, witness, revision, entry_id FROM witness_records ORDER BY job_id, witness, revision",
     )
     assert back == WITNESS_RECORDS
     assert _rows(empty_url, "SELECT count(*) FROM ledger_entries") == [(6,)]

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from provenance.db.engines import open_database
-from provenance.db.migrating import current_revision, downgrade, upgrade
-from provenance.db.recording.identities import FileKey, see_identity
-from provenance.db.tables import Identity
-from provenance.errors import UnreachableError
-from provenance.records.checksums import pack_checksums, unpack_checksums
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.migrating import current_revision, downgrade, upgrade
+from jobprov.provenance.db.recording.identities import FileKey, see_identity
+from jobprov.provenance.db.tables import Identity
+from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.records.checksums import pack_checksums, unpack_checksums
 
 SHA256, SHA512 = "ab" * 32, "01" * 64
 CHECKSUMS = (
@@ -36,7 +36,9 @@ def test_checksums_are_packed_in_half_the_bytes_and_come_back() -> None:
 
 
 @pytest.mark.parametrize("size", [None, 0, 2**40])
-def test_identities_of_an_older_database_are_those_of_today(empty_url: str, size: int | None) -> None:
+def test_identities_of_an_older_database_are_those_of_today(
+    empty_url: str, size: int | None
+) -> None:
     upgrade(empty_url, "0019")
     _write_older(empty_url, size)
     before = _rows(empty_url)
@@ -66,10 +68,15 @@ def test_who_may_read_the_tables_of_a_server_still_may(empty_url: str) -> None:
 
     upgrade(empty_url)
 
-    query = text("SELECT has_table_privilege(:who, :table, 'SELECT'), has_table_privilege(:who, :table, 'INSERT')")
+    query = text(
+        "SELECT has_table_privilege(:who, :table, 'SELECT'), has_table_privilege(:who, :table, 'INSERT')"
+    )
     database = open_database(empty_url)
     with database.reading.connect() as connection:
-        may = [connection.execute(query, {"who": reader, "table": table}).one() for table in ("jobs", "ledger_entries")]
+        may = [
+            connection.execute(query, {"who": reader, "table": table}).one()
+            for table in ("jobs", "ledger_entries")
+        ]
     database.dispose()
     _run(empty_url, f"DROP OWNED BY {reader}", f"DROP ROLE {reader}")
     assert may == [(True, False), (True, False)]
@@ -133,6 +140,8 @@ def _write_older(url: str, size: int | None) -> None:
 def _rows(url: str) -> list[tuple[Any, ...]]:
     database = open_database(url)
     with database.reading.connect() as connection:
-        rows = connection.execute(text("SELECT id, size_bytes, key, checksums FROM identities ORDER BY id")).all()
+        rows = connection.execute(
+            text("SELECT id, size_bytes, key, checksums FROM identities ORDER BY id")
+        ).all()
     database.dispose()
     return [(row[0], row[1], bytes(row[2]), row[3]) for row in rows]

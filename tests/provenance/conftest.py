@@ -3,7 +3,7 @@
 import pytest
 from production_samples import Production
 
-from provenance.db.engines import Database
+from jobprov.provenance.db.engines import Database
 
 
 @pytest.fixture

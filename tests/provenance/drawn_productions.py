@@ -6,8 +6,8 @@ from graph_reading import Graph, read_graph
 from hypothesis import strategies as st
 from production_samples import MOMENT, Production, job, job_id
 
-from provenance.db.engines import Database
-from provenance.services.record_sighting import record_sighting
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.services.catalogs.sightings import record_sighting
 
 NAMES = ("a.root", "b.root", "c.root", "d.root")
 STATES = ("succeeded", "succeeded", "succeeded", "failed", "killed")
@@ -15,12 +15,17 @@ STATES = ("succeeded", "succeeded", "succeeded", "failed", "killed")
 
 @st.composite
 def files(draw: st.DrawFn, *, is_output: bool) -> dict[str, Any]:
-    """A file of few names and contents, so that names collide; some say little, some contradict each other."""
+    """A file of few names and contents, so that names collide.
+
+    Some say little, some contradict each other.
+    """
     entry: dict[str, Any] = {"name": draw(st.sampled_from(NAMES))}
     content = draw(st.integers(0, 2))
     checksums = draw(st.sampled_from([(), (), ("adler32",), ("md5",), ("adler32", "md5")]))
     if checksums:
-        entry["checksums"] = [f"{name}:{content:032x}"[: 8 + 33 * (name == "md5") + 8] for name in checksums]
+        entry["checksums"] = [
+            f"{name}:{content:032x}"[: 8 + 33 * (name == "md5") + 8] for name in checksums
+        ]
     if draw(st.booleans()):
         entry["size_bytes"] = content
     if draw(st.booleans()):
@@ -34,13 +39,18 @@ def files(draw: st.DrawFn, *, is_output: bool) -> dict[str, Any]:
 
 @st.composite
 def seen_jobs(draw: st.DrawFn, number: int) -> list[tuple[str, Any, str | None]]:
-    """What is sent of one job: ("record", record, reason of a revision); a revision comes after what it corrects."""
+    """What is sent of one job: ("record", record, reason of a revision).
+
+    A revision comes after what it corrects.
+    """
     sent: list[tuple[str, Any, str | None]] = []
     state = draw(st.sampled_from(STATES))
     shared = {"task": {"task_id": draw(st.sampled_from(["t1", "t2"])), "unit": "u"}}
     if draw(st.integers(0, 5)) == 0:
         shared["rerun_of"] = job_id(99)  # type: ignore[assignment]
-    for witness in draw(st.sampled_from([["wrapper"], ["wrapper", "history"], ["history", "postcmd"]])):
+    for witness in draw(
+        st.sampled_from([["wrapper"], ["wrapper", "history"], ["history", "postcmd"]])
+    ):
         record = job(
             number,
             inputs=draw(st.lists(files(is_output=False), max_size=2)),
@@ -50,7 +60,15 @@ def seen_jobs(draw: st.DrawFn, number: int) -> list[tuple[str, Any, str | None]]
         )
         if draw(st.integers(0, 3)) == 0:
             sent.append(
-                ("record", {**record, "state": "running", "inputs": draw(st.lists(files(is_output=False)))}, None)
+                (
+                    "record",
+                    {
+                        **record,
+                        "state": "running",
+                        "inputs": draw(st.lists(files(is_output=False))),
+                    },
+                    None,
+                )
             )
         sent.append(("record", record, None))
         if draw(st.integers(0, 3)) == 0:
@@ -64,7 +82,10 @@ def sightings(draw: st.DrawFn) -> tuple[str, Any, None]:
     seen = draw(files(is_output=True))
     metadata: dict[str, str] = {}
     if draw(st.booleans()):
-        metadata = {"prov.job_id": job_id(draw(st.integers(1, 4))), "prov.output": draw(st.sampled_from(NAMES))}
+        metadata = {
+            "prov.job_id": job_id(draw(st.integers(1, 4))),
+            "prov.output": draw(st.sampled_from(NAMES)),
+        }
     if draw(st.booleans()):
         metadata["prov.task_id"] = "t1"
     return "sighting", {"experiment": "nova", **seen, "metadata": metadata}, None
@@ -72,7 +93,9 @@ def sightings(draw: st.DrawFn) -> tuple[str, Any, None]:
 
 @st.composite
 def productions(draw: st.DrawFn) -> list[tuple[str, Any, str | None]]:
-    sent = [item for number in range(1, draw(st.integers(2, 4)) + 1) for item in draw(seen_jobs(number))]
+    sent = [
+        item for number in range(1, draw(st.integers(2, 4)) + 1) for item in draw(seen_jobs(number))
+    ]
     return sent + draw(st.lists(sightings(), max_size=2))
 
 
@@ -86,7 +109,9 @@ def graph_of(database: Database, batches: list[list[tuple[str, Any, str | None]]
         for kind, document, _ in batch:
             if kind == "sighting":
                 production.write(
-                    lambda c, seen=document: record_sighting(c, production.known, seen, received_at=MOMENT)
+                    lambda c, seen=document: record_sighting(
+                        c, production.known, seen, received_at=MOMENT
+                    )
                 )
     with database.reading.connect() as connection:
         return read_graph(connection)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.keys import KnownKeys
-from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import record_jobs
-from provenance.services.submissions import Outcome, Submission
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Outcome, Submission
 
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -26,7 +26,9 @@ def digest(number: int) -> str:
     return f"{number:064x}"
 
 
-def file_entry(name: str, checksum: int | None = None, size: int | None = None, **more: Any) -> dict[str, Any]:
+def file_entry(
+    name: str, checksum: int | None = None, size: int | None = None, **more: Any
+) -> dict[str, Any]:
     """Return an input or output."""
     entry: dict[str, Any] = {"name": name, **more}
     if checksum is not None:
@@ -37,9 +39,16 @@ def file_entry(name: str, checksum: int | None = None, size: int | None = None, 
 
 
 def job(
-    number: int, *, inputs: Sequence[dict[str, Any]] = (), outputs: Sequence[dict[str, Any]] = (), **more: Any
+    number: int,
+    *,
+    inputs: Sequence[dict[str, Any]] = (),
+    outputs: Sequence[dict[str, Any]] = (),
+    **more: Any,
 ) -> dict[str, Any]:
-    """Return the record of a job that succeeded, unless `more` says otherwise; it ended at second `number`."""
+    """Return the record of a job that succeeded, unless `more` says otherwise.
+
+    It ended at second `number`.
+    """
     return {
         "schema_version": 1,
         "job_id": job_id(number),
@@ -78,9 +87,12 @@ class Production:
     ) -> list[Outcome]:
         """Record all of these in one batch."""
         submissions = [
-            Submission(decode_record(json.dumps(record).encode()), received_at, "tester", reason) for record in records
+            Submission(decode_record(json.dumps(record).encode()), received_at, "tester", reason)
+            for record in records
         ]
-        return self.write(lambda connection: record_jobs(connection, self.known, self.store, submissions))
+        return self.write(
+            lambda connection: record_jobs(connection, self.known, self.store, submissions)
+        )
 
     def write(self, use_case: Any) -> Any:
         """Return what `use_case(connection)` returns, committed."""

@@ -1,17 +1,23 @@
-"""The scripts of a bundle, one folder an edition, which holds what is other than in the one before; a released folder is never edited.
+"""The scripts of a bundle, one folder an edition, which holds what is other than in the one before.
 
-A plan names its scripts by digest: what was planned with an earlier edition keeps it, and a next plan takes the newest.
+A released folder is never edited.
+
+A plan names its scripts by digest: what was planned with an earlier edition keeps it, and a next
+plan takes the newest.
 """
 
 from functools import cache
 from importlib.resources import files
 
-from provenance.bundle.fields import text
-from provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.fields import text
+from jobprov.provenance.bundle.payload import Payload
 
 EDITION = 4
 _COMPARISON_FROZEN = 3
-"""verify.py of editions up to this one lies in its folder; that of later ones is made of the modules."""
+"""verify.py of editions up to this one lies in its folder.
+
+That of later ones is made of the modules.
+"""
 _COMPARISON = (
     "root_masking",
     "root_content",
@@ -61,6 +67,14 @@ def comparison_program(edition: int = EDITION) -> bytes:
     """The text of verify.py: the comparison and the modules that it imports, in one file without imports of ours."""
     if edition <= _COMPARISON_FROZEN:
         return template(_COMPARISON_FROZEN, "verify.py.txt")
-    parts = [(files("provenance.bundle") / f"{name}.py").read_text(encoding="utf-8") for name in _COMPARISON]
-    lines = [line for part in parts for line in part.splitlines() if not line.startswith("from provenance.")]
+    parts = [
+        (files("jobprov.provenance.bundle") / f"{name}.py").read_text(encoding="utf-8")
+        for name in _COMPARISON
+    ]
+    lines = [
+        line
+        for part in parts
+        for line in part.splitlines()
+        if not line.startswith("from jobprov.provenance.")
+    ]
     return "".join(line + "\n" for line in lines).encode()

@@ -1,8 +1,9 @@
 """Renamed files: what a catalog saw under another name becomes a claim of the job that made it, beside the claim of its birth.
 
-Recomputed file by file from all its sightings and all claims, so that it does not matter which came first. A sighting that names
-its job (`prov.job_id`) joins that job's output of the name at birth (`prov.output`), else the one with its checksum; one that names
-only its task joins the outputs of the task with its checksum and size, unless its own name has such a claim.
+Recomputed file by file from all its sightings and all claims, so that it does not matter which came
+first. A sighting that names its job (`prov.job_id`) joins that job's output of the name at birth
+(`prov.output`), else the one with its checksum; one that names only its task joins the outputs of
+the task with its checksum and size, unless its own name has such a claim.
 
 Source: record.md, "Files and edges".
 """
@@ -12,15 +13,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, select
 
-from provenance.db.base import table_of
-from provenance.db.driver import fetch
-from provenance.db.keys import allocate_keys, chunks
-from provenance.db.recording.file_rows import unlink_claims
-from provenance.db.recording.job_rows import STATES
-from provenance.db.recording.linking import link_files
-from provenance.db.selecting import select_among
-from provenance.db.tables import Claim, File, Identity, Job, Parent, Sighting
-from provenance.db.turns import take_files
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.keys import allocate_keys, chunks
+from jobprov.provenance.db.recording.file_rows import unlink_claims
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.linking import link_files
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.tables import Claim, File, Identity, Job, Parent, Sighting
+from jobprov.provenance.db.turns import take_files
 
 _OF_FILE = "SELECT DISTINCT file_id FROM sightings WHERE file_id {among}"
 _OF_JOB = "SELECT DISTINCT file_id FROM sightings WHERE job_uuid {among}"
@@ -50,7 +51,11 @@ class _Seen(NamedTuple):
     @property
     def rank(self) -> tuple[int, int, list[str]]:
         """Order among sightings of one file: the one that knows most goes last, the same one in whatever order they came."""
-        return len(self.checksums), -1 if self.size_bytes is None else self.size_bytes, sorted(self.checksums)
+        return (
+            len(self.checksums),
+            -1 if self.size_bytes is None else self.size_bytes,
+            sorted(self.checksums),
+        )
 
 
 class _Birth(NamedTuple):
@@ -65,7 +70,9 @@ class _Birth(NamedTuple):
 
     def equals(self, seen: _Seen) -> bool:
         """Return whether both share a checksum and contradict each other in no size."""
-        is_size_open = self.size_bytes is None or seen.size_bytes is None or self.size_bytes == seen.size_bytes
+        is_size_open = (
+            self.size_bytes is None or seen.size_bytes is None or self.size_bytes == seen.size_bytes
+        )
         return is_size_open and not self.checksums.isdisjoint(seen.checksums)
 
 
@@ -77,23 +84,34 @@ class Alias(NamedTuple):
     identity: int
 
 
-def join_sightings(connection: Connection, jobs: Mapping[int, str], unclaimed: Iterable[int]) -> None:
-    """Join what was seen before to jobs that were just written; one small look-up where nothing was ever seen.
+def join_sightings(
+    connection: Connection, jobs: Mapping[int, str], unclaimed: Iterable[int]
+) -> None:
+    """Join what was seen before to jobs that were just written.
+
+    One small look-up where nothing was ever seen.
 
     Args:
         connection: in a transaction.
         jobs: job ids by key.
-        unclaimed: files that an earlier reading of these jobs claimed; others may be their birth now.
+        unclaimed: files that an earlier reading of these jobs claimed; others may be their birth
+            now.
     """
     if jobs and fetch(connection, "SELECT entry_id FROM sightings LIMIT 1"):
         alias_files(connection, _concerned_files(connection, jobs, sorted(unclaimed)))
 
 
-def _concerned_files(connection: Connection, jobs: Mapping[int, str], unclaimed: Sequence[int]) -> set[int]:
+def _concerned_files(
+    connection: Connection, jobs: Mapping[int, str], unclaimed: Sequence[int]
+) -> set[int]:
     """Return the sighted files that may be outputs of these jobs, or were."""
-    found = {row[0] for part in chunks(unclaimed) for row in select_among(connection, _OF_FILE, part)}
+    found = {
+        row[0] for part in chunks(unclaimed) for row in select_among(connection, _OF_FILE, part)
+    }
     for part in chunks(list(jobs)):
-        found.update(row[0] for row in select_among(connection, _OF_JOB, [jobs[key] for key in part]))
+        found.update(
+            row[0] for row in select_among(connection, _OF_JOB, [jobs[key] for key in part])
+        )
         for statement in (_OF_TASK, _OF_CLAIM):
             found.update(row[0] for row in select_among(connection, statement, part))
     return found
@@ -124,20 +142,30 @@ def _sightings(connection: Connection, files: Sequence[int]) -> list[_Seen]:
         .join(Identity, Identity.id == Sighting.identity_id)
         .where(Sighting.file_id.in_(files))
     )  # fmt: skip
-    return [_Seen(*row[:4], frozenset(row[4].split()), *row[5:]) for row in connection.execute(query)]
+    return [
+        _Seen(*row[:4], frozenset(row[4].split()), *row[5:]) for row in connection.execute(query)
+    ]
 
 
 def _births(connection: Connection, seen: _Seen) -> list[_Birth]:
     """Return the claims under other names that the sighting joins."""
     if seen.job_uuid is not None:
         made = _read_births(
-            connection, _birth_query().where(Job.uuid == seen.job_uuid, Job.experiment_id == seen.experiment)
+            connection,
+            _birth_query().where(Job.uuid == seen.job_uuid, Job.experiment_id == seen.experiment),
         )
         named = [birth for birth in made if birth.name == seen.output]
-        return [birth for birth in named or made if birth.file != seen.file and (named or birth.equals(seen))]
+        return [
+            birth
+            for birth in named or made
+            if birth.file != seen.file and (named or birth.equals(seen))
+        ]
     if seen.task is None or seen.size_bytes is None or not seen.checksums:
         return []
-    if any(birth.equals(seen) for birth in _read_births(connection, _birth_query().where(Claim.file_id == seen.file))):
+    if any(
+        birth.equals(seen)
+        for birth in _read_births(connection, _birth_query().where(Claim.file_id == seen.file))
+    ):
         return []
     of_task = _birth_query().where(
         Job.task_id == seen.task, Job.state == _SUCCEEDED, Identity.size_bytes == seen.size_bytes
@@ -147,7 +175,14 @@ def _births(connection: Connection, seen: _Seen) -> list[_Birth]:
 
 def _birth_query() -> _BirthQuery:
     return (
-        select(Claim.id, Claim.file_id, Claim.job_id, File.name, Identity.size_bytes, Identity.checksums)
+        select(
+            Claim.id,
+            Claim.file_id,
+            Claim.job_id,
+            File.name,
+            Identity.size_bytes,
+            Identity.checksums,
+        )
         .join(Job, Job.id == Claim.job_id)
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
@@ -166,21 +201,30 @@ def _held(connection: Connection, files: Sequence[int]) -> dict[Alias, int]:
     query = select(Claim.file_id, Claim.alias_of, Claim.identity_id, Claim.id).where(
         Claim.file_id.in_(files), Claim.alias_of.is_not(None)
     )
-    return {Alias(file, birth, identity): claim for file, birth, identity, claim in connection.execute(query) if birth}
+    return {
+        Alias(file, birth, identity): claim
+        for file, birth, identity, claim in connection.execute(query)
+        if birth
+    }
 
 
 def _insert(connection: Connection, aliases: Sequence[Alias]) -> list[int]:
-    """Insert alias claims with what the claim of the birth says, its parents among it; return their keys."""
+    """Insert alias claims with what the claim of the birth says, its parents among it.
+
+    Return their keys.
+    """
     numbers = allocate_keys(connection, table_of(Claim), len(aliases))
     for number, alias in zip(numbers, aliases, strict=True):
         birth = connection.execute(
-            select(Claim.job_id, Claim.position, Claim.status, Claim.data_tier, Claim.event_count).where(
-                Claim.id == alias.birth
-            )
+            select(
+                Claim.job_id, Claim.position, Claim.status, Claim.data_tier, Claim.event_count
+            ).where(Claim.id == alias.birth)
         ).one()
         row = {**birth._mapping, "id": number, "file_id": alias.file, "identity_id": alias.identity}  # noqa: SLF001
         connection.execute(table_of(Claim).insert(), [{**row, "alias_of": alias.birth}])
-        parents = connection.execute(select(Parent.identity_id).where(Parent.claim_id == alias.birth))
+        parents = connection.execute(
+            select(Parent.identity_id).where(Parent.claim_id == alias.birth)
+        )
         rows = [{"claim_id": number, "identity_id": parent[0]} for parent in parents]
         if rows:
             connection.execute(table_of(Parent).insert(), rows)

@@ -1,4 +1,7 @@
-"""Configurations of records as shared rows: each once, and once each sequence of them, however many jobs of a task ran it."""
+"""Configurations of records as shared rows.
+
+Each once, and once each sequence of them, however many jobs of a task ran it.
+"""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -6,16 +9,16 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from provenance.db.base import table_of
-from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys
-from provenance.db.recording.job_rows import shared_document
-from provenance.db.recording.packing import pack
-from provenance.db.recording.shared_lists import intern_lists
-from provenance.db.selecting import select_among
-from provenance.db.tables import Closure, ClosureFile, ClosureSet, ClosureSetMember
-from provenance.records.job_record import FclConfiguration
-from provenance.records.sharing import remembered
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.recording.job_rows import shared_document
+from jobprov.provenance.db.recording.packing import pack
+from jobprov.provenance.db.recording.shared_lists import intern_lists
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.tables import Closure, ClosureFile, ClosureSet, ClosureSetMember
+from jobprov.provenance.records.job_record import FclConfiguration
+from jobprov.provenance.records.sharing import remembered
 
 _HELD_FILES = "SELECT DISTINCT closure_id FROM closure_files WHERE closure_id {among}"
 
@@ -39,7 +42,9 @@ def intern_closure_sets(
     by_digest = {closure_set_digest(configurations): configurations for configurations in lists}
     tables = table_of(ClosureSet), table_of(ClosureSetMember)
     intern = partial(_intern_closures, connection, known)
-    return intern_lists(connection, known, tables, by_digest, digests=closure_digests, intern_members=intern)
+    return intern_lists(
+        connection, known, tables, by_digest, digests=closure_digests, intern_members=intern
+    )
 
 
 def _intern_closures(
@@ -49,7 +54,9 @@ def _intern_closures(
     found = {
         digest: configuration
         for configurations in lists
-        for digest, configuration in zip(closure_digests(configurations), configurations, strict=True)
+        for digest, configuration in zip(
+            closure_digests(configurations), configurations, strict=True
+        )
     }
     table = table_of(Closure)
     fresh = {digest for digest in found if known.get(table, digest) is None}
@@ -64,7 +71,9 @@ def _intern_closures(
         for digest, configuration in found.items()
     }
     keys = known.intern(connection, table, ["sha256"], rows)
-    held = {row[0] for row in select_among(connection, _HELD_FILES, [keys[digest] for digest in fresh])}
+    held = {
+        row[0] for row in select_among(connection, _HELD_FILES, [keys[digest] for digest in fresh])
+    }
     members = [
         {"closure_id": keys[digest], "position": position, "sha256": file.sha256, "name": file.name}
         for digest in sorted(fresh)

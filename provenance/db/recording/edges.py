@@ -1,12 +1,14 @@
 """Which claims each seen identity of a file resolves to: the edges of the lineage graph.
 
-Pure: the answer for a name depends only on the set of its identities and claims, so that order of arrival cannot matter.
+Pure: the answer for a name depends only on the set of its identities and claims, so that order of
+arrival cannot matter.
 
 * *sure*: identity and claim share a checksum, directly or through other identities of the name.
-* *possible*: nothing contradicts it (no algorithm with two values, no two sizes). Kept only where there is no sure one.
+* *possible*: nothing contradicts it (no algorithm with two values, no two sizes). Kept only where
+  there is no sure one.
 * a claim of a job that did not succeed counts only when sure; a rerun claims nothing.
-* a *crowded* name (more claims than `CROWD`) links only identities that are equal and have a checksum: guessing among thousands
-  would be noise, and quadratic.
+* a *crowded* name (more claims than `CROWD`) links only identities that are equal and have a
+  checksum: guessing among thousands would be noise, and quadratic.
 
 Source: record.md, "Files and edges".
 """
@@ -26,7 +28,10 @@ class IdentityFacts(NamedTuple):
 
 
 class ClaimFacts(NamedTuple):
-    """A claim to one file: which identity it claims, and whether its job succeeded. Claims of reruns are left out."""
+    """A claim to one file: which identity it claims, and whether its job succeeded.
+
+    Claims of reruns are left out.
+    """
 
     id: int
     identity_id: int
@@ -49,7 +54,11 @@ def resolve_name(identities: Sequence[IdentityFacts], claims: Sequence[ClaimFact
         return crowded_links(identities, claims)
     if len(identities) == 1:
         is_sure = bool(identities[0].checksums)
-        return {Link(identities[0].id, claim.id, is_sure) for claim in claims if is_sure or claim.has_succeeded}
+        return {
+            Link(identities[0].id, claim.id, is_sure)
+            for claim in claims
+            if is_sure or claim.has_succeeded
+        }
     group_of = _groups(identities)
     known = {identity.id: _Known.of(identity) for identity in identities}
     merged = _merge_known(known, group_of)
@@ -62,11 +71,18 @@ def resolve_name(identities: Sequence[IdentityFacts], claims: Sequence[ClaimFact
 def crowded_links(identities: Iterable[IdentityFacts], claims: Iterable[ClaimFacts]) -> set[Link]:
     """Return the links of a crowded name: equal identities that have a checksum."""
     checked = {identity.id for identity in identities if identity.checksums}
-    return {Link(claim.identity_id, claim.id, is_sure=True) for claim in claims if claim.identity_id in checked}
+    return {
+        Link(claim.identity_id, claim.id, is_sure=True)
+        for claim in claims
+        if claim.identity_id in checked
+    }
 
 
 def _links_of(
-    identity: IdentityFacts, claims: Sequence[ClaimFacts], group_of: dict[int, int], merged: "dict[int, _Known]"
+    identity: IdentityFacts,
+    claims: Sequence[ClaimFacts],
+    group_of: dict[int, int],
+    merged: "dict[int, _Known]",
 ) -> set[Link]:
     group = group_of[identity.id]
     has_checksum = bool(merged[group].values)
@@ -103,12 +119,16 @@ class _Known(NamedTuple):
         if self.sizes and other.sizes and self.sizes.isdisjoint(other.sizes):
             return True
         return any(
-            self.values[name].isdisjoint(other.values[name]) for name in self.values.keys() & other.values.keys()
+            self.values[name].isdisjoint(other.values[name])
+            for name in self.values.keys() & other.values.keys()
         )
 
 
 def _groups(identities: Sequence[IdentityFacts]) -> dict[int, int]:
-    """Return a representative for each identity; those that share a checksum, in steps, share it (union-find)."""
+    """Return a representative for each identity.
+
+    Those that share a checksum, in steps, share it (union-find).
+    """
     root = {identity.id: identity.id for identity in identities}
 
     def find(number: int) -> int:

@@ -1,21 +1,24 @@
-"""Files of jobs as rows: identities, claims, mentions and parents; and the end of those that an earlier reading wrote."""
+"""Files of jobs as rows: identities, claims, mentions and parents.
+
+And the end of those that an earlier reading wrote.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from provenance.db.base import table_of
-from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, allocate_keys, chunks
-from provenance.db.recording.edges import ClaimFacts, IdentityFacts
-from provenance.db.recording.identities import SeenIdentity
-from provenance.db.recording.job_rows import ClaimRow, MentionRow, claim_rows, mention_rows
-from provenance.db.recording.linking import is_crowd, unlinked_files
-from provenance.db.selecting import change_among, select_among
-from provenance.db.tables import Claim, File, Identity, Mention, Parent
-from provenance.db.turns import take_files
-from provenance.records.job_record import JobRecord
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import KnownKeys, allocate_keys, chunks
+from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts
+from jobprov.provenance.db.recording.identities import SeenIdentity
+from jobprov.provenance.db.recording.job_rows import ClaimRow, MentionRow, claim_rows, mention_rows
+from jobprov.provenance.db.recording.linking import is_crowd, unlinked_files
+from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent
+from jobprov.provenance.db.turns import take_files
+from jobprov.provenance.records.job_record import JobRecord
 
 _CLAIMS = "SELECT id, file_id FROM claims WHERE job_id {among}"
 _READ = """
@@ -28,7 +31,10 @@ WHERE c.job_id {among}
 
 
 class Touched(NamedTuple):
-    """Files whose edges may have changed, and the keys of claims that were just written; of new files all that is known of them."""
+    """Files whose edges may have changed, and the keys of claims that were just written.
+
+    Of new files all that is known of them.
+    """
 
     files: set[int]
     claims: list[int]
@@ -37,12 +43,19 @@ class Touched(NamedTuple):
 
 
 def write_files(
-    connection: Connection, known: KnownKeys, records: Mapping[int, JobRecord], experiments: Mapping[str, int]
+    connection: Connection,
+    known: KnownKeys,
+    records: Mapping[int, JobRecord],
+    experiments: Mapping[str, int],
 ) -> Touched:
     """Write the inputs and outputs of jobs, by key of the job."""
     mentions = {job: mention_rows(record, experiments) for job, record in records.items()}
-    claims = {job: claim_rows(record, mentions[job], experiments) for job, record in records.items()}
-    seen: dict[bytes, SeenIdentity] = {row.identity.key: row.identity for rows in mentions.values() for row in rows}
+    claims = {
+        job: claim_rows(record, mentions[job], experiments) for job, record in records.items()
+    }
+    seen: dict[bytes, SeenIdentity] = {
+        row.identity.key: row.identity for rows in mentions.values() for row in rows
+    }
     for rows in claims.values():
         for row in rows:
             seen[row.identity.key] = row.identity
@@ -52,12 +65,17 @@ def write_files(
         connection,
         table_of(File),
         ["name", "namespace", "experiment_id"],
-        {identity.file: {**identity.file._asdict(), "is_crowded": False} for identity in seen.values()},
+        {
+            identity.file: {**identity.file._asdict(), "is_crowded": False}
+            for identity in seen.values()
+        },
     )
     absent = {key for key, identity in seen.items() if identity.file in new}
     identities, fresh = _intern_identities(connection, known, seen, files, absent)
     touched = {files[seen[key].file] for key in fresh}
-    touched |= unlinked_files(connection, [number for key, number in identities.items() if key not in fresh])
+    touched |= unlinked_files(
+        connection, [number for key, number in identities.items() if key not in fresh]
+    )
     _insert_mentions(connection, mentions, identities)
     written = _insert_claims(connection, claims, files, identities)
     touched.update(row["file_id"] for row in written)
@@ -65,7 +83,10 @@ def write_files(
     facts = _facts_of(new_files, written, records)
     named = absent - _of_reruns_alone(claims, mentions, records)
     about = {
-        file: [IdentityFacts(identities[key], seen[key].size_bytes, seen[key].checksums) for key in found]
+        file: [
+            IdentityFacts(identities[key], seen[key].size_bytes, seen[key].checksums)
+            for key in found
+        ]
         for file, found in _keys_of(named, seen, files).items()
         if file in facts
     }
@@ -81,7 +102,10 @@ def write_files(
 def _facts_of(
     files: set[int], rows: Sequence[Mapping[str, Any]], records: Mapping[int, JobRecord]
 ) -> dict[int, list[ClaimFacts]]:
-    """Return the claims to these files that count, of those that were just written: those of reruns do not."""
+    """Return the claims to these files that count, of those that were just written.
+
+    Those of reruns do not.
+    """
     found: dict[int, list[ClaimFacts]] = {}
     for row in rows:
         record = records[row["job_id"]]
@@ -92,20 +116,36 @@ def _facts_of(
 
 
 def _of_reruns_alone(
-    claims: Mapping[int, list[ClaimRow]], mentions: Mapping[int, list[MentionRow]], records: Mapping[int, JobRecord]
+    claims: Mapping[int, list[ClaimRow]],
+    mentions: Mapping[int, list[MentionRow]],
+    records: Mapping[int, JobRecord],
 ) -> set[bytes]:
-    """Return the identities that reruns wrote and nobody else names: they must not tie others together."""
-    of_reruns = {row.identity.key for job, rows in claims.items() if records[job].rerun_of is not None for row in rows}
+    """Return the identities that reruns wrote and nobody else names.
+
+    They must not tie others together.
+    """
+    of_reruns = {
+        row.identity.key
+        for job, rows in claims.items()
+        if records[job].rerun_of is not None
+        for row in rows
+    }
     if not of_reruns:
         return of_reruns
     named = {row.identity.key for rows in mentions.values() for row in rows}
     for job, rows in claims.items():
         if records[job].rerun_of is None:
-            named.update(key for row in rows for key in (row.identity.key, *(parent.key for parent in row.parents)))
+            named.update(
+                key
+                for row in rows
+                for key in (row.identity.key, *(parent.key for parent in row.parents))
+            )
     return of_reruns - named
 
 
-def _keys_of(keys: set[bytes], seen: Mapping[bytes, SeenIdentity], files: Mapping[Any, int]) -> dict[int, list[bytes]]:
+def _keys_of(
+    keys: set[bytes], seen: Mapping[bytes, SeenIdentity], files: Mapping[Any, int]
+) -> dict[int, list[bytes]]:
     """Return these keys of identities by file."""
     found: dict[int, list[bytes]] = {}
     for key in keys:
@@ -120,7 +160,10 @@ def _intern_identities(
     files: Mapping[Any, int],
     absent: set[bytes],
 ) -> tuple[dict[bytes, int], set[bytes]]:
-    """Return the keys of all identities seen, and which of them may be new; those in `absent` surely are."""
+    """Return the keys of all identities seen, and which of them may be new.
+
+    Those in `absent` surely are.
+    """
     table = table_of(Identity)
     natural = {key: (files[identity.file], key) for key, identity in seen.items()}
     fresh = {key for key in seen if known.get(table, natural[key]) is None}
@@ -135,12 +178,16 @@ def _intern_identities(
         else {}
         for key, identity in seen.items()
     }
-    found, _ = known.intern_new(connection, table, ["file_id", "key"], rows, absent={natural[key] for key in absent})
+    found, _ = known.intern_new(
+        connection, table, ["file_id", "key"], rows, absent={natural[key] for key in absent}
+    )
     return {key: found[natural[key]] for key in seen}, fresh
 
 
 def _insert_mentions(
-    connection: Connection, mentions: Mapping[int, list[MentionRow]], identities: Mapping[bytes, int]
+    connection: Connection,
+    mentions: Mapping[int, list[MentionRow]],
+    identities: Mapping[bytes, int],
 ) -> None:
     rows = [
         {
@@ -179,7 +226,9 @@ def _insert_claims(
                 "event_count": row.output.event_count,
             }
         )
-        parent_values += [{"claim_id": number, "identity_id": identities[parent.key]} for parent in row.parents]
+        parent_values += [
+            {"claim_id": number, "identity_id": identities[parent.key]} for parent in row.parents
+        ]
     insert_rows(connection, table_of(Claim), claim_values)
     insert_rows(connection, table_of(Parent), parent_values)
     return claim_values

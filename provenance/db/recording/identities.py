@@ -7,14 +7,17 @@ import hashlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from provenance.records.checksums import normal_checksum
+from jobprov.provenance.records.checksums import normal_checksum
 
 _KEY_BYTES = 11
 """With four bytes of the file's key before it and one of length, an entry of PostgreSQL's index has no padding."""
 
 
 class FileKey(NamedTuple):
-    """What names a file, in the order of its unique constraint; the experiment by its integer key."""
+    """What names a file, in the order of its unique constraint.
+
+    The experiment by its integer key.
+    """
 
     name: str
     namespace: str
@@ -47,5 +50,8 @@ def see_identity(
     joined = " ".join(sorted(words))
     text = f"{file.experiment_id}\0{file.namespace}\0{file.name}\0{size_bytes}\0{joined}"
     return SeenIdentity(
-        file, size_bytes, joined, hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:_KEY_BYTES]
+        file,
+        size_bytes,
+        joined,
+        hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:_KEY_BYTES],
     )

@@ -10,17 +10,26 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
-from provenance.records.full_names import splits
-from provenance.records.job_record import FclConfiguration, Input, JobRecord, Output, Software
-from provenance.records.parents import Within, has_too_many_parents
-from provenance.records.recipes import recipe_of, result_of
-from provenance.records.repairing import utc
+from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
+from jobprov.provenance.records.full_names import splits
+from jobprov.provenance.records.job_record import (
+    FclConfiguration,
+    Input,
+    JobRecord,
+    Output,
+    Software,
+)
+from jobprov.provenance.records.parents import Within, has_too_many_parents
+from jobprov.provenance.records.recipes import recipe_of, result_of
+from jobprov.provenance.records.repairing import utc
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
 INDEX_VERSION = 6
-"""What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade (`services/derive_again.py`)."""
+"""What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade.
+
+See `services/recording/rederivation.py`.
+"""
 _MOST_INSIDE = 100_000
 """Parents of one job that stand for others which it declares."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -47,7 +56,11 @@ def job_columns(record: JobRecord) -> dict[str, Any]:
     """Return the columns of `jobs` that follow from the record alone."""
     exit_, resources = record.exit, record.resources
     cpu = (
-        [seconds for seconds in (resources.cpu_user_seconds, resources.cpu_system_seconds) if seconds is not None]
+        [
+            seconds
+            for seconds in (resources.cpu_user_seconds, resources.cpu_system_seconds)
+            if seconds is not None
+        ]
         if resources
         else []
     )
@@ -102,25 +115,44 @@ def mention_rows(record: JobRecord, experiment_ids: Mapping[str, int]) -> list[M
     for position, file in enumerate(record.inputs or ()):
         experiment = experiment_ids[file.experiment or record.experiment]
         key = FileKey(file.name, file.namespace or "", experiment)
-        rows.append(MentionRow(see_identity(key, file.size_bytes, file.checksums, file.sha256), position, file))
+        rows.append(
+            MentionRow(
+                see_identity(key, file.size_bytes, file.checksums, file.sha256), position, file
+            )
+        )
     return rows
 
 
-def claim_rows(record: JobRecord, mentions: list[MentionRow], experiment_ids: Mapping[str, int]) -> list[ClaimRow]:
-    """Return the outputs as claims. Outputs that were never there (status `empty` and `not_kept` were) claim all the same."""
+def claim_rows(
+    record: JobRecord, mentions: list[MentionRow], experiment_ids: Mapping[str, int]
+) -> list[ClaimRow]:
+    """Return the outputs as claims.
+
+    Outputs that were never there (status `empty` and `not_kept` were) claim all the same.
+    """
     experiment = experiment_ids[record.experiment]
-    is_rerun = record.rerun_of is not None  # claims nothing, and so leads from its inputs to nothing
+    is_rerun = (
+        record.rerun_of is not None
+    )  # claims nothing, and so leads from its inputs to nothing
     outputs = record.outputs or ()
-    derives = any(output.parents is None for output in outputs) and not is_rerun and not has_too_many_parents(record)
+    derives = (
+        any(output.parents is None for output in outputs)
+        and not is_rerun
+        and not has_too_many_parents(record)
+    )
     within = Within(record) if derives else None
-    declared = _Declared(record, mentions if any(output.parents for output in outputs) else [], experiment)
+    declared = _Declared(
+        record, mentions if any(output.parents for output in outputs) else [], experiment
+    )
     rows = []
     for position, output in enumerate(outputs):
         key = FileKey(output.name, output.namespace or "", experiment)
         identity = see_identity(key, output.size_bytes, output.checksums, output.sha256)
         parents: dict[SeenIdentity, None] = {}
         if output.parents is not None and not is_rerun:
-            parents = dict.fromkeys(parent for name in output.parents for parent in declared.parents(name))
+            parents = dict.fromkeys(
+                parent for name in output.parents for parent in declared.parents(name)
+            )
         elif within is not None:
             parents = dict.fromkeys(mentions[place].identity for place in within.parents(output))
         rows.append(ClaimRow(identity, position, output, tuple(parents)))
@@ -145,7 +177,8 @@ class _Declared:
     def parents(self, name: str) -> list[SeenIdentity]:
         """Return the first input that is called so, by its name alone or with its namespace before it; else a file of that name.
 
-        An input that an earlier step wrote stands for what that was made from, as it does where nothing is declared.
+        An input that an earlier step wrote stands for what that was made from, as it does where
+        nothing is declared.
         """
         called = [*map(self._full.get, splits(name) or [("", name)]), self._bare.get(name)]
         if found := [row for row in called if row is not None]:

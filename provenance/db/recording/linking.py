@@ -1,19 +1,29 @@
-"""Brings the stored edges of names up to date: `edges.resolve_name` says what they are, this writes the difference."""
+"""Brings the stored edges of names up to date.
+
+`edges.resolve_name` says what they are, this writes the difference.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, Table
 
-from provenance.db.driver import change_many
-from provenance.db.inserting import insert_rows
-from provenance.db.keys import chunks
-from provenance.db.recording.edges import CROWD, ClaimFacts, IdentityFacts, Link, crowded_links, resolve_name
-from provenance.db.recording.job_rows import STATES
-from provenance.db.selecting import change_among, select_among
-from provenance.db.tables import Producer
-from provenance.db.turns import take_files
-from provenance.records.checksums import unpack_checksums
+from jobprov.provenance.db.driver import change_many
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.edges import (
+    CROWD,
+    ClaimFacts,
+    IdentityFacts,
+    Link,
+    crowded_links,
+    resolve_name,
+)
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.tables import Producer
+from jobprov.provenance.db.turns import take_files
+from jobprov.provenance.records.checksums import unpack_checksums
 
 _SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
@@ -43,13 +53,16 @@ AND EXISTS (SELECT 1 FROM claims c WHERE c.file_id = i.file_id)
 """
 
 
-def link_files(connection: Connection, files: Iterable[int], new_claims: Sequence[int] = ()) -> None:
+def link_files(
+    connection: Connection, files: Iterable[int], new_claims: Sequence[int] = ()
+) -> None:
     """Recompute, set-wise and name by name, which claims the identities of these files resolve to.
 
     Args:
         connection: in a transaction.
         files: keys of the files of which identities, claims or states of claiming jobs changed.
-        new_claims: claims that were just inserted; of a name that was crowded before, only these are looked at.
+        new_claims: claims that were just inserted; of a name that was crowded before, only these
+            are looked at.
     """
     for part in chunks(sorted(files)):
         crowded = {row[0] for row in select_among(connection, _CROWDED, part)}
@@ -63,8 +76,13 @@ def link_new_files(
     identities: Mapping[int, Sequence[IdentityFacts]],
     claims: Mapping[int, Sequence[ClaimFacts]],
 ) -> None:
-    """Write the edges of files that nobody had named before: what was just written of them is all there is of them."""
-    links = {link for file, found in claims.items() for link in resolve_name(identities[file], found)}
+    """Write the edges of files that nobody had named before.
+
+    What was just written of them is all there is of them.
+    """
+    links = {
+        link for file, found in claims.items() for link in resolve_name(identities[file], found)
+    }
     insert_rows(connection, _PRODUCERS, [link._asdict() for link in sorted(links)])
 
 
@@ -76,7 +94,8 @@ def is_crowd(claims: Sequence[ClaimFacts]) -> bool:
 def unlinked_files(connection: Connection, identities: Iterable[int]) -> set[int]:
     """Return the files, of those that somebody claims, whose identities among these resolve to no claim.
 
-    An identity that only a replaced reading named has lost its edges; named again, it has them again, and ties others together.
+    An identity that only a replaced reading named has lost its edges; named again, it has them
+    again, and ties others together.
     """
     return {row[0] for row in select_among(connection, _UNLINKED, sorted(identities))}
 
@@ -98,7 +117,9 @@ def _relink(connection: Connection, files: Sequence[int]) -> None:
 def _link_in_crowd(connection: Connection, crowded: set[int], new_claims: Sequence[int]) -> None:
     claims, facts = [], []
     for part in chunks(new_claims):
-        for file, claim, identity, size_bytes, checksums in select_among(connection, _NEW_CLAIMS, part):
+        for file, claim, identity, size_bytes, checksums in select_among(
+            connection, _NEW_CLAIMS, part
+        ):
             if file in crowded:
                 claims.append(ClaimFacts(claim, identity, has_succeeded=True))
                 facts.append(IdentityFacts(identity, size_bytes, unpack_checksums(checksums)))
@@ -113,12 +134,15 @@ def _identities(connection: Connection, files: Sequence[int]) -> dict[int, list[
 
 
 def _used(
-    connection: Connection, identities: dict[int, list[IdentityFacts]], claims: dict[int, list[ClaimFacts]]
+    connection: Connection,
+    identities: dict[int, list[IdentityFacts]],
+    claims: dict[int, list[ClaimFacts]],
 ) -> dict[int, list[IdentityFacts]]:
     """Return the identities that somebody still names.
 
-    What only a replaced reading of a job named (a provisional record, an earlier revision, the lists of another witness) must not
-    tie others together: it is there in one order of arrival and not in another.
+    What only a replaced reading of a job named (a provisional record, an earlier revision, the
+    lists of another witness) must not tie others together: it is there in one order of arrival and
+    not in another.
     """
     claimed = {claim.identity_id for found in claims.values() for claim in found}
     asked = sorted({one.id for found in identities.values() for one in found} - claimed)

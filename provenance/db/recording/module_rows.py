@@ -1,7 +1,7 @@
 """What art's modules took, as one small row a job.
 
-The costs are one msgpack list of four lists, each as long as the job's module set: events, seconds_total, seconds_max and
-rss_delta_bytes_max; None where the record does not say it.
+The costs are one msgpack list of four lists, each as long as the job's module set: events,
+seconds_total, seconds_max and rss_delta_bytes_max; None where the record does not say it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection
 
-from provenance.db.base import table_of
-from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys
-from provenance.db.recording.job_rows import shared_document
-from provenance.db.selecting import change_among
-from provenance.db.tables import ModuleCost, ModuleSet
-from provenance.records.job_record import JobRecord, ModuleTime
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.recording.job_rows import shared_document
+from jobprov.provenance.db.selecting import change_among
+from jobprov.provenance.db.tables import ModuleCost, ModuleSet
+from jobprov.provenance.records.job_record import JobRecord, ModuleTime
 
 Costs = tuple[
     list[int | None],
@@ -29,16 +29,24 @@ _DECODER = msgspec.msgpack.Decoder(Costs)
 
 
 def write_modules(
-    connection: Connection, known: KnownKeys, records: Mapping[int, JobRecord], replaced: Sequence[int]
+    connection: Connection,
+    known: KnownKeys,
+    records: Mapping[int, JobRecord],
+    replaced: Sequence[int],
 ) -> None:
-    """Write what the modules of these jobs took, by key of the job; those of `replaced` jobs were written before."""
+    """Write what the modules of these jobs took, by key of the job.
+
+    Those of `replaced` jobs were written before.
+    """
     if replaced:
         change_among(connection, "DELETE FROM module_costs WHERE job_id {among}", replaced)
     told = {job: record.modules for job, record in records.items() if record.modules}
     if not told:
         return
     documents = {job: _set_document(modules) for job, modules in told.items()}
-    rows = {digest: {"sha256": digest, "document": document} for digest, document in documents.values()}
+    rows = {
+        digest: {"sha256": digest, "document": document} for digest, document in documents.values()
+    }
     sets = known.intern(connection, table_of(ModuleSet), ["sha256"], rows)
     insert_rows(
         connection,
@@ -57,7 +65,9 @@ def unpack_costs(costs: bytes) -> Costs:
 
 
 def _set_document(modules: Sequence[ModuleTime]) -> tuple[str, str]:
-    digest, body = shared_document([[each.step, each.path, each.label, each.type] for each in modules])
+    digest, body = shared_document(
+        [[each.step, each.path, each.label, each.type] for each in modules]
+    )
     return digest, body.decode()
 
 

@@ -1,8 +1,8 @@
 """Packs documents as zstd frames, one by one or many at once.
 
-Every call of the library lets go of Python's lock, and where other threads are at work each of them costs a turn of theirs: many
-documents are packed in one call. No trained dictionary: storage.md says why. Level 1: records come out as small as by level 3, in
-two thirds of the time.
+Every call of the library lets go of Python's lock, and where other threads are at work each of them
+costs a turn of theirs: many documents are packed in one call. No trained dictionary: storage.md
+says why. Level 1: records come out as small as by level 3, in two thirds of the time.
 """
 
 import threading

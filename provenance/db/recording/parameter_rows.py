@@ -1,4 +1,7 @@
-"""Writes evaluated configurations into the index of parameters: each distinct table once, whatever the number of sets that have it."""
+"""Writes evaluated configurations into the index of parameters.
+
+Each distinct table once, whatever the number of sets that have it.
+"""
 
 import hashlib
 import json
@@ -10,14 +13,20 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from provenance.db.driver import change
-from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, allocate_keys, chunks
-from provenance.db.recording.writing import table_of
-from provenance.db.tables import Parameter, ParameterKey, ParameterSet, ParameterTable, ParameterValue
-from provenance.db.tables.parameters import SETS_A_BLOCK
-from provenance.fhicl import Configuration
-from provenance.fhicl.tree import atoms_and_sequences
+from jobprov.provenance.db.driver import change
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import KnownKeys, allocate_keys, chunks
+from jobprov.provenance.db.recording.writing import table_of
+from jobprov.provenance.db.tables import (
+    Parameter,
+    ParameterKey,
+    ParameterSet,
+    ParameterTable,
+    ParameterValue,
+)
+from jobprov.provenance.db.tables.parameters import SETS_A_BLOCK
+from jobprov.provenance.fhicl import Configuration
+from jobprov.provenance.fhicl.tree import atoms_and_sequences
 
 LONGEST_KEPT = 400
 _BEGINNING = 300
@@ -29,7 +38,10 @@ _ENTER = {
     " ON CONFLICT (table_id, block) DO UPDATE SET members = parameter_set_tables.members | excluded.members"
     for dialect, rows in (
         ("sqlite", "SELECT value, ?, ? FROM json_each(?) WHERE true"),
-        ("postgresql", "SELECT key, ?::bigint, ?::bigint FROM (SELECT unnest(?::bigint[]) AS key) AS among"),
+        (
+            "postgresql",
+            "SELECT key, ?::bigint, ?::bigint FROM (SELECT unnest(?::bigint[]) AS key) AS among",
+        ),
     )
 }
 _NUMBER = re.compile(r"-?\d|[+-]infinity$")
@@ -45,8 +57,14 @@ class IndexedTable(NamedTuple):
 def indexed_tables(configuration: Configuration) -> list[IndexedTable]:
     """Return the tables of a configuration that have parameters directly in them."""
     values = atoms_and_sequences(configuration.root)
-    placed = sorted((path.rpartition(".")[0], indexed_key(path), indexed_text(canonical)) for path, canonical in values)
-    return [_table([(path, text) for _, path, text in inside]) for _, inside in groupby(placed, lambda each: each[0])]
+    placed = sorted(
+        (path.rpartition(".")[0], indexed_key(path), indexed_text(canonical))
+        for path, canonical in values
+    )
+    return [
+        _table([(path, text) for _, path, text in inside])
+        for _, inside in groupby(placed, lambda each: each[0])
+    ]
 
 
 def _table(values: Sequence[tuple[str, str]]) -> IndexedTable:
@@ -55,18 +73,25 @@ def _table(values: Sequence[tuple[str, str]]) -> IndexedTable:
 
 
 def indexed_key(path: str) -> str:
-    """Return the path of a parameter as the index keeps it: a long one by its beginning and digest, as an index of PostgreSQL ends soon."""
+    """Return the path of a parameter as the index keeps it.
+
+    A long one by its beginning and digest, as an index of PostgreSQL ends soon.
+    """
     return path if len(path) <= _LONGEST_KEY else _cut(path)
 
 
 def indexed_text(canonical: str) -> str:
-    """Return the canonical text of a value as the index keeps it: a long one by its beginning and digest, which is as unequal.
+    """Return the canonical text of a value as the index keeps it.
+
+    A long one by its beginning and digest, which is as unequal.
 
     A long number keeps its exponent behind these, so that it still has a size.
     """
     if len(canonical) <= LONGEST_KEPT:
         return canonical
-    exponent = canonical[canonical.find("e") :] if _NUMBER.match(canonical) and "e" in canonical else ""
+    exponent = (
+        canonical[canonical.find("e") :] if _NUMBER.match(canonical) and "e" in canonical else ""
+    )
     return f"{_cut(canonical)}{exponent}"
 
 
@@ -75,7 +100,10 @@ def _cut(text: str) -> str:
 
 
 def number_in(canonical: str) -> float | None:
-    """Return the number that a canonical text is, whole or as the index keeps it; None where it is none, `inf` beyond a float."""
+    """Return the number that a canonical text is, whole or as the index keeps it.
+
+    None where it is none, `inf` beyond a float.
+    """
     return float(_digits(canonical)) if _NUMBER.match(canonical) else None
 
 
@@ -89,7 +117,9 @@ def _digits(canonical: str) -> str:
     return beginning + rest[_DIGEST_LETTERS:]
 
 
-def write_tables(connection: Connection, known: KnownKeys, tables: Sequence[IndexedTable]) -> dict[bytes, int]:
+def write_tables(
+    connection: Connection, known: KnownKeys, tables: Sequence[IndexedTable]
+) -> dict[bytes, int]:
     """Write the tables that are new, with their parameters; return the integer key of each."""
     keys = known.intern(
         connection,
@@ -100,7 +130,10 @@ def write_tables(connection: Connection, known: KnownKeys, tables: Sequence[Inde
     unmet = [each for each in tables if known.get(table_of(ParameterTable), each.key) is None]
     fresh = unwritten_tables(connection, unmet)
     numbers = known.intern(
-        connection, table_of(ParameterTable), ["key"], {each.key: {"key": each.key} for each in tables}
+        connection,
+        table_of(ParameterTable),
+        ["key"],
+        {each.key: {"key": each.key} for each in tables},
     )
     values = known.intern(
         connection,
@@ -118,7 +151,9 @@ def write_tables(connection: Connection, known: KnownKeys, tables: Sequence[Inde
         for path, text in table.values
     ]
     # on PostgreSQL another process may have written the same table since
-    insert_rows(connection, table_of(Parameter), rows, skip_known=connection.dialect.name == "postgresql")
+    insert_rows(
+        connection, table_of(Parameter), rows, skip_known=connection.dialect.name == "postgresql"
+    )
     return numbers
 
 
@@ -132,7 +167,9 @@ def unwritten_tables(connection: Connection, tables: Sequence[IndexedTable]) -> 
     return list(unmet.values())
 
 
-def write_set(connection: Connection, known: KnownKeys, identity: str, tables: Sequence[IndexedTable]) -> int:
+def write_set(
+    connection: Connection, known: KnownKeys, identity: str, tables: Sequence[IndexedTable]
+) -> int:
     """Write a parameter set where it is new; return its integer key."""
     table = table_of(ParameterSet)
     held = select(table.c.id).where(table.c.identity == identity)
@@ -143,7 +180,9 @@ def write_set(connection: Connection, known: KnownKeys, identity: str, tables: S
     [number] = allocate_keys(connection, table, 1)
     row = {"id": number, "identity": identity, "parameter_count": sum(map(_count, tables))}
     insert_rows(connection, table, [row])
-    among = sorted(set(numbers.values()))  # the same order in every process, so that two cannot wait for each other
+    among = sorted(
+        set(numbers.values())
+    )  # the same order in every process, so that two cannot wait for each other
     keys: Any = json.dumps(among) if connection.dialect.name == "sqlite" else among
     block, place = divmod(number, SETS_A_BLOCK)
     change(connection, _ENTER[connection.dialect.name], (block, 1 << place, keys))

@@ -1,13 +1,16 @@
-"""Lists that many records share, of software or of configurations: a row for each list, and one for each of its members in order."""
+"""Lists that many records share, of software or of configurations.
+
+A row for each list, and one for each of its members in order.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Connection, Table
 
-from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys
-from provenance.db.selecting import select_among
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.selecting import select_among
 
 T = TypeVar("T")
 
@@ -35,9 +38,13 @@ def intern_lists(
     whose, position, what = members.columns.keys()
     fresh = {digest: listed for digest, listed in lists.items() if known.get(sets, digest) is None}
     member_keys = intern_members(fresh.values())
-    keys = known.intern(connection, sets, ["sha256"], {digest: {"sha256": digest} for digest in lists})
+    keys = known.intern(
+        connection, sets, ["sha256"], {digest: {"sha256": digest} for digest in lists}
+    )
     held_already = f"SELECT DISTINCT {whose} FROM {members.name} WHERE {whose} {{among}}"  # noqa: S608 - names are the schema's
-    held = {row[0] for row in select_among(connection, held_already, [keys[digest] for digest in fresh])}
+    held = {
+        row[0] for row in select_among(connection, held_already, [keys[digest] for digest in fresh])
+    }
     rows = [
         {whose: keys[digest], position: place, what: member_keys[member]}
         for digest in sorted(fresh)

@@ -1,4 +1,7 @@
-"""Software lists of records as shared rows: a release's list is stored once, however many jobs ran it."""
+"""Software lists of records as shared rows.
+
+A release's list is stored once, however many jobs ran it.
+"""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -6,14 +9,14 @@ from functools import partial
 
 from sqlalchemy import Connection, Table
 
-from provenance.db.keys import KnownKeys
-from provenance.db.recording.job_rows import shared_document
-from provenance.db.recording.packing import pack
-from provenance.db.recording.shared_lists import intern_lists
-from provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
-from provenance.records.job_record import Software
-from provenance.records.sharing import remembered
-from provenance.software.urls import match_key
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.recording.job_rows import shared_document
+from jobprov.provenance.db.recording.packing import pack
+from jobprov.provenance.db.recording.shared_lists import intern_lists
+from jobprov.provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
+from jobprov.provenance.records.job_record import Software
+from jobprov.provenance.records.sharing import remembered
+from jobprov.provenance.software.urls import match_key
 
 _SOFTWARE: Table = SoftwareRow.__table__  # type: ignore[assignment]
 _SETS: Table = SoftwareSet.__table__  # type: ignore[assignment]
@@ -49,19 +52,30 @@ def intern_software_sets(
     by_digest = {software_set_digest(entries): entries for entries in lists}
     intern = partial(_intern_entries, connection, known)
     return intern_lists(
-        connection, known, (_SETS, _MEMBERS), by_digest, digests=software_digests, intern_members=intern
+        connection,
+        known,
+        (_SETS, _MEMBERS),
+        by_digest,
+        digests=software_digests,
+        intern_members=intern,
     )
 
 
-def _intern_entries(connection: Connection, known: KnownKeys, lists: Iterable[Sequence[Software]]) -> dict[str, int]:
+def _intern_entries(
+    connection: Connection, known: KnownKeys, lists: Iterable[Sequence[Software]]
+) -> dict[str, int]:
     """Return the integer key of each entry of these lists, by the digest of its document."""
     entries = {
-        digest: entry for listed in lists for digest, entry in zip(software_digests(listed), listed, strict=True)
+        digest: entry
+        for listed in lists
+        for digest, entry in zip(software_digests(listed), listed, strict=True)
     }
     return intern_software(connection, known, entries)
 
 
-def intern_software(connection: Connection, known: KnownKeys, entries: dict[str, Software]) -> dict[str, int]:
+def intern_software(
+    connection: Connection, known: KnownKeys, entries: dict[str, Software]
+) -> dict[str, int]:
     """Return the integer key of each software entry, by the digest of its document."""
     rows = {
         digest: {

@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from provenance.db.base import table_of
-from provenance.db.driver import change_many
-from provenance.db.keys import KnownKeys
-from provenance.db.recording.job_rows import stage_key
-from provenance.db.selecting import change_among, select_among
-from provenance.db.tables import Stage, TaskRow
-from provenance.records.job_record import JobRecord
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.driver import change_many
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.recording.job_rows import stage_key
+from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.tables import Stage, TaskRow
+from jobprov.provenance.records.job_record import JobRecord
 
 StageKey = tuple[int, str, str]
 TaskKey = tuple[int, str]
@@ -33,19 +33,29 @@ _WRITE_PLACE = "UPDATE tasks SET stage_id = ? WHERE id = ?"
 
 
 def intern_stages(
-    connection: Connection, known: KnownKeys, records: Sequence[JobRecord], experiments: Mapping[str, int]
+    connection: Connection,
+    known: KnownKeys,
+    records: Sequence[JobRecord],
+    experiments: Mapping[str, int],
 ) -> dict[StageKey, int]:
     """Return the integer keys of the stages that records name, made where they are new."""
     rows: dict[StageKey, dict[str, Any]] = {}
     for record in records:
         if key := stage_key(record):
             experiment = experiments[record.experiment]
-            rows[(experiment, *key)] = {"experiment_id": experiment, "campaign": key[0], "name": key[1]}
+            rows[(experiment, *key)] = {
+                "experiment_id": experiment,
+                "campaign": key[0],
+                "name": key[1],
+            }
     return known.intern(connection, table_of(Stage), ["experiment_id", "campaign", "name"], rows)
 
 
 def intern_tasks(
-    connection: Connection, known: KnownKeys, records: Sequence[JobRecord], experiments: Mapping[str, int]
+    connection: Connection,
+    known: KnownKeys,
+    records: Sequence[JobRecord],
+    experiments: Mapping[str, int],
 ) -> dict[TaskKey, int]:
     """Return task keys. Campaign and stage of a task are each what its declaration says, else the first by name that a job says."""
     rows: dict[TaskKey, dict[str, Any]] = {}
@@ -70,9 +80,14 @@ def place_again(connection: Connection, known: KnownKeys, tasks: Iterable[int]) 
 
 
 def _place(connection: Connection, known: KnownKeys, said: Mapping[int, StageKey]) -> None:
-    """Place the tasks of jobs that say another place than what stands there; mostly that is none."""
+    """Place the tasks of jobs that say another place than what stands there.
+
+    Mostly that is none.
+    """
     if moved := _moved(connection, said):
-        change_among(connection, _LOCK, sorted(moved))  # another process may have placed them since: look again
+        change_among(
+            connection, _LOCK, sorted(moved)
+        )  # another process may have placed them since: look again
         _write_places(connection, known, _moved(connection, {task: said[task] for task in moved}))
 
 
@@ -89,7 +104,9 @@ def _moved(connection: Connection, said: Mapping[int, StageKey]) -> dict[int, St
 
 def _write_places(connection: Connection, known: KnownKeys, places: Mapping[int, StageKey]) -> None:
     rows = {
-        key: {"experiment_id": key[0], "campaign": key[1], "name": key[2]} for key in places.values() if any(key[1:])
+        key: {"experiment_id": key[0], "campaign": key[1], "name": key[2]}
+        for key in places.values()
+        if any(key[1:])
     }
     stages = known.intern(connection, table_of(Stage), ["experiment_id", "campaign", "name"], rows)
     change_many(connection, _WRITE_PLACE, [(stages.get(key), task) for task, key in places.items()])

@@ -1,6 +1,9 @@
-"""Writes jobs set-wise: a few statements a table and batch, whatever the number of records. No per-row ORM.
+"""Writes jobs set-wise: a few statements a table and batch, whatever the number of records.
 
-Not here: whether a record may be written (services/record_jobs.py), and its exact bytes (the ledger).
+No per-row ORM.
+
+Not here: whether a record may be written (services/recording/jobs.py), and its exact bytes (the
+ledger).
 """
 
 from collections.abc import Sequence
@@ -9,28 +12,40 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, update
 
-from provenance.db.base import table_of
-from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, chunks
-from provenance.db.recording.closure_rows import closure_set_digest
-from provenance.db.recording.file_rows import Removed, remove_files, unlink_claims, write_files
-from provenance.db.recording.job_rows import host_key, job_columns, stage_key
-from provenance.db.recording.linking import link_files, link_new_files
-from provenance.db.recording.module_rows import write_modules
-from provenance.db.recording.shared_rows import (
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.recording.closure_rows import closure_set_digest
+from jobprov.provenance.db.recording.file_rows import (
+    Removed,
+    remove_files,
+    unlink_claims,
+    write_files,
+)
+from jobprov.provenance.db.recording.job_rows import host_key, job_columns, stage_key
+from jobprov.provenance.db.recording.linking import link_files, link_new_files
+from jobprov.provenance.db.recording.module_rows import write_modules
+from jobprov.provenance.db.recording.shared_rows import (
     SharedKeys,
     gap_document,
     intern_experiments,
     intern_shared,
 )
-from provenance.db.recording.software_rows import software_set_digest
-from provenance.db.recording.task_rows import place_again
-from provenance.db.selecting import change_among, select_among
-from provenance.db.tables import Job
-from provenance.records.gaps import Gap
-from provenance.records.job_record import JobRecord
+from jobprov.provenance.db.recording.software_rows import software_set_digest
+from jobprov.provenance.db.recording.task_rows import place_again
+from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.tables import Job
+from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.job_record import JobRecord
 
-__all__ = ["JobDraft", "gap_document", "intern_experiments", "table_of", "unlink_claims", "write_jobs"]
+__all__ = [
+    "JobDraft",
+    "gap_document",
+    "intern_experiments",
+    "table_of",
+    "unlink_claims",
+    "write_jobs",
+]
 
 _PLACES = "SELECT id, task_id, stage_id FROM jobs WHERE id {among}"
 
@@ -61,7 +76,9 @@ def write_jobs(connection: Connection, known: KnownKeys, drafts: Sequence[JobDra
     """
     if not drafts:
         return set()
-    shared = intern_shared(connection, known, [draft.record for draft in drafts], [draft.gaps for draft in drafts])
+    shared = intern_shared(
+        connection, known, [draft.record for draft in drafts], [draft.gaps for draft in drafts]
+    )
     replaced = [draft.key for draft in drafts if not draft.is_new]
     removed = remove_files(connection, replaced) if replaced else Removed(set(), set())
     before = _places(connection, replaced)
@@ -78,9 +95,15 @@ def write_jobs(connection: Connection, known: KnownKeys, drafts: Sequence[JobDra
     return removed.claimed
 
 
-def _places(connection: Connection, jobs: Sequence[int]) -> dict[int, tuple[int | None, int | None]]:
+def _places(
+    connection: Connection, jobs: Sequence[int]
+) -> dict[int, tuple[int | None, int | None]]:
     """Return task and stage of each job."""
-    return {row[0]: (row[1], row[2]) for part in chunks(jobs) for row in select_among(connection, _PLACES, part)}
+    return {
+        row[0]: (row[1], row[2])
+        for part in chunks(jobs)
+        for row in select_among(connection, _PLACES, part)
+    }
 
 
 def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
@@ -107,11 +130,17 @@ def _job_row(draft: JobDraft, shared: SharedKeys) -> dict[str, Any]:
         **(draft.columns or job_columns(record)),
         "received_at": draft.received_at,
         "experiment_id": experiment,
-        "task_id": shared.tasks.get((experiment, record.task.task_id)) if record.task and record.task.task_id else None,
+        "task_id": shared.tasks.get((experiment, record.task.task_id))
+        if record.task and record.task.task_id
+        else None,
         "stage_id": _stage_of(record, shared),
         "host_id": shared.hosts[host] if host else None,
-        "software_set_id": shared.software_sets[software_set_digest(record.software)] if record.software else None,
-        "closure_set_id": shared.closure_sets[closure_set_digest(ran)] if (ran := record.configurations) else None,
+        "software_set_id": shared.software_sets[software_set_digest(record.software)]
+        if record.software
+        else None,
+        "closure_set_id": shared.closure_sets[closure_set_digest(ran)]
+        if (ran := record.configurations)
+        else None,
         "level": draft.level,
         "gap_set_id": shared.gap_sets[gap_document(draft.gaps)[0]],
     }

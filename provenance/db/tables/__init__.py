@@ -1,14 +1,31 @@
-"""Every table, by noun. What is derived from the ledger and what is not is said in each docstring; `rebuilding.py` relies on it."""
+"""Every table, by noun. What is derived from the ledger and what is not is said in each docstring.
 
-from provenance.db.base import Base
-from provenance.db.tables.capsules import CapsuleRow, CapsuleUse
-from provenance.db.tables.catalogs import CatalogFileRow, CatalogOutput, CatalogProcess, CatalogSync, CatalogUse
-from provenance.db.tables.comparators import ComparatorSet
-from provenance.db.tables.erasures import ErasedBytes, ErasedEntry
-from provenance.db.tables.expiry import ExpiredLog, LogExpiry
-from provenance.db.tables.files import Claim, File, Identity, Mention, Parent, Producer, Sighting
-from provenance.db.tables.folded_graphs import FoldedGraphRow
-from provenance.db.tables.jobs import (
+`rebuilding.py` relies on it.
+"""
+
+from jobprov.provenance.db.base import Base
+from jobprov.provenance.db.tables.capsules import CapsuleRow, CapsuleUse
+from jobprov.provenance.db.tables.catalogs import (
+    CatalogFileRow,
+    CatalogOutput,
+    CatalogProcess,
+    CatalogSync,
+    CatalogUse,
+)
+from jobprov.provenance.db.tables.comparators import ComparatorSet
+from jobprov.provenance.db.tables.erasures import ErasedBytes, ErasedEntry
+from jobprov.provenance.db.tables.expiry import ExpiredLog, LogExpiry
+from jobprov.provenance.db.tables.files import (
+    Claim,
+    File,
+    Identity,
+    Mention,
+    Parent,
+    Producer,
+    Sighting,
+)
+from jobprov.provenance.db.tables.folded_graphs import FoldedGraphRow
+from jobprov.provenance.db.tables.jobs import (
     AwaitedBlob,
     Closure,
     ClosureFile,
@@ -22,8 +39,8 @@ from provenance.db.tables.jobs import (
     TaskRow,
     Verdict,
 )
-from provenance.db.tables.kept_answers import KeptAnswerRow
-from provenance.db.tables.ledger import (
+from jobprov.provenance.db.tables.kept_answers import KeptAnswerRow
+from jobprov.provenance.db.tables.ledger import (
     BundlePlan,
     ChainHead,
     Conflict,
@@ -32,10 +49,16 @@ from provenance.db.tables.ledger import (
     Possession,
     UnreadRecord,
 )
-from provenance.db.tables.log_tails import LogTailPiece
-from provenance.db.tables.modules import ModuleCost, ModuleSet
-from provenance.db.tables.operators import DeadLetter, Derivation, Experiment, WorkItem, WriteToken
-from provenance.db.tables.parameters import (
+from jobprov.provenance.db.tables.log_tails import LogTailPiece
+from jobprov.provenance.db.tables.modules import ModuleCost, ModuleSet
+from jobprov.provenance.db.tables.operators import (
+    DeadLetter,
+    Derivation,
+    Experiment,
+    WorkItem,
+    WriteToken,
+)
+from jobprov.provenance.db.tables.parameters import (
     Evaluation,
     Parameter,
     ParameterKey,
@@ -44,7 +67,7 @@ from provenance.db.tables.parameters import (
     ParameterTable,
     ParameterValue,
 )
-from provenance.db.tables.software import (
+from jobprov.provenance.db.tables.software import (
     ProductMapRow,
     RefObservation,
     Repository,
@@ -53,9 +76,15 @@ from provenance.db.tables.software import (
     SoftwareSet,
     SoftwareSetMember,
 )
-from provenance.db.tables.triage import FailureClass, Reclassification, RuleTableRow
-from provenance.db.tables.waivers import WaivedUnit
-from provenance.db.tables.workflows import Order, OrderInput, OrderLease, RetryPolicyRow, WorkflowRow
+from jobprov.provenance.db.tables.triage import FailureClass, Reclassification, RuleTableRow
+from jobprov.provenance.db.tables.waivers import WaivedUnit
+from jobprov.provenance.db.tables.workflows import (
+    Order,
+    OrderInput,
+    OrderLease,
+    RetryPolicyRow,
+    WorkflowRow,
+)
 
 __all__ = [
     "AwaitedBlob",

@@ -1,16 +1,24 @@
-"""Environment capsules that were registered, and the jobs that they serve. Derived: the documents are ledger entries."""
+"""Environment capsules that were registered, and the jobs that they serve.
+
+Derived: the documents are ledger entries.
+"""
 
 from sqlalchemy import BigInteger, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, NameText
+from jobprov.provenance.db.base import Base, DigestBytes, NameText
 
 
 class CapsuleRow(Base):
-    """One registration: the blob that holds an environment; where several serve a job, the newest counts."""
+    """One registration: the blob that holds an environment.
+
+    Where several serve a job, the newest counts.
+    """
 
     __tablename__ = "capsules"
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), index=True)
     name: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(String(10))
@@ -23,6 +31,8 @@ class CapsuleUse(Base):
 
     __tablename__ = "capsule_uses"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
     software_set_sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
     stage: Mapped[str] = mapped_column(NameText, primary_key=True)

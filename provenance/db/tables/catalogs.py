@@ -1,15 +1,21 @@
-"""What file catalogs said of the files, inputs and processes of tasks. Not derived from the ledger: a catalog is asked again."""
+"""What file catalogs said of the files, inputs and processes of tasks.
+
+Not derived from the ledger: a catalog is asked again.
+"""
 
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Key, NameText, UtcInstant
+from jobprov.provenance.db.base import Base, Key, NameText, UtcInstant
 
 
 class CatalogFileRow(Base):
-    """A file as the catalog of its experiment knows it; `task_id` and `job_uuid` are what its metadata say."""
+    """A file as the catalog of its experiment knows it.
+
+    `task_id` and `job_uuid` are what its metadata say.
+    """
 
     __tablename__ = "catalog_files"
     __table_args__ = (UniqueConstraint("name", "namespace", "experiment_id"),)
@@ -29,9 +35,13 @@ class CatalogOutput(Base):
     """A file is an output of a task: the child of a unit, or ('') one of which the catalog knows no unit as a parent."""
 
     __tablename__ = "catalog_outputs"
-    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, autoincrement=False)
+    task_id: Mapped[int] = mapped_column(
+        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
+    )
     unit: Mapped[str] = mapped_column(NameText, primary_key=True)
-    file_id: Mapped[int] = mapped_column(ForeignKey("catalog_files.id"), primary_key=True, autoincrement=False)
+    file_id: Mapped[int] = mapped_column(
+        ForeignKey("catalog_files.id"), primary_key=True, autoincrement=False
+    )
 
     __table_args__ = (Index("ix_catalog_outputs_file_id", "file_id"), {"sqlite_with_rowid": False})
 
@@ -40,7 +50,9 @@ class CatalogUse(Base):
     """A unit was given to a process of the task's project."""
 
     __tablename__ = "catalog_uses"
-    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, autoincrement=False)
+    task_id: Mapped[int] = mapped_column(
+        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
+    )
     unit: Mapped[str] = mapped_column(NameText, primary_key=True)
     process_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 
@@ -51,7 +63,9 @@ class CatalogProcess(Base):
     """A consumer process of a task's project: one batch job, on a node."""
 
     __tablename__ = "catalog_processes"
-    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, autoincrement=False)
+    task_id: Mapped[int] = mapped_column(
+        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
+    )
     process_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     batch_id: Mapped[str | None] = mapped_column(Text)
     node: Mapped[str | None] = mapped_column(Text)
@@ -61,10 +75,15 @@ class CatalogProcess(Base):
 
 
 class CatalogSync(Base):
-    """How far a task was compared with its catalog: the next unit of the pass under way, when the last whole pass ended."""
+    """How far a task was compared with its catalog.
+
+    The next unit of the pass under way, when the last whole pass ended.
+    """
 
     __tablename__ = "catalog_syncs"
-    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, autoincrement=False)
+    task_id: Mapped[int] = mapped_column(
+        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
+    )
     next_unit: Mapped[int]
     asked_at: Mapped[datetime] = mapped_column(UtcInstant)
     finished_at: Mapped[datetime | None] = mapped_column(UtcInstant)

@@ -1,9 +1,12 @@
-"""How experiments declare their outputs to be compared. Derived: the documents are ledger entries."""
+"""How experiments declare their outputs to be compared.
+
+Derived: the documents are ledger entries.
+"""
 
 from sqlalchemy import ForeignKey, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base
+from jobprov.provenance.db.base import Base
 
 
 class ComparatorSet(Base):
@@ -11,7 +14,9 @@ class ComparatorSet(Base):
 
     __tablename__ = "comparator_sets"
     __table_args__ = (UniqueConstraint("experiment_id", "version"),)
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     version: Mapped[int]
     document: Mapped[str] = mapped_column(Text)

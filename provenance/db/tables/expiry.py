@@ -1,17 +1,25 @@
-"""Logs whose middle expired. Derived from the ledger, but for how far an experiment's logs were looked at."""
+"""Logs whose middle expired.
+
+Derived from the ledger, but for how far an experiment's logs were looked at.
+"""
 
 from sqlalchemy import BigInteger, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, Key
+from jobprov.provenance.db.base import Base, DigestBytes, Key
 
 
 class ExpiredLog(Base):
-    """A log of an experiment of which only beginning and end are kept, in a blob of their own; its digest stays in the records."""
+    """A log of an experiment of which only beginning and end are kept, in a blob of their own.
+
+    Its digest stays in the records.
+    """
 
     __tablename__ = "expired_logs"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), primary_key=True, autoincrement=False)
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
     sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
     kept_sha256: Mapped[str] = mapped_column(DigestBytes)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
@@ -22,5 +30,7 @@ class LogExpiry(Base):
     """Up to which job the logs of an experiment were looked at."""
 
     __tablename__ = "log_expiries"
-    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), primary_key=True, autoincrement=False)
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
     job_id: Mapped[int] = mapped_column(Key)

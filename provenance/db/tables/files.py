@@ -1,22 +1,36 @@
 """Files and the edges between them. All derived.
 
-A *file* is a name. An *identity* is one set of checksums and a size under which a name was seen. Jobs *claim* to have produced an
-identity of a file and *mention* the identities that they consumed. `producers` says which claims an identity resolves to;
-`parents` says from which identities a claim was made. Walks alternate the two.
+A *file* is a name. An *identity* is one set of checksums and a size under which a name was seen.
+Jobs *claim* to have produced an identity of a file and *mention* the identities that they consumed.
+`producers` says which claims an identity resolves to; `parents` says from which identities a claim
+was made. Walks alternate the two.
 
-Source: record.md, "Files and edges"; docs/decisions/0002-identities.md for why edges hang on identities.
+Source: record.md, "Files and edges"; docs/decisions/0002-identities.md for why edges hang on
+identities.
 """
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, ChecksumBytes, Count, Key, NameText, UtcInstant
+from jobprov.provenance.db.base import Base, ChecksumBytes, Count, Key, NameText, UtcInstant
 
 
 class File(Base):
-    """(experiment, namespace, name). A crowded name has so many claims that only equal checksums link (see `edges.py`)."""
+    """(experiment, namespace, name).
+
+    A crowded name has so many claims that only equal checksums link (see `edges.py`).
+    """
 
     __tablename__ = "files"
     __table_args__ = (UniqueConstraint("name", "namespace", "experiment_id"),)
@@ -28,7 +42,9 @@ class File(Base):
 
 
 class Identity(Base):
-    """One set of checksums and a size under which a file was seen; `checksums` sorted, joined by blanks.
+    """One set of checksums and a size under which a file was seen.
+
+    `checksums` sorted, joined by blanks.
 
     `key` is a digest of it all: an index entry of a few bytes, beside those of the same file.
     """
@@ -61,41 +77,65 @@ class Mention(Base):
     """A job consumed this identity."""
 
     __tablename__ = "mentions"
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
     identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"))
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     role: Mapped[str | None] = mapped_column(Text)
     status: Mapped[str | None] = mapped_column(Text)
 
-    __table_args__ = (Index("ix_mentions_identity_id", "identity_id", "job_id"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        Index("ix_mentions_identity_id", "identity_id", "job_id"),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class Parent(Base):
     """The claim was made from this identity."""
 
     __tablename__ = "parents"
-    claim_id: Mapped[int] = mapped_column(ForeignKey("claims.id"), primary_key=True, autoincrement=False)
-    identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"), primary_key=True, autoincrement=False)
+    claim_id: Mapped[int] = mapped_column(
+        ForeignKey("claims.id"), primary_key=True, autoincrement=False
+    )
+    identity_id: Mapped[int] = mapped_column(
+        ForeignKey("identities.id"), primary_key=True, autoincrement=False
+    )
 
-    __table_args__ = (Index("ix_parents_identity_id", "identity_id", "claim_id"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        Index("ix_parents_identity_id", "identity_id", "claim_id"),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class Producer(Base):
-    """The identity resolves to this claim; not sure where nothing but the absence of a contradiction links them."""
+    """The identity resolves to this claim.
+
+    Not sure where nothing but the absence of a contradiction links them.
+    """
 
     __tablename__ = "producers"
-    identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"), primary_key=True, autoincrement=False)
-    claim_id: Mapped[int] = mapped_column(ForeignKey("claims.id"), primary_key=True, autoincrement=False)
+    identity_id: Mapped[int] = mapped_column(
+        ForeignKey("identities.id"), primary_key=True, autoincrement=False
+    )
+    claim_id: Mapped[int] = mapped_column(
+        ForeignKey("claims.id"), primary_key=True, autoincrement=False
+    )
     is_sure: Mapped[bool]
 
-    __table_args__ = (Index("ix_producers_claim_id", "claim_id", "identity_id"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        Index("ix_producers_claim_id", "claim_id", "identity_id"),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class Sighting(Base):
     """A file as a catalog or transfer service saw it; the document is the ledger entry's."""
 
     __tablename__ = "sightings"
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
     file_id: Mapped[int] = mapped_column(ForeignKey("files.id"), index=True)
     identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"))
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"), index=True)

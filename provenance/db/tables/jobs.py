@@ -2,10 +2,28 @@
 
 from datetime import datetime
 
-from sqlalchemy import Float, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    Float,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Count, DigestBytes, Key, NameText, UtcInstant, UuidBytes
+from jobprov.provenance.db.base import (
+    Base,
+    Count,
+    DigestBytes,
+    Key,
+    NameText,
+    UtcInstant,
+    UuidBytes,
+)
 
 
 class Stage(Base):
@@ -20,7 +38,10 @@ class Stage(Base):
 
 
 class TaskRow(Base):
-    """A task: one submission of a stage. `entry_id` is its declaration, where one was made; `declared_stage_id` what that says."""
+    """A task: one submission of a stage.
+
+    `entry_id` is its declaration, where one was made; `declared_stage_id` what that says.
+    """
 
     __tablename__ = "tasks"
     __table_args__ = (UniqueConstraint("experiment_id", "task_id"),)
@@ -53,7 +74,10 @@ class GapSet(Base):
 
 
 class Closure(Base):
-    """One FHiCL configuration: main file, search path and include closure. Shared by all jobs that ran it."""
+    """One FHiCL configuration: main file, search path and include closure.
+
+    Shared by all jobs that ran it.
+    """
 
     __tablename__ = "closures"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -67,7 +91,9 @@ class ClosureFile(Base):
 
     __tablename__ = "closure_files"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"), primary_key=True, autoincrement=False)
+    closure_id: Mapped[int] = mapped_column(
+        ForeignKey("closures.id"), primary_key=True, autoincrement=False
+    )
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     sha256: Mapped[str | None] = mapped_column(DigestBytes, index=True)
     name: Mapped[str] = mapped_column(NameText)
@@ -86,13 +112,18 @@ class ClosureSetMember(Base):
 
     __tablename__ = "closure_set_members"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    closure_set_id: Mapped[int] = mapped_column(ForeignKey("closure_sets.id"), primary_key=True, autoincrement=False)
+    closure_set_id: Mapped[int] = mapped_column(
+        ForeignKey("closure_sets.id"), primary_key=True, autoincrement=False
+    )
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"), index=True)
 
 
 class Job(Base):
-    """One execution, merged from its witnesses: what lists, searches and lineage need. The record itself is in the ledger."""
+    """One execution, merged from its witnesses: what lists, searches and lineage need.
+
+    The record itself is in the ledger.
+    """
 
     # PostgreSQL aligns: eight bytes first, then four, then two, then what varies in length
     __tablename__ = "jobs"
@@ -135,7 +166,12 @@ class Job(Base):
             sqlite_where=text("recipe IS NOT NULL"),
             postgresql_where=text("recipe IS NOT NULL"),
         ),
-        Index("ix_jobs_bad", "state", sqlite_where=text("state >= 2"), postgresql_where=text("state >= 2")),
+        Index(
+            "ix_jobs_bad",
+            "state",
+            sqlite_where=text("state >= 2"),
+            postgresql_where=text("state >= 2"),
+        ),
         Index(
             "ix_jobs_rerun",
             "id",
@@ -145,7 +181,12 @@ class Job(Base):
         Index("ix_jobs_task_id_state", "task_id", "state"),
         Index("ix_jobs_batch_id", "batch_id"),
         Index("ix_jobs_host_id_experiment_id_state", "host_id", "experiment_id", "state"),
-        Index("ix_jobs_software_set_id_experiment_id_state", "software_set_id", "experiment_id", "state"),
+        Index(
+            "ix_jobs_software_set_id_experiment_id_state",
+            "software_set_id",
+            "experiment_id",
+            "state",
+        ),
         Index("ix_jobs_closure_set_id", "closure_set_id"),
     )
 
@@ -154,7 +195,9 @@ class ProvisionalRecord(Base):
     """A running or lost record of one witness: a working row outside the ledger, replaced by any later one."""
 
     __tablename__ = "provisional_records"
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
     witness: Mapped[str] = mapped_column(String(1000), primary_key=True)
     received_at: Mapped[datetime] = mapped_column(UtcInstant)
     body: Mapped[bytes] = mapped_column(LargeBinary)
@@ -165,7 +208,9 @@ class AwaitedBlob(Base):
 
     __tablename__ = "awaited_blobs"
     sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
 
     __table_args__ = (Index("ix_awaited_blobs_job_id", "job_id"), {"sqlite_with_rowid": False})
 
@@ -174,7 +219,9 @@ class Verdict(Base):
     """A rerun's outcome, appended; the document is the ledger entry's."""
 
     __tablename__ = "verdicts"
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
     level: Mapped[str] = mapped_column(String(8))
     document: Mapped[str] = mapped_column(Text)

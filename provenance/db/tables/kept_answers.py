@@ -1,18 +1,23 @@
-"""Answers about many jobs, kept because counting takes a moment. Not in the ledger: they are counted anew."""
+"""Answers about many jobs, kept because counting takes a moment.
+
+Not in the ledger: they are counted anew.
+"""
 
 from datetime import datetime
 
 from sqlalchemy import Float, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Key, UtcInstant
+from jobprov.provenance.db.base import Base, Key, UtcInstant
 
 
 class KeptAnswerRow(Base):
-    """What the answer to a question was when it was last counted; the question is its words as JSON.
+    """What the answer to a question was when it was last counted.
 
-    `entry_id` is the newest ledger entry that was there then. `seconds` is how long the counting took, which says how soon it
-    may be done again.
+    The question is its words as JSON.
+
+    `entry_id` is the newest ledger entry that was there then. `seconds` is how long the counting
+    took, which says how soon it may be done again.
     """
 
     __tablename__ = "kept_answers"

@@ -8,17 +8,20 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Count, DigestBytes, Key, UtcInstant
+from jobprov.provenance.db.base import Base, Count, DigestBytes, Key, UtcInstant
 
 
 class LedgerEntry(Base):
-    """One final write; immutable. Its bytes are an `EntryBody` until it is sealed, then segment and position say where they are.
+    """One final write; immutable.
 
-    What a job is made of, its records and their revisions (revision > 0), says whose it is: `job_id`, `witness`, `revision`. All other
-    entries have none: conflicts, unread records, declarations. What the ledger says is not derived, whose record it is is: so `job_id` has
-    no foreign key, and one would close a circle, from jobs over tasks to here. No two have the same three. No index sees to that, as one
-    with the witness in it takes nearly twice the bytes: whoever writes holds the job while it decides (`take_jobs`) and has read what is
-    there.
+    Its bytes are an `EntryBody` until it is sealed, then segment and position say where they are.
+
+    What a job is made of, its records and their revisions (revision > 0), says whose it is:
+    `job_id`, `witness`, `revision`. All other entries have none: conflicts, unread records,
+    declarations. What the ledger says is not derived, whose record it is is: so `job_id` has no
+    foreign key, and one would close a circle, from jobs over tasks to here. No two have the same
+    three. No index sees to that, as one with the witness in it takes nearly twice the bytes:
+    whoever writes holds the job while it decides (`take_jobs`) and has read what is there.
     """
 
     # PostgreSQL aligns: eight bytes first, then four, then two, then what varies in length
@@ -42,7 +45,8 @@ class LedgerEntry(Base):
             sqlite_where=text("segment IS NULL"),
             postgresql_where=text("segment IS NULL"),
         ),
-        # without the position PostgreSQL keeps a segment's entries together, in a quarter of the bytes: ask for a segment at once
+        # without the position PostgreSQL keeps a segment's entries together, in a quarter of the
+        # bytes: ask for a segment at once
         Index("ix_ledger_entries_experiment_id_segment", "experiment_id", "segment"),
         Index(
             "ix_ledger_entries_job_id",
@@ -54,13 +58,18 @@ class LedgerEntry(Base):
 
 
 class EntryBody(Base):
-    """Salt and exact bytes (zstd) of an entry that waits to be sealed. A table of its own: whole pages are free again after it.
+    """Salt and exact bytes (zstd) of an entry that waits to be sealed.
 
-    Of an entry that was erased before it was sealed both are empty, and `leaf` is what the head of its segment will say.
+    A table of its own: whole pages are free again after it.
+
+    Of an entry that was erased before it was sealed both are empty, and `leaf` is what the head of
+    its segment will say.
     """
 
     __tablename__ = "entry_bodies"
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
     salt: Mapped[bytes] = mapped_column(LargeBinary(16))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     leaf: Mapped[str | None] = mapped_column(DigestBytes)
@@ -70,16 +79,23 @@ class ChainHead(Base):
     """The last segment of an experiment's chain that this database knows."""
 
     __tablename__ = "chain_heads"
-    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), primary_key=True, autoincrement=False)
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
     segment: Mapped[int]
     head_sha256: Mapped[str] = mapped_column(DigestBytes)
 
 
 class Possession(Base):
-    """An experiment uploaded this blob, and so may name, read and bundle it. Entered in the ledger when sealed."""
+    """An experiment uploaded this blob, and so may name, read and bundle it.
+
+    Entered in the ledger when sealed.
+    """
 
     __tablename__ = "possessions"
-    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), primary_key=True, autoincrement=False)
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
     sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
     is_entered: Mapped[bool] = mapped_column(default=False)
 
@@ -95,10 +111,15 @@ class Possession(Base):
 
 
 class Conflict(Base):
-    """A second, different final record of one witness: answered 409, kept as evidence, changing nothing."""
+    """A second, different final record of one witness.
+
+    Answered 409, kept as evidence, changing nothing.
+    """
 
     __tablename__ = "conflicts"
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
     witness: Mapped[str] = mapped_column(String(1000))
     sha256: Mapped[str] = mapped_column(DigestBytes)
@@ -123,6 +144,8 @@ class UnreadRecord(Base):
     """A record of a later schema version: kept, not indexed, until the service understands it."""
 
     __tablename__ = "unread_records"
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
     job_uuid: Mapped[str] = mapped_column(String(36), index=True)
     sha256: Mapped[str] = mapped_column(DigestBytes)

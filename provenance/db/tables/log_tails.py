@@ -5,14 +5,19 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Count, NameText, UtcInstant
+from jobprov.provenance.db.base import Base, Count, NameText, UtcInstant
 
 
 class LogTailPiece(Base):
-    """Some bytes of a log as they came, packed; `start` is the position of the first in the log. Not derived."""
+    """Some bytes of a log as they came, packed; `start` is the position of the first in the log.
+
+    Not derived.
+    """
 
     __tablename__ = "log_tails"
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
     name: Mapped[str] = mapped_column(NameText, primary_key=True)
     start: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
     size_bytes: Mapped[int]

@@ -3,7 +3,7 @@
 from sqlalchemy import ForeignKey, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, Key
+from jobprov.provenance.db.base import Base, DigestBytes, Key
 
 
 class ModuleSet(Base):
@@ -16,10 +16,15 @@ class ModuleSet(Base):
 
 
 class ModuleCost(Base):
-    """What each module of a job took, in the order of its set: packed by `recording/module_rows.py`. Derived."""
+    """What each module of a job took, in the order of its set.
+
+    Packed by `recording/module_rows.py`. Derived.
+    """
 
     __tablename__ = "module_costs"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
     module_set_id: Mapped[int] = mapped_column(ForeignKey("module_sets.id"))
     costs: Mapped[bytes] = mapped_column(LargeBinary)

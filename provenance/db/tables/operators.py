@@ -1,11 +1,14 @@
-"""What operators set up and what the service remembers to do. Not derived from the ledger, but for experiments."""
+"""What operators set up and what the service remembers to do.
+
+Not derived from the ledger, but for experiments.
+"""
 
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, Key, UtcInstant
+from jobprov.provenance.db.base import Base, DigestBytes, Key, UtcInstant
 
 
 class Experiment(Base):
@@ -17,7 +20,10 @@ class Experiment(Base):
 
 
 class WriteToken(Base):
-    """A write token of an experiment, stored hashed (256 random bits need no slow hash); with a task, an upload ticket."""
+    """A write token of an experiment, stored hashed (256 random bits need no slow hash).
+
+    With a task, an upload ticket.
+    """
 
     __tablename__ = "write_tokens"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -45,7 +51,10 @@ class WorkItem(Base):
 
 
 class Derivation(Base):
-    """Which version all rows of one kind have reached; what was derived otherwise by an earlier one was derived again."""
+    """Which version all rows of one kind have reached.
+
+    What was derived otherwise by an earlier one was derived again.
+    """
 
     __tablename__ = "derivations"
     what: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -53,7 +62,10 @@ class Derivation(Base):
 
 
 class DeadLetter(Base):
-    """A body that was authenticated but could not be decoded: kept, so that a bug in a hook loses nothing."""
+    """A body that was authenticated but could not be decoded.
+
+    Kept, so that a bug in a hook loses nothing.
+    """
 
     __tablename__ = "dead_letters"
     id: Mapped[int] = mapped_column(Key, primary_key=True)

@@ -1,15 +1,27 @@
-"""Evaluated configurations, indexed once, for the search by parameter. All derived: from closures and the bytes of their fcl files.
+"""Evaluated configurations, indexed once, for the search by parameter.
 
-A *parameter set* is what a configuration evaluates to. Sets differ in few of their tables, so the index keeps each table once: a
-*parameter table* is one path with the atoms and sequences that stand directly in it. 1,143 real configurations with 427,906
-parameters have 3,925 distinct tables with 21,494. What people ask for is a *value* of a key, of which there are fewer still: a
-condition looks at distinct values, and goes from those that hold to tables, and from tables to sets.
+All derived: from closures and the bytes of their fcl files.
+
+A *parameter set* is what a configuration evaluates to. Sets differ in few of their tables, so the
+index keeps each table once: a *parameter table* is one path with the atoms and sequences that stand
+directly in it. 1,143 real configurations with 427,906 parameters have 3,925 distinct tables with
+21,494. What people ask for is a *value* of a key, of which there are fewer still: a condition looks
+at distinct values, and goes from those that hold to tables, and from tables to sets.
 """
 
-from sqlalchemy import BigInteger, Float, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Float,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Count, Key, NameText
+from jobprov.provenance.db.base import Base, Count, Key, NameText
 
 
 class ParameterSet(Base):
@@ -22,7 +34,10 @@ class ParameterSet(Base):
 
 
 class ParameterTable(Base):
-    """A table of parameter sets with the atoms directly in it; `key` is a digest over its path and them."""
+    """A table of parameter sets with the atoms directly in it.
+
+    `key` is a digest over its path and them.
+    """
 
     __tablename__ = "parameter_tables"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -34,13 +49,18 @@ SETS_A_BLOCK = 62
 
 
 class ParameterSetTable(Base):
-    """Which parameter sets have this table, `SETS_A_BLOCK` of them a row: bit n of `members` is the set with id block * 62 + n.
+    """Which parameter sets have this table, `SETS_A_BLOCK` of them a row.
 
-    Most tables are in most sets: a row a set and table would be sixteen times as many, read by every question.
+    Bit n of `members` is the set with id block * 62 + n.
+
+    Most tables are in most sets: a row a set and table would be sixteen times as many, read by
+    every question.
     """
 
     __tablename__ = "parameter_set_tables"
-    table_id: Mapped[int] = mapped_column(ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False)
+    table_id: Mapped[int] = mapped_column(
+        ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False
+    )
     block: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
     members: Mapped[int] = mapped_column(BigInteger)
 
@@ -63,7 +83,8 @@ class ParameterKey(Base):
 class ParameterValue(Base):
     """A value that some table gives a key: its canonical text, which tells its type, and the number that it is, if it is one.
 
-    Text that is too long for an index stands here by its beginning and digest (`parameter_rows.indexed_text`).
+    Text that is too long for an index stands here by its beginning and digest
+    (`parameter_rows.indexed_text`).
     """
 
     __tablename__ = "parameter_values"
@@ -79,8 +100,12 @@ class Parameter(Base):
     """A parameter table has this value, of an atom or of a whole sequence."""
 
     __tablename__ = "parameters"
-    value_id: Mapped[int] = mapped_column(ForeignKey("parameter_values.id"), primary_key=True, autoincrement=False)
-    table_id: Mapped[int] = mapped_column(ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False)
+    value_id: Mapped[int] = mapped_column(
+        ForeignKey("parameter_values.id"), primary_key=True, autoincrement=False
+    )
+    table_id: Mapped[int] = mapped_column(
+        ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False
+    )
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 
@@ -88,13 +113,18 @@ class Parameter(Base):
 class Evaluation(Base):
     """What a configuration evaluates to, for an experiment that possesses its files.
 
-    `set_id` is what is searched: the set that art wrote, where the record has it, else the one evaluated here. `parsed_as` and `ran_as`
-    are the ParameterSetIDs of both; `problem` says why the files cannot be evaluated, `difference` how the two contradict each other.
+    `set_id` is what is searched: the set that art wrote, where the record has it, else the one
+    evaluated here. `parsed_as` and `ran_as` are the ParameterSetIDs of both; `problem` says why the
+    files cannot be evaluated, `difference` how the two contradict each other.
     """
 
     __tablename__ = "evaluations"
-    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), primary_key=True, autoincrement=False)
-    closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"), primary_key=True, autoincrement=False)
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
+    closure_id: Mapped[int] = mapped_column(
+        ForeignKey("closures.id"), primary_key=True, autoincrement=False
+    )
     set_id: Mapped[int | None] = mapped_column(ForeignKey("parameter_sets.id"))
     parsed_as: Mapped[str | None] = mapped_column(String(40))
     ran_as: Mapped[str | None] = mapped_column(String(40))

@@ -1,14 +1,23 @@
 """Code that jobs used, and what the service found out about it.
 
-Repositories and product maps are operators' acts; software rows come from records; resolutions and ref observations are ledger entries.
+Repositories and product maps are operators' acts; software rows come from records; resolutions and
+ref observations are ledger entries.
 """
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, ForeignKey, LargeBinary, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    ForeignKey,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, DigestBytes, Key, NameText, UtcInstant
+from jobprov.provenance.db.base import Base, DigestBytes, Key, NameText, UtcInstant
 
 
 class Repository(Base):
@@ -24,7 +33,10 @@ class Repository(Base):
 
 
 class ProductMapRow(Base):
-    """An operator says which repository an installed product is built from; `manager` is empty where any is meant."""
+    """An operator says which repository an installed product is built from.
+
+    `manager` is empty where any is meant.
+    """
 
     __tablename__ = "product_maps"
     __table_args__ = (UniqueConstraint("name", "manager"),)
@@ -62,13 +74,18 @@ class SoftwareSetMember(Base):
 
     __tablename__ = "software_set_members"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    software_set_id: Mapped[int] = mapped_column(ForeignKey("software_sets.id"), primary_key=True, autoincrement=False)
+    software_set_id: Mapped[int] = mapped_column(
+        ForeignKey("software_sets.id"), primary_key=True, autoincrement=False
+    )
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     software_id: Mapped[int] = mapped_column(ForeignKey("software.id"), index=True)
 
 
 class Resolution(Base):
-    """What a (repository, asked ref or commit) turned out to be; entered once by digest, immutable."""
+    """What a (repository, asked ref or commit) turned out to be.
+
+    Entered once by digest, immutable.
+    """
 
     __tablename__ = "resolutions"
     id: Mapped[int] = mapped_column(Key, primary_key=True)

@@ -1,11 +1,14 @@
-"""Rules of experiments and what they made of failures. Derived: tables of rules are ledger entries; classes come of records and logs."""
+"""Rules of experiments and what they made of failures.
+
+Derived: tables of rules are ledger entries; classes come of records and logs.
+"""
 
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Key, UtcInstant
+from jobprov.provenance.db.base import Base, Key, UtcInstant
 
 
 class RuleTableRow(Base):
@@ -13,7 +16,9 @@ class RuleTableRow(Base):
 
     __tablename__ = "rule_tables"
     __table_args__ = (UniqueConstraint("experiment_id", "version"),)
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     version: Mapped[int]
     built_in: Mapped[int] = mapped_column(SmallInteger)
@@ -22,10 +27,15 @@ class RuleTableRow(Base):
 
 
 class Reclassification(Base):
-    """Failures recorded before it are read by the rules of then; of one task, or of the whole experiment."""
+    """Failures recorded before it are read by the rules of then.
+
+    Of one task, or of the whole experiment.
+    """
 
     __tablename__ = "reclassifications"
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), index=True)
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
     version: Mapped[int]
@@ -36,7 +46,9 @@ class FailureClass(Base):
     """What a job's failure was, by which rule of which version (0: no table of the experiment), and the line of a log that told."""
 
     __tablename__ = "failure_classes"
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
     log_at: Mapped[int | None] = mapped_column(BigInteger)
     version: Mapped[int] = mapped_column(Key)
     built_in: Mapped[int] = mapped_column(SmallInteger)

@@ -3,7 +3,7 @@
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, NameText
+from jobprov.provenance.db.base import Base, NameText
 
 
 class WaivedUnit(Base):
@@ -11,6 +11,8 @@ class WaivedUnit(Base):
 
     __tablename__ = "waived_units"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, autoincrement=False)
+    task_id: Mapped[int] = mapped_column(
+        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
+    )
     unit: Mapped[str] = mapped_column(NameText, primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))

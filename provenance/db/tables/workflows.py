@@ -5,11 +5,14 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provenance.db.base import Base, Count, Key, NameText, UtcInstant, UuidBytes
+from jobprov.provenance.db.base import Base, Count, Key, NameText, UtcInstant, UuidBytes
 
 
 class WorkflowRow(Base):
-    """A version of a declared workflow; the declaration is the ledger entry's, as is who last let it run or stopped it, and why."""
+    """A version of a declared workflow.
+
+    The declaration is the ledger entry's, as is who last let it run or stopped it, and why.
+    """
 
     __tablename__ = "workflows"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -23,7 +26,10 @@ class WorkflowRow(Base):
 
 
 class Order(Base):
-    """One job that is to be submitted once, and what became of that; what it is to do is the ledger entry's."""
+    """One job that is to be submitted once, and what became of that.
+
+    What it is to do is the ledger entry's.
+    """
 
     __tablename__ = "orders"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -57,7 +63,9 @@ class OrderInput(Base):
     """A file that an ordered job reads."""
 
     __tablename__ = "order_inputs"
-    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"), primary_key=True, autoincrement=False)
+    order_id: Mapped[int] = mapped_column(
+        ForeignKey("orders.id"), primary_key=True, autoincrement=False
+    )
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(NameText)
 
@@ -68,7 +76,9 @@ class OrderLease(Base):
     """Who is about to submit an order, and until when nobody else is; not derived."""
 
     __tablename__ = "order_leases"
-    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"), primary_key=True, autoincrement=False)
+    order_id: Mapped[int] = mapped_column(
+        ForeignKey("orders.id"), primary_key=True, autoincrement=False
+    )
     leased_until: Mapped[datetime] = mapped_column(UtcInstant)
     holder: Mapped[str] = mapped_column(String(200))
 
@@ -77,7 +87,9 @@ class RetryPolicyRow(Base):
     """What an experiment has tried again without asking, of a stage, or of every other one (`''`)."""
 
     __tablename__ = "retry_policies"
-    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), primary_key=True, autoincrement=False)
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
     stage: Mapped[str] = mapped_column(NameText, primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
     document: Mapped[str] = mapped_column(Text)

@@ -11,9 +11,9 @@ import pytest
 from app_records import JOB, a_record, assert_problem, sha256
 from flask.testing import FlaskClient
 
-from app.wiring import Service
-from provenance.services import half_sent
-from provenance.services.half_sent import HalfSent
+from jobprov.app.wiring import Service
+from jobprov.provenance.services.intake import partial_blobs as half_sent
+from jobprov.provenance.services.intake.partial_blobs import HalfSent
 
 NewToken = Callable[..., dict[str, str]]
 BYTES = b"#!/bin/sh\necho hello\n"
@@ -31,8 +31,12 @@ def test_blob_is_stored_once_and_read_back(client: FlaskClient, new_token: NewTo
     assert answer.headers["Content-Length"] == str(len(BYTES))
 
 
-def test_question_that_is_nested_too_deeply_is_refused(client: FlaskClient, new_token: NewToken) -> None:
-    assert_problem(client.post("/api/v1/blobs/missing", data=b'{"a":' * 50_000, headers=new_token()), 422)
+def test_question_that_is_nested_too_deeply_is_refused(
+    client: FlaskClient, new_token: NewToken
+) -> None:
+    assert_problem(
+        client.post("/api/v1/blobs/missing", data=b'{"a":' * 50_000, headers=new_token()), 422
+    )
 
 
 def test_part_of_a_blob_can_be_asked_for(client: FlaskClient, new_token: NewToken) -> None:
@@ -45,7 +49,9 @@ def test_part_of_a_blob_can_be_asked_for(client: FlaskClient, new_token: NewToke
     assert_problem(client.get(PUT, headers={"Range": "bytes=900-"}), 416)
 
 
-def test_half_sent_blob_goes_on_where_it_broke_off(client: FlaskClient, new_token: NewToken) -> None:
+def test_half_sent_blob_goes_on_where_it_broke_off(
+    client: FlaskClient, new_token: NewToken
+) -> None:
     header = new_token()
     size = len(BYTES)
 
@@ -53,20 +59,38 @@ def test_half_sent_blob_goes_on_where_it_broke_off(client: FlaskClient, new_toke
     cut = client.put(
         PUT,
         input_stream=BytesIO(BYTES[:9]),  # less than was announced
-        headers={**header, "Content-Range": f"bytes 0-{size - 1}/{size}", "Content-Length": str(size)},
+        headers={
+            **header,
+            "Content-Range": f"bytes 0-{size - 1}/{size}",
+            "Content-Length": str(size),
+        },
     )
     asked = client.put(PUT, headers={**header, "Content-Range": f"bytes */{size}"})
-    beyond = client.put(PUT, data=BYTES[12:], headers={**header, "Content-Range": f"bytes 12-{size - 1}/{size}"})
-    rest = client.put(PUT, data=BYTES[9:], headers={**header, "Content-Range": f"bytes 9-{size - 1}/{size}"})
+    beyond = client.put(
+        PUT, data=BYTES[12:], headers={**header, "Content-Range": f"bytes 12-{size - 1}/{size}"}
+    )
+    rest = client.put(
+        PUT, data=BYTES[9:], headers={**header, "Content-Range": f"bytes 9-{size - 1}/{size}"}
+    )
 
-    assert (nothing.status_code, nothing.get_json()["received_bytes"], nothing.headers.get("Range")) == (308, 0, None)
+    assert (
+        nothing.status_code,
+        nothing.get_json()["received_bytes"],
+        nothing.headers.get("Range"),
+    ) == (308, 0, None)
     assert (cut.status_code, cut.get_json()["received_bytes"]) == (308, 9)
-    assert (asked.status_code, asked.headers["Range"], asked.get_json()["received_bytes"]) == (308, "bytes=0-8", 9)
+    assert (asked.status_code, asked.headers["Range"], asked.get_json()["received_bytes"]) == (
+        308,
+        "bytes=0-8",
+        9,
+    )
     assert (beyond.status_code, beyond.get_json()["received_bytes"]) == (308, 9)
     assert (rest.status_code, client.get(PUT).data) == (201, BYTES)
 
 
-def test_half_sent_blobs_of_experiments_do_not_meet(client: FlaskClient, new_token: NewToken) -> None:
+def test_half_sent_blobs_of_experiments_do_not_meet(
+    client: FlaskClient, new_token: NewToken
+) -> None:
     size = len(BYTES)
     head = {"Content-Range": f"bytes 0-8/{size}"}
     client.put(PUT, data=BYTES[:9], headers={**new_token("minerva"), **head})
@@ -80,7 +104,9 @@ def test_garbled_part_is_forgotten(client: FlaskClient, service: Service) -> Non
     size = len(BYTES)
     client.put(PUT, data=b"X" * 9, headers={"Content-Range": f"bytes 0-8/{size}"})
 
-    refused = client.put(PUT, data=BYTES[9:], headers={"Content-Range": f"bytes 9-{size - 1}/{size}"})
+    refused = client.put(
+        PUT, data=BYTES[9:], headers={"Content-Range": f"bytes 9-{size - 1}/{size}"}
+    )
     again = client.put(PUT, data=BYTES, headers={"Content-Range": f"bytes 0-{size - 1}/{size}"})
 
     assert_problem(refused, 422, "sha256")
@@ -89,22 +115,29 @@ def test_garbled_part_is_forgotten(client: FlaskClient, service: Service) -> Non
 
 
 @pytest.mark.parametrize("secret", [b"password=hunter2canary\n"])
-def test_secret_in_parts_is_not_stored(client: FlaskClient, service: Service, secret: bytes) -> None:
+def test_secret_in_parts_is_not_stored(
+    client: FlaskClient, service: Service, secret: bytes
+) -> None:
     digest, size = sha256(secret), len(secret)
     url = f"/api/v1/blobs/{digest}"
     client.put(url, data=secret[:4], headers={"Content-Range": f"bytes 0-3/{size}"})
 
-    answer = client.put(url, data=secret[4:], headers={"Content-Range": f"bytes 4-{size - 1}/{size}"})
+    answer = client.put(
+        url, data=secret[4:], headers={"Content-Range": f"bytes 4-{size - 1}/{size}"}
+    )
 
     assert_problem(answer, 422, "sha256")
     assert service.store.missing([digest]) == {digest}
 
 
 @pytest.mark.parametrize(
-    "text", ["bytes 5-3/9", "bytes 0-9/9", "0-3/9", "bytes 0-3/*", "bytes 0-3/9 x", "items 0-3/9", ""]
+    "text",
+    ["bytes 5-3/9", "bytes 0-9/9", "0-3/9", "bytes 0-3/*", "bytes 0-3/9 x", "items 0-3/9", ""],
 )
 def test_odd_range_is_refused(client: FlaskClient, text: str) -> None:
-    assert_problem(client.put(PUT, data=b"abcd", headers={"Content-Range": text}), 422, "Content-Range")
+    assert_problem(
+        client.put(PUT, data=b"abcd", headers={"Content-Range": text}), 422, "Content-Range"
+    )
 
 
 def test_part_has_limits(client: FlaskClient, service: Service) -> None:
@@ -188,12 +221,18 @@ def test_possession_is_an_experiments_own(client: FlaskClient, new_token: NewTok
     client.put(PUT, data=BYTES, headers=nova)
     body = {"sha256": [DIGEST, "0" * 64, DIGEST]}
 
-    assert client.post("/api/v1/blobs/missing", json=body, headers=nova).get_json() == {"missing": ["0" * 64]}
-    assert client.post("/api/v1/blobs/missing", json=body, headers=minerva).get_json()["missing"] == [DIGEST, "0" * 64]
+    assert client.post("/api/v1/blobs/missing", json=body, headers=nova).get_json() == {
+        "missing": ["0" * 64]
+    }
+    assert client.post("/api/v1/blobs/missing", json=body, headers=minerva).get_json()[
+        "missing"
+    ] == [DIGEST, "0" * 64]
     assert client.put(PUT, data=BYTES, headers=minerva).status_code == 201
 
 
-def test_naming_a_blob_of_another_experiment_gives_nothing(client: FlaskClient, new_token: NewToken) -> None:
+def test_naming_a_blob_of_another_experiment_gives_nothing(
+    client: FlaskClient, new_token: NewToken
+) -> None:
     nova, minerva = new_token("nova"), new_token("minerva")
     client.put(PUT, data=BYTES, headers=nova)
     record = a_record(experiment="minerva", scripts=[{"name": "x", "sha256": DIGEST}])
@@ -204,7 +243,10 @@ def test_naming_a_blob_of_another_experiment_gives_nothing(client: FlaskClient, 
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-def test_blob_without_token_is_for_the_experiment_that_names_it(client: FlaskClient, is_late: bool) -> None:  # noqa: FBT001
+def test_blob_without_token_is_for_the_experiment_that_names_it(
+    client: FlaskClient,
+    is_late: bool,  # noqa: FBT001
+) -> None:
     record = a_record(scripts=[{"name": "x", "sha256": DIGEST}])
     if is_late:
         client.put(f"/api/v1/jobs/{JOB}", json=record)
@@ -224,7 +266,14 @@ def test_blob_that_nobody_named_is_not_read(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [({"sha256": ["x"]}, 422), ({"sha256": "x"}, 422), ({}, 422), ({"sha256": ["0" * 64] * 10_001}, 413)],
+    [
+        ({"sha256": ["x"]}, 422),
+        ({"sha256": "x"}, 422),
+        ({}, 422),
+        ({"sha256": ["0" * 64] * 10_001}, 413),
+    ],
 )
-def test_question_about_no_digests_is_refused(client: FlaskClient, body: object, status: int) -> None:
+def test_question_about_no_digests_is_refused(
+    client: FlaskClient, body: object, status: int
+) -> None:
     assert_problem(client.post("/api/v1/blobs/missing", json=body), status)

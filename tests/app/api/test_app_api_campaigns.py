@@ -7,7 +7,7 @@ import pytest
 from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
 
-from provenance.services import fold_campaign
+from jobprov.provenance.services.statistics import campaign_graph as fold_campaign
 
 GRAPH = "/api/v1/campaigns/prod%2F5/graph?experiment=nova"
 
@@ -18,7 +18,11 @@ def recorded(client: FlaskClient, new_token: Callable[..., dict[str, str]]) -> F
     token = new_token("nova")
     for number in range(1, 6):
         name = f"a{number}.root"
-        raw = numbered(number, task={"task_id": "t1", "campaign": "prod/5", "stage": "raw"}, outputs=[{"name": name}])
+        raw = numbered(
+            number,
+            task={"task_id": "t1", "campaign": "prod/5", "stage": "raw"},
+            outputs=[{"name": name}],
+        )
         reco = numbered(
             100 + number,
             task={"task_id": "t2", "campaign": "prod/5", "stage": "reco"},
@@ -26,7 +30,12 @@ def recorded(client: FlaskClient, new_token: Callable[..., dict[str, str]]) -> F
             state="failed" if number == 5 else "succeeded",
         )
         for record in (raw, reco):
-            assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record, headers=token).status_code == 201
+            assert (
+                client.put(
+                    f"/api/v1/jobs/{record['job_id']}", json=record, headers=token
+                ).status_code
+                == 201
+            )
     return client
 
 
@@ -36,7 +45,10 @@ def test_a_campaign_is_folded_in_every_form(recorded: FlaskClient) -> None:
     assert [(node["stage"], node["state"], node["jobs"]) for node in found["nodes"]] == [
         ("raw", "succeeded", 5), ("reco", "failed", 1), ("reco", "succeeded", 4),
     ]  # fmt: skip
-    assert found["edges"] == [{"source": 0, "target": 1, "files": 1}, {"source": 0, "target": 2, "files": 4}]
+    assert found["edges"] == [
+        {"source": 0, "target": 1, "files": 1},
+        {"source": 0, "target": 2, "files": 4},
+    ]
     assert (found["is_current"], found["omitted"]) == (True, {"nodes": 0, "jobs": 0})
     jobs = recorded.get("/api/v1" + found["nodes"][2]["url"]).get_json()["jobs"]
     assert len(jobs) == 4
@@ -45,7 +57,8 @@ def test_a_campaign_is_folded_in_every_form(recorded: FlaskClient) -> None:
     dot = recorded.get(f"{GRAPH}&format=dot")
     assert dot.content_type.startswith("text/vnd.graphviz")
     assert '0 -> 2 [label="4 files"];' in dot.text
-    assert ET.fromstring(recorded.get(f"{GRAPH}&format=svg").text).tag.endswith("svg")  # noqa: S314 - our own
+    # Our own
+    assert ET.fromstring(recorded.get(f"{GRAPH}&format=svg").text).tag.endswith("svg")  # noqa: S314
 
 
 def test_folded_graph_is_found_by_the_name_of_the_campaign_alone(
@@ -57,10 +70,15 @@ def test_folded_graph_is_found_by_the_name_of_the_campaign_alone(
     assert_problem(recorded.get("/api/v1/lineage/folded"), 422, "campaign")
     assert_problem(recorded.get("/api/v1/lineage/folded?campaign=none"), 404)
 
-    other = numbered(1, experiment="dune", task={"task_id": "t1", "campaign": "prod/5", "stage": "raw"})
+    other = numbered(
+        1, experiment="dune", task={"task_id": "t1", "campaign": "prod/5", "stage": "raw"}
+    )
     recorded.put(f"/api/v1/jobs/{other['job_id']}", json=other, headers=new_token("dune"))
     several = recorded.get(folded)
-    assert (several.status_code, [choice["experiment"] for choice in several.get_json()["choices"]]) == (
+    assert (
+        several.status_code,
+        [choice["experiment"] for choice in several.get_json()["choices"]],
+    ) == (
         300,
         ["dune", "nova"],
     )

@@ -34,7 +34,9 @@ def test_the_parameter_that_differs_comes_with_file_and_line(recorded: FlaskClie
     found: Any = recorded.get(f"/api/v1/jobs/{one}/diff/{two}").get_json()
 
     assert (found["a"]["job_id"], found["b"]["job_id"], found["is_same"]) == (one, two, False)
-    [row] = next(facet["differences"] for facet in found["facets"] if facet["name"] == "configuration")
+    [row] = next(
+        facet["differences"] for facet in found["facets"] if facet["name"] == "configuration"
+    )
     assert (row["key"], row["before"], row["after"]) == ("physics.y", "2", "3")
     assert (row["origin_before"]["line"], row["origin_after"]["line"]) == (1, 2)
 

@@ -7,33 +7,45 @@ from datetime import UTC, datetime
 from app_records import JOB, a_record, sha256
 from flask.testing import FlaskClient
 
-from app.wiring import Service
-from provenance.services.clear_erased import Parts, clear_erased
-from provenance.services.erase_blob import erase_blob, plan_blob_erasure
-from provenance.services.erase_record import erase_record
-from provenance.services.plan_erasure import Wanted
+from jobprov.app.wiring import Service
+from jobprov.provenance.services.erasures.blobs import erase_blob, plan_blob_erasure
+from jobprov.provenance.services.erasures.plans import Wanted
+from jobprov.provenance.services.erasures.records import erase_record
+from jobprov.provenance.services.upkeep.cleared_erasures import Parts, clear_erased
 
 NewToken = Callable[..., dict[str, str]]
 SCRIPT = b"#!/bin/sh\n# the door opens by hunter2\n"
 DIGEST = sha256(SCRIPT)
 PUT = f"/api/v1/blobs/{DIGEST}"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-RECORD = a_record(environment={"variables": {"DOOR": "hunter2-of-Ada"}}, scripts=[{"name": "run.sh", "sha256": DIGEST}])
+RECORD = a_record(
+    environment={"variables": {"DOOR": "hunter2-of-Ada"}},
+    scripts=[{"name": "run.sh", "sha256": DIGEST}],
+)
 
 
 def erase_variable(service: Service) -> None:
     wanted = Wanted(JOB, "Eve", "it slipped through", fields=("environment.variables.DOOR",))
     done = service.write(
-        lambda connection, known: erase_record(connection, known, service.store, wanted, received_at=NOW)
+        lambda connection, known: erase_record(
+            connection, known, service.store, wanted, received_at=NOW
+        )
     )
     entries, digests = [entry.id for entry in done.entries], sorted(done.digests)
-    clear_erased(Parts(service.database, service.writer, service.store), "nova", entries=entries, digests=digests)
+    clear_erased(
+        Parts(service.database, service.writer, service.store),
+        "nova",
+        entries=entries,
+        digests=digests,
+    )
 
 
 def erase_script(service: Service) -> None:
     with service.reading() as connection:
         planned = plan_blob_erasure(connection, service.store, DIGEST, "nova")
-    erase_blob(service.writer, service.store, planned, who="Eve", why="it slipped through", received_at=NOW)
+    erase_blob(
+        service.writer, service.store, planned, who="Eve", why="it slipped through", received_at=NOW
+    )
     parts = Parts(service.database, service.writer, service.store)
     clear_erased(parts, "nova", entries=[], digests=[*planned.plans, *planned.digests])
 
@@ -48,7 +60,9 @@ def test_erased_record_sent_again_is_answered_erased_alone_and_in_a_batch(
 
     alone = client.put(f"/api/v1/jobs/{JOB}", json=RECORD, headers=header)
     batch = client.post("/api/v1/jobs/batch", json={"jobs": [RECORD]}, headers=header)
-    revision = client.post(f"/api/v1/jobs/{JOB}/revisions", json={"record": RECORD, "reason": "x"}, headers=header)
+    revision = client.post(
+        f"/api/v1/jobs/{JOB}/revisions", json={"record": RECORD, "reason": "x"}, headers=header
+    )
 
     assert (alone.status_code, alone.get_json(force=True)["change"]) == (200, "erased")
     [result] = batch.get_json(force=True)["results"]
@@ -70,9 +84,13 @@ def test_erased_blob_sent_again_is_answered_erased_and_not_stored(
     erase_script(service)
 
     again = client.put(PUT, data=SCRIPT, headers=header)
-    part = client.put(PUT, data=SCRIPT[:5], headers={**header, "Content-Range": f"bytes 0-4/{len(SCRIPT)}"})
+    part = client.put(
+        PUT, data=SCRIPT[:5], headers={**header, "Content-Range": f"bytes 0-4/{len(SCRIPT)}"}
+    )
     missing = client.post("/api/v1/blobs/missing", json={"sha256": [DIGEST]}, headers=header)
-    other = client.put("/api/v1/jobs/" + JOB[:-1] + "2", json={**RECORD, "job_id": JOB[:-1] + "2"}, headers=header)
+    other = client.put(
+        "/api/v1/jobs/" + JOB[:-1] + "2", json={**RECORD, "job_id": JOB[:-1] + "2"}, headers=header
+    )
 
     assert (again.status_code, again.get_json(force=True)["change"]) == (200, "erased")
     assert (part.status_code, part.get_json(force=True)["change"]) == (200, "erased")
@@ -85,7 +103,9 @@ def test_erased_blob_sent_again_is_answered_erased_and_not_stored(
     assert answer["missing_blobs"] == []
 
 
-def test_without_tokens_what_any_experiment_erased_is_not_wanted(client: FlaskClient, service: Service) -> None:
+def test_without_tokens_what_any_experiment_erased_is_not_wanted(
+    client: FlaskClient, service: Service
+) -> None:
     client.put(PUT, data=SCRIPT)
     client.put(f"/api/v1/jobs/{JOB}", json=RECORD)
     erase_script(service)

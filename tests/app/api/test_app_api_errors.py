@@ -1,4 +1,7 @@
-"""One shape for every error, whatever is asked; and never a mistake of ours, whatever the query holds."""
+"""One shape for every error, whatever is asked.
+
+And never a mistake of ours, whatever the query holds.
+"""
 
 import inspect
 import re
@@ -10,10 +13,9 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import archive.errors
-import provenance.errors
-from app.errors import STATUS, problem_of
-from provenance.schemas import history_queries, queries
+from jobprov import archive, provenance
+from jobprov.app.errors import STATUS, problem_of
+from jobprov.provenance.schemas import history_queries, queries
 
 METHODS = ("GET", "PUT", "POST")
 READ = [
@@ -30,15 +32,40 @@ READ = [
 ODD = st.one_of(
     st.integers(-(10**30), 10**30).map(str),
     st.sampled_from(
-        ["", "0", "1", "-1", "1e9", "NaN", "\0", "\u202e", "'", "%", "*", "../..", "9999-12-31T23:59:59-23:59"]
+        [
+            "",
+            "0",
+            "1",
+            "-1",
+            "1e9",
+            "NaN",
+            "\0",
+            "\u202e",
+            "'",
+            "%",
+            "*",
+            "../..",
+            "9999-12-31T23:59:59-23:59",
+        ]
     ),
-    st.sampled_from(["0001-01-01T00:00:00+23:59", "2026-01-01", "2026-01-01T00:00:00Z", "both", "json", "succeeded"]),
+    st.sampled_from(
+        [
+            "0001-01-01T00:00:00+23:59",
+            "2026-01-01",
+            "2026-01-01T00:00:00Z",
+            "both",
+            "json",
+            "succeeded",
+        ]
+    ),
     st.text(max_size=40),
     st.text(min_size=200, max_size=4000),
 )
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/jobs/a/b/c/d", "/api/v2/jobs", "/api/v1/files/a%2Fb"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/nothing", "/api/v1/jobs/a/b/c/d", "/api/v2/jobs", "/api/v1/files/a%2Fb"]
+)
 def test_address_that_is_none_is_a_problem(client: FlaskClient, path: str) -> None:
     assert_problem(client.get(path), 404)
 
@@ -51,7 +78,11 @@ def test_method_that_is_not_taken_is_a_problem_that_lists_the_others(client: Fla
 
 
 def test_every_route_answers_nonsense_with_a_problem(app: Flask, client: FlaskClient) -> None:
-    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/v1/") and rule.arguments]
+    rules = [
+        rule
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/v1/") and rule.arguments
+    ]
     assert len(rules) > 10
 
     for rule in rules:
@@ -62,7 +93,9 @@ def test_every_route_answers_nonsense_with_a_problem(app: Flask, client: FlaskCl
             assert_problem(answer, answer.status_code)
 
 
-def test_mistake_of_ours_is_a_problem_that_gives_nothing_away(app: Flask, client: FlaskClient) -> None:
+def test_mistake_of_ours_is_a_problem_that_gives_nothing_away(
+    app: Flask, client: FlaskClient
+) -> None:
     app.extensions["jobprov-measures"].lines = lambda: 1 / 0
 
     problem = assert_problem(client.get("/api/v1/metrics"), 500)
@@ -72,7 +105,11 @@ def test_mistake_of_ours_is_a_problem_that_gives_nothing_away(app: Flask, client
 
 @pytest.mark.parametrize("module", [provenance.errors, archive.errors])
 def test_every_error_class_has_a_status(module: object) -> None:
-    kinds = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if kind.__module__ == module.__name__]  # type: ignore[attr-defined]
+    kinds = [
+        kind
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if kind.__module__ == module.__name__
+    ]  # type: ignore[attr-defined]
 
     assert kinds
     assert [kind for kind in kinds if kind not in STATUS] == []
@@ -92,7 +129,11 @@ def test_database_that_does_not_answer_is_said_so_with_a_time_to_come_back(app: 
 def test_no_query_makes_the_service_stumble(client: FlaskClient, path: str, schema: type) -> None:
     client.put(
         f"/api/v1/jobs/{JOB}",
-        json=a_record(task={"task_id": "t1"}, outputs=[{"name": "a.root"}], logs=[{"name": "out", "sha256": "0" * 64}]),
+        json=a_record(
+            task={"task_id": "t1"},
+            outputs=[{"name": "a.root"}],
+            logs=[{"name": "out", "sha256": "0" * 64}],
+        ),
     )
     names = [*schema().fields, "unknown"]
 
@@ -108,13 +149,26 @@ def test_no_query_makes_the_service_stumble(client: FlaskClient, path: str, sche
 
 
 def test_no_single_odd_word_in_any_query_makes_the_service_stumble(client: FlaskClient) -> None:
-    client.put(f"/api/v1/jobs/{JOB}", json=a_record(task={"task_id": "t1"}, outputs=[{"name": "a.root"}]))
-    names = {"job_id": JOB, "before": JOB, "after": JOB, "task_id": "t1", "name": "a.root", "sha256": "0" * 64}
+    client.put(
+        f"/api/v1/jobs/{JOB}", json=a_record(task={"task_id": "t1"}, outputs=[{"name": "a.root"}])
+    )
+    names = {
+        "job_id": JOB,
+        "before": JOB,
+        "after": JOB,
+        "task_id": "t1",
+        "name": "a.root",
+        "sha256": "0" * 64,
+    }
     asked = 0
 
     for path, calls in client.get("/api/v1/openapi.json").get_json()["paths"].items():
         here = re.sub(r"{(\w+)}", lambda found: names.get(found[1], "nova"), path)
-        for field in (each["name"] for each in calls.get("get", {}).get("parameters", ()) if each["in"] == "query"):
+        for field in (
+            each["name"]
+            for each in calls.get("get", {}).get("parameters", ())
+            if each["in"] == "query"
+        ):
             for word in ("odd", "-1", "[", "9" * 30):
                 answer = client.get(here, query_string={field: word})
                 assert answer.status_code < 500, (here, field, word, answer.get_data(as_text=True))
@@ -126,7 +180,16 @@ def test_no_single_odd_word_in_any_query_makes_the_service_stumble(client: Flask
 def test_no_name_in_an_address_makes_the_service_stumble(client: FlaskClient) -> None:
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
-        st.sampled_from(["/files/{}", "/files/{}/lineage", "/jobs/{}", "/tasks/{}", "/blobs/{}", "/jobs/{}/bundle"]),
+        st.sampled_from(
+            [
+                "/files/{}",
+                "/files/{}/lineage",
+                "/jobs/{}",
+                "/tasks/{}",
+                "/blobs/{}",
+                "/jobs/{}/bundle",
+            ]
+        ),
         ODD,
     )
     def ask(pattern: str, name: str) -> None:

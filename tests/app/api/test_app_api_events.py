@@ -1,4 +1,7 @@
-"""OpenLineage events, sent by its stock Python client over real HTTP; and what is refused, by hand."""
+"""OpenLineage events, sent by its stock Python client over real HTTP.
+
+And what is refused, by hand.
+"""
 
 import gzip
 import json
@@ -16,7 +19,12 @@ from flask.testing import FlaskClient
 from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import error_message_run, parent_run, source_code_location_job
-from openlineage.client.transport.http import ApiKeyTokenProvider, HttpCompression, HttpConfig, HttpTransport
+from openlineage.client.transport.http import (
+    ApiKeyTokenProvider,
+    HttpCompression,
+    HttpConfig,
+    HttpTransport,
+)
 from werkzeug.serving import make_server
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,7 +45,10 @@ def address(app: Flask) -> Iterator[str]:
 
 def stock_client(address: str, token: str) -> OpenLineageClient:
     config = HttpConfig(
-        url=address, auth=ApiKeyTokenProvider({"apiKey": token}), compression=HttpCompression.GZIP, retry={"total": 0}
+        url=address,
+        auth=ApiKeyTokenProvider({"apiKey": token}),
+        compression=HttpCompression.GZIP,
+        retry={"total": 0},
     )
     return OpenLineageClient(transport=HttpTransport(config))
 
@@ -63,16 +74,26 @@ def test_runs_of_a_stock_client_join_the_graph_of_the_production(
     code = source_code_location_job.SourceCodeLocationJobFacet(
         "git", "https://git.example.org/plots.git", version="a" * 40
     )
-    parent = parent_run.ParentRunFacet(run=parent_run.Run(run), job=parent_run.Job("airflow", "prod"))
+    parent = parent_run.ParentRunFacet(
+        run=parent_run.Run(run), job=parent_run.Job("airflow", "prod")
+    )
     stock = stock_client(address, token["Authorization"].removeprefix("Bearer "))
 
     for told in (
         event(RunState.COMPLETE, 60, run, outputs=[OutputDataset("s3://plots", "a/plots.parquet")]),
         event(
-            RunState.START, 0, run, inputs=[InputDataset("nova", "reco.root")], job_facets={"sourceCodeLocation": code}
+            RunState.START,
+            0,
+            run,
+            inputs=[InputDataset("nova", "reco.root")],
+            job_facets={"sourceCodeLocation": code},
         ),
         event(
-            RunState.START, 0, run, inputs=[InputDataset("nova", "reco.root")], job_facets={"sourceCodeLocation": code}
+            RunState.START,
+            0,
+            run,
+            inputs=[InputDataset("nova", "reco.root")],
+            job_facets={"sourceCodeLocation": code},
         ),
         event(RunState.START, 1, failed, run_facets={"parent": parent}),
         event(
@@ -86,19 +107,30 @@ def test_runs_of_a_stock_client_join_the_graph_of_the_production(
     stock.close()
 
     job = client.get(f"/api/v1/jobs/{run}").get_json()
-    assert (job["merged"]["state"], job["merged"]["started_at"]) == ("succeeded", "2026-01-01T00:00:00+00:00")
+    assert (job["merged"]["state"], job["merged"]["started_at"]) == (
+        "succeeded",
+        "2026-01-01T00:00:00+00:00",
+    )
     assert [entry["revision"] for entry in job["software"]] == ["a" * 40]
     assert job["witnesses"][0]["witness"] == "import"
     assert len(job["record"]["extra"]["openlineage"]["events"]) == 2
     lineage = client.get("/api/v1/files/plots.parquet/lineage?direction=ancestors").get_json()
-    assert {node["name"] for node in lineage["nodes"] if node["kind"] == "file"} == {"plots.parquet", "reco.root"}
-    assert {node["job_id"] for node in lineage["nodes"] if node["kind"] == "job"} == {run, made["job_id"]}
+    assert {node["name"] for node in lineage["nodes"] if node["kind"] == "file"} == {
+        "plots.parquet",
+        "reco.root",
+    }
+    assert {node["job_id"] for node in lineage["nodes"] if node["kind"] == "job"} == {
+        run,
+        made["job_id"],
+    }
     other = client.get(f"/api/v1/jobs/{failed}").get_json()["merged"]
     assert (other["state"], other["exit"]["message"]) == ("failed", "boom")
     assert other["task"]["task_id"] == f"airflow:prod.plots@{run}"
 
 
-def test_stock_client_without_a_token_is_refused(address: str, new_token: Callable[..., dict[str, str]]) -> None:
+def test_stock_client_without_a_token_is_refused(
+    address: str, new_token: Callable[..., dict[str, str]]
+) -> None:
     new_token()
     with pytest.raises(requests.HTTPError, match="401"):
         stock_client(address, "prov_worthless").emit(event(RunState.START, 0, RUN))
@@ -120,7 +152,11 @@ def plain(**changes: Any) -> dict[str, Any]:
 
 
 def test_answers_say_what_became_of_the_run(client: FlaskClient) -> None:
-    answers = [sent(client, plain()), sent(client, plain(eventType="ABORT")), sent(client, plain(eventType="ABORT"))]
+    answers = [
+        sent(client, plain()),
+        sent(client, plain(eventType="ABORT")),
+        sent(client, plain(eventType="ABORT")),
+    ]
 
     assert [(answer.status_code, answer.get_json()["change"]) for answer in answers] == [
         (201, "created"),
@@ -149,7 +185,9 @@ _PARENT = "run.facets.parent.run.runId"
         (static(dataset={"namespace": "n"}), "dataset.name"),
         (static(dataset={"namespace": "n", "name": "/"}), "dataset.name"),
         (
-            static(job={"namespace": "n", "name": "j"}, outputs=[{"namespace": "n", "name": "a\u0001"}]),
+            static(
+                job={"namespace": "n", "name": "j"}, outputs=[{"namespace": "n", "name": "a\u0001"}]
+            ),
             "outputs[0].name",
         ),
         (static(job={"namespace": "n", "name": "j" * 999}), "job.name"),
@@ -167,9 +205,12 @@ def test_bad_event_is_answered_by_its_field(client: FlaskClient, document: Any, 
 
 
 @pytest.mark.parametrize(
-    ("body", "words"), [(b"{", "The event is not JSON: "), (b"[{}]", "The event is no JSON object.")]
+    ("body", "words"),
+    [(b"{", "The event is not JSON: "), (b"[{}]", "The event is no JSON object.")],
 )
-def test_what_is_no_event_at_all_is_not_called_a_record(client: FlaskClient, body: bytes, words: str) -> None:
+def test_what_is_no_event_at_all_is_not_called_a_record(
+    client: FlaskClient, body: bytes, words: str
+) -> None:
     answer = client.post("/api/v1/lineage?experiment=nova", data=body)
 
     assert_problem(answer, 422, "")
@@ -212,7 +253,9 @@ def test_what_no_file_can_be_is_answered_by_its_place_in_the_event(
         assert_problem(sent(client, document), 422, f"{place}.facets.jobprov_file.{field}")
 
 
-def test_whose_run_it_is_has_to_be_said(client: FlaskClient, new_token: Callable[..., dict[str, str]]) -> None:
+def test_whose_run_it_is_has_to_be_said(
+    client: FlaskClient, new_token: Callable[..., dict[str, str]]
+) -> None:
     assert_problem(sent(client, plain(), query=""), 422, "experiment")
     assert_problem(sent(client, plain(), query="?experiment=dune", headers=new_token("nova")), 403)
 
@@ -221,12 +264,18 @@ def test_secret_in_a_facet_is_refused_with_its_place(client: FlaskClient) -> Non
     variables = [{"name": "DB_PASSWORD", "value": "correct-horse-battery"}]
     facets = {"environmentVariables": {"environmentVariables": variables}}
 
-    assert_problem(sent(client, plain(run={"runId": RUN, "facets": facets})), 422, "environment.variables.DB_PASSWORD")
+    assert_problem(
+        sent(client, plain(run={"runId": RUN, "facets": facets})),
+        422,
+        "environment.variables.DB_PASSWORD",
+    )
     assert client.get(f"/api/v1/jobs/{RUN}").status_code == 404
 
 
 def test_too_long_an_event_is_refused(client: FlaskClient) -> None:
     body = gzip.compress(json.dumps(plain(producer="p" * 9_000_000)).encode())
-    answer = client.post("/api/v1/lineage?experiment=nova", data=body, headers={"Content-Encoding": "gzip"})
+    answer = client.post(
+        "/api/v1/lineage?experiment=nova", data=body, headers={"Content-Encoding": "gzip"}
+    )
 
     assert_problem(answer, 413)

@@ -30,7 +30,9 @@ def test_record_by_excerpt_is_the_record(client: FlaskClient, new_token: NewToke
     next_whole, next_body = body_of(other, is_here=False)
 
     first = client.put(f"/api/v1/jobs/{JOB}", data=body, headers=header)
-    asked = client.post(ASK, json={"sha256": [], "excerpts": [DIGEST, "0" * 64]}, headers=new_token())
+    asked = client.post(
+        ASK, json={"sha256": [], "excerpts": [DIGEST, "0" * 64]}, headers=new_token()
+    )
     second = client.put(f"/api/v1/jobs/{other}", data=next_body, headers=header)
     again = client.put(f"/api/v1/jobs/{other}", data=next_whole, headers=new_token())
 
@@ -43,17 +45,27 @@ def test_record_by_excerpt_is_the_record(client: FlaskClient, new_token: NewToke
 def test_unknown_excerpt_asks_for_the_whole_record_and_is_no_dead_letter(
     client: FlaskClient, new_token: NewToken
 ) -> None:
-    client.put(f"/api/v1/jobs/{JOB}", data=body_of(JOB, is_here=True)[1], headers={**new_token("toy"), **TYPE})
+    client.put(
+        f"/api/v1/jobs/{JOB}",
+        data=body_of(JOB, is_here=True)[1],
+        headers={**new_token("toy"), **TYPE},
+    )
     body = body_of(JOB, is_here=False)[1]
 
-    problem = assert_problem(client.put(f"/api/v1/jobs/{JOB}", data=body, headers={**new_token(), **TYPE}), 422, DIGEST)
+    problem = assert_problem(
+        client.put(f"/api/v1/jobs/{JOB}", data=body, headers={**new_token(), **TYPE}), 422, DIGEST
+    )
 
     assert problem["type"] == "/problems/unknown-excerpt"
     assert client.get(f"/api/v1/jobs/{JOB}").status_code == 404
 
 
-def test_question_without_excerpts_is_answered_without(client: FlaskClient, new_token: NewToken) -> None:
-    assert client.post(ASK, json={"sha256": [DIGEST]}, headers=new_token()).get_json() == {"missing": [DIGEST]}
+def test_question_without_excerpts_is_answered_without(
+    client: FlaskClient, new_token: NewToken
+) -> None:
+    assert client.post(ASK, json={"sha256": [DIGEST]}, headers=new_token()).get_json() == {
+        "missing": [DIGEST]
+    }
 
 
 def test_limits_are_named(client: FlaskClient, new_token: NewToken) -> None:
@@ -61,4 +73,8 @@ def test_limits_are_named(client: FlaskClient, new_token: NewToken) -> None:
     bad = gzip.compress(b"[[0,1]]\n{}")
 
     assert assert_problem(too_many, 413)["limit"] == 16
-    assert_problem(client.put(f"/api/v1/jobs/{JOB}", data=bad, headers={**new_token(), **TYPE}), 422, "excerpts")
+    assert_problem(
+        client.put(f"/api/v1/jobs/{JOB}", data=bad, headers={**new_token(), **TYPE}),
+        422,
+        "excerpts",
+    )

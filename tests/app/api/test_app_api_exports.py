@@ -25,7 +25,9 @@ def exported(client: FlaskClient, form: str, **fields: Any) -> str:
         ("lost", ["START", "FAIL"]),
     ],
 )
-def test_events_of_a_job_have_an_end_only_where_it_ended(client: FlaskClient, state: str, kinds: list[str]) -> None:
+def test_events_of_a_job_have_an_end_only_where_it_ended(
+    client: FlaskClient, state: str, kinds: list[str]
+) -> None:
     told = exported(client, "openlineage", state=state).splitlines()
 
     assert [json.loads(event)["eventType"] for event in told] == kinds
@@ -33,7 +35,10 @@ def test_events_of_a_job_have_an_end_only_where_it_ended(client: FlaskClient, st
 
 def test_events_of_a_job_name_files_as_the_service_takes_them(client: FlaskClient) -> None:
     """A namespace that is an address, as of a dataset of OpenLineage, and a file of another experiment stay what they are."""
-    inputs = [{"name": "a", "namespace": "s3:%2F%2Fbucket%2F100%25"}, {"name": "flux", "experiment": "beam"}]
+    inputs = [
+        {"name": "a", "namespace": "s3:%2F%2Fbucket%2F100%25"},
+        {"name": "flux", "experiment": "beam"},
+    ]
 
     told = exported(client, "openlineage", inputs=inputs, outputs=[{"name": "made"}]).splitlines()
 
@@ -51,16 +56,23 @@ def test_names_that_begin_or_end_with_marks_are_escaped_in_prov_n(client: FlaskC
 
     told = exported(client, "prov-n", outputs=[{"name": name} for name in names]).splitlines()
 
-    entities = [line.partition("(")[2].partition(",")[0] for line in told if line.startswith("  entity(")]
+    entities = [
+        line.partition("(")[2].partition(",")[0] for line in told if line.startswith("  entity(")
+    ]
     assert entities == ["file:\\-.x", "file:\\.x\\.", "file:x-.y"]
 
 
-def test_files_of_one_name_in_two_namespaces_or_experiments_are_two_entities(client: FlaskClient) -> None:
+def test_files_of_one_name_in_two_namespaces_or_experiments_are_two_entities(
+    client: FlaskClient,
+) -> None:
     inputs = [{"name": "a", "namespace": "raw"}, {"name": "a", "experiment": "beam"}]
 
     document = json.loads(exported(client, "prov-json", inputs=inputs, outputs=[{"name": "a"}]))
 
     [made] = document["wasGeneratedBy"].values()
     assert made["prov:entity"] == "file:a"
-    assert sorted(used["prov:entity"] for used in document["used"].values()) == ["file:beam%3Aa", "file:raw%3Aa"]
+    assert sorted(used["prov:entity"] for used in document["used"].values()) == [
+        "file:beam%3Aa",
+        "file:raw%3Aa",
+    ]
     assert len(document["entity"]) == 3

@@ -19,7 +19,10 @@ def entry(name: str, namespace: str | None = None, **more: Any) -> dict[str, Any
 
 @pytest.fixture
 def named(client: FlaskClient) -> FlaskClient:
-    """Return a client of a service with x in nova without and with namespaces, and in dune; and a file made from each in nova."""
+    """Return a client of a service with x in nova without and with namespaces, and in dune.
+
+    And a file made from each in nova.
+    """
     for record in (
         numbered(1, outputs=[entry("x")]),
         numbered(2, outputs=[entry("x", "ns")]),
@@ -45,7 +48,11 @@ def found(client: FlaskClient, path: str, **query: str) -> dict[str, Any]:
 
 
 def links(text: str) -> list[str]:
-    return [unescape(link) for link in re.findall(r'href="(/[^"]*)"', text) if not link.startswith("/static")]
+    return [
+        unescape(link)
+        for link in re.findall(r'href="(/[^"]*)"', text)
+        if not link.startswith("/static")
+    ]
 
 
 @pytest.mark.parametrize("of", OF_A_FILE)
@@ -57,9 +64,10 @@ def test_empty_namespace_is_that_of_a_file_without_one(named: FlaskClient, of: s
 
 
 def test_lists_of_files_take_an_empty_namespace_too(named: FlaskClient) -> None:
-    assert [row["namespace"] for row in found(named, "/files", name="x", namespace="", experiment="nova")["files"]] == [
-        ""
-    ]
+    assert [
+        row["namespace"]
+        for row in found(named, "/files", name="x", namespace="", experiment="nova")["files"]
+    ] == [""]
     assert found(named, "/lineage/orphans", namespace="")["files"] == []
 
 
@@ -82,7 +90,9 @@ def test_no_link_of_a_file_is_dead(named: FlaskClient, namespace: str) -> None:
 
 def test_links_from_other_files_lead_to_the_one_that_is_meant(named: FlaskClient) -> None:
     for name, namespace in (("of bare", ""), ("of s3", S3), ("of dune", "")):
-        page = named.get(f"/files/{name}", query_string={"experiment": "nova", "namespace": namespace})
+        page = named.get(
+            f"/files/{name}", query_string={"experiment": "nova", "namespace": namespace}
+        )
         [parent] = {link for link in links(page.text) if link.startswith("/files/x")}
 
         assert named.get(parent).status_code == 200
@@ -90,14 +100,22 @@ def test_links_from_other_files_lead_to_the_one_that_is_meant(named: FlaskClient
 
 
 @pytest.mark.parametrize("call", ["paths", "common", "diverge"])
-@pytest.mark.parametrize(("a", "b"), [(":x", "of bare"), (f"{S3}:x", f"{S3}:of s3"), ("ns:x", f"{S3}:x")])
-def test_two_files_are_named_with_their_namespaces(named: FlaskClient, call: str, a: str, b: str) -> None:
+@pytest.mark.parametrize(
+    ("a", "b"), [(":x", "of bare"), (f"{S3}:x", f"{S3}:of s3"), ("ns:x", f"{S3}:x")]
+)
+def test_two_files_are_named_with_their_namespaces(
+    named: FlaskClient, call: str, a: str, b: str
+) -> None:
     found(named, f"/lineage/{call}", a=a, b=b, experiment="nova")
 
 
 def test_files_of_one_name_in_two_experiments_are_compared(named: FlaskClient) -> None:
-    answer = found(named, "/lineage/common", a=":x", b=":x", experiment_a="nova", experiment_b="dune")
-    paths = found(named, "/lineage/paths", a="x", b="of dune", experiment="nova", experiment_a="dune")
+    answer = found(
+        named, "/lineage/common", a=":x", b=":x", experiment_a="nova", experiment_b="dune"
+    )
+    paths = found(
+        named, "/lineage/paths", a="x", b="of dune", experiment="nova", experiment_a="dune"
+    )
 
     assert (answer["a"]["experiment"], answer["b"]["experiment"]) == ("nova", "dune")
     assert paths["older"] == "a"
@@ -107,7 +125,9 @@ def test_files_of_one_name_in_two_experiments_are_compared(named: FlaskClient) -
         assert [named.get(link).status_code for link in links(text)] == [200] * len(links(text))
 
 
-def test_two_jobs_of_two_experiments_lead_to_the_histories_of_their_files(named: FlaskClient) -> None:
+def test_two_jobs_of_two_experiments_lead_to_the_histories_of_their_files(
+    named: FlaskClient,
+) -> None:
     text = named.get(f"/jobs/{numbered(4)['job_id']}/diff/{numbered(6)['job_id']}").text
 
     [link] = [link for link in links(text) if link.startswith("/diverge")]
@@ -120,14 +140,25 @@ def test_each_of_two_files_that_is_not_told_apart_is_chosen_by_itself(named: Fla
 
     assert {"b": ":x", "experiment_b": "dune"} in problem["choices"]
     for choice in problem["choices"]:
-        assert asked(named, "/lineage/paths", **{"a": "of bare", "b": "x", **choice}).status_code == 200
-    choices = [link for link in links(named.get("/relation?a=of+bare&b=x").text) if link.startswith("/relation?")]
+        assert (
+            asked(named, "/lineage/paths", **{"a": "of bare", "b": "x", **choice}).status_code
+            == 200
+        )
+    choices = [
+        link
+        for link in links(named.get("/relation?a=of+bare&b=x").text)
+        if link.startswith("/relation?")
+    ]
     assert [named.get(choice).status_code for choice in choices] == [200] * 4
 
 
 def test_name_with_a_colon_is_never_taken_for_another_silently(client: FlaskClient) -> None:
-    for number, output in enumerate([entry("h:t"), entry("t", "h"), entry("h:t", "p"), entry("t", "p:h")], 1):
-        client.put(f"/api/v1/jobs/{numbered(number)['job_id']}", json=numbered(number, outputs=[output]))
+    for number, output in enumerate(
+        [entry("h:t"), entry("t", "h"), entry("h:t", "p"), entry("t", "p:h")], 1
+    ):
+        client.put(
+            f"/api/v1/jobs/{numbered(number)['job_id']}", json=numbered(number, outputs=[output])
+        )
 
     assert len(assert_problem(asked(client, "/files/h:t"), 300)["choices"]) == 3
     assert len(assert_problem(asked(client, "/files/p:h:t"), 300)["choices"]) == 2
@@ -147,7 +178,9 @@ def test_name_with_a_colon_is_never_taken_for_another_silently(client: FlaskClie
         ({"file": "only dune", "experiment": "nova"}, []),
     ],
 )
-def test_jobs_are_found_by_the_very_file(named: FlaskClient, query: dict[str, str], names: list[str]) -> None:
+def test_jobs_are_found_by_the_very_file(
+    named: FlaskClient, query: dict[str, str], names: list[str]
+) -> None:
     impact = found(named, "/lineage/impact", **query)
 
     assert sorted({file["name"] for file in impact["files"]}) == names
@@ -176,7 +209,9 @@ def test_name_that_is_known_elsewhere_is_said_to_be_there(named: FlaskClient) ->
     assert "/files/only%20dune?experiment=dune&namespace=" in links(page.text)
 
 
-@pytest.mark.parametrize("query", ["depth=1&depth=xx", "limit=5&limit=6", "experiment=nova&experiment=dune"])
+@pytest.mark.parametrize(
+    "query", ["depth=1&depth=xx", "limit=5&limit=6", "experiment=nova&experiment=dune"]
+)
 def test_parameter_that_is_given_twice_is_refused(named: FlaskClient, query: str) -> None:
     name = query.partition("=")[0]
 
@@ -186,10 +221,18 @@ def test_parameter_that_is_given_twice_is_refused(named: FlaskClient, query: str
 
 @pytest.mark.parametrize(
     ("page", "flag"),
-    [("/rebuild/of%20bare?", "from_scratch"), ("/orphans?", "isolated"), ("/impact?stage=s&", "direct")],
+    [
+        ("/rebuild/of%20bare?", "from_scratch"),
+        ("/orphans?", "isolated"),
+        ("/impact?stage=s&", "direct"),
+    ],
 )
-def test_flag_of_a_page_is_read_as_the_call_reads_it(named: FlaskClient, page: str, flag: str) -> None:
-    plain, said_no, said_yes = (named.get(f"{page}{flag}={word}").text for word in ("", "false", "true"))
+def test_flag_of_a_page_is_read_as_the_call_reads_it(
+    named: FlaskClient, page: str, flag: str
+) -> None:
+    plain, said_no, said_yes = (
+        named.get(f"{page}{flag}={word}").text for word in ("", "false", "true")
+    )
 
     def twin(text: str) -> str:
         return next(link for link in links(text) if link.startswith("/api/v1/"))
@@ -203,7 +246,9 @@ def test_flag_of_a_page_is_read_as_the_call_reads_it(named: FlaskClient, page: s
 @pytest.mark.parametrize("how", ["limit", "cursor"])
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
 def test_stream_of_all_files_takes_no_page(named: FlaskClient, form: str, how: str) -> None:
-    assert_problem(asked(named, "/lineage/impact", file="ns:x", format=form, **{how: "1"}), 422, how)
+    assert_problem(
+        asked(named, "/lineage/impact", file="ns:x", format=form, **{how: "1"}), 422, how
+    )
 
 
 def test_question_without_a_filter_names_the_filters(named: FlaskClient) -> None:

@@ -10,23 +10,43 @@ import pytest
 from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
 
-from provenance.records.openlineage import read_event
+from jobprov.provenance.records.openlineage import read_event
 
 
 def files(*names: str, **more: Any) -> list[dict[str, Any]]:
-    return [{"name": name, "checksums": [f"adler32:{sum(name.encode()):08x}"], **more} for name in names]
+    return [
+        {"name": name, "checksums": [f"adler32:{sum(name.encode()):08x}"], **more} for name in names
+    ]
 
 
 @pytest.fixture
 def recorded(client: FlaskClient) -> FlaskClient:
-    """Raw is made into two files, these into one; a circle of two; a file that is its own parent."""
+    """Raw is made into two files, these into one; a circle of two.
+
+    A file that is its own parent.
+    """
     jobs = (
         numbered(
-            1, outputs=files("raw"), resources={"wall_seconds": 5}, task={"task_id": "t", "stage": "daq", "unit": "u"}
+            1,
+            outputs=files("raw"),
+            resources={"wall_seconds": 5},
+            task={"task_id": "t", "stage": "daq", "unit": "u"},
         ),
-        numbered(2, inputs=files("raw", role="primary"), outputs=files("left"), task={"task_id": "r", "stage": "reco"}),
-        numbered(3, inputs=files("raw"), outputs=files("right"), task={"task_id": "r", "stage": "reco"}),
-        numbered(4, inputs=files("left", "right"), outputs=files("merged"), ended_at="2026-01-01T01:00:00Z"),
+        numbered(
+            2,
+            inputs=files("raw", role="primary"),
+            outputs=files("left"),
+            task={"task_id": "r", "stage": "reco"},
+        ),
+        numbered(
+            3, inputs=files("raw"), outputs=files("right"), task={"task_id": "r", "stage": "reco"}
+        ),
+        numbered(
+            4,
+            inputs=files("left", "right"),
+            outputs=files("merged"),
+            ended_at="2026-01-01T01:00:00Z",
+        ),
         numbered(5, inputs=files("y"), outputs=files("x")),
         numbered(6, inputs=files("x"), outputs=files("y")),
         numbered(7, inputs=files("self"), outputs=files("self")),
@@ -45,9 +65,13 @@ def read(client: FlaskClient, path: str) -> Any:
 def test_the_past_says_what_is_told_as_it_is_today(recorded: FlaskClient) -> None:
     moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     before = read(recorded, f"/files/merged/lineage?direction=ancestors&as_of={moment}")
-    job = numbered(4, inputs=files("left"), outputs=files("merged"), ended_at="2026-01-01T01:00:00Z")
+    job = numbered(
+        4, inputs=files("left"), outputs=files("merged"), ended_at="2026-01-01T01:00:00Z"
+    )
     corrected = {"record": job, "reason": "right was not read"}
-    assert recorded.post(f"/api/v1/jobs/{job['job_id']}/revisions", json=corrected).status_code == 201
+    assert (
+        recorded.post(f"/api/v1/jobs/{job['job_id']}/revisions", json=corrected).status_code == 201
+    )
 
     after = read(recorded, f"/files/merged/lineage?direction=ancestors&as_of={moment}")
     page = recorded.get(f"/lineage/merged?as_of={moment}").text
@@ -61,10 +85,14 @@ def test_the_past_says_what_is_told_as_it_is_today(recorded: FlaskClient) -> Non
 
 def test_every_question_has_its_call(recorded: FlaskClient) -> None:
     assert [row["name"] for row in read(recorded, "/files/merged/roots")["files"]] == ["raw"]
-    assert [row["name"] for row in read(recorded, "/files/raw/leaves?limit=1")["files"]] == ["merged"]
+    assert [row["name"] for row in read(recorded, "/files/raw/leaves?limit=1")["files"]] == [
+        "merged"
+    ]
     assert read(recorded, "/files/merged/cost")["made"]["jobs"] == 4
     assert len(read(recorded, "/lineage/paths?a=raw&b=merged")["paths"]) == 2
-    assert [row["name"] for row in read(recorded, "/lineage/common?a=left&b=right&hub=2")["ancestors"]] == ["raw"]
+    assert [
+        row["name"] for row in read(recorded, "/lineage/common?a=left&b=right&hub=2")["ancestors"]
+    ] == ["raw"]
     assert read(recorded, "/lineage/orphans?isolated=true")["files"] == []
     shown = read(recorded, "/files/merged/lineage?direction=ancestors&stage=reco&kind=file")
     assert sorted(node["name"] for node in shown["nodes"]) == ["left", "merged", "right"]
@@ -72,7 +100,9 @@ def test_every_question_has_its_call(recorded: FlaskClient) -> None:
 
 
 def test_a_job_that_read_two_contents_of_an_orphan_is_one_reader(client: FlaskClient) -> None:
-    seen = [{"name": "raw", "checksums": [f"adler32:{place:08x}"], "role": "shared"} for place in (1, 2)]
+    seen = [
+        {"name": "raw", "checksums": [f"adler32:{place:08x}"], "role": "shared"} for place in (1, 2)
+    ]
     for job in (numbered(1, inputs=seen), numbered(2, inputs=seen[:1])):
         assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
 
@@ -81,32 +111,53 @@ def test_a_job_that_read_two_contents_of_an_orphan_is_one_reader(client: FlaskCl
     assert (orphan["name"], orphan["reader_count"], orphan["is_shared"]) == ("raw", 2, True)
 
 
-def test_all_ancestors_and_descendants_are_listed_with_the_jobs_that_made_them(recorded: FlaskClient) -> None:
-    up, down = (read(recorded, f"/files/{path}") for path in ("merged/ancestors", "raw/descendants"))
+def test_all_ancestors_and_descendants_are_listed_with_the_jobs_that_made_them(
+    recorded: FlaskClient,
+) -> None:
+    up, down = (
+        read(recorded, f"/files/{path}") for path in ("merged/ancestors", "raw/descendants")
+    )
 
-    jobs = {name: numbered(number)["job_id"] for number, name in enumerate(("raw", "left", "right", "merged"), 1)}
+    jobs = {
+        name: numbered(number)["job_id"]
+        for number, name in enumerate(("raw", "left", "right", "merged"), 1)
+    }
     assert [(row["name"], row["job_id"]) for row in up["files"]] == [
         (name, jobs[name]) for name in ("left", "raw", "right")
     ]
     assert [row["name"] for row in down["files"]] == ["left", "merged", "right"]
     assert (up["file"]["name"], up["count"], up["is_truncated"]) == ("merged", 3, False)
-    assert [row["name"] for row in read(recorded, "/files/x/ancestors")["files"]] == ["x", "y"]  # a circle ends
+    assert [row["name"] for row in read(recorded, "/files/x/ancestors")["files"]] == [
+        "x",
+        "y",
+    ]  # a circle ends
     assert read(recorded, "/files/raw/ancestors")["files"] == []
 
 
 def test_lineage_is_exported_as_rows_and_as_events(recorded: FlaskClient) -> None:
     """What goes out as OpenLineage is read as it came in."""
-    told = recorded.get("/api/v1/files/merged/lineage?direction=ancestors&format=openlineage").get_data(as_text=True)
+    told = recorded.get(
+        "/api/v1/files/merged/lineage?direction=ancestors&format=openlineage"
+    ).get_data(as_text=True)
     events = [json.loads(line) for line in told.splitlines()]
     [last] = [
-        event for event in events if event["run"]["runId"] == numbered(4)["job_id"] and event["eventType"] == "COMPLETE"
+        event
+        for event in events
+        if event["run"]["runId"] == numbered(4)["job_id"] and event["eventType"] == "COMPLETE"
     ]
     assert len(events) == 8
-    assert (last["eventTime"], [file["name"] for file in last["inputs"]]) == ("2026-01-01T01:00:00Z", ["left", "right"])
+    assert (last["eventTime"], [file["name"] for file in last["inputs"]]) == (
+        "2026-01-01T01:00:00Z",
+        ["left", "right"],
+    )
     assert all(read_event(json.dumps(event).encode()) for event in events)
 
     rows = list(
-        csv.DictReader(io.StringIO(recorded.get("/api/v1/files/merged/lineage?format=csv").get_data(as_text=True)))
+        csv.DictReader(
+            io.StringIO(
+                recorded.get("/api/v1/files/merged/lineage?format=csv").get_data(as_text=True)
+            )
+        )
     )
     by_key = {row["key"]: row for row in rows}
     [merged] = [row for row in rows if row["name"] == "merged"]
@@ -141,19 +192,28 @@ def test_circles_in_what_clients_sent_are_answered(recorded: FlaskClient, name: 
         ("/lineage/impact?revision=a..b", 404, None),
     ],
 )
-def test_bad_input_is_answered_by_its_field(recorded: FlaskClient, path: str, status: int, field: str | None) -> None:
+def test_bad_input_is_answered_by_its_field(
+    recorded: FlaskClient, path: str, status: int, field: str | None
+) -> None:
     assert_problem(recorded.get(f"/api/v1{path}"), status, *([field] if field else []))
 
 
 def test_limit_of_a_file_with_very_many_parents(client: FlaskClient) -> None:
-    """More inputs than a job may have are refused by name; so many parents as a record may name are drawn in part."""
+    """More inputs than a job may have are refused by name.
+
+    So many parents as a record may name are drawn in part.
+    """
     many = numbered(1, inputs=[{"name": f"i{n}"} for n in range(32_768)], outputs=files("wide"))
     assert_problem(client.put(f"/api/v1/jobs/{many['job_id']}", json=many), 422, "inputs")
     wide = numbered(2, outputs=files("wide", parents=[f"p{n}" for n in range(3000)]))
     assert client.put(f"/api/v1/jobs/{wide['job_id']}", json=wide).status_code == 201
 
     shown = read(client, "/files/wide/lineage?direction=ancestors")
-    assert (len(shown["nodes"]), shown["is_truncated"], shown["omitted"]["by_kind"]["file"]) == (200, True, 2802)
+    assert (len(shown["nodes"]), shown["is_truncated"], shown["omitted"]["by_kind"]["file"]) == (
+        200,
+        True,
+        2802,
+    )
     roots = read(client, "/files/wide/roots?limit=5")
     assert (roots["count"], len(roots["files"])) == (3000, 5)
     more = read(client, f"/files/wide/roots?limit=5&cursor={roots['next']}")
@@ -161,7 +221,11 @@ def test_limit_of_a_file_with_very_many_parents(client: FlaskClient) -> None:
 
 
 def test_questions_are_asked_of_a_version_and_say_of_which(recorded: FlaskClient) -> None:
-    again = numbered(8, outputs=[{"name": "left", "checksums": ["adler32:00000001"]}], ended_at="2026-01-02T00:00:00Z")
+    again = numbered(
+        8,
+        outputs=[{"name": "left", "checksums": ["adler32:00000001"]}],
+        ended_at="2026-01-02T00:00:00Z",
+    )
     assert recorded.put(f"/api/v1/jobs/{again['job_id']}", json=again).status_code == 201
 
     for question, newest in (
@@ -178,12 +242,16 @@ def test_questions_are_asked_of_a_version_and_say_of_which(recorded: FlaskClient
         refused = recorded.get(f"/api/v1/files/left/{question}?version=99")
         assert_problem(refused, 422, "version")
         assert "known: 1, 2" in refused.get_json()["detail"]
-    assert [row["name"] for row in read(recorded, "/files/left/roots?version=1")["files"]] == ["raw"]
+    assert [row["name"] for row in read(recorded, "/files/left/roots?version=1")["files"]] == [
+        "raw"
+    ]
     assert "That is of version 1 of 2." in recorded.get("/roots/left?version=1").text
     assert "That is of all 2 versions." in recorded.get("/leaves/left").text
 
 
-def test_plan_of_a_circle_or_of_an_unknown_loss_says_why_it_cannot_be(recorded: FlaskClient) -> None:
+def test_plan_of_a_circle_or_of_an_unknown_loss_says_why_it_cannot_be(
+    recorded: FlaskClient,
+) -> None:
     plan = read(recorded, "/files/x/rebuild?from_scratch=true")
 
     assert (plan["is_possible"], len(plan["circle"])) == (False, 2)
@@ -197,19 +265,29 @@ def test_events_of_a_history_name_the_experiment_of_each_job(client: FlaskClient
     flux = {"name": "flux", "checksums": ["adler32:00000001"]}
     jobs = (
         numbered(1, outputs=[flux], experiment="beam", ended_at="2026-01-01T01:00:00Z"),
-        numbered(2, inputs=[{**flux, "experiment": "beam"}], outputs=files("made"), ended_at="2026-01-01T02:00:00Z"),
+        numbered(
+            2,
+            inputs=[{**flux, "experiment": "beam"}],
+            outputs=files("made"),
+            ended_at="2026-01-01T02:00:00Z",
+        ),
     )
     for job in jobs:
         assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
 
     lines = client.get("/api/v1/files/made/lineage?format=openlineage").text.splitlines()
 
-    namespaces = {event["run"]["runId"]: event["job"]["namespace"] for event in map(json.loads, lines)}
+    namespaces = {
+        event["run"]["runId"]: event["job"]["namespace"] for event in map(json.loads, lines)
+    }
     assert namespaces == {jobs[0]["job_id"]: "beam", jobs[1]["job_id"]: "nova"}
 
 
 def test_events_of_a_history_make_the_same_graph_where_they_are_sent(client: FlaskClient) -> None:
-    """Of two versions of a name each was read by one job: without what tells them apart, both would be ancestors of both."""
+    """Of two versions of a name each was read by one job.
+
+    Without what tells them apart, both would be ancestors of both.
+    """
     jobs = []
     for version in ("1", "2"):
         made = {"name": "v", "checksums": [f"adler32:0000000{version}"], "size_bytes": 5}
@@ -221,8 +299,13 @@ def test_events_of_a_history_make_the_same_graph_where_they_are_sent(client: Fla
         assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
 
     for name in ("end1", "end2"):
-        for line in client.get(f"/api/v1/files/{name}/lineage?format=openlineage").text.splitlines():
-            assert client.post("/api/v1/lineage?experiment=dune", data=line).status_code in (200, 201)
+        for line in client.get(
+            f"/api/v1/files/{name}/lineage?format=openlineage"
+        ).text.splitlines():
+            assert client.post("/api/v1/lineage?experiment=dune", data=line).status_code in (
+                200,
+                201,
+            )
 
     for name in ("end1", "end2"):
         assert edges_of(client, name, "dune") == edges_of(client, name, "nova")
@@ -231,4 +314,6 @@ def test_events_of_a_history_make_the_same_graph_where_they_are_sent(client: Fla
 def edges_of(client: FlaskClient, name: str, experiment: str) -> set[tuple[str, str, bool]]:
     graph = read(client, f"/files/{name}/lineage?experiment={experiment}")
     names = {node["key"]: node.get("job_id") or node["name"] for node in graph["nodes"]}
-    return {(names[edge["source"]], names[edge["target"]], edge["is_sure"]) for edge in graph["edges"]}
+    return {
+        (names[edge["source"]], names[edge["target"]], edge["is_sure"]) for edge in graph["edges"]
+    }

@@ -1,4 +1,7 @@
-"""Files with more parents or children than a picture can hold: a clear answer, and a bounded one."""
+"""Files with more parents or children than a picture can hold.
+
+A clear answer, and a bounded one.
+"""
 
 from typing import Any
 
@@ -6,7 +9,7 @@ from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, text
 
-from app.wiring import Service
+from jobprov.app.wiring import Service
 
 READERS = 21_000
 _ROWS = """
@@ -25,21 +28,29 @@ def record(client: FlaskClient, number: int, **files: Any) -> Any:
     return client.put(f"/api/v1/jobs/{job['job_id']}", json=job)
 
 
-def test_a_hundred_thousand_parents_of_one_file_are_refused_by_their_field(client: FlaskClient) -> None:
+def test_a_hundred_thousand_parents_of_one_file_are_refused_by_their_field(
+    client: FlaskClient,
+) -> None:
     parents = [{"name": f"p{number}"} for number in range(100_000)]
 
     assert_problem(record(client, 1, inputs=parents, outputs=[{"name": "made"}]), 422, "inputs")
     assert client.get("/api/v1/files/made/lineage").status_code == 404
 
 
-def test_as_many_parents_as_a_record_may_name_are_drawn_in_part_and_counted(client: FlaskClient) -> None:
+def test_as_many_parents_as_a_record_may_name_are_drawn_in_part_and_counted(
+    client: FlaskClient,
+) -> None:
     parents = [{"name": f"p{number}"} for number in range(32_000)]
     assert record(client, 1, inputs=parents, outputs=[{"name": "made"}]).status_code == 201
 
     found = client.get("/api/v1/files/made/lineage?direction=ancestors").get_json()
     page = client.get("/lineage/made")
 
-    assert (len(found["nodes"]), found["is_truncated"], found["omitted"]["is_least"]) == (200, True, True)
+    assert (len(found["nodes"]), found["is_truncated"], found["omitted"]["is_least"]) == (
+        200,
+        True,
+        True,
+    )
     assert (page.status_code, len(page.data) < 80_000) == (200, True)
     assert "at least" in page.text
 
@@ -61,6 +72,10 @@ def test_a_file_that_very_much_came_of_is_drawn_in_part_and_counted_to_a_limit(
     found = client.get("/api/v1/files/hub/lineage?direction=descendants").get_json()
     page = client.get("/lineage/hub?direction=descendants")
 
-    assert (len(found["nodes"]) <= 200, found["is_truncated"], found["omitted"]["is_least"]) == (True, True, True)
+    assert (len(found["nodes"]) <= 200, found["is_truncated"], found["omitted"]["is_least"]) == (
+        True,
+        True,
+        True,
+    )
     assert (page.status_code, len(page.data) < 80_000) == (200, True)
     assert "Not shown: at least" in page.text

@@ -10,10 +10,10 @@ from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.wiring import Service
-from provenance.db.tables import Job, LogTailPiece
-from provenance.services import log_tails
-from provenance.services.log_tails import KEPT_BYTES, Chunk, append_tail, sweep
+from jobprov.app.wiring import Service
+from jobprov.provenance.db.tables import Job, LogTailPiece
+from jobprov.provenance.services.intake import log_tails
+from jobprov.provenance.services.intake.log_tails import KEPT_BYTES, Chunk, append_tail, sweep
 
 NewToken = Callable[..., dict[str, str]]
 PUT = f"/api/v1/jobs/{JOB}/logs/stdout"
@@ -23,7 +23,11 @@ WHOLE = b"begins\nsecond line\nends\n"
 @pytest.fixture
 def running(client: FlaskClient) -> FlaskClient:
     """Return a client of a service that knows of a running job."""
-    record = {key: value for key, value in a_record(state="running").items() if key not in ("ended_at", "exit")}
+    record = {
+        key: value
+        for key, value in a_record(state="running").items()
+        if key not in ("ended_at", "exit")
+    }
     assert client.put(f"/api/v1/jobs/{JOB}", json=record).status_code == 201
     return client
 
@@ -44,7 +48,10 @@ def test_end_of_a_running_jobs_log_grows_and_is_shown_as_such(running: FlaskClie
     assert (tail["name"], tail["start"], tail["end"]) == ("stdout", 0, 19)
     page = running.get(f"/jobs/{JOB}/logs/stdout").text
     assert "while the job ran" in page
-    assert "The whole comes with the job&#39;s record" in page or "The whole comes with the job's record" in page
+    assert (
+        "The whole comes with the job&#39;s record" in page
+        or "The whole comes with the job's record" in page
+    )
     assert "second line" in page
     assert "The log so far" in page
     assert "The whole log" not in page
@@ -67,7 +74,9 @@ def test_log_of_the_final_record_takes_its_place(running: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("is_batch", [False, True])
-def test_end_stays_where_the_records_log_never_came(running: FlaskClient, *, is_batch: bool) -> None:
+def test_end_stays_where_the_records_log_never_came(
+    running: FlaskClient, *, is_batch: bool
+) -> None:
     put(running, b"begins\n", 0)
     record = a_record(logs=[{"name": "stdout", "sha256": sha256(WHOLE), "size_bytes": len(WHOLE)}])
     if is_batch:
@@ -103,7 +112,11 @@ def test_earlier_piece_again_changes_nothing(running: FlaskClient) -> None:
     put(running, b"a" * 10, 0)
     put(running, b"b" * 10, 10)
 
-    answers = [put(running, b"a" * 10, 0), put(running, b"a" * 5 + b"b" * 3, 5), put(running, b"b" * 10, 10)]
+    answers = [
+        put(running, b"a" * 10, 0),
+        put(running, b"a" * 5 + b"b" * 3, 5),
+        put(running, b"b" * 10, 10),
+    ]
 
     assert [answer.get_json()["received_bytes"] for answer in answers] == [20, 20, 20]
     assert running.get(PUT).data == b"a" * 10 + b"b" * 10
@@ -119,11 +132,15 @@ def test_piece_from_before_what_is_kept_changes_nothing(running: FlaskClient) ->
     assert running.get(PUT).data == b"b" * KEPT_BYTES
 
 
-def test_late_piece_fills_its_gap_and_pieces_around_one_may_come_again(running: FlaskClient) -> None:
+def test_late_piece_fills_its_gap_and_pieces_around_one_may_come_again(
+    running: FlaskClient,
+) -> None:
     put(running, b"a" * 10, 0)
     put(running, b"c" * 10, 20)
     put(running, b"a" * 10, 0)
-    assert running.get(PUT).data == b"a" * 10 + b"\n[jobprov: 10 bytes did not arrive]\n" + b"c" * 10
+    assert (
+        running.get(PUT).data == b"a" * 10 + b"\n[jobprov: 10 bytes did not arrive]\n" + b"c" * 10
+    )
 
     answer = put(running, b"b" * 10, 10)
 
@@ -158,15 +175,22 @@ def test_odd_name_is_refused(running: FlaskClient, name: str) -> None:
 
 
 def test_job_has_so_many_logs_at_most(running: FlaskClient) -> None:
-    answers = [running.put(f"/api/v1/jobs/{JOB}/logs/log{number}", data=b"x").status_code for number in range(9)]
+    answers = [
+        running.put(f"/api/v1/jobs/{JOB}/logs/log{number}", data=b"x").status_code
+        for number in range(9)
+    ]
 
     assert answers == [200] * 8 + [413]
 
 
-def test_only_who_may_record_the_job_may_add_to_its_logs(client: FlaskClient, new_token: NewToken) -> None:
+def test_only_who_may_record_the_job_may_add_to_its_logs(
+    client: FlaskClient, new_token: NewToken
+) -> None:
     nova, minerva = new_token(), new_token("minerva")
     client.put(f"/api/v1/jobs/{JOB}", json=a_record(task={"task_id": "t2"}), headers=nova)
-    made = client.post("/api/v1/tasks/t1/tickets", json={"experiment": "nova"}, headers=nova).get_json()
+    made = client.post(
+        "/api/v1/tasks/t1/tickets", json={"experiment": "nova"}, headers=nova
+    ).get_json()
     ticket = {"Authorization": f"Bearer {made['ticket']}"}
 
     assert_problem(put(client, b"x", 0), 401)
@@ -224,5 +248,7 @@ def test_end_goes_when_another_witness_brings_the_log(running: FlaskClient) -> N
 
     running.put(f"/api/v1/jobs/{JOB}", json=a_record(state="killed", witness="history", logs=[log]))
 
-    assert [tail["name"] for tail in running.get(f"/api/v1/jobs/{JOB}").get_json()["log_tails"]] == ["stderr"]
+    assert [
+        tail["name"] for tail in running.get(f"/api/v1/jobs/{JOB}").get_json()["log_tails"]
+    ] == ["stderr"]
     assert running.get(PUT).data == WHOLE

@@ -1,4 +1,7 @@
-"""Lists that lie in each other as deep as Python follows: taken or refused, never a mistake of ours."""
+"""Lists that lie in each other as deep as Python follows.
+
+Taken or refused, never a mistake of ours.
+"""
 
 import pytest
 from app_records import JOB, assert_problem
@@ -15,10 +18,15 @@ CALLS = {
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_deep_lists_are_taken_and_what_is_too_deep_is_refused(client: FlaskClient, path: str) -> None:
+def test_deep_lists_are_taken_and_what_is_too_deep_is_refused(
+    client: FlaskClient, path: str
+) -> None:
     call = client.post if path.endswith(("files", "=nova")) else client.put
 
-    too_deep = [call(path, data=CALLS[path].replace("DEEP", "[" * deep + "]" * deep)) for deep in (750, 9_000)]
+    too_deep = [
+        call(path, data=CALLS[path].replace("DEEP", "[" * deep + "]" * deep))
+        for deep in (750, 9_000)
+    ]
     taken = call(path, data=CALLS[path].replace("DEEP", "[" * 600 + "]" * 600))
 
     for answer in too_deep:

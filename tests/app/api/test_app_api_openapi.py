@@ -53,7 +53,9 @@ def test_every_call_says_in_words_what_it_does(document: dict[str, Any]) -> None
                 assert operation["summary"]
 
 
-def test_record_that_is_taken_fits_the_described_schema(client: FlaskClient, document: dict[str, Any]) -> None:
+def test_record_that_is_taken_fits_the_described_schema(
+    client: FlaskClient, document: dict[str, Any]
+) -> None:
     schema = {"$ref": "#/components/schemas/JobRecord", "components": document["components"]}
     record = a_record(outputs=[{"name": "a.root"}], unknown=1)
 

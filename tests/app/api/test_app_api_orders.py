@@ -20,7 +20,9 @@ def failed(number: int, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("field", ["exit_code", "signal"])
 @pytest.mark.parametrize("value", [10**30, 2**63, -(2**63) - 1])
-def test_an_end_that_no_database_can_hold_is_refused_by_name(client: FlaskClient, field: str, value: int) -> None:
+def test_an_end_that_no_database_can_hold_is_refused_by_name(
+    client: FlaskClient, field: str, value: int
+) -> None:
     put(client, failed(1))
     retry = {"experiment": "nova", "jobs": [failed(1)["job_id"]]}
     [row] = client.post("/api/v1/retries", json=retry).get_json()["tries"]
@@ -38,7 +40,9 @@ def test_the_page_and_the_calls_say_why_a_rerun_is_not_tried_again(client: Flask
     asked = client.get(f"/api/v1/retries?experiment=nova&jobs={job}")
     page = client.get(f"/retry?experiment=nova&job={job}")
 
-    assert [row["reason"] for row in asked.get_json()["skipped"]] == ["a rerun: retry the job that it repeats"]
+    assert [row["reason"] for row in asked.get_json()["skipped"]] == [
+        "a rerun: retry the job that it repeats"
+    ]
     assert page.status_code == 200
     assert "a rerun: retry the job that it repeats" in page.get_data(as_text=True)
 
@@ -61,7 +65,9 @@ def test_nothing_is_declared_for_an_experiment_that_no_record_can_name(
     assert client.put(f"/api/v1/{call}/nova-2_x", json=document).status_code in (200, 201)
 
 
-def test_failures_of_an_experiment_that_nobody_knows_are_not_read_again(client: FlaskClient) -> None:
+def test_failures_of_an_experiment_that_nobody_knows_are_not_read_again(
+    client: FlaskClient,
+) -> None:
     assert_problem(client.post("/api/v1/rules/nobody/reclassifications", json={}), 404)
     put(client, failed(1))
     assert client.post("/api/v1/rules/nova/reclassifications", json={}).status_code == 202
@@ -79,12 +85,16 @@ def test_failures_of_an_experiment_that_nobody_knows_are_not_read_again(client: 
 def test_a_declaration_says_no_word_that_a_record_may_not(
     client: FlaskClient, declared: dict[str, Any], field: str
 ) -> None:
-    assert_problem(client.put("/api/v1/tasks/T", json={"experiment": "nova", **declared}), 422, field)
+    assert_problem(
+        client.put("/api/v1/tasks/T", json={"experiment": "nova", **declared}), 422, field
+    )
 
 
 def test_the_id_of_a_task_is_as_long_as_records_can_say(client: FlaskClient) -> None:
     assert client.put(f"/api/v1/tasks/{'x' * 1000}", json={"experiment": "nova"}).status_code == 201
-    assert_problem(client.put(f"/api/v1/tasks/{'x' * 1001}", json={"experiment": "nova"}), 422, "task_id")
+    assert_problem(
+        client.put(f"/api/v1/tasks/{'x' * 1001}", json={"experiment": "nova"}), 422, "task_id"
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
 
-from app.api.job_views import last_lines
+from jobprov.app.api.lookup.jobs import last_lines
 
 LOG = b"".join(b"line %d\n" % number for number in range(30_000))
 FCL = b"physics: { producers: { x: 1 } }\n"
@@ -28,7 +28,9 @@ def recorded(client: FlaskClient) -> FlaskClient:
         command={"argv": ["art", "-c", "x.fcl"]},
         environment={"variables": {"A": "b"}},
         exit={"code": 0},
-        configurations=[{"step": "art", "main": "x.fcl", "files": [{"name": "x.fcl", "sha256": sha256(FCL)}]}],
+        configurations=[
+            {"step": "art", "main": "x.fcl", "files": [{"name": "x.fcl", "sha256": sha256(FCL)}]}
+        ],
         logs=[
             {"name": "art.out", "sha256": sha256(LOG), "size_bytes": len(LOG)},
             {"name": "lost.out", "sha256": "0" * 64},
@@ -51,9 +53,16 @@ def test_job_is_shown_with_its_record_as_sent(recorded: FlaskClient) -> None:
     shown = read(recorded, f"/jobs/{JOB}")
 
     assert shown["record"]["task"]["task_id"] == "t1"
-    assert {"received_at", "witnesses", "contradictions", "grade", "gaps", "recipe_id", "revisions", "verdicts"} <= set(
-        shown
-    )
+    assert {
+        "received_at",
+        "witnesses",
+        "contradictions",
+        "grade",
+        "gaps",
+        "recipe_id",
+        "revisions",
+        "verdicts",
+    } <= set(shown)
     assert_problem(recorded.get(f"/api/v1/jobs/{JOB}?witness=history"), 404)
 
 
@@ -63,7 +72,10 @@ def test_jobs_are_listed_page_by_page_newest_first(recorded: FlaskClient) -> Non
 
     assert [first["jobs"][0]["job_id"], second["jobs"][0]["job_id"]] == [JOB, numbered(2)["job_id"]]
     assert second["next"] is None
-    assert [job["job_id"] for job in read(recorded, "/jobs?task_id=t1&state=succeeded&exit_code=0")["jobs"]] == [JOB]
+    assert [
+        job["job_id"]
+        for job in read(recorded, "/jobs?task_id=t1&state=succeeded&exit_code=0")["jobs"]
+    ] == [JOB]
 
 
 def test_name_of_any_language_is_looked_up(recorded: FlaskClient) -> None:
@@ -80,14 +92,24 @@ def test_wrong_name_is_told_the_nearest(recorded: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("letter", ["%F4%8F%BF%BF", "%ED%9F%BF"])
-def test_last_characters_of_all_are_asked_for_like_others(recorded: FlaskClient, letter: str) -> None:
+def test_last_characters_of_all_are_asked_for_like_others(
+    recorded: FlaskClient, letter: str
+) -> None:
     assert_problem(recorded.get(f"/api/v1/files/abc{letter}"), 404)
-    for page in ("/jobs", "/api/v1/jobs", "/api/v1/lineage/impact", "/api/v1/files/a.root/lineage", "/lineage/a.root"):
+    for page in (
+        "/jobs",
+        "/api/v1/jobs",
+        "/api/v1/lineage/impact",
+        "/api/v1/files/a.root/lineage",
+        "/lineage/a.root",
+    ):
         assert recorded.get(f"{page}?revision={letter}").status_code == 200
 
 
 def test_name_that_two_experiments_know_needs_the_experiment(recorded: FlaskClient) -> None:
-    recorded.put(f"/api/v1/jobs/{JOB}", json=a_record(experiment="minerva", outputs=[{"name": "a.root"}]))
+    recorded.put(
+        f"/api/v1/jobs/{JOB}", json=a_record(experiment="minerva", outputs=[{"name": "a.root"}])
+    )
 
     problem = assert_problem(recorded.get("/api/v1/files/a.root"), 300)
 
@@ -122,12 +144,17 @@ def test_log_is_sent_whole_in_part_and_by_its_end(recorded: FlaskClient) -> None
     assert recorded.get(path, headers={"Range": "bytes=-5"}).data == LOG[-5:]
     assert recorded.get(f"{path}?tail=2").data == b"line 29998\nline 29999\n"
     assert_problem(recorded.get(f"/api/v1/jobs/{JOB}/logs/lost.out"), 404)
-    assert assert_problem(recorded.get(f"/api/v1/jobs/{JOB}/logs/x"), 404)["nearest"] == ["art.out", "lost.out"]
+    assert assert_problem(recorded.get(f"/api/v1/jobs/{JOB}/logs/x"), 404)["nearest"] == [
+        "art.out",
+        "lost.out",
+    ]
 
 
 @pytest.mark.parametrize("lines", [1, 2, 9000, 29_999, 30_000, 90_000])
 def test_last_lines_are_the_last_lines(lines: int) -> None:
-    assert last_lines(io.BytesIO(LOG), len(LOG), lines) == b"".join(LOG.splitlines(keepends=True)[-lines:])
+    assert last_lines(io.BytesIO(LOG), len(LOG), lines) == b"".join(
+        LOG.splitlines(keepends=True)[-lines:]
+    )
 
 
 def test_configuration_comes_as_files_expanded_and_evaluated(recorded: FlaskClient) -> None:
@@ -141,10 +168,14 @@ def test_configuration_comes_as_files_expanded_and_evaluated(recorded: FlaskClie
 def test_configuration_without_its_files_says_which_is_missing(client: FlaskClient) -> None:
     files = [{"name": "gone.fcl", "sha256": "0" * 64}]
     client.put(
-        f"/api/v1/jobs/{JOB}", json=a_record(configurations=[{"step": "art", "main": "gone.fcl", "files": files}])
+        f"/api/v1/jobs/{JOB}",
+        json=a_record(configurations=[{"step": "art", "main": "gone.fcl", "files": files}]),
     )
 
-    assert "gone.fcl" in assert_problem(client.get(f"/api/v1/jobs/{JOB}/configurations/art"), 409)["detail"]
+    assert (
+        "gone.fcl"
+        in assert_problem(client.get(f"/api/v1/jobs/{JOB}/configurations/art"), 409)["detail"]
+    )
 
 
 def test_bundle_is_the_same_bytes_each_time_and_says_its_digest(recorded: FlaskClient) -> None:
@@ -159,7 +190,10 @@ def test_bundle_is_the_same_bytes_each_time_and_says_its_digest(recorded: FlaskC
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         assert any(name.endswith("/data/run.sh") for name in tar.getnames())
     etag = first.headers["ETag"]
-    assert recorded.get(f"/api/v1/jobs/{JOB}/bundle", headers={"If-None-Match": etag}).status_code == 304
+    assert (
+        recorded.get(f"/api/v1/jobs/{JOB}/bundle", headers={"If-None-Match": etag}).status_code
+        == 304
+    )
 
 
 def test_bundle_that_lists_what_is_to_be_fetched_is_a_plan_of_its_own(client: FlaskClient) -> None:
@@ -171,11 +205,15 @@ def test_bundle_that_lists_what_is_to_be_fetched_is_a_plan_of_its_own(client: Fl
     holey = client.get(f"/api/v1/jobs/{JOB}/bundle?holey=true")
 
     with tarfile.open(fileobj=io.BytesIO(holey.data)) as tar:
-        listed = tar.extractfile(next(member for member in tar if member.name.endswith("/fetch.txt")))
+        listed = tar.extractfile(
+            next(member for member in tar if member.name.endswith("/fetch.txt"))
+        )
         assert listed is not None
         assert listed.read().decode() == f"{url} {7 << 30} data/inputs/files/large.root\n"
     assert holey.headers["ETag"] != plain.headers["ETag"]
-    assert client.get(f"/api/v1/jobs/{JOB}/bundle?holey=true").headers["ETag"] == holey.headers["ETag"]
+    assert (
+        client.get(f"/api/v1/jobs/{JOB}/bundle?holey=true").headers["ETag"] == holey.headers["ETag"]
+    )
     assert client.get(f"/api/v1/jobs/{JOB}/bundle").data == plain.data
 
 
@@ -184,7 +222,9 @@ def test_verdict_stays_with_the_job(recorded: FlaskClient) -> None:
 
     assert answer.status_code == 201
     assert read(recorded, f"/jobs/{JOB}")["verdicts"][0]["level"] == "R7"
-    assert_problem(recorded.post(f"/api/v1/jobs/{JOB}/verdicts", json={"level": "R99"}), 422, "level")
+    assert_problem(
+        recorded.post(f"/api/v1/jobs/{JOB}/verdicts", json={"level": "R99"}), 422, "level"
+    )
     assert_problem(recorded.post(f"/api/v1/jobs/{JOB}/verdicts", data=b"{"), 422)
 
 
@@ -206,14 +246,21 @@ def test_task_goes_on_without_a_waived_unit(recorded: FlaskClient) -> None:
 
     answer = recorded.post("/api/v1/tasks/t1/waivers", json=waiver)
 
-    assert (answer.status_code, answer.json) == (201, {"task_id": "t1", "experiment": "nova", "unit_count": 1})
+    assert (answer.status_code, answer.json) == (
+        201,
+        {"task_id": "t1", "experiment": "nova", "unit_count": 1},
+    )
     assert read(recorded, "/tasks/t1/missing") == {"missing": [{"unit": "w", "state": None}]}
-    assert_problem(recorded.post("/api/v1/tasks/t1/waivers", json={**waiver, "units": ["x"]}), 422, "units")
+    assert_problem(
+        recorded.post("/api/v1/tasks/t1/waivers", json={**waiver, "units": ["x"]}), 422, "units"
+    )
     assert_problem(recorded.post("/api/v1/tasks/t9/waivers", json=waiver), 404)
 
 
 def test_file_that_nobody_read_is_ready(recorded: FlaskClient) -> None:
-    assert [file["name"] for file in read(recorded, "/tasks/t1/ready")["files"]] == ["größe 日本.root"]
+    assert [file["name"] for file in read(recorded, "/tasks/t1/ready")["files"]] == [
+        "größe 日本.root"
+    ]
     assert recorded.get("/api/v1/tasks/t1/ready?format=plain").text == "größe 日本.root\n"
     assert_problem(recorded.get("/api/v1/tasks/t1/ready?cursor=x"), 422, "cursor")
 
@@ -226,7 +273,10 @@ def test_sighting_joins_a_file_to_the_job_that_made_it(recorded: FlaskClient) ->
         "metadata": {"prov.job_id": JOB, "prov.output": "größe 日本.root"},
     }
 
-    first, again = recorded.post("/api/v1/files", json=sighting), recorded.post("/api/v1/files", json=sighting)
+    first, again = (
+        recorded.post("/api/v1/files", json=sighting),
+        recorded.post("/api/v1/files", json=sighting),
+    )
 
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.get_json()["job_id"] == JOB
@@ -241,7 +291,9 @@ def test_what_is_no_time_is_refused_with_words_that_are_one(recorded: FlaskClien
     assert recorded.get(f"/api/v1/jobs?started_after={example}").status_code == 200
 
 
-def test_a_task_that_another_experiment_has_is_not_said_to_be_unknown(recorded: FlaskClient) -> None:
+def test_a_task_that_another_experiment_has_is_not_said_to_be_unknown(
+    recorded: FlaskClient,
+) -> None:
     detail = recorded.get("/api/v1/tasks/t1?experiment=nobody").get_json()["detail"]
 
     assert detail == "No task t1 of experiment nobody was declared, and no job names it."
@@ -250,7 +302,12 @@ def test_a_task_that_another_experiment_has_is_not_said_to_be_unknown(recorded: 
 def test_plain_list_names_a_file_that_two_jobs_made_once(recorded: FlaskClient) -> None:
     """The next stage took each line for an input."""
     for number in (31, 32):
-        job = numbered(number, task={"task_id": "twice", "unit": "a"}, inputs=[], outputs=[{"name": "twice.root"}])
+        job = numbered(
+            number,
+            task={"task_id": "twice", "unit": "a"},
+            inputs=[],
+            outputs=[{"name": "twice.root"}],
+        )
         assert recorded.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
 
     assert len(read(recorded, "/tasks/twice/ready")["files"]) == 2
@@ -260,10 +317,14 @@ def test_plain_list_names_a_file_that_two_jobs_made_once(recorded: FlaskClient) 
 def test_search_finds_no_campaign_that_its_last_task_left(recorded: FlaskClient) -> None:
     """The hit led to a page that said nobody names the campaign."""
     for campaign in ("mistyped", "meant"):
-        recorded.put("/api/v1/tasks/moved", json={"experiment": "nova", "campaign": campaign, "stage": "gen"})
+        recorded.put(
+            "/api/v1/tasks/moved", json={"experiment": "nova", "campaign": campaign, "stage": "gen"}
+        )
 
     assert read(recorded, "/search?q=mistyped")["hits"] == []
-    assert [hit["url"] for hit in read(recorded, "/search?q=meant")["hits"]] == ["/campaigns/nova/meant"]
+    assert [hit["url"] for hit in read(recorded, "/search?q=meant")["hits"]] == [
+        "/campaigns/nova/meant"
+    ]
 
 
 def test_search_finds_what_a_name_could_mean(recorded: FlaskClient) -> None:
@@ -307,11 +368,16 @@ def test_lost_file_is_made_again_by_its_jobs_in_order(recorded: FlaskClient) -> 
 
 
 def test_campaign_is_told_stage_by_stage(recorded: FlaskClient) -> None:
-    recorded.put("/api/v1/tasks/t1", json={"experiment": "nova", "campaign": "c", "stage": "reco", "units": ["u", "v"]})
+    recorded.put(
+        "/api/v1/tasks/t1",
+        json={"experiment": "nova", "campaign": "c", "stage": "reco", "units": ["u", "v"]},
+    )
 
     campaign = read(recorded, "/campaigns/c?experiment=nova")
 
-    assert [(stage["stage"], stage["units"]["missing"]) for stage in campaign["stages"]] == [("reco", 1)]
+    assert [(stage["stage"], stage["units"]["missing"]) for stage in campaign["stages"]] == [
+        ("reco", 1)
+    ]
     assert_problem(recorded.get("/api/v1/campaigns/none?experiment=nova"), 404)
     assert_problem(recorded.get("/api/v1/campaigns/c"), 422, "experiment")
 
@@ -322,7 +388,9 @@ def test_what_is_said_of_a_job_a_task_and_a_file_is_documented(recorded: FlaskCl
     summary = read(recorded, "/jobs?limit=1")["jobs"][0]
 
     for name, value in summary.items():
-        assert {name, *(value if isinstance(value, dict) else ())} <= set(re.findall(r"[a-z_]+", words)), name
+        assert {name, *(value if isinstance(value, dict) else ())} <= set(
+            re.findall(r"[a-z_]+", words)
+        ), name
     for call, path in (
         ("jobs/{job_id}", f"/jobs/{JOB}"),
         ("tasks/{task_id}", "/tasks/t1"),

@@ -12,10 +12,14 @@ from app_records import JOB, a_record, assert_problem, numbered
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from app.wiring import Service
-from provenance.db.tables import DeadLetter, Job, LedgerEntry
-from provenance.errors import RecordError
-from provenance.services.dead_letters import list_letters, read_letter, replay_letter
+from jobprov.app.wiring import Service
+from jobprov.provenance.db.tables import DeadLetter, Job, LedgerEntry
+from jobprov.provenance.errors import RecordError
+from jobprov.provenance.services.recording.dead_letters import (
+    list_letters,
+    read_letter,
+    replay_letter,
+)
 
 PUT = f"/api/v1/jobs/{JOB}"
 MEBIBYTE = 1024 * 1024
@@ -88,7 +92,9 @@ def test_gzip_of_several_members_is_one_body(client: FlaskClient) -> None:
     text = json.dumps(a_record()).encode()
 
     answer = client.put(
-        PUT, data=gzip.compress(text[:50]) + gzip.compress(text[50:]), headers={"Content-Encoding": "gzip"}
+        PUT,
+        data=gzip.compress(text[:50]) + gzip.compress(text[50:]),
+        headers={"Content-Encoding": "gzip"},
     )
 
     assert answer.status_code == 201
@@ -103,7 +109,9 @@ def test_gzip_bomb_ends_in_413_without_being_unpacked(client: FlaskClient) -> No
     assert assert_problem(answer, 413)["limit"] == 8 * MEBIBYTE
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"{}", mtime=0)[:-4]], ids=["no gzip", "cut short"])
+@pytest.mark.parametrize(
+    "body", [b"no gzip", gzip.compress(b"{}", mtime=0)[:-4]], ids=["no gzip", "cut short"]
+)
 def test_body_that_says_gzip_and_is_not_is_refused(client: FlaskClient, body: bytes) -> None:
     assert_problem(client.put(PUT, data=body, headers={"Content-Encoding": "gzip"}), 422)
 
@@ -129,8 +137,14 @@ BAD: dict[str, tuple[Any, str]] = {
     "year 99999": (a_record(ended_at="99999-01-01T00:00:00Z"), "ended_at"),
     "year 9999": (a_record(ended_at="9999-12-31T23:59:59Z"), "ended_at"),
     "time without zone": (a_record(ended_at="2026-01-01T00:00:00"), "ended_at"),
-    "digest that is none": (a_record(scripts=[{"name": "x", "sha256": "ABC"}]), "scripts[0].sha256"),
-    "size below zero": (a_record(outputs=[{"name": "b", "size_bytes": -1}]), "outputs[0].size_bytes"),
+    "digest that is none": (
+        a_record(scripts=[{"name": "x", "sha256": "ABC"}]),
+        "scripts[0].sha256",
+    ),
+    "size below zero": (
+        a_record(outputs=[{"name": "b", "size_bytes": -1}]),
+        "outputs[0].size_bytes",
+    ),
     "lone surrogate": (json.dumps(a_record(extra={"a": "\ud800"})).encode(), "extra.a"),
 }
 
@@ -162,7 +176,9 @@ def test_deeply_nested_record_is_refused(client: FlaskClient) -> None:
     assert_problem(client.put(PUT, data=b'{"a":' * 100_000 + b"1" + b"}" * 100_000), 422)
 
 
-def test_undecodable_record_becomes_a_dead_letter_that_can_be_replayed(client: FlaskClient, service: Service) -> None:
+def test_undecodable_record_becomes_a_dead_letter_that_can_be_replayed(
+    client: FlaskClient, service: Service
+) -> None:
     body = json.dumps(a_record(state="gone")).encode()
     client.put(PUT, data=body)
     client.put(PUT, data=body)
@@ -172,7 +188,11 @@ def test_undecodable_record_becomes_a_dead_letter_that_can_be_replayed(client: F
 
     assert [(letter.job_id, letter.size_bytes) for letter in letters] == [(JOB, len(body))]
     with pytest.raises(Exception, match="state"):
-        service.write(lambda connection, known: replay_letter(connection, known, service.store, letters[0].number))
+        service.write(
+            lambda connection, known: replay_letter(
+                connection, known, service.store, letters[0].number
+            )
+        )
 
 
 def test_replayed_letter_becomes_a_job_and_is_gone(client: FlaskClient, service: Service) -> None:
@@ -180,7 +200,9 @@ def test_replayed_letter_becomes_a_job_and_is_gone(client: FlaskClient, service:
     with service.reading() as connection:
         [letter] = list_letters(connection)
 
-    outcome = service.write(lambda connection, known: replay_letter(connection, known, service.store, letter.number))
+    outcome = service.write(
+        lambda connection, known: replay_letter(connection, known, service.store, letter.number)
+    )
 
     assert (outcome.job_id, outcome.change) == (JOB, "created")
     with service.reading() as connection:
@@ -201,7 +223,9 @@ def test_a_letter_is_kept_for_each_experiment_that_sent_it(
 
 
 @pytest.mark.parametrize("path", [f"{PUT}/revisions", "/api/v1/jobs/wrong-address/revisions"])
-def test_a_revision_that_cannot_be_read_becomes_a_dead_letter(client: FlaskClient, service: Service, path: str) -> None:
+def test_a_revision_that_cannot_be_read_becomes_a_dead_letter(
+    client: FlaskClient, service: Service, path: str
+) -> None:
     client.put(PUT, json=a_record())
     is_addressed = path.startswith(PUT)
     corrected = a_record(state="gone" if is_addressed else "succeeded", exit={"code": 7})
@@ -217,13 +241,18 @@ def test_a_revision_that_cannot_be_read_becomes_a_dead_letter(client: FlaskClien
         return
     assert service.write(replay).change == "replaced"
     found = client.get(PUT).get_json()
-    assert (found["record"]["exit"], [each["revision"] for each in found["revisions"]]) == ({"code": 7}, [1])
+    assert (found["record"]["exit"], [each["revision"] for each in found["revisions"]]) == (
+        {"code": 7},
+        [1],
+    )
 
 
 @pytest.mark.parametrize(
     ("first", "second", "status"), [("true", "1", 409), ("1e400", "1e500", 409), ("1", "1.0", 200)]
 )
-def test_a_record_is_the_same_where_its_values_are(client: FlaskClient, first: str, second: str, status: int) -> None:
+def test_a_record_is_the_same_where_its_values_are(
+    client: FlaskClient, first: str, second: str, status: int
+) -> None:
     body = json.dumps(a_record(extra={"a": "X"}))
     client.put(PUT, data=body.replace('"X"', first))
 
@@ -234,7 +263,13 @@ def test_a_record_is_the_same_where_its_values_are(client: FlaskClient, first: s
 
 
 def test_each_record_of_a_batch_stands_or_falls_alone(client: FlaskClient) -> None:
-    jobs = [numbered(1), {"schema_version": 1}, numbered(2), numbered(1), numbered(2, state="failed")]
+    jobs = [
+        numbered(1),
+        {"schema_version": 1},
+        numbered(2),
+        numbered(1),
+        numbered(2, state="failed"),
+    ]
 
     results = client.post("/api/v1/jobs/batch", json={"jobs": jobs}).get_json()["results"]
 
@@ -261,7 +296,10 @@ def test_record_that_is_no_json_does_not_take_the_others_of_its_batch_with_it(
     body = json.dumps(numbered(3, extra={"x": "HERE"})).encode().replace(b'"HERE"', bad)
     good = [json.dumps(numbered(number)).encode() for number in (1, 2)]
 
-    answer = client.post("/api/v1/jobs/batch", data=b'{"more": {}, "jobs" : [%b ,%b, %b\n]}' % (good[0], body, good[1]))
+    answer = client.post(
+        "/api/v1/jobs/batch",
+        data=b'{"more": {}, "jobs" : [%b ,%b, %b\n]}' % (good[0], body, good[1]),
+    )
 
     results = answer.get_json()["results"]
     assert [result["status"] for result in results] == [201, 422, 201]
@@ -300,7 +338,9 @@ def test_batch_that_cannot_be_taken_apart_is_refused_and_kept_as_a_dead_letter(
 
 
 def test_records_of_a_batch_are_counted_also_where_one_is_no_json(client: FlaskClient) -> None:
-    assert_problem(client.post("/api/v1/jobs/batch", data=b'{"jobs": [NaN%b]}' % (b",{}" * 1000)), 413)
+    assert_problem(
+        client.post("/api/v1/jobs/batch", data=b'{"jobs": [NaN%b]}' % (b",{}" * 1000)), 413
+    )
 
 
 def test_batch_keeps_the_exact_bytes_of_each_record(client: FlaskClient) -> None:
@@ -326,7 +366,9 @@ def test_empty_batch_has_no_results(client: FlaskClient) -> None:
 def test_revision_stands_beside_the_first_and_feeds_the_job(client: FlaskClient) -> None:
     client.put(PUT, json=a_record())
 
-    answer = client.post(f"{PUT}/revisions", json={"record": a_record(state="failed"), "reason": "it had failed"})
+    answer = client.post(
+        f"{PUT}/revisions", json={"record": a_record(state="failed"), "reason": "it had failed"}
+    )
 
     assert answer.status_code == 201
     shown = client.get(PUT).get_json()
@@ -336,12 +378,18 @@ def test_revision_stands_beside_the_first_and_feeds_the_job(client: FlaskClient)
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 2001])
 def test_revision_needs_a_reason(client: FlaskClient, reason: str) -> None:
-    assert_problem(client.post(f"{PUT}/revisions", json={"record": a_record(), "reason": reason}), 422, "reason")
+    assert_problem(
+        client.post(f"{PUT}/revisions", json={"record": a_record(), "reason": reason}),
+        422,
+        "reason",
+    )
 
 
 @pytest.mark.parametrize("digest", ["sha256:1", "sha256:" + "G" * 64, "md5:1", "", "sha256:"])
 def test_image_digest_that_is_none_is_recorded_as_it_is(client: FlaskClient, digest: str) -> None:
-    record = a_record(environment={"variables": {}, "container": {"image": "sl7", "digest": digest}})
+    record = a_record(
+        environment={"variables": {}, "container": {"image": "sl7", "digest": digest}}
+    )
 
     assert client.put(PUT, json=record).status_code == 201
     assert client.get(PUT).get_json()["record"]["environment"]["container"]["digest"] == digest

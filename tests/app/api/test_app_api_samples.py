@@ -5,7 +5,9 @@ from collections.abc import Callable
 from flask.testing import FlaskClient
 
 
-def test_samples_are_the_same_in_every_form(client: FlaskClient, new_token: Callable[..., dict[str, str]]) -> None:
+def test_samples_are_the_same_in_every_form(
+    client: FlaskClient, new_token: Callable[..., dict[str, str]]
+) -> None:
     token = new_token("nova")
     declared = {
         "experiment": "nova",
@@ -16,7 +18,12 @@ def test_samples_are_the_same_in_every_form(client: FlaskClient, new_token: Call
         "sample": "<FD>",
     }
     for task, more in (("t1", {"definition": "=fd_v1"}), ("t0", {"is_obsolete": True})):
-        assert client.put(f"/api/v1/tasks/{task}", json={**declared, **more}, headers=token).status_code == 201
+        assert (
+            client.put(
+                f"/api/v1/tasks/{task}", json={**declared, **more}, headers=token
+            ).status_code
+            == 201
+        )
     job = "00000000-0000-0000-0000-000000000001"
     record = {
         "schema_version": 1,
@@ -32,7 +39,12 @@ def test_samples_are_the_same_in_every_form(client: FlaskClient, new_token: Call
 
     found = client.get("/api/v1/samples?experiment=nova").get_json()
     (cell,) = found["samples"][0]["cells"]
-    assert (cell["data_tier"], cell["files"], cell["expected_files"], cell["events"]) == ("reco", 1, 2, 5)
+    assert (cell["data_tier"], cell["files"], cell["expected_files"], cell["events"]) == (
+        "reco",
+        1,
+        2,
+        5,
+    )
     assert [row["task_id"] for row in found["archived"]] == ["t0"]
     page = client.get("/samples/nova").text
     assert "1 sample in 1 data tier: 0 of 1 cell that expect files are complete." in page
@@ -43,7 +55,10 @@ def test_samples_are_the_same_in_every_form(client: FlaskClient, new_token: Call
     assert client.get("/api/v1/samples?experiment=none").status_code == 404
     assert client.get("/samples/none").status_code == 404
     wrong = {**declared, "events_per_unit": -1}
-    assert "events_per_unit" in client.put("/api/v1/tasks/t2", json=wrong, headers=token).get_json()["errors"]
+    assert (
+        "events_per_unit"
+        in client.put("/api/v1/tasks/t2", json=wrong, headers=token).get_json()["errors"]
+    )
 
 
 def test_experiment_without_a_declared_task_has_a_page_that_says_so(

@@ -6,8 +6,8 @@ import pytest
 from app_records import JOB, a_record, assert_problem, numbered
 from flask.testing import FlaskClient
 
-from app.wiring import Service
-from provenance.services.dead_letters import read_letter
+from jobprov.app.wiring import Service
+from jobprov.provenance.services.recording.dead_letters import read_letter
 
 PUT = f"/api/v1/jobs/{JOB}"
 SECRET = "ghp_" + "Canary7" * 6
@@ -19,18 +19,27 @@ URL = "https://user:canary-pw7@git.example.org/x.git"
     [
         ({"command": {"argv": ["x", SECRET]}}, "command.argv[1]"),
         ({"software": [{"name": "s", "repository": URL}]}, "software[0].repository"),
-        ({"environment": {"variables": {"BEARER_TOKEN": "canary-token"}}}, "environment.variables.BEARER_TOKEN"),
+        (
+            {"environment": {"variables": {"BEARER_TOKEN": "canary-token"}}},
+            "environment.variables.BEARER_TOKEN",
+        ),
         ({"environment": {"variables": {"A.B": SECRET}}}, "environment.variables.A.B"),
         ({"extra": {"any": [{"where": 'a\\"b ' + SECRET}]}}, "extra.any[0].where"),
         ({"extra": {SECRET: 1}}, "extra"),
     ],
 )
-def test_record_with_a_secret_is_refused_by_every_call(client: FlaskClient, fields: dict[str, Any], path: str) -> None:
+def test_record_with_a_secret_is_refused_by_every_call(
+    client: FlaskClient, fields: dict[str, Any], path: str
+) -> None:
     record = a_record(**fields)
 
     problem = assert_problem(client.put(PUT, json=record), 422, path)
-    batch = client.post("/api/v1/jobs/batch", json={"jobs": [record, numbered(2)]}).get_json()["results"]
-    revision = assert_problem(client.post(f"{PUT}/revisions", json={"record": record, "reason": "x"}), 422, path)
+    batch = client.post("/api/v1/jobs/batch", json={"jobs": [record, numbered(2)]}).get_json()[
+        "results"
+    ]
+    revision = assert_problem(
+        client.post(f"{PUT}/revisions", json={"record": record, "reason": "x"}), 422, path
+    )
 
     assert problem["type"].endswith("secret-found")
     assert revision["type"].endswith("secret-found")
@@ -49,7 +58,9 @@ def test_record_with_a_secret_is_refused_by_every_call(client: FlaskClient, fiel
         ("POST", f"{PUT}/revisions", {"record": a_record(), "reason": f"because {SECRET}"}),
     ],
 )
-def test_other_calls_refuse_secrets_too(client: FlaskClient, method: str, path: str, body: dict[str, Any]) -> None:
+def test_other_calls_refuse_secrets_too(
+    client: FlaskClient, method: str, path: str, body: dict[str, Any]
+) -> None:
     client.put(PUT, json=a_record())
 
     problem = assert_problem(client.open(path, method=method, json=body), 422)
@@ -59,14 +70,27 @@ def test_other_calls_refuse_secrets_too(client: FlaskClient, method: str, path: 
 
 def test_known_texts_are_not_searched_twice_and_a_new_one_is(client: FlaskClient) -> None:
     for number in range(3):
-        assert client.put(f"/api/v1/jobs/{numbered(number)['job_id']}", json=numbered(number)).status_code == 201
+        assert (
+            client.put(
+                f"/api/v1/jobs/{numbered(number)['job_id']}", json=numbered(number)
+            ).status_code
+            == 201
+        )
 
-    assert client.put(PUT, json=a_record(extra={"note": f"the same as before and {SECRET}"})).status_code == 422
+    assert (
+        client.put(
+            PUT, json=a_record(extra={"note": f"the same as before and {SECRET}"})
+        ).status_code
+        == 422
+    )
 
 
 def test_dead_letter_holds_no_secret(client: FlaskClient, service: Service) -> None:
     """A body that is no record is kept, so that nothing is lost; the secret in it is not."""
-    body = b'{"job_id": "%s", "state": "odd", "password": "canary-pw-7", "note": "%s"' % (JOB.encode(), SECRET.encode())
+    body = b'{"job_id": "%s", "state": "odd", "password": "canary-pw-7", "note": "%s"' % (
+        JOB.encode(),
+        SECRET.encode(),
+    )
 
     assert client.put(PUT, data=body, content_type="application/json").status_code == 422
 

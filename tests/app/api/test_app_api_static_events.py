@@ -1,4 +1,7 @@
-"""OpenLineage events of jobs and datasets alone, sent by its stock Python client: declared tasks, and files as they were seen."""
+"""OpenLineage events of jobs and datasets alone, sent by its stock Python client.
+
+Declared tasks, and files as they were seen.
+"""
 
 import json
 import uuid
@@ -38,7 +41,10 @@ def stock(address: str, new_token: Callable[..., dict[str, str]]) -> OpenLineage
 def job_event(second: int = 0, **more: Any) -> JobEvent:
     facets = {"sql": sql_job.SQLJobFacet("select 1")}
     return JobEvent(
-        eventTime=f"2026-01-01T00:00:{second:02}Z", producer=PRODUCER, job=Job("airflow", "prod.plots", facets), **more
+        eventTime=f"2026-01-01T00:00:{second:02}Z",
+        producer=PRODUCER,
+        job=Job("airflow", "prod.plots", facets),
+        **more,
     )
 
 
@@ -88,7 +94,9 @@ def test_job_of_a_stock_client_is_a_declared_task_and_its_datasets_are_seen_file
     assert named["catalog"] == "OpenLineage: input of job airflow:prod.plots"
 
 
-def test_dataset_of_a_stock_client_keeps_its_facets(stock: OpenLineageClient, client: FlaskClient) -> None:
+def test_dataset_of_a_stock_client_keeps_its_facets(
+    stock: OpenLineageClient, client: FlaskClient
+) -> None:
     facets = {
         "documentation": documentation_dataset.DocumentationDatasetFacet("all plots"),
         "version": dataset_version_dataset.DatasetVersionDatasetFacet("7"),
@@ -126,9 +134,15 @@ def test_answers_say_what_was_new(client: FlaskClient) -> None:
 
 def test_the_latest_event_of_a_job_counts_whatever_the_order(client: FlaskClient) -> None:
     assert send(client, plain(9))[0] == 201
-    assert send(client, plain(1)) == (200, {"change": "same", "task_id": "airflow:prod.plots", "files": []})
+    assert send(client, plain(1)) == (
+        200,
+        {"change": "same", "task_id": "airflow:prod.plots", "files": []},
+    )
 
-    assert client.get(TASK).get_json()["declared"]["openlineage"]["eventTime"] == "2026-01-01T00:00:09+00:00"
+    assert (
+        client.get(TASK).get_json()["declared"]["openlineage"]["eventTime"]
+        == "2026-01-01T00:00:09+00:00"
+    )
 
 
 def test_what_others_declared_of_the_task_stays(client: FlaskClient) -> None:

@@ -11,11 +11,11 @@ from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from app.wiring import Service
-from provenance.db.recording.packing import pack
-from provenance.db.tables import DeadLetter
-from provenance.errors import RecordError
-from provenance.services.dead_letters import list_letters, replay_letter
+from jobprov.app.wiring import Service
+from jobprov.provenance.db.recording.packing import pack
+from jobprov.provenance.db.tables import DeadLetter
+from jobprov.provenance.errors import RecordError
+from jobprov.provenance.services.recording.dead_letters import list_letters, replay_letter
 
 NewToken = Callable[..., dict[str, str]]
 PUT = f"/api/v1/jobs/{JOB}"
@@ -47,13 +47,22 @@ def test_ticket_records_jobs_of_its_task(client: FlaskClient, ticket: dict[str, 
 
 @pytest.mark.parametrize(
     "record",
-    [of_task("t2"), of_task(None), of_task("t1", experiment="minerva"), {**a_record(), "task": "t1"}],
+    [
+        of_task("t2"),
+        of_task(None),
+        of_task("t1", experiment="minerva"),
+        {**a_record(), "task": "t1"},
+    ],
     ids=["another task", "no task", "another experiment", "odd task"],
 )
-def test_ticket_records_nothing_else(client: FlaskClient, ticket: dict[str, str], record: dict[str, Any]) -> None:
+def test_ticket_records_nothing_else(
+    client: FlaskClient, ticket: dict[str, str], record: dict[str, Any]
+) -> None:
     answer = client.put(PUT, json=record, headers=ticket)
     batch = client.post(
-        "/api/v1/jobs/batch", json={"jobs": [record, numbered(2, task={"task_id": "t1"})]}, headers=ticket
+        "/api/v1/jobs/batch",
+        json={"jobs": [record, numbered(2, task={"task_id": "t1"})]},
+        headers=ticket,
     )
 
     assert answer.status_code in (403, 422)
@@ -67,11 +76,17 @@ def test_ticket_says_nothing_of_jobs_that_are_another_tasks(
 ) -> None:
     """A job id is no secret: who holds the ticket of one task must not speak for the jobs of another."""
     client.put(PUT, json=of_task("t2"), headers=new_token())
-    client.put(f"/api/v1/jobs/{numbered(3)['job_id']}", json=numbered(3, task=None), headers=new_token())
+    client.put(
+        f"/api/v1/jobs/{numbered(3)['job_id']}", json=numbered(3, task=None), headers=new_token()
+    )
     forged = of_task("t1", witness="startd", state="killed")
 
     problem = assert_problem(client.put(PUT, json=forged, headers=ticket), 403)
-    jobs = [forged, numbered(2, task={"task_id": "t1"}), numbered(3, task={"task_id": "t1"}, witness="startd")]
+    jobs = [
+        forged,
+        numbered(2, task={"task_id": "t1"}),
+        numbered(3, task={"task_id": "t1"}, witness="startd"),
+    ]
     batch = client.post("/api/v1/jobs/batch", json={"jobs": jobs}, headers=ticket).get_json()
 
     assert "another task" in problem["detail"]
@@ -84,9 +99,14 @@ def test_ticket_leaves_no_letter_that_a_replay_takes_for_another_task(
     client: FlaskClient, service: Service, ticket: dict[str, str]
 ) -> None:
     """Neither what it may not record, nor what cannot be read now and turns out to be of another task."""
-    assert_problem(client.put("/api/v1/jobs/wrong-address", json=of_task("t2"), headers=ticket), 403)
+    assert_problem(
+        client.put("/api/v1/jobs/wrong-address", json=of_task("t2"), headers=ticket), 403
+    )
     for task in ("t1", "t2"):
-        assert_problem(client.put(f"/api/v1/jobs/{task}", json=of_task(task, state="gone"), headers=ticket), 422)
+        assert_problem(
+            client.put(f"/api/v1/jobs/{task}", json=of_task(task, state="gone"), headers=ticket),
+            422,
+        )
     with service.reading() as connection:
         letters = list_letters(connection)
     assert [(letter.job_id, letter.task_id) for letter in letters] == [("t1", "t1"), ("t2", "t1")]
@@ -102,7 +122,10 @@ def test_ticket_leaves_no_letter_that_a_replay_takes_for_another_task(
         service.write(partial(replay_letter, store=service.store, number=letters[1].number))
 
     assert client.get(PUT).status_code == 404
-    assert service.write(partial(replay_letter, store=service.store, number=letters[0].number)).change == "created"
+    assert (
+        service.write(partial(replay_letter, store=service.store, number=letters[0].number)).change
+        == "created"
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +173,8 @@ def test_ticket_outlives_the_job(client: FlaskClient, new_token: NewToken) -> No
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"experiment": "nova", "days": 0}, {"experiment": 7}, {"experiment": "nova", "days": "x"}]
+    "body",
+    [{}, {"experiment": "nova", "days": 0}, {"experiment": 7}, {"experiment": "nova", "days": "x"}],
 )
 def test_bad_request_names_the_field(client: FlaskClient, body: dict[str, Any]) -> None:
     problem = assert_problem(client.post(TICKETS, json=body), 422)

@@ -8,8 +8,8 @@ import pytest
 from app_records import JOB, a_record, assert_problem, sha256
 from flask.testing import FlaskClient
 
-from app.wiring import Service
-from provenance.services.write_tokens import TokenBook, list_tokens, revoke_token
+from jobprov.app.wiring import Service
+from jobprov.provenance.services.intake.tokens import TokenBook, list_tokens, revoke_token
 
 PUT = f"/api/v1/jobs/{JOB}"
 NewToken = Callable[..., dict[str, str]]
@@ -31,7 +31,9 @@ def test_fresh_service_takes_writes_from_its_own_machine(client: FlaskClient) ->
     ],
     ids=["address", "proxy", "forwarded", "host", "origin", "fetch"],
 )
-def test_fresh_service_takes_nothing_from_elsewhere(client: FlaskClient, options: dict[str, Any]) -> None:
+def test_fresh_service_takes_nothing_from_elsewhere(
+    client: FlaskClient, options: dict[str, Any]
+) -> None:
     assert_problem(client.put(PUT, json=a_record(), **options), 403)
 
 
@@ -40,7 +42,9 @@ def test_first_token_ends_writing_without_one(client: FlaskClient, new_token: Ne
 
     assert "Bearer" in client.put(PUT, json=a_record()).headers["WWW-Authenticate"]
     said = assert_problem(client.put(PUT, json=a_record()), 401)["detail"]
-    assert said.startswith("This needs a token: set JOBPROV_TOKEN, or send "), "reading may need one too"
+    assert said.startswith("This needs a token: set JOBPROV_TOKEN, or send "), (
+        "reading may need one too"
+    )
     assert client.put(PUT, json=a_record(), headers=header).status_code == 201
 
 
@@ -48,7 +52,10 @@ def test_token_writes_to_its_own_experiment_only(client: FlaskClient, new_token:
     header = new_token("minerva")
 
     assert_problem(client.put(PUT, json=a_record(), headers=header), 403)
-    assert_problem(client.post(f"{PUT}/revisions", json={"record": a_record(), "reason": "x"}, headers=header), 403)
+    assert_problem(
+        client.post(f"{PUT}/revisions", json={"record": a_record(), "reason": "x"}, headers=header),
+        403,
+    )
     batch = client.post("/api/v1/jobs/batch", json={"jobs": [a_record()]}, headers=header)
     assert batch.get_json()["results"][0]["status"] == 403
 
@@ -56,11 +63,14 @@ def test_token_writes_to_its_own_experiment_only(client: FlaskClient, new_token:
 def test_token_cannot_judge_the_jobs_of_others(client: FlaskClient, new_token: NewToken) -> None:
     client.put(PUT, json=a_record(), headers=new_token())
 
-    assert_problem(client.post(f"{PUT}/verdicts", json={"level": "R7"}, headers=new_token("minerva")), 403)
+    assert_problem(
+        client.post(f"{PUT}/verdicts", json={"level": "R7"}, headers=new_token("minerva")), 403
+    )
 
 
 @pytest.mark.parametrize(
-    "value", ["Bearer prov_1_" + "x" * 43, "Bearer x", "Basic eDp4", "Bearer prov_99_" + "a" * 43, "x"]
+    "value",
+    ["Bearer prov_1_" + "x" * 43, "Bearer x", "Basic eDp4", "Bearer prov_99_" + "a" * 43, "x"],
 )
 def test_worthless_tokens_are_refused(client: FlaskClient, new_token: NewToken, value: str) -> None:
     new_token()
@@ -98,7 +108,9 @@ def test_token_itself_is_kept_nowhere(service: Service, new_token: NewToken) -> 
     ]
 
 
-def test_reading_can_be_kept_for_token_holders(client: FlaskClient, service: Service, new_token: NewToken) -> None:
+def test_reading_can_be_kept_for_token_holders(
+    client: FlaskClient, service: Service, new_token: NewToken
+) -> None:
     header = new_token()
     object.__setattr__(service.settings, "reading", "token")
 

@@ -1,4 +1,7 @@
-"""Workflows whose first stage takes its files from a catalog, over HTTP: frozen when declared, topped up where they follow."""
+"""Workflows whose first stage takes its files from a catalog, over HTTP.
+
+Frozen when declared, topped up where they follow.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ from catalog_shelf import Shelf
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.factory import create_app
+from jobprov.app.factory import create_app
 
 TEXT = """
 name = "spring"
@@ -52,7 +55,9 @@ def sam(shelf: Shelf) -> Iterator[SamServer]:
 @pytest.fixture
 def app(database_url: str, tmp_path: Path, sam: CatalogServer) -> Iterator[Flask]:
     """Yield the application on a service whose operator names that catalog."""
-    yield from _serving(database_url, tmp_path, f'[nova]\nkind = "sam"\nurl = "{sam.url}"\nattempts = 1\n')
+    yield from _serving(
+        database_url, tmp_path, f'[nova]\nkind = "sam"\nurl = "{sam.url}"\nattempts = 1\n'
+    )
 
 
 def _serving(database_url: str, folder: Path, catalogs: str) -> Iterator[Flask]:
@@ -101,7 +106,9 @@ def appear(shelf: Shelf, *names: str, definition: str = "raw") -> None:
         ("{ query = \"file_name 'a1.root'\" }", ["a1.root"]),
     ],
 )
-def test_each_file_of_the_source_is_a_unit(client: FlaskClient, source: str, names: list[str]) -> None:
+def test_each_file_of_the_source_is_a_unit(
+    client: FlaskClient, source: str, names: list[str]
+) -> None:
     assert declare(client, source).status_code == 201
 
     assert advance(client)["reco"]["units"] == len(names)
@@ -110,7 +117,9 @@ def test_each_file_of_the_source_is_a_unit(client: FlaskClient, source: str, nam
     assert [each["unit"] for each in missing] == names
 
 
-def test_the_list_stays_as_it_was_when_it_was_declared(client: FlaskClient, shelf: Shelf, sam: SamServer) -> None:
+def test_the_list_stays_as_it_was_when_it_was_declared(
+    client: FlaskClient, shelf: Shelf, sam: SamServer
+) -> None:
     declare(client)
     appear(shelf, "a3.root")
     asked = len(sam.asked)
@@ -120,7 +129,9 @@ def test_the_list_stays_as_it_was_when_it_was_declared(client: FlaskClient, shel
     assert len(sam.asked) == asked, "it is not even asked again"
 
 
-def test_a_stage_that_follows_takes_what_appears_and_is_not_complete(client: FlaskClient, shelf: Shelf) -> None:
+def test_a_stage_that_follows_takes_what_appears_and_is_not_complete(
+    client: FlaskClient, shelf: Shelf
+) -> None:
     declare(client, more="follow = true")
     before = advance(client)["reco"]
     appear(shelf, "a0.root", "a3.root")
@@ -130,12 +141,21 @@ def test_a_stage_that_follows_takes_what_appears_and_is_not_complete(client: Fla
     after = advance(client, follow=True)["reco"]
 
     assert (before["from"], before["follows"]) == ("definition raw", True)
-    assert (after["units"], after["wanted"], after["is_closed"], after["follow_problem"]) == (4, 4, False, None)
-    assert [unit for unit, _ in ordered(client)] == ["a1.root", "a2.root", "a0.root", "a3.root"], "later ones last"
+    assert (after["units"], after["wanted"], after["is_closed"], after["follow_problem"]) == (
+        4,
+        4,
+        False,
+        None,
+    )
+    assert [unit for unit, _ in ordered(client)] == ["a1.root", "a2.root", "a0.root", "a3.root"], (
+        "later ones last"
+    )
     assert advance(client, follow=True)["reco"]["units"] == 4, "each once"
 
 
-def test_a_definition_that_is_still_empty_may_be_followed_and_else_not(client: FlaskClient, shelf: Shelf) -> None:
+def test_a_definition_that_is_still_empty_may_be_followed_and_else_not(
+    client: FlaskClient, shelf: Shelf
+) -> None:
     refused = declare(client, '{ definition = "later" }')
     taken = declare(client, '{ definition = "later" }', "follow = true")
     none = advance(client, follow=True)
@@ -143,7 +163,11 @@ def test_a_definition_that_is_still_empty_may_be_followed_and_else_not(client: F
 
     assert (refused.status_code, taken.status_code) == (422, 201)
     assert "stage reco" in refused.get_json()["detail"]
-    assert (none["reco"]["units"], none["reco"]["is_closed"], none["merge"]["is_closed"]) == (0, False, False)
+    assert (none["reco"]["units"], none["reco"]["is_closed"], none["merge"]["is_closed"]) == (
+        0,
+        False,
+        False,
+    )
     assert advance(client, follow=True)["reco"]["wanted"] == 1
 
 
@@ -161,10 +185,14 @@ def test_a_catalog_that_does_not_answer_holds_up_nothing_else(
     assert advance(client, follow=True)["reco"]["units"] == 3, "the next look finds it"
 
 
-def test_frozen_it_takes_nothing_more_whatever_is_said_later(client: FlaskClient, shelf: Shelf) -> None:
+def test_frozen_it_takes_nothing_more_whatever_is_said_later(
+    client: FlaskClient, shelf: Shelf
+) -> None:
     declare(client, more="follow = true")
     said = {"who": "me", "why": "the run is over"}
-    answer = client.post("/api/v1/workflows/spring/state", json={"state": "running", "is_frozen": True, **said})
+    answer = client.post(
+        "/api/v1/workflows/spring/state", json={"state": "running", "is_frozen": True, **said}
+    )
     appear(shelf, "a3.root")
 
     assert answer.get_json()["stages"][0]["follows"] is False
@@ -174,7 +202,9 @@ def test_frozen_it_takes_nothing_more_whatever_is_said_later(client: FlaskClient
     assert advance(client, follow=True)["reco"]["units"] == 2
 
 
-def test_a_definition_that_nobody_made_is_refused_and_nothing_is_declared(client: FlaskClient) -> None:
+def test_a_definition_that_nobody_made_is_refused_and_nothing_is_declared(
+    client: FlaskClient,
+) -> None:
     answer = declare(client, '{ definition = "nobodys" }')
 
     assert answer.status_code in (404, 422)
@@ -190,13 +220,17 @@ def test_the_page_says_where_the_files_come_from(client: FlaskClient) -> None:
     assert "Takes what appears in definition raw." in page
 
 
-def test_a_dataset_of_metacat_is_followed_and_keeps_its_namespace(database_url: str, tmp_path: Path) -> None:
+def test_a_dataset_of_metacat_is_followed_and_keeps_its_namespace(
+    database_url: str, tmp_path: Path
+) -> None:
     shelf = Shelf()
     shelf.lists["mc:raw"] = []
     appear(shelf, "mc:a1.root", definition="mc:raw")
     server = MetaCatServer(shelf)
     try:
-        for app in _serving(database_url, tmp_path, f'[nova]\nkind = "metacat"\nurl = "{server.url}"\n'):
+        for app in _serving(
+            database_url, tmp_path, f'[nova]\nkind = "metacat"\nurl = "{server.url}"\n'
+        ):
             client = app.test_client()
             assert declare(client, '{ dataset = "mc:raw" }', "follow = true").status_code == 201
             appear(shelf, "mc:a2.root", definition="mc:raw")

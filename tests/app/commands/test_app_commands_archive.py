@@ -8,15 +8,15 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from app.cli import exit_code, jobprov
-from app.config import load_settings
-from app.wiring import open_service
-from provenance.db.base import EPOCH
-from provenance.db.engines import open_database
-from provenance.errors import BadInputError
-from provenance.records.decoding import decode_record
-from provenance.services.store_blobs import settle_blob
-from provenance.services.submissions import Submission
+from jobprov.app.cli import exit_code, jobprov
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import open_service
+from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.intake.blobs import settle_blob
+from jobprov.provenance.services.recording.submissions import Submission
 
 JOB = "00000000-0000-0000-0000-000000000001"
 
@@ -34,9 +34,7 @@ def data(tmp_path: Path) -> Path:
     }  # fmt: skip
     service.record(Submission(decode_record(json.dumps(record).encode()), EPOCH))
     with service.database.writing.begin() as connection:
-        insert = (
-            "INSERT INTO possessions (experiment_id, sha256, is_entered) SELECT id, :digest, false FROM experiments"
-        )
+        insert = "INSERT INTO possessions (experiment_id, sha256, is_entered) SELECT id, :digest, false FROM experiments"
         connection.execute(text(insert), {"digest": bytes.fromhex(log)})
     service.close()
     return folder
@@ -72,7 +70,10 @@ def test_check_names_the_jobs_of_a_lost_blob_and_ends_with_1(data: Path) -> None
 
 def test_stats_count_blobs(data: Path) -> None:
     assert json.loads(run("archive", "stats", "--data", str(data), "--json").output)["blobs"] == 1
-    assert "1 blob (1 loose, the others in 0 packs): " in run("archive", "stats", "--data", str(data)).output
+    assert (
+        "1 blob (1 loose, the others in 0 packs): "
+        in run("archive", "stats", "--data", str(data)).output
+    )
 
 
 def test_backup_copies_database_and_archive(data: Path, tmp_path: Path) -> None:
@@ -84,9 +85,16 @@ def test_backup_copies_database_and_archive(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "postgresql://jobprov:hushhush@db.example.org:port/jobprov", "mysql://db.example.org/jobprov"]
+    "url",
+    [
+        "nonsense",
+        "postgresql://jobprov:hushhush@db.example.org:port/jobprov",
+        "mysql://db.example.org/jobprov",
+    ],
 )
-def test_address_that_is_no_database_s_is_wrong_usage_and_keeps_its_password(data: Path, url: str) -> None:
+def test_address_that_is_no_database_s_is_wrong_usage_and_keeps_its_password(
+    data: Path, url: str
+) -> None:
     with pytest.raises(BadInputError, match="sqlite:///FILE or postgresql") as problem:
         run("rebuild-database", "--into", url, "--data", str(data))
 
@@ -94,7 +102,9 @@ def test_address_that_is_no_database_s_is_wrong_usage_and_keeps_its_password(dat
     assert "hushhush" not in str(problem.value)
 
 
-def test_rebuild_fills_an_empty_database_and_says_what_is_not_there(data: Path, tmp_path: Path) -> None:
+def test_rebuild_fills_an_empty_database_and_says_what_is_not_there(
+    data: Path, tmp_path: Path
+) -> None:
     run("archive", "seal", "--data", str(data))
     into = f"sqlite:///{tmp_path / 'new.db'}"
 
@@ -118,7 +128,11 @@ def test_logs_expire_as_the_options_say_and_growth_is_told(data: Path) -> None:
         "schema_version": 1, "job_id": JOB.replace("1", "2"), "experiment": "nova", "state": "succeeded",
         "started_at": "2026-01-01T00:00:00Z", "logs": [{"name": "out", "sha256": log}],
     }  # fmt: skip
-    service.record(Submission(decode_record(json.dumps(record).encode()), datetime.now(UTC) - timedelta(days=10)))
+    service.record(
+        Submission(
+            decode_record(json.dumps(record).encode()), datetime.now(UTC) - timedelta(days=10)
+        )
+    )
     service.close()
     words = ("archive", "expire", "--experiment", "nova", "--data", str(data), "--keep", "1")
 
@@ -132,4 +146,6 @@ def test_logs_expire_as_the_options_say_and_growth_is_told(data: Path) -> None:
     assert json.loads(done.output)["logs"] == 1
     assert stats["growth"]["recent_jobs"] == 1
     assert stats["growth"]["days_left"] > 0
-    assert run("archive", "stats", "--data", str(data)).output.endswith("its disk is full in more than ten years.\n")
+    assert run("archive", "stats", "--data", str(data)).output.endswith(
+        "its disk is full in more than ten years.\n"
+    )

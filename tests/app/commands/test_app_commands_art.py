@@ -21,7 +21,9 @@ def test_the_first_line_says_what_made_the_file() -> None:
     ended = run_alone("art", TOY)
 
     assert ended.returncode == 0
-    assert ended.stdout.startswith("toy_reco.root was made by process Reco with ParameterSetID a4422c80")
+    assert ended.stdout.startswith(
+        "toy_reco.root was made by process Reco with ParameterSetID a4422c80"
+    )
     assert json.loads(run_alone("art", TOY, "--json").stdout)["metadata"]["event_count"] == 20
 
 
@@ -47,7 +49,9 @@ def test_a_file_without_a_record_gets_one_and_then_agrees_with_it(live: LiveServ
     assert "toy_gen.root" in live.run("lineage", "toy_reco.root").stdout
 
 
-def test_a_record_that_names_another_set_than_the_file_gets_a_gap(live: LiveService, tmp_path: Path) -> None:
+def test_a_record_that_names_another_set_than_the_file_gets_a_gap(
+    live: LiveService, tmp_path: Path
+) -> None:
     record = {
         "schema_version": 1,
         "job_id": "0f8b0000-0000-4000-8000-000000000077",
@@ -67,7 +71,9 @@ def test_a_record_that_names_another_set_than_the_file_gets_a_gap(live: LiveServ
     assert checked.returncode == 1
     assert checked.stdout.startswith(f"differs: job {record['job_id']}.")
     assert again["kept"] is True
-    job = json.loads(live.run("job", str(record["job_id"]), "--experiment", "nova", "--json").stdout)
+    job = json.loads(
+        live.run("job", str(record["job_id"]), "--experiment", "nova", "--json").stdout
+    )
     codes = [gap["code"] for gap in job["gaps"]]
     assert "configuration-differs-in-file" in codes
     assert "witness-contradiction" not in codes

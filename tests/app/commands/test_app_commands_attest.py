@@ -8,13 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 from recorded_sample import GOOD, make_repository, record_sample
 
-from app.cli import jobprov
-from app.config import load_settings
-from app.factory import create_app
-from app.wiring import open_service
-from provenance.errors import BadInputError, BundleError, NotFoundError
-from provenance.services.build_bundle import build_bundle
-from provenance.services.work import Parts
+from jobprov.app.cli import jobprov
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import open_service
+from jobprov.provenance.errors import BadInputError, BundleError, NotFoundError
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.work.queue import Parts
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,16 @@ def test_attestation_holds_and_names_bundle_and_outputs(folder: Path) -> None:
     assert (folder / "key").stat().st_mode & 0o777 == 0o600
 
 
-def test_changed_bundle_other_key_and_other_envelope_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_changed_bundle_other_key_and_other_envelope_are_refused(
+    folder: Path, tmp_path: Path
+) -> None:
     data = bytearray((folder / "good.tar").read_bytes())
     data[data.index(b"/scratch/sample")] ^= 1  # in the record
     (tmp_path / "changed.tar").write_bytes(data)
     envelope = str(folder / "good.tar.dsse.json")
-    (tmp_path / "bad.json").write_text(Path(envelope).read_text().replace('"payload": "', '"payload": "AAAA'))
+    (tmp_path / "bad.json").write_text(
+        Path(envelope).read_text().replace('"payload": "', '"payload": "AAAA')
+    )
 
     with pytest.raises(BundleError, match="another bundle"):
         check(tmp_path / "changed.tar", folder / "key.pub", "--envelope", envelope)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli import jobprov
-from app.config import load_settings
-from app.wiring import open_service
-from provenance.db.base import EPOCH
-from provenance.errors import NotFoundError
-from provenance.records.decoding import decode_record
-from provenance.services.submissions import Submission
+from jobprov.app.cli import jobprov
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import open_service
+from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.recording.submissions import Submission
 
 JOB = "00000000-0000-0000-0000-000000000001"
 

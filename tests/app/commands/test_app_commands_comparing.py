@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.commands.comparing import comparison_text, divergence_text
+from jobprov.app.commands.comparisons.jobs import comparison_text, divergence_text
 
 
 def facet(name: str, matters: str, *rows: dict[str, Any], said: int = 1) -> dict[str, Any]:
@@ -64,7 +64,12 @@ def text(**options: Any) -> str:
         facet("seeds", "recipe", said=0),
         facet("host", "circumstance", {"kind": "added", "key": "cores", "after": 2}),
     ]
-    found = {"first_line": "2 parameters differ.", "a": a_job("failed"), "b": a_job("succeeded"), "facets": facets}
+    found = {
+        "first_line": "2 parameters differ.",
+        "a": a_job("failed"),
+        "b": a_job("succeeded"),
+        "facets": facets,
+    }
     return comparison_text(found, **options)
 
 

@@ -7,12 +7,12 @@ import pytest
 from click.testing import CliRunner, Result
 from recorded_sample import BAD, GOOD, make_repository, record_sample
 
-from app.cli import jobprov
-from app.config import load_settings
-from app.wiring import open_service
-from provenance.errors import NotFoundError
-from provenance.services.build_bundle import build_bundle
-from provenance.services.work import Parts
+from jobprov.app.cli import jobprov
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import open_service
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.work.queue import Parts
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,9 @@ def test_drill_says_of_each_job_how_it_compared(data: Path) -> None:
 
     assert ended.exit_code == 0, ended.output
     assert "2 of 2 jobs reproduced" in ended.output
-    assert {line.split()[0]: line.split()[1] for line in ended.output.splitlines() if line[:4] == "0f8b"} == {
+    assert {
+        line.split()[0]: line.split()[1] for line in ended.output.splitlines() if line[:4] == "0f8b"
+    } == {
         GOOD: "R7",
         BAD: "R1=",
     }
@@ -56,7 +58,12 @@ def test_rerun_answers_programs_with_one_document(data: Path, tmp_path: Path) ->
     said = json.loads(ended.stdout)
 
     assert ended.exit_code == 0, ended.output
-    assert (said["job_id"], said["is_started"], said["exit_code"], said["decision"]) == (GOOD, True, 0, "equal")
+    assert (said["job_id"], said["is_started"], said["exit_code"], said["decision"]) == (
+        GOOD,
+        True,
+        0,
+        "equal",
+    )
     assert said["verdict"]["level"] == "R7"
     assert Path(said["log"]).is_file()
     assert said["posted"] is None

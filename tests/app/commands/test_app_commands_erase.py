@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli import jobprov
-from app.config import load_settings
-from app.wiring import open_service
-from provenance.db.base import EPOCH
-from provenance.errors import NotFoundError
-from provenance.records.decoding import decode_record
-from provenance.services.store_blobs import settle_blob
-from provenance.services.submissions import Submission
+from jobprov.app.cli import jobprov
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import open_service
+from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.intake.blobs import settle_blob
+from jobprov.provenance.services.recording.submissions import Submission
 
 JOB, OTHER = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
 WORDS = ("--who", "Eve", "--why", "a password slipped through")
@@ -37,26 +37,43 @@ def log(tmp_path: Path) -> str:
     service = open_service(load_settings({"JOBPROV_DATA": str(tmp_path)}, {}))
     sha256 = str(service.store.put(b"a log").sha256)
     for job_id in (JOB, OTHER):
-        service.record(Submission(decode_record(json.dumps(record_of(job_id, sha256)).encode()), EPOCH))
+        service.record(
+            Submission(decode_record(json.dumps(record_of(job_id, sha256)).encode()), EPOCH)
+        )
     service.write(lambda connection, known: settle_blob(connection, known, "nova", sha256))
     service.close()
     return sha256
 
 
 def run(data: Path, *words: str, answer: str | None = None) -> Result:
-    return CliRunner().invoke(jobprov, [*words, "--data", str(data)], input=answer, catch_exceptions=False)
+    return CliRunner().invoke(
+        jobprov, [*words, "--data", str(data)], input=answer, catch_exceptions=False
+    )
 
 
 @pytest.mark.usefixtures("log")
 def test_record_is_erased_after_a_question_that_says_what_goes(tmp_path: Path) -> None:
-    no = run(tmp_path, "erase", "record", JOB, *FIELD, "--field", "host.hostname", *WORDS, answer="n\n")
-    yes = run(tmp_path, "erase", "record", JOB, *FIELD, "--field", "host.hostname", *WORDS, answer="y\n")
+    no = run(
+        tmp_path, "erase", "record", JOB, *FIELD, "--field", "host.hostname", *WORDS, answer="n\n"
+    )
+    yes = run(
+        tmp_path, "erase", "record", JOB, *FIELD, "--field", "host.hostname", *WORDS, answer="y\n"
+    )
 
     assert no.exit_code == 1
-    assert f"Of job {JOB} of nova, witness wrapper, the bytes of these go:\n    the record as sent\n" in no.output
-    assert f"THE SAME STANDS in records of 1 other job: erase these as well.\n    {OTHER}\n" in no.output
+    assert (
+        f"Of job {JOB} of nova, witness wrapper, the bytes of these go:\n    the record as sent\n"
+        in no.output
+    )
+    assert (
+        f"THE SAME STANDS in records of 1 other job: erase these as well.\n    {OTHER}\n"
+        in no.output
+    )
     assert yes.exit_code == 0
-    assert "Erased. 0 segments written anew, 0 blobs removed. Restart every serving process" in yes.output
+    assert (
+        "Erased. 0 segments written anew, 0 blobs removed. Restart every serving process"
+        in yes.output
+    )
     assert "The database still has it in hosts.hostname (1)" in yes.output
     assert run(tmp_path, "archive", "check").exit_code == 0
 
@@ -65,10 +82,16 @@ def test_record_is_erased_after_a_question_that_says_what_goes(tmp_path: Path) -
 def test_sealed_record_is_replaced_by_a_file_and_told_as_json(tmp_path: Path) -> None:
     run(tmp_path, "archive", "seal")
     corrected = tmp_path / "corrected.json"
-    document = {**record_of(JOB, "0" * 64), "environment": {"variables": {}}, "host": {"hostname": "wn"}}
+    document = {
+        **record_of(JOB, "0" * 64),
+        "environment": {"variables": {}},
+        "host": {"hostname": "wn"},
+    }
     corrected.write_text(json.dumps(document))
 
-    done = run(tmp_path, "erase", "record", JOB, "--replacement", str(corrected), *WORDS, "--yes", "--json")
+    done = run(
+        tmp_path, "erase", "record", JOB, "--replacement", str(corrected), *WORDS, "--yes", "--json"
+    )
 
     told = json.loads(done.stdout)
     assert (done.exit_code, told["segments"], told["is_clear"]) == (0, 1, True)
@@ -81,7 +104,9 @@ def test_blob_is_erased_and_its_jobs_are_named(tmp_path: Path, log: str) -> None
     again = run(tmp_path, "erase", "finish")
 
     assert done.exit_code == again.exit_code == 0
-    assert f"Blob {log} of nova goes (5 B). 2 jobs name it.\n    {JOB}\n    {OTHER}\n" in done.output
+    assert (
+        f"Blob {log} of nova goes (5 B). 2 jobs name it.\n    {JOB}\n    {OTHER}\n" in done.output
+    )
     assert "1 blob removed" in done.output
     assert again.output.startswith("nova: Erased. 0 segments written anew, 0 blobs removed.")
 
@@ -99,7 +124,9 @@ def test_database_older_than_its_archive_catches_up_first(tmp_path: Path, log: s
         file.unlink()
     copy.rename(tmp_path / "jobprov.db")
 
-    done = run(tmp_path, "erase", "record", later, *FIELD, "--field", "host.hostname", *WORDS, "--yes")
+    done = run(
+        tmp_path, "erase", "record", later, *FIELD, "--field", "host.hostname", *WORDS, "--yes"
+    )
 
     assert done.exit_code == 0
     assert run(tmp_path, "archive", "check").exit_code == 0

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli import jobprov
-from provenance.client import Client
+from jobprov.app.cli import jobprov
+from jobprov.provenance.client import Client
 
 HOURS = {"expected": 10.0, "low": 8.0, "high": 12.0}
 SPREAD = {"p10_hours": 0.1, "median_hours": 0.5, "p90_hours": 2.0}
@@ -30,7 +30,9 @@ def typed(monkeypatch: pytest.MonkeyPatch, **more: Any) -> Result:
     stage = {**STAGE, **more}
     answer = {"files": 100, "slots": 5, "stages": [stage], "total": stage}
     monkeypatch.setattr(Client, "estimate", lambda _self, **_query: answer)
-    return CliRunner().invoke(jobprov, ["estimate", "--files", "100", "--url", "http://127.0.0.1:1"])
+    return CliRunner().invoke(
+        jobprov, ["estimate", "--files", "100", "--url", "http://127.0.0.1:1"]
+    )
 
 
 def test_what_jobs_wait_stands_beside_the_hours(monkeypatch: pytest.MonkeyPatch) -> None:

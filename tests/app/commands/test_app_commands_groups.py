@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from app.cli import COMMANDS, jobprov
+from jobprov.app.cli import COMMANDS, jobprov
 
 
 def told(*words: str) -> str:
@@ -11,26 +11,45 @@ def told(*words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "group", ["archive", "capsule", "catalog", "comparators", "dead-letter", "erase", "fhicl", "product", "repository"]
+    "group",
+    [
+        "archive",
+        "capsule",
+        "catalog",
+        "comparators",
+        "dead-letter",
+        "erase",
+        "fhicl",
+        "product",
+        "repository",
+    ],
 )
 def test_no_summary_of_a_command_is_cut(group: str) -> None:
     for text in (told("--help"), told(group, "--help")):
         listed = text.partition(":\n")[2]
-        assert not [line for line in listed.splitlines() if line.endswith("...") and "[ARGS]" not in line]
+        assert not [
+            line for line in listed.splitlines() if line.endswith("...") and "[ARGS]" not in line
+        ]
         assert max(map(len, text.splitlines())) <= 80
 
 
 def test_whole_sentence_says_what_a_command_does() -> None:
     words = " ".join(told("--help").split())
 
-    assert "lookup Tell what made FILE, from what, with which configuration and code lineage Draw" in words
+    assert (
+        "lookup Tell what made FILE, from what, with which configuration and code lineage Draw"
+        in words
+    )
     assert "product Say which repository an installed product" in words
 
 
 @pytest.mark.parametrize(
-    ("words", "meant"), [(("lokup", "x"), "lookup"), (("linage",), "lineage"), (("token", "lst"), "list")]
+    ("words", "meant"),
+    [(("lokup", "x"), "lookup"), (("linage",), "lineage"), (("token", "lst"), "list")],
 )
-def test_mistyped_command_is_answered_with_the_one_that_is_meant(words: tuple[str, ...], meant: str) -> None:
+def test_mistyped_command_is_answered_with_the_one_that_is_meant(
+    words: tuple[str, ...], meant: str
+) -> None:
     ended = CliRunner().invoke(jobprov, words)
 
     assert ended.exit_code == 2

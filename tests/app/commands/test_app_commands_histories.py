@@ -12,9 +12,9 @@ from app_records import numbered
 from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
-from app.cli import jobprov, sentence
-from app.factory import create_app
-from provenance.errors import AmbiguousError
+from jobprov.app.cli import jobprov, sentence
+from jobprov.app.factory import create_app
+from jobprov.provenance.errors import AmbiguousError
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,20 @@ def address(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         return [{"name": name}]
 
     for record in (
-        numbered(1, inputs=entry("raw"), outputs=entry("reco"), resources=took, task={"task_id": "t", "stage": "reco"}),
+        numbered(
+            1,
+            inputs=entry("raw"),
+            outputs=entry("reco"),
+            resources=took,
+            task={"task_id": "t", "stage": "reco"},
+        ),
         numbered(2, inputs=entry("reco"), outputs=entry("left"), resources=took),
         numbered(3, inputs=[*entry("reco"), *entry("extern")], outputs=entry("right")),
     ):
-        assert app.test_client().put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        assert (
+            app.test_client().put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code
+            == 201
+        )
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -59,17 +68,35 @@ def typed(address: str, *words: str) -> Result:
         (("paths", "left", "raw"), ("left was made from raw in 1 way", "-> reco"), 0),
         (("paths", "left", "right"), ("Neither of left and right",), 1),
         (("common-ancestors", "left", "right"), ("both made from 2 files", "nearest"), 0),
-        (("common-ancestors", "left", "right", "--hub", "1"), ("1 file that many jobs read", "raw"), 0),
+        (
+            ("common-ancestors", "left", "right", "--hub", "1"),
+            ("1 file that many jobs read", "raw"),
+            0,
+        ),
         (("cost", "left"), ("2 jobs took 1 h of CPU, 2 h on the clock", "reco"), 0),
         (("lineage", "left", "--kind", "file", "--format", "csv"), ("raw", "reco"), 0),
         (("impact", "--file", "raw"), ("1 job made 1 file", "left"), 0),
         (("impact", "--reads", "raw"), ("other file", "made from it", "left"), 0),
-        (("impact", "--file", ":raw", "--file-experiment", "nova"), ("1 job made 1 file", "left"), 0),
-        (("lookup", "left", "--namespace", ""), ("left was made", "/files/left?experiment=nova&namespace="), 0),
-        (("paths", ":left", "raw", "--experiment-a", "nova", "--experiment-b", "nova"), ("left was made from raw",), 0),
+        (
+            ("impact", "--file", ":raw", "--file-experiment", "nova"),
+            ("1 job made 1 file", "left"),
+            0,
+        ),
+        (
+            ("lookup", "left", "--namespace", ""),
+            ("left was made", "/files/left?experiment=nova&namespace="),
+            0,
+        ),
+        (
+            ("paths", ":left", "raw", "--experiment-a", "nova", "--experiment-b", "nova"),
+            ("left was made from raw",),
+            0,
+        ),
     ],
 )
-def test_question_is_answered_in_words(address: str, words: tuple[str, ...], told: tuple[str, ...], code: int) -> None:
+def test_question_is_answered_in_words(
+    address: str, words: tuple[str, ...], told: tuple[str, ...], code: int
+) -> None:
     result = typed(address, *words)
 
     assert result.exit_code == code, result.output
@@ -82,7 +109,10 @@ def test_costs_say_nothing_of_attempts_that_there_were_not(address: str) -> None
 
 
 def test_list_that_is_cut_says_so(address: str) -> None:
-    cut, whole = (json.loads(typed(address, "orphans", "--json", *how).output) for how in (("--limit", "1"), ()))
+    cut, whole = (
+        json.loads(typed(address, "orphans", "--json", *how).output)
+        for how in (("--limit", "1"), ())
+    )
 
     assert (len(cut["files"]), cut["is_truncated"]) == (1, True)
     assert (len(whole["files"]), whole["is_truncated"]) == (2, False)
@@ -91,19 +121,30 @@ def test_list_that_is_cut_says_so(address: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("orphans", "--experiment", "nosuch"), ("recipes", "--experiment", "nosuch"), ("impact", "--site", "nosuch")],
+    [
+        ("orphans", "--experiment", "nosuch"),
+        ("recipes", "--experiment", "nosuch"),
+        ("impact", "--site", "nosuch"),
+    ],
 )
-def test_nothing_of_a_name_that_nobody_knows_is_no_good_news(address: str, words: tuple[str, ...]) -> None:
+def test_nothing_of_a_name_that_nobody_knows_is_no_good_news(
+    address: str, words: tuple[str, ...]
+) -> None:
     assert "spelt as it is recorded" in typed(address, *words).output
 
 
 def test_choices_are_told_as_what_to_type() -> None:
     file = AmbiguousError(
-        "Two.", [], [{"experiment": "nova", "namespace": ""}, {"experiment": "nova", "namespace": "a b"}]
+        "Two.",
+        [],
+        [{"experiment": "nova", "namespace": ""}, {"experiment": "nova", "namespace": "a b"}],
     )
     pair = AmbiguousError("Two.", [], [{"b": ":x", "experiment_b": "dune"}])
     job = AmbiguousError("Two.", [("nova", "")])
 
-    assert sentence(file) == "jobprov: Two.\n  --experiment nova --namespace ''\n  --experiment nova --namespace 'a b'"
+    assert (
+        sentence(file)
+        == "jobprov: Two.\n  --experiment nova --namespace ''\n  --experiment nova --namespace 'a b'"
+    )
     assert sentence(pair) == "jobprov: Two.\n  :x --experiment-b dune"
     assert sentence(job) == "jobprov: Two.\n  --experiment nova"

@@ -1,4 +1,7 @@
-"""A workflow that is launched on this machine: killed and started again, past files that fail for good, retried from bundles."""
+"""A workflow that is launched on this machine.
+
+Killed and started again, past files that fail for good, retried from bundles.
+"""
 
 import json
 import os
@@ -15,7 +18,7 @@ import pytest
 import requests
 from live_service import JOBPROV, LiveService
 
-from provenance.capture.packing import build
+from jobprov.provenance.capture.packing import build
 
 pytestmark = pytest.mark.slow
 
@@ -69,15 +72,28 @@ class Trial:
         self.file = folder / "toy.toml"
         self.file.write_text(WORKFLOW.format(storage=folder / "store"))
         (folder / "gen.sh").write_text(GEN.format(folder=folder))
-        self.common = ["--launcher", "local", "--folder", str(folder / "agent"), "--interval", "0.2", "--slots", "2"]
+        self.common = [
+            "--launcher",
+            "local",
+            "--folder",
+            str(folder / "agent"),
+            "--interval",
+            "0.2",
+            "--slots",
+            "2",
+        ]
 
     def start(self) -> "subprocess.Popen[str]":
         words = [*JOBPROV, "launch", str(self.file), *self.common]
         environment = {**self.service.environment, "JOBPROV_URL": self.service.url}
-        return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def standing(self) -> dict[str, dict[str, Any]]:
-        answer = requests.get(f"{self.service.url}/api/v1/workflows/toy?experiment=toyexp", timeout=30).json()
+        answer = requests.get(
+            f"{self.service.url}/api/v1/workflows/toy?experiment=toyexp", timeout=30
+        ).json()
         return {stage["stage"]: stage for stage in answer["stages"]} | {"": answer}
 
     def wait_for(self, what: str, is_so: Any, seconds: float = 120) -> dict[str, dict[str, Any]]:
@@ -114,7 +130,9 @@ def blocked(trial: Trial) -> dict[str, dict[str, Any]]:
         return trial.wait_for(
             "blocked by two units",
             lambda stages: (
-                stages["gen"]["failed"] == 2 and stages["reco"]["done"] == 7 and stages["merge"]["done"] == 1
+                stages["gen"]["failed"] == 2
+                and stages["reco"]["done"] == 7
+                and stages["merge"]["done"] == 1
             ),
         )
     finally:
@@ -125,14 +143,20 @@ def blocked(trial: Trial) -> dict[str, dict[str, Any]]:
 def test_nothing_was_submitted_twice_although_the_launcher_was_killed(
     trial: Trial, blocked: dict[str, dict[str, Any]]
 ) -> None:
-    starts = {unit: len((trial.folder / f"starts.{unit}").read_text().splitlines()) for unit in range(9)}
+    starts = {
+        unit: len((trial.folder / f"starts.{unit}").read_text().splitlines()) for unit in range(9)
+    }
 
-    assert starts == {0: 1, 1: 1, 2: 2, 3: 1, 4: 1, 5: 1, 6: 2, 7: 1, 8: 1}, "transient ones twice, all others once"
+    assert starts == {0: 1, 1: 1, 2: 2, 3: 1, 4: 1, 5: 1, 6: 2, 7: 1, 8: 1}, (
+        "transient ones twice, all others once"
+    )
     assert len(trial.jobs("toy-v1-gen")) == sum(starts.values()), "and every start has its record"
     assert blocked[""]["state"] == "running"
 
 
-def test_numbers_agree_with_a_count_by_hand_from_the_records(trial: Trial, blocked: dict[str, dict[str, Any]]) -> None:
+def test_numbers_agree_with_a_count_by_hand_from_the_records(
+    trial: Trial, blocked: dict[str, dict[str, Any]]
+) -> None:
     for stage in ("gen", "reco", "merge"):
         best: dict[str, bool] = {}
         for job in trial.jobs(f"toy-v1-{stage}"):
@@ -140,11 +164,18 @@ def test_numbers_agree_with_a_count_by_hand_from_the_records(trial: Trial, block
             best[unit] = best.get(unit, False) or job["state"] == "succeeded"
         assert blocked[stage]["done"] == sum(best.values())
         assert blocked[stage]["failed"] == len(best) - sum(best.values())
-        task = requests.get(f"{trial.service.url}/api/v1/tasks/toy-v1-{stage}?experiment=toyexp", timeout=30).json()
-        assert (task["produced"], task["expected"]) == (blocked[stage]["done"], blocked[stage]["units"])
+        task = requests.get(
+            f"{trial.service.url}/api/v1/tasks/toy-v1-{stage}?experiment=toyexp", timeout=30
+        ).json()
+        assert (task["produced"], task["expected"]) == (
+            blocked[stage]["done"],
+            blocked[stage]["units"],
+        )
 
 
-def test_retries_are_chained_to_what_they_repeat(trial: Trial, blocked: dict[str, dict[str, Any]]) -> None:
+def test_retries_are_chained_to_what_they_repeat(
+    trial: Trial, blocked: dict[str, dict[str, Any]]
+) -> None:
     assert blocked
     by_unit: dict[str, list[dict[str, Any]]] = {}
     for job in trial.jobs("toy-v1-gen"):
@@ -152,11 +183,15 @@ def test_retries_are_chained_to_what_they_repeat(trial: Trial, blocked: dict[str
     for unit in ("2", "6"):
         first, second = sorted(by_unit[unit], key=lambda job: str(job["ended_at"]))
         assert (first["state"] in ("failed", "killed"), second["state"]) == (True, "succeeded")
-        shown = requests.get(f"{trial.service.url}/api/v1/jobs/{second['job_id']}", timeout=30).json()
+        shown = requests.get(
+            f"{trial.service.url}/api/v1/jobs/{second['job_id']}", timeout=30
+        ).json()
         assert shown["record"]["retry_of"] == first["job_id"]
 
 
-def test_an_error_is_seen_by_running_the_job_here(trial: Trial, blocked: dict[str, dict[str, Any]]) -> None:
+def test_an_error_is_seen_by_running_the_job_here(
+    trial: Trial, blocked: dict[str, dict[str, Any]]
+) -> None:
     assert blocked
     [job] = [job for job in trial.jobs("toy-v1-gen") if job["task"]["unit"] == "5"]
 
@@ -169,16 +204,40 @@ def test_an_error_is_seen_by_running_the_job_here(trial: Trial, blocked: dict[st
 def test_past_two_bad_files_one_tried_again_from_its_record_one_waived(
     trial: Trial, blocked: dict[str, dict[str, Any]]
 ) -> None:
-    """One is mended and tried again by the agent, the other waived; then all that is left goes on by itself."""
+    """One is mended and tried again by the agent, the other waived.
+
+    Then all that is left goes on by itself.
+    """
     assert blocked
-    bad = {job["task"]["unit"]: job["job_id"] for job in trial.jobs("toy-v1-gen") if job["state"] == "failed"}
+    bad = {
+        job["task"]["unit"]: job["job_id"]
+        for job in trial.jobs("toy-v1-gen")
+        if job["state"] == "failed"
+    }
     (trial.folder / "mended").touch()
     ordered = trial.service.run(
-        "retry", bad["5"], "--experiment", "toyexp", "--order", "--who", "me", "--why", "mended", "--json"
+        "retry",
+        bad["5"],
+        "--experiment",
+        "toyexp",
+        "--order",
+        "--who",
+        "me",
+        "--why",
+        "mended",
+        "--json",
     )
     assert [row["unit"] for row in json.loads(ordered.stdout)["tries"]] == ["5"], ordered.stderr
     waived = trial.service.run(
-        "waive", "toy-v1-gen", "3", "--experiment", "toyexp", "--who", "me", "--why", "it always crashes"
+        "waive",
+        "toy-v1-gen",
+        "3",
+        "--experiment",
+        "toyexp",
+        "--who",
+        "me",
+        "--why",
+        "it always crashes",
     )
     assert waived.returncode == 0, waived.stderr
 
@@ -188,9 +247,13 @@ def test_past_two_bad_files_one_tried_again_from_its_record_one_waived(
     standing = trial.standing()
     assert [standing[stage]["done"] for stage in ("gen", "reco", "merge")] == [8, 8, 2]
     lines = [
-        line for file in sorted((trial.folder / "store").glob("merge-*.txt")) for line in file.read_text().splitlines()
+        line
+        for file in sorted((trial.folder / "store").glob("merge-*.txt"))
+        for line in file.read_text().splitlines()
     ]
-    assert sorted(line for line in lines if line != "reco") == [f"event {n}" for n in (0, 1, 2, 4, 5, 6, 7, 8)]
+    assert sorted(line for line in lines if line != "reco") == [
+        f"event {n}" for n in (0, 1, 2, 4, 5, 6, 7, 8)
+    ]
 
 
 def test_the_same_file_again_is_the_same_version_and_another_text_a_new_one(trial: Trial) -> None:
@@ -230,7 +293,9 @@ def test_two_launchers_in_one_folder_do_not_collide(trial: Trial) -> None:
     assert "Another agent or launch works in" in done.stderr
 
 
-def test_a_job_that_no_workflow_launched_is_tried_again_from_its_bundle_by_the_agent(trial: Trial) -> None:
+def test_a_job_that_no_workflow_launched_is_tried_again_from_its_bundle_by_the_agent(
+    trial: Trial,
+) -> None:
     folder = trial.folder / "by-hand"
     folder.mkdir()
     hook = folder / "job-end-hook.pyz"
@@ -250,32 +315,43 @@ def test_a_job_that_no_workflow_launched_is_tried_again_from_its_bundle_by_the_a
     ]
     for unit, error in (("u1", "no table yet"), ("u2", "No space left on device")):
         job = [*words, "--unit", unit, "--output", "made.txt", "--", "sh", "make.sh", error]
-        assert subprocess.run(job, cwd=folder, env=trial.service.environment, check=False).returncode == 3
+        assert (
+            subprocess.run(job, cwd=folder, env=trial.service.environment, check=False).returncode
+            == 3
+        )
     [bad] = [job for job in trial.jobs("by-hand") if job["task"]["unit"] == "u1"]
     (folder / "make.sh").write_text("echo today's script; exit 9\n")
     (folder / "mended").touch()
 
-    ordered = trial.service.run("retry", bad["job_id"], "--experiment", "toyexp", "--order", "--who", "me")
+    ordered = trial.service.run(
+        "retry", bad["job_id"], "--experiment", "toyexp", "--order", "--who", "me"
+    )
     assert "from its bundle" in ordered.stdout, ordered.stderr
     agent = ["agent", "--experiment", "toyexp", "--once", "--retry-task", "by-hand", *trial.common]
     end = time.monotonic() + 90
     while len(jobs := [job for job in trial.jobs("by-hand") if job["state"] != "running"]) < 4:
         done = trial.service.run(*agent)
         assert done.returncode == 0, done.stderr
-        assert time.monotonic() < end, [(job["task"]["unit"], job["state"], job["exit"]) for job in jobs] + [
-            done.stderr
-        ]
+        assert time.monotonic() < end, [
+            (job["task"]["unit"], job["state"], job["exit"]) for job in jobs
+        ] + [done.stderr]
     assert trial.service.run(*agent).returncode == 0
 
     good = {job["task"]["unit"]: job for job in jobs if job["state"] == "succeeded"}
-    assert set(good) == {"u1", "u2"}, "one by hand, one by the policy; the recorded script ran, not today's"
+    assert set(good) == {"u1", "u2"}, (
+        "one by hand, one by the policy; the recorded script ran, not today's"
+    )
     again = good["u1"]
     shown = requests.get(f"{trial.service.url}/api/v1/jobs/{again['job_id']}", timeout=30).json()
     assert shown["record"]["retry_of"] == bad["job_id"]
-    task = requests.get(f"{trial.service.url}/api/v1/tasks/by-hand?experiment=toyexp", timeout=30).json()
+    task = requests.get(
+        f"{trial.service.url}/api/v1/tasks/by-hand?experiment=toyexp", timeout=30
+    ).json()
     assert (task["produced"], task["failed"]) == (2, 0), "a unit counts once"
     orders = requests.get(f"{trial.service.url}/api/v1/orders?experiment=toyexp", timeout=30).json()
-    assert not {order["order_id"] for order in orders["orders"]} & {job["job_id"] for job in jobs}, "and they are over"
+    assert not {order["order_id"] for order in orders["orders"]} & {
+        job["job_id"] for job in jobs
+    }, "and they are over"
 
 
 def test_the_five_minute_recipe_of_the_document(trial: Trial) -> None:

@@ -1,4 +1,7 @@
-"""A workflow that follows a SAM definition, run whole on this machine: files go through as they appear, until it is frozen."""
+"""A workflow that follows a SAM definition, run whole on this machine.
+
+Files go through as they appear, until it is frozen.
+"""
 
 import subprocess
 import time
@@ -90,14 +93,25 @@ def test_files_go_through_as_they_appear_until_it_is_frozen(followed: Followed) 
     followed.appear("a1.txt")
     environment = {**followed.service.environment, "JOBPROV_URL": followed.service.url}
     launcher = subprocess.Popen(
-        [*JOBPROV, *followed.words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*JOBPROV, *followed.words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
-        followed.wait_for("a1 reconstructed", lambda stages: bool(stages) and stages["reco"]["done"] == 1)
+        followed.wait_for(
+            "a1 reconstructed", lambda stages: bool(stages) and stages["reco"]["done"] == 1
+        )
         for name in ("a2.txt", "a3.txt"):
             followed.appear(name)
-        followed.wait_for("two merged", lambda stages: stages["reco"]["done"] == 3 and stages["merge"]["done"] == 1)
-        frozen = followed.service.run("launch", str(followed.file), "--by-agent", "--freeze", "--why", "all came")
+        followed.wait_for(
+            "two merged",
+            lambda stages: stages["reco"]["done"] == 3 and stages["merge"]["done"] == 1,
+        )
+        frozen = followed.service.run(
+            "launch", str(followed.file), "--by-agent", "--freeze", "--why", "all came"
+        )
         said, _ = launcher.communicate(timeout=120)
     finally:
         launcher.kill()
@@ -107,7 +121,9 @@ def test_files_go_through_as_they_appear_until_it_is_frozen(followed: Followed) 
     assert launcher.returncode == 0, said
     assert "complete: every unit of every stage is done" in said
     merged = sorted(path.read_text() for path in followed.storage.glob("merge-*.txt"))
-    assert sorted("".join(merged).splitlines()) == sorted(f"{n} a{m}.txt" for n in (1, 2) for m in (1, 2, 3))
+    assert sorted("".join(merged).splitlines()) == sorted(
+        f"{n} a{m}.txt" for n in (1, 2) for m in (1, 2, 3)
+    )
     assert len(merged) == 2, "the last, smaller group came when nothing more could"
 
 

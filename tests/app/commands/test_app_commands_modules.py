@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from app.cli import jobprov
-from provenance.client import Client
+from jobprov.app.cli import jobprov
+from jobprov.provenance.client import Client
 
 
 def a_source(step: str, share: float) -> dict[str, Any]:
@@ -16,10 +16,21 @@ def a_source(step: str, share: float) -> dict[str, Any]:
 
 
 def test_modules_of_one_name_are_told_apart_by_their_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    group = {"name": "toy v1", "jobs": 2, "seconds": 10.0, "modules": [a_source("smear", 0.6), a_source("select", 0.4)]}
-    monkeypatch.setattr(Client, "modules", lambda _self, **_query: {"jobs": 2, "comparison": None, "groups": [group]})
+    group = {
+        "name": "toy v1",
+        "jobs": 2,
+        "seconds": 10.0,
+        "modules": [a_source("smear", 0.6), a_source("select", 0.4)],
+    }
+    monkeypatch.setattr(
+        Client,
+        "modules",
+        lambda _self, **_query: {"jobs": 2, "comparison": None, "groups": [group]},
+    )
 
-    lines = CliRunner().invoke(jobprov, ["modules", "--url", "http://127.0.0.1:1"]).output.splitlines()
+    lines = (
+        CliRunner().invoke(jobprov, ["modules", "--url", "http://127.0.0.1:1"]).output.splitlines()
+    )
 
     assert [line.split()[:3] for line in lines[-2:]] == [
         ["source", "RootInput:source", "smear"],

@@ -11,15 +11,15 @@ import pytest
 from click.testing import CliRunner, Result
 from recorded_sample import git
 
-from app.cli import jobprov
-from app.commands.sentences import job_text
-from app.config import load_settings
-from app.factory import create_app
-from app.wiring import Service, open_service
-from provenance.db.migrating import upgrade
-from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import record_jobs
-from provenance.services.submissions import Submission
+from jobprov.app.cli import jobprov
+from jobprov.app.commands.lookup.sentences import job_text
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
 
 JOB = "00000000-0000-4000-8000-000000000001"
 FILE = "made.root"
@@ -36,7 +36,10 @@ def service(tmp_path: Path) -> Iterator[Service]:
     git(folder, "commit", "--quiet", "--allow-empty", "--message=one")
     git(folder, "tag", "v1_2_3")
     versions = (("art", "v1_2_3"), ("art", "v9"), ("root", "v6"))
-    software = [{"name": name, "product": {"manager": "ups", "version": version}} for name, version in versions]
+    software = [
+        {"name": name, "product": {"manager": "ups", "version": version}}
+        for name, version in versions
+    ]
     body = {
         "schema_version": 1,
         "job_id": JOB,
@@ -48,7 +51,9 @@ def service(tmp_path: Path) -> Iterator[Service]:
     }
     opened = open_service(settings)
     submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
-    opened.write(lambda connection, known: record_jobs(connection, known, opened.store, [submission]))
+    opened.write(
+        lambda connection, known: record_jobs(connection, known, opened.store, [submission])
+    )
     yield opened
     opened.close()
 
@@ -62,7 +67,9 @@ def listed(service: Service) -> dict[str, Any]:
     return found
 
 
-def test_operator_sees_what_to_map_maps_it_and_sees_what_is_not_found(service: Service, tmp_path: Path) -> None:
+def test_operator_sees_what_to_map_maps_it_and_sees_what_is_not_found(
+    service: Service, tmp_path: Path
+) -> None:
     call(service, "repository", "add", "art-suite", str(tmp_path / "upstream"))
     before = call(service, "product", "list")
 
@@ -78,10 +85,20 @@ def test_operator_sees_what_to_map_maps_it_and_sees_what_is_not_found(service: S
     assert json.loads(mapped.stdout) == {
         "name": "art", "manager": "ups", "repository": "art-suite", "ref": "{version}", "waiting": 2
     }  # fmt: skip
-    assert after.stdout.splitlines()[1].split() == ["art", "ups", "art-suite", "{version}", "1", "2", "1"]
+    assert after.stdout.splitlines()[1].split() == [
+        "art",
+        "ups",
+        "art-suite",
+        "{version}",
+        "1",
+        "2",
+        "1",
+    ]
     assert "art v9: art-suite has no tag v9." in after.stdout
     [row] = listed(service)["mapped"]
-    assert row["unresolved"] == [{"version": "v9", "ref": "v9", "reason": "art-suite has no tag v9"}]
+    assert row["unresolved"] == [
+        {"version": "v9", "ref": "v9", "reason": "art-suite has no tag v9"}
+    ]
 
 
 def test_unmapped_product_is_listed_again(service: Service, tmp_path: Path) -> None:
@@ -105,7 +122,9 @@ def test_bad_template_is_refused_with_its_field(service: Service, tmp_path: Path
     assert "ref: 'v{major}' has the placeholder {major}" in str(ended.exception)
 
 
-def test_pages_and_commands_say_that_the_commit_is_inferred(service: Service, tmp_path: Path) -> None:
+def test_pages_and_commands_say_that_the_commit_is_inferred(
+    service: Service, tmp_path: Path
+) -> None:
     call(service, "repository", "add", "art-suite", str(tmp_path / "upstream"))
     call(service, "product", "map", "art", "art-suite")
     call(service, "work")
@@ -121,7 +140,10 @@ def test_pages_and_commands_say_that_the_commit_is_inferred(service: Service, tm
 
     assert '<span class="tag" title="Inferred from the version of the product' in page
     assert f"/impact?experiment=toyexp&amp;revision={commit}" in page
-    assert "Inferred from the version of a product, not observed: art v1_2_3 is tag v1_2_3, commit" in impact_page
+    assert (
+        "Inferred from the version of a product, not observed: art v1_2_3 is tag v1_2_3, commit"
+        in impact_page
+    )
     assert "inferred commit" in made
     [code, *_] = [line for line in job_text(shown, "").splitlines() if line.startswith("code")]
     assert code.endswith(f"art v1_2_3, commit {commit}, inferred from its version (kept here)")

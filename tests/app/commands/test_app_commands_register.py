@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from live_service import JOBPROV, LiveService, clean_environment
 
-from provenance.capture.packing import build
-from provenance.client import Client
+from jobprov.provenance.capture.packing import build
+from jobprov.provenance.client import Client
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
 
@@ -36,7 +36,9 @@ def folder(live: LiveService, tmp_path: Path) -> Path:
     command.parent.mkdir()
     words = " ".join(f"'{word}'" for word in JOBPROV)
     token = live.environment["JOBPROV_TOKEN"]
-    command.write_text(f'#!/bin/sh\nJOBPROV_URL={live.url} JOBPROV_TOKEN={token} exec {words} "$@"\n')
+    command.write_text(
+        f'#!/bin/sh\nJOBPROV_URL={live.url} JOBPROV_TOKEN={token} exec {words} "$@"\n'
+    )
     command.chmod(0o755)
     return tmp_path
 
@@ -58,7 +60,9 @@ def run_recipe(folder: Path, name: str, *words: str) -> "subprocess.CompletedPro
     )
 
 
-def test_job_reports_with_the_ticket_and_the_task_counts_it(live: LiveService, folder: Path) -> None:
+def test_job_reports_with_the_ticket_and_the_task_counts_it(
+    live: LiveService, folder: Path
+) -> None:
     done = run_recipe(folder, "with-ticket")
 
     client = Client(live.url)
@@ -71,10 +75,17 @@ def test_job_reports_with_the_ticket_and_the_task_counts_it(live: LiveService, f
     assert ticket.read_text().strip() not in json.dumps(client.job(job["job_id"]))
 
 
-def test_job_of_another_task_is_refused_and_kept_for_another_token(live: LiveService, folder: Path) -> None:
+def test_job_of_another_task_is_refused_and_kept_for_another_token(
+    live: LiveService, folder: Path
+) -> None:
     ticket = live.run("register", "--experiment", "toy", "--task-id", "mine", "--json")
     token = json.loads(ticket.stdout)["settings"]["JOBPROV_TOKEN"]
-    environment = {**clean_environment(), "JOBPROV_URL": live.url, "JOBPROV_EXPERIMENT": "toy", "JOBPROV_TOKEN": token}
+    environment = {
+        **clean_environment(),
+        "JOBPROV_URL": live.url,
+        "JOBPROV_EXPERIMENT": "toy",
+        "JOBPROV_TOKEN": token,
+    }
 
     done = subprocess.run(
         [
@@ -149,7 +160,9 @@ def test_frozen_list_is_not_replaced(live: LiveService, tmp_path: Path) -> None:
         (("x", "[]"), "no batch id"),
     ],
 )
-def test_usage_errors_say_what_is_missing(live: LiveService, words: tuple[str, ...], told: str) -> None:
+def test_usage_errors_say_what_is_missing(
+    live: LiveService, words: tuple[str, ...], told: str
+) -> None:
     ended = live.run("register", *words, EXPERIMENT="", POMS_TASK_ID="")
 
     assert ended.returncode == 2

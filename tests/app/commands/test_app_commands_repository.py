@@ -1,4 +1,7 @@
-"""`jobprov repository list` as operators read it: when each repository was fetched, and what went wrong."""
+"""`jobprov repository list` as operators read it.
+
+When each repository was fetched, and what went wrong.
+"""
 
 import json
 from collections.abc import Iterator
@@ -10,14 +13,14 @@ import pytest
 from click.testing import CliRunner
 from recorded_sample import git
 
-from app.cli import jobprov
-from app.config import load_settings
-from app.wiring import Service, open_service
-from provenance.db.migrating import upgrade
-from provenance.errors import BadInputError
-from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import record_jobs
-from provenance.services.submissions import Submission
+from jobprov.app.cli import jobprov
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
 
 
 @pytest.fixture
@@ -36,7 +39,9 @@ def service(tmp_path: Path) -> Iterator[Service]:
     }
     opened = open_service(settings)
     submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
-    opened.write(lambda connection, known: record_jobs(connection, known, opened.store, [submission]))
+    opened.write(
+        lambda connection, known: record_jobs(connection, known, opened.store, [submission])
+    )
     yield opened
     opened.close()
 
@@ -45,7 +50,9 @@ def call(service: Service, *words: str) -> str:
     return CliRunner().invoke(jobprov, [*words, "--data", str(service.settings.data)]).stdout
 
 
-def test_list_says_what_went_wrong_when_a_repository_was_last_fetched(service: Service, tmp_path: Path) -> None:
+def test_list_says_what_went_wrong_when_a_repository_was_last_fetched(
+    service: Service, tmp_path: Path
+) -> None:
     call(service, "repository", "add", "gone", str(tmp_path / "gone"))
     before = json.loads(call(service, "repository", "list", "--json"))
     call(service, "work")

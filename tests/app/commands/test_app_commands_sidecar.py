@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from app.cli import jobprov
-from provenance.capture.packing import build
+from jobprov.app.cli import jobprov
+from jobprov.provenance.capture.packing import build
 
 
 class Catalog:
@@ -54,8 +54,22 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an output with the sidecar that the hook wrote beside it."""
     folder = tmp_path_factory.mktemp("sidecar")
     build(str(folder / "hook.pyz"))
-    words = ["run", "--task-id", "t7", "--metadata", "core.data_tier=reco", "--output", "out.dat", "--spool", "spool"]
-    subprocess.run([sys.executable, "hook.pyz", *words, "--", "sh", "-c", "echo 1 > out.dat"], cwd=folder, check=True)
+    words = [
+        "run",
+        "--task-id",
+        "t7",
+        "--metadata",
+        "core.data_tier=reco",
+        "--output",
+        "out.dat",
+        "--spool",
+        "spool",
+    ]
+    subprocess.run(
+        [sys.executable, "hook.pyz", *words, "--", "sh", "-c", "echo 1 > out.dat"],
+        cwd=folder,
+        check=True,
+    )
     return folder / "out.dat"
 
 
@@ -103,7 +117,10 @@ def test_key_that_is_not_ours_is_only_told(output: Path, catalog: Catalog) -> No
 
 def test_other_value_and_unknown_file_are_told(output: Path, catalog: Catalog) -> None:
     catalog.answer = (200, {"metadata": {**metadata_of(output), "prov.task_id": "t8"}})
-    assert run(output, "--metacat", catalog.url) == (1, "out.dat: the catalog has another prov.task_id: t8\n")
+    assert run(output, "--metacat", catalog.url) == (
+        1,
+        "out.dat: the catalog has another prov.task_id: t8\n",
+    )
 
     catalog.answer = (404, {})
     code, told = run(output, "--metacat", catalog.url)
@@ -111,7 +128,9 @@ def test_other_value_and_unknown_file_are_told(output: Path, catalog: Catalog) -
 
 
 def test_sidecars_that_cannot_work_are_told(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('{"size": 1, "metadata": {"plain": 1, "prov.job_id": "x", "prov.task_id": "t"}}')
+    (tmp_path / "a.json").write_text(
+        '{"size": 1, "metadata": {"plain": 1, "prov.job_id": "x", "prov.task_id": "t"}}'
+    )
     (tmp_path / "a").write_text("four")
     (tmp_path / "b.json").write_text("nonsense")
 

@@ -14,10 +14,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from live_service import LiveService
 
-from app.reports.changes import conditions
-from app.reports.mailing import compose, send
-from provenance.client import Client
-from provenance.errors import BadInputError, UnreachableError
+from jobprov.app.reports.changes import conditions
+from jobprov.app.reports.mailing import compose, send
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import BadInputError, UnreachableError
 
 
 class Sink:
@@ -43,16 +43,25 @@ class Sink:
 
 @pytest.fixture
 def sink() -> Iterator[tuple[Sink, str]]:
-    """Yield a mail server on a free port and its address; it knows user `jobprov` with password `a b`."""
+    """Yield a mail server on a free port and its address.
+
+    It knows user `jobprov` with password `a b`.
+    """
     kept = Sink()
 
-    def known(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
-        return AuthResult(success=(data.login, data.password) == (b"jobprov", b"a b"), handled=False)
+    def known(
+        _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any
+    ) -> AuthResult:
+        return AuthResult(
+            success=(data.login, data.password) == (b"jobprov", b"a b"), handled=False
+        )
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = Controller(kept, hostname="127.0.0.1", port=port, authenticator=known, auth_require_tls=False)
+    server = Controller(
+        kept, hostname="127.0.0.1", port=port, authenticator=known, auth_require_tls=False
+    )
     server.start()
     yield kept, f"127.0.0.1:{port}"
     server.stop()
@@ -60,7 +69,10 @@ def sink() -> Iterator[tuple[Sink, str]]:
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
-    """Yield a service with a campaign of two stages: `gen` is done with a waiver, `reco` misses 9 of 12 units and fails often."""
+    """Yield a service with a campaign of two stages.
+
+    `gen` is done with a waiver, `reco` misses 9 of 12 units and fails often.
+    """
     service = LiveService(tmp_path_factory.mktemp("reports") / "var")
     made = service.run("token", "create", "--experiment", "nova", "--name", "t", "--json")
     service.environment["JOBPROV_TOKEN"] = token = json.loads(made.stdout)["token"]
@@ -82,7 +94,12 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
 
 
 def _record(stage: str, number: int, state: str) -> dict[str, Any]:
-    failed = {"code": 1, "failed_step": "art", "error_class": "BadAlloc", "message": "out of <memory>"}
+    failed = {
+        "code": 1,
+        "failed_step": "art",
+        "error_class": "BadAlloc",
+        "message": "out of <memory>",
+    }
     return {
         "schema_version": 1,
         "job_id": f"00000000-0000-0000-{'0001' if stage == 'gen' else '0002'}-{number:012d}",
@@ -90,7 +107,12 @@ def _record(stage: str, number: int, state: str) -> dict[str, Any]:
         "state": state,
         "started_at": "2026-01-01T00:00:00Z",
         "ended_at": "2026-01-01T01:00:00Z",
-        "task": {"task_id": f"t-{stage}", "campaign": "prod/5 & co", "stage": stage, "unit": f"u{number}"},
+        "task": {
+            "task_id": f"t-{stage}",
+            "campaign": "prod/5 & co",
+            "stage": stage,
+            "unit": f"u{number}",
+        },
         "exit": failed if state == "failed" else {"code": 0},
         "resources": {"wall_seconds": 60.0 * (number + 1), "cpu_user_seconds": 30.0 * (number + 1)},
     }
@@ -119,7 +141,9 @@ def test_the_report_says_what_a_count_by_hand_says(live: LiveService) -> None:
 def test_a_mail_carries_text_and_page(live: LiveService, sink: tuple[Sink, str]) -> None:
     kept, address = sink
     url = f"smtp://jobprov:a%20b@{address}"
-    said = _report(live, "--mail", "ops@example.org", "--mail", "Ada <ada@example.org>", JOBPROV_SMTP_URL=url)
+    said = _report(
+        live, "--mail", "ops@example.org", "--mail", "Ada <ada@example.org>", JOBPROV_SMTP_URL=url
+    )
 
     assert said.returncode == 0, said.stderr
     (mail,) = kept.mails
@@ -132,7 +156,9 @@ def test_a_mail_carries_text_and_page(live: LiveService, sink: tuple[Sink, str])
     assert text.get_content().replace("\r\n", "\n").startswith("Campaign prod/5 & co of nova")
     assert "out of &lt;memory&gt;" in page.get_content()
     assert "<script" not in page.get_content()
-    assert _report(live, "--format", "html").stdout.count("<table>") == page.get_content().count("<table>")
+    assert _report(live, "--format", "html").stdout.count("<table>") == page.get_content().count(
+        "<table>"
+    )
 
 
 def test_changes_are_mailed_once(live: LiveService, sink: tuple[Sink, str], tmp_path: Path) -> None:
@@ -140,16 +166,22 @@ def test_changes_are_mailed_once(live: LiveService, sink: tuple[Sink, str], tmp_
     where = {"JOBPROV_SMTP_URL": f"smtp://{address}", "XDG_STATE_HOME": str(tmp_path)}
     first = _report(live, "--mail", "ops@example.org", "--on-change", **where)
     again = _report(live, "--mail", "ops@example.org", "--on-change", **where)
-    later = _report(live, "--mail", "ops@example.org", "--on-change", "--stuck-hours", "0.00001", **where)
+    later = _report(
+        live, "--mail", "ops@example.org", "--on-change", "--stuck-hours", "0.00001", **where
+    )
 
-    assert [each.returncode for each in (first, again, later)] == [0, 0, 0], first.stderr + later.stderr
+    assert [each.returncode for each in (first, again, later)] == [0, 0, 0], (
+        first.stderr + later.stderr
+    )
     assert again.stdout == "Nothing changed; no mail.\n"
     subjects = [mail["Subject"] for mail in kept.mails]
     assert subjects[0] == "prod/5 & co: stage gen is done; 70 % of the jobs of stage reco failed"
     assert subjects[1].startswith("prod/5 & co: no record came for 0 hours")
 
 
-def test_a_mail_that_did_not_go_is_tried_again(live: LiveService, sink: tuple[Sink, str], tmp_path: Path) -> None:
+def test_a_mail_that_did_not_go_is_tried_again(
+    live: LiveService, sink: tuple[Sink, str], tmp_path: Path
+) -> None:
     kept, address = sink
     words = ("--mail", "ops@example.org", "--on-change", "--state", str(tmp_path / "state.json"))
     dead = _report(live, *words, JOBPROV_SMTP_URL="smtp://127.0.0.1:1")
@@ -163,7 +195,9 @@ def test_a_mail_that_did_not_go_is_tried_again(live: LiveService, sink: tuple[Si
 
 def test_what_cannot_be_mailed_is_said(sink: tuple[Sink, str]) -> None:
     _, address = sink
-    mail = compose("a\nb", "text", "<p>page", sender="me@example.org", receivers=["nobody@example.org"])
+    mail = compose(
+        "a\nb", "text", "<p>page", sender="me@example.org", receivers=["nobody@example.org"]
+    )
 
     assert mail["Subject"] == "a b"
     with pytest.raises(BadInputError, match="refused"):
@@ -181,7 +215,10 @@ def test_what_cannot_be_mailed_is_said(sink: tuple[Sink, str]) -> None:
 def _found(states: dict[str, int], missing: int | None, last: datetime | None) -> dict[str, Any]:
     stage = {"stage": "reco", "states": states, "units": {"expected": 10, "missing": missing}}
     tasks = [{"missing": missing}]
-    return {"campaign": {"stages": [stage], "tasks": tasks}, "last_record_at": last.isoformat() if last else None}
+    return {
+        "campaign": {"stages": [stage], "tasks": tasks},
+        "last_record_at": last.isoformat() if last else None,
+    }
 
 
 def test_conditions_hold_where_they_should() -> None:
@@ -211,11 +248,15 @@ def test_the_pages_of_a_campaign_are_copied_as_files(live: LiveService, tmp_path
 
     assert first["pages"] >= 2 + 2 + 12  # campaign and report, tasks, jobs
     assert (again["pages"], again["left"] > 0) == (5, True)
-    assert "Its page now" not in (tmp_path / "site" / "index.html").read_text()  # the campaign's page, not the report
+    assert (
+        "Its page now" not in (tmp_path / "site" / "index.html").read_text()
+    )  # the campaign's page, not the report
     assert live.url in (tmp_path / "site" / "index.html").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
     wrong = live.run("export-site", str(tmp_path), "--experiment", "nova", "--campaign", "none")
     assert (wrong.returncode, "holds something else" in wrong.stderr) == (2, True)
     (tmp_path / "empty").mkdir()
-    missing = live.run("export-site", str(tmp_path / "empty"), "--experiment", "nova", "--campaign", "none")
+    missing = live.run(
+        "export-site", str(tmp_path / "empty"), "--experiment", "nova", "--campaign", "none"
+    )
     assert (missing.returncode, "No page of campaign none" in missing.stderr) == (1, True)

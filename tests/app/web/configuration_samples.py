@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.wiring import Service
-from provenance.records.decoding import decode_record
-from provenance.services.background import HANDLERS
-from provenance.services.store_blobs import Upload, grant_possession
-from provenance.services.submissions import Submission
-from provenance.services.work import Parts, drain
+from jobprov.app.wiring import Service
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.work.queue import Parts, drain
 
 JOB = "00000000-0000-0000-0000-0000000000aa"
 PAGE = f"/jobs/{JOB}/configurations"
@@ -31,9 +31,16 @@ def fill(service: Service, folder: Path) -> None:
     """Record the job and evaluate its configurations; `folder` is for the background work."""
     main, library = _file(service, "reco.fcl", MAIN), _file(service, "library.fcl", LIBRARY)
     good = {"step": "reco", "main": "reco.fcl", "search_path": ["job", "/cvmfs/toyexp/fcl"]}
-    good["files"] = [main, {**library, "path": "/cvmfs/toyexp/fcl/library.fcl", "found_in": 1, "software": "toy"}]
+    good["files"] = [
+        main,
+        {**library, "path": "/cvmfs/toyexp/fcl/library.fcl", "found_in": 1, "software": "toy"},
+    ]
     good["final_sha256"] = _file(service, "", RAN)["sha256"]
-    bad = {"step": "bad", "main": "bad.fcl", "files": [_file(service, "bad.fcl", "a: 1\nb: [ 1, 2\nc: 3\n")]}
+    bad = {
+        "step": "bad",
+        "main": "bad.fcl",
+        "files": [_file(service, "bad.fcl", "a: 1\nb: [ 1, 2\nc: 3\n")],
+    }
     record = {
         "schema_version": 1,
         "job_id": JOB,
@@ -43,11 +50,15 @@ def fill(service: Service, folder: Path) -> None:
         "software": [{"name": "toy", "revision": "3fa1c2d97be0417c0d2a3c1b5c8d1e2f4a6b7c8d"}],
         "configurations": [good, bad],
     }
-    service.record(Submission(decode_record(json.dumps(record).encode()), datetime.now(UTC), "test"))
+    service.record(
+        Submission(decode_record(json.dumps(record).encode()), datetime.now(UTC), "test")
+    )
     drain(Parts(service.database, service.writer, service.store, folder / "git"), HANDLERS)
 
 
 def _file(service: Service, name: str, text: str) -> dict[str, Any]:
     sha256 = str(service.store.put(text.encode()).sha256)
-    service.write(lambda connection, known: grant_possession(connection, known, [Upload("toyexp", sha256)]))
+    service.write(
+        lambda connection, known: grant_possession(connection, known, [Upload("toyexp", sha256)])
+    )
     return {"name": name, "sha256": sha256}

@@ -10,13 +10,15 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.config import load_settings
-from app.factory import create_app
-from app.wiring import Service, open_service
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import Service, open_service
 
 
 @pytest.fixture(scope="session")
-def filled_service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def filled_service(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
     """Yield a service on a temporary folder in which the sample production is recorded."""
     folder = tmp_path_factory.mktemp("pages")
     shutil.copy(sqlite_template, folder / "jobprov.db")
@@ -39,7 +41,9 @@ def pages(pages_app: Flask) -> FlaskClient:
 
 
 @pytest.fixture(scope="session")
-def configured_app(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def configured_app(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Flask]:
     """Yield the application on a service with one job, whose configuration has 30,000 parameters."""
     folder = tmp_path_factory.mktemp("configurations")
     shutil.copy(sqlite_template, folder / "jobprov.db")

@@ -1,7 +1,8 @@
 """A small production of the toy experiment as records: what the pages are tried on.
 
-Ten generation jobs (one killed), ten reconstructions of two steps and two streams (one failed and retried), two merges of ten
-files, a histogram job that runs, one that is silent, one lost; with fcl files, logs, and whatever a page may have to show.
+Ten generation jobs (one killed), ten reconstructions of two steps and two streams (one failed and
+retried), two merges of ten files, a histogram job that runs, one that is silent, one lost; with fcl
+files, logs, and whatever a page may have to show.
 """
 
 import hashlib
@@ -12,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.wiring import Service
-from provenance.records.decoding import decode_record
-from provenance.services.post_verdict import post_verdict
-from provenance.services.store_blobs import Upload, grant_possession
-from provenance.services.submissions import Submission
+from jobprov.app.wiring import Service
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.reruns.verdicts import post_verdict
 
 EXPERIMENT = "toyexp"
 CAMPAIGN = "demo-2026"
@@ -36,7 +37,9 @@ FCL = {
 MISSPELT = FCL["smear.fcl"].replace(b"seed: 1 }", b"eficiency: 0.9 seed: 1 }")
 FAILING_LOG = (
     b"%MSG-i toyexp: begin run 1004\n"
-    + b"".join(b"Begin processing the %d. record. run: 1004 event: %d\n" % (n, n) for n in range(1, 60))
+    + b"".join(
+        b"Begin processing the %d. record. run: 1004 event: %d\n" % (n, n) for n in range(1, 60)
+    )
     + b"\x1b[31m%MSG-s\x1b[0m ConfigurationError: physics.producers.smear has no parameter eficiency; did you mean efficiency?\n"
     b"Art has completed and will exit with status 9.\n"
 )
@@ -60,7 +63,9 @@ def fill(service: Service) -> None:
     now = datetime.now(UTC)
     for record in production(now):
         received = now - timedelta(days=3) if record["job_id"] == job_id("silent") else now
-        outcome = service.record(Submission(decode_record(json.dumps(record).encode()), received, "hook"))
+        outcome = service.record(
+            Submission(decode_record(json.dumps(record).encode()), received, "hook")
+        )
         assert outcome.change in ("created", "joined", "replaced", "same"), outcome
     verdict = {
         "level": "R5",
@@ -82,9 +87,9 @@ def production(now: datetime) -> Iterator[dict[str, Any]]:
         yield from _reconstruction(unit)
     for place, stream in enumerate(("dimuon", "sideband")):
         yield _merge(place, stream)
-    yield _record("histogram", 0, MERGED, word="histogram", state="running", inputs=[_file(MERGED, 40)]) | {
-        "started_at": (now - timedelta(minutes=40)).isoformat()
-    }
+    yield _record(
+        "histogram", 0, MERGED, word="histogram", state="running", inputs=[_file(MERGED, 40)]
+    ) | {"started_at": (now - timedelta(minutes=40)).isoformat()}
     yield _record("histogram", 1, "sideband", word="silent", state="running")
     yield _record("histogram", 2, "lost", word="lost", state="lost")
     yield _hostile()
@@ -120,8 +125,12 @@ def _output(name: str, scale: int, tier: str, **more: Any) -> dict[str, Any]:
     )
 
 
-def _record(stage: str, place: int, unit: str, *, word: str, state: str = "succeeded", **more: Any) -> dict[str, Any]:
-    started = START + timedelta(minutes=20 * ("gen", "reco", "merge", "histogram").index(stage), seconds=37 * place)
+def _record(
+    stage: str, place: int, unit: str, *, word: str, state: str = "succeeded", **more: Any
+) -> dict[str, Any]:
+    started = START + timedelta(
+        minutes=20 * ("gen", "reco", "merge", "histogram").index(stage), seconds=37 * place
+    )
     ended = started + timedelta(seconds=812 + 31 * place)
     batch_id = f"81234.{place}@sched01.fnal.gov"
     found: dict[str, Any] = {
@@ -137,7 +146,11 @@ def _record(stage: str, place: int, unit: str, *, word: str, state: str = "succe
             "unit": unit,
             "submitted_by": "toyexppro",
         },
-        "batch": {"system": "htcondor", "id": batch_id.replace("81234", str(81234 + len(stage))), "attempt": 1},
+        "batch": {
+            "system": "htcondor",
+            "id": batch_id.replace("81234", str(81234 + len(stage))),
+            "attempt": 1,
+        },
         "host": {
             "hostname": f"wn{120 + place}.fnal.gov",
             "site": "FNAL",
@@ -156,13 +169,24 @@ def _record(stage: str, place: int, unit: str, *, word: str, state: str = "succe
                 "ref_kind": "tag",
                 "revision": COMMIT,
             },
-            {"name": "pythia8", "evidence": "declared", "product": {"manager": "pip", "version": "8.317.2"}},
+            {
+                "name": "pythia8",
+                "evidence": "declared",
+                "product": {"manager": "pip", "version": "8.317.2"},
+            },
         ],
         "environment": {
             "variables": _variables(stage, place),
             "withheld": ["BEARER_TOKEN", "JOBPROV_TOKEN"],
-            "os": {"id": "almalinux", "version": "9.4", "kernel": "5.14.0-427", "libc": "glibc 2.34"},
-            "container": {"image": "/cvmfs/singularity.opensciencegrid.org/fermilab/fnal-wn-el9:latest"},
+            "os": {
+                "id": "almalinux",
+                "version": "9.4",
+                "kernel": "5.14.0-427",
+                "libc": "glibc 2.34",
+            },
+            "container": {
+                "image": "/cvmfs/singularity.opensciencegrid.org/fermilab/fnal-wn-el9:latest"
+            },
             "locale": "C.UTF-8",
             "timezone": "UTC",
             "umask": "0022",
@@ -201,7 +225,8 @@ def _variables(stage: str, place: int) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
     }
     return found | {
-        f"SETUP_PRODUCT_{n:02}": f"product{n:02} v1_{n} -f Linux64bit+3.10-2.17 -q e26:prof" for n in range(20)
+        f"SETUP_PRODUCT_{n:02}": f"product{n:02} v1_{n} -f Linux64bit+3.10-2.17 -q e26:prof"
+        for n in range(20)
     }
 
 
@@ -276,7 +301,8 @@ def _reconstruction(unit: int) -> Iterator[dict[str, Any]]:
             }
         ],
         outputs=[
-            _output(f"{stem}_{stream}.root", unit, "reco", data_stream=stream) for stream in ("dimuon", "sideband")
+            _output(f"{stem}_{stream}.root", unit, "reco", data_stream=stream)
+            for stream in ("dimuon", "sideband")
         ],
         modules=[
             {
@@ -288,7 +314,12 @@ def _reconstruction(unit: int) -> Iterator[dict[str, Any]]:
                 "seconds_total": total,
                 "seconds_max": total / 80,
             }
-            for label, total in (("source", 4.1), ("smear", 612.75), ("select", 88.2), ("out1", 21.9))
+            for label, total in (
+                ("source", 4.1),
+                ("smear", 612.75),
+                ("select", 88.2),
+                ("out1", 21.9),
+            )
         ],
         logs=[{"name": "smear.out", "step": "smear", "sha256": sha(log), "size_bytes": len(log)}],
     )
@@ -317,11 +348,18 @@ def _failed_reconstruction(unit: int, source: str) -> dict[str, Any]:
         configurations=[_configuration("smear", MISSPELT)],
         inputs=[_file(source, unit) | {"role": "primary"}],
         logs=[
-            {"name": "smear.err", "step": "smear", "sha256": sha(FAILING_LOG), "size_bytes": len(FAILING_LOG)},
+            {
+                "name": "smear.err",
+                "step": "smear",
+                "sha256": sha(FAILING_LOG),
+                "size_bytes": len(FAILING_LOG),
+            },
             {"name": "setup.out", "step": "setup", "sha256": sha(b"never sent"), "size_bytes": 10},
         ],
     )
-    return found | {"resources": {"wall_seconds": 93.2, "cpu_user_seconds": 3.3, "max_rss_bytes": 88_000_000}}
+    return found | {
+        "resources": {"wall_seconds": 93.2, "cpu_user_seconds": 3.3, "max_rss_bytes": 88_000_000}
+    }
 
 
 def _steps(unit: int, started: datetime, failing: int | None) -> list[dict[str, Any]]:
@@ -336,7 +374,9 @@ def _steps(unit: int, started: datetime, failing: int | None) -> list[dict[str, 
         {
             "name": name,
             "role": role,
-            "argv": ["toy", "-c", f"{name}_{unit:04}.fcl"] if role == "payload" else ["ifdh", "cp", "-D", name],
+            "argv": ["toy", "-c", f"{name}_{unit:04}.fcl"]
+            if role == "payload"
+            else ["ifdh", "cp", "-D", name],
             "exit_code": code,
             "started_at": (started + timedelta(seconds=begin)).isoformat(),
             "ended_at": (started + timedelta(seconds=begin + length)).isoformat(),
@@ -369,7 +409,8 @@ def _configuration(step: str, main: bytes = FCL["smear.fcl"]) -> dict[str, Any]:
 
 def _merge(place: int, stream: str) -> dict[str, Any]:
     inputs = [
-        _file(f"toyexp_demo-2026_0001_reco_{unit:04}_{stream}.root", unit) | {"role": "primary", "events_read": 400}
+        _file(f"toyexp_demo-2026_0001_reco_{unit:04}_{stream}.root", unit)
+        | {"role": "primary", "events_read": 400}
         for unit in range(10)
     ]
     return _record(
@@ -377,10 +418,14 @@ def _merge(place: int, stream: str) -> dict[str, Any]:
         place,
         stream,
         word=f"merge-{stream}",
-        command={"argv": ["toy", "-c", "merge.fcl", "-o", f"toyexp_demo-2026_0001_merge_{stream}.root"]},
+        command={
+            "argv": ["toy", "-c", "merge.fcl", "-o", f"toyexp_demo-2026_0001_merge_{stream}.root"]
+        },
         configurations=[_configuration("merge")],
         inputs=inputs,
-        outputs=[_output(f"toyexp_demo-2026_0001_merge_{stream}.root", 40, "merged", event_count=4000)],
+        outputs=[
+            _output(f"toyexp_demo-2026_0001_merge_{stream}.root", 40, "merged", event_count=4000)
+        ],
     )
 
 
@@ -391,7 +436,12 @@ def _hostile() -> dict[str, Any]:
         "experiment": "other",
         "state": "failed",
         "started_at": "2026-01-02T03:04:05Z",
-        "task": {"task_id": "<b>task", "campaign": "<i>campaign", "stage": "\u202estage<u>", "unit": HOSTILE},
+        "task": {
+            "task_id": "<b>task",
+            "campaign": "<i>campaign",
+            "stage": "\u202estage<u>",
+            "unit": HOSTILE,
+        },
         "exit": {
             "code": 1,
             "failed_step": "<s>step</s>",
@@ -402,10 +452,20 @@ def _hostile() -> dict[str, Any]:
             "argv": ["sh", "-c", "<script>alert(4)</script>"],
             "steps": [{"name": "<s>step</s>", "argv": ["<b>"], "exit_code": 1}],
         },
-        "environment": {"variables": {"<b>": "javascript:alert(5)", "X": "</dd></dl><script>alert(6)</script>"}},
+        "environment": {
+            "variables": {"<b>": "javascript:alert(5)", "X": "</dd></dl><script>alert(6)</script>"}
+        },
         "inputs": [{"name": FIRST_GEN}],
-        "outputs": [{"name": HOSTILE, "location": "javascript:alert(7)", "metadata": {"<b>x": "<script>"}}],
-        "software": [{"name": "<script>alert(8)</script>", "repository": "javascript:alert(9)", "revision": "x"}],
+        "outputs": [
+            {"name": HOSTILE, "location": "javascript:alert(7)", "metadata": {"<b>x": "<script>"}}
+        ],
+        "software": [
+            {
+                "name": "<script>alert(8)</script>",
+                "repository": "javascript:alert(9)",
+                "revision": "x",
+            }
+        ],
         "extra": {"<script>": "</code><script>alert(10)</script>"},
         "unknown_field": ["<script>alert(11)</script>", 10**30],
     }

@@ -1,4 +1,7 @@
-"""The pages in Chromium: by mouse and keyboard, wide and narrow, light and dark; nothing for axe-core to find, nothing from elsewhere."""
+"""The pages in Chromium: by mouse and keyboard, wide and narrow, light and dark.
+
+Nothing for axe-core to find, nothing from elsewhere.
+"""
 
 import re
 import threading
@@ -88,7 +91,8 @@ def configured_site(configured_app: Flask) -> Iterator[str]:
 def served(app: Flask) -> Iterator[str]:
     """Serve an application on a free port; each answer is read and closed before it is sent.
 
-    werkzeug's server does not close one whose browser went on: reading what is left of the line fails before.
+    werkzeug's server does not close one whose browser went on: reading what is left of the line
+    fails before.
     """
 
     def whole(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -118,10 +122,15 @@ def browser() -> Iterator[Browser]:
 class Watched:
     """A page whose complaints and requests are kept."""
 
-    def __init__(self, browser: Browser, site: str, size: tuple[int, int], scheme: Any, **more: Any) -> None:
+    def __init__(
+        self, browser: Browser, site: str, size: tuple[int, int], scheme: Any, **more: Any
+    ) -> None:
         self.site = site
         self.context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, bypass_csp=False, **more
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=scheme,
+            bypass_csp=False,
+            **more,
         )
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
@@ -157,7 +166,9 @@ def test_axe_finds_nothing_on_any_page(watched: Watched) -> None:
     for address in PAGES:
         watched.page.goto(watched.site + address)
         watched.check()
-        watched.page.evaluate(AXE_SCRIPT)  # by the debugger, which the policy of the page does not bind
+        watched.page.evaluate(
+            AXE_SCRIPT
+        )  # by the debugger, which the policy of the page does not bind
         result = watched.page.evaluate("axe.run()")
         assert len(result["passes"]) > 10
         found += [
@@ -196,7 +207,9 @@ def test_no_page_is_wider_than_its_window(watched: Watched) -> None:
     wide = []
     for address in PAGES:
         watched.page.goto(watched.site + address)
-        over = watched.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        over = watched.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         wide += [(address, over)] if over > 0 else []
 
     assert wide == []
@@ -207,7 +220,9 @@ def test_why_jobs_failed_is_read_on_a_phone_without_scrolling_aside(watched: Wat
     for address in ("/errors", "/tasks/toyexp-demo-reco-0001", "/rules?experiment=toyexp", RETRY):
         watched.page.goto(watched.site + address)
         table = watched.page.locator("table.stacked").first
-        assert table.evaluate("table => table.parentElement.scrollWidth <= table.parentElement.clientWidth"), address
+        assert table.evaluate(
+            "table => table.parentElement.scrollWidth <= table.parentElement.clientWidth"
+        ), address
 
     watched.page.goto(watched.site + "/jobs")
     names = watched.page.locator("td a > span.name").evaluate_all(
@@ -244,16 +259,24 @@ def test_from_search_to_file_to_lineage_to_job_to_log(watched: Watched) -> None:
     page.wait_for_load_state()  # before the style sheet is there both drawings are visible
     assert page.locator(".lead").inner_text() == "1 file and 2 jobs made this."
     if page.viewport_size == {"width": NARROW[0], "height": NARROW[1]}:
-        page.locator("svg.lineage:visible a.lineage-node.lineage-job").filter(has_text="reco").first.click()
+        page.locator("svg.lineage:visible a.lineage-node.lineage-job").filter(
+            has_text="reco"
+        ).first.click()
     else:
         page.locator(".map-place[data-ready]").wait_for()
         page.locator("tr", has_text="81238.4@").get_by_role("button").click()
         page.get_by_role("link", name="Open the job's page").click()
     assert page.locator(".lead").inner_text().startswith("Succeeded in 15 min 36 s")
 
-    page.locator("#attempts ~ .scroll").get_by_role("row").filter(has_text="failed").get_by_role("link").first.click()
+    page.locator("#attempts ~ .scroll").get_by_role("row").filter(has_text="failed").get_by_role(
+        "link"
+    ).first.click()
     assert page.locator(".lead").inner_text().startswith("Failed in step smear")
-    assert page.locator(".message").inner_text().startswith("ConfigurationError: physics.producers.smear")
+    assert (
+        page.locator(".message")
+        .inner_text()
+        .startswith("ConfigurationError: physics.producers.smear")
+    )
 
     page.locator(".why-box").get_by_role("link", name="smear.err").click()
     expect(page.locator("mark#why")).to_be_visible()
@@ -382,7 +405,9 @@ def test_paper_has_no_links_that_lead_on_and_breaks_no_words(browser: Browser, s
 
     page.goto(f"{site}/tasks/toyexp-demo-reco-0001")
     assert page.get_by_role("link", name="Try again, or go on without").is_hidden()
-    lines = page.locator("td .state").evaluate_all("all => all.map(one => one.getClientRects().length)")
+    lines = page.locator("td .state").evaluate_all(
+        "all => all.map(one => one.getClientRects().length)"
+    )
     assert set(lines) == {1}, "a mark and its word stand together"
 
     page.goto(f"{site}/reports/toyexp/{samples.CAMPAIGN}")

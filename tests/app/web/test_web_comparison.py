@@ -37,7 +37,9 @@ def test_one_facet_and_one_word_narrow_it(pages: FlaskClient) -> None:
     assert "copy_out" not in text
 
 
-def test_a_job_that_failed_leads_to_the_comparison_with_its_later_success(pages: FlaskClient) -> None:
+def test_a_job_that_failed_leads_to_the_comparison_with_its_later_success(
+    pages: FlaskClient,
+) -> None:
     assert f'href="/jobs/{FAILED}/diff/{SUCCEEDED}"' in pages.get(f"/jobs/{FAILED}").text
     assert f'href="/jobs/{SUCCEEDED}/diff"' in pages.get(f"/jobs/{SUCCEEDED}").text
 

@@ -10,10 +10,10 @@ from configuration_samples import JOB, LIBRARY, MODULES, PAGE, RAN
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.web.fcl_text import highlighted, page_of
-from app.web.parameter_tree import Node, branch, inside, matching
-from provenance.fhicl import loads
-from provenance.lineage.words import number
+from jobprov.app.web.configurations.fcl_text import highlighted, page_of
+from jobprov.app.web.configurations.parameter_tree import Node, branch, inside, matching
+from jobprov.provenance.fhicl import loads
+from jobprov.provenance.lineage.words import number
 
 
 @pytest.fixture
@@ -40,7 +40,9 @@ def link(html: str, text: str) -> str:
     return urljoin(f"{PAGE}/reco", unescape(found[1]))
 
 
-def test_thirty_thousand_parameters_fit_on_a_page_and_every_one_is_reached_by_links(large: FlaskClient) -> None:
+def test_thirty_thousand_parameters_fit_on_a_page_and_every_one_is_reached_by_links(
+    large: FlaskClient,
+) -> None:
     top = page(large)
     assert "2 files, 30 002 parameters; ParameterSetID" in words(top)
 
@@ -66,7 +68,9 @@ def test_a_parameter_leads_to_the_jobs_that_ran_with_it(large: FlaskClient) -> N
     found = page(large, "?form=evaluated&at=physics.producers.m8.parameter3")
 
     assert "24" in words(found)
-    assert JOB[:8] not in large.get(link(found, "with this value")).text  # it ran without, says what art wrote
+    assert (
+        JOB[:8] not in large.get(link(found, "with this value")).text
+    )  # it ran without, says what art wrote
 
     ran = page(large, "?form=evaluated&at=physics.producers.m7.parameter3")
     assert JOB[:8] in large.get(link(ran, "with another value")).text
@@ -110,7 +114,10 @@ def test_files_are_shown_as_sent_with_their_includes_as_links(large: FlaskClient
     ],
 )
 def test_every_form_can_be_saved(large: FlaskClient, form: str, begins: str) -> None:
-    linked = [unescape(url) for url in re.findall(r'href="(/api/v1/[^"]*form=[^"]*)" download', page(large))]
+    linked = [
+        unescape(url)
+        for url in re.findall(r'href="(/api/v1/[^"]*form=[^"]*)" download', page(large))
+    ]
     [url] = [url for url in linked if url.endswith(f"form={form}")]
 
     answer = large.get(url)
@@ -124,9 +131,13 @@ def test_what_the_program_wrote_is_held_against_what_was_sent(large: FlaskClient
     told = large.get(f"/api/v1/jobs/{JOB}/configurations/reco?form=files").json
 
     assert told is not None
-    assert (told["evaluation"]["ran_as"], told["evaluation"]["problem"]) == (loads(RAN).parameter_set_id, None)
+    assert (told["evaluation"]["ran_as"], told["evaluation"]["problem"]) == (
+        loads(RAN).parameter_set_id,
+        None,
+    )
     assert (
-        "As run it differs: the files sent say physics.producers.m7.parameter3 is 22, the program ran with 23" in text
+        "As run it differs: the files sent say physics.producers.m7.parameter3 is 22, the program ran with 23"
+        in text
     )
     assert words(page(large, "?form=ran")).count("module_label") == 1
 

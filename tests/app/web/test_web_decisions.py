@@ -1,4 +1,7 @@
-"""A shifter at a workflow that waits, in Chromium: sees what blocks it, looks at the resubmission, waives, orders. Real clicks."""
+"""A shifter at a workflow that waits, in Chromium.
+
+Sees what blocks it, looks at the resubmission, waives, orders. Real clicks.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -12,9 +15,9 @@ from playwright.sync_api import Browser, expect
 from test_web_browser import Watched, browser, served
 from test_web_workflows import launch
 
-from app.config import load_settings
-from app.factory import create_app
-from app.wiring import open_service
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import open_service
 
 __all__ = ["browser"]
 
@@ -23,7 +26,9 @@ __all__ = ["browser"]
 def app(sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
     """Yield the application on a workflow of which two units failed for good."""
     shutil.copy(sqlite_template, tmp_path / "jobprov.db")
-    service = open_service(load_settings({"JOBPROV_DATA": str(tmp_path), "JOBPROV_ARCHIVE_URL": "memory:"}, {}))
+    service = open_service(
+        load_settings({"JOBPROV_DATA": str(tmp_path), "JOBPROV_ARCHIVE_URL": "memory:"}, {})
+    )
     made = create_app(service.settings, service=service)
     launch(FlaskClient(made, made.response_class))
     yield made

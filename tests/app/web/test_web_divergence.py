@@ -17,7 +17,9 @@ def lead(pages: FlaskClient, address: str) -> str:
 
 
 def test_a_file_leads_to_the_question_which_offers_files_like_it(pages: FlaskClient) -> None:
-    link = re.search(r'href="(/diverge\?[^"]*)"', pages.get(f"/files/{samples.FIRST_GEN}?experiment=toyexp").text)
+    link = re.search(
+        r'href="(/diverge\?[^"]*)"', pages.get(f"/files/{samples.FIRST_GEN}?experiment=toyexp").text
+    )
     assert link is not None
     address = unescape(link[1])
 
@@ -30,7 +32,9 @@ def test_a_file_leads_to_the_question_which_offers_files_like_it(pages: FlaskCli
 
 
 def test_files_of_one_history_part_nowhere(pages: FlaskClient) -> None:
-    assert lead(pages, f"/diverge?a={MERGED}&b={MERGED}").startswith("They part nowhere: 21 jobs made both")
+    assert lead(pages, f"/diverge?a={MERGED}&b={MERGED}").startswith(
+        "They part nowhere: 21 jobs made both"
+    )
 
 
 def test_a_file_and_what_was_made_of_it_part_where_only_one_has_a_job(pages: FlaskClient) -> None:

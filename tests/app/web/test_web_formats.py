@@ -4,8 +4,17 @@ from typing import Any
 
 import pytest
 
-from app.web.formats import MISSING, duration, moment, number, shown_state, signal_name, size, text
-from app.web.markup import command, cut, digest, mark, ticked, time_tag
+from jobprov.app.web.frame.formats import (
+    MISSING,
+    duration,
+    moment,
+    number,
+    shown_state,
+    signal_name,
+    size,
+    text,
+)
+from jobprov.app.web.frame.markup import command, cut, digest, mark, ticked, time_tag
 
 
 @pytest.mark.parametrize(
@@ -74,7 +83,13 @@ def test_only_running_jobs_fall_silent() -> None:
 def test_small_pieces_escape_what_they_show() -> None:
     hostile = "<script>" * 20
 
-    pieces = [time_tag(hostile), mark(hostile, label=True), digest(hostile), cut(hostile, 20), command([hostile])]
+    pieces = [
+        time_tag(hostile),
+        mark(hostile, label=True),
+        digest(hostile),
+        cut(hostile, 20),
+        command([hostile]),
+    ]
 
     assert not any("<script" in piece for piece in pieces)
 
@@ -96,9 +111,14 @@ def test_commands_are_quoted_as_a_shell_needs() -> None:
 
 
 def test_backticks_become_code() -> None:
-    assert ticked("Run `jobprov repository add` <now>.") == "Run <code>jobprov repository add</code> &lt;now&gt;."
+    assert (
+        ticked("Run `jobprov repository add` <now>.")
+        == "Run <code>jobprov repository add</code> &lt;now&gt;."
+    )
 
 
-@pytest.mark.parametrize("value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "x", "", None, 1])
+@pytest.mark.parametrize(
+    "value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "x", "", None, 1]
+)
 def test_time_that_no_calendar_names_in_utc_is_none(value: object) -> None:
     assert moment(value) is None

@@ -8,14 +8,18 @@ from html import unescape
 import pytest
 from flask.testing import FlaskClient
 
-from app.web.formats import duration
-from app.web.histograms import HEIGHT, STEP, draw_histogram, end_words
+from jobprov.app.web.frame.formats import duration
+from jobprov.app.web.frame.histograms import HEIGHT, STEP, draw_histogram, end_words
 
 
 def test_each_bar_says_from_where_to_where_and_how_many() -> None:
     drawn = draw_histogram([4, 0, 1], ["1 s", "2 s", "3 s", "4 s"])
 
-    assert drawn.bars == ["1 s to 2 s and below: 4 jobs", "2 s to 3 s: 0 jobs", "3 s to 4 s and above: 1 job"]
+    assert drawn.bars == [
+        "1 s to 2 s and below: 4 jobs",
+        "2 s to 3 s: 0 jobs",
+        "3 s to 4 s and above: 1 job",
+    ]
     assert (drawn.width, drawn.highest) == (3 * STEP, 0)
 
 
@@ -50,7 +54,9 @@ def test_page_holds_the_numbers_of_every_bar_without_javascript(pages: FlaskClie
     text = unescape(pages.get("/resources?stage=reco&measure=max_rss_bytes").text)
     twin = pages.get("/api/v1/statistics/resources?stage=reco").get_json()
 
-    [said] = [re.findall(r"<title>(.*?)</title>", row) for row in text.split('class="distribution"')[1:]]
+    [said] = [
+        re.findall(r"<title>(.*?)</title>", row) for row in text.split('class="distribution"')[1:]
+    ]
     counts = [int(words.rpartition(": ")[2].split()[0]) for words in said]
     assert counts == twin["groups"][0]["measures"]["max_rss_bytes"]["bins"]
     assert len(set(said)) == len(said)
@@ -61,10 +67,14 @@ def test_bars_are_there_as_csv(pages: FlaskClient) -> None:
     answer = pages.get("/resources?stage=reco&format=bins")
     twin = pages.get("/api/v1/statistics/resources?stage=reco").get_json()
 
-    rows = [row for row in csv.DictReader(io.StringIO(answer.text)) if row["measure"] == "wall_seconds"]
+    rows = [
+        row for row in csv.DictReader(io.StringIO(answer.text)) if row["measure"] == "wall_seconds"
+    ]
 
     assert "bins.csv" in answer.headers["Content-Disposition"]
-    assert [int(row["jobs"]) for row in rows] == twin["groups"][0]["measures"]["wall_seconds"]["bins"]
+    assert [int(row["jobs"]) for row in rows] == twin["groups"][0]["measures"]["wall_seconds"][
+        "bins"
+    ]
     edges = twin["measures"]["wall_seconds"]["edges"]
     assert [float(row["from"]) for row in rows] == edges[:-1]
     assert [float(row["to"]) for row in rows] == edges[1:]

@@ -12,12 +12,12 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from app.config import load_settings
-from app.factory import create_app
-from app.wiring import Service, open_service
-from provenance.records.decoding import decode_record
-from provenance.services.submissions import Submission
-from provenance.services.write_tokens import create_token
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.intake.tokens import create_token
+from jobprov.provenance.services.recording.submissions import Submission
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +81,9 @@ def huge() -> dict[str, Any]:
             }
             for n in range(20)
         ],
-        "scripts": [{"name": f"{n}{odd}", "path": odd, "sha256": f"{n:064x}", "software": odd} for n in many],
+        "scripts": [
+            {"name": f"{n}{odd}", "path": odd, "sha256": f"{n:064x}", "software": odd} for n in many
+        ],
         "software": [
             {
                 "name": odd,
@@ -92,12 +94,24 @@ def huge() -> dict[str, Any]:
             }
             for n in many
         ],
-        "environment": {"variables": {f"V{n}{odd}": odd * 4 for n in many}, "withheld": [f"{n}{odd}" for n in many]},
+        "environment": {
+            "variables": {f"V{n}{odd}": odd * 4 for n in many},
+            "withheld": [f"{n}{odd}" for n in many],
+        },
         "seeds": [{"module": odd, "engine": odd, "seed": n} for n in many],
         "conditions": [{"database": odd, "tag": odd} for n in many],
-        "modules": [{"label": odd, "type": odd, "events": n, "seconds_total": 1e300 if n else -1.0} for n in many],
+        "modules": [
+            {"label": odd, "type": odd, "events": n, "seconds_total": 1e300 if n else -1.0}
+            for n in many
+        ],
         "inputs": [
-            {"name": f"{n}{odd}", "location": odd, "checksums": [f"x:{odd}"] * 5, "role": odd, "events_read": 2**63 - 1}
+            {
+                "name": f"{n}{odd}",
+                "location": odd,
+                "checksums": [f"x:{odd}"] * 5,
+                "role": odd,
+                "events_read": 2**63 - 1,
+            }
             for n in range(1500)
         ],
         "outputs": [
@@ -144,7 +158,9 @@ def test_the_largest_record_makes_a_page_under_80_kb(service: Service) -> None:
         "others",
     ],
 )
-def test_each_section_of_the_largest_record_is_there_page_by_page(service: Service, section: str) -> None:
+def test_each_section_of_the_largest_record_is_there_page_by_page(
+    service: Service, section: str
+) -> None:
     path = record(service, **huge())
 
     answer = client(service).get(f"{path}?whole={section}&from=10")
@@ -154,11 +170,22 @@ def test_each_section_of_the_largest_record_is_there_page_by_page(service: Servi
 
 
 def test_pages_of_a_merge_of_thousands_stay_small(service: Service) -> None:
-    inputs = [{"name": f"in_{n:04}.root", "sha256": f"{n:064x}", "size_bytes": n} for n in range(4000)]
-    record(service, state="succeeded", inputs=inputs, outputs=[{"name": "merged.root", "sha256": "a" * 64}])
+    inputs = [
+        {"name": f"in_{n:04}.root", "sha256": f"{n:064x}", "size_bytes": n} for n in range(4000)
+    ]
+    record(
+        service,
+        state="succeeded",
+        inputs=inputs,
+        outputs=[{"name": "merged.root", "sha256": "a" * 64}],
+    )
     pages = client(service)
 
-    for address in ("/files/merged.root", "/lineage/merged.root", "/lineage/merged.root?direction=both&limit=1000"):
+    for address in (
+        "/files/merged.root",
+        "/lineage/merged.root",
+        "/lineage/merged.root?direction=both&limit=1000",
+    ):
         answer = pages.get(address)
         assert answer.status_code == 200
         assert len(answer.data) < 80_000
@@ -195,7 +222,8 @@ def test_an_empty_service_says_what_to_do_next(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["100%.root", "a?b#c.root", "Ünïcödé 名.root", "a+b c;d=e&f.root", "%2e%2e", "'\"<>.root"]
+    "name",
+    ["100%.root", "a?b#c.root", "Ünïcödé 名.root", "a+b c;d=e&f.root", "%2e%2e", "'\"<>.root"],
 )
 def test_odd_names_have_pages_that_lead_to_each_other(service: Service, name: str) -> None:
     path = record(service, state="succeeded", outputs=[{"name": name, "sha256": "a" * 64}])
@@ -211,14 +239,25 @@ def test_odd_names_have_pages_that_lead_to_each_other(service: Service, name: st
 
 def test_reading_by_token_asks_the_browser_for_one(service: Service) -> None:
     secret = service.write(
-        lambda connection, known: create_token(connection, known, experiment="e", name="reader", now=datetime.now(UTC))
+        lambda connection, known: create_token(
+            connection, known, experiment="e", name="reader", now=datetime.now(UTC)
+        )
     )
-    closed = load_settings({"JOBPROV_DATA": str(service.settings.data), "JOBPROV_READING": "token"}, {})
-    pages = create_app(closed, service=Service(**{**service.__dict__, "settings": closed})).test_client()
+    closed = load_settings(
+        {"JOBPROV_DATA": str(service.settings.data), "JOBPROV_READING": "token"}, {}
+    )
+    pages = create_app(
+        closed, service=Service(**{**service.__dict__, "settings": closed})
+    ).test_client()
 
     refused = pages.get("/")
-    wrong = pages.get("/", headers={"Authorization": "Basic " + base64.b64encode(b"me:prov_1_x").decode()})
-    taken = pages.get("/", headers={"Authorization": "Basic " + base64.b64encode(f"me:{secret}".encode()).decode()})
+    wrong = pages.get(
+        "/", headers={"Authorization": "Basic " + base64.b64encode(b"me:prov_1_x").decode()}
+    )
+    taken = pages.get(
+        "/",
+        headers={"Authorization": "Basic " + base64.b64encode(f"me:{secret}".encode()).decode()},
+    )
 
     assert refused.status_code == wrong.status_code == 401
     assert refused.headers["WWW-Authenticate"].startswith("Basic ")
@@ -227,11 +266,13 @@ def test_reading_by_token_asks_the_browser_for_one(service: Service) -> None:
         assert sheet.status_code == 200
 
 
-def test_a_mistake_of_ours_is_a_page_without_its_details(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_of_ours_is_a_page_without_its_details(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("app.web.home.home_facts", broken)
+    monkeypatch.setattr("jobprov.app.web.statistics.home.home_facts", broken)
 
     answer = client(service).get("/")
 

@@ -1,4 +1,7 @@
-"""What the pages say of a file and its history: one thing in the same words on every page, and nothing of it on the wrong side."""
+"""What the pages say of a file and its history.
+
+One thing in the same words on every page, and nothing of it on the wrong side.
+"""
 
 import json
 import re
@@ -14,12 +17,12 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from app.config import load_settings
-from app.factory import create_app
-from app.web.histories import relation_line
-from app.wiring import open_service
-from provenance.records.decoding import decode_record
-from provenance.services.submissions import Submission
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.web.histories.ends import relation_line
+from jobprov.app.wiring import open_service
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.recording.submissions import Submission
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
 
@@ -29,7 +32,9 @@ def file(name: str, checksum: int, **more: Any) -> dict[str, Any]:
     return {"name": name, "checksums": [f"adler32:{checksum:08x}"], **more}
 
 
-def job(number: int, stage: str, reads: list[Any], makes: list[Any], state: str = "succeeded") -> dict[str, Any]:
+def job(
+    number: int, stage: str, reads: list[Any], makes: list[Any], state: str = "succeeded"
+) -> dict[str, Any]:
     """Return a record."""
     return {
         "schema_version": 1,
@@ -46,7 +51,12 @@ def job(number: int, stage: str, reads: list[Any], makes: list[Any], state: str 
 
 
 RECORDS = (
-    job(1, "reco", [file("raw", 1, role="primary"), file("geometry", 9, role="shared")], [file("reco", 2)]),
+    job(
+        1,
+        "reco",
+        [file("raw", 1, role="primary"), file("geometry", 9, role="shared")],
+        [file("reco", 2)],
+    ),
     job(2, "caf", [file("other-raw", 3), file("reco", 99)], [file("caf", 4)]),
     job(3, "plot", [file("caf", 4, role="primary")], [file("broken", 5)], "failed"),
     job(4, "plot", [file("caf", 4, role="primary")], [], "killed"),
@@ -62,7 +72,9 @@ def told(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("words")
     shutil.copy(sqlite_template, folder / "jobprov.db")
     service = open_service(load_settings({"JOBPROV_DATA": str(folder)}, {}))
-    service.record_many([Submission(decode_record(json.dumps(record).encode()), NOW, "test") for record in RECORDS])
+    service.record_many(
+        [Submission(decode_record(json.dumps(record).encode()), NOW, "test") for record in RECORDS]
+    )
     yield create_app(service.settings, service=service).test_client()
     service.close()
 
@@ -97,9 +109,18 @@ def test_jobs_that_failed_after_a_file_are_not_blamed_on_what_made_it(told: Flas
     ("address", "expected"),
     [
         ("/lineage/raw", "No recorded job made this file. What came of it"),
-        ("/lineage/geometry?direction=ancestors", "No recorded job made this file. What came of it"),
-        ("/lineage/reco?direction=descendants", "Nothing is known that came of this file. What made it"),
-        ("/lineage/reco?direction=descendants&state=killed", "Nothing of this file's history passes these filters."),
+        (
+            "/lineage/geometry?direction=ancestors",
+            "No recorded job made this file. What came of it",
+        ),
+        (
+            "/lineage/reco?direction=descendants",
+            "Nothing is known that came of this file. What made it",
+        ),
+        (
+            "/lineage/reco?direction=descendants&state=killed",
+            "Nothing of this file's history passes these filters.",
+        ),
         ("/lineage/lonely?direction=descendants", "2 jobs came of this; 2 failed."),
     ],
 )
@@ -117,7 +138,9 @@ def test_history_of_a_file_alone_offers_the_other_side_where_there_is_one(
         ("unread", ["broken"]),
     ],
 )
-def test_orphans_say_who_used_them_and_are_listed_by_it(told: FlaskClient, only: str, listed: list[str]) -> None:
+def test_orphans_say_who_used_them_and_are_listed_by_it(
+    told: FlaskClient, only: str, listed: list[str]
+) -> None:
     uses = {
         "raw": "files were made of it",
         "geometry": "read by 2 jobs, as shared input",
@@ -149,15 +172,22 @@ def test_output_of_a_failed_job_is_the_same_thing_on_every_page(told: FlaskClien
     assert (box["is_placeholder"], box["detail"]) == (True, "of a failed job")
 
 
-def test_file_that_was_read_in_another_version_than_was_made_is_no_missing_record(told: FlaskClient) -> None:
+def test_file_that_was_read_in_another_version_than_was_made_is_no_missing_record(
+    told: FlaskClient,
+) -> None:
     maker = f"/jobs/{uuid.UUID(int=1)}"
 
     picture = told.get("/lineage/caf?picture=map").json
     boxes = {box["label"]: box for box in picture["boxes"]}
     assert boxes["reco"]["detail"] == "another version than made"
-    assert ["Known", "another version than job 81284.1@sched01 made", maker] in boxes["reco"]["facts"]
+    assert ["Known", "another version than job 81284.1@sched01 made", maker] in boxes["reco"][
+        "facts"
+    ]
     assert boxes["other-raw"]["detail"] == "only mentioned"
-    assert "another version than job 81284.1@sched01 made" in told.get("/api/v1/files/caf/lineage?format=text").text
+    assert (
+        "another version than job 81284.1@sched01 made"
+        in told.get("/api/v1/files/caf/lineage?format=text").text
+    )
     assert "another version than made" in words(page(told, "/lineage/caf"))
     assert "another version than made" in words(page(told, "/files/reco"))
     assert "another version than made" not in words(page(told, "/files/caf"))
@@ -174,7 +204,9 @@ def test_file_that_was_read_in_another_version_than_was_made_is_no_missing_recor
         (7, None),
     ],
 )
-def test_job_leads_to_the_lineage_that_it_is_in(told: FlaskClient, number: int, expected: Any) -> None:
+def test_job_leads_to_the_lineage_that_it_is_in(
+    told: FlaskClient, number: int, expected: Any
+) -> None:
     """Without an output that counts, to that of what it read, in which its own box is chosen."""
     job_id = str(uuid.UUID(int=number))
     found = re.search(r'href="(/lineage/[^"]*)">([^<]*)</a>', page(told, f"/jobs/{job_id}"))
@@ -201,7 +233,11 @@ def listed(html: str) -> list[str]:
     ("query", "expected", "names"),
     [
         ("file=reco", "1 other file was made from it, by 1 job.", ["caf"]),
-        ("file=reco&experiment=nova&direct=1", "1 other file was made from it directly, by 1 job.", ["caf"]),
+        (
+            "file=reco&experiment=nova&direct=1",
+            "1 other file was made from it directly, by 1 job.",
+            ["caf"],
+        ),
         ("file=lonely", "No other file was made from it; 2 jobs read it.", []),
         ("file=broken", "No recorded job read it.", []),
         ("file=reco&stage=caf", "1 job made 1 file.", ["caf"]),
@@ -224,7 +260,10 @@ def test_impact_of_a_file_is_what_came_of_it_without_itself(
 
 def test_ends_of_a_file_alone_are_a_sentence_and_no_list_of_itself(told: FlaskClient) -> None:
     assert lead(told, "/leaves/lonely") == "No file was made of it. 2 jobs read it; both failed."
-    assert lead(told, "/leaves/geometry") == "No file was made of it. 2 jobs read it, as shared input; 1 failed."
+    assert (
+        lead(told, "/leaves/geometry")
+        == "No file was made of it. 2 jobs read it, as shared input; 1 failed."
+    )
     assert lead(told, "/leaves/broken") == "Nothing was made of it."
     assert lead(told, "/roots/raw") == "It was made from no other file, as far as is recorded."
     for address in ("/leaves/lonely", "/leaves/broken", "/roots/raw"):
@@ -236,11 +275,21 @@ def test_ends_of_a_file_alone_are_a_sentence_and_no_list_of_itself(told: FlaskCl
     ("count", "hub_count", "words"),
     [
         (0, 0, "They have nothing in common."),
-        (0, 1, "Neither was made from the other; all that they share is 1 file that many jobs read."),
-        (2, 1, "Neither was made from the other; both were made from 2 files; 1 file that many jobs read left out."),
+        (
+            0,
+            1,
+            "Neither was made from the other; all that they share is 1 file that many jobs read.",
+        ),
+        (
+            2,
+            1,
+            "Neither was made from the other; both were made from 2 files; 1 file that many jobs read left out.",
+        ),
     ],
 )
-def test_files_that_share_only_what_many_jobs_read_have_that_in_common(count: int, hub_count: int, words: str) -> None:
+def test_files_that_share_only_what_many_jobs_read_have_that_in_common(
+    count: int, hub_count: int, words: str
+) -> None:
     nothing = {"older": None, "paths": [], "is_truncated": False}
 
     assert relation_line(nothing, {"count": count, "hub_count": hub_count}) == words

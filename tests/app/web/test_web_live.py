@@ -1,4 +1,7 @@
-"""A page of something under way keeps itself up to date in Chromium: numbers change, what the reader did stays."""
+"""A page of something under way keeps itself up to date in Chromium.
+
+Numbers change, what the reader did stays.
+"""
 
 import json
 import shutil
@@ -13,13 +16,13 @@ from flask import Flask
 from playwright.sync_api import expect
 from test_web_browser import WIDE, Browser, Watched, browser, served
 
-from app.config import load_settings
-from app.factory import create_app
-from app.wiring import Service, open_service
-from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import record_jobs
-from provenance.services.submissions import Submission
-from provenance.services.task_declarations import declare_task
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.tasks.declarations import declare_task
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.slow
@@ -31,8 +34,17 @@ def running(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("live")
     shutil.copy(sqlite_template, folder / "jobprov.db")
     service = open_service(load_settings(page_samples.open_folder(folder), {}))
-    declared = {"experiment": "toy", "campaign": "c", "stage": "reco", "units": [f"u{n}" for n in range(4)]}
-    service.write(lambda c, known: declare_task(c, known, "t", declared, store=service.store, received_at=_now()))
+    declared = {
+        "experiment": "toy",
+        "campaign": "c",
+        "stage": "reco",
+        "units": [f"u{n}" for n in range(4)],
+    }
+    service.write(
+        lambda c, known: declare_task(
+            c, known, "t", declared, store=service.store, received_at=_now()
+        )
+    )
     _record(service, 0, "failed")
     app = create_app(service.settings, service=service)
     app.config["LIVE_SECONDS"] = 1
@@ -63,7 +75,9 @@ def _record(service: Service, unit: int, state: str, **more: Any) -> None:
         **more,
     }
     submission = Submission(decode_record(json.dumps(record).encode()), _now(), "test", None)
-    service.write(lambda connection, known: record_jobs(connection, known, service.store, [submission]))
+    service.write(
+        lambda connection, known: record_jobs(connection, known, service.store, [submission])
+    )
 
 
 @pytest.mark.parametrize("address", ["/tasks/t", "/campaigns/toy/c"])
@@ -79,7 +93,9 @@ def test_numbers_change_and_the_reader_keeps_his_place(
 
     _record(running.extensions["jobprov"], unit, "succeeded")
 
-    page.wait_for_function("before => document.querySelector('main').innerText !== before", arg=before)
+    page.wait_for_function(
+        "before => document.querySelector('main').innerText !== before", arg=before
+    )
     expect(page.locator("footer")).to_contain_text("Kept up to date every 1 s")
     assert page.evaluate("document.querySelector('h1').kept")  # morphed, not replaced
     assert page.evaluate("scrollY") == 0
@@ -91,7 +107,9 @@ def test_numbers_change_and_the_reader_keeps_his_place(
     watched.context.close()
 
 
-def test_nothing_changes_under_a_selection(browser: Browser, live_site: str, running: Flask) -> None:
+def test_nothing_changes_under_a_selection(
+    browser: Browser, live_site: str, running: Flask
+) -> None:
     watched = Watched(browser, live_site, WIDE, "light")
     page = watched.page
     page.goto(f"{live_site}/tasks/t")
@@ -102,6 +120,8 @@ def test_nothing_changes_under_a_selection(browser: Browser, live_site: str, run
     page.wait_for_timeout(2500)
     assert page.locator("main").inner_text() == before
     page.evaluate("getSelection().removeAllRanges()")
-    page.wait_for_function("before => document.querySelector('main').innerText !== before", arg=before)
+    page.wait_for_function(
+        "before => document.querySelector('main').innerText !== before", arg=before
+    )
     assert watched.complaints == []
     watched.context.close()

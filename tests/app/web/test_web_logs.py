@@ -5,7 +5,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.log_text import (
+from jobprov.app.web.lookup.log_text import (
     SHOWN_BYTES,
     excerpt,
     find_line,
@@ -32,7 +32,10 @@ def test_odd_bytes_become_replacement_marks() -> None:
 
 
 def test_an_excerpt_is_around_the_line_that_holds_the_message() -> None:
-    data = b"".join(b"line %d\n" % number for number in range(100)) + b"fatal: no such parameter\nbye\n"
+    data = (
+        b"".join(b"line %d\n" % number for number in range(100))
+        + b"fatal: no such parameter\nbye\n"
+    )
 
     found = excerpt(io.BytesIO(data), len(data), "fatal: no such parameter\nmore of it")
 
@@ -65,7 +68,9 @@ def test_windows_one_after_the_other_lose_no_line(data: bytes, length: int) -> N
     assert b"".join(pieces) == data
 
 
-@given(st.lists(st.sampled_from([b"\xff" * 50, b'"' * 3000, b"<" * 700, b"plain", b""]), max_size=200))
+@given(
+    st.lists(st.sampled_from([b"\xff" * 50, b'"' * 3000, b"<" * 700, b"plain", b""]), max_size=200)
+)
 def test_a_window_fits_a_page_whatever_the_log_holds(rows: list[bytes]) -> None:
     data = b"\n".join(rows * 20)
 
@@ -76,10 +81,16 @@ def test_a_window_fits_a_page_whatever_the_log_holds(rows: list[bytes]) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([b"plain", b"\xff" * 90, b"<" * 700, b"", b"Needle here"]), min_size=1, max_size=300),
+    st.lists(
+        st.sampled_from([b"plain", b"\xff" * 90, b"<" * 700, b"", b"Needle here"]),
+        min_size=1,
+        max_size=300,
+    ),
     st.data(),
 )
-def test_line_that_is_asked_for_is_shown_and_marked(rows: list[bytes], choice: st.DataObject) -> None:
+def test_line_that_is_asked_for_is_shown_and_marked(
+    rows: list[bytes], choice: st.DataObject
+) -> None:
     content = b"\n".join(rows) + b"\n"
     place = choice.draw(st.integers(0, len(rows) - 1))
     at = sum(len(row) + 1 for row in rows[:place])
@@ -90,7 +101,10 @@ def test_line_that_is_asked_for_is_shown_and_marked(rows: list[bytes], choice: s
     assert found.lines[found.mark] == (lines_of(rows[place]) or [""])[0]
 
 
-@given(st.lists(st.sampled_from([b"plain", b"x" * 900, b"", b"the NEEDLE here"]), max_size=200), st.integers(0, 3000))
+@given(
+    st.lists(st.sampled_from([b"plain", b"x" * 900, b"", b"the NEEDLE here"]), max_size=200),
+    st.integers(0, 3000),
+)
 def test_text_is_found_from_a_byte_on_in_any_case(rows: list[bytes], start: int) -> None:
     content = b"\n".join(rows)
     at = min(start, len(content))

@@ -13,7 +13,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, Route, expect
 from test_web_browser import Watched, browser, served
 
-from app.static_copy import Fetched, copy_pages
+from jobprov.app.static_copy import Fetched, copy_pages
 
 __all__ = ["browser"]
 
@@ -28,9 +28,13 @@ def test_what_is_vendored_is_what_was_published() -> None:
     lines = (vendored / "SHA256SUMS").read_text(encoding="ascii").splitlines()
     sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
 
-    found = {str(path.relative_to(vendored)): path for path in vendored.rglob("*") if path.is_file()}
+    found = {
+        str(path.relative_to(vendored)): path for path in vendored.rglob("*") if path.is_file()
+    }
     del found["SHA256SUMS"]
-    assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()} == sums
+    assert {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()
+    } == sums
     assert {name for name in sums if name.endswith("LICENSE")} == {
         f"{path.name}/LICENSE" for path in vendored.iterdir() if path.is_dir()
     }
@@ -199,7 +203,9 @@ def test_keys_walk_open_and_find_the_way(wide: Watched) -> None:
     assert told(page).endswith("folded")
     page.keyboard.press("p")
 
-    assert page.locator(".map-panel .note").inner_text().startswith("3 boxes lie on the paths between")
+    assert (
+        page.locator(".map-panel .note").inner_text().startswith("3 boxes lie on the paths between")
+    )
     assert len(words(page, "start")) == len(words(page, "end")) == 1
     page.keyboard.press("Enter")
     hears(page, "Opened")
@@ -212,9 +218,14 @@ def test_keys_walk_open_and_find_the_way(wide: Watched) -> None:
 def test_a_campaign_leads_to_the_jobs_behind_a_box(wide: Watched) -> None:
     page = wide.page
     open_map(page, wide.site + CAMPAIGN)
-    assert page.locator(".lead").inner_text() == "27 jobs in 4 stages with 1 code version; 1 failed, 1 killed, 1 lost."
+    assert (
+        page.locator(".lead").inner_text()
+        == "27 jobs in 4 stages with 1 code version; 1 failed, 1 killed, 1 lost."
+    )
 
-    page.locator("#classes ~ .scroll tr", has_text="reco").filter(has_text="failed").get_by_role("button").click()
+    page.locator("#classes ~ .scroll tr", has_text="reco").filter(has_text="failed").get_by_role(
+        "button"
+    ).click()
     page.get_by_role("link", name="List this 1 job").click()
 
     expect(page.locator("tbody tr:not(.why)")).to_have_count(1)
@@ -253,7 +264,9 @@ def test_words_are_large_enough_to_read_and_what_lies_beyond_an_edge_is_a_click_
     watched.context.close()
 
 
-def test_the_picture_is_as_low_as_what_it_holds_before_and_after_a_stack_was_open(wide: Watched) -> None:
+def test_the_picture_is_as_low_as_what_it_holds_before_and_after_a_stack_was_open(
+    wide: Watched,
+) -> None:
     page = wide.page
     open_map(page, wide.site + LINEAGE)
     folded = canvas_height(page)
@@ -287,7 +300,9 @@ def test_a_link_to_a_path_shows_all_of_it(browser: Browser, wide: Watched) -> No
     other.context.close()
 
 
-def test_a_search_finds_every_member_of_a_stack_lists_it_first_and_leaves_its_row(wide: Watched) -> None:
+def test_a_search_finds_every_member_of_a_stack_lists_it_first_and_leaves_its_row(
+    wide: Watched,
+) -> None:
     page = wide.page
     open_map(page, wide.site + LINEAGE)
     page.locator(".map-find").fill("reco_0009_dimuon")
@@ -312,12 +327,18 @@ def test_another_direction_goes_on_with_search_choice_and_path(wide: Watched) ->
         page.keyboard.press(key)
     chosen = words(page, "at")
 
-    kept = page.locator("form.filters input[type=hidden]").evaluate_all("all => all.map((one) => one.name)")
+    kept = page.locator("form.filters input[type=hidden]").evaluate_all(
+        "all => all.map((one) => one.name)"
+    )
     page.get_by_role("link", name="What made it").click()
     page.wait_for_selector(".map-place[data-ready]")
 
     assert {"find", "at", "start"} <= set(kept)
-    assert (words(page, "find"), words(page, "at"), words(page, "start")) == (["dimuon"], chosen, chosen)
+    assert (words(page, "find"), words(page, "at"), words(page, "start")) == (
+        ["dimuon"],
+        chosen,
+        chosen,
+    )
     assert page.locator(".map-find").input_value() == "dimuon"
     assert chosen
 
@@ -337,7 +358,10 @@ def drag(page: Page, fingers: list[tuple[float, float]], *, up: int) -> None:
 
     def touch(kind: str, moved: int) -> None:
         points = [{"x": x, "y": y - moved, "id": number} for number, (x, y) in enumerate(fingers)]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points if kind != "touchEnd" else []})
+        session.send(
+            "Input.dispatchTouchEvent",
+            {"type": kind, "touchPoints": points if kind != "touchEnd" else []},
+        )
 
     touch("touchStart", 0)
     for moved in range(0, up, 10):
@@ -400,7 +424,10 @@ def test_axe_finds_nothing_on_the_map(
     page.evaluate(AXE_SCRIPT)
 
     assert [found["id"] for found in page.evaluate("axe.run()")["violations"]] == []
-    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert (
+        page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        <= 0
+    )
     watched.check()
     watched.context.close()
 
@@ -449,14 +476,20 @@ def test_without_javascript_the_servers_picture_stands(browser: Browser, site: s
 def test_a_copy_without_scripts_has_the_picture_and_asks_for_nothing_else(
     pages_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.web.pictures.INLINE_BYTES", 100)
+    monkeypatch.setattr("jobprov.app.web.frame.pictures.INLINE_BYTES", 100)
     client = pages_app.test_client()
 
     def fetch(address: str) -> Fetched | None:
         with client.get(address) as answer:
-            return Fetched(address, answer.content_type, answer.data) if answer.status_code == 200 else None
+            return (
+                Fetched(address, answer.content_type, answer.data)
+                if answer.status_code == 200
+                else None
+            )
 
-    copy_pages(fetch, [f"/lineage/{samples.MERGED}"], tmp_path, service="https://jobprov.example", most=1)
+    copy_pages(
+        fetch, [f"/lineage/{samples.MERGED}"], tmp_path, service="https://jobprov.example", most=1
+    )
 
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "preload" not in text
@@ -471,7 +504,9 @@ def test_a_row_of_the_table_is_marked_in_the_stack_that_holds_it(wide: Watched) 
     open_map(wide.page, f"{wide.site}/lineage/{samples.MERGED}?direction=ancestors")
     name = samples.FIRST_GEN.replace("gen_0000", "gen_0007")
 
-    wide.page.locator("tr", has=wide.page.get_by_role("link", name=name, exact=True)).get_by_role("button").click()
+    wide.page.locator("tr", has=wide.page.get_by_role("link", name=name, exact=True)).get_by_role(
+        "button"
+    ).click()
 
     expect(wide.page.locator(".map-panel li.is-found")).to_have_text(name)
     expect(wide.page.locator(".map-panel li").first).to_have_text(name)

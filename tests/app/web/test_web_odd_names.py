@@ -1,4 +1,7 @@
-"""Tasks and campaigns with names that a path, a comma or a shell reads otherwise: every link leads where it says."""
+"""Tasks and campaigns with names that a path, a comma or a shell reads otherwise.
+
+Every link leads where it says.
+"""
 
 import re
 import shlex
@@ -9,8 +12,8 @@ from app_records import numbered
 from flask.testing import FlaskClient
 from werkzeug.urls import iri_to_uri
 
-from app.commands.tasks import _task_lines, missing_command
-from provenance.client.transport import campaign_place
+from jobprov.app.commands.tasks.tasks import _task_lines, missing_command
+from jobprov.provenance.client.transport import campaign_place
 
 
 def put(client: FlaskClient, number: int, **task: str) -> None:
@@ -26,25 +29,42 @@ def link(client: FlaskClient, page: str, words: str) -> str:
     return unescape(found.group(1))
 
 
-@pytest.mark.parametrize("name", [".", "..", "/lead", "a/../b", "a//b", "end/", "a/report", "a b/é?#%", "a/lineage"])
-def test_pages_of_a_campaign_are_found_by_their_links_whatever_it_is_called(client: FlaskClient, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", [".", "..", "/lead", "a/../b", "a//b", "end/", "a/report", "a b/é?#%", "a/lineage"]
+)
+def test_pages_of_a_campaign_are_found_by_their_links_whatever_it_is_called(
+    client: FlaskClient, name: str
+) -> None:
     put(client, 1, task_id="t", campaign=name)
     home = link(client, "/", name)
 
-    pages = [home, *(link(client, home, words) for words in ("Lineage of the campaign", "Report, to print or send"))]
+    pages = [
+        home,
+        *(
+            link(client, home, words)
+            for words in ("Lineage of the campaign", "Report, to print or send")
+        ),
+    ]
 
     for address in pages:
         path = address.partition("?")[0]
-        assert not re.search(r"/(\.|%2e){1,2}(/|$)|//", path, re.IGNORECASE), "a browser would fold it"
+        assert not re.search(r"/(\.|%2e){1,2}(/|$)|//", path, re.IGNORECASE), (
+            "a browser would fold it"
+        )
         answer = client.get(iri_to_uri(address))
-        assert (answer.status_code, name.rsplit("/", maxsplit=1)[-1] in unescape(answer.get_data(as_text=True))) == (
+        assert (
+            answer.status_code,
+            name.rsplit("/", maxsplit=1)[-1] in unescape(answer.get_data(as_text=True)),
+        ) == (
             200,
             True,
         )
 
 
 @pytest.mark.parametrize("name", [".", "..", "/lead", "a/../b", "a//b", "-", "plain"])
-def test_a_campaign_is_answered_as_json_whatever_it_is_called(client: FlaskClient, name: str) -> None:
+def test_a_campaign_is_answered_as_json_whatever_it_is_called(
+    client: FlaskClient, name: str
+) -> None:
     put(client, 1, task_id="t", campaign=name)
     place, named = campaign_place(name)
     asked = {"experiment": "nova", **named}
@@ -55,7 +75,10 @@ def test_a_campaign_is_answered_as_json_whatever_it_is_called(client: FlaskClien
         assert found.status_code == 200, found.get_data(as_text=True)
         told = found.get_json()
         assert (told["campaign"]["campaign"] if view == "/report" else told["campaign"]) == name
-    assert client.get(f"/api/v1/campaigns/{place}/bundle", query_string=asked).status_code in (200, 409)
+    assert client.get(f"/api/v1/campaigns/{place}/bundle", query_string=asked).status_code in (
+        200,
+        409,
+    )
     for page in (home, link(client, home, "Lineage of the campaign")):
         twin = client.get(iri_to_uri(link(client, iri_to_uri(page), "This page as JSON")))
         assert (twin.status_code, twin.get_json()["campaign"]) == (200, name)
@@ -64,11 +87,16 @@ def test_a_campaign_is_answered_as_json_whatever_it_is_called(client: FlaskClien
 def test_a_campaign_called_like_a_report_is_answered(client: FlaskClient) -> None:
     put(client, 1, task_id="t", campaign="a/report")
 
-    assert client.get("/api/v1/campaigns/a%2Freport?experiment=nova").get_json()["campaign"] == "a/report"
+    assert (
+        client.get("/api/v1/campaigns/a%2Freport?experiment=nova").get_json()["campaign"]
+        == "a/report"
+    )
     assert client.get("/api/v1/campaigns/b%2Freport?experiment=nova").status_code == 404
 
 
-def test_a_task_with_a_comma_is_seen_in_the_large_and_several_still_are(client: FlaskClient) -> None:
+def test_a_task_with_a_comma_is_seen_in_the_large_and_several_still_are(
+    client: FlaskClient,
+) -> None:
     put(client, 1, task_id="a,b")
     put(client, 2, task_id="d")
     put(client, 3, task_id="e")
@@ -82,12 +110,26 @@ def test_a_task_with_a_comma_is_seen_in_the_large_and_several_still_are(client: 
 
 
 def test_what_nobody_did_yet_is_not_offered_to_be_estimated(client: FlaskClient) -> None:
-    assert client.put("/api/v1/tasks/t", json={"experiment": "nova", "campaign": "c", "units": 3}).status_code == 201
-    pages = ("/tasks/t?experiment=nova", "/campaigns/nova/c", "/resources?experiment=nova&campaign=c")
+    assert (
+        client.put(
+            "/api/v1/tasks/t", json={"experiment": "nova", "campaign": "c", "units": 3}
+        ).status_code
+        == 201
+    )
+    pages = (
+        "/tasks/t?experiment=nova",
+        "/campaigns/nova/c",
+        "/resources?experiment=nova&campaign=c",
+    )
 
-    assert all("How long would it take again?" not in client.get(page).get_data(as_text=True) for page in pages)
+    assert all(
+        "How long would it take again?" not in client.get(page).get_data(as_text=True)
+        for page in pages
+    )
     put(client, 1, task_id="t")
-    assert all("How long would it take again?" in client.get(page).get_data(as_text=True) for page in pages)
+    assert all(
+        "How long would it take again?" in client.get(page).get_data(as_text=True) for page in pages
+    )
 
 
 @pytest.mark.parametrize("task", ["a%b#c?d", "a b", "it's", "$(x)", "-n", "plain"])

@@ -11,9 +11,9 @@ import page_samples as samples
 import pytest
 from flask.testing import FlaskClient
 
-from app.csv_rows import _cell
-from app.web.campaigns import first_line as campaign_line
-from app.web.formats import MISSING, duration
+from jobprov.app.csv_rows import _cell
+from jobprov.app.web.frame.formats import MISSING, duration
+from jobprov.app.web.tasks.campaigns import first_line as campaign_line
 
 FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
 SUCCEEDED = f"/jobs/{samples.job_id('reco-4')}"
@@ -102,7 +102,9 @@ def test_every_page_is_small_and_bears_the_strict_policy(pages: FlaskClient, add
 
 
 @pytest.mark.parametrize("address", EVERY_PAGE)
-def test_no_page_holds_script_style_or_foreign_addresses_of_its_own(pages: FlaskClient, address: str) -> None:
+def test_no_page_holds_script_style_or_foreign_addresses_of_its_own(
+    pages: FlaskClient, address: str
+) -> None:
     text = pages.get(address).text
     found = elements(text)
 
@@ -121,7 +123,9 @@ def test_no_page_holds_script_style_or_foreign_addresses_of_its_own(pages: Flask
 def test_every_link_within_the_pages_leads_somewhere(pages: FlaskClient, address: str) -> None:
     for tag, attributes in elements(pages.get(address).text).found:
         target = unescape(attributes.get("href") or "")
-        if tag == "a" and target.startswith(("/jobs/", "/files/", "/lineage/", "/tasks/", "/campaigns/", "/search")):
+        if tag == "a" and target.startswith(
+            ("/jobs/", "/files/", "/lineage/", "/tasks/", "/campaigns/", "/search")
+        ):
             if "/logs/setup.out" in target:  # its bytes were never sent, as the page says
                 continue
             if target.startswith(f"/files/{samples.FIRST_GEN}") and "experiment" not in target:
@@ -182,7 +186,9 @@ def test_page_of_a_succeeded_job_says_how_long_and_how_complete(pages: FlaskClie
 
 
 def test_page_of_a_reproduced_job_says_so(pages: FlaskClient) -> None:
-    assert "reproduced, content identical on " in lead(pages, f"/jobs/{samples.job_id('merge-dimuon')}")
+    assert "reproduced, content identical on " in lead(
+        pages, f"/jobs/{samples.job_id('merge-dimuon')}"
+    )
 
 
 def test_a_job_not_heard_of_for_a_day_is_silent(pages: FlaskClient) -> None:
@@ -253,7 +259,9 @@ def test_a_name_of_several_experiments_offers_the_choice(pages: FlaskClient) -> 
         ("/nowhere", 404),
     ],
 )
-def test_what_cannot_be_answered_is_said_on_a_page(pages: FlaskClient, address: str, status: int) -> None:
+def test_what_cannot_be_answered_is_said_on_a_page(
+    pages: FlaskClient, address: str, status: int
+) -> None:
     answer = pages.get(address)
 
     assert answer.status_code == status
@@ -303,7 +311,10 @@ def test_filters_show_less_of_a_history_and_are_kept(pages: FlaskClient) -> None
     address = f"/lineage/{samples.MERGED}?direction=both"
 
     assert lead(pages, f"{address}&kind=job&stage=merge") == "1 job made this."
-    assert lead(pages, f"{address}&state=failed") == "Nothing of this file's history passes these filters."
+    assert (
+        lead(pages, f"{address}&state=failed")
+        == "Nothing of this file's history passes these filters."
+    )
     text = pages.get(f"{address}&stage=merge&as_of=2026-11-30").text
     assert 'name="stage" value="merge"' in text
     assert "as_of=2026-11-30" in text
@@ -315,14 +326,19 @@ def test_filters_show_less_of_a_history_and_are_kept(pages: FlaskClient) -> None
 def test_a_campaign_in_the_large_counts_its_classes(pages: FlaskClient) -> None:
     address = f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage"
 
-    assert lead(pages, address) == "27 jobs in 4 stages with 1 code version; 1 failed, 1 killed, 1 lost."
+    assert (
+        lead(pages, address)
+        == "27 jobs in 4 stages with 1 code version; 1 failed, 1 killed, 1 lost."
+    )
     assert lead(pages, f"{address}?task_id=toyexp-demo-reco-0001").startswith("11 jobs in 1 stage")
     assert pages.get(f"{address}?task_id=none").status_code == 404
     assert pages.get(f"{address}?picture=down").content_type.startswith("image/svg+xml")
 
 
-def test_a_picture_too_large_for_the_page_is_linked(pages: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.web.pictures.INLINE_BYTES", 100)
+def test_a_picture_too_large_for_the_page_is_linked(
+    pages: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobprov.app.web.frame.pictures.INLINE_BYTES", 100)
 
     text = pages.get(f"/lineage/{samples.MERGED}").text
     picture = pages.get(f"/lineage/{samples.MERGED}?picture=right")
@@ -330,7 +346,9 @@ def test_a_picture_too_large_for_the_page_is_linked(pages: FlaskClient, monkeypa
     assert 'class="lineage ' not in text
     assert f'href="/lineage/{samples.MERGED}?picture=right"' in text
     assert f'src="/lineage/{samples.MERGED}?picture=image-right"' in text
-    assert b"prefers-color-scheme" in pages.get(f"/lineage/{samples.MERGED}?picture=image-right").data
+    assert (
+        b"prefers-color-scheme" in pages.get(f"/lineage/{samples.MERGED}?picture=image-right").data
+    )
     assert b"<style" not in picture.data
     assert picture.content_type.startswith("image/svg+xml")
 
@@ -353,7 +371,9 @@ def test_code_in_csv_is_what_ran_and_no_exit_code(pages: FlaskClient) -> None:
 
     told = [(row["job_id"], row["code"], row["exit_code"]) for row in rows]
     exits = ["" if job["exit"]["code"] is None else str(job["exit"]["code"]) for job in jobs]
-    assert told == [(job["job_id"], job["code"] or "", ended) for job, ended in zip(jobs, exits, strict=True)]
+    assert told == [
+        (job["job_id"], job["code"] or "", ended) for job, ended in zip(jobs, exits, strict=True)
+    ]
 
 
 def test_lists_lead_on_to_older_jobs_without_loss(pages: FlaskClient) -> None:
@@ -376,21 +396,29 @@ def test_lists_lead_on_to_older_jobs_without_loss(pages: FlaskClient) -> None:
 def test_a_task_says_how_far_it_is_and_why_jobs_failed(pages: FlaskClient) -> None:
     text = pages.get("/tasks/toyexp-demo-reco-0001").text
 
-    assert lead(pages, "/tasks/toyexp-demo-reco-0001").startswith("10 units done; 1 cause of failure.")
+    assert lead(pages, "/tasks/toyexp-demo-reco-0001").startswith(
+        "10 units done; 1 cause of failure."
+    )
     assert "ConfigurationError" in text
 
 
-def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(pages: FlaskClient) -> None:
+def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(
+    pages: FlaskClient,
+) -> None:
     text = pages.get(f"/files/{samples.MERGED}").text
 
     assert f"/rebuild/{samples.MERGED}?experiment=toyexp" in text
     assert f"/impact?file={samples.MERGED}&amp;file_experiment=toyexp" in text
-    assert lead(pages, f"/rebuild/{samples.MERGED}").startswith("1 job, from 10 files that must be there")
+    assert lead(pages, f"/rebuild/{samples.MERGED}").startswith(
+        "1 job, from 10 files that must be there"
+    )
     assert lead(pages, f"/rebuild/{samples.MERGED}?from_scratch=1").startswith("21 jobs, from")
     assert lead(pages, f"/impact?file={samples.FIRST_GEN}&file_experiment=toyexp").endswith(
         "were made from it, by 3 jobs."
     )
-    assert "are touched in all." in lead(pages, f"/impact?file={samples.FIRST_GEN}&stage=reco&experiment=toyexp")
+    assert "are touched in all." in lead(
+        pages, f"/impact?file={samples.FIRST_GEN}&stage=reco&experiment=toyexp"
+    )
     assert lead(pages, "/impact").startswith("Which files were made with a commit")
 
 
@@ -405,16 +433,23 @@ def test_numbers_of_a_report_stand_below_each_other_and_are_not_broken(pages: Fl
 
 
 def test_questions_to_a_history_are_answered_in_the_first_line(pages: FlaskClient) -> None:
-    first, merged, other = samples.FIRST_GEN, samples.MERGED, "toyexp_demo-2026_0001_merge_sideband.root"
+    first, merged, other = (
+        samples.FIRST_GEN,
+        samples.MERGED,
+        "toyexp_demo-2026_0001_merge_sideband.root",
+    )
 
     assert f"/roots/{merged}?experiment=toyexp" in pages.get(f"/files/{merged}").text
     assert lead(pages, f"/roots/{merged}") == "It goes back to 10 files."
     assert lead(pages, f"/leaves/{first}?experiment=toyexp") == "2 files came of it last."
-    assert lead(pages, f"/cost/{merged}").startswith("21 jobs took 4 h 10 min of CPU; 1 attempt failed and took")
+    assert lead(pages, f"/cost/{merged}").startswith(
+        "21 jobs took 4 h 10 min of CPU; 1 attempt failed and took"
+    )
     related = f"/relation?experiment=toyexp&a={first}&b={merged}"
     assert lead(pages, related) == "The second was made from the other, by 2 jobs."
     assert (
-        lead(pages, f"{related}&as_of=2020-01-01") == f"No record had mentioned {first} at 2020-01-01T00:00:00+00:00."
+        lead(pages, f"{related}&as_of=2020-01-01")
+        == f"No record had mentioned {first} at 2020-01-01T00:00:00+00:00."
     )
     assert (
         lead(pages, f"/relation?a={merged}&b={other}")
@@ -422,13 +457,17 @@ def test_questions_to_a_history_are_answered_in_the_first_line(pages: FlaskClien
     )
     assert lead(pages, "/relation") == "Was one made from the other, or both from the same?"
     assert lead(pages, "/orphans") == "No recorded job made these 2 files."
-    assert lead(pages, "/orphans?experiment=none").endswith("named here, or a name is not spelt as it is recorded.")
+    assert lead(pages, "/orphans?experiment=none").endswith(
+        "named here, or a name is not spelt as it is recorded."
+    )
 
 
 def test_errors_are_counted_by_cause_and_lead_to_their_jobs(pages: FlaskClient) -> None:
     text = pages.get("/errors?experiment=toyexp&stage=reco").text
 
-    assert lead(pages, "/errors?experiment=toyexp&stage=reco").startswith("1 failure in 11 jobs, 1 cause; newest, ")
+    assert lead(pages, "/errors?experiment=toyexp&stage=reco").startswith(
+        "1 failure in 11 jobs, 1 cause; newest, "
+    )
     assert "/jobs?experiment=toyexp&amp;stage=reco&amp;state=failed" in text
     assert lead(pages, "/errors?experiment=nobody") == "No job that is over passes these filters."
 
@@ -451,7 +490,10 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
     assert campaign_line(campaign) == (
         "14 of 20 units done in 2 stages; missing: 6 of reco (2 failed, 1 running). About 2 min left."
     )
-    assert campaign_line({**campaign, "stages": [gen], "seconds_left": None}) == "10 of 10 units done in 1 stage."
+    assert (
+        campaign_line({**campaign, "stages": [gen], "seconds_left": None})
+        == "10 of 10 units done in 1 stage."
+    )
     unknown = [gen, stage("reco", expected=None)]
     assert campaign_line({**campaign, "stages": unknown}).startswith(
         "2 stages begun, the last is reco: 3 of 4 jobs done"
@@ -493,9 +535,18 @@ def test_the_page_of_modules_says_which_takes_most(pages: FlaskClient) -> None:
     assert pages.get("/modules?first=nobody").status_code == 404
 
 
-def test_modules_of_every_stage_are_shown_and_stages_are_compared_only_when_asked(client: FlaskClient) -> None:
+def test_modules_of_every_stage_are_shown_and_stages_are_compared_only_when_asked(
+    client: FlaskClient,
+) -> None:
     def module(label: str | None, seconds: float, **more: str) -> dict[str, Any]:
-        return {"step": "art", "label": label, "type": "T", "events": 100, "seconds_total": seconds, **more}
+        return {
+            "step": "art",
+            "label": label,
+            "type": "T",
+            "events": 100,
+            "seconds_total": seconds,
+            **more,
+        }
 
     for number, (stage, seconds) in enumerate((("gen", 8.0), ("reco", 2.0))):
         record = {
@@ -505,7 +556,10 @@ def test_modules_of_every_stage_are_shown_and_stages_are_compared_only_when_aske
             "state": "succeeded",
             "started_at": "2026-01-01T00:00:00Z",
             "task": {"task_id": f"t-{stage}", "campaign": "c", "stage": stage},
-            "modules": [module(f"{stage}mod", seconds, path="p"), module(None, 0.004, path="source")],
+            "modules": [
+                module(f"{stage}mod", seconds, path="p"),
+                module(None, 0.004, path="source"),
+            ],
         }
         assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
 
@@ -540,7 +594,12 @@ def test_the_page_of_estimates_says_how_long_and_what_is_lacking(pages: FlaskCli
 
 
 @pytest.mark.parametrize(
-    "address", ["/tasks/toyexp-demo-reco-0001", f"/campaigns/toyexp/{samples.CAMPAIGN}", "/resources?experiment=toyexp"]
+    "address",
+    [
+        "/tasks/toyexp-demo-reco-0001",
+        f"/campaigns/toyexp/{samples.CAMPAIGN}",
+        "/resources?experiment=toyexp",
+    ],
 )
 def test_pages_lead_to_the_estimate_of_doing_it_again(pages: FlaskClient, address: str) -> None:
     found = re.search(r'<a href="([^"]*)">How long would it take again', pages.get(address).text)
@@ -552,12 +611,15 @@ def test_pages_lead_to_the_estimate_of_doing_it_again(pages: FlaskClient, addres
 def test_a_job_tells_when_its_inputs_were_open(pages: FlaskClient) -> None:
     text = re.sub(r"<[^>]+>", "", pages.get(SUCCEEDED).text)
     assert re.search(
-        r"open \d+ \w+ 2026 [\d:]+ UTC to \d+ \w+ 2026 [\d:]+ UTC, by looks at open files, within 1 s", text
+        r"open \d+ \w+ 2026 [\d:]+ UTC to \d+ \w+ 2026 [\d:]+ UTC, by looks at open files, within 1 s",
+        text,
     )
 
 
 def test_a_job_leads_to_its_retry_and_to_what_its_commit_touched(pages: FlaskClient) -> None:
-    killed, done = (pages.get(f"/jobs/{samples.job_id(word)}").text for word in ("gen-10", "reco-4"))
+    killed, done = (
+        pages.get(f"/jobs/{samples.job_id(word)}").text for word in ("gen-10", "reco-4")
+    )
 
     found = re.search(r'<a href="([^"]*)">Try again, or go on without', killed)
     assert found is not None
@@ -576,8 +638,13 @@ def test_a_job_leads_to_its_retry_and_to_what_its_commit_touched(pages: FlaskCli
         ("/resources?stage=reco", "measure", "wall_seconds"),
     ],
 )
-def test_what_a_table_shows_can_be_saved_as_csv(pages: FlaskClient, address: str, column: str, value: str) -> None:
-    found = re.search(r'<a href="([^"]*format=csv[^"]*)">[^<]*as CSV|<a href="([^"]*)">As CSV', pages.get(address).text)
+def test_what_a_table_shows_can_be_saved_as_csv(
+    pages: FlaskClient, address: str, column: str, value: str
+) -> None:
+    found = re.search(
+        r'<a href="([^"]*format=csv[^"]*)">[^<]*as CSV|<a href="([^"]*)">As CSV',
+        pages.get(address).text,
+    )
     assert found is not None
 
     saved = pages.get(unescape(found[1] or found[2]))
@@ -586,11 +653,15 @@ def test_what_a_table_shows_can_be_saved_as_csv(pages: FlaskClient, address: str
     assert value in [row[column] for row in csv.DictReader(saved.text.splitlines())]
 
 
-@pytest.mark.parametrize("folder", ["./", "/pnfs/toyexp/merge/", "root://door.example.org:1094//pnfs/"])
+@pytest.mark.parametrize(
+    "folder", ["./", "/pnfs/toyexp/merge/", "root://door.example.org:1094//pnfs/"]
+)
 def test_search_takes_the_path_of_a_file(pages: FlaskClient, folder: str) -> None:
     whole = pages.get("/search", query_string={"q": folder + samples.MERGED})
     begun = pages.get("/search", query_string={"q": folder + samples.MERGED[:-5]})
-    suggested = pages.get("/api/v1/search", query_string={"q": folder + samples.MERGED}).get_json()["hits"]
+    suggested = pages.get("/api/v1/search", query_string={"q": folder + samples.MERGED}).get_json()[
+        "hits"
+    ]
 
     assert (whole.status_code, f"/files/{samples.MERGED}" in whole.location) == (303, True)
     assert f"1 thing begins with <code>{samples.MERGED[:-5]}</code>" in begun.text

@@ -38,7 +38,9 @@ def phone(browser: Browser, site: str, request: pytest.FixtureRequest) -> Iterat
 
 
 @pytest.mark.parametrize("address", ANSWERS)
-def test_answer_stands_in_the_first_screen_and_its_filters_are_a_tap_away(phone: Watched, address: str) -> None:
+def test_answer_stands_in_the_first_screen_and_its_filters_are_a_tap_away(
+    phone: Watched, address: str
+) -> None:
     page = phone.page
     page.goto(phone.site + address)
     form, opener = page.locator("form.filters"), page.locator(".fold-label")
@@ -85,7 +87,9 @@ def test_filters_are_always_open_at_a_desk(browser: Browser, site: str) -> None:
     desk.context.close()
 
 
-def test_what_only_a_script_can_do_is_not_offered_without_one(phone: Watched, request: pytest.FixtureRequest) -> None:
+def test_what_only_a_script_can_do_is_not_offered_without_one(
+    phone: Watched, request: pytest.FixtureRequest
+) -> None:
     phone.page.goto(f"{phone.site}/lineage/{samples.MERGED}?experiment=toyexp")
 
     button = phone.page.get_by_text("Walk about in the picture")

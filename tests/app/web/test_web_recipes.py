@@ -33,7 +33,9 @@ def test_divergent_recipe_leads_from_the_list_to_what_differs(fleet: FlaskClient
     assert recipe["recipe_id"] == fleet.get(f"/api/v1/jobs/{job}").get_json()["recipe_id"]
     assert f'href="{recipe["url"]}"' in fleet.get(f"/jobs/{job}").get_data(as_text=True)
     assert len(fleet.get(f"/api/v1/jobs?recipe_id={recipe['recipe_id']}").get_json()["jobs"]) == 3
-    assert "3 jobs with recipe id" in fleet.get(f"/jobs?recipe_id={recipe['recipe_id']}").get_data(as_text=True)
+    assert "3 jobs with recipe id" in fleet.get(f"/jobs?recipe_id={recipe['recipe_id']}").get_data(
+        as_text=True
+    )
 
 
 def test_service_without_divergence_says_so(client: FlaskClient) -> None:
@@ -46,8 +48,12 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
     jobs = [job["job_id"] for job in fleet.get("/api/v1/jobs").get_json()["jobs"]]
     before = fleet.get("/").get_data(as_text=True)
     fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R2", "host": "old"})
-    fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R7", "host": "wn1", "by": "drill"})
-    fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R0", "reason": "an input is gone"})
+    fleet.post(
+        f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R7", "host": "wn1", "by": "drill"}
+    )
+    fleet.post(
+        f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R0", "reason": "an input is gone"}
+    )
     page = fleet.get(f"/jobs/{jobs[0]}").get_data(as_text=True)
 
     assert "none was run again yet" in before
@@ -60,7 +66,9 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
         "by_age": [{"within_days": 30, "drilled": 1, "reproduced": 0}],
     }
     assert "<b>0 %</b> of 1 recipe run again" in fleet.get("/").get_data(as_text=True)
-    assert 'jobprov_recipes_rerun{level="R0"} 1' in fleet.get("/api/v1/metrics").get_data(as_text=True)
+    assert 'jobprov_recipes_rerun{level="R0"} 1' in fleet.get("/api/v1/metrics").get_data(
+        as_text=True
+    )
     assert "<dt>Best</dt><dd>R7, bytes identical" in page
     assert "<dt>Latest</dt><dd>R0, not run" in page
     assert "an input is gone" in page

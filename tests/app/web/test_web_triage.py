@@ -17,19 +17,19 @@ from catalog_server import SamServer
 from catalog_shelf import Shelf, ShelfProcess
 from flask.testing import FlaskClient
 
-from app.config import load_settings
-from app.factory import create_app
-from app.web.frame import PAGE_BYTES
-from app.wiring import Service, open_service
-from provenance.catalogs.opening import CatalogSettings
-from provenance.records.decoding import decode_record
-from provenance.services.background import HANDLERS
-from provenance.services.store_blobs import settle_blob
-from provenance.services.submissions import Submission
-from provenance.services.sync_catalog import sync_experiment
-from provenance.services.task_declarations import declare_task
-from provenance.services.work import Parts, drain
-from provenance.services.write_tokens import TokenBook, create_token
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.web.frame.page import PAGE_BYTES
+from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.catalogs.opening import CatalogSettings
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.catalogs.sync import sync_experiment
+from jobprov.provenance.services.intake.blobs import settle_blob
+from jobprov.provenance.services.intake.tokens import TokenBook, create_token
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.tasks.declarations import declare_task
+from jobprov.provenance.services.work.queue import Parts, drain
 
 UNITS = [f"a{number}.root" for number in range(5)]
 RULE = """
@@ -46,20 +46,33 @@ LOG = b"begun\n" * 20_000 + b"E: cannot find the map\n" + b"ended\n" * 9_000
 def record(service: Service, number: int, **fields: Any) -> str:
     """Record a job; return the address of its page."""
     document = numbered(number, **fields)
-    service.record(Submission(decode_record(json.dumps(document).encode()), datetime.now(UTC), "tests"))
+    service.record(
+        Submission(decode_record(json.dumps(document).encode()), datetime.now(UTC), "tests")
+    )
     return f"/jobs/{document['job_id']}"
 
 
 @pytest.fixture(scope="module")
 def service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Yield a service with task t1 of five units, compared with a SAM: one failed, one silent, three done, of which two differ."""
+    """Yield a service with task t1 of five units, compared with a SAM.
+
+    One failed, one silent, three done, of which two differ.
+    """
     folder = tmp_path_factory.mktemp("triage")
     shutil.copy(sqlite_template, folder / "jobprov.db")
     made = open_service(load_settings(page_samples.open_folder(folder), {}))
-    declared = {"experiment": "nova", "campaign": "c", "stage": "reco", "units": UNITS, "project": "p1"}
+    declared = {
+        "experiment": "nova",
+        "campaign": "c",
+        "stage": "reco",
+        "units": UNITS,
+        "project": "p1",
+    }
     now = datetime.now(UTC)
     made.write(
-        lambda connection, known: declare_task(connection, known, "t1", declared, store=made.store, received_at=now)
+        lambda connection, known: declare_task(
+            connection, known, "t1", declared, store=made.store, received_at=now
+        )
     )
     task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
     for number in range(2):
@@ -69,9 +82,17 @@ def service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     for unit in UNITS:
         shelf.add(unit)
     for number, size in ((0, 7), (1, 8), (2, 9)):
-        shelf.add(f"b{number}.root", parents=[UNITS[number]], size_bytes=size, metadata={"prov.task_id": "t1"})
+        shelf.add(
+            f"b{number}.root",
+            parents=[UNITS[number]],
+            size_bytes=size,
+            metadata={"prov.task_id": "t1"},
+        )
     shelf.snapshots[1] = UNITS
-    shelf.projects["p1"] = (1, [ShelfProcess(8, "81.1@sched", "wn2<i>", "bad", {UNITS[3]: "delivered"})])
+    shelf.projects["p1"] = (
+        1,
+        [ShelfProcess(8, "81.1@sched", "wn2<i>", "bad", {UNITS[3]: "delivered"})],
+    )
     server = SamServer(shelf)
     named = {"nova": CatalogSettings(kind="sam", url=server.url)}
     sync_experiment(made.database, made.writer, made.store, named, "nova", seconds=60)
@@ -86,7 +107,10 @@ def pages(service: Service) -> FlaskClient:
 
 
 def record_failure(service: Service, number: int, experiment: str = "nova") -> str:
-    """Record a job that failed as its log tells, and have it read; return the address of its page."""
+    """Record a job that failed as its log tells, and have it read.
+
+    Return the address of its page.
+    """
     sha256 = service.store.put(LOG).sha256
     service.write(lambda connection, known: settle_blob(connection, known, experiment, sha256))
     end = {"code": 12, "failed_step": "tool"}
@@ -97,7 +121,10 @@ def record_failure(service: Service, number: int, experiment: str = "nova") -> s
 
 
 def work(service: Service) -> None:
-    drain(Parts(service.database, service.writer, service.store, service.settings.git_mirrors), HANDLERS)
+    drain(
+        Parts(service.database, service.writer, service.store, service.settings.git_mirrors),
+        HANDLERS,
+    )
 
 
 def test_task_stands_beside_its_catalog(pages: FlaskClient) -> None:
@@ -119,7 +146,9 @@ def test_task_stands_beside_its_catalog(pages: FlaskClient) -> None:
     assert "3 of 5 units done" in pages.get("/tasks/t1").text
 
 
-def test_rules_are_changed_by_a_form_and_tell_what_failures_are(pages: FlaskClient, service: Service) -> None:
+def test_rules_are_changed_by_a_form_and_tell_what_failures_are(
+    pages: FlaskClient, service: Service
+) -> None:
     form = {"experiment": "nova", "rules": RULE, "who": "Ada", "why": "seen", "after": "0"}
     assert "built-in ones" in pages.get("/rules?experiment=nova").text
     assert "[[rules]]" in pages.get("/rules?experiment=nova&edit=1").text
@@ -128,7 +157,11 @@ def test_rules_are_changed_by_a_form_and_tell_what_failures_are(pages: FlaskClie
     done = pages.post("/rules", data=form)
     late = pages.post("/rules", data={**form, "rules": RULE.replace("bad", "good")})
 
-    assert (bad.status_code, "Nothing was changed" in bad.text, "Leave it out" in bad.text) == (422, True, True)
+    assert (bad.status_code, "Nothing was changed" in bad.text, "Leave it out" in bad.text) == (
+        422,
+        True,
+        True,
+    )
     assert (done.status_code, done.location) == (303, "/rules?experiment=nova")
     assert (late.status_code, "version 1 by now" in late.text) == (409, True)
     assert "The &lt;b&gt;file&lt;/b&gt; is bad" in pages.get("/rules?experiment=nova").text
@@ -157,16 +190,27 @@ def test_task_says_what_its_failures_were_and_whether_trying_again_may_help(
         record(service, number, task={**task, "unit": f"u{number}"}, state="failed", exit=end)
     record(service, 53, task={**task, "unit": "u53"}, state="lost", ended_at=None, exit=None)
 
-    section = pages.get("/tasks/night?experiment=nova").text.split('id="causes"')[1].split("</section>")[0]
+    section = (
+        pages.get("/tasks/night?experiment=nova")
+        .text.split('id="causes"')[1]
+        .split("</section>")[0]
+    )
 
     assert "The disk was full; trying again may help" in section
     assert "The program crashed; trying again does not help" in section
     assert "lost</td>" in section, "a job that nobody saw end has no step and no code"
-    assert "The program crashed; trying again does not help" in pages.get(f"/jobs/{numbered(52)['job_id']}").text
     assert (
-        'href="/jobs?experiment=nova&amp;task_id=night&amp;state=failed&amp;failed_step=art&amp;exit_code=1' in section
+        "The program crashed; trying again does not help"
+        in pages.get(f"/jobs/{numbered(52)['job_id']}").text
     )
-    assert "/retry?experiment=nova&amp;task_id=night" in pages.get("/errors?experiment=nova&task_id=night").text
+    assert (
+        'href="/jobs?experiment=nova&amp;task_id=night&amp;state=failed&amp;failed_step=art&amp;exit_code=1'
+        in section
+    )
+    assert (
+        "/retry?experiment=nova&amp;task_id=night"
+        in pages.get("/errors?experiment=nova&task_id=night").text
+    )
 
 
 def test_jobs_that_would_run_out_of_memory_again_are_told_before_they_are_ordered(
@@ -176,34 +220,57 @@ def test_jobs_that_would_run_out_of_memory_again_are_told_before_they_are_ordere
     held = {"signal": 9, "message": "Job was held: memory usage exceeded request_memory"}
     asked = {"requested_memory_bytes": 2_000_000_000}
     for number in (60, 61):
-        record(service, number, task={**task, "unit": f"u{number}"}, state="killed", exit=held, resources=asked)
+        record(
+            service,
+            number,
+            task={**task, "unit": f"u{number}"},
+            state="killed",
+            exit=held,
+            resources=asked,
+        )
     address = "experiment=nova&task_id=short"
 
     by_hand = pages.get(f"/api/v1/retries?{address}").get_json()["tries"]
     with_more = pages.get(f"/api/v1/retries?{address}&memory_factor=1.5").get_json()["tries"]
 
-    assert "2 jobs took more memory than they may, and would get no more now" in pages.get(f"/retry?{address}").text
-    said = [(each["memory_bytes"], each["memory_factor"], each["runs_out_again"]) for each in by_hand + with_more]
+    assert (
+        "2 jobs took more memory than they may, and would get no more now"
+        in pages.get(f"/retry?{address}").text
+    )
+    said = [
+        (each["memory_bytes"], each["memory_factor"], each["runs_out_again"])
+        for each in by_hand + with_more
+    ]
     assert said == [(2_000_000_000, 1.0, True)] * 2 + [(3_000_000_000, 1.5, False)] * 2
 
 
-def test_long_list_of_failures_has_fewer_rows_before_it_cuts_their_words(pages: FlaskClient, service: Service) -> None:
+def test_long_list_of_failures_has_fewer_rows_before_it_cuts_their_words(
+    pages: FlaskClient, service: Service
+) -> None:
     task = {"task_id": "very-many", "campaign": "prod6", "stage": "reco"}
     name = "nova_raw_r00011057_s00_numi_R26-11-01_v1_data"
     for number in range(100, 205):
-        message = (
-            f"[FATAL] Connection error: Operation expired (source root://door.example.org//pnfs/{name}_{number}.root)"
-        )
+        message = f"[FATAL] Connection error: Operation expired (source root://door.example.org//pnfs/{name}_{number}.root)"
         batch = {"id": f"77120.{number}@jobsub03.example.org"}
         host = {"hostname": f"node{number}.example.org", "site": "FermiGrid"}
         end = {"code": 54, "failed_step": "fetch", "message": message}
-        record(service, number, task={**task, "unit": f"u{number}"}, state="failed", exit=end, batch=batch, host=host)
+        record(
+            service,
+            number,
+            task={**task, "unit": f"u{number}"},
+            state="failed",
+            exit=end,
+            batch=batch,
+            host=host,
+        )
 
     address = "/jobs?experiment=nova&task_id=very-many"
     page, seen = pages.get(address).text, []
     while page:
         assert len(page.encode()) <= PAGE_BYTES
-        assert "[FATAL] Connection error: Operation expired (source ro" in page, "what failed can be read"
+        assert "[FATAL] Connection error: Operation expired (source ro" in page, (
+            "what failed can be read"
+        )
         seen += re.findall(r">(77120\.\d+)<", page)
         older = re.search(r'href="([^"]+)">Older', page)
         page = pages.get(unescape(older[1])).text if older else ""
@@ -270,5 +337,11 @@ def test_other_sites_and_strangers_change_nothing(pages: FlaskClient, service: S
     foreign = pages.post("/rules", data={**form, "token": other})
     allowed = pages.post("/rules", data={**form, "token": token})
 
-    assert [page.status_code for page in (crossed, far, without, foreign, allowed)] == [403, 403, 401, 403, 303]
+    assert [page.status_code for page in (crossed, far, without, foreign, allowed)] == [
+        403,
+        403,
+        401,
+        403,
+        303,
+    ]
     assert 'type="password"' in pages.get("/rules?experiment=nova&edit=1").text

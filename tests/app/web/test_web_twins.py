@@ -39,7 +39,9 @@ PAGES = (
 
 @pytest.mark.parametrize("address", PAGES)
 def test_the_twin_of_a_page_answers(pages: FlaskClient, address: str) -> None:
-    found = re.search(r'<link rel="alternate" type="application/json" href="([^"]*)">', pages.get(address).text)
+    found = re.search(
+        r'<link rel="alternate" type="application/json" href="([^"]*)">', pages.get(address).text
+    )
     assert found is not None
 
     with pages.get(unescape(found[1])) as answer:
@@ -47,11 +49,15 @@ def test_the_twin_of_a_page_answers(pages: FlaskClient, address: str) -> None:
         assert not answer.content_type.startswith("text/html")
 
 
-@pytest.mark.parametrize("kind", ["json", "dot", "svg", "prov-json", "prov-n", "openlineage", "csv", "text"])
+@pytest.mark.parametrize(
+    "kind", ["json", "dot", "svg", "prov-json", "prov-n", "openlineage", "csv", "text"]
+)
 def test_exports_of_a_lineage_answer(pages: FlaskClient, kind: str) -> None:
     text = pages.get(f"/lineage/{samples.MERGED}").text
     [target] = [
-        unescape(link) for link in re.findall(r'href="(/api/v1/[^"]*)"', text) if link.endswith(f"format={kind}")
+        unescape(link)
+        for link in re.findall(r'href="(/api/v1/[^"]*)"', text)
+        if link.endswith(f"format={kind}")
     ]
 
     with pages.get(target) as answer:
@@ -60,7 +66,10 @@ def test_exports_of_a_lineage_answer(pages: FlaskClient, kind: str) -> None:
 
 def test_page_counts_by_no_filter_that_it_does_not_show(pages: FlaskClient) -> None:
     for path in ("/errors", "/resources", "/modules"):
-        lines = [re.findall(r'<p class="lead">(.*?)</p>', pages.get(path + more).text) for more in ("", "?state=lost")]
+        lines = [
+            re.findall(r'<p class="lead">(.*?)</p>', pages.get(path + more).text)
+            for more in ("", "?state=lost")
+        ]
         assert lines[0] == lines[1], "the form and the JSON of the page have no state"
 
     file = f"file={samples.MERGED}&namespace="
@@ -73,12 +82,19 @@ def test_page_counts_by_no_filter_that_it_does_not_show(pages: FlaskClient) -> N
         ("unit", "u1"),
         ("namespace", ""),
     ):
-        assert f'name="{name}" value="{value}"' in jobs, "whoever adds another filter keeps this one"
+        assert f'name="{name}" value="{value}"' in jobs, (
+            "whoever adds another filter keeps this one"
+        )
     assert jobs.count('name="file"') == 1
-    assert ('name="state" value="failed"' in impact, 'name="namespace" value=""' in impact) == (True, True)
+    assert ('name="state" value="failed"' in impact, 'name="namespace" value=""' in impact) == (
+        True,
+        True,
+    )
 
 
-def test_samples_of_an_experiment_without_declared_tasks_lead_to_no_json_that_is_not_there(pages: FlaskClient) -> None:
+def test_samples_of_an_experiment_without_declared_tasks_lead_to_no_json_that_is_not_there(
+    pages: FlaskClient,
+) -> None:
     page = pages.get("/samples/other").text
 
     assert "No task was declared" in page

@@ -13,10 +13,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from test_web_pages import lead
 
-from app.config import load_settings
-from app.factory import create_app
-from app.wiring import open_service
-from archive.errors import BlobMissingError
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import open_service
+from jobprov.archive.errors import BlobMissingError
 
 EXPERIMENTS = [f"exp{number}" for number in range(8)]
 READERS = 102
@@ -30,8 +30,14 @@ def wide(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     service = open_service(load_settings(samples.open_folder(folder), {}))
     client = create_app(service.settings, service=service).test_client()
     task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
-    jobs = [numbered(number, task=task, inputs=[{"name": "calib, v0.root"}]) for number in range(READERS)]
-    jobs += [numbered(1000 + place, experiment=name, task={"campaign": "c"}) for place, name in enumerate(EXPERIMENTS)]
+    jobs = [
+        numbered(number, task=task, inputs=[{"name": "calib, v0.root"}])
+        for number in range(READERS)
+    ]
+    jobs += [
+        numbered(1000 + place, experiment=name, task={"campaign": "c"})
+        for place, name in enumerate(EXPERIMENTS)
+    ]
     for job in jobs:
         assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
     yield client
@@ -89,7 +95,10 @@ def test_search_that_is_cut_does_not_say_that_it_counted_all(wide: FlaskClient) 
     assert lead(wide, "/search?q=0f8b0000").startswith("At least 10 things begin with ")
     assert lead(wide, "/search?q=calib").startswith("1 thing begins with ")
     further = "Type more of a name to see those that are not here."
-    assert [further in wide.get(f"/search?q={words}").text for words in ("0f8b0000", "calib")] == [True, False]
+    assert [further in wide.get(f"/search?q={words}").text for words in ("0f8b0000", "calib")] == [
+        True,
+        False,
+    ]
 
 
 def test_page_of_a_hub_leads_to_all_jobs_that_read_it(wide: FlaskClient) -> None:
@@ -106,7 +115,7 @@ def test_page_of_a_log_whose_bytes_the_archive_lost_says_so_and_leads_to_the_job
     pages_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = "a" * 64
-    monkeypatch.setattr("app.web.logs.read_log", raises(BlobMissingError(digest)))
+    monkeypatch.setattr("jobprov.app.web.lookup.logs.read_log", raises(BlobMissingError(digest)))
 
     answer = pages_app.test_client().get("/jobs/some-id/logs/reco.out")
 
@@ -118,7 +127,9 @@ def test_page_of_a_log_whose_bytes_the_archive_lost_says_so_and_leads_to_the_job
     assert "Search knows" not in answer.text
 
 
-def test_page_of_a_file_that_was_not_known_then_leads_to_what_is_known_now(pages: FlaskClient) -> None:
+def test_page_of_a_file_that_was_not_known_then_leads_to_what_is_known_now(
+    pages: FlaskClient,
+) -> None:
     text = pages.get(f"/lineage/{samples.MERGED}?depth=2&as_of=2020-01-01").text
 
     assert links(text)["As it is known now"] == f"/lineage/{samples.MERGED}?depth=2"

@@ -1,4 +1,7 @@
-"""The pages of workflows and of retries, and the calls behind them: what is shown, selected, ordered and waived."""
+"""The pages of workflows and of retries, and the calls behind them.
+
+What is shown, selected, ordered and waived.
+"""
 
 import hashlib
 import re
@@ -9,7 +12,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.web.workflows import first_line, next_words
+from jobprov.app.web.orders.workflows import first_line, next_words
 
 TEXT = """
 name = "toy"
@@ -33,7 +36,9 @@ SHA256 = hashlib.sha256(SCRIPT).hexdigest()
 
 def declare(client: FlaskClient, text: str = TEXT, **headers: str) -> Any:
     client.put(f"/api/v1/blobs/{SHA256}", data=SCRIPT, headers=headers)
-    return client.put("/api/v1/workflows/toy", json={"text": text, "files": {"gen.sh": SHA256}}, headers=headers)
+    return client.put(
+        "/api/v1/workflows/toy", json={"text": text, "files": {"gen.sh": SHA256}}, headers=headers
+    )
 
 
 def a_job(unit: str, state: str, *, code: int = 0, **more: Any) -> dict[str, Any]:
@@ -61,11 +66,21 @@ def launch(client: FlaskClient) -> None:
     """Launch it, and let its first three jobs end so."""
     assert declare(client).status_code == 201
     client.post("/api/v1/workflows/toy/advance")
-    taken = client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "agent"}).get_json()["orders"]
+    taken = client.post(
+        "/api/v1/orders/take", json={"experiment": "nova", "holder": "agent"}
+    ).get_json()["orders"]
     assert [order["unit"] for order in taken] == ["0", "1", "2"]
-    placed = [{"order_id": order["order_id"], "batch_id": f"1.{order['unit']}@s"} for order in taken]
-    outputs = [{"name": "g0.root", "status": "written", "size_bytes": 1, "checksums": ["adler32:00000001"]}]
-    jobs = [a_job("0", "succeeded", outputs=outputs), a_job("1", "failed", code=77), a_job("2", "failed", code=78)]
+    placed = [
+        {"order_id": order["order_id"], "batch_id": f"1.{order['unit']}@s"} for order in taken
+    ]
+    outputs = [
+        {"name": "g0.root", "status": "written", "size_bytes": 1, "checksums": ["adler32:00000001"]}
+    ]
+    jobs = [
+        a_job("0", "succeeded", outputs=outputs),
+        a_job("1", "failed", code=77),
+        a_job("2", "failed", code=78),
+    ]
     for job in jobs:
         assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
     ended = [
@@ -79,7 +94,10 @@ def launch(client: FlaskClient) -> None:
 def test_page_says_how_far_a_workflow_is_and_what_waits_for_somebody(launched: FlaskClient) -> None:
     page = unescape(launched.get("/workflows/nova/toy").text)
 
-    assert "Running: 1 of 6 units done in 2 stages; 2 of gen failed for good and wait for somebody." in page
+    assert (
+        "Running: 1 of 6 units done in 2 stages; 2 of gen failed for good and wait for somebody."
+        in page
+    )
     assert "stage gen has 2 failed for good: try them again or waive them" in page
     assert "/retry?experiment=nova&task_id=toy-v1-gen" in page
     assert "echo" not in page, "what it ships is named by digest"
@@ -87,10 +105,20 @@ def test_page_says_how_far_a_workflow_is_and_what_waits_for_somebody(launched: F
 
 
 def test_where_nothing_is_in_work_the_page_says_that_it_waits_and_for_what() -> None:
-    counts = dict.fromkeys(("running", "queued", "wanted", "ended", "retrying", "held_back", "to_come", "waived"), 0)
+    counts = dict.fromkeys(
+        ("running", "queued", "wanted", "ended", "retrying", "held_back", "to_come", "waived"), 0
+    )
     same = {**counts, "is_closed": False, "waits_for": None, "follows": False, "from": None}
     gen = {**same, "stage": "gen", "units": 4, "done": 3, "failed": 1}
-    reco = {**same, "stage": "reco", "units": 4, "done": 3, "failed": 0, "to_come": 1, "waits_for": "stage gen has one"}
+    reco = {
+        **same,
+        "stage": "reco",
+        "units": 4,
+        "done": 3,
+        "failed": 0,
+        "to_come": 1,
+        "waits_for": "stage gen has one",
+    }
     workflow = {"state": "running", "stages": [gen, reco]}
 
     assert (
@@ -105,10 +133,13 @@ def test_where_nothing_is_in_work_the_page_says_that_it_waits_and_for_what() -> 
 
 
 @pytest.mark.parametrize(
-    "address", ["/workflows", "/workflows/nova/toy?version=1", "/retry?experiment=nova&task_id=toy-v1-gen"]
+    "address",
+    ["/workflows", "/workflows/nova/toy?version=1", "/retry?experiment=nova&task_id=toy-v1-gen"],
 )
 def test_the_same_is_there_as_json(launched: FlaskClient, address: str) -> None:
-    found = re.search(r'<link rel="alternate" type="application/json" href="([^"]*)">', launched.get(address).text)
+    found = re.search(
+        r'<link rel="alternate" type="application/json" href="([^"]*)">', launched.get(address).text
+    )
     assert found is not None
 
     answer = launched.get(unescape(found[1]))
@@ -128,7 +159,10 @@ def test_the_file_that_is_done_goes_on_and_the_numbers_add_up(launched: FlaskCli
 
 
 def test_selection_shows_the_exact_resubmission(launched: FlaskClient) -> None:
-    jobs = re.findall(r'name="job" value="([^"]+)"', launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text)
+    jobs = re.findall(
+        r'name="job" value="([^"]+)"',
+        launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text,
+    )
     assert len(jobs) == 2
 
     form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "show", "job": jobs}
@@ -144,20 +178,42 @@ def test_selection_shows_the_exact_resubmission(launched: FlaskClient) -> None:
 
 
 def test_order_by_form_is_taken_by_the_agent(launched: FlaskClient) -> None:
-    [one, _] = re.findall(r'name="job" value="([^"]+)"', launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text)
-    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "order", "job": [one], "who": "me", "why": "mended"}
+    [one, _] = re.findall(
+        r'name="job" value="([^"]+)"',
+        launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text,
+    )
+    form = {
+        "experiment": "nova",
+        "task_id": "toy-v1-gen",
+        "do": "order",
+        "job": [one],
+        "who": "me",
+        "why": "mended",
+    }
 
     led = launched.post("/retry", data={**form, "memory_factor": "2"})
 
     assert led.status_code == 303
     assert "1 job ordered" in launched.get(led.location).text
-    [order] = launched.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "agent"}).get_json()["orders"]
+    [order] = launched.post(
+        "/api/v1/orders/take", json={"experiment": "nova", "holder": "agent"}
+    ).get_json()["orders"]
     assert (order["attempt"], order["retry_of"], order["workflow"]) == (2, one, ["toy", 1])
 
 
 def test_waiving_by_form_lets_the_next_stage_end(launched: FlaskClient) -> None:
-    jobs = re.findall(r'name="job" value="([^"]+)"', launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text)
-    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "waive", "job": jobs, "who": "me", "why": "damaged"}
+    jobs = re.findall(
+        r'name="job" value="([^"]+)"',
+        launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text,
+    )
+    form = {
+        "experiment": "nova",
+        "task_id": "toy-v1-gen",
+        "do": "waive",
+        "job": jobs,
+        "who": "me",
+        "why": "damaged",
+    }
 
     led = launched.post("/retry", data=form)
 
@@ -167,7 +223,14 @@ def test_waiving_by_form_lets_the_next_stage_end(launched: FlaskClient) -> None:
 
 
 def test_all_units_that_failed_are_decided_upon_at_once(launched: FlaskClient) -> None:
-    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "waive", "every": "yes", "who": "me", "why": "damaged"}
+    form = {
+        "experiment": "nova",
+        "task_id": "toy-v1-gen",
+        "do": "waive",
+        "every": "yes",
+        "who": "me",
+        "why": "damaged",
+    }
 
     led = launched.post("/retry", data=form)
 
@@ -176,7 +239,14 @@ def test_all_units_that_failed_are_decided_upon_at_once(launched: FlaskClient) -
 
 @pytest.mark.parametrize("job", ["zzz", "' OR 1=1", "0b7f0f6e-0000-4000-8000-00000000000Z"])
 def test_what_is_not_the_id_of_a_job_is_refused(launched: FlaskClient, job: str) -> None:
-    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "waive", "job": job, "who": "me", "why": "x"}
+    form = {
+        "experiment": "nova",
+        "task_id": "toy-v1-gen",
+        "do": "waive",
+        "job": job,
+        "who": "me",
+        "why": "x",
+    }
 
     for answer in (
         launched.get("/retry", query_string={"experiment": "nova", "job": job}),
@@ -188,10 +258,19 @@ def test_what_is_not_the_id_of_a_job_is_refused(launched: FlaskClient, job: str)
 
 @pytest.mark.parametrize(
     ("change", "status", "words"),
-    [({"who": ""}, 422, "who"), ({"job": []}, 422, "select at least one"), ({"memory_factor": "much"}, 422, "1 to 10")],
+    [
+        ({"who": ""}, 422, "who"),
+        ({"job": []}, 422, "select at least one"),
+        ({"memory_factor": "much"}, 422, "1 to 10"),
+    ],
 )
-def test_a_form_that_lacks_something_says_what(launched: FlaskClient, change: Any, status: int, words: str) -> None:
-    jobs = re.findall(r'name="job" value="([^"]+)"', launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text)
+def test_a_form_that_lacks_something_says_what(
+    launched: FlaskClient, change: Any, status: int, words: str
+) -> None:
+    jobs = re.findall(
+        r'name="job" value="([^"]+)"',
+        launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text,
+    )
     form = {
         "experiment": "nova",
         "task_id": "toy-v1-gen",
@@ -208,50 +287,97 @@ def test_a_form_that_lacks_something_says_what(launched: FlaskClient, change: An
     assert words in unescape(answer.text)
 
 
-def test_forms_need_a_token_where_there_is_one_and_none_of_another_site(client: FlaskClient, new_token: Any) -> None:
+def test_forms_need_a_token_where_there_is_one_and_none_of_another_site(
+    client: FlaskClient, new_token: Any
+) -> None:
     token = new_token()["Authorization"].split()[1]
     job = str(uuid.uuid4())
-    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "order", "job": [job], "who": "me", "why": "mended"}
+    form = {
+        "experiment": "nova",
+        "task_id": "toy-v1-gen",
+        "do": "order",
+        "job": [job],
+        "who": "me",
+        "why": "mended",
+    }
     elsewhere = {"Origin": "https://evil.example.org"}
 
-    assert client.post("/retry", data={**form, "token": token}, headers=elsewhere).status_code == 403
+    assert (
+        client.post("/retry", data={**form, "token": token}, headers=elsewhere).status_code == 403
+    )
     assert client.post("/retry", data=form).status_code == 401
-    assert client.post("/retry", data={**form, "token": token}).status_code == 404, "allowed, and there is no such job"
+    assert client.post("/retry", data={**form, "token": token}).status_code == 404, (
+        "allowed, and there is no such job"
+    )
     led = client.post("/retry", data={**form, "token": token, "do": "show"})
     assert token not in led.location
 
 
-def test_form_that_is_refused_says_why_and_how_to_go_on(client: FlaskClient, new_token: Any) -> None:
+def test_form_that_is_refused_says_why_and_how_to_go_on(
+    client: FlaskClient, new_token: Any
+) -> None:
     new_token()
-    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "order", "who": "me", "why": "mended"}
+    form = {
+        "experiment": "nova",
+        "task_id": "toy-v1-gen",
+        "do": "order",
+        "who": "me",
+        "why": "mended",
+    }
 
-    without, wrong = (client.post("/retry", data={**form, **more}).text for more in ({}, {"token": "prov_1_wrong"}))
+    without, wrong = (
+        client.post("/retry", data={**form, **more}).text
+        for more in ({}, {"token": "prov_1_wrong"})
+    )
 
     assert "The token is unknown" not in without
     assert "The token is unknown, expired or revoked" in wrong
-    assert all("Go back in the browser: what the form held is still there" in page for page in (without, wrong))
+    assert all(
+        "Go back in the browser: what the form held is still there" in page
+        for page in (without, wrong)
+    )
 
 
 def test_a_workflow_stops_where_too_much_fails_and_goes_on_when_told(client: FlaskClient) -> None:
     assert declare(client, TEXT.replace('campaign = "spring"', "stop_after = 1")).status_code == 201
     client.post("/api/v1/workflows/toy/advance")
-    [order, *_] = client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "a"}).get_json()["orders"]
+    [order, *_] = client.post(
+        "/api/v1/orders/take", json={"experiment": "nova", "holder": "a"}
+    ).get_json()["orders"]
     job = a_job(order["unit"], "failed", code=77)
     client.put(f"/api/v1/jobs/{job['job_id']}", json=job)
     ids = {"order_id": order["order_id"]}
-    report = {"experiment": "nova", "placed": [{**ids, "batch_id": "1.0@s"}], "ended": [{**ids, "exit_code": 77}]}
+    report = {
+        "experiment": "nova",
+        "placed": [{**ids, "batch_id": "1.0@s"}],
+        "ended": [{**ids, "exit_code": 77}],
+    }
     client.post("/api/v1/orders/report", json=report)
 
     stopped = client.post("/api/v1/workflows/toy/advance").get_json()
     assert stopped["state"] == "stopped"
     assert "1 of 1 units of stage gen failed for good" in stopped["why"]
-    assert client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "a"}).get_json()["orders"] == []
+    assert (
+        client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "a"}).get_json()[
+            "orders"
+        ]
+        == []
+    )
     assert "Stopped (1 of 1 units" in unescape(client.get("/workflows/nova/toy").text)
 
     said = {"state": "running", "who": "me", "why": "mended"}
     assert client.post("/api/v1/workflows/toy/state", json=said).get_json()["state"] == "running"
-    assert client.post("/api/v1/workflows/toy/advance").get_json()["state"] == "running", "what failed counts no more"
-    assert len(client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "a"}).get_json()["orders"]) == 2
+    assert client.post("/api/v1/workflows/toy/advance").get_json()["state"] == "running", (
+        "what failed counts no more"
+    )
+    assert (
+        len(
+            client.post(
+                "/api/v1/orders/take", json={"experiment": "nova", "holder": "a"}
+            ).get_json()["orders"]
+        )
+        == 2
+    )
 
 
 def test_what_it_ships_must_have_been_sent(client: FlaskClient) -> None:
@@ -265,11 +391,18 @@ def test_what_it_ships_must_have_been_sent(client: FlaskClient) -> None:
 
 def test_the_same_declaration_again_is_the_same_version(client: FlaskClient) -> None:
     assert declare(client).get_json()["version"] == 1
-    assert declare(client).get_json() == {"name": "toy", "version": 1, "experiment": "nova", "is_new": False}
+    assert declare(client).get_json() == {
+        "name": "toy",
+        "version": 1,
+        "experiment": "nova",
+        "is_new": False,
+    }
     assert declare(client, TEXT + "\n# changed\n").get_json()["version"] == 2
 
 
-def test_a_token_of_another_experiment_may_not_declare_take_or_order(client: FlaskClient, new_token: Any) -> None:
+def test_a_token_of_another_experiment_may_not_declare_take_or_order(
+    client: FlaskClient, new_token: Any
+) -> None:
     mine, other = new_token("nova"), new_token("dune")
     assert declare(client, **mine).status_code == 201
 
@@ -282,5 +415,11 @@ def test_a_token_of_another_experiment_may_not_declare_take_or_order(client: Fla
         ("/retries", {"experiment": "nova", "task_id": "t"}),
     ):
         assert client.post(f"/api/v1{path}", json=body, headers=other).status_code == 403, path
-    assert client.put("/api/v1/retry-policies/nova", json={"stages": {}}, headers=other).status_code == 403
-    assert client.put("/api/v1/retry-policies/nova", json={"stages": {}}, headers=mine).status_code == 200
+    assert (
+        client.put("/api/v1/retry-policies/nova", json={"stages": {}}, headers=other).status_code
+        == 403
+    )
+    assert (
+        client.put("/api/v1/retry-policies/nova", json={"stages": {}}, headers=mine).status_code
+        == 200
+    )

@@ -70,7 +70,8 @@ def database() -> bytes:
         made.executescript(TABLES)
         made.executemany("INSERT INTO FileCatalog_metadata(Name, Value) VALUES (?, ?)", METADATA)
         made.executemany(
-            "INSERT INTO ParameterSets VALUES (?, ?)", [(key + "\0", text + "\0") for key, text in sets().items()]
+            "INSERT INTO ParameterSets VALUES (?, ?)",
+            [(key + "\0", text + "\0") for key, text in sets().items()],
         )
         made.commit()
         return made.serialize()
@@ -81,7 +82,10 @@ def sets() -> dict[str, str]:
     found = {}
     for text in (GEN, RECO):
         configuration = fhicl.loads(text)
-        for body in [configuration.root, *registered_tables(configuration.root, DEFAULT_LIMITS).values()]:
+        for body in [
+            configuration.root,
+            *registered_tables(configuration.root, DEFAULT_LIMITS).values(),
+        ]:
             inner = fhicl.loads(body.canonical[1:-1])
             found[inner.parameter_set_id] = inner.to_compact_string()
     return dict(sorted(found.items()))
@@ -92,7 +96,10 @@ def write(path: Path, content: bytes) -> None:
     with uproot.recreate(path) as file:
         file.mktree("Events", {"EventAuxiliary.run": "i4", "EventAuxiliary.event": "i4"})
         file["Events"].extend(
-            {"EventAuxiliary.run": np.full(20, 1004, "i4"), "EventAuxiliary.event": np.arange(1, 21, dtype="i4")}
+            {
+                "EventAuxiliary.run": np.full(20, 1004, "i4"),
+                "EventAuxiliary.event": np.arange(1, 21, dtype="i4"),
+            }
         )
         file.mktree("MetaData", {"FileFormatVersion.value": "i4"})
         file["MetaData"].extend({"FileFormatVersion.value": np.array([15], "i4")})

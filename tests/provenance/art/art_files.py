@@ -11,11 +11,18 @@ TOY = FOLDER / "toy_reco.root"
 sys.path.insert(0, str(FOLDER))
 
 
-def with_database(path: Path, content: bytes, *, name: str = "RootFileDB", claimed: int | None = None) -> Path:
-    """Write a ROOT file in which these bytes are art's database; `claimed` is the size that its key tells of."""
+def with_database(
+    path: Path, content: bytes, *, name: str = "RootFileDB", claimed: int | None = None
+) -> Path:
+    """Write a ROOT file in which these bytes are art's database.
+
+    `claimed` is the size that its key tells of.
+    """
     with uproot.recreate(path) as file:
         size = len(content) if claimed is None else claimed
-        file._cascading.add_object(file._file.sink, "TKey", name, "sqlite3 database file", content, size)
+        file._cascading.add_object(
+            file._file.sink, "TKey", name, "sqlite3 database file", content, size
+        )
     return path
 
 

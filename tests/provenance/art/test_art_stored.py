@@ -1,4 +1,7 @@
-"""What art stores in its files is read whole from a good file; a bad one is told what is wrong with it, in bounded time and memory."""
+"""What art stores in its files is read whole from a good file.
+
+A bad one is told what is wrong with it, in bounded time and memory.
+"""
 
 import hashlib
 import os
@@ -11,10 +14,10 @@ import pytest
 import uproot
 from art_files import FOLDER, TOY, database, with_database
 
-from provenance.art.stored import read_stored
-from provenance.errors import BadInputError
-from provenance.fhicl import FhiclError
-from provenance.fhicl.stored import load_stored
+from jobprov.provenance.art.stored import read_stored
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.fhicl import FhiclError
+from jobprov.provenance.fhicl.stored import load_stored
 
 
 def test_sets_metadata_and_ranges_are_read() -> None:
@@ -36,9 +39,16 @@ def test_every_set_written_out_has_the_id_under_which_it_is_stored() -> None:
 
 def test_an_id_within_a_string_is_left_alone() -> None:
     sets = read_stored(TOY).parameter_sets
-    main = next(load_stored(sets, identity) for identity, text in sets.items() if 'process_name:"Reco"' in text)
+    main = next(
+        load_stored(sets, identity)
+        for identity, text in sets.items()
+        if 'process_name:"Reco"' in text
+    )
 
-    assert main.value("physics.producers.smear.note") == "not @id::0123456789012345678901234567890123456789"
+    assert (
+        main.value("physics.producers.smear.note")
+        == "not @id::0123456789012345678901234567890123456789"
+    )
     assert main.value("physics.producers.smear.tracker.layers") == 8
 
 
@@ -58,7 +68,11 @@ def test_the_file_in_the_tree_is_the_one_that_its_script_makes(tmp_path: Path) -
     make_art_file.write(tmp_path / "again.root", make_art_file.database())
 
     again, kept = read_stored(tmp_path / "again.root"), read_stored(TOY)
-    assert (again.parameter_sets, again.metadata, again.tables) == (kept.parameter_sets, kept.metadata, kept.tables)
+    assert (again.parameter_sets, again.metadata, again.tables) == (
+        kept.parameter_sets,
+        kept.metadata,
+        kept.tables,
+    )
     assert hashlib.sha256(TOY.read_bytes()).hexdigest() in (FOLDER / "SOURCES.md").read_text()
 
 
@@ -94,7 +108,9 @@ def test_what_is_no_art_file_is_told_so(tmp_path: Path) -> None:
 
     with pytest.raises(BadInputError, match="no ROOT file"):
         read_stored(tmp_path / "text.root")
-    with pytest.raises(BadInputError, match="no RootFileDB in it, so art did not write it; it holds words"):
+    with pytest.raises(
+        BadInputError, match="no RootFileDB in it, so art did not write it; it holds words"
+    ):
         read_stored(tmp_path / "plain.root")
 
 
@@ -120,7 +136,9 @@ def test_a_view_is_not_run(tmp_path: Path) -> None:
     """A view could count for ever; only plain tables are read."""
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS ID, x AS PSetBlob FROM n"
 
-    found = read_stored(with_database(tmp_path / "a.root", database(f"CREATE VIEW ParameterSets AS {endless}")))
+    found = read_stored(
+        with_database(tmp_path / "a.root", database(f"CREATE VIEW ParameterSets AS {endless}"))
+    )
 
     assert (found.parameter_sets, found.tables) == ({}, {})
 
@@ -129,12 +147,16 @@ def test_more_rows_than_the_limit_are_refused(tmp_path: Path) -> None:
     many = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 200001) INSERT INTO ParameterSets SELECT x, x FROM n"
     content = database("CREATE TABLE ParameterSets(ID PRIMARY KEY, PSetBlob)", many)
 
-    with pytest.raises(BadInputError, match=r"ParameterSets has 200,001 rows; 200,000 is the limit"):
+    with pytest.raises(
+        BadInputError, match=r"ParameterSets has 200,001 rows; 200,000 is the limit"
+    ):
         read_stored(with_database(tmp_path / "a.root", content))
 
 
 def test_a_file_that_claims_much_costs_no_memory(tmp_path: Path) -> None:
-    path = with_database(tmp_path / "a.root", database("CREATE TABLE ParameterSets(ID PRIMARY KEY, PSetBlob)"))
+    path = with_database(
+        tmp_path / "a.root", database("CREATE TABLE ParameterSets(ID PRIMARY KEY, PSetBlob)")
+    )
     data = bytearray(path.read_bytes())
     (begin,) = struct.unpack_from(">i", data, 8)
     (name_length,) = struct.unpack_from(">i", data, 28)

@@ -47,7 +47,9 @@ def dash() -> Run:
 
 
 def _starter(program: list[str]) -> Run:
-    def run(script: Path, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        script: Path, *arguments: object, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*program, str(script), *map(str, arguments)],
             env={"PATH": "/usr/bin:/bin"},

@@ -1,4 +1,7 @@
-"""Reruns inside a capsule: a folder by namespaces, a container image by podman where it runs here; how apptainer is called."""
+"""Reruns inside a capsule: a folder by namespaces, a container image by podman where it runs here.
+
+How apptainer is called.
+"""
 
 import os
 import re
@@ -33,7 +36,9 @@ def capsule(tmp_path: Path) -> Path:
 
 
 def _has_namespaces() -> bool:
-    return subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def test_job_runs_inside_a_capsule(toy: Toy, tmp_path: Path, shell: Run, capsule: Path) -> None:
@@ -64,7 +69,10 @@ def test_capsule_that_is_not_there_is_refused(toy: Toy, tmp_path: Path, dash: Ru
 
 
 def _image(capsule: Path, file: Path, podman: list[str], environment: dict[str, str]) -> Path:
-    """Return an image of the capsule as podman saves it; its own entry point only fails, and must not matter."""
+    """Return an image of the capsule as podman saves it.
+
+    Its own entry point only fails, and must not matter.
+    """
     with tarfile.open(file.with_suffix(".root.tar"), "w") as tar:
         tar.add(capsule, arcname=".")
     change = ["--change", 'ENTRYPOINT ["/bin/nothing"]']
@@ -79,7 +87,10 @@ def _image(capsule: Path, file: Path, podman: list[str], environment: dict[str, 
 
 @pytest.fixture
 def containers(tmp_path: Path) -> tuple[list[str], dict[str, str]]:
-    """Return words to put before a command that uses podman, and its environment: storage and settings of the test's own."""
+    """Return words to put before a command that uses podman, and its environment.
+
+    Storage and settings of the test's own.
+    """
     if shutil.which("podman") is None:
         pytest.skip("NO PODMAN HERE: that a job runs inside a container image is not tested")
     storage, settings = tmp_path / "storage.conf", tmp_path / "containers.conf"
@@ -100,7 +111,14 @@ def containers(tmp_path: Path) -> tuple[list[str], dict[str, str]]:
         "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
     }
     # crun wants control groups of one version
-    apart = ["unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh"]
+    apart = [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"',
+        "sh",
+    ]
     return apart if os.geteuid() == 0 else [], environment
 
 
@@ -113,9 +131,13 @@ def test_job_runs_inside_a_container_image(
 
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         command = [*apart, *map(str, words)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
 
-    probe = run("podman", "run", "--rm", "--network=host", "--rootfs", capsule, "/bin/cat", "/release.txt")
+    probe = run(
+        "podman", "run", "--rm", "--network=host", "--rootfs", capsule, "/bin/cat", "/release.txt"
+    )
     if probe.returncode != 0:
         pytest.skip(
             f"PODMAN STARTS NO CONTAINER HERE ({probe.stderr.strip()[:200]}): jobs inside images are not tested"
@@ -135,7 +157,8 @@ exec "$@"
 
 
 @pytest.mark.parametrize(
-    ("content", "named"), [(SIF, ""), (b"hsqs squashfs", ""), (b"manifest.json\0\0", "docker-archive:")]
+    ("content", "named"),
+    [(SIF, ""), (b"hsqs squashfs", ""), (b"manifest.json\0\0", "docker-archive:")],
 )
 def test_apptainer_is_called_with_the_image_the_folder_and_nothing_of_the_host(
     toy: Toy, tmp_path: Path, bare: Path, content: bytes, named: str
@@ -147,22 +170,37 @@ def test_apptainer_is_called_with_the_image_the_folder_and_nothing_of_the_host(
     (bare / "apptainer").chmod(0o755)
 
     words = [str(bare / "sh"), str(bag / "data/run.sh"), "--capsule", str(image), str(out)]
-    ran = subprocess.run(words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False, timeout=60)
+    ran = subprocess.run(
+        words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False, timeout=60
+    )
 
     assert ran.returncode == 0, ran.stderr + (out / "run.log").read_text()
     called = (bare / "apptainer.called").read_text().splitlines()
-    wanted = ["exec", "--cleanenv", "--no-home", "--bind", f"{out}:{out}", "--pwd", f"{out}/work", f"{named}{image}"]
+    wanted = [
+        "exec",
+        "--cleanenv",
+        "--no-home",
+        "--bind",
+        f"{out}:{out}",
+        "--pwd",
+        f"{out}/work",
+        f"{named}{image}",
+    ]
     assert called[: len(wanted) + 2] == [*wanted, "env", "-i"]
     assert (out / "work/out/result.txt").read_bytes() == toy.expected
 
 
-def test_image_without_a_program_that_runs_it_is_a_need(toy: Toy, tmp_path: Path, bare: Path) -> None:
+def test_image_without_a_program_that_runs_it_is_a_need(
+    toy: Toy, tmp_path: Path, bare: Path
+) -> None:
     bag, image = toy.unpack(tmp_path / "bag"), tmp_path / "image.sif"
 
     def check(content: bytes) -> subprocess.CompletedProcess[str]:
         image.write_bytes(content)
         words = [str(bare / "sh"), str(bag / "data/run.sh"), "--capsule", str(image), "--check"]
-        return subprocess.run(words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(
+            words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False, timeout=60
+        )
 
     assert "missing: one of apptainer singularity, to run inside" in check(SIF).stderr
     assert "missing: one of podman apptainer singularity, to run inside" in check(b"a tar").stderr

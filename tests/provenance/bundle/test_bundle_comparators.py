@@ -16,29 +16,47 @@ import pytest
 import uproot
 from toy_job import Toy
 
-from provenance.bundle.comparators import OutputRule, read_rules, rule_for
-from provenance.bundle.comparison import UndecidedError, compare, content_digest
-from provenance.bundle.root_statistics import upper_gamma
-from provenance.bundle.templates import comparison_program
-from provenance.errors import BadInputError
-from provenance.services.rerun_bundle import rerun, verify
+from jobprov.provenance.bundle.comparators import OutputRule, read_rules, rule_for
+from jobprov.provenance.bundle.comparison import UndecidedError, compare, content_digest
+from jobprov.provenance.bundle.root_statistics import upper_gamma
+from jobprov.provenance.bundle.templates import comparison_program
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.reruns.execution import rerun, verify
 
 ENTRIES = 2000
 
 
 def write_tree(
-    path: Path, *, seed: int = 1, order: Any = None, shift: float = 0.0, clock: int = 0, entries: int = ENTRIES
+    path: Path,
+    *,
+    seed: int = 1,
+    order: Any = None,
+    shift: float = 0.0,
+    clock: int = 0,
+    entries: int = ENTRIES,
 ) -> None:
-    """A file with flat, nested and string branches, and a histogram; `clock` is a branch that differs from run to run."""
+    """A file with flat, nested and string branches, and a histogram.
+
+    `clock` is a branch that differs from run to run.
+    """
     chance = np.random.default_rng(seed)
     x = chance.normal(size=entries) * (1 + shift)
     counts = chance.integers(0, 3, entries)
     nested = awkward.unflatten(chance.normal(size=int(counts.sum())), counts)
     order = np.arange(entries) if order is None else order
     with uproot.recreate(path) as file:
-        tree = {"x": x[order], "v": nested[order], "run": np.arange(entries)[order], "clock": np.full(entries, clock)}
+        tree = {
+            "x": x[order],
+            "v": nested[order],
+            "run": np.arange(entries)[order],
+            "clock": np.full(entries, clock),
+        }
         file.mktree(
-            "events", {name: "var * float64" if name == "v" else values.dtype for name, values in tree.items()}
+            "events",
+            {
+                name: "var * float64" if name == "v" else values.dtype
+                for name, values in tree.items()
+            },
         ).extend(tree)
         file["h"] = np.histogram(x, bins=20, range=(-4, 4))
 
@@ -68,7 +86,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 NUMERIC, IGNORE = 'numeric {"relative": 1e-9}', '{"ignore": ["*/clock"]}'
-MASKED, NEAR_TEXT = 'text {"mask": ["^Date:.*"]}', 'numeric {"mask": ["^Date:.*"], "absolute": 1e-6}'
+MASKED, NEAR_TEXT = (
+    'text {"mask": ["^Date:.*"]}',
+    'numeric {"mask": ["^Date:.*"], "absolute": 1e-6}',
+)
 CASES = [
     # comparator, file, level
     ("content", "recorded", "R7"),
@@ -105,7 +126,9 @@ CASES = [
 def wanted(files: Path, comparator: str, name: str) -> tuple[Path, dict[str, str]]:
     path = files / (name if "." in name else f"{name}.root")
     reference = files / f"recorded{path.suffix}"
-    sha256 = subprocess.run(["sha256sum", str(reference)], capture_output=True, text=True, check=True).stdout[:64]
+    sha256 = subprocess.run(
+        ["sha256sum", str(reference)], capture_output=True, text=True, check=True
+    ).stdout[:64]
     return path, {"sha256": sha256, "reference": str(reference), "comparator": comparator}
 
 
@@ -138,7 +161,9 @@ def test_verify_of_a_bundle_agrees_in_every_case(files: Path, tmp_path: Path) ->
         check=True,
     )
 
-    assert ended.stdout.splitlines() == [" ".join(compare(str(path), known)) for path, known in cases]
+    assert ended.stdout.splitlines() == [
+        " ".join(compare(str(path), known)) for path, known in cases
+    ]
 
 
 def test_verify_defines_every_name_once() -> None:
@@ -157,7 +182,9 @@ def test_verify_defines_every_name_once() -> None:
     assert b"from provenance" not in comparison_program()
 
 
-def test_level_of_a_verdict_is_the_lowest_of_required_outputs(toy: Toy, files: Path, tmp_path: Path) -> None:
+def test_level_of_a_verdict_is_the_lowest_of_required_outputs(
+    toy: Toy, files: Path, tmp_path: Path
+) -> None:
     """R5~ stands between R4 and R5."""
     copies = {"shuffled": "unordered", "recorded": "content", "near": NUMERIC, "far": "content"}
     toy.rules = [
@@ -185,7 +212,9 @@ def test_level_of_a_verdict_is_the_lowest_of_required_outputs(toy: Toy, files: P
                 "exit_code": 0,
             }
         ]
-        toy.record["outputs"] = [{"name": f"{name}.root", "status": "written", "sha256": recorded} for name in names]
+        toy.record["outputs"] = [
+            {"name": f"{name}.root", "status": "written", "sha256": recorded} for name in names
+        ]
         bag, out = toy.unpack(tmp_path / names[0]), tmp_path / f"out-{names[0]}"
         assert rerun(bag, out).is_started
         result = verify(bag, out)
@@ -214,7 +243,8 @@ def test_verdict_names_the_parameters_by_digest(files: Path) -> None:
 
 
 def test_upper_gamma_is_chi_squares_p_value() -> None:
-    # closed forms: two degrees exp(-x/2), one degree erfc(sqrt(x/2)), four degrees exp(-x/2)(1 + x/2)
+    # closed forms: two degrees exp(-x/2), one degree erfc(sqrt(x/2)), four degrees exp(-x/2)(1 +
+    # x/2)
     for x in (0.1, 1.0, 3.0, 20.0, 80.0):
         assert upper_gamma(1.0, x / 2) == pytest.approx(math.exp(-x / 2), rel=1e-10)
         assert upper_gamma(0.5, x / 2) == pytest.approx(math.erfc(math.sqrt(x / 2)), rel=1e-10)
@@ -230,7 +260,9 @@ def test_first_rule_that_fits_counts() -> None:
             ]
         }
     ).output
-    found: Callable[[str, str], OutputRule | None] = lambda name, stage: rule_for(rules, name, stage)  # noqa: E731
+    found: Callable[[str, str], OutputRule | None] = lambda name, stage: rule_for(  # noqa: E731
+        rules, name, stage
+    )
 
     assert found("a.log", "x") is rules[0]
     assert found("a.root", "reco2") is rules[1]
@@ -256,7 +288,8 @@ def test_wrong_rule_is_refused_by_name(rule: dict[str, Any], message: str) -> No
 
 def test_plan_holds_the_declared_comparator_and_the_recorded_file(toy: Toy, tmp_path: Path) -> None:
     toy.record["outputs"] = [
-        {"name": name, "status": "written", "sha256": toy.blobs.write(name.encode())} for name in ("a.txt", "b.log")
+        {"name": name, "status": "written", "sha256": toy.blobs.write(name.encode())}
+        for name in ("a.txt", "b.log")
     ]
     toy.rules = read_rules(
         {
@@ -267,7 +300,10 @@ def test_plan_holds_the_declared_comparator_and_the_recorded_file(toy: Toy, tmp_
         }
     ).output
     outputs = toy.unpack(tmp_path) / "data/outputs"
-    members = {f"data/outputs/{file.relative_to(outputs)}": file.read_text() for file in outputs.rglob("*.*")}
+    members = {
+        f"data/outputs/{file.relative_to(outputs)}": file.read_text()
+        for file in outputs.rglob("*.*")
+    }
     shell = members["data/outputs/expected.sh"]
 
     assert members["data/outputs/files/a.txt"] == "a.txt"

@@ -12,9 +12,9 @@ import pytest
 import uproot
 from toy_job import Toy
 
-from provenance.bundle import comparison
-from provenance.bundle.comparison import UndecidedError, compare, content_digest
-from provenance.bundle.templates import comparison_program
+from jobprov.provenance.bundle import comparison
+from jobprov.provenance.bundle.comparison import UndecidedError, compare, content_digest
+from jobprov.provenance.bundle.templates import comparison_program
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,12 @@ ENTRIES = 120_000  # more than two chunks
 
 
 def write_root(
-    path: Path, *, seed: int = 1, compression: object = None, baskets: int = 2, nan: float = float("nan")
+    path: Path,
+    *,
+    seed: int = 1,
+    compression: object = None,
+    baskets: int = 2,
+    nan: float = float("nan"),
 ) -> Path:
     """A file with a tree of flat, nested and string columns, a histogram and a folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +39,9 @@ def write_root(
         tree = file.mktree("events", {"x": np.float64, "v": "var * float32", "run": np.int32})
         for start in range(0, ENTRIES, ENTRIES // baskets):
             part = slice(start, start + ENTRIES // baskets)
-            tree.extend({"x": flat[part], "v": nested[part], "run": np.arange(ENTRIES, dtype="i4")[part]})
+            tree.extend(
+                {"x": flat[part], "v": nested[part], "run": np.arange(ENTRIES, dtype="i4")[part]}
+            )
         file["folder/h"] = np.histogram(flat[4:], bins=20)
         file["note"] = "text"
     return path
@@ -68,7 +75,9 @@ def test_content_is_the_same_under_other_compression_and_baskets(one: Path, tmp_
 def test_every_nan_is_the_same(one: Path, tmp_path: Path) -> None:
     payload = np.frombuffer(np.uint64(0x7FF8_0000_DEAD_BEEF).tobytes(), "f8")[0]
 
-    assert content_digest(str(write_root(tmp_path / "a.root", nan=payload))) == content_digest(str(one))
+    assert content_digest(str(write_root(tmp_path / "a.root", nan=payload))) == content_digest(
+        str(one)
+    )
 
 
 def test_another_value_is_another_content(one: Path, tmp_path: Path) -> None:
@@ -131,13 +140,17 @@ def test_root_content_digest_is_frozen(tmp_path: Path) -> None:
 
 def test_masking_hides_dates_and_ids_alone(one: Path, again: Path) -> None:
     changed = [
-        index for index, pair in enumerate(zip(one.read_bytes(), again.read_bytes(), strict=True)) if pair[0] != pair[1]
+        index
+        for index, pair in enumerate(zip(one.read_bytes(), again.read_bytes(), strict=True))
+        if pair[0] != pair[1]
     ]
     masked = comparison.mask_root(str(one))
 
     assert 20 <= len(changed) <= 200
     assert {masked[index] for index in changed} == {0}
-    assert sum(before != after for before, after in zip(one.read_bytes(), masked, strict=True)) <= 200
+    assert (
+        sum(before != after for before, after in zip(one.read_bytes(), masked, strict=True)) <= 200
+    )
 
 
 def test_one_changed_byte_of_a_basket_shows_through_the_mask(one: Path, tmp_path: Path) -> None:
@@ -145,13 +158,21 @@ def test_one_changed_byte_of_a_basket_shows_through_the_mask(one: Path, tmp_path
     data[len(data) // 2] ^= 1
     (tmp_path / "a.root").write_bytes(data)
 
-    assert content_digest(str(tmp_path / "a.root"), "root-masked-1") != content_digest(str(one), "root-masked-1")
+    assert content_digest(str(tmp_path / "a.root"), "root-masked-1") != content_digest(
+        str(one), "root-masked-1"
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["root-content-1", "root-masked-1"])
 @pytest.mark.parametrize(
     "data",
-    [b"", b"root", b"root" + bytes(60), b"no root file at all", b"root\x00\x00\xf4\x00" + b"\xff" * 200],
+    [
+        b"",
+        b"root",
+        b"root" + bytes(60),
+        b"no root file at all",
+        b"root\x00\x00\xf4\x00" + b"\xff" * 200,
+    ],
     ids=["empty", "magic", "zeros", "other", "ones"],
 )
 def test_damaged_file_is_undecided(tmp_path: Path, algorithm: str, data: bytes) -> None:
@@ -182,17 +203,39 @@ def test_verdicts_name_their_level(one: Path, again: Path, tmp_path: Path) -> No
     masked, content = content_digest(str(one), "root-masked-1"), content_digest(str(one))
     wanted = {"sha256": "0" * 64, "comparator": "root"}
 
-    assert compare(str(again), {**wanted, "content": masked}) == ("EQUIVALENT", "R6", "root-masked-1")
-    assert compare(str(again), {**wanted, "content": content}) == ("EQUIVALENT", "R5", "root-content-2")
-    assert compare(str(again), {**wanted, "reference": str(one)}) == ("EQUIVALENT", "R6", "root-masked-1")
-    assert compare(str(other), {**wanted, "content": content}) == ("DIFFERENT", "R2", "root-content-2")
-    assert compare(str(other), {**wanted, "reference": str(one)}) == ("DIFFERENT", "R2", "root-content-2")
+    assert compare(str(again), {**wanted, "content": masked}) == (
+        "EQUIVALENT",
+        "R6",
+        "root-masked-1",
+    )
+    assert compare(str(again), {**wanted, "content": content}) == (
+        "EQUIVALENT",
+        "R5",
+        "root-content-2",
+    )
+    assert compare(str(again), {**wanted, "reference": str(one)}) == (
+        "EQUIVALENT",
+        "R6",
+        "root-masked-1",
+    )
+    assert compare(str(other), {**wanted, "content": content}) == (
+        "DIFFERENT",
+        "R2",
+        "root-content-2",
+    )
+    assert compare(str(other), {**wanted, "reference": str(one)}) == (
+        "DIFFERENT",
+        "R2",
+        "root-content-2",
+    )
     with pytest.raises(UndecidedError, match="more than dates and ids"):
         compare(str(other), {**wanted, "content": masked})
 
 
 @pytest.mark.parametrize("kept", ["content", "masked", "reference"])
-def test_root_output_of_a_rerun_is_verified(toy: Toy, tmp_path: Path, one: Path, again: Path, kept: str) -> None:
+def test_root_output_of_a_rerun_is_verified(
+    toy: Toy, tmp_path: Path, one: Path, again: Path, kept: str
+) -> None:
     """The job copies a file that differs from the recorded output as a second writing does."""
     toy.record["command"]["steps"][1]["argv"] = ["cp", "in.root", "b.root"]
     toy.record["environment"]["variables"]["PATH"] = f"/usr/bin:/bin:{Path(sys.executable).parent}"
@@ -207,7 +250,9 @@ def test_root_output_of_a_rerun_is_verified(toy: Toy, tmp_path: Path, one: Path,
 
     python = {"JOBPROV_PYTHON": sys.executable, "PATH": "/usr/bin:/bin"}
     words = ["sh", str(bag / "data/verify.sh"), "--report", str(report), str(out)]
-    subprocess.run(["sh", str(bag / "data/run.sh"), str(out)], env=python, check=True, capture_output=True)
+    subprocess.run(
+        ["sh", str(bag / "data/run.sh"), str(out)], env=python, check=True, capture_output=True
+    )
     outcome = subprocess.run(words, env=python, capture_output=True, text=True, check=False)
 
     assert (outcome.returncode, outcome.stdout) == (0, "EQUIVALENT b.root\n"), outcome.stderr
@@ -227,21 +272,27 @@ def test_recorded_file_is_kept_unless_its_content_can_be_told_without(
     assert sum(member.path == "data/outputs/files/b.root" for member in members) == kept
 
 
-def test_without_uproot_the_content_is_undecided_and_the_mask_still_decides(one: Path, tmp_path: Path) -> None:
+def test_without_uproot_the_content_is_undecided_and_the_mask_still_decides(
+    one: Path, tmp_path: Path
+) -> None:
     """`-S -E` hides the installed packages; -I would need nothing else."""
     script = tmp_path / "verify.py"
     script.write_bytes(comparison_program())
     bare = [sys.executable, "-I", "-S", str(script), "digest", str(one)]
 
     content = subprocess.run(bare, capture_output=True, text=True, check=False)
-    masked = subprocess.run([*bare, "--algorithm", "root-masked-1"], capture_output=True, text=True, check=False)
+    masked = subprocess.run(
+        [*bare, "--algorithm", "root-masked-1"], capture_output=True, text=True, check=False
+    )
 
     assert content.returncode == 2
     assert "a Python with uproot" in content.stdout
     assert masked.stdout.strip() == content_digest(str(one), "root-masked-1")
 
 
-@pytest.mark.parametrize("recorded", ["adler32:01be00b4", "adler32:1be00b4", "ADLER32:0x1BE00B4", "adler32:01be00b5"])
+@pytest.mark.parametrize(
+    "recorded", ["adler32:01be00b4", "adler32:1be00b4", "ADLER32:0x1BE00B4", "adler32:01be00b5"]
+)
 def test_checksum_of_a_catalog_may_lack_its_zeros(tmp_path: Path, recorded: str) -> None:
     (tmp_path / "a").write_bytes(b"XX\x03")
     level = compare(str(tmp_path / "a"), {"checksums": recorded, "comparator": "bytes"})[1]

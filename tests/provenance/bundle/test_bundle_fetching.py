@@ -55,7 +55,9 @@ def test_input_is_fetched_from_its_recorded_location_and_compared(
     assert shell(bag / "data/verify.sh", out).returncode == 0
 
 
-def test_input_with_another_digest_is_refused(toy: Toy, tmp_path: Path, dash: Run, served: tuple[Path, str]) -> None:
+def test_input_with_another_digest_is_refused(
+    toy: Toy, tmp_path: Path, dash: Run, served: tuple[Path, str]
+) -> None:
     folder, address = served
     _lacking(toy, f"{address}/a.txt")
     (folder / "a.txt").write_bytes(INPUT)
@@ -67,7 +69,9 @@ def test_input_with_another_digest_is_refused(toy: Toy, tmp_path: Path, dash: Ru
     assert "has another digest than recorded" in ran.stderr
 
 
-def test_input_is_missing_where_fetching_is_forbidden_or_no_tool_is_there(toy: Toy, tmp_path: Path, dash: Run) -> None:
+def test_input_is_missing_where_fetching_is_forbidden_or_no_tool_is_there(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
     _lacking(toy, "root://storage.example.org//a.txt")
     bag = toy.unpack(tmp_path / "bag")
 
@@ -83,12 +87,20 @@ def test_root_location_is_fetched_by_xrdcp(toy: Toy, tmp_path: Path) -> None:
     _lacking(toy, "root://storage.example.org//store/a.txt")
     bag, programs = toy.unpack(tmp_path / "bag"), tmp_path / "programs"
     programs.mkdir()
-    script = 'for last; do :; done\nprintf "%s\\n" "$@" > "$0.called"\nprintf "1 2 3\\n" > "$last"\n'
+    script = (
+        'for last; do :; done\nprintf "%s\\n" "$@" > "$0.called"\nprintf "1 2 3\\n" > "$last"\n'
+    )
     (programs / "xrdcp").write_text(f"#!/bin/sh\n{script}")
     (programs / "xrdcp").chmod(0o755)
 
     words = ["dash", str(bag / "data/run.sh"), str(tmp_path / "out")]
-    ran = subprocess.run(words, env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        words,
+        env={"PATH": f"{programs}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
     assert ran.returncode == 0, ran.stderr
     called = (programs / "xrdcp.called").read_text().splitlines()

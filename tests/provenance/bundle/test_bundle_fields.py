@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.bundle.fields import readable_json, to_bytes
+from jobprov.provenance.bundle.fields import readable_json, to_bytes
 
 STRINGS = st.text(st.characters(exclude_categories=())) | st.sampled_from(
     ["\udcff", "a\udc80", '[]{}:, "', "\x00\u2028"]
@@ -20,4 +20,6 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_readable_json_is_what_json_makes(value: Any) -> None:
-    assert readable_json(value) == to_bytes(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
+    assert readable_json(value) == to_bytes(
+        json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    )

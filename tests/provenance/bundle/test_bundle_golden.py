@@ -1,7 +1,8 @@
 """Golden digests: the bytes of a planned bundle never change, those of specification 1's files only with another specification.
 
-A plan that was made is written for ever after by the tar writer and the manifest writer alone: these digests hold every byte of both.
-Where one of the files changes on purpose before version 1 is released, this file run as a program prints the new digests.
+A plan that was made is written for ever after by the tar writer and the manifest writer alone:
+these digests hold every byte of both. Where one of the files changes on purpose before version 1 is
+released, this file run as a program prints the new digests.
 """
 
 import hashlib
@@ -15,10 +16,10 @@ if __name__ == "__main__":
 import pytest
 from toy_job import Toy, packed
 
-from provenance.bundle import tar
-from provenance.bundle.plan import Plan, make_plan
-from provenance.bundle.templates import EDITION, comparison_program, template
-from provenance.software.read_pack import tree_files
+from jobprov.provenance.bundle import tar
+from jobprov.provenance.bundle.plan import Plan, make_plan
+from jobprov.provenance.bundle.templates import EDITION, comparison_program, template
+from jobprov.provenance.software.read_pack import tree_files
 
 TAR_0 = "ceccd0a26c8d42a41a72269c14bd68705c2a49cb7d50c735542db09ad6b1e86a"
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
@@ -35,11 +36,17 @@ SCRIPTS = {
     4: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878",
 }
 PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
-"""Their behaviour is held by tests of its own, under three shells; run.sh, verify.sh and lib.sh are frozen by edition."""
+"""Their behaviour is held by tests of its own, under three shells.
+
+Run.sh, verify.sh and lib.sh are frozen by edition.
+"""
 
 
 def _member(path: str, data: bytes, **more: object) -> dict[str, object]:
-    digests = {"sha256": hashlib.sha256(data).hexdigest(), "sha512": hashlib.sha512(data).hexdigest()}
+    digests = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "sha512": hashlib.sha512(data).hexdigest(),
+    }
     return {"path": path, "mode": 0o644, "size": len(data), **digests, **more}
 
 
@@ -56,7 +63,12 @@ def _header(spec_version: int) -> dict[str, object]:
 
 def plan_of_version_0(toy: Toy) -> Plan:
     """A plan as specification 0 stored it: every member a blob, manifests too."""
-    files = {"bagit.txt": b"BagIt\n", "data/a": b"1", "data/b/c.sh": b"2\n", "manifest-sha256.txt": b"as stored\n"}
+    files = {
+        "bagit.txt": b"BagIt\n",
+        "data/a": b"1",
+        "data/b/c.sh": b"2\n",
+        "manifest-sha256.txt": b"as stored\n",
+    }
     members = [_member(path, data) for path, data in files.items()]
     for data in files.values():
         toy.blobs.write(data)
@@ -65,13 +77,16 @@ def plan_of_version_0(toy: Toy) -> Plan:
 
 def plan_of_version_1(toy: Toy) -> Plan:
     """A plan as specification 1 stores it: own files in one blob, a tree in a fragment, manifests made of the others."""
-    commit, pack = packed([("bin/run", 0o100755, b"#!/bin/sh\n"), ("long.txt", 0o100644, b"long\n" * 20_000)])
+    commit, pack = packed(
+        [("bin/run", 0o100755, b"#!/bin/sh\n"), ("long.txt", 0o100644, b"long\n" * 20_000)]
+    )
     modes, own, large = b"mode\n", b"BagIt\nJOB", b"x" * (1 << 21)
     pack_sha256, part_of = toy.blobs.write(pack), toy.blobs.write(own)
     toy.blobs.write(modes)
     rows = [["data/src/code.modes.tsv", 0o644, *_facts(modes), -1]]
     rows += [
-        [f"data/src/code/{file.path}", 0o755, *_facts(file.content), file.offset] for file in tree_files(pack, commit)
+        [f"data/src/code/{file.path}", 0o755, *_facts(file.content), file.offset]
+        for file in tree_files(pack, commit)
     ]
     fragment = toy.blobs.write(json.dumps({"pack": pack_sha256, "members": sorted(rows)}).encode())
     derived = {
@@ -84,11 +99,21 @@ def plan_of_version_1(toy: Toy) -> Plan:
     members = [
         _member("bagit.txt", own[:6], cksum=3, part_of=part_of, offset=0),
         _member("data/JOB.json", own[6:], cksum=4, part_of=part_of, offset=6),
-        {"path": "data/large", "mode": 0o644, "sha256": toy.blobs.write(large), "sha512": "", "size": len(large)},
-        *({"path": path, "mode": 0o644, "sha256": "", "sha512": "", "size": size} for path, size in derived.items()),
+        {
+            "path": "data/large",
+            "mode": 0o644,
+            "sha256": toy.blobs.write(large),
+            "sha512": "",
+            "size": len(large),
+        },
+        *(
+            {"path": path, "mode": 0o644, "sha256": "", "sha512": "", "size": size}
+            for path, size in derived.items()
+        ),
     ]
     return Plan.from_bytes(
-        json.dumps(_header(1) | {"members": members, "fragments": [fragment]}).encode(), toy.blobs.get
+        json.dumps(_header(1) | {"members": members, "fragments": [fragment]}).encode(),
+        toy.blobs.get,
     )
 
 
@@ -114,9 +139,15 @@ def digest_of_scripts(edition: int) -> str:
 
 def digest_of_files(toy: Toy, edition: int) -> str:
     """SHA-256 of the list of digests of the toy's payload, its programs apart."""
-    members = [member for member in plan_of_edition(toy, edition).members if member.path.startswith("data/")]
+    members = [
+        member
+        for member in plan_of_edition(toy, edition).members
+        if member.path.startswith("data/")
+    ]
     lines = [
-        f"{member.sha256} {member.path}\n" for member in members if member.path.removeprefix("data/") not in PROGRAMS
+        f"{member.sha256} {member.path}\n"
+        for member in members
+        if member.path.removeprefix("data/") not in PROGRAMS
     ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -154,7 +185,9 @@ def test_plan_that_was_stored_with_earlier_scripts_keeps_them(toy: Toy) -> None:
 
     assert digest_of_tar(toy, again) == first
     scripts = [{m.path: m.sha256 for m in plan.members}["data/run.sh"] for plan in (again, newest)]
-    assert scripts == [hashlib.sha256(template(edition, "run.sh")).hexdigest() for edition in (1, EDITION)]
+    assert scripts == [
+        hashlib.sha256(template(edition, "run.sh")).hexdigest() for edition in (1, EDITION)
+    ]
 
 
 def test_plan_of_an_earlier_specification_is_stored_as_it_was(toy: Toy) -> None:
@@ -170,4 +203,11 @@ if __name__ == "__main__":
         one = Toy()
         print(make.__name__, digest_of_tar(one, make(one)))
     for number in SCRIPTS:
-        print("edition", number, "files", digest_of_files(Toy(), number), "scripts", digest_of_scripts(number))
+        print(
+            "edition",
+            number,
+            "files",
+            digest_of_files(Toy(), number),
+            "scripts",
+            digest_of_scripts(number),
+        )

@@ -8,7 +8,7 @@ import bagit
 import pytest
 from toy_job import Run, Toy
 
-from provenance.bundle.plan import Plan
+from jobprov.provenance.bundle.plan import Plan
 
 LARGE = b"4 5 6\n"
 URL = "https://data.example.org/a b/[1] 100%25.txt"
@@ -66,17 +66,23 @@ def test_bundle_is_as_it_was_made_before_and_after(bag: Path, shell: Run) -> Non
     (bag / "data/inputs/files/large.txt").write_bytes(b"other\n")
     damaged = shell(bag / "data/verify.sh", "--bundle")
 
-    assert (before.returncode, after.returncode, damaged.returncode) == (0, 0, 1), before.stderr + after.stderr
+    assert (before.returncode, after.returncode, damaged.returncode) == (0, 0, 1), (
+        before.stderr + after.stderr
+    )
     assert "not fetched: data/inputs/files/large.txt" in before.stderr
     assert "not fetched" not in after.stderr
     assert "CHANGED data/inputs/files/large.txt" in damaged.stderr
 
 
-def test_job_runs_with_what_was_fetched_or_is_found_elsewhere(bag: Path, tmp_path: Path, shell: Run) -> None:
+def test_job_runs_with_what_was_fetched_or_is_found_elsewhere(
+    bag: Path, tmp_path: Path, shell: Run
+) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here/of another name").write_bytes(LARGE)
     missing = shell(bag / "data/run.sh", "--no-fetch", "--check")
-    found = shell(bag / "data/run.sh", "--no-fetch", "--input-dir", tmp_path / "here", tmp_path / "one")
+    found = shell(
+        bag / "data/run.sh", "--no-fetch", "--input-dir", tmp_path / "here", tmp_path / "one"
+    )
     fetch(bag)
     fetched = shell(bag / "data/run.sh", "--no-fetch", tmp_path / "other")
 
@@ -102,7 +108,9 @@ def test_bundle_that_has_nothing_to_fetch_is_like_any_other(toy: Toy, lacking: T
     assert toy.tar_bytes(toy.plan(is_holey=True)) == toy.tar_bytes(toy.plan())
 
 
-def test_input_of_unknown_size_or_digest_or_place_is_not_listed(lacking: Toy, tmp_path: Path) -> None:
+def test_input_of_unknown_size_or_digest_or_place_is_not_listed(
+    lacking: Toy, tmp_path: Path
+) -> None:
     for number, field in enumerate(("size_bytes", "sha256", "location")):
         entry = dict(lacking.record["inputs"][1])
         entry.pop(field)

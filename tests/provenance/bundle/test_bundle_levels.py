@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toy_job import Toy
 
-from provenance.bundle.ingredients import SMALL_BYTES, Capsule
+from jobprov.provenance.bundle.ingredients import SMALL_BYTES, Capsule
 
 IMAGE = Capsule(kind="image", name="toy.sif", sha256="c" * 64, size=7)
 
@@ -17,16 +17,23 @@ def _needs(bag: Path) -> list[list[str]]:
 @pytest.fixture
 def rich(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """Return a job with a large input and a capsule; a file counts as large from five bytes on."""
-    monkeypatch.setattr("provenance.bundle.files.SMALL_BYTES", 8)
+    monkeypatch.setattr("jobprov.provenance.bundle.files.SMALL_BYTES", 8)
     large = toy.blobs.write(b"a large input\n")
-    toy.record["inputs"].append({"name": "large.root", "path": "large.root", "sha256": large, "size_bytes": 14})
+    toy.record["inputs"].append(
+        {"name": "large.root", "path": "large.root", "sha256": large, "size_bytes": 14}
+    )
     toy.capsule = IMAGE
     return toy
 
 
 HELD = {
     "L0": [],
-    "L1": ["src/toy-code/bin/join.sh", "scripts/wrapper.sh", "fcl/path/01/top.fcl", "git/toy-code/objects.pack"],
+    "L1": [
+        "src/toy-code/bin/join.sh",
+        "scripts/wrapper.sh",
+        "fcl/path/01/top.fcl",
+        "git/toy-code/objects.pack",
+    ],
     "L2": ["inputs/files/a.txt"],
     "L3": ["env/capsule.json"],
     "L4": ["inputs/files/large.root"],
@@ -34,12 +41,20 @@ HELD = {
 
 
 @pytest.mark.parametrize("level", list(HELD))
-def test_level_holds_its_files_and_names_what_it_lacks_by_digest(rich: Toy, tmp_path: Path, level: str) -> None:
+def test_level_holds_its_files_and_names_what_it_lacks_by_digest(
+    rich: Toy, tmp_path: Path, level: str
+) -> None:
     bag = rich.unpack(tmp_path, plan := rich.plan(level=level))
 
     assert plan.level == level
     held = [path for reached, paths in HELD.items() if reached <= level for path in paths]
-    lacked = [path for reached, paths in HELD.items() if reached > level for path in paths if "capsule" not in path]
+    lacked = [
+        path
+        for reached, paths in HELD.items()
+        if reached > level
+        for path in paths
+        if "capsule" not in path
+    ]
     assert all((bag / "data" / path).exists() for path in held)
     assert not [path for path in lacked if (bag / "data" / path).exists()]
     needed = {cells[2] for cells in _needs(bag)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from toy_job import Run, Toy
 
-from provenance.services.rerun_bundle import unpack
+from jobprov.provenance.services.reruns.execution import unpack
 
 
 def _unpacked(toy: Toy, folder: Path) -> Path:
@@ -15,7 +15,9 @@ def _unpacked(toy: Toy, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("length", [90, 91, 100, 101])
-def test_repository_of_a_long_name_is_laid_out(toy: Toy, tmp_path: Path, dash: Run, length: int) -> None:
+def test_repository_of_a_long_name_is_laid_out(
+    toy: Toy, tmp_path: Path, dash: Run, length: int
+) -> None:
     toy.record["software"][0]["name"] = "r" * length
     toy.record["software"].append({**toy.record["software"][0], "checkout": "/elsewhere"})
     bag = _unpacked(toy, tmp_path / "bag")
@@ -27,11 +29,15 @@ def test_repository_of_a_long_name_is_laid_out(toy: Toy, tmp_path: Path, dash: R
 
 
 @pytest.mark.parametrize("length", [96, 97, 100])
-def test_configuration_of_a_step_of_a_long_name_is_kept(toy: Toy, tmp_path: Path, length: int) -> None:
+def test_configuration_of_a_step_of_a_long_name_is_kept(
+    toy: Toy, tmp_path: Path, length: int
+) -> None:
     [configuration] = toy.record["configurations"]
     toy.record["configurations"] = [{**configuration, "step": letter * length} for letter in "ab"]
 
-    folders = sorted(path.name for path in (_unpacked(toy, tmp_path / "bag") / "data/fcl").iterdir())
+    folders = sorted(
+        path.name for path in (_unpacked(toy, tmp_path / "bag") / "data/fcl").iterdir()
+    )
 
     assert folders == ([f"00-{'a' * 96}", f"01-{'b' * 96}"] if length == 96 else ["00", "01"])
 

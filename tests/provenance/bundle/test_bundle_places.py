@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.bundle.names import Shelf, is_plain, percent, split_for_ustar
-from provenance.bundle.places import Place, Places, quote
+from jobprov.provenance.bundle.names import Shelf, is_plain, percent, split_for_ustar
+from jobprov.provenance.bundle.places import Place, Places, quote
 
 WORD = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)))
 
@@ -41,7 +41,9 @@ def test_mapped_folders_are_rewritten_and_the_rest_is_quoted(recorded: str, word
 
 @given(WORD)
 def test_quoted_text_comes_out_of_the_shell_as_it_went_in(string: str) -> None:
-    answer = subprocess.run(["dash", "-c", f"printf %s {quote(string)}"], capture_output=True, check=True)
+    answer = subprocess.run(
+        ["dash", "-c", f"printf %s {quote(string)}"], capture_output=True, check=True
+    )
 
     assert answer.stdout == string.encode()
 
@@ -80,11 +82,16 @@ def test_settled_path_is_rewritten_from_then_on() -> None:
 @given(st.lists(st.text(min_size=1, max_size=130), max_size=8))
 def test_stored_names_are_plain_and_never_clash(names: list[str]) -> None:
     shelf = Shelf("0f8b6a4e-3c51-5a0e-9c3f-000000000017")
-    paths = [shelf.take("src/x", name, f"{number:064x}", odd="src/x.odd") for number, name in enumerate(names)]
+    paths = [
+        shelf.take("src/x", name, f"{number:064x}", odd="src/x.odd")
+        for number, name in enumerate(names)
+    ]
 
     assert all(is_plain(path) for path in paths)
     assert len({path.lower() for path in paths}) == len(paths)
-    folders = {path.rsplit("/", cut)[0].lower() for path in paths for cut in range(1, path.count("/") + 1)}
+    folders = {
+        path.rsplit("/", cut)[0].lower() for path in paths for cut in range(1, path.count("/") + 1)
+    }
     assert not folders & {path.lower() for path in paths}
 
 
@@ -106,5 +113,7 @@ def test_field_of_a_table_holds_no_tab_or_line_end(string: str) -> None:
         (b"p" * 60 + b"/" + b"n" * 60 + b"/", (b"p" * 60, b"n" * 60 + b"/")),
     ],
 )
-def test_path_is_split_as_a_ustar_header_holds_it(path: bytes, split: tuple[bytes, bytes] | None) -> None:
+def test_path_is_split_as_a_ustar_header_holds_it(
+    path: bytes, split: tuple[bytes, bytes] | None
+) -> None:
     assert split_for_ustar(path) == split

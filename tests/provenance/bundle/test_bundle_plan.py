@@ -14,8 +14,8 @@ import bagit
 import pytest
 from toy_job import Run, Toy
 
-from provenance.bundle.plan import Plan
-from provenance.errors import BundleError
+from jobprov.provenance.bundle.plan import Plan
+from jobprov.provenance.errors import BundleError
 
 HERE = Path(__file__).parent
 DIGEST_OF_TOY = """
@@ -38,7 +38,12 @@ def test_same_bytes_under_other_umask_zone_locale_and_hash_seed(tmp_path: Path) 
     for number, variables in enumerate(
         [
             {"PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C"},
-            {"PYTHONHASHSEED": "4242", "TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
+            {
+                "PYTHONHASHSEED": "4242",
+                "TZ": "Asia/Kathmandu",
+                "LC_ALL": "C.UTF-8",
+                "PYTHONUTF8": "1",
+            },
             {
                 "PYTHONHASHSEED": "17",
                 "TZ": "America/Chicago",
@@ -71,7 +76,9 @@ def test_plan_survives_its_serialised_form(toy: Toy) -> None:
     assert Plan.from_bytes(plan.to_bytes(), toy.blobs.get).to_bytes() == plan.to_bytes()
 
 
-@pytest.mark.parametrize("damaged", [b"", b"{}", b"[1]", b'{"members": [{"path": 1}]}', b'{"members": []}'])
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{}", b"[1]", b'{"members": [{"path": 1}]}', b'{"members": []}']
+)
 def test_damaged_plan_is_refused(damaged: bytes) -> None:
     with pytest.raises(BundleError, match="stored plan"):
         Plan.from_bytes(damaged, lambda _sha256: b"")
@@ -84,12 +91,18 @@ def test_bundle_is_a_valid_bag(toy: Toy, tmp_path: Path) -> None:
     for kind in ("manifest", "tagmanifest"):
         for bits in ("256", "512"):
             subprocess.run(
-                [f"sha{bits}sum", "-c", "--strict", f"{kind}-sha{bits}.txt"], cwd=bag, check=True, capture_output=True
+                [f"sha{bits}sum", "-c", "--strict", f"{kind}-sha{bits}.txt"],
+                cwd=bag,
+                check=True,
+                capture_output=True,
             )
 
 
 def test_bag_info_tells_job_level_and_the_day_the_job_ended(toy: Toy, tmp_path: Path) -> None:
-    facts = dict(line.split(": ", 1) for line in (toy.unpack(tmp_path) / "bag-info.txt").read_text().splitlines())
+    facts = dict(
+        line.split(": ", 1)
+        for line in (toy.unpack(tmp_path) / "bag-info.txt").read_text().splitlines()
+    )
 
     assert facts["External-Identifier"] == "urn:uuid:0f8b6a4e-3c51-5a0e-9c3f-000000000017"
     assert facts["Closure-Level"] == "L2"
@@ -107,7 +120,9 @@ def test_entries_are_sorted_by_bytes_and_owned_by_nobody(toy: Toy) -> None:
 
     names = [(entry.name + "/" if entry.isdir() else entry.name).encode() for entry in entries]
     assert names == sorted(names)
-    assert {(entry.uid, entry.gid, entry.uname, entry.gname) for entry in entries} == {(0, 0, "", "")}
+    assert {(entry.uid, entry.gid, entry.uname, entry.gname) for entry in entries} == {
+        (0, 0, "", "")
+    }
     assert {entry.mode for entry in entries} == {0o644, 0o755}
     assert {entry.mtime for entry in entries} == {1772359205}
 
@@ -136,7 +151,9 @@ def test_blob_nobody_uploaded_lowers_the_level_and_is_needed(
     assert [line[2] for line in needs if line[0] == kind] == ["e" * 64]
 
 
-def test_listed_interpreter_and_distributions_are_needed_with_their_versions(toy: Toy, tmp_path: Path) -> None:
+def test_listed_interpreter_and_distributions_are_needed_with_their_versions(
+    toy: Toy, tmp_path: Path
+) -> None:
     listing = b"interpreter\tcpython\t3.11.7\t/opt/bin/python\nnonsense\npip\tnumpy\t2.1.0\t/opt/site-packages\npip\tdev\t\t/opt\n"
     toy.record["environment"]["packages_sha256"] = toy.blobs.write(listing)
     plan = toy.plan()
@@ -145,7 +162,9 @@ def test_listed_interpreter_and_distributions_are_needed_with_their_versions(toy
     needs = _lines(bag, "NEEDS.tsv")
 
     assert plan.level == "L2"
-    assert ["numpy", "pip", "2.1.0", "-", "/opt/site-packages", "-"] in _lines(bag, "env/products.tsv")
+    assert ["numpy", "pip", "2.1.0", "-", "/opt/site-packages", "-"] in _lines(
+        bag, "env/products.tsv"
+    )
     assert [(line[0], line[1], line[5]) for line in needs if line[0] in {"interpreter", "pip"}] == [
         ("interpreter", "cpython 3.11.7", "/opt/bin/python"),
         ("pip", "dev", "/opt"),
@@ -186,7 +205,11 @@ def test_description_holds_no_code(toy: Toy) -> None:
     paths = {member.path for member in toy.plan(level="L0").members}
 
     assert "data/JOB.json" in paths
-    assert not [path for path in paths if re.match(r"data/(src/toy-code/|scripts/wrapper|fcl/path|git/.*pack)", path)]
+    assert not [
+        path
+        for path in paths
+        if re.match(r"data/(src/toy-code/|scripts/wrapper|fcl/path|git/.*pack)", path)
+    ]
 
 
 def test_unknown_level_is_refused(toy: Toy) -> None:
@@ -205,9 +228,12 @@ def test_bundle_time_falls_back_to_start_and_receipt(toy: Toy, fields: Any, expe
 
 
 @pytest.mark.parametrize(
-    "record", [{}, {"job_id": "../x", "inputs": 3, "command": [], "outputs": [None, {}], "software": [{}]}]
+    "record",
+    [{}, {"job_id": "../x", "inputs": 3, "command": [], "outputs": [None, {}], "software": [{}]}],
 )
-def test_record_that_says_almost_nothing_gives_a_description(toy: Toy, tmp_path: Path, record: dict[str, Any]) -> None:
+def test_record_that_says_almost_nothing_gives_a_description(
+    toy: Toy, tmp_path: Path, record: dict[str, Any]
+) -> None:
     toy.record, toy.resolutions = record, []
     plan = toy.plan()
 
@@ -234,14 +260,18 @@ ODD_NAMES = [
 
 
 def test_odd_names_are_stored_by_digest_and_restored(toy: Toy, tmp_path: Path, shell: Run) -> None:
-    toy.files += [(f"odd/{name}", 0o100644, name.encode("utf-8", "surrogateescape")) for name in ODD_NAMES]
+    toy.files += [
+        (f"odd/{name}", 0o100644, name.encode("utf-8", "surrogateescape")) for name in ODD_NAMES
+    ]
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
     outcome = shell(bag / "data/run.sh", out)
 
     assert outcome.returncode == 0, outcome.stderr
     for name in ODD_NAMES:
-        path = os.fsencode(out / "src/toy-code/odd") + b"/" + name.encode("utf-8", "surrogateescape")
+        path = (
+            os.fsencode(out / "src/toy-code/odd") + b"/" + name.encode("utf-8", "surrogateescape")
+        )
         assert Path(os.fsdecode(path)).read_bytes() == name.encode("utf-8", "surrogateescape")
     stored = [str(path.relative_to(bag)) for path in bag.rglob("*")]
     assert all(re.fullmatch(r"[A-Za-z0-9._+/-]+", name) for name in stored)
@@ -263,7 +293,13 @@ def test_crate_describes_the_job(toy: Toy, tmp_path: Path) -> None:
 def test_files_written_beside_the_record_are_read_as_tables(toy: Toy, tmp_path: Path) -> None:
     bag = toy.unpack(tmp_path)
 
-    assert _lines(bag, "src/toy-code.modes.tsv")[-1] == ["120000", "-", "data/link", "-", "a table.txt"]
+    assert _lines(bag, "src/toy-code.modes.tsv")[-1] == [
+        "120000",
+        "-",
+        "data/link",
+        "-",
+        "a table.txt",
+    ]
     assert _lines(bag, "seeds.tsv")[1] == ["join", "gen", "-", "-", "7", "-", "log", "-"]
     assert ["BASH_FUNC_x%25%25", "no name that a shell can set"] in _lines(bag, "env/withheld.tsv")
     commit = toy.resolved()[0].commit

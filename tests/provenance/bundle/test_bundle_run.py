@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from toy_job import CHECKOUT, PROGRAM, WORK, Run, Toy, packed
 
-from provenance.bundle.campaign import make_campaign
-from provenance.bundle.ingredients import Resolution
+from jobprov.provenance.bundle.campaign import make_campaign
+from jobprov.provenance.bundle.ingredients import Resolution
 
 
 def _lock(folder: Path) -> None:
@@ -31,7 +31,9 @@ def _unlock(folder: Path) -> None:
             path.chmod(0o755)
 
 
-def test_job_runs_again_from_a_read_only_bundle_in_a_folder_with_blanks(toy: Toy, tmp_path: Path, shell: Run) -> None:
+def test_job_runs_again_from_a_read_only_bundle_in_a_folder_with_blanks(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
     bag, out = toy.unpack(tmp_path / "a bundle 'of' $HOME"), tmp_path / "the rerun" / "of it"
     _lock(bag)
 
@@ -49,15 +51,25 @@ def test_job_runs_again_from_a_read_only_bundle_in_a_folder_with_blanks(toy: Toy
 
 
 def test_shell_and_coreutils_are_enough(toy: Toy, tmp_path: Path, bare: Path) -> None:
-    """The recorded PATH is a folder of a shell and coreutils, and so is the caller's: no find, sed, awk or Python."""
+    """The recorded PATH is a folder of a shell and coreutils, and so is the caller's.
+
+    No find, sed, awk or Python.
+    """
     toy.record["environment"]["variables"]["PATH"] = str(bare)
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
     def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         words = [str(bare / "sh"), str(bag / "data" / script), *map(str, arguments)]
-        return subprocess.run(words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(
+            words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False, timeout=60
+        )
 
-    for outcome in (run("run.sh", "--check"), run("run.sh", out), run("verify.sh", out), run("verify.sh", "--bundle")):
+    for outcome in (
+        run("run.sh", "--check"),
+        run("run.sh", out),
+        run("verify.sh", out),
+        run("verify.sh", "--bundle"),
+    ):
         assert outcome.returncode == 0, outcome.stderr
         assert "not found" not in outcome.stderr
 
@@ -66,7 +78,12 @@ def test_shell_without_any_environment_is_enough(toy: Toy, tmp_path: Path) -> No
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
     outcome = subprocess.run(
-        ["sh", "run.sh", str(out)], cwd=bag / "data", env={}, capture_output=True, text=True, check=False
+        ["sh", "run.sh", str(out)],
+        cwd=bag / "data",
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert outcome.returncode == 0, outcome.stderr
@@ -88,11 +105,22 @@ def test_recorded_text_is_never_evaluated(toy: Toy, tmp_path: Path, shell: Run, 
     toy.record["state"] = f"succeeded'; touch '{trap}'; '"
     toy.record["command"]["steps"][1] |= {
         "name": evil,
-        "argv": ["sh", "-c", 'printf %s "$EVIL|$1" >"$2"', "x", evil, f"file {evil}".replace("/", "_")],
+        "argv": [
+            "sh",
+            "-c",
+            'printf %s "$EVIL|$1" >"$2"',
+            "x",
+            evil,
+            f"file {evil}".replace("/", "_"),
+        ],
     }
     name = f"file {evil}".replace("/", "_")
     toy.record["outputs"] = [
-        {"name": name, "status": "written", "sha256": hashlib.sha256(f"{evil}|{evil}".encode()).hexdigest()}
+        {
+            "name": name,
+            "status": "written",
+            "sha256": hashlib.sha256(f"{evil}|{evil}".encode()).hexdigest(),
+        }
     ]
     toy.record["inputs"][0]["path"] = f"in/{evil}".replace(str(trap.parent), "")
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
@@ -108,7 +136,9 @@ def test_recorded_text_is_never_evaluated(toy: Toy, tmp_path: Path, shell: Run, 
     assert verdict.stdout.startswith("IDENTICAL file ")
 
 
-def test_environment_is_the_recorded_one_and_nothing_else(toy: Toy, tmp_path: Path, shell: Run) -> None:
+def test_environment_is_the_recorded_one_and_nothing_else(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
     toy.record["environment"]["variables"]["JOBPROV_HOOK"] = "/x/hook.pyz"
     toy.record["command"]["steps"][1]["argv"] = ["sh", "-c", "env >seen.txt; pwd; umask >>seen.txt"]
     toy.record["environment"]["umask"] = "0027"
@@ -116,7 +146,9 @@ def test_environment_is_the_recorded_one_and_nothing_else(toy: Toy, tmp_path: Pa
 
     shell(bag / "data/run.sh", out)
 
-    seen = dict(re.findall(r"^([A-Z_a-z]+)=(.*)$", (out / "work/seen.txt").read_text(), re.MULTILINE))
+    seen = dict(
+        re.findall(r"^([A-Z_a-z]+)=(.*)$", (out / "work/seen.txt").read_text(), re.MULTILINE)
+    )
     assert seen["TOY_TABLE"] == f"{out}/src/toy-code/data/link"
     assert seen["FHICL_FILE_PATH"] == f"{out}/work/job:{out}/elsewhere/opt/release/fcl"
     assert seen["HOME"] == f"{out}/home"
@@ -146,15 +178,22 @@ def test_non_empty_folder_is_refused_and_left_alone(toy: Toy, tmp_path: Path, sh
     assert [path.name for path in out.iterdir()] == [".precious"]
 
 
-@pytest.mark.parametrize(("code", "sentence"), [(3, "exit code: 3, as recorded"), (4, "exit code: 3, recorded was 4")])
-def test_exit_code_is_the_job_s_own(toy: Toy, tmp_path: Path, shell: Run, code: int, sentence: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "sentence"), [(3, "exit code: 3, as recorded"), (4, "exit code: 3, recorded was 4")]
+)
+def test_exit_code_is_the_job_s_own(
+    toy: Toy, tmp_path: Path, shell: Run, code: int, sentence: str
+) -> None:
     toy.record["state"] = "failed"
     toy.record["command"] = {"argv": ["./wrapper.sh"], "working_directory": "/scratch/job 17"}
     toy.record["exit"] = {"code": code}
     toy.record["outputs"] = []
     bag, out, report = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "report.json"
 
-    outcome, verdict = shell(bag / "data/run.sh", out), shell(bag / "data/verify.sh", "--report", report, out)
+    outcome, verdict = (
+        shell(bag / "data/run.sh", out),
+        shell(bag / "data/verify.sh", "--report", report, out),
+    )
 
     assert outcome.returncode == 3
     assert verdict.returncode == (0 if code == 3 else 1)
@@ -162,9 +201,15 @@ def test_exit_code_is_the_job_s_own(toy: Toy, tmp_path: Path, shell: Run, code: 
     assert ('"level": "R1="' if code == 3 else '"level": "R1"') in report.read_text()
 
 
-def test_recorded_signal_is_compared_as_the_shell_tells_it(toy: Toy, tmp_path: Path, dash: Run) -> None:
+def test_recorded_signal_is_compared_as_the_shell_tells_it(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
     toy.record["state"] = "failed"
-    toy.record["command"]["steps"][1] |= {"argv": ["sh", "-c", "kill -s ABRT $$"], "exit_code": None, "signal": 6}
+    toy.record["command"]["steps"][1] |= {
+        "argv": ["sh", "-c", "kill -s ABRT $$"],
+        "exit_code": None,
+        "signal": 6,
+    }
     toy.record["outputs"] = []
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
@@ -172,11 +217,28 @@ def test_recorded_signal_is_compared_as_the_shell_tells_it(toy: Toy, tmp_path: P
     assert dash(bag / "data/verify.sh", out).returncode == 0
 
 
-def test_steps_run_in_order_and_stop_where_the_job_did_not(toy: Toy, tmp_path: Path, shell: Run) -> None:
+def test_steps_run_in_order_and_stop_where_the_job_did_not(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
     steps = [
-        {"name": "one", "role": "payload", "argv": ["sh", "-c", "echo one >>log; exit 2"], "exit_code": 2},
-        {"name": "two", "role": "payload", "argv": ["sh", "-c", "echo two >>log; exit 5"], "exit_code": 0},
-        {"name": "three", "role": "payload", "argv": ["sh", "-c", "echo three >>log"], "exit_code": 0},
+        {
+            "name": "one",
+            "role": "payload",
+            "argv": ["sh", "-c", "echo one >>log; exit 2"],
+            "exit_code": 2,
+        },
+        {
+            "name": "two",
+            "role": "payload",
+            "argv": ["sh", "-c", "echo two >>log; exit 5"],
+            "exit_code": 0,
+        },
+        {
+            "name": "three",
+            "role": "payload",
+            "argv": ["sh", "-c", "echo three >>log"],
+            "exit_code": 0,
+        },
     ]
     toy.record["command"]["steps"] = steps
     toy.record["outputs"] = []
@@ -191,7 +253,11 @@ def test_steps_run_in_order_and_stop_where_the_job_did_not(toy: Toy, tmp_path: P
 
 def test_cpu_limit_that_ended_the_job_ends_it_again(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.record["environment"]["limits"] = {"cpu_seconds": 1}
-    toy.record["command"]["steps"][1] |= {"argv": ["sh", "-c", "while :; do :; done"], "exit_code": None, "signal": 9}
+    toy.record["command"]["steps"][1] |= {
+        "argv": ["sh", "-c", "while :; do :; done"],
+        "exit_code": None,
+        "signal": 9,
+    }
     toy.record["outputs"] = []
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
@@ -212,13 +278,20 @@ def test_missing_input_is_named_and_found_by_digest(toy: Toy, tmp_path: Path, sh
     found = shell(run, "--input-dir", shelf, "--check")
     outcome = shell(run, "--input-dir", shelf, tmp_path / "out2")
 
-    assert (refused.returncode, wrong.returncode, found.returncode, outcome.returncode) == (125, 1, 0, 0)
+    assert (refused.returncode, wrong.returncode, found.returncode, outcome.returncode) == (
+        125,
+        1,
+        0,
+        0,
+    )
     assert f"missing: input a.txt (sha256 {sha256}, 6 bytes)" in refused.stderr
     assert (tmp_path / "out2/work/out/result.txt").read_bytes() == toy.expected
     assert shell(bag / "data/verify.sh", tmp_path / "out2").stdout == "IDENTICAL result.txt\n"
 
 
-def test_missing_program_is_named_before_anything_is_made(toy: Toy, tmp_path: Path, dash: Run) -> None:
+def test_missing_program_is_named_before_anything_is_made(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
     toy.record["command"]["steps"][1]["argv"][0] = "no-such-program"
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
@@ -244,7 +317,12 @@ def test_shell_has_the_job_s_environment(toy: Toy, tmp_path: Path) -> None:
 
     words = ["sh", str(bag / "data/run.sh"), "--shell", str(out)]
     outcome = subprocess.run(
-        words, input='cat "$TOY_TABLE"\n', capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"}
+        words,
+        input='cat "$TOY_TABLE"\n',
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin"},
     )
 
     assert "forty-two" in outcome.stdout
@@ -270,7 +348,9 @@ def test_job_that_ran_inside_a_checkout_finds_what_lay_around_it(
     assert (out / "work/out/result.txt").read_bytes().endswith(b"<--name=x>\n")
 
 
-@pytest.mark.parametrize("link", ["/home/nova/code", "/scratch/job 17/code", "/scratch/job 17/deep/code"])
+@pytest.mark.parametrize(
+    "link", ["/home/nova/code", "/scratch/job 17/code", "/scratch/job 17/deep/code"]
+)
 @pytest.mark.parametrize("checkout", ["/data/toy", "/scratch/job 17/toy"])
 def test_checkout_that_was_reached_by_a_link_is_found_with_all_that_lies_in_it(
     toy: Toy, tmp_path: Path, shell: Run, link: str, checkout: str
@@ -281,10 +361,22 @@ def test_checkout_that_was_reached_by_a_link_is_found_with_all_that_lies_in_it(
     toy.record["environment"]["variables"]["TOY_TABLE"] = f"{link}/data/link"
     toy.record["command"]["working_directory"] = work
     ways = [link, posixpath.relpath(link, work)] if link.startswith(work) else [link]
-    script = {"name": "join.sh", "path": f"{link}/bin/join.sh", "mode": "0755", "sha256": toy.blobs.write(PROGRAM)}
+    script = {
+        "name": "join.sh",
+        "path": f"{link}/bin/join.sh",
+        "mode": "0755",
+        "sha256": toy.blobs.write(PROGRAM),
+    }
     toy.record["scripts"] = [script]
-    toy.record["command"]["steps"][1]["argv"] = [f"{ways[-1]}/bin/join.sh", "top.fcl", "in/a.txt", "--name=x"]
-    looks = [{"name": f"look-{way}", "argv": ["cat", f"{way}/data/link"], "exit_code": 0} for way in ways]
+    toy.record["command"]["steps"][1]["argv"] = [
+        f"{ways[-1]}/bin/join.sh",
+        "top.fcl",
+        "in/a.txt",
+        "--name=x",
+    ]
+    looks = [
+        {"name": f"look-{way}", "argv": ["cat", f"{way}/data/link"], "exit_code": 0} for way in ways
+    ]
     toy.record["command"]["steps"] += looks
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
@@ -295,21 +387,33 @@ def test_checkout_that_was_reached_by_a_link_is_found_with_all_that_lies_in_it(
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-@pytest.mark.parametrize("folder", ["/scratch/job 17", "/data/toy", "/data/toy/ext", "/data/toy/ext/deep"])
+@pytest.mark.parametrize(
+    "folder", ["/scratch/job 17", "/data/toy", "/data/toy/ext", "/data/toy/ext/deep"]
+)
 def test_changed_submodule_lies_in_the_checkout_around_it(
     toy: Toy, tmp_path: Path, shell: Run, folder: str, order: tuple[int, int]
 ) -> None:
-    """It has an entry of its own. What was removed from it is not laid out, though the submodule's commit has it."""
+    """It has an entry of its own.
+
+    What was removed from it is not laid out, though the submodule's commit has it.
+    """
     named, clean = packed([("gone.txt", 0o100644, b"1"), ("kept.txt", 0o100644, b"1")])
     changed, own = packed([("kept.txt", 0o100644, b"2"), ("deep/new.txt", 0o100644, b"3")])
     inner = Resolution(name="ext", path="ext", commit=named, pack_sha256=toy.blobs.write(clean))
     commit, pack = packed([("ext", 0o160000, named.encode()), ("a.txt", 0o100644, b"0")])
-    outer = Resolution(name="toy-code", commit=commit, pack_sha256=toy.blobs.write(pack), submodules=[inner])
-    entries = [{"name": "toy-code", "checkout": "/data/toy"}, {"name": "ext", "checkout": "/data/toy/ext"}]
+    outer = Resolution(
+        name="toy-code", commit=commit, pack_sha256=toy.blobs.write(pack), submodules=[inner]
+    )
+    entries = [
+        {"name": "toy-code", "checkout": "/data/toy"},
+        {"name": "ext", "checkout": "/data/toy/ext"},
+    ]
     found = [outer, Resolution(name="ext", commit=changed, pack_sha256=toy.blobs.write(own))]
     toy.record["software"] = [entries[place] for place in order]
     toy.resolutions = [replace(found[place], index=index) for index, place in enumerate(order)]
-    line = "cd /data/toy && cat a.txt ext/kept.txt ext/deep/new.txt && ls ext && cd ext/.. && ls a.txt"
+    line = (
+        "cd /data/toy && cat a.txt ext/kept.txt ext/deep/new.txt && ls ext && cd ext/.. && ls a.txt"
+    )
     toy.record["command"] |= {"working_directory": folder, "argv": ["sh", "-c", line], "steps": []}
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
@@ -321,7 +425,9 @@ def test_changed_submodule_lies_in_the_checkout_around_it(
     assert "gone.txt" not in log
 
 
-def test_files_used_by_absolute_path_are_served_from_the_bundle(toy: Toy, tmp_path: Path, shell: Run) -> None:
+def test_files_used_by_absolute_path_are_served_from_the_bundle(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
     toy.record["inputs"][0]["path"] = "/pnfs/toy/raw/a.txt"
     toy.record["outputs"][0]["path"] = "/pnfs/toy/out/result.txt"
     line = 'read x <"$1"; echo "$x" >/dev/null; echo "$x" >"${2#--out=}"'
@@ -340,13 +446,19 @@ def test_files_used_by_absolute_path_are_served_from_the_bundle(toy: Toy, tmp_pa
     assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL result.txt\n"
 
 
-def test_link_in_a_repository_cannot_lead_writes_out_of_the_rerun(toy: Toy, tmp_path: Path, dash: Run) -> None:
+def test_link_in_a_repository_cannot_lead_writes_out_of_the_rerun(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     toy.files.append(("escape", 0o120000, str(outside).encode()))
     sha256 = toy.blobs.write(b"#!/bin/sh\n")
-    toy.record["scripts"].append({"name": "x", "path": "/cvmfs/toy.example.org/toy-code/escape/x", "sha256": sha256})
-    toy.record["inputs"].append({"name": "y", "path": "/cvmfs/toy.example.org/toy-code/escape/y", "sha256": sha256})
+    toy.record["scripts"].append(
+        {"name": "x", "path": "/cvmfs/toy.example.org/toy-code/escape/x", "sha256": sha256}
+    )
+    toy.record["inputs"].append(
+        {"name": "y", "path": "/cvmfs/toy.example.org/toy-code/escape/y", "sha256": sha256}
+    )
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
     assert dash(bag / "data/run.sh", out).returncode == 0
@@ -371,7 +483,9 @@ def test_no_file_outside_bundle_rerun_and_needs_is_opened(toy: Toy, tmp_path: Pa
 
     subprocess.run(words, env={}, check=True, capture_output=True, timeout=60)
 
-    opened = re.findall(r'(?:open|openat|execve)\((?:AT_FDCWD, )?"([^"]*)".* = \d', trace.read_text())
+    opened = re.findall(
+        r'(?:open|openat|execve)\((?:AT_FDCWD, )?"([^"]*)".* = \d', trace.read_text()
+    )
     system = ("/bin/", "/usr/", "/lib", "/etc/ld.so", "/dev/", "/proc/")
     absolute = {os.path.normpath(path) for path in opened if path.startswith("/")}
     strange = {path for path in absolute if not path.startswith((str(bag), str(out), *system))}
@@ -388,13 +502,20 @@ def test_copies_can_be_written_and_programs_run(toy: Toy, tmp_path: Path, dash: 
         path: stat.S_IMODE((out / path).stat().st_mode)
         for path in ("src/toy-code/bin/join.sh", "work/wrapper.sh", "work/in/a.txt")
     }
-    assert modes == {"src/toy-code/bin/join.sh": 0o755, "work/wrapper.sh": 0o755, "work/in/a.txt": 0o644}
+    assert modes == {
+        "src/toy-code/bin/join.sh": 0o755,
+        "work/wrapper.sh": 0o755,
+        "work/in/a.txt": 0o644,
+    }
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("--no-such",), ("a", "b"), ("--input-dir",), ("--input-dir", "/no/such", "out")]
+    "arguments",
+    [(), ("--no-such",), ("a", "b"), ("--input-dir",), ("--input-dir", "/no/such", "out")],
 )
-def test_wrong_call_is_told_with_the_usage(toy: Toy, tmp_path: Path, dash: Run, arguments: tuple[str, ...]) -> None:
+def test_wrong_call_is_told_with_the_usage(
+    toy: Toy, tmp_path: Path, dash: Run, arguments: tuple[str, ...]
+) -> None:
     bag = toy.unpack(tmp_path / "bag")
 
     outcome = dash(bag / "data/run.sh", *arguments, cwd=tmp_path)
@@ -409,7 +530,11 @@ def test_scripts_are_clean_for_shellcheck(toy: Toy, tmp_path: Path) -> None:
     scripts = ["run.sh", "verify.sh", "lib.sh"]
 
     outcome = subprocess.run(
-        [shellcheck, "-s", "sh", "-x", *scripts], cwd=folder, capture_output=True, text=True, check=False
+        [shellcheck, "-s", "sh", "-x", *scripts],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert outcome.stdout == ""
@@ -417,16 +542,30 @@ def test_scripts_are_clean_for_shellcheck(toy: Toy, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("program", ["python", "link", "cd"])
 @pytest.mark.parametrize("words", ["dash", "busybox sh", "bash"])
-def test_program_is_no_word_of_the_shell(toy: Toy, tmp_path: Path, bare: Path, program: str, words: str) -> None:
-    """A shell finds its own commands and the words of the lists, `python` among them; a job finds files alone."""
+def test_program_is_no_word_of_the_shell(
+    toy: Toy, tmp_path: Path, bare: Path, program: str, words: str
+) -> None:
+    """A shell finds its own commands and the words of the lists, `python` among them.
+
+    A job finds files alone.
+    """
     toy.record["environment"]["variables"]["PATH"] = ""
     toy.record["command"] |= {"argv": [program, "-c", "pass"], "steps": []}
     name, *more = words.split()
-    check = [shutil.which(name) or name, *more, str(toy.unpack(tmp_path / "bag") / "data/run.sh"), "--check"]
+    check = [
+        shutil.which(name) or name,
+        *more,
+        str(toy.unpack(tmp_path / "bag") / "data/run.sh"),
+        "--check",
+    ]
 
-    without = subprocess.run(check, env={"PATH": str(bare)}, capture_output=True, text=True, check=False)
+    without = subprocess.run(
+        check, env={"PATH": str(bare)}, capture_output=True, text=True, check=False
+    )
     (bare / program).symlink_to(bare / "cat")
-    found = subprocess.run(check, env={"PATH": str(bare)}, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        check, env={"PATH": str(bare)}, capture_output=True, text=True, check=False
+    )
 
     assert (without.returncode, found.returncode) == (1, 0)
     assert f"missing: program {program} " in without.stderr
@@ -447,14 +586,25 @@ def test_program_that_the_bundle_lays_out_is_found_by_the_path(
     outcomes = [dash(bag / "data" / script, out) for script in ("run.sh", "verify.sh")]
 
     assert [outcome.returncode for outcome in outcomes] == [0, 0], outcomes
-    assert "join.sh" not in re.findall(r"^program\t(\S+)", (bag / "data/NEEDS.tsv").read_text(), re.MULTILINE)
+    assert "join.sh" not in re.findall(
+        r"^program\t(\S+)", (bag / "data/NEEDS.tsv").read_text(), re.MULTILINE
+    )
 
 
-def test_program_of_a_folder_that_no_rerun_has_stays_a_need(toy: Toy, tmp_path: Path, dash: Run) -> None:
-    """Its file is kept, and the rest of such a folder is not: the path of a rerun does not lead there."""
+def test_program_of_a_folder_that_no_rerun_has_stays_a_need(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
+    """Its file is kept, and the rest of such a folder is not.
+
+    The path of a rerun does not lead there.
+    """
     toy.record["environment"]["variables"]["PATH"] = "/opt/nowhere/bin:/usr/bin:/bin"
     toy.record["command"] |= {"argv": ["tool.sh"], "steps": []}
-    script = {"name": "tool.sh", "path": "/opt/nowhere/bin/tool.sh", "sha256": toy.blobs.write(b"#!/bin/sh\n")}
+    script = {
+        "name": "tool.sh",
+        "path": "/opt/nowhere/bin/tool.sh",
+        "sha256": toy.blobs.write(b"#!/bin/sh\n"),
+    }
     toy.record["scripts"] = [script]
 
     outcome = dash(toy.unpack(tmp_path / "bag") / "data/run.sh", "--check")
@@ -463,11 +613,18 @@ def test_program_of_a_folder_that_no_rerun_has_stays_a_need(toy: Toy, tmp_path: 
     assert "missing: program tool.sh" in outcome.stderr
 
 
-def test_interpreter_that_the_bundle_lays_out_is_found_by_the_path(toy: Toy, tmp_path: Path, dash: Run) -> None:
+def test_interpreter_that_the_bundle_lays_out_is_found_by_the_path(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
     toy.record["environment"]["variables"]["PATH"] = f"{WORK}/bin:/usr/bin:/bin"
     toy.record["command"] |= {"argv": ["bin/run.toy"], "steps": []}
-    texts = {"bin/run.toy": b"#!/usr/bin/env toy-shell\necho done\n", "bin/toy-shell": b'#!/bin/sh\nexec sh "$@"\n'}
-    toy.record["scripts"] = [{"name": path, "path": path, "sha256": toy.blobs.write(texts[path])} for path in texts]
+    texts = {
+        "bin/run.toy": b"#!/usr/bin/env toy-shell\necho done\n",
+        "bin/toy-shell": b'#!/bin/sh\nexec sh "$@"\n',
+    }
+    toy.record["scripts"] = [
+        {"name": path, "path": path, "sha256": toy.blobs.write(texts[path])} for path in texts
+    ]
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
     outcome = dash(bag / "data/run.sh", out)
@@ -477,7 +634,9 @@ def test_interpreter_that_the_bundle_lays_out_is_found_by_the_path(toy: Toy, tmp
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o444])
-def test_input_that_the_job_changes_is_left_alone_where_it_was(toy: Toy, tmp_path: Path, shell: Run, mode: int) -> None:
+def test_input_that_the_job_changes_is_left_alone_where_it_was(
+    toy: Toy, tmp_path: Path, shell: Run, mode: int
+) -> None:
     """It is an output too. A link to the recorded place would let the rerun write there."""
     kept = tmp_path / "kept.db"
     kept.write_text("before\n")
@@ -498,9 +657,13 @@ def test_input_that_the_job_changes_is_left_alone_where_it_was(toy: Toy, tmp_pat
     assert (out / "work/read.db").is_symlink()
 
 
-def test_folder_that_begins_with_a_dash_stands_behind_two(toy: Toy, tmp_path: Path, shell: Run) -> None:
+def test_folder_that_begins_with_a_dash_stands_behind_two(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
     bag = toy.unpack(tmp_path / "bag")
-    outcome, verdict = (shell(bag / "data" / name, "--", "-o", cwd=tmp_path) for name in ("run.sh", "verify.sh"))
+    outcome, verdict = (
+        shell(bag / "data" / name, "--", "-o", cwd=tmp_path) for name in ("run.sh", "verify.sh")
+    )
     wrong = shell(bag / "data/run.sh", "--", "one", "two", cwd=tmp_path)
 
     assert (outcome.returncode, verdict.stdout) == (0, "IDENTICAL result.txt\n"), outcome.stderr
@@ -510,7 +673,16 @@ def test_folder_that_begins_with_a_dash_stands_behind_two(toy: Toy, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("recorded", "shown"),
-    [(8021, 85), (256, 1), (65280, 255), (-11, 139), (-9, 137), (-1, 255), (-256, None), (1 << 40, None)],
+    [
+        (8021, 85),
+        (256, 1),
+        (65280, 255),
+        (-11, 139),
+        (-9, 137),
+        (-1, 255),
+        (-256, None),
+        (1 << 40, None),
+    ],
 )
 def test_code_that_no_shell_shows_is_compared_with_what_it_sees_of_it(
     toy: Toy, tmp_path: Path, shell: Run, recorded: int, shown: int | None
@@ -532,7 +704,9 @@ def test_code_that_no_shell_shows_is_compared_with_what_it_sees_of_it(
     assert ("as recorded" in verdict.stderr) == (shown is not None)
 
 
-def test_scripts_find_and_write_files_beside_the_working_directory(toy: Toy, tmp_path: Path, shell: Run) -> None:
+def test_scripts_find_and_write_files_beside_the_working_directory(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
     """A script names `../calib/x.txt` in its text, where nothing is rewritten."""
     table, card = toy.blobs.write(b"constants\n"), toy.blobs.write(b"card\n")
     text = "cat ../calib/x.txt ../card.txt > ../made.txt; cat ../calib/x.txt > ../made/y.txt; cat '../job 17/own.txt'"
@@ -546,7 +720,12 @@ def test_scripts_find_and_write_files_beside_the_working_directory(toy: Toy, tmp
         {"name": "up.txt", "path": "../../up.txt", "sha256": card, "size_bytes": 5},
     ]
     toy.record["outputs"] = [
-        {"name": name, "path": f"../{path}", "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+        {
+            "name": name,
+            "path": f"../{path}",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size_bytes": len(content),
+        }
         for name, path, content in (
             ("made.txt", "made.txt", b"constants\ncard\n"),
             ("y.txt", "made/y.txt", b"constants\n"),
@@ -558,10 +737,14 @@ def test_scripts_find_and_write_files_beside_the_working_directory(toy: Toy, tmp
     verdict = shell(bag / "data/verify.sh", tmp_path / "out")
 
     assert outcome.returncode == 0, (outcome.stderr, (tmp_path / "out/run.log").read_text())
-    assert (verdict.returncode, verdict.stdout) == (0, "IDENTICAL made.txt\nIDENTICAL y.txt\n"), verdict.stderr
+    assert (verdict.returncode, verdict.stdout) == (0, "IDENTICAL made.txt\nIDENTICAL y.txt\n"), (
+        verdict.stderr
+    )
 
 
-def test_arguments_and_names_that_are_no_utf_8_are_the_recorded_bytes(toy: Toy, tmp_path: Path, shell: Run) -> None:
+def test_arguments_and_names_that_are_no_utf_8_are_the_recorded_bytes(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
     r"""The program got the letters `\xff`, since that is how a record, which is text, writes a byte."""
     text = 'printf "%s\\n" "$1" >title.txt; cat "$2" >"${3#--out=}"; printf "%s" "$4" >literal.txt'
     argv = ["sh", "-c", text, "sh", "caf\\xe9 100%", "in-\\xff.dat", "--out=out-\\xfe.txt", "\\xe9"]
@@ -587,15 +770,22 @@ def test_arguments_and_names_that_are_no_utf_8_are_the_recorded_bytes(toy: Toy, 
 
     assert outcome.returncode == 0, (outcome.stderr, (tmp_path / "out/run.log").read_bytes())
     assert (tmp_path / "out/work/title.txt").read_bytes() == b"caf\xe9 100%\n"
-    assert (tmp_path / "out/work/literal.txt").read_bytes() == b"\\xe9", "what argv says otherwise is not taken"
-    assert {b"in-\xff.dat", b"out-\xfe.txt"} < {os.fsencode(path.name) for path in (tmp_path / "out/work").iterdir()}
+    assert (tmp_path / "out/work/literal.txt").read_bytes() == b"\\xe9", (
+        "what argv says otherwise is not taken"
+    )
+    assert {b"in-\xff.dat", b"out-\xfe.txt"} < {
+        os.fsencode(path.name) for path in (tmp_path / "out/work").iterdir()
+    }
     assert verdict.returncode == 0, verdict.stderr
     assert verdict.stdout.startswith("IDENTICAL out-\\xfe.txt\nEXTRA literal.txt\n")
     assert "caf%E9 100%25" in (bag / "data/command/argv.txt").read_text().splitlines()
 
 
 def _reading_steps(toy: Toy) -> list[bytes]:
-    """Give the job three steps that copy their standard input, two of them with one; return what they read."""
+    """Give the job three steps that copy their standard input, two of them with one.
+
+    Return what they read.
+    """
     read = [b"1 first\n", b"2 second\n"]
     digests = [toy.blobs.write(content) for content in read]
     toy.record["outputs"] = []
@@ -608,7 +798,9 @@ def _reading_steps(toy: Toy) -> list[bytes]:
 
 
 @pytest.mark.parametrize("jobs", ["one", "many"])
-def test_each_step_reads_its_own_standard_input(toy: Toy, tmp_path: Path, shell: Run, jobs: str) -> None:
+def test_each_step_reads_its_own_standard_input(
+    toy: Toy, tmp_path: Path, shell: Run, jobs: str
+) -> None:
     read = _reading_steps(toy)
     plan, words = toy.plan(), []
     if jobs == "many":
@@ -618,7 +810,9 @@ def test_each_step_reads_its_own_standard_input(toy: Toy, tmp_path: Path, shell:
     outcome = shell(toy.unpack(tmp_path / "bag", plan) / "data/run.sh", *words, tmp_path / "out")
 
     assert outcome.returncode == 0, outcome.stderr
-    found = [(tmp_path / "out/work" / f"{name}.txt").read_bytes() for name in ("one", "none", "two")]
+    found = [
+        (tmp_path / "out/work" / f"{name}.txt").read_bytes() for name in ("one", "none", "two")
+    ]
     assert found == [read[0], b"", read[1]]
 
 

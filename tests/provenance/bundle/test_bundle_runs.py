@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from toy_job import Toy, packed
 
-from provenance.bundle import tar
-from provenance.bundle.draft import Member, member_of
-from provenance.bundle.plan import Plan
-from provenance.bundle.runs import Run, parts_of
-from provenance.errors import BundleError
-from provenance.software.read_pack import tree_files
+from jobprov.provenance.bundle import tar
+from jobprov.provenance.bundle.draft import Member, member_of
+from jobprov.provenance.bundle.plan import Plan
+from jobprov.provenance.bundle.runs import Run, parts_of
+from jobprov.provenance.errors import BundleError
+from jobprov.provenance.software.read_pack import tree_files
 
 DEEP = "/".join(["a-folder-of-some-length"] * 5)
 TOPS = ("t", "0f8b6a4e-3c51-5a0e-9c3f-000000000001")
@@ -36,18 +36,29 @@ def _fragment(toy: Toy, folder: str) -> tuple[Member, ...]:
     return tuple(members)
 
 
-def _plan(toy: Toy, top: str, fragments: dict[str, tuple[Member, ...]], mtime: int = 1_700_000_000) -> Plan:
+def _plan(
+    toy: Toy, top: str, fragments: dict[str, tuple[Member, ...]], mtime: int = 1_700_000_000
+) -> Plan:
     own = []
     for path in ("bagit.txt", "data/JOB.json", "data/src/code+/z", "data/verify.sh"):
         own.append(member_of(path, path.encode()))
         toy.blobs.write(path.encode())
     packs = {member.pack for members in fragments.values() for member in members} - {""}
     own += [
-        replace(member_of(f"data/git/{sha256[:8]}/objects.pack", toy.blobs.get(sha256)), sha512="", cksum=-1)
+        replace(
+            member_of(f"data/git/{sha256[:8]}/objects.pack", toy.blobs.get(sha256)),
+            sha512="",
+            cksum=-1,
+        )
         for sha256 in sorted(packs)
     ]
-    sizes = _sizes_of_derived([*own, *(member for members in fragments.values() for member in members)])
-    own += [Member(path=path, mode=0o644, sha256="", sha512="", size=size) for path, size in sizes.items()]
+    sizes = _sizes_of_derived(
+        [*own, *(member for members in fragments.values() for member in members)]
+    )
+    own += [
+        Member(path=path, mode=0o644, sha256="", sha512="", size=size)
+        for path, size in sizes.items()
+    ]
     return Plan(
         spec_version=1,
         job_id=top,
@@ -96,7 +107,9 @@ def test_pack_that_does_not_hold_what_the_plan_names_is_refused(toy: Toy) -> Non
     members = _fragment(toy, "code")
     wrong = (*members[:-1], replace(members[-1], size=members[-1].size + 1))
 
-    with pytest.raises(BundleError, match="data/src/code/which: the stored bytes are not those of blob"):
+    with pytest.raises(
+        BundleError, match="data/src/code/which: the stored bytes are not those of blob"
+    ):
         toy.tar_bytes(_plan(toy, TOPS[0], {"5": wrong}))
 
 

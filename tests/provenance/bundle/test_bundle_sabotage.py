@@ -40,7 +40,11 @@ CHECKER = {"data/verify.sh", "data/lib.sh"}
 
 
 def _files(bag: Path) -> list[str]:
-    return sorted(str(file.relative_to(bag)) for file in bag.rglob("*") if file.is_file() and file.stat().st_size)
+    return sorted(
+        str(file.relative_to(bag))
+        for file in bag.rglob("*")
+        if file.is_file() and file.stat().st_size
+    )
 
 
 @pytest.mark.parametrize("where", ["first", "last", "between"])
@@ -66,7 +70,9 @@ def test_flipped_bit_of_a_tag_file_is_named(bag: Path, dash: Run) -> None:
         _flip(bag / name, place)
 
         assert code == 1, name
-        assert (name if not name.startswith("tagmanifest") else "by tagmanifest") in told or "MISSING" in told, name
+        assert (
+            name if not name.startswith("tagmanifest") else "by tagmanifest"
+        ) in told or "MISSING" in told, name
 
 
 def test_flipped_bit_of_the_checker_is_named_by_coreutils(bag: Path) -> None:
@@ -79,18 +85,26 @@ def test_flipped_bit_of_the_checker_is_named_by_coreutils(bag: Path) -> None:
     assert {line.split(":")[0] for line in ended.stdout.splitlines() if "FAILED" in line} == CHECKER
 
 
-@pytest.mark.parametrize("tool", [pytest.param("shasum", marks=pytest.mark.slow), "openssl", "busybox", "cksum"])
+@pytest.mark.parametrize(
+    "tool", [pytest.param("shasum", marks=pytest.mark.slow), "openssl", "busybox", "cksum"]
+)
 def test_damage_is_named_by_whatever_tool_is_there(bag: Path, tmp_path: Path, tool: str) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in (
-        {tool, "cat", "sort", "uniq", "wc", "perl"} if tool == "shasum" else {tool, "cat", "sort", "uniq", "wc"}
+        {tool, "cat", "sort", "uniq", "wc", "perl"}
+        if tool == "shasum"
+        else {tool, "cat", "sort", "uniq", "wc"}
     ):
-        (programs / name).symlink_to(shutil.which(name, path="/usr/bin:/bin") or pytest.fail(f"{name} is not here"))
+        (programs / name).symlink_to(
+            shutil.which(name, path="/usr/bin:/bin") or pytest.fail(f"{name} is not here")
+        )
     words = [shutil.which("dash") or "dash", str(bag / "data/verify.sh"), "--bundle"]
 
     def told() -> tuple[int, str]:
-        ended = subprocess.run(words, env={"PATH": str(programs)}, capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            words, env={"PATH": str(programs)}, capture_output=True, text=True, check=False
+        )
         return ended.returncode, ended.stderr
 
     assert told()[0] == 0
@@ -161,7 +175,9 @@ def _replace_by_link(bag: Path) -> None:
         (_replace_by_link, ["CHANGED data/JOB.json"]),
     ],
 )
-def test_sabotage_is_named(bag: Path, shell: Run, spoil: Callable[[Path], None], told: list[str]) -> None:
+def test_sabotage_is_named(
+    bag: Path, shell: Run, spoil: Callable[[Path], None], told: list[str]
+) -> None:
     spoil(bag)
 
     code, said = _named(shell, bag)

@@ -11,8 +11,8 @@ import pytest
 import uproot
 from uproot.writing.identify import to_TAxis, to_TH1x, to_THashList, to_TObjString
 
-from provenance.bundle import root_content
-from provenance.bundle.comparison import UndecidedError, compare, content_digest, main
+from jobprov.provenance.bundle import root_content
+from jobprov.provenance.bundle.comparison import UndecidedError, compare, content_digest, main
 
 Write = Callable[[Any], None]
 
@@ -27,14 +27,19 @@ def level(folder: Path, comparator: str, recorded: Write | str, again: Write | s
         with uproot.recreate(path) as file:
             content(file)
     sha256 = hashlib.sha256(paths[0].read_bytes()).hexdigest()
-    return compare(str(paths[1]), {"sha256": sha256, "reference": str(paths[0]), "comparator": comparator})[1]
+    return compare(
+        str(paths[1]), {"sha256": sha256, "reference": str(paths[0]), "comparator": comparator}
+    )[1]
 
 
 def tree(**columns: Any) -> Write:
     """A file with one tree of these branches: numpy arrays, nested lists, or lists of strings."""
 
     def write(file: Any) -> None:
-        kinds = {name: "string" if isinstance(column, list) else _kind(column) for name, column in columns.items()}
+        kinds = {
+            name: "string" if isinstance(column, list) else _kind(column)
+            for name, column in columns.items()
+        }
         made = file.mktree("t", kinds)
         if len(next(iter(columns.values()))):
             made.extend(columns)
@@ -57,10 +62,14 @@ def test_other_type_of_the_same_bits_differs_in_any_order(tmp_path: Path) -> Non
     ones = np.ones(5, "f4")
 
     assert level(tmp_path, "unordered", tree(a=ones), tree(a=ones.view("i4"))) == "R2"
-    assert level(tmp_path, "unordered", tree(a=np.zeros(0, "f8")), tree(a=np.zeros(0, "i8"))) == "R2"
+    assert (
+        level(tmp_path, "unordered", tree(a=np.zeros(0, "f8")), tree(a=np.zeros(0, "i8"))) == "R2"
+    )
 
 
-def test_order_of_entries_is_free_also_where_a_chunk_has_lists_of_one_length(tmp_path: Path) -> None:
+def test_order_of_entries_is_free_also_where_a_chunk_has_lists_of_one_length(
+    tmp_path: Path,
+) -> None:
     """The last chunk of the one file has lists of one value alone, that of the other has not."""
     lengths = np.concatenate([np.tile([0, 1, 2], 16_666), np.ones(52, "i8")])
     lists = awkward.unflatten(np.arange(int(lengths.sum()), dtype="f8"), lengths)
@@ -69,11 +78,18 @@ def test_order_of_entries_is_free_also_where_a_chunk_has_lists_of_one_length(tmp
 
 
 def histogram(
-    bins: list[float], edges: list[float], *, errors: list[float] | None = None, title: str = "h", labels: Any = None
+    bins: list[float],
+    edges: list[float],
+    *,
+    errors: list[float] | None = None,
+    title: str = "h",
+    labels: Any = None,
 ) -> Write:
     """A file with one histogram; `bins` has under- and overflow, `errors` the squares of the errors."""
     values, squares = np.array(bins), np.array(bins if errors is None else errors)
-    axis = to_TAxis("xaxis", "", len(edges) - 1, edges[0], edges[-1], fXbins=np.array(edges), fLabels=labels)
+    axis = to_TAxis(
+        "xaxis", "", len(edges) - 1, edges[0], edges[-1], fXbins=np.array(edges), fLabels=labels
+    )
 
     def write(file: Any) -> None:
         file["h"] = to_TH1x("h", title, values, 10.0, 10.0, 10.0, 1.0, 2.0, squares, axis)
@@ -85,15 +101,35 @@ BINS, EDGES = [0.0, 10.0, 20.0, 30.0, 0.0], [0.0, 1.0, 2.0, 3.0]
 
 
 def test_histograms_of_other_edges_are_not_alike(tmp_path: Path) -> None:
-    assert level(tmp_path, "histograms", histogram(BINS, EDGES), histogram(BINS, [0.0, 100.0, 200.0, 3000.0])) == "R2"
+    assert (
+        level(
+            tmp_path,
+            "histograms",
+            histogram(BINS, EDGES),
+            histogram(BINS, [0.0, 100.0, 200.0, 3000.0]),
+        )
+        == "R2"
+    )
 
 
 @pytest.mark.parametrize("number", [float("inf"), float("nan")])
-def test_bin_that_is_no_finite_number_does_not_hide_the_others(tmp_path: Path, number: float) -> None:
+def test_bin_that_is_no_finite_number_does_not_hide_the_others(
+    tmp_path: Path, number: float
+) -> None:
     recorded, again = [0.0, 10.0, 20.0, number, 0.0], [0.0, 1000.0, 20.0, number, 0.0]
 
-    assert level(tmp_path, "histograms", histogram(recorded, EDGES), histogram(again, EDGES)) == "R2"
-    assert level(tmp_path, "histograms", histogram(recorded, EDGES), histogram(recorded, EDGES, title="g")) == "R3"
+    assert (
+        level(tmp_path, "histograms", histogram(recorded, EDGES), histogram(again, EDGES)) == "R2"
+    )
+    assert (
+        level(
+            tmp_path,
+            "histograms",
+            histogram(recorded, EDGES),
+            histogram(recorded, EDGES, title="g"),
+        )
+        == "R3"
+    )
 
 
 def test_bin_that_became_infinite_is_not_alike(tmp_path: Path) -> None:
@@ -140,7 +176,11 @@ def test_type_of_a_branch_counts_in_a_tree_without_entries(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("recorded", "again", "found"),
     [
-        ("event 9007199254740993", "event 9007199254740992", "R2"),  # equal as floating-point numbers
+        (
+            "event 9007199254740993",
+            "event 9007199254740992",
+            "R2",
+        ),  # equal as floating-point numbers
         ("commit 12e3456", "commit 98e7654", "R2"),  # both past the largest number
         ("id " + "1" * 400, "id " + "2" * 400, "R2"),
         ("energy inf", "energy infinity", "R4"),
@@ -148,7 +188,9 @@ def test_type_of_a_branch_counts_in_a_tree_without_entries(tmp_path: Path) -> No
         ("event 1000000007", "event +1000000007", "R4"),
     ],
 )
-def test_words_of_a_text_that_look_like_numbers(tmp_path: Path, recorded: str, again: str, found: str) -> None:
+def test_words_of_a_text_that_look_like_numbers(
+    tmp_path: Path, recorded: str, again: str, found: str
+) -> None:
     assert level(tmp_path, 'numeric {"absolute": 1e-6}', recorded, again) == found
 
 
@@ -190,19 +232,30 @@ def test_names_of_bins_are_in_the_digest_and_older_digests_stay_valid(tmp_path: 
     recorded, again = str(tmp_path / "recorded"), str(tmp_path / "again")
     older, newer = (content_digest(recorded, f"root-content-{version}") for version in (1, 2))
 
-    assert older == "root-content-1:f05c04c3a9cd75aef543eb331dd9d791bef273e2169f9acadddbfa1e5669c836"
+    assert (
+        older == "root-content-1:f05c04c3a9cd75aef543eb331dd9d791bef273e2169f9acadddbfa1e5669c836"
+    )
     assert (
         newer
         == content_digest(recorded)
         == "root-content-2:b8c943048e7fc55497b3f903a1d7902c03276d40bf9c45635048fd9e87a439df"
     )
     assert content_digest(again, "root-content-1") == older
-    assert compare(again, {"comparator": "root", "content": older}) == ("EQUIVALENT", "R5", "root-content-1")
-    assert compare(again, {"comparator": "root", "content": newer}) == ("DIFFERENT", "R2", "root-content-2")
+    assert compare(again, {"comparator": "root", "content": older}) == (
+        "EQUIVALENT",
+        "R5",
+        "root-content-1",
+    )
+    assert compare(again, {"comparator": "root", "content": newer}) == (
+        "DIFFERENT",
+        "R2",
+        "root-content-2",
+    )
 
 
 @pytest.mark.parametrize(
-    ("comparator", "found"), [("content", "R2"), ("unordered", "R2"), ("numeric", "R2"), ("histograms", "R3")]
+    ("comparator", "found"),
+    [("content", "R2"), ("unordered", "R2"), ("numeric", "R2"), ("histograms", "R3")],
 )
 def test_older_digest_does_not_decide_where_the_recorded_file_tells_more(
     tmp_path: Path, comparator: str, found: str
@@ -211,7 +264,11 @@ def test_older_digest_does_not_decide_where_the_recorded_file_tells_more(
         with uproot.recreate(tmp_path / name) as file:
             labelled(*labels)(file)
     recorded, again = str(tmp_path / "recorded"), str(tmp_path / "again")
-    known = {"comparator": comparator, "content": content_digest(recorded, "root-content-1"), "reference": recorded}
+    known = {
+        "comparator": comparator,
+        "content": content_digest(recorded, "root-content-1"),
+        "reference": recorded,
+    }
 
     assert compare(again, known)[1] == found
 
@@ -226,9 +283,16 @@ def test_bins_of_two_axes_are_not_taken_for_those_of_others(tmp_path: Path) -> N
     assert level(tmp_path, "root", grid, other) == "R2"
 
 
-@pytest.mark.parametrize(("comparator", "found"), [('numeric {"relative": 1e-6}', "R4"), ("histograms", "R3")])
-def test_order_of_objects_does_not_follow_from_their_content(tmp_path: Path, comparator: str, found: str) -> None:
-    """Eight histograms, each a little other than recorded: they are compared by name, not by the order of their digests."""
+@pytest.mark.parametrize(
+    ("comparator", "found"), [('numeric {"relative": 1e-6}', "R4"), ("histograms", "R3")]
+)
+def test_order_of_objects_does_not_follow_from_their_content(
+    tmp_path: Path, comparator: str, found: str
+) -> None:
+    """Eight histograms, each a little other than recorded.
+
+    They are compared by name, not by the order of their digests.
+    """
 
     def many(shift: float) -> Write:
         def write(file: Any) -> None:
@@ -244,14 +308,25 @@ def test_entries_that_uproot_cannot_read_are_not_equal_by_their_key(tmp_path: Pa
     """The key of an RNTuple of ROOT before 6.34 holds places and sizes alone."""
     with (
         uproot.recreate(tmp_path / "a.root") as file,
-        pytest.raises(UndecidedError, match="n is a ROOT::Experimental::RNTuple, which uproot cannot read"),
+        pytest.raises(
+            UndecidedError, match="n is a ROOT::Experimental::RNTuple, which uproot cannot read"
+        ),
     ):
         root_content._describe(file, "n", "ROOT::Experimental::RNTuple")
 
 
-def test_whatever_fails_is_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_whatever_fails_is_told_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "a").write_text("x")
-    arguments = ["compare", str(tmp_path / "a"), "--reference", str(tmp_path / "gone"), "--comparator", "text"]
+    arguments = [
+        "compare",
+        str(tmp_path / "a"),
+        "--reference",
+        str(tmp_path / "gone"),
+        "--comparator",
+        "text",
+    ]
 
     assert main(arguments) == 2
     assert capsys.readouterr().out.startswith("the comparison failed: FileNotFoundError: ")

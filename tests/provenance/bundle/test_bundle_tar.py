@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from toy_job import Toy
 
-from provenance.bundle import tar
-from provenance.bundle.draft import Member
-from provenance.bundle.plan import Plan
-from provenance.errors import BundleError
+from jobprov.provenance.bundle import tar
+from jobprov.provenance.bundle.draft import Member
+from jobprov.provenance.bundle.plan import Plan
+from jobprov.provenance.errors import BundleError
 
 GOLDEN = "764385095decbaee5ae4d826b57168dcee40766e85d0fed22b5749cd0e3ddb5e"
 LONG = "/".join(["folder-of-twenty-ch"] * 8) + "/name.txt"
@@ -26,12 +26,21 @@ def _plan(toy: Toy, files: dict[str, bytes], mtime: int = 1_700_000_000) -> Plan
     for data in files.values():
         toy.blobs.write(data)
     members = tuple(
-        _member(path, data, 0o755 if path.endswith(".sh") else 0o644) for path, data in sorted(files.items())
+        _member(path, data, 0o755 if path.endswith(".sh") else 0o644)
+        for path, data in sorted(files.items())
     )
-    return Plan(spec_version=0, job_id="j", revision=0, top="top", level="L0", mtime=mtime, own=members)
+    return Plan(
+        spec_version=0, job_id="j", revision=0, top="top", level="L0", mtime=mtime, own=members
+    )
 
 
-FILES = {"a-b": b"", "a/run.sh": b"x" * 512, "a/z": b"y" * 513, LONG: b"deep", "bagit.txt": b"BagIt\n"}
+FILES = {
+    "a-b": b"",
+    "a/run.sh": b"x" * 512,
+    "a/z": b"y" * 513,
+    LONG: b"deep",
+    "bagit.txt": b"BagIt\n",
+}
 
 
 def test_bytes_of_the_tar_are_frozen(toy: Toy) -> None:
@@ -41,7 +50,10 @@ def test_bytes_of_the_tar_are_frozen(toy: Toy) -> None:
 def test_tar_equals_what_the_standard_library_writes_as_ustar(toy: Toy) -> None:
     plan = _plan(toy, FILES)
     folders = {path.rsplit("/", cut)[0] for path in FILES for cut in range(1, path.count("/") + 1)}
-    names = ["", *sorted([*FILES, *folders], key=lambda name: name + ("/" if name in folders else ""))]
+    names = [
+        "",
+        *sorted([*FILES, *folders], key=lambda name: name + ("/" if name in folders else "")),
+    ]
     oracle = io.BytesIO()
     with tarfile.open(fileobj=oracle, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name in names:
@@ -65,7 +77,9 @@ def test_size_is_known_before_the_first_byte(toy: Toy) -> None:
 
 @pytest.mark.parametrize("time", [0, -5, 2**40])
 def test_times_outside_the_header_s_range_are_clamped(toy: Toy, time: int) -> None:
-    with tarfile.open(fileobj=io.BytesIO(toy.tar_bytes(_plan(toy, {"a": b"1"}, mtime=time)))) as archive:
+    with tarfile.open(
+        fileobj=io.BytesIO(toy.tar_bytes(_plan(toy, {"a": b"1"}, mtime=time)))
+    ) as archive:
         assert {entry.mtime for entry in archive} == {min(max(time, 0), 8**11 - 1)}
 
 
@@ -101,7 +115,9 @@ def test_large_member_streams_in_small_pieces(toy: Toy, monkeypatch: pytest.Monk
     for _ in range(8):
         seen.update(bytes(1 << 20))
     member = Member(path="big", mode=0o644, sha256=seen.hexdigest(), sha512="", size=size)
-    plan = Plan(spec_version=0, job_id="j", revision=0, top="top", level="L0", mtime=0, own=(member,))
+    plan = Plan(
+        spec_version=0, job_id="j", revision=0, top="top", level="L0", mtime=0, own=(member,)
+    )
     monkeypatch.setattr(toy.blobs, "open", lambda _sha256: _Zeros(size))
 
     lengths = [len(piece) for piece in tar.stream(plan, toy.blobs)]

@@ -7,7 +7,18 @@ import pytest
 from toy_job import CHECKOUT, WORK, Run, Toy
 
 PRINTS_ARGUMENTS = b"#!/bin/sh\nfor word; do printf '%s\\n' \"$word\"; done > arguments.txt\n"
-ART = ["-c", "job.fcl", "-n", "5", "-s", f"{WORK}/in/a.txt", "--nevts=7", "-o", "out.root", "in/a.txt"]
+ART = [
+    "-c",
+    "job.fcl",
+    "-n",
+    "5",
+    "-s",
+    f"{WORK}/in/a.txt",
+    "--nevts=7",
+    "-o",
+    "out.root",
+    "in/a.txt",
+]
 PLAIN = ["-n", "5", "in/a.txt", f"{WORK}/in/a.txt", "rest"]
 
 
@@ -31,14 +42,25 @@ def arguments(out: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("bag", [ART], indirect=True)
-def test_art_program_gets_few_events_of_one_input(bag: Path, file: Path, tmp_path: Path, shell: Run) -> None:
+def test_art_program_gets_few_events_of_one_input(
+    bag: Path, file: Path, tmp_path: Path, shell: Run
+) -> None:
     out = tmp_path / "out"
 
     ran = shell(bag / "data/run.sh", "--events", "3", "--input", file, out)
     compared = shell(bag / "data/verify.sh", out)
 
     assert ran.returncode == 0, ran.stderr
-    assert arguments(out) == ["-c", "job.fcl", "-o", "out.root", "-s", f"{out}/input/{file.name}", "-n", "3"]
+    assert arguments(out) == [
+        "-c",
+        "job.fcl",
+        "-o",
+        "out.root",
+        "-s",
+        f"{out}/input/{file.name}",
+        "-n",
+        "3",
+    ]
     assert (compared.returncode, compared.stdout) == (2, "")
     assert "ran in part (--events 3 --input" in compared.stderr
 
@@ -77,9 +99,14 @@ def test_other_program_gets_the_input_where_its_first_one_was(
 @pytest.mark.parametrize("bag", [PLAIN], indirect=True)
 @pytest.mark.parametrize(
     ("option", "message"),
-    [(["--events", "many"], "wants a number, not many"), (["--input", "none"], "there is no file none")],
+    [
+        (["--events", "many"], "wants a number, not many"),
+        (["--input", "none"], "there is no file none"),
+    ],
 )
-def test_wrong_word_is_refused(bag: Path, tmp_path: Path, dash: Run, option: list[str], message: str) -> None:
+def test_wrong_word_is_refused(
+    bag: Path, tmp_path: Path, dash: Run, option: list[str], message: str
+) -> None:
     ran = dash(bag / "data/run.sh", *option, tmp_path / "out")
 
     assert ran.returncode == 125

@@ -1,6 +1,9 @@
-"""Bundles are valid and readable for the programs that others use: bdbag, roc-validator, runcrate, prov, coreutils.
+"""Bundles are valid and readable for the programs that others use.
 
-These programs exclude each other and most of what we need ourselves, so that each group has an environment of its own.
+Bdbag, roc-validator, runcrate, prov, coreutils.
+
+These programs exclude each other and most of what we need ourselves, so that each group has an
+environment of its own.
 """
 
 import copy
@@ -19,8 +22,8 @@ import pytest
 from other_environments import programs_of
 from toy_job import Toy
 
-from provenance.bundle import tar
-from provenance.bundle.campaign import make_campaign
+from jobprov.provenance.bundle import tar
+from jobprov.provenance.bundle.campaign import make_campaign
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +76,10 @@ def bag(request: pytest.FixtureRequest, toy: Toy, tmp_path: Path) -> Path:
         return toy.unpack(tmp_path)
     jobs = []
     for number in range(3):
-        toy.record = {**copy.deepcopy(toy.record), "job_id": f"0f8b6a4e-3c51-5a0e-9c3f-{number:012d}"}
+        toy.record = {
+            **copy.deepcopy(toy.record),
+            "job_id": f"0f8b6a4e-3c51-5a0e-9c3f-{number:012d}",
+        }
         jobs.append(toy.ingredients())
     plan = make_campaign(jobs, toy.blobs, toy.blobs.write, name="three")
     with tarfile.open(fileobj=io.BytesIO(b"".join(tar.stream(plan, toy.blobs)))) as archive:
@@ -89,7 +95,12 @@ def ask(tmp_path: Path) -> Ask:
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         variables = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home")}
         return subprocess.run(
-            [str(word) for word in words], env=variables, capture_output=True, text=True, timeout=200, check=False
+            [str(word) for word in words],
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
         )
 
     return run
@@ -114,7 +125,11 @@ def test_bdbag_fetches_what_fetch_txt_lists(toy: Toy, ask: Ask, tmp_path: Path) 
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/a file.txt"
-        facts = {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content), "location": url}
+        facts = {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size_bytes": len(content),
+            "location": url,
+        }
         toy.record["inputs"].append({"name": "large.txt", "path": "large.txt", **facts})
         bag = toy.unpack(tmp_path, toy.plan(is_holey=True))
         bdbag = environment("crate") / "bdbag"
@@ -129,7 +144,9 @@ def test_bdbag_fetches_what_fetch_txt_lists(toy: Toy, ask: Ask, tmp_path: Path) 
     assert (bag / "data/inputs/files/large.txt").read_bytes() == content
 
 
-def test_crate_meets_every_requirement_of_its_profile_offline(bag: Path, ask: Ask, tmp_path: Path) -> None:
+def test_crate_meets_every_requirement_of_its_profile_offline(
+    bag: Path, ask: Ask, tmp_path: Path
+) -> None:
     programs = environment("crate")
     cache = tmp_path / "http-cache"
     contexts = {
@@ -157,7 +174,9 @@ def test_runcrate_reports_the_runs(bag: Path, ask: Ask) -> None:
     ended = ask(environment("runcrate") / "runcrate", "report", bag / "data")
 
     assert ended.returncode == 0, ended.stderr
-    assert [line.split(" ", 1)[1] for line in ended.stdout.splitlines() if line.startswith("action:")] == actions
+    assert [
+        line.split(" ", 1)[1] for line in ended.stdout.splitlines() if line.startswith("action:")
+    ] == actions
 
 
 def test_prov_reads_the_same_document_from_the_bundle(toy: Toy, tmp_path: Path, ask: Ask) -> None:
@@ -174,6 +193,8 @@ def test_prov_reads_the_same_document_from_the_bundle(toy: Toy, tmp_path: Path, 
     count, read = ended.stdout.split("\n", 1)
     statements = [line.strip().split("(")[0] for line in written.splitlines() if "(" in line]
     assert int(count) == len(statements)
-    assert sorted(statements) == sorted(line.strip().split("(")[0] for line in read.splitlines() if "(" in line)
+    assert sorted(statements) == sorted(
+        line.strip().split("(")[0] for line in read.splitlines() if "(" in line
+    )
     assert "prov:type='prov:Organization'" in read
     assert "prov:type='prov:Organization'" in written

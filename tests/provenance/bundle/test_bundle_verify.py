@@ -88,12 +88,16 @@ def test_one_flipped_byte_anywhere_is_found(toy: Toy, tmp_path: Path) -> None:
     bag = toy.unpack(tmp_path)
     chance = random.Random(20260301)  # noqa: S311 - the same draw each time
     files = [path for path in sorted(bag.rglob("*")) if path.is_file() and path.stat().st_size]
-    # the scripts that check cannot be trusted to find damage in themselves: sha256sum is asked about those
+    # the scripts that check cannot be trusted to find damage in themselves: sha256sum is asked
+    # about those
     for path in chance.sample([path for path in files if path.suffix != ".sh"], 6):
         whole, offset = path.read_bytes(), chance.randrange(path.stat().st_size)
         _flip(path, offset)
         outcome = subprocess.run(
-            ["sh", str(bag / "data/verify.sh"), "--bundle"], capture_output=True, text=True, check=False
+            ["sh", str(bag / "data/verify.sh"), "--bundle"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         path.write_bytes(whole)
         assert outcome.returncode != 0, (path, offset)
@@ -106,7 +110,9 @@ def test_whole_bundle_is_confirmed(toy: Toy, tmp_path: Path, shell: Run) -> None
     assert (outcome.returncode, outcome.stderr) == (0, "verify.sh: the bundle is as it was made.\n")
 
 
-def test_changed_missing_and_extra_outputs_are_told_apart(toy: Toy, tmp_path: Path, shell: Run) -> None:
+def test_changed_missing_and_extra_outputs_are_told_apart(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
     toy.record["outputs"].append({"name": "gone.txt", "status": "written", "sha256": "0" * 64})
     toy.record["outputs"].append({"name": "dropped.txt", "status": "dropped", "sha256": "0" * 64})
     bag, out, report = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "report.json"
@@ -114,7 +120,9 @@ def test_changed_missing_and_extra_outputs_are_told_apart(toy: Toy, tmp_path: Pa
     _flip(out / "work/out/result.txt")
     (out / "work/more.log").write_text("x")
 
-    outcome = shell(bag / "data/verify.sh", "--report", report, "--environment-grade", "same capsule", out)
+    outcome = shell(
+        bag / "data/verify.sh", "--report", report, "--environment-grade", "same capsule", out
+    )
 
     assert outcome.returncode == 1
     assert outcome.stdout == "DIFFERENT result.txt\nMISSING gone.txt\nEXTRA more.log\n"
@@ -144,7 +152,9 @@ def test_extra_files_alone_do_not_fail(toy: Toy, tmp_path: Path, shell: Run) -> 
     assert outcome.stdout == "IDENTICAL result.txt\nEXTRA .cache/more\n"
 
 
-def test_rerun_that_never_ran_is_undecided_and_told_so(toy: Toy, tmp_path: Path, shell: Run) -> None:
+def test_rerun_that_never_ran_is_undecided_and_told_so(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
     bag, report = toy.unpack(tmp_path / "bag"), tmp_path / "report.json"
     (tmp_path / "out").mkdir()
 
@@ -175,26 +185,43 @@ def test_rerun_that_never_ran_is_undecided_and_told_so(toy: Toy, tmp_path: Path,
 def test_output_without_sha256_is_compared_by_what_was_recorded(
     toy: Toy, tmp_path: Path, fields: Any, line: str
 ) -> None:
-    words = {"adler": f"{zlib.adler32(toy.expected):08x}", "text": hashlib.sha256(toy.expected).hexdigest()}
-    fields = json.loads(json.dumps(fields).replace("{adler}", words["adler"]).replace("{text}", words["text"]))
-    toy.record["outputs"] = [{"name": "result.txt", "path": "out/result.txt", "status": "written", **fields}]
+    words = {
+        "adler": f"{zlib.adler32(toy.expected):08x}",
+        "text": hashlib.sha256(toy.expected).hexdigest(),
+    }
+    fields = json.loads(
+        json.dumps(fields).replace("{adler}", words["adler"]).replace("{text}", words["text"])
+    )
+    toy.record["outputs"] = [
+        {"name": "result.txt", "path": "out/result.txt", "status": "written", **fields}
+    ]
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
     environment = {"PATH": "/usr/bin:/bin", "JOBPROV_PYTHON": sys.executable}
 
-    subprocess.run(["sh", str(bag / "data/run.sh"), str(out)], env=environment, check=True, capture_output=True)
+    subprocess.run(
+        ["sh", str(bag / "data/run.sh"), str(out)], env=environment, check=True, capture_output=True
+    )
     outcome = subprocess.run(
-        ["sh", str(bag / "data/verify.sh"), str(out)], env=environment, capture_output=True, text=True, check=False
+        ["sh", str(bag / "data/verify.sh"), str(out)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert outcome.stdout == line + "\n"
     assert (
         outcome.returncode
-        == {"IDENTICAL": 0, "EQUIVALENT": 0, "DIFFERENT": 1, "UNDECIDED": 2}[line.split(maxsplit=1)[0]]
+        == {"IDENTICAL": 0, "EQUIVALENT": 0, "DIFFERENT": 1, "UNDECIDED": 2}[
+            line.split(maxsplit=1)[0]
+        ]
     )
 
 
 @pytest.mark.parametrize("tool", ["shasum", "openssl"])
-def test_other_digest_tools_serve_where_sha256sum_is_not(toy: Toy, tmp_path: Path, tool: str) -> None:
+def test_other_digest_tools_serve_where_sha256sum_is_not(
+    toy: Toy, tmp_path: Path, tool: str
+) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in [
@@ -227,14 +254,20 @@ def test_other_digest_tools_serve_where_sha256sum_is_not(toy: Toy, tmp_path: Pat
             text=True,
             check=False,
         )
-        for name, words in (("run.sh", [str(out)]), ("verify.sh", [str(out)]), ("verify.sh", ["--bundle"]))
+        for name, words in (
+            ("run.sh", [str(out)]),
+            ("verify.sh", [str(out)]),
+            ("verify.sh", ["--bundle"]),
+        )
     ]
 
     assert [answer.returncode for answer in answers] == [0, 0, 0], answers
     assert answers[1].stdout == "IDENTICAL result.txt\n"
 
 
-@pytest.mark.parametrize("arguments", [(), ("--no-such",), ("a", "b"), ("--report",), ("/no/such/folder",)])
+@pytest.mark.parametrize(
+    "arguments", [(), ("--no-such",), ("a", "b"), ("--report",), ("/no/such/folder",)]
+)
 def test_wrong_call_of_verify_is_told_with_exit_code_two(
     toy: Toy, tmp_path: Path, dash: Run, arguments: tuple[str, ...]
 ) -> None:
@@ -269,7 +302,8 @@ def test_job_whose_code_nobody_recorded_ends_as_its_state_says(
 
 
 @pytest.mark.parametrize(
-    ("size", "answer"), [(2, "UNDECIDED a.txt: the record has neither a checksum"), (3, "DIFFERENT")]
+    ("size", "answer"),
+    [(2, "UNDECIDED a.txt: the record has neither a checksum"), (3, "DIFFERENT")],
 )
 def test_output_of_which_the_size_alone_was_recorded(
     toy: Toy, tmp_path: Path, dash: Run, size: int, answer: str
@@ -285,7 +319,9 @@ def test_output_of_which_the_size_alone_was_recorded(
     assert outcome.returncode == (1 if size == 3 else 2)
 
 
-def test_python_without_uproot_compares_what_needs_none(toy: Toy, tmp_path: Path, dash: Run, bare: Path) -> None:
+def test_python_without_uproot_compares_what_needs_none(
+    toy: Toy, tmp_path: Path, dash: Run, bare: Path
+) -> None:
     """There is no program `python`, whatever words the lists have."""
     (bare / "python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
     (bare / "python3").chmod(0o755)
@@ -297,20 +333,29 @@ def test_python_without_uproot_compares_what_needs_none(toy: Toy, tmp_path: Path
     dash(bag / "data/run.sh", out)
 
     words = [shutil.which("dash") or "dash", str(bag / "data/verify.sh"), str(out)]
-    outcome = subprocess.run(words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False)
+    outcome = subprocess.run(
+        words, env={"PATH": str(bare)}, capture_output=True, text=True, check=False
+    )
 
     assert (outcome.returncode, outcome.stdout) == (0, "EQUIVALENT a.txt\n"), outcome.stderr
 
 
-def test_files_of_a_large_release_are_told_apart_in_linear_time(toy: Toy, tmp_path: Path, shell: Run) -> None:
-    """What was laid out is compared line by line with what is there; the fixture ends a shell after a minute."""
+def test_files_of_a_large_release_are_told_apart_in_linear_time(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
+    """What was laid out is compared line by line with what is there.
+
+    The fixture ends a shell after a minute.
+    """
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
     shell(bag / "data/run.sh", out)
     (out / "work/here").touch()
     (out / "work/two\nlines").touch()
     (out / "work/more").touch()
     with (out / "laid-out.txt").open("a") as laid_out:
-        laid_out.writelines(f"products/of/a/release/source/file-{number}.cxx\n" for number in range(60_000))
+        laid_out.writelines(
+            f"products/of/a/release/source/file-{number}.cxx\n" for number in range(60_000)
+        )
         laid_out.write("here\n")
 
     outcome = shell(bag / "data/verify.sh", out)

@@ -10,15 +10,19 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Answer = tuple[int | str, dict[str, str], dict[str, Any]]  # status, or "cut" for none; headers; JSON body
+Answer = tuple[
+    int | str, dict[str, str], dict[str, Any]
+]  # status, or "cut" for none; headers; JSON body
 
 
 class Service:
     """A real HTTP server on loopback.
 
     Attributes:
-        blobs, records: what it holds; `requests`: (method, path, status) in order; `received`: every body as sent.
-        faults: answers to give first, each a (status, headers, body) or a function of the handler; used up in order.
+        blobs, records: what it holds; `requests`: (method, path, status) in order; `received`:
+            every body as sent.
+        faults: answers to give first, each a (status, headers, body) or a function of the handler;
+            used up in order.
         secret: bytes that a blob must not hold.
         gaps: what it answers to a record.
     """
@@ -26,7 +30,9 @@ class Service:
     def __init__(self) -> None:
         self.blobs, self.records, self.requests, self.received, self.headers = {}, {}, [], [], []
         self.faults, self.secret, self.gaps, self.lock = [], None, [], threading.Lock()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"service": self}))
+        self.server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (_Handler,), {"service": self})
+        )
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
@@ -87,14 +93,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _missing(self, body: bytes) -> Answer:
         wanted = json.loads(gzip.decompress(body))["sha256"]
-        return 200, {}, {"missing": [digest for digest in wanted if digest not in self.service.blobs]}
+        return (
+            200,
+            {},
+            {"missing": [digest for digest in wanted if digest not in self.service.blobs]},
+        )
 
     def _blob(self, body: bytes) -> Answer:
         digest = self.path.rsplit("/", 1)[1]
         if hashlib.sha256(body).hexdigest() != digest:
             return 422, {}, {"title": "digest differs"}
         if self.service.secret and self.service.secret in body:
-            return 422, {}, {"type": "/problems/secret-found", "title": "secret-found", "detail": "rule 7"}
+            return (
+                422,
+                {},
+                {"type": "/problems/secret-found", "title": "secret-found", "detail": "rule 7"},
+            )
         with self.service.lock:
             is_new = digest not in self.service.blobs
             self.service.blobs[digest] = body
@@ -110,7 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
                 return 409, {}, {"title": "differs"}
             self.service.records[job_id] = record
         gaps = self.service.gaps
-        return 201 if old is None else 200, {}, {"job_id": job_id, "grade": "L2", "gaps": gaps, "missing_blobs": []}
+        return (
+            201 if old is None else 200,
+            {},
+            {"job_id": job_id, "grade": "L2", "gaps": gaps, "missing_blobs": []},
+        )
 
 
 def answers_after_giving_up(seconds: float) -> Callable[..., Answer]:

@@ -8,7 +8,7 @@ import pytest
 from capture_runner import Runner
 from capture_service import Service
 
-from provenance.capture.packing import build
+from jobprov.provenance.capture.packing import build
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "app"))
 

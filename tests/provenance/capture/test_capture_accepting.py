@@ -1,4 +1,7 @@
-"""One odd name, time or length costs no record: the service takes what the hook makes of it, and the record says what was changed."""
+"""One odd name, time or length costs no record.
+
+The service takes what the hook makes of it, and the record says what was changed.
+"""
 
 import json
 
@@ -6,7 +9,7 @@ import pytest
 from capture_reading import only_entry
 from capture_runner import Runner
 
-from provenance.records.decoding import decode_new
+from jobprov.provenance.records.decoding import decode_new
 
 LONG = "x" * 2000
 ODD_SIDECAR = json.dumps({"namespace": "a/b", "metadata": {"core.data_tier": LONG}})
@@ -20,10 +23,26 @@ ODD_SIDECAR = json.dumps({"namespace": "a/b", "metadata": {"core.data_tier": LON
         (["--unit", "\x01" * 600, "--task-id", "t"], "", "task.unit is cut after 1000 characters"),
         (["--name", LONG], "", "command.steps.name is cut after 1000 characters"),
         (["--input", LONG], "", "one of inputs is left out, since it is no name of a file: xxx"),
-        (["--input", "\U0001f600" * 900], "", "one of inputs is left out, since it is no name of a file"),
-        ([], "touch -d 1950-01-01 o.root", "outputs.closed_at is left out: 1950-01-01T00:00:00.000000Z of o.root"),
-        ([], "touch -d 2201-01-01 o.root", "outputs.closed_at is left out: 2201-01-01T00:00:00.000000Z of o.root"),
-        ([], f"echo '{ODD_SIDECAR}' > o.root.json", "outputs.data_tier is cut after 1000 characters"),
+        (
+            ["--input", "\U0001f600" * 900],
+            "",
+            "one of inputs is left out, since it is no name of a file",
+        ),
+        (
+            [],
+            "touch -d 1950-01-01 o.root",
+            "outputs.closed_at is left out: 1950-01-01T00:00:00.000000Z of o.root",
+        ),
+        (
+            [],
+            "touch -d 2201-01-01 o.root",
+            "outputs.closed_at is left out: 2201-01-01T00:00:00.000000Z of o.root",
+        ),
+        (
+            [],
+            f"echo '{ODD_SIDECAR}' > o.root.json",
+            "outputs.data_tier is cut after 1000 characters",
+        ),
         ([], f"echo '{ODD_SIDECAR}' > o.root.json", "the namespace of o.root is left out: a/b"),
     ],
 )

@@ -1,6 +1,7 @@
 """What art prints when it fails, in the forms of several versions and surroundings, and what is read of it.
 
-The texts follow art's sources: Worker, Schedule, EventProcessor, ServiceCacheEntry, run_art, Tracer, UnixSignalHandlers.
+The texts follow art's sources: Worker, Schedule, EventProcessor, ServiceCacheEntry, run_art,
+Tracer, UnixSignalHandlers.
 """
 
 import time
@@ -9,11 +10,15 @@ from typing import Any
 
 import pytest
 
-from provenance.capture import artlog, failure
+from jobprov.provenance.capture import artlog, failure
 
 STARTED = "%MSG-i MF_INIT_OK:  Early 24-Nov-2026 14:50:51 UTC JobSetup\nMessagelogger initialization complete.\n%MSG\n"
-BEGUN = "Begin processing the 1st record. run: 4711 subRun: 3 event: 1 at 24-Nov-2026 14:50:53 UTC\n"
-CONSTRUCTION = "ArtException:  ToyFail:badmod@Construction 24-Nov-2026 14:50:52 UTC  ModuleConstruction"
+BEGUN = (
+    "Begin processing the 1st record. run: 4711 subRun: 3 event: 1 at 24-Nov-2026 14:50:53 UTC\n"
+)
+CONSTRUCTION = (
+    "ArtException:  ToyFail:badmod@Construction 24-Nov-2026 14:50:52 UTC  ModuleConstruction"
+)
 EARLY = "ArtException:  Early 24-Nov-2026 14:50:52 UTC JobSetup"
 POST = "ArtException:  PostEndJob 24-Nov-2026 14:50:52 UTC ModuleEndJob"
 UNUSED = "The following module labels are either not assigned to any path,\nor they have been assigned to ignored path(s):\n  spare\n"
@@ -36,9 +41,18 @@ def closing(status: int = 1) -> str:
 
 
 def in_event(*inside: str) -> str:
-    path = block("ScheduleExecutionFailure", "Path: ProcessingStopped.", *inside, "Exception going through path reco")
+    path = block(
+        "ScheduleExecutionFailure",
+        "Path: ProcessingStopped.",
+        *inside,
+        "Exception going through path reco",
+    )
     return message(
-        block("EventProcessorFailure", "EventProcessor: an exception occurred during current event processing", path)
+        block(
+            "EventProcessorFailure",
+            "EventProcessor: an exception occurred during current event processing",
+            path,
+        )
     )
 
 
@@ -59,16 +73,41 @@ def told(found: dict[str, Any]) -> tuple[Any, ...]:
     ("body", "expected"),
     [
         (
-            block("DataCorruption", "outer", block("InnerToy", "inner"), f"{THROWN} subRun: 3 event: 7"),
+            block(
+                "DataCorruption",
+                "outer",
+                block("InnerToy", "inner"),
+                f"{THROWN} subRun: 3 event: 7",
+            ),
             "DataCorruption > InnerToy",
         ),
         (block("OtherArt", block("BadHit", "no hits", f"{THROWN} subRun: 3 event: 0")), "BadHit"),
-        (block("Unknown", f"An unknown exception was thrown while processing {IN_EVENT}"), "Unknown"),
-        (block("Unknown", "repeated", f"An unknown occurred during a previous call to the {IN_EVENT}"), "Unknown"),
-        (block("StdException", f"An exception occurred during a call to the {IN_EVENT}", "boom"), "StdException"),
-        (block("BadAlloc", f"A bad_alloc exception occurred during a call to the {IN_EVENT}"), "BadAlloc"),
         (
-            block("BadExceptionType", f"A string exception was thrown while processing {IN_EVENT}", "text"),
+            block("Unknown", f"An unknown exception was thrown while processing {IN_EVENT}"),
+            "Unknown",
+        ),
+        (
+            block(
+                "Unknown",
+                "repeated",
+                f"An unknown occurred during a previous call to the {IN_EVENT}",
+            ),
+            "Unknown",
+        ),
+        (
+            block("StdException", f"An exception occurred during a call to the {IN_EVENT}", "boom"),
+            "StdException",
+        ),
+        (
+            block("BadAlloc", f"A bad_alloc exception occurred during a call to the {IN_EVENT}"),
+            "BadAlloc",
+        ),
+        (
+            block(
+                "BadExceptionType",
+                f"A string exception was thrown while processing {IN_EVENT}",
+                "text",
+            ),
             "BadExceptionType",
         ),
     ],
@@ -88,7 +127,12 @@ def test_exception_in_an_event_is_read_whatever_was_thrown(body: str, expected: 
             "",
             ("BadCalib", "beginRun", "badmod", "4711"),
         ),
-        (1, STARTED + BEGUN + message(block("BadCalib", "none", THROWN)), "", ("BadCalib", "endRun", "badmod", "4711")),
+        (
+            1,
+            STARTED + BEGUN + message(block("BadCalib", "none", THROWN)),
+            "",
+            ("BadCalib", "endRun", "badmod", "4711"),
+        ),
         (
             1,
             STARTED + BEGUN + message(block("BadCalib", "none", f"{THROWN} subRun: 3")),
@@ -115,7 +159,11 @@ def test_exception_in_an_event_is_read_whatever_was_thrown(body: str, expected: 
             + message(
                 block(
                     "OtherArt",
-                    block("BadFile", "no", "A cet::exception happened while processing the beginJob of the 'source'"),
+                    block(
+                        "BadFile",
+                        "no",
+                        "A cet::exception happened while processing the beginJob of the 'source'",
+                    ),
                 )
             ),
             "",
@@ -124,7 +172,12 @@ def test_exception_in_an_event_is_read_whatever_was_thrown(body: str, expected: 
         (
             1,
             STARTED
-            + message(block("FileOpenError", "Input file root://x//a.root was not found or could not be opened.")),
+            + message(
+                block(
+                    "FileOpenError",
+                    "Input file root://x//a.root was not found or could not be opened.",
+                )
+            ),
             "Error in <TNetXNGFile::Open>: [ERROR] Server responded with an error",
             ("FileOpenError", "event loop", None, ""),
         ),
@@ -141,7 +194,10 @@ def test_exception_in_an_event_is_read_whatever_was_thrown(body: str, expected: 
         (
             67,
             STARTED
-            + message("Unknown exception caught in art", CONSTRUCTION.replace("ArtException", "UnknownException")),
+            + message(
+                "Unknown exception caught in art",
+                CONSTRUCTION.replace("ArtException", "UnknownException"),
+            ),
             "",
             ("unknown exception", "construction", "badmod", ""),
         ),
@@ -196,7 +252,10 @@ def test_exception_in_an_event_is_read_whatever_was_thrown(body: str, expected: 
             9,
             closing(9),
             message(
-                block("Configuration", "Entry with name burnn in path reco does not have a module configuration."),
+                block(
+                    "Configuration",
+                    "Entry with name burnn in path reco does not have a module configuration.",
+                ),
                 "ArtException: ",
             ),
             ("Configuration", "parse", None, ""),
@@ -248,13 +307,21 @@ def test_phase_and_module_are_read_in_every_part_of_a_job(
             message(
                 block("BadHit", "no hits")
                 + "\n"
-                + block("EndJobFailure", block("StdException", "ToyFail/badmod during endJob file full"))
+                + block(
+                    "EndJobFailure", block("StdException", "ToyFail/badmod during endJob file full")
+                )
             ),
             "no hits; and StdException: file full",
         ),
         (
             message(
-                block("Configuration", "service_type: Geo", "Unsupported parameters:", " + a [ ./job.fcl:7 ]", " + b"),
+                block(
+                    "Configuration",
+                    "service_type: Geo",
+                    "Unsupported parameters:",
+                    " + a [ ./job.fcl:7 ]",
+                    " + b",
+                ),
                 EARLY,
             ),
             "Unsupported parameters: a [ ./job.fcl:7 ] b (service Geo, services)",
@@ -272,8 +339,12 @@ def test_sentence_says_what_each_kind_of_block_adds(text: str, words: str) -> No
         lambda text: text.replace("\n", "\r\n"),
         lambda text: "".join(f"2026-11-24T14:50:52.123Z {line}\n" for line in text.splitlines()),
         lambda text: "".join(f"[24/Nov/2026 14:50:52] {line}\n" for line in text.splitlines()),
-        lambda text: "".join(f"Nov 24 14:50:52 node7 art[12]: {line}\n" for line in text.splitlines()),
-        lambda text: text.replace("BadHit", "\x1b[31mBadHit\x1b[0m").replace("badmod", "\x1b[1mbadmod\x1b(B\x1b[m"),
+        lambda text: "".join(
+            f"Nov 24 14:50:52 node7 art[12]: {line}\n" for line in text.splitlines()
+        ),
+        lambda text: text.replace("BadHit", "\x1b[31mBadHit\x1b[0m").replace(
+            "badmod", "\x1b[1mbadmod\x1b(B\x1b[m"
+        ),
         lambda text: text[: text.index("---- BadHit END")],
         lambda text: text[text.index("    no hits") :],
         lambda text: message("done", EARLY) + closing(0) + text,
@@ -285,7 +356,17 @@ def test_sentence_says_what_each_kind_of_block_adds(text: str, words: str) -> No
             + "copied\n"
         ),
     ],
-    ids=["crlf", "dated", "bracketed", "syslog", "colours", "cut-end", "cut-beginning", "run-before", "run-after"],
+    ids=[
+        "crlf",
+        "dated",
+        "bracketed",
+        "syslog",
+        "colours",
+        "cut-end",
+        "cut-beginning",
+        "run-before",
+        "run-after",
+    ],
 )
 def test_surroundings_of_a_log_change_nothing(changed: Any) -> None:
     found = find(1, changed(STARTED + BEGUN + HIT + closing()))
@@ -295,7 +376,9 @@ def test_surroundings_of_a_log_change_nothing(changed: Any) -> None:
 
 
 UNCAUGHT = "terminate called after throwing an instance of 'std::runtime_error'\n  what():  boom\n"
-CONSTRUCTING = "++ constructing module: ana\n++ construction finished: ana\n++ constructing module: badmod\n"
+CONSTRUCTING = (
+    "++ constructing module: ana\n++ construction finished: ana\n++ constructing module: badmod\n"
+)
 BEGINNING_RUN = "++ Job started\n++++ processing begin run: run: 1 time: 0\n++++++++ module for begin run: badmod\n"
 TRACED = (
     "++ Job started\n++++ source event\n++++ finished source event\n++++ processing event: run: 4711 subRun: 3 event: 3 time: 0\n"
@@ -310,7 +393,12 @@ TRACED = (
         (11, STARTED + BEGUN + TRACED, "", ("SIGSEGV", "event", "badmod", "4711/3/3")),
         (11, STARTED + CONSTRUCTING, "", ("SIGSEGV", "construction", "badmod", "")),
         (11, STARTED + BEGINNING_RUN, "", ("SIGSEGV", "beginRun", "badmod", "")),
-        (9, STARTED + BEGUN + HIT.replace("MSG-s", "MSG-w"), "", ("SIGKILL", "event loop", None, "4711/3/1")),
+        (
+            9,
+            STARTED + BEGUN + HIT.replace("MSG-s", "MSG-w"),
+            "",
+            ("SIGKILL", "event loop", None, "4711/3/1"),
+        ),
         (
             9,
             STARTED + BEGUN + message("no calibration", POST.replace("ArtException", "Calib")),
@@ -327,7 +415,9 @@ TRACED = (
         (9, STARTED + BEGUN + closing(0) + STARTED, "", ("SIGKILL", "construction", None, "")),
     ],
 )
-def test_crash_tells_how_far_the_log_came(signal: int, out: str, err: str, expected: tuple[str, ...]) -> None:
+def test_crash_tells_how_far_the_log_came(
+    signal: int, out: str, err: str, expected: tuple[str, ...]
+) -> None:
     assert told(find(128 + signal, out, err, signal)) == expected
 
 
@@ -344,20 +434,32 @@ def test_last_words_of_a_crash_are_part_of_its_message(line: str, words: str) ->
 
 
 def test_clean_end_after_a_signal_is_not_its_phase() -> None:
-    ending = "%MSG-i ToyAna:  ToyAna:ana@EndJob 24-Nov-2026 14:50:55 UTC ModuleEndJob\nanalyzed\n%MSG\n"
+    ending = (
+        "%MSG-i ToyAna:  ToyAna:ana@EndJob 24-Nov-2026 14:50:55 UTC ModuleEndJob\nanalyzed\n%MSG\n"
+    )
 
-    assert find(143, STARTED + BEGUN + ending + closing(143), "Art has handled signal 15.\n")["phase"] == "event loop"
+    assert (
+        find(143, STARTED + BEGUN + ending + closing(143), "Art has handled signal 15.\n")["phase"]
+        == "event loop"
+    )
 
 
 def test_process_that_contradicts_arts_closing_line_is_believed() -> None:
-    found = find(3, STARTED + BEGUN + "TrigReport        Run    Success      Error Name\n" + closing(0), UNUSED)
+    found = find(
+        3,
+        STARTED + BEGUN + "TrigReport        Run    Success      Error Name\n" + closing(0),
+        UNUSED,
+    )
 
-    assert found["message"].startswith("the process ended with code 3, though art's closing line says 0")
+    assert found["message"].startswith(
+        "the process ended with code 3, though art's closing line says 0"
+    )
 
 
 def test_severe_message_of_a_module_explains_what_nothing_else_does() -> None:
     said = message(
-        "no calibration", "Calib:  ToyFail:badmod@BeginModule  24-Nov-2026 14:50:53 UTC run: 4711 subRun: 3 event: 7"
+        "no calibration",
+        "Calib:  ToyFail:badmod@BeginModule  24-Nov-2026 14:50:53 UTC run: 4711 subRun: 3 event: 7",
     )
 
     assert told(find(1, STARTED + BEGUN + said)) == ("Calib", "event", "badmod", "4711/3/7")
@@ -365,13 +467,22 @@ def test_severe_message_of_a_module_explains_what_nothing_else_does() -> None:
 
 def test_suppressed_failures_are_counted_by_kind() -> None:
     header = "%MSG-w BadHit:  ToyFail:badmod@BeginModule 24-Nov-2026 14:50:53 UTC  run: 4711 subRun: 3 event: {}\n"
-    body = "Failing path reco, due to exception,\nmessage:\n" + block("BadHit", "no hits") + "\n%MSG\n"
+    body = (
+        "Failing path reco, due to exception,\nmessage:\n" + block("BadHit", "no hits") + "\n%MSG\n"
+    )
     harmless = "%MSG-w Clock:  Early 24-Nov-2026 14:50:53 UTC JobSetup\nslow\n%MSG\n"
     text = STARTED + "".join(header.format(event) + body for event in range(1, 4)) + harmless
 
-    (entry,) = failure.find_suppressed(SimpleNamespace(code=0, logs=[("stdout", text.encode(), False)]))
+    (entry,) = failure.find_suppressed(
+        SimpleNamespace(code=0, logs=[("stdout", text.encode(), False)])
+    )
 
-    assert (entry["category"], entry["path"], entry["count"], entry["event"]) == ("BadHit", "reco", 3, "1")
+    assert (entry["category"], entry["path"], entry["count"], entry["event"]) == (
+        "BadHit",
+        "reco",
+        3,
+        "1",
+    )
     assert (failure.say_suppressed([entry]) or "").endswith("(3 times)")
 
 

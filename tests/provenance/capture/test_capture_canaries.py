@@ -17,8 +17,8 @@ import pytest
 import zstandard
 from capture_runner import Runner
 
-from provenance.capture import redaction
-from provenance.client import Client
+from jobprov.provenance.capture import redaction
+from jobprov.provenance.client import Client
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "app"))
 from live_service import LiveService
@@ -38,7 +38,9 @@ def written(form: str, secret: str) -> tuple[str, str]:
 
 KINDS: dict[str, Callable[[], tuple[str, str]]] = {
     "jwt": lambda: written("@@", f"eyJ{some(20)}.{some(30)}.{some(40)}"),
-    "rsa key": lambda: written("-----BEGIN RSA PRIVATE KEY-----\n@@\n-----END RSA PRIVATE KEY-----", some(60)),
+    "rsa key": lambda: written(
+        "-----BEGIN RSA PRIVATE KEY-----\n@@\n-----END RSA PRIVATE KEY-----", some(60)
+    ),
     "openssh key": lambda: written(
         "-----BEGIN OPENSSH PRIVATE KEY-----\n@@\n-----END OPENSSH PRIVATE KEY-----", some(60)
     ),
@@ -57,7 +59,9 @@ KINDS: dict[str, Callable[[], tuple[str, str]]] = {
     "our token": lambda: written("@@", "prov_12_" + some(43)),
     "url": lambda: written("https://robot:@@@git.example.org/x.git", some(16)),
     "bearer": lambda: written("Authorization: Bearer @@", some(40)),
-    "signed url": lambda: written("https://s3.example.org/x?X-Amz-Signature=@@&y=1", some(64, "0123456789abcdef")),
+    "signed url": lambda: written(
+        "https://s3.example.org/x?X-Amz-Signature=@@&y=1", some(64, "0123456789abcdef")
+    ),
     "password": lambda: written("password='@@'", some(14)),
 }
 PLANTED = [(kind, *make()) for kind, make in KINDS.items() for _ in range(EACH)]
@@ -71,11 +75,15 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
 
 
 def plant(folder: Path) -> dict[str, str]:
-    """Write the secrets into script, fcl, remote, working tree and log; return the variables that hold them too."""
+    """Write the secrets into script, fcl, remote, working tree and log.
+
+    Return the variables that hold them too.
+    """
     texts = [text for _, text, _ in PLANTED]
     (folder / "secrets.txt").write_text("\n".join(texts) + "\n")
     (folder / "job.sh").write_text(
-        "#!/bin/sh\ncat secrets.txt\ncat secrets.txt >&2\necho > out.txt\nexit 1\n# " + "\n# ".join(texts)
+        "#!/bin/sh\ncat secrets.txt\ncat secrets.txt >&2\necho > out.txt\nexit 1\n# "
+        + "\n# ".join(texts)
     )
     (folder / "job.sh").chmod(0o755)
     (folder / "gen.fcl").write_text("# " + "\n# ".join(texts) + "\n")
@@ -111,7 +119,13 @@ def test_no_planted_secret_is_in_any_byte_from_spool_to_bundle(
 
     assert (flushed.returncode, len(PLANTED), len(KINDS)) == (0, 60, 20)
     assert len(kept) > 1
-    pieces = spooled + kept + [inside for content in kept for inside in frames(content)] + bundled + pages
+    pieces = (
+        spooled
+        + kept
+        + [inside for content in kept for inside in frames(content)]
+        + bundled
+        + pages
+    )
     pieces += [inside for content in bundled for inside in frames(content)]
     planted = [(kind, form) for kind, _, secret in PLANTED for form in forms(secret)]
     leaks = [(kind, piece[:40]) for piece in pieces for kind, form in planted if form in piece]
@@ -122,7 +136,12 @@ def test_no_planted_secret_is_in_any_byte_from_spool_to_bundle(
 def forms(secret: str) -> list[bytes]:
     """Return what a secret looks like in bytes: itself, in base64, and its digest in both forms."""
     raw = secret.encode()
-    return [raw, base64.b64encode(raw), hashlib.sha256(raw).hexdigest().encode(), hashlib.sha256(raw).digest()]
+    return [
+        raw,
+        base64.b64encode(raw),
+        hashlib.sha256(raw).hexdigest().encode(),
+        hashlib.sha256(raw).digest(),
+    ]
 
 
 def frames(content: bytes) -> list[bytes]:
@@ -143,7 +162,10 @@ def unzip(path: Path) -> list[bytes]:
 
 
 def ups_dump() -> dict[str, str]:
-    """Return the environment after `setup novasoft`, as UPS leaves it: six variables for each of a hundred products."""
+    """Return the environment after `setup novasoft`, as UPS leaves it.
+
+    Six variables for each of a hundred products.
+    """
     found = {
         "PRODUCTS": "/cvmfs/nova.opensciencegrid.org/externals:/cvmfs/fermilab.opensciencegrid.org/products/common/db"
     }
@@ -169,7 +191,9 @@ def ups_dump() -> dict[str, str]:
         found[f"{name.upper()}_INC"] = f"{prefix}/include"
         found[f"{name.upper()}_LIB"] = f"{prefix}/slf7.x86_64.e20.prof/lib"
         found[f"{name.upper()}_VERSION"] = version
-    found["LD_LIBRARY_PATH"] = ":".join(value for name, value in found.items() if name.endswith("_LIB"))
+    found["LD_LIBRARY_PATH"] = ":".join(
+        value for name, value in found.items() if name.endswith("_LIB")
+    )
     return found
 
 

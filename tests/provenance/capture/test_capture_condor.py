@@ -19,7 +19,9 @@ JobDuration = 12.5
 RemoteUserCpu = 0.0
 RequestMemory = 2000
 """
-JOB_ID = str(uuid.uuid5(uuid.UUID("6f2a0c1e-5b7d-5e0a-9c3f-23518a16f001"), "sched01#7.0#1700000000|1|0"))
+JOB_ID = str(
+    uuid.uuid5(uuid.UUID("6f2a0c1e-5b7d-5e0a-9c3f-23518a16f001"), "sched01#7.0#1700000000|1|0")
+)
 
 
 @pytest.mark.parametrize(
@@ -46,17 +48,34 @@ def test_exit_hook_records_the_end_that_the_ad_tells(
 
     record = service.only_record()
     assert done.returncode == 0
-    assert (record["job_id"], record["witness"], record["state"], record["exit"]) == (JOB_ID, "startd", state, ended)
+    assert (record["job_id"], record["witness"], record["state"], record["exit"]) == (
+        JOB_ID,
+        "startd",
+        state,
+        ended,
+    )
     assert (record["experiment"], record["task"]["task_id"]) == ("nova", "991")
-    assert record["resources"] == {"wall_seconds": 12.5, "requested_memory_bytes": 2000 * 1024 * 1024}
-    assert record["command"]["argv"] == ["/home/nova/job.sh", "-n", "5", "--password", "<redacted:option>"]
+    assert record["resources"] == {
+        "wall_seconds": 12.5,
+        "requested_memory_bytes": 2000 * 1024 * 1024,
+    }
+    assert record["command"]["argv"] == [
+        "/home/nova/job.sh",
+        "-n",
+        "5",
+        "--password",
+        "<redacted:option>",
+    ]
     assert "environment" not in record
     assert not any(b"canary" in body for body in service.received + list(service.records.values()))
 
 
 @pytest.mark.parametrize("moment", ["-5", "99999999999999999999", "inf", "nan"])
 def test_date_that_is_none_costs_no_record(runner: Runner, service: Service, moment: str) -> None:
-    ad = AD.replace("1700000100", moment) + f"QDate = {moment}\nJobDuration = {moment}\nExitCode = 3\n"
+    ad = (
+        AD.replace("1700000100", moment)
+        + f"QDate = {moment}\nJobDuration = {moment}\nExitCode = 3\n"
+    )
 
     runner("condor-exit", "exit", "--url", service.url, input=ad.encode())
 
@@ -65,10 +84,18 @@ def test_date_that_is_none_costs_no_record(runner: Runner, service: Service, mom
     assert "queued_at" not in record["batch"]
 
 
-def test_post_command_takes_the_scratch_folders_ad_and_the_exit_code_variable(runner: Runner, service: Service) -> None:
+def test_post_command_takes_the_scratch_folders_ad_and_the_exit_code_variable(
+    runner: Runner, service: Service
+) -> None:
     (runner.folder / ".job.ad").write_text(AD)
 
-    runner("condor-exit", "--url", service.url, input=b"", environment={"_CONDOR_MAINJOB_EXIT_CODE": "3"})
+    runner(
+        "condor-exit",
+        "--url",
+        service.url,
+        input=b"",
+        environment={"_CONDOR_MAINJOB_EXIT_CODE": "3"},
+    )
 
     record = service.only_record()
     assert (record["job_id"], record["witness"], record["state"]) == (JOB_ID, "postcmd", "failed")

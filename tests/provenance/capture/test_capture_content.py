@@ -15,7 +15,7 @@ from capture_reading import only_entry
 from capture_runner import Runner
 from capture_service import Service
 
-from provenance.capture import arguments, closure
+from jobprov.provenance.capture import arguments, closure
 
 GIT = [
     "git",
@@ -31,7 +31,9 @@ GIT = [
 
 
 def git(folder: Path, *words: str) -> str:
-    return subprocess.run([*GIT, "-C", str(folder), *words], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [*GIT, "-C", str(folder), *words], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture
@@ -55,9 +57,21 @@ def checkout(tmp_path: Path) -> Path:
     return top
 
 
-def run_in_checkout(runner: Runner, checkout: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+def run_in_checkout(
+    runner: Runner, checkout: Path, *words: str
+) -> subprocess.CompletedProcess[bytes]:
     fcl = {"FHICL_FILE_PATH": f"{checkout}/nothing:{checkout}/fcl"}
-    return runner("run", *words, "--", f"{checkout}/gen.sh", "-c", "gen.fcl", "-o", "out.root", environment=fcl)
+    return runner(
+        "run",
+        *words,
+        "--",
+        f"{checkout}/gen.sh",
+        "-c",
+        "gen.fcl",
+        "-o",
+        "out.root",
+        environment=fcl,
+    )
 
 
 def test_clean_checkout_is_named_by_commit_tag_and_address(runner: Runner, checkout: Path) -> None:
@@ -68,15 +82,26 @@ def test_clean_checkout_is_named_by_commit_tag_and_address(runner: Runner, check
     assert software["revision"] == git(checkout, "rev-parse", "HEAD")
     assert software["tree"] == git(checkout, "rev-parse", "HEAD^{tree}")
     assert (software["name"], software["repository"]) == ("toy", "https://git.example.org/toy.git")
-    assert (software["requested_ref"], software["ref_kind"], software["is_dirty"]) == ("v1", "tag", False)
+    assert (software["requested_ref"], software["ref_kind"], software["is_dirty"]) == (
+        "v1",
+        "tag",
+        False,
+    )
     assert software["describe"].startswith("v1-0-g")
     assert "objects_sha256" not in software
     assert "folder_links" not in record
     (script,) = record["scripts"]
-    assert (script["software"], script["path_in_repository"], script["mode"]) == ("toy", "gen.sh", "0755")
+    assert (script["software"], script["path_in_repository"], script["mode"]) == (
+        "toy",
+        "gen.sh",
+        "0755",
+    )
     assert blobs[script["sha256"]] == (checkout / "gen.sh").read_bytes()
     (configuration,) = record["configurations"]
-    assert [(entry["name"], entry["found_in"], entry["path_in_repository"]) for entry in configuration["files"]] == [
+    assert [
+        (entry["name"], entry["found_in"], entry["path_in_repository"])
+        for entry in configuration["files"]
+    ] == [
         ("gen.fcl", 1, "fcl/gen.fcl"),
         ("base.fcl", 1, "fcl/base.fcl"),
     ]
@@ -100,10 +125,21 @@ def test_dirty_checkout_keeps_tree_patch_and_objects_and_is_left_untouched(
     clone = tmp_path / "clone"
     subprocess.run([*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(clone)], check=True)
     pack = blobs[software["objects_sha256"]]
-    subprocess.run([*GIT, "-C", str(clone), "index-pack", "--stdin"], input=pack, check=True, capture_output=True)
+    subprocess.run(
+        [*GIT, "-C", str(clone), "index-pack", "--stdin"],
+        input=pack,
+        check=True,
+        capture_output=True,
+    )
     assert git(clone, "show", software["worktree_tree"] + ":fcl/base.fcl") == "a: 2"
     assert git(clone, "show", software["worktree_tree"] + ":fcl/new.fcl") == "b: 1"
-    git(checkout, "apply", "--reverse", "--check", str(write(tmp_path, blobs[software["dirty_patch_sha256"]])))
+    git(
+        checkout,
+        "apply",
+        "--reverse",
+        "--check",
+        str(write(tmp_path, blobs[software["dirty_patch_sha256"]])),
+    )
 
 
 def test_edit_in_the_very_moment_of_the_checkout_is_seen(runner: Runner, checkout: Path) -> None:
@@ -122,7 +158,9 @@ def test_edit_in_the_very_moment_of_the_checkout_is_seen(runner: Runner, checkou
     assert b"+a: 9" in blobs[record["software"][0]["dirty_patch_sha256"]]
 
 
-def test_commit_that_no_remote_has_travels_with_the_record(runner: Runner, checkout: Path, tmp_path: Path) -> None:
+def test_commit_that_no_remote_has_travels_with_the_record(
+    runner: Runner, checkout: Path, tmp_path: Path
+) -> None:
     (checkout / "fcl" / "base.fcl").write_text("a: 3\n")
     git(checkout, "commit", "-q", "-a", "-m", "local")
 
@@ -142,11 +180,24 @@ def test_commit_that_no_remote_has_travels_with_the_record(runner: Runner, check
     assert software["is_dirty"] is False
 
 
-def test_changed_submodule_is_recorded_as_a_checkout_of_its_own(runner: Runner, checkout: Path, tmp_path: Path) -> None:
+def test_changed_submodule_is_recorded_as_a_checkout_of_its_own(
+    runner: Runner, checkout: Path, tmp_path: Path
+) -> None:
     """The tree of the checkout around it names its commit alone, so that the changes were lost and the job graded as whole."""
     for name in ("ext", "same"):
-        subprocess.run([*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(tmp_path / name)], check=True)
-        git(checkout, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / name), name)
+        subprocess.run(
+            [*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(tmp_path / name)], check=True
+        )
+        git(
+            checkout,
+            "-c",
+            "protocol.file.allow=always",
+            "submodule",
+            "--quiet",
+            "add",
+            str(tmp_path / name),
+            name,
+        )
     git(checkout, "commit", "-q", "-m", "submodules")
     (checkout / "ext" / "fcl" / "base.fcl").write_text("a: 7\n")
 
@@ -174,7 +225,12 @@ def test_dirty_tree_on_a_commit_that_no_remote_has_travels_with_both(
     clone = tmp_path / "clone"
     subprocess.run([*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(clone)], check=True)
     pack = blobs[software["objects_sha256"]]
-    subprocess.run([*GIT, "-C", str(clone), "index-pack", "--stdin"], input=pack, check=True, capture_output=True)
+    subprocess.run(
+        [*GIT, "-C", str(clone), "index-pack", "--stdin"],
+        input=pack,
+        check=True,
+        capture_output=True,
+    )
     assert git(clone, "show", software["revision"] + ":fcl/base.fcl") == "a: 3"
     assert git(clone, "show", software["worktree_tree"] + ":fcl/base.fcl") == "a: 3"
     assert git(clone, "show", software["worktree_tree"] + ":fcl/new.fcl") == "b: 1"
@@ -207,7 +263,9 @@ def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(
     ]
 
 
-def test_link_by_which_a_checkout_was_reached_is_recorded_with_where_it_leads(runner: Runner, checkout: Path) -> None:
+def test_link_by_which_a_checkout_was_reached_is_recorded_with_where_it_leads(
+    runner: Runner, checkout: Path
+) -> None:
     """The job's words name the link; of a file that is a link itself, its folder is none of the checkout's."""
     (runner.folder / "code").symlink_to(checkout)
     (runner.folder / "deep").symlink_to(checkout / "fcl")
@@ -255,7 +313,11 @@ def test_output_is_described_and_gets_a_sidecar(runner: Runner) -> None:
     assert output["sha256"] == hashlib.sha256(b"data").hexdigest()
     assert output["checksums"] == [f"adler32:{zlib.adler32(b'data'):08x}"]
     sidecar = json.loads((runner.folder / "b.root.json").read_text())
-    assert sidecar["metadata"] == {"prov.task_id": "t7", "prov.job_id": record["job_id"], "prov.output": "b.root"}
+    assert sidecar["metadata"] == {
+        "prov.task_id": "t7",
+        "prov.job_id": record["job_id"],
+        "prov.output": "b.root",
+    }
     assert sidecar["parents"] == [{"name": "in.root"}]
     assert (sidecar["name"], sidecar["size"], sidecar["checksums"]) == (
         "b.root",
@@ -284,7 +346,9 @@ def test_sidecar_of_the_job_itself_keeps_its_keys(runner: Runner) -> None:
     }
     (runner.folder / "own.json").write_text(json.dumps(own))
 
-    runner("run", "--output", "b.root", "--", "sh", "-c", "echo data > b.root; cp own.json b.root.json")
+    runner(
+        "run", "--output", "b.root", "--", "sh", "-c", "echo data > b.root; cp own.json b.root.json"
+    )
 
     record, _ = only_entry(runner)
     sidecar = json.loads((runner.folder / "b.root.json").read_text())
@@ -335,13 +399,26 @@ def test_named_output_that_is_missing_is_a_note_and_no_claim(runner: Runner) -> 
     ]
 
 
-def test_files_on_a_plain_command_line_are_told_apart_by_what_happens_to_them(runner: Runner) -> None:
+def test_files_on_a_plain_command_line_are_told_apart_by_what_happens_to_them(
+    runner: Runner,
+) -> None:
     made(runner, "a.root", "cuts.json", "old.root")
     (runner.folder / "p.py").write_text(
         "import sys; open('new.root', 'w').write('n'); open('old.root', 'w').write('changed')"
     )
 
-    runner("run", "--", sys.executable, "p.py", "a.root", "--cuts=cuts.json", "old.root", "new.root", "--seed", "42")
+    runner(
+        "run",
+        "--",
+        sys.executable,
+        "p.py",
+        "a.root",
+        "--cuts=cuts.json",
+        "old.root",
+        "new.root",
+        "--seed",
+        "42",
+    )
 
     record, _ = only_entry(runner)
     assert {(entry["name"], entry["role"]) for entry in record["inputs"]} == {
@@ -358,7 +435,9 @@ def test_large_input_is_hashed_and_not_carried(runner: Runner) -> None:
     with (runner.folder / "big.root").open("wb") as stream:
         stream.truncate(17 * 1024 * 1024)
 
-    runner("run", "--input", "big.root", "--input", "root://x.example.org//far/away.root", "--", "true")
+    runner(
+        "run", "--input", "big.root", "--input", "root://x.example.org//far/away.root", "--", "true"
+    )
 
     record, blobs = only_entry(runner)
     near, far = record["inputs"]
@@ -368,7 +447,14 @@ def test_large_input_is_hashed_and_not_carried(runner: Runner) -> None:
 
 
 def test_metadata_fills_fields_and_threads_and_seeds(runner: Runner) -> None:
-    words = ["data_tier=reco", "core.file_type=mc", "event_count=12", "toy.flavour=up", "seed.evgen=7", "threads=2"]
+    words = [
+        "data_tier=reco",
+        "core.file_type=mc",
+        "event_count=12",
+        "toy.flavour=up",
+        "seed.evgen=7",
+        "threads=2",
+    ]
     runner(
         "run",
         "--output",
@@ -386,10 +472,16 @@ def test_metadata_fills_fields_and_threads_and_seeds(runner: Runner) -> None:
     output = record["outputs"][0]
     assert (output["data_tier"], output["file_type"], output["event_count"]) == ("reco", "mc", 12)
     assert (output["metadata"], output["parents"]) == ({"toy.flavour": "up"}, ["p.root"])
-    assert (record["threads"], record["seeds"][0]["module"], record["seeds"][0]["seed"]) == (2, "evgen", 7)
+    assert (record["threads"], record["seeds"][0]["module"], record["seeds"][0]["seed"]) == (
+        2,
+        "evgen",
+        7,
+    )
 
 
-def test_steps_of_a_job_script_become_one_record_with_edges_a_step(runner: Runner, service: Service) -> None:
+def test_steps_of_a_job_script_become_one_record_with_edges_a_step(
+    runner: Runner, service: Service
+) -> None:
     made(runner, "a.root")
     (runner.folder / "job.sh").write_text(f"""
 hook() {{ {runner.python} {runner.hook} "$@"; }}
@@ -399,18 +491,32 @@ hook step --name gen --input a.root --output b.root -- cp a.root b.root
 ( hook step --name ana --input b.root --output c.root -- sh -c 'cp b.root c.root; echo broken >&2; exit 7' ); code=$?
 hook end --exit-code $code --url {service.url}
 """)
-    done = subprocess.run(["sh", "job.sh"], cwd=runner.folder, env=runner.environment, capture_output=True, check=False)
+    done = subprocess.run(
+        ["sh", "job.sh"],
+        cwd=runner.folder,
+        env=runner.environment,
+        capture_output=True,
+        check=False,
+    )
 
     record = service.only_record()
     assert done.returncode == 7
-    assert [(step["name"], step["role"], step["exit_code"]) for step in record["command"]["steps"]] == [
+    assert [
+        (step["name"], step["role"], step["exit_code"]) for step in record["command"]["steps"]
+    ] == [
         ("copy_in", "stage_in", 0),
         ("gen", "payload", 0),
         ("ana", "payload", 7),
     ]
     assert record["exit"] == {"code": 7, "failed_step": "ana", "message": "broken"}
-    assert [(entry["name"], entry["step"]) for entry in record["inputs"]] == [("a.root", "gen"), ("b.root", "ana")]
-    assert [(entry["name"], entry["step"]) for entry in record["outputs"]] == [("b.root", "gen"), ("c.root", "ana")]
+    assert [(entry["name"], entry["step"]) for entry in record["inputs"]] == [
+        ("a.root", "gen"),
+        ("b.root", "ana"),
+    ]
+    assert [(entry["name"], entry["step"]) for entry in record["outputs"]] == [
+        ("b.root", "gen"),
+        ("c.root", "ana"),
+    ]
     assert record["command"]["argv"] == ["sh", "job.sh"]
     assert record["logs"][0]["name"] == "ana.stderr"
     assert list((runner.spool / "open").iterdir()) == []
@@ -424,14 +530,20 @@ def test_job_scripts_at_once_do_not_mix(runner: Runner, service: Service) -> Non
 hook start; hook step --name s$1 -- sleep 0.2; hook end --url {service.url}"""
     running = [
         subprocess.Popen(
-            ["sh", "-c", script, "sh", str(n)], cwd=runner.folder, env=runner.environment, stderr=subprocess.DEVNULL
+            ["sh", "-c", script, "sh", str(n)],
+            cwd=runner.folder,
+            env=runner.environment,
+            stderr=subprocess.DEVNULL,
         )
         for n in range(4)
     ]
     for process in running:
         assert process.wait(30) == 0
 
-    steps = [[step["name"] for step in json.loads(record)["command"]["steps"]] for record in service.records.values()]
+    steps = [
+        [step["name"] for step in json.loads(record)["command"]["steps"]]
+        for record in service.records.values()
+    ]
     assert sorted(steps) == [["s0"], ["s1"], ["s2"], ["s3"]]
 
 
@@ -450,7 +562,9 @@ def test_batch_job_is_named_alike_by_every_witness(runner: Runner, tmp_path: Pat
     runner("run", "--", "true", environment=ads)
     runner("run", "--", "true", environment=ads)
 
-    first, second = (json.loads(zipfile.ZipFile(entry).read("record.json")) for entry in runner.entries())
+    first, second = (
+        json.loads(zipfile.ZipFile(entry).read("record.json")) for entry in runner.entries()
+    )
     namespace = uuid.UUID("6f2a0c1e-5b7d-5e0a-9c3f-23518a16f001")
     assert first["job_id"] == str(uuid.uuid5(namespace, "sched01#81234.17#1700000000|2|0"))
     assert first["batch"] == {
@@ -463,7 +577,12 @@ def test_batch_job_is_named_alike_by_every_witness(runner: Runner, tmp_path: Pat
     }
     assert second["batch"]["part"] == 1
     assert second["job_id"] == str(uuid.uuid5(namespace, "sched01#81234.17#1700000000|2|1"))
-    assert first["task"] == {"task_id": "991", "campaign": "prod5", "submitted_by": "novapro", "unit": "17"}
+    assert first["task"] == {
+        "task_id": "991",
+        "campaign": "prod5",
+        "submitted_by": "novapro",
+        "unit": "17",
+    }
     assert (first["host"]["site"], first["host"]["slot"]) == ("FNAL", "slot1_3@wn1")
     assert first["resources"]["requested_memory_bytes"] == 2000 * 1024 * 1024
 
@@ -498,7 +617,10 @@ def test_python_error_is_told_by_class_and_message(runner: Runner) -> None:
     runner("run", "--", sys.executable, "-c", "raise ValueError('too few hits')")
 
     record, _ = only_entry(runner)
-    assert (record["exit"]["error_class"], record["exit"]["message"]) == ("ValueError", "too few hits")
+    assert (record["exit"]["error_class"], record["exit"]["message"]) == (
+        "ValueError",
+        "too few hits",
+    )
 
 
 @pytest.mark.parametrize(
@@ -510,7 +632,12 @@ def test_python_error_is_told_by_class_and_message(runner: Runner) -> None:
             ["x.root", "y.root"],
             ["o.root"],
         ),
-        (["lar", "--config=a.fcl", "-sx.root", "-o", "out1:%ifb_reco.root"], "a.fcl", ["x.root"], ["%ifb_reco.root"]),
+        (
+            ["lar", "--config=a.fcl", "-sx.root", "-o", "out1:%ifb_reco.root"],
+            "a.fcl",
+            ["x.root"],
+            ["%ifb_reco.root"],
+        ),
         (
             ["/opt/bin/art", "-ca.fcl", "--source", "x.root", "--output=root://h//o.root"],
             "a.fcl",
@@ -530,7 +657,9 @@ def test_command_line_of_art_and_its_like_is_read(
     assert (line.config, line.sources, line.outputs) == (config, sources, outputs)
 
 
-def test_closure_follows_the_reference_includer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closure_follows_the_reference_includer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for folder in ("p1", "p2/sub"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "main.fcl").write_bytes(

@@ -1,4 +1,7 @@
-"""The content digest that the hook gives to ROOT outputs: the one that a rerun's comparison computes."""
+"""The content digest that the hook gives to ROOT outputs.
+
+The one that a rerun's comparison computes.
+"""
 
 import random
 import time
@@ -11,9 +14,9 @@ import uproot
 from capture_reading import only_entry
 from capture_runner import Runner
 
-from provenance.bundle.comparison import DamagedError, content_digest
-from provenance.capture import content
-from provenance.capture.hashing import Clock, OutOfTimeError
+from jobprov.provenance.bundle.comparison import DamagedError, content_digest
+from jobprov.provenance.capture import content
+from jobprov.provenance.capture.hashing import Clock, OutOfTimeError
 
 
 def write_root(path: Path) -> Path:
@@ -50,7 +53,9 @@ def test_file_written_again_has_the_same_digest(root_file: Path, tmp_path: Path)
     again = write_root(tmp_path / "a.root")
 
     assert again.read_bytes() != root_file.read_bytes()
-    assert content.root_digest(str(again), Clock(60)) == content.root_digest(str(root_file), Clock(60))
+    assert content.root_digest(str(again), Clock(60)) == content.root_digest(
+        str(root_file), Clock(60)
+    )
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -59,7 +64,13 @@ def test_both_rules_agree_on_damaged_files(root_file: Path, tmp_path: Path, seed
     data = bytearray(root_file.read_bytes())
     for _ in range(chance.randint(1, 4)):
         # the header, the key list at the end, and anywhere
-        at = chance.choice([chance.randrange(100), len(data) - 1 - chance.randrange(1500), chance.randrange(len(data))])
+        at = chance.choice(
+            [
+                chance.randrange(100),
+                len(data) - 1 - chance.randrange(1500),
+                chance.randrange(len(data)),
+            ]
+        )
         data[at] = chance.randrange(256)
     if seed % 4 == 0:
         del data[chance.randrange(len(data)) :]
@@ -91,7 +102,9 @@ def test_what_is_no_root_file_has_none(tmp_path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("piece", [64, 1000, 4096])
-def test_pieces_of_any_size_give_the_same_digest(root_file: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+def test_pieces_of_any_size_give_the_same_digest(
+    root_file: Path, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
     monkeypatch.setattr(content, "_PIECE", piece)
 
     assert content.root_digest(str(root_file), Clock(60)) == masked(root_file)

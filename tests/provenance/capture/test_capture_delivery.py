@@ -16,11 +16,15 @@ from capture_runner import Runner
 from capture_service import Service, answers_after_giving_up, takes_then_cuts
 
 
-def record_job(runner: Runner, service: Service, *words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
+def record_job(
+    runner: Runner, service: Service, *words: str, **more: Any
+) -> subprocess.CompletedProcess[bytes]:
     return runner("run", "--url", service.url, *words, "--", "sh", "-c", "echo hello", **more)
 
 
-def test_record_and_its_blobs_arrive_and_nothing_stays_in_the_spool(runner: Runner, service: Service) -> None:
+def test_record_and_its_blobs_arrive_and_nothing_stays_in_the_spool(
+    runner: Runner, service: Service
+) -> None:
     service.gaps = [{"code": "no-fcl", "message": "no fcl"}]
 
     done = record_job(runner, service)
@@ -34,11 +38,16 @@ def test_record_and_its_blobs_arrive_and_nothing_stays_in_the_spool(runner: Runn
 
 
 def test_verbose_tells_each_gap_in_one_line(runner: Runner, service: Service) -> None:
-    service.gaps = [{"code": "no-fcl", "message": "no fcl\nat all"}, {"code": "no-git", "message": "no git"}]
+    service.gaps = [
+        {"code": "no-fcl", "message": "no fcl\nat all"},
+        {"code": "no-git", "message": "no git"},
+    ]
 
     done = record_job(runner, service, "--verbose")
 
-    assert "jobprov: gap no-fcl: no fcl at all\njobprov: gap no-git: no git\n" in done.stderr.decode()
+    assert (
+        "jobprov: gap no-fcl: no fcl at all\njobprov: gap no-git: no git\n" in done.stderr.decode()
+    )
 
 
 def test_blobs_that_the_service_has_are_not_sent_again(runner: Runner, service: Service) -> None:
@@ -50,7 +59,9 @@ def test_blobs_that_the_service_has_are_not_sent_again(runner: Runner, service: 
     assert len(service.records) == 2
 
 
-def test_nothing_new_takes_two_requests_and_under_three_kilobytes(runner: Runner, service: Service) -> None:
+def test_nothing_new_takes_two_requests_and_under_three_kilobytes(
+    runner: Runner, service: Service
+) -> None:
     record_job(runner, service)
     for _ in range(5):  # a slow machine shows a job's libraries at one time and not at another
         service.requests.clear(), service.received.clear()
@@ -97,7 +108,9 @@ def test_retry_after_is_obeyed(runner: Runner, service: Service) -> None:
     assert len(service.records) == 1
 
 
-def test_retry_after_beyond_the_budget_leaves_the_entry_in_the_spool(runner: Runner, service: Service) -> None:
+def test_retry_after_beyond_the_budget_leaves_the_entry_in_the_spool(
+    runner: Runner, service: Service
+) -> None:
     service.faults = [(503, {"Retry-After": "600"}, {})]
 
     done = record_job(runner, service, "--budget-seconds", "3")
@@ -107,7 +120,9 @@ def test_retry_after_beyond_the_budget_leaves_the_entry_in_the_spool(runner: Run
     assert b"not sent" in done.stderr
 
 
-def test_answer_lost_after_the_service_took_the_record_makes_no_second_one(runner: Runner, service: Service) -> None:
+def test_answer_lost_after_the_service_took_the_record_makes_no_second_one(
+    runner: Runner, service: Service
+) -> None:
     service.faults = [None, None, takes_then_cuts, takes_then_cuts]
 
     record_job(runner, service)
@@ -151,7 +166,9 @@ def test_refusal_of_token_or_address_leaves_the_entry_to_be_sent_with_another(
     assert runner.entries() == runner.entries("rejected") == []
 
 
-def test_damaged_entries_are_put_aside_and_hold_up_no_others(runner: Runner, service: Service) -> None:
+def test_damaged_entries_are_put_aside_and_hold_up_no_others(
+    runner: Runner, service: Service
+) -> None:
     runner("run", "--", "sh", "-c", "echo hello; exit 1")
     (first,) = runner.entries()
     whole = first.read_bytes()
@@ -186,7 +203,9 @@ def test_answer_of_whoever_says_yes_to_everything_takes_no_record(
     assert len(runner.entries()) == 1
 
 
-def test_service_that_says_created_and_no_more_has_taken_the_record(runner: Runner, service: Service) -> None:
+def test_service_that_says_created_and_no_more_has_taken_the_record(
+    runner: Runner, service: Service
+) -> None:
     service.faults = [(201, {}, {})] * 20
 
     record_job(runner, service)
@@ -214,7 +233,9 @@ def test_answer_by_drops_ends_with_the_budget(runner: Runner, service: Service) 
 
 
 @pytest.mark.slow
-def test_blob_that_is_too_large_for_the_service_does_not_hold_the_record_back(runner: Runner, service: Service) -> None:
+def test_blob_that_is_too_large_for_the_service_does_not_hold_the_record_back(
+    runner: Runner, service: Service
+) -> None:
     service.faults = [None, (413, {}, {"detail": "The blob is larger than the limit."})]
 
     record_job(runner, service)
@@ -223,18 +244,25 @@ def test_blob_that_is_too_large_for_the_service_does_not_hold_the_record_back(ru
     assert runner.entries() == runner.entries("rejected") == []
 
 
-def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(runner: Runner, service: Service) -> None:
+def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(
+    runner: Runner, service: Service
+) -> None:
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{dead.getsockname()[1]}"
     for number in range(3):
         runner("run", "--url", address, "--budget-seconds", "1", "--", "sh", "-c", f"echo {number}")
-    kept = [json.loads(zipfile.ZipFile(entry).read("record.json"))["job_id"] for entry in runner.entries()]
+    kept = [
+        json.loads(zipfile.ZipFile(entry).read("record.json"))["job_id"]
+        for entry in runner.entries()
+    ]
 
     done = runner("flush", str(runner.spool), "--url", service.url)
 
     assert done.returncode == 0
-    assert [request[1].rsplit("/", 1)[1] for request in service.requests if "/jobs/" in request[1]] == kept
+    assert [
+        request[1].rsplit("/", 1)[1] for request in service.requests if "/jobs/" in request[1]
+    ] == kept
     assert len(kept) == 3
     assert runner.entries() == []
 
@@ -244,12 +272,21 @@ def test_flush_says_in_json_what_came_of_it(runner: Runner, service: Service) ->
     runner("run", "--", "true")
     words = ("flush", "--json", "--budget-seconds", "1", "--url")
 
-    left, sent = [json.loads(runner(*words, url).stdout) for url in ("http://127.0.0.1:9", service.url)]
+    left, sent = [
+        json.loads(runner(*words, url).stdout) for url in ("http://127.0.0.1:9", service.url)
+    ]
 
     assert left.pop("problem").startswith("POST /blobs/missing: ")
     place = {"spool": str(runner.spool), "found": None}
     assert left == {**place, "sent": 0, "refused": 0, "left": 1, "is_answered": False}
-    assert sent == {**place, "sent": 1, "refused": 0, "left": 0, "is_answered": True, "problem": None}
+    assert sent == {
+        **place,
+        "sent": 1,
+        "refused": 0,
+        "left": 0,
+        "is_answered": True,
+        "problem": None,
+    }
 
 
 def test_two_flushes_at_once_send_each_entry_once(runner: Runner, service: Service) -> None:
@@ -279,7 +316,9 @@ def test_claim_of_a_process_that_is_gone_comes_back(runner: Runner, service: Ser
 
 
 @pytest.mark.slow
-def test_slow_service_holds_the_job_up_no_longer_than_the_budget(runner: Runner, service: Service) -> None:
+def test_slow_service_holds_the_job_up_no_longer_than_the_budget(
+    runner: Runner, service: Service
+) -> None:
     service.faults = [answers_after_giving_up(30)]
     begun = time.monotonic()
 
@@ -290,7 +329,9 @@ def test_slow_service_holds_the_job_up_no_longer_than_the_budget(runner: Runner,
     assert len(runner.entries()) + len(runner.entries("claimed")) == 1
 
 
-def test_secret_that_only_the_service_knows_is_taken_out_and_noted(runner: Runner, service: Service) -> None:
+def test_secret_that_only_the_service_knows_is_taken_out_and_noted(
+    runner: Runner, service: Service
+) -> None:
     service.secret = b"purple-elephant"
 
     runner("run", "--url", service.url, "--", "sh", "-c", "echo purple-elephant")
@@ -314,7 +355,17 @@ def test_input_that_changes_while_the_job_runs_is_left_out_of_the_entry(runner: 
     for name in ("a.root", "b.root"):
         (runner.folder / name).write_text("before")
 
-    runner("run", "--input", "a.root", "--input", "b.root", "--", "sh", "-c", "echo after > a.root; rm b.root")
+    runner(
+        "run",
+        "--input",
+        "a.root",
+        "--input",
+        "b.root",
+        "--",
+        "sh",
+        "-c",
+        "echo after > a.root; rm b.root",
+    )
 
     (entry,) = runner.entries()
     with zipfile.ZipFile(entry) as archive:
@@ -322,11 +373,15 @@ def test_input_that_changes_while_the_job_runs_is_left_out_of_the_entry(runner: 
         record = json.loads(archive.read("record.json"))
         digests = {item["sha256"] for item in record["inputs"]}
         assert not [name for name in archive.namelist() if name[6:] in digests]
-    assert len([note for note in record["extra"]["hook_notes"] if "a.root changed while" in note]) == 1
+    assert (
+        len([note for note in record["extra"]["hook_notes"] if "a.root changed while" in note]) == 1
+    )
 
 
 @pytest.mark.slow
-def test_peak_memory_stays_below_30_megabytes_for_a_job_of_much_output_and_inputs(runner: Runner) -> None:
+def test_peak_memory_stays_below_30_megabytes_for_a_job_of_much_output_and_inputs(
+    runner: Runner,
+) -> None:
     for name in ("a.root", "b.root"):
         (runner.folder / name).write_bytes(os.urandom(15_000_000))
     script = "head -c 200000000 /dev/zero | tr '\\0' x"

@@ -10,7 +10,7 @@ import pytest
 from capture_reading import only_entry
 from capture_runner import VERSIONS, Runner, find_python
 
-from provenance.capture import distributions
+from jobprov.provenance.capture import distributions
 
 
 def listing(runner: Runner) -> list[list[str]]:
@@ -22,14 +22,18 @@ def listing(runner: Runner) -> list[list[str]]:
     return [line.split("\t") for line in lines]
 
 
-def test_interpreter_and_distributions_of_a_python_program_are_listed_as_they_name_themselves(runner: Runner) -> None:
+def test_interpreter_and_distributions_of_a_python_program_are_listed_as_they_name_themselves(
+    runner: Runner,
+) -> None:
     (runner.folder / "gen.py").write_text("print(1)\n")
 
     runner("run", "--", "env", "X=1", sys.executable, "gen.py")
 
     rows = listing(runner)
     assert ["interpreter", "cpython", sys.version.split()[0], sys.executable] in rows
-    told = {name.lower().replace("_", "-"): version for kind, name, version, _ in rows if kind == "pip"}
+    told = {
+        name.lower().replace("_", "-"): version for kind, name, version, _ in rows if kind == "pip"
+    }
     for name in ("numpy", "uproot", "pytest"):
         assert told[name] == metadata.version(name)
     assert {place for kind, _, _, place in rows if kind == "pip"} == {
@@ -37,18 +41,31 @@ def test_interpreter_and_distributions_of_a_python_program_are_listed_as_they_na
     }
 
 
-def test_script_is_run_by_the_python_of_its_first_line_as_path_finds_it(runner: Runner, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+def test_script_is_run_by_the_python_of_its_first_line_as_path_finds_it(
+    runner: Runner, tmp_path: Path
+) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True
+    )
     site = next((tmp_path / "venv" / "lib").glob("python3*")) / "site-packages"
-    for name in ("toy_tool-1.2.dist-info", "Old-3.4-py3.11.egg-info", "egg-0.1-py3.11.egg", "not_one-1.0.data"):
+    for name in (
+        "toy_tool-1.2.dist-info",
+        "Old-3.4-py3.11.egg-info",
+        "egg-0.1-py3.11.egg",
+        "not_one-1.0.data",
+    ):
         (site / name).mkdir()
     (site / "dev.egg-info").mkdir()
-    (site / "dev.egg-info" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: dev\nVersion: 0.7\n")
+    (site / "dev.egg-info" / "PKG-INFO").write_text(
+        "Metadata-Version: 2.1\nName: dev\nVersion: 0.7\n"
+    )
     script = runner.folder / "reco.py"
     script.write_text("#!/usr/bin/env python3\nprint(1)\n")
     script.chmod(0o755)
 
-    runner("run", "--", "./reco.py", environment={"PATH": f"{tmp_path}/venv/bin:{os.environ['PATH']}"})
+    runner(
+        "run", "--", "./reco.py", environment={"PATH": f"{tmp_path}/venv/bin:{os.environ['PATH']}"}
+    )
 
     assert [row[1:3] for row in listing(runner) if row[0] == "pip"] == [
         ["Old", "3.4"],
@@ -77,7 +94,9 @@ PYTHONPATH=$PWD/other hook step --name c -- {sys.executable} -c 1
 hook end
 """)
 
-    subprocess.run(["sh", "job.sh"], cwd=runner.folder, env=runner.environment, capture_output=True, check=True)
+    subprocess.run(
+        ["sh", "job.sh"], cwd=runner.folder, env=runner.environment, capture_output=True, check=True
+    )
 
     rows = listing(runner)
     assert len([row for row in rows if row[0] == "interpreter"]) == 1
@@ -96,6 +115,9 @@ def test_every_python_found_here_tells_its_version() -> None:
             if line.startswith("interpreter")
         ]
         told = subprocess.run(
-            [python, "-c", "import sys; print(sys.version.split()[0])"], capture_output=True, text=True, check=True
+            [python, "-c", "import sys; print(sys.version.split()[0])"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert interpreter[2] == told.stdout.strip()

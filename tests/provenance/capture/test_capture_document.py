@@ -1,4 +1,7 @@
-"""The hook's document says what the hook does: its option table, and its recipes as they stand there."""
+"""The hook's document says what the hook does.
+
+Its option table, and its recipes as they stand there.
+"""
 
 import re
 import shutil
@@ -10,7 +13,7 @@ from capture_reading import only_entry
 from capture_runner import Runner
 from capture_service import Service
 
-from provenance.capture import background, options
+from jobprov.provenance.capture import background, options
 
 JOB = "0f8b0000-0000-4000-8000-000000000001"
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
@@ -22,7 +25,11 @@ def run_recipe(runner: Runner, service: Service, name: str) -> dict:
     environment = dict(runner.environment, JOBPROV_URL=service.url)
     recipe = recipe.replace("http://127.0.0.1:8095", service.url)
     done = subprocess.run(
-        ["sh", "-e", "-c", recipe], cwd=runner.folder, env=environment, capture_output=True, check=False
+        ["sh", "-e", "-c", recipe],
+        cwd=runner.folder,
+        env=environment,
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return service.only_record()
@@ -66,7 +73,11 @@ def test_two_step_recipe_works_as_written(runner: Runner, service: Service) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["TERM", "KILL", "INT", "HUP", "XCPU", "USR1"])
 def test_command_killed_by_a_signal_is_told_as_the_table_says(runner: Runner, name: str) -> None:
-    (row,) = [line for line in DOCUMENT.splitlines() if f"SIG{name}" in line and "to the command |" in line]
+    (row,) = [
+        line
+        for line in DOCUMENT.splitlines()
+        if f"SIG{name}" in line and "to the command |" in line
+    ]
 
     runner("run", "--", "sh", "-c", f"kill -{name} $$")
 
@@ -117,9 +128,19 @@ wait
 
     assert b"not recorded" not in done.stderr
     record, _ = only_entry(runner)
-    assert sorted(step["name"] for step in record["command"]["steps"]) == ["s1", "s2", "s3", "s4", "s5"]
-    assert sorted(entry["name"] for entry in record["outputs"]) == [f"o{number}.root" for number in range(1, 6)]
-    assert sorted(log["name"] for log in record["logs"]) == [f"s{number}.stdout" for number in range(1, 6)]
+    assert sorted(step["name"] for step in record["command"]["steps"]) == [
+        "s1",
+        "s2",
+        "s3",
+        "s4",
+        "s5",
+    ]
+    assert sorted(entry["name"] for entry in record["outputs"]) == [
+        f"o{number}.root" for number in range(1, 6)
+    ]
+    assert sorted(log["name"] for log in record["logs"]) == [
+        f"s{number}.stdout" for number in range(1, 6)
+    ]
 
 
 def test_job_script_may_end_by_exec(runner: Runner) -> None:

@@ -13,10 +13,10 @@ from capture_service import Service
 from live_service import LiveService
 from test_capture_canaries import ups_dump
 
-from provenance.capture import delivery, excerpts
-from provenance.capture.hashing import Clock
-from provenance.errors import BadInputError
-from provenance.services.excerpts import CONTENT_TYPE, Excerpts, UnknownExcerptError
+from jobprov.provenance.capture import delivery, excerpts
+from jobprov.provenance.capture.hashing import Clock
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.intake.excerpts import CONTENT_TYPE, Excerpts, UnknownExcerptError
 
 GRID = {
     "CLUSTER": "81234",
@@ -29,7 +29,10 @@ GRID = {
 
 def a_record(**variables: str) -> tuple[dict[str, Any], bytes]:
     """Return a record of a job of 50 fcl files with a set-up of a hundred UPS products, and its bytes."""
-    files = [{"name": f"f{n}.fcl", "path": f"fcl/f{n}.fcl", "found_in": 0, "sha256": f"{n:064x}"} for n in range(50)]
+    files = [
+        {"name": f"f{n}.fcl", "path": f"fcl/f{n}.fcl", "found_in": 0, "sha256": f"{n:064x}"}
+        for n in range(50)
+    ]
     environment = {**ups_dump(), **GRID, **variables}
     record = {
         "schema_version": 1,
@@ -38,7 +41,9 @@ def a_record(**variables: str) -> tuple[dict[str, Any], bytes]:
         "state": "succeeded",
         "started_at": "2026-01-01T00:00:00Z",
         "configurations": [{"step": "art", "main": "f0.fcl", "files": files}],
-        "environment": {"variables": {name: environment[name] for name in excerpts.order(environment)}},
+        "environment": {
+            "variables": {name: environment[name] for name in excerpts.order(environment)}
+        },
     }
     return record, json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -53,13 +58,18 @@ def test_excerpts_of_one_job_stand_in_for_those_of_the_next() -> None:
     memory = Excerpts()
     first, first_bytes = a_record()
     second, second_bytes = a_record(
-        PROCESS="18", ART_CACHE="/scratch/dir_4711/other", JOBSUBJOBID="81234.18@sched01.example.org"
+        PROCESS="18",
+        ART_CACHE="/scratch/dir_4711/other",
+        JOBSUBJOBID="81234.18@sched01.example.org",
     )
     found = excerpts.find(second, second_bytes)
     digests = [excerpt.sha256 for excerpt in found]
 
     assert memory.known("toy", digests) == []
-    assert unfolded(memory, excerpts.fold(first_bytes, excerpts.find(first, first_bytes), ())) == first_bytes
+    assert (
+        unfolded(memory, excerpts.fold(first_bytes, excerpts.find(first, first_bytes), ()))
+        == first_bytes
+    )
     assert memory.known("toy", digests) == digests
     body = excerpts.fold(second_bytes, found, digests)
     assert unfolded(memory, body) == second_bytes
@@ -113,7 +123,7 @@ def test_excerpt_whose_blobs_are_missing_is_not_remembered() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provenance.services.excerpts.KNOWN_BYTES", 10_000)
+    monkeypatch.setattr("jobprov.provenance.services.intake.excerpts.KNOWN_BYTES", 10_000)
     memory = Excerpts()
 
     memory.remember("toy", [b"%05d" % number * 200 for number in range(100)], [])
@@ -146,7 +156,10 @@ def test_head_that_says_what_cannot_be_is_refused(head: bytes) -> None:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, Any]]:
-    """Return what the hook's own code sends, in order: method and path, bytes, and type of the body."""
+    """Return what the hook's own code sends, in order.
+
+    Method and path, bytes, and type of the body.
+    """
     calls: list[tuple[str, int, Any]] = []
     send = delivery.Service.call
 
@@ -181,7 +194,9 @@ def test_job_of_fifty_fcl_files_and_a_ups_set_up_sends_three_kilobytes(
 
     answer = delivery.deliver(str(entry), live.url, None, Clock(20))
 
-    assert [(name.split("/")[-1] if "missing" in name else name[:9], kind) for name, _, kind in sent] == [
+    assert [
+        (name.split("/")[-1] if "missing" in name else name[:9], kind) for name, _, kind in sent
+    ] == [
         ("missing", "application/json"),
         ("PUT /jobs", CONTENT_TYPE),
     ]
@@ -195,9 +210,15 @@ def test_job_of_fifty_fcl_files_and_a_ups_set_up_sends_three_kilobytes(
 
 
 def test_service_that_forgot_gets_the_record_whole(
-    runner: Runner, live: LiveService, sent: list[tuple[str, int, Any]], monkeypatch: pytest.MonkeyPatch
+    runner: Runner,
+    live: LiveService,
+    sent: list[tuple[str, int, Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As after a restart, or behind a balancer: what it says to know, another one of it does not."""
+    """As after a restart, or behind a balancer.
+
+    What it says to know, another one of it does not.
+    """
     entry = str(spool(runner, 3, uuid4().hex))
     ask = delivery._missing
 

@@ -22,7 +22,9 @@ def in_full_runs(*values: object) -> list[Any]:
 
 
 @pytest.mark.parametrize("versions", [VERSIONS[:1] + VERSIONS[5:6], *in_full_runs(VERSIONS)])
-def test_hook_works_under_every_python_found(hook: str, tmp_path: Path, service: Service, versions: list[str]) -> None:
+def test_hook_works_under_every_python_found(
+    hook: str, tmp_path: Path, service: Service, versions: list[str]
+) -> None:
     found = {version: find_python(version) for version in versions}
     missing = [version for version, path in found.items() if path is None]
     present = {version: path for version, path in found.items() if path}
@@ -52,7 +54,10 @@ def test_hook_works_under_every_python_found(hook: str, tmp_path: Path, service:
     assert all(record["exit"]["code"] == 5 and record["state"] == "failed" for record in seen)
     assert all(len(record["configurations"][0]["files"]) == 2 for record in seen)
     if missing:
-        print(f"\nno Python {', '.join(missing)} on this machine: the hook was not tried there", file=sys.__stderr__)
+        print(
+            f"\nno Python {', '.join(missing)} on this machine: the hook was not tried there",
+            file=sys.__stderr__,
+        )
     assert {"3.11"} <= set(present)
 
 
@@ -61,7 +66,9 @@ def test_exit_code_passes_through(runner: Runner, code: int) -> None:
     assert runner("run", "--", "sh", "-c", f"exit {code}").returncode == code
 
 
-@pytest.mark.parametrize("name", ["TERM", "SEGV", *in_full_runs("KILL", "INT", "HUP", "ABRT", "XCPU", "USR1")])
+@pytest.mark.parametrize(
+    "name", ["TERM", "SEGV", *in_full_runs("KILL", "INT", "HUP", "ABRT", "XCPU", "USR1")]
+)
 def test_signal_that_ended_the_command_ends_the_hook(runner: Runner, name: str) -> None:
     done = runner("run", "--", "sh", "-c", f"kill -{name} $$")
 
@@ -88,13 +95,18 @@ def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name
 
 
 def test_suspended_job_stands_still_and_goes_on(runner: Runner) -> None:
-    """Batch systems suspend by SIGTSTP; the hook stays awake, since the command may handle it and go on."""
+    """Batch systems suspend by SIGTSTP.
+
+    The hook stays awake, since the command may handle it and go on.
+    """
     process = start(runner, "sh", "-c", "echo $$; sleep 1; exit 7")
     command = process.stdout.readline().decode().strip()
 
     process.send_signal(signal.SIGTSTP)
     time.sleep(0.5)
-    stood_still = Path(f"/proc/{command}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+    stood_still = (
+        Path(f"/proc/{command}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+    )
     process.send_signal(signal.SIGCONT)
     process.communicate(timeout=20)
 
@@ -154,13 +166,22 @@ def test_ignored_signal_stays_ignored_for_the_command(runner: Runner) -> None:
 
 def test_caller_that_ignores_its_children_gets_the_exit_code(runner: Runner) -> None:
     """With SIGCHLD ignored, which a program inherits, the system forgets how a process ended."""
-    script = (
-        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
-    )
+    script = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
     look = "import signal, sys; sys.exit(65 if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN else 1)"
 
     done = subprocess.run(
-        [sys.executable, "-c", script, runner.python, runner.hook, "run", "--", sys.executable, "-c", look],
+        [
+            sys.executable,
+            "-c",
+            script,
+            runner.python,
+            runner.hook,
+            "run",
+            "--",
+            sys.executable,
+            "-c",
+            look,
+        ],
         capture_output=True,
         cwd=runner.folder,
         env=runner.environment,
@@ -173,12 +194,17 @@ def test_caller_that_ignores_its_children_gets_the_exit_code(runner: Runner) -> 
 
 
 @pytest.mark.parametrize(("words", "code"), [(["/no/such/program"], 127), (["/etc/passwd"], 126)])
-def test_command_that_cannot_start_gives_the_shells_code(runner: Runner, words: list[str], code: int) -> None:
+def test_command_that_cannot_start_gives_the_shells_code(
+    runner: Runner, words: list[str], code: int
+) -> None:
     done = runner("run", "--", *words)
 
     assert done.returncode == code
     (entry,) = runner.entries()
-    assert json.loads(zipfile.ZipFile(entry).read("record.json"))["exit"]["error_class"] == "not started"
+    assert (
+        json.loads(zipfile.ZipFile(entry).read("record.json"))["exit"]["error_class"]
+        == "not started"
+    )
 
 
 @pytest.mark.parametrize("most", [5, 6, 8])
@@ -196,7 +222,7 @@ def test_command_gets_its_own_streams_where_no_thread_is_to_be_had() -> None:
     """A limit on processes counts threads: the job ran into a pipe that nobody read, and the hook ended with a traceback."""
     script = """
 import os, sys, threading
-from provenance.capture import execution
+from jobprov.provenance.capture import execution
 
 def refuse(_thread):
     raise RuntimeError("can't start new thread")
@@ -208,7 +234,9 @@ print(outcome.code, len(os.listdir("/proc/self/fd")) - len(before))
 """
     folder = Path(__file__).resolve().parents[3]
 
-    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, timeout=30, check=False
+    )
 
     assert done.stdout == b"made\n3 0\n", done.stderr.decode()
 
@@ -224,7 +252,9 @@ def test_script_without_interpreter_line_runs_as_in_a_shell(runner: Runner) -> N
 
 
 @pytest.mark.slow
-def test_binary_output_passes_through_whole_while_the_log_keeps_head_and_tail(runner: Runner) -> None:
+def test_binary_output_passes_through_whole_while_the_log_keeps_head_and_tail(
+    runner: Runner,
+) -> None:
     done = runner(
         "run",
         "--",
@@ -271,7 +301,14 @@ def test_output_to_a_file_is_written_by_the_command_itself_and_kept(runner: Runn
 def test_streams_that_are_one_keep_their_order(runner: Runner) -> None:
     script = "for n in 1 2 3 4 5 6 7 8 9; do echo out$n; echo err$n >&2; done"
     done = runner(
-        "run", "--", "sh", "-c", script, capture_output=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        "run",
+        "--",
+        "sh",
+        "-c",
+        script,
+        capture_output=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
 
     wanted = [word for number in range(1, 10) for word in (b"out%d" % number, b"err%d" % number)]
@@ -306,7 +343,10 @@ def test_reader_that_goes_away_stops_the_command_as_it_would_alone(runner: Runne
 
 @pytest.mark.parametrize("is_blocking", [True, False])
 def test_reader_that_is_slow_gets_everything(runner: Runner, *, is_blocking: bool) -> None:
-    """The command has ended, and the pipe takes no more: what the hook holds must outlive it, whatever the pipe's mode."""
+    """The command has ended, and the pipe takes no more.
+
+    What the hook holds must outlive it, whatever the pipe's mode.
+    """
     read, write = os.pipe()
     os.set_blocking(write, is_blocking)
     process = subprocess.Popen(
@@ -340,27 +380,44 @@ def test_standard_input_and_other_descriptors_reach_the_command(runner: Runner) 
     os.write(write, b"from three\n")
     os.close(write)
 
-    done = runner("run", "--", "sh", "-c", f"cat; cat /proc/self/fd/{read}", input=b"from stdin\n", pass_fds=[read])
+    done = runner(
+        "run",
+        "--",
+        "sh",
+        "-c",
+        f"cat; cat /proc/self/fd/{read}",
+        input=b"from stdin\n",
+        pass_fds=[read],
+    )
     os.close(read)
 
     assert done.stdout == b"from stdin\nfrom three\n"
 
 
 def test_environment_and_folder_of_the_command_are_unchanged(runner: Runner) -> None:
-    alone = subprocess.run(["env"], capture_output=True, cwd=runner.folder, env=runner.environment, check=True).stdout
+    alone = subprocess.run(
+        ["env"], capture_output=True, cwd=runner.folder, env=runner.environment, check=True
+    ).stdout
 
     assert sorted(runner("run", "--", "env").stdout.splitlines()) == sorted(alone.splitlines())
 
 
-@pytest.mark.parametrize("locale", [{"LANG": "C"}, {"LANG": None}, {"LANG": None, "LC_CTYPE": "POSIX"}])
-def test_locale_of_the_command_is_the_one_that_was_given(runner: Runner, locale: dict[str, str | None]) -> None:
+@pytest.mark.parametrize(
+    "locale", [{"LANG": "C"}, {"LANG": None}, {"LANG": None, "LC_CTYPE": "POSIX"}]
+)
+def test_locale_of_the_command_is_the_one_that_was_given(
+    runner: Runner, locale: dict[str, str | None]
+) -> None:
     """In a C locale Python puts LC_CTYPE=C.UTF-8 into the environment."""
     done = runner("run", "--", "env", environment=locale)
 
     (entry,) = runner.entries()
     variables = json.loads(zipfile.ZipFile(entry).read("record.json"))["environment"]["variables"]
     given = {name: value for name, value in locale.items() if value is not None}
-    for found in (dict(line.split("=", 1) for line in done.stdout.decode().splitlines()), variables):
+    for found in (
+        dict(line.split("=", 1) for line in done.stdout.decode().splitlines()),
+        variables,
+    ):
         assert {name: found[name] for name in ("LANG", "LC_CTYPE") if name in found} == given
 
 

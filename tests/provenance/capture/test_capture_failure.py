@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from provenance.capture import artsentence, failure
+from jobprov.provenance.capture import artsentence, failure
 
 SAME = {
     "(dynamic linker)": "symbol lookup error",
@@ -52,17 +52,30 @@ FLOOR = 1.0
 def outcome(folder: Path) -> SimpleNamespace:
     job = json.loads((folder / "job.json").read_text())
     names = [("stdout.txt", "stdout"), ("stderr.txt", "stderr"), ("job.log", "job.log")]
-    logs = [(name, (folder / file).read_bytes(), False) for file, name in names if (folder / file).exists()]
+    logs = [
+        (name, (folder / file).read_bytes(), False)
+        for file, name in names
+        if (folder / file).exists()
+    ]
     return SimpleNamespace(code=job["exit_code"], signal=job["signal"], error=None, logs=logs)
 
 
 def is_phase(found: str | None, truth: str) -> bool:
-    """Return whether a phase is the true one; where nobody caught the end, a log tells the event loop and not the event."""
+    """Return whether a phase is the true one.
+
+    Where nobody caught the end, a log tells the event loop and not the event.
+    """
     return found == truth or (found, truth) == ("event loop", "event")
 
 
-def test_every_real_art_job_is_explained_by_category_module_event_and_head(shared_data: Path) -> None:
-    jobs = list(csv.DictReader((shared_data / "art-jobs" / "expected.tsv").read_text().splitlines(), delimiter="\t"))
+def test_every_real_art_job_is_explained_by_category_module_event_and_head(
+    shared_data: Path,
+) -> None:
+    jobs = list(
+        csv.DictReader(
+            (shared_data / "art-jobs" / "expected.tsv").read_text().splitlines(), delimiter="\t"
+        )
+    )
     misses, marks = [], 0
     for job in jobs:
         ended = outcome(shared_data / "art-jobs" / job["job"])
@@ -70,12 +83,21 @@ def test_every_real_art_job_is_explained_by_category_module_event_and_head(share
             continue
         category, message = failure.explain(ended)
         wanted = SAME.get(job["category"], job["category"].strip("()"))
-        checks = [("category", category == wanted), ("head", message.startswith(HEADS.get(job["job"][:2], "")))]
+        checks = [
+            ("category", category == wanted),
+            ("head", message.startswith(HEADS.get(job["job"][:2], ""))),
+        ]
         is_in_text = not job["category"].startswith(("(SIG", "(dynamic"))  # a crash names no module
         if job["module_label"] and is_in_text:
             checks.append(("module", job["module_label"] in message))
         if job["run/subrun/event"] and is_in_text:
-            checks.append(("event", "run {} subRun {} event {}".format(*job["run/subrun/event"].split("/")) in message))
+            checks.append(
+                (
+                    "event",
+                    "run {} subRun {} event {}".format(*job["run/subrun/event"].split("/"))
+                    in message,
+                )
+            )
         if is_in_text:
             found = failure.find(ended)
             checks.append(("phase", is_phase(found.get("phase"), job["phase"])))
@@ -91,7 +113,12 @@ def test_every_real_art_job_is_explained_by_category_module_event_and_head(share
 @pytest.mark.parametrize(
     ("job", "severity", "category", "sentence"),
     [
-        ("33-skip-event", "warning", "BadHit", f"went on after BadHit: recoverable (ToyFailProducer/badmod, {EVENT}"),
+        (
+            "33-skip-event",
+            "warning",
+            "BadHit",
+            f"went on after BadHit: recoverable (ToyFailProducer/badmod, {EVENT}",
+        ),
         (
             "35-log-error-only",
             "error",
@@ -122,13 +149,24 @@ def test_nothing_is_told_of_a_real_job_in_which_nothing_went_wrong(shared_data: 
 
 
 def test_rule_lines_and_chatter_are_no_messages() -> None:
-    logs = [("stdout", b"event 7 done\n==========\n----------\n\n** Config output to file 'x' **\n", False)]
+    logs = [
+        (
+            "stdout",
+            b"event 7 done\n==========\n----------\n\n** Config output to file 'x' **\n",
+            False,
+        )
+    ]
 
-    assert failure.explain(SimpleNamespace(code=1, signal=None, error=None, logs=logs)) == (None, "event 7 done")
+    assert failure.explain(SimpleNamespace(code=1, signal=None, error=None, logs=logs)) == (
+        None,
+        "event 7 done",
+    )
 
 
 def test_line_of_trouble_is_preferred_to_what_was_printed_after_it() -> None:
-    logs = [("stderr", b"cp: cannot stat 'a.root': No such file or directory\ncleaning up\n", False)]
+    logs = [
+        ("stderr", b"cp: cannot stat 'a.root': No such file or directory\ncleaning up\n", False)
+    ]
 
     _, message = failure.explain(SimpleNamespace(code=1, signal=None, error=None, logs=logs))
 
@@ -136,17 +174,28 @@ def test_line_of_trouble_is_preferred_to_what_was_printed_after_it() -> None:
 
 
 def test_crash_of_a_child_is_told_by_the_shells_code_and_the_event_begun_last() -> None:
-    logs = [("stdout", b"Begin processing the 3rd record. run: 9 subRun: 1 event: 3 at 24-Nov-2026\n", False)]
+    logs = [
+        (
+            "stdout",
+            b"Begin processing the 3rd record. run: 9 subRun: 1 event: 3 at 24-Nov-2026\n",
+            False,
+        )
+    ]
 
     told = failure.explain(SimpleNamespace(code=139, signal=None, error=None, logs=logs))
 
-    assert told == ("SIGSEGV", "exit code 139, as after SIGSEGV (event loop, in or after run 9 subRun 1 event 3)")
+    assert told == (
+        "SIGSEGV",
+        "exit code 139, as after SIGSEGV (event loop, in or after run 9 subRun 1 event 3)",
+    )
 
 
 def test_text_cut_off_in_the_middle_of_a_block_is_still_read() -> None:
     text = b"%MSG-s x: \n---- EventProcessorFailure BEGIN\n  ---- BadHit BEGIN\n    no hits\n"
 
-    found = failure.find(SimpleNamespace(code=1, signal=None, error=None, logs=[("stdout", text, True)]))
+    found = failure.find(
+        SimpleNamespace(code=1, signal=None, error=None, logs=[("stdout", text, True)])
+    )
 
     assert (found["category"], found["message"]) == ("BadHit", "no hits")
 

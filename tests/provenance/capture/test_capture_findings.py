@@ -11,23 +11,29 @@ from capture_reading import only_entry
 from capture_runner import Runner
 from capture_service import Service
 
-from provenance.capture import artlog, closure, trackers
+from jobprov.provenance.capture import artlog, closure, trackers
 
 REAL = "01-ok-1000-events"
 
 
-def replay(runner: Runner, job: Path, *words: str, files: tuple[str, ...] = (), code: int = 0) -> None:
+def replay(
+    runner: Runner, job: Path, *words: str, files: tuple[str, ...] = (), code: int = 0
+) -> None:
     """Run a stand-in for art that prints and leaves what the real job did, with the real job's configuration."""
     program = runner.folder / "art"
     copies = "".join(f"cp {job / name} .\n" for name in files)
-    program.write_text(f"#!/bin/sh\n{copies}cat {job}/stdout.txt\ncat {job}/stderr.txt >&2\nexit {code}\n")
+    program.write_text(
+        f"#!/bin/sh\n{copies}cat {job}/stdout.txt\ncat {job}/stderr.txt >&2\nexit {code}\n"
+    )
     program.chmod(0o755)
     release = job.parent / "00-release"
     path = {"FHICL_FILE_PATH": f"{job}:{release}/toyexp:{release}/toycore"}
     runner("run", "--", "./art", "-c", "job.fcl", *words, environment=path)
 
 
-def test_module_times_seeds_events_and_process_name_of_a_real_job(runner: Runner, shared_data: Path) -> None:
+def test_module_times_seeds_events_and_process_name_of_a_real_job(
+    runner: Runner, shared_data: Path
+) -> None:
     job = shared_data / "art-jobs" / REAL
     words = ["-n", "1000", "--timing-db", "timing.db", "--memcheck-db=memory.db"]
 
@@ -36,14 +42,20 @@ def test_module_times_seeds_events_and_process_name_of_a_real_job(runner: Runner
     record, _ = only_entry(runner)
     modules = {(module.get("path"), module.get("label")): module for module in record["modules"]}
     burn = modules["reco", "burn"]
-    assert (burn["type"], burn["events"], burn["seconds_max"]) == ("ToyBurn", 1000, pytest.approx(0.00151761, rel=1e-4))
+    assert (burn["type"], burn["events"], burn["seconds_max"]) == (
+        "ToyBurn",
+        1000,
+        pytest.approx(0.00151761, rel=1e-4),
+    )
     assert burn["seconds_total"] == pytest.approx(0.208132, rel=1e-4)
     assert modules["source", None]["type"] == "EmptyEvent"
     assert modules["hard", "leak"]["rss_delta_bytes_max"] > 0
     assert {module["step"] for module in record["modules"]} == {"art"}
     assert record["resources"]["max_vsize_bytes"] == 45_150_208
     assert record["extra"]["events"] == {"art": {"total": 1000, "passed": 1000, "failed": 0}}
-    assert [(seed["module"], seed["instance"], seed["engine"], seed["seed"]) for seed in record["seeds"]] == [
+    assert [
+        (seed["module"], seed["instance"], seed["engine"], seed["seed"]) for seed in record["seeds"]
+    ] == [
         ("gen", "gen", "HepJamesRandom", 101),
         ("smear", "", "HepJamesRandom", 202),
     ]
@@ -51,7 +63,9 @@ def test_module_times_seeds_events_and_process_name_of_a_real_job(runner: Runner
     assert record["configurations"][0]["process_name"] == "ToyMC"
 
 
-def test_database_and_log_that_only_the_configuration_names_are_read(runner: Runner, shared_data: Path) -> None:
+def test_database_and_log_that_only_the_configuration_names_are_read(
+    runner: Runner, shared_data: Path
+) -> None:
     job = shared_data / "art-jobs" / "68-log-to-file-only"
     (runner.folder / "timing.db").write_bytes(b"old and no database")
     os.utime(runner.folder / "timing.db", (1, 1))
@@ -64,19 +78,27 @@ def test_database_and_log_that_only_the_configuration_names_are_read(runner: Run
     assert record["resources"]["max_vsize_bytes"] == 45_150_208
 
 
-def test_summaries_that_the_log_prints_stand_in_for_databases(runner: Runner, shared_data: Path) -> None:
+def test_summaries_that_the_log_prints_stand_in_for_databases(
+    runner: Runner, shared_data: Path
+) -> None:
     replay(runner, shared_data / "art-jobs" / REAL)
 
     record, _ = only_entry(runner)
     modules = {(module.get("path"), module.get("label")): module for module in record["modules"]}
     burn = modules["reco", "burn"]
-    assert (burn["type"], burn["events"], burn["seconds_max"]) == ("ToyBurn", 1000, pytest.approx(0.00151761))
+    assert (burn["type"], burn["events"], burn["seconds_max"]) == (
+        "ToyBurn",
+        1000,
+        pytest.approx(0.00151761),
+    )
     assert burn["seconds_total"] == pytest.approx(0.208132)
     assert modules["source", None]["type"] == "EmptyEvent"
     assert record["resources"]["max_vsize_bytes"] == 45_150_200
 
 
-@pytest.mark.parametrize("job", ["01-ok-1000-events", "02-two-paths-output", "52-two-threads", "74-memory-growth"])
+@pytest.mark.parametrize(
+    "job", ["01-ok-1000-events", "02-two-paths-output", "52-two-threads", "74-memory-growth"]
+)
 def test_printed_summary_says_what_the_databases_say(shared_data: Path, job: str) -> None:
     folder = shared_data / "art-jobs" / job
     kept: tuple[dict[Any, Any], dict[str, int]] = ({}, {})
@@ -89,7 +111,9 @@ def test_printed_summary_says_what_the_databases_say(shared_data: Path, job: str
     for key, module in printed[0].items():
         assert module["events"] == kept[0][key]["events"]
         assert module["seconds_max"] == pytest.approx(kept[0][key]["seconds_max"], rel=1e-5)
-        assert module["seconds_total"] == pytest.approx(kept[0][key]["seconds_total"], rel=1e-4, abs=1e-6)
+        assert module["seconds_total"] == pytest.approx(
+            kept[0][key]["seconds_total"], rel=1e-4, abs=1e-6
+        )
     assert printed[1] == pytest.approx(kept[1], rel=1e-4)
 
 
@@ -108,7 +132,10 @@ def test_record_says_where_art_failed(runner: Runner, shared_data: Path) -> None
 
     record, _ = only_entry(runner)
     assert record["exit"]["error_class"] == "BadHit"
-    assert record["exit"]["message"] == "hit 17 has a negative charge (ToyFail/badmod, run 4711 subRun 3 event 7)"
+    assert (
+        record["exit"]["message"]
+        == "hit 17 has a negative charge (ToyFail/badmod, run 4711 subRun 3 event 7)"
+    )
     assert record["extra"]["failure"]["art"] == {
         "category": "BadHit",
         "message": record["exit"]["message"],
@@ -122,22 +149,41 @@ def test_record_says_where_art_failed(runner: Runner, shared_data: Path) -> None
     }
 
 
-def test_record_of_a_job_that_succeeded_says_what_it_went_on_after(runner: Runner, shared_data: Path) -> None:
+def test_record_of_a_job_that_succeeded_says_what_it_went_on_after(
+    runner: Runner, shared_data: Path
+) -> None:
     replay(runner, shared_data / "art-jobs" / "33-skip-event")
 
     record, _ = only_entry(runner)
     assert (record["state"], record["exit"].get("error_class")) == ("succeeded", None)
-    assert record["exit"]["message"].startswith("went on after BadHit: recoverable (ToyFailProducer/badmod")
-    assert [(entry["category"], entry["event"], entry["count"]) for entry in record["extra"]["warnings"]["art"]] == [
-        ("BadHit", 7, 1)
-    ]
+    assert record["exit"]["message"].startswith(
+        "went on after BadHit: recoverable (ToyFailProducer/badmod"
+    )
+    assert [
+        (entry["category"], entry["event"], entry["count"])
+        for entry in record["extra"]["warnings"]["art"]
+    ] == [("BadHit", 7, 1)]
 
 
 def test_database_that_is_none_is_a_note(runner: Runner) -> None:
-    runner("run", "--", "sh", "-c", "echo nonsense > t.db", "x", "-c", "main.fcl", "--timing-db", "t.db")
+    runner(
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "echo nonsense > t.db",
+        "x",
+        "-c",
+        "main.fcl",
+        "--timing-db",
+        "t.db",
+    )
 
     record, _ = only_entry(runner)
-    assert any("time and memory of modules in t.db: DatabaseError" in note for note in record["extra"]["hook_notes"])
+    assert any(
+        "time and memory of modules in t.db: DatabaseError" in note
+        for note in record["extra"]["hook_notes"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,7 +198,11 @@ def test_database_that_is_none_is_a_note(runner: Runner) -> None:
             [("generate", "", 12345), ("g4run", "SeedEngine", 17)],
         ),
         (
-            ["Random policy: 'random'", "  master seed: 118780623", "  seed within: [ 1 ; 900000000 ]"],
+            [
+                "Random policy: 'random'",
+                "  master seed: 118780623",
+                "  seed within: [ 1 ; 900000000 ]",
+            ],
             [("NuRandomService", "base", 118780623)],
         ),
         (
@@ -167,10 +217,20 @@ def test_database_that_is_none_is_a_note(runner: Runner) -> None:
 )
 def test_seed_summary_is_read(lines: list[str], seeds: list[tuple[str, str, int]]) -> None:
     text = "\n".join(
-        ["%MSG-i SEEDS:", "", "Summary of seeds computed by the NuRandomService", *lines, "", "%MSG", " 5  other"]
+        [
+            "%MSG-i SEEDS:",
+            "",
+            "Summary of seeds computed by the NuRandomService",
+            *lines,
+            "",
+            "%MSG",
+            " 5  other",
+        ]
     )
 
-    assert [(seed["module"], seed["instance"], seed["seed"]) for seed in artlog.seeds(text)] == seeds
+    assert [
+        (seed["module"], seed["instance"], seed["seed"]) for seed in artlog.seeds(text)
+    ] == seeds
 
 
 def test_process_name_is_the_last_assignment_of_the_closure_outside_prologs(
@@ -189,8 +249,21 @@ def test_process_name_is_the_last_assignment_of_the_closure_outside_prologs(
     assert closure.Closure("main.fcl", ["."]).process_name() == "Deep"
 
 
-def test_declared_outputs_come_first_and_found_ones_are_added_without_doubles(runner: Runner) -> None:
-    runner("run", "--output", "./b.root", "--", "sh", "-c", 'echo 1 > "$1"; echo 2 > b.root', "x", "a.root", "b.root")
+def test_declared_outputs_come_first_and_found_ones_are_added_without_doubles(
+    runner: Runner,
+) -> None:
+    runner(
+        "run",
+        "--output",
+        "./b.root",
+        "--",
+        "sh",
+        "-c",
+        'echo 1 > "$1"; echo 2 > b.root',
+        "x",
+        "a.root",
+        "b.root",
+    )
 
     record, _ = only_entry(runner)
     assert [output["path"] for output in record["outputs"]] == ["./b.root", "a.root"]
@@ -205,20 +278,33 @@ hook step --name gen -- sh -c 'echo x > b.root'
 hook end --metadata toy.x=1 --url {service.url}
 """)
 
-    subprocess.run(["sh", "job.sh"], cwd=runner.folder, env=runner.environment, capture_output=True, check=True)
+    subprocess.run(
+        ["sh", "job.sh"], cwd=runner.folder, env=runner.environment, capture_output=True, check=True
+    )
 
     record = service.only_record()
     assert [script["path"] for script in record["scripts"]] == ["job.sh", "setup.sh"]
     assert service.blobs[record["scripts"][1]["sha256"]] == b"# set up\n"
     (output,) = record["outputs"]
-    assert (output["data_tier"], output["metadata"], output["parents"]) == ("reco", {"toy.x": "1"}, ["p.root"])
+    assert (output["data_tier"], output["metadata"], output["parents"]) == (
+        "reco",
+        {"toy.x": "1"},
+        ["p.root"],
+    )
 
 
-def test_reading_a_database_takes_bounded_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_a_database_takes_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "t.db"
     database = sqlite3.connect(path)
-    database.execute("CREATE TABLE TimeModule(Run, SubRun, Event, Path, ModuleLabel, ModuleType, Time)")
-    database.executemany("INSERT INTO TimeModule VALUES (1, 1, ?, 'p', ?, 'T', 0.5)", [(n, n % 2) for n in range(9999)])
+    database.execute(
+        "CREATE TABLE TimeModule(Run, SubRun, Event, Path, ModuleLabel, ModuleType, Time)"
+    )
+    database.executemany(
+        "INSERT INTO TimeModule VALUES (1, 1, ?, 'p', ?, 'T', 0.5)",
+        [(n, n % 2) for n in range(9999)],
+    )
     database.commit()
     database.close()
     modules, peaks = {}, {}

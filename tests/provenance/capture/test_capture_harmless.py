@@ -11,7 +11,9 @@ from capture_runner import Runner, find_python
 from capture_service import Service
 
 
-def job(runner: Runner, *words: str, **more: Any) -> tuple[subprocess.CompletedProcess[bytes], float]:
+def job(
+    runner: Runner, *words: str, **more: Any
+) -> tuple[subprocess.CompletedProcess[bytes], float]:
     begun = time.monotonic()
     done = runner("run", *words, "--", "sh", "-c", "echo job; exit 3", **more)
     assert (done.returncode, done.stdout) == (3, b"job\n")
@@ -29,7 +31,9 @@ def test_no_home_and_no_spool_still_sends(runner: Runner, service: Service) -> N
 
 
 def test_no_spool_and_no_service_only_says_so(runner: Runner) -> None:
-    done, _ = job(runner, environment={"JOBPROV_SPOOL": "/proc/spool", "HOME": None, "TMPDIR": "/proc"})
+    done, _ = job(
+        runner, environment={"JOBPROV_SPOOL": "/proc/spool", "HOME": None, "TMPDIR": "/proc"}
+    )
 
     assert b"lost" in done.stderr
     assert b"flush" not in done.stderr, "nothing is left to be sent"
@@ -42,7 +46,9 @@ def test_full_disk_still_sends(runner: Runner, service: Service) -> None:
     assert len(service.records) == 1, done.stderr
 
 
-def test_disk_that_fills_up_under_the_entry_costs_one_line_and_still_sends(runner: Runner, service: Service) -> None:
+def test_disk_that_fills_up_under_the_entry_costs_one_line_and_still_sends(
+    runner: Runner, service: Service
+) -> None:
     """No file may grow past 256 bytes: the spool's folders can be made, its entry cannot be written whole."""
     (runner.folder / "in.bin").write_bytes(os.urandom(100_000))
     runner.python = (
@@ -60,18 +66,25 @@ def test_disk_that_fills_up_under_the_entry_costs_one_line_and_still_sends(runne
 
 
 def test_job_id_that_is_none_is_left_out(runner: Runner, service: Service) -> None:
-    job(runner, "--url", service.url, "--retry-of", "the first", environment={"JOBPROV_JOB_ID": "7"})
+    job(
+        runner, "--url", service.url, "--retry-of", "the first", environment={"JOBPROV_JOB_ID": "7"}
+    )
 
     record = service.only_record()
     assert len(record["job_id"]) == 36
     assert "retry_of" not in record
 
 
-def test_folder_that_takes_no_sidecar_loses_the_sidecar_only(runner: Runner, service: Service) -> None:
+def test_folder_that_takes_no_sidecar_loses_the_sidecar_only(
+    runner: Runner, service: Service
+) -> None:
     done = runner("run", "--url", service.url, "--output", "/proc/self/comm", "--", "true")
 
     assert done.returncode == 0
-    assert any("sidecar of /proc/self/comm" in note for note in service.only_record()["extra"]["hook_notes"])
+    assert any(
+        "sidecar of /proc/self/comm" in note
+        for note in service.only_record()["extra"]["hook_notes"]
+    )
 
 
 @pytest.mark.slow
@@ -90,7 +103,16 @@ def test_address_that_makes_no_sense_is_only_said(runner: Runner) -> None:
 
 
 def test_unknown_options_and_bad_numbers_do_not_stop_the_job(runner: Runner) -> None:
-    job(runner, "--no-such-option", "--budget-seconds", "soon", "--part", "x", "--metadata", "nonsense")
+    job(
+        runner,
+        "--no-such-option",
+        "--budget-seconds",
+        "soon",
+        "--part",
+        "x",
+        "--metadata",
+        "nonsense",
+    )
 
     assert len(runner.entries()) == 1
 
@@ -103,8 +125,13 @@ def test_missing_token_file_leaves_the_entry(runner: Runner, service: Service) -
 
 
 @pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
-def test_token_file_that_is_none_holds_nobody_up(runner: Runner, service: Service, name: str) -> None:
-    """To wait for the writer of a pipe took two minutes; to read a device, all memory, and the job with it."""
+def test_token_file_that_is_none_holds_nobody_up(
+    runner: Runner, service: Service, name: str
+) -> None:
+    """To wait for the writer of a pipe took two minutes.
+
+    To read a device, all memory, and the job with it.
+    """
     os.mkfifo(runner.folder / "pipe")
 
     def limit() -> None:
@@ -116,7 +143,9 @@ def test_token_file_that_is_none_holds_nobody_up(runner: Runner, service: Servic
     assert len(service.records) + len(runner.entries()) == 1
 
 
-@pytest.mark.parametrize(("token", "left"), [("prov_1_secret\n", 0), ("prov_1_secret\nprov_2_secret", 1)])
+@pytest.mark.parametrize(
+    ("token", "left"), [("prov_1_secret\n", 0), ("prov_1_secret\nprov_2_secret", 1)]
+)
 def test_line_breaks_in_a_token_do_not_tell_it_to_the_log(
     runner: Runner, service: Service, token: str, left: int
 ) -> None:
@@ -149,7 +178,17 @@ def test_answer_that_repeats_the_token_or_goes_on_for_ever_is_no_burden_to_the_l
 
 def test_empty_environment_is_enough(runner: Runner) -> None:
     done = subprocess.run(
-        [runner.python, runner.hook, "run", "--spool", str(runner.spool), "--", "/bin/sh", "-c", "exit 6"],
+        [
+            runner.python,
+            runner.hook,
+            "run",
+            "--spool",
+            str(runner.spool),
+            "--",
+            "/bin/sh",
+            "-c",
+            "exit 6",
+        ],
         env={},
         cwd=runner.folder,
         capture_output=True,
@@ -166,7 +205,11 @@ def test_removed_working_folder_does_not_stop_the_job(runner: Runner) -> None:
     gone.mkdir()
 
     done = subprocess.run(
-        ["sh", "-c", f"cd {gone} && rmdir {gone} && exec {runner.python} {runner.hook} run -- sh -c 'exit 8'"],
+        [
+            "sh",
+            "-c",
+            f"cd {gone} && rmdir {gone} && exec {runner.python} {runner.hook} run -- sh -c 'exit 8'",
+        ],
         env=runner.environment,
         capture_output=True,
         check=False,
@@ -194,7 +237,17 @@ def test_pipe_named_as_input_does_not_hang(runner: Runner) -> None:
     os.mkfifo(runner.folder / "pipe")
 
     _, seconds = job(
-        runner, "--input", "pipe", "--script", "pipe", "--config", "pipe", "--log", "pipe", "--budget-seconds", "2"
+        runner,
+        "--input",
+        "pipe",
+        "--script",
+        "pipe",
+        "--config",
+        "pipe",
+        "--log",
+        "pipe",
+        "--budget-seconds",
+        "2",
     )
 
     assert seconds < 8
@@ -228,11 +281,19 @@ def test_names_that_are_no_unicode_are_kept_as_escapes(runner: Runner, service: 
     record = service.only_record()
     (step,) = record["command"]["steps"]
     assert record["inputs"][0]["name"] == "in-\\xff.dat"
-    assert (step["argv"][2], step["argv_encoded"]) == ("exit 3 # 1% \\xfe", {"2": "exit 3 # 1%25 %FE"})
-    assert any(note.endswith("a rerun gets these letters: variable ODD") for note in record["extra"]["hook_notes"])
+    assert (step["argv"][2], step["argv_encoded"]) == (
+        "exit 3 # 1% \\xfe",
+        {"2": "exit 3 # 1%25 %FE"},
+    )
+    assert any(
+        note.endswith("a rerun gets these letters: variable ODD")
+        for note in record["extra"]["hook_notes"]
+    )
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["run"], ["run", "--"], ["step", "--name", "x"]])
+@pytest.mark.parametrize(
+    "words", [[], ["nonsense"], ["run"], ["run", "--"], ["step", "--name", "x"]]
+)
 def test_call_without_a_command_is_a_usage_error(runner: Runner, words: list[str]) -> None:
     done = runner(*words)
 

@@ -11,7 +11,16 @@ def test_record_that_was_not_sent_lies_where_the_batch_system_brings_files_home(
 ) -> None:
     scratch = {"_CONDOR_SCRATCH_DIR": str(runner.folder), "JOBPROV_SPOOL": None}
 
-    done = runner("run", "--url", "http://127.0.0.1:9", "--budget-seconds", "1", "--", "true", environment=scratch)
+    done = runner(
+        "run",
+        "--url",
+        "http://127.0.0.1:9",
+        "--budget-seconds",
+        "1",
+        "--",
+        "true",
+        environment=scratch,
+    )
 
     [entry] = runner.folder.glob("jobprov-*.jobprov")
     assert done.returncode == 0
@@ -27,7 +36,9 @@ def test_record_that_was_not_sent_lies_where_the_batch_system_brings_files_home(
     assert list(home.glob("jobprov-*.jobprov")) == []
 
 
-def test_record_that_was_sent_leaves_nothing_to_bring_home(runner: Runner, service: Service) -> None:
+def test_record_that_was_sent_leaves_nothing_to_bring_home(
+    runner: Runner, service: Service
+) -> None:
     scratch = {"_CONDOR_SCRATCH_DIR": str(runner.folder), "JOBPROV_SPOOL": None}
 
     runner("run", "--url", service.url, "--", "true", environment=scratch)
@@ -37,7 +48,14 @@ def test_record_that_was_sent_leaves_nothing_to_bring_home(runner: Runner, servi
 
 
 def test_spool_elsewhere_brings_nothing_home(runner: Runner, tmp_path: Path) -> None:
-    runner("run", "--budget-seconds", "1", "--", "true", environment={"_CONDOR_SCRATCH_DIR": str(tmp_path / "job")})
+    runner(
+        "run",
+        "--budget-seconds",
+        "1",
+        "--",
+        "true",
+        environment={"_CONDOR_SCRATCH_DIR": str(tmp_path / "job")},
+    )
 
     assert list((tmp_path / "job").glob("jobprov-*")) == []
 

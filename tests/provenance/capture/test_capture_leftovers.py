@@ -8,13 +8,15 @@ import pytest
 from capture_runner import Runner
 from capture_service import Service
 
-from provenance.capture import leftovers
+from jobprov.provenance.capture import leftovers
 
 DEAD = "http://127.0.0.1:9"
 JOB = ("--", "sh", "-c", "echo out; echo err >&2; exit 3")
 
 
-def test_record_in_the_error_output_is_read_back(runner: Runner, service: Service, tmp_path: Path) -> None:
+def test_record_in_the_error_output_is_read_back(
+    runner: Runner, service: Service, tmp_path: Path
+) -> None:
     done = runner("run", "--url", DEAD, "--budget-seconds", "1", "--leftovers", "stderr", *JOB)
     log = tmp_path / "job.err"
     log.write_bytes(b"before\n" + done.stderr + b"after\n")
@@ -35,13 +37,27 @@ def test_jobsub_jobs_do_so_unasked_and_others_do_not(runner: Runner) -> None:
     jobsub = runner(*words, environment={"JOBSUBJOBID": "1.0@s"})
     refused = runner(*words, environment={"JOBSUBJOBID": "1.0@s", "JOBPROV_LEFTOVERS": "none"})
 
-    assert [b"BEGIN JOBPROV" in done.stderr for done in (plain, jobsub, refused)] == [False, True, False]
+    assert [b"BEGIN JOBPROV" in done.stderr for done in (plain, jobsub, refused)] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_record_that_no_spool_takes_goes_home_too(runner: Runner) -> None:
     environment = {"JOBPROV_SPOOL": "/proc/spool", "HOME": None, "TMPDIR": "/proc"}
 
-    done = runner("run", "--url", DEAD, "--budget-seconds", "1", "--leftovers", "stderr", *JOB, environment=environment)
+    done = runner(
+        "run",
+        "--url",
+        DEAD,
+        "--budget-seconds",
+        "1",
+        "--leftovers",
+        "stderr",
+        *JOB,
+        environment=environment,
+    )
 
     assert len(leftovers.decode_blocks(done.stderr)) == 1
     assert b"lost" not in done.stderr
@@ -57,7 +73,15 @@ def test_ifdh_takes_it_where_it_is(runner: Runner, tmp_path: Path) -> None:
     path = f"{ifdh.parent}:{runner.environment['PATH']}"
 
     done = runner(
-        "run", "--url", DEAD, "--budget-seconds", "1", "--leftovers", str(target), *JOB, environment={"PATH": path}
+        "run",
+        "--url",
+        DEAD,
+        "--budget-seconds",
+        "1",
+        "--leftovers",
+        str(target),
+        *JOB,
+        environment={"PATH": path},
     )
 
     assert [found.suffix for found in target.iterdir()] == [".jobprov"]
@@ -68,7 +92,17 @@ def test_large_blobs_stay_behind(runner: Runner) -> None:
     program = "import os; print(os.urandom(300000).hex())"
 
     done = runner(
-        "run", "--url", DEAD, "--budget-seconds", "1", "--leftovers", "stderr", "--", sys.executable, "-c", program
+        "run",
+        "--url",
+        DEAD,
+        "--budget-seconds",
+        "1",
+        "--leftovers",
+        "stderr",
+        "--",
+        sys.executable,
+        "-c",
+        program,
     )
 
     [(name, entry)] = leftovers.decode_blocks(done.stderr)
@@ -82,7 +116,11 @@ def test_block_that_was_cut_is_left_out(cut: int) -> None:
 
     assert leftovers.decode_blocks(block) == [("a.jobprov", b"x" * 1000)]
     assert leftovers.decode_blocks(block.replace(b"\n", b"\r\n")) == [("a.jobprov", b"x" * 1000)]
-    assert leftovers.decode_blocks(block[:cut]) == leftovers.decode_blocks(block.replace(b"eHh4", b"eHh5", 1)) == []
+    assert (
+        leftovers.decode_blocks(block[:cut])
+        == leftovers.decode_blocks(block.replace(b"eHh4", b"eHh5", 1))
+        == []
+    )
 
 
 def test_name_leads_nowhere_else() -> None:

@@ -1,4 +1,7 @@
-"""The hook imports in several threads while the job runs: each gets whole modules, under every Python found here."""
+"""The hook imports in several threads while the job runs.
+
+Each gets whole modules, under every Python found here.
+"""
 
 import subprocess
 from pathlib import Path
@@ -7,7 +10,7 @@ import pytest
 from capture_reading import only_entry
 from capture_runner import VERSIONS, Runner, find_python
 
-from provenance.capture.packing import build
+from jobprov.provenance.capture.packing import build
 
 MODULES = {
     "tailing": "Tailer",
@@ -23,7 +26,7 @@ MODULES = {
 PROGRAM = f"""
 import sys, threading
 sys.path.insert(0, sys.argv[1])
-from provenance.capture import loading
+from jobprov.provenance.capture import loading
 loading.install()
 sys.setswitchinterval(1e-6)
 barrier, half = threading.Barrier(8), []
@@ -31,7 +34,7 @@ def run():
     barrier.wait()
     for name, last in {MODULES!r}.items():
         try:
-            getattr(getattr(__import__("provenance.capture", fromlist=[name]), name), last)
+            getattr(getattr(__import__("jobprov.provenance.capture", fromlist=[name]), name), last)
         except Exception as error:
             half.append("{{}}: {{}}".format(name, error))
 threads = [threading.Thread(target=run) for _ in range(8)]
@@ -42,7 +45,8 @@ sys.exit("\\n".join(half) or 0)
 
 
 @pytest.mark.parametrize(
-    "version", [VERSIONS[0], *(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[1:])]
+    "version",
+    [VERSIONS[0], *(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[1:])],
 )
 def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) -> None:
     """Without a loader of its own, nine in ten runs under 3.6 to 3.9 fail, and some under later ones."""
@@ -51,25 +55,37 @@ def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) 
         pytest.skip(f"NO PYTHON {version} ON THIS MACHINE")
 
     for _ in range(2):
-        ended = subprocess.run([python, "-c", PROGRAM, hook], capture_output=True, text=True, check=False, timeout=60)
+        ended = subprocess.run(
+            [python, "-c", PROGRAM, hook], capture_output=True, text=True, check=False, timeout=60
+        )
 
         assert ended.returncode == 0, ended.stderr
 
 
 def test_modules_know_their_package(hook: str) -> None:
     program = "import sys; sys.path.insert(0, sys.argv[1])\n"
-    program += "from provenance.capture import loading; loading.install(); loading.install()\n"
-    program += "from provenance.capture import tailing\n"
+    program += (
+        "from jobprov.provenance.capture import loading; loading.install(); loading.install()\n"
+    )
+    program += "from jobprov.provenance.capture import tailing\n"
     program += "print(tailing.__package__, tailing.__spec__.name, len([f for f in sys.meta_path if type(f).__name__ == '_Finder']))"
     python = find_python("3.11") or find_python("3.13")
     assert python is not None
 
-    ended = subprocess.run([python, "-c", program, hook], capture_output=True, text=True, check=True, timeout=60)
+    ended = subprocess.run(
+        [python, "-c", program, hook], capture_output=True, text=True, check=True, timeout=60
+    )
 
-    assert ended.stdout.split() == ["provenance.capture", "provenance.capture.tailing", "1"]
+    assert ended.stdout.split() == [
+        "jobprov.provenance.capture",
+        "jobprov.provenance.capture.tailing",
+        "1",
+    ]
 
 
-def test_hook_that_is_replaced_while_the_job_runs_records_it(runner: Runner, tmp_path: Path) -> None:
+def test_hook_that_is_replaced_while_the_job_runs_records_it(
+    runner: Runner, tmp_path: Path
+) -> None:
     """An administrator brings a new one, and thousands of jobs run under the old one."""
     runner.hook = str(tmp_path / "hook.pyz")
     new = tmp_path / "new"

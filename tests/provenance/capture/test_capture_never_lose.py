@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from capture_service import Answer, Service, answers_after_giving_up, takes_then_cuts
 
-from provenance.capture import delivery, flushing
-from provenance.capture import spool as spools
-from provenance.capture.background import Speaker
-from provenance.capture.draft import Draft
-from provenance.capture.options import Options
+from jobprov.provenance.capture import delivery, flushing
+from jobprov.provenance.capture import spool as spools
+from jobprov.provenance.capture.background import Speaker
+from jobprov.provenance.capture.draft import Draft
+from jobprov.provenance.capture.options import Options
 
 SHARE = 0.3
 
@@ -68,12 +68,17 @@ def takes_and_says(status: int) -> Callable[..., Answer]:
 
 
 def fill(spool: Path, count: int) -> list[str]:
-    """Spool that many records, each with a blob of its own and one that all share; return their ids, oldest first."""
+    """Spool that many records, each with a blob of its own and one that all share.
+
+    Return their ids, oldest first.
+    """
     options = Options(["--spool", str(spool)], {})
     assert spools.find(options, {}) == str(spool)
     found = []
     for number in range(count):
-        draft = Draft({"job_id": str(uuid.UUID(int=number)), "state": "succeeded", "experiment": "toy"})
+        draft = Draft(
+            {"job_id": str(uuid.UUID(int=number)), "state": "succeeded", "experiment": "toy"}
+        )
         draft.record["logs"] = [{"name": "out", "sha256": draft.add_bytes(b"log %d" % number)}]
         draft.record["scripts"] = [{"name": "s", "sha256": draft.add_bytes(b"the same for all")}]
         spools.keep(str(spool), draft, {"url": None})
@@ -92,10 +97,14 @@ def drain(spool: Path, url: str, deadline: float) -> None:
 
 
 @pytest.mark.parametrize("count", [150, pytest.param(2000, marks=pytest.mark.slow)])
-def test_each_record_is_there_exactly_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+def test_each_record_is_there_exactly_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
     monkeypatch.setattr(delivery, "_CALL_SECONDS", 0.1)
     monkeypatch.setattr(delivery, "FIRST_PAUSE_SECONDS", 0.002)
-    monkeypatch.setattr(spools.os, "fsync", lambda _handle: None)  # the machine does not fail here, the network does
+    monkeypatch.setattr(
+        spools.os, "fsync", lambda _handle: None
+    )  # the machine does not fail here, the network does
     service = TroubledService(seed=count)
     spool = tmp_path / "spool"
     wanted = fill(spool, count)
@@ -110,20 +119,34 @@ def test_each_record_is_there_exactly_once(tmp_path: Path, monkeypatch: pytest.M
     service.close()
 
     assert sorted(service.records) == sorted(wanted)
-    assert [path for folder in ("ready", "claimed", "rejected") for path in (spool / folder).iterdir()] == []
+    assert [
+        path for folder in ("ready", "claimed", "rejected") for path in (spool / folder).iterdir()
+    ] == []
     assert 409 not in [status for _, _, status in service.requests]
-    named = {log["sha256"] for record in service.records.values() for log in json.loads(record)["logs"]}
+    named = {
+        log["sha256"] for record in service.records.values() for log in json.loads(record)["logs"]
+    }
     assert named <= set(service.blobs)
-    assert all(hashlib.sha256(content).hexdigest() == digest for digest, content in service.blobs.items())
-    print(f"\n{count} records, {len(service.requests)} requests, {service.troubles} of them in trouble")
+    assert all(
+        hashlib.sha256(content).hexdigest() == digest for digest, content in service.blobs.items()
+    )
+    print(
+        f"\n{count} records, {len(service.requests)} requests, {service.troubles} of them in trouble"
+    )
     assert service.troubles > 0.25 * len(service.requests)
 
 
-def test_order_is_kept_oldest_first(tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_is_kept_oldest_first(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(spools.os, "fsync", lambda _handle: None)
     wanted = fill(tmp_path / "spool", 30)
 
     drain(tmp_path / "spool", service.url, time.monotonic() + 60)
 
-    sent = [path.rsplit("/", 1)[1] for method, path, _ in service.requests if "/jobs/" in path and method == "PUT"]
+    sent = [
+        path.rsplit("/", 1)[1]
+        for method, path, _ in service.requests
+        if "/jobs/" in path and method == "PUT"
+    ]
     assert sent == wanted

@@ -8,15 +8,23 @@ from capture_runner import Runner
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--outptu", "out.root"], ["unknown option --outptu", "out.root is left out: options begin with --"]),
-        (["--budget-seconds", "soon"], ["--budget-seconds soon is no number of use and is left out"]),
+        (
+            ["--outptu", "out.root"],
+            ["unknown option --outptu", "out.root is left out: options begin with --"],
+        ),
+        (
+            ["--budget-seconds", "soon"],
+            ["--budget-seconds soon is no number of use and is left out"],
+        ),
         (["--rerun-of", "42"], ["--rerun-of 42 is no UUID and is left out"]),
         (["--outptu=ghp_" + "a" * 36], ["unknown option --outptu=<redacted:"]),
         (["--task-id"], ["--task-id has no value"]),
         (["--input", "--stage", "reco", "--part"], ["--input has no value", "--part has no value"]),
     ],
 )
-def test_words_that_cannot_be_used_are_said_and_noted(runner: Runner, words: list[str], told: list[str]) -> None:
+def test_words_that_cannot_be_used_are_said_and_noted(
+    runner: Runner, words: list[str], told: list[str]
+) -> None:
     done = runner("run", *words, "--", "sh", "-c", "echo made; exit 3")
 
     record, _ = only_entry(runner)
@@ -33,7 +41,10 @@ def test_job_script_hears_of_them_at_each_call(runner: Runner) -> None:
     notes = only_entry(runner)[0]["extra"]["hook_notes"]
     assert b"unknown option --stgae" in started.stderr
     assert b"--exit-code many is no number of use and is left out" in ended.stderr
-    assert {"unknown option --stgae", "--exit-code many is no number of use and is left out"} <= set(notes)
+    assert {
+        "unknown option --stgae",
+        "--exit-code many is no number of use and is left out",
+    } <= set(notes)
 
 
 def test_exit_code_below_zero_is_taken_as_the_system_would(runner: Runner) -> None:

@@ -1,4 +1,7 @@
-"""The one file: small, self-contained, and the same bytes wherever it is built; and what it costs a job."""
+"""The one file: small, self-contained, and the same bytes wherever it is built.
+
+And what it costs a job.
+"""
 
 import ast
 import hashlib
@@ -13,7 +16,7 @@ import pytest
 from capture_runner import Runner
 from capture_service import Service
 
-from provenance.capture import packing
+from jobprov.provenance.capture import packing
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,10 +27,22 @@ def test_build_is_the_same_under_any_surroundings(tmp_path: Path) -> None:
         [("022", "C", "0", "UTC"), ("077", "de_DE.UTF-8", "7", "Asia/Tokyo")]
     ):
         target = tmp_path / f"{number}.pyz"
-        environment = {"PATH": os.environ["PATH"], "LC_ALL": locale, "PYTHONHASHSEED": seed, "TZ": zone}
-        command = f'umask {umask}; exec "{sys.executable}" "{ROOT}/scripts/build_hook.py" "{target}"'
+        environment = {
+            "PATH": os.environ["PATH"],
+            "LC_ALL": locale,
+            "PYTHONHASHSEED": seed,
+            "TZ": zone,
+        }
+        command = (
+            f'umask {umask}; exec "{sys.executable}" "{ROOT}/scripts/build_hook.py" "{target}"'
+        )
         out = subprocess.run(
-            ["sh", "-c", command], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+            ["sh", "-c", command],
+            cwd=tmp_path,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
         digests.add(hashlib.sha256(target.read_bytes()).hexdigest())
         assert out == f"{hashlib.sha256(target.read_bytes()).hexdigest()}  {target}\n"
@@ -52,8 +67,8 @@ def test_hook_imports_the_standard_library_only(hook: str) -> None:
                     imported.add(node.module)
 
     strangers = {name for name in imported if name.split(".")[0] not in sys.stdlib_module_names}
-    assert {name.split(".")[0] for name in strangers} == {"provenance"}
-    assert all(name.startswith("provenance.capture") for name in strangers)
+    assert {name.split(".")[0] for name in strangers} == {"jobprov"}
+    assert all(name.startswith("jobprov.provenance.capture") for name in strangers)
 
 
 def test_source_without_comments_does_the_same() -> None:
@@ -81,7 +96,10 @@ def meaning(source: str) -> str:
     """Return the syntax tree without docstrings, in whose place a function of nothing else keeps an empty text."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.dump(tree)
 
@@ -90,10 +108,14 @@ def test_broken_hook_runs_the_command_alone(hook: str, tmp_path: Path) -> None:
     broken = tmp_path / "broken.pyz"
     with zipfile.ZipFile(hook) as archive, zipfile.ZipFile(broken, "w") as target:
         for name in archive.namelist():
-            target.writestr(name, b"def broken(:\n" if name.endswith("commands.py") else archive.read(name))
+            target.writestr(
+                name, b"def broken(:\n" if name.endswith("commands.py") else archive.read(name)
+            )
 
     done = subprocess.run(
-        [sys.executable, str(broken), "run", "--", "sh", "-c", "echo alone; exit 9"], capture_output=True, check=False
+        [sys.executable, str(broken), "run", "--", "sh", "-c", "echo alone; exit 9"],
+        capture_output=True,
+        check=False,
     )
 
     assert (done.returncode, done.stdout) == (9, b"alone\n")
@@ -102,18 +124,33 @@ def test_broken_hook_runs_the_command_alone(hook: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_overhead_with_fifty_fcl_files_stays_small(runner: Runner, service: Service) -> None:
-    """Time before and after the command, network and interpreter start apart; generous here, the figures are printed."""
+    """Time before and after the command, network and interpreter start apart.
+
+    Generous here, the figures are printed.
+    """
     folder = runner.folder / "fcl"
     folder.mkdir()
     for number in range(49):
         (folder / f"f{number}.fcl").write_text(f"a{number}: {number}\n" * 50)
-    (runner.folder / "main.fcl").write_text("".join(f'#include "f{number}.fcl"\n' for number in range(49)))
+    (runner.folder / "main.fcl").write_text(
+        "".join(f'#include "f{number}.fcl"\n' for number in range(49))
+    )
     environment = {"FHICL_FILE_PATH": "fcl"}
     before, after, bare = [], [], []
     for _ in range(3):
         begun = time.time()
         done = runner(
-            "run", "--url", service.url, "--", "sh", "-c", "date +%s.%N", "x", "-c", "main.fcl", environment=environment
+            "run",
+            "--url",
+            service.url,
+            "--",
+            "sh",
+            "-c",
+            "date +%s.%N",
+            "x",
+            "-c",
+            "main.fcl",
+            environment=environment,
         )
         ended, middle = time.time(), float(done.stdout)
         before.append(middle - begun)

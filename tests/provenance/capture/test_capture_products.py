@@ -11,9 +11,9 @@ import pytest
 from capture_reading import only_entry
 from capture_runner import Runner
 
-from provenance.capture import container, products, system
-from provenance.capture.draft import Draft
-from provenance.capture.hashing import Clock
+from jobprov.provenance.capture import container, products, system
+from jobprov.provenance.capture.draft import Draft
+from jobprov.provenance.capture.hashing import Clock
 
 ROOT, GCC, ART = "a2b3c4d5" * 4, "z7y6x5w4" * 4, "m2n3o4p5" * 4
 
@@ -67,8 +67,18 @@ def test_loaded_packages_are_named_by_their_prefixes(tmp_path: Path) -> None:
     }
 
     assert listed(Draft(), environment) == {
-        "art-suite": {"manager": "spack", "version": "3.15.00", "root_hash": ART, "prefix": str(prefix)},
-        "gcc-runtime": {"manager": "spack", "version": "13.1.0", "root_hash": GCC, "prefix": folder_name},
+        "art-suite": {
+            "manager": "spack",
+            "version": "3.15.00",
+            "root_hash": ART,
+            "prefix": str(prefix),
+        },
+        "gcc-runtime": {
+            "manager": "spack",
+            "version": "13.1.0",
+            "root_hash": GCC,
+            "prefix": folder_name,
+        },
         ROOT: {"manager": "spack", "version": ROOT, "root_hash": ROOT},
     }
 
@@ -102,7 +112,9 @@ def test_ups_products_are_listed_with_what_set_them_up() -> None:
 def test_cvmfs_repository_that_only_the_command_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getxattr", lambda _path, _name: b"42", raising=False)
 
-    (found,) = products.list_products(Draft(), {}, ["art", "-c", "/cvmfs/dune.opensciencegrid.org/job.fcl"])
+    (found,) = products.list_products(
+        Draft(), {}, ["art", "-c", "/cvmfs/dune.opensciencegrid.org/job.fcl"]
+    )
 
     assert (found["name"], found["product"]["version"]) == ("dune.opensciencegrid.org", "42")
 
@@ -119,7 +131,19 @@ def test_image_that_the_command_starts_is_named_with_its_digest(runner: Runner) 
     (runner.folder / "apptainer").write_text("#!/bin/sh\nsleep 1\n")
     (runner.folder / "apptainer").chmod(0o755)
 
-    runner("run", "--", "./apptainer", "--quiet", "exec", "--bind", "/cvmfs", "el9.sif", "art", "-c", "x.fcl")
+    runner(
+        "run",
+        "--",
+        "./apptainer",
+        "--quiet",
+        "exec",
+        "--bind",
+        "/cvmfs",
+        "el9.sif",
+        "art",
+        "-c",
+        "x.fcl",
+    )
 
     record, blobs = only_entry(runner)
     found = record["environment"]["container"]
@@ -153,7 +177,10 @@ def test_podman_names_image_and_container(monkeypatch: pytest.MonkeyPatch, tmp_p
         (tmp_path / path.replace("/", "_")).write_text(text)
     monkeypatch.setattr(container, "_MARKS", (str(tmp_path),))
     monkeypatch.setattr(
-        "builtins.open", lambda path, *rest, _open=open, **more: _open(tmp_path / path.replace("/", "_"), *rest, **more)
+        "builtins.open",
+        lambda path, *rest, _open=open, **more: _open(
+            tmp_path / path.replace("/", "_"), *rest, **more
+        ),
     )
 
     found = container.describe_container({}, {})
@@ -179,9 +206,13 @@ def test_packages_of_the_system_come_with_a_job_that_lasts_and_hold_up_none(runn
     assert lines == sorted(lines)
 
 
-def test_rpm_is_asked_and_stopped_when_the_command_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_rpm_is_asked_and_stopped_when_the_command_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     rpm = tmp_path / "rpm"
-    rpm.write_text("#!/bin/sh\nprintf 'glibc\\t2.34-60.el9\\tx86_64\\n'\n[ -e slow ] && exec sleep 30\nexit 0\n")
+    rpm.write_text(
+        "#!/bin/sh\nprintf 'glibc\\t2.34-60.el9\\tx86_64\\n'\n[ -e slow ] && exec sleep 30\nexit 0\n"
+    )
     rpm.chmod(0o755)
     monkeypatch.setattr(system, "_DPKG", "/nonexistent")
     monkeypatch.setattr(system, "_RPM", (str(tmp_path),))

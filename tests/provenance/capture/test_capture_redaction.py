@@ -13,7 +13,7 @@ import pytest
 from capture_runner import Runner
 from capture_service import Service
 
-from provenance.capture import redaction
+from jobprov.provenance.capture import redaction
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub3ZhcHJvIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEcanarycanary\n-----END RSA PRIVATE KEY-----"
@@ -22,15 +22,27 @@ BY_VALUE = [
     ("jwt", f"x={JWT}", JWT),
     ("pem", PEM, "MIIEcanarycanary"),
     ("aws-key-id", "id AKIAIOSFODNN7CANARYS", "AKIAIOSFODNN7CANARYS"),
-    ("service-token", "ghp_canary0123456789canary0123456789", "ghp_canary0123456789canary0123456789"),
+    (
+        "service-token",
+        "ghp_canary0123456789canary0123456789",
+        "ghp_canary0123456789canary0123456789",
+    ),
     ("service-token", "github_pat_11CANARY0123456789_abc", "github_pat_11CANARY0123456789_abc"),
     ("service-token", "glpat-canary0123456789abc", "glpat-canary0123456789abc"),
     ("service-token", "hvs.canary0123456789abcdef", "hvs.canary0123456789abcdef"),
     ("service-token", "xoxb-123456-canary-token", "xoxb-123456-canary-token"),
     ("url-password", "https://robot:canarypass@db.example.org/x", "canarypass"),
     ("url-password", "postgresql://:canarypass2@db/x", "canarypass2"),
-    ("authorization", "curl -H 'Authorization: Bearer canarybearer0123456789'", "canarybearer0123456789"),
-    ("authorization", "Authorization: Basic Y2FuYXJ5OmNhbmFyeWNhbmFyeQ==", "Y2FuYXJ5OmNhbmFyeWNhbmFyeQ=="),
+    (
+        "authorization",
+        "curl -H 'Authorization: Bearer canarybearer0123456789'",
+        "canarybearer0123456789",
+    ),
+    (
+        "authorization",
+        "Authorization: Basic Y2FuYXJ5OmNhbmFyeWNhbmFyeQ==",
+        "Y2FuYXJ5OmNhbmFyeWNhbmFyeQ==",
+    ),
     ("signed-query", "https://s3/x?X-Amz-Signature=canary0123456789&y=1", "canary0123456789"),
     ("signed-query", "root://h//f?authz=canaryauthz012345", "canaryauthz012345"),
     ("signed-query", "https://h/f?access_token=canaryaccess01", "canaryaccess01"),
@@ -41,10 +53,18 @@ BY_VALUE = [
     ("assignment", "password: canary5word", "canary5word"),
     ("assignment", "AccountKey=canary6Key==;EndpointSuffix=x", "canary6Key"),
     ("url-password", "http://robot:%21canarypercent@proxy:3128", "canarypercent"),
-    ("authorization", "-HAuthorization: Basic Y2FuYXJ5OmNhbmFyeXNlY29uZA==", "Y2FuYXJ5OmNhbmFyeXNlY29uZA=="),
+    (
+        "authorization",
+        "-HAuthorization: Basic Y2FuYXJ5OmNhbmFyeXNlY29uZA==",
+        "Y2FuYXJ5OmNhbmFyeXNlY29uZA==",
+    ),
     ("authorization", "curl -H 'X-Authentication-Token: canaryheader01'", "canaryheader01"),
     ("user-password", "curl -s -u robot:canarycurl https://h/x", "canarycurl"),
-    ("service-token", "https://hooks.slack.com/services/T0CANARY/B0CANARY/canaryhook", "canaryhook"),
+    (
+        "service-token",
+        "https://hooks.slack.com/services/T0CANARY/B0CANARY/canaryhook",
+        "canaryhook",
+    ),
 ]
 BY_NAME = [
     "BEARER_TOKEN",
@@ -117,7 +137,18 @@ def test_variables_are_withheld_by_name_and_others_kept() -> None:
 
 
 def test_arguments_behind_secret_options_are_taken_out() -> None:
-    argv = ["p", "--password", "canary", "--db-token=canary", "--token-file", "/data/t", "--passes", "3", "-n", "5"]
+    argv = [
+        "p",
+        "--password",
+        "canary",
+        "--db-token=canary",
+        "--token-file",
+        "/data/t",
+        "--passes",
+        "3",
+        "-n",
+        "5",
+    ]
 
     assert redaction.redact_arguments(argv) == [
         "p",
@@ -136,8 +167,14 @@ def test_arguments_behind_secret_options_are_taken_out() -> None:
 @pytest.mark.parametrize(
     ("argv", "clean"),
     [
-        (["curl", "-u", "me:canary", "-o", "a:b"], ["curl", "-u", "me:<redacted:user-password>", "-o", "a:b"]),
-        (["/usr/bin/curl", "--user=me:canary"], ["/usr/bin/curl", "--user=me:<redacted:user-password>"]),
+        (
+            ["curl", "-u", "me:canary", "-o", "a:b"],
+            ["curl", "-u", "me:<redacted:user-password>", "-o", "a:b"],
+        ),
+        (
+            ["/usr/bin/curl", "--user=me:canary"],
+            ["/usr/bin/curl", "--user=me:<redacted:user-password>"],
+        ),
         (["docker", "run", "-u", "1000:1000", "x"], ["docker", "run", "-u", "1000:1000", "x"]),
         (
             ["p", "--dbPassword", "canary", "--accessKey=canary"],
@@ -183,7 +220,9 @@ def test_what_only_looks_like_a_secret_is_kept(text: str) -> None:
 
 def test_no_false_alarm_on_real_fcl() -> None:
     shared = Path(os.environ.get("JOBPROV_SHARED", Path(__file__).resolve().parents[4] / "shared"))
-    files = [path for path in (shared / "fhicl").rglob("*") if path.is_file() and path.suffix == ".fcl"]
+    files = [
+        path for path in (shared / "fhicl").rglob("*") if path.is_file() and path.suffix == ".fcl"
+    ]
     if not files:
         pytest.skip(f"NO REAL FCL: no .fcl below {shared}/fhicl; set JOBPROV_SHARED")
 
@@ -197,17 +236,22 @@ def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner: Runner, servic
     """Secrets of twenty kinds in variables, arguments, script, fcl, logs, addresses, remote, dirty file and metadata."""
     top = runner.folder
     body = "\n".join(
-        f"# {text.replace(chr(10), chr(10) + '# ') if 'BEGIN' not in text else text}" for _, text, _ in BY_VALUE
+        f"# {text.replace(chr(10), chr(10) + '# ') if 'BEGIN' not in text else text}"
+        for _, text, _ in BY_VALUE
     )
     (top / "secrets.txt").write_text("\n".join(text for _, text, _ in BY_VALUE))
-    (top / "job.sh").write_text(f"#!/bin/sh\ncat secrets.txt; cat secrets.txt >&2; exit 1\n{body}\n")
+    (top / "job.sh").write_text(
+        f"#!/bin/sh\ncat secrets.txt; cat secrets.txt >&2; exit 1\n{body}\n"
+    )
     (top / "job.sh").chmod(0o755)
     (top / "gen.fcl").write_text(body + "\n")
     git = ["git", "-C", str(top), "-c", "user.name=T", "-c", "user.email=t@example.org"]
     subprocess.run(["git", "init", "-q", str(top)], check=True)
     subprocess.run([*git, "add", "gen.fcl"], check=True)
     subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
-    subprocess.run([*git, "remote", "add", "origin", "https://u:canarypass@h.example.org/x.git"], check=True)
+    subprocess.run(
+        [*git, "remote", "add", "origin", "https://u:canarypass@h.example.org/x.git"], check=True
+    )
     environment = {name: f"canaryname{index}" for index, name in enumerate(BY_NAME)}
     environment.update(
         {f"V{index}": text for index, (_, text, _) in enumerate(BY_VALUE)},
@@ -226,12 +270,23 @@ def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner: Runner, servic
     assert set(BY_NAME) <= set(record["environment"]["withheld"])
     (entry,) = runner.entries()
     archive = zipfile.ZipFile(io.BytesIO(entry.read_bytes()))
-    pieces = [*service.blobs.values(), *service.records.values(), *(archive.read(name) for name in archive.namelist())]
+    pieces = [
+        *service.blobs.values(),
+        *service.records.values(),
+        *(archive.read(name) for name in archive.namelist()),
+    ]
     pieces += [inflate(piece) for piece in pieces if piece.startswith(b"PACK")]
-    planted = [secret for _, _, secret in BY_VALUE] + ["canaryname", "canaryoption", "canarytoken", "canarypass"]
+    planted = [secret for _, _, secret in BY_VALUE] + [
+        "canaryname",
+        "canaryoption",
+        "canarytoken",
+        "canarypass",
+    ]
     planted += [base64.b64encode(secret.encode()).decode() for secret in planted]
     planted += [hashlib.sha256(secret.encode()).hexdigest() for secret in planted]
-    leaks = [(secret, piece[:60]) for piece in pieces for secret in planted if secret.encode() in piece]
+    leaks = [
+        (secret, piece[:60]) for piece in pieces for secret in planted if secret.encode() in piece
+    ]
     assert leaks == []
     assert json.dumps(record).count("<redacted:") > 15
 
@@ -249,9 +304,14 @@ def inflate(pack: bytes) -> bytes:
     return found
 
 
-def test_fields_that_the_service_names_are_taken_out_and_the_record_arrives(runner: Runner, service: Service) -> None:
+def test_fields_that_the_service_names_are_taken_out_and_the_record_arrives(
+    runner: Runner, service: Service
+) -> None:
     """A newer service knows more rules than the hook: what it names goes, the rest arrives."""
-    told = {"errors": {"command.argv[2]": ["secret-found: new-rule"]}, "type": "/problems/secret-found"}
+    told = {
+        "errors": {"command.argv[2]": ["secret-found: new-rule"]},
+        "type": "/problems/secret-found",
+    }
     command = ("run", "--url", service.url, "--", "sh", "-c", "echo a new kind of secret")
     runner(*command)
     service.records.clear()

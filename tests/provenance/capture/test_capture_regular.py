@@ -8,7 +8,7 @@ import pytest
 from capture_reading import only_entry
 from capture_runner import Runner
 
-from provenance.capture import logs, regular
+from jobprov.provenance.capture import logs, regular
 
 
 def art(runner: Runner) -> str:

@@ -9,16 +9,19 @@ from capture_runner import Runner
 from cutting_proxy import CuttingProxy
 from live_service import LiveService
 
-from provenance.capture import spool as spools
-from provenance.capture.draft import Draft
-from provenance.capture.options import Options
+from jobprov.provenance.capture import spool as spools
+from jobprov.provenance.capture.draft import Draft
+from jobprov.provenance.capture.options import Options
 
 SIZE = 12 << 20
 MIB = 1 << 20
 
 
 def spool_with_large_blob(runner: Runner) -> str:
-    """Keep a record with one blob of 12 MiB that no compression makes smaller; return its digest."""
+    """Keep a record with one blob of 12 MiB that no compression makes smaller.
+
+    Return its digest.
+    """
     content = os.urandom(SIZE)
     assert spools.find(Options(["--spool", str(runner.spool)], {}), {}) is not None
     draft = Draft({"schema_version": 1, "job_id": str(uuid.uuid4()), "witness": "wrapper"})
@@ -40,7 +43,12 @@ def test_large_blob_goes_on_where_the_line_was_cut(runner: Runner, live: LiveSer
     assert done.returncode == 0, done.stderr
     assert len(proxy.sent) == 3
     assert SIZE < sum(proxy.sent) < SIZE + 2 * MIB  # what arrived was not sent again
-    assert hashlib.sha256(requests.get(f"{live.url}/api/v1/blobs/{digest}", timeout=30).content).hexdigest() == digest
+    assert (
+        hashlib.sha256(
+            requests.get(f"{live.url}/api/v1/blobs/{digest}", timeout=30).content
+        ).hexdigest()
+        == digest
+    )
     assert list(live.data.glob("half-sent/*/*")) == []
 
 

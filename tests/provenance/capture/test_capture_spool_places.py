@@ -8,15 +8,18 @@ import pytest
 from capture_runner import Runner
 from capture_service import Service
 
-from provenance.capture import flushing, spool
-from provenance.capture.draft import Draft
+from jobprov.provenance.capture import flushing, spool
+from jobprov.provenance.capture.draft import Draft
 
 DEAD = "http://127.0.0.1:9"
 
 
 @pytest.fixture
 def blocked(runner: Runner, tmp_path: Path) -> Path:
-    """A spool that cannot be made, as on a file system that is gone; the runner's spool from now on."""
+    """A spool that cannot be made, as on a file system that is gone.
+
+    The runner's spool from now on.
+    """
     (tmp_path / "gone").write_text("no folder")
     runner.environment["JOBPROV_SPOOL"] = str(tmp_path / "gone" / "spool")
     runner.environment["TMPDIR"] = str(tmp_path)
@@ -34,7 +37,9 @@ def test_record_lies_in_the_next_place_and_flush_sends_it_from_there(
     places = {
         "scratch": tmp_path / "scratch" / "jobprov-spool",
         "home": runner.folder / ".jobprov" / "spool",
-        "temporary": next(spool.usable(SimpleNamespace(spool=None), {"TMPDIR": str(tmp_path)}), None),
+        "temporary": next(
+            spool.usable(SimpleNamespace(spool=None), {"TMPDIR": str(tmp_path)}), None
+        ),
     }
     (tmp_path / "scratch").mkdir()
     environment = {
@@ -42,7 +47,18 @@ def test_record_lies_in_the_next_place_and_flush_sends_it_from_there(
         "HOME": str(runner.folder) if place == "home" else None,
     }
 
-    done = runner("run", "--url", DEAD, "--budget-seconds", "1", "--", "sh", "-c", "exit 3", environment=environment)
+    done = runner(
+        "run",
+        "--url",
+        DEAD,
+        "--budget-seconds",
+        "1",
+        "--",
+        "sh",
+        "-c",
+        "exit 3",
+        environment=environment,
+    )
     found = Path(places[place])
 
     assert done.returncode == 3
@@ -54,7 +70,9 @@ def test_record_lies_in_the_next_place_and_flush_sends_it_from_there(
     assert entries(found) == []
 
 
-def test_flush_says_which_other_places_hold_records(runner: Runner, service: Service, blocked: Path) -> None:
+def test_flush_says_which_other_places_hold_records(
+    runner: Runner, service: Service, blocked: Path
+) -> None:
     runner("run", "--", "true")
     blocked.unlink()  # the file system is there again
 
@@ -78,7 +96,9 @@ def test_flush_of_a_folder_that_cannot_be_written_sends_from_no_other(
     assert b"no spool to send from" in done.stderr
 
 
-def test_disk_that_is_full_hands_on_to_the_next_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_disk_that_is_full_hands_on_to_the_next_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     written = spool.keep
 
     def full(place: str, *words: object) -> str:
@@ -108,7 +128,11 @@ hook step --name only -- sh -c 'echo said'
 hook end --url {service.url}
 """
     done = subprocess.run(
-        ["sh", "-c", script], env=runner.environment, cwd=runner.folder, check=False, capture_output=True
+        ["sh", "-c", script],
+        env=runner.environment,
+        cwd=runner.folder,
+        check=False,
+        capture_output=True,
     )
 
     record = service.only_record()

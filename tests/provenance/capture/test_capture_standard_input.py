@@ -1,4 +1,7 @@
-"""Standard input that is a file is in the record, from where it stood; the job finds it as it would alone."""
+"""Standard input that is a file is in the record, from where it stood.
+
+The job finds it as it would alone.
+"""
 
 import hashlib
 import subprocess
@@ -8,7 +11,7 @@ import pytest
 from capture_reading import only_entry
 from capture_runner import Runner
 
-from provenance.capture.hashing import SMALL_BYTES
+from jobprov.provenance.capture.hashing import SMALL_BYTES
 
 STEERING = b"1\n2\n3\n"
 
@@ -24,20 +27,30 @@ def notes(record: dict) -> str:
     return "\n".join(record.get("extra", {}).get("hook_notes", ()))
 
 
-def run_from(runner: Runner, path: Path, *words: str, skip: int = 0) -> tuple[subprocess.CompletedProcess, int]:
-    """Run a command whose standard input is a file that stands at a place; return also where it stands then."""
+def run_from(
+    runner: Runner, path: Path, *words: str, skip: int = 0
+) -> tuple[subprocess.CompletedProcess, int]:
+    """Run a command whose standard input is a file that stands at a place.
+
+    Return also where it stands then.
+    """
     with path.open("rb", buffering=0) as stream:
         stream.seek(skip)
         done = runner("run", "--", *words, stdin=stream)
         return done, stream.tell()
 
 
-def test_file_is_recorded_from_where_it_stands_and_read_by_the_job_alone(runner: Runner, steering: Path) -> None:
+def test_file_is_recorded_from_where_it_stands_and_read_by_the_job_alone(
+    runner: Runner, steering: Path
+) -> None:
     done, place = run_from(runner, steering, "sh", "-c", "read line; echo got $line", skip=2)
 
     record, blobs = only_entry(runner)
     assert done.stdout == b"got 2\n"
-    assert place in (4, 6)  # a shell reads a line, or as much as it likes: never from behind what the hook read
+    assert place in (
+        4,
+        6,
+    )  # a shell reads a line, or as much as it likes: never from behind what the hook read
     assert blobs[record["command"]["stdin_sha256"]] == STEERING[2:]
     assert "stdin_sha256" not in record["command"]["steps"][0]
 
@@ -46,7 +59,10 @@ def test_file_is_recorded_from_where_it_stands_and_read_by_the_job_alone(runner:
 def test_file_stands_where_it_stood_for_a_job_that_reads_nothing(
     runner: Runner, steering: Path, skip: int, *, is_kept: bool
 ) -> None:
-    """What stands behind its beginning and is not read is the caller's: the list of a loop would be kept with each of its jobs."""
+    """What stands behind its beginning and is not read is the caller's.
+
+    The list of a loop would be kept with each of its jobs.
+    """
     _, place = run_from(runner, steering, "true", skip=skip)
 
     record, blobs = only_entry(runner)
@@ -65,10 +81,18 @@ printf other > other.txt
 hook step --name third -- cat < other.txt
 hook end
 """
-    subprocess.run(["sh", "-c", script], env=runner.environment, cwd=runner.folder, check=True, capture_output=True)
+    subprocess.run(
+        ["sh", "-c", script],
+        env=runner.environment,
+        cwd=runner.folder,
+        check=True,
+        capture_output=True,
+    )
 
     record, blobs = only_entry(runner)
-    read = {step["name"]: blobs.get(step.get("stdin_sha256")) for step in record["command"]["steps"]}
+    read = {
+        step["name"]: blobs.get(step.get("stdin_sha256")) for step in record["command"]["steps"]
+    }
     assert read == {"first": STEERING, "second": None, "third": b"other"}
     assert "stdin_sha256" not in record["command"]
 
@@ -94,8 +118,12 @@ def test_what_may_be_a_password_stays_here(runner: Runner, words: list[str], nam
     record, blobs = only_entry(runner)
     assert "stdin_sha256" not in record["command"]
     assert "standard input" in notes(record)
-    logs = {log["sha256"] for log in record.get("logs", ())}  # `cat` says what it read: that is the job's own word
-    assert b"canary" not in b"".join(content for digest, content in blobs.items() if digest not in logs)
+    logs = {
+        log["sha256"] for log in record.get("logs", ())
+    }  # `cat` says what it read: that is the job's own word
+    assert b"canary" not in b"".join(
+        content for digest, content in blobs.items() if digest not in logs
+    )
 
 
 def test_secrets_in_it_are_taken_out(runner: Runner) -> None:
@@ -139,12 +167,27 @@ def test_pipe_is_the_jobs_and_told(runner: Runner) -> None:
 
 
 @pytest.mark.parametrize(
-    "redirection", ["exec </dev/null", "exec <&-", "exec 0>>steering.txt", "exec <steering.txt; cat >/dev/null"]
+    "redirection",
+    ["exec </dev/null", "exec <&-", "exec 0>>steering.txt", "exec <steering.txt; cat >/dev/null"],
 )
-def test_nothing_to_read_is_nothing_to_record(runner: Runner, steering: Path, redirection: str) -> None:
-    words = ["sh", "-c", f'{redirection}; exec "$@"', "sh", runner.python, runner.hook, "run", "--", "true"]
+def test_nothing_to_read_is_nothing_to_record(
+    runner: Runner, steering: Path, redirection: str
+) -> None:
+    words = [
+        "sh",
+        "-c",
+        f'{redirection}; exec "$@"',
+        "sh",
+        runner.python,
+        runner.hook,
+        "run",
+        "--",
+        "true",
+    ]
 
-    subprocess.run(words, env=runner.environment, cwd=runner.folder, check=True, capture_output=True)
+    subprocess.run(
+        words, env=runner.environment, cwd=runner.folder, check=True, capture_output=True
+    )
 
     record, _ = only_entry(runner)
     assert "stdin_sha256" not in record["command"]

@@ -14,8 +14,8 @@ from capture_runner import Runner
 from capture_service import Service
 from live_service import LiveService
 
-from provenance.capture import tailing
-from provenance.capture.logs import TAIL_BYTES, Buffer
+from jobprov.provenance.capture import tailing
+from jobprov.provenance.capture.logs import TAIL_BYTES, Buffer
 
 JOB = "0f8b3c1e-5b7d-4e0a-9c3f-0000000000"
 OFTEN = ("--tail-seconds", "0.2")
@@ -48,7 +48,18 @@ def test_job_killed_with_its_hook_keeps_what_it_said(
     runner: Runner, live: LiveService, tmp_path: Path, goes_to: str, job_id: str
 ) -> None:
     out = subprocess.PIPE if goes_to == "pipe" else (tmp_path / "out").open("wb")
-    hook = begin(runner, live.url, "--job-id", job_id, "--", "sh", "-c", TALKS, stdout=out, stderr=subprocess.DEVNULL)
+    hook = begin(
+        runner,
+        live.url,
+        "--job-id",
+        job_id,
+        "--",
+        "sh",
+        "-c",
+        TALKS,
+        stdout=out,
+        stderr=subprocess.DEVNULL,
+    )
     said = until(lambda: "pid" in log_of(live, job_id, "stdout") and log_of(live, job_id, "stdout"))
     job = int(said.split("pid ")[1].split()[0])
 
@@ -68,11 +79,15 @@ def test_job_killed_with_its_hook_keeps_what_it_said(
     assert record["state"] == "running"
 
 
-def test_record_of_a_job_that_ended_takes_the_place_of_the_ends(runner: Runner, live: LiveService) -> None:
+def test_record_of_a_job_that_ended_takes_the_place_of_the_ends(
+    runner: Runner, live: LiveService
+) -> None:
     job_id = f"{JOB}23"
     flag = runner.folder / "go on"
     program = f"echo begins; while [ ! -e '{flag}' ]; do sleep 0.05; done; echo ends; exit 3"
-    hook = begin(runner, live.url, "--job-id", job_id, "--", "sh", "-c", program, stdout=subprocess.PIPE)
+    hook = begin(
+        runner, live.url, "--job-id", job_id, "--", "sh", "-c", program, stdout=subprocess.PIPE
+    )
     until(lambda: log_of(live, job_id, "stdout") == "begins\n")
 
     flag.touch()
@@ -92,11 +107,15 @@ def test_job_of_less_than_a_minute_sends_no_ends(runner: Runner, service: Servic
 
 
 @pytest.mark.parametrize("trouble", ["hangs", "dead", "refuses", "fails", "cuts"])
-def test_service_in_trouble_leaves_the_job_as_it_was(runner: Runner, service: Service, trouble: str) -> None:
+def test_service_in_trouble_leaves_the_job_as_it_was(
+    runner: Runner, service: Service, trouble: str
+) -> None:
     def fault(_handler: Any, usual: Any) -> Any:
         if trouble == "hangs" and service.headers[-1].get("Content-Type") != "application/json":
             time.sleep(30)
-        return {"refuses": (403, {}, {}), "fails": (500, {}, {}), "cuts": ("cut", {}, {})}.get(trouble, usual())
+        return {"refuses": (403, {}, {}), "fails": (500, {}, {}), "cuts": ("cut", {}, {})}.get(
+            trouble, usual()
+        )
 
     service.faults = [fault] * 200
     url = "http://127.0.0.1:9" if trouble == "dead" else service.url
@@ -127,7 +146,10 @@ def test_what_came_since_is_seen_whatever_came_before(total: int) -> None:
     for start in range(0, total, 65536):
         buffer.add(text[start : min(start + 65536, total)])
 
-    assert buffer.peek(0, total) in ((0, text[:total]), (total - len(buffer.tail), bytes(buffer.tail)))
+    assert buffer.peek(0, total) in (
+        (0, text[:total]),
+        (total - len(buffer.tail), bytes(buffer.tail)),
+    )
     assert buffer.peek(total - 7, 100) == (total - 7, text[total - 7 : total])
     assert buffer.peek(0, 5) == (total - 5, text[total - 5 : total])
     assert buffer.peek(total, 100) == (total, b"")

@@ -10,8 +10,8 @@ import pytest
 from capture_reading import only_entry
 from capture_runner import Runner
 
-from provenance.capture import opened, times
-from provenance.capture.opened import OpenFiles
+from jobprov.provenance.capture import opened, times
+from jobprov.provenance.capture.opened import OpenFiles
 
 ART = """\
 %MSG-i MF_INIT_OK:  Early 24-Nov-2026 14:50:48 UTC JobSetup
@@ -46,11 +46,22 @@ def test_art_dates_its_inputs_and_names_those_that_sam_delivered(runner: Runner)
     found = inputs_of(runner)
     assert list(found) == ["a.root", "b.root", "c.root"]
     a, b, c = found.values()
-    assert (a["opened_at"], a["closed_at"]) == ("2026-11-24T14:50:51.000000Z", "2026-11-24T14:51:02.000000Z")
+    assert (a["opened_at"], a["closed_at"]) == (
+        "2026-11-24T14:50:51.000000Z",
+        "2026-11-24T14:51:02.000000Z",
+    )
     assert (a["times_from"], a["times_within_seconds"]) == ("log", 1.0)
-    assert (b["location"], b["role"]) == ("root://door.example.org:1094//pnfs/toy/b.root", "primary")
+    assert (b["location"], b["role"]) == (
+        "root://door.example.org:1094//pnfs/toy/b.root",
+        "primary",
+    )
     assert b["closed_at"] == "2026-11-24T14:51:09.000000Z"
-    assert (c["role"], c["path"], c["size_bytes"], "closed_at" in c) == ("secondary", "raw/c.root", 20, False)
+    assert (c["role"], c["path"], c["size_bytes"], "closed_at" in c) == (
+        "secondary",
+        "raw/c.root",
+        20,
+        False,
+    )
     assert c["checksums"][0].startswith("adler32:")
 
 
@@ -58,7 +69,9 @@ def test_art_dates_its_inputs_and_names_those_that_sam_delivered(runner: Runner)
     ("zone", "expected"),
     [("UTC", "2026-07-01T12:00:00+00:00"), ("CDT", "2026-07-01T17:00:00+00:00"), ("XYZ", None)],
 )
-def test_time_zone_is_that_of_the_line(monkeypatch: pytest.MonkeyPatch, zone: str, expected: str | None) -> None:
+def test_time_zone_is_that_of_the_line(
+    monkeypatch: pytest.MonkeyPatch, zone: str, expected: str | None
+) -> None:
     monkeypatch.setenv("TZ", "America/Chicago")
     time.tzset()
     try:
@@ -85,7 +98,9 @@ def test_lines_that_only_look_like_it_say_nothing() -> None:
 def test_file_is_seen_open_by_a_process_of_the_tree(tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("x")
     words = f"exec 3<{tmp_path}/in.txt; read go; exec 3<&-; echo; read go"
-    process = subprocess.Popen(["sh", "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    process = subprocess.Popen(
+        ["sh", "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
     seen = OpenFiles(100.0)
     end = time.monotonic() + 10
     while str(tmp_path / "in.txt") not in seen.files and time.monotonic() < end:
@@ -103,7 +118,9 @@ def test_open_files_of_a_job_give_times_where_nothing_better_does(runner: Runner
     (runner.folder / "in.txt").write_text("x" * 100)
     began = datetime.now(UTC)
 
-    runner("run", "--", "python3", "-c", "import time; f = open('in.txt'); time.sleep(1.6)", "in.txt")
+    runner(
+        "run", "--", "python3", "-c", "import time; f = open('in.txt'); time.sleep(1.6)", "in.txt"
+    )
 
     entry = inputs_of(runner)["in.txt"]
     assert entry["times_from"] == "proc"
@@ -116,7 +133,10 @@ def test_open_files_of_a_job_give_times_where_nothing_better_does(runner: Runner
     ("words", "expected"),
     [
         ("ifdh updateFileStatus http://sam/p 17 /pnfs/toy/a.root consumed", ("a.root", "consumed")),
-        ("/bin/bash /products/ifdh updateFileStatus http://sam/p 17 a.root transferred", ("a.root", "transferred")),
+        (
+            "/bin/bash /products/ifdh updateFileStatus http://sam/p 17 a.root transferred",
+            ("a.root", "transferred"),
+        ),
         ("python3 /usr/bin/samweb release-file http://sam/p/17 a.root", ("a.root", "consumed")),
         ("samweb release-file --status=bad http://sam/p/17 a.root", ("a.root", "bad")),
         ("samweb -e nova set-process-file-status http://sam/p/17 a.root skipped", None),

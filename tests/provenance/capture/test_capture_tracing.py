@@ -1,4 +1,7 @@
-"""`--trace`: strace beside real commands; their ends stay as they were, and what they touched is listed."""
+"""`--trace`: strace beside real commands.
+
+Their ends stay as they were, and what they touched is listed.
+"""
 
 import io
 import json
@@ -16,25 +19,32 @@ import pytest
 from capture_runner import Runner
 from capture_service import Service
 
-from provenance.capture import inventory, tracing
-from provenance.capture.hashing import Clock
-from provenance.capture.inventory import Inventory, read_line
+from jobprov.provenance.capture import inventory, tracing
+from jobprov.provenance.capture.hashing import Clock
+from jobprov.provenance.capture.inventory import Inventory, read_line
 
 
 def can_trace() -> bool:
     """Return whether strace is here, new enough, and may trace."""
     words = ["strace", *tracing._OPTIONS, "-o", "/dev/null", "--", "true"]
-    return bool(shutil.which("strace")) and subprocess.run(words, capture_output=True, check=False).returncode == 0
+    return (
+        bool(shutil.which("strace"))
+        and subprocess.run(words, capture_output=True, check=False).returncode == 0
+    )
 
 
-with_strace = pytest.mark.skipif(not can_trace(), reason="NO STRACE THAT MAY TRACE HERE: --trace is not tested")
+with_strace = pytest.mark.skipif(
+    not can_trace(), reason="NO STRACE THAT MAY TRACE HERE: --trace is not tested"
+)
 
 
 def only_record(runner: Runner) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return record and blobs of the one entry in the spool."""
     (entry,) = runner.entries()
     archive = zipfile.ZipFile(io.BytesIO(entry.read_bytes()))
-    blobs = {name[6:]: archive.read(name) for name in archive.namelist() if name.startswith("blobs/")}
+    blobs = {
+        name[6:]: archive.read(name) for name in archive.namelist() if name.startswith("blobs/")
+    }
     return json.loads(archive.read("record.json")), blobs
 
 
@@ -53,7 +63,9 @@ def found_at(path: Path, **more: Any) -> Inventory:
 
 
 @with_strace
-def test_listing_has_programs_libraries_loader_and_links_and_nothing_of_the_job(runner: Runner) -> None:
+def test_listing_has_programs_libraries_loader_and_links_and_nothing_of_the_job(
+    runner: Runner,
+) -> None:
     (runner.folder / "in.txt").write_text("1\n")
 
     done = runner("run", "--trace", "--", "sh", "-c", "cat in.txt /etc/passwd > out.txt; exit 3")
@@ -68,7 +80,9 @@ def test_listing_has_programs_libraries_loader_and_links_and_nothing_of_the_job(
     assert any("/ld-" in path for path in found)  # which no call opens
     assert any(path.endswith("/env") for path in found)  # with which a rerun begins
     assert Path("/bin").is_symlink() == (found.get("/bin", [""])[0] == "link")
-    assert not [path for path in found if path.startswith((str(runner.folder), "/proc", "/sys", "/dev"))]
+    assert not [
+        path for path in found if path.startswith((str(runner.folder), "/proc", "/sys", "/dev"))
+    ]
     assert "extra" not in record
 
 
@@ -97,11 +111,22 @@ def test_named_pipe_of_the_job_keeps_nobody_waiting(runner: Runner) -> None:
 def test_steps_of_a_job_script_share_one_listing(runner: Runner) -> None:
     steps = "; ".join(
         f"{runner.python} {runner.hook} {words}"
-        for words in ("start", "step --name a --trace -- cat in", "step --name b --trace -- sort in", "end")
+        for words in (
+            "start",
+            "step --name a --trace -- cat in",
+            "step --name b --trace -- sort in",
+            "end",
+        )
     )
     (runner.folder / "in").write_text("1\n")
 
-    subprocess.run(["sh", "-c", steps], cwd=runner.folder, env=runner.environment, check=True, capture_output=True)
+    subprocess.run(
+        ["sh", "-c", steps],
+        cwd=runner.folder,
+        env=runner.environment,
+        check=True,
+        capture_output=True,
+    )
 
     record, blobs = only_record(runner)
     found = touched(record, blobs)
@@ -132,7 +157,17 @@ def test_bytes_beyond_the_limit_are_left_out_and_said(runner: Runner) -> None:
 
 @with_strace
 def test_service_that_cannot_be_asked_gets_the_listing_alone(runner: Runner) -> None:
-    runner("run", "--trace", "--url", "http://127.0.0.1:9", "--budget-seconds", "1", "--", "cat", "/etc/passwd")
+    runner(
+        "run",
+        "--trace",
+        "--url",
+        "http://127.0.0.1:9",
+        "--budget-seconds",
+        "1",
+        "--",
+        "cat",
+        "/etc/passwd",
+    )
 
     record, blobs = only_record(runner)
     assert any("which files the service lacks" in note for note in record["extra"]["hook_notes"])
@@ -150,7 +185,9 @@ def test_service_that_cannot_be_asked_gets_the_listing_alone(runner: Runner) -> 
         (["/etc/passwd"], 126),
     ],
 )
-def test_end_of_a_traced_command_passes_through(runner: Runner, command: list[str], code: int) -> None:
+def test_end_of_a_traced_command_passes_through(
+    runner: Runner, command: list[str], code: int
+) -> None:
     done = runner("run", "--trace", "--trace-bytes", "0", "--", *command)
 
     record, _ = only_record(runner)
@@ -211,11 +248,21 @@ def is_tracer(path: Path, runner: Runner) -> bool:
 def test_without_strace_the_command_runs_and_the_record_says_so(runner: Runner) -> None:
     (runner.folder / "empty").mkdir()
 
-    done = runner("run", "--trace", "--", "/bin/sh", "-c", "exit 3", environment={"PATH": str(runner.folder / "empty")})
+    done = runner(
+        "run",
+        "--trace",
+        "--",
+        "/bin/sh",
+        "-c",
+        "exit 3",
+        environment={"PATH": str(runner.folder / "empty")},
+    )
 
     record, _ = only_record(runner)
     assert done.returncode == 3
-    assert record["extra"]["hook_notes"] == ["trace: there is no strace on PATH, the command ran without"]
+    assert record["extra"]["hook_notes"] == [
+        "trace: there is no strace on PATH, the command ran without"
+    ]
 
 
 @pytest.mark.parametrize("program", ["#!/bin/sh\nexit 1\n", "no program at all"])
@@ -223,7 +270,9 @@ def test_strace_that_fails_is_not_put_before_the_command(runner: Runner, program
     (runner.folder / "strace").write_text(program)
     (runner.folder / "strace").chmod(0o755)
 
-    done = runner("run", "--trace", "--", "/bin/sh", "-c", "exit 3", environment={"PATH": str(runner.folder)})
+    done = runner(
+        "run", "--trace", "--", "/bin/sh", "-c", "exit 3", environment={"PATH": str(runner.folder)}
+    )
 
     record, _ = only_record(runner)
     assert done.returncode == 3
@@ -232,7 +281,9 @@ def test_strace_that_fails_is_not_put_before_the_command(runner: Runner, program
 
 
 @with_strace
-def test_command_whose_log_grows_large_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_whose_log_grows_large_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tracing, "LARGEST_LOG", 20_000)
     monkeypatch.setattr(tracing, "_LOOK_SECONDS", 0.05)
     trace, ended = tracing.Trace(["sh"], str(tmp_path)), threading.Event()
@@ -274,7 +325,11 @@ def test_what_not_everybody_may_have_keeps_its_name_and_no_digest(
     found = {name: found_at(tmp_path / name) for name in contents}
 
     assert [name for name, held in found.items() if held.files] == ["home/plain"]
-    assert all(held.entries[str(tmp_path / name)][3] == "-" for name, held in found.items() if name != "home/plain")
+    assert all(
+        held.entries[str(tmp_path / name)][3] == "-"
+        for name, held in found.items()
+        if name != "home/plain"
+    )
 
 
 def test_what_the_job_wrote_or_had_is_left_out(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""A job of a bare node, recorded once with `--trace`: its capsule comes from the archive alone, and its rerun lives in it."""
+"""A job of a bare node, recorded once with `--trace`.
+
+Its capsule comes from the archive alone, and its rerun lives in it.
+"""
 
 import subprocess
 from pathlib import Path
@@ -18,12 +21,16 @@ awk '{print $1 + $2}' "$1" | sort -n > "$2"
 
 
 def can_enter() -> bool:
-    return subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def git(*words: object, folder: Path) -> None:
     identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", *identity, *map(str, words)], cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        ["git", *identity, *map(str, words)], cwd=folder, check=True, capture_output=True
+    )
 
 
 def prepare(runner: Runner) -> Path:
@@ -42,7 +49,10 @@ def prepare(runner: Runner) -> Path:
 
 
 def run_apart(bundle: Path, capsule: Path, out: Path) -> tuple[int, str]:
-    """Run a bundle's scripts inside a capsule with an empty environment; return run.sh's code and what verify.sh says."""
+    """Run a bundle's scripts inside a capsule with an empty environment.
+
+    Return run.sh's code and what verify.sh says.
+    """
     words = ["env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "sh"]
     code, said = 0, ""
     for script in (["data/run.sh", "--capsule", str(capsule)], ["data/verify.sh"]):
@@ -52,7 +62,10 @@ def run_apart(bundle: Path, capsule: Path, out: Path) -> tuple[int, str]:
     return code, said
 
 
-@pytest.mark.skipif(not (can_trace() and can_enter()), reason="NO STRACE OR NO NAMESPACES HERE: no capsule of a trace")
+@pytest.mark.skipif(
+    not (can_trace() and can_enter()),
+    reason="NO STRACE OR NO NAMESPACES HERE: no capsule of a trace",
+)
 def test_traced_job_reaches_level_3_without_a_rerun_and_runs_in_what_it_touched(
     runner: Runner, live: LiveService, tmp_path: Path
 ) -> None:
@@ -79,7 +92,9 @@ def test_traced_job_reaches_level_3_without_a_rerun_and_runs_in_what_it_touched(
 
     capsule = tmp_path / "capsule/data/root"
     subprocess.run(["tar", "-xf", str(tmp_path / "after.tar"), "-C", str(tmp_path)], check=True)
-    [bundle] = [path.parent for path in tmp_path.glob("*/bagit.txt") if path.parent.name != "capsule"]
+    [bundle] = [
+        path.parent for path in tmp_path.glob("*/bagit.txt") if path.parent.name != "capsule"
+    ]
     code, said = run_apart(bundle, capsule, tmp_path / "out")
     assert (code, "R7" in said) == (0, True), said
     (capsule / "usr/bin/sort").unlink()

@@ -11,8 +11,8 @@ import pytest
 from capture_reading import only_entry
 from capture_runner import Runner
 
-from provenance.capture import arguments, container, products, watching
-from provenance.capture.draft import Draft
+from jobprov.provenance.capture import arguments, container, products, watching
+from jobprov.provenance.capture.draft import Draft
 
 MEGABYTE = 1_000_000
 
@@ -29,7 +29,9 @@ def test_memory_of_all_processes_counts_together() -> None:
     """Three processes of 40 MB each, the third a grandchild: no single one reaches 100 MB."""
     hold = "import time; held = bytearray(40_000_000); time.sleep(30)"
     program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {hold!r}]); {hold}"
-    top = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {program!r}]); {hold}"
+    top = (
+        f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {program!r}]); {hold}"
+    )
     process = subprocess.Popen([sys.executable, "-c", top])
     watch = watching.Watch(process.pid)
     thread = threading.Thread(target=watch.run)
@@ -70,7 +72,9 @@ def test_a_look_costs_little() -> None:
     assert max(watching._SHORTEST_SECONDS, cost / watching._SHARE) * 0.005 > cost
 
 
-def test_listing_has_sizes_and_all_digests_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_has_sizes_and_all_digests_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library = tmp_path / "lib x.so"
     library.write_bytes(b"abc")
     watch = watching.Watch(os.getpid())
@@ -81,7 +85,9 @@ def test_listing_has_sizes_and_all_digests_or_none(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(watching, "_HASH_SECONDS", 0)
     without = watch.list_libraries()
 
-    assert with_digest == [f"{library}\t3\tba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
+    assert with_digest == [
+        f"{library}\t3\tba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    ]
     assert without == [f"{library}\t3\t-"]
 
 
@@ -104,10 +110,14 @@ def test_record_has_the_libraries_and_the_peak(runner: Runner) -> None:
         "/cvmfs/unpacked.cern.ch/.flat/6f/6f" + "ab" * 31,
     ],
 )
-def test_digest_of_an_unpacked_image_is_read_from_its_place(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+def test_digest_of_an_unpacked_image_is_read_from_its_place(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
     image = "/cvmfs/singularity.opensciencegrid.org/fermilab/fnal-wn-el9:latest"
     monkeypatch.setattr(os.path, "realpath", lambda _path: place)
-    monkeypatch.setattr(os, "getxattr", lambda _path, name: f"value of {name}".encode(), raising=False)
+    monkeypatch.setattr(
+        os, "getxattr", lambda _path, name: f"value of {name}".encode(), raising=False
+    )
 
     found = container.describe_container({"APPTAINER_CONTAINER": image}, {})
 
@@ -125,12 +135,26 @@ def test_revision_of_cvmfs_repositories_in_use(monkeypatch: pytest.MonkeyPatch) 
 
     found = products.list_products(Draft(), {"PATH": "/cvmfs/nova.opensciencegrid.org/bin:/bin"})
 
-    product = {"manager": "cvmfs", "prefix": "/cvmfs/nova.opensciencegrid.org", "version": "31415", "root_hash": "abc"}
-    assert found == [{"name": "nova.opensciencegrid.org", "evidence": "observed", "product": product}]
+    product = {
+        "manager": "cvmfs",
+        "prefix": "/cvmfs/nova.opensciencegrid.org",
+        "version": "31415",
+        "root_hash": "abc",
+    }
+    assert found == [
+        {"name": "nova.opensciencegrid.org", "evidence": "observed", "product": product}
+    ]
 
 
 @pytest.mark.parametrize("program", ["art", "lar", "mu2e", "nova"])
 def test_sam_process_of_an_art_program_is_read(program: str) -> None:
-    line = arguments.CommandLine([program, "-c", "a.fcl", "--sam-process-id=991", "-s", "x.root", "-o", "y.root"])
+    line = arguments.CommandLine(
+        [program, "-c", "a.fcl", "--sam-process-id=991", "-s", "x.root", "-o", "y.root"]
+    )
 
-    assert (line.is_art, line.sam_process_id, line.sources, line.outputs) == (True, "991", ["x.root"], ["y.root"])
+    assert (line.is_art, line.sam_process_id, line.sources, line.outputs) == (
+        True,
+        "991",
+        ["x.root"],
+        ["y.root"],
+    )

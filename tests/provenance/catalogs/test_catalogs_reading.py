@@ -9,12 +9,12 @@ import pytest
 from catalog_server import CatalogServer, MetaCatServer, SamServer
 from catalog_shelf import Shelf, ShelfProcess
 
-from provenance.catalogs.catalog import Catalog, Source
-from provenance.catalogs.http import Access
-from provenance.catalogs.metacat import MetaCat
-from provenance.catalogs.opening import open_catalog, read_catalogs
-from provenance.catalogs.sam import Sam
-from provenance.errors import BadInputError, ForbiddenError, NotFoundError, UnreachableError
+from jobprov.provenance.catalogs.catalog import Catalog, Source
+from jobprov.provenance.catalogs.http import Access
+from jobprov.provenance.catalogs.metacat import MetaCat
+from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
+from jobprov.provenance.catalogs.sam import Sam
+from jobprov.provenance.errors import BadInputError, ForbiddenError, NotFoundError, UnreachableError
 
 RECO = {"sam": {"data_tier": "reco"}, "metacat": {"core.data_tier": "reco"}}
 
@@ -28,14 +28,21 @@ class Story:
         self.raw = [self.named(f"a{number}.root") for number in range(1, 451)]
         for number, name in enumerate(self.raw):
             self.shelf.add(name, size_bytes=number, checksums={"adler32": f"{number:08x}"})
-        more: dict[str, Any] = {"metadata": {**RECO[kind], "prov.task_id": "t1", "prov.job_id": "j1"}, "process_id": 7}
+        more: dict[str, Any] = {
+            "metadata": {**RECO[kind], "prov.task_id": "t1", "prov.job_id": "j1"},
+            "process_id": 7,
+        }
         self.shelf.add(self.named("b1.root"), parents=self.raw[:1], **more)
         self.shelf.add(self.named("b2.root"), parents=self.raw[1:2], metadata=RECO[kind])
         self.shelf.add(self.named("h3.root"), parents=self.raw[2:3])
-        self.shelf.add(self.named("old.root"), parents=self.raw[3:4], metadata=RECO[kind], is_retired=True)
+        self.shelf.add(
+            self.named("old.root"), parents=self.raw[3:4], metadata=RECO[kind], is_retired=True
+        )
         self.shelf.lists[self.named("raw")] = self.raw
         self.shelf.snapshots[71] = self.raw[:10]
-        self.server: CatalogServer = SamServer(self.shelf) if kind == "sam" else MetaCatServer(self.shelf)
+        self.server: CatalogServer = (
+            SamServer(self.shelf) if kind == "sam" else MetaCatServer(self.shelf)
+        )
 
     def named(self, name: str) -> str:
         """Return a name as the catalog has it."""
@@ -89,7 +96,9 @@ def test_children_name_their_parents_task_job_and_process(story: Story) -> None:
     ]
     first = next(file for file in found if file.name == story.named("b1.root"))
     assert (first.task_id, first.job_id, first.process_id) == ("t1", "j1", 7)
-    assert [file.name for file in story.catalog().read_children(story.raw[2:3], {})] == [story.named("h3.root")]
+    assert [file.name for file in story.catalog().read_children(story.raw[2:3], {})] == [
+        story.named("h3.root")
+    ]
 
 
 def test_draining_list_is_what_has_no_child_like_this(story: Story) -> None:
@@ -168,7 +177,11 @@ def sam() -> Iterator[Story]:
     story = Story("sam")
     processes = [
         ShelfProcess(
-            7, "81.0@sched", "wn1.fnal.gov", "completed", {story.raw[0]: "consumed", story.raw[1]: "completed"}
+            7,
+            "81.0@sched",
+            "wn1.fnal.gov",
+            "completed",
+            {story.raw[0]: "consumed", story.raw[1]: "completed"},
         ),
         ShelfProcess(8, "81.1@sched", "wn2.fnal.gov", "bad", {story.raw[2]: "delivered"}),
     ]
@@ -185,7 +198,9 @@ def test_project_says_its_files_and_processes(sam: Story) -> None:
 
     assert (summary.definition, summary.file_count) == ("raw", 10)
     assert summary.file_counts == {"consumed": 1, "completed": 1, "delivered": 1}
-    assert [(each.process_id, each.description, each.node, each.status) for each in summary.processes] == [
+    assert [
+        (each.process_id, each.description, each.node, each.status) for each in summary.processes
+    ] == [
         (7, "81.0@sched", "wn1.fnal.gov", "completed"),
         (8, "81.1@sched", "wn2.fnal.gov", "bad"),
     ]

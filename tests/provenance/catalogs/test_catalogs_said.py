@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from provenance.catalogs.catalog import CatalogFile
-from provenance.catalogs.http import Access
-from provenance.catalogs.metacat import MetaCat
-from provenance.catalogs.sam import Sam
-from provenance.errors import UnreachableError
+from jobprov.provenance.catalogs.catalog import CatalogFile
+from jobprov.provenance.catalogs.http import Access
+from jobprov.provenance.catalogs.metacat import MetaCat
+from jobprov.provenance.catalogs.sam import Sam
+from jobprov.provenance.errors import UnreachableError
 
-OUT = CatalogFile("out.root", 10, ("adler32:1",), ("in.root",), 7, "t1", "j1", "born.root", is_retired=False)
+OUT = CatalogFile(
+    "out.root", 10, ("adler32:1",), ("in.root",), 7, "t1", "j1", "born.root", is_retired=False
+)
 SAM = {
     "file_name": "out.root",
     "file_size": 10,
@@ -29,7 +31,12 @@ METACAT = {
     "fid": "f1",
     "size": 10,
     "checksums": {"adler32": "1"},
-    "metadata": {"core.process_id": 7, "prov.task_id": "t1", "prov.job_id": "j1", "prov.output": "born.root"},
+    "metadata": {
+        "core.process_id": 7,
+        "prov.task_id": "t1",
+        "prov.job_id": "j1",
+        "prov.output": "born.root",
+    },
 }
 
 
@@ -68,9 +75,26 @@ def metacat(body: Any) -> MetaCat:
         ({"process_id": 2**70}, {"process_id": None}),
         ({"parents": 5}, {"parents": ()}),
         ({"parents": ["in.root", {"file_name": None}]}, {"parents": ()}),
-        ({"checksum": ["adler32:1", "md5:\ud800", "x:" + "1" * 5000, "md5:", ":1", "a b:1", 5, None]}, {}),
+        (
+            {
+                "checksum": [
+                    "adler32:1",
+                    "md5:\ud800",
+                    "x:" + "1" * 5000,
+                    "md5:",
+                    ":1",
+                    "a b:1",
+                    5,
+                    None,
+                ]
+            },
+            {},
+        ),
         ({"prov.task_id": "z\x00\ud800"}, {"task_id": None}),
-        ({"prov.job_id": "z\ud800" + "x" * 34, "prov.output": 5}, {"job_id": None, "born_as": None}),
+        (
+            {"prov.job_id": "z\ud800" + "x" * 34, "prov.output": 5},
+            {"job_id": None, "born_as": None},
+        ),
     ],
 )
 def test_value_that_cannot_be_kept_is_left_out(odd: dict[str, Any], read: dict[str, Any]) -> None:
@@ -80,9 +104,9 @@ def test_value_that_cannot_be_kept_is_left_out(odd: dict[str, Any], read: dict[s
 @pytest.mark.parametrize("name", [None, 5, "", "a\ud800b", "a\x00b", "x" * 5000])
 def test_file_without_a_usable_name_is_left_out(name: Any) -> None:
     assert sam([{**SAM, "file_name": name}, SAM]).read_files(["out.root"]) == [OUT]
-    assert [file.name for file in metacat([{**METACAT, "name": name}, METACAT]).read_files(["d:x"])] == [
-        "dune:out.root"
-    ]
+    assert [
+        file.name for file in metacat([{**METACAT, "name": name}, METACAT]).read_files(["d:x"])
+    ] == ["dune:out.root"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +127,9 @@ def test_odd_file_of_metacat_is_read(odd: dict[str, Any], read: dict[str, Any]) 
     assert metacat([{**METACAT, **odd}]).read_children(["dune:out.root"], {}) == []
 
 
-@pytest.mark.parametrize("body", [b"<html>\n<body>log in</body>\n", b'{"error": "busy"}\n', b"a.root\nb\x00.root\n"])
+@pytest.mark.parametrize(
+    "body", [b"<html>\n<body>log in</body>\n", b'{"error": "busy"}\n', b"a.root\nb\x00.root\n"]
+)
 def test_page_is_not_taken_for_a_list_of_names(body: bytes) -> None:
     """It would be frozen as the inputs of a task."""
     with pytest.raises(UnreachableError, match="no list of file names"):

@@ -1,4 +1,7 @@
-"""Answers of catalogs that are cut, packed, slow, long or none: every one ends in time, as a list or as one of our errors."""
+"""Answers of catalogs that are cut, packed, slow, long or none.
+
+Every one ends in time, as a list or as one of our errors.
+"""
 
 import gzip
 import socket
@@ -8,10 +11,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from provenance.catalogs.http import Access
-from provenance.catalogs.metacat import MetaCat
-from provenance.catalogs.sam import Sam
-from provenance.errors import BadInputError, ForbiddenError, NotFoundError, ProvenanceError, UnreachableError
+from jobprov.provenance.catalogs.http import Access
+from jobprov.provenance.catalogs.metacat import MetaCat
+from jobprov.provenance.catalogs.sam import Sam
+from jobprov.provenance.errors import (
+    BadInputError,
+    ForbiddenError,
+    NotFoundError,
+    ProvenanceError,
+    UnreachableError,
+)
 
 NAMES = [f"{number * 7919 % 10_007}.root" for number in range(5000)]
 LIST = "".join(f"{name}\n" for name in NAMES).encode()
@@ -53,7 +62,12 @@ def _answer_all(server: socket.socket, pieces: tuple[bytes, ...], pause: float) 
 
 
 def answer(body: bytes, *lines: str, status: str = "200 OK", size: int | None = None) -> bytes:
-    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if size is None else size}", "Connection: close", *lines]
+    head = [
+        f"HTTP/1.1 {status}",
+        f"Content-Length: {len(body) if size is None else size}",
+        "Connection: close",
+        *lines,
+    ]
     return "\r\n".join([*head, "", ""]).encode("latin-1") + body
 
 
@@ -61,9 +75,13 @@ def access(url: str, **how: float) -> Access:
     return Access(url, seconds=0.5, attempts=2, pause=0.01, **how)
 
 
-@pytest.mark.parametrize("packed", [PACKED, gzip.compress(LIST[:10_000]) + gzip.compress(LIST[10_000:])])
+@pytest.mark.parametrize(
+    "packed", [PACKED, gzip.compress(LIST[:10_000]) + gzip.compress(LIST[10_000:])]
+)
 def test_packed_list_is_read(serve: Serve, packed: bytes) -> None:
-    assert list(Sam(access(serve(answer(packed, "Content-Encoding: gzip")))).list_names("x")) == NAMES
+    assert (
+        list(Sam(access(serve(answer(packed, "Content-Encoding: gzip")))).list_names("x")) == NAMES
+    )
 
 
 @pytest.mark.parametrize("packed", [PACKED[: len(PACKED) // 2], PACKED[:-3], b"no gzip", b""])
@@ -96,7 +114,9 @@ def test_error_whose_words_cannot_be_read_is_told_by_its_status(
 
 def test_odd_time_to_wait_is_not_waited_for(serve: Serve) -> None:
     with pytest.raises(UnreachableError, match="503"):
-        list(Sam(access(serve(answer(b"", "Retry-After: \xb2", status="503 Busy")))).list_names("x"))
+        list(
+            Sam(access(serve(answer(b"", "Retry-After: \xb2", status="503 Busy")))).list_names("x")
+        )
 
 
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
@@ -113,7 +133,10 @@ def test_answer_that_comes_by_drops_ends_with_the_patience(serve: Serve, status:
 
 def test_list_of_very_many_files_may_be_one_line(serve: Serve) -> None:
     """Its time grew with the square of its length: a million files took minutes."""
-    files = b",".join(b'{"namespace":"n","name":"%d","note":"%s"}' % (number, b"x" * 2000) for number in range(20_000))
+    files = b",".join(
+        b'{"namespace":"n","name":"%d","note":"%s"}' % (number, b"x" * 2000)
+        for number in range(20_000)
+    )
     began = time.monotonic()
 
     found = list(MetaCat(access(serve(answer(b"[" + files + b"]")))).list_names("x"))

@@ -1,4 +1,7 @@
-"""The client against a real socket that answers as told: errors by class, tries again only what may be repeated."""
+"""The client against a real socket that answers as told.
+
+Errors by class, tries again only what may be repeated.
+"""
 
 import json
 import threading
@@ -10,8 +13,8 @@ from typing import Any
 import pytest
 import requests
 
-from provenance.client import Client, transport
-from provenance.errors import (
+from jobprov.provenance.client import Client, transport
+from jobprov.provenance.errors import (
     AmbiguousError,
     BadInputError,
     ConflictError,
@@ -26,7 +29,10 @@ JOB = "0f8b0000-0000-4000-8000-000000000001"
 
 
 class Peer:
-    """A server on loopback. `answers` are given in order, the last one again and again: (status, JSON or bytes)."""
+    """A server on loopback. `answers` are given in order, the last one again and again.
+
+    (status, JSON or bytes).
+    """
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, Any]] = [(200, {})]
@@ -38,7 +44,9 @@ class Peer:
 
             def _answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                peer.requests.append((self.command, self.path, body, self.headers.get("Authorization")))
+                peer.requests.append(
+                    (self.command, self.path, body, self.headers.get("Authorization"))
+                )
                 status, answer = peer.answers.pop(0) if len(peer.answers) > 1 else peer.answers[0]
                 content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
@@ -192,7 +200,9 @@ def test_address_where_nobody_answers_is_told_in_words(
         Client(address).job(JOB)
 
 
-def test_service_that_is_silent_is_told_in_words(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_that_is_silent_is_told_in_words(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(requests.Session, "request", silent)
 
     with pytest.raises(UnreachableError, match="it does not answer in time"):

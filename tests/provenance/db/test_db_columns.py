@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import StatementError
 
-from provenance.db.engines import Database
-from provenance.db.tables import Experiment, WorkItem
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.tables import Experiment, WorkItem
 
 
 def test_moment_comes_back_aware_in_utc_to_the_microsecond(database: Database) -> None:
@@ -22,7 +22,10 @@ def test_moment_comes_back_aware_in_utc_to_the_microsecond(database: Database) -
 
 
 def test_naive_moment_is_refused(database: Database) -> None:
-    with database.writing.connect() as connection, pytest.raises(StatementError, match="without a time zone"):
+    with (
+        database.writing.connect() as connection,
+        pytest.raises(StatementError, match="without a time zone"),
+    ):
         connection.execute(insert(WorkItem).values(kind="a", key="b", due_at=datetime(2026, 1, 1)))  # noqa: DTZ001
 
 

@@ -7,9 +7,11 @@ from production_samples import Production, chain, file_entry, job
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
-from provenance.db.composed import run
-from provenance.db.queries import files, hidden_neighbours, job_summaries, neighbour_rows, node_facts, versions
-from provenance.db.tables import File, Job
+from jobprov.provenance.db.composed import run
+from jobprov.provenance.db.queries.fragments import node_facts
+from jobprov.provenance.db.queries.histories import hidden_neighbours, neighbour_rows
+from jobprov.provenance.db.queries.lookup import files, job_summaries, versions
+from jobprov.provenance.db.tables import File, Job
 
 KEYS = list(range(1, 12))
 QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -37,7 +39,11 @@ def record(production: Production) -> None:
     production.record(
         *chain("a", "b", "c", "d"),
         job(40, outputs=[file_entry("z", 1)], state="failed"),
-        job(41, inputs=[file_entry("a", 1), file_entry("calib", 7, role="shared")], outputs=[file_entry("e", 5)]),
+        job(
+            41,
+            inputs=[file_entry("a", 1), file_entry("calib", 7, role="shared")],
+            outputs=[file_entry("e", 5)],
+        ),
         job(42, inputs=[file_entry("calib", 7, role="shared")], outputs=[file_entry("e", 6)]),
     )
 
@@ -64,7 +70,9 @@ def test_rows_are_those_that_sqlalchemy_gives(production: Production, name: str)
 
 def test_columns_are_found_by_name(production: Production) -> None:
     record(production)
-    statement = select(Job.id, Job.uuid, File.id.label("file")).where(Job.id == File.id).order_by(Job.id)
+    statement = (
+        select(Job.id, Job.uuid, File.id.label("file")).where(Job.id == File.id).order_by(Job.id)
+    )
     with production.database.reading.connect() as connection:
         found = run(connection, statement, {})
 
@@ -75,10 +83,16 @@ def test_columns_are_found_by_name(production: Production) -> None:
 
 def test_lists_may_be_of_texts_and_exclude(production: Production) -> None:
     record(production)
-    wanted = select(File.name).where(File.name.in_(bindparam("names", expanding=True))).order_by(File.name)
+    wanted = (
+        select(File.name)
+        .where(File.name.in_(bindparam("names", expanding=True)))
+        .order_by(File.name)
+    )
     others = select(File.name).where(File.name.not_in(["a", "b", "100% ?"])).order_by(File.name)
     with production.database.reading.connect() as connection:
-        assert [row[0] for row in run(connection, wanted, {"names": ["b", "a", "'; DROP TABLE files"]})] == ["a", "b"]
+        assert [
+            row[0] for row in run(connection, wanted, {"names": ["b", "a", "'; DROP TABLE files"]})
+        ] == ["a", "b"]
         assert [row[0] for row in run(connection, others, {})] == ["c", "calib", "d", "e", "z"]
 
 

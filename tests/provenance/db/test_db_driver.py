@@ -7,21 +7,24 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from provenance.db.base import table_of
-from provenance.db.driver import change, change_many, fetch
-from provenance.db.engines import Database, open_database
-from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, allocate_keys
-from provenance.db.selecting import change_among, select_among, select_by
-from provenance.db.tables import Experiment, File, GapSet
-from provenance.errors import UnreachableError
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.driver import change, change_many, fetch
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import KnownKeys, allocate_keys
+from jobprov.provenance.db.selecting import change_among, select_among, select_by
+from jobprov.provenance.db.tables import Experiment, File, GapSet
+from jobprov.provenance.errors import UnreachableError
 
 FILES, GAP_SETS = table_of(File), table_of(GapSet)
 
 
 def name_files(connection: Connection, names: list[str]) -> dict[tuple[str, str, int], int]:
     insert_rows(connection, table_of(Experiment), [{"id": 1, "name": "nova"}])
-    rows = {(name, "", 1): {"name": name, "namespace": "", "experiment_id": 1, "is_crowded": False} for name in names}
+    rows = {
+        (name, "", 1): {"name": name, "namespace": "", "experiment_id": 1, "is_crowded": False}
+        for name in names
+    }
     return KnownKeys().intern(connection, FILES, ["name", "namespace", "experiment_id"], rows)
 
 
@@ -32,18 +35,26 @@ def test_rows_are_found_by_any_number_of_keys(database: Database, count: int) ->
         made = name_files(connection, names)
 
         asked = [*made, ("absent", "", 1), (names[0], "other", 1)]
-        found = select_by(connection, FILES, ("id", "is_crowded"), ("name", "namespace", "experiment_id"), asked)
+        found = select_by(
+            connection, FILES, ("id", "is_crowded"), ("name", "namespace", "experiment_id"), asked
+        )
 
         assert found == {key: (number, False) for key, number in made.items()}
         assert {
-            row[0] for row in select_among(connection, "SELECT id FROM files WHERE id {among}", made.values())
+            row[0]
+            for row in select_among(
+                connection, "SELECT id FROM files WHERE id {among}", made.values()
+            )
         } == set(made.values())
 
 
 def test_column_types_convert_both_ways(database: Database) -> None:
     digests = ["ab" * 32, "cd" * 32]
     with database.writing.begin() as connection:
-        rows = [{"id": place, "sha256": sha256, "document": "[]"} for place, sha256 in enumerate(digests, 1)]
+        rows = [
+            {"id": place, "sha256": sha256, "document": "[]"}
+            for place, sha256 in enumerate(digests, 1)
+        ]
         insert_rows(connection, GAP_SETS, rows)
 
         assert select_by(connection, GAP_SETS, ("sha256",), ("sha256",), digests[::-1]) == {
@@ -57,7 +68,9 @@ def test_keys_that_another_process_made_meanwhile_are_taken(database: Database) 
     with database.writing.begin() as connection:
         first = one.intern(connection, table_of(Experiment), ["name"], {"nova": rows["nova"]})
     with database.writing.begin() as connection:
-        assert other.intern(connection, table_of(Experiment), ["name"], rows)["nova"] == first["nova"]
+        assert (
+            other.intern(connection, table_of(Experiment), ["name"], rows)["nova"] == first["nova"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +81,9 @@ def test_keys_that_another_process_made_meanwhile_are_taken(database: Database) 
         lambda connection, statement: change_many(connection, statement, [()]),
     ],
 )
-def test_error_is_the_one_that_sqlalchemy_raises(database: Database, run: Callable[[Connection, str], None]) -> None:
+def test_error_is_the_one_that_sqlalchemy_raises(
+    database: Database, run: Callable[[Connection, str], None]
+) -> None:
     with (
         pytest.raises((OperationalError, ProgrammingError), match="no_such_table"),
         database.writing.begin() as connection,
@@ -77,7 +92,9 @@ def test_error_is_the_one_that_sqlalchemy_raises(database: Database, run: Callab
 
 
 @pytest.mark.parametrize("count", [2, 200])
-def test_broken_constraint_is_an_integrity_error_however_rows_are_sent(database: Database, count: int) -> None:
+def test_broken_constraint_is_an_integrity_error_however_rows_are_sent(
+    database: Database, count: int
+) -> None:
     rows = [{"id": place, "name": "nova"} for place in range(1, count + 1)]
     with pytest.raises(IntegrityError), database.writing.begin() as connection:
         insert_rows(connection, table_of(Experiment), rows)
@@ -86,7 +103,9 @@ def test_broken_constraint_is_an_integrity_error_however_rows_are_sent(database:
 def test_change_among_touches_those_rows_alone(database: Database) -> None:
     with database.writing.begin() as connection:
         made = name_files(connection, ["a", "b", "c"])
-        change_among(connection, "UPDATE files SET is_crowded = TRUE WHERE id {among}", [made["b", "", 1]])
+        change_among(
+            connection, "UPDATE files SET is_crowded = TRUE WHERE id {among}", [made["b", "", 1]]
+        )
         change_among(connection, "DELETE FROM files WHERE name {among}", ["a", "absent"])
 
         assert fetch(connection, "SELECT name FROM files WHERE is_crowded ORDER BY id") == [("b",)]
@@ -107,7 +126,10 @@ def test_keys_rise_and_none_is_given_twice(database: Database) -> None:
 
 
 def test_who_reads_sees_one_state_however_many_statements_it_takes(database: Database) -> None:
-    """PostgreSQL shows each statement what was committed before it, unless told otherwise: answers lost what was written meanwhile."""
+    """PostgreSQL shows each statement what was committed before it, unless told otherwise.
+
+    Answers lost what was written meanwhile.
+    """
     with database.reading.connect() as reading:
         assert fetch(reading, "SELECT count(*) FROM files") == [(0,)]
         with database.writing.begin() as connection:
@@ -118,8 +140,12 @@ def test_who_reads_sees_one_state_however_many_statements_it_takes(database: Dat
         assert fetch(reading, "SELECT count(*) FROM files") == [(1,)]
 
 
-def test_postgresql_without_its_packages_says_which_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgresql_without_its_packages_says_which_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
-    with pytest.raises(UnreachableError, match=r"scripts/setup production.*pip install 'jobprov\[postgresql\]'"):
+    with pytest.raises(
+        UnreachableError, match=r"scripts/setup production.*pip install 'jobprov\[postgresql\]'"
+    ):
         open_database("postgresql+psycopg://jobprov@db.example.org/jobprov")

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.db.recording.edges import CROWD, ClaimFacts, IdentityFacts, Link, resolve_name
+from jobprov.provenance.db.recording.edges import (
+    CROWD,
+    ClaimFacts,
+    IdentityFacts,
+    Link,
+    resolve_name,
+)
 
 A = IdentityFacts(1, 10, "adler32:a")
 B = IdentityFacts(2, 10, "md5:b")
@@ -18,7 +24,9 @@ OTHER_SUM = IdentityFacts(7, 10, "adler32:z")
 
 
 def links(identities: list[IdentityFacts], *claims: tuple[int, bool]) -> set[tuple[int, int, bool]]:
-    facts = [ClaimFacts(100 + place, identity, done) for place, (identity, done) in enumerate(claims)]
+    facts = [
+        ClaimFacts(100 + place, identity, done) for place, (identity, done) in enumerate(claims)
+    ]
     return {tuple(link) for link in resolve_name(identities, facts)}
 
 
@@ -68,19 +76,29 @@ def test_crowd_links_only_equal_identities_that_have_a_checksum() -> None:
 _identities = st.lists(
     st.tuples(
         st.sampled_from([None, 1, 2]),
-        st.sets(st.sampled_from(["adler32:a", "adler32:b", "md5:a", "md5:b", "sha1:c"]), max_size=2),
+        st.sets(
+            st.sampled_from(["adler32:a", "adler32:b", "md5:a", "md5:b", "sha1:c"]), max_size=2
+        ),
     ),
     min_size=1,
     max_size=5,
 )
 
 
-@given(seen=_identities, claims=st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=4), data=st.data())
+@given(
+    seen=_identities,
+    claims=st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=4),
+    data=st.data(),
+)
 def test_links_depend_on_the_set_alone(
     seen: list[tuple[int | None, set[str]]], claims: list[tuple[int, bool]], data: st.DataObject
 ) -> None:
-    identities = [IdentityFacts(n, size, " ".join(sorted(sums))) for n, (size, sums) in enumerate(seen)]
-    facts = [ClaimFacts(50 + n, which % len(identities), done) for n, (which, done) in enumerate(claims)]
+    identities = [
+        IdentityFacts(n, size, " ".join(sorted(sums))) for n, (size, sums) in enumerate(seen)
+    ]
+    facts = [
+        ClaimFacts(50 + n, which % len(identities), done) for n, (which, done) in enumerate(claims)
+    ]
     found = resolve_name(identities, facts)
     shuffled = data.draw(st.permutations(identities)), data.draw(st.permutations(facts))
     assert resolve_name(*shuffled) == found
@@ -93,6 +111,8 @@ def test_links_depend_on_the_set_alone(
 
 
 def test_chains_of_shared_checksums_are_followed_in_any_order() -> None:
-    chain = [IdentityFacts(n, None, f"md5:{n} sha1:{n + 1}".replace("sha1", "md5")) for n in range(5)]
+    chain = [
+        IdentityFacts(n, None, f"md5:{n} sha1:{n + 1}".replace("sha1", "md5")) for n in range(5)
+    ]
     for order in itertools.permutations(chain):
         assert links(list(order), (0, True)) == {(n, 100, True) for n in range(5)}

@@ -3,9 +3,9 @@
 import pytest
 from production_samples import Production, file_entry, job
 
-from provenance.db.queries import hidden_neighbours
-from provenance.lineage.graph import Graph, JobNode, Omitted
-from provenance.services.trace_lineage import trace_lineage
+from jobprov.provenance.db.queries.histories import hidden_neighbours
+from jobprov.provenance.lineage.graph import Graph, JobNode, Omitted
+from jobprov.provenance.services.histories.lineage import trace_lineage
 
 PARTS, READERS = 12, 30
 
@@ -15,11 +15,17 @@ def production_of_merge(production: Production) -> Production:
     """Return parts of raw files and a shared calibration, their merge, and a hub of jobs that read it."""
     calibration = file_entry("calib", 999, role="shared")
     parts = [
-        job(n, inputs=[file_entry(f"raw{n}", n), calibration], outputs=[file_entry(f"part{n}", n + 100)])
+        job(
+            n,
+            inputs=[file_entry(f"raw{n}", n), calibration],
+            outputs=[file_entry(f"part{n}", n + 100)],
+        )
         for n in range(1, PARTS + 1)
     ]
     merge = job(
-        50, inputs=[file_entry(f"part{n}", n + 100) for n in range(1, PARTS + 1)], outputs=[file_entry("merged", 500)]
+        50,
+        inputs=[file_entry(f"part{n}", n + 100) for n in range(1, PARTS + 1)],
+        outputs=[file_entry("merged", 500)],
     )
     readers = [
         job(100 + n, inputs=[file_entry("merged", 500)], outputs=[file_entry(f"hist{n}", 600 + n)])
@@ -37,7 +43,10 @@ def traced(production: Production, name: str, direction: str, limit: int = 200) 
 def named(graph: Graph, counts: dict[str, int]) -> list[tuple[str, int]]:
     nodes = graph.by_key()
     return sorted(
-        ("job" if isinstance(node := nodes[key], JobNode) else node.name.rstrip("0123456789"), count)
+        (
+            "job" if isinstance(node := nodes[key], JobNode) else node.name.rstrip("0123456789"),
+            count,
+        )
         for key, count in counts.items()
     )
 

@@ -8,16 +8,20 @@ import pytest
 from production_samples import MOMENT, Production, chain, file_entry, job
 from sqlalchemy import Connection, text
 
-from provenance.db.queries import neighbourhood
-from provenance.db.queries.focus import focus_of
-from provenance.db.queries.shared_inputs import resolve_shared
-from provenance.db.queries.walking import walk_ancestors, walk_descendants
-from provenance.db.queries.whole_walks import met_above, met_below
-from provenance.db.recording import job_rows
-from provenance.lineage.graph import Graph, Omitted
-from provenance.lineage.words import summary
-from provenance.services.show_file import find_file, show_file
-from provenance.services.trace_lineage import list_ancestors, list_descendants, trace_lineage
+from jobprov.provenance.db.queries.histories import neighbourhood
+from jobprov.provenance.db.queries.histories.shared_inputs import resolve_shared
+from jobprov.provenance.db.queries.histories.walks import walk_ancestors, walk_descendants
+from jobprov.provenance.db.queries.histories.whole_walks import met_above, met_below
+from jobprov.provenance.db.queries.lookup.focus import focus_of
+from jobprov.provenance.db.recording import job_rows
+from jobprov.provenance.lineage.graph import Graph, Omitted
+from jobprov.provenance.lineage.words import summary
+from jobprov.provenance.services.histories.lineage import (
+    list_ancestors,
+    list_descendants,
+    trace_lineage,
+)
+from jobprov.provenance.services.lookup.file import find_file, show_file
 
 _SHARED = "SELECT job_id, identity_id, role FROM mentions WHERE role = 'shared'"
 
@@ -39,7 +43,10 @@ def descendants(connection: Connection, name: str) -> list[str]:
 
 def test_chain_is_walked_to_its_ends(production: Production) -> None:
     with recorded(production, *chain("a", "b", "c", "d")) as connection:
-        assert (ancestors(connection, "c"), descendants(connection, "b")) == (["a", "b"], ["c", "d"])
+        assert (ancestors(connection, "c"), descendants(connection, "b")) == (
+            ["a", "b"],
+            ["c", "d"],
+        )
 
 
 def test_file_without_a_recorded_producer_ends_the_walk(production: Production) -> None:
@@ -58,7 +65,9 @@ def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
     ]
     with recorded(production, *loop) as connection:
         assert ancestors(connection, "a") == ["a", "b"]
-        assert {node.name for node in trace_lineage(connection, "a").nodes if hasattr(node, "name")} == {"a", "b"}
+        assert {
+            node.name for node in trace_lineage(connection, "a").nodes if hasattr(node, "name")
+        } == {"a", "b"}
 
 
 def test_chained_diamonds_are_walked_once(production: Production) -> None:
@@ -66,11 +75,21 @@ def test_chained_diamonds_are_walked_once(production: Production) -> None:
     for level in range(20):
         source, sides = file_entry(f"m{level}", 1000 + level), ("l", "r")
         records += [
-            job(100 * (level + 1) + n, inputs=[source], outputs=[file_entry(f"{side}{level}", 2000 + 2 * level + n)])
+            job(
+                100 * (level + 1) + n,
+                inputs=[source],
+                outputs=[file_entry(f"{side}{level}", 2000 + 2 * level + n)],
+            )
             for n, side in enumerate(sides)
         ]
         both = [file_entry(f"{side}{level}", 2000 + 2 * level + n) for n, side in enumerate(sides)]
-        records.append(job(100 * (level + 1) + 9, inputs=both, outputs=[file_entry(f"m{level + 1}", 1001 + level)]))
+        records.append(
+            job(
+                100 * (level + 1) + 9,
+                inputs=both,
+                outputs=[file_entry(f"m{level + 1}", 1001 + level)],
+            )
+        )
     with recorded(production, *records) as connection:
         assert len(list_ancestors(connection, "m20")) == 60
         assert len(list_descendants(connection, "m0")) == 60
@@ -88,14 +107,22 @@ def test_input_that_an_earlier_step_wrote_does_not_end_the_ancestry(production: 
 
 
 @pytest.mark.parametrize("namespace", [None, "user"])
-def test_what_a_later_step_wrote_is_no_earlier_input(production: Production, namespace: str | None) -> None:
-    """A step reads `x`, and a later one writes a file of that name; or an earlier one writes it, but in another namespace."""
+def test_what_a_later_step_wrote_is_no_earlier_input(
+    production: Production, namespace: str | None
+) -> None:
+    """A step reads `x`, and a later one writes a file of that name.
+
+    Or an earlier one writes it, but in another namespace.
+    """
     order = ["reads", "writes"] if namespace is None else ["writes", "reads"]
     made = job(
         1,
         command={"argv": ["run"], "steps": [{"name": name} for name in order]},
         inputs=[file_entry("x", 1, step="reads"), file_entry("other", 2, step="writes")],
-        outputs=[file_entry("t", 3, step="reads"), file_entry("x", 4, step="writes", namespace=namespace)],
+        outputs=[
+            file_entry("t", 3, step="reads"),
+            file_entry("x", 4, step="writes", namespace=namespace),
+        ],
     )
     with recorded(production, job(2, outputs=[file_entry("x", 1)]), made) as connection:
         assert ancestors(connection, "t") == ["x"]
@@ -104,7 +131,11 @@ def test_what_a_later_step_wrote_is_no_earlier_input(production: Production, nam
 def test_shared_and_configuration_inputs_are_no_parents(production: Production) -> None:
     made = job(
         1,
-        inputs=[file_entry("a", 1), file_entry("calib", 2, role="shared"), file_entry("x.fcl", role="configuration")],
+        inputs=[
+            file_entry("a", 1),
+            file_entry("calib", 2, role="shared"),
+            file_entry("x.fcl", role="configuration"),
+        ],
         outputs=[file_entry("b", 3)],
     )
     with recorded(production, made) as connection:
@@ -115,7 +146,10 @@ def test_declared_parents_go_before_inputs(production: Production) -> None:
     made = job(
         1,
         inputs=[file_entry("a", 1), file_entry("c", 2, namespace="user")],
-        outputs=[file_entry("b", 3, parents=["user:c", "elsewhere"]), file_entry("d", 4, parents=[])],
+        outputs=[
+            file_entry("b", 3, parents=["user:c", "elsewhere"]),
+            file_entry("d", 4, parents=[]),
+        ],
     )
     with recorded(production, made) as connection:
         assert ancestors(connection, "b") == ["c", "elsewhere"]
@@ -130,13 +164,18 @@ def test_declared_parent_that_an_earlier_step_wrote_leads_on_to_what_that_was_ma
     made = job(
         2,
         inputs=[file_entry("raw", 1, step="one"), file_entry("sim", checksum, step="two")],
-        outputs=[file_entry("sim", checksum, step="one"), file_entry("reco", 3, step="two", parents=["sim"])],
+        outputs=[
+            file_entry("sim", checksum, step="one"),
+            file_entry("reco", 3, step="two", parents=["sim"]),
+        ],
         command={"steps": [{"name": "one", "argv": ["a"]}, {"name": "two", "argv": ["b"]}]},
     )
     with recorded(production, *chain("raw"), made) as connection:
         assert ancestors(connection, "reco") == ["raw"]
         assert descendants(connection, "raw") == ["reco", "sim"]
-        assert {file.is_placeholder for file in trace_lineage(connection, "reco").files()} == {False}
+        assert {file.is_placeholder for file in trace_lineage(connection, "reco").files()} == {
+            False
+        }
 
 
 def test_declared_parents_that_stand_for_others_are_so_many_at_most(
@@ -145,8 +184,14 @@ def test_declared_parents_that_stand_for_others_are_so_many_at_most(
     monkeypatch.setattr(job_rows, "_MOST_INSIDE", 3)
     made = job(
         1,
-        inputs=[*(file_entry(f"raw{n}", n, step="one") for n in range(2)), file_entry("sim", 9, step="two")],
-        outputs=[file_entry("sim", 9, step="one"), *(file_entry(n, 3, step="two", parents=["sim"]) for n in "ab")],
+        inputs=[
+            *(file_entry(f"raw{n}", n, step="one") for n in range(2)),
+            file_entry("sim", 9, step="two"),
+        ],
+        outputs=[
+            file_entry("sim", 9, step="one"),
+            *(file_entry(n, 3, step="two", parents=["sim"]) for n in "ab"),
+        ],
         command={"steps": [{"name": "one", "argv": ["a"]}, {"name": "two", "argv": ["b"]}]},
     )
     with recorded(production, made) as connection:
@@ -154,7 +199,9 @@ def test_declared_parents_that_stand_for_others_are_so_many_at_most(
 
 
 def test_outputs_of_reruns_are_no_descendants(production: Production) -> None:
-    again = job(9, inputs=[file_entry("a", 1)], outputs=[file_entry("again", 5)], rerun_of=job(2)["job_id"])
+    again = job(
+        9, inputs=[file_entry("a", 1)], outputs=[file_entry("again", 5)], rerun_of=job(2)["job_id"]
+    )
     with recorded(production, *chain("a", "b"), again) as connection:
         assert descendants(connection, "a") == ["b"]
         assert ancestors(connection, "b") == ["a"]
@@ -163,7 +210,9 @@ def test_outputs_of_reruns_are_no_descendants(production: Production) -> None:
 def test_input_from_another_experiment_is_followed(production: Production) -> None:
     made = {**chain("a")[0], "experiment": "dune"}
     with recorded(
-        production, made, job(5, inputs=[file_entry("a", 1, experiment="dune")], outputs=[file_entry("b", 2)])
+        production,
+        made,
+        job(5, inputs=[file_entry("a", 1, experiment="dune")], outputs=[file_entry("b", 2)]),
     ) as connection:
         [parent] = list_ancestors(connection, "b")
         assert (parent.name, parent.job_id is None) == ("a", False)
@@ -196,7 +245,9 @@ def test_a_drawing_counts_what_it_leaves_out_to_a_limit_and_says_so(
         few = trace_lineage(connection, "f25", direction="descendants", limit=5)
 
     assert after.omitted.is_least
-    assert summary(after).startswith("3 files and 4 jobs made this. At least 10 files and 11 jobs came of it.")
+    assert summary(after).startswith(
+        "3 files and 4 jobs made this. At least 10 files and 11 jobs came of it."
+    )
     assert summary(after).endswith("at least 19 later files and jobs.")
     assert before.omitted.is_least
     assert not few.omitted.is_least
@@ -204,15 +255,26 @@ def test_a_drawing_counts_what_it_leaves_out_to_a_limit_and_says_so(
 
 
 def test_both_directions_and_every_depth_tell_the_same_totals(production: Production) -> None:
-    """A merge of forty files, of which each was made from another with a shared one; ten jobs read it, of which three made a file."""
+    """A merge of forty files, of which each was made from another with a shared one.
+
+    Ten jobs read it, of which three made a file.
+    """
     shared = file_entry("geometry", 999, role="shared")
     units = [
         job(n, inputs=[file_entry(f"raw{n}", n), shared], outputs=[file_entry(f"reco{n}", 100 + n)])
         for n in range(1, 41)
     ]
-    merge = job(50, inputs=[file_entry(f"reco{n}", 100 + n) for n in range(1, 41)], outputs=[file_entry("merged", 50)])
+    merge = job(
+        50,
+        inputs=[file_entry(f"reco{n}", 100 + n) for n in range(1, 41)],
+        outputs=[file_entry("merged", 50)],
+    )
     users = [
-        job(60 + n, inputs=[file_entry("merged", 50)], outputs=[file_entry(f"plot{n}", 60 + n)] if n < 3 else [])
+        job(
+            60 + n,
+            inputs=[file_entry("merged", 50)],
+            outputs=[file_entry(f"plot{n}", 60 + n)] if n < 3 else [],
+        )
         for n in range(10)
     ]
     with recorded(production, *units, merge, *users) as connection:
@@ -224,20 +286,30 @@ def test_both_directions_and_every_depth_tell_the_same_totals(production: Produc
             {"as_of": MOMENT},
             {"as_of": MOMENT, "limit": 9},
         ]
-        both = {summary(trace_lineage(connection, "merged", **how)).partition(" Not")[0] for how in asked}
+        both = {
+            summary(trace_lineage(connection, "merged", **how)).partition(" Not")[0]
+            for how in asked
+        }
         made = {
-            summary(trace_lineage(connection, "merged", direction="ancestors", **how)).partition(" Not")[0]
+            summary(trace_lineage(connection, "merged", direction="ancestors", **how)).partition(
+                " Not"
+            )[0]
             for how in asked
         }
 
     whole = "80 files and 41 jobs made this."
     assert {words.partition(" This is")[0] for words in made} == {whole}
-    assert {words.partition(" This is")[0] for words in both} == {f"{whole} 3 files and 10 jobs came of it."}
+    assert {words.partition(" This is")[0] for words in both} == {
+        f"{whole} 3 files and 10 jobs came of it."
+    }
 
 
-def test_readers_of_no_output_are_counted_where_a_limit_leaves_them_out(production: Production) -> None:
+def test_readers_of_no_output_are_counted_where_a_limit_leaves_them_out(
+    production: Production,
+) -> None:
     readers = [
-        job(n, inputs=[file_entry("hub", 1, role="shared")], outputs=[file_entry(f"o{n}")]) for n in range(1, 13)
+        job(n, inputs=[file_entry("hub", 1, role="shared")], outputs=[file_entry(f"o{n}")])
+        for n in range(1, 13)
     ]
     with recorded(production, *readers) as connection:
         graph = trace_lineage(connection, "hub", direction="descendants", limit=8)
@@ -256,7 +328,9 @@ def test_depth_that_reaches_the_end_of_history_leaves_nothing_out(production: Pr
     assert (summary(graph), graph.is_truncated) == ("1 file and 1 job came of this.", False)
 
 
-def test_job_that_reads_what_its_earlier_step_wrote_did_not_come_of_it(production: Production) -> None:
+def test_job_that_reads_what_its_earlier_step_wrote_did_not_come_of_it(
+    production: Production,
+) -> None:
     steps = job(
         1,
         inputs=[file_entry("raw", 1, step="one"), file_entry("middle", 2, step="two")],
@@ -268,7 +342,10 @@ def test_job_that_reads_what_its_earlier_step_wrote_did_not_come_of_it(productio
 
 def test_seeds_of_a_walk_are_bounded_as_well(production: Production) -> None:
     """Where one file has many readers, all of them are met before the first step."""
-    readers = [job(n, inputs=[file_entry("hub", 1)], outputs=[file_entry(f"o{n}", 10 + n)]) for n in range(2, 32)]
+    readers = [
+        job(n, inputs=[file_entry("hub", 1)], outputs=[file_entry(f"o{n}", 10 + n)])
+        for n in range(2, 32)
+    ]
     with recorded(production, job(1, outputs=[file_entry("hub", 1)]), *readers) as connection:
         hub = connection.execute(text("SELECT min(id) FROM claims")).scalar_one()
         met = met_below(connection, focus_of(connection, find_file(connection, "hub").id), most=8)
@@ -277,7 +354,9 @@ def test_seeds_of_a_walk_are_bounded_as_well(production: Production) -> None:
         assert len(walk_descendants(connection, hub)) == 30
 
 
-def test_walk_that_meets_one_file_of_many_possible_makers_is_not_cut(production: Production) -> None:
+def test_walk_that_meets_one_file_of_many_possible_makers_is_not_cut(
+    production: Production,
+) -> None:
     """The limit counts what was read, not all that it may have been."""
     makers = [job(n, outputs=[file_entry("hist", n)]) for n in range(1, 7)]
     with recorded(
@@ -293,7 +372,9 @@ def edges_of(graph: Graph) -> set[tuple[str, str, bool, str]]:
 
 def test_both_directions_go_on_from_a_file_that_the_other_met(production: Production) -> None:
     loop = [
-        job(1, inputs=[file_entry("f10", 10), file_entry("f2", 2)], outputs=[file_entry("f11", 11)]),
+        job(
+            1, inputs=[file_entry("f10", 10), file_entry("f2", 2)], outputs=[file_entry("f11", 11)]
+        ),
         job(2, inputs=[file_entry("f11", 11)], outputs=[file_entry("f19", 19)]),
         job(3, inputs=[file_entry("f19", 19)], outputs=[file_entry("f10", 10)]),
     ]
@@ -303,7 +384,9 @@ def test_both_directions_go_on_from_a_file_that_the_other_met(production: Produc
         assert not graph.is_truncated
 
 
-def test_drawing_has_the_edges_of_every_maker_of_one_content_with_their_roles(production: Production) -> None:
+def test_drawing_has_the_edges_of_every_maker_of_one_content_with_their_roles(
+    production: Production,
+) -> None:
     made = [
         job(1, outputs=[file_entry("raw", 1)]),
         *(job(n, inputs=[file_entry("raw", 1)], outputs=[file_entry("same", 5)]) for n in (2, 3)),
@@ -311,13 +394,18 @@ def test_drawing_has_the_edges_of_every_maker_of_one_content_with_their_roles(pr
     ]
     with recorded(production, *made) as connection:
         for name, direction in (("raw", "descendants"), ("end", "ancestors"), ("same", "both")):
-            drawn, whole = (trace_lineage(connection, name, direction=direction, as_of=at) for at in (None, MOMENT))
+            drawn, whole = (
+                trace_lineage(connection, name, direction=direction, as_of=at)
+                for at in (None, MOMENT)
+            )
             assert edges_of(drawn) == edges_of(whole), name
         down = trace_lineage(connection, "raw", direction="descendants")
     assert [edge.role for edge in down.inner_edges() if edge.role] == ["secondary", "secondary"]
 
 
-def test_readers_without_an_output_are_counted_among_what_is_left_out(production: Production) -> None:
+def test_readers_without_an_output_are_counted_among_what_is_left_out(
+    production: Production,
+) -> None:
     readers = [job(n, state="failed", inputs=[file_entry("a", 1)]) for n in range(2, 12)]
     with recorded(production, job(1, outputs=[file_entry("a", 1)]), *readers) as connection:
         graph = trace_lineage(connection, "a", limit=4)
@@ -329,26 +417,45 @@ def test_drawing_that_shows_all_is_not_truncated_by_its_depth(production: Produc
     with recorded(production, *chain("a", "b")) as connection:
         whole, cut = (trace_lineage(connection, name, depth=1) for name in ("a", "b"))
     assert (len(whole.nodes), whole.is_truncated, whole.omitted) == (4, False, Omitted())
-    assert (cut.is_truncated, cut.omitted.ancestors, cut.omitted.by_kind) == (True, 1, {"file": 0, "job": 1})
+    assert (cut.is_truncated, cut.omitted.ancestors, cut.omitted.by_kind) == (
+        True,
+        1,
+        {"file": 0, "job": 1},
+    )
 
 
 def test_nodes_of_a_circle_are_left_out_once(production: Production) -> None:
     loop = [
-        job(n, inputs=[file_entry(f"f{(n + 1) % 9}", (n + 1) % 9)], outputs=[file_entry(f"f{n}", n)]) for n in range(9)
+        job(
+            n, inputs=[file_entry(f"f{(n + 1) % 9}", (n + 1) % 9)], outputs=[file_entry(f"f{n}", n)]
+        )
+        for n in range(9)
     ]
     with recorded(production, *loop) as connection:
         graph = trace_lineage(connection, "f0", limit=5)
-    assert sum(graph.omitted.by_kind.values()) == graph.omitted.ancestors + graph.omitted.descendants == 18 - 5
+    assert (
+        sum(graph.omitted.by_kind.values())
+        == graph.omitted.ancestors + graph.omitted.descendants
+        == 18 - 5
+    )
 
 
-def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(production: Production) -> None:
+def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(
+    production: Production,
+) -> None:
     made = job(
         1,
         inputs=[file_entry("raw", 1)],
-        outputs=[file_entry("middle", 2, parents=["raw"]), file_entry("end", 3, parents=["middle"])],
+        outputs=[
+            file_entry("middle", 2, parents=["raw"]),
+            file_entry("end", 3, parents=["middle"]),
+        ],
     )
     with recorded(production, made) as connection:
-        drawn, whole = (trace_lineage(connection, "end", direction="ancestors", as_of=at) for at in (None, MOMENT))
+        drawn, whole = (
+            trace_lineage(connection, "end", direction="ancestors", as_of=at)
+            for at in (None, MOMENT)
+        )
         assert {node.key for node in drawn.nodes} == {node.key for node in whole.nodes}
         assert edges_of(drawn) == edges_of(whole)
         assert "raw" in {file.name for file in drawn.files()}
@@ -362,23 +469,33 @@ def test_shared_input_is_the_newest_that_it_may_be_whichever_was_recorded_first(
     made = {number: job(number, outputs=[file_entry("calib", number)]) for number in (1, 2, 3)}
     reader = job(4, inputs=[file_entry("calib", role="shared")], outputs=[file_entry("reco", 4)])
     with recorded(production, *(made[number] for number in order), reader) as connection:
-        [calib] = [file for file in trace_lineage(connection, "reco").files() if file.name == "calib"]
+        [calib] = [
+            file for file in trace_lineage(connection, "reco").files() if file.name == "calib"
+        ]
         assert calib.version == 3
 
 
-def test_shared_input_of_a_crowded_name_is_the_last_that_was_recorded(production: Production) -> None:
+def test_shared_input_of_a_crowded_name_is_the_last_that_was_recorded(
+    production: Production,
+) -> None:
     """Ordering the makers of a name that every job writes would take as long as there are jobs."""
     made = [job(number, outputs=[file_entry("calib", 1)]) for number in (2, 3, 1)]
     reader = job(
-        4, inputs=[file_entry("calib", 1, role="shared")], outputs=[file_entry("calib", 1), file_entry("reco", 4)]
+        4,
+        inputs=[file_entry("calib", 1, role="shared")],
+        outputs=[file_entry("calib", 1), file_entry("reco", 4)],
     )
     production.record(*made, reader)
     production.write(
-        lambda connection: connection.execute(text("UPDATE files SET is_crowded = TRUE WHERE name = 'calib'"))
+        lambda connection: connection.execute(
+            text("UPDATE files SET is_crowded = TRUE WHERE name = 'calib'")
+        )
     )
 
     with production.database.reading.connect() as connection:
-        [(source, _, _, is_sure)] = resolve_shared(connection, connection.execute(text(_SHARED)).all())
+        [(source, _, _, is_sure)] = resolve_shared(
+            connection, connection.execute(text(_SHARED)).all()
+        )
         claims = [row[0] for row in connection.execute(text("SELECT id FROM claims ORDER BY id"))]
 
     assert is_sure
@@ -388,11 +505,19 @@ def test_shared_input_of_a_crowded_name_is_the_last_that_was_recorded(production
 def test_shared_input_that_finds_no_room_is_no_later_node(production: Production) -> None:
     production.record(
         job(1, outputs=[file_entry("raw", 1)]),
-        job(2, inputs=[file_entry("raw", 1), file_entry("flux", 9, role="shared")], outputs=[file_entry("reco", 2)]),
+        job(
+            2,
+            inputs=[file_entry("raw", 1), file_entry("flux", 9, role="shared")],
+            outputs=[file_entry("reco", 2)],
+        ),
         job(3, inputs=[file_entry("reco", 2)], outputs=[file_entry("caf", 3)]),
     )
     with production.database.reading.connect() as connection:
         graph = trace_lineage(connection, "reco", direction="both", limit=6)
         whole = trace_lineage(connection, "reco", direction="both")
     assert (len(whole.nodes), len(graph.nodes)) == (7, 6)
-    assert (graph.omitted.by_kind, graph.omitted.ancestors, graph.omitted.descendants) == ({"file": 1, "job": 0}, 1, 0)
+    assert (graph.omitted.by_kind, graph.omitted.ancestors, graph.omitted.descendants) == (
+        {"file": 1, "job": 0},
+        1,
+        0,
+    )

@@ -1,4 +1,7 @@
-"""How SQLite plans the walks: never by scanning a whole table. Tiny and huge tables hide a bad plan; this one is in between."""
+"""How SQLite plans the walks: never by scanning a whole table.
+
+Tiny and huge tables hide a bad plan; this one is in between.
+"""
 
 import re
 from collections.abc import Callable
@@ -8,31 +11,39 @@ import pytest
 from production_samples import Production, chain, file_entry, job
 from sqlalchemy import Connection, func, select, text
 
-from provenance.db.queries import (
-    file_lists,
-    files,
-    focus,
-    histories,
+from jobprov.provenance.db.queries.histories import (
     neighbour_rows,
     own_inputs,
     pasts,
     relinking,
-    remaking,
     shared_inputs,
-    walking,
     whole_walks,
 )
-from provenance.db.queries.jobs import JobFilters, job_conditions
-from provenance.db.queries.named_files import is_named
-from provenance.db.tables import File, Job
-from provenance.services.list_lineage import list_lineage
-from provenance.services.show_file import show_file
-from provenance.services.trace_lineage import trace_lineage
+from jobprov.provenance.db.queries.histories import rebuilds as remaking
+from jobprov.provenance.db.queries.histories import walks as walking
+from jobprov.provenance.db.queries.histories import whole_histories as histories
+from jobprov.provenance.db.queries.lookup import file_lists, files, focus
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
+from jobprov.provenance.db.queries.lookup.named_files import is_named
+from jobprov.provenance.db.tables import File, Job
+from jobprov.provenance.services.histories.lineage import trace_lineage
+from jobprov.provenance.services.histories.lineage_lists import list_lineage
+from jobprov.provenance.services.lookup.file import show_file
 
 JOBS = 2000
 LOOK_UPS = [
     value
-    for module in (histories, file_lists, files, focus, own_inputs, pasts, relinking, remaking, shared_inputs)
+    for module in (
+        histories,
+        file_lists,
+        files,
+        focus,
+        own_inputs,
+        pasts,
+        relinking,
+        remaking,
+        shared_inputs,
+    )
     for name, value in vars(module).items()
     if name.startswith("_") and isinstance(value, str) and "{among}" in value
 ] + [
@@ -47,7 +58,12 @@ LOOK_UPS = [
 WALKS = [
     str(statement)
     for statement in (
-        *(walking._ANCESTOR_ROWS, walking._DESCENDANT_ROWS, walking._ANCESTOR_EDGES, walking._DESCENDANT_CLAIMS),
+        *(
+            walking._ANCESTOR_ROWS,
+            walking._DESCENDANT_ROWS,
+            walking._ANCESTOR_EDGES,
+            walking._DESCENDANT_CLAIMS,
+        ),
         walking._READERS,
     )
 ]
@@ -85,7 +101,10 @@ def plans_of(production: Production, ask: Callable[[Connection], object]) -> lis
         ask(connection)
         driver.set_trace_callback(None)
         asked = [statement for statement in told if re.match(r"\s*(SELECT|WITH)", statement)]
-        return [[row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")] for statement in asked]
+        return [
+            [row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            for statement in asked
+        ]
 
 
 QUESTIONS: dict[str, Callable[[Connection], object]] = {
@@ -99,7 +118,9 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS.keys())
-def test_statements_of_pages_go_from_keys_to_tables(analysed: Production, ask: Callable[[Connection], object]) -> None:
+def test_statements_of_pages_go_from_keys_to_tables(
+    analysed: Production, ask: Callable[[Connection], object]
+) -> None:
     plans = plans_of(analysed, ask)
 
     assert plans
@@ -115,7 +136,9 @@ def test_walks_scan_no_table(analysed: Production) -> None:
         assert not scans, steps
         assert not any("AUTOMATIC" in step for step in steps), steps
 
-    assert plan(analysed, "SELECT * FROM claims WHERE status = 'x'")[0].startswith("SCAN claims")  # would be noticed
+    assert plan(analysed, "SELECT * FROM claims WHERE status = 'x'")[0].startswith(
+        "SCAN claims"
+    )  # would be noticed
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -124,7 +147,10 @@ def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
     assert len(LOOK_UPS) >= 25  # those of a file's own names are among the QUESTIONS
     for statement in LOOK_UPS:
         steps = plan(analysed, statement.format(among="IN (SELECT value FROM json_each('[1, 2]'))"))
-        assert not [step for step in steps if re.match(r"SCAN (?!json_each|few|\()", step)], (statement, steps)
+        assert not [step for step in steps if re.match(r"SCAN (?!json_each|few|\()", step)], (
+            statement,
+            steps,
+        )
 
 
 NEIGHBOURS: dict[str, Callable[[Connection], object]] = {
@@ -145,12 +171,19 @@ def test_how_a_job_read_a_file_is_looked_up_without_the_others_that_it_read(
     (steps,) = plans_of(production, ask)[-1:]
 
     assert [step for step in steps if "mentions" in step]
-    assert not [step for step in steps if "mentions" in step and step.endswith("USING PRIMARY KEY (job_id=?)")], steps
+    assert not [
+        step
+        for step in steps
+        if "mentions" in step and step.endswith("USING PRIMARY KEY (job_id=?)")
+    ], steps
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_postgresql_has_an_index_for_each_look_up_and_walk(production: Production) -> None:
-    """Where an index serves, the planner takes it once scans are made dear; on the million rows of a production they are."""
+    """Where an index serves, the planner takes it once scans are made dear.
+
+    On the million rows of a production they are.
+    """
     statements = [statement.format(among="= ANY('{1,2}'::bigint[])") for statement in LOOK_UPS]
     statements += [re.sub(r":(claim|file|most)", "1", walk) for walk in WALKS]
     with production.database.reading.connect() as connection:
@@ -163,12 +196,21 @@ def test_postgresql_has_an_index_for_each_look_up_and_walk(production: Productio
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_whether_anybody_names_a_file_is_looked_up_file_by_file(analysed: Production) -> None:
     """PostgreSQL would rather read all that jobs named, once for a statement, than look up the ten files of a page."""
-    query = select(File.id).where(is_named()).order_by(File.name, File.namespace, File.experiment_id).limit(10)
+    query = (
+        select(File.id)
+        .where(is_named())
+        .order_by(File.name, File.namespace, File.experiment_id)
+        .limit(10)
+    )
     with analysed.database.reading.connect() as connection:
-        steps = [row[0] for row in connection.execute(text(f"EXPLAIN {_literal(connection, query)}"))]
+        steps = [
+            row[0] for row in connection.execute(text(f"EXPLAIN {_literal(connection, query)}"))
+        ]
 
     assert not [
-        step for step in steps if "hashed" in step or re.search(r"Seq Scan on (claims|mentions|parents)", step)
+        step
+        for step in steps
+        if "hashed" in step or re.search(r"Seq Scan on (claims|mentions|parents)", step)
     ], steps
 
 
@@ -184,7 +226,12 @@ def test_jobs_of_an_impact_are_counted_by_an_index_alone(analysed: Production) -
     with analysed.database.reading.connect() as connection:
 
         def steps_of(query: Any) -> list[str]:
-            return [row[3] for row in connection.execute(text(f"EXPLAIN QUERY PLAN {_literal(connection, query)}"))]
+            return [
+                row[3]
+                for row in connection.execute(
+                    text(f"EXPLAIN QUERY PLAN {_literal(connection, query)}")
+                )
+            ]
 
         for index, filters in COUNTED_BY.items():
             steps = steps_of(select(func.count()).select_from(Job).where(*job_conditions(filters)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from provenance.db.recording.packing import pack, pack_all, unpack
+from jobprov.provenance.db.recording.packing import pack, pack_all, unpack
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 300])

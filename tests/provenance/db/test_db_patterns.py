@@ -3,8 +3,8 @@
 import pytest
 from production_samples import Production, file_entry, job
 
-from provenance.db.queries.files import nearest_names
-from provenance.db.queries.patterns import first_beyond
+from jobprov.provenance.db.queries.fragments.patterns import first_beyond
+from jobprov.provenance.db.queries.lookup.files import nearest_names
 
 LAST, BEFORE_SURROGATES = "\U0010ffff", "\ud7ff"
 

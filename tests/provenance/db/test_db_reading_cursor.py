@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import Connection, text
 
-from provenance.db import engines
-from provenance.db.driver import fetch
-from provenance.db.engines import Database
+from jobprov.provenance.db import engines
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.engines import Database
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 MODE = "SELECT current_setting('plan_cache_mode')"
@@ -19,9 +19,15 @@ def planned_for_values(connection: Connection) -> str:
     return str(connection.execute(text(MODE)).scalar_one())
 
 
-def test_constant_statements_have_one_plan_and_composed_ones_a_plan_for_their_values(database: Database) -> None:
+def test_constant_statements_have_one_plan_and_composed_ones_a_plan_for_their_values(
+    database: Database,
+) -> None:
     with database.reading.connect() as connection:
-        found = [planned_once(connection), planned_for_values(connection), planned_for_values(connection)]
+        found = [
+            planned_once(connection),
+            planned_for_values(connection),
+            planned_for_values(connection),
+        ]
         found.append(planned_once(connection))
     assert found == ["force_generic_plan", "auto", "auto", "force_generic_plan"]
 

@@ -2,10 +2,10 @@
 
 from sqlalchemy import insert, text
 
-from provenance.db.advisory_locks import STATISTICS
-from provenance.db.engines import Database
-from provenance.db.statistics import LEAST_CHANGES, refresh_statistics
-from provenance.db.tables import Host
+from jobprov.provenance.db.advisory_locks import STATISTICS
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.statistics import LEAST_CHANGES, refresh_statistics
+from jobprov.provenance.db.tables import Host
 
 
 def test_a_table_that_grew_is_looked_at_once(database: Database) -> None:
@@ -19,7 +19,9 @@ def test_a_table_that_grew_is_looked_at_once(database: Database) -> None:
     assert refresh_statistics(database) == []
     if not database.is_sqlite:
         with database.reading.connect() as connection:
-            known = connection.execute(text("SELECT reltuples FROM pg_class WHERE relname = 'hosts'")).scalar_one()
+            known = connection.execute(
+                text("SELECT reltuples FROM pg_class WHERE relname = 'hosts'")
+            ).scalar_one()
         assert known == len(rows)
 
 

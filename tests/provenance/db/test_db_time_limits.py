@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, text
 
-from provenance.db.driver import fetch
-from provenance.db.engines import Database
-from provenance.db.time_limits import limited, time_limit
-from provenance.errors import LimitError
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.time_limits import limited, time_limit
+from jobprov.provenance.errors import LimitError
 
 _COUNT = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT max(i) FROM n"
 
@@ -56,7 +56,8 @@ def test_statements_that_take_too_long_together_are_ended(connection: Connection
 def test_a_long_statement_after_others_has_what_is_left(connection: Connection) -> None:
     start = time.monotonic()
 
-    with pytest.raises(LimitError), time_limit(connection, seconds=3):  # noqa: PT012 - one after another
+    # One after another
+    with pytest.raises(LimitError), time_limit(connection, seconds=3):  # noqa: PT012
         work(connection, 2)
         connection.execute(text(_COUNT.format(2_000_000_000)))
 
@@ -71,7 +72,10 @@ def test_a_limit_inside_another_does_not_prolong_it(connection: Connection) -> N
             with time_limit(connection, "ask for the inner", seconds=60):
                 work(connection, 0.3)
 
-    with pytest.raises(LimitError, match=r"0\.4 s; ask for the inner"), time_limit(connection, "outer", seconds=0.4):
+    with (
+        pytest.raises(LimitError, match=r"0\.4 s; ask for the inner"),
+        time_limit(connection, "outer", seconds=0.4),
+    ):
         parts()
 
     assert lasted(start) < 10
@@ -101,8 +105,10 @@ def test_what_comes_after_a_limit_has_none(connection: Connection) -> None:
         assert connection.execute(text(_COUNT.format(3_000_000))).scalar_one() == 3_000_000
 
 
-def test_a_whole_question_has_one_limit(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provenance.db.time_limits.SECONDS", 0.3)
+def test_a_whole_question_has_one_limit(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobprov.provenance.db.time_limits.SECONDS", 0.3)
 
     @limited("ask for less")
     def question(connection: Connection, parts: int) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from sqlalchemy import Connection, event, text
 
-from provenance.db.engines import Database
-from provenance.db.keys import KnownKeys
-from provenance.db.turns import LostTurnError
-from provenance.db.writer import Writer
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.turns import LostTurnError
+from jobprov.provenance.db.writer import Writer
 
 
 class Held:
@@ -81,14 +81,18 @@ def test_single_records_that_wait_together_are_one_group(held: Held) -> None:
 
     answers: dict[int, int] = {}
     for number in range(5):
-        held.ask(lambda number=number: answers.update({number: held.writer.run_gathered(record, number)}))
+        held.ask(
+            lambda number=number: answers.update({number: held.writer.run_gathered(record, number)})
+        )
     held.go_on()
 
     assert groups == [[0, 1, 2, 3, 4]]
     assert answers == {number: number * 2 for number in range(5)}
 
 
-def test_large_batches_have_a_commit_each_and_small_requests_share_one(held: Held, database: Database) -> None:
+def test_large_batches_have_a_commit_each_and_small_requests_share_one(
+    held: Held, database: Database
+) -> None:
     begun = begun_transactions(database)
 
     def look(connection: Connection, _known: KnownKeys) -> int:
@@ -97,7 +101,9 @@ def test_large_batches_have_a_commit_each_and_small_requests_share_one(held: Hel
 
     seen: dict[str, int] = {}
     for name, weight in (("first", 500), ("second", 500), ("small", 1), ("smaller", 1)):
-        held.ask(lambda name=name, weight=weight: seen.update({name: held.writer.run(look, weight)}))
+        held.ask(
+            lambda name=name, weight=weight: seen.update({name: held.writer.run(look, weight)})
+        )
     held.go_on()
 
     assert seen == {"first": 1, "second": 2, "small": 3, "smaller": 3}
@@ -106,7 +112,9 @@ def test_large_batches_have_a_commit_each_and_small_requests_share_one(held: Hel
 def test_request_that_fails_takes_nothing_of_its_neighbours(held: Held) -> None:
     def insert(name: str) -> Callable[[Connection, KnownKeys], None]:
         def use_case(connection: Connection, _known: KnownKeys) -> None:
-            connection.execute(text("INSERT INTO experiments (name) VALUES (:name)"), {"name": name})
+            connection.execute(
+                text("INSERT INTO experiments (name) VALUES (:name)"), {"name": name}
+            )
             if name == "bad":
                 message = "refused"
                 raise ValueError(message)
@@ -126,7 +134,9 @@ def test_request_that_fails_takes_nothing_of_its_neighbours(held: Held) -> None:
     held.go_on()
 
     names = held.writer.run(
-        lambda connection, _: connection.execute(text("SELECT name FROM experiments")).scalars().all()
+        lambda connection, _: (
+            connection.execute(text("SELECT name FROM experiments")).scalars().all()
+        )
     )
     assert sorted(names) == ["dune", "nova"]
     assert [str(problem) for problem in problems] == ["refused"]

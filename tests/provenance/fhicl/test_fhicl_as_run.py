@@ -2,8 +2,8 @@
 
 import pytest
 
-from provenance.fhicl import loads
-from provenance.fhicl.as_run import contradictions
+from jobprov.provenance.fhicl import loads
+from jobprov.provenance.fhicl.as_run import contradictions
 
 PARSED = "process_name: Reco physics: {producers: {slicer: {threshold: 5}} end_paths: []} outputs: {out1: {module_type: RootOutput}}\n"
 
@@ -16,7 +16,10 @@ PARSED = "process_name: Reco physics: {producers: {slicer: {threshold: 5}} end_p
             [],
         ),
         ("services: {IFDH: {} FileCatalogMetadata: {group: nova} Tracer: {}}", []),
-        ("outputs.defaultOutput: {module_type: RootOutput} physics.injected_end_path_1: [defaultOutput]", []),
+        (
+            "outputs.defaultOutput: {module_type: RootOutput} physics.injected_end_path_1: [defaultOutput]",
+            [],
+        ),
         ("physics.end_paths: [injected_end_path_1]", []),
         ("physics.producers.slicer.threshold: 6", ["physics.producers.slicer.threshold"]),
         (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from provenance import fhicl
+from jobprov.provenance import fhicl
 
 
 def canonical(source: str) -> str:
@@ -55,7 +55,8 @@ def _decimal_digits(source: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "word", ["0x", "0b2", "1e", "12abc", "1e5e5", "1_000", "nan", "Infinity", "TRUE", "nil", "_", "e5"]
+    "word",
+    ["0x", "0b2", "1e", "12abc", "1e5e5", "1_000", "nan", "Infinity", "TRUE", "nil", "_", "e5"],
 )
 def test_word_that_is_no_number_is_a_string(word: str) -> None:
     assert canonical(word) == f'"{word}"'

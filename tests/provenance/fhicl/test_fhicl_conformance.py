@@ -1,4 +1,7 @@
-"""The reader against the reference implementation's answers; needs the shared data, and says so where it is absent."""
+"""The reader against the reference implementation's answers.
+
+Needs the shared data, and says so where it is absent.
+"""
 
 import csv
 import re
@@ -6,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from provenance import fhicl
-from provenance.errors import NotFoundError
-from provenance.fhicl.conformance import Score, score
+from jobprov.provenance import fhicl
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.fhicl.conformance import Score, score
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +26,24 @@ def art_jobs(shared_data: Path) -> Path:
 
 def _load_of_job(art_jobs: Path, job: str, file: str) -> fhicl.Configuration:
     release = art_jobs / "00-release"
-    return fhicl.load(art_jobs / job / file, [art_jobs / job, release / "toyexp", release / "toycore"])
+    return fhicl.load(
+        art_jobs / job / file, [art_jobs / job, release / "toyexp", release / "toycore"]
+    )
 
 
 @pytest.mark.parametrize(("name", "least_cases"), [("probes", 290), ("corpus", 1700)])
-def test_every_case_agrees_with_the_reference(scores: dict[str, Score], name: str, least_cases: int) -> None:
+def test_every_case_agrees_with_the_reference(
+    scores: dict[str, Score], name: str, least_cases: int
+) -> None:
     result = scores[name]
 
     assert result.mismatches == [], "\n".join(result.lines())
     assert result.good == result.total >= least_cases
 
 
-def test_only_the_case_whose_absolute_name_was_cut_cannot_be_judged(scores: dict[str, Score], tmp_path: Path) -> None:
+def test_only_the_case_whose_absolute_name_was_cut_cannot_be_judged(
+    scores: dict[str, Score], tmp_path: Path
+) -> None:
     (tmp_path / "inc_a.fcl").write_text("ia: 1\n")
     (tmp_path / "i_abs.fcl").write_text(f'#include "{tmp_path}/inc_a.fcl"\n')
 
@@ -52,12 +61,15 @@ def test_configurations_of_real_art_jobs_have_the_ids_that_art_gave_them(art_job
     found = {}
     for row in rows:
         try:
-            found[row["job"], row["file"]] = _load_of_job(art_jobs, row["job"], row["file"]).parameter_set_id
+            found[row["job"], row["file"]] = _load_of_job(
+                art_jobs, row["job"], row["file"]
+            ).parameter_set_id
         except fhicl.FhiclError as error:
             found[row["job"], row["file"]] = error.kind
 
     assert found == {
-        (row["job"], row["file"]): row["parameter_set_id"] if row["class"] == "ok" else row["class"] for row in rows
+        (row["job"], row["file"]): row["parameter_set_id"] if row["class"] == "ok" else row["class"]
+        for row in rows
     }
 
 
@@ -65,7 +77,10 @@ def test_annotated_places_are_those_that_art_printed(art_jobs: Path) -> None:
     job = "01-ok-1000-events"
 
     def places(text: str) -> dict[str, str]:
-        return {key: re.sub(r".*/", "", place) for key, place in re.findall(r"#KEY\|(.*)\|\n#SRC\|(.*)\|", text)}
+        return {
+            key: re.sub(r".*/", "", place)
+            for key, place in re.findall(r"#KEY\|(.*)\|\n#SRC\|(.*)\|", text)
+        }
 
     art = places((art_jobs / job / "config-prefix-annotate.fcl").read_text())
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from provenance import fhicl
+from jobprov.provenance import fhicl
 
 BASE = """\
 physics: {
@@ -22,7 +22,8 @@ def changes(before: str, after: str) -> list[tuple[str, str | None, str | None]]
 
 def test_equal_sets_written_otherwise_do_not_differ() -> None:
     assert not fhicl.diff(
-        fhicl.loads("a: {x: 1e3 y: foo}"), fhicl.loads("b: {y: 'foo'} a: {@table::b x: 1000} b: @erase")
+        fhicl.loads("a: {x: 1e3 y: foo}"),
+        fhicl.loads("b: {y: 'foo'} a: {@table::b x: 1000} b: @erase"),
     )
 
 
@@ -41,7 +42,8 @@ def test_changed_value_comes_with_both_lines(tmp_path: Path) -> None:
 
 def test_added_and_removed_tables_are_one_entry_each() -> None:
     after = (
-        BASE.replace("    gen: { module_type: Generator seed: 101 n: 5 }\n", "") + "services: { a: { b: 1 } c: 2 }\n"
+        BASE.replace("    gen: { module_type: Generator seed: 101 n: 5 }\n", "")
+        + "services: { a: { b: 1 } c: 2 }\n"
     )
 
     assert changes(BASE, after) == [
@@ -72,8 +74,12 @@ def test_table_moved_elsewhere_unchanged_is_a_rename() -> None:
 
 
 def test_inserted_element_leaves_those_behind_it_alone() -> None:
-    assert changes(BASE, BASE.replace("[gen, smear", "[gen, extra, smear")) == [("added", None, "physics.path[1]")]
-    assert changes(BASE, BASE.replace("[gen, smear", "[smear")) == [("removed", "physics.path[0]", None)]
+    assert changes(BASE, BASE.replace("[gen, smear", "[gen, extra, smear")) == [
+        ("added", None, "physics.path[1]")
+    ]
+    assert changes(BASE, BASE.replace("[gen, smear", "[smear")) == [
+        ("removed", "physics.path[0]", None)
+    ]
 
 
 def test_changed_table_in_a_sequence_is_compared_inside() -> None:
@@ -118,7 +124,9 @@ def test_value_of_another_kind_is_a_change() -> None:
 
 def test_long_sequences_are_compared_soon() -> None:
     before = "s: [" + ", ".join(map(str, range(20_000))) + "]"
-    after = "s: [7, " + ", ".join(str(number if number % 100 else -1) for number in range(20_000)) + "]"
+    after = (
+        "s: [7, " + ", ".join(str(number if number % 100 else -1) for number in range(20_000)) + "]"
+    )
 
     assert len(changes(before, after)) < 25_000
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from provenance import fhicl
-from provenance.errors import NotFoundError, ProvenanceError
+from jobprov.provenance import fhicl
+from jobprov.provenance.errors import NotFoundError, ProvenanceError
 
 
 def error_of(folder: Path, **files: str) -> fhicl.FhiclError:
@@ -19,7 +19,12 @@ def error_of(folder: Path, **files: str) -> fhicl.FhiclError:
 def test_error_names_file_line_column_and_shows_the_line(tmp_path: Path) -> None:
     error = error_of(tmp_path, main="a: 1\nb: [ @local::nowhere ] # c\n")
 
-    assert (error.kind, error.file, error.line, error.column) == ("local_lookup", str(tmp_path / "main.fcl"), 2, 6)
+    assert (error.kind, error.file, error.line, error.column) == (
+        "local_lookup",
+        str(tmp_path / "main.fcl"),
+        2,
+        6,
+    )
     assert str(error) == (
         f'{tmp_path}/main.fcl:2:6: "nowhere" is not defined before this line\n   b: [ @local::nowhere ] # c\n        ^'
     )
@@ -27,11 +32,18 @@ def test_error_names_file_line_column_and_shows_the_line(tmp_path: Path) -> None
 
 
 def test_error_in_an_included_file_shows_the_chain(tmp_path: Path) -> None:
-    error = error_of(tmp_path, main='# c\n#include "x.fcl"\n', x='x: 1\n#include "y.fcl"\n', y="\ny: ]\n")
+    error = error_of(
+        tmp_path, main='# c\n#include "x.fcl"\n', x='x: 1\n#include "y.fcl"\n', y="\ny: ]\n"
+    )
 
     assert (error.file, error.line, error.column) == (str(tmp_path / "y.fcl"), 2, 4)
-    assert error.chain == (fhicl.Inclusion(str(tmp_path / "x.fcl"), 2), fhicl.Inclusion(str(tmp_path / "main.fcl"), 2))
-    assert str(error).endswith(f"included from {tmp_path}/x.fcl:2\n   included from {tmp_path}/main.fcl:2")
+    assert error.chain == (
+        fhicl.Inclusion(str(tmp_path / "x.fcl"), 2),
+        fhicl.Inclusion(str(tmp_path / "main.fcl"), 2),
+    )
+    assert str(error).endswith(
+        f"included from {tmp_path}/x.fcl:2\n   included from {tmp_path}/main.fcl:2"
+    )
 
 
 def test_line_behind_an_include_is_the_true_one(tmp_path: Path) -> None:
@@ -43,7 +55,11 @@ def test_line_behind_an_include_is_the_true_one(tmp_path: Path) -> None:
 def test_missing_include_names_who_asked(tmp_path: Path) -> None:
     error = error_of(tmp_path, main='#include "x.fcl"\n', x='\n#include "nowhere.fcl"\n')
 
-    assert (error.kind, error.line, error.excerpt) == ("include_not_found", 2, '#include "nowhere.fcl"')
+    assert (error.kind, error.line, error.excerpt) == (
+        "include_not_found",
+        2,
+        '#include "nowhere.fcl"',
+    )
     assert error.file == str(tmp_path / "x.fcl")
     assert error.chain == (fhicl.Inclusion(str(tmp_path / "main.fcl"), 1),)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from provenance import fhicl
+from jobprov.provenance import fhicl
 
 
 def text_of(source: str) -> str:
@@ -45,7 +45,10 @@ def test_assignments_bind_and_replace(source: str, expected: str) -> None:
     ("source", "expected"),
     [
         ("a: {x: 1} b: @local::a a.x: 2", "a:{x:2} b:{x:1}"),
-        ("a: {x: {y: 1}} b: @local::a b.x.y: 2 c: @local::b c.x.z: 3", "a:{x:{y:1}} b:{x:{y:2}} c:{x:{y:2 z:3}}"),
+        (
+            "a: {x: {y: 1}} b: @local::a b.x.y: 2 c: @local::b c.x.z: 3",
+            "a:{x:{y:1}} b:{x:{y:2}} c:{x:{y:2 z:3}}",
+        ),
         ("a: [[1]] b: [@local::a, @local::a] b[0][0][0]: 9", "a:[[1]] b:[[[9]],[[1]]]"),
         ("a: {x: 1} b: {c: @local::a d: {e: @local::a.x}}", "a:{x:1} b:{c:{x:1} d:{e:1}}"),
         ("a: [1,2] b: [0, @sequence::a, @sequence::a]", "a:[1,2] b:[0,1,2,1,2]"),
@@ -67,7 +70,10 @@ def test_references_copy_what_is_bound_now(source: str, expected: str) -> None:
         ("BEGIN_PROLOG a: {x: 1 y: 2} END_PROLOG a.x: 5", "a:{x:5}"),
         ("BEGIN_PROLOG a: {x: 1 y: 2} END_PROLOG a: @local::a a.x: 5", "a:{x:5 y:2}"),
         ("BEGIN_PROLOG s: [1,2,3] END_PROLOG s[1]: 9", "s:[@nil,9]"),
-        ("BEGIN_PROLOG a: 1 END_PROLOG BEGIN_PROLOG b: @local::a a: 2 END_PROLOG c: [@local::a, @local::b]", "c:[2,1]"),
+        (
+            "BEGIN_PROLOG a: 1 END_PROLOG BEGIN_PROLOG b: @local::a a: 2 END_PROLOG c: [@local::a, @local::b]",
+            "c:[2,1]",
+        ),
         ("BEGIN_PROLOG a: {x: 1} @table::a END_PROLOG b: @local::x", "b:1"),
         ("BEGIN_PROLOGa: 1 END_PROLOG b: @local::a", "b:1"),
         ("BEGIN_PROLOG END_PROLOG: 1 END_PROLOG", ""),

@@ -1,4 +1,7 @@
-"""Hostile input ends in an error that names the limit, soon and in little memory; never in a RecursionError or a hang."""
+"""Hostile input ends in an error that names the limit, soon and in little memory.
+
+Never in a RecursionError or a hang.
+"""
 
 import os
 import sys
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provenance import fhicl
+from jobprov.provenance import fhicl
 
 TEN_MEGABYTES = 10 << 20
 SECONDS = 60  # on a loaded machine; alone each takes well under 4
@@ -32,12 +35,20 @@ def message_of(read: Callable[[], object], kind: str = "limit") -> str:
     ("source", "limit"),
     [
         pytest.param("a: " + "[" * TEN_MEGABYTES, "nesting", id="10 MB of ["),
-        pytest.param("a: " + "{a:" * 100_000 + "1" + "}" * 100_000, "nesting", id="table 100,000 deep"),
+        pytest.param(
+            "a: " + "{a:" * 100_000 + "1" + "}" * 100_000, "nesting", id="table 100,000 deep"
+        ),
         pytest.param("a" + ".a" * 100_000 + ": 1", "nesting", id="name of 100,000 parts"),
         pytest.param("a: 1\n" + "a: {x: @local::a}\n" * 3000, "nesting", id="deep by references"),
         pytest.param("a: " + "1" * TEN_MEGABYTES, "number_length", id="10 MB of one number"),
-        pytest.param("a: 0x" + "f" * TEN_MEGABYTES, "number_length", id="10 MB of one hexadecimal number"),
-        pytest.param("a: [1,1]\n" + "a: [@local::a, @local::a]\n" * 64, "canonical_bytes", id="doubled 64 times"),
+        pytest.param(
+            "a: 0x" + "f" * TEN_MEGABYTES, "number_length", id="10 MB of one hexadecimal number"
+        ),
+        pytest.param(
+            "a: [1,1]\n" + "a: [@local::a, @local::a]\n" * 64,
+            "canonical_bytes",
+            id="doubled 64 times",
+        ),
         pytest.param(
             "a: [1]\n" + "a: [@sequence::a, @sequence::a]\n" * 64,
             "work",
@@ -69,7 +80,9 @@ def test_senseless_text_is_refused_soon(source: str) -> None:
 
 def test_deepest_allowed_nesting_is_read_and_printed_on_a_nearly_full_stack() -> None:
     depth = 1000
-    configuration = fhicl.loads("b: 1 a: " + "{a: [" * (depth // 2 - 1) + "@local::b" + "]}" * (depth // 2 - 1))
+    configuration = fhicl.loads(
+        "b: 1 a: " + "{a: [" * (depth // 2 - 1) + "@local::b" + "]}" * (depth // 2 - 1)
+    )
 
     def deepen(levels: int) -> list[str]:
         if levels:
@@ -95,7 +108,10 @@ def _frames() -> int:
 
 def test_long_blanks_and_comments_are_skipped() -> None:
     assert (
-        fhicl.loads("#\n" * (TEN_MEGABYTES // 2) + "a: 1 #" + "\0" * 1000 + "\n" + "\r" * 100_000).to_string() == "a:1"
+        fhicl.loads(
+            "#\n" * (TEN_MEGABYTES // 2) + "a: 1 #" + "\0" * 1000 + "\n" + "\r" * 100_000
+        ).to_string()
+        == "a:1"
     )
 
 
@@ -121,14 +137,18 @@ def test_chain_of_includes_is_limited(tmp_path: Path) -> None:
     assert "(include_depth)" in message_of(lambda: fhicl.load(tmp_path / "c0.fcl", [tmp_path]))
 
 
-def test_cycle_under_ever_new_names_ends_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cycle_under_ever_new_names_ends_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.fcl").write_text('#include "./a.fcl"\n')
 
     assert "includes itself" in message_of(lambda: fhicl.load("a.fcl", ["."]), "include_recursive")
 
 
-@pytest.mark.parametrize("source", ["a: @local::" + "x" * TEN_MEGABYTES, '#include "' + "x" * TEN_MEGABYTES + '"\n'])
+@pytest.mark.parametrize(
+    "source", ["a: @local::" + "x" * TEN_MEGABYTES, '#include "' + "x" * TEN_MEGABYTES + '"\n']
+)
 def test_a_message_is_short_however_long_the_name_in_it(source: str) -> None:
     with pytest.raises(fhicl.FhiclError) as caught:
         fhicl.loads(source, ["/tmp"])  # noqa: S108 - not written to
@@ -139,13 +159,17 @@ def test_a_message_is_short_however_long_the_name_in_it(source: str) -> None:
 @pytest.mark.parametrize("name", ["zero", "random", "full"])
 def test_device_is_not_read(name: str) -> None:
     assert "no regular file" in message_of(lambda: fhicl.load(f"/dev/{name}", []), "unreadable")
-    assert "no regular file" in message_of(lambda: fhicl.loads(f'#include "{name}"\n', ["/dev"]), "unreadable")
+    assert "no regular file" in message_of(
+        lambda: fhicl.loads(f'#include "{name}"\n', ["/dev"]), "unreadable"
+    )
 
 
 def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.fcl")
 
-    assert "no regular file" in message_of(lambda: fhicl.load(tmp_path / "pipe.fcl", []), "unreadable")
+    assert "no regular file" in message_of(
+        lambda: fhicl.load(tmp_path / "pipe.fcl", []), "unreadable"
+    )
 
 
 def test_file_past_its_limit_is_not_read_whole(tmp_path: Path) -> None:
@@ -157,4 +181,7 @@ def test_file_past_its_limit_is_not_read_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "a/" * 3000, "\xff\xfe"])
 def test_impossible_names_are_just_not_found(name: str) -> None:
-    message_of(lambda: fhicl.loads(f'#include "{name}"\n'.encode("latin-1"), ["/tmp"]), "include_not_found")  # noqa: S108 - not written to
+    message_of(
+        lambda: fhicl.loads(f'#include "{name}"\n'.encode("latin-1"), ["/tmp"]),  # noqa: S108
+        "include_not_found",
+    )

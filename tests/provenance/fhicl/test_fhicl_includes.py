@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from provenance import fhicl
-from provenance.fhicl.loading import forget_sources
+from jobprov.provenance import fhicl
+from jobprov.provenance.fhicl.loading import forget_sources
 
 Write = Callable[..., Path]
 
@@ -91,7 +91,13 @@ def test_trailing_blanks_behind_a_directive_are_ignored(write: Write) -> None:
 
 
 def test_included_files_are_searched_along_the_path_only(write: Write) -> None:
-    folder = write(main='#include "x.fcl"\n', x="x: here\n", one__x="x: one\n", two__x="x: two\n", two__y="y: 1\n")
+    folder = write(
+        main='#include "x.fcl"\n',
+        x="x: here\n",
+        one__x="x: one\n",
+        two__x="x: two\n",
+        two__y="y: 1\n",
+    )
 
     assert kind_of("main.fcl", []) == "include_not_found"
     assert fhicl.load("main.fcl", ["", "two", "one"]).to_string() == 'x:"two"'
@@ -124,7 +130,9 @@ def test_search_path_may_be_one_text_with_colons(write: Write) -> None:
     assert fhicl.loads('#include "x.fcl"\n', "a:b").to_string() == "x:1"
 
 
-def test_search_path_defaults_to_the_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_path_defaults_to_the_environment(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(main='#include "x.fcl"\n', x="x: here\n", one__x="x: one\n")
     monkeypatch.setenv("FHICL_FILE_PATH", ":one:")
     assert fhicl.load("main.fcl").to_string() == 'x:"one"'
@@ -136,10 +144,20 @@ def test_search_path_defaults_to_the_environment(write: Write, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
-    [("none", '"here"'), ("all", '"one"'), ("nonabsolute", '"one"'), ("after1", '"one"'), ("permissive", '"one"')],
+    [
+        ("none", '"here"'),
+        ("all", '"one"'),
+        ("nonabsolute", '"one"'),
+        ("after1", '"one"'),
+        ("permissive", '"one"'),
+    ],
 )
-def test_policy_says_where_an_included_file_is_searched(write: Write, policy: str, expected: str) -> None:
-    write(x="x: here\n", one__x="x: one\n", one__main='#include "x.fcl"\n', main='#include "x.fcl"\n')
+def test_policy_says_where_an_included_file_is_searched(
+    write: Write, policy: str, expected: str
+) -> None:
+    write(
+        x="x: here\n", one__x="x: one\n", one__main='#include "x.fcl"\n', main='#include "x.fcl"\n'
+    )
 
     assert fhicl.load("main.fcl", ["one"], policy=policy).to_string() == f"x:{expected}"
 
@@ -150,7 +168,12 @@ def test_unknown_policy_is_named() -> None:
 
 
 def test_file_may_be_included_again_but_not_while_it_is_open(write: Write) -> None:
-    write(twice='#include "x.fcl"\n#include "x.fcl"\n', x="x: 1\n", a='#include "b.fcl"\n', b='#include "a.fcl"\n')
+    write(
+        twice='#include "x.fcl"\n#include "x.fcl"\n',
+        x="x: 1\n",
+        a='#include "b.fcl"\n',
+        b='#include "a.fcl"\n',
+    )
 
     configuration = fhicl.load("twice.fcl", ["."])
 
@@ -179,15 +202,24 @@ def test_changed_file_is_read_anew(write: Write) -> None:
 
 
 def test_shared_files_keep_documents_apart(write: Write) -> None:
-    """Constants of a file are built once; a document that changes its copy must not show in the next."""
+    """Constants of a file are built once.
+
+    A document that changes its copy must not show in the next.
+    """
     write(
         base="BEGIN_PROLOG\nt: { x: { y: 1 } s: [ { z: 1 } ] }\nEND_PROLOG\n",
         one='#include "base.fcl"\na: @local::t\na.x.y: 2\na.s[0].z: 3\n',
     )
-    write(two='#include "base.fcl"\na: @local::t\n', three='#include "base.fcl"\na: { @table::t }\na.x.w: 4\n')
+    write(
+        two='#include "base.fcl"\na: @local::t\n',
+        three='#include "base.fcl"\na: { @table::t }\na.x.w: 4\n',
+    )
     forget_sources()
 
-    texts = [fhicl.load(f"{name}.fcl", ["."]).to_string() for name in ("one", "two", "three", "two", "one")]
+    texts = [
+        fhicl.load(f"{name}.fcl", ["."]).to_string()
+        for name in ("one", "two", "three", "two", "one")
+    ]
 
     assert texts == [
         "a:{s:[{z:3}] x:{y:2}}",

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from provenance import fhicl
-from provenance.fhicl.loading import forget_sources
-from provenance.fhicl.source_text import SourceMemory
+from jobprov.provenance import fhicl
+from jobprov.provenance.fhicl.loading import forget_sources
+from jobprov.provenance.fhicl.source_text import SourceMemory
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "fhicl.py"
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return runpy.run_path(str(BENCHMARK))["write_large_configuration"](tmp_path_factory.mktemp("large"))
+    return runpy.run_path(str(BENCHMARK))["write_large_configuration"](
+        tmp_path_factory.mktemp("large")
+    )
 
 
 def test_expansion_of_9_megabytes_in_1737_inclusions_is_evaluated_in_time(large: Path) -> None:
@@ -47,7 +49,9 @@ def test_threads_that_read_the_same_new_files_agree(large: Path) -> None:
     forget_sources()
 
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: fhicl.load(large, [large.parent]).parameter_set_id, range(8)))
+        found = list(
+            pool.map(lambda _: fhicl.load(large, [large.parent]).parameter_set_id, range(8))
+        )
 
     assert found == [expected] * 8
 

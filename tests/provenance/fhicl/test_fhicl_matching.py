@@ -5,8 +5,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance import fhicl
-from provenance.fhicl.matching import kept_pairs
+from jobprov.provenance import fhicl
+from jobprov.provenance.fhicl.matching import kept_pairs
 
 FEW = st.lists(st.sampled_from("abc"), max_size=40)
 
@@ -30,7 +30,10 @@ def shortest(old: list[str], new: list[str]) -> int:
     for text in old:
         left = 0
         for place, other in enumerate(new):
-            left, row[place + 1] = row[place + 1], left + 1 if text == other else max(row[place], row[place + 1])
+            left, row[place + 1] = (
+                row[place + 1],
+                left + 1 if text == other else max(row[place], row[place + 1]),
+            )
     return row[-1]
 
 
@@ -39,14 +42,20 @@ def test_pairs_are_equal_and_rise(old: list[str], new: list[str]) -> None:
     pairs = kept_pairs(old, new)
 
     assert all(old[here] == new[there] for here, there in pairs)
-    assert all(first[0] < second[0] and first[1] < second[1] for first, second in itertools.pairwise(pairs))
+    assert all(
+        first[0] < second[0] and first[1] < second[1] for first, second in itertools.pairwise(pairs)
+    )
 
 
 @given(
-    st.lists(st.sampled_from("ab"), min_size=4, max_size=40), st.lists(st.sampled_from("ab"), min_size=4, max_size=40)
+    st.lists(st.sampled_from("ab"), min_size=4, max_size=40),
+    st.lists(st.sampled_from("ab"), min_size=4, max_size=40),
 )
 def test_without_anchors_as_many_stay_as_can(old: list[str], new: list[str]) -> None:
-    old, new = ["a", "b", *old, "a", "b"], ["a", "b", *new, "a", "b"]  # each stands twice: none is an anchor
+    old, new = (
+        ["a", "b", *old, "a", "b"],
+        ["a", "b", *new, "a", "b"],
+    )  # each stands twice: none is an anchor
 
     assert len(kept_pairs(old, new)) == shortest(old, new)
 
@@ -65,7 +74,9 @@ def test_an_insertion_and_changes_far_apart_stay_few_in_a_long_sequence() -> Non
     before = [str(number) for number in range(20_000)]
     after = ["-7", *(text if number % 100 else "-1" for number, text in enumerate(before))]
 
-    difference = fhicl.diff(fhicl.loads(f"s: [{','.join(before)}]"), fhicl.loads(f"s: [{','.join(after)}]"))
+    difference = fhicl.diff(
+        fhicl.loads(f"s: [{','.join(before)}]"), fhicl.loads(f"s: [{','.join(after)}]")
+    )
 
     assert difference.counts() == {"changed": 200, "added": 1}
 
@@ -75,6 +86,8 @@ def test_an_insertion_among_equal_elements_is_one_insertion() -> None:
     after = [*before[:300], "7", *before[300:]]
     after[500] = "2"
 
-    difference = fhicl.diff(fhicl.loads(f"s: [{','.join(before)}]"), fhicl.loads(f"s: [{','.join(after)}]"))
+    difference = fhicl.diff(
+        fhicl.loads(f"s: [{','.join(before)}]"), fhicl.loads(f"s: [{','.join(after)}]")
+    )
 
     assert difference.counts() == {"changed": 1, "added": 1}

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from provenance import fhicl
+from jobprov.provenance import fhicl
 
 EVERYTHING = """\
 a: { b: [] c: {} d: [ [1, 2], {}, { e: @nil } ] }
@@ -47,7 +47,10 @@ def test_identity_is_the_sha1_of_the_canonical_form() -> None:
 
 
 def test_compact_form_replaces_tables_longer_than_their_reference() -> None:
-    kept, replaced = f"{{k: '{'0' * 39}'}}", f"{{k: '{'0' * 40}'}}"  # 45 and 46 characters in canonical form
+    kept, replaced = (
+        f"{{k: '{'0' * 39}'}}",
+        f"{{k: '{'0' * 40}'}}",
+    )  # 45 and 46 characters in canonical form
     identity = fhicl.loads(replaced[1:-1]).parameter_set_id
 
     compact = fhicl.loads(f"a: {replaced} b: [{kept}, {replaced}, [], [1]]").to_compact_string()
@@ -93,10 +96,14 @@ def test_prefix_annotated_form_puts_key_and_place_before_each_item(tmp_path: Pat
     )
 
 
-def test_line_numbers_behind_an_include_are_true_in_origins_and_the_references_in_annotations(tmp_path: Path) -> None:
+def test_line_numbers_behind_an_include_are_true_in_origins_and_the_references_in_annotations(
+    tmp_path: Path,
+) -> None:
     """The reference counts the lines before an include twice behind it."""
     (tmp_path / "x.fcl").write_text("x: 1\n")
-    (tmp_path / "main.fcl").write_text('# comment\n# comment\n#include "x.fcl"\na: 1\n#include "x.fcl"\n\nb: 2\n')
+    (tmp_path / "main.fcl").write_text(
+        '# comment\n# comment\n#include "x.fcl"\na: 1\n#include "x.fcl"\n\nb: 2\n'
+    )
 
     configuration = fhicl.load(tmp_path / "main.fcl", [tmp_path])
 

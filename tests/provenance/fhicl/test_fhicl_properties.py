@@ -8,24 +8,30 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance import fhicl
-from provenance.fhicl.evaluator import _evaluate_joined, _evaluate_segments
-from provenance.fhicl.faults import FragmentError
-from provenance.fhicl.identity import canonical_form
-from provenance.fhicl.limits import DEFAULT_LIMITS
-from provenance.fhicl.loading import forget_sources
-from provenance.fhicl.values import TableBody
+from jobprov.provenance import fhicl
+from jobprov.provenance.fhicl.evaluator import _evaluate_joined, _evaluate_segments
+from jobprov.provenance.fhicl.faults import FragmentError
+from jobprov.provenance.fhicl.identity import canonical_form
+from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
+from jobprov.provenance.fhicl.loading import forget_sources
+from jobprov.provenance.fhicl.values import TableBody
 
 
 def quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    escaped = (
+        text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    )
     return f'"{escaped}"' if not text.endswith("\\") else f'"{escaped} "'
 
 
 names = st.text(string.ascii_letters + "_", min_size=1, max_size=3)
-texts = st.text(string.printable.replace("\r", "").replace("\x0b", "").replace("\x0c", ""), max_size=12)
+texts = st.text(
+    string.printable.replace("\r", "").replace("\x0b", "").replace("\x0c", ""), max_size=12
+)
 numbers = st.one_of(
-    st.integers().map(str), st.decimals(allow_nan=False, allow_infinity=False).map(str), st.integers(0).map(hex)
+    st.integers().map(str),
+    st.decimals(allow_nan=False, allow_infinity=False).map(str),
+    st.integers(0).map(hex),
 )
 atoms = st.one_of(
     numbers,
@@ -33,7 +39,9 @@ atoms = st.one_of(
     texts.map(quoted),
 )
 values: st.SearchStrategy[Any] = st.recursive(
-    atoms, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4), max_leaves=25
+    atoms,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=25,
 )
 documents = st.dictionaries(names, values, max_size=5)
 # words that mean something to the grammar, so that their random rows reach far into it
@@ -57,12 +65,17 @@ def document_of(members: dict[str, Any]) -> str:
 
 @given(documents)
 def test_printed_configuration_reads_back_to_the_same_id(members: dict[str, Any]) -> None:
-    """Except strings that end in a backslash, which the grammar cannot read again; annotated forms misplace commas in nested sequences."""
+    """Except strings that end in a backslash, which the grammar cannot read again.
+
+    Annotated forms misplace commas in nested sequences.
+    """
     configuration = fhicl.loads(document_of(members))
 
     again = [configuration.to_string(), configuration.to_indented_string()]
 
-    assert {fhicl.loads(text).parameter_set_id for text in again} == {configuration.parameter_set_id}
+    assert {fhicl.loads(text).parameter_set_id for text in again} == {
+        configuration.parameter_set_id
+    }
 
 
 @given(documents)
@@ -75,7 +88,9 @@ def test_parameters_lead_back_to_their_values(members: dict[str, Any]) -> None:
 
 
 @given(documents, documents)
-def test_difference_is_empty_exactly_between_equal_sets(first: dict[str, Any], second: dict[str, Any]) -> None:
+def test_difference_is_empty_exactly_between_equal_sets(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
     one, other = fhicl.loads(document_of(first)), fhicl.loads(document_of(second))
 
     assert not fhicl.diff(one, one)
@@ -84,14 +99,18 @@ def test_difference_is_empty_exactly_between_equal_sets(first: dict[str, Any], s
 
 @given(documents, st.data())
 @settings(max_examples=60, deadline=None)
-def test_cutting_a_document_into_included_files_changes_nothing(members: dict[str, Any], data: st.DataObject) -> None:
+def test_cutting_a_document_into_included_files_changes_nothing(
+    members: dict[str, Any], data: st.DataObject
+) -> None:
     indented = fhicl.loads(document_of(members)).to_indented_string()
     lines = indented.splitlines(keepends=True)
     first = data.draw(st.integers(0, len(lines)))
     last = data.draw(st.integers(first, len(lines)))
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "cut.fcl").write_text("".join(lines[first:last]))
-        Path(folder, "main.fcl").write_text("".join([*lines[:first], '#include "cut.fcl"\n', *lines[last:]]))
+        Path(folder, "main.fcl").write_text(
+            "".join([*lines[:first], '#include "cut.fcl"\n', *lines[last:]])
+        )
 
         cut = fhicl.load(Path(folder, "main.fcl"), [folder])
 
@@ -117,7 +136,10 @@ def test_any_text_is_a_configuration_or_an_error_with_a_place(soup: str) -> None
 @given(soups, soups)
 @settings(max_examples=400, deadline=None)
 def test_reading_by_segments_and_as_one_text_agree(first: str, second: str) -> None:
-    """A segment that stands alone is parsed once for all documents; it must mean what it means inside the whole text."""
+    """A segment that stands alone is parsed once for all documents.
+
+    It must mean what it means inside the whole text.
+    """
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "x.fcl").write_text(first)
         Path(folder, "main.fcl").write_text(f'a: {{b: 1}} c: [1,[2]]\n#include "x.fcl"\n{second}')

@@ -4,14 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from provenance import fhicl
+from jobprov.provenance import fhicl
 
 
-def recorded(folder: Path, main: str, search_path: list[str]) -> tuple[fhicl.Configuration, list[fhicl.FoundFile]]:
+def recorded(
+    folder: Path, main: str, search_path: list[str]
+) -> tuple[fhicl.Configuration, list[fhicl.FoundFile]]:
     """Return what art would read, and the closure as the hook records it."""
     configuration = fhicl.load(main, search_path)
     files = [
-        fhicl.FoundFile(each.name, each.path.removeprefix("./"), Path(each.path).read_bytes(), each.found_in)
+        fhicl.FoundFile(
+            each.name, each.path.removeprefix("./"), Path(each.path).read_bytes(), each.found_in
+        )
         for each in configuration.files
     ]
     for path in folder.rglob("*.fcl"):
@@ -27,7 +31,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_recorded_files_evaluate_as_they_did_on_disk(here: Path) -> None:
-    (here / "job.fcl").write_text('#include "sub/../base.fcl"\n#include "./base.fcl"\na: @local::t\na.x: 2\n')
+    (here / "job.fcl").write_text(
+        '#include "sub/../base.fcl"\n#include "./base.fcl"\na: @local::t\na.x: 2\n'
+    )
     (here / "lib" / "base.fcl").write_text("BEGIN_PROLOG\nt: { x: 1 s: [1] }\nEND_PROLOG\n")
     (here / "lib" / "sub").mkdir()
     before, files = recorded(here, "job.fcl", ["lib"])
@@ -63,7 +69,11 @@ def test_file_missing_from_the_record_is_named_with_who_asked() -> None:
     with pytest.raises(fhicl.FhiclError) as caught:
         fhicl.load_files("job.fcl", files)
 
-    assert (caught.value.kind, caught.value.file, caught.value.line) == ("include_not_found", "job.fcl", 2)
+    assert (caught.value.kind, caught.value.file, caught.value.line) == (
+        "include_not_found",
+        "job.fcl",
+        2,
+    )
     assert '"base.fcl"' in caught.value.message
 
 

@@ -1,8 +1,9 @@
 """Documents that the visible probes do not cover, with the reference's answers, in memory.
 
-The documents of `tests/data/fhicl_reference.jsonl` are random: mixed tokens, numbers, prologs with references, protection and erasure,
-tables by their id, texts cut into includes. The answers came from the reference's own grammar, tables and printers (fhicl-cpp 4.19,
-cetlib), built apart from this project; 650,000 such documents were compared, and these are kept.
+The documents of `tests/data/fhicl_reference.jsonl` are random: mixed tokens, numbers, prologs with
+references, protection and erasure, tables by their id, texts cut into includes. The answers came
+from the reference's own grammar, tables and printers (fhicl-cpp 4.19, cetlib), built apart from
+this project; 650,000 such documents were compared, and these are kept.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from provenance.fhicl import Configuration, FhiclError, FoundFile, load_from, loads
+from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, load_from, loads
 
 DATA = Path(__file__).parents[2] / "data" / "fhicl_reference.jsonl"
 CASES = [json.loads(line) for line in DATA.read_text(encoding="utf-8").splitlines()]
@@ -44,7 +45,9 @@ def forms(configuration: Configuration) -> dict[str, str]:
 
 def read(case: dict[str, Any]) -> dict[str, Any]:
     try:
-        found = load_from(Shelf(case["files"]), next(name for name in case["files"] if name in ("m", "main")))
+        found = load_from(
+            Shelf(case["files"]), next(name for name in case["files"] if name in ("m", "main"))
+        )
     except FhiclError:
         return {"kind": case["kind"], "files": case["files"], "ok": False}
     return {"kind": case["kind"], "files": case["files"], "ok": True, **forms(found)}
@@ -62,10 +65,15 @@ def test_kept_cases_hold_good_and_bad_documents() -> None:
 
 
 def test_table_that_an_id_stands_for_keeps_the_places_of_the_one_registered_first() -> None:
-    """`a` names the id of what `d` and `e` hold; an `@id::` registers nothing, so the first is that in `d`."""
+    """`a` names the id of what `d` and `e` hold.
+
+    An `@id::` registers nothing, so the first is that in `d`.
+    """
     identity = loads("x: {y: 1}\n").parameter_set_id
 
-    printed = loads(f"a: [@id::{identity}]\nd: {{x: {{y: 1}}}}\ne: {{x: {{y: 1}}}}\n", name="m").to_annotated_string()
+    printed = loads(
+        f"a: [@id::{identity}]\nd: {{x: {{y: 1}}}}\ne: {{x: {{y: 1}}}}\n", name="m"
+    ).to_annotated_string()
 
     assert printed.startswith("a: [  # m:1\n   {  # m:1\n      x: {  # m:2\n")
 

@@ -1,11 +1,12 @@
 """The language, sentence by sentence: what a document evaluates to in canonical form, or that it is refused.
 
-Written from the semantics alone, so that it holds where the recorded answers of the reference are not at hand.
+Written from the semantics alone, so that it holds where the recorded answers of the reference are
+not at hand.
 """
 
 import pytest
 
-from provenance import fhicl
+from jobprov.provenance import fhicl
 
 REFUSED = None
 

@@ -1,4 +1,7 @@
-"""Values are shared until they change. A model that copies everything, always, must come to the same result."""
+"""Values are shared until they change.
+
+A model that copies everything, always, must come to the same result.
+"""
 
 import copy
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance import fhicl
+from jobprov.provenance import fhicl
 
 Part = str | int
 names = st.sampled_from("abc")
@@ -102,7 +105,8 @@ def dotted(path: tuple[Part, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
 
 
-def apply(model: Model, kind: str, target: tuple[Part, ...], source: Any) -> str:  # noqa: PLR0911 - one for each operation
+# One for each operation
+def apply(model: Model, kind: str, target: tuple[Part, ...], source: Any) -> str:  # noqa: PLR0911
     """Do one operation in the model and return it as FHiCL."""
     if kind == "constant":
         model.insert(target, fhicl.loads(f"v: {source}").value("v"))

@@ -1,6 +1,9 @@
-"""What every launcher does: the same tests for each; a module of tests gives the fixture `launcher` and a way to make another one.
+"""What every launcher does: the same tests for each.
 
-A launcher is made anew where a test says so, as after a kill -9: what it knew is gone, and it must find its jobs again.
+A module of tests gives the fixture `launcher` and a way to make another one.
+
+A launcher is made anew where a test says so, as after a kill -9: what it knew is gone, and it must
+find its jobs again.
 """
 
 import time
@@ -10,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from provenance.errors import BadInputError
-from provenance.launchers.job import BatchJob, LaunchEnd, Launcher
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.job import BatchJob, LaunchEnd, Launcher
 
 NewLauncher = Callable[[], Launcher]
 SECONDS = 90.0
@@ -36,7 +39,9 @@ def wait_for(launcher: Launcher, *names: str) -> dict[str, LaunchEnd]:
 class LauncherBehaviour:
     """Tests of one launcher; `new_launcher` makes another one in the same place."""
 
-    def test_ends_of_jobs_are_told_with_exit_code_or_signal(self, new_launcher: NewLauncher) -> None:
+    def test_ends_of_jobs_are_told_with_exit_code_or_signal(
+        self, new_launcher: NewLauncher
+    ) -> None:
         launcher = new_launcher()
         good, bad, killed = a_job("true"), a_job("exit 65"), a_job("kill -SEGV $$")
 
@@ -44,7 +49,11 @@ class LauncherBehaviour:
         ends = wait_for(launcher, *ids)
 
         assert set(ids) == {good.name, bad.name, killed.name}
-        assert (ends[good.name].exit_code, ends[good.name].signal, ends[good.name].is_success) == (0, None, True)
+        assert (ends[good.name].exit_code, ends[good.name].signal, ends[good.name].is_success) == (
+            0,
+            None,
+            True,
+        )
         assert (ends[bad.name].exit_code, ends[bad.name].signal) == (65, None)
         assert (ends[killed.name].exit_code, ends[killed.name].signal) == (None, 11)
 
@@ -57,7 +66,9 @@ class LauncherBehaviour:
         source.chmod(0o644)
         job = a_job('cat "input file.txt" note.txt > made.txt; printf %s "$ODD" >> made.txt')
         odd = "two  words, 'quotes' \"of both\" $(kinds)\nand a line"
-        whole = BatchJob(job.name, job.argv, {"ODD": odd}, inputs=(source,), contents={"note.txt": "!"})
+        whole = BatchJob(
+            job.name, job.argv, {"ODD": odd}, inputs=(source,), contents={"note.txt": "!"}
+        )
 
         launcher.submit([whole])
         end = wait_for(launcher, job.name)[job.name]
@@ -65,7 +76,9 @@ class LauncherBehaviour:
         assert end.is_success
         assert (end.folder / "made.txt").read_text() == f"read me!{odd}"
 
-    def test_what_was_submitted_is_found_by_another_launcher(self, new_launcher: NewLauncher) -> None:
+    def test_what_was_submitted_is_found_by_another_launcher(
+        self, new_launcher: NewLauncher
+    ) -> None:
         job, never = a_job("sleep 0.5"), a_job("true")
         ids = new_launcher().submit([job])
 
@@ -73,9 +86,13 @@ class LauncherBehaviour:
 
         assert found == ids
         wait_for(new_launcher(), job.name)
-        assert new_launcher().find([job.name, never.name]) == ids, "it is found when it is over, too"
+        assert new_launcher().find([job.name, never.name]) == ids, (
+            "it is found when it is over, too"
+        )
 
-    def test_a_job_outlives_its_launcher_and_the_next_one_tells_its_end(self, new_launcher: NewLauncher) -> None:
+    def test_a_job_outlives_its_launcher_and_the_next_one_tells_its_end(
+        self, new_launcher: NewLauncher
+    ) -> None:
         job = a_job("sleep 1; echo done > made.txt; exit 3")
         new_launcher().submit([job])
 
@@ -115,6 +132,8 @@ class LauncherBehaviour:
         assert launcher.find([bad.name]) == {}
 
     @pytest.mark.parametrize("name", ["", "../x", "a b", "-x"])
-    def test_a_name_that_is_no_plain_one_is_refused(self, new_launcher: NewLauncher, name: str) -> None:
+    def test_a_name_that_is_no_plain_one_is_refused(
+        self, new_launcher: NewLauncher, name: str
+    ) -> None:
         with pytest.raises(BadInputError, match="plain name"):
             new_launcher().submit([BatchJob(name, ("true",), {})])

@@ -1,4 +1,7 @@
-"""What HTCondor says of real jobs that died in different ways, read without HTCondor: ads, event logs, ends, records."""
+"""What HTCondor says of real jobs that died in different ways, read without HTCondor.
+
+Ads, event logs, ends, records.
+"""
 
 import io
 import json
@@ -9,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from provenance.errors import BadInputError
-from provenance.launchers.condor_ads import read_ads
-from provenance.launchers.condor_attempts import Collection, Source
-from provenance.launchers.condor_events import attempts_of, read_events
-from provenance.launchers.condor_record import experiment_of, job_id_of, record_of
-from provenance.records.decoding import decode_record
-from provenance.records.identity import JOB_NAMESPACE
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.condor_ads import read_ads
+from jobprov.provenance.launchers.condor_attempts import Collection, Source
+from jobprov.provenance.launchers.condor_events import attempts_of, read_events
+from jobprov.provenance.launchers.condor_record import experiment_of, job_id_of, record_of
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.identity import JOB_NAMESPACE
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "condor"
 ENDS = {
@@ -27,7 +30,10 @@ ENDS = {
     "prem 1": ("killed", {"code": 143, "signal": 15, "error_class": "removed"}),
     "hold 1": ("killed", {"code": 143, "signal": 15, "error_class": "held: UserRequest"}),
     "phold 1": ("killed", {"code": 143, "signal": 15, "error_class": "held: JobPolicy"}),
-    "allowed 1": ("killed", {"code": 143, "signal": 15, "error_class": "held: JobDurationExceeded"}),
+    "allowed 1": (
+        "killed",
+        {"code": 143, "signal": 15, "error_class": "held: JobDurationExceeded"},
+    ),
     "noinput 1": ("killed", {"error_class": "held: TransferInputError"}),
     "starter 1": ("lost", {"error_class": "lost: ReconnectFailed"}),
     "vacate 1": ("killed", {"code": 143, "signal": 15, "error_class": "evicted: JobShouldRequeue"}),
@@ -45,7 +51,10 @@ def read(**files: str) -> Collection:
 
 
 def records(collection: Collection) -> dict[str, dict[str, Any]]:
-    """Return records by the name of their script and the attempt; each is one that the service takes."""
+    """Return records by the name of their script and the attempt.
+
+    Each is one that the service takes.
+    """
     found = {}
     for attempt in collection.attempts.values():
         record = record_of(attempt, "toy")
@@ -57,7 +66,10 @@ def records(collection: Collection) -> dict[str, dict[str, Any]]:
 
 def ends(found: dict[str, dict[str, Any]]) -> dict[str, tuple[str, dict[str, Any]]]:
     return {
-        name: (record["state"], {key: value for key, value in record["exit"].items() if key != "message"})
+        name: (
+            record["state"],
+            {key: value for key, value in record["exit"].items() if key != "message"},
+        )
         for name, record in found.items()
     }
 
@@ -116,20 +128,42 @@ def test_removal_of_a_held_or_idle_job_is_not_the_end_of_its_attempt() -> None:
         "LastVacateTime": 200,
         "JobStatus": 3,
     }
-    held = {**facts, "LastJobStatus": 5, "LastHoldReason": "too long", "LastHoldReasonCode": 46, "RemoveReason": "tidy"}
-    idle = {**facts, "GlobalJobId": "s#2.0#1", "LastJobStatus": 1, "RemoveReason": "tidy", "VacateReasonCode": 1008}
+    held = {
+        **facts,
+        "LastJobStatus": 5,
+        "LastHoldReason": "too long",
+        "LastHoldReasonCode": 46,
+        "RemoveReason": "tidy",
+    }
+    idle = {
+        **facts,
+        "GlobalJobId": "s#2.0#1",
+        "LastJobStatus": 1,
+        "RemoveReason": "tidy",
+        "VacateReasonCode": 1008,
+    }
     collection = Collection()
     collection.add([held, idle], "history")
 
-    assert [record_of(found, "toy")["exit"]["error_class"] for found in collection.attempts.values()] == [
+    assert [
+        record_of(found, "toy")["exit"]["error_class"] for found in collection.attempts.values()
+    ] == [
         "held: JobDurationExceeded",
         "lost: ReconnectFailed",
     ]
 
 
 def test_ticket_of_an_earlier_attempt_is_not_taken() -> None:
-    ad = {"GlobalJobId": "s#1.0#1", "NumShadowStarts": 2, "JobCurrentStartDate": 300, "LastVacateTime": 400}
-    stale = {"ToE": {"HowCode": 0, "When": 200, "ExitBySignal": False, "ExitCode": 0}, "ExitSignal": 15}
+    ad = {
+        "GlobalJobId": "s#1.0#1",
+        "NumShadowStarts": 2,
+        "JobCurrentStartDate": 300,
+        "LastVacateTime": 400,
+    }
+    stale = {
+        "ToE": {"HowCode": 0, "When": 200, "ExitBySignal": False, "ExitCode": 0},
+        "ExitSignal": 15,
+    }
     collection = Collection()
     collection.add([{**ad, **stale}], "epochs")
     [found] = collection.attempts.values()
@@ -138,7 +172,13 @@ def test_ticket_of_an_earlier_attempt_is_not_taken() -> None:
 
 
 def test_condor_before_tickets_tells_the_exit_code_by_its_status() -> None:
-    ad = {"GlobalJobId": "s#1.0#1", "NumShadowStarts": 1, "JobStatus": 4, "ExitCode": 3, "ExitBySignal": False}
+    ad = {
+        "GlobalJobId": "s#1.0#1",
+        "NumShadowStarts": 1,
+        "JobStatus": 4,
+        "ExitCode": 3,
+        "ExitBySignal": False,
+    }
     collection = Collection()
     collection.add([ad], "history")
     [found] = collection.attempts.values()
@@ -191,7 +231,10 @@ def events(name: str) -> Iterable[str]:
         ("hold", [("killed", {"error_class": "held: UserRequest"})]),
         ("allowed", [("killed", {"error_class": "held: JobDurationExceeded"})]),
         ("segv", [("failed", {"code": 139, "signal": 11})]),
-        ("starter", [("lost", {"error_class": "lost: ReconnectFailed"}), ("succeeded", {"code": 0})]),
+        (
+            "starter",
+            [("lost", {"error_class": "lost: ReconnectFailed"}), ("succeeded", {"code": 0})],
+        ),
         ("vacate", [("killed", {"error_class": "evicted"}), ("succeeded", {"code": 0})]),
     ],
 )
@@ -203,7 +246,9 @@ def test_event_log_tells_each_attempt(name: str, told: list[Any]) -> None:
 
 
 def test_event_log_without_ad_information_needs_the_schedds_name() -> None:
-    bare = "...\n".join(part for part in "".join(events("starter")).split("...\n") if not part.startswith("028"))
+    bare = "...\n".join(
+        part for part in "".join(events("starter")).split("...\n") if not part.startswith("028")
+    )
     named, unnamed = Collection(), Collection()
     named.add(attempts_of(read_events(bare.splitlines(), "bare"), schedd="sched01"), "events")
     unnamed.add(attempts_of(read_events(bare.splitlines(), "bare")), "events")
@@ -218,14 +263,19 @@ def test_event_log_without_ad_information_needs_the_schedds_name() -> None:
 def test_event_that_is_being_written_is_left_out() -> None:
     whole = "".join(events("segv"))
 
-    seen = [event.number for event in read_events([*whole[: whole.index("005 (")].splitlines(), "005 (011.0"], "x")]
+    seen = [
+        event.number
+        for event in read_events([*whole[: whole.index("005 (")].splitlines(), "005 (011.0"], "x")
+    ]
 
     assert 5 not in seen
     assert seen[0] == 0
 
 
 def test_log_of_dates_without_year_is_read() -> None:
-    [event] = read_events(["001 (7.3.0) 11/24 18:53:40 Job executing on host: <1.2.3.4>\n", "...\n"], "x", year=2021)
+    [event] = read_events(
+        ["001 (7.3.0) 11/24 18:53:40 Job executing on host: <1.2.3.4>\n", "...\n"], "x", year=2021
+    )
 
     assert (event.job, event.number) == ((7, 3), 1)
 
@@ -260,13 +310,18 @@ def test_damaged_event_log_is_an_error_that_names_the_line() -> None:
         list(read_events(["hello\n", "...\n"], "job.log"))
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"[\n]\n", b'{"a": 1}\n{"a": 1}\n', b'[{"a":1},{"a":1}]'])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"[\n]\n", b'{"a": 1}\n{"a": 1}\n', b'[{"a":1},{"a":1}]']
+)
 def test_every_form_of_json_is_read(content: bytes) -> None:
     assert list(read_ads(io.BytesIO(content), "x")) == [{"a": 1}] * content.count(b"a")
 
 
 def test_ads_are_read_one_at_a_time() -> None:
-    """A gigabyte of history takes no more memory than its largest ad: what comes first is there before the end is."""
+    """A gigabyte of history takes no more memory than its largest ad.
+
+    What comes first is there before the end is.
+    """
     parts = [
         b"[\n",
         *[b'{"GlobalJobId": "%d"}\n,\n' % number for number in range(20_000)],

@@ -1,4 +1,7 @@
-"""User event logs that are not of one job, one year or one clock: late materialization, recurring numbers, UTC, requeued jobs."""
+"""User event logs that are not of one job, one year or one clock.
+
+Late materialization, recurring numbers, UTC, requeued jobs.
+"""
 
 import time
 from collections.abc import Iterator
@@ -7,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from provenance.errors import BadInputError
-from provenance.launchers.condor_attempts import Collection
-from provenance.launchers.condor_events import attempts_of, read_events
-from provenance.launchers.condor_record import record_of
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.condor_attempts import Collection
+from jobprov.provenance.launchers.condor_events import attempts_of, read_events
+from jobprov.provenance.launchers.condor_record import record_of
 
 
 @pytest.fixture
@@ -29,7 +32,10 @@ def event(number: int, moment: str, *lines: str, job: str = "7.000") -> str:
 
 def records(*events: str) -> dict[tuple[str, int], dict[str, Any]]:
     collection = Collection()
-    collection.add(attempts_of(read_events("".join(events).splitlines(keepends=True), "log"), schedd="s"), "events")
+    collection.add(
+        attempts_of(read_events("".join(events).splitlines(keepends=True), "log"), schedd="s"),
+        "events",
+    )
     return {key: record_of(attempt, "toy") for key, attempt in collection.attempts.items()}
 
 
@@ -46,7 +52,13 @@ def test_events_of_a_cluster_that_is_materialized_late_are_of_no_job() -> None:
         event(0, "2026-05-01 10:00:01", "Job submitted from host: <x>"),
         event(1, "2026-05-01 10:01:00", "Job executing on host: <x>"),
         event(5, "2026-05-01 10:02:00", *DONE),
-        event(36, "2026-05-01 10:02:01", "Cluster removed", "Materialized 1 jobs from 1 items.", job="7.-01"),
+        event(
+            36,
+            "2026-05-01 10:02:01",
+            "Cluster removed",
+            "Materialized 1 jobs from 1 items.",
+            job="7.-01",
+        ),
     )
 
     assert [record["state"] for record in found.values()] == ["succeeded"]
@@ -58,20 +70,32 @@ def test_number_that_is_submitted_again_is_another_job() -> None:
         (
             event(0, f"2026-05-0{day} 10:00:00", "Job submitted from host: <x>"),
             event(1, f"2026-05-0{day} 10:01:00", "Job executing on host: <x>"),
-            event(5, f"2026-05-0{day} 10:02:00", "Job terminated.", f"(1) Normal termination (return value {day})"),
+            event(
+                5,
+                f"2026-05-0{day} 10:02:00",
+                "Job terminated.",
+                f"(1) Normal termination (return value {day})",
+            ),
         )
         for day in (1, 2)
     ]
 
     found = records(*lives[0], *lives[1])
 
-    assert [(number, record["exit"]["code"]) for (_, number), record in found.items()] == [(1, 1), (1, 2)]
-    assert [record["batch"]["queued_at"][:10] for record in found.values()] == ["2026-05-01", "2026-05-02"]
+    assert [(number, record["exit"]["code"]) for (_, number), record in found.items()] == [
+        (1, 1),
+        (1, 2),
+    ]
+    assert [record["batch"]["queued_at"][:10] for record in found.values()] == [
+        "2026-05-01",
+        "2026-05-02",
+    ]
 
 
 @pytest.mark.usefixtures("chicago")
 @pytest.mark.parametrize(
-    ("moment", "hour"), [("2026-05-01 10:00:00", 15), ("2026-05-01 10:00:00Z", 10), ("2026-05-01T10:00:00.123Z", 10)]
+    ("moment", "hour"),
+    [("2026-05-01 10:00:00", 15), ("2026-05-01 10:00:00Z", 10), ("2026-05-01T10:00:00.123Z", 10)],
 )
 def test_time_in_utc_is_not_read_as_local(moment: str, hour: int) -> None:
     [seen] = read_events(event(1, moment, "Job executing").splitlines(), "log")
@@ -111,7 +135,8 @@ def test_december_without_a_year_is_not_to_come(
 
 
 @pytest.mark.parametrize(
-    "moment", ["2026-13-01 10:00:00", "2026-02-30 10:00:00", "0000-01-01 10:00:00", "02/30 10:00:00"]
+    "moment",
+    ["2026-13-01 10:00:00", "2026-02-30 10:00:00", "0000-01-01 10:00:00", "02/30 10:00:00"],
 )
 def test_date_that_no_calendar_has_is_an_error_that_names_the_line(moment: str) -> None:
     with pytest.raises(BadInputError, match=r"log, line 1: .* has a date that no calendar has"):
@@ -125,8 +150,13 @@ def test_date_that_no_calendar_has_is_an_error_that_names_the_line(moment: str) 
         ("(0) Abnormal termination (signal 11)", ("failed", {"code": 139, "signal": 11})),
     ],
 )
-def test_job_that_ended_and_is_to_run_again_was_not_evicted(how: str, told: tuple[str, dict[str, Any]]) -> None:
-    """Where on_exit_remove says that it stays, its end is logged as an eviction; a hold before the next start is not its end."""
+def test_job_that_ended_and_is_to_run_again_was_not_evicted(
+    how: str, told: tuple[str, dict[str, Any]]
+) -> None:
+    """Where on_exit_remove says that it stays, its end is logged as an eviction.
+
+    A hold before the next start is not its end.
+    """
     requeued = (
         "Job was evicted.",
         "(0) Job terminated and was requeued",
@@ -139,7 +169,13 @@ def test_job_that_ended_and_is_to_run_again_was_not_evicted(how: str, told: tupl
             event(0, "2026-05-01 10:00:00", "Job submitted from host: <x>"),
             event(1, "2026-05-01 10:01:00", "Job executing on host: <x>"),
             event(4, "2026-05-01 10:02:00", *requeued),
-            event(12, "2026-05-01 10:02:05", "Job was held.", "via condor_hold (by user me)", "Code 1 Subcode 0"),
+            event(
+                12,
+                "2026-05-01 10:02:05",
+                "Job was held.",
+                "via condor_hold (by user me)",
+                "Code 1 Subcode 0",
+            ),
             event(13, "2026-05-01 10:03:00", "Job was released."),
             event(1, "2026-05-01 10:04:00", "Job executing on host: <x>"),
             event(5, "2026-05-01 10:05:00", *DONE),

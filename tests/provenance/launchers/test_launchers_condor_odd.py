@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from provenance.launchers.condor_attempts import Collection
-from provenance.launchers.condor_record import experiment_of, job_id_of, record_of
-from provenance.records.decoding import decode_new
+from jobprov.provenance.launchers.condor_attempts import Collection
+from jobprov.provenance.launchers.condor_record import experiment_of, job_id_of, record_of
+from jobprov.provenance.records.decoding import decode_new
 
 STARTED = 1_790_000_000
 AD = {
@@ -28,12 +28,19 @@ def told(**odd: Any) -> dict[str, Any]:
     record = record_of(attempt, str(experiment_of(attempt)))
     assert record["job_id"] == job_id_of(attempt)
     assert decode_new(json.dumps(record, ensure_ascii=False).encode()).record is not None
-    assert (record["state"], record["task"]["submitted_by"]) == ("failed", odd.get("Owner", "me")[:1000])
+    assert (record["state"], record["task"]["submitted_by"]) == (
+        "failed",
+        odd.get("Owner", "me")[:1000],
+    )
     return record
 
 
-@pytest.mark.parametrize("moment", [-5, 0, 2**33, 2**63, 1e308, float("inf"), float("nan"), True, "never", [1]])
-@pytest.mark.parametrize("name", ["QDate", "JobCurrentStartDate", "JobCurrentStartExecutingDate", "CompletionDate"])
+@pytest.mark.parametrize(
+    "moment", [-5, 0, 2**33, 2**63, 1e308, float("inf"), float("nan"), True, "never", [1]]
+)
+@pytest.mark.parametrize(
+    "name", ["QDate", "JobCurrentStartDate", "JobCurrentStartExecutingDate", "CompletionDate"]
+)
 def test_date_that_is_none_is_left_out(name: str, moment: Any) -> None:
     record = told(**{name: moment})
 
@@ -70,7 +77,9 @@ def test_end_before_the_start_by_clocks_that_were_put_back_keeps_its_exit_code(m
         ("SingularityImage", "i\x00", ("environment", "container"), {"image": "i\\x00"}),
     ],
 )
-def test_word_that_no_record_holds_is_cut_or_escaped(name: str, value: str, path: tuple[str, str], kept: Any) -> None:
+def test_word_that_no_record_holds_is_cut_or_escaped(
+    name: str, value: str, path: tuple[str, str], kept: Any
+) -> None:
     assert told(**{name: value})[path[0]][path[1]] == kept
 
 

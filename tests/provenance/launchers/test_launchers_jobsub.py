@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from provenance.errors import BadInputError
-from provenance.launchers.jobsub import read_job_info, settings_lines
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.jobsub import read_job_info, settings_lines
 
 ID = "81234.0@jobsub01.example.org"
 ARGV = [
@@ -34,7 +34,8 @@ def test_submission_is_read_as_jobsub_hands_it_over() -> None:
 
 def test_dataset_decides_how_many_jobs_there_are() -> None:
     found = read_job_info(
-        ID, repr(["jobsub_submit", "--group=dune", "--dataset-definition", "d", "-N", "5", "file://x"])
+        ID,
+        repr(["jobsub_submit", "--group=dune", "--dataset-definition", "d", "-N", "5", "file://x"]),
     )
 
     assert (found.experiment, found.copies, found.task_id) == ("dune", None, ID)
@@ -63,7 +64,10 @@ def test_settings_survive_the_shell() -> None:
     [line] = settings_lines({"JOBPROV_TASK_ID": value}, "shell")
 
     shown = subprocess.run(
-        ["sh", "-c", f'{line}; printf %s "$JOBPROV_TASK_ID"'], capture_output=True, text=True, check=True
+        ["sh", "-c", f'{line}; printf %s "$JOBPROV_TASK_ID"'],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert shown.stdout == value
 

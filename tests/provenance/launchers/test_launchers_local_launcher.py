@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from launcher_behaviour import LauncherBehaviour, NewLauncher, a_job, wait_for
 
-from provenance.launchers.job import BatchJob, Launcher
-from provenance.launchers.local_launcher import LocalLauncher
+from jobprov.provenance.launchers.job import BatchJob, Launcher
+from jobprov.provenance.launchers.local_launcher import LocalLauncher
 
 
 @pytest.fixture
@@ -67,11 +67,14 @@ def test_a_job_that_vanished_without_exit_code_is_told_as_lost(tmp_path: Path) -
 
 def test_two_launchers_that_fill_slots_at_once_start_each_job_once(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from provenance.launchers.local_launcher import LocalLauncher\n"
+        "import sys; from pathlib import Path; from jobprov.provenance.launchers.local_launcher import LocalLauncher\n"
         "launcher = LocalLauncher(Path(sys.argv[1]), slots=50)\n"
         "for _ in range(20): launcher.ended([])"
     )
-    job = [BatchJob(f"job-{n}", ("/bin/sh", "-c", f"echo started >> {tmp_path}/{n}.starts"), {}) for n in range(20)]
+    job = [
+        BatchJob(f"job-{n}", ("/bin/sh", "-c", f"echo started >> {tmp_path}/{n}.starts"), {})
+        for n in range(20)
+    ]
     LocalLauncher(tmp_path / "jobs", slots=0).submit(job)
     words = [sys.executable, "-c", program, str(tmp_path / "jobs")]
 
@@ -86,7 +89,9 @@ def test_a_process_number_given_to_another_is_not_taken_for_the_job(tmp_path: Pa
     launcher = LocalLauncher(tmp_path / "jobs", slots=0)
     job = a_job("true")
     launcher.submit([job])
-    (tmp_path / "jobs" / f"{job.name}.pid").write_text(f"{os.getpid()} 1\n")  # this process did not start then
+    (tmp_path / "jobs" / f"{job.name}.pid").write_text(
+        f"{os.getpid()} 1\n"
+    )  # this process did not start then
 
     assert (launcher.ended([job.name])[0].problem or "").startswith("lost")
     launcher.remove([job.name])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from provenance.errors import BadInputError, ConflictError
-from provenance.launchers.job import BatchJob, JobEnd, Runner
-from provenance.launchers.local_runner import LocalRunner
+from jobprov.provenance.errors import BadInputError, ConflictError
+from jobprov.provenance.launchers.job import BatchJob, JobEnd, Runner
+from jobprov.provenance.launchers.local_runner import LocalRunner
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "GREETING": "hello"}
 
@@ -37,7 +37,8 @@ def test_job_runs_in_its_own_folder_with_its_inputs(tmp_path: Path) -> None:
     source.write_bytes(b"bytes")
 
     end = run_one(
-        tmp_path / "scratch", shell("one", "pwd; cat a.root job.fcl", inputs=(source,), contents={"job.fcl": "x: 1\n"})
+        tmp_path / "scratch",
+        shell("one", "pwd; cat a.root job.fcl", inputs=(source,), contents={"job.fcl": "x: 1\n"}),
     )
 
     assert end.is_success
@@ -45,7 +46,9 @@ def test_job_runs_in_its_own_folder_with_its_inputs(tmp_path: Path) -> None:
     assert end.stdout.read_text() == f"{end.folder}\nbytesx: 1\n"
 
 
-def test_environment_is_exactly_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_exactly_what_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SECRET_OF_THE_OPERATOR", "x")
 
     end = run_one(tmp_path, BatchJob("one", ("env",), ENVIRONMENT))
@@ -82,16 +85,22 @@ def test_wall_limit_stops_the_whole_group(tmp_path: Path) -> None:
     assert is_gone(child)
 
 
-def test_job_that_ignores_the_request_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provenance.launchers.local_runner._GRACE_SECONDS", 0.2)
+def test_job_that_ignores_the_request_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobprov.provenance.launchers.local_runner._GRACE_SECONDS", 0.2)
 
-    end = run_one(tmp_path, shell("one", "trap '' TERM; while :; do sleep 1; done", wall_limit_seconds=0.3))
+    end = run_one(
+        tmp_path, shell("one", "trap '' TERM; while :; do sleep 1; done", wall_limit_seconds=0.3)
+    )
 
     assert end.signal == signal.SIGKILL
 
 
 def test_no_more_than_the_slots_run_at_once(tmp_path: Path) -> None:
-    script = "mkdir ../../running-$$; ls -d ../../running-* | wc -l; sleep 0.2; rmdir ../../running-$$"
+    script = (
+        "mkdir ../../running-$$; ls -d ../../running-* | wc -l; sleep 0.2; rmdir ../../running-$$"
+    )
 
     with LocalRunner(tmp_path / "scratch", slots=2) as runner:
         for number in range(6):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from provenance.errors import BadInputError
-from provenance.launchers.toml_lines import line_numbers, line_of
-from provenance.launchers.workflow import read_workflow
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.toml_lines import line_numbers, line_of
+from jobprov.provenance.launchers.workflow import read_workflow
 
 GOOD = """\
 name = "toy"
@@ -64,7 +64,13 @@ def test_a_workflow_is_read() -> None:
     [
         ("count = 20", 'count = "many"', 12, "stage[0].count", "Expected int"),
         ("count = 20", "count = 0", 12, "stage[0].count", ">= 1"),
-        ("count = 20", "", 10, "stage[0]", "needs one of count, files, from and after, and has none"),
+        (
+            "count = 20",
+            "",
+            10,
+            "stage[0]",
+            "needs one of count, files, from and after, and has none",
+        ),
         ("count = 20", 'count = 20\nafter = "x"', 10, "stage[0]", "has count and after"),
         ("times = 3", "times = 99", 19, "stage[0].retry.times", "<= 20"),
         ("times = 3", "tmies = 3", 19, "stage[0].retry.tmies", "unknown field"),
@@ -83,7 +89,13 @@ def test_a_workflow_is_read() -> None:
             "stage[0].from",
             "say exactly one of definition",
         ),
-        ("count = 20", "from = { snapshot_id = 7 }\nfollow = true", 13, "stage[0].follow", "a snapshot never grows"),
+        (
+            "count = 20",
+            "from = { snapshot_id = 7 }\nfollow = true",
+            13,
+            "stage[0].follow",
+            "a snapshot never grows",
+        ),
         ("count = 20", 'from = { defname = "a" }', 12, "stage[0].from.defname", "unknown field"),
         (
             "count = 20",
@@ -92,20 +104,52 @@ def test_a_workflow_is_read() -> None:
             "stage[0].split_events",
             "only a stage that reads another",
         ),
-        ('after = "gen"', 'after = "gne"', 24, "stage[1].after", "no earlier stage is called gne; earlier are: gen"),
-        ('needs = ["gen"]', 'needs = ["last"]', 36, "stage[2].needs", "no earlier stage is called last"),
-        ('"{unit}", "{output}"', '"{unti}", "{output}"', 13, "stage[0].command", "{unti} stands for nothing here"),
-        ('["{stem}.reco.root"]', '["reco.root"]', 30, "stage[1].outputs", "every job would make the same file"),
+        (
+            'after = "gen"',
+            'after = "gne"',
+            24,
+            "stage[1].after",
+            "no earlier stage is called gne; earlier are: gen",
+        ),
+        (
+            'needs = ["gen"]',
+            'needs = ["last"]',
+            36,
+            "stage[2].needs",
+            "no earlier stage is called last",
+        ),
+        (
+            '"{unit}", "{output}"',
+            '"{unti}", "{output}"',
+            13,
+            "stage[0].command",
+            "{unti} stands for nothing here",
+        ),
+        (
+            '["{stem}.reco.root"]',
+            '["reco.root"]',
+            30,
+            "stage[1].outputs",
+            "every job would make the same file",
+        ),
         ('["{unit}.root"]', '["out/{unit}.root"]', 38, "stage[2].outputs", "not paths"),
         ('"art", "-c"', '"art", "{inputs}"', 25, "stage[1].command", "{inputs} stands for nothing"),
-        ("merge = 5", "merge = 5\nsplit_events = 7", 36, "stage[2].split_events", "merges or splits"),
+        (
+            "merge = 5",
+            "merge = 5\nsplit_events = 7",
+            36,
+            "stage[2].split_events",
+            "merges or splits",
+        ),
         ('name = "reco"', 'name = "gen"', 23, "stage[1].name", "there are two stages gen"),
         ('"20%"', '"a fifth"', 4, "stop_after", "a fifth"),
         ('campaign = "spring"', "campaign = 3", 3, "campaign", "Expected"),
         ('experiment = "toyexp"\n', "", None, "experiment", "missing required field"),
     ],
 )
-def test_an_error_names_line_and_field(before: str, after: str, line: int | None, field: str, words: str) -> None:
+def test_an_error_names_line_and_field(
+    before: str, after: str, line: int | None, field: str, words: str
+) -> None:
     assert before in GOOD
 
     with pytest.raises(BadInputError) as caught:

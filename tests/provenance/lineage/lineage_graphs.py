@@ -2,10 +2,12 @@
 
 from hypothesis import strategies as st
 
-from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, Omitted
+from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode, Omitted
 
 NAMES = st.text(st.characters(exclude_characters="/"), min_size=1, max_size=40)
-STATES = st.sampled_from(["succeeded", "succeeded", "succeeded", "failed", "running", "silent", "paused"])
+STATES = st.sampled_from(
+    ["succeeded", "succeeded", "succeeded", "failed", "running", "silent", "paused"]
+)
 ROLES = st.sampled_from(["", "primary", "shared", "configuration"])
 
 
@@ -24,11 +26,17 @@ def graphs(draw: st.DrawFn) -> Graph:
     """Files and jobs with edges between the two kinds, in any direction."""
     files = draw(st.integers(1, 12))
     jobs = draw(st.integers(0, 10))
-    nodes = [draw(_file(f"f{n}")) for n in range(files)] + [draw(_job(f"j{n}")) for n in range(jobs)]
+    nodes = [draw(_file(f"f{n}")) for n in range(files)] + [
+        draw(_job(f"j{n}")) for n in range(jobs)
+    ]
     ends = st.tuples(st.integers(0, files), st.integers(0, jobs), st.booleans())
     edges = [
-        Edge(f"f{f}", f"j{j}", draw(st.booleans()), draw(ROLES)) if consumes else Edge(f"j{j}", f"f{f}")
+        Edge(f"f{f}", f"j{j}", draw(st.booleans()), draw(ROLES))
+        if consumes
+        else Edge(f"j{j}", f"f{f}")
         for f, j, consumes in draw(st.lists(ends, max_size=40))
     ]
-    omitted = draw(st.sampled_from([Omitted(), Omitted({"reco": 3}, {"job": 3}, 2, 1, {"f0": 2}, {"j0": 1})]))
+    omitted = draw(
+        st.sampled_from([Omitted(), Omitted({"reco": 3}, {"job": 3}, 2, 1, {"f0": 2}, {"j0": 1})])
+    )
     return Graph("f0", tuple(nodes), tuple(edges), omitted)

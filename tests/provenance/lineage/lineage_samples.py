@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, Omitted
+from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode, Omitted
 
 Sample = Callable[[], Graph]
 START = datetime(2026, 11, 24, 2, 10, tzinfo=UTC)
@@ -16,14 +16,27 @@ class Production:
         self.nodes: list[FileNode | JobNode] = []
         self.edges: list[Edge] = []
 
-    def file(self, name: str, tier: str = "raw", size: int | None = 2_400_000_000, **more: object) -> str:
+    def file(
+        self, name: str, tier: str = "raw", size: int | None = 2_400_000_000, **more: object
+    ) -> str:
         key = f"f{len(self.nodes)}"
         self.nodes.append(
-            FileNode(key, name, "nova", "nova", size_bytes=size, data_tier=tier, url=f"/files/{key}", **more)  # type: ignore[arg-type]
+            FileNode(
+                key,
+                name,
+                "nova",
+                "nova",
+                size_bytes=size,
+                data_tier=tier,
+                url=f"/files/{key}",
+                **more,
+            )  # type: ignore[arg-type]
         )
         return key
 
-    def job(self, stage: str, inputs: list[str], *, state: str = "succeeded", code: str = "S24-01-01") -> str:
+    def job(
+        self, stage: str, inputs: list[str], *, state: str = "succeeded", code: str = "S24-01-01"
+    ) -> str:
         key = f"j{len(self.nodes)}"
         started = START + timedelta(minutes=len(self.nodes))
         self.nodes.append(
@@ -59,7 +72,18 @@ def chain() -> Graph:
 def long_chain() -> Graph:
     p = Production()
     last = p.file("fardet_r00010407_s12_t00.raw", "raw")
-    for stage in ("artdaq", "calib", "reco", "slicer", "track", "pid", "energy", "caf", "decaf", "plot"):
+    for stage in (
+        "artdaq",
+        "calib",
+        "reco",
+        "slicer",
+        "track",
+        "pid",
+        "energy",
+        "caf",
+        "decaf",
+        "plot",
+    ):
         last = p.made(p.job(stage, [last]), f"fardet_r00010407_s12_{stage}.root", stage)
     return p.graph(last)
 
@@ -133,7 +157,9 @@ def large() -> Graph:
 
 def placeholders() -> Graph:
     p = Production()
-    known = p.file("cosmic_overlay_r10407_with_a_very_long_name_that_nobody_can_read_20261124.root", "overlay")
+    known = p.file(
+        "cosmic_overlay_r10407_with_a_very_long_name_that_nobody_can_read_20261124.root", "overlay"
+    )
     unknown = [p.file(f"genie_{n}.root", "mc", None, is_placeholder=True) for n in range(2)]
     job = p.job("mix", [known, *unknown])
     p.edges[-1] = Edge(unknown[1], job, is_sure=False, role="secondary")
@@ -147,7 +173,12 @@ def truncated() -> Graph:
     focus = p.made(job, "merged.root", "reco")
     user = p.job("skim", [focus])
     omitted = Omitted(
-        {"reco": 311, "artdaq": 311}, {"file": 700, "job": 622}, 1_322, 57, {job: 308, raw[0]: 1}, {user: 4, focus: 57}
+        {"reco": 311, "artdaq": 311},
+        {"file": 700, "job": 622},
+        1_322,
+        57,
+        {job: 308, raw[0]: 1},
+        {user: 4, focus: 57},
     )
     return p.graph(focus, omitted=omitted, is_truncated=True)
 
@@ -178,7 +209,9 @@ def hostile() -> Graph:
     bad = p.file("<script>alert(1)</script>&\"'>.root", "]]><svg onload=alert(1)>")
     other = p.file("\x1b[31mred\u202egnp.exe\u2028.root")
     job = p.job("<img src=x onerror=alert(1)>", [bad, other], state='"><script>')
-    return p.graph(p.made(job, "日本語のとても長いファイル名前がここにあります_2026_11_24_総合.root", "reco"))
+    return p.graph(
+        p.made(job, "日本語のとても長いファイル名前がここにあります_2026_11_24_総合.root", "reco")
+    )
 
 
 SAMPLES = (

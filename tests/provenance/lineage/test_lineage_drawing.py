@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from lineage_graphs import graphs
 
-from provenance.lineage.captions import safe_url, worst_state
-from provenance.lineage.graph import FileNode, Graph, JobNode
-from provenance.lineage.night import DARK, as_image
-from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
-from provenance.lineage.sheet import Links
-from provenance.lineage.svg import Direction, draw, draw_classes
+from jobprov.provenance.lineage.captions import safe_url, worst_state
+from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode
+from jobprov.provenance.lineage.night import DARK, as_image
+from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
+from jobprov.provenance.lineage.sheet import Links
+from jobprov.provenance.lineage.svg import Direction, draw, draw_classes
 
 DIRECTIONS: tuple[Direction, ...] = ("right", "down")
 STYLESHEET = Path(__file__).with_name("picture.css")
@@ -27,13 +27,17 @@ def parsed(graph: Graph, direction: Direction = "right") -> ET.Element:
 
 
 def nodes_of(root: ET.Element) -> list[ET.Element]:
-    return [element for element in root.iter() if element.get("class", "").startswith("lineage-node")]
+    return [
+        element for element in root.iter() if element.get("class", "").startswith("lineage-node")
+    ]
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @given(graph=graphs())
 @settings(max_examples=40, deadline=None)
-def test_any_graph_makes_a_well_formed_picture_without_script_or_style(graph: Graph, direction: Direction) -> None:
+def test_any_graph_makes_a_well_formed_picture_without_script_or_style(
+    graph: Graph, direction: Direction
+) -> None:
     root = parsed(graph, direction)
 
     allowed = {"svg", "g", "a", "rect", "circle", "polygon", "path", "text", "title"}
@@ -69,7 +73,9 @@ def test_focus_is_emphasised_once_and_said_in_words(direction: Direction) -> Non
     nodes = nodes_of(parsed(samples.merge(), direction))
 
     focused = [node for node in nodes if "is-focus" in node.get("class", "")]
-    assert [node.findtext(f"{SVG}title", "").endswith(", the one asked for") for node in focused] == [True]
+    assert [
+        node.findtext(f"{SVG}title", "").endswith(", the one asked for") for node in focused
+    ] == [True]
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -80,7 +86,11 @@ def test_states_differ_by_shape_and_not_by_colour_alone(direction: Direction) ->
     for mark in root.iter():
         if mark.get("class", "").startswith("lineage-mark"):
             state = mark.get("class", "").split()[1]
-            looks = (mark.tag, str(len(mark.get("points", "").split())), mark.get("stroke-dasharray", ""))
+            looks = (
+                mark.tag,
+                str(len(mark.get("points", "").split())),
+                mark.get("stroke-dasharray", ""),
+            )
             shapes[state] = looks
     assert len(shapes) == 7
     assert len(set(shapes.values())) == 7
@@ -142,7 +152,8 @@ def test_code_version_that_all_classes_have_is_said_once(
     direction: Direction, versions: tuple[str, ...], detail: str, notes: int
 ) -> None:
     classes = tuple(
-        JobClass(stage, code, "succeeded", 7) for stage, code in zip(("reco", "caf"), versions, strict=False)
+        JobClass(stage, code, "succeeded", 7)
+        for stage, code in zip(("reco", "caf"), versions, strict=False)
     )
 
     text = draw_classes(FoldedGraph(classes, ()), direction=direction)
@@ -163,24 +174,36 @@ def test_folded_campaign_whose_stages_feed_each_other_is_drawn(direction: Direct
 
 
 def test_campaign_whose_stages_no_file_joins_is_drawn_in_their_order() -> None:
-    folded = FoldedGraph(tuple(JobClass(stage, "", "succeeded", 7) for stage in ("caf", "reco", "sim")), ())
+    folded = FoldedGraph(
+        tuple(JobClass(stage, "", "succeeded", 7) for stage in ("caf", "reco", "sim")), ()
+    )
 
-    root = ET.fromstring(draw_classes(folded, stages=["sim", "reco", "caf"]))  # noqa: S314 - our own
+    # Our own
+    root = ET.fromstring(draw_classes(folded, stages=["sim", "reco", "caf"]))  # noqa: S314
 
-    places = {node.findtext(f"{SVG}text"): float(node.get("transform", "")[10:].split()[0]) for node in nodes_of(root)}
+    places = {
+        node.findtext(f"{SVG}text"): float(node.get("transform", "")[10:].split()[0])
+        for node in nodes_of(root)
+    }
     assert sorted(places, key=lambda stage: places[stage or ""]) == ["sim", "reco", "caf"]
     assert len(set(places.values())) == 3
     assert not list(root.iter(f"{SVG}path"))
 
 
 def test_counts_stand_at_arrows_and_never_on_each_other() -> None:
-    classes = (JobClass("sim", "", "succeeded", 9), *(JobClass("reco", f"v{n}", "succeeded", 3) for n in range(7)))
+    classes = (
+        JobClass("sim", "", "succeeded", 9),
+        *(JobClass("reco", f"v{n}", "succeeded", 3) for n in range(7)),
+    )
     folded = FoldedGraph(classes, tuple(Flow(0, place, place) for place in range(1, 8)))
 
     root = ET.fromstring(draw_classes(folded))  # noqa: S314 - our own
 
     counts = [text for text in root.iter(f"{SVG}text") if text.get("class") == "lineage-count"]
-    assert sorted(text.text or "" for text in counts) == ["1 file", *(f"{n} files" for n in range(2, 8))]
+    assert sorted(text.text or "" for text in counts) == [
+        "1 file",
+        *(f"{n} files" for n in range(2, 8)),
+    ]
     heights = sorted(float(text.get("y", "")) for text in counts)
     assert min(after - before for before, after in pairwise(heights)) > 12
 
@@ -189,7 +212,12 @@ def test_counts_of_arrows_that_cross_stand_below_each_other_in_the_order_of_thei
     """Two and two: as many lines leave each box as arrive, so that no end has its count for itself."""
     classes = tuple(
         JobClass(*words, 3)
-        for words in (("caf", "", "failed"), ("caf", "", "succeeded"), ("pid", "", "failed"), ("pid", "", "succeeded"))
+        for words in (
+            ("caf", "", "failed"),
+            ("caf", "", "succeeded"),
+            ("pid", "", "failed"),
+            ("pid", "", "succeeded"),
+        )
     )
     folded = FoldedGraph(classes, (Flow(2, 0, 10), Flow(2, 1, 20), Flow(3, 0, 30), Flow(3, 1, 40)))
 
@@ -227,7 +255,9 @@ def test_jobs_that_did_not_end_well_have_a_frame_in_the_colour_of_their_state() 
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_drawing_that_stands_as_an_image_is_dark_on_dark_screens_alone(direction: Direction) -> None:
+def test_drawing_that_stands_as_an_image_is_dark_on_dark_screens_alone(
+    direction: Direction,
+) -> None:
     drawing = draw(samples.large(), direction=direction)
 
     image = as_image(drawing)
@@ -238,7 +268,9 @@ def test_drawing_that_stands_as_an_image_is_dark_on_dark_screens_alone(direction
 
 
 def test_batch_id_is_shown_without_its_schedd_and_whole_in_the_title() -> None:
-    job = JobNode("j", "0f8b", "81234.17@sched01.example.org", stage="reco", code_version="novasoft S24-01-01")
+    job = JobNode(
+        "j", "0f8b", "81234.17@sched01.example.org", stage="reco", code_version="novasoft S24-01-01"
+    )
 
     text = draw(Graph("j", (job,)))
 
@@ -256,13 +288,18 @@ def test_long_name_is_cut_in_the_middle_and_whole_in_the_title() -> None:
 
 
 def labels_of(root: ET.Element) -> list[str]:
-    return [element.text or "" for element in root.iter() if element.get("class") == "lineage-label"]
+    return [
+        element.text or "" for element in root.iter() if element.get("class") == "lineage-label"
+    ]
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_names_that_differ_in_their_middle_are_told_apart(direction: Direction) -> None:
     production = samples.Production()
-    names = [f"fardet_genie_N1810j0211a_nonswap_fhc_prod7_{part:03d}_of_006.caf.root" for part in range(4)]
+    names = [
+        f"fardet_genie_N1810j0211a_nonswap_fhc_prod7_{part:03d}_of_006.caf.root"
+        for part in range(4)
+    ]
     concat = production.job("concat", [production.file(name, "caf") for name in names])
     focus = production.made(concat, "concat.root", "caf")
 
@@ -274,7 +311,10 @@ def test_names_that_differ_in_their_middle_are_told_apart(direction: Direction) 
 
 def test_shared_inputs_that_do_not_fit_are_counted_and_never_cut_into_one_name() -> None:
     production = samples.Production()
-    shared = ("fluxswap_dk2nu_g4numi_v6r1b_me000z200i_merged.root", "neardet-1x3block-vacuum-stagger.gdml")
+    shared = (
+        "fluxswap_dk2nu_g4numi_v6r1b_me000z200i_merged.root",
+        "neardet-1x3block-vacuum-stagger.gdml",
+    )
     job = production.job("sim", [production.file("seed.root")])
     production.shared(job, *(production.file(name) for name in shared))
     focus = production.made(job, "sim.root", "sim")
@@ -286,7 +326,9 @@ def test_shared_inputs_that_do_not_fit_are_counted_and_never_cut_into_one_name()
 
 
 def test_job_that_failed_keeps_its_id_where_its_code_does_not_fit() -> None:
-    job = JobNode("j", "0f8b", "81244.8914@sched01", "failed", "reco", code_version="novasoft S24-01-01")
+    job = JobNode(
+        "j", "0f8b", "81244.8914@sched01", "failed", "reco", code_version="novasoft S24-01-01"
+    )
 
     text = draw(Graph("j", (job,)))
 
@@ -306,10 +348,19 @@ def test_same_graph_gives_the_same_bytes() -> None:
 
 
 def test_stylesheet_and_picture_know_the_same_classes() -> None:
-    texts = [draw(sample(), direction=direction) for sample in samples.SAMPLES for direction in DIRECTIONS]
+    texts = [
+        draw(sample(), direction=direction)
+        for sample in samples.SAMPLES
+        for direction in DIRECTIONS
+    ]
     texts.append(draw_classes(fold_by_class(samples.large())))
 
-    drawn = {name for text in texts for names in re.findall(r'class="([^"]*)"', text) for name in names.split()}
+    drawn = {
+        name
+        for text in texts
+        for names in re.findall(r'class="([^"]*)"', text)
+        for name in names.split()
+    }
     for styles in (STYLESHEET.read_text(), " ".join(DARK)):
         assert set(re.findall(r"\.((?:lineage|is)[a-z-]*)", styles)) <= drawn
 
@@ -339,6 +390,10 @@ def test_url_that_runs_script_is_not_linked() -> None:
 
 
 def test_worst_state_goes_first() -> None:
-    jobs = [JobNode("a", "a", state="succeeded"), JobNode("b", "b", state="killed"), JobNode("c", "c", state="failed")]
+    jobs = [
+        JobNode("a", "a", state="succeeded"),
+        JobNode("b", "b", state="killed"),
+        JobNode("c", "c", state="failed"),
+    ]
 
     assert worst_state(jobs) == "failed"

@@ -5,10 +5,17 @@ import pytest
 from hypothesis import given, settings
 from lineage_graphs import graphs
 
-from provenance.lineage.folding import Box, View, fold, shared_files
-from provenance.lineage.graph import Graph, JobNode
-from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded, fold_by_class, stage_counts
-from provenance.lineage.similarity import alike
+from jobprov.provenance.lineage.folding import Box, View, fold, shared_files
+from jobprov.provenance.lineage.graph import Graph, JobNode
+from jobprov.provenance.lineage.quotient import (
+    Flow,
+    FoldedGraph,
+    JobClass,
+    bounded,
+    fold_by_class,
+    stage_counts,
+)
+from jobprov.provenance.lineage.similarity import alike
 
 
 def boxes_of(view: View, kind: str) -> list[Box]:
@@ -23,7 +30,9 @@ def test_every_node_and_edge_is_counted_once(graph: Graph) -> None:
     in_boxes = [key for box in view.boxes for key in box.members]
     in_badges = {key for box in view.boxes for key in box.badges}
     assert sorted([*in_boxes, *in_badges]) == sorted(graph.by_key())
-    assert sum(arrow.count for arrow in view.arrows) + view.inside + view.badge_edges == len(graph.inner_edges())
+    assert sum(arrow.count for arrow in view.arrows) + view.inside + view.badge_edges == len(
+        graph.inner_edges()
+    )
 
 
 @given(graphs())
@@ -34,7 +43,10 @@ def test_arrows_join_boxes_that_exist_and_differ(graph: Graph) -> None:
     keys = {box.key for box in view.boxes}
     assert len(keys) == len(view.boxes)
     assert view.focus in keys
-    assert all({arrow.source, arrow.target} <= keys and arrow.source != arrow.target for arrow in view.arrows)
+    assert all(
+        {arrow.source, arrow.target} <= keys and arrow.source != arrow.target
+        for arrow in view.arrows
+    )
 
 
 @pytest.mark.parametrize("sample", samples.SAMPLES)
@@ -44,7 +56,9 @@ def test_every_sample_keeps_all_its_nodes(sample: samples.Sample) -> None:
     view = fold(graph)
 
     in_badges = {key for box in view.boxes for key in box.badges}
-    assert sorted([*in_badges, *(key for box in view.boxes for key in box.members)]) == sorted(graph.by_key())
+    assert sorted([*in_badges, *(key for box in view.boxes for key in box.members)]) == sorted(
+        graph.by_key()
+    )
 
 
 def test_merge_becomes_five_boxes_in_a_row() -> None:
@@ -127,21 +141,31 @@ def test_an_opened_group_stands_where_it_was_and_the_others_stay_folded() -> Non
 
     opened = fold(graph, expanded=[group.handle])
 
-    assert [box.members for box in opened.boxes if box.opened_by == group.handle] == [(key,) for key in group.members]
-    assert [box for box in opened.boxes if not box.opened_by] == [box for box in folded.boxes if box != group]
+    assert [box.members for box in opened.boxes if box.opened_by == group.handle] == [
+        (key,) for key in group.members
+    ]
+    assert [box for box in opened.boxes if not box.opened_by] == [
+        box for box in folded.boxes if box != group
+    ]
 
 
 def test_a_chain_of_groups_opens_into_its_groups_and_these_into_their_members() -> None:
     graph = samples.large()
     chain = next(box for box in boxes_of(fold(graph), "chain") if box.lanes == 20)
 
-    parts = [box for box in fold(graph, expanded=[chain.handle]).boxes if box.opened_by == chain.handle]
+    parts = [
+        box for box in fold(graph, expanded=[chain.handle]).boxes if box.opened_by == chain.handle
+    ]
     whole = fold(graph, expanded=[chain.handle, parts[0].handle])
 
-    assert [(box.kind, box.lanes) for box in parts] == [("jobs", 20), ("files", 20)] * 2 + [("jobs", 20)]
+    assert [(box.kind, box.lanes) for box in parts] == [("jobs", 20), ("files", 20)] * 2 + [
+        ("jobs", 20)
+    ]
     assert [member for box in parts for member in box.members] == list(chain.members)
     assert sum(box.opened_by == parts[0].handle for box in whole.boxes) == 20
-    assert fold(graph, expanded=[parts[0].handle]).boxes == fold(graph).boxes  # it lies in a chain that is folded
+    assert (
+        fold(graph, expanded=[parts[0].handle]).boxes == fold(graph).boxes
+    )  # it lies in a chain that is folded
 
 
 def test_cycle_opens_into_its_nodes() -> None:
@@ -151,7 +175,9 @@ def test_cycle_opens_into_its_nodes() -> None:
     opened = fold(graph, expanded=[cycle.handle])
 
     assert boxes_of(opened, "cycle") == []
-    assert sorted(box.members[0] for box in opened.boxes if box.opened_by == cycle.handle) == sorted(cycle.members)
+    assert sorted(
+        box.members[0] for box in opened.boxes if box.opened_by == cycle.handle
+    ) == sorted(cycle.members)
 
 
 @given(graphs())
@@ -164,9 +190,13 @@ def test_whatever_is_opened_nothing_is_lost(graph: Graph) -> None:
     view = fold(graph, expanded=handles)
 
     in_badges = {key for box in view.boxes for key in box.badges}
-    assert sorted([*in_badges, *(key for box in view.boxes for key in box.members)]) == sorted(graph.by_key())
+    assert sorted([*in_badges, *(key for box in view.boxes for key in box.members)]) == sorted(
+        graph.by_key()
+    )
     assert all(len(box.members) == 1 for box in view.boxes)
-    assert sum(arrow.count for arrow in view.arrows) + view.inside + view.badge_edges == len(graph.inner_edges())
+    assert sum(arrow.count for arrow in view.arrows) + view.inside + view.badge_edges == len(
+        graph.inner_edges()
+    )
 
 
 def test_cycle_becomes_one_box() -> None:
@@ -180,7 +210,9 @@ def test_small_groups_keep_their_own_inputs_apart() -> None:
     merged = []
     for part in range(2):
         inputs = [production.file(f"raw_{part}_{n}.root") for n in range(20)]
-        merged.append(production.made(production.job("merge", inputs), f"merged_{part}.root", "reco"))
+        merged.append(
+            production.made(production.job("merge", inputs), f"merged_{part}.root", "reco")
+        )
     focus = production.made(production.job("concat", merged), "all.root", "reco")
 
     groups = boxes_of(fold(production.graph(focus)), "files")
@@ -219,8 +251,13 @@ def test_folded_graph_counts_the_files_between_classes() -> None:
 
 
 def test_classes_past_the_limit_lose_their_versions_first_and_then_the_smallest() -> None:
-    classes = [JobClass("reco", f"v{place}", "succeeded", 10 + place, f"v{place}") for place in range(4)]
-    classes += [JobClass("caf", "v1", "succeeded", 5, "v1"), JobClass("caf", "v1", "failed", 1, "v1")]
+    classes = [
+        JobClass("reco", f"v{place}", "succeeded", 10 + place, f"v{place}") for place in range(4)
+    ]
+    classes += [
+        JobClass("caf", "v1", "succeeded", 5, "v1"),
+        JobClass("caf", "v1", "failed", 1, "v1"),
+    ]
     flows = [Flow(place, 4, 1) for place in range(4)] + [Flow(0, 5, 2)]
 
     whole, merged, cut = (bounded(classes, flows, most=most) for most in (6, 3, 2))

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lineage_graphs import NAMES
 
-from provenance.lineage.labels import name_pattern, tell_apart
-from provenance.lineage.words import columns
+from jobprov.provenance.lineage.labels import name_pattern, tell_apart
+from jobprov.provenance.lineage.words import columns
 
 
 @given(st.lists(NAMES, max_size=8), st.integers(10, 40))
@@ -14,7 +14,9 @@ def test_every_name_has_a_label_that_fits(names: list[str], width: int) -> None:
 
     assert labels.keys() == set(names)
     assert all(columns(label) <= width for label in labels.values())
-    assert all(label == name for name, label in labels.items() if columns(name) <= width and name.isalnum())
+    assert all(
+        label == name for name, label in labels.items() if columns(name) <= width and name.isalnum()
+    )
 
 
 def test_names_that_differ_in_several_places_are_told_apart() -> None:

@@ -7,16 +7,18 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.lineage.cycles import strong_components
-from provenance.lineage.layers import layers
-from provenance.lineage.layout import Layout, Size, Spacing, lay_out
-from provenance.lineage.ordering import crossings, order_layers
-from provenance.lineage.rows import arrange
+from jobprov.provenance.lineage.cycles import strong_components
+from jobprov.provenance.lineage.layers import layers
+from jobprov.provenance.lineage.layout import Layout, Size, Spacing, lay_out
+from jobprov.provenance.lineage.ordering import crossings, order_layers
+from jobprov.provenance.lineage.rows import arrange
 
 KEYS = [f"n{n}" for n in range(14)]
 EDGES = st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS)), max_size=40)
 SIZES = st.fixed_dictionaries(
-    dict.fromkeys(KEYS, st.builds(Size, st.integers(10, 200).map(float), st.integers(10, 80).map(float)))
+    dict.fromkeys(
+        KEYS, st.builds(Size, st.integers(10, 200).map(float), st.integers(10, 80).map(float))
+    )
 )
 
 
@@ -31,7 +33,9 @@ def boxes_overlap(layout: Layout) -> bool:
 
 @given(SIZES, EDGES)
 @settings(max_examples=60, deadline=None)
-def test_all_boxes_are_placed_inside_and_none_overlap(sizes: dict[str, Size], edges: list[tuple[str, str]]) -> None:
+def test_all_boxes_are_placed_inside_and_none_overlap(
+    sizes: dict[str, Size], edges: list[tuple[str, str]]
+) -> None:
     layout = lay_out(sizes, edges)
 
     assert layout.places.keys() == sizes.keys()
@@ -51,10 +55,16 @@ def test_edges_outside_cycles_lead_to_later_layers(edges: list[tuple[str, str]])
     after: dict[str, list[str]] = {}
     for source, target in edges:
         after.setdefault(source, []).append(target)
-    cycle_of = {key: number for number, some in enumerate(strong_components(KEYS, after)) for key in some}
+    cycle_of = {
+        key: number for number, some in enumerate(strong_components(KEYS, after)) for key in some
+    }
     for source, target in edges:
         is_within = cycle_of[source] == cycle_of[target]
-        assert layer_of[source] == layer_of[target] if is_within else layer_of[source] < layer_of[target]
+        assert (
+            layer_of[source] == layer_of[target]
+            if is_within
+            else layer_of[source] < layer_of[target]
+        )
 
 
 @given(EDGES)
@@ -72,12 +82,17 @@ def test_components_are_what_reaches_each_other(edges: list[tuple[str, str]]) ->
 
     assert sorted(key for some in components for key in some) == sorted(KEYS)
     for some in components:
-        assert all({key for key in KEYS if key in reach[one] and one in reach[key]} == set(some) for one in some)
+        assert all(
+            {key for key in KEYS if key in reach[one] and one in reach[key]} == set(some)
+            for one in some
+        )
 
 
 @given(SIZES, EDGES)
 @settings(max_examples=60, deadline=None)
-def test_same_input_gives_the_same_layout(sizes: dict[str, Size], edges: list[tuple[str, str]]) -> None:
+def test_same_input_gives_the_same_layout(
+    sizes: dict[str, Size], edges: list[tuple[str, str]]
+) -> None:
     assert lay_out(sizes, edges) == lay_out(sizes, edges)
 
 
@@ -109,7 +124,14 @@ def test_lanes_of_rows_never_run_over_another_row(edges: list[tuple[str, str]]) 
 
 
 def test_short_branches_come_before_long_ones_so_that_lanes_stay_few() -> None:
-    links = [("raw", "reco"), ("table1", "reco"), ("reco", "pid"), ("table2", "pid"), ("pid", "caf"), ("table3", "caf")]
+    links = [
+        ("raw", "reco"),
+        ("table1", "reco"),
+        ("reco", "pid"),
+        ("table2", "pid"),
+        ("pid", "caf"),
+        ("table3", "caf"),
+    ]
 
     rows = arrange(["raw", "table1", "table2", "table3", "reco", "pid", "caf"], links, first="caf")
 
@@ -154,7 +176,9 @@ def test_long_edge_passes_each_layer_between_its_ends() -> None:
 def test_five_thousand_boxes_are_laid_out_in_bounded_time() -> None:
     rng = random.Random(7)  # noqa: S311 - no secret
     keys = [f"n{n}" for n in range(5_000)]
-    edges = [(keys[rng.randrange(index)], keys[index]) for index in range(1, 5_000) for _ in range(2)]
+    edges = [
+        (keys[rng.randrange(index)], keys[index]) for index in range(1, 5_000) for _ in range(2)
+    ]
 
     started = time.perf_counter()
     layout = lay_out(dict.fromkeys(keys, Size(100.0, 40.0)), edges)

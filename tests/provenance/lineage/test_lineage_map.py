@@ -5,11 +5,16 @@ import json
 import lineage_samples as samples
 import pytest
 
-from provenance.lineage.folding import fold
-from provenance.lineage.graph import Graph, JobNode, Omitted
-from provenance.lineage.map_view import MOST_MEMBERS, map_of_classes, map_of_view, name_of_class
-from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
-from provenance.lineage.sheet import Links
+from jobprov.provenance.lineage.folding import fold
+from jobprov.provenance.lineage.graph import Graph, JobNode, Omitted
+from jobprov.provenance.lineage.map_view import (
+    MOST_MEMBERS,
+    map_of_classes,
+    map_of_view,
+    name_of_class,
+)
+from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
+from jobprov.provenance.lineage.sheet import Links
 
 LINKS = Links(expand=lambda key: f"/jobs?class={key}")
 
@@ -22,29 +27,43 @@ def test_map_holds_the_boxes_and_arrows_of_the_view(sample: samples.Sample) -> N
 
     boxes = {box["id"]: box for box in drawn["boxes"] if box["kind"] != "stub"}
     assert list(boxes) == [box.key for box in view.boxes]
-    assert {key: box["keys"] for key, box in boxes.items()} == {box.key: list(box.members) for box in view.boxes}
+    assert {key: box["keys"] for key, box in boxes.items()} == {
+        box.key: list(box.members) for box in view.boxes
+    }
     assert all(("open" in box) == (len(box["keys"]) > 1) for box in boxes.values())
     assert all(box["width"] > 0 and box["height"] > 0 for box in drawn["boxes"])
-    ends = {(source, target): (count, is_sure) for source, target, count, is_sure in drawn["arrows"]}
-    assert {(arrow.source, arrow.target): (arrow.count, arrow.is_sure) for arrow in view.arrows}.items() <= ends.items()
+    ends = {
+        (source, target): (count, is_sure) for source, target, count, is_sure in drawn["arrows"]
+    }
+    assert {
+        (arrow.source, arrow.target): (arrow.count, arrow.is_sure) for arrow in view.arrows
+    }.items() <= ends.items()
     assert {end for pair in ends for end in pair} <= {box["id"] for box in drawn["boxes"]}
     assert drawn["focus"] in boxes
 
 
 def test_facts_of_a_job_lead_to_its_task_and_page() -> None:
-    job = JobNode("j1", "id", "12.0@schedd", "failed", "reco", "t/1", "prod", "novasoft v1", url="/jobs/id")
+    job = JobNode(
+        "j1", "id", "12.0@schedd", "failed", "reco", "t/1", "prod", "novasoft v1", url="/jobs/id"
+    )
 
     (box,) = map_of_view(fold(Graph("j1", (job,))), Links())["boxes"]
 
     assert ["Task", "t/1", "/tasks/t/1"] in box["facts"]
     assert ["State", "failed"] in box["facts"]
-    assert (box["name"], box["action"], box["url"]) == ("reco 12.0@schedd", "Open the job's page", "/jobs/id")
+    assert (box["name"], box["action"], box["url"]) == (
+        "reco 12.0@schedd",
+        "Open the job's page",
+        "/jobs/id",
+    )
 
 
 def test_every_member_of_a_box_is_named_so_that_a_search_finds_it() -> None:
     production = samples.Production()
     inputs = [production.file(f"raw_{number}.root") for number in range(200)]
-    graph = production.graph(production.made(production.job("merge", inputs), "merged.root", "reco"))
+    graph = production.graph(
+        production.made(production.job("merge", inputs), "merged.root", "reco")
+    )
 
     group = next(box for box in map_of_view(fold(graph), Links())["boxes"] if "open" in box)
 
@@ -54,7 +73,9 @@ def test_every_member_of_a_box_is_named_so_that_a_search_finds_it() -> None:
 def test_members_of_a_box_that_no_picture_holds_are_counted() -> None:
     production = samples.Production()
     inputs = [production.file(f"raw_{number}.root") for number in range(MOST_MEMBERS + 9)]
-    graph = production.graph(production.made(production.job("merge", inputs), "merged.root", "reco"))
+    graph = production.graph(
+        production.made(production.job("merge", inputs), "merged.root", "reco")
+    )
 
     group = next(box for box in map_of_view(fold(graph), Links())["boxes"] if "open" in box)
 
@@ -62,9 +83,13 @@ def test_members_of_a_box_that_no_picture_holds_are_counted() -> None:
 
 
 @pytest.mark.parametrize(("left_out", "label"), [(7, "+7"), (9_900, "+9\u2009900 or more")])
-def test_places_where_the_picture_breaks_off_are_boxes_that_lead_on(left_out: int, label: str) -> None:
+def test_places_where_the_picture_breaks_off_are_boxes_that_lead_on(
+    left_out: int, label: str
+) -> None:
     job = JobNode("j1", "id")
-    graph = Graph("j1", (job,), (), Omitted(ancestors=left_out, inputs_of={"j1": left_out}), is_truncated=True)
+    graph = Graph(
+        "j1", (job,), (), Omitted(ancestors=left_out, inputs_of={"j1": left_out}), is_truncated=True
+    )
 
     drawn = map_of_view(fold(graph), Links(more=lambda key: f"?more={key}"))
 
@@ -74,7 +99,11 @@ def test_places_where_the_picture_breaks_off_are_boxes_that_lead_on(left_out: in
 
 
 def test_classes_that_no_file_joins_stand_in_the_order_of_stages_and_it_is_said() -> None:
-    classes = tuple(JobClass(stage, "v1", state, 7) for stage in ("caf", "reco", "sim") for state in ("failed", "lost"))
+    classes = tuple(
+        JobClass(stage, "v1", state, 7)
+        for stage in ("caf", "reco", "sim")
+        for state in ("failed", "lost")
+    )
     folded = FoldedGraph(classes, (Flow(0, 0, 3),))
 
     drawn = map_of_classes(folded, LINKS, stages=["sim", "reco", "caf"])
@@ -82,17 +111,30 @@ def test_classes_that_no_file_joins_stand_in_the_order_of_stages_and_it_is_said(
     assert drawn["arrows"] == []
     names = [name_of_class(some) for some in classes]
     assert drawn["order"] == [[names[a], names[b]] for a, b in ((4, 2), (4, 3), (2, 0), (2, 1))]
-    assert drawn["notes"] == ["No job here read a file that another of this campaign made.", "All ran with v1."]
+    assert drawn["notes"] == [
+        "No job here read a file that another of this campaign made.",
+        "All ran with v1.",
+    ]
 
 
 def test_legend_has_the_shapes_that_occur_and_states_in_one_order() -> None:
     drawn = map_of_view(fold(samples.states()), Links())
     truncated = map_of_view(fold(samples.truncated()), Links())
 
-    assert drawn["states"] == ["succeeded", "running", "silent", "failed", "killed", "lost", "paused"]
+    assert drawn["states"] == [
+        "succeeded",
+        "running",
+        "silent",
+        "failed",
+        "killed",
+        "lost",
+        "paused",
+    ]
     assert [name for name, _ in drawn["shapes"]] == ["file", "job", "focus"]
     assert [name for name, _ in truncated["shapes"]] == ["file", "job", "focus", "stub"]
-    assert ("unsure", "only possible") in map_of_view(fold(samples.placeholders()), Links())["shapes"]
+    assert ("unsure", "only possible") in map_of_view(fold(samples.placeholders()), Links())[
+        "shapes"
+    ]
 
 
 def test_classes_lead_to_their_jobs_and_arrows_say_how_many_files() -> None:
@@ -100,7 +142,9 @@ def test_classes_lead_to_their_jobs_and_arrows_say_how_many_files() -> None:
     drawn = map_of_classes(folded, LINKS)
 
     assert drawn["unit"] == "file"
-    urls = {name_of_class(some): f"/jobs?class={index}" for index, some in enumerate(folded.classes)}
+    urls = {
+        name_of_class(some): f"/jobs?class={index}" for index, some in enumerate(folded.classes)
+    }
     assert {box["id"]: box["url"] for box in drawn["boxes"]} == urls
     assert {end for arrow in drawn["arrows"] for end in arrow[:2]} <= urls.keys()
     assert {box["action"] for box in drawn["boxes"]} >= {"List this 1 job"}
@@ -112,4 +156,6 @@ def test_a_class_keeps_its_name_when_others_come_before_it() -> None:
     before = map_of_classes(FoldedGraph((failed,), ()), LINKS)
     after = map_of_classes(FoldedGraph((more, JobClass("reco", "v1", "failed", 9)), ()), LINKS)
 
-    assert before["boxes"][0]["id"] == after["boxes"][1]["id"] != after["boxes"][0]["id"], "a link to it shows it still"
+    assert before["boxes"][0]["id"] == after["boxes"][1]["id"] != after["boxes"][0]["id"], (
+        "a link to it shows it still"
+    )

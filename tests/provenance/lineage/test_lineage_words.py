@@ -11,16 +11,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lineage_graphs import graphs
 
-from provenance.lineage.dot import quoted, to_dot
-from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, LeftOut, Omitted
-from provenance.lineage.prov_json import prov_document, qualified_names, to_prov_json, to_prov_n
-from provenance.lineage.text import ASCII, BRANCHES_AT_MOST, LINES_AT_MOST, render_text
-from provenance.lineage.words import columns, elided, known_briefly, known_fully, shown, size, summary
-from provenance.lineage.writers import Writer
+from jobprov.provenance.lineage.dot import quoted, to_dot
+from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode, LeftOut, Omitted
+from jobprov.provenance.lineage.prov_json import (
+    prov_document,
+    qualified_names,
+    to_prov_json,
+    to_prov_n,
+)
+from jobprov.provenance.lineage.text import ASCII, BRANCHES_AT_MOST, LINES_AT_MOST, render_text
+from jobprov.provenance.lineage.words import (
+    columns,
+    elided,
+    known_briefly,
+    known_fully,
+    shown,
+    size,
+    summary,
+)
+from jobprov.provenance.lineage.writers import Writer
 
 
 def test_first_line_counts_what_made_the_file_and_what_failed() -> None:
-    assert summary(samples.retried()) == "20 files and 11 jobs made this; 1 failed, 1 killed on the way."
+    assert (
+        summary(samples.retried())
+        == "20 files and 11 jobs made this; 1 failed, 1 killed on the way."
+    )
     assert summary(samples.skim()) == "4 files and 3 jobs came of this."
 
 
@@ -45,16 +61,23 @@ def test_first_line_blames_what_failed_after_a_file_on_its_users_alone() -> None
         ("descendants", "Nothing is known that came of this file."),
     ],
 )
-def test_first_line_of_a_file_alone_speaks_of_the_side_that_was_asked_for(direction: str, expected: str) -> None:
+def test_first_line_of_a_file_alone_speaks_of_the_side_that_was_asked_for(
+    direction: str, expected: str
+) -> None:
     assert summary(Graph("f", (FileNode("f", "a.root"),), direction=direction)) == expected
 
 
 def test_first_line_counts_versions_of_a_file_once_and_what_jobs_share_not_at_all() -> None:
     production = samples.Production()
-    job = production.job("merge", [production.file("raw.root", version=number) for number in (1, 2)])
+    job = production.job(
+        "merge", [production.file("raw.root", version=number) for number in (1, 2)]
+    )
     production.shared(job, production.file("geometry.gdml"))
 
-    assert summary(production.graph(production.made(job, "merged.root", "reco"))) == "1 file and 1 job made this."
+    assert (
+        summary(production.graph(production.made(job, "merged.root", "reco")))
+        == "1 file and 1 job made this."
+    )
 
 
 def test_first_line_of_what_filters_leave_counts_what_jobs_share_too() -> None:
@@ -81,7 +104,9 @@ def test_elided_text_is_never_wider_than_asked(text: str, width: int) -> None:
     assert cut == shown(text) or "…" in cut
 
 
-@pytest.mark.parametrize("bad", ["\x00", "\x1b", "\x7f", "\x9b", "\n", "\u202e", "\u2066", "\u200b", "\ud800"])
+@pytest.mark.parametrize(
+    "bad", ["\x00", "\x1b", "\x7f", "\x9b", "\n", "\u202e", "\u2066", "\u200b", "\ud800"]
+)
 def test_signs_that_drive_terminals_or_hide_names_are_replaced(bad: str) -> None:
     assert shown(f"a{bad}b") == "a\ufffdb"
 
@@ -142,12 +167,26 @@ def test_tree_says_what_is_only_possible_or_mentioned() -> None:
     ("state", "briefly", "fully"),
     [
         ("succeeded", "another version than made", "another version than job 81234.5 made"),
-        ("failed", "of a failed job", "written by job 81234.5, which failed: it counts as not made"),
-        ("killed", "of a killed job", "written by job 81234.5, which was killed: it counts as not made"),
-        ("running", "of a running job", "written by job 81234.5, which has not ended: it counts as not made"),
+        (
+            "failed",
+            "of a failed job",
+            "written by job 81234.5, which failed: it counts as not made",
+        ),
+        (
+            "killed",
+            "of a killed job",
+            "written by job 81234.5, which was killed: it counts as not made",
+        ),
+        (
+            "running",
+            "of a running job",
+            "written by job 81234.5, which has not ended: it counts as not made",
+        ),
     ],
 )
-def test_file_that_nobody_made_says_which_job_is_behind_it(state: str, briefly: str, fully: str) -> None:
+def test_file_that_nobody_made_says_which_job_is_behind_it(
+    state: str, briefly: str, fully: str
+) -> None:
     is_other_version = state == "succeeded"
     writer = Writer("id", "81234.5", state, "/jobs/id", is_other_version)
     file = FileNode("f", "a.root", is_placeholder=is_other_version, writer=writer)
@@ -186,10 +225,16 @@ def test_tree_too_long_to_read_is_cut_with_a_word() -> None:
     for part in range(12):
         inputs = [production.file(f"raw_{part}_{n}.root", f"tier{part}.{n}") for n in range(40)]
         merged += [
-            production.made(production.job(f"merge{part}.{n}", inputs[n : n + 11]), f"m_{part}_{n}", f"m{part}.{n}")
+            production.made(
+                production.job(f"merge{part}.{n}", inputs[n : n + 11]),
+                f"m_{part}_{n}",
+                f"m{part}.{n}",
+            )
             for n in range(5)
         ]
-    groups = [production.made(production.job("join", merged[n::6]), f"g{n}", f"g{n}") for n in range(6)]
+    groups = [
+        production.made(production.job("join", merged[n::6]), f"g{n}", f"g{n}") for n in range(6)
+    ]
     focus = production.made(production.job("concat", groups), "all.root", "caf")
 
     production.job("reco", [inputs[0]], state="failed")
@@ -205,7 +250,15 @@ def test_json_holds_nodes_edges_and_what_is_omitted() -> None:
 
     document = json.loads(json.dumps(graph.to_json()))
 
-    assert document.keys() == {"focus", "nodes", "edges", "omitted", "is_truncated", "version", "versions"}
+    assert document.keys() == {
+        "focus",
+        "nodes",
+        "edges",
+        "omitted",
+        "is_truncated",
+        "version",
+        "versions",
+    }
     assert document["omitted"]["ancestors"] == 1322
     assert {node["kind"] for node in document["nodes"]} == {"file", "job"}
     assert document["nodes"][3]["started_at"] == "2026-11-24T02:13:00Z"
@@ -220,7 +273,11 @@ def test_edges_to_unknown_nodes_are_left_out_everywhere() -> None:
 
 def test_of_doubled_edges_the_sure_one_of_its_own_role_stays() -> None:
     nodes = (FileNode("f", "a.root"), JobNode("j", "j"))
-    edges = (Edge("f", "j", is_sure=False), Edge("f", "j", role="shared"), Edge("f", "j", role="primary"))
+    edges = (
+        Edge("f", "j", is_sure=False),
+        Edge("f", "j", role="shared"),
+        Edge("f", "j", role="primary"),
+    )
 
     for order in (edges, edges[::-1]):
         assert Graph("f", nodes, order).inner_edges() == [Edge("f", "j", role="primary")]
@@ -230,10 +287,14 @@ def test_dot_strings_cannot_be_left() -> None:
     assert quoted('a"]; evil [label="\\') == '"a\\"]; evil [label=\\"\\\\"'
 
 
-@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed: DOT is checked by its text only")
+@pytest.mark.skipif(
+    shutil.which("dot") is None, reason="Graphviz is not installed: DOT is checked by its text only"
+)
 def test_graphviz_reads_our_dot() -> None:
     for sample in samples.SAMPLES:
-        subprocess.run(["dot", "-Tsvg"], input=to_dot(sample()).encode(), check=True, capture_output=True)
+        subprocess.run(
+            ["dot", "-Tsvg"], input=to_dot(sample()).encode(), check=True, capture_output=True
+        )
 
 
 def test_exports_do_not_depend_on_the_order_of_nodes_and_edges() -> None:
@@ -251,7 +312,9 @@ def test_prov_does_not_depend_on_the_keys_that_a_database_gave() -> None:
     keys = sorted(node.key for node in graph.nodes)
     other = dict(zip(keys, reversed(keys), strict=True))
     nodes = tuple(replace(node, key=other[node.key]) for node in graph.nodes)
-    edges = tuple(replace(edge, source=other[edge.source], target=other[edge.target]) for edge in graph.edges)
+    edges = tuple(
+        replace(edge, source=other[edge.source], target=other[edge.target]) for edge in graph.edges
+    )
 
     rebuilt = Graph(other[graph.focus], nodes, edges)
 
@@ -289,7 +352,11 @@ def test_qualified_names_need_no_escape(name: str) -> None:
 def test_prov_n_of_two_files_of_one_name_keeps_them_apart() -> None:
     graph = Graph(
         "a",
-        (FileNode("a", "x.root", version=1), FileNode("b", "x.root", version=2), FileNode("c", "x.root", version=2)),
+        (
+            FileNode("a", "x.root", version=1),
+            FileNode("b", "x.root", version=2),
+            FileNode("c", "x.root", version=2),
+        ),
     )
 
     assert len(set(qualified_names(graph).values())) == 3
@@ -329,7 +396,16 @@ def test_prov_n_says_who_used_and_made_what() -> None:
         ),
     ],
 )
-def test_first_line_counts_each_side_with_what_is_not_shown(omitted: Omitted, expected: str) -> None:
-    nodes = (FileNode("f", "made", "", "nova"), JobNode("j", "id", state="failed"), FileNode("g", "read", "", "nova"))
+def test_first_line_counts_each_side_with_what_is_not_shown(
+    omitted: Omitted, expected: str
+) -> None:
+    nodes = (
+        FileNode("f", "made", "", "nova"),
+        JobNode("j", "id", state="failed"),
+        FileNode("g", "read", "", "nova"),
+    )
 
-    assert summary(Graph("f", nodes, (Edge("g", "j"), Edge("j", "f")), omitted, is_truncated=True)) == expected
+    assert (
+        summary(Graph("f", nodes, (Edge("g", "j"), Edge("j", "f")), omitted, is_truncated=True))
+        == expected
+    )

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from production_samples import digest, job
 
-from provenance.errors import RecordError
-from provenance.records import checks, decoding, sharing
-from provenance.records.decoding import DecodedRecord, decode_new, decode_record
-from provenance.records.identity import batch_job_id, witness_rank
-from provenance.records.job_record import JobRecord
-from provenance.records.references import referenced_blobs, references_in
-from provenance.records.repairing import read_plain, utc
+from jobprov.provenance.errors import RecordError
+from jobprov.provenance.records import checks, decoding, sharing
+from jobprov.provenance.records.decoding import DecodedRecord, decode_new, decode_record
+from jobprov.provenance.records.identity import batch_job_id, witness_rank
+from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.references import referenced_blobs, references_in
+from jobprov.provenance.records.repairing import read_plain, utc
 
 
 def decode(**fields: Any) -> DecodedRecord:
@@ -100,7 +100,10 @@ def test_pair_of_surrogates_is_one_letter() -> None:
         ({"outputs": [{"name": "a", "checksums": ["md5:1\n"]}]}, "outputs[0].checksums[0]"),
         ({"inputs": [{"name": "a", "size_bytes": -1}]}, "inputs[0].size_bytes"),
         ({"scripts": [{"name": "\x7f"}]}, "scripts[0].name"),
-        ({"configurations": [{"files": [{"name": "a/b.fcl"}, {"name": "\t"}]}]}, "configurations[0].files[1].name"),
+        (
+            {"configurations": [{"files": [{"name": "a/b.fcl"}, {"name": "\t"}]}]},
+            "configurations[0].files[1].name",
+        ),
         ({"logs": [{"name": "good"}, {"name": ".."}]}, "logs[1].name"),
         ({"scripts": [{"name": "good"}, {"name": "\n"}]}, "scripts[1].name"),
         ({"environment": {"variables": {"GOOD": "x", "BAD": None}}}, "environment.variables.BAD"),
@@ -113,12 +116,17 @@ def test_field_that_cannot_be_taken_is_named(fields: dict[str, Any], path: str) 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"experiment": "a b"}, "not 1 to 64 letters, digits, _ and -, the first of them a letter or digit"),
+        (
+            {"experiment": "a b"},
+            "not 1 to 64 letters, digits, _ and -, the first of them a letter or digit",
+        ),
         ({"job_id": "7"}, "not a UUID in lower case"),
         ({"scripts": [{"name": "x", "sha256": "ABC"}]}, "not 64 lower-case hex digits"),
     ],
 )
-def test_words_say_what_is_asked_for_and_not_a_regular_expression(fields: dict[str, Any], words: str) -> None:
+def test_words_say_what_is_asked_for_and_not_a_regular_expression(
+    fields: dict[str, Any], words: str
+) -> None:
     assert list(refused(json.dumps({**job(1), **fields}).encode()).values()) == [[words]]
 
 
@@ -138,10 +146,15 @@ def test_missing_field_is_named() -> None:
 def test_all_fields_that_fail_are_named() -> None:
     fields = {"task": {"task_id": "a/\n"}, "logs": [{"name": "/"}]}
     found = refused(json.dumps({**job(1), **fields}).encode())
-    assert {path: len(messages) for path, messages in found.items()} == {"task.task_id": 2, "logs[0].name": 1}
+    assert {path: len(messages) for path, messages in found.items()} == {
+        "task.task_id": 2,
+        "logs[0].name": 1,
+    }
 
 
-def test_more_edges_than_the_writer_takes_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_edges_than_the_writer_takes_at_once_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(checks, "MOST_PARENTS", 5)
     inputs = [
         {"name": "a", "step": "one"},
@@ -151,17 +164,24 @@ def test_more_edges_than_the_writer_takes_at_once_are_refused(monkeypatch: pytes
     ]
 
     assert decode(inputs=inputs, outputs=[{"name": "x", "step": "one"}, {"name": "y"}])
-    assert decode(inputs=inputs, outputs=[{"name": str(number), "parents": ["a"]} for number in range(5)])
+    assert decode(
+        inputs=inputs, outputs=[{"name": str(number), "parents": ["a"]} for number in range(5)]
+    )
     with pytest.raises(RecordError, match="6 pairs, more than 5; name the few inputs"):
         decode(inputs=inputs, outputs=[{"name": "x"}, {"name": "y"}])
 
 
-@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1969-12-31T23:59:59Z"])
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1969-12-31T23:59:59Z"]
+)
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
         ("batch.queued_at", {"batch": {"queued_at": "TIME"}}),
-        ("command.steps[0].started_at", {"command": {"steps": [{"name": "x", "started_at": "TIME"}]}}),
+        (
+            "command.steps[0].started_at",
+            {"command": {"steps": [{"name": "x", "started_at": "TIME"}]}},
+        ),
         ("command.steps[0].ended_at", {"command": {"steps": [{"name": "x", "ended_at": "TIME"}]}}),
         ("inputs[0].opened_at", {"inputs": [{"name": "a", "opened_at": "TIME"}]}),
         ("inputs[0].closed_at", {"inputs": [{"name": "a", "closed_at": "TIME"}]}),
@@ -193,7 +213,9 @@ def test_every_time_of_a_record_is_checked() -> None:
     assert text.count("date-time") == 10
 
 
-def test_more_files_than_a_list_of_positions_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_files_than_a_list_of_positions_holds_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(checks, "MOST_FILES", 1)
     assert "inputs" in refused(json.dumps(job(1, inputs=[{"name": "a"}, {"name": "b"}])).encode())
 
@@ -215,11 +237,17 @@ def test_killed_and_lost_jobs_need_no_start(state: str) -> None:
 def test_leap_seconds_are_clamped_and_nanoseconds_cut(text: str, moment: datetime) -> None:
     decoded = decode(started_at=text)
     assert decoded.record is not None
-    assert (decoded.record.started_at, decoded.raw["started_at"], decoded.repairs) == (moment, text, ())
+    assert (decoded.record.started_at, decoded.raw["started_at"], decoded.repairs) == (
+        moment,
+        text,
+        (),
+    )
 
 
 def test_number_out_of_range_becomes_null_and_is_named() -> None:
-    decoded = decode(threads=2**63, extra={"big": 2**70}, resources={"max_rss_bytes": -(2**64)}, hosts=[True])
+    decoded = decode(
+        threads=2**63, extra={"big": 2**70}, resources={"max_rss_bytes": -(2**64)}, hosts=[True]
+    )
     assert decoded.record is not None
     assert (decoded.record.threads, decoded.record.extra) == (None, {"big": 2**70})
     assert set(decoded.repairs) == {"threads", "resources.max_rss_bytes"}
@@ -231,10 +259,15 @@ def test_number_out_of_range_becomes_null_and_is_named() -> None:
     [
         ({"resources": {"wall_seconds": 1e300}}, "resources.wall_seconds"),
         ({"modules": [{"seconds_total": 1.5}, {"seconds_max": -1e19}]}, "modules[1].seconds_max"),
-        ({"inputs": [{"name": "a", "times_within_seconds": 1e19}]}, "inputs[0].times_within_seconds"),
+        (
+            {"inputs": [{"name": "a", "times_within_seconds": 1e19}]},
+            "inputs[0].times_within_seconds",
+        ),
     ],
 )
-def test_duration_out_of_range_is_null_in_the_fast_reading_too(fields: dict[str, Any], path: str) -> None:
+def test_duration_out_of_range_is_null_in_the_fast_reading_too(
+    fields: dict[str, Any], path: str
+) -> None:
     assert decode(**fields).repairs == (path,)
 
 
@@ -248,7 +281,9 @@ def test_duration_out_of_range_is_null_in_the_fast_reading_too(fields: dict[str,
         ({"host": {"hostname": 2**70}}, "host.hostname"),
     ],
 )
-def test_number_out_of_range_where_no_number_belongs_is_a_wrong_type(fields: dict[str, Any], path: str) -> None:
+def test_number_out_of_range_where_no_number_belongs_is_a_wrong_type(
+    fields: dict[str, Any], path: str
+) -> None:
     with pytest.raises(RecordError) as caught:
         decode(**fields)
 
@@ -257,7 +292,9 @@ def test_number_out_of_range_where_no_number_belongs_is_a_wrong_type(fields: dic
 
 def test_record_of_a_later_version_is_kept_unread_if_its_names_hold() -> None:
     assert decode(schema_version=2, state=["new"], outputs="all").record is None
-    assert "experiment" in refused(json.dumps({**job(1), "schema_version": 2, "experiment": "/"}).encode())
+    assert "experiment" in refused(
+        json.dumps({**job(1), "schema_version": 2, "experiment": "/"}).encode()
+    )
 
 
 def test_plain_reading_agrees_with_the_fast_one() -> None:
@@ -274,7 +311,9 @@ def test_moment_without_a_form_in_utc_is_refused() -> None:
 
 def test_witnesses_of_one_batch_job_name_it_alike() -> None:
     assert batch_job_id("s#1.0#2", attempt=1, part=0) == batch_job_id("s#1.0#2", attempt=1, part=0)
-    others = {batch_job_id("s#1.0#2", attempt=attempt, part=part) for attempt in (1, 2) for part in (0, 1)}
+    others = {
+        batch_job_id("s#1.0#2", attempt=attempt, part=part) for attempt in (1, 2) for part in (0, 1)
+    }
     assert len(others) == 4
     assert sorted(["new", "history", "import", "wrapper", "a"], key=witness_rank) == [
         "wrapper",
@@ -286,27 +325,53 @@ def test_witnesses_of_one_batch_job_name_it_alike() -> None:
 
 
 _digests = st.sampled_from(
-    [digest(n) for n in range(4)] + ["short", digest(1)[:-1], digest(1).upper().replace("0", "A"), None, 7]
+    [digest(n) for n in range(4)]
+    + ["short", digest(1)[:-1], digest(1).upper().replace("0", "A"), None, 7]
 )
 _leaves = st.one_of(
-    st.none(), st.integers(), st.sampled_from(["sha256", "x_sha256", '"sha256": "', digest(2)]), _digests
+    st.none(),
+    st.integers(),
+    st.sampled_from(["sha256", "x_sha256", '"sha256": "', digest(2)]),
+    _digests,
 )
 _keys = st.sampled_from(
-    ["sha256", "log_sha256", "notsha256", "a", "inputs", "outputs", 'q"sha256', "é_sha256", "\u0073ha256"]
+    [
+        "sha256",
+        "log_sha256",
+        "notsha256",
+        "a",
+        "inputs",
+        "outputs",
+        'q"sha256',
+        "é_sha256",
+        "\u0073ha256",
+    ]
 )
 _values = st.recursive(
-    _leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=3), max_leaves=12
+    _leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=3),
+    max_leaves=12,
 )
 _records = st.dictionaries(_keys, _values, max_size=5)
 
 
 def test_key_that_only_ends_alike_is_no_reference() -> None:
-    for record in ({"sha256": {"notsha256": digest(1)}}, {'a"sha256': digest(1)}, {"sha256": 1, "xsha256": digest(1)}):
-        assert references_in(json.dumps(record).encode(), record) == referenced_blobs(record) == set()
+    for record in (
+        {"sha256": {"notsha256": digest(1)}},
+        {'a"sha256': digest(1)},
+        {"sha256": 1, "xsha256": digest(1)},
+    ):
+        assert (
+            references_in(json.dumps(record).encode(), record) == referenced_blobs(record) == set()
+        )
 
 
 @given(record=_records, is_ascii=st.booleans(), indent=st.sampled_from([None, 1]))
-def test_references_in_bytes_are_those_of_the_walk(record: dict[str, Any], is_ascii: bool, indent: int | None) -> None:  # noqa: FBT001
+def test_references_in_bytes_are_those_of_the_walk(
+    record: dict[str, Any],
+    is_ascii: bool,  # noqa: FBT001
+    indent: int | None,
+) -> None:
     body = json.dumps(record, ensure_ascii=is_ascii, indent=indent).encode()
     assert references_in(body, record) == referenced_blobs(record)
 
@@ -320,7 +385,9 @@ def test_digest_of_a_file_is_no_reference_but_every_other_is() -> None:
     }
     record["inputs"].append({"name": "c"})  # without a digest
     expected = {digest(n) for n in (2, 3, 4, 5)}
-    assert referenced_blobs(record) == references_in(json.dumps(record).encode(), record) == expected
+    assert (
+        referenced_blobs(record) == references_in(json.dumps(record).encode(), record) == expected
+    )
 
 
 _configurations = st.lists(
@@ -328,15 +395,21 @@ _configurations = st.lists(
         {"main": st.sampled_from(["a.fcl", "b.fcl"])},
         optional={
             "files": st.lists(
-                st.fixed_dictionaries({"name": st.just("a.fcl")}, optional={"sha256": st.sampled_from([digest(1)])})
+                st.fixed_dictionaries(
+                    {"name": st.just("a.fcl")}, optional={"sha256": st.sampled_from([digest(1)])}
+                )
             ),
-            "note": st.recursive(st.sampled_from([digest(2), "[", '"']), lambda inner: st.lists(inner, max_size=2)),
+            "note": st.recursive(
+                st.sampled_from([digest(2), "[", '"']), lambda inner: st.lists(inner, max_size=2)
+            ),
             "log_sha256": st.sampled_from([digest(3), digest(4)]),
         },
     ),
     max_size=2,
 )
-_software = st.lists(st.fixed_dictionaries({"name": st.sampled_from(["x", "y"])}), max_size=2) | st.none()
+_software = (
+    st.lists(st.fixed_dictionaries({"name": st.sampled_from(["x", "y"])}), max_size=2) | st.none()
+)
 
 
 @given(
@@ -359,13 +432,17 @@ def test_parts_that_are_shared_are_read_as_in_their_record(
 
 def test_equal_parts_of_records_are_one_object() -> None:
     configurations = [{"main": "a.fcl", "files": [{"name": "a.fcl", "sha256": digest(1)}]}]
-    one, other = (decode(threads=threads, configurations=configurations).record for threads in (1, 2))
+    one, other = (
+        decode(threads=threads, configurations=configurations).record for threads in (1, 2)
+    )
     assert one is not None
     assert other is not None
     assert one.configurations is other.configurations
 
 
-@pytest.mark.parametrize("twice", ['[{"main": "a", "main": "b"}]', '[{"unknown": [{"a": 1, "a": 2}]}]'])
+@pytest.mark.parametrize(
+    "twice", ['[{"main": "a", "main": "b"}]', '[{"unknown": [{"a": 1, "a": 2}]}]']
+)
 def test_duplicate_key_in_a_shared_part_is_refused(twice: str) -> None:
     body = json.dumps({**job(1), "configurations": "HERE"}).replace('"HERE"', twice).encode()
     assert refused(body)
@@ -374,12 +451,16 @@ def test_duplicate_key_in_a_shared_part_is_refused(twice: str) -> None:
 
 def test_part_that_stands_twice_in_a_record_is_refused() -> None:
     body = json.dumps({**job(1), "configurations": [{"main": "a.fcl"}]})
-    assert "configurations" in refused(f'{body[:-1]}, "configurations": [{{"main": "a.fcl"}}]}}'.encode())
+    assert "configurations" in refused(
+        f'{body[:-1]}, "configurations": [{{"main": "a.fcl"}}]}}'.encode()
+    )
 
 
 def test_memory_of_shared_parts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "MOST_BYTES", 1000)
-    parts = sharing.SharedParts[list[int]](lambda body: sharing.Part(body, [len(body)], frozenset()))
+    parts = sharing.SharedParts[list[int]](
+        lambda body: sharing.Part(body, [len(body)], frozenset())
+    )
     calls: list[list[int]] = []
 
     @sharing.remembered

@@ -5,8 +5,15 @@ from typing import Any
 
 import pytest
 
-from provenance.errors import RecordError
-from provenance.records.erasing import digests_of, forms_of, holds_any, texts_gone, values_at, without_fields
+from jobprov.provenance.errors import RecordError
+from jobprov.provenance.records.erasing import (
+    digests_of,
+    forms_of,
+    holds_any,
+    texts_gone,
+    values_at,
+    without_fields,
+)
 
 RECORD = {
     "environment": {"variables": {"A": "1", "A.B": "dotted"}, "withheld": ["C"]},
@@ -32,12 +39,18 @@ def test_variable_is_withheld_and_other_fields_say_that_they_were_erased() -> No
 
 def test_names_with_dots_are_found_by_the_longest_that_fits() -> None:
     assert without("environment.variables.A.B")["environment"]["variables"] == {"A": "1"}
-    assert without("outputs[0].metadata.any.dotted")["outputs"][0]["metadata"]["any.dotted"] == "[erased]"
-    assert without("outputs[0].metadata.any.other")["outputs"][0]["metadata"]["any"] == {"other": None}
+    assert (
+        without("outputs[0].metadata.any.dotted")["outputs"][0]["metadata"]["any.dotted"]
+        == "[erased]"
+    )
+    assert without("outputs[0].metadata.any.other")["outputs"][0]["metadata"]["any"] == {
+        "other": None
+    }
 
 
 @pytest.mark.parametrize(
-    "path", ["", "none", "command.argv[2]", "command.argv.x", "threads.x", "outputs[0]x", "command[0]"]
+    "path",
+    ["", "none", "command.argv[2]", "command.argv.x", "threads.x", "outputs[0]x", "command[0]"],
 )
 def test_field_that_is_not_there_is_refused(path: str) -> None:
     with pytest.raises(RecordError, match="has no field"):
@@ -59,12 +72,21 @@ def test_values_written_otherwise_share_a_digest() -> None:
 
 
 def test_texts_that_are_gone_are_those_that_nothing_holds_any_more() -> None:
-    before = [json.dumps({"a": "long-secret", "b": "stays-here", "c": "short", "n": 1234567, "t": True}).encode()]
+    before = [
+        json.dumps(
+            {"a": "long-secret", "b": "stays-here", "c": "short", "n": 1234567, "t": True}
+        ).encode()
+    ]
 
-    assert texts_gone(before, json.dumps({"x": ["it stays-here too"]}).encode()) == ["1234567", "long-secret"]
+    assert texts_gone(before, json.dumps({"x": ["it stays-here too"]}).encode()) == [
+        "1234567",
+        "long-secret",
+    ]
 
 
-@pytest.mark.parametrize("text", ["plain-text", 'with "quotes"', "back\\slash", "überall", "two\nlines"])
+@pytest.mark.parametrize(
+    "text", ["plain-text", 'with "quotes"', "back\\slash", "überall", "two\nlines"]
+)
 def test_text_is_found_plain_in_json_and_in_json_within_json(text: str) -> None:
     forms = forms_of([text])
     once = json.dumps({"a": f"<{text}>"})
@@ -73,6 +95,9 @@ def test_text_is_found_plain_in_json_and_in_json_within_json(text: str) -> None:
     assert holds_any(once.encode(), forms)
     assert holds_any(json.dumps({"record": once}).encode(), forms)
     assert holds_any(
-        json.dumps({"record": json.dumps({"a": text}, ensure_ascii=False)}, ensure_ascii=False).encode(), forms
+        json.dumps(
+            {"record": json.dumps({"a": text}, ensure_ascii=False)}, ensure_ascii=False
+        ).encode(),
+        forms,
     )
     assert not holds_any(b"nothing of it", forms)

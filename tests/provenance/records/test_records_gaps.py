@@ -6,16 +6,18 @@ import msgspec
 import pytest
 from production_samples import digest, job
 
-from provenance.records.gaps import GAPS, Findings, find_gaps, level_of, needs_of_next
-from provenance.records.inputs import small_inputs
-from provenance.records.job_record import JobRecord
+from jobprov.provenance.records.gaps import GAPS, Findings, find_gaps, level_of, needs_of_next
+from jobprov.provenance.records.inputs import small_inputs
+from jobprov.provenance.records.job_record import JobRecord
 
 COMPLETE = job(
     1,
     task={"task_id": "t1"},
     command={"argv": ["run"]},
     exit={"code": 0},
-    software=[{"name": "soft", "repository": "https://git.example.org/soft.git", "evidence": "observed"}],
+    software=[
+        {"name": "soft", "repository": "https://git.example.org/soft.git", "evidence": "observed"}
+    ],
     environment={"variables": {}},
     logs=[{"name": "out", "sha256": digest(1)}],
     inputs=[{"name": "a.root", "sha256": digest(2), "size_bytes": 10, "role": "primary"}],
@@ -43,11 +45,17 @@ MADE = {"name": "b.root", "sha256": digest(2)}
 BY_MD5 = {"name": "a", "checksums": ["md5:1"]}
 LISTED = {"environment": {"variables": {}, "packages_sha256": digest(9)}}
 READING = {"command": {"argv": ["run"], "stdin_sha256": digest(9)}}
-READING_STEP = {"command": {"steps": [{"name": "s", "role": "payload", "argv": ["x"], "stdin_sha256": digest(9)}]}}
+READING_STEP = {
+    "command": {
+        "steps": [{"name": "s", "role": "payload", "argv": ["x"], "stdin_sha256": digest(9)}]
+    }
+}
 MANY = [{"name": "x", "namespace": str(number)} for number in range(1500)]
 UNHELD = Findings(unheld_inputs=frozenset({digest(2)}), has_capsule=True)
 
-CHECKED = {"checked": {"file": "b.root", "processes": [{"name": "Reco", "parameter_set_id": "b" * 40}]}}
+CHECKED = {
+    "checked": {"file": "b.root", "processes": [{"name": "Reco", "parameter_set_id": "b" * 40}]}
+}
 # code, (findings, fields) with the gap, (findings, fields) without
 CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | None, dict[str, Any]]]] = [
     ("command-missing", (None, {"command": None}), (None, {"command": {"steps": [{"name": "s", "role": "payload", "argv": ["x"]}]}})),
@@ -158,7 +166,9 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("code", "with_it", "without"), CASES, ids=[f"{case[0]}-{n}" for n, case in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("code", "with_it", "without"), CASES, ids=[f"{case[0]}-{n}" for n, case in enumerate(CASES)]
+)
 def test_gap_is_found_where_it_is_and_only_there(code: str, with_it: Any, without: Any) -> None:
     assert code in codes(with_it[0], **with_it[1])
     assert code not in codes(without[0], **without[1])
@@ -223,5 +233,7 @@ def test_next_level_needs_what_stands_in_its_way() -> None:
 def test_small_inputs_are_those_with_digest_and_no_size_beyond_the_limit() -> None:
     sizes = {1: 0, 2: 16 * 1024 * 1024, 3: 16 * 1024 * 1024 + 1, 4: None}
     inputs = [{"name": "x", "sha256": digest(n), "size_bytes": size} for n, size in sizes.items()]
-    record = msgspec.convert({**COMPLETE, "inputs": [*inputs, {"name": "y", "size_bytes": 1}]}, JobRecord)
+    record = msgspec.convert(
+        {**COMPLETE, "inputs": [*inputs, {"name": "y", "size_bytes": 1}]}, JobRecord
+    )
     assert small_inputs(record) == {digest(1), digest(2), digest(4)}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from provenance.records.merging import Contradiction, merge_witnesses
+from jobprov.provenance.records.merging import Contradiction, merge_witnesses
 
 
 def merge(**records: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -23,7 +23,11 @@ def test_first_witness_that_has_a_value_gives_it() -> None:
         wrapper={"state": "failed", "exit": {"code": 1, "message": None}, "host": None},
         history={"state": "failed", "exit": {"code": 1, "message": "no"}, "host": {"site": "FNAL"}},
     )
-    assert merged == {"state": "failed", "exit": {"code": 1, "message": "no"}, "host": {"site": "FNAL"}}
+    assert merged == {
+        "state": "failed",
+        "exit": {"code": 1, "message": "no"},
+        "host": {"site": "FNAL"},
+    }
     assert found == {}
 
 
@@ -41,7 +45,11 @@ def test_final_state_goes_before_a_provisional_one_whoever_saw_it() -> None:
 
 
 def test_what_a_killed_job_was_says_the_witness_inside_though_it_saw_no_end() -> None:
-    inside = {"state": "running", "command": {"argv": ["art", "-c", "reco.fcl"]}, "started_at": "2026-01-01T00:00:01Z"}
+    inside = {
+        "state": "running",
+        "command": {"argv": ["art", "-c", "reco.fcl"]},
+        "started_at": "2026-01-01T00:00:01Z",
+    }
     outside = {
         "state": "killed",
         "command": {"argv": ["hook.pyz"], "cwd": "/scratch"},
@@ -52,21 +60,41 @@ def test_what_a_killed_job_was_says_the_witness_inside_though_it_saw_no_end() ->
     merged, contradictions = merge_witnesses({"history": outside, "wrapper": inside})
 
     assert merged["command"] == {"argv": ["art", "-c", "reco.fcl"], "cwd": "/scratch"}
-    assert (merged["state"], merged["exit"], merged["started_at"]) == ("killed", {"signal": 9}, "2026-01-01T00:00:01Z")
+    assert (merged["state"], merged["exit"], merged["started_at"]) == (
+        "killed",
+        {"signal": 9},
+        "2026-01-01T00:00:01Z",
+    )
     assert contradictions == []
 
 
 def test_job_that_was_lost_no_longer_runs() -> None:
-    merged, found = merge(wrapper={"state": "running", "threads": 1}, history={"state": "lost", "host": {"a": 1}})
+    merged, found = merge(
+        wrapper={"state": "running", "threads": 1}, history={"state": "lost", "host": {"a": 1}}
+    )
     assert (merged, found) == ({"state": "lost", "threads": 1, "host": {"a": 1}}, {})
 
 
 def test_contradictions_are_listed_and_what_each_says_of_itself_is_none() -> None:
     _, found = merge(
-        wrapper={"state": "succeeded", "witness": "wrapper", "sent_at": "1", "exit": {"code": 0, "signal": None}},
-        history={"state": "killed", "witness": "history", "sent_at": "2", "exit": {"code": 1}, "host": {"a": 1}},
+        wrapper={
+            "state": "succeeded",
+            "witness": "wrapper",
+            "sent_at": "1",
+            "exit": {"code": 0, "signal": None},
+        },
+        history={
+            "state": "killed",
+            "witness": "history",
+            "sent_at": "2",
+            "exit": {"code": 1},
+            "host": {"a": 1},
+        },
     )
-    assert found == {"exit.code": {"wrapper": 0, "history": 1}, "state": {"wrapper": "succeeded", "history": "killed"}}
+    assert found == {
+        "exit.code": {"wrapper": 0, "history": 1},
+        "state": {"wrapper": "succeeded", "history": "killed"},
+    }
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["wrapper", "history", "zed"])))
@@ -82,9 +110,15 @@ def test_merge_does_not_depend_on_the_order_of_arrival(order: tuple[str, ...]) -
 
 
 def test_merging_leaves_the_records_as_they_were() -> None:
-    records = {"wrapper": {"state": "failed", "a": {"x": 1}}, "history": {"state": "failed", "a": {"y": 2}}}
+    records = {
+        "wrapper": {"state": "failed", "a": {"x": 1}},
+        "history": {"state": "failed", "a": {"y": 2}},
+    }
     merge_witnesses(records)
-    assert records == {"wrapper": {"state": "failed", "a": {"x": 1}}, "history": {"state": "failed", "a": {"y": 2}}}
+    assert records == {
+        "wrapper": {"state": "failed", "a": {"x": 1}},
+        "history": {"state": "failed", "a": {"y": 2}},
+    }
 
 
 @pytest.mark.parametrize(
@@ -118,7 +152,10 @@ def test_what_each_witness_measures_in_its_own_way_is_no_serious_contradiction(
     ],
 )
 def test_one_moment_written_in_two_ways_contradicts_nothing(one: str, other: str) -> None:
-    _, found = merge(wrapper={"state": "failed", "started_at": one}, history={"state": "failed", "started_at": other})
+    _, found = merge(
+        wrapper={"state": "failed", "started_at": one},
+        history={"state": "failed", "started_at": other},
+    )
     assert found == {}
 
 

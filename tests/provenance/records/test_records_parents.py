@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from production_samples import job
 
-from provenance.records import parents
-from provenance.records.job_record import JobRecord
-from provenance.records.parents import Within, has_too_many_parents
+from jobprov.provenance.records import parents
+from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.parents import Within, has_too_many_parents
 
 
 def record(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], **fields: Any) -> JobRecord:
@@ -18,7 +18,10 @@ def record(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], **fields
 
 def names(found: JobRecord) -> dict[str, list[str]]:
     within, inputs = Within(found), found.inputs or []
-    return {output.name: [inputs[place].name for place in within.parents(output)] for output in found.outputs or ()}
+    return {
+        output.name: [inputs[place].name for place in within.parents(output)]
+        for output in found.outputs or ()
+    }
 
 
 def test_file_that_an_earlier_step_wrote_stands_for_its_own_parents() -> None:
@@ -41,8 +44,10 @@ def test_file_that_a_job_reads_and_writes_anew_is_not_made_from_itself() -> None
 def test_many_files_between_two_steps_are_looked_through_once() -> None:
     middle, count = [f"m{number}" for number in range(900)], 900
     found = record(
-        [{"name": f"a{number}", "step": "A"} for number in range(count)] + [{"name": m, "step": "B"} for m in middle],
-        [{"name": m, "step": "A"} for m in middle] + [{"name": f"x{number}", "step": "B"} for number in range(count)],
+        [{"name": f"a{number}", "step": "A"} for number in range(count)]
+        + [{"name": m, "step": "B"} for m in middle],
+        [{"name": m, "step": "A"} for m in middle]
+        + [{"name": f"x{number}", "step": "B"} for number in range(count)],
     )
 
     began = time.process_time()
@@ -53,7 +58,9 @@ def test_many_files_between_two_steps_are_looked_through_once() -> None:
 @pytest.mark.parametrize("step", [None, "s{}"])
 def test_search_through_a_chain_of_steps_ends(step: str | None) -> None:
     count = 2000
-    inputs = [{"name": f"o{number - 1}", "step": step and step.format(number)} for number in range(count)]
+    inputs = [
+        {"name": f"o{number - 1}", "step": step and step.format(number)} for number in range(count)
+    ]
     outputs = [{"name": f"o{number}", "step": f"s{number}"} for number in range(count)]
 
     began = time.process_time()
@@ -61,13 +68,17 @@ def test_search_through_a_chain_of_steps_ends(step: str | None) -> None:
     assert time.process_time() - began < 10
 
 
-def test_more_pairs_than_are_kept_are_told_and_declared_ones_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_pairs_than_are_kept_are_told_and_declared_ones_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(parents, "MOST_PARENTS", 5)
     monkeypatch.setattr(parents, "_FEW", 0)
     inputs = [{"name": "a"}, {"name": "b"}]
 
     assert not has_too_many_parents(record(inputs, [{"name": "x"}, {"name": "y"}]))
     assert has_too_many_parents(record(inputs, [{"name": "x"}, {"name": "y"}, {"name": "z"}]))
-    assert has_too_many_parents(record(inputs, [{"name": "x"}, {"name": "y", "parents": ["a", "b", "c", "d"]}]))
+    assert has_too_many_parents(
+        record(inputs, [{"name": "x"}, {"name": "y", "parents": ["a", "b", "c", "d"]}])
+    )
     rerun = record(inputs, [{"name": "x"}, {"name": "y"}, {"name": "z"}], rerun_of=job(2)["job_id"])
     assert not has_too_many_parents(rerun)  # it claims nothing

@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from provenance.records.decoding import decode_record
-from provenance.records.job_record import JobRecord
-from provenance.records.recipes import is_comparable, parse_recipe, recipe_of, recipe_text, result_of, result_text
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.recipes import (
+    is_comparable,
+    parse_recipe,
+    recipe_of,
+    recipe_text,
+    result_of,
+    result_text,
+)
 
 A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 WORK = "/scratch/dir_1"
@@ -83,7 +90,9 @@ def test_recipe_leaves_out_names_places_and_times() -> None:
         environment={"variables": {"A": "b"}},
         command=command,
         configurations=[{"main": "x.fcl", "files": [{"name": "x.fcl", "sha256": A}]}],
-        inputs=[{"name": "b.root", "sha256": C, "size_bytes": 3, "location": "root://door//b.root"}],
+        inputs=[
+            {"name": "b.root", "sha256": C, "size_bytes": 3, "location": "root://door//b.root"}
+        ],
         outputs=[{"name": "b_out.root"}],
     )
 
@@ -96,18 +105,36 @@ def test_recipe_leaves_out_names_places_and_times() -> None:
         {"configurations": [{"main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": B}]}]},
         {
             "configurations": [
-                {"main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": A}], "overrides": ["-n", "1"]}
+                {
+                    "main": "reco.fcl",
+                    "files": [{"name": "reco.fcl", "sha256": A}],
+                    "overrides": ["-n", "1"],
+                }
             ]
         },
         {"scripts": [{"name": "wrapper.sh", "sha256": C}]},
         {"software": [{"name": "novasoft", "revision": "2" * 40}]},
-        {"software": [{"name": "novasoft", "revision": "1" * 40, "is_dirty": True, "worktree_tree": "3" * 40}]},
+        {
+            "software": [
+                {
+                    "name": "novasoft",
+                    "revision": "1" * 40,
+                    "is_dirty": True,
+                    "worktree_tree": "3" * 40,
+                }
+            ]
+        },
         {"seeds": [{"module": "evgen", "seed": 2}]},
         {"threads": 4},
         {"conditions": [{"database": "prod", "tag": "v1", "payload_sha256": D}]},
         {"environment": {"container": {"image": "el9", "digest": f"sha256:{A}"}}},
         {"inputs": [{"name": "in.root", "sha256": D, "size_bytes": 3}]},
-        {"inputs": [{"name": "in.root", "sha256": C}, {"name": "flux.root", "sha256": D, "role": "shared"}]},
+        {
+            "inputs": [
+                {"name": "in.root", "sha256": C},
+                {"name": "flux.root", "sha256": D, "role": "shared"},
+            ]
+        },
         {"command": argv("art", "-c", "reco.fcl", "-s", "in.root", "-o", "out1.root", "-n", "5")},
         {"command": {**a_job()["command"], "stdin_sha256": D}},
     ],
@@ -127,7 +154,11 @@ def test_standard_input_is_told_apart_by_its_bytes_and_from_arguments() -> None:
 
 def test_recipes_are_what_they_were() -> None:
     """They are quoted in notes and addresses: whatever is added to a recipe leaves those of jobs without it alone."""
-    weak = recipe(inputs=[{"name": "in.root", "size_bytes": 3, "checksums": ["enstore:9", "ADLER32:00000001"]}])
+    weak = recipe(
+        inputs=[
+            {"name": "in.root", "size_bytes": 3, "checksums": ["enstore:9", "ADLER32:00000001"]}
+        ]
+    )
 
     assert recipe() == "r1:9b4ec59c6044698a07c428a519940663"
     assert recipe(command=argv("a")) == "r1:fd6fe298bf9ce5e147ae151808f19ab0"
@@ -155,7 +186,11 @@ def test_incomplete_record_has_no_recipe(changed: dict[str, Any]) -> None:
 
 
 def test_input_known_by_short_checksum_makes_a_weak_recipe() -> None:
-    weak = recipe(inputs=[{"name": "in.root", "size_bytes": 3, "checksums": ["enstore:9", "ADLER32:00000001"]}])
+    weak = recipe(
+        inputs=[
+            {"name": "in.root", "size_bytes": 3, "checksums": ["enstore:9", "ADLER32:00000001"]}
+        ]
+    )
     strong = recipe(inputs=[{"name": "in.root", "size_bytes": 3, "checksums": [f"sha512:{A}{A}"]}])
 
     assert str(weak).startswith("r1w:")
@@ -173,7 +208,10 @@ def test_order_of_shared_inputs_and_lists_does_not_matter_and_that_of_data_does(
 def test_paths_in_options_and_below_a_checkout_are_taken_out() -> None:
     one = recipe(command=argv("/cvmfs/nova/bin/x", "--output=out1.root", f"--log={WORK}/log"))
     moved = [{"name": "novasoft", "revision": "1" * 40, "checkout": "/opt/nova"}]
-    two = recipe(software=moved, command=argv("/opt/nova/bin/x", "--output=./out1.root", "--log=/w/log", folder="/w"))
+    two = recipe(
+        software=moved,
+        command=argv("/opt/nova/bin/x", "--output=./out1.root", "--log=/w/log", folder="/w"),
+    )
 
     assert one == two
 
@@ -184,29 +222,36 @@ def test_recipe_id_reads_back() -> None:
 
         assert packed is not None
         assert recipe_text(packed) == text
-    assert [parse_recipe(text) for text in ("", "r1:", "r2:" + "0" * 32, "r1:" + "G" * 32, "r1:" + "0" * 33)] == [
-        None
-    ] * 5
+    assert [
+        parse_recipe(text)
+        for text in ("", "r1:", "r2:" + "0" * 32, "r1:" + "G" * 32, "r1:" + "0" * 33)
+    ] == [None] * 5
 
 
 def test_result_is_named_by_its_algorithm_and_knows_no_names() -> None:
-    renamed = result(outputs=[{"name": "other.root", "content_digest": f"root-content-1:{D}", "sha256": B}])
+    renamed = result(
+        outputs=[{"name": "other.root", "content_digest": f"root-content-1:{D}", "sha256": B}]
+    )
 
     assert str(result()).startswith("root-content-1:")
     newer = str(result(outputs=[{"name": "out1.root", "content_digest": f"root-content-2:{D}"}]))
     assert newer.startswith("root-content-2:")
     assert renamed == result()
-    assert result(outputs=[{"name": "out1.root", "content_digest": f"root-content-1:{A}"}]) != result()
+    assert (
+        result(outputs=[{"name": "out1.root", "content_digest": f"root-content-1:{A}"}]) != result()
+    )
 
 
 def test_bytes_stand_in_where_content_is_not_known_but_for_root() -> None:
     text = {"name": "table.txt", "sha256": A}
 
     assert str(result(outputs=[text])).startswith("sha256:")
-    assert str(result(outputs=[{"name": "t", "size_bytes": 1, "checksums": ["adler32:00000001"]}])).startswith(
-        "adler32:"
-    )
-    assert str(result(outputs=[text, {"name": "t.root", "content_digest": f"root-content-1:{D}"}])).startswith("mixed-")
+    assert str(
+        result(outputs=[{"name": "t", "size_bytes": 1, "checksums": ["adler32:00000001"]}])
+    ).startswith("adler32:")
+    assert str(
+        result(outputs=[text, {"name": "t.root", "content_digest": f"root-content-1:{D}"}])
+    ).startswith("mixed-")
     assert result(outputs=[{"name": "hist.root", "sha256": A}]) is None
     assert result(outputs=[text, {"name": "hist", "file_format": "artroot", "sha256": A}]) is None
 
@@ -220,7 +265,8 @@ def test_job_that_failed_or_kept_nothing_has_no_result() -> None:
 
 def test_results_of_two_algorithms_are_not_compared() -> None:
     content, text = (
-        result_of(read(a_job(outputs=[each]))) for each in (a_job()["outputs"][0], {"name": "t", "sha256": A})
+        result_of(read(a_job(outputs=[each])))
+        for each in (a_job()["outputs"][0], {"name": "t", "sha256": A})
     )
     other = result_of(read(a_job(outputs=[{"name": "t", "sha256": B}])))
 
@@ -233,9 +279,14 @@ def test_results_of_two_algorithms_are_not_compared() -> None:
 
 def test_which_step_reads_from_standard_input_changes_the_recipe() -> None:
     def read(*digests: str | None) -> bytes | None:
-        steps = [{"name": "s", "role": "payload", "argv": ["x"], "stdin_sha256": digest} for digest in digests]
+        steps = [
+            {"name": "s", "role": "payload", "argv": ["x"], "stdin_sha256": digest}
+            for digest in digests
+        ]
         return recipe(command={"steps": steps})
 
     assert None not in (read(A, None), read(None, None))
     assert len({read(A, None), read(None, A), read(A, A), read(None, None), read(B, None)}) == 5
-    assert read(A) == recipe(command={"steps": [{"name": "s", "role": "payload", "argv": ["x"]}], "stdin_sha256": A})
+    assert read(A) == recipe(
+        command={"steps": [{"name": "s", "role": "payload", "argv": ["x"]}], "stdin_sha256": A}
+    )

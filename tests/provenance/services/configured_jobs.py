@@ -4,8 +4,8 @@ from typing import Any
 
 from ledger_story import Production, record_of
 
-from provenance.db.queries.jobs import JobFilters
-from provenance.services.list_jobs import list_jobs
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.services.lookup.jobs import list_jobs
 
 
 def configured(
@@ -13,14 +13,22 @@ def configured(
 ) -> dict[str, Any]:
     """Return the record of a job that ran this text, whose bytes are here."""
     sha256 = production.upload(text, experiment)
-    closure = {"step": "art", "main": "job.fcl", "files": [{"name": "job.fcl", "sha256": sha256}], **more}
+    closure = {
+        "step": "art",
+        "main": "job.fcl",
+        "files": [{"name": "job.fcl", "sha256": sha256}],
+        **more,
+    }
     return record_of(number, experiment=experiment, configurations=[closure])
 
 
 def found(production: Production, **filters: Any) -> list[int]:
     """Return the numbers of the jobs that are listed, in order of number."""
     with production.database.reading.connect() as connection:
-        return sorted(int(job["job_id"][-4:], 16) for job in list_jobs(connection, JobFilters(**filters))["jobs"])
+        return sorted(
+            int(job["job_id"][-4:], 16)
+            for job in list_jobs(connection, JobFilters(**filters))["jobs"]
+        )
 
 
 def paged(production: Production, **filters: Any) -> list[int]:

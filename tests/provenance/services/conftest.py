@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provenance.services.witness_state import WitnessState
+from jobprov.provenance.services.agents.witness_state import WitnessState
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""A small production that leaves an entry of every kind in the ledger: for tests of sealing, rebuilding and checking."""
+"""A small production that leaves an entry of every kind in the ledger.
+
+For tests of sealing, rebuilding and checking.
+"""
 
 import hashlib
 import json
@@ -11,40 +14,47 @@ from typing import Any
 
 from sqlalchemy import select
 
-from provenance.db.comparing import LogicalTables, logical_tables
-from provenance.db.engines import Database, open_database
-from provenance.db.tables import Order
-from provenance.db.writer import Writer
-from provenance.records.decoding import decode_record
-from provenance.records.openlineage import read_event
-from provenance.services.advance_workflow import advance_workflow
-from provenance.services.background import HANDLERS
-from provenance.services.build_bundle import build_bundle
-from provenance.services.capsules import StoredCapsule, register_capsule
-from provenance.services.clear_erased import Cleared, clear_erased
-from provenance.services.clear_erased import Parts as ErasingParts
-from provenance.services.comparators import declare_comparators
-from provenance.services.erase_blob import BlobErasure, erase_blob, plan_blob_erasure
-from provenance.services.erase_record import erase_record
-from provenance.services.expire_logs import Expiry, expire_logs
-from provenance.services.orders import EndedOrder, PlacedOrder, ReportBody, TakeBody, report_orders, take_orders
-from provenance.services.plan_erasure import RecordErasure, Wanted
-from provenance.services.post_verdict import post_verdict
-from provenance.services.record_events import record_event
-from provenance.services.record_jobs import record_jobs
-from provenance.services.record_sighting import record_sighting
-from provenance.services.repositories import register_repository
-from provenance.services.retry_jobs import order_retries
-from provenance.services.retry_policies import declare_policies
-from provenance.services.rule_tables import declare_rules, reclassify
-from provenance.services.seal_ledger import MOST_ENTRIES, seal_ledger
-from provenance.services.store_blobs import settle_blob
-from provenance.services.submissions import Outcome, Submission
-from provenance.services.task_declarations import declare_task
-from provenance.services.tasks import find_task
-from provenance.services.waivers import waive_units
-from provenance.services.work import Parts, drain
-from provenance.services.workflows import WorkflowState, declare_workflow, set_state
+from jobprov.provenance.db.comparing import LogicalTables, logical_tables
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.tables import Order
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.openlineage import read_event
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.bundles.comparators import declare_comparators
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.catalogs.events import record_event
+from jobprov.provenance.services.catalogs.sightings import record_sighting
+from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.erasures.blobs import BlobErasure, erase_blob, plan_blob_erasure
+from jobprov.provenance.services.erasures.log_expiry import Expiry, expire_logs
+from jobprov.provenance.services.erasures.plans import RecordErasure, Wanted
+from jobprov.provenance.services.erasures.records import erase_record
+from jobprov.provenance.services.failures.rules import declare_rules, reclassify
+from jobprov.provenance.services.intake.blobs import settle_blob
+from jobprov.provenance.services.orders.orders import (
+    EndedOrder,
+    PlacedOrder,
+    ReportBody,
+    TakeBody,
+    report_orders,
+    take_orders,
+)
+from jobprov.provenance.services.orders.retries import order_retries
+from jobprov.provenance.services.orders.retry_policies import declare_policies
+from jobprov.provenance.services.orders.workflow_steps import advance_workflow
+from jobprov.provenance.services.orders.workflows import WorkflowState, declare_workflow, set_state
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Outcome, Submission
+from jobprov.provenance.services.reruns.capsules import StoredCapsule, register_capsule
+from jobprov.provenance.services.reruns.verdicts import post_verdict
+from jobprov.provenance.services.tasks.declarations import declare_task
+from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.services.tasks.waivers import waive_units
+from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, clear_erased
+from jobprov.provenance.services.upkeep.cleared_erasures import Parts as ErasingParts
+from jobprov.provenance.services.upkeep.sealing import MOST_ENTRIES, seal_ledger
+from jobprov.provenance.services.work.queue import Parts, drain
 
 FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -66,20 +76,47 @@ def record_of(number: int, **changes: Any) -> dict[str, Any]:
         "task": {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": f"f{number}.root"},
         "command": {"argv": ["art", "-c", "reco.fcl"]},
         "exit": {"code": 0},
-        "configurations": [{"step": "art", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": "f" * 64}]}],
-        "software": [{"name": "x", "repository": "https://git.example.org/x.git", "requested_ref": "v1"}],
+        "configurations": [
+            {"step": "art", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": "f" * 64}]}
+        ],
+        "software": [
+            {"name": "x", "repository": "https://git.example.org/x.git", "requested_ref": "v1"}
+        ],
         "environment": {"variables": {"SHARED": "same", "OWN": f"{number}"}},
         "host": {"hostname": f"wn{number % 3}", "site": "FNAL"},
-        "inputs": [{"name": f"f{number - 1}.root", "size_bytes": number, "checksums": [f"adler32:{number:08x}"]}],
-        "outputs": [{"name": f"f{number}.root", "size_bytes": number + 1, "checksums": [f"adler32:{number + 1:08x}"]}],
-        "modules": [{"path": "p", "label": "slicer", "type": "Slicer", "events": 5, "seconds_total": number / 8}],
+        "inputs": [
+            {
+                "name": f"f{number - 1}.root",
+                "size_bytes": number,
+                "checksums": [f"adler32:{number:08x}"],
+            }
+        ],
+        "outputs": [
+            {
+                "name": f"f{number}.root",
+                "size_bytes": number + 1,
+                "checksums": [f"adler32:{number + 1:08x}"],
+            }
+        ],
+        "modules": [
+            {
+                "path": "p",
+                "label": "slicer",
+                "type": "Slicer",
+                "events": 5,
+                "seconds_total": number / 8,
+            }
+        ],
         "logs": [{"name": "out", "sha256": f"{number:064x}"}],
     }
     return {**record, **changes}
 
 
 class Production:
-    """A database, a writer and an archive, and what happens to them; times advance by a minute each."""
+    """A database, a writer and an archive, and what happens to them.
+
+    Times advance by a minute each.
+    """
 
     def __init__(self, database: Database, store: Any, folder: Path) -> None:
         self.database = database
@@ -97,10 +134,14 @@ class Production:
     def record(self, *records: dict[str, Any], reason: str | None = None) -> list[Outcome]:
         """Record jobs at once."""
         submissions = [
-            Submission(decode_record(json.dumps(record).encode()), self.tick(), "token 1 hook", reason)
+            Submission(
+                decode_record(json.dumps(record).encode()), self.tick(), "token 1 hook", reason
+            )
             for record in records
         ]
-        return self.writer.run(lambda connection, known: record_jobs(connection, known, self.store, submissions))
+        return self.writer.run(
+            lambda connection, known: record_jobs(connection, known, self.store, submissions)
+        )
 
     def tell(self, kind: str, number: int, **more: Any) -> None:
         """Take an OpenLineage event of a run."""
@@ -111,31 +152,45 @@ class Production:
             "producer": "urn:dbt",
             "run": {"runId": job_id(number)},
         }
-        event = read_event(json.dumps({**told, "job": {"namespace": "dbt", "name": "plots"}, **more}).encode())
+        event = read_event(
+            json.dumps({**told, "job": {"namespace": "dbt", "name": "plots"}, **more}).encode()
+        )
         self.writer.run(
             lambda connection, known: record_event(
-                connection, known, self.store, event, experiment="nova", received_at=now, submitter=None
+                connection,
+                known,
+                self.store,
+                event,
+                experiment="nova",
+                received_at=now,
+                submitter=None,
             )
         )
 
     def upload(self, data: bytes, experiment: str = "nova") -> str:
         """Send a blob."""
         sha256 = str(self.store.put(data).sha256)
-        self.writer.run(lambda connection, known: settle_blob(connection, known, experiment, sha256))
+        self.writer.run(
+            lambda connection, known: settle_blob(connection, known, experiment, sha256)
+        )
         return sha256
 
     def verdict(self, number: int, level: str) -> None:
         """Post a verdict."""
         now = self.tick()
         self.writer.run(
-            lambda connection, known: post_verdict(connection, known, job_id(number), {"level": level}, received_at=now)
+            lambda connection, known: post_verdict(
+                connection, known, job_id(number), {"level": level}, received_at=now
+            )
         )
 
     def compare_by(self, *rules: dict[str, Any]) -> None:
         """Declare comparators."""
         document, now = {"output": list(rules)}, self.tick()
         self.writer.run(
-            lambda connection, known: declare_comparators(connection, known, "nova", document, received_at=now)
+            lambda connection, known: declare_comparators(
+                connection, known, "nova", document, received_at=now
+            )
         )
 
     def keep_capsule(self, data: bytes, *numbers: int) -> None:
@@ -159,17 +214,31 @@ class Production:
 
     def waive(self, task_id: str, *units: str, **more: Any) -> None:
         """Waive units of a task."""
-        document, now = {"units": list(units), "who": "shifter", "why": "the disk is gone", **more}, self.tick()
+        document, now = (
+            {"units": list(units), "who": "shifter", "why": "the disk is gone", **more},
+            self.tick(),
+        )
         self.writer.run(
             lambda connection, _: waive_units(
-                connection, self.store, find_task(connection, task_id, experiment="nova"), document, received_at=now
+                connection,
+                self.store,
+                find_task(connection, task_id, experiment="nova"),
+                document,
+                received_at=now,
             )
         )
 
     def declare_rules(self, *rules: dict[str, Any], **more: Any) -> None:
         """Declare the experiment's rules of triage."""
-        document, now = {"rules": list(rules), "who": "shifter", "why": "seen last night", **more}, self.tick()
-        self.writer.run(lambda connection, known: declare_rules(connection, known, "nova", document, received_at=now))
+        document, now = (
+            {"rules": list(rules), "who": "shifter", "why": "seen last night", **more},
+            self.tick(),
+        )
+        self.writer.run(
+            lambda connection, known: declare_rules(
+                connection, known, "nova", document, received_at=now
+            )
+        )
 
     def reclassify(self, task_id: str | None = None) -> None:
         """Have failures read again by the rules of now."""
@@ -184,7 +253,9 @@ class Production:
     def write(self, use_case: Any, *words: Any) -> Any:
         """Return what a use case returns that writes as of now."""
         now = self.tick()
-        return self.writer.run(lambda connection, known: use_case(connection, known, *words, received_at=now))
+        return self.writer.run(
+            lambda connection, known: use_case(connection, known, *words, received_at=now)
+        )
 
     def expire(self, **how: Any) -> Expiry:
         """Let old logs of jobs that succeeded expire."""
@@ -198,7 +269,9 @@ class Production:
         digests = [*done.plans, *sorted(done.digests)]
         entries = [entry.id for entry in done.entries]
         self.seal()
-        return done, clear_erased(self.erasing(), done.job.found.experiment, entries=entries, digests=digests)
+        return done, clear_erased(
+            self.erasing(), done.job.found.experiment, entries=entries, digests=digests
+        )
 
     def erase_blob(self, sha256: str, experiment: str = "nova", **words: str) -> BlobErasure:
         """Erase a blob of an experiment."""
@@ -207,7 +280,9 @@ class Production:
         said = {"who": "Eve", "why": "a password slipped through", **words}
         erase_blob(self.writer, self.store, planned, **said, received_at=self.tick())
         self.seal()
-        clear_erased(self.erasing(), experiment, entries=[], digests=[*planned.plans, *planned.digests])
+        clear_erased(
+            self.erasing(), experiment, entries=[], digests=[*planned.plans, *planned.digests]
+        )
         return planned
 
     def seal(self) -> None:
@@ -222,7 +297,9 @@ class Production:
         """Take a sighting of a file."""
         document, now = {"experiment": "nova", "name": name, **more}, self.tick()
         self.writer.run(
-            lambda connection, known: record_sighting(connection, known, document, received_at=now, submitter="catalog")
+            lambda connection, known: record_sighting(
+                connection, known, document, received_at=now, submitter="catalog"
+            )
         )
 
     def work(self) -> None:
@@ -265,7 +342,9 @@ def git(folder: Path, *arguments: str) -> str:
         **{f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in
            (("NAME", "Ada"), ("EMAIL", "ada@example.org"), ("DATE", "2024-01-02T03:04:05+00:00"))},
     }  # fmt: skip
-    done = subprocess.run(["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 
@@ -291,22 +370,42 @@ def play(production: Production) -> None:
     """Play everything: records, witnesses, a conflict, a revision, one not understood, blobs, a moved tag, verdicts and more."""
     repository = make_repository(production.folder / "upstream")
     code = [{"name": "x", "repository": str(repository), "requested_ref": "v1"}]
-    production.writer.run(lambda connection, known: register_repository(connection, known, "x", str(repository)))
-    production.see("f3.root", size_bytes=4, checksums=["adler32:00000004"], metadata={"prov.task_id": "t1"})
+    production.writer.run(
+        lambda connection, known: register_repository(connection, known, "x", str(repository))
+    )
+    production.see(
+        "f3.root", size_bytes=4, checksums=["adler32:00000004"], metadata={"prov.task_id": "t1"}
+    )
     production.record(*[record_of(number) for number in range(1, 6)])
     production.record(record_of(6, state="running", ended_at=None, exit=None, outputs=None))
-    production.record(record_of(6, software=code), record_of(7, software=code, state="failed", exit={"code": 65}))
+    production.record(
+        record_of(6, software=code), record_of(7, software=code, state="failed", exit={"code": 65})
+    )
     production.record(record_of(2, witness="history", host={"hostname": "other"}))
     production.record(record_of(3, exit={"code": 1}))
     production.record(record_of(4, host={"hostname": "mended"}), reason="wrong host")
-    production.record({"schema_version": 99, "job_id": job_id(8), "experiment": "nova", "state": "new", "extra": {}})
-    production.record(record_of(9, experiment="dune", inputs=[{"name": "f3.root", "experiment": "nova"}]))
+    production.record(
+        {
+            "schema_version": 99,
+            "job_id": job_id(8),
+            "experiment": "nova",
+            "state": "new",
+            "extra": {},
+        }
+    )
+    production.record(
+        record_of(9, experiment="dune", inputs=[{"name": "f3.root", "experiment": "nova"}])
+    )
     production.tell("START", 12, inputs=[{"namespace": "nova", "name": "f4.root"}])
     production.tell("COMPLETE", 12, outputs=[{"namespace": "nova", "name": "plots.parquet"}])
     production.tell("OTHER", 12, inputs=[{"namespace": "s3://bucket", "name": "deep/late.parquet"}])
     log = production.upload(b"a log")
     production.upload(b"other", "dune")
-    production.record(record_of(10, logs=[{"name": "out", "sha256": log}, {"name": "err", "sha256": _digest(b"late")}]))
+    production.record(
+        record_of(
+            10, logs=[{"name": "out", "sha256": log}, {"name": "err", "sha256": _digest(b"late")}]
+        )
+    )
     production.upload(b"late")
     production.record(*configured(production))
     production.declare("t1", campaign="c", stage="declared", units=["a", "b", "c"])
@@ -326,7 +425,9 @@ def play(production: Production) -> None:
     production.see("renamed.root", metadata={"prov.job_id": job_id(5), "prov.output": "f5.root"})
     production.bundle(6)
     production.keep_capsule(b"image", 1, 6)
-    production.record(record_of(6, software=code, exit={"code": 0, "message": "corrected"}), reason="a message")
+    production.record(
+        record_of(6, software=code, exit={"code": 0, "message": "corrected"}), reason="a message"
+    )
     production.bundle(6)
     production.work()
     expire(production)
@@ -338,7 +439,9 @@ def erase(production: Production) -> None:
     script = production.upload(b"echo hunter2")
     scripts = [{"name": "run.sh", "sha256": script}]
     secret = {"variables": {"SHARED": "same", "DOOR": "hunter2-of-Ada"}}
-    production.record(*(record_of(number, environment=secret, scripts=scripts) for number in (90, 91)))
+    production.record(
+        *(record_of(number, environment=secret, scripts=scripts) for number in (90, 91))
+    )
     production.seal()
     production.record(record_of(90, environment=secret, exit={"code": 1}))
     production.bundle(90)
@@ -350,11 +453,16 @@ def erase(production: Production) -> None:
 
 
 def expire(production: Production) -> None:
-    """Let logs expire: one that two jobs name, one that is sent again afterwards; a failed job's stays."""
+    """Let logs expire: one that two jobs name, one that is sent again afterwards.
+
+    A failed job's stays.
+    """
     shared, again, bad = (production.upload(letter * 5000) for letter in (b"s", b"a", b"b"))
     for number, sha256 in ((60, shared), (61, shared), (62, again)):
         production.record(record_of(number, logs=[{"name": "out", "sha256": sha256}]))
-    production.record(record_of(63, state="failed", exit={"code": 1}, logs=[{"name": "out", "sha256": bad}]))
+    production.record(
+        record_of(63, state="failed", exit={"code": 1}, logs=[{"name": "out", "sha256": bad}])
+    )
     production.expire()
     production.record(record_of(64, logs=[{"name": "out", "sha256": shared}]))
     production.upload(b"a" * 5000)
@@ -362,20 +470,39 @@ def expire(production: Production) -> None:
 
 
 def triage(production: Production) -> None:
-    """Let jobs fail before, between and after two versions of the rules; have those of one task read again."""
-    production.declare_rules({"name": "code", "class": "data", "words": "the file is bad", "exit_code": [65]})
+    """Let jobs fail before, between and after two versions of the rules.
+
+    Have those of one task read again.
+    """
+    production.declare_rules(
+        {"name": "code", "class": "data", "words": "the file is bad", "exit_code": [65]}
+    )
     log = production.upload(b"begun\n\x1b[31mdb down\x1b[0m\nended\n")
     late = [{"name": "err", "sha256": _digest(b"db down later\n")}]
-    production.record(record_of(50, state="failed", exit={"code": 65}, logs=[{"name": "out", "sha256": log}]))
+    production.record(
+        record_of(50, state="failed", exit={"code": 65}, logs=[{"name": "out", "sha256": log}])
+    )
     production.declare_rules(
-        {"name": "db", "class": "database", "words": "the database is down", "transient": True, "pattern": "db down"}
+        {
+            "name": "db",
+            "class": "database",
+            "words": "the database is down",
+            "transient": True,
+            "pattern": "db down",
+        }
     )
     production.record(record_of(51, state="failed", exit={"code": 65}, logs=late))
     other = {"task_id": "t9", "campaign": "c", "stage": "reco"}
     production.record(
-        record_of(52, state="failed", exit={"code": 65}, logs=[{"name": "out", "sha256": log}], task=other)
+        record_of(
+            52, state="failed", exit={"code": 65}, logs=[{"name": "out", "sha256": log}], task=other
+        )
     )
-    production.record(record_of(53, state="failed", exit={"code": 12}, command={"argv": ["tool"]}, configurations=[]))
+    production.record(
+        record_of(
+            53, state="failed", exit={"code": 12}, command={"argv": ["tool"]}, configurations=[]
+        )
+    )
     production.record(record_of(54, state="killed", exit={"signal": 9}, witness="history"))
     production.record(record_of(54))
     production.work()
@@ -386,19 +513,26 @@ def triage(production: Production) -> None:
 
 def configured(production: Production) -> list[dict[str, Any]]:
     """Return jobs whose fcl files are here: one that evaluates, one that does not, one that ran with other values than were sent."""
-    good = production.upload(b'#include "base.fcl"\nphysics.producers.slicer.threshold: 3\nphysics.reco: [ slicer ]\n')
+    good = production.upload(
+        b'#include "base.fcl"\nphysics.producers.slicer.threshold: 3\nphysics.reco: [ slicer ]\n'
+    )
     base = production.upload(b"physics: { producers: { slicer: { threshold: 5 mode: fast } } }\n")
     bad = production.upload(b"a: @local::nowhere\n")
     ran = production.upload(
         b"physics: { producers: { slicer: { threshold: 4 mode: fast module_label: slicer } } reco: [slicer] }\n"
     )
-    files = [{"name": "good.fcl", "sha256": good}, {"name": "base.fcl", "sha256": base, "found_in": 0}]
+    files = [
+        {"name": "good.fcl", "sha256": good},
+        {"name": "base.fcl", "sha256": base, "found_in": 0},
+    ]
     closures: list[dict[str, Any]] = [
         {"step": "art", "main": "good.fcl", "files": files},
         {"step": "art", "main": "bad.fcl", "files": [{"name": "bad.fcl", "sha256": bad}]},
         {"step": "art", "main": "good.fcl", "files": files, "final_sha256": ran},
     ]
-    return [record_of(30 + place, configurations=[closure]) for place, closure in enumerate(closures)]
+    return [
+        record_of(30 + place, configurations=[closure]) for place, closure in enumerate(closures)
+    ]
 
 
 def _digest(data: bytes) -> str:
@@ -424,17 +558,24 @@ outputs = ["{stem}.reco"]
 
 
 def launch(production: Production) -> None:
-    """Launch two versions of a workflow, have one of its jobs done, one failed, one out; stop it; order retries by a policy."""
+    """Launch two versions of a workflow, have one of its jobs done, one failed, one out; stop it.
+
+    Order retries by a policy.
+    """
     shipped = {"gen.sh": production.upload(b"a script")}
     for text in (WORKFLOW, WORKFLOW.replace("count = 3", "count = 4")):
-        found, _ = production.write(declare_workflow, production.store, {"text": text, "files": shipped})
+        found, _ = production.write(
+            declare_workflow, production.store, {"text": text, "files": shipped}
+        )
     production.write(advance_workflow, production.store, found)
     experiment = found.experiment
     body = TakeBody(experiment=experiment, holder="agent", limit=3)
     with production.database.reading.connect() as connection:
         assert len(connection.execute(select(Order.id)).all()) == 4
     taken = production.writer.run(
-        lambda connection, _known: take_orders(connection, production.store, body, now=production.tick())
+        lambda connection, _known: take_orders(
+            connection, production.store, body, now=production.tick()
+        )
     )
     ids = [order["order_id"] for order in taken]
     placed = [PlacedOrder(each, f"1.{number}@sched") for number, each in enumerate(ids)]
@@ -443,16 +584,26 @@ def launch(production: Production) -> None:
     outputs = [{"name": "g0.root", "size_bytes": 5, "checksums": ["adler32:00000005"]}]
     production.record(record_of(70, task={**task, "unit": "0"}, inputs=[], outputs=outputs))
     production.record(
-        record_of(71, task={**task, "unit": "1"}, inputs=[], outputs=[], state="failed", exit={"code": 1})
+        record_of(
+            71, task={**task, "unit": "1"}, inputs=[], outputs=[], state="failed", exit={"code": 1}
+        )
     )
     report = ReportBody(experiment=experiment, placed=placed, ended=ended)
     now = production.tick()
-    production.writer.run(lambda connection, _known: report_orders(connection, report, received_at=now))
+    production.writer.run(
+        lambda connection, _known: report_orders(connection, report, received_at=now)
+    )
     production.write(advance_workflow, production.store, found)
-    production.write(declare_policies, experiment, {"stages": {"gen": {"times": 3, "transient_only": False}}})
+    production.write(
+        declare_policies, experiment, {"stages": {"gen": {"times": 3, "transient_only": False}}}
+    )
     ordered = production.write(
-        order_retries, production.store, {"experiment": experiment, "jobs": [job_id(71)], "who": "me"}
+        order_retries,
+        production.store,
+        {"experiment": experiment, "jobs": [job_id(71)], "who": "me"},
     )
     assert [each["unit"] for each in ordered["tries"]] == ["1"]
     said, now = WorkflowState(state="stopped", who="shifter", why="enough"), production.tick()
-    production.writer.run(lambda connection, _known: set_state(connection, found, said, received_at=now))
+    production.writer.run(
+        lambda connection, _known: set_state(connection, found, said, received_at=now)
+    )

@@ -1,11 +1,14 @@
-"""A production on an older copy of its database, with the archive of today: what a restored backup is."""
+"""A production on an older copy of its database, with the archive of today.
+
+What a restored backup is.
+"""
 
 import shutil
 from pathlib import Path
 
 from ledger_story import Production
 
-from provenance.db.engines import open_database
+from jobprov.provenance.db.engines import open_database
 
 
 def restore(production: Production, copy: Path, folder: Path) -> Production:

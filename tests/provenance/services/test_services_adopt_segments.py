@@ -1,4 +1,7 @@
-"""Adopting what the archive has beyond a database: afterwards that says what one says that is rebuilt from the archive."""
+"""Adopting what the archive has beyond a database.
+
+Afterwards that says what one says that is rebuilt from the archive.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,14 +12,14 @@ import pytest
 from ledger_story import Production, job_id, record_of, tables_at, tables_of
 from restored_production import close, copy_of, restore
 
-from archive.opening import open_store
-from provenance.db.comparing import LogicalTables, differences
-from provenance.db.engines import open_database
-from provenance.db.turns import LostTurnError
-from provenance.errors import NotFoundError
-from provenance.services.comparators import show_comparators
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.show_job import show_job
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import LogicalTables, differences
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.turns import LostTurnError
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.bundles.comparators import show_comparators
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 
 
 @pytest.fixture
@@ -112,7 +115,9 @@ def test_failures_are_read_by_the_rules_as_the_chain_numbers_them(
     expected = rebuilt(local, tmp_path)
     assert differences(tables_of(older.database), expected) == []
     assert differences(local.tables(), expected) == []
-    assert [(row["class_name"], row["version"]) for row in expected["failure_classes"]] == [("code", 2)] * 2
+    assert [(row["class_name"], row["version"]) for row in expected["failure_classes"]] == [
+        ("code", 2)
+    ] * 2
 
 
 def test_comparators_that_were_sent_again_have_the_number_of_the_chain(
@@ -133,7 +138,11 @@ def test_comparators_that_were_sent_again_have_the_number_of_the_chain(
 
 @pytest.mark.parametrize("is_conflict_first", [True, False])
 def test_a_job_came_when_the_first_of_its_records_came(
-    local: Production, restored: Callable[[], Production], tmp_path: Path, *, is_conflict_first: bool
+    local: Production,
+    restored: Callable[[], Production],
+    tmp_path: Path,
+    *,
+    is_conflict_first: bool,
 ) -> None:
     older = restored()
     early, late = (older, local) if is_conflict_first else (local, older)
@@ -168,13 +177,18 @@ def test_what_was_sent_again_came_when_it_was_sealed(
     assert differences(tables_of(older.database), rebuilt(local, tmp_path)) == []
 
 
-def test_a_record_that_was_erased_since_is_named_as_such(local: Production, restored: Callable[[], Production]) -> None:
+def test_a_record_that_was_erased_since_is_named_as_such(
+    local: Production, restored: Callable[[], Production]
+) -> None:
     local.record(record_of(1))
     local.seal()
     older = restored()
     local.erase_record(1, fields=("environment.variables.OWN",))
 
-    with older.database.reading.connect() as connection, pytest.raises(NotFoundError, match="were erased"):
+    with (
+        older.database.reading.connect() as connection,
+        pytest.raises(NotFoundError, match="were erased"),
+    ):
         show_job(connection, older.store, job_id(1))
     older.seal()
 

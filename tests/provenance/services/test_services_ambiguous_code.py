@@ -1,4 +1,7 @@
-"""A branch, or a tag that moved, is no commit: jobs that name it alone are graded so, in whatever order things came."""
+"""A branch, or a tag that moved, is no commit.
+
+Jobs that name it alone are graded so, in whatever order things came.
+"""
 
 import io
 import shutil
@@ -10,27 +13,27 @@ import pytest
 from ledger_story import Production, git, job_id, make_repository, record_of, tables_at
 from sqlalchemy import event, select
 
-from archive.opening import open_store
-from provenance.db.comparing import differences
-from provenance.db.engines import Database, open_database
-from provenance.db.migrating import upgrade
-from provenance.db.recording.writing import gap_document
-from provenance.db.tables import RefObservation, WorkItem
-from provenance.db.writer import Writer
-from provenance.records.gaps import Gap
-from provenance.services.adopt_segments import adopt_segment
-from provenance.services.background import HANDLERS
-from provenance.services.build_bundle import build_bundle
-from provenance.services.chains import read_chain
-from provenance.services.derive_again import enqueue_derivation
-from provenance.services.products import map_product
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.refresh_gaps import REFRESH
-from provenance.services.repositories import find_repository, register_repository
-from provenance.services.rerun_bundle import unpack
-from provenance.services.resolve_software import fetch_repository
-from provenance.services.show_job import show_job
-from provenance.services.work import Parts, drain
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import differences
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.recording.writing import gap_document
+from jobprov.provenance.db.tables import RefObservation, WorkItem
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.code.products import map_product
+from jobprov.provenance.services.code.repositories import find_repository, register_repository
+from jobprov.provenance.services.code.resolutions import fetch_repository
+from jobprov.provenance.services.ledger.chains import read_chain
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.recording.gap_updates import REFRESH
+from jobprov.provenance.services.recording.rederivation import enqueue_derivation
+from jobprov.provenance.services.reruns.execution import unpack
+from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.work.queue import Parts, drain
 
 CODE = "software-ambiguous"
 
@@ -45,13 +48,17 @@ def upstream(tmp_path: Path) -> Path:
 def production(database: Database, upstream: Path, tmp_path: Path) -> Iterator[Production]:
     """Yield a production that knows the repository, on both databases."""
     opened = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
-    opened.writer.run(lambda connection, known: register_repository(connection, known, "x", str(upstream)))
+    opened.writer.run(
+        lambda connection, known: register_repository(connection, known, "x", str(upstream))
+    )
     yield opened
     opened.close()
 
 
 def parts_of(production: Production) -> Parts:
-    return Parts(production.database, production.writer, production.store, production.folder / "git")
+    return Parts(
+        production.database, production.writer, production.store, production.folder / "git"
+    )
 
 
 def fetch(production: Production) -> None:
@@ -63,7 +70,9 @@ def fetch(production: Production) -> None:
 def record(production: Production, number: int, upstream: Path, **software: Any) -> None:
     """Record a job that lacks nothing but, perhaps, its commit."""
     software = {"name": "code", "repository": str(upstream), **software}
-    production.record(record_of(number, software=[software], configurations=[], inputs=[], seeds=[{"value": 1}]))
+    production.record(
+        record_of(number, software=[software], configurations=[], inputs=[], seeds=[{"value": 1}])
+    )
 
 
 def move(upstream: Path, tag: str = "v1") -> str:
@@ -135,7 +144,9 @@ def test_commit_in_the_record_is_known_code_whatever_ref_it_names(
     check_rebuilding(production, tmp_path)
 
 
-def test_branch_that_is_given_as_the_revision_is_no_commit(production: Production, upstream: Path) -> None:
+def test_branch_that_is_given_as_the_revision_is_no_commit(
+    production: Production, upstream: Path
+) -> None:
     record(production, 1, upstream, revision="main")
     record(production, 2, upstream, revision="v1")
     production.work()
@@ -160,7 +171,9 @@ def test_tag_that_moved_is_no_known_code_before_and_after(
     second = move(upstream)
     fetch(production)
     record(production, 2, upstream, requested_ref=ref)  # shares what was resolved before
-    record(production, 3, upstream, requested_ref=ref, describe="another entry")  # is resolved after
+    record(
+        production, 3, upstream, requested_ref=ref, describe="another entry"
+    )  # is resolved after
     production.work()
 
     said = f"code: the record names tag {ref} and no commit; {{}} is what it meant when the service looked"
@@ -202,7 +215,9 @@ def test_tag_that_moved_before_any_record_named_the_repository(
     check_rebuilding(production, tmp_path)
 
 
-def test_tag_that_goes_and_comes_back_elsewhere_has_moved(production: Production, upstream: Path) -> None:
+def test_tag_that_goes_and_comes_back_elsewhere_has_moved(
+    production: Production, upstream: Path
+) -> None:
     record(production, 1, upstream, requested_ref="v1")
     production.work()
     git(upstream, "tag", "-d", "v1")
@@ -217,7 +232,9 @@ def test_tag_that_goes_and_comes_back_elsewhere_has_moved(production: Production
     assert len(words(production, 1)) == 1
 
 
-def test_tag_that_moved_while_the_mirror_was_lost_has_moved(production: Production, upstream: Path) -> None:
+def test_tag_that_moved_while_the_mirror_was_lost_has_moved(
+    production: Production, upstream: Path
+) -> None:
     record(production, 1, upstream, requested_ref="v1")
     production.work()
     shutil.rmtree(production.folder / "git")
@@ -233,7 +250,9 @@ def test_other_tags_and_repositories_that_move_concern_nobody(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
     other = make_repository(tmp_path / "other")
-    production.writer.run(lambda connection, known: register_repository(connection, known, "other", str(other)))
+    production.writer.run(
+        lambda connection, known: register_repository(connection, known, "other", str(other))
+    )
     record(production, 1, upstream, requested_ref="v1")
     record(production, 2, other, requested_ref="v1")
     git(upstream, "tag", "v2")
@@ -256,7 +275,9 @@ def test_tag_that_moves_every_night_has_its_jobs_looked_at_a_few_times(
         move(upstream)
         fetch(production)
         with production.database.reading.connect() as connection:
-            looks.append(len(connection.execute(select(WorkItem.key).where(WorkItem.kind == REFRESH)).all()))
+            looks.append(
+                len(connection.execute(select(WorkItem.key).where(WorkItem.kind == REFRESH)).all())
+            )
         production.work()
     record(production, 2, upstream, requested_ref="v1")
 
@@ -275,7 +296,9 @@ def test_moves_that_stand_in_the_ledger_of_another_experiment_count(
     production.record(record_of(1, experiment="zeus", **whole))
     production.work()
     move(upstream)
-    production.record(record_of(2, experiment="argo", **{**whole, "software": [{**software[0], "name": "other"}]}))
+    production.record(
+        record_of(2, experiment="argo", **{**whole, "software": [{**software[0], "name": "other"}]})
+    )
     production.record(record_of(3, experiment="argo", **whole))
     production.work()
 
@@ -288,7 +311,9 @@ def test_inferred_products_keep_their_grade_when_the_tag_moved(
 ) -> None:
     production.writer.run(lambda connection, known: map_product(connection, known, "art", "x"))
     product = {"name": "art", "product": {"manager": "ups", "version": "v1"}}
-    production.record(record_of(1, software=[product], configurations=[], inputs=[], seeds=[{"value": 1}]))
+    production.record(
+        record_of(1, software=[product], configurations=[], inputs=[], seeds=[{"value": 1}])
+    )
     production.work()
     before = shown(production, 1)
     move(upstream)
@@ -302,12 +327,18 @@ def test_inferred_products_keep_their_grade_when_the_tag_moved(
     check_rebuilding(production, tmp_path)
 
 
-def test_revision_with_the_commit_closes_the_gap(production: Production, upstream: Path, tmp_path: Path) -> None:
+def test_revision_with_the_commit_closes_the_gap(
+    production: Production, upstream: Path, tmp_path: Path
+) -> None:
     record(production, 1, upstream, requested_ref="main")
     production.work()
     assert len(words(production, 1)) == 1
 
-    entry = {"name": "code", "repository": str(upstream), "revision": git(upstream, "rev-parse", "main")}
+    entry = {
+        "name": "code",
+        "repository": str(upstream),
+        "revision": git(upstream, "rev-parse", "main"),
+    }
     told = record_of(1, software=[entry], configurations=[], inputs=[], seeds=[{"value": 1}])
     production.record(told, reason="the commit")
     production.work()
@@ -316,7 +347,9 @@ def test_revision_with_the_commit_closes_the_gap(production: Production, upstrea
     check_rebuilding(production, tmp_path)
 
 
-def test_segments_adopted_one_by_one_give_the_same(production: Production, upstream: Path, tmp_path: Path) -> None:
+def test_segments_adopted_one_by_one_give_the_same(
+    production: Production, upstream: Path, tmp_path: Path
+) -> None:
     """Each is adopted by a process that knows nothing of those before, and cuts the story anywhere."""
     url = f"sqlite:///{tmp_path / 'second.db'}"
     upgrade(url)
@@ -334,13 +367,17 @@ def test_segments_adopted_one_by_one_give_the_same(production: Production, upstr
     for reader in read_chain(production.store, "nova"):
         adopting = Writer(database.writing)
         adopting.run(
-            lambda connection, known, reader=reader: adopt_segment(connection, known, production.store, reader)
+            lambda connection, known, reader=reader: adopt_segment(
+                connection, known, production.store, reader
+            )
         )  # type: ignore[misc]
         adopting.close()
     second = Production(database, production.store, tmp_path / "second")
     drain(parts_of(second), HANDLERS)
 
-    assert [words(second, number) for number in (1, 2, 3)] == [words(production, number) for number in (1, 2, 3)]
+    assert [words(second, number) for number in (1, 2, 3)] == [
+        words(production, number) for number in (1, 2, 3)
+    ]
     assert all(words(second, number) for number in (1, 2, 3))
     second.close()
     database.dispose()
@@ -350,8 +387,10 @@ def test_databases_from_before_are_graded_again(
     production: Production, upstream: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as earlier:
-        earlier.setattr("provenance.services.findings.ambiguous_code", lambda *_: {})
-        earlier.setattr("provenance.db.recording.job_rows.INDEX_VERSION", 4)
+        earlier.setattr(
+            "jobprov.provenance.services.recording.findings.ambiguous_code", lambda *_: {}
+        )
+        earlier.setattr("jobprov.provenance.db.recording.job_rows.INDEX_VERSION", 4)
         record(production, 1, upstream, requested_ref="main")
         production.work()
         assert words(production, 1) == []
@@ -362,7 +401,9 @@ def test_databases_from_before_are_graded_again(
     assert len(words(production, 1)) == 1
 
 
-def test_bundle_has_the_grade_of_the_job_and_says_why(production: Production, upstream: Path, tmp_path: Path) -> None:
+def test_bundle_has_the_grade_of_the_job_and_says_why(
+    production: Production, upstream: Path, tmp_path: Path
+) -> None:
     record(production, 1, upstream, requested_ref="v1")
     production.work()
     before = build_bundle(production.database, production.writer, production.store, job_id(1))
@@ -379,7 +420,9 @@ def test_bundle_has_the_grade_of_the_job_and_says_why(production: Production, up
     assert (data / "src/code/reco.fcl").read_text() == "process_name: reco\n"
 
 
-def test_recording_asks_nothing_more_where_each_entry_names_its_commit(production: Production, upstream: Path) -> None:
+def test_recording_asks_nothing_more_where_each_entry_names_its_commit(
+    production: Production, upstream: Path
+) -> None:
     commit = git(upstream, "rev-parse", "main")
     record(production, 1, upstream, requested_ref="v1", revision=commit)
     record(production, 2, upstream, requested_ref="v1")

@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 from production_samples import Production, file_entry, job
 
-from provenance.errors import BadInputError
-from provenance.fhicl import loads
-from provenance.records.decoding import decode_record
-from provenance.services.art_files import ArtFile, check_against, read_art_file, reconstruct
-from provenance.services.show_job import show_job
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.fhicl import loads
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.configurations.art_files import (
+    ArtFile,
+    check_against,
+    read_art_file,
+    reconstruct,
+)
+from jobprov.provenance.services.lookup.job import show_job
 
 TOY = Path(__file__).parents[2] / "data" / "art" / "toy_reco.root"
 RECO = "a4422c8028a420ee3ed44b0adaa40b57e38a3a91"
@@ -33,9 +38,9 @@ def test_processes_are_told_and_the_one_that_wrote_the_file_is_last(toy: ArtFile
 
 def test_a_record_that_names_the_set_of_the_file_agrees_and_another_does_not(toy: ArtFile) -> None:
     def verdict(*ids: str | None) -> Any:
-        return check_against(toy, {"configurations": [{"step": "art", "parameter_set_id": each} for each in ids]})[
-            "verdict"
-        ]
+        return check_against(
+            toy, {"configurations": [{"step": "art", "parameter_set_id": each} for each in ids]}
+        )["verdict"]
 
     assert verdict(RECO) == "agrees"
     assert verdict("0" * 40) == "differs"
@@ -51,7 +56,11 @@ def test_a_record_made_from_the_file_says_what_the_file_knows(toy: ArtFile) -> N
     assert record["started_at"] == "2026-11-24T15:22:11Z"
     assert record["inputs"] == [{"name": "toy_gen.root", "role": "primary"}]
     [output] = record["outputs"]
-    assert (output["name"], output["event_count"], output["runs"]) == ("toy_reco.root", 20, [[1004, 0]])
+    assert (output["name"], output["event_count"], output["runs"]) == (
+        "toy_reco.root",
+        20,
+        [[1004, 0]],
+    )
     [configuration] = record["configurations"]
     assert configuration["parameter_set_id"] == RECO
     assert loads(blobs[configuration["final_sha256"]]).parameter_set_id == RECO
@@ -60,14 +69,18 @@ def test_a_record_made_from_the_file_says_what_the_file_knows(toy: ArtFile) -> N
 
 def test_a_record_made_from_the_file_joins_the_job_that_the_file_names(toy: ArtFile) -> None:
     named = "0f8b0000-0000-4000-8000-000000000001"
-    file = toy._replace(stored=_with_metadata(toy, {"prov.job_id": named, "prov.task_id": "reco-1"}))
+    file = toy._replace(
+        stored=_with_metadata(toy, {"prov.job_id": named, "prov.task_id": "reco-1"})
+    )
 
     record, _ = reconstruct(file, "toyexp")
 
     assert (record["job_id"], record["task"]) == (named, {"task_id": "reco-1"})
 
 
-def test_lineage_joins_a_reconstructed_job_to_the_maker_of_its_parent(production: Production, toy: ArtFile) -> None:
+def test_lineage_joins_a_reconstructed_job_to_the_maker_of_its_parent(
+    production: Production, toy: ArtFile
+) -> None:
     record, _ = reconstruct(toy, "nova")
     production.record(job(1, outputs=[file_entry("toy_gen.root", 1)]), record)
 
@@ -78,12 +91,14 @@ def test_lineage_joins_a_reconstructed_job_to_the_maker_of_its_parent(production
 
 
 @pytest.mark.parametrize(
-    ("missing", "words"), [(("art.process_name",), "which process"), (("start_time", "end_time"), "no start_time")]
+    ("missing", "words"),
+    [(("art.process_name",), "which process"), (("start_time", "end_time"), "no start_time")],
 )
 def test_a_file_that_does_not_tell_enough_makes_no_record(
     toy: ArtFile, missing: tuple[str, ...], words: str, tmp_path: Path
 ) -> None:
-    from provenance.services import art_files  # noqa: PLC0415 - its reading is replaced below
+    # Its reading is replaced below
+    from jobprov.provenance.services.configurations import art_files  # noqa: PLC0415
 
     metadata = {name: value for name, value in toy.stored.metadata.items() if name not in missing}
     stored = _with_metadata(toy, metadata, whole=True)
@@ -98,4 +113,6 @@ def test_a_file_that_does_not_tell_enough_makes_no_record(
 def _with_metadata(file: ArtFile, metadata: dict[str, Any], *, whole: bool = False) -> Any:
     import dataclasses  # noqa: PLC0415
 
-    return dataclasses.replace(file.stored, metadata=metadata if whole else {**file.stored.metadata, **metadata})
+    return dataclasses.replace(
+        file.stored, metadata=metadata if whole else {**file.stored.metadata, **metadata}
+    )

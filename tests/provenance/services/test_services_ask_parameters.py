@@ -2,9 +2,9 @@
 
 import pytest
 
-from provenance.db.queries.parameters import ParameterCondition
-from provenance.errors import BadInputError
-from provenance.services.ask_parameters import read_condition
+from jobprov.provenance.db.queries.configurations.parameters import ParameterCondition
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.lookup.parameter_filters import read_condition
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,8 @@ def test_a_value_is_read_as_fhicl_reads_it(value: str, operator: str, canonical:
 
 
 @pytest.mark.parametrize(
-    ("value", "number"), [("<5", 5.0), ("<=-0.5", -0.5), (">1e3", 1000.0), (">= infinity", float("inf"))]
+    ("value", "number"),
+    [("<5", 5.0), ("<=-0.5", -0.5), (">1e3", 1000.0), (">= infinity", float("inf"))],
 )
 def test_comparisons_by_size_take_a_number(value: str, number: float) -> None:
     found = read_condition("a.b", value)
@@ -73,7 +74,11 @@ def test_a_key_alone_asks_whether_it_is_there() -> None:
         ("a", "<", "value: nothing stands behind <"),
         ("a", "<slow", "value: < compares numbers, and 'slow' is none"),
         ("a", ">true", "value: > compares numbers"),
-        ("a", "[1,2", "value: '[1,2' is no single value and no whole sequence as FHiCL writes them"),
+        (
+            "a",
+            "[1,2",
+            "value: '[1,2' is no single value and no whole sequence as FHiCL writes them",
+        ),
         (
             "a",
             "{b:1}",
@@ -84,7 +89,9 @@ def test_a_key_alone_asks_whether_it_is_there() -> None:
         ("a", "\x01", "value: the string holds the unprintable character"),
     ],
 )
-def test_what_is_no_question_is_refused_in_words(parameter: str | None, value: str | None, message: str) -> None:
+def test_what_is_no_question_is_refused_in_words(
+    parameter: str | None, value: str | None, message: str
+) -> None:
     with pytest.raises(BadInputError) as caught:
         read_condition(parameter, value)
 

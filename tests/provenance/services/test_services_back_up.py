@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from ledger_story import Production, play, record_of, tables_at, tables_of
 
-from archive.opening import open_store
-from provenance.db.comparing import differences
-from provenance.db.engines import Database, open_database
-from provenance.errors import UnreachableError
-from provenance.services.back_up import back_up
-from provenance.services.check_archive import check_archive
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.seal_ledger import seal_all, seal_ledger
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import differences
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.services.upkeep.archive_checks import check_archive
+from jobprov.provenance.services.upkeep.backups import back_up
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
 
 
 @pytest.fixture
@@ -50,16 +50,22 @@ def test_a_second_backup_copies_only_what_is_new(production: Production, tmp_pat
     assert (report.blobs, report.blob_bytes) == (1, 3)
 
 
-def test_large_blobs_are_streamed(production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provenance.services.back_up._STREAMED_BYTES", 10)
+def test_large_blobs_are_streamed(
+    production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobprov.provenance.services.upkeep.backups._STREAMED_BYTES", 10)
     sha256 = production.upload(b"more than ten bytes")
 
     back_up(production.database, production.store, tmp_path / "backup")
 
-    assert open_store(f"file:{tmp_path / 'backup' / 'archive'}").get(sha256) == b"more than ten bytes"
+    assert (
+        open_store(f"file:{tmp_path / 'backup' / 'archive'}").get(sha256) == b"more than ten bytes"
+    )
 
 
-def test_a_service_on_a_backup_goes_on_and_its_archive_is_sound(production: Production, tmp_path: Path) -> None:
+def test_a_service_on_a_backup_goes_on_and_its_archive_is_sound(
+    production: Production, tmp_path: Path
+) -> None:
     production.record(record_of(1), record_of(2))
     seal_all(production.database, production.writer, production.store)
     production.record(record_of(3))
@@ -67,7 +73,9 @@ def test_a_service_on_a_backup_goes_on_and_its_archive_is_sound(production: Prod
     store = open_store(f"file:{tmp_path / 'backup' / 'archive'}")
     if report.database is None:  # as after pg_dump of another moment: the archive alone
         rebuild_database(store, f"sqlite:///{tmp_path / 'backup' / 'jobprov.db'}")
-    restored = Production(open_database(f"sqlite:///{tmp_path / 'backup' / 'jobprov.db'}"), store, tmp_path)
+    restored = Production(
+        open_database(f"sqlite:///{tmp_path / 'backup' / 'jobprov.db'}"), store, tmp_path
+    )
     restored.record(record_of(4))
 
     sealed = seal_ledger(restored.database, restored.writer, store)
@@ -88,9 +96,13 @@ def test_a_folder_that_cannot_be_written_is_told(production: Production, tmp_pat
         back_up(production.database, production.store, tmp_path / "file" / "below")
 
 
-def test_what_was_erased_since_goes_from_the_backup_too(production: Production, tmp_path: Path) -> None:
+def test_what_was_erased_since_goes_from_the_backup_too(
+    production: Production, tmp_path: Path
+) -> None:
     blob = production.upload(b"hunter2")
-    production.record(record_of(1, environment={"variables": {"DOOR": "hunter2-of-Ada"}}), record_of(2))
+    production.record(
+        record_of(1, environment={"variables": {"DOOR": "hunter2-of-Ada"}}), record_of(2)
+    )
     production.seal()
     back_up(production.database, production.store, tmp_path / "backup")
     production.erase_record(1, fields=("environment.variables.DOOR",))

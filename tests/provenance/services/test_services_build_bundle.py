@@ -9,18 +9,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded_sample import BAD, CHECKOUT, EXPERIMENT, GOOD, INPUT, PROGRAM, git, make_repository, record_sample
+from recorded_sample import (
+    BAD,
+    CHECKOUT,
+    EXPERIMENT,
+    GOOD,
+    INPUT,
+    PROGRAM,
+    git,
+    make_repository,
+    record_sample,
+)
 from sqlalchemy import func, select
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.tables import BundlePlan, Possession
-from provenance.db.writer import Writer
-from provenance.errors import NotFoundError
-from provenance.services.build_bundle import Bundle, build_bundle, note_digest
-from provenance.services.rerun_bundle import unpack
-from provenance.services.store_blobs import Upload, grant_possession
-from provenance.services.work import Parts
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.tables import BundlePlan, Possession
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, note_digest
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from jobprov.provenance.services.reruns.execution import unpack
+from jobprov.provenance.services.work.queue import Parts
 
 INPUT_SHA256 = hashlib.sha256(INPUT).hexdigest()
 
@@ -102,7 +112,11 @@ def test_blob_that_arrives_later_makes_the_next_plan_and_the_first_one_stays(par
     poor = build(parts)
     before = b"".join(poor.stream())
 
-    parts.writer.run(lambda connection, known: grant_possession(connection, known, [Upload(EXPERIMENT, INPUT_SHA256)]))
+    parts.writer.run(
+        lambda connection, known: grant_possession(
+            connection, known, [Upload(EXPERIMENT, INPUT_SHA256)]
+        )
+    )
     rich = build(parts)
 
     assert (poor.level, poor.number, rich.level, rich.number) == ("L1", 1, "L2", 2)
@@ -113,7 +127,11 @@ def test_blob_that_arrives_later_makes_the_next_plan_and_the_first_one_stays(par
 
 def test_blob_that_only_another_experiment_sent_is_not_in_the_bundle(parts: Parts) -> None:
     take_input_away(parts)
-    parts.writer.run(lambda connection, known: grant_possession(connection, known, [Upload("other", INPUT_SHA256)]))
+    parts.writer.run(
+        lambda connection, known: grant_possession(
+            connection, known, [Upload("other", INPUT_SHA256)]
+        )
+    )
 
     bundle = build(parts)
 
@@ -138,15 +156,23 @@ def test_git_reads_the_pack_and_checks_out_what_src_holds(parts: Parts, tmp_path
     git(repository, "init", "--quiet")
     with (data / "git/joining/objects.pack").open("rb") as pack:
         subprocess.run(
-            ["git", "index-pack", "--strict", "--stdin"], cwd=repository, stdin=pack, check=True, capture_output=True
+            ["git", "index-pack", "--strict", "--stdin"],
+            cwd=repository,
+            stdin=pack,
+            check=True,
+            capture_output=True,
         )
     (repository / ".git/shallow").write_bytes((data / "git/joining/shallow").read_bytes())
     git(repository, "-c", "advice.detachedHead=false", "checkout", "--quiet", commit)
 
     git(repository, "fsck", "--strict", "--full")
-    rows = [line.split("\t") for line in (data / "src/joining.modes.tsv").read_text().splitlines()[1:]]
+    rows = [
+        line.split("\t") for line in (data / "src/joining.modes.tsv").read_text().splitlines()[1:]
+    ]
     assert git(repository, "log", "--format=%H").split() == [commit]
-    assert sorted(row[2] for row in rows) == sorted(git(repository, "ls-files", "-z").strip("\0").split("\0"))
+    assert sorted(row[2] for row in rows) == sorted(
+        git(repository, "ls-files", "-z").strip("\0").split("\0")
+    )
     for mode, sha256, path, stored, target in rows:
         if mode == "120000":
             assert (repository / path).readlink() == Path(target)

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from recorded_sample import BAD, EXPERIMENT, GOOD, make_repository, record_sample
 
-from archive.opening import open_store
-from provenance.db.engines import open_database
-from provenance.db.recording.writing import table_of
-from provenance.db.tables import BundlePlan
-from provenance.db.writer import Writer
-from provenance.errors import BundleError, NotFoundError
-from provenance.services.build_bundle import build_bundle
-from provenance.services.build_campaign import Wanted, build_campaign
-from provenance.services.check_archive import check_archive
-from provenance.services.check_bundles import check_bundles
-from provenance.services.rerun_bundle import unpack
-from provenance.services.work import Parts
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.recording.writing import table_of
+from jobprov.provenance.db.tables import BundlePlan
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import BundleError, NotFoundError
+from jobprov.provenance.services.bundles.campaign_bundle import Wanted, build_campaign
+from jobprov.provenance.services.bundles.checks import check_bundles
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.reruns.execution import unpack
+from jobprov.provenance.services.upkeep.archive_checks import check_archive
+from jobprov.provenance.services.work.queue import Parts
 
 TASK = "toyexp-join-0001"
 
@@ -40,7 +40,9 @@ def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
 
 def _run(data: Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:
     program = ["dash", str(data / script), *words]
-    return subprocess.run(program, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        program, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
+    )
 
 
 def test_every_job_of_a_task_runs_again_from_one_bundle(parts: Parts, tmp_path: Path) -> None:
@@ -49,7 +51,9 @@ def test_every_job_of_a_task_runs_again_from_one_bundle(parts: Parts, tmp_path: 
     data = unpack(io.BytesIO(content), tmp_path / "bundle") / "data"
 
     assert (campaign.jobs, campaign.level, campaign.size_bytes) == (2, "L2", len(content))
-    listed = [line.split("\t")[:2] for line in _run(data, "run.sh", "--list-jobs").stdout.splitlines()[1:]]
+    listed = [
+        line.split("\t")[:2] for line in _run(data, "run.sh", "--list-jobs").stdout.splitlines()[1:]
+    ]
     assert listed == [[GOOD, "succeeded"], [BAD, "failed"]]
     for job_id, code, level in ((GOOD, 0, "R7"), (BAD, 3, "R1=")):
         out = tmp_path / job_id
@@ -62,7 +66,9 @@ def test_every_job_of_a_task_runs_again_from_one_bundle(parts: Parts, tmp_path: 
 
 def test_same_jobs_give_the_same_bytes_however_they_are_asked_for(parts: Parts) -> None:
     by_id = build_campaign(parts.database, parts.store, Wanted(job_ids=[BAD, GOOD]))
-    again = build_campaign(parts.database, parts.store, Wanted(job_ids=[GOOD, BAD], experiment=EXPERIMENT))
+    again = build_campaign(
+        parts.database, parts.store, Wanted(job_ids=[GOOD, BAD], experiment=EXPERIMENT)
+    )
 
     assert b"".join(by_id.stream()) == b"".join(again.stream())
     assert by_id.etag == again.etag
@@ -79,7 +85,9 @@ def test_further_job_takes_its_record_and_little_else(parts: Parts) -> None:
     }
 
 
-@pytest.mark.parametrize("wanted", [Wanted(task_id="none"), Wanted(campaign="none"), Wanted(job_ids=["0" * 36])])
+@pytest.mark.parametrize(
+    "wanted", [Wanted(task_id="none"), Wanted(campaign="none"), Wanted(job_ids=["0" * 36])]
+)
 def test_jobs_that_nobody_recorded_are_not_found(parts: Parts, wanted: Wanted) -> None:
     with pytest.raises(NotFoundError):
         build_campaign(parts.database, parts.store, wanted)
@@ -101,7 +109,9 @@ def test_level_makes_a_plan_of_its_own_and_leaves_the_others(parts: Parts) -> No
 
     assert (whole.level, whole.number, low.level, low.number) == ("L2", 1, "L1", 2)
     assert build_bundle(parts.database, parts.writer, parts.store, GOOD).etag == whole.etag
-    assert build_bundle(parts.database, parts.writer, parts.store, GOOD, level="L1").etag == low.etag
+    assert (
+        build_bundle(parts.database, parts.writer, parts.store, GOOD, level="L1").etag == low.etag
+    )
     with pytest.raises(BundleError, match="no closure level"):
         build_bundle(parts.database, parts.writer, parts.store, GOOD, level="L7")
 
@@ -114,7 +124,10 @@ def test_bundles_are_built_again_and_drift_is_reported(parts: Parts) -> None:
     second = check_bundles(parts.database, parts.writer, parts.store, 1)
     parts.writer.run(
         lambda connection, _known: connection.execute(
-            table_of(BundlePlan).update().where(table_of(BundlePlan).c.number == 1).values(tar_sha256="0" * 64)
+            table_of(BundlePlan)
+            .update()
+            .where(table_of(BundlePlan).c.number == 1)
+            .values(tar_sha256="0" * 64)
         )
     )
     third = check_bundles(parts.database, parts.writer, parts.store, 10)

@@ -15,21 +15,21 @@ import pytest
 from recorded_sample import git
 from sqlalchemy import delete
 
-from archive.opening import open_store
-from provenance.db.engines import open_database
-from provenance.db.tables import Repository
-from provenance.db.writer import Writer
-from provenance.records.decoding import decode_record
-from provenance.services.background import HANDLERS
-from provenance.services.build_bundle import Bundle, build_bundle
-from provenance.services.products import map_product
-from provenance.services.record_jobs import record_jobs
-from provenance.services.repositories import register_repository
-from provenance.services.rerun_bundle import unpack
-from provenance.services.store_blobs import Upload, grant_possession
-from provenance.services.submissions import Submission
-from provenance.services.work import Parts, drain
-from provenance.software.worktree import worktree_state
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.tables import Repository
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
+from jobprov.provenance.services.code.products import map_product
+from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.reruns.execution import unpack
+from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.software.worktree import worktree_state
 
 EXPERIMENT = "toyexp"
 ALLOWED = ("-c", "protocol.file.allow=always")
@@ -83,14 +83,25 @@ def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
 def register(parts: Parts, *folders: Path) -> None:
     for folder in folders:
         parts.writer.run(
-            lambda connection, known, folder=folder: register_repository(connection, known, folder.name, str(folder))
+            lambda connection, known, folder=folder: register_repository(
+                connection, known, folder.name, str(folder)
+            )
         )
 
 
 def record(
-    parts: Parts, number: int, repository: Path, *, blob: bytes = b"", others: Sequence[Any] = (), **software: Any
+    parts: Parts,
+    number: int,
+    repository: Path,
+    *,
+    blob: bytes = b"",
+    others: Sequence[Any] = (),
+    **software: Any,
 ) -> str:
-    """Record a job that ran `bin/run` in a checkout of the repository, and used `others`; return its id."""
+    """Record a job that ran `bin/run` in a checkout of the repository, and used `others`.
+
+    Return its id.
+    """
     job_id = f"00000000-0000-4000-8000-{number:012d}"
     body = {
         "schema_version": 1,
@@ -102,10 +113,22 @@ def record(
         "command": {"working_directory": "/scratch/code", "argv": ["./bin/run"]},
         "exit": {"code": 0},
         "environment": {"variables": {"PATH": "/usr/bin:/bin"}},
-        "software": [{"name": "code", "repository": str(repository), "checkout": "/scratch/code", **software}, *others],
+        "software": [
+            {
+                "name": "code",
+                "repository": str(repository),
+                "checkout": "/scratch/code",
+                **software,
+            },
+            *others,
+        ],
     }
-    submission = Submission(decode_record(json.dumps(body).encode()), datetime(2026, 11, 24, tzinfo=UTC))
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
+    submission = Submission(
+        decode_record(json.dumps(body).encode()), datetime(2026, 11, 24, tzinfo=UTC)
+    )
+    parts.writer.run(
+        lambda connection, known: record_jobs(connection, known, parts.store, [submission])
+    )
     if blob:
         upload = Upload(EXPERIMENT, parts.store.put(blob).sha256)
         parts.writer.run(lambda connection, known: grant_possession(connection, known, [upload]))
@@ -123,7 +146,9 @@ def unpacked(bundle: Bundle, folder: Path) -> Path:
 
 def run(data: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
     words = ["dash", str(data / "run.sh"), *options, str(out)]
-    return subprocess.run(words, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        words, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
+    )
 
 
 def state_of(folder: Path) -> dict[str, Any]:
@@ -160,17 +185,25 @@ def test_submodules_of_any_depth_come_with_the_code_and_outlive_their_servers(
     assert state_of(tmp_path / "plain/work")[ODD] == (b"odd\n", False)
 
 
-def test_annotated_tag_is_an_object_of_the_pack(parts: Parts, upstream: Upstream, tmp_path: Path) -> None:
+def test_annotated_tag_is_an_object_of_the_pack(
+    parts: Parts, upstream: Upstream, tmp_path: Path
+) -> None:
     register(parts, upstream.main)
     tag = git(upstream.main, "rev-parse", "v1")
-    data = unpacked(build(parts, record(parts, 1, upstream.main, requested_ref="v1")), tmp_path / "bundle")
+    data = unpacked(
+        build(parts, record(parts, 1, upstream.main, requested_ref="v1")), tmp_path / "bundle"
+    )
 
     repository = tmp_path / "again"
     repository.mkdir()
     git(repository, "init", "--quiet")
     with (data / "git/code/objects.pack").open("rb") as pack:
         subprocess.run(
-            ["git", "index-pack", "--strict", "--stdin"], cwd=repository, stdin=pack, check=True, capture_output=True
+            ["git", "index-pack", "--strict", "--stdin"],
+            cwd=repository,
+            stdin=pack,
+            check=True,
+            capture_output=True,
         )
     shutil.copy(data / "git/code/shallow", repository / ".git/shallow")
 
@@ -179,7 +212,9 @@ def test_annotated_tag_is_an_object_of_the_pack(parts: Parts, upstream: Upstream
     git(repository, "fsck", "--strict", "--full")
 
 
-def test_submodule_that_nobody_registered_is_a_need(parts: Parts, upstream: Upstream, tmp_path: Path) -> None:
+def test_submodule_that_nobody_registered_is_a_need(
+    parts: Parts, upstream: Upstream, tmp_path: Path
+) -> None:
     register(parts, upstream.main)
     bundle = build(parts, record(parts, 1, upstream.main, requested_ref="v1"))
 
@@ -193,11 +228,17 @@ def test_submodule_that_nobody_registered_is_a_need(parts: Parts, upstream: Upst
 def test_source_of_a_product_lies_beside_the_job_and_takes_no_part_in_it(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:
-    """A product whose repository has a submodule that nobody registered: the source lacks something, the job does not."""
+    """A product whose repository has a submodule that nobody registered.
+
+    The source lacks something, the job does not.
+    """
     code, product = upstream.libraries
     git(product, "tag", "v1_0")
     register(parts, code, product)
-    said = {"name": "middle", "product": {"manager": "ups", "version": "v1_0", "prefix": "/cvmfs/middle/v1_0"}}
+    said = {
+        "name": "middle",
+        "product": {"manager": "ups", "version": "v1_0", "prefix": "/cvmfs/middle/v1_0"},
+    }
     (code / "bin").mkdir()
     (code / "bin/run").write_text("#!/bin/sh\ncat inner.txt > out.txt\n")
     (code / "bin/run").chmod(0o755)
@@ -220,19 +261,28 @@ def test_source_of_a_product_lies_beside_the_job_and_takes_no_part_in_it(
     assert (reference["evidence"], reference["template"]) == ("inferred", "{version}")
     assert reference["product"] == {"name": "middle", "manager": "ups", "version": "v1_0"}
     assert (mapped / "src/middle/middle.txt").read_text() == "middle\n"
-    assert whys["middle v1_0"] == "an installed product; git/middle has its source, inferred from its version"
+    assert (
+        whys["middle v1_0"]
+        == "an installed product; git/middle has its source, inferred from its version"
+    )
     assert any(name.startswith("middle/ext/inner ") for name in whys)
     assert not (plain / "src/middle").exists()
     assert (mapped / "command/layout.sh").read_bytes() == (plain / "command/layout.sh").read_bytes()
     assert 'jobprov:evidence="inferred"' in (mapped / "prov/prov.provn").read_text()
     assert "jobprov:evidence" not in (plain / "prov/prov.provn").read_text()
     statement = json.loads((mapped / "prov/statement.json").read_text())
-    assert [found.get("annotations") for found in _materials(statement) if "gitCommit" in found["digest"]] == [
+    assert [
+        found.get("annotations")
+        for found in _materials(statement)
+        if "gitCommit" in found["digest"]
+    ] == [
         None,
         {"evidence": "inferred"},
     ]
     ended = run(mapped, tmp_path / "again")
-    assert (ended.returncode, (tmp_path / "again/work/out.txt").read_text()) == (0, "inner\n"), ended.stderr
+    assert (ended.returncode, (tmp_path / "again/work/out.txt").read_text()) == (0, "inner\n"), (
+        ended.stderr
+    )
 
 
 def _materials(statement: dict[str, Any]) -> list[dict[str, Any]]:
@@ -240,7 +290,9 @@ def _materials(statement: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def test_commit_that_was_never_pushed_is_in_the_bundle(parts: Parts, upstream: Upstream, tmp_path: Path) -> None:
+def test_commit_that_was_never_pushed_is_in_the_bundle(
+    parts: Parts, upstream: Upstream, tmp_path: Path
+) -> None:
     register(parts, upstream.main, *upstream.libraries)
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(upstream.main), "clone")
@@ -250,10 +302,21 @@ def test_commit_that_was_never_pushed_is_in_the_bundle(parts: Parts, upstream: U
     listed = git(clone, "rev-list", "--objects", "HEAD", "--not", "--remotes")
     ids = "\n".join(line.split(" ")[0] for line in listed.splitlines())
     packed = subprocess.run(
-        ["git", "pack-objects", "--stdout", "-q"], cwd=clone, input=ids.encode(), capture_output=True, check=True
+        ["git", "pack-objects", "--stdout", "-q"],
+        cwd=clone,
+        input=ids.encode(),
+        capture_output=True,
+        check=True,
     )
 
-    job_id = record(parts, 1, upstream.main, blob=packed.stdout, revision=commit, objects_sha256=_sha256(packed.stdout))
+    job_id = record(
+        parts,
+        1,
+        upstream.main,
+        blob=packed.stdout,
+        revision=commit,
+        objects_sha256=_sha256(packed.stdout),
+    )
 
     data = unpacked(build(parts, job_id), tmp_path / "bundle")
     ended = run(data, tmp_path / "out")
@@ -271,7 +334,9 @@ def documented_commands() -> str:
     return "set -e\n" + block
 
 
-def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(parts: Parts, upstream: Upstream, tmp_path: Path) -> None:
+def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(
+    parts: Parts, upstream: Upstream, tmp_path: Path
+) -> None:
     register(parts, upstream.main, *upstream.libraries)
     checkout = tmp_path / "checkout"
     git(tmp_path, "clone", "--quiet", str(upstream.main), "checkout")
@@ -305,9 +370,19 @@ def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(parts: Parts, upstream
     assert state_of(checkout / ".git") == before
 
     shutil.copytree(data / "git/code", tmp_path / "copy")
-    subprocess.run(["sh", "-c", documented_commands()], cwd=tmp_path / "copy", check=True, capture_output=True)
-    made = {path: state for path, state in state_of(tmp_path / "copy/x").items() if not path.startswith(".git/")}
-    assert made == {path: state for path, state in laid_out.items() if not path.startswith(("middle/", "out.txt"))}
+    subprocess.run(
+        ["sh", "-c", documented_commands()], cwd=tmp_path / "copy", check=True, capture_output=True
+    )
+    made = {
+        path: state
+        for path, state in state_of(tmp_path / "copy/x").items()
+        if not path.startswith(".git/")
+    }
+    assert made == {
+        path: state
+        for path, state in laid_out.items()
+        if not path.startswith(("middle/", "out.txt"))
+    }
 
 
 def test_dirty_tree_on_a_commit_that_was_never_pushed_is_laid_out_as_it_ran(

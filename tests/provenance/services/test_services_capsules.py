@@ -1,4 +1,7 @@
-"""A capsule that is registered with a release: its jobs reach L3, their bundles name it, a rebuilt database knows it."""
+"""A capsule that is registered with a release.
+
+Its jobs reach L3, their bundles name it, a rebuilt database knows it.
+"""
 
 import hashlib
 import io
@@ -12,19 +15,24 @@ import pytest
 from ledger_story import Production, git, job_id, record_of, tables_at
 from recorded_sample import EXPERIMENT, GOOD, make_repository, record_sample
 
-from archive.opening import open_store
-from provenance.db.comparing import differences
-from provenance.db.engines import Database
-from provenance.db.writer import Writer
-from provenance.errors import BadInputError, NotFoundError
-from provenance.services.background import HANDLERS
-from provenance.services.build_bundle import Bundle, build_bundle
-from provenance.services.capsules import find_capsule, list_capsules, register_capsule, store_capsule
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.repositories import register_repository
-from provenance.services.seal_ledger import seal_all
-from provenance.services.show_job import show_job
-from provenance.services.work import Parts, drain
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import differences
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
+from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.reruns.capsules import (
+    find_capsule,
+    list_capsules,
+    register_capsule,
+    store_capsule,
+)
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all
+from jobprov.provenance.services.work.queue import Parts, drain
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -49,7 +57,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "release-1"
 
 
-def register(parts: Parts, path: Path, *jobs: str, name: str = "release-1", now: datetime = NOW) -> dict[str, Any]:
+def register(
+    parts: Parts, path: Path, *jobs: str, name: str = "release-1", now: datetime = NOW
+) -> dict[str, Any]:
     stored = store_capsule(parts.store, path)
     answer = parts.writer.run(
         lambda connection, known: register_capsule(
@@ -76,7 +86,9 @@ def needs_of(bundle: Bundle) -> list[list[str]]:
         return [line.split("\t") for line in file.read().decode().splitlines()]
 
 
-def test_bundle_reaches_the_level_and_names_the_capsule_by_digest(parts: Parts, folder: Path) -> None:
+def test_bundle_reaches_the_level_and_names_the_capsule_by_digest(
+    parts: Parts, folder: Path
+) -> None:
     poor = build(parts)
 
     answer = register(parts, folder, GOOD)
@@ -101,7 +113,9 @@ def test_grade_is_that_of_the_bundle_before_and_after(parts: Parts, folder: Path
     assert after["summary"]["grade"] == "L4"
 
 
-def test_same_folder_gives_the_same_bytes_and_changes_nothing_the_second_time(parts: Parts, folder: Path) -> None:
+def test_same_folder_gives_the_same_bytes_and_changes_nothing_the_second_time(
+    parts: Parts, folder: Path
+) -> None:
     first, second = register(parts, folder, GOOD), register(parts, folder, GOOD)
 
     assert (first["is_new"], second["is_new"]) == (True, False)
@@ -123,7 +137,10 @@ def test_newest_capsule_counts(parts: Parts, folder: Path, tmp_path: Path) -> No
     assert need[1:3] == ["release-1-image", hashlib.sha256(b"image").hexdigest()]
     assert "sh run.sh --capsule FILE" in need[4]
     with parts.database.reading.connect() as connection:
-        assert [row["name"] for row in list_capsules(connection)] == ["release-1-image", "release-1"]
+        assert [row["name"] for row in list_capsules(connection)] == [
+            "release-1-image",
+            "release-1",
+        ]
         assert find_capsule(connection, "release-1")["experiment"] == EXPERIMENT
         with pytest.raises(NotFoundError, match="No capsule release-2"):
             find_capsule(connection, "release-2")
@@ -144,18 +161,28 @@ def test_other_stage_or_software_is_not_served_and_a_rebuilt_database_says_the_s
     common: dict[str, Any] = {
         "inputs": [],
         "logs": [{"name": "out", "sha256": log}],
-        "configurations": [{"step": "art", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": fcl}]}],
+        "configurations": [
+            {"step": "art", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": fcl}]}
+        ],
         "software": [{"name": "joining", "repository": str(repository), "requested_ref": "v1"}],
     }
     commit = git(repository, "rev-parse", "HEAD")
-    production.writer.run(lambda connection, known: register_repository(connection, known, "x", str(repository)))
+    production.writer.run(
+        lambda connection, known: register_repository(connection, known, "x", str(repository))
+    )
     task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
     production.record(
         record_of(1, **common),
         record_of(2, **common, task={**task, "task_id": "t2", "campaign": "another"}),
         record_of(3, **common, task={**task, "stage": "merge"}),
         record_of(
-            4, **{**common, "software": [{**common["software"][0], "requested_ref": "main", "revision": commit}]}
+            4,
+            **{
+                **common,
+                "software": [
+                    {**common["software"][0], "requested_ref": "main", "revision": commit}
+                ],
+            },
         ),
         record_of(5, **{**common, "software": []}),
     )

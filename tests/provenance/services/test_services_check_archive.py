@@ -8,10 +8,10 @@ import pytest
 from ledger_story import Production, job_id, play, record_of
 from sqlalchemy import text
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.services.check_archive import ArchiveReport, check_archive
-from provenance.services.seal_ledger import seal_all
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.services.upkeep.archive_checks import ArchiveReport, check_archive
+from jobprov.provenance.services.upkeep.sealing import seal_all
 
 
 @pytest.fixture
@@ -23,13 +23,17 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 
 def check(production: Production) -> ArchiveReport:
-    store = open_store(f"file:{production.folder / 'archive'}")  # as a process of its own would see it
+    store = open_store(
+        f"file:{production.folder / 'archive'}"
+    )  # as a process of its own would see it
     with production.database.reading.connect() as connection:
         return check_archive(connection, store)
 
 
 def touched(report: ArchiveReport, kind: str) -> set[str]:
-    return {job.job_id for trouble in report.troubles if trouble.kind == kind for job in trouble.jobs}
+    return {
+        job.job_id for trouble in report.troubles if trouble.kind == kind for job in trouble.jobs
+    }
 
 
 def flip(path: Path, at: int = -20) -> None:
@@ -67,10 +71,14 @@ def test_blobs_that_never_came_are_gaps_and_no_damage(production: Production) ->
 
 
 @pytest.mark.parametrize("is_sealed", [False, True], ids=["waiting", "sealed"])
-def test_a_possessed_blob_that_is_gone_names_its_jobs(production: Production, *, is_sealed: bool) -> None:
+def test_a_possessed_blob_that_is_gone_names_its_jobs(
+    production: Production, *, is_sealed: bool
+) -> None:
     log = production.upload(b"a log")
     production.record(record_of(1, logs=[{"name": "out", "sha256": log}]), record_of(2))
-    production.record(record_of(1, logs=[{"name": "out", "sha256": log}], exit={"code": 2}), reason="mended")
+    production.record(
+        record_of(1, logs=[{"name": "out", "sha256": log}], exit={"code": 2}), reason="mended"
+    )
     path = loose(production, log)
     if is_sealed:
         seal_all(production.database, production.writer, production.store)
@@ -117,7 +125,9 @@ def test_a_lost_pack_of_code_names_the_jobs_that_ran_it(production: Production) 
 
 def test_a_lost_capsule_names_the_jobs_that_it_serves(production: Production) -> None:
     software = [{"name": "release", "product": {"manager": "ups", "version": "v1"}}]
-    production.record(record_of(1, software=software), record_of(2, software=software), record_of(3))
+    production.record(
+        record_of(1, software=software), record_of(2, software=software), record_of(3)
+    )
     production.keep_capsule(b"the environment", 1)
     sha256 = hashlib.sha256(b"the environment").hexdigest()
     assert check(production).is_sound
@@ -173,7 +183,9 @@ def test_a_chain_that_another_database_sealed_is_told(production: Production) ->
     production.record(record_of(1))
     seal_all(production.database, production.writer, production.store)
     with production.database.writing.begin() as connection:
-        connection.execute(text("UPDATE chain_heads SET head_sha256 = :other"), {"other": b"\1" * 32})
+        connection.execute(
+            text("UPDATE chain_heads SET head_sha256 = :other"), {"other": b"\1" * 32}
+        )
 
     report = check(production)
 

@@ -7,14 +7,20 @@ from typing import Any
 import pytest
 from ledger_story import Production, job_id, record_of
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.errors import ConflictError
-from provenance.services.classify_jobs import JobClass, classes_of
-from provenance.services.rule_tables import declare_rules, show_rules
-from provenance.services.show_job import find_job
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.errors import ConflictError
+from jobprov.provenance.services.failures.classes import JobClass, classes_of
+from jobprov.provenance.services.failures.rules import declare_rules, show_rules
+from jobprov.provenance.services.lookup.job import find_job
 
-DATABASE = {"name": "db", "class": "database", "words": "the database is down", "transient": True, "pattern": "db down"}
+DATABASE = {
+    "name": "db",
+    "class": "database",
+    "words": "the database is down",
+    "transient": True,
+    "pattern": "db down",
+}
 
 
 @pytest.fixture
@@ -26,8 +32,14 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 
 def failed(number: int, **changes: Any) -> dict[str, Any]:
-    defaults = {"state": "failed", "exit": {"code": 12, "failed_step": "tool"}, "command": {"argv": ["tool"]}}
-    return record_of(number, inputs=[], outputs=[], **{"configurations": [], "logs": [], **defaults, **changes})
+    defaults = {
+        "state": "failed",
+        "exit": {"code": 12, "failed_step": "tool"},
+        "command": {"argv": ["tool"]},
+    }
+    return record_of(
+        number, inputs=[], outputs=[], **{"configurations": [], "logs": [], **defaults, **changes}
+    )
 
 
 def class_of(production: Production, number: int) -> JobClass:
@@ -49,7 +61,12 @@ def test_failure_is_known_at_once_and_read_from_its_logs_later(production: Produ
 
     read = class_of(production, 1)
     assert (first.class_name, first.transient, first.is_read) == ("unknown", None, False)
-    assert (read.class_name, read.transient, read.is_read, read.version) == ("database", True, True, 1)
+    assert (read.class_name, read.transient, read.is_read, read.version) == (
+        "database",
+        True,
+        True,
+        1,
+    )
     assert (read.log_name, read.log_at) == ("out", 70_001)
     assert class_of(production, 2).rule == "built-in.art-fcl"
 
@@ -69,10 +86,18 @@ def test_log_that_comes_late_is_read_when_it_comes(production: Production) -> No
 
 
 def test_old_failure_keeps_its_meaning_until_it_is_read_again(production: Production) -> None:
-    production.declare_rules({"name": "twelve", "class": "data", "words": "bad file", "exit_code": [12]})
+    production.declare_rules(
+        {"name": "twelve", "class": "data", "words": "bad file", "exit_code": [12]}
+    )
     production.record(failed(1))
     production.declare_rules(
-        {"name": "twelve", "class": "site", "words": "bad site", "transient": True, "exit_code": [12]}
+        {
+            "name": "twelve",
+            "class": "site",
+            "words": "bad site",
+            "transient": True,
+            "exit_code": [12],
+        }
     )
     production.record(failed(2))
     production.work()
@@ -96,7 +121,9 @@ def test_job_that_succeeded_after_all_has_no_class(production: Production) -> No
         assert classes_of(connection, [find_job(connection, job_id(1)).key]) == {}
 
 
-def test_same_rules_again_make_no_version_and_a_late_change_is_refused(production: Production) -> None:
+def test_same_rules_again_make_no_version_and_a_late_change_is_refused(
+    production: Production,
+) -> None:
     production.declare_rules(DATABASE)
     production.declare_rules(DATABASE, why="again")
     production.declare_rules({**DATABASE, "words": "down again"})

@@ -5,16 +5,26 @@ from typing import Any
 import pytest
 from production_samples import MOMENT, Production
 
-from provenance.errors import BadInputError, NotFoundError
-from provenance.services.comparators import comparators_of, declare_comparators, show_comparators
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.services.bundles.comparators import (
+    comparators_of,
+    declare_comparators,
+    show_comparators,
+)
 
 FIRST = {"output": [{"pattern": "*.root", "comparator": "numeric", "relative": 1e-9}]}
-SECOND = {"output": [{"pattern": "*.log", "required": False}, {"pattern": "*", "comparator": "content"}]}
+SECOND = {
+    "output": [{"pattern": "*.log", "required": False}, {"pattern": "*", "comparator": "content"}]
+}
 
 
-def declare(production: Production, document: dict[str, Any], experiment: str = "nova") -> dict[str, Any]:
+def declare(
+    production: Production, document: dict[str, Any], experiment: str = "nova"
+) -> dict[str, Any]:
     answer: dict[str, Any] = production.write(
-        lambda connection: declare_comparators(connection, production.known, experiment, document, received_at=MOMENT)
+        lambda connection: declare_comparators(
+            connection, production.known, experiment, document, received_at=MOMENT
+        )
     )
     return answer
 
@@ -26,7 +36,11 @@ def test_newest_version_counts_and_all_are_kept(production: Production) -> None:
         shown = show_comparators(connection, "nova")
         first = show_comparators(connection, "nova", version=1)
 
-    assert [(answer["version"], answer["is_new"]) for answer in answers] == [(1, True), (2, True), (2, False)]
+    assert [(answer["version"], answer["is_new"]) for answer in answers] == [
+        (1, True),
+        (2, True),
+        (2, False),
+    ]
     assert [rule.pattern for rule in rules] == ["*.log", "*"]
     assert (shown["version"], shown["comparators"]) == (2, SECOND)
     assert first["comparators"] == FIRST

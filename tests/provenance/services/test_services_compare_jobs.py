@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from production_samples import Production, file_entry, job, job_id
 
-from provenance.db.engines import open_database
-from provenance.errors import NotFoundError
-from provenance.services.compare_jobs import compare_jobs
-from provenance.services.find_companions import find_companions
-from provenance.services.store_blobs import Upload, grant_possession
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.comparisons.companions import find_companions
+from jobprov.provenance.services.comparisons.jobs import compare_jobs
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 
 MAIN = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 3\n  path: [a, b, c]\n}\n'
 OTHER = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 5\n  path: [a, new, b, c]\n}\n'
@@ -42,10 +42,20 @@ def a_job(number: int, main: bytes = MAIN, **more: Any) -> dict[str, Any]:
             "configurations": [configuration(main)],
             "scripts": [{"name": "run.sh", "sha256": sha(SCRIPT)}],
             "software": [{"name": "nova", "revision": "a" * 40, "requested_ref": "v1"}],
-            "command": {"argv": ["run.sh", "-n", "100", "in.root"], "working_directory": f"/scratch/{number}"},
-            "environment": {"variables": {"TZ": "UTC", "PROCESS": str(number)}, "container": {"digest": "sha256:1"}},
+            "command": {
+                "argv": ["run.sh", "-n", "100", "in.root"],
+                "working_directory": f"/scratch/{number}",
+            },
+            "environment": {
+                "variables": {"TZ": "UTC", "PROCESS": str(number)},
+                "container": {"digest": "sha256:1"},
+            },
             "inputs": [file_entry("in.root", 7, 70, role="primary")],
-            "outputs": [file_entry(f"out{number}.root", data_tier="reco", content_digest="root-content-1:ab")],
+            "outputs": [
+                file_entry(
+                    f"out{number}.root", data_tier="reco", content_digest="root-content-1:ab"
+                )
+            ],
             "host": {"hostname": f"wn{number}"},
             "exit": {"code": 0},
             "task": {"task_id": "reco-1", "stage": "reco", "unit": f"u{number % 3}"},
@@ -76,14 +86,19 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture
 def one() -> int:
-    """Return the number of a job that no test has recorded, a multiple of three: the next two are of other units."""
+    """Return the number of a job that no test has recorded, a multiple of three.
+
+    The next two are of other units.
+    """
     return 3 * next(NUMBERS)
 
 
 def compared(filled: Production, *records: dict[str, Any], **more: Any) -> dict[str, Any]:
     filled.record(*records)
     with filled.database.reading.connect() as connection:
-        return compare_jobs(connection, filled.store, *(record["job_id"] for record in records), **more)
+        return compare_jobs(
+            connection, filled.store, *(record["job_id"] for record in records), **more
+        )
 
 
 def facets(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -94,10 +109,14 @@ def differing(found: dict[str, Any]) -> set[str]:
     return {name for name, facet in facets(found).items() if facet["count"]}
 
 
-def test_the_parameter_that_differs_comes_with_its_lines_and_their_pages(filled: Production, one: int) -> None:
+def test_the_parameter_that_differs_comes_with_its_lines_and_their_pages(
+    filled: Production, one: int
+) -> None:
     found = compared(filled, a_job(one), a_job(one + 1, OTHER))
 
-    added, changed = sorted(facets(found)["configuration"]["differences"], key=lambda row: str(row["kind"]))
+    added, changed = sorted(
+        facets(found)["configuration"]["differences"], key=lambda row: str(row["kind"])
+    )
     assert (changed["kind"], changed["key"]) == ("changed", "physics.producers.slicer.threshold")
     assert (changed["before"], changed["after"]) == ("3", "5")
     assert changed["origin_before"] == {
@@ -106,14 +125,26 @@ def test_the_parameter_that_differs_comes_with_its_lines_and_their_pages(filled:
         "url": f"/jobs/{job_id(one)}/configurations/art?file=reco.fcl&line=4#L4",
     }
     assert changed["origin_after"]["line"] == 4
-    assert (added["kind"], added["key"], added["after"]) == ("added", "physics.producers.slicer.path[1]", '"new"')
+    assert (added["kind"], added["key"], added["after"]) == (
+        "added",
+        "physics.producers.slicer.path[1]",
+        '"new"',
+    )
     assert facets(found)["configuration"]["count"] == 2
-    assert found["first_line"] == "Same code and inputs; 2 parameters differ; both succeeded; same results."
+    assert (
+        found["first_line"]
+        == "Same code and inputs; 2 parameters differ; both succeeded; same results."
+    )
     assert not found["is_same"]
-    assert facets(found)["fcl"]["differences"][0]["lines"][:2] == ["@@ -1,6 +1,6 @@", ' #include "tool.fcl"']
+    assert facets(found)["fcl"]["differences"][0]["lines"][:2] == [
+        "@@ -1,6 +1,6 @@",
+        ' #include "tool.fcl"',
+    ]
 
 
-def test_number_past_64_bits_in_a_configuration_is_compared_as_it_was_read(filled: Production, one: int) -> None:
+def test_number_past_64_bits_in_a_configuration_is_compared_as_it_was_read(
+    filled: Production, one: int
+) -> None:
     odd = configuration(OTHER)
     odd["files"][1]["found_in"] = 10**30
 
@@ -218,27 +249,48 @@ def test_inputs_are_the_same_by_whatever_checksum_both_records_name(
     assert [(row["before"], row["after"]) for row in facets(found)["inputs"]["differences"]] == told
 
 
-def test_inputs_of_other_names_are_paired_by_whatever_checksum_both_records_name(filled: Production, one: int) -> None:
-    old = [{"name": name, "checksums": sums} for name, sums in (("a", SUMS), ("b", ["adler32:8", "md5:" + "b" * 32]))]
-    new = [{"name": "c", "checksums": ["MD5:" + "B" * 32]}, {"name": "d", "checksums": ["adler32:0x7"]}]
+def test_inputs_of_other_names_are_paired_by_whatever_checksum_both_records_name(
+    filled: Production, one: int
+) -> None:
+    old = [
+        {"name": name, "checksums": sums}
+        for name, sums in (("a", SUMS), ("b", ["adler32:8", "md5:" + "b" * 32]))
+    ]
+    new = [
+        {"name": "c", "checksums": ["MD5:" + "B" * 32]},
+        {"name": "d", "checksums": ["adler32:0x7"]},
+    ]
 
     found = compared(filled, a_job(one, inputs=old), a_job(one + 1, inputs=new))
 
     assert facets(found)["inputs"]["differences"] == []
 
 
-def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(filled: Production, one: int) -> None:
+def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(
+    filled: Production, one: int
+) -> None:
     """Jobs of two recipes were said to be the same, since what made them two was nowhere compared."""
 
     def commanded(number: int, role: str, **more: str) -> dict[str, Any]:
         steps = [{"name": name, "role": "payload", "argv": [name]} for name in ("make", "copy")]
-        return a_job(number, command={"argv": ["run.sh"], "steps": [steps[0], {**steps[1], "role": role}], **more})
+        return a_job(
+            number,
+            command={"argv": ["run.sh"], "steps": [steps[0], {**steps[1], "role": role}], **more},
+        )
 
-    found = compared(filled, commanded(one, "payload"), commanded(one + 1, "stage_out", stdin_sha256=sha(b"a")))
+    found = compared(
+        filled, commanded(one, "payload"), commanded(one + 1, "stage_out", stdin_sha256=sha(b"a"))
+    )
 
-    told = {row["key"]: (row.get("before"), row.get("after")) for row in facets(found)["command"]["differences"]}
+    told = {
+        row["key"]: (row.get("before"), row.get("after"))
+        for row in facets(found)["command"]["differences"]
+    }
     assert found["a"]["recipe_id"] != found["b"]["recipe_id"]
-    assert told == {"step copy, role": ("payload", "stage_out"), "standard input": (None, sha(b"a"))}
+    assert told == {
+        "step copy, role": ("payload", "stage_out"),
+        "standard input": (None, sha(b"a")),
+    }
     assert not found["is_same"]
 
 
@@ -258,19 +310,28 @@ def test_what_a_step_read_from_standard_input_is_told(filled: Production, one: i
     jobs = [
         a_job(
             one + place,
-            command={"steps": [{"name": "s", "role": "payload", "argv": ["cat"], "stdin_sha256": sha(read)}]},
+            command={
+                "steps": [
+                    {"name": "s", "role": "payload", "argv": ["cat"], "stdin_sha256": sha(read)}
+                ]
+            },
         )
         for place, read in enumerate((b"a", b"b"))
     ]
 
     found = compared(filled, *jobs)
 
-    told = {row["key"]: (row.get("before"), row.get("after")) for row in facets(found)["command"]["differences"]}
+    told = {
+        row["key"]: (row.get("before"), row.get("after"))
+        for row in facets(found)["command"]["differences"]
+    }
     assert told == {"step s, standard input": (sha(b"a"), sha(b"b"))}
 
 
 def test_lines_of_a_changed_script_are_shown(filled: Production, one: int) -> None:
-    found = compared(filled, a_job(one), a_job(one + 1, scripts=[{"name": "run.sh", "sha256": sha(NEW_SCRIPT)}]))
+    found = compared(
+        filled, a_job(one), a_job(one + 1, scripts=[{"name": "run.sh", "sha256": sha(NEW_SCRIPT)}])
+    )
 
     assert facets(found)["scripts"]["differences"][0]["lines"] == [
         "@@ -1,3 +1,3 @@", " #!/bin/sh", "-set -e", "+set -eu", " run it",
@@ -278,8 +339,12 @@ def test_lines_of_a_changed_script_are_shown(filled: Production, one: int) -> No
 
 
 def test_steps_are_compared_with_their_like(filled: Production, one: int) -> None:
-    first = a_job(one, configurations=[configuration(MAIN, step="a"), configuration(MAIN, step="b")])
-    second = a_job(one + 1, configurations=[configuration(OTHER, step="b"), configuration(MAIN, step="c")])
+    first = a_job(
+        one, configurations=[configuration(MAIN, step="a"), configuration(MAIN, step="b")]
+    )
+    second = a_job(
+        one + 1, configurations=[configuration(OTHER, step="b"), configuration(MAIN, step="c")]
+    )
 
     rows = facets(compared(filled, first, second))["configuration"]["differences"]
 
@@ -291,8 +356,14 @@ def test_steps_are_compared_with_their_like(filled: Production, one: int) -> Non
     }
 
 
-def test_overrides_of_the_command_line_are_a_difference_of_the_configuration(filled: Production, one: int) -> None:
-    found = compared(filled, a_job(one), a_job(one + 1, configurations=[configuration(MAIN, overrides=["-n", "5"])]))
+def test_overrides_of_the_command_line_are_a_difference_of_the_configuration(
+    filled: Production, one: int
+) -> None:
+    found = compared(
+        filled,
+        a_job(one),
+        a_job(one + 1, configurations=[configuration(MAIN, overrides=["-n", "5"])]),
+    )
 
     [row] = facets(found)["configuration"]["differences"]
     assert (row["kind"], row["key"], row["after"]) == ("added", "overrides", "-n 5")
@@ -301,9 +372,11 @@ def test_overrides_of_the_command_line_are_a_difference_of_the_configuration(fil
 def test_many_differences_and_long_values_are_cut_and_counted(filled: Production, one: int) -> None:
     variables = {f"V{number}": "x" * 9000 for number in range(300)}
 
-    found = facets(compared(filled, a_job(one), a_job(one + 1, environment={"variables": variables}), limit=100))[
-        "environment"
-    ]
+    found = facets(
+        compared(
+            filled, a_job(one), a_job(one + 1, environment={"variables": variables}), limit=100
+        )
+    )["environment"]
 
     assert (found["count"], len(found["differences"]), found["omitted"]) == (302, 100, 202)
     assert found["differences"][50]["after"].endswith("... (9,000 characters)")
@@ -321,24 +394,33 @@ def test_a_job_compared_with_itself_differs_in_nothing(filled: Production, one: 
 def test_a_job_that_is_not_recorded_is_named(filled: Production, one: int) -> None:
     filled.record(a_job(one))
 
-    with filled.database.reading.connect() as connection, pytest.raises(NotFoundError, match=job_id(99_999)):
+    with (
+        filled.database.reading.connect() as connection,
+        pytest.raises(NotFoundError, match=job_id(99_999)),
+    ):
         compare_jobs(connection, filled.store, job_id(one), job_id(99_999))
 
 
-def test_companions_are_attempts_siblings_runs_of_the_recipe_and_the_task_before(production: Production) -> None:
+def test_companions_are_attempts_siblings_runs_of_the_recipe_and_the_task_before(
+    production: Production,
+) -> None:
     filled = with_blobs(production)
     filled.record(
         a_job(1, state="failed"),
         a_job(4),
         a_job(2),
         a_job(5, task={"task_id": "reco-0", "stage": "reco", "unit": "x"}),
-        a_job(6, task={"task_id": "gen-0", "stage": "gen", "unit": "x"}, command={"argv": ["other"]}),
+        a_job(
+            6, task={"task_id": "gen-0", "stage": "gen", "unit": "x"}, command={"argv": ["other"]}
+        ),
     )
     with filled.database.reading.connect() as connection:
         found = find_companions(connection, job_id(1))
 
     assert found["job"]["job_id"] == job_id(1)
-    assert {group["why"]: [each["job_id"] for each in group["jobs"]] for group in found["companions"]} == {
+    assert {
+        group["why"]: [each["job_id"] for each in group["jobs"]] for group in found["companions"]
+    } == {
         "attempt": [job_id(4)],
         "sibling": [job_id(2)],
         "recipe": [job_id(5)],

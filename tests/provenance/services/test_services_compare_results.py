@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from production_samples import Production, digest, job
 
-from provenance.db.queries.jobs import JobFilters
-from provenance.errors import BadInputError, NotFoundError
-from provenance.records.recipes import parse_recipe
-from provenance.services.compare_results import list_divergent, show_recipe
-from provenance.services.list_jobs import list_jobs
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.records.recipes import parse_recipe
+from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
+from jobprov.provenance.services.lookup.jobs import list_jobs
 
 
 def run(number: int, *, seed: int = 1, content: int = 1, **more: Any) -> dict[str, Any]:
@@ -71,7 +71,10 @@ def test_page_of_a_recipe_says_what_differs(fleet: Production) -> None:
         [f"root-content-1:{digest(3)}", f"root-content-1:{digest(4)}"]
     ]
     assert [row["field"] for row in shown["differences"]] == ["host.cpu_model", "host.hostname"]
-    assert {row["job_id"] for row in shown["results"][0]["jobs"]} == {job(3)["job_id"], job(6)["job_id"]}
+    assert {row["job_id"] for row in shown["results"][0]["jobs"]} == {
+        job(3)["job_id"],
+        job(6)["job_id"],
+    }
 
 
 def test_jobs_are_filtered_by_recipe(fleet: Production) -> None:
@@ -79,12 +82,18 @@ def test_jobs_are_filtered_by_recipe(fleet: Production) -> None:
     with fleet.database.reading.connect() as connection:
         found = list_jobs(connection, JobFilters(recipe=parse_recipe(listed["recipe_id"])))
 
-    assert {row["job_id"] for row in found["jobs"]} == {job(number)["job_id"] for number in (3, 4, 5, 6)}
+    assert {row["job_id"] for row in found["jobs"]} == {
+        job(number)["job_id"] for number in (3, 4, 5, 6)
+    }
 
 
 def test_results_of_two_algorithms_are_no_divergence(production: Production) -> None:
     production.record(
-        run(1), {**run(2), "outputs": [{"name": "out2.root", "content_digest": f"root-masked-1:{digest(1)}"}]}
+        run(1),
+        {
+            **run(2),
+            "outputs": [{"name": "out2.root", "content_digest": f"root-masked-1:{digest(1)}"}],
+        },
     )
 
     assert divergent(production)["recipes"] == []

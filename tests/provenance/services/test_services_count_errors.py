@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from ledger_story import Production, job_id, record_of
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.queries.jobs import JobFilters
-from provenance.errors import BadInputError
-from provenance.services.count_errors import count_errors
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.failures.errors import count_errors
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
@@ -32,7 +32,10 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.record(*[record_of(number, configurations=[]) for number in range(1, 31)])
     made.record(
         failed(41, 1, software=[{"name": "novasoft", "requested_ref": "S1"}]),
-        *[failed(number, 3, software=[{"name": "novasoft", "requested_ref": "S2"}]) for number in (42, 43, 44)],
+        *[
+            failed(number, 3, software=[{"name": "novasoft", "requested_ref": "S2"}])
+            for number in (42, 43, 44)
+        ],
         failed(51, 2, exit=alloc, task=mcc),
         failed(52, 2, exit=alloc, task=mcc, host={"hostname": "other", "site": "CERN"}),
         failed(61, 1, state="killed", exit={"signal": 9}),
@@ -43,7 +46,9 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.close()
 
 
-def counted(production: Production, filters: JobFilters | None = None, **how: Any) -> dict[str, Any]:
+def counted(
+    production: Production, filters: JobFilters | None = None, **how: Any
+) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
         return count_errors(connection, filters or JobFilters(), now=NOW, **how)
 
@@ -68,9 +73,12 @@ def test_causes_are_counted_most_frequent_first(production: Production) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sort", "codes"), [("count", [65, 1, None]), ("newest", [65, 1, None]), ("growing", [65, None, 1])]
+    ("sort", "codes"),
+    [("count", [65, 1, None]), ("newest", [65, 1, None]), ("growing", [65, None, 1])],
 )
-def test_causes_come_in_the_order_that_is_asked_for(production: Production, sort: str, codes: list[int | None]) -> None:
+def test_causes_come_in_the_order_that_is_asked_for(
+    production: Production, sort: str, codes: list[int | None]
+) -> None:
     assert [cause["exit_code"] for cause in counted(production, sort=sort)["causes"]] == codes
 
 
@@ -83,15 +91,21 @@ def test_causes_come_in_the_order_that_is_asked_for(production: Production, sort
         ("day", {("2026-03-01", 1), ("2026-03-03", 3), ("2026-03-02", 2)}),
     ],
 )
-def test_causes_are_split_by_a_facet(production: Production, facet: str, parts: set[tuple[str, int]]) -> None:
-    assert {(cause["by"], cause["count"]) for cause in counted(production, by=facet)["causes"]} == parts
+def test_causes_are_split_by_a_facet(
+    production: Production, facet: str, parts: set[tuple[str, int]]
+) -> None:
+    assert {
+        (cause["by"], cause["count"]) for cause in counted(production, by=facet)["causes"]
+    } == parts
 
 
 @pytest.mark.parametrize("facet", ["site", "stage"])
 def test_what_is_not_said_is_one_part_and_no_place(production: Production, facet: str) -> None:
     """A host without a site is kept as one of site '', a job without a host has none at all."""
     mcd = {"task_id": "t3", "campaign": "mcd"}
-    production.record(failed(81, 3, task=mcd, host={"hostname": "alone"}), failed(82, 3, task=None, host=None))
+    production.record(
+        failed(81, 3, task=mcd, host={"hostname": "alone"}), failed(82, 3, task=None, host=None)
+    )
 
     found = counted(production, by=facet)["causes"]
 
@@ -111,7 +125,9 @@ def test_jobs_of_other_experiments_and_reruns_do_not_count(production: Productio
         failed(82, 3, experiment="sterile", rerun_of=job_id(80)),
     )
 
-    nova, sterile = (counted(production, JobFilters(experiment=name)) for name in ("nova", "sterile"))
+    nova, sterile = (
+        counted(production, JobFilters(experiment=name)) for name in ("nova", "sterile")
+    )
 
     assert [(found["jobs"], found["failures"]) for found in (nova, sterile)] == [(37, 7), (2, 2)]
     assert [cause["count"] for cause in sterile["causes"]] == [2]
@@ -123,7 +139,12 @@ def test_host_that_spoils_its_jobs_stands_out(production: Production) -> None:
 
     [outlier] = counted(production)["outliers"]
 
-    assert (outlier["kind"], outlier["name"], outlier["jobs"], outlier["failures"]) == ("host", "hole", 12, 12)
+    assert (outlier["kind"], outlier["name"], outlier["jobs"], outlier["failures"]) == (
+        "host",
+        "hole",
+        12,
+        12,
+    )
     assert outlier["p_value"] < 1e-5
 
 

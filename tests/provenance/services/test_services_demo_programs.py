@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import uproot
 
-from provenance import fhicl
-from provenance.capture import trackers
-from provenance.services.demo_release import PROGRAMS
+from jobprov.provenance import fhicl
+from jobprov.provenance.capture import trackers
+from jobprov.provenance.services.demo.release import PROGRAMS
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,9 @@ Toy = Callable[..., subprocess.CompletedProcess[str]]
 def toy(tmp_path: Path) -> Toy:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         words = [sys.executable, str(TOY), *arguments]
-        return subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
+        )
 
     return run
 
@@ -77,7 +79,9 @@ def test_generated_files_merge_in_the_order_given(toy: Toy, tmp_path: Path) -> N
 
     assert done.stdout.endswith("toy has completed and will exit with status 0.\n")
     parts = [content(tmp_path / f"{run}.root") for run in (1002, 1001)]
-    assert content(tmp_path / "merged.root") == {name: parts[0][name] + parts[1][name] for name in parts[0]}
+    assert content(tmp_path / "merged.root") == {
+        name: parts[0][name] + parts[1][name] for name in parts[0]
+    }
 
 
 def test_same_job_twice_gives_the_same_content(toy: Toy, tmp_path: Path) -> None:
@@ -97,16 +101,26 @@ def test_other_seed_gives_other_events(toy: Toy, tmp_path: Path) -> None:
         write_generation(tmp_path, f"gen_{run}.fcl", run)
         toy("-c", f"gen_{run}.fcl", "-n", "3", "-o", f"{run}.root")
 
-    assert content(tmp_path / "1001.root")["particle_pt"] != content(tmp_path / "1002.root")["particle_pt"]
+    assert (
+        content(tmp_path / "1001.root")["particle_pt"]
+        != content(tmp_path / "1002.root")["particle_pt"]
+    )
 
 
-def test_reconstruction_selects_in_two_streams_and_histogram_counts_them(toy: Toy, tmp_path: Path) -> None:
+def test_reconstruction_selects_in_two_streams_and_histogram_counts_them(
+    toy: Toy, tmp_path: Path
+) -> None:
     write_generation(tmp_path, "gen.fcl", 1001)
     toy("-c", "gen.fcl", "-n", "60", "-o", "gen.root")
 
     script = [str(PROGRAMS / "bin" / "run_reco.sh"), "smear.fcl", "select.fcl", "gen.root", "reco"]
     done = subprocess.run(
-        ["/bin/sh", *script], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
+        ["/bin/sh", *script],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     toy("-c", "histogram.fcl", "-s", "reco_dimuon.root", "-T", "mass.json")
 
@@ -133,7 +147,10 @@ def test_times_of_modules_are_left_as_art_leaves_them(toy: Toy, tmp_path: Path) 
     trackers.read(str(tmp_path / "timing.db"), again, {})  # type: ignore[no-untyped-call]
 
     generator = modules["generate", "generator", "ToyPythia"]
-    assert (generator["events"], generator["seconds_max"] < generator["seconds_total"]) == (20, True)
+    assert (generator["events"], generator["seconds_max"] < generator["seconds_total"]) == (
+        20,
+        True,
+    )
     assert generator["seconds_max"] > generator["seconds_total"] / 20, "measured event by event"
     assert ("end_path", "out", "RootOutput(write)") in modules
     assert ("source", None, "EmptyEvent:source") in modules
@@ -165,8 +182,12 @@ def test_declaration_beside_an_output_counts_its_events(toy: Toy, tmp_path: Path
     assert declared["metadata"]["core.data_tier"] == "generated"
 
 
-def test_misspelt_parameter_ends_with_9_and_is_named_with_its_line(toy: Toy, tmp_path: Path) -> None:
-    (tmp_path / "bad.fcl").write_text('#include "smear.fcl"\n\nphysics.producers.smear.eficiency: 0.9\n')
+def test_misspelt_parameter_ends_with_9_and_is_named_with_its_line(
+    toy: Toy, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.fcl").write_text(
+        '#include "smear.fcl"\n\nphysics.producers.smear.eficiency: 0.9\n'
+    )
 
     done = toy("-c", "bad.fcl", "-s", "gen.root")
 
@@ -188,7 +209,9 @@ def test_misspelt_parameter_ends_with_9_and_is_named_with_its_line(toy: Toy, tmp
         ("BEGIN_PROLOG\nt: { x: 1 }\nEND_PROLOG\nt.x: 2\n", "prolog name"),
     ],
 )
-def test_fcl_that_cannot_be_read_ends_with_90(toy: Toy, tmp_path: Path, text: str, words: str) -> None:
+def test_fcl_that_cannot_be_read_ends_with_90(
+    toy: Toy, tmp_path: Path, text: str, words: str
+) -> None:
     (tmp_path / "job.fcl").write_text(text)
 
     done = toy("-c", "job.fcl")
@@ -210,7 +233,9 @@ def test_truncated_input_is_named_with_its_size(toy: Toy, tmp_path: Path) -> Non
 
 def test_impossible_request_ends_by_the_limit_of_its_fcl(toy: Toy, tmp_path: Path) -> None:
     limits = "services.limits.cpuSeconds: 5\n"  # a busy machine takes two until the first event
-    write_generation(tmp_path, "loop.fcl", 1, f"physics.producers.generator.requireMassAbove: 14000.\n{limits}")
+    write_generation(
+        tmp_path, "loop.fcl", 1, f"physics.producers.generator.requireMassAbove: 14000.\n{limits}"
+    )
 
     done = toy("-c", "loop.fcl", "-n", "1")
 
@@ -240,7 +265,11 @@ def _value(value: Any) -> str:
 
 def test_programs_need_nothing_of_ours() -> None:
     """A rerun has the interpreter and the named packages, not jobprov."""
-    sources = [path.read_text() for path in PROGRAMS.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    sources = [
+        path.read_text() for path in PROGRAMS.rglob("*") if path.is_file() and path.suffix != ".pyc"
+    ]
 
-    assert not [text for text in sources if "import provenance" in text or "from provenance" in text]
+    assert not [
+        text for text in sources if "import provenance" in text or "from provenance" in text
+    ]
     assert os.access(TOY, os.X_OK)

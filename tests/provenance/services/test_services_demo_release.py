@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from provenance.errors import NotFoundError, SoftwareError
-from provenance.services.demo_release import VERSION, make_release
+from jobprov.provenance.errors import NotFoundError, SoftwareError
+from jobprov.provenance.services.demo.release import VERSION, make_release
 
 
 def git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def test_release_is_an_annotated_tag_on_a_short_history(tmp_path: Path) -> None:
@@ -31,11 +33,16 @@ def test_checkout_holds_exactly_the_programs(tmp_path: Path) -> None:
     tracked = git(release.checkout, "ls-files", "--stage").splitlines()
 
     assert git(release.checkout, "status", "--porcelain", "--ignored") == ""
-    assert {line.rpartition("\t")[2] for line in tracked if line.startswith("100755")} == {"bin/run_reco.sh", "bin/toy"}
+    assert {line.rpartition("\t")[2] for line in tracked if line.startswith("100755")} == {
+        "bin/run_reco.sh",
+        "bin/toy",
+    }
     assert not [line for line in tracked if line.endswith(".pyc")]
 
 
-def test_commit_is_the_same_in_other_places_times_and_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commit_is_the_same_in_other_places_times_and_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / ".gitconfig").write_text(

@@ -8,17 +8,17 @@ import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
 from sqlalchemy import select, text
 
-from archive.opening import open_store
-from provenance.db.comparing import differences
-from provenance.db.engines import Database
-from provenance.db.recording.job_rows import INDEX_VERSION
-from provenance.db.tables import Derivation, UnreadRecord, WorkItem
-from provenance.services import derive_again
-from provenance.services.background import HANDLERS
-from provenance.services.derive_again import DERIVE, enqueue_derivation
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.seal_ledger import seal_all, seal_ledger
-from provenance.services.work import Parts, drain
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import differences
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
+from jobprov.provenance.db.tables import Derivation, UnreadRecord, WorkItem
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.recording import rederivation as derive_again
+from jobprov.provenance.services.recording.rederivation import DERIVE, enqueue_derivation
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
+from jobprov.provenance.services.work.queue import Parts, drain
 
 
 @pytest.fixture
@@ -30,11 +30,15 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 
 def parts_of(production: Production) -> Parts:
-    return Parts(production.database, production.writer, production.store, production.folder / "git")
+    return Parts(
+        production.database, production.writer, production.store, production.folder / "git"
+    )
 
 
 def change(production: Production, *statements: str) -> None:
-    production.writer.run(lambda connection, _: [connection.execute(text(statement)) for statement in statements])
+    production.writer.run(
+        lambda connection, _: [connection.execute(text(statement)) for statement in statements]
+    )
 
 
 def derive(production: Production) -> int:
@@ -69,7 +73,9 @@ def test_rows_of_an_earlier_version_come_out_as_they_are_today(
     assert differences(before, production.tables()) == []
 
 
-def test_jobs_of_this_version_are_left_alone_and_nothing_is_asked_twice(production: Production) -> None:
+def test_jobs_of_this_version_are_left_alone_and_nothing_is_asked_twice(
+    production: Production,
+) -> None:
     production.record(record_of(1))
     change(production, "UPDATE jobs SET unit = 'kept'")
 
@@ -79,9 +85,9 @@ def test_jobs_of_this_version_are_left_alone_and_nothing_is_asked_twice(producti
     assert not enqueue_derivation(parts_of(production))
     with production.database.reading.connect() as connection:
         assert connection.execute(text("SELECT unit FROM jobs")).scalar_one() == "kept"
-        assert [tuple(row) for row in connection.execute(select(Derivation.what, Derivation.version))] == [
-            ("jobs", INDEX_VERSION)
-        ]
+        assert [
+            tuple(row) for row in connection.execute(select(Derivation.what, Derivation.version))
+        ] == [("jobs", INDEX_VERSION)]
         assert connection.execute(select(WorkItem).where(WorkItem.kind == DERIVE)).first() is None
 
 
@@ -89,13 +95,22 @@ def test_recipes_of_a_version_that_left_out_standard_input_are_made_again(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only theirs: all else of these jobs, and of the others, is as it was."""
-    code = {"software": [{"name": "x", "revision": "1" * 40}], "inputs": [{"name": "raw", "sha256": "a" * 64}]}
-    commands = [{"argv": ["cat"], **more} for more in ({"stdin_sha256": "b" * 64}, {"stdin_sha256": "c" * 64}, {})]
+    code = {
+        "software": [{"name": "x", "revision": "1" * 40}],
+        "inputs": [{"name": "raw", "sha256": "a" * 64}],
+    }
+    commands = [
+        {"argv": ["cat"], **more}
+        for more in ({"stdin_sha256": "b" * 64}, {"stdin_sha256": "c" * 64}, {})
+    ]
     with monkeypatch.context() as earlier:
-        earlier.setattr("provenance.records.recipes._read_from", lambda _: [])
-        earlier.setattr("provenance.db.recording.job_rows.INDEX_VERSION", 3)
+        earlier.setattr("jobprov.provenance.records.recipes._read_from", lambda _: [])
+        earlier.setattr("jobprov.provenance.db.recording.job_rows.INDEX_VERSION", 3)
         production.record(
-            *(record_of(number, command=command, **code) for number, command in enumerate(commands, start=1))
+            *(
+                record_of(number, command=command, **code)
+                for number, command in enumerate(commands, start=1)
+            )
         )
     old = production.tables()
     assert len({row["recipe"] for row in old["jobs"]}) == 1
@@ -115,7 +130,10 @@ def test_recipes_of_a_version_that_left_out_standard_input_are_made_again(
 
 @pytest.fixture
 def later(production: Production) -> Production:
-    """Return the production in which records of a version came that the service did not read then; one is a second one of its job."""
+    """Return the production in which records of a version came that the service did not read then.
+
+    One is a second one of its job.
+    """
     production.record(record_of(1), record_of(4))
     for number, more in (
         (2, {"schema_version": 2}),

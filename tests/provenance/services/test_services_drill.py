@@ -13,18 +13,18 @@ import pytest
 from production_samples import job
 from recorded_sample import BAD, EXPERIMENT, GOOD, make_repository, record_sample
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.writer import Writer
-from provenance.records.decoding import decode_record
-from provenance.services import isolation
-from provenance.services.drill import DrilledJob, DrillLimits, DrillParts, drill
-from provenance.services.isolation import apart
-from provenance.services.record_jobs import record_jobs
-from provenance.services.reproduction import reproduction_facts
-from provenance.services.show_job import show_job
-from provenance.services.submissions import Submission
-from provenance.services.work import Parts
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.reruns import isolation
+from jobprov.provenance.services.reruns.drills import DrilledJob, DrillLimits, DrillParts, drill
+from jobprov.provenance.services.reruns.isolation import apart
+from jobprov.provenance.services.reruns.reproduction import reproduction_facts
+from jobprov.provenance.services.work.queue import Parts
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,11 @@ ANY_AGE = DrillLimits(again_after=timedelta(0))
 def parts(database: Database, tmp_path: Path) -> Iterator[DrillParts]:
     """Yield a service that holds the two jobs of the sample, one that succeeded and one that failed."""
     writer, store = Writer(database.writing), open_store("memory:")
-    record_sample(Parts(database, writer, store, tmp_path / "git"), store, make_repository(tmp_path / "upstream"))
+    record_sample(
+        Parts(database, writer, store, tmp_path / "git"),
+        store,
+        make_repository(tmp_path / "upstream"),
+    )
     yield DrillParts(database, writer, store, tmp_path / "drill", apart())
     writer.close()
 
@@ -54,7 +58,9 @@ def levels(done: list[DrilledJob] | None) -> dict[str, str | None]:
 
 def record(parts: DrillParts, *records: dict[str, Any]) -> None:
     submissions = [Submission(decode_record(json.dumps(each).encode()), NOW) for each in records]
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, submissions))
+    parts.writer.run(
+        lambda connection, known: record_jobs(connection, known, parts.store, submissions)
+    )
 
 
 def shell_job(parts: DrillParts, number: int, script: str, **more: Any) -> dict[str, Any]:
@@ -78,7 +84,11 @@ def test_jobs_are_run_again_and_their_verdicts_recorded(parts: DrillParts) -> No
 
     assert levels(done) == {GOOD: "R7", BAD: "R1="}
     [verdict] = verdicts(parts, GOOD)
-    assert (verdict["by"], verdict["level"], verdict["comparisons"][0]["output"]) == ("drill", "R7", "joined.txt")
+    assert (verdict["by"], verdict["level"], verdict["comparisons"][0]["output"]) == (
+        "drill",
+        "R7",
+        "joined.txt",
+    )
     assert verdict["plan"].startswith("1-L")
     assert (facts["drilled"], facts["reproduced"], facts["share"]) == (2, 2, 1.0)
     assert facts["by_level"] == {"R1=": 1, "R7": 1}
@@ -117,14 +127,20 @@ def test_only_one_drill_works_in_a_folder(parts: DrillParts) -> None:
 def test_job_that_does_not_end_is_stopped_and_says_so(parts: DrillParts) -> None:
     record(parts, shell_job(parts, 7, "sleep 60 & sleep 61", outputs=[]))
     began = time.monotonic()
-    [done] = [each for each in drill(parts, ANY_AGE._replace(job_seconds=2)) or () if each.job_id == job(7)["job_id"]]
+    [done] = [
+        each
+        for each in drill(parts, ANY_AGE._replace(job_seconds=2)) or ()
+        if each.job_id == job(7)["job_id"]
+    ]
 
     assert time.monotonic() - began < 40
     assert done.level == "R0"
     assert verdicts(parts, done.job_id)[0]["reason"] == "stopped after 2 s"
 
 
-def test_rerun_has_no_network_and_no_environment(parts: DrillParts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rerun_has_no_network_and_no_environment(
+    parts: DrillParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not parts.isolation.is_offline:
         pytest.skip("THE KERNEL ALLOWS NO USER NAMESPACE: reruns have the machine's network")
     monkeypatch.setenv("SECRET_OF_THE_OPERATOR", "x")
@@ -139,7 +155,8 @@ def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillPa
     drill(parts, DrillLimits())
     record(
         parts,
-        shell_job(parts, 11, "true", outputs=[]) | {"state": "running", "exit": None, "ended_at": None},
+        shell_job(parts, 11, "true", outputs=[])
+        | {"state": "running", "exit": None, "ended_at": None},
         shell_job(parts, 12, "true", outputs=[], rerun_of=GOOD),
         job(13, experiment=EXPERIMENT, outputs=[]),
     )
@@ -147,13 +164,21 @@ def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillPa
     assert drill(parts, DrillLimits()) == []
 
 
-def test_job_whose_blobs_are_gone_does_not_stop_the_others(database: Database, tmp_path: Path) -> None:
+def test_job_whose_blobs_are_gone_does_not_stop_the_others(
+    database: Database, tmp_path: Path
+) -> None:
     writer, store = Writer(database.writing), open_store(f"file:{tmp_path}/archive")
-    record_sample(Parts(database, writer, store, tmp_path / "git"), store, make_repository(tmp_path / "upstream"))
+    record_sample(
+        Parts(database, writer, store, tmp_path / "git"),
+        store,
+        make_repository(tmp_path / "upstream"),
+    )
     kept = hashlib.sha256(b"1 2 3\n").hexdigest()  # the input; fcl and code are still there
     for file in (tmp_path / "archive").rglob(f"*{kept[2:]}*"):
         file.unlink()
-    parts = DrillParts(database, writer, open_store(f"file:{tmp_path}/archive"), tmp_path / "drill", apart())
+    parts = DrillParts(
+        database, writer, open_store(f"file:{tmp_path}/archive"), tmp_path / "drill", apart()
+    )
     done = drill(parts, DrillLimits())
     writer.close()
 

@@ -9,28 +9,32 @@ import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
 from sqlalchemy import select
 
-from archive.opening import open_store
-from archive.store import Store
-from provenance.db.comparing import differences
-from provenance.db.engines import Database, open_database
-from provenance.db.tables import Evaluation
-from provenance.errors import BadInputError, NotFoundError
-from provenance.services.build_bundle import build_bundle
-from provenance.services.check_archive import check_archive
-from provenance.services.clear_erased import finish_erasures
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.seal_ledger import seal_all
-from provenance.services.show_job import show_job
-from provenance.services.store_blobs import missing_of
+from jobprov.archive.opening import open_store
+from jobprov.archive.store import Store
+from jobprov.provenance.db.comparing import differences
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.tables import Evaluation
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.intake.blobs import missing_of
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.upkeep.archive_checks import check_archive
+from jobprov.provenance.services.upkeep.cleared_erasures import finish_erasures
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all
 
 FCL = b"process_name: reco\nphysics: { door: hunter2 }\n"
 SCRIPT = b"#!/bin/sh\n# the door opens by hunter2\n"
 
 
 @pytest.fixture(params=["file", "memory"])
-def production(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Iterator[Production]:
+def production(
+    request: pytest.FixtureRequest, database: Database, tmp_path: Path
+) -> Iterator[Production]:
     """Yield an empty production with an archive in files or in memory."""
-    store: Store = open_store(f"file:{tmp_path / 'archive'}" if request.param == "file" else "memory:")
+    store: Store = open_store(
+        f"file:{tmp_path / 'archive'}" if request.param == "file" else "memory:"
+    )
     made = Production(database, store, tmp_path)
     yield made
     made.close()
@@ -38,7 +42,9 @@ def production(request: pytest.FixtureRequest, database: Database, tmp_path: Pat
 
 def run_job(production: Production, number: int, fcl: str | None, **changes: Any) -> None:
     files = [{"name": "reco.fcl", "path": "reco.fcl", "sha256": fcl}] if fcl else []
-    configurations = [{"step": "art", "main": "reco.fcl", "search_path": ["."], "files": files}] if fcl else []
+    configurations = (
+        [{"step": "art", "main": "reco.fcl", "search_path": ["."], "files": files}] if fcl else []
+    )
     production.record(record_of(number, configurations=configurations, logs=[], **changes))
 
 
@@ -46,13 +52,21 @@ def gaps(production: Production, number: int) -> list[str]:
     with production.database.reading.connect() as connection:
         found = show_job(connection, production.store, job_id(number))
     codes = [gap["code"] for gap in found["gaps"]]
-    listed = next(row["gap_set_id"] for row in production.tables()["jobs"] if row["uuid"] == job_id(number))
+    listed = next(
+        row["gap_set_id"] for row in production.tables()["jobs"] if row["uuid"] == job_id(number)
+    )
     assert json.loads(document_of(production, listed[0]))  # what lists show is the same
-    return [code for code in codes if "erased" in code or code in ("fcl-missing", "script-missing", "blob-missing")]
+    return [
+        code
+        for code in codes
+        if "erased" in code or code in ("fcl-missing", "script-missing", "blob-missing")
+    ]
 
 
 def document_of(production: Production, sha256: str) -> str:
-    return next(str(row["document"]) for row in production.tables()["gap_sets"] if row["sha256"] == sha256)
+    return next(
+        str(row["document"]) for row in production.tables()["gap_sets"] if row["sha256"] == sha256
+    )
 
 
 def troubles(production: Production) -> list[Any]:
@@ -85,24 +99,34 @@ def test_jobs_have_a_gap_and_others_have_none_and_nothing_is_asked_for_again(
     with production.database.reading.connect() as connection:
         assert missing_of(connection, "nova", [fcl]) == []
         assert show_job(connection, production.store, job_id(1))["missing_blobs"] == []
-        assert len(connection.execute(select(Evaluation.closure_id)).all()) == 1, "what it evaluated to is gone as well"
+        assert len(connection.execute(select(Evaluation.closure_id)).all()) == 1, (
+            "what it evaluated to is gone as well"
+        )
     assert troubles(production) == []
     assert differs_rebuilt(production, tmp_path) == []
 
 
-def test_bundle_is_planned_again_without_it_and_what_was_generated_from_it_is_gone(production: Production) -> None:
+def test_bundle_is_planned_again_without_it_and_what_was_generated_from_it_is_gone(
+    production: Production,
+) -> None:
     fcl, script = production.upload(FCL), production.upload(SCRIPT)
     scripts = [{"name": "run.sh", "path": "run.sh", "sha256": script}]
     run_job(production, 1, fcl, scripts=scripts)
     run_job(production, 2, None, scripts=scripts)
     production.bundle(1)
     production.bundle(2)
-    assert sum(b"hunter2" in production.store.get(sha256) for sha256 in production.store.digests()) > 2
+    assert (
+        sum(b"hunter2" in production.store.get(sha256) for sha256 in production.store.digests()) > 2
+    )
 
     planned = production.erase_blob(fcl)
 
     assert len(planned.plans) == 1
-    holders = [sha256 for sha256 in production.store.digests() if b"door: hunter2" in production.store.get(sha256)]
+    holders = [
+        sha256
+        for sha256 in production.store.digests()
+        if b"door: hunter2" in production.store.get(sha256)
+    ]
     assert holders == []
     bundle = build_bundle(production.database, production.writer, production.store, job_id(1))
     content = b"".join(bundle.stream())
@@ -116,7 +140,9 @@ def test_bundle_is_planned_again_without_it_and_what_was_generated_from_it_is_go
     assert troubles(production) == []
 
 
-def test_blob_sent_again_is_not_possessed_and_a_later_job_has_the_gap_at_once(production: Production) -> None:
+def test_blob_sent_again_is_not_possessed_and_a_later_job_has_the_gap_at_once(
+    production: Production,
+) -> None:
     fcl = production.upload(FCL)
     production.erase_blob(fcl)
 
@@ -141,11 +167,15 @@ def test_codes_of_gaps_are_those_of_what_it_costs(production: Production) -> Non
     assert (gaps(production, 1), gaps(production, 2)) == (["blob-erased"], ["input-erased"])
 
 
-def test_bytes_stay_for_another_experiment_that_sent_them(production: Production, tmp_path: Path) -> None:
+def test_bytes_stay_for_another_experiment_that_sent_them(
+    production: Production, tmp_path: Path
+) -> None:
     fcl = production.upload(FCL)
     production.upload(FCL, "dune")
     run_job(production, 1, fcl)
-    production.record(record_of(2, experiment="dune", configurations=[], scripts=[{"name": "x", "sha256": fcl}]))
+    production.record(
+        record_of(2, experiment="dune", configurations=[], scripts=[{"name": "x", "sha256": fcl}])
+    )
 
     planned = production.erase_blob(fcl)
 
@@ -167,7 +197,11 @@ def test_expired_log_goes_with_what_was_kept_of_it(production: Production, tmp_p
 
     production.erase_blob(log)
 
-    assert [sha256 for sha256 in production.store.digests() if b"hunter2" in production.store.get(sha256)] == []
+    assert [
+        sha256
+        for sha256 in production.store.digests()
+        if b"hunter2" in production.store.get(sha256)
+    ] == []
     assert gaps(production, 1) == ["blob-erased"]
     assert troubles(production) == []
     assert differs_rebuilt(production, tmp_path) == []
@@ -184,7 +218,9 @@ def test_half_sent_blob_goes_too(production: Production, tmp_path: Path) -> None
     assert not half.exists()
 
 
-def test_story_is_rebuilt_after_blobs_of_it_were_erased(production: Production, tmp_path: Path) -> None:
+def test_story_is_rebuilt_after_blobs_of_it_were_erased(
+    production: Production, tmp_path: Path
+) -> None:
     play(production)
     tables = production.tables()
     found = {row["sha256"] for row in tables["possessions"] if row["experiment_id"] == ("nova",)}
@@ -235,7 +271,9 @@ def test_older_database_adopts_the_erasure(production: Production, tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "words"), [("none", "never sent it"), ("pack", "code that"), ("capsule", "a capsule")]
 )
-def test_what_is_no_blob_of_the_experiment_is_refused(production: Production, kind: str, words: str) -> None:
+def test_what_is_no_blob_of_the_experiment_is_refused(
+    production: Production, kind: str, words: str
+) -> None:
     play(production)
     tables = production.tables()
     digest = {

@@ -9,29 +9,36 @@ import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
 from sqlalchemy import select
 
-from archive.opening import open_store
-from provenance.db.base import table_of
-from provenance.db.comparing import differences
-from provenance.db.engines import Database
-from provenance.db.inserting import insert_rows
-from provenance.db.tables import Conflict, EntryBody, Job, KeptAnswerRow, LogTailPiece, ProvisionalRecord
-from provenance.errors import BadInputError, ConflictError, NotFoundError, RecordError
-from provenance.records.decoding import decode_record
-from provenance.services.build_bundle import build_bundle
-from provenance.services.check_archive import check_archive
-from provenance.services.clear_erased import Cleared, finish_erasures
-from provenance.services.dead_letters import Undecoded, keep_letters, list_letters
-from provenance.services.erased_traces import find_remains
-from provenance.services.ledger import read_entries
-from provenance.services.log_tails import Chunk, append_tail
-from provenance.services.plan_erasure import RecordErasure, Wanted, plan_erasure
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.record_jobs import record_jobs
-from provenance.services.recorded_bodies import find_holders
-from provenance.services.segment_frames import SegmentError
-from provenance.services.segments import SegmentReader
-from provenance.services.show_job import find_job, show_job
-from provenance.services.submissions import Outcome, Submission
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.comparing import differences
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.tables import (
+    Conflict,
+    EntryBody,
+    Job,
+    KeptAnswerRow,
+    LogTailPiece,
+    ProvisionalRecord,
+)
+from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, RecordError
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.erasures.plans import RecordErasure, Wanted, plan_erasure
+from jobprov.provenance.services.erasures.traces import find_remains
+from jobprov.provenance.services.intake.log_tails import Chunk, append_tail
+from jobprov.provenance.services.ledger.entries import read_entries
+from jobprov.provenance.services.ledger.entry_bytes import find_holders
+from jobprov.provenance.services.ledger.frames import SegmentError
+from jobprov.provenance.services.ledger.segments import SegmentReader
+from jobprov.provenance.services.lookup.job import find_job, show_job
+from jobprov.provenance.services.recording.dead_letters import Undecoded, keep_letters, list_letters
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Outcome, Submission
+from jobprov.provenance.services.upkeep.archive_checks import check_archive
+from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, finish_erasures
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 
 SECRET = "hunter2-of-Ada"  # noqa: S105 - of nobody
 FIELD = "environment.variables.DOOR"
@@ -46,7 +53,9 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 
 def secret_record(number: int = 1, **changes: Any) -> dict[str, Any]:
-    return record_of(number, environment={"variables": {"SHARED": "same", "DOOR": SECRET}}, **changes)
+    return record_of(
+        number, environment={"variables": {"SHARED": "same", "DOOR": SECRET}}, **changes
+    )
 
 
 def erase(production: Production, number: int = 1, **how: Any) -> tuple[RecordErasure, Cleared]:
@@ -60,7 +69,11 @@ def shown(production: Production, number: int = 1) -> dict[str, Any]:
 
 def files_with(production: Production, text: str) -> list[str]:
     """Return the files below the production's folder that hold a text, with everything in the archive unpacked."""
-    found = [path.name for path in production.folder.iterdir() if path.is_file() and text.encode() in path.read_bytes()]
+    found = [
+        path.name
+        for path in production.folder.iterdir()
+        if path.is_file() and text.encode() in path.read_bytes()
+    ]
     store = production.store
     found += [sha256 for sha256 in store.digests() if text.encode() in store.get(sha256)]
     for name in store.documents("ledger/"):
@@ -112,11 +125,16 @@ def test_packed_bytes_are_gone_from_the_file_of_the_database_and_its_log(
     production.record(*[record_of(number) for number in range(2, 40)], secret_record())
     with production.database.reading.connect() as connection:
         packed = bytes(
-            connection.execute(select(EntryBody.body).order_by(EntryBody.entry_id.desc())).scalars().first() or b""
+            connection.execute(select(EntryBody.body).order_by(EntryBody.entry_id.desc()))
+            .scalars()
+            .first()
+            or b""
         )
     if when == "sealed":
         production.seal()
-    assert any(packed in path.read_bytes() for path in tmp_path.glob("jobprov.db*")), "a deleted row leaves its bytes"
+    assert any(packed in path.read_bytes() for path in tmp_path.glob("jobprov.db*")), (
+        "a deleted row leaves its bytes"
+    )
 
     erase(production)
 
@@ -132,7 +150,11 @@ def test_head_never_changes_and_all_other_leaves_are_proved_still(production: Pr
     erase(production)
 
     assert production.store.get_document("ledger/nova/00000001.head") == before
-    names = [name for name in production.store.documents("ledger/nova/00000001") if name.endswith(".body")]
+    names = [
+        name
+        for name in production.store.documents("ledger/nova/00000001")
+        if name.endswith(".body")
+    ]
     assert [name[-10:] for name in names] == ["-0001.body"]
     reader = SegmentReader.open(production.store, "nova", 1)
     entries = list(reader.entries())  # each is compared with its leaf
@@ -141,14 +163,20 @@ def test_head_never_changes_and_all_other_leaves_are_proved_still(production: Pr
     assert all(entry.body for entry in entries[:298])
 
 
-def test_second_erasure_of_a_segment_stands_in_the_place_of_the_first(production: Production, tmp_path: Path) -> None:
+def test_second_erasure_of_a_segment_stands_in_the_place_of_the_first(
+    production: Production, tmp_path: Path
+) -> None:
     production.record(secret_record(1), secret_record(2), record_of(3))
     production.seal()
 
     erase(production, 1)
     erase(production, 2)
 
-    names = [name for name in production.store.documents("ledger/nova/00000001") if name.endswith(".body")]
+    names = [
+        name
+        for name in production.store.documents("ledger/nova/00000001")
+        if name.endswith(".body")
+    ]
     assert [name[-10:] for name in names] == ["-0002.body"]
     assert files_with(production, SECRET) == []
     assert is_sound(production) == []
@@ -156,7 +184,9 @@ def test_second_erasure_of_a_segment_stands_in_the_place_of_the_first(production
 
 
 def send(production: Production, record: dict[str, Any], **how: Any) -> Outcome:
-    submission = Submission(decode_record(json.dumps(record, **how).encode()), production.tick(), "token 1 hook")
+    submission = Submission(
+        decode_record(json.dumps(record, **how).encode()), production.tick(), "token 1 hook"
+    )
     [outcome] = production.writer.run(
         lambda connection, known: record_jobs(connection, known, production.store, [submission])
     )
@@ -174,7 +204,13 @@ def test_erased_record_sent_again_is_answered_erased_and_not_stored(production: 
         *production.record(record_of(1, exit={"code": 3}), secret_record(), secret_record()),
     ]
 
-    assert [outcome.change for outcome in outcomes] == ["erased", "erased", "conflict", "erased", "erased"]
+    assert [outcome.change for outcome in outcomes] == [
+        "erased",
+        "erased",
+        "conflict",
+        "erased",
+        "erased",
+    ]
     assert outcomes[0].missing_blobs == outcomes[2].missing_blobs
     after = production.tables()
     changed = {name for name in before if before[name] != after[name]}
@@ -182,7 +218,9 @@ def test_erased_record_sent_again_is_answered_erased_and_not_stored(production: 
     assert len(after["conflicts"]) == 1
 
 
-def test_bundle_that_held_the_record_goes_and_the_next_plan_has_the_corrected_one(production: Production) -> None:
+def test_bundle_that_held_the_record_goes_and_the_next_plan_has_the_corrected_one(
+    production: Production,
+) -> None:
     production.record(secret_record(), record_of(2))
     production.bundle(1)
     production.bundle(2)
@@ -213,13 +251,18 @@ def test_revision_that_is_right_already_stays_and_what_came_before_it_goes(
 
     done, _ = erase(production, fields=())
 
-    assert [(entry.kind, entry.revision) for entry in done.entries] == [("record", 0), ("revision", 1)]
+    assert [(entry.kind, entry.revision) for entry in done.entries] == [
+        ("record", 0),
+        ("revision", 1),
+    ]
     assert [row["revision"] for row in shown(production)["revisions"]] == [1, 2]
     assert files_with(production, SECRET) == []
     assert rebuilt(production, tmp_path) == []
 
 
-def test_contradiction_that_holds_it_goes_too_and_stays_evidence(production: Production, tmp_path: Path) -> None:
+def test_contradiction_that_holds_it_goes_too_and_stays_evidence(
+    production: Production, tmp_path: Path
+) -> None:
     production.record(secret_record())
     production.record(secret_record(exit={"code": 1}), record_of(1))
     production.verdict(1, "R5")
@@ -236,14 +279,18 @@ def test_contradiction_that_holds_it_goes_too_and_stays_evidence(production: Pro
     assert rebuilt(production, tmp_path) == []
 
 
-def test_everything_that_came_between_record_and_erasure_is_replayed(production: Production, tmp_path: Path) -> None:
+def test_everything_that_came_between_record_and_erasure_is_replayed(
+    production: Production, tmp_path: Path
+) -> None:
     production.record(secret_record(state="failed", exit={"code": 65}))
     production.verdict(1, "R5")
     production.bundle(1)
     production.record(record_of(1, witness="history", host={"hostname": "seen"}))
     production.record(record_of(1, exit={"code": 9}))
     production.seal()
-    production.declare_rules({"name": "code", "class": "data", "words": "the file is bad", "exit_code": [65]})
+    production.declare_rules(
+        {"name": "code", "class": "data", "words": "the file is bad", "exit_code": [65]}
+    )
     production.record(secret_record(2), record_of(3))
     erase(production, witness="wrapper")
     production.record(record_of(1, witness="startd"))
@@ -269,7 +316,9 @@ def test_corrected_record_is_erased_again(production: Production, tmp_path: Path
     assert rebuilt(production, tmp_path) == []
 
 
-def test_story_of_every_kind_of_entry_is_rebuilt_after_erasures(production: Production, tmp_path: Path) -> None:
+def test_story_of_every_kind_of_entry_is_rebuilt_after_erasures(
+    production: Production, tmp_path: Path
+) -> None:
     play(production)
     for number, how in ((2, {"witness": "history"}), (3, {}), (4, {}), (6, {}), (7, {}), (50, {})):
         erase(production, number, fields=("environment.variables.OWN", "host.hostname"), **how)
@@ -279,7 +328,9 @@ def test_story_of_every_kind_of_entry_is_rebuilt_after_erasures(production: Prod
     assert is_sound(production) == []
 
 
-def test_running_job_is_corrected_and_what_it_said_is_not_taken_again(production: Production, tmp_path: Path) -> None:
+def test_running_job_is_corrected_and_what_it_said_is_not_taken_again(
+    production: Production, tmp_path: Path
+) -> None:
     running = secret_record(state="running", ended_at=None, exit=None, outputs=None)
     production.record(running, record_of(2))
 
@@ -297,7 +348,9 @@ def test_running_job_is_corrected_and_what_it_said_is_not_taken_again(production
 def test_what_stands_elsewhere_in_the_record_is_not_overlooked(production: Production) -> None:
     production.record(secret_record(command={"argv": ["run", f"--door={SECRET}"]}))
 
-    with pytest.raises(RecordError, match=r"stands in other fields of the record too: command\.argv\[1\]"):
+    with pytest.raises(
+        RecordError, match=r"stands in other fields of the record too: command\.argv\[1\]"
+    ):
         erase(production)
 
     erase(production, fields=(FIELD, "command.argv[1]"))
@@ -340,14 +393,21 @@ def test_erasure_without_a_sound_replacement_is_refused(
 
 def test_words_that_hold_a_secret_are_refused(production: Production) -> None:
     production.record(secret_record())
-    wanted = Wanted(job_id(1), "Eve", "it had ghp_0123456789abcdefghijABCDEFGHIJ012345 in it", fields=(FIELD,))
+    wanted = Wanted(
+        job_id(1), "Eve", "it had ghp_0123456789abcdefghijABCDEFGHIJ012345 in it", fields=(FIELD,)
+    )
 
-    with production.database.reading.connect() as connection, pytest.raises(BadInputError, match="stay for ever"):
+    with (
+        production.database.reading.connect() as connection,
+        pytest.raises(BadInputError, match="stay for ever"),
+    ):
         plan_erasure(connection, production.store, wanted)
 
 
 def test_plan_says_who_else_holds_it(production: Production) -> None:
-    production.record(secret_record(1), secret_record(2), record_of(3), secret_record(1, witness="history"))
+    production.record(
+        secret_record(1), secret_record(2), record_of(3), secret_record(1, witness="history")
+    )
     production.see("f9.root", metadata={"note": f"opened by {SECRET}"})
     wanted = Wanted(job_id(1), "Eve", "why", witness="wrapper", fields=(FIELD,))
 
@@ -371,14 +431,17 @@ def test_job_that_a_running_service_takes_after_an_erasure_keeps_its_variables(
     command.close()
     production.now = command.now
 
-    production.record(record_of(3, environment={"variables": {"SHARED": "same", "DOOR": SECRET + " of another"}}))
+    production.record(
+        record_of(3, environment={"variables": {"SHARED": "same", "DOOR": SECRET + " of another"}})
+    )
 
     assert rebuilt(production, tmp_path) == []
 
 
 def test_dead_letters_of_the_job_go_and_what_many_share_is_told(production: Production) -> None:
     letters = [
-        Undecoded("nova", job_id(number), "no JSON", production.tick(), f"{{ {SECRET}".encode()) for number in (1, 2)
+        Undecoded("nova", job_id(number), "no JSON", production.tick(), f"{{ {SECRET}".encode())
+        for number in (1, 2)
     ]
     production.writer.run(lambda connection, known: keep_letters(connection, known, letters))
     production.record(secret_record(host={"hostname": f"wn-{SECRET}"}))
@@ -400,18 +463,30 @@ def test_ends_of_logs_and_kept_answers_that_hold_it_go(production: Production) -
     pieces += [Chunk(found.key, found.experiment_key, "out", 10, SECRET[5:].encode(), now)]
     pieces += [Chunk(found.key, found.experiment_key, "err", 0, b"nothing", now)]
     answers = [
-        {"question": word, "entry_id": 1, "counted_at": now, "seconds": 1.0, "document": json.dumps([word])}
+        {
+            "question": word,
+            "entry_id": 1,
+            "counted_at": now,
+            "seconds": 1.0,
+            "document": json.dumps([word]),
+        }
         for word in (f"about {SECRET}", "about others")
     ]
     for piece in pieces:
-        production.writer.run(lambda connection, _known, piece=piece: append_tail(connection, piece))  # type: ignore[misc]
-    production.writer.run(lambda connection, _: insert_rows(connection, table_of(KeptAnswerRow), answers))
+        production.writer.run(
+            lambda connection, _known, piece=piece: append_tail(connection, piece)
+        )  # type: ignore[misc]
+    production.writer.run(
+        lambda connection, _: insert_rows(connection, table_of(KeptAnswerRow), answers)
+    )
 
     erase(production, witness="startd")
 
     with production.database.reading.connect() as connection:
         assert [row[0] for row in connection.execute(select(LogTailPiece.name))] == ["err"]
-        assert [row[0] for row in connection.execute(select(KeptAnswerRow.question))] == ["about others"]
+        assert [row[0] for row in connection.execute(select(KeptAnswerRow.question))] == [
+            "about others"
+        ]
 
 
 def test_crash_after_the_commit_is_finished_later(
@@ -420,7 +495,9 @@ def test_crash_after_the_commit_is_finished_later(
     production.record(secret_record(), record_of(2))
     production.bundle(1)
     production.seal()
-    monkeypatch.setattr("provenance.services.clear_erased.erase_bodies", lambda *_: 1 / 0)
+    monkeypatch.setattr(
+        "jobprov.provenance.services.upkeep.cleared_erasures.erase_bodies", lambda *_: 1 / 0
+    )
     with pytest.raises(ZeroDivisionError):
         erase(production)
     monkeypatch.undo()
@@ -454,8 +531,11 @@ def test_crash_before_the_old_body_goes_leaves_it_readable_and_is_finished(
     assert is_sound(production) == []
 
 
-def test_body_that_is_gone_without_an_erasure_is_damage(production: Production, tmp_path: Path) -> None:
-    from provenance.services.erase_bodies import erase_bodies  # noqa: PLC0415 - as somebody would who hides something
+def test_body_that_is_gone_without_an_erasure_is_damage(
+    production: Production, tmp_path: Path
+) -> None:
+    # As somebody would who hides something
+    from jobprov.provenance.services.upkeep.cleared_bodies import erase_bodies  # noqa: PLC0415
 
     production.record(record_of(1), record_of(2))
     production.seal()

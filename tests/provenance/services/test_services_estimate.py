@@ -7,25 +7,37 @@ from typing import Any
 import pytest
 from ledger_story import Production, record_of
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.queries.jobs import JobFilters
-from provenance.errors import BadInputError, NotFoundError
-from provenance.services.estimate import estimate
-from provenance.services.seal_ledger import seal_ledger
-from provenance.services.sum_resources import sum_resources
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.services.statistics.estimates import estimate
+from jobprov.provenance.services.statistics.resources import sum_resources
+from jobprov.provenance.services.upkeep.sealing import seal_ledger
 
 
 @pytest.fixture
 def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    """Yield ten files of stage gen, an hour each, one tried twice; merged five to one in half an hour each."""
+    """Yield ten files of stage gen, an hour each, one tried twice.
+
+    Merged five to one in half an hour each.
+    """
     made = Production(database, open_store("memory:"), tmp_path)
 
     def record(number: int, stage: str, unit: str, seconds: float, **more: Any) -> dict[str, Any]:
-        hours = {"started_at": f"2026-01-01T{number % 6:02}:00:00Z", "ended_at": f"2026-01-01T{number % 6:02}:30:00Z"}
-        resources = {"wall_seconds": seconds, "cpu_user_seconds": seconds * 0.8, "cpu_system_seconds": seconds * 0.1}
+        hours = {
+            "started_at": f"2026-01-01T{number % 6:02}:00:00Z",
+            "ended_at": f"2026-01-01T{number % 6:02}:30:00Z",
+        }
+        resources = {
+            "wall_seconds": seconds,
+            "cpu_user_seconds": seconds * 0.8,
+            "cpu_system_seconds": seconds * 0.1,
+        }
         task = {"task_id": f"t-{stage}", "campaign": "c", "stage": stage, "unit": unit}
-        return record_of(number, task=task, resources=resources, configurations=[], inputs=[], **hours, **more)
+        return record_of(
+            number, task=task, resources=resources, configurations=[], inputs=[], **hours, **more
+        )
 
     def output(number: int, size: int, events: int) -> list[dict[str, Any]]:
         return [{"name": f"o{number}.root", "size_bytes": size, "event_count": events}]
@@ -63,7 +75,9 @@ def test_chain_is_estimated_stage_by_stage(production: Production) -> None:
 
 def test_attempts_that_measured_nothing_count_from_start_to_end(production: Production) -> None:
     task = {"task_id": "t-gen", "campaign": "c", "stage": "gen", "unit": "u9"}
-    production.record(record_of(31, task=task, state="killed", exit={"signal": 9}, outputs=[], configurations=[]))
+    production.record(
+        record_of(31, task=task, state="killed", exit={"signal": 9}, outputs=[], configurations=[])
+    )
 
     [gen] = estimated(production, stage="gen", files=10)["stages"]
 
@@ -73,7 +87,9 @@ def test_attempts_that_measured_nothing_count_from_start_to_end(production: Prod
 
 def test_events_are_turned_into_units_of_the_first_stage(production: Production) -> None:
     assert [stage["units"] for stage in estimated(production, events=1000)["stages"]] == [20, 4]
-    assert [stage["units"] for stage in estimated(production, stage="merge", events=1000)["stages"]] == [4]
+    assert [
+        stage["units"] for stage in estimated(production, stage="merge", events=1000)["stages"]
+    ] == [4]
 
 
 @pytest.mark.parametrize("how", [{}, {"files": 1, "events": 1}])
@@ -82,14 +98,21 @@ def test_files_or_events_are_asked_for(production: Production, how: dict[str, in
         estimated(production, **how)
 
 
-def test_jobs_that_wrote_nothing_count_and_unknown_numbers_of_events_are_not_zero(production: Production) -> None:
+def test_jobs_that_wrote_nothing_count_and_unknown_numbers_of_events_are_not_zero(
+    production: Production,
+) -> None:
     def more(number: int, outputs: list[dict[str, Any]]) -> dict[str, Any]:
         task = {"task_id": "t-gen", "campaign": "c", "stage": "gen", "unit": f"u{number}"}
-        return record_of(number, task=task, resources={"wall_seconds": 3600}, configurations=[], outputs=outputs)
+        return record_of(
+            number, task=task, resources={"wall_seconds": 3600}, configurations=[], outputs=outputs
+        )
 
     production.record(
         *[more(number, []) for number in range(31, 36)],
-        *[more(number, [{"name": f"n{number}.root", "size_bytes": 1000}]) for number in range(36, 41)],
+        *[
+            more(number, [{"name": f"n{number}.root", "size_bytes": 1000}])
+            for number in range(36, 41)
+        ],
     )
 
     [by_files] = estimated(production, stage="gen", files=20)["stages"]
@@ -102,8 +125,14 @@ def test_jobs_that_wrote_nothing_count_and_unknown_numbers_of_events_are_not_zer
 def test_files_that_claim_the_largest_size_there_is_are_summed(production: Production) -> None:
     """SQLite refuses a sum of integers past 64 bits."""
     task = {"task_id": "t-gen", "campaign": "c", "stage": "gen", "unit": "huge"}
-    outputs = [{"name": f"{name}.root", "size_bytes": 2**63 - 1, "event_count": 2**63 - 1} for name in "ab"]
-    production.record(record_of(32, task=task, outputs=outputs, configurations=[], resources={"wall_seconds": 3600}))
+    outputs = [
+        {"name": f"{name}.root", "size_bytes": 2**63 - 1, "event_count": 2**63 - 1} for name in "ab"
+    ]
+    production.record(
+        record_of(
+            32, task=task, outputs=outputs, configurations=[], resources={"wall_seconds": 3600}
+        )
+    )
 
     [gen] = estimated(production, stage="gen", files=10)["stages"]
 
@@ -118,12 +147,22 @@ def test_nothing_is_learnt_from_no_job(production: Production) -> None:
         estimated(production, campaign="none", files=1)
 
 
-def waiting(number: int, unit: str, *, queued: int, staged: int | None, **more: Any) -> dict[str, Any]:
+def waiting(
+    number: int, unit: str, *, queued: int, staged: int | None, **more: Any
+) -> dict[str, Any]:
     """Return the record of a job of stage `sim` that started at one o'clock, after so many seconds in the queue."""
     steps: list[dict[str, Any]] = [{"name": "art", "role": "payload"}]
     if staged is not None:
         ended = f"2026-01-01T01:{staged // 60:02}:{staged % 60:02}Z"
-        steps.insert(0, {"name": "cp", "role": "stage_in", "started_at": "2026-01-01T01:00:00Z", "ended_at": ended})
+        steps.insert(
+            0,
+            {
+                "name": "cp",
+                "role": "stage_in",
+                "started_at": "2026-01-01T01:00:00Z",
+                "ended_at": ended,
+            },
+        )
     fields: dict[str, Any] = {
         "task": {"task_id": "t-sim", "campaign": "w", "stage": "sim", "unit": unit},
         "started_at": "2026-01-01T01:00:00Z",
@@ -138,7 +177,9 @@ def waiting(number: int, unit: str, *, queued: int, staged: int | None, **more: 
 
 
 def test_queue_and_stage_in_are_told_apart_from_the_hours(production: Production) -> None:
-    production.record(*[waiting(40 + n, f"s{n}", queued=n * 10, staged=n * 20) for n in range(1, 6)])
+    production.record(
+        *[waiting(40 + n, f"s{n}", queued=n * 10, staged=n * 20) for n in range(1, 6)]
+    )
 
     found = estimated(production, campaign="w", files=100)
 
@@ -150,23 +191,30 @@ def test_queue_and_stage_in_are_told_apart_from_the_hours(production: Production
     assert sim["stage_in"]["learnt_from"] == {"jobs": 5, "read": 5}
     assert sim["stage_in_hours"]["expected"] == pytest.approx(100 * 60 / 3600)
     assert sim["stage_in_hours"]["low"] < 100 * 60 / 3600 < sim["stage_in_hours"]["high"]
-    assert sim["slot_hours"]["expected"] == pytest.approx(100), "stage-in is part of it, and the queue is not"
+    assert sim["slot_hours"]["expected"] == pytest.approx(100), (
+        "stage-in is part of it, and the queue is not"
+    )
     assert found["total"]["queue"]["median_hours"] == pytest.approx(30 / 3600)
 
 
 def test_what_jobs_do_not_say_of_waiting_is_unknown(production: Production) -> None:
     found = estimated(production, campaign="c", files=100)
 
-    assert [(stage["queue"], stage["stage_in"], stage["stage_in_hours"]) for stage in found["stages"]] == [
-        (None,) * 3
-    ] * 2
-    assert (found["total"]["queue"], found["total"]["stage_in"], found["total"]["stage_in_hours"]) == (None,) * 3
+    assert [
+        (stage["queue"], stage["stage_in"], stage["stage_in_hours"]) for stage in found["stages"]
+    ] == [(None,) * 3] * 2
+    assert (
+        found["total"]["queue"],
+        found["total"]["stage_in"],
+        found["total"]["stage_in_hours"],
+    ) == (None,) * 3
 
 
 def test_later_starts_of_a_batch_job_say_nothing_of_its_queue(production: Production) -> None:
     restarted = {"queued_at": "2026-01-01T00:00:00Z", "attempt": 2}
     production.record(
-        waiting(41, "s1", queued=20, staged=None), waiting(42, "s2", queued=20, staged=None, batch=restarted)
+        waiting(41, "s1", queued=20, staged=None),
+        waiting(42, "s2", queued=20, staged=None, batch=restarted),
     )
 
     [sim] = estimated(production, campaign="w", files=1)["stages"]
@@ -178,7 +226,8 @@ def test_later_starts_of_a_batch_job_say_nothing_of_its_queue(production: Produc
 def test_waits_of_a_chain_add_up_over_the_stages_that_say_them(production: Production) -> None:
     later = {"task": {"task_id": "t-hist", "campaign": "w", "stage": "hist", "unit": "h1"}}
     production.record(
-        waiting(41, "s1", queued=30, staged=30), waiting(42, "h1", queued=12, staged=None, command=None, **later)
+        waiting(41, "s1", queued=30, staged=30),
+        waiting(42, "h1", queued=12, staged=None, command=None, **later),
     )
 
     total = estimated(production, campaign="w", files=1)["total"]
@@ -189,7 +238,9 @@ def test_waits_of_a_chain_add_up_over_the_stages_that_say_them(production: Produ
 
 
 def test_sealed_records_say_the_same(production: Production) -> None:
-    production.record(*[waiting(40 + n, f"s{n}", queued=n * 10, staged=n * 20) for n in range(1, 6)])
+    production.record(
+        *[waiting(40 + n, f"s{n}", queued=n * 10, staged=n * 20) for n in range(1, 6)]
+    )
     before = estimated(production, campaign="w", files=100)
 
     sealed = seal_ledger(production.database, production.writer, production.store)

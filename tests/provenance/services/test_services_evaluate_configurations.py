@@ -1,4 +1,7 @@
-"""Configurations evaluated in the background: what becomes of their jobs, their gaps and the search by parameter, on both databases."""
+"""Configurations evaluated in the background.
+
+What becomes of their jobs, their gaps and the search by parameter, on both databases.
+"""
 
 import json
 from collections.abc import Iterator
@@ -10,16 +13,25 @@ from configured_jobs import configured, found, paged
 from ledger_story import Production, job_id, record_of
 from sqlalchemy import func, select
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.migrating import downgrade, stamp, upgrade
-from provenance.db.queries import parameters
-from provenance.db.tables import Evaluation, GapSet, Job, ParameterSet, ParameterTable, WorkItem
-from provenance.fhicl import loads
-from provenance.fhicl.as_run import contradictions
-from provenance.services.show_job import show_job
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.migrating import downgrade, stamp, upgrade
+from jobprov.provenance.db.queries.configurations import parameters
+from jobprov.provenance.db.tables import (
+    Evaluation,
+    GapSet,
+    Job,
+    ParameterSet,
+    ParameterTable,
+    WorkItem,
+)
+from jobprov.provenance.fhicl import loads
+from jobprov.provenance.fhicl.as_run import contradictions
+from jobprov.provenance.services.lookup.job import show_job
 
-BASE = b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"
+BASE = (
+    b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"
+)
 
 
 @pytest.fixture
@@ -31,7 +43,11 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 def gaps_of(production: Production, number: int) -> list[str]:
     with production.database.reading.connect() as connection:
-        query = select(GapSet.document).join(Job, Job.gap_set_id == GapSet.id).where(Job.uuid == job_id(number))
+        query = (
+            select(GapSet.document)
+            .join(Job, Job.gap_set_id == GapSet.id)
+            .where(Job.uuid == job_id(number))
+        )
         codes: list[str] = json.loads(connection.execute(query).scalar_one())
     return [code for code in codes if code.startswith("configuration")]
 
@@ -61,7 +77,13 @@ def test_jobs_are_found_by_the_values_that_they_ran_with(production: Production)
     assert found(production, parameter=key, value='="5"') == [5]
     assert found(production, parameter=key) == [1, 2, 3, 4, 5]
     assert found(production, parameter="*.mode", value="slow") == [4]
-    assert found(production, parameter="physics.producers.fit.steps[*]", value="3") == [1, 2, 3, 4, 5]
+    assert found(production, parameter="physics.producers.fit.steps[*]", value="3") == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
     assert found(production, parameter="physics.*.threshold", value="<5", task_id="t1") == [3]
     assert found(production, parameter="physics.*.threshold", value="<5", state="failed") == []
     assert found(production, parameter="Physics.*") == []
@@ -73,8 +95,12 @@ def test_whole_sequences_their_elements_and_globs_of_text_are_found(production: 
         configured(production, 2, BASE + b"physics.producers.fit.steps: [1, 2]\n"),
         configured(production, 3, BASE + b"physics.producers.fit.steps: [[1, 2], {a: 1}]\n"),
         configured(production, 4, BASE + b"physics.producers.slicer.mode: 'fast%_[1]'\n"),
-        configured(production, 5, BASE + b"physics.producers.fit.steps: [%s]\n" % b",".join([b"7"] * 999)),
-        configured(production, 6, BASE + b"physics.producers.fit.steps: [%s]\n" % b",".join([b"7"] * 998)),
+        configured(
+            production, 5, BASE + b"physics.producers.fit.steps: [%s]\n" % b",".join([b"7"] * 999)
+        ),
+        configured(
+            production, 6, BASE + b"physics.producers.fit.steps: [%s]\n" % b",".join([b"7"] * 998)
+        ),
     )
     production.work()
     key, mode = "physics.producers.fit.steps", "physics.producers.slicer.mode"
@@ -97,8 +123,12 @@ def test_whole_sequences_their_elements_and_globs_of_text_are_found(production: 
 
 def test_more_sets_than_a_block_holds_are_told_apart(production: Production) -> None:
     """Common values end the search as soon as every set is met, rare ones lead to their sets, over several blocks of sets."""
-    texts = [BASE + b"physics.producers.slicer.threshold: %d\n" % number for number in range(1, 131)]
-    production.record(*[configured(production, number, text) for number, text in enumerate(texts, 1)])
+    texts = [
+        BASE + b"physics.producers.slicer.threshold: %d\n" % number for number in range(1, 131)
+    ]
+    production.record(
+        *[configured(production, number, text) for number, text in enumerate(texts, 1)]
+    )
     production.work()
 
     assert found(production, parameter="*.threshold", value="<=64") == list(range(1, 65))
@@ -107,8 +137,12 @@ def test_more_sets_than_a_block_holds_are_told_apart(production: Production) -> 
     assert found(production, parameter="*", value="126") == [126]
 
 
-def test_an_index_of_before_is_made_anew_by_its_migration(production: Production, tmp_path: Path) -> None:
-    production.record(configured(production, 1, BASE), configured(production, 2, b"a: @local::nowhere\n"))
+def test_an_index_of_before_is_made_anew_by_its_migration(
+    production: Production, tmp_path: Path
+) -> None:
+    production.record(
+        configured(production, 1, BASE), configured(production, 2, b"a: @local::nowhere\n")
+    )
     production.work()
     url = production.database.writing.url.render_as_string(hide_password=False)
 
@@ -128,7 +162,10 @@ def test_an_index_of_before_is_made_anew_by_its_migration(production: Production
 def test_pages_of_jobs_come_whole_and_in_order(
     production: Production, few: int, near: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both ways to the newest jobs: gathered from the configurations, and met by going through all; and the one after the other."""
+    """Both ways to the newest jobs: gathered from the configurations, and met by going through all.
+
+    And the one after the other.
+    """
     monkeypatch.setattr(parameters, "_FEW_JOBS", few)
     monkeypatch.setattr(parameters, "_FEW_LISTS", few)
     monkeypatch.setattr(parameters, "_NEAR", near)
@@ -138,7 +175,8 @@ def test_pages_of_jobs_come_whole_and_in_order(
         *[
             record_of(
                 number,
-                configurations=[closures[number % 3 == 0]] + [{**closures[1], "step": "again"}] * (number % 4 == 0),
+                configurations=[closures[number % 3 == 0]]
+                + [{**closures[1], "step": "again"}] * (number % 4 == 0),
                 state="failed" if number % 5 == 0 else "succeeded",
             )
             for number in range(1, 41)
@@ -148,25 +186,41 @@ def test_pages_of_jobs_come_whole_and_in_order(
     expected = [number for number in range(40, 0, -1) if (number % 3 == 0 or number % 4 == 0)]
 
     assert paged(production, parameter="*.threshold", value="3") == expected
-    assert paged(production, parameter="*.threshold", value="3", state="failed") == [n for n in expected if n % 5 == 0]
+    assert paged(production, parameter="*.threshold", value="3", state="failed") == [
+        n for n in expected if n % 5 == 0
+    ]
 
 
 def test_equal_tables_are_kept_once(production: Production) -> None:
     production.record(
-        *[configured(production, n, BASE + b"physics.producers.slicer.threshold: %d\n" % n) for n in range(1, 9)]
+        *[
+            configured(production, n, BASE + b"physics.producers.slicer.threshold: %d\n" % n)
+            for n in range(1, 9)
+        ]
     )
     production.record(
-        configured(production, 9, BASE + b"physics.producers.slicer.threshold: 8\n# the same in other bytes\n")
+        configured(
+            production,
+            9,
+            BASE + b"physics.producers.slicer.threshold: 8\n# the same in other bytes\n",
+        )
     )
     production.work()
 
     with production.database.reading.connect() as connection:
         assert connection.execute(select(func.count()).select_from(ParameterSet)).scalar_one() == 8
-        assert connection.execute(select(func.count()).select_from(ParameterTable)).scalar_one() == 8 + 1
+        assert (
+            connection.execute(select(func.count()).select_from(ParameterTable)).scalar_one()
+            == 8 + 1
+        )
 
 
-def test_a_configuration_that_is_none_leaves_its_job_standing_with_a_gap(production: Production) -> None:
-    production.record(configured(production, 1, b"a: 1\n"), configured(production, 2, b"a: @local::nowhere\n"))
+def test_a_configuration_that_is_none_leaves_its_job_standing_with_a_gap(
+    production: Production,
+) -> None:
+    production.record(
+        configured(production, 1, b"a: 1\n"), configured(production, 2, b"a: @local::nowhere\n")
+    )
     assert gaps_of(production, 2) == []
 
     production.work()
@@ -184,7 +238,10 @@ def test_a_configuration_is_evaluated_when_its_last_file_comes(production: Produ
     late = b"a: 7\n"
     sha256 = production.store.put(late).sha256
     main = production.upload(b'#include "late.fcl"\n')
-    files = [{"name": "job.fcl", "sha256": main}, {"name": "late.fcl", "sha256": sha256, "found_in": 0}]
+    files = [
+        {"name": "job.fcl", "sha256": main},
+        {"name": "late.fcl", "sha256": sha256, "found_in": 0},
+    ]
     production.record(record_of(1, configurations=[{"main": "job.fcl", "files": files}]))
     production.work()
     assert evaluations(production) == []
@@ -195,7 +252,9 @@ def test_a_configuration_is_evaluated_when_its_last_file_comes(production: Produ
     assert found(production, parameter="a", value="7") == [1]
 
 
-def test_what_the_program_wrote_is_searched_and_held_against_what_was_sent(production: Production) -> None:
+def test_what_the_program_wrote_is_searched_and_held_against_what_was_sent(
+    production: Production,
+) -> None:
     art = b'process_name: "P" services: { scheduler: { num_threads: 1 } } '
     ran = BASE.replace(b"mode: fast", b"mode: fast module_label: slicer").replace(b"5", b"4")
     agreeing, differing = production.upload(art + BASE), production.upload(art + ran)
@@ -212,12 +271,16 @@ def test_what_the_program_wrote_is_searched_and_held_against_what_was_sent(produ
     rows = {row.ran_as: row for row in evaluations(production)}
     assert all(row.parsed_as == loads(BASE).parameter_set_id for row in rows.values())
     assert loads(art + BASE).parameter_set_id in rows
-    assert "threshold is 5, the program ran with 4" in str(rows[loads(art + ran).parameter_set_id].difference)
+    assert "threshold is 5, the program ran with 4" in str(
+        rows[loads(art + ran).parameter_set_id].difference
+    )
 
 
 def test_what_the_program_wrote_is_looked_at_when_it_comes_late(production: Production) -> None:
     ran = BASE.replace(b"5", b"4")
-    production.record(configured(production, 1, BASE, final_sha256=production.store.put(ran).sha256))
+    production.record(
+        configured(production, 1, BASE, final_sha256=production.store.put(ran).sha256)
+    )
     production.work()
     assert found(production, parameter="*.threshold", value="5") == [1]
 
@@ -228,7 +291,9 @@ def test_what_the_program_wrote_is_looked_at_when_it_comes_late(production: Prod
     assert gaps_of(production, 1) == ["configuration-differs"]
 
 
-def test_naming_the_files_of_another_experiment_tells_nothing_of_them(production: Production) -> None:
+def test_naming_the_files_of_another_experiment_tells_nothing_of_them(
+    production: Production,
+) -> None:
     production.record(configured(production, 1, BASE))
     thief = record_of(2, experiment="dune")
     thief["configurations"] = configured(production, 1, BASE)["configurations"]
@@ -251,19 +316,28 @@ def test_each_configuration_is_asked_for_once_and_the_work_ends(production: Prod
 
 
 def test_real_runs_of_art_contradict_nothing_that_was_sent_to_them(shared_data: Path) -> None:
-    """Of 33 real jobs, art wrote what it ran with; beyond its own changes it is what the fcl files say."""
+    """Of 33 real jobs, art wrote what it ran with.
+
+    Beyond its own changes it is what the fcl files say.
+    """
     folder = shared_data / "art-jobs"
     compared = 0
     for written in sorted(folder.glob("*/config-out.fcl")):
         command = json.loads((written.parent / "job.json").read_text())["command"]
         main = written.parent / Path(command[command.index("-c") + 1]).name
-        search_path = [str(written.parent), str(folder / "00-release/toyexp"), str(folder / "00-release/toycore")]
+        search_path = [
+            str(written.parent),
+            str(folder / "00-release/toyexp"),
+            str(folder / "00-release/toycore"),
+        ]
         if not main.exists():
             continue
         parsed, ran = loads(main.read_bytes(), search_path), loads(written.read_bytes())
         assert list(contradictions(parsed, ran)) == []
         changed = written.read_bytes().replace(b"nTracks: 8", b"nTracks: 9")
         if changed != written.read_bytes():
-            assert [path for path, _, _ in contradictions(parsed, loads(changed))] == ["physics.producers.gen.nTracks"]
+            assert [path for path, _, _ in contradictions(parsed, loads(changed))] == [
+                "physics.producers.gen.nTracks"
+            ]
         compared += 1
     assert compared > 30

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from ledger_story import Production, job_id, record_of
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.services.archive_growth import Growth, forecast_growth
-from provenance.services.check_archive import check_archive
-from provenance.services.expire_logs import Expiry
-from provenance.services.read_log import OpenLog, read_log
-from provenance.services.show_job import show_job
-from provenance.services.store_blobs import missing_of
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.services.erasures.log_expiry import Expiry
+from jobprov.provenance.services.intake.blobs import missing_of
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.lookup.logs import OpenLog, read_log
+from jobprov.provenance.services.upkeep.archive_checks import check_archive
+from jobprov.provenance.services.upkeep.archive_growth import Growth, forecast_growth
 
 LOG = b"begun\n" + b"line\n" * 2000 + b"ended\n"
 
@@ -105,7 +105,9 @@ def test_quota_lets_only_the_oldest_go(production: Production) -> None:
     assert production.store.missing([old, new]) == {old}
 
 
-def test_crash_before_erasing_is_made_up_for(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crash_before_erasing_is_made_up_for(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sha256 = ran(production, 1, LOG)
     monkeypatch.setattr(type(production.store), "erase", lambda _store, _digests: 1 / 0)
     with pytest.raises(ZeroDivisionError):

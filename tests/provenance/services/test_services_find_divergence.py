@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from production_samples import Production, file_entry, job, job_id
 
-from provenance.errors import NotFoundError
-from provenance.services import find_divergence as find_divergence_module
-from provenance.services import list_lineage as list_lineage_module
-from provenance.services.find_divergence import find_divergence
-from provenance.services.list_lineage import list_lineage
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.histories import divergence as find_divergence_module
+from jobprov.provenance.services.histories import lineage_lists as list_lineage_module
+from jobprov.provenance.services.histories.divergence import find_divergence
+from jobprov.provenance.services.histories.lineage_lists import list_lineage
 
 
 def made(number: int, stage: str, source: str | None, name: str, argument: str) -> dict[str, Any]:
@@ -49,9 +49,14 @@ def test_the_earliest_pair_of_one_stage_with_other_recipes_is_found(filled: Prod
     assert found["a"]["recipe_id"] != found["b"]["recipe_id"]
 
 
-def test_files_of_one_recipe_part_nowhere_and_a_stage_of_one_alone_is_told(filled: Production) -> None:
+def test_files_of_one_recipe_part_nowhere_and_a_stage_of_one_alone_is_told(
+    filled: Production,
+) -> None:
     with filled.database.reading.connect() as connection:
-        same, longer = find_divergence(connection, "r1", "r3"), find_divergence(connection, "r1", "m1")
+        same, longer = (
+            find_divergence(connection, "r1", "r3"),
+            find_divergence(connection, "r1", "m1"),
+        )
         with pytest.raises(NotFoundError):
             find_divergence(connection, "m1", "nowhere")
 
@@ -66,7 +71,11 @@ def test_a_job_of_no_task_is_of_the_stage_that_it_says(production: Production) -
     with production.database.reading.connect() as connection:
         found = find_divergence(connection, "a", "b")
 
-    assert (found["stage"], found["a"]["job_id"], found["b"]["job_id"]) == ("gen", job_id(1), job_id(2))
+    assert (found["stage"], found["a"]["job_id"], found["b"]["job_id"]) == (
+        "gen",
+        job_id(1),
+        job_id(2),
+    )
 
 
 def test_one_content_that_very_many_jobs_made_is_no_long_history(
@@ -91,9 +100,15 @@ def test_one_content_that_very_many_jobs_made_is_no_long_history(
 def test_of_jobs_that_started_at_one_moment_the_same_is_shown_whichever_was_recorded_first(
     production: Production, order: int
 ) -> None:
-    parts = [made(number, "reco", None, f"r{number}", "plain" if number < 4 else "fancy") for number in range(2, 6)]
+    parts = [
+        made(number, "reco", None, f"r{number}", "plain" if number < 4 else "fancy")
+        for number in range(2, 6)
+    ]
     merges = [
-        {**made(number, "merge", None, name, "join"), "inputs": [part["outputs"][0] for part in these]}
+        {
+            **made(number, "merge", None, name, "join"),
+            "inputs": [part["outputs"][0] for part in these],
+        }
         for number, name, these in ((6, "m1", parts[:2]), (7, "m2", parts[2:]))
     ]
     production.record(*[*parts, *merges][::order])

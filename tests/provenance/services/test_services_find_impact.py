@@ -7,21 +7,34 @@ from typing import Any
 import pytest
 from ledger_story import Production, git, make_repository, record_of
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.queries.jobs import JobFilters
-from provenance.errors import BadInputError, LimitError, NotFoundError
-from provenance.services.commit_ranges import resolve_range
-from provenance.services.find_impact import find_impact, stream_impact
-from provenance.services.repositories import register_repository
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError
+from jobprov.provenance.services.code.commit_ranges import resolve_range
+from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.histories.impact import find_impact, stream_impact
 
 
 def job(number: int, reads: list[str], makes: list[str], host: str, **more: Any) -> dict[str, Any]:
     def files(names: list[str]) -> list[dict[str, Any]]:
-        return [{"name": name, "checksums": [f"adler32:{sum(name.encode()):08x}"]} for name in names]
+        return [
+            {"name": name, "checksums": [f"adler32:{sum(name.encode()):08x}"]} for name in names
+        ]
 
-    code = [{"name": "x", "repository": "https://git.example.org/x.git", "revision": f"{number % 2 + 1}" * 40}]
-    defaults = {"inputs": files(reads), "outputs": files(makes), "host": {"hostname": host}, "software": code}
+    code = [
+        {
+            "name": "x",
+            "repository": "https://git.example.org/x.git",
+            "revision": f"{number % 2 + 1}" * 40,
+        }
+    ]
+    defaults = {
+        "inputs": files(reads),
+        "outputs": files(makes),
+        "host": {"hostname": host},
+        "software": code,
+    }
     return record_of(number, configurations=[], **{**defaults, **more})
 
 
@@ -49,12 +62,22 @@ def names(answer: dict[str, Any]) -> list[str]:
     return sorted(file["name"] for file in answer["files"])
 
 
-def test_what_was_made_on_a_host_and_all_that_was_made_from_it_is_touched(production: Production) -> None:
+def test_what_was_made_on_a_host_and_all_that_was_made_from_it_is_touched(
+    production: Production,
+) -> None:
     answer = found(production, JobFilters(host="hot"))
 
-    assert (answer["jobs"], answer["made"], answer["touched"], answer["touched_jobs"]) == (1, 2, 4, 3)
+    assert (answer["jobs"], answer["made"], answer["touched"], answer["touched_jobs"]) == (
+        1,
+        2,
+        4,
+        3,
+    )
     assert names(answer) == ["log2", "merged", "plot", "reco2"]
-    assert sorted(file["name"] for file in answer["files"] if file["is_direct"]) == ["log2", "reco2"]
+    assert sorted(file["name"] for file in answer["files"] if file["is_direct"]) == [
+        "log2",
+        "reco2",
+    ]
 
 
 def test_direct_stops_at_what_the_jobs_made(production: Production) -> None:
@@ -76,7 +99,9 @@ def test_direct_stops_at_what_the_jobs_made(production: Production) -> None:
         (JobFilters(parameter="a.b", value="1"), []),
     ],
 )
-def test_jobs_are_told_by_input_and_commit(production: Production, filters: JobFilters, touched: list[str]) -> None:
+def test_jobs_are_told_by_input_and_commit(
+    production: Production, filters: JobFilters, touched: list[str]
+) -> None:
     assert names(found(production, filters)) == touched
 
 
@@ -106,24 +131,35 @@ def test_too_many_jobs_to_follow_are_counted_and_their_own_files_listed(
 ) -> None:
     """The rerun on the same host counts nowhere."""
     for limit in ("MOST_SEEDS", "MOST_FOLLOWED"):
-        monkeypatch.setattr(f"provenance.services.find_impact.{limit}", 0)
-    monkeypatch.setattr("provenance.services.find_impact._STRETCH", 1)
+        monkeypatch.setattr(f"provenance.services.histories.impact.{limit}", 0)
+    monkeypatch.setattr("jobprov.provenance.services.histories.impact._STRETCH", 1)
     hot = JobFilters(host="hot")
 
     first = found(production, hot, limit=1)
     second = found(production, hot, limit=1, cursor=first["next"])
-    assert (first["jobs"], first["made"], first["touched"], first["is_truncated"]) == (1, None, None, True)
+    assert (first["jobs"], first["made"], first["touched"], first["is_truncated"]) == (
+        1,
+        None,
+        None,
+        True,
+    )
     assert names(first) + names(second) == ["reco2", "log2"]
     assert second["next"] is None
     with production.database.reading.connect() as connection:
-        assert [file["name"] for file in stream_impact(connection, hot, is_direct=True)] == ["reco2", "log2"]
+        assert [file["name"] for file in stream_impact(connection, hot, is_direct=True)] == [
+            "reco2",
+            "log2",
+        ]
         with pytest.raises(LimitError, match="narrow it down"):
             list(stream_impact(connection, hot))
 
 
 @pytest.fixture
 def releases(database: Database, tmp_path: Path) -> Iterator[Production]:
-    """Four commits, v1 to v3 tagged on three of them and one on a branch; a job ran each, one only named its tag."""
+    """Four commits, v1 to v3 tagged on three of them and one on a branch.
+
+    A job ran each, one only named its tag.
+    """
     made = Production(database, open_store("memory:"), tmp_path)
     upstream = make_repository(tmp_path / "upstream")
     commits = [git(upstream, "rev-parse", "HEAD").strip()]
@@ -134,13 +170,18 @@ def releases(database: Database, tmp_path: Path) -> Iterator[Production]:
     git(upstream, "checkout", "-q", "-b", "side", "v1")
     git(upstream, "commit", "-q", "--allow-empty", "-m", "side")
     commits.append(git(upstream, "rev-parse", "HEAD").strip())
-    made.writer.run(lambda connection, known: register_repository(connection, known, "x", str(upstream)))
+    made.writer.run(
+        lambda connection, known: register_repository(connection, known, "x", str(upstream))
+    )
 
     def code(**how: str) -> list[dict[str, str]]:
         return [{"name": "x", "repository": str(upstream), **how}]
 
     made.record(
-        *(job(n, [], [f"by{n}"], "any", software=code(revision=commit)) for n, commit in enumerate(commits, 1)),
+        *(
+            job(n, [], [f"by{n}"], "any", software=code(revision=commit))
+            for n, commit in enumerate(commits, 1)
+        ),
         job(5, [], ["by tag"], "any", software=code(requested_ref="v2")),
     )
     made.work()
@@ -148,10 +189,14 @@ def releases(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.close()
 
 
-def test_files_made_between_two_commits_are_found_by_the_mirror(releases: Production, tmp_path: Path) -> None:
+def test_files_made_between_two_commits_are_found_by_the_mirror(
+    releases: Production, tmp_path: Path
+) -> None:
     def between(revision: str, **more: Any) -> list[str]:
         with releases.database.reading.connect() as connection:
-            filters = resolve_range(connection, JobFilters(revision=revision, **more), tmp_path / "git")
+            filters = resolve_range(
+                connection, JobFilters(revision=revision, **more), tmp_path / "git"
+            )
             return names(find_impact(connection, filters))
 
     assert between("v1..v3") == ["by tag", "by1", "by2", "by3"]
@@ -179,10 +224,15 @@ def test_output_of_a_job_that_did_not_succeed_counts_where_something_was_surely_
 
     answer = found(production, bad)
 
-    assert (answer["jobs"], answer["made"], answer["touched"], answer["touched_jobs"]) == (1, 1, 2, 2)
+    assert (answer["jobs"], answer["made"], answer["touched"], answer["touched_jobs"]) == (
+        1,
+        1,
+        2,
+        2,
+    )
     assert names(answer) == ["of used", "used"]
     assert names(found(production, bad, is_direct=True)) == ["used"]
-    monkeypatch.setattr("provenance.services.find_impact.MOST_FOLLOWED", 0)
+    monkeypatch.setattr("jobprov.provenance.services.histories.impact.MOST_FOLLOWED", 0)
     assert names(found(production, bad)) == ["used"]
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from provenance.records.decoding import decode_record
-from provenance.services.find_secrets import secrets_in_record
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.intake.secrets import secrets_in_record
 
 SECRETS = {
     "pem": "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----",
@@ -27,7 +27,9 @@ def _record(**fields: Any) -> dict[str, Any]:
         "experiment": "nova",
         "state": "succeeded",
         "started_at": "2026-01-01T00:00:00.1234567+00:00",
-        "command": {"argv": ["art", "-c", "reco.fcl", "-s", "root://dcache.example.org:1094//pnfs/a.root"]},
+        "command": {
+            "argv": ["art", "-c", "reco.fcl", "-s", "root://dcache.example.org:1094//pnfs/a.root"]
+        },
         "batch": {"id": "81234.17@sched01"},
         **fields,
     }
@@ -37,7 +39,9 @@ def _found(record: dict[str, Any], *, slashes: bool = False) -> set[str]:
     body = json.dumps(record, separators=(",", ":"), ensure_ascii=False)
     return {
         rule
-        for rules in secrets_in_record(decode_record((body.replace("/", "\\/") if slashes else body).encode())).values()
+        for rules in secrets_in_record(
+            decode_record((body.replace("/", "\\/") if slashes else body).encode())
+        ).values()
         for rule in rules
     }
 
@@ -45,7 +49,10 @@ def _found(record: dict[str, Any], *, slashes: bool = False) -> set[str]:
 @pytest.mark.parametrize("rule", SECRETS)
 @pytest.mark.parametrize("slashes", [False, True])
 def test_secret_is_found_wherever_it_stands(rule: str, *, slashes: bool) -> None:
-    """In a text of the record, in a variable, and in an unknown field; with slashes as some JSON writers escape them."""
+    """In a text of the record, in a variable, and in an unknown field.
+
+    With slashes as some JSON writers escape them.
+    """
     text = f"before {SECRETS[rule]} after"
 
     assert rule in _found(_record(exit={"code": 1, "message": text}), slashes=slashes)
@@ -64,9 +71,16 @@ def test_variable_with_a_suspicious_name_is_found_each_time() -> None:
 
 def test_addresses_and_words_of_everyday_are_no_secrets() -> None:
     record = _record(
-        exit={"code": 1, "message": 'could not open "root://dcache.example.org:1094//a.root": token expired\n'},
+        exit={
+            "code": 1,
+            "message": 'could not open "root://dcache.example.org:1094//a.root": token expired\n',
+        },
         environment={
-            "variables": {"SOURCE": "https://example.org:8443/x@y", "SECRETARY": "none", "PATH": "/bin:/usr/bin"}
+            "variables": {
+                "SOURCE": "https://example.org:8443/x@y",
+                "SECRETARY": "none",
+                "PATH": "/bin:/usr/bin",
+            }
         },
     )
 

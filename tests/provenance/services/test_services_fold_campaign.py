@@ -9,22 +9,34 @@ import pytest
 from production_samples import Production, file_entry, job
 from sqlalchemy import Connection, select
 
-from provenance.db.queries import folded as queries
-from provenance.db.queries.folded import CampaignKey, read_kept
-from provenance.db.tables import WorkItem
-from provenance.db.writer import Writer
-from provenance.errors import LimitError, NotFoundError
-from provenance.services import fold_campaign as folding
-from provenance.services.background import HANDLERS
-from provenance.services.fold_campaign import FoldedCampaign, enqueue_large, fold_campaign, follow_up
-from provenance.services.work import Parts, drain
+from jobprov.provenance.db.queries.statistics import campaign_graph as queries
+from jobprov.provenance.db.queries.statistics.campaign_graph import CampaignKey, read_kept
+from jobprov.provenance.db.tables import WorkItem
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import LimitError, NotFoundError
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.statistics import campaign_graph as folding
+from jobprov.provenance.services.statistics.campaign_graph import (
+    FoldedCampaign,
+    enqueue_large,
+    fold_campaign,
+    follow_up,
+)
+from jobprov.provenance.services.work.queue import Parts, drain
 
 UNITS = 6
 
 
 def software(ref: str) -> list[dict[str, Any]]:
     """Return the code that a job ran."""
-    return [{"name": "novasoft", "vcs": "git", "repository": "https://example.org/novasoft.git", "requested_ref": ref}]
+    return [
+        {
+            "name": "novasoft",
+            "vcs": "git",
+            "repository": "https://example.org/novasoft.git",
+            "requested_ref": ref,
+        }
+    ]
 
 
 def campaign_jobs() -> Iterator[dict[str, Any]]:
@@ -32,13 +44,22 @@ def campaign_jobs() -> Iterator[dict[str, Any]]:
     calibration = file_entry("calib", 7, role="shared")
     yield job(1, task=task("calib"), outputs=[file_entry("calib", 7)], software=software("v1"))
     for unit in range(UNITS):
-        more = {"task": task("reco", f"t{unit % 2}"), "software": software("v1" if unit < 4 else "v2")}
+        more = {
+            "task": task("reco", f"t{unit % 2}"),
+            "software": software("v1" if unit < 4 else "v2"),
+        }
         read = [file_entry(f"raw{unit}", unit + 10), calibration]
         if unit == 0:
             yield job(99, inputs=read, state="failed", **more)
         yield job(100 + unit, inputs=read, outputs=[file_entry(f"reco{unit}", unit + 20)], **more)
     read = [file_entry(f"reco{unit}", unit + 20) for unit in range(UNITS)]
-    yield job(200, inputs=read, outputs=[file_entry("merged", 30)], task=task("merge"), software=software("v2"))
+    yield job(
+        200,
+        inputs=read,
+        outputs=[file_entry("merged", 30)],
+        task=task("merge"),
+        software=software("v2"),
+    )
 
 
 def task(stage: str, task_id: str = "") -> dict[str, Any]:
@@ -60,11 +81,16 @@ def waiting(connection: Connection) -> list[Any]:
     return list(connection.execute(select(WorkItem.kind, WorkItem.due_at)))
 
 
-def test_stages_that_no_file_joins_come_in_the_order_in_which_they_began(production: Production) -> None:
+def test_stages_that_no_file_joins_come_in_the_order_in_which_they_began(
+    production: Production,
+) -> None:
     stages = ("sim", "reco", "caf")
     begun = {stage: f"2026-11-24T0{hour}:00:00Z" for hour, stage in enumerate(stages)}
     production.record(
-        *(job(900 - hour, task=task(stage), started_at=begun[stage]) for hour, stage in enumerate(stages))
+        *(
+            job(900 - hour, task=task(stage), started_at=begun[stage])
+            for hour, stage in enumerate(stages)
+        )
     )
 
     assert read_folded(production).stages == list(stages)
@@ -77,7 +103,10 @@ def test_files_tell_the_order_of_stages_where_there_are_any(campaign: Production
 def test_classes_and_the_files_between_them_are_counted(campaign: Production) -> None:
     graph = read_folded(campaign).graph
 
-    classes = [(some.stage, some.code_version, some.state, some.jobs, some.revision) for some in graph.classes]
+    classes = [
+        (some.stage, some.code_version, some.state, some.jobs, some.revision)
+        for some in graph.classes
+    ]
     assert classes == [
         ("calib", "novasoft v1", "succeeded", 1, "v1"),
         ("merge", "novasoft v2", "succeeded", 1, "v2"),
@@ -85,10 +114,15 @@ def test_classes_and_the_files_between_them_are_counted(campaign: Production) ->
         ("reco", "novasoft v1", "succeeded", 4, "v1"),
         ("reco", "novasoft v2", "succeeded", 2, "v2"),
     ]  # fmt: skip
-    assert [(flow.source, flow.target, flow.files) for flow in graph.flows] == [(3, 1, 4), (4, 1, 2)]
+    assert [(flow.source, flow.target, flow.files) for flow in graph.flows] == [
+        (3, 1, 4),
+        (4, 1, 2),
+    ]
 
 
-def test_counting_in_small_parts_gives_the_same(campaign: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counting_in_small_parts_gives_the_same(
+    campaign: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = read_folded(campaign).graph
     monkeypatch.setattr(queries, "_JOBS_AT_ONCE", 1)
 
@@ -108,10 +142,16 @@ def test_versions_are_put_together_where_groups_are_too_many(
     assert [(flow.source, flow.target, flow.files) for flow in graph.flows] == [(3, 1, 6)]
 
 
-def test_chosen_tasks_are_counted_alone(campaign: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chosen_tasks_are_counted_alone(
+    campaign: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
     graph = read_folded(campaign, task_ids=["t1", "merge"]).graph
 
-    assert [(some.stage, some.jobs) for some in graph.classes] == [("merge", 1), ("reco", 2), ("reco", 1)]
+    assert [(some.stage, some.jobs) for some in graph.classes] == [
+        ("merge", 1),
+        ("reco", 2),
+        ("reco", 1),
+    ]
     with pytest.raises(NotFoundError, match="has no task t9"):
         read_folded(campaign, task_ids=["t1", "t9"])
     monkeypatch.setattr(folding, "MOST_OF_TASKS", 2)
@@ -157,13 +197,18 @@ def test_a_large_campaign_is_kept_and_counted_again_after_a_pause(
     fresh = read_folded(campaign)
     writer.close()
     assert fresh.is_current
-    assert sum(some.jobs for some in fresh.graph.classes) == sum(some.jobs for some in kept.graph.classes) + 1
+    assert (
+        sum(some.jobs for some in fresh.graph.classes)
+        == sum(some.jobs for some in kept.graph.classes) + 1
+    )
     assert datetime.now(UTC) - fresh.counted_at < timedelta(minutes=1)
 
 
 def _fold_key(production: Production) -> str:
     with production.database.reading.connect() as connection:
-        key: str = connection.execute(select(WorkItem.key).where(WorkItem.kind == "fold")).scalar_one()
+        key: str = connection.execute(
+            select(WorkItem.key).where(WorkItem.kind == "fold")
+        ).scalar_one()
     return key
 
 

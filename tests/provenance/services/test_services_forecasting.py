@@ -1,10 +1,13 @@
-"""Forecasts tried on campaigns whose second half is known: does the interval hold the truth four times in five?"""
+"""Forecasts tried on campaigns whose second half is known.
+
+Does the interval hold the truth four times in five?
+"""
 
 import random
 
 import pytest
 
-from provenance.services.forecasting import Interval, forecast_sum, makespan
+from jobprov.provenance.services.statistics.forecasts import Interval, forecast_sum, makespan
 
 CAMPAIGNS = 400
 
@@ -41,7 +44,9 @@ def test_cost_of_units_that_never_succeeded_is_spread_over_those_that_did() -> N
 
 
 @pytest.mark.parametrize(("costs", "done"), [([], 0), ([(1, 5.0)], 0)])
-def test_nothing_is_foretold_where_nothing_was_done(costs: list[tuple[object, float]], done: int) -> None:
+def test_nothing_is_foretold_where_nothing_was_done(
+    costs: list[tuple[object, float]], done: int
+) -> None:
     assert forecast_sum(costs, 10, done=done) is None
 
 

@@ -1,4 +1,7 @@
-"""The grade of a job is the closure level of its bundle: on its page, in its row, in the bundle itself, whatever is lacking."""
+"""The grade of a job is the closure level of its bundle.
+
+On its page, in its row, in the bundle itself, whatever is lacking.
+"""
 
 import hashlib
 import json
@@ -10,19 +13,19 @@ from typing import Any
 import pytest
 from recorded_sample import EXPERIMENT, FCL, GOOD, INPUT, WORDS, git, make_repository, record_body
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.writer import Writer
-from provenance.records.decoding import decode_record
-from provenance.services.background import HANDLERS
-from provenance.services.build_bundle import build_bundle
-from provenance.services.capsules import StoredCapsule, register_capsule
-from provenance.services.record_jobs import record_jobs
-from provenance.services.repositories import register_repository
-from provenance.services.show_job import show_job
-from provenance.services.store_blobs import settle_blob
-from provenance.services.submissions import Submission
-from provenance.services.work import Parts, drain
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.intake.blobs import settle_blob
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.reruns.capsules import StoredCapsule, register_capsule
+from jobprov.provenance.services.work.queue import Parts, drain
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LARGE = b"\0" * (16 * 1024 * 1024 + 1)
@@ -40,7 +43,10 @@ def entry(name: str, data: bytes | None = None, **more: Any) -> dict[str, Any]:
 
 SMALL = entry("numbers.txt", INPUT)
 TARBALL = {"name": "joining", "tarball": {"sha256": digest(HELD), "path": "code.tar"}}
-PRODUCT = {"name": "release", "product": {"manager": "ups", "version": "v1", "prefix": "/cvmfs/release/v1"}}
+PRODUCT = {
+    "name": "release",
+    "product": {"manager": "ups", "version": "v1", "prefix": "/cvmfs/release/v1"},
+}
 VARIANTS: dict[str, tuple[dict[str, Any], str, str]] = {
     # what is other than in the sample, level without a capsule, level with one
     "complete": ({}, "L2", "L4"),
@@ -50,39 +56,87 @@ VARIANTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "L2",
         "L3",
     ),
-    "large input by md5": ({"inputs": [{"name": "l", "checksums": ["md5:1"], "size_bytes": 1 << 30}]}, "L2", "L3"),
+    "large input by md5": (
+        {"inputs": [{"name": "l", "checksums": ["md5:1"], "size_bytes": 1 << 30}]},
+        "L2",
+        "L3",
+    ),
     "large input by adler32": (
         {"inputs": [{"name": "l", "checksums": ["adler32:1"], "size_bytes": 1 << 30}]},
         "L2",
         "L3",
     ),
-    "small input by md5": ({"inputs": [{"name": "s", "checksums": ["md5:1"], "size_bytes": 5}]}, "L1", "L1"),
-    "small input never sent": ({"inputs": [{"name": "s", "sha256": NEVER_SENT, "size_bytes": 5}]}, "L1", "L1"),
+    "small input by md5": (
+        {"inputs": [{"name": "s", "checksums": ["md5:1"], "size_bytes": 5}]},
+        "L1",
+        "L1",
+    ),
+    "small input never sent": (
+        {"inputs": [{"name": "s", "sha256": NEVER_SENT, "size_bytes": 5}]},
+        "L1",
+        "L1",
+    ),
     "small input sent later": ({"inputs": [entry("s", SENT_LATER)]}, "L2", "L4"),
     "input of unknown size": ({"inputs": [{"name": "s", "sha256": NEVER_SENT}]}, "L1", "L1"),
-    "held input of unknown size": ({"inputs": [{"name": "s", "sha256": digest(LARGE)}]}, "L2", "L4"),
+    "held input of unknown size": (
+        {"inputs": [{"name": "s", "sha256": digest(LARGE)}]},
+        "L2",
+        "L4",
+    ),
     "input without checksum": ({"inputs": [{"name": "s", "size_bytes": 1 << 30}]}, "L1", "L1"),
-    "input that the job made": ({"inputs": [SMALL, {"name": "joined.txt", "path": "joined.txt"}]}, "L2", "L4"),
+    "input that the job made": (
+        {"inputs": [SMALL, {"name": "joined.txt", "path": "joined.txt"}]},
+        "L2",
+        "L4",
+    ),
     "input that was never there": ({"inputs": [{"name": "s", "status": "skipped"}]}, "L2", "L4"),
     "no inputs": ({"inputs": []}, "L2", "L4"),
     "no command": ({"command": {"working_directory": "/scratch"}}, "L0", "L0"),
-    "no step to replay": ({"command": {"steps": [{"name": "a", "role": "stage_in", "argv": ["cp"]}]}}, "L0", "L0"),
+    "no step to replay": (
+        {"command": {"steps": [{"name": "a", "role": "stage_in", "argv": ["cp"]}]}},
+        "L0",
+        "L0",
+    ),
     "standard input": ({"command": {"argv": ["cat"], "stdin_sha256": NEVER_SENT}}, "L1", "L1"),
     "no environment": ({"environment": {"umask": "0022"}}, "L0", "L0"),
     "empty environment": ({"environment": {"variables": {}}}, "L2", "L4"),
-    "listing never sent": ({"environment": {"variables": {"A": "b"}, "packages_sha256": NEVER_SENT}}, "L0", "L0"),
-    "image by tag": ({"environment": {"variables": {"A": "b"}, "container": {"image": "sl7"}}}, "L2", "L4"),
+    "listing never sent": (
+        {"environment": {"variables": {"A": "b"}, "packages_sha256": NEVER_SENT}},
+        "L0",
+        "L0",
+    ),
+    "image by tag": (
+        {"environment": {"variables": {"A": "b"}, "container": {"image": "sl7"}}},
+        "L2",
+        "L4",
+    ),
     "script held": ({"scripts": [{"name": "s.sh", "sha256": digest(HELD)}]}, "L2", "L4"),
     "script never sent": ({"scripts": [{"name": "s.sh", "sha256": NEVER_SENT}]}, "L0", "L0"),
-    "fcl never sent": ({"configurations": [{"files": [{"name": "a.fcl", "sha256": NEVER_SENT}]}]}, "L0", "L0"),
-    "conditions held": ({"conditions": [{"database": "d", "payload_sha256": digest(HELD)}]}, "L2", "L4"),
+    "fcl never sent": (
+        {"configurations": [{"files": [{"name": "a.fcl", "sha256": NEVER_SENT}]}]},
+        "L0",
+        "L0",
+    ),
+    "conditions held": (
+        {"conditions": [{"database": "d", "payload_sha256": digest(HELD)}]},
+        "L2",
+        "L4",
+    ),
     "conditions by tag": ({"conditions": [{"database": "d", "tag": "v1"}]}, "L1", "L1"),
     "changes not sent": ({"software": [{"is_dirty": True}]}, "L0", "L0"),
     "tar file held": ({"software": [TARBALL]}, "L2", "L4"),
-    "tar file never sent": ({"software": [{"name": "t", "tarball": {"sha256": NEVER_SENT}}]}, "L0", "L0"),
+    "tar file never sent": (
+        {"software": [{"name": "t", "tarball": {"sha256": NEVER_SENT}}]},
+        "L0",
+        "L0",
+    ),
     "product alone": ({"software": [PRODUCT]}, "L2", "L4"),
     "product and repository": ({"software": [{}, PRODUCT]}, "L2", "L4"),
-    "repository nobody registered": ({"software": [{"repository": "https://git.example.org/other.git"}]}, "L0", "L0"),
+    "repository nobody registered": (
+        {"software": [{"repository": "https://git.example.org/other.git"}]},
+        "L0",
+        "L0",
+    ),
     "submodule never registered": ({"software": [{"repository": "SUBMODULE"}]}, "L0", "L0"),
 }
 # a capsule is found by the software list: a record without one has none
@@ -112,16 +166,25 @@ def with_submodule(folder: Path, other: Path) -> Path:
 
 
 def variants(folder: Path) -> dict[str, tuple[dict[str, Any], list[str]]]:
-    """Return records and the levels that they have: each without a capsule, and once more in a stage with one."""
+    """Return records and the levels that they have.
+
+    Each without a capsule, and once more in a stage with one.
+    """
     plain = make_repository(folder / "joining")
     places = {"": plain, "SUBMODULE": with_submodule(folder / "outer", plain)}
     heads = {name: git(place, "rev-parse", "HEAD") for name, place in places.items()}
     base = json.loads(record_body(GOOD, heads[""], plain))
     made: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for name, (changes, poor, rich) in VARIANTS.items():
-        software = [_entry(base["software"][0], change, places, heads) for change in changes.get("software", [{}])]
+        software = [
+            _entry(base["software"][0], change, places, heads)
+            for change in changes.get("software", [{}])
+        ]
         for stage, level in (("bare", poor), ("with a capsule", rich)):
-            made[f"{name}, {stage}"] = ({**base, **changes, "software": software, "task": {"stage": stage}}, [level])
+            made[f"{name}, {stage}"] = (
+                {**base, **changes, "software": software, "task": {"stage": stage}},
+                [level],
+            )
     for name, (changes, level) in WITHOUT_SOFTWARE.items():
         made[name] = ({**base, **changes, "software": []}, [level])
     for number, (record, _level) in enumerate(made.values()):
@@ -129,7 +192,9 @@ def variants(folder: Path) -> dict[str, tuple[dict[str, Any], list[str]]]:
     return made
 
 
-def _entry(plain: dict[str, Any], change: dict[str, Any], places: dict[str, Path], heads: dict[str, str]) -> Any:
+def _entry(
+    plain: dict[str, Any], change: dict[str, Any], places: dict[str, Path], heads: dict[str, str]
+) -> Any:
     if "tarball" in change or "product" in change:
         return change
     place = change.get("repository", "")
@@ -146,15 +211,25 @@ def test_grade_is_the_level_of_the_bundle_whatever_is_lacking(parts: Parts, tmp_
     held = [parts.store.put(data).sha256 for data in (FCL, WORDS, INPUT, HELD, LARGE)]
     later = parts.store.put(SENT_LATER).sha256
     submissions = [Submission(one, NOW, "tester", None) for one in decoded]
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, submissions))
+    parts.writer.run(
+        lambda connection, known: record_jobs(connection, known, parts.store, submissions)
+    )
     for name in ("joining", "outer"):
-        parts.writer.run(lambda c, known, name=name: register_repository(c, known, name, str(tmp_path / name)))  # type: ignore[misc]
+        parts.writer.run(
+            lambda c, known, name=name: register_repository(c, known, name, str(tmp_path / name))
+        )  # type: ignore[misc]
     for sha256 in held:
         parts.writer.run(lambda c, known, sha256=sha256: settle_blob(c, known, EXPERIMENT, sha256))  # type: ignore[misc]
-    served = [record["job_id"] for record, _ in wanted.values() if record["task"]["stage"] == "with a capsule"]
+    served = [
+        record["job_id"]
+        for record, _ in wanted.values()
+        if record["task"]["stage"] == "with a capsule"
+    ]
     stored = StoredCapsule("image", parts.store.put(b"image").sha256, 5)
     parts.writer.run(
-        lambda c, known: register_capsule(c, known, parts.store, stored, name="r", jobs=served, received_at=NOW)
+        lambda c, known: register_capsule(
+            c, known, parts.store, stored, name="r", jobs=served, received_at=NOW
+        )
     )
     drain(parts, HANDLERS)
     parts.writer.run(lambda c, known: settle_blob(c, known, EXPERIMENT, later))

@@ -1,4 +1,7 @@
-"""Ends, paths, common ancestors, costs and orphans, on both databases: counted by hand on small productions."""
+"""Ends, paths, common ancestors, costs and orphans, on both databases.
+
+Counted by hand on small productions.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -6,23 +9,23 @@ from typing import Any
 import pytest
 from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
-from provenance.db.queries.file_lists import FileFilters
-from provenance.db.queries.histories import History
-from provenance.errors import BadInputError, NotFoundError
-from provenance.lineage.file_words import leaves_words, use_words
-from provenance.services import relate_files
-from provenance.services.filter_lineage import NodeFilters
-from provenance.services.list_ends import list_leaves, list_orphans, list_roots
-from provenance.services.list_files import list_files
-from provenance.services.list_lineage import list_lineage
-from provenance.services.plan_rebuild import plan_rebuild
-from provenance.services.record_sighting import record_sighting
-from provenance.services.relate_files import find_common, find_paths
-from provenance.services.search import search
-from provenance.services.show_file import show_file
-from provenance.services.sum_costs import sum_costs
-from provenance.services.task_declarations import declare_task
-from provenance.services.trace_lineage import trace_lineage
+from jobprov.provenance.db.queries.histories.whole_histories import History
+from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.lineage.file_words import leaves_words, use_words
+from jobprov.provenance.services.catalogs.sightings import record_sighting
+from jobprov.provenance.services.histories import relations as relate_files
+from jobprov.provenance.services.histories.costs import sum_costs
+from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots
+from jobprov.provenance.services.histories.lineage import trace_lineage
+from jobprov.provenance.services.histories.lineage_filters import NodeFilters
+from jobprov.provenance.services.histories.lineage_lists import list_lineage
+from jobprov.provenance.services.histories.rebuilds import plan_rebuild
+from jobprov.provenance.services.histories.relations import find_common, find_paths
+from jobprov.provenance.services.lookup.file import show_file
+from jobprov.provenance.services.lookup.files import list_files
+from jobprov.provenance.services.lookup.search import search
+from jobprov.provenance.services.tasks.declarations import declare_task
 
 
 def asked(production: Production, question: Any, *names: Any, **how: Any) -> dict[str, Any]:
@@ -37,14 +40,25 @@ def names(rows: list[dict[str, Any]]) -> list[str]:
 
 @pytest.fixture
 def diamond(production: Production) -> Production:
-    """One raw file, two ways to merged, one of them with a stop more; a shared calib; a plot, and a skim of the left way."""
+    """One raw file, two ways to merged, one of them with a stop more; a shared calib.
+
+    A plot, and a skim of the left way.
+    """
     shared = file_entry("calib", 90, role="shared")
     production.record(
         job(1, outputs=[file_entry("raw", 1)]),
         job(2, inputs=[file_entry("raw", 1), shared], outputs=[file_entry("left", 2)]),
         job(3, inputs=[file_entry("raw", 1), shared], outputs=[file_entry("mid", 3)]),
-        job(4, inputs=[file_entry("mid", 3), file_entry("extern", 4)], outputs=[file_entry("right", 5)]),
-        job(5, inputs=[file_entry("left", 2), file_entry("right", 5)], outputs=[file_entry("merged", 6)]),
+        job(
+            4,
+            inputs=[file_entry("mid", 3), file_entry("extern", 4)],
+            outputs=[file_entry("right", 5)],
+        ),
+        job(
+            5,
+            inputs=[file_entry("left", 2), file_entry("right", 5)],
+            outputs=[file_entry("merged", 6)],
+        ),
         job(6, inputs=[file_entry("merged", 6)], outputs=[file_entry("plot", 7)]),
         job(7, inputs=[file_entry("left", 2)], outputs=[file_entry("skim", 8)]),
         job(8, inputs=[file_entry("merged", 6)], state="failed"),
@@ -76,7 +90,10 @@ def test_leaves_of_a_file_of_which_nothing_was_made_say_who_read_it(diamond: Pro
     assert said("skim") == "Nothing was made of it."
     assert said("calib") == "No file was made of it. 2 jobs read it, as shared input."
     assert said("merged") == "1 file came of it last."
-    diamond.record(job(23, inputs=[file_entry("plot", 7)]), job(24, inputs=[file_entry("plot", 7)], state="killed"))
+    diamond.record(
+        job(23, inputs=[file_entry("plot", 7)]),
+        job(24, inputs=[file_entry("plot", 7)], state="killed"),
+    )
     assert said("plot") == "No file was made of it. 4 jobs read it; 2 failed, 1 killed."
 
 
@@ -90,13 +107,20 @@ def test_ends_come_page_by_page(diamond: Production) -> None:
         asked(diamond, list_leaves, "raw", limit=0)
 
 
-def test_no_end_is_passed_over_when_more_was_told_of_one_that_was_listed(diamond: Production) -> None:
-    """Claims are written anew then, under other keys; and where the end is one no longer, one less stands before the next page."""
+def test_no_end_is_passed_over_when_more_was_told_of_one_that_was_listed(
+    diamond: Production,
+) -> None:
+    """Claims are written anew then, under other keys.
+
+    And where the end is one no longer, one less stands before the next page.
+    """
     first = asked(diamond, list_leaves, "raw", limit=1)
     assert names(first["files"]) == ["plot"]
 
     diamond.record({**job(6), "witness": "history", "inputs": None, "outputs": None})
-    assert names(asked(diamond, list_leaves, "raw", limit=1, cursor=first["next"])["files"]) == ["skim"]
+    assert names(asked(diamond, list_leaves, "raw", limit=1, cursor=first["next"])["files"]) == [
+        "skim"
+    ]
     diamond.record(job(9, inputs=[file_entry("plot", 7)], outputs=[file_entry("talk", 9)]))
     rest = asked(diamond, list_leaves, "raw", cursor=first["next"])
     assert (names(rest["files"]), rest["count"]) == (["skim", "talk"], 2)
@@ -106,8 +130,14 @@ def test_paths_go_from_the_older_file_to_the_younger_shortest_first(diamond: Pro
     for first, second, older in (("raw", "plot", "a"), ("plot", "raw", "b")):
         found = asked(diamond, find_paths, first, second)
         assert (found["older"], [path["jobs"] for path in found["paths"]]) == (older, [3, 4])
-        files = [[node["name"] for node in path["nodes"] if node["kind"] == "file"] for path in found["paths"]]
-        assert files == [["raw", "left", "merged", "plot"], ["raw", "mid", "right", "merged", "plot"]]
+        files = [
+            [node["name"] for node in path["nodes"] if node["kind"] == "file"]
+            for path in found["paths"]
+        ]
+        assert files == [
+            ["raw", "left", "merged", "plot"],
+            ["raw", "mid", "right", "merged", "plot"],
+        ]
         assert all(path["is_sure"] for path in found["paths"])
 
 
@@ -121,7 +151,10 @@ def test_paths_of_files_that_have_none_are_none(diamond: Production) -> None:
 
 def test_path_from_a_shared_input_says_so(diamond: Production) -> None:
     [shortest, *_] = asked(diamond, find_paths, "calib", "left")["paths"]
-    assert names([node for node in shortest["nodes"] if node["kind"] == "file"]) == ["calib", "left"]
+    assert names([node for node in shortest["nodes"] if node["kind"] == "file"]) == [
+        "calib",
+        "left",
+    ]
 
 
 def ladder(steps: int) -> list[dict[str, Any]]:
@@ -130,8 +163,12 @@ def ladder(steps: int) -> list[dict[str, Any]]:
     for step in range(steps):
         sides = [file_entry(f"{side}{step}", 1000 + 10 * step + n) for n, side in enumerate("lr")]
         for n, side in enumerate(sides):
-            records.append(job(10 * step + 11 + n, inputs=[file_entry(f"m{step}", 10 + step)], outputs=[side]))
-        records.append(job(10 * step + 15, inputs=sides, outputs=[file_entry(f"m{step + 1}", 11 + step)]))
+            records.append(
+                job(10 * step + 11 + n, inputs=[file_entry(f"m{step}", 10 + step)], outputs=[side])
+            )
+        records.append(
+            job(10 * step + 15, inputs=sides, outputs=[file_entry(f"m{step + 1}", 11 + step)])
+        )
     return records
 
 
@@ -171,7 +208,12 @@ def test_long_way_is_found_without_looking_back_over_it(monkeypatch: pytest.Monk
 
 def test_way_goes_round_a_circle_once_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     [way], is_whole = relate_files._ways(ring(50), {"c50"}, 10)
-    assert (next(key for key in way if key[0] == "c"), len(way), len(set(way)), is_whole) == ("c50", 101, 101, True)
+    assert (next(key for key in way if key[0] == "c"), len(way), len(set(way)), is_whole) == (
+        "c50",
+        101,
+        101,
+        True,
+    )
 
     monkeypatch.setattr(relate_files, "_MOST_LOOKS", 100)
     assert relate_files._ways(ring(50), {"c50"}, 10) == ([], False)
@@ -180,7 +222,10 @@ def test_way_goes_round_a_circle_once_and_not_for_ever(monkeypatch: pytest.Monke
 def test_common_ancestors_come_nearest_first_without_hubs(diamond: Production) -> None:
     found = asked(diamond, find_common, "skim", "plot")
 
-    assert [(row["name"], row["is_nearest"], row["jobs_to_a"], row["jobs_to_b"]) for row in found["ancestors"]] == [
+    assert [
+        (row["name"], row["is_nearest"], row["jobs_to_a"], row["jobs_to_b"])
+        for row in found["ancestors"]
+    ] == [
         ("left", True, 1, 2),
         ("raw", False, 2, 3),
     ]
@@ -206,7 +251,11 @@ def test_cycles_end_every_question(production: Production) -> None:
 
     assert [path["jobs"] for path in asked(production, find_paths, "a", "b")["paths"]] == [1]
     assert names(asked(production, find_common, "a", "b")["ancestors"]) == ["a", "b"]
-    assert asked(production, list_roots, "a")["count"] == asked(production, list_leaves, "a")["count"] == 0
+    assert (
+        asked(production, list_roots, "a")["count"]
+        == asked(production, list_leaves, "a")["count"]
+        == 0
+    )
     assert names(asked(production, list_roots, "self")["files"]) == ["self"]
     assert asked(production, sum_costs, "a")["made"]["jobs"] == 2
 
@@ -218,7 +267,11 @@ def test_direction_holds_in_a_circle_too(production: Production, direction: str,
     places = {name: place for place, name in enumerate(circle, 1)}
     production.record(
         *(
-            job(places[name], inputs=[file_entry(source, places[source])], outputs=[file_entry(name, places[name])])
+            job(
+                places[name],
+                inputs=[file_entry(source, places[source])],
+                outputs=[file_entry(name, places[name])],
+            )
             for name, source in circle.items()
         )
     )
@@ -226,7 +279,12 @@ def test_direction_holds_in_a_circle_too(production: Production, direction: str,
     with production.database.reading.connect() as connection:
         for moment in (None, MOMENT):
             graph = trace_lineage(
-                connection, "a", direction=direction, depth=1, filters=NodeFilters(kind="file"), as_of=moment
+                connection,
+                "a",
+                direction=direction,
+                depth=1,
+                filters=NodeFilters(kind="file"),
+                as_of=moment,
             )
             assert sorted(node.name for node in graph.files()) == sorted(["a", near])
 
@@ -240,9 +298,26 @@ def test_cost_sums_all_jobs_behind_a_file_and_failed_attempts_apart(production: 
         return {"task_id": f"t-{stage}", "stage": stage, "unit": unit}
 
     production.record(
-        job(1, outputs=[file_entry("raw", 1, size=100)], task=task("gen", "1"), resources=took(10, 8)),
-        job(2, inputs=[file_entry("raw", 1)], state="failed", task=task("reco", "raw"), resources=took(3, 2)),
-        job(3, inputs=[file_entry("raw", 1)], state="killed", task=task("reco", "other"), resources=took(50, 40)),
+        job(
+            1,
+            outputs=[file_entry("raw", 1, size=100)],
+            task=task("gen", "1"),
+            resources=took(10, 8),
+        ),
+        job(
+            2,
+            inputs=[file_entry("raw", 1)],
+            state="failed",
+            task=task("reco", "raw"),
+            resources=took(3, 2),
+        ),
+        job(
+            3,
+            inputs=[file_entry("raw", 1)],
+            state="killed",
+            task=task("reco", "other"),
+            resources=took(50, 40),
+        ),
         job(4, state="failed", resources=took(1, 1)),
         job(5, state="lost", retry_of=job_id(4)),
         job(
@@ -258,9 +333,23 @@ def test_cost_sums_all_jobs_behind_a_file_and_failed_attempts_apart(production: 
 
     cost = asked(production, sum_costs, "silent")
 
-    assert cost["made"] == {"jobs": 3, "silent_jobs": 1, "wall_seconds": 30, "cpu_seconds": 24, "output_bytes": 135}
-    assert cost["failed"] == {"jobs": 3, "silent_jobs": 1, "wall_seconds": 4, "cpu_seconds": 3, "output_bytes": None}
-    assert [(row["stage"], row["made"]["jobs"], row["failed"]["jobs"]) for row in cost["stages"]] == [
+    assert cost["made"] == {
+        "jobs": 3,
+        "silent_jobs": 1,
+        "wall_seconds": 30,
+        "cpu_seconds": 24,
+        "output_bytes": 135,
+    }
+    assert cost["failed"] == {
+        "jobs": 3,
+        "silent_jobs": 1,
+        "wall_seconds": 4,
+        "cpu_seconds": 3,
+        "output_bytes": None,
+    }
+    assert [
+        (row["stage"], row["made"]["jobs"], row["failed"]["jobs"]) for row in cost["stages"]
+    ] == [
         ("reco", 1, 1),
         ("gen", 1, 0),
         (None, 1, 2),
@@ -271,19 +360,25 @@ def test_cost_of_the_past_has_no_attempt_that_was_recorded_later(production: Pro
     unit = {"task_id": "t", "unit": "u"}
     production.record(
         job(1, state="failed", task=unit, resources=took(1, 1)),
-        job(2, outputs=[file_entry("raw", 1)], task=unit, retry_of=job_id(3), resources=took(10, 10)),
+        job(
+            2, outputs=[file_entry("raw", 1)], task=unit, retry_of=job_id(3), resources=took(10, 10)
+        ),
     )
     later = MOMENT + timedelta(hours=1)
     production.record(job(3, state="killed", resources=took(5, 5)), received_at=later)
     production.record(job(4, state="failed", task=unit, resources=took(7, 7)), received_at=later)
 
-    then, now = (asked(production, sum_costs, "raw", as_of=moment)["failed"] for moment in (MOMENT, later))
+    then, now = (
+        asked(production, sum_costs, "raw", as_of=moment)["failed"] for moment in (MOMENT, later)
+    )
 
     assert (then["jobs"], then["wall_seconds"]) == (1, 1)
     assert (now["jobs"], now["wall_seconds"]) == (3, 13)
 
 
-def test_cost_takes_no_attempt_of_another_experiment_whose_job_has_the_same_id(production: Production) -> None:
+def test_cost_takes_no_attempt_of_another_experiment_whose_job_has_the_same_id(
+    production: Production,
+) -> None:
     production.record(
         job(1, state="failed", resources=took(1, 1)),
         job(1, state="failed", resources=took(50, 50), experiment="dune"),
@@ -298,12 +393,22 @@ def test_cost_takes_no_attempt_of_another_experiment_whose_job_has_the_same_id(p
 def test_cost_is_told_by_the_stage_that_a_task_was_declared_to_be(production: Production) -> None:
     production.record(
         job(1, outputs=[file_entry("raw", 1)], task={"stage": "daq"}),
-        job(2, inputs=[file_entry("raw", 1)], outputs=[file_entry("made", 2)], task={"task_id": "t", "stage": "step2"}),
+        job(
+            2,
+            inputs=[file_entry("raw", 1)],
+            outputs=[file_entry("made", 2)],
+            task={"task_id": "t", "stage": "step2"},
+        ),
     )
     declaration = {"experiment": "nova", "stage": "reco"}
     production.write(
         lambda connection: declare_task(
-            connection, production.known, "t", declaration, store=production.store, received_at=MOMENT
+            connection,
+            production.known,
+            "t",
+            declaration,
+            store=production.store,
+            received_at=MOMENT,
         )
     )
 
@@ -313,19 +418,32 @@ def test_cost_is_told_by_the_stage_that_a_task_was_declared_to_be(production: Pr
 
 
 def test_orphans_are_files_that_nobody_made(diamond: Production) -> None:
-    diamond.record(job(20, state="failed", inputs=[file_entry("lonely", 20)], outputs=[file_entry("broken", 21)]))
+    diamond.record(
+        job(
+            20,
+            state="failed",
+            inputs=[file_entry("lonely", 20)],
+            outputs=[file_entry("broken", 21)],
+        )
+    )
 
     found = asked(diamond, list_orphans)
     rows = {row["name"]: row["is_isolated"] for row in found["files"]}
     assert rows == {"calib": True, "extern": False, "lonely": False, "broken": True}
     assert found["next"] is None
-    assert sorted(names(asked(diamond, list_orphans, isolated=True)["files"])) == ["broken", "calib"]
+    assert sorted(names(asked(diamond, list_orphans, isolated=True)["files"])) == [
+        "broken",
+        "calib",
+    ]
     assert names(asked(diamond, list_orphans, unread=True)["files"]) == ["broken"]
     assert asked(diamond, list_orphans, experiment="dune")["files"] == []
 
 
 def test_what_only_its_failed_job_read_is_no_version(production: Production) -> None:
-    """A later step reads what an earlier one wrote, and the job fails: nothing was made of that; another job may have got hold of it."""
+    """A later step reads what an earlier one wrote, and the job fails: nothing was made of that.
+
+    Another job may have got hold of it.
+    """
     steps = {"steps": [{"name": "one", "argv": ["a"]}, {"name": "two", "argv": ["b"]}]}
     production.record(
         job(1, inputs=[file_entry("between", 1, step="two")], outputs=[file_entry("between", 1, step="one")],
@@ -335,16 +453,27 @@ def test_what_only_its_failed_job_read_is_no_version(production: Production) -> 
     assert names(asked(production, list_orphans)["files"]) == ["between"]
 
     production.record(job(2, inputs=[file_entry("between", 1)]))
-    assert [row["job"]["state"] for row in asked(production, show_file, "between")["versions"]] == ["failed"]
+    assert [row["job"]["state"] for row in asked(production, show_file, "between")["versions"]] == [
+        "failed"
+    ]
     assert asked(production, list_orphans)["files"] == []
 
 
 def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shared inputs are no parents: nothing was made of them, and yet jobs read them, under whatever checksum."""
     diamond.record(
-        job(20, state="failed", inputs=[file_entry("lonely", 20)], outputs=[file_entry("broken", 21)]),
+        job(
+            20,
+            state="failed",
+            inputs=[file_entry("lonely", 20)],
+            outputs=[file_entry("broken", 21)],
+        ),
         job(21, state="failed", inputs=[file_entry("unhappy", 22)]),
-        job(22, inputs=[file_entry("calib", 91, role="configuration")], outputs=[file_entry("late", 23)]),
+        job(
+            22,
+            inputs=[file_entry("calib", 91, role="configuration")],
+            outputs=[file_entry("late", 23)],
+        ),
     )
 
     def uses() -> dict[str, str]:
@@ -357,7 +486,7 @@ def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.Monk
         "broken": "nobody read it",
         "unhappy": "read by 1 job",
     }
-    monkeypatch.setattr("provenance.lineage.file_words.MOST_READERS", 2)
+    monkeypatch.setattr("jobprov.provenance.lineage.file_words.MOST_READERS", 2)
     assert uses()["calib"] == "read by 3 jobs or more, as shared input"
     diamond.record(job(23, inputs=[file_entry("calib", 90)], outputs=[file_entry("later", 24)]))
     assert uses()["calib"] == "files were made of it"
@@ -365,8 +494,10 @@ def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.Monk
 
 def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where so few files are looked through at once that pages are empty."""
-    monkeypatch.setattr("provenance.db.queries.file_lists._MOST_LOOKED_AT", 2)
-    production.record(*chain("a", "b", "c", "d", "e"), job(9, inputs=[file_entry("x", 9), file_entry("y", 10)]))
+    monkeypatch.setattr("jobprov.provenance.db.queries.lookup.file_lists._MOST_LOOKED_AT", 2)
+    production.record(
+        *chain("a", "b", "c", "d", "e"), job(9, inputs=[file_entry("x", 9), file_entry("y", 10)])
+    )
 
     listed, cursor, pages = [], None, 0
     while pages == 0 or cursor is not None:
@@ -382,7 +513,11 @@ def test_possible_links_are_told_as_possible_in_whole_histories(production: Prod
     production.record(
         job(1, outputs=[file_entry("a")]),
         job(2, outputs=[file_entry("a", size=5)]),
-        job(3, inputs=[file_entry("a", size=5), file_entry("calib", role="shared")], outputs=[file_entry("b")]),
+        job(
+            3,
+            inputs=[file_entry("a", size=5), file_entry("calib", role="shared")],
+            outputs=[file_entry("b")],
+        ),
         job(4, outputs=[file_entry("calib")]),
     )
 
@@ -391,7 +526,10 @@ def test_possible_links_are_told_as_possible_in_whole_histories(production: Prod
             graph = trace_lineage(connection, "b", direction="ancestors", **how)
             sure = {edge.is_sure for edge in graph.inner_edges() if edge.source[0] != "j"}
             assert sure == {False}, how
-    assert [path["is_sure"] for path in asked(production, find_paths, "a", "b")["paths"]] == [False, False]
+    assert [path["is_sure"] for path in asked(production, find_paths, "a", "b")["paths"]] == [
+        False,
+        False,
+    ]
 
 
 def test_input_of_the_name_of_an_output_was_made_before_it(production: Production) -> None:
@@ -406,11 +544,16 @@ def test_input_of_the_name_of_an_output_was_made_before_it(production: Productio
     assert [(row["name"], row["job_id"]) for row in up] == [
         ("m", None), ("m", job_id(1)), ("n", job_id(1)), ("q", job_id(2)),
     ]  # fmt: skip
-    assert [(row["name"], row["job_id"]) for row in asked(production, list_lineage, "m")["files"]] == [("m", None)]
+    assert [
+        (row["name"], row["job_id"]) for row in asked(production, list_lineage, "m")["files"]
+    ] == [("m", None)]
     roots = asked(production, list_roots, "n")
     assert [(row["name"], row["is_placeholder"]) for row in roots["files"]] == [("m", True)]
     with production.database.reading.connect() as connection:
-        drawn, whole = (trace_lineage(connection, "last", direction="ancestors", as_of=at) for at in (None, MOMENT))
+        drawn, whole = (
+            trace_lineage(connection, "last", direction="ancestors", as_of=at)
+            for at in (None, MOMENT)
+        )
         assert names(show_file(connection, "m")["parents"]) == ["m"]
         assert [parent["job_id"] for parent in show_file(connection, "n")["parents"]] == [None]
     assert {node.key for node in drawn.nodes} == {node.key for node in whole.nodes}
@@ -422,9 +565,17 @@ def test_input_of_the_name_of_an_output_was_made_before_it(production: Productio
 def test_what_is_read_under_another_name_came_of_the_file(production: Production) -> None:
     production.record(job(1, outputs=[file_entry("birth", 10, 3)]))
     renamed = file_entry(
-        "renamed", 10, 3, experiment="nova", metadata={"prov.job_id": job_id(1), "prov.output": "birth"}
+        "renamed",
+        10,
+        3,
+        experiment="nova",
+        metadata={"prov.job_id": job_id(1), "prov.output": "birth"},
     )
-    production.write(lambda connection: record_sighting(connection, production.known, renamed, received_at=MOMENT))
+    production.write(
+        lambda connection: record_sighting(
+            connection, production.known, renamed, received_at=MOMENT
+        )
+    )
     production.record(job(2, inputs=[file_entry("renamed", 10, 3)], outputs=[file_entry("kid")]))
 
     for name in ("birth", "renamed"):
@@ -441,7 +592,9 @@ def test_what_is_read_under_another_name_came_of_the_file(production: Production
         assert [step["job_id"] for step in plan["jobs"]] == [job_id(1), job_id(2)]
 
 
-def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(production: Production) -> None:
+def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(
+    production: Production,
+) -> None:
     production.record(
         job(1, outputs=[file_entry("x", 1)]),
         job(2, inputs=[file_entry("x", 2)], outputs=[file_entry("y")]),
@@ -458,13 +611,20 @@ def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(production
         with production.database.reading.connect() as connection:
             assert names(show_file(connection, name)["children"]) == expected
     assert asked(production, find_paths, "x", "y")["older"] == "a"
-    assert asked(production, find_common, "x", "y")["count"] == asked(production, find_common, "y", "x")["count"] == 1
+    assert (
+        asked(production, find_common, "x", "y")["count"]
+        == asked(production, find_common, "y", "x")["count"]
+        == 1
+    )
     first = asked(production, list_leaves, "v", version=1)
     assert (names(first["files"]), first["version"], first["versions"]) == (["w1"], 1, 2)
-    assert names(asked(production, list_lineage, "v", descendants=True, version=2)["files"]) == ["w2"]
-    assert [asked(production, question, "v")["version"] for question in (list_roots, sum_costs, list_lineage)] == [
-        2
-    ] * 3
+    assert names(asked(production, list_lineage, "v", descendants=True, version=2)["files"]) == [
+        "w2"
+    ]
+    assert [
+        asked(production, question, "v")["version"]
+        for question in (list_roots, sum_costs, list_lineage)
+    ] == [2] * 3
     assert asked(production, sum_costs, "v", version=1)["version"] == 1
 
 
@@ -472,7 +632,9 @@ def test_version_that_is_none_is_refused_with_those_that_are(production: Product
     production.record(job(1, outputs=[file_entry("v", 1)]), job(2, outputs=[file_entry("v", 2)]))
 
     for question in (trace_lineage, list_lineage, list_roots, list_leaves, sum_costs):
-        with pytest.raises(BadInputError, match="version: there is no version 99; known: 1, 2") as refused:
+        with pytest.raises(
+            BadInputError, match="version: there is no version 99; known: 1, 2"
+        ) as refused:
             asked(production, question, "v", version=99)
         assert list(refused.value.fields) == ["version"]
 
@@ -489,13 +651,19 @@ def test_leaves_are_not_lost_to_jobs_that_only_share_them(production: Production
 
 
 def test_shared_input_that_is_declared_as_a_parent_is_one(production: Production) -> None:
-    production.record(job(1, inputs=[file_entry("cal", role="shared")], outputs=[file_entry("o", parents=["cal"])]))
+    production.record(
+        job(
+            1, inputs=[file_entry("cal", role="shared")], outputs=[file_entry("o", parents=["cal"])]
+        )
+    )
 
     assert names(asked(production, list_roots, "o")["files"]) == ["cal"]
     assert names(asked(production, list_leaves, "cal")["files"]) == ["o"]
 
 
-def test_common_ancestors_do_not_depend_on_which_file_is_named_first(production: Production) -> None:
+def test_common_ancestors_do_not_depend_on_which_file_is_named_first(
+    production: Production,
+) -> None:
     production.record(
         job(1, outputs=[file_entry("cal")]),
         job(2, inputs=[file_entry("cal")], outputs=[file_entry("a")]),
@@ -507,16 +675,24 @@ def test_common_ancestors_do_not_depend_on_which_file_is_named_first(production:
         assert (names(found["ancestors"]), names(found["hubs"])) == ([], ["cal"])
 
 
-def test_jobs_that_were_recorded_later_make_no_hub_of_what_was_read_before(production: Production) -> None:
+def test_jobs_that_were_recorded_later_make_no_hub_of_what_was_read_before(
+    production: Production,
+) -> None:
     later = MOMENT + timedelta(hours=1)
     read = [file_entry("cal", 1)]
     production.record(
         job(1, outputs=read),
-        *(job(number, inputs=read, outputs=[file_entry(f"o{number}", number)]) for number in (2, 3)),
+        *(
+            job(number, inputs=read, outputs=[file_entry(f"o{number}", number)])
+            for number in (2, 3)
+        ),
     )
     production.record(*(job(number, inputs=read) for number in (4, 5)), received_at=later)
 
-    then, now = (asked(production, find_common, "o2", "o3", hub=2, as_of=moment) for moment in (MOMENT, later))
+    then, now = (
+        asked(production, find_common, "o2", "o3", hub=2, as_of=moment)
+        for moment in (MOMENT, later)
+    )
 
     assert (names(then["ancestors"]), names(then["hubs"])) == (["cal"], [])
     assert (names(now["ancestors"]), names(now["hubs"])) == ([], ["cal"])
@@ -531,7 +707,10 @@ def test_nearest_common_ancestors_are_so_through_hubs(production: Production) ->
     )
 
     found = asked(production, find_common, "a", "b", hub=2)
-    assert [(row["name"], row["is_nearest"]) for row in found["ancestors"]] == [("k3", True), ("g", False)]
+    assert [(row["name"], row["is_nearest"]) for row in found["ancestors"]] == [
+        ("k3", True),
+        ("g", False),
+    ]
     assert names(found["hubs"]) == ["h"]
 
 
@@ -555,7 +734,10 @@ def test_job_that_reads_a_file_in_two_steps_is_one_reader(production: Production
 
 @pytest.fixture
 def stepwise(production: Production) -> Production:
-    """One job makes left of raw and, in another step, right of dust and again of nothing; the next merges all; a third reads raw alone."""
+    """One job makes left of raw and, in another step, right of dust and again of nothing.
+
+    The next merges all; a third reads raw alone.
+    """
     steps = [{"name": name, "argv": [name]} for name in ("one", "two", "three")]
     files = {"inputs": [file_entry("raw", 1, step="one"), file_entry("dust", 2, step="two")]}
     files["outputs"] = [
@@ -589,7 +771,9 @@ def test_outputs_of_one_job_come_of_their_own_inputs(stepwise: Production) -> No
     assert asked(stepwise, sum_costs, "merged")["made"]["jobs"] == 3
     for moment in (None, MOMENT):
         with stepwise.database.reading.connect() as connection:
-            graph = trace_lineage(connection, "merged", filters=NodeFilters(kind="file"), as_of=moment)
+            graph = trace_lineage(
+                connection, "merged", filters=NodeFilters(kind="file"), as_of=moment
+            )
         name = {node.key: node.name for node in graph.files()}
         assert {(name[edge.source], name[edge.target]) for edge in graph.edges} == {
             ("raw", "left"), ("raw", "dust"), ("dust", "right"),
@@ -631,7 +815,11 @@ def test_name_that_a_correction_took_back_is_no_orphan(production: Production) -
 def test_name_that_a_correction_took_back_is_no_file(production: Production) -> None:
     """Its row stays: what many jobs share is not counted again at each record."""
     slip, read = file_entry("mistyped.root", 1), file_entry("mistyped.txt", 3)
-    production.record(job(1, outputs=[slip]), job(2, inputs=[read]), job(3, outputs=[file_entry("other", parents=[])]))
+    production.record(
+        job(1, outputs=[slip]),
+        job(2, inputs=[read]),
+        job(3, outputs=[file_entry("other", parents=[])]),
+    )
     assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
 
     production.record(job(1, outputs=[file_entry("right.root", 1)]), reason="a slip")
@@ -648,7 +836,9 @@ def test_name_that_a_correction_took_back_is_no_file(production: Production) -> 
     assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
 
 
-def test_declared_parent_is_the_input_that_is_called_so_wherever_the_colons_are(production: Production) -> None:
+def test_declared_parent_is_the_input_that_is_called_so_wherever_the_colons_are(
+    production: Production,
+) -> None:
     read = [file_entry("a:b", 1, namespace="n"), file_entry("c", 2, namespace="s3:%2F%2Fh:80")]
     made = file_entry("made", 3, parents=["n:a:b", "s3:%2F%2Fh:80:c"])
     production.record(job(1, inputs=read, outputs=[made]))

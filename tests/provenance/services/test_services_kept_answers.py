@@ -1,4 +1,7 @@
-"""Answers about many jobs, failures for one: the answer is kept, told to be old where it is, and counted again in the background."""
+"""Answers about many jobs, failures for one.
+
+The answer is kept, told to be old where it is, and counted again in the background.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,16 +12,20 @@ import pytest
 from production_samples import Production, job
 from sqlalchemy import Connection, select, update
 
-from provenance.db.queries.jobs import JobFilters
-from provenance.db.queries.kept_answers import read_answer
-from provenance.db.tables import KeptAnswerRow, WorkItem
-from provenance.db.writer import Writer
-from provenance.errors import LimitError
-from provenance.services import counting, kept_answers
-from provenance.services.background import HANDLERS
-from provenance.services.count_errors import count_errors
-from provenance.services.kept_answers import CountedAnswer, follow_up, question_of
-from provenance.services.work import Parts, drain
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
+from jobprov.provenance.db.tables import KeptAnswerRow, WorkItem
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import LimitError
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.failures.errors import count_errors
+from jobprov.provenance.services.statistics import counting, kept_answers
+from jobprov.provenance.services.statistics.kept_answers import (
+    CountedAnswer,
+    follow_up,
+    question_of,
+)
+from jobprov.provenance.services.work.queue import Parts, drain
 
 CAMPAIGN = JobFilters(experiment="nova", campaign="prod")
 QUESTION = '{"campaign":"prod","experiment":"nova","kind":"errors"}'
@@ -30,7 +37,10 @@ def campaign(production: Production, monkeypatch: pytest.MonkeyPatch) -> Product
     monkeypatch.setattr(kept_answers, "MOST_COUNTED_AT_ONCE", 3)
     monkeypatch.setattr(counting, "MOST_COUNTED_AT_ONCE", 3)
     production.record(
-        *(job(number, state="failed" if number < 3 else "succeeded", task=task()) for number in range(1, 7))
+        *(
+            job(number, state="failed" if number < 3 else "succeeded", task=task())
+            for number in range(1, 7)
+        )
     )
     return production
 
@@ -50,9 +60,13 @@ def ask(production: Production, filters: JobFilters = CAMPAIGN, **how: Any) -> C
     """Return the answer, after what is to follow was done."""
     with production.database.reading.connect() as connection:
         said = {name: value for name, value in filters._asdict().items() if value is not None}
-        question = None if said.keys() - counting.KEPT_FILTERS else question_of("errors", {**said, **how})
+        question = (
+            None if said.keys() - counting.KEPT_FILTERS else question_of("errors", {**said, **how})
+        )
         words = {**said, **how}
-        counted = kept_answers.ask(connection, production.store, counting.COUNTINGS["errors"], words, question)
+        counted = kept_answers.ask(
+            connection, production.store, counting.COUNTINGS["errors"], words, question
+        )
     if counted.needs_follow_up:
         production.write(lambda connection: follow_up(connection, production.known, counted))
     return counted
@@ -91,7 +105,9 @@ def test_other_answers_are_not_kept(campaign: Production, filters: JobFilters) -
         assert connection.execute(select(KeptAnswerRow.question)).all() == []
 
 
-def test_a_kept_answer_is_told_to_be_old_and_counted_again_after_a_pause(campaign: Production, parts: Parts) -> None:
+def test_a_kept_answer_is_told_to_be_old_and_counted_again_after_a_pause(
+    campaign: Production, parts: Parts
+) -> None:
     kept = ask(campaign).answer()
     campaign.record(job(7, state="failed", task=task()))
 
@@ -112,7 +128,9 @@ def test_an_answer_of_the_same_ledger_is_counted_again_once_it_is_old(campaign: 
     """Classes of failures are read in the background, which the ledger does not tell."""
     ask(campaign)
     before = datetime.now(UTC) - timedelta(hours=1)
-    campaign.write(lambda connection: connection.execute(update(KeptAnswerRow).values(counted_at=before)))
+    campaign.write(
+        lambda connection: connection.execute(update(KeptAnswerRow).values(counted_at=before))
+    )
 
     old = ask(campaign)
 
@@ -133,7 +151,9 @@ def test_facets_and_orders_are_kept_apart(campaign: Production) -> None:
 def test_what_nobody_asked_for_in_a_week_is_forgotten(campaign: Production) -> None:
     ask(campaign)
     before = datetime.now(UTC) - timedelta(days=8)
-    campaign.write(lambda connection: connection.execute(update(KeptAnswerRow).values(counted_at=before)))
+    campaign.write(
+        lambda connection: connection.execute(update(KeptAnswerRow).values(counted_at=before))
+    )
 
     ask(campaign, by="stage")
 
@@ -181,21 +201,34 @@ def test_every_kind_is_kept_and_counted_again_to_the_same(
     campaign.record(job(7, state="succeeded", task=task()))
 
     with campaign.database.reading.connect() as connection:
-        stale = kept_answers.ask(connection, campaign.store, countings[kind], words, question).answer()
+        stale = kept_answers.ask(
+            connection, campaign.store, countings[kind], words, question
+        ).answer()
     HANDLERS[kept_answers.COUNT](parts, question)
     with campaign.database.reading.connect() as connection:
-        fresh = kept_answers.ask(connection, campaign.store, countings[kind], words, question).answer()
+        fresh = kept_answers.ask(
+            connection, campaign.store, countings[kind], words, question
+        ).answer()
         counted = countings[kind].answer(connection, campaign.store, words, 5.0)
 
     assert stale == {**first.answer(), "is_current": False}
     assert fresh["is_current"]
-    assert {name: fresh[name] for name in counted} == counted != {name: stale[name] for name in counted}
+    assert (
+        {name: fresh[name] for name in counted}
+        == counted
+        != {name: stale[name] for name in counted}
+    )
 
 
-def test_large_campaigns_are_counted_before_anybody_asks(campaign: Production, parts: Parts) -> None:
+def test_large_campaigns_are_counted_before_anybody_asks(
+    campaign: Production, parts: Parts
+) -> None:
     assert counting.enqueue_first_counts(parts) == 1
     drain(parts, HANDLERS)
 
     assert counting.enqueue_first_counts(parts) == 0
     with campaign.database.reading.connect() as connection:
-        assert read_answer(connection, '{"campaign":"prod","experiment":"nova","kind":"campaign"}') is not None
+        assert (
+            read_answer(connection, '{"campaign":"prod","experiment":"nova","kind":"campaign"}')
+            is not None
+        )

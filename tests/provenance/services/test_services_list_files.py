@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from production_samples import Production, file_entry, job, job_id
 
-from provenance.db.queries.file_lists import FileFilters
-from provenance.db.queries.files import MOST_MAKERS
-from provenance.db.queries.versions import MOST_VERSIONS
-from provenance.errors import BadInputError
-from provenance.services.list_files import list_files
-from provenance.services.show_file import show_file
+from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
+from jobprov.provenance.db.queries.lookup.files import MOST_MAKERS
+from jobprov.provenance.db.queries.lookup.versions import MOST_VERSIONS
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.lookup.file import show_file
+from jobprov.provenance.services.lookup.files import list_files
 
 NAMES = ("A1.root", "a%.root", "a1.root", "a2.root", "a[1].root", "ab1.root", "b1.root", "ä1.root")
 
@@ -27,7 +27,12 @@ def filled(production: Production) -> Production:
             )
             for place, name in enumerate(NAMES)
         ],
-        job(50, experiment="dune", outputs=[file_entry("a1.root", 9, namespace="user")], state="failed"),
+        job(
+            50,
+            experiment="dune",
+            outputs=[file_entry("a1.root", 9, namespace="user")],
+            state="failed",
+        ),
     )
     return production
 
@@ -66,11 +71,17 @@ def test_filters_narrow_the_list_together(filled: Production) -> None:
 
 
 def test_row_says_what_the_newest_version_is(filled: Production) -> None:
-    filled.record(job(60, outputs=[file_entry("a1.root", 77, 5)], task={"task_id": "t9", "unit": "x"}))
+    filled.record(
+        job(60, outputs=[file_entry("a1.root", 77, 5)], task={"task_id": "t9", "unit": "x"})
+    )
     with filled.database.reading.connect() as connection:
         made, failed = list_files(connection, FileFilters(name="a1.root"))["files"]
         [raw] = list_files(connection, FileFilters(name="raw.root"))["files"]
-    assert (made["version_count"], made["size_bytes"], made["checksums"]) == (2, 5, ["adler32:0000004d"])
+    assert (made["version_count"], made["size_bytes"], made["checksums"]) == (
+        2,
+        5,
+        ["adler32:0000004d"],
+    )
     assert (made["job_id"], made["task_id"], made["url"]) == (
         job_id(60),
         "t9",
@@ -95,13 +106,19 @@ def test_pages_hold_every_file_once_in_the_order_of_names(filled: Production) ->
 
 @pytest.mark.parametrize("cursor", ["x", "é", "e30", "W10", "WyJhIiwgImIiLCAiYyJd", "!!!!", ""])
 def test_cursor_that_no_list_gave_is_refused(filled: Production, cursor: str) -> None:
-    with filled.database.reading.connect() as connection, pytest.raises(BadInputError, match="cursor"):
+    with (
+        filled.database.reading.connect() as connection,
+        pytest.raises(BadInputError, match="cursor"),
+    ):
         list_files(connection, FileFilters(), cursor=cursor)
 
 
 @pytest.mark.parametrize("limit", [0, 1001])
 def test_limit_out_of_bounds_is_refused(filled: Production, limit: int) -> None:
-    with filled.database.reading.connect() as connection, pytest.raises(BadInputError, match="limit"):
+    with (
+        filled.database.reading.connect() as connection,
+        pytest.raises(BadInputError, match="limit"),
+    ):
         list_files(connection, FileFilters(), limit=limit)
 
 
@@ -110,8 +127,13 @@ def test_a_crowded_name_has_its_last_thousand_versions_and_takes_none_from_its_n
 ) -> None:
     """A limit that all files of a page shared left those behind `hist.root` without the job that made them."""
     count = MOST_VERSIONS + 200
-    crowd = [job(number, outputs=[file_entry("hist.root", number)]) for number in range(1, count + 1)]
-    tries = [job(5000 + number, state="failed", outputs=[file_entry("hist.root", 5)]) for number in range(20)]
+    crowd = [
+        job(number, outputs=[file_entry("hist.root", number)]) for number in range(1, count + 1)
+    ]
+    tries = [
+        job(5000 + number, state="failed", outputs=[file_entry("hist.root", 5)])
+        for number in range(20)
+    ]
     for start in range(0, count, 400):
         production.record(*crowd[start : start + 400])
     production.record(*tries, job(9999, outputs=[file_entry("other.root", 1)]))
@@ -120,19 +142,37 @@ def test_a_crowded_name_has_its_last_thousand_versions_and_takes_none_from_its_n
         hist, other = list_files(connection, FileFilters(), limit=2)["files"]
         shown = show_file(connection, "hist.root")
 
-    assert (hist["name"], hist["version_count"], hist["job_id"]) == ("hist.root", MOST_VERSIONS, job_id(count))
-    assert (other["name"], other["version_count"], other["job_id"]) == ("other.root", 1, job_id(9999))
+    assert (hist["name"], hist["version_count"], hist["job_id"]) == (
+        "hist.root",
+        MOST_VERSIONS,
+        job_id(count),
+    )
+    assert (other["name"], other["version_count"], other["job_id"]) == (
+        "other.root",
+        1,
+        job_id(9999),
+    )
     assert shown["producer"]["job_id"] == job_id(count)
-    assert [shown["versions"][place]["job"]["job_id"] for place in (0, -1)] == [job_id(count), job_id(201)]
+    assert [shown["versions"][place]["job"]["job_id"] for place in (0, -1)] == [
+        job_id(count),
+        job_id(201),
+    ]
 
 
-def test_a_parent_that_very_many_jobs_made_takes_no_room_from_the_other_parents(production: Production) -> None:
-    """An empty log is the same bytes whoever wrote it: a thousand makers of it were all that a page said of the parents."""
+def test_a_parent_that_very_many_jobs_made_takes_no_room_from_the_other_parents(
+    production: Production,
+) -> None:
+    """An empty log is the same bytes whoever wrote it.
+
+    A thousand makers of it were all that a page said of the parents.
+    """
     makers = [job(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 1101)]
     for start in range(0, len(makers), 400):
         production.record(*makers[start : start + 400])
     read = [file_entry("empty.log", 1), file_entry("other.root", 2)]
-    production.record(job(5000, outputs=read[1:]), job(5001, inputs=read, outputs=[file_entry("made.root", 3)]))
+    production.record(
+        job(5000, outputs=read[1:]), job(5001, inputs=read, outputs=[file_entry("made.root", 3)])
+    )
 
     with production.database.reading.connect() as connection:
         parents = show_file(connection, "made.root")["parents"]
@@ -149,7 +189,9 @@ def test_job_that_last_wrote_a_file_without_success_is_the_one_that_ended_last(
     """Whichever was recorded first."""
     ends = {1: "2026-01-01T05:00:00Z", 2: "2026-01-01T04:00:00Z"}
     for number in order:
-        production.record(job(number, outputs=[file_entry("half.root", 1)], state="failed", ended_at=ends[number]))
+        production.record(
+            job(number, outputs=[file_entry("half.root", 1)], state="failed", ended_at=ends[number])
+        )
 
     with production.database.reading.connect() as connection:
         found = show_file(connection, "half.root")

@@ -2,9 +2,9 @@
 
 from production_samples import Production, file_entry, job
 
-from provenance.db.queries.jobs import JobFilters
-from provenance.records.gaps import GAPS
-from provenance.services.list_gaps import list_gaps
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.records.gaps import GAPS
+from jobprov.provenance.services.lookup.gaps import list_gaps
 
 
 def test_gaps_are_counted_over_the_jobs_of_a_campaign(production: Production) -> None:

@@ -9,15 +9,15 @@ import bagit
 import pytest
 from recorded_sample import BAD, GOOD, make_repository, record_sample
 
-from archive.opening import open_store
-from provenance.capture.touched import elf_interpreter, touched_path
-from provenance.db.engines import open_database
-from provenance.db.writer import Writer
-from provenance.errors import BadInputError
-from provenance.services.build_bundle import build_bundle
-from provenance.services.isolation import apart
-from provenance.services.make_capsule import make_capsule
-from provenance.services.work import Parts
+from jobprov.archive.opening import open_store
+from jobprov.provenance.capture.touched import elf_interpreter, touched_path
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.reruns.capsule_making import make_capsule
+from jobprov.provenance.services.reruns.isolation import apart
+from jobprov.provenance.services.work.queue import Parts
 
 pytestmark = pytest.mark.slow
 
@@ -29,9 +29,13 @@ def tars(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     shutil.copy(sqlite_template, folder / "jobprov.db")
     database, store = open_database(f"sqlite:///{folder}/jobprov.db"), open_store("memory:")
     writer = Writer(database.writing)
-    record_sample(Parts(database, writer, store, folder / "git"), store, make_repository(folder / "upstream"))
+    record_sample(
+        Parts(database, writer, store, folder / "git"), store, make_repository(folder / "upstream")
+    )
     for job_id in (GOOD, BAD):
-        (folder / f"{job_id}.tar").write_bytes(b"".join(build_bundle(database, writer, store, job_id).stream()))
+        (folder / f"{job_id}.tar").write_bytes(
+            b"".join(build_bundle(database, writer, store, job_id).stream())
+        )
     writer.close()
     database.dispose()
     return {job_id: folder / f"{job_id}.tar" for job_id in (GOOD, BAD)}
@@ -40,11 +44,18 @@ def tars(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
 def can_enter() -> bool:
     """Return whether this kernel lets run.sh enter a folder."""
     words = ["unshare", "-rm", "true"]
-    return bool(shutil.which("strace")) and subprocess.run(words, capture_output=True, check=False).returncode == 0
+    return (
+        bool(shutil.which("strace"))
+        and subprocess.run(words, capture_output=True, check=False).returncode == 0
+    )
 
 
-@pytest.mark.skipif(not can_enter(), reason="NO STRACE OR NO NAMESPACES HERE: capsules are not made")
-def test_reruns_live_in_a_capsule_that_their_release_shares(tars: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    not can_enter(), reason="NO STRACE OR NO NAMESPACES HERE: capsules are not made"
+)
+def test_reruns_live_in_a_capsule_that_their_release_shares(
+    tars: dict[str, Path], tmp_path: Path
+) -> None:
     first = make_capsule(tmp_path / "capsule", [tars[GOOD]], apart())
     second = make_capsule(tmp_path / "capsule", [tars[BAD], tars[GOOD]], apart())
 
@@ -68,7 +79,10 @@ def test_folder_with_something_else_is_refused(tars: dict[str, Path], tmp_path: 
 @pytest.mark.parametrize(
     ("line", "path"),
     [
-        (b'openat(AT_FDCWD</scratch>, "/usr/lib/x.so", O_RDONLY) = 3</usr/lib/x.so>', "/usr/lib/x.so"),
+        (
+            b'openat(AT_FDCWD</scratch>, "/usr/lib/x.so", O_RDONLY) = 3</usr/lib/x.so>',
+            "/usr/lib/x.so",
+        ),
         (b'7 openat(AT_FDCWD</scratch>, "a/../b", O_RDONLY) = 3', "/scratch/b"),
         (b'newfstatat(5</opt/a b>, "c\\"d", {st_mode=S_IFREG}, 0) = 0', '/opt/a b/c"d'),
         (b'execve("/bin/\\303\\244\\x41\\n", ["x"], 0x7 /* 3 vars */) = 0', "/bin/äA\n"),

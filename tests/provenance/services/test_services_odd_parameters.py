@@ -8,10 +8,10 @@ import pytest
 from configured_jobs import configured, found, paged
 from ledger_story import Production, job_id
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.queries.jobs import JobFilters
-from provenance.services.find_impact import find_impact, stream_impact
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.services.histories.impact import find_impact, stream_impact
 
 SHARED = b"threshold: 3\n"
 
@@ -25,12 +25,21 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 def record_texts(production: Production, *texts: bytes) -> None:
     """Record a job of each text, numbered from 1."""
-    production.record(*[configured(production, number, text) for number, text in enumerate(texts, 1)])
+    production.record(
+        *[configured(production, number, text) for number, text in enumerate(texts, 1)]
+    )
     production.work()
 
 
 def test_numbers_are_compared_by_all_their_digits(production: Production) -> None:
-    record_texts(production, b"a: 9007199254740992", b"a: 9007199254740993", b"a: 1e400", b"a: infinity", b"a: 1e401")
+    record_texts(
+        production,
+        b"a: 9007199254740992",
+        b"a: 9007199254740993",
+        b"a: 1e400",
+        b"a: infinity",
+        b"a: 1e401",
+    )
 
     assert found(production, parameter="a", value="<9007199254740993") == [1]
     assert found(production, parameter="a", value=">9007199254740992") == [2, 3, 4, 5]
@@ -41,7 +50,9 @@ def test_numbers_are_compared_by_all_their_digits(production: Production) -> Non
 
 
 def test_numbers_of_very_many_digits_have_a_size(production: Production) -> None:
-    record_texts(production, b"a: 1%s" % (b"2" * 450), b"a: -0.%s" % (b"3" * 500), b"a: 1.%s" % (b"5" * 500))
+    record_texts(
+        production, b"a: 1%s" % (b"2" * 450), b"a: -0.%s" % (b"3" * 500), b"a: 1.%s" % (b"5" * 500)
+    )
 
     assert found(production, parameter="a", value=">1e100") == [1]
     assert found(production, parameter="a", value="<0") == [2]
@@ -56,7 +67,9 @@ def test_the_beginning_of_a_long_text_is_looked_at(production: Production) -> No
     assert found(production, parameter="a", value="~tag_*") == [1, 2]
     assert found(production, parameter="a", value="~*_xx*") == [1]
     assert found(production, parameter="a", value="~*") == [1, 2, 3]
-    assert found(production, parameter="a", value="~*0*") == []  # no letters of the digest that stands for the rest
+    assert (
+        found(production, parameter="a", value="~*0*") == []
+    )  # no letters of the digest that stands for the rest
     assert found(production, parameter="a", value="~*x") == []
 
 
@@ -71,21 +84,31 @@ def test_a_very_long_key_hides_nothing_beside_it(production: Production) -> None
 
 
 def told_apart(production: Production, parity: int) -> list[int]:
-    """Record jobs of two experiments that share a configuration, which ran as 4 in one of them; return those of it that ran with 3.
+    """Record jobs of two experiments that share a configuration, which ran as 4 in one of them.
 
-    Every job of dune but two ran the shared configuration beside one of its own, whose key is before or behind, by `parity`.
+    Return those of it that ran with 3.
+
+    Every job of dune but two ran the shared configuration beside one of its own, whose key is
+    before or behind, by `parity`.
     """
     ran = production.upload(b"threshold: 4\n", "dune")
     first, last = (b"threshold: 3 # %d\n" % place for place in (1, 2))
-    own = [configured(production, 1, text, experiment="dune")["configurations"][0] for text in (first, last)]
+    own = [
+        configured(production, 1, text, experiment="dune")["configurations"][0]
+        for text in (first, last)
+    ]
     shared = configured(production, 1, SHARED, experiment="dune", final_sha256=ran)
     production.record({**shared, "configurations": own[:1]})
     production.record(configured(production, 2, SHARED, final_sha256=ran))
     both = [*shared["configurations"], *own]
-    chosen = {number: [both[0], {**own[(number + parity) % 2], "step": "own"}] for number in range(3, 21)}
+    chosen = {
+        number: [both[0], {**own[(number + parity) % 2], "step": "own"}] for number in range(3, 21)
+    }
     production.record(*[{**shared, "job_id": job_id(number), "outputs": [{"name": f"o{number}", "size_bytes": 1}],
                          "configurations": listed} for number, listed in chosen.items()])  # fmt: skip
-    production.record({**shared, "job_id": job_id(21), "outputs": [{"name": "o21", "size_bytes": 1}]})
+    production.record(
+        {**shared, "job_id": job_id(21), "outputs": [{"name": "o21", "size_bytes": 1}]}
+    )
     production.work()
     return [*range(20, 2, -1), 1]
 

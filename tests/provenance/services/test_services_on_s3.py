@@ -1,4 +1,7 @@
-"""With the archive on S3 the use cases do what they do with a folder: sealing, rebuilding, checking, copying, bundles."""
+"""With the archive on S3 the use cases do what they do with a folder.
+
+Sealing, rebuilding, checking, copying, bundles.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,15 +12,15 @@ import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
 from recorded_sample import GOOD, make_repository, record_sample
 
-from archive.opening import open_store
-from provenance.db.comparing import differences
-from provenance.db.engines import Database, open_database
-from provenance.services.back_up import back_up
-from provenance.services.build_bundle import build_bundle
-from provenance.services.check_archive import check_archive
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.seal_ledger import seal_all
-from provenance.services.work import Parts
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import differences
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.upkeep.archive_checks import check_archive
+from jobprov.provenance.services.upkeep.backups import back_up
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all
+from jobprov.provenance.services.work.queue import Parts
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
@@ -30,7 +33,9 @@ def production(database: Database, s3_url: str, tmp_path: Path) -> Iterator[Prod
     opened.close()
 
 
-def test_sealed_story_is_rebuilt_checked_and_copied(production: Production, s3_url: str, tmp_path: Path) -> None:
+def test_sealed_story_is_rebuilt_checked_and_copied(
+    production: Production, s3_url: str, tmp_path: Path
+) -> None:
     play(production)
     _, blobs = seal_all(production.database, production.writer, production.store)
     again = seal_all(production.database, production.writer, production.store)
@@ -43,7 +48,9 @@ def test_sealed_story_is_rebuilt_checked_and_copied(production: Production, s3_u
     with production.database.reading.connect() as connection:
         checked = check_archive(connection, open_store(s3_url))
     assert (checked.is_sound, checked.entries > 20) == (True, True)
-    assert any(name.endswith("-0001.body") for name in production.store.documents("ledger/nova/")), "an erasure"
+    assert any(
+        name.endswith("-0001.body") for name in production.store.documents("ledger/nova/")
+    ), "an erasure"
     report = back_up(production.database, production.store, tmp_path / "backup")
     copied = open_store(f"file:{tmp_path / 'backup' / 'archive'}")
     assert (report.documents, list(copied.digests())) == (10, list(production.store.digests()))
@@ -68,7 +75,9 @@ def test_of_two_sealers_at_once_one_seals(production: Production, s3_url: str) -
     stores = [open_store(s3_url) for _ in range(2)]
 
     with ThreadPoolExecutor(2) as pool:
-        sealed = list(pool.map(lambda store: seal_all(production.database, production.writer, store), stores))
+        sealed = list(
+            pool.map(lambda store: seal_all(production.database, production.writer, store), stores)
+        )
 
     assert sorted(ledger.entries > 0 for ledger, _blobs in sealed) == [False, True]
     assert sorted(blobs.packed > 0 for _ledger, blobs in sealed) == [False, True]
@@ -102,6 +111,8 @@ def test_bundle_has_the_bytes_that_it_has_from_a_folder(
 
 def bundle_digest(production: Production) -> str:
     seen = hashlib.sha256()
-    for piece in build_bundle(production.database, production.writer, production.store, GOOD).stream():
+    for piece in build_bundle(
+        production.database, production.writer, production.store, GOOD
+    ).stream():
         seen.update(piece)
     return seen.hexdigest()

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from provenance.launchers.workflow import CatalogSource, Stage
-from provenance.services.order_jobs import words_of
+from jobprov.provenance.launchers.workflow import CatalogSource, Stage
+from jobprov.provenance.services.agents.order_jobs import words_of
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from ledger_story import Production, job_id, record_of
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.errors import BadInputError, NotFoundError
-from provenance.services.plan_rebuild import listed_files, plan_rebuild
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.services.histories.rebuilds import listed_files, plan_rebuild
 
-# raw1 and raw2 are of nobody; reco1 and reco2 read one each and the flux; merge reads both; the plot reads the merge.
+# raw1 and raw2 are of nobody; reco1 and reco2 read one each and the flux; merge reads both; the
+# plot reads the merge.
 JOBS = {
     1: (["raw1", "flux"], ["reco1"]),
     2: (["raw2", "flux"], ["reco2", "log2"]),
@@ -23,10 +24,19 @@ JOBS = {
 
 def job(number: int, reads: list[str], makes: list[str], **more: Any) -> dict[str, Any]:
     def files(names: list[str]) -> list[dict[str, Any]]:
-        return [{"name": name, "checksums": [f"adler32:{sum(name.encode()):08x}"]} for name in names]
+        return [
+            {"name": name, "checksums": [f"adler32:{sum(name.encode()):08x}"]} for name in names
+        ]
 
     resources = {"wall_seconds": 10.0 * number}
-    return record_of(number, inputs=files(reads), outputs=files(makes), resources=resources, configurations=[], **more)
+    return record_of(
+        number,
+        inputs=files(reads),
+        outputs=files(makes),
+        resources=resources,
+        configurations=[],
+        **more,
+    )
 
 
 @pytest.fixture
@@ -69,7 +79,9 @@ def test_only_what_is_lost_is_made_again(production: Production) -> None:
     assert plan["resources"]["wall_seconds"] == 90
 
 
-def test_from_scratch_every_job_comes_after_those_whose_files_it_reads(production: Production) -> None:
+def test_from_scratch_every_job_comes_after_those_whose_files_it_reads(
+    production: Production,
+) -> None:
     plan = planned(production, "plot", from_scratch=True)
 
     order = jobs_of(plan)
@@ -87,7 +99,9 @@ def test_lost_file_that_no_job_made_is_beyond_the_plan(production: Production) -
 
 def test_file_that_was_never_kept_is_made_again_without_being_named(production: Production) -> None:
     passing = job(5, ["raw1"], [])
-    passing["outputs"] = [{"name": "passing", "status": "not_kept", "checksums": ["adler32:00000001"]}]
+    passing["outputs"] = [
+        {"name": "passing", "status": "not_kept", "checksums": ["adler32:00000001"]}
+    ]
     reader = job(6, [], ["late"])
     reader["inputs"] = [{"name": "passing", "checksums": ["adler32:00000001"]}]
     production.record(passing, reader)
@@ -138,7 +152,9 @@ def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
 def test_what_an_earlier_step_of_the_job_writes_is_not_needed(production: Production) -> None:
     steps = {"steps": [{"name": "one", "argv": ["a"]}, {"name": "two", "argv": ["b"]}]}
     record = job(11, ["raw1", "between"], ["between", "final"], command=steps)
-    for file, step in zip([*record["inputs"], *record["outputs"]], ("one", "two", "one", "two"), strict=True):
+    for file, step in zip(
+        [*record["inputs"], *record["outputs"]], ("one", "two", "one", "two"), strict=True
+    ):
         file["step"] = step
     production.record(record)
 
@@ -152,14 +168,20 @@ def test_unknown_file_has_no_plan(production: Production) -> None:
         planned(production, "nothing")
 
 
-def test_what_a_job_reads_under_the_name_of_its_output_was_made_before_it(production: Production) -> None:
+def test_what_a_job_reads_under_the_name_of_its_output_was_made_before_it(
+    production: Production,
+) -> None:
     """A job's output never satisfies its own input."""
     production.record(job(12, ["raw1", "list"], ["list", "other"]))
 
     plan = planned(production, "other", from_scratch=True)
     itself = planned(production, "list")
 
-    assert (plan["is_possible"], jobs_of(plan), names(plan["needs"])) == (True, [12], ["list", "raw1"])
+    assert (plan["is_possible"], jobs_of(plan), names(plan["needs"])) == (
+        True,
+        [12],
+        ["list", "raw1"],
+    )
     assert plan["jobs"][0]["reads"] == ["raw1", "list"]
     assert (itself["is_possible"], names(itself["beyond"])) == (False, ["list"])
 
@@ -197,9 +219,16 @@ def test_jobs_that_wait_for_each_other_cannot_make_a_file(production: Production
 
     plan = planned(production, "c", from_scratch=True)
 
-    assert (plan["is_possible"], plan["circle"], plan["beyond"]) == (False, sorted([job_id(9), job_id(10)]), [])
+    assert (plan["is_possible"], plan["circle"], plan["beyond"]) == (
+        False,
+        sorted([job_id(9), job_id(10)]),
+        [],
+    )
     assert plan["why"].startswith("These jobs read each other's outputs")
-    assert (planned(production, "c")["is_possible"], planned(production, "c")["why"]) == (True, None)
+    assert (planned(production, "c")["is_possible"], planned(production, "c")["why"]) == (
+        True,
+        None,
+    )
 
 
 def test_lost_file_is_one_that_somebody_named(production: Production) -> None:
@@ -215,7 +244,9 @@ def test_lost_file_is_one_that_somebody_named(production: Production) -> None:
     assert planned(production, "reco1", lost=["user:raw1"])["is_possible"]
 
 
-def test_lost_file_may_be_one_of_an_experiment_and_have_commas_in_its_name(production: Production) -> None:
+def test_lost_file_may_be_one_of_an_experiment_and_have_commas_in_its_name(
+    production: Production,
+) -> None:
     production.record(
         job(15, ["raw1", "a,b"], ["later"]),
         {**job(16, ["raw1"], ["theirs"]), "experiment": "dune", "task": None, "job_id": job_id(16)},

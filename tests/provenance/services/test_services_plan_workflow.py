@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
-from provenance.db.queries.orders import FailedAttempt, MadeFile, OrderRow
-from provenance.launchers.workflow import Workflow, read_workflow
-from provenance.services.plan_workflow import STANDINGS, StageFacts, StagePlan, plan_workflow
+from jobprov.provenance.db.queries.orders.orders import FailedAttempt, MadeFile, OrderRow
+from jobprov.provenance.launchers.workflow import Workflow, read_workflow
+from jobprov.provenance.services.orders.workflow_plans import (
+    STANDINGS,
+    StageFacts,
+    StagePlan,
+    plan_workflow,
+)
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(hours=1)
@@ -60,7 +65,9 @@ class Facts:
         self.number = 0
         self.listed: dict[str, tuple[list[str], bool]] = {}
 
-    def order(self, stage: str, unit: str, *, inputs: Sequence[str] = (), is_over: bool = True, **end: Any) -> None:
+    def order(
+        self, stage: str, unit: str, *, inputs: Sequence[str] = (), is_over: bool = True, **end: Any
+    ) -> None:
         self.number += 1
         held = self.stages[stage]["orders"].setdefault(unit, [])
         row = OrderRow(
@@ -70,13 +77,26 @@ class Facts:
         held.append(row)
         self.stages[stage]["inputs"].setdefault(unit, list(inputs))
 
-    def done(self, stage: str, unit: str, *files: str, inputs: Sequence[str] = (), events: int | None = None) -> None:
+    def done(
+        self,
+        stage: str,
+        unit: str,
+        *files: str,
+        inputs: Sequence[str] = (),
+        events: int | None = None,
+    ) -> None:
         self.order(stage, unit, inputs=inputs)
         self.stages[stage]["states"][unit] = "succeeded"
         self.stages[stage]["files"] += [MadeFile(name, unit, events) for name in files]
 
     def failed(
-        self, stage: str, unit: str, *, transient: bool = False, site: str = "BNL", inputs: Sequence[str] = ()
+        self,
+        stage: str,
+        unit: str,
+        *,
+        transient: bool = False,
+        site: str = "BNL",
+        inputs: Sequence[str] = (),
     ) -> None:
         self.order(stage, unit, inputs=inputs)
         self.stages[stage]["states"][unit] = "failed"
@@ -146,7 +166,9 @@ def test_a_file_of_a_job_that_is_not_over_in_the_batch_system_waits(facts: Facts
     assert units(facts.plan()["reco"]) == []
 
 
-def test_a_merge_waits_for_a_whole_group_and_takes_the_rest_when_no_more_can_come(facts: Facts) -> None:
+def test_a_merge_waits_for_a_whole_group_and_takes_the_rest_when_no_more_can_come(
+    facts: Facts,
+) -> None:
     for number in range(5):
         facts.done("gen", f"{number}", f"g{number}")
         facts.done("reco", f"g{number}", f"r{number}", inputs=[f"g{number}"])
@@ -161,12 +183,16 @@ def test_a_merge_waits_for_a_whole_group_and_takes_the_rest_when_no_more_can_com
     del facts.stages["gen"]["orders"]["5"]
     facts.stages["gen"]["waived"] = {"5"}
     plans = facts.plan()
-    assert [(order.unit, order.inputs) for order in plans["merge"].orders] == [("merge-00002", ["r4"])]
+    assert [(order.unit, order.inputs) for order in plans["merge"].orders] == [
+        ("merge-00002", ["r4"])
+    ]
     assert plans["merge"].to_come == 0
     assert plans["merge"].expected == 2
 
 
-def test_transient_failures_are_tried_again_with_more_memory_elsewhere_and_not_for_ever(facts: Facts) -> None:
+def test_transient_failures_are_tried_again_with_more_memory_elsewhere_and_not_for_ever(
+    facts: Facts,
+) -> None:
     facts.failed("gen", "0", transient=True)
     [order, *_] = facts.plan()["gen"].orders
     assert (order.unit, order.attempt, order.retry_of) == ("0", 2, "job-1")
@@ -175,7 +201,11 @@ def test_transient_failures_are_tried_again_with_more_memory_elsewhere_and_not_f
 
     facts.failed("gen", "0", transient=True, site="FNAL")
     [order, *_] = facts.plan()["gen"].orders
-    assert (order.attempt, order.memory_bytes, order.avoided_sites) == (3, 400 << 20, ["BNL", "FNAL"])
+    assert (order.attempt, order.memory_bytes, order.avoided_sites) == (
+        3,
+        400 << 20,
+        ["BNL", "FNAL"],
+    )
 
     facts.failed("gen", "0", transient=True)
     plan = facts.plan()["gen"]
@@ -183,8 +213,13 @@ def test_transient_failures_are_tried_again_with_more_memory_elsewhere_and_not_f
     assert "0" not in units(plan)
 
 
-def test_a_unit_that_was_tried_by_hand_as_well_gets_an_attempt_that_was_not_ordered(facts: Facts) -> None:
-    """A retry by hand counts recorded jobs too: its attempt may be higher than the number of orders."""
+def test_a_unit_that_was_tried_by_hand_as_well_gets_an_attempt_that_was_not_ordered(
+    facts: Facts,
+) -> None:
+    """A retry by hand counts recorded jobs too.
+
+    Its attempt may be higher than the number of orders.
+    """
     facts.failed("gen", "0")
     facts.failed("gen", "0", transient=True)
     held = facts.stages["gen"]["orders"]["0"]
@@ -218,13 +253,19 @@ def test_a_job_whose_record_is_to_come_is_waited_for_and_then_tried_again(facts:
     facts.order("gen", "0", ended_at=NOW - timedelta(seconds=10), exit_code=0)
     assert facts.plan()["gen"].standing_of["0"] == "ended"
 
-    facts.stages["gen"]["orders"]["0"][0] = facts.stages["gen"]["orders"]["0"][0]._replace(ended_at=LONG_AGO)
+    facts.stages["gen"]["orders"]["0"][0] = facts.stages["gen"]["orders"]["0"][0]._replace(
+        ended_at=LONG_AGO
+    )
     assert facts.plan()["gen"].orders[0].attempt == 2
 
 
-def test_a_unit_that_was_done_but_whose_output_did_not_come_home_is_tried_again(facts: Facts) -> None:
+def test_a_unit_that_was_done_but_whose_output_did_not_come_home_is_tried_again(
+    facts: Facts,
+) -> None:
     facts.done("gen", "0", "g0")
-    facts.stages["gen"]["orders"]["0"][0] = facts.stages["gen"]["orders"]["0"][0]._replace(problem="it did not make g0")
+    facts.stages["gen"]["orders"]["0"][0] = facts.stages["gen"]["orders"]["0"][0]._replace(
+        problem="it did not make g0"
+    )
 
     plans = facts.plan()
 
@@ -254,14 +295,22 @@ def test_a_stage_that_needs_another_waits_until_that_is_complete() -> None:
 
 
 def test_a_file_is_split_into_parts_of_so_many_events() -> None:
-    facts = Facts(TEXT.replace('after = "gen"', 'after = "gen"\nsplit_events = 100').replace("{stem}", "{stem}_{part}"))
+    facts = Facts(
+        TEXT.replace('after = "gen"', 'after = "gen"\nsplit_events = 100').replace(
+            "{stem}", "{stem}_{part}"
+        )
+    )
     facts.done("gen", "0", "g0", events=250)
     facts.done("gen", "1", "g1", events=100)
     facts.done("gen", "2", "g2")
 
     plans = facts.plan()
 
-    parts = {order.unit: (order.part.skip, order.part.events) for order in plans["reco"].orders if order.part}
+    parts = {
+        order.unit: (order.part.skip, order.part.events)
+        for order in plans["reco"].orders
+        if order.part
+    }
     assert parts == {"g0#1": (0, 100), "g0#2": (100, 100), "g0#3": (200, 50), "g1#1": (0, 100)}
     assert "1 files have no event count" in plans["reco"].waits_for
 
@@ -299,10 +348,16 @@ def test_a_list_that_may_grow_keeps_the_last_group_and_what_needs_it_waiting() -
     facts.listed["reco"] = (["a", "b"], False)
     frozen = facts.plan()
 
-    assert [(order.unit, order.inputs) for order in first["reco"].orders] == [("a", ["a"]), ("b", ["b"])]
+    assert [(order.unit, order.inputs) for order in first["reco"].orders] == [
+        ("a", ["a"]),
+        ("b", ["b"]),
+    ]
     assert not growing["reco"].is_closed
     assert (units(growing["merge"]), growing["merge"].to_come) == ([], 1)
-    assert growing["merge"].waits_for == "the next group of 4 lacks 2 files; stage reco has units to come"
+    assert (
+        growing["merge"].waits_for
+        == "the next group of 4 lacks 2 files; stage reco has units to come"
+    )
     assert growing["last"].waits_for == "stage merge must be complete first"
     assert frozen["reco"].is_closed
     assert [order.inputs for order in frozen["merge"].orders] == [["a.reco", "b.reco"]]

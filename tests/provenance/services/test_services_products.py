@@ -1,4 +1,7 @@
-"""An operator says which repository a product is built from; its version then names a commit, which is said to be inferred."""
+"""An operator says which repository a product is built from.
+
+Its version then names a commit, which is said to be inferred.
+"""
 
 import os
 import subprocess
@@ -10,29 +13,29 @@ import msgspec
 import pytest
 from sqlalchemy import update
 
-from archive.opening import open_store
-from provenance.db.comparing import differences, logical_tables
-from provenance.db.engines import Database, open_database
-from provenance.db.queries.jobs import JobFilters
-from provenance.db.tables import WorkItem
-from provenance.db.writer import Writer
-from provenance.errors import BadInputError, NotFoundError
-from provenance.records.decoding import decode_record
-from provenance.services import products
-from provenance.services.background import HANDLERS
-from provenance.services.compare_jobs import compare_jobs
-from provenance.services.find_impact import find_impact
-from provenance.services.list_products import list_products
-from provenance.services.products import map_product, unmap_product
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.record_jobs import record_jobs
-from provenance.services.repositories import find_repository, register_repository
-from provenance.services.resolve_software import fetch_repository
-from provenance.services.seal_ledger import seal_all
-from provenance.services.search import search
-from provenance.services.show_job import show_job
-from provenance.services.submissions import Submission
-from provenance.services.work import Parts, drain, waiting_work
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import differences, logical_tables
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.tables import WorkItem
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.code import products
+from jobprov.provenance.services.code.product_names import list_products
+from jobprov.provenance.services.code.products import map_product, unmap_product
+from jobprov.provenance.services.code.repositories import find_repository, register_repository
+from jobprov.provenance.services.code.resolutions import fetch_repository
+from jobprov.provenance.services.comparisons.jobs import compare_jobs
+from jobprov.provenance.services.histories.impact import find_impact
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.lookup.search import search
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all
+from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
 
 
 def job_id(number: int) -> str:
@@ -40,9 +43,15 @@ def job_id(number: int) -> str:
 
 
 def git(folder: Path, *words: str) -> str:
-    identity = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    identity = {
+        f"GIT_{who}_{what}": "t@example.org"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
     environment = {**os.environ, **identity}
-    ended = subprocess.run(["git", *words], cwd=folder, check=True, env=environment, capture_output=True, text=True)
+    ended = subprocess.run(
+        ["git", *words], cwd=folder, check=True, env=environment, capture_output=True, text=True
+    )
     return ended.stdout.strip()
 
 
@@ -81,7 +90,11 @@ def ups(version: str | None = "v1_2_3", name: str = "art", **fields: Any) -> dic
 
 
 def spack(version: str) -> dict[str, Any]:
-    return {"name": "art", "evidence": "declared", "product": {"manager": "spack", "version": version}}
+    return {
+        "name": "art",
+        "evidence": "declared",
+        "product": {"manager": "spack", "version": version},
+    }
 
 
 def record(parts: Parts, number: int, *software: dict[str, Any]) -> Any:
@@ -98,15 +111,21 @@ def record(parts: Parts, number: int, *software: dict[str, Any]) -> Any:
         "outputs": [{"name": f"f{number}.root", "size_bytes": number, "sha256": f"{number:064x}"}],
     }
     submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
-    return parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
+    return parts.writer.run(
+        lambda connection, known: record_jobs(connection, known, parts.store, [submission])
+    )
 
 
 def register(parts: Parts, upstream: Path, name: str = "art-suite") -> None:
-    parts.writer.run(lambda connection, known: register_repository(connection, known, name, str(upstream)))
+    parts.writer.run(
+        lambda connection, known: register_repository(connection, known, name, str(upstream))
+    )
 
 
 def map_it(parts: Parts, repository: str = "art-suite", name: str = "art", **how: str) -> int:
-    return parts.writer.run(lambda connection, known: map_product(connection, known, name, repository, **how))
+    return parts.writer.run(
+        lambda connection, known: map_product(connection, known, name, repository, **how)
+    )
 
 
 def shown(parts: Parts, number: int = 1) -> dict[str, Any]:
@@ -166,7 +185,11 @@ def test_one_template_serves_both_managers(parts: Parts, upstream: Path) -> None
 
     drain(parts, HANDLERS)
 
-    assert resolved(parts, 1)["commit"] == resolved(parts, 2)["commit"] == git(upstream, "rev-parse", "v2_0_0^{commit}")
+    assert (
+        resolved(parts, 1)["commit"]
+        == resolved(parts, 2)["commit"]
+        == git(upstream, "rev-parse", "v2_0_0^{commit}")
+    )
 
 
 def test_map_of_a_manager_goes_before_one_of_any(parts: Parts, upstream: Path) -> None:
@@ -180,13 +203,22 @@ def test_map_of_a_manager_goes_before_one_of_any(parts: Parts, upstream: Path) -
 
     assert resolved(parts, 1)["template"] == "{version}"
     assert resolved(parts, 2)["template"] == "v{underscored}"
-    assert [(row["manager"], row["resolved"]) for row in listed(parts)["mapped"]] == [(None, 1), ("spack", 1)]
+    assert [(row["manager"], row["resolved"]) for row in listed(parts)["mapped"]] == [
+        (None, 1),
+        ("spack", 1),
+    ]
 
 
 @pytest.mark.parametrize("said", ["repository", "revision", "requested_ref"])
-def test_entry_that_says_which_code_it_was_is_left_alone(parts: Parts, upstream: Path, said: str) -> None:
+def test_entry_that_says_which_code_it_was_is_left_alone(
+    parts: Parts, upstream: Path, said: str
+) -> None:
     register(parts, upstream)
-    words = {"repository": "https://git.example.org/other.git", "revision": "a" * 40, "requested_ref": "v9"}
+    words = {
+        "repository": "https://git.example.org/other.git",
+        "revision": "a" * 40,
+        "requested_ref": "v9",
+    }
     record(parts, 1, ups(**{said: words[said]}))
 
     count = map_it(parts)
@@ -218,7 +250,9 @@ def test_version_without_a_tag_stays_a_gap_that_says_so_and_is_tried_again(
 
     assert f"art-suite has no tag {version}" in installed["message"]
     assert item["attempts"] == 1
-    assert row["unresolved"] == [{"version": version, "ref": version, "reason": f"art-suite has no tag {version}"}]
+    assert row["unresolved"] == [
+        {"version": version, "ref": version, "reason": f"art-suite has no tag {version}"}
+    ]
     assert resolved(parts)["commit"] == git(upstream, "rev-parse", "v1_2_3^{commit}")
 
 
@@ -236,13 +270,18 @@ def test_version_that_is_no_name_of_a_tag_is_told(parts: Parts, upstream: Path) 
     drain(parts, HANDLERS)
 
     [row] = listed(parts)["mapped"]
-    assert [(entry["version"], entry["ref"]) for entry in row["unresolved"]] == [("", None), ("v1..2", None)]
+    assert [(entry["version"], entry["ref"]) for entry in row["unresolved"]] == [
+        ("", None),
+        ("v1..2", None),
+    ]
     assert "does not say its version" in row["unresolved"][0]["reason"]
     assert "makes no name of a tag" in row["unresolved"][1]["reason"]
     assert resolved(parts) is None
 
 
-def test_mapping_again_corrects_what_was_inferred(parts: Parts, upstream: Path, tmp_path: Path) -> None:
+def test_mapping_again_corrects_what_was_inferred(
+    parts: Parts, upstream: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
     git(other, "init", "--quiet", "--initial-branch=main")
@@ -274,7 +313,9 @@ def test_mapping_again_tries_at_once_what_failed(parts: Parts, upstream: Path) -
     assert resolved(parts)["commit"] == git(upstream, "rev-parse", "v1_2_3^{commit}")
 
 
-def test_unmapping_stops_inferring_and_keeps_what_was_inferred(parts: Parts, upstream: Path) -> None:
+def test_unmapping_stops_inferring_and_keeps_what_was_inferred(
+    parts: Parts, upstream: Path
+) -> None:
     register(parts, upstream)
     map_it(parts)
     record(parts, 1, ups())
@@ -306,7 +347,9 @@ def test_unmapping_stops_inferring_and_keeps_what_was_inferred(parts: Parts, ups
         ("-{version}", "no name of a tag"),
     ],
 )
-def test_bad_template_is_refused_with_its_field(parts: Parts, upstream: Path, template: str, why: str) -> None:
+def test_bad_template_is_refused_with_its_field(
+    parts: Parts, upstream: Path, template: str, why: str
+) -> None:
     register(parts, upstream)
 
     with pytest.raises(BadInputError) as refused:
@@ -321,7 +364,9 @@ def test_product_of_an_unknown_repository_is_refused(parts: Parts) -> None:
         map_it(parts)
 
 
-def test_list_shows_what_nobody_mapped_and_how_many_lists_name_it(parts: Parts, upstream: Path) -> None:
+def test_list_shows_what_nobody_mapped_and_how_many_lists_name_it(
+    parts: Parts, upstream: Path
+) -> None:
     register(parts, upstream)
     record(parts, 1, ups(), ups("v1", "root"))
     record(parts, 2, ups("v2_0_0"), ups("v1", "root"), ups("v2", "root"))
@@ -334,11 +379,18 @@ def test_list_shows_what_nobody_mapped_and_how_many_lists_name_it(parts: Parts, 
         ("root", "ups", 2, 2), ("art", "spack", 1, 1), ("geant4", "ups", 1, 1)
     ]  # fmt: skip
     [mapped] = found["mapped"]
-    assert (mapped["name"], mapped["lists"], mapped["versions"], mapped["resolved"]) == ("art", 2, 2, 0)
+    assert (mapped["name"], mapped["lists"], mapped["versions"], mapped["resolved"]) == (
+        "art",
+        2,
+        2,
+        0,
+    )
     assert {row["reason"] for row in mapped["unresolved"]} == {"not tried yet"}
 
 
-def test_impact_jobs_and_search_find_the_inferred_commit_and_say_so(parts: Parts, upstream: Path) -> None:
+def test_impact_jobs_and_search_find_the_inferred_commit_and_say_so(
+    parts: Parts, upstream: Path
+) -> None:
     register(parts, upstream)
     map_it(parts)
     record(parts, 1, ups())
@@ -353,7 +405,9 @@ def test_impact_jobs_and_search_find_the_inferred_commit_and_say_so(parts: Parts
         [hit] = search(connection, wanted)
 
     assert [file["name"] for file in by_commit["files"]] == ["f1.root"]
-    assert by_commit["inferred"] == [{"name": "art", "version": "v1_2_3", "ref": "v1_2_3", "commit": wanted}]
+    assert by_commit["inferred"] == [
+        {"name": "art", "version": "v1_2_3", "ref": "v1_2_3", "commit": wanted}
+    ]
     assert by_tag == by_commit
     assert (other["jobs"], other["inferred"]) == (0, [])
     assert (hit["text"], hit["detail"]) == (wanted, "art-suite v1_2_3 inferred")
@@ -370,7 +424,9 @@ def test_comparison_of_two_jobs_shows_the_inferred_commits(parts: Parts, upstrea
         found = compare_jobs(connection, parts.store, job_id(1), job_id(2))  # type: ignore[arg-type]
 
     [found_products] = [facet for facet in found["facets"] if facet["name"] == "products"]
-    differing = {row["key"]: (row.get("before"), row.get("after")) for row in found_products["differences"]}
+    differing = {
+        row["key"]: (row.get("before"), row.get("after")) for row in found_products["differences"]
+    }
     tags = [git(upstream, "rev-parse", f"{tag}^{{commit}}") for tag in ("v1_2_3", "v2_0_0")]
     assert differing["art.inferred commit"] == tuple(tags)
 
@@ -440,7 +496,16 @@ def test_rebuilt_database_knows_which_submodules_are_lacking(
 ) -> None:
     inner = tmp_path / "inner"
     git(tmp_path, "clone", "--quiet", str(upstream), "inner")
-    git(upstream, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "inner")
+    git(
+        upstream,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(inner),
+        "inner",
+    )
     git(upstream, "commit", "--quiet", "--message=with a submodule")
     register(parts, upstream)
     record(parts, 1, {"name": "code", "repository": str(upstream), "requested_ref": "main"})

@@ -8,17 +8,17 @@ import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
 from sqlalchemy import text
 
-from archive.opening import open_store
-from provenance.db.comparing import LogicalTables, differences
-from provenance.db.engines import Database, open_database
-from provenance.db.migrating import stamp, upgrade
-from provenance.db.writer import Writer
-from provenance.errors import ConflictError
-from provenance.services.adopt_segments import adopt_segment
-from provenance.services.chains import read_chain
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.seal_ledger import seal_all, seal_ledger
-from provenance.services.segment_frames import SegmentError
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import LogicalTables, differences
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.migrating import stamp, upgrade
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import ConflictError
+from jobprov.provenance.services.ledger.chains import read_chain
+from jobprov.provenance.services.ledger.frames import SegmentError
+from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
 
 PLACED = [(1, "first"), (2, "anew"), (3, "last")]
 
@@ -31,7 +31,9 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     opened.close()
 
 
-def test_rebuilt_database_equals_the_first_in_every_derived_table(production: Production, empty_url: str) -> None:
+def test_rebuilt_database_equals_the_first_in_every_derived_table(
+    production: Production, empty_url: str
+) -> None:
     play(production)
     seal_all(production.database, production.writer, production.store)
 
@@ -45,7 +47,9 @@ def test_rebuilt_database_equals_the_first_in_every_derived_table(production: Pr
     assert report.entries == len(first["ledger_entries"])
 
 
-def test_rebuilding_after_sealing_at_every_step_gives_the_same(production: Production, tmp_path: Path) -> None:
+def test_rebuilding_after_sealing_at_every_step_gives_the_same(
+    production: Production, tmp_path: Path
+) -> None:
     """Segments cut the story anywhere: between a record and its revision, a resolution and its job."""
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
     production.most_entries = 1
@@ -64,7 +68,12 @@ def test_tasks_stand_in_a_rebuilt_database_where_declarations_and_jobs_place_the
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
     production.declare("first")
     production.declare("anew", campaign="old", stage="old")
-    production.record(*(record_of(n, task={"task_id": name, "campaign": "cc", "stage": "reco"}) for n, name in PLACED))
+    production.record(
+        *(
+            record_of(n, task={"task_id": name, "campaign": "cc", "stage": "reco"})
+            for n, name in PLACED
+        )
+    )
     production.declare("anew", stage="merge")
     production.declare("last")
     production.seal()
@@ -72,10 +81,16 @@ def test_tasks_stand_in_a_rebuilt_database_where_declarations_and_jobs_place_the
     rebuild_database(production.store, url)
 
     assert differences(production.tables(), tables_at(url)) == []
-    assert [row["stage_id"][1:] for row in tables_at(url)["tasks"]] == [("cc", "merge"), ("cc", "reco"), ("cc", "reco")]
+    assert [row["stage_id"][1:] for row in tables_at(url)["tasks"]] == [
+        ("cc", "merge"),
+        ("cc", "reco"),
+        ("cc", "reco"),
+    ]
 
 
-def test_rebuilt_database_goes_on_sealing_the_same_chain(production: Production, tmp_path: Path) -> None:
+def test_rebuilt_database_goes_on_sealing_the_same_chain(
+    production: Production, tmp_path: Path
+) -> None:
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
     play(production)
     seal_all(production.database, production.writer, production.store)
@@ -94,8 +109,13 @@ def test_rebuilt_database_goes_on_sealing_the_same_chain(production: Production,
 
 
 def say_of_a_running_job(production: Production) -> None:
-    """Judge and bundle job 1 while it runs, and bundle it again when it is over; job 2 never reports its end."""
-    production.record(*(record_of(number, state="running", ended_at=None, exit=None) for number in (1, 2)))
+    """Judge and bundle job 1 while it runs, and bundle it again when it is over.
+
+    Job 2 never reports its end.
+    """
+    production.record(
+        *(record_of(number, state="running", ended_at=None, exit=None) for number in (1, 2))
+    )
     for number in (1, 2):
         production.verdict(number, "R5")
         production.bundle(number)
@@ -108,16 +128,24 @@ def of_job(tables: LogicalTables, number: int) -> dict[str, list[object]]:
     """Return the levels of verdicts and the numbered plans of a job."""
     named = {
         "verdicts": [(row["job_id"], row["level"]) for row in tables["verdicts"]],
-        "plans": [(row["job_id"], row["number"], row["plan_sha256"]) for row in tables["bundle_plans"]],
+        "plans": [
+            (row["job_id"], row["number"], row["plan_sha256"]) for row in tables["bundle_plans"]
+        ],
     }
-    return {name: sorted(row[1:] for row in rows if row[0][1] == job_id(number)) for name, rows in named.items()}
+    return {
+        name: sorted(row[1:] for row in rows if row[0][1] == job_id(number))
+        for name, rows in named.items()
+    }
 
 
 @pytest.mark.parametrize("most_entries", [1, 100])
 def test_what_was_said_of_a_running_job_is_there_after_a_rebuilding(
     production: Production, tmp_path: Path, most_entries: int
 ) -> None:
-    """The ledger has the job's record after its verdict and first bundle; a bundle once built keeps its number."""
+    """The ledger has the job's record after its verdict and first bundle.
+
+    A bundle once built keeps its number.
+    """
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
     production.most_entries = most_entries
     say_of_a_running_job(production)
@@ -131,7 +159,9 @@ def test_what_was_said_of_a_running_job_is_there_after_a_rebuilding(
     assert of_job(found, 2) == {"verdicts": [], "plans": []}
 
 
-def test_what_was_said_of_a_running_job_is_adopted_with_its_record(production: Production, tmp_path: Path) -> None:
+def test_what_was_said_of_a_running_job_is_adopted_with_its_record(
+    production: Production, tmp_path: Path
+) -> None:
     """Also where another process than the one that adopted the verdict adopts the record."""
     url = f"sqlite:///{tmp_path / 'second.db'}"
     upgrade(url)
@@ -142,7 +172,9 @@ def test_what_was_said_of_a_running_job_is_adopted_with_its_record(production: P
     for reader in read_chain(production.store, "nova"):
         adopting = Writer(database.writing)  # knows nothing of the segments before
         adopting.run(
-            lambda connection, known, reader=reader: adopt_segment(connection, known, production.store, reader)
+            lambda connection, known, reader=reader: adopt_segment(
+                connection, known, production.store, reader
+            )
         )  # type: ignore[misc]
         adopting.close()
 
@@ -153,7 +185,10 @@ def test_what_was_said_of_a_running_job_is_adopted_with_its_record(production: P
 def test_what_was_said_of_a_running_job_is_there_once_its_record_came_to_a_restored_database(
     production: Production, tmp_path: Path
 ) -> None:
-    """A record that comes after the adoption is no replay: until the next rebuilding nothing was written of them."""
+    """A record that comes after the adoption is no replay.
+
+    Until the next rebuilding nothing was written of them.
+    """
     url = f"sqlite:///{tmp_path / 'second.db'}"
     upgrade(url)
     say_of_a_running_job(production)
@@ -177,7 +212,9 @@ def test_what_was_said_of_a_running_job_is_there_once_its_record_came_to_a_resto
     assert of_job(tables_at(rebuilt), 2) == found
 
 
-def test_a_database_that_holds_something_is_not_rebuilt_into(production: Production, database_url: str) -> None:
+def test_a_database_that_holds_something_is_not_rebuilt_into(
+    production: Production, database_url: str
+) -> None:
     production.record(record_of(1))
 
     stamp(database_url)
@@ -199,14 +236,20 @@ TIMES = {"received_at", "seen_at", "first_seen_at", "posted_at", "entry_id"}
 
 
 def timeless(tables: LogicalTables) -> LogicalTables:
-    """Return what does not depend on when something came: no moments; of the ledger, whose records are there."""
+    """Return what does not depend on when something came: no moments.
+
+    Of the ledger, whose records are there.
+    """
     whose = [
         {name: row[name] for name in ("job_id", "witness", "revision")}
         for row in tables["ledger_entries"]
         if row["job_id"] is not None
     ]
     return {"ledger_entries": sorted(whose, key=repr)} | {
-        name: sorted(({key: value for key, value in row.items() if key not in TIMES} for row in rows), key=repr)
+        name: sorted(
+            ({key: value for key, value in row.items() if key not in TIMES} for row in rows),
+            key=repr,
+        )
         for name, rows in tables.items()
         if name not in ("ledger_entries", "chain_heads")
     }
@@ -219,7 +262,9 @@ def test_comparison_tells_whose_record_an_entry_is(production: Production) -> No
     found = []
     for change in ("job_id = 3 - job_id", "witness = 'else'", "revision = 1"):
         statement = text(f"UPDATE ledger_entries SET {change} WHERE job_id IS NOT NULL")  # noqa: S608 - ours
-        production.writer.run(lambda connection, _, statement=statement: connection.execute(statement))
+        production.writer.run(
+            lambda connection, _, statement=statement: connection.execute(statement)
+        )
         after = production.tables()
         found.append({line.partition(":")[0] for line in differences(before, after)})
         before = after
@@ -228,9 +273,13 @@ def test_comparison_tells_whose_record_an_entry_is(production: Production) -> No
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_records_in_another_order_give_the_same_tables(production: Production, seed: int, tmp_path: Path) -> None:
+def test_records_in_another_order_give_the_same_tables(
+    production: Production, seed: int, tmp_path: Path
+) -> None:
     records = [record_of(number) for number in range(1, 8)]
-    records += [record_of(number, witness="history", host={"hostname": "seen"}) for number in (2, 5)]
+    records += [
+        record_of(number, witness="history", host={"hostname": "seen"}) for number in (2, 5)
+    ]
     records += [record_of(4, job_id=job_id(14), outputs=[{"name": "f4.root"}], state="failed")]
     url = f"sqlite:///{tmp_path / 'permuted.db'}"
     upgrade(url)

@@ -8,13 +8,13 @@ import pytest
 from graph_reading import read_graph
 from production_samples import MOMENT, Production, file_entry, job
 
-from provenance.errors import BadInputError, ConflictError, LimitError
-from provenance.records import openlineage, openlineage_datasets
-from provenance.records.openlineage import read_event, record_of_run
-from provenance.services import record_events
-from provenance.services.record_events import record_event
-from provenance.services.submissions import Outcome
-from provenance.services.trace_lineage import list_ancestors
+from jobprov.provenance.errors import BadInputError, ConflictError, LimitError
+from jobprov.provenance.records import openlineage, openlineage_datasets
+from jobprov.provenance.records.openlineage import read_event, record_of_run
+from jobprov.provenance.services.catalogs import events as record_events
+from jobprov.provenance.services.catalogs.events import record_event
+from jobprov.provenance.services.histories.lineage import list_ancestors
+from jobprov.provenance.services.recording.submissions import Outcome
 
 RUN = "0f8b0000-0000-4000-8000-00000000000a"
 
@@ -94,10 +94,14 @@ def test_order_and_repetition_of_events_change_nothing(production: Production) -
     }
 
 
-@pytest.mark.parametrize(("kind", "state"), [("COMPLETE", "succeeded"), ("FAIL", "failed"), ("ABORT", "killed")])
+@pytest.mark.parametrize(
+    ("kind", "state"), [("COMPLETE", "succeeded"), ("FAIL", "failed"), ("ABORT", "killed")]
+)
 def test_end_of_a_run_is_the_state_of_its_job(kind: str, state: str) -> None:
     message = {"facets": {"errorMessage": {"message": "boom"}}}
-    record = record_of_run([read(event(kind, 5, run_more=message)), read(event("START", 9))], "nova")
+    record = record_of_run(
+        [read(event(kind, 5, run_more=message)), read(event("START", 9))], "nova"
+    )
 
     assert (record["state"], record["started_at"][-14:-6], record["ended_at"][-14:-6]) == (
         state,
@@ -120,9 +124,15 @@ def test_facets_say_code_environment_and_task() -> None:
         "parent": {"run": {"runId": "p-1"}, "job": {"namespace": "airflow", "name": "dag"}},
         "environmentVariables": {"environmentVariables": [{"name": "A", "value": "b"}]},
     }
-    record = record_of_run([read(event("START", run_more={"facets": told}, job_more={"facets": code}))], "nova")
+    record = record_of_run(
+        [read(event("START", run_more={"facets": told}, job_more={"facets": code}))], "nova"
+    )
 
-    assert record["task"] == {"task_id": "dbt:models%2Fplots@p-1", "campaign": "dbt", "stage": "models/plots"}
+    assert record["task"] == {
+        "task_id": "dbt:models%2Fplots@p-1",
+        "campaign": "dbt",
+        "stage": "models/plots",
+    }
     assert record["environment"] == {"variables": {"A": "b"}}
     assert record["software"] == [
         {
@@ -161,10 +171,15 @@ def test_datasets_are_files_of_their_namespace() -> None:
 
 
 def test_file_is_one_however_its_datasets_are_spelled() -> None:
-    """A job names its folder with and without the last slash: one file, of which the last event says most."""
+    """A job names its folder with and without the last slash.
+
+    One file, of which the last event says most.
+    """
     told = [
         event("START", outputs=[dataset("out/", "s3://bucket/", version={"datasetVersion": "1"})]),
-        event("COMPLETE", 1, outputs=[dataset("/out", "s3://bucket", version={"datasetVersion": "2"})]),
+        event(
+            "COMPLETE", 1, outputs=[dataset("/out", "s3://bucket", version={"datasetVersion": "2"})]
+        ),
     ]
     [file] = record_of_run(map(read, told), "nova")["outputs"]
 
@@ -175,7 +190,9 @@ def test_file_is_one_however_its_datasets_are_spelled() -> None:
 def test_facets_that_are_null_say_nothing() -> None:
     nothing: dict[str, Any] = {"facets": None}
     files = [{"namespace": "nova", "name": "a.root", **nothing}]
-    record = record_of_run([read(event("START", run_more=nothing, job_more=nothing, inputs=files))], "nova")
+    record = record_of_run(
+        [read(event("START", run_more=nothing, job_more=nothing, inputs=files))], "nova"
+    )
 
     assert record["inputs"] == [{"name": "a.root", "role": "primary"}]
 
@@ -201,7 +218,11 @@ def test_bad_event_is_refused_with_its_field(change: dict[str, Any], field: str)
 
 
 def test_event_of_a_job_alone_is_none_of_a_run() -> None:
-    alone = {"eventTime": "2026-01-01T00:00:00Z", "producer": "p", "job": {"namespace": "a", "name": "b"}}
+    alone = {
+        "eventTime": "2026-01-01T00:00:00Z",
+        "producer": "p",
+        "job": {"namespace": "a", "name": "b"},
+    }
     with pytest.raises(BadInputError, match="missing required field run"):
         read(alone)
 
@@ -242,7 +263,9 @@ def test_run_has_so_many_events_and_always_an_end(monkeypatch: pytest.MonkeyPatc
     assert record_of_run([*told[:2], read(event("FAIL", 9))], "nova")["state"] == "failed"
 
 
-def test_end_that_is_stamped_before_the_last_event_ends_a_run_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_end_that_is_stamped_before_the_last_event_ends_a_run_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(openlineage, "MOST_EVENTS", 3)
     told = [read(event("RUNNING", second)) for second in range(3)]
 

@@ -8,8 +8,8 @@ from graph_reading import read_graph
 from production_samples import MOMENT, Production, digest, file_entry, job, job_id
 from sqlalchemy import func, select
 
-from provenance.db.recording import edges, linking
-from provenance.db.tables import (
+from jobprov.provenance.db.recording import edges, linking
+from jobprov.provenance.db.tables import (
     AwaitedBlob,
     Claim,
     Conflict,
@@ -24,12 +24,12 @@ from provenance.db.tables import (
     TaskRow,
     UnreadRecord,
 )
-from provenance.db.turns import LostTurnError
-from provenance.records import parents
-from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import record_jobs
-from provenance.services.show_job import show_job
-from provenance.services.submissions import STATUS, Submission
+from jobprov.provenance.db.turns import LostTurnError
+from jobprov.provenance.records import parents
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import STATUS, Submission
 
 DONE = job(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
 RUNNING = {**job(1), "state": "running", "ended_at": None}
@@ -52,7 +52,9 @@ def shown(production: Production, number: int = 1) -> dict[str, Any]:
         return show_job(connection, production.store, job_id(number))
 
 
-def changes(production: Production, *records: dict[str, Any], reason: str | None = None) -> list[str]:
+def changes(
+    production: Production, *records: dict[str, Any], reason: str | None = None
+) -> list[str]:
     return [outcome.change for outcome in production.record(*records, reason=reason)]
 
 
@@ -63,7 +65,9 @@ def test_same_final_record_changes_nothing_the_second_time(production: Productio
     assert count(production, LedgerEntry) == count(production, Job) == count(production, Claim) == 1
 
 
-def test_different_final_record_is_kept_once_as_evidence_and_changes_nothing(production: Production) -> None:
+def test_different_final_record_is_kept_once_as_evidence_and_changes_nothing(
+    production: Production,
+) -> None:
     production.record(DONE)
     other = {**DONE, "exit": {"code": 3}, "state": "failed"}
     assert changes(production, other) == changes(production, other) == ["conflict"]
@@ -74,13 +78,19 @@ def test_different_final_record_is_kept_once_as_evidence_and_changes_nothing(pro
     assert records_of_jobs(production) == [("record", 0)]
 
 
-def test_final_record_replaces_the_provisional_one_and_a_late_one_is_ignored(production: Production) -> None:
+def test_final_record_replaces_the_provisional_one_and_a_late_one_is_ignored(
+    production: Production,
+) -> None:
     assert changes(production, RUNNING) == ["created"]
     assert count(production, LedgerEntry) == 0
     assert changes(production, {**RUNNING, "threads": 2}) == ["replaced"]
     assert changes(production, DONE) == ["replaced"]
     assert changes(production, RUNNING) == ["ignored"]
-    assert (count(production, ProvisionalRecord), count(production, LedgerEntry), count(production, Job)) == (0, 1, 1)
+    assert (
+        count(production, ProvisionalRecord),
+        count(production, LedgerEntry),
+        count(production, Job),
+    ) == (0, 1, 1)
     assert shown(production)["summary"]["state"] == "succeeded"
 
 
@@ -91,11 +101,24 @@ def test_same_job_several_times_in_one_batch_is_taken_in_order(production: Produ
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_witnesses_merge_by_precedence_in_any_order(production: Production, order: tuple[int, ...]) -> None:
+def test_witnesses_merge_by_precedence_in_any_order(
+    production: Production, order: tuple[int, ...]
+) -> None:
     seen = [
         {**DONE, "witness": "wrapper", "exit": {"code": 0}, "batch": {"id": "1.0@s"}},
-        {**DONE, "witness": "history", "exit": {"code": 1, "message": "killed"}, "host": {"hostname": "wn1"}},
-        {**DONE, "witness": "somebody", "outputs": [], "host": {"hostname": "wn2", "site": "FNAL"}, "state": "lost"},
+        {
+            **DONE,
+            "witness": "history",
+            "exit": {"code": 1, "message": "killed"},
+            "host": {"hostname": "wn1"},
+        },
+        {
+            **DONE,
+            "witness": "somebody",
+            "outputs": [],
+            "host": {"hostname": "wn2", "site": "FNAL"},
+            "state": "lost",
+        },
     ]
     for place in order:
         assert changes(production, seen[place]) == ["created"]
@@ -134,7 +157,9 @@ def of_stage(number: int, stage: str | None, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
-def test_task_is_of_the_first_stage_by_name_that_a_job_says(production: Production, order: tuple[int, ...]) -> None:
+def test_task_is_of_the_first_stage_by_name_that_a_job_says(
+    production: Production, order: tuple[int, ...]
+) -> None:
     for number in order:
         production.record(of_stage(number, {1: "calib", 2: "reco"}[number]))
     assert stages(production) == {"t1": "calib"}
@@ -185,7 +210,9 @@ def test_no_two_records_of_a_witness_have_one_number(production: Production) -> 
     late = Submission(decode_record(body), MOMENT, None, "sealed", place=(1, 1), revision=1)
 
     with pytest.raises(LostTurnError, match="has a record 1"):
-        production.write(lambda connection: record_jobs(connection, production.known, production.store, [late]))
+        production.write(
+            lambda connection: record_jobs(connection, production.known, production.store, [late])
+        )
 
     assert records_of_jobs(production) == [("record", 0), ("revision", 1)]
 
@@ -199,7 +226,11 @@ def test_provisional_record_is_no_revision(production: Production) -> None:
 def test_record_of_a_later_version_is_kept_unread_once(production: Production) -> None:
     later = {**DONE, "schema_version": 2, "state": {"of": "a later kind"}}
     assert changes(production, later) == changes(production, later) == ["unread"]
-    assert (count(production, UnreadRecord), count(production, LedgerEntry), count(production, Job)) == (1, 1, 0)
+    assert (
+        count(production, UnreadRecord),
+        count(production, LedgerEntry),
+        count(production, Job),
+    ) == (1, 1, 0)
     with production.database.reading.connect() as connection:
         assert connection.execute(select(LedgerEntry.kind)).scalar_one() == "unread"
 
@@ -210,14 +241,19 @@ def test_same_job_id_in_two_experiments_names_two_jobs(production: Production) -
 
 
 def test_answer_names_the_blobs_that_are_missing(production: Production) -> None:
-    record = {**DONE, "logs": [{"name": "out", "sha256": digest(5)}, {"name": "err", "sha256": digest(6)}]}
+    record = {
+        **DONE,
+        "logs": [{"name": "out", "sha256": digest(5)}, {"name": "err", "sha256": digest(6)}],
+    }
     [outcome] = production.record(record)
     assert outcome.missing_blobs == [digest(5), digest(6)]
     assert count(production, AwaitedBlob) == 2
 
     def possess(connection: Any) -> None:
         experiment = connection.execute(select(Job.experiment_id)).scalar_one()
-        connection.execute(Possession.__table__.insert(), [{"experiment_id": experiment, "sha256": digest(5)}])
+        connection.execute(
+            Possession.__table__.insert(), [{"experiment_id": experiment, "sha256": digest(5)}]
+        )
 
     production.write(possess)
     [again] = production.record(record)
@@ -226,13 +262,16 @@ def test_answer_names_the_blobs_that_are_missing(production: Production) -> None
 
 def test_bytes_are_kept_exactly(production: Production) -> None:
     body = (
-        b' {"job_id" : "%b", "schema_version":1,"experiment":"nova","state":"lost", "new": 1.50}' % job_id(1).encode()
+        b' {"job_id" : "%b", "schema_version":1,"experiment":"nova","state":"lost", "new": 1.50}'
+        % job_id(1).encode()
     )
-    from provenance.services.ledger import read_entries  # noqa: PLC0415
+    from jobprov.provenance.services.ledger.entries import read_entries  # noqa: PLC0415
 
     body = body.replace(b"lost", b"killed")
     production.write(
-        lambda c: record_jobs(c, production.known, production.store, [Submission(decode_record(body), MOMENT)])
+        lambda c: record_jobs(
+            c, production.known, production.store, [Submission(decode_record(body), MOMENT)]
+        )
     )
     with production.database.reading.connect() as connection:
         [number] = connection.execute(select(LedgerEntry.id)).scalars()
@@ -246,9 +285,13 @@ def test_crowded_name_links_only_equal_identities_with_a_checksum(
 ) -> None:
     monkeypatch.setattr(edges, "CROWD", 3)
     monkeypatch.setattr(linking, "CROWD", 3)
-    makers = [job(n, outputs=[file_entry("hist.root", n if n < 5 else None, 7)]) for n in range(1, 7)]
+    makers = [
+        job(n, outputs=[file_entry("hist.root", n if n < 5 else None, 7)]) for n in range(1, 7)
+    ]
     reader = job(9, inputs=[file_entry("hist.root", 2, 7), file_entry("hist.root", None, 7)])
-    for batch in [[*makers, reader]] if is_one_batch else [[record] for record in [reader, *makers]]:
+    for batch in (
+        [[*makers, reader]] if is_one_batch else [[record] for record in [reader, *makers]]
+    ):
         production.record(*batch)
     with production.database.reading.connect() as connection:
         assert connection.execute(select(File.is_crowded)).scalar_one()
@@ -259,22 +302,31 @@ def test_crowded_name_links_only_equal_identities_with_a_checksum(
 def test_witnesses_that_make_too_many_pairs_together_are_kept_and_none_is_derived(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Refusing the second would lose it; deriving a thousand million pairs would hold up all others for days."""
+    """Refusing the second would lose it.
+
+    Deriving a thousand million pairs would hold up all others for days.
+    """
     monkeypatch.setattr(parents, "MOST_PARENTS", 5)
     monkeypatch.setattr(parents, "_FEW", 0)
-    wrapper = job(1, outputs=[file_entry(name, 1) for name in "xyz"] + [file_entry("told", 2, parents=["a"])])
+    wrapper = job(
+        1, outputs=[file_entry(name, 1) for name in "xyz"] + [file_entry("told", 2, parents=["a"])]
+    )
     postcmd = job(1, witness="postcmd", inputs=[file_entry("a", 3), file_entry("b", 4)])
 
     production.record(wrapper)
     [outcome] = production.record(postcmd)
 
     assert outcome.change == "created"
-    assert [gap.code for gap in outcome.gaps if gap.code == "parents-unknown"] == ["parents-unknown"]
+    assert [gap.code for gap in outcome.gaps if gap.code == "parents-unknown"] == [
+        "parents-unknown"
+    ]
     assert count(production, Parent) == 1  # the declared one
     assert len(shown(production)["witnesses"]) == 2
 
 
-def test_value_out_of_range_gives_way_to_that_of_another_witness_and_is_told(production: Production) -> None:
+def test_value_out_of_range_gives_way_to_that_of_another_witness_and_is_told(
+    production: Production,
+) -> None:
     old = {"queued_at": "0001-01-01T00:00:00+14:00"}  # as older records have it
     production.record(job(1, exit={"code": 2**64}, threads=2**70, batch=old))
 
@@ -287,6 +339,7 @@ def test_value_out_of_range_gives_way_to_that_of_another_witness_and_is_told(pro
     assert told["merged"]["threads"] == 2**70  # nobody says it better
     assert told["merged"]["batch"] == {"queued_at": "2026-01-01T00:00:00Z"}
     assert {gap.message for gap in outcome.gaps if gap.code == "value-out-of-range"} == {
-        f"The value of {path} is out of range." for path in ("exit.code", "threads", "batch.queued_at")
+        f"The value of {path} is out of range."
+        for path in ("exit.code", "threads", "batch.queued_at")
     }
     assert not [gap for gap in outcome.gaps if gap.code == "witness-contradiction"]

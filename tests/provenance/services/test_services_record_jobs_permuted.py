@@ -16,12 +16,17 @@ from hypothesis import strategies as st
 from production_samples import Production, file_entry, job, job_id
 from sqlalchemy import text
 
-from provenance.db.engines import Database, open_database
-from provenance.db.tables import Base
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.tables import Base
 
 
-def shuffled(sent: list[tuple[str, Any, str | None]], seed: int) -> list[list[tuple[str, Any, str | None]]]:
-    """Return batches of what was sent in another order, some of it twice; a revision stays behind what it corrects."""
+def shuffled(
+    sent: list[tuple[str, Any, str | None]], seed: int
+) -> list[list[tuple[str, Any, str | None]]]:
+    """Return batches of what was sent in another order, some of it twice.
+
+    A revision stays behind what it corrects.
+    """
     chance = random.Random(seed)  # noqa: S311 - an order, not a secret
     order = [*sent, *chance.sample(sent, k=min(2, len(sent)))]
     chance.shuffle(order)
@@ -58,7 +63,10 @@ def fresh(template: Path, folder: Path) -> Iterator[Database]:
 
 
 @settings(
-    max_examples=40, deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck)
+    max_examples=40,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
 )
 @given(sent=productions(), seed=st.integers(0, 10_000))
 def test_order_of_arrival_does_not_change_the_graph(
@@ -77,7 +85,10 @@ def test_order_of_arrival_does_not_change_the_graph(
 
 def resolved(production: Production) -> list[tuple[Any, ...]]:
     with production.database.reading.connect() as connection:
-        return [(seen[1:], claim[0], is_sure) for seen, claim, is_sure in read_graph(connection)["edges"]]
+        return [
+            (seen[1:], claim[0], is_sure)
+            for seen, claim, is_sure in read_graph(connection)["edges"]
+        ]
 
 
 @pytest.mark.parametrize("role", ["primary", "shared"])
@@ -98,7 +109,9 @@ def test_identity_that_only_a_replaced_reading_named_resolves_when_it_is_named_a
     assert expected in resolved(production)
 
 
-def test_declared_parent_that_only_a_replaced_reading_named_resolves_when_it_is_named_again(database: Database) -> None:
+def test_declared_parent_that_only_a_replaced_reading_named_resolves_when_it_is_named_again(
+    database: Database,
+) -> None:
     production = Production(database)
     child = {"name": "b.root", "parents": ["a.root"]}
     production.record(job(1, outputs=[file_entry("a.root", 1)]))
@@ -124,7 +137,9 @@ def test_identity_that_is_named_again_ties_others_together_again(database: Datab
     assert (("a.root", None, "md5:01"), job_id(1), True) in resolved(production)
 
 
-def test_correction_of_a_job_that_is_not_held_is_read_again_as_its_record(database: Database) -> None:
+def test_correction_of_a_job_that_is_not_held_is_read_again_as_its_record(
+    database: Database,
+) -> None:
     production = Production(database)
     corrected = job(1, outputs=[file_entry("a.root", 1)])
 
@@ -136,7 +151,9 @@ def test_correction_of_a_job_that_is_not_held_is_read_again_as_its_record(databa
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-@settings(max_examples=5, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=5, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck)
+)
 @given(sent=productions(), seed=st.integers(0, 10_000))
 def test_postgresql_holds_the_same_graph_as_sqlite(
     sent: list[tuple[str, Any, str | None]],

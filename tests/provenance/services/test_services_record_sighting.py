@@ -6,11 +6,11 @@ import pytest
 from production_samples import MOMENT, Production, digest, file_entry, job, job_id
 from sqlalchemy import func, select
 
-from provenance.db.tables import Claim, LedgerEntry, Sighting
-from provenance.errors import BadInputError
-from provenance.services.record_sighting import read_sighting, record_sighting
-from provenance.services.show_file import show_file
-from provenance.services.trace_lineage import list_ancestors, list_descendants
+from jobprov.provenance.db.tables import Claim, LedgerEntry, Sighting
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
+from jobprov.provenance.services.histories.lineage import list_ancestors, list_descendants
+from jobprov.provenance.services.lookup.file import show_file
 
 BORN = job(
     1,
@@ -20,9 +20,17 @@ BORN = job(
 )
 
 
-def see(production: Production, name: str, checksum: int | None = None, size: int | None = None, **more: Any) -> Any:
+def see(
+    production: Production,
+    name: str,
+    checksum: int | None = None,
+    size: int | None = None,
+    **more: Any,
+) -> Any:
     document = {"experiment": "nova", **file_entry(name, checksum, size), **more}
-    return production.write(lambda c: record_sighting(c, production.known, document, received_at=MOMENT))
+    return production.write(
+        lambda c: record_sighting(c, production.known, document, received_at=MOMENT)
+    )
 
 
 def shown(production: Production, name: str) -> dict[str, Any]:
@@ -38,9 +46,16 @@ RENAMED = {"metadata": {"prov.task_id": "t1", "prov.job_id": job_id(1), "prov.ou
     "seen",
     [
         pytest.param({"checksum": 2, "size": 500, **RENAMED}, id="job and output"),
-        pytest.param({"checksum": 9, "size": 7, **RENAMED}, id="job and output though the bytes differ"),
-        pytest.param({"checksum": 2, "metadata": {"prov.job_id": job_id(1)}}, id="job and checksum"),
-        pytest.param({"checksum": 2, "size": 500, "metadata": {"prov.task_id": "t1"}}, id="task, checksum and size"),
+        pytest.param(
+            {"checksum": 9, "size": 7, **RENAMED}, id="job and output though the bytes differ"
+        ),
+        pytest.param(
+            {"checksum": 2, "metadata": {"prov.job_id": job_id(1)}}, id="job and checksum"
+        ),
+        pytest.param(
+            {"checksum": 2, "size": 500, "metadata": {"prov.task_id": "t1"}},
+            id="task, checksum and size",
+        ),
     ],
 )
 def test_renamed_file_becomes_an_alias_in_either_order(
@@ -68,7 +83,10 @@ def test_renamed_file_becomes_an_alias_in_either_order(
         ({"checksum": 2, "size": 501, "metadata": {"prov.task_id": "t1"}}, "another size"),
         ({"checksum": 2, "size": 500, "metadata": {"prov.task_id": "t2"}}, "another task"),
         ({"checksum": 2, "size": 500}, "neither job nor task"),
-        ({"checksum": 3, "metadata": {"prov.job_id": job_id(1), "prov.output": "no.root"}}, "no such output"),
+        (
+            {"checksum": 3, "metadata": {"prov.job_id": job_id(1), "prov.output": "no.root"}},
+            "no such output",
+        ),
     ],
 )
 def test_file_that_nothing_ties_to_a_job_stays_a_placeholder(
@@ -80,11 +98,16 @@ def test_file_that_nothing_ties_to_a_job_stays_a_placeholder(
 
 
 def test_later_jobs_continue_the_lineage_through_the_new_name(production: Production) -> None:
-    production.record(job(2, inputs=[file_entry("new.root", 2)], outputs=[file_entry("hist.root", 4)]))
+    production.record(
+        job(2, inputs=[file_entry("new.root", 2)], outputs=[file_entry("hist.root", 4)])
+    )
     see(production, "new.root", 2, 500, **RENAMED)
     production.record(BORN)
     with production.database.reading.connect() as connection:
-        assert {file.name for file in list_ancestors(connection, "hist.root")} == {"new.root", "raw.root"}
+        assert {file.name for file in list_ancestors(connection, "hist.root")} == {
+            "new.root",
+            "raw.root",
+        }
         assert "hist.root" in {file.name for file in list_descendants(connection, "new.root")}
 
 
@@ -114,21 +137,32 @@ def test_own_claim_of_the_name_goes_before_a_twin_in_the_task(production: Produc
 def test_alias_follows_a_revision_of_its_job(production: Production) -> None:
     production.record(BORN)
     see(production, "new.root", 2, 500, **RENAMED)
-    production.record({**BORN, "outputs": [file_entry("other.root", 2)]}, reason="the name was wrong")
-    assert shown(production, "new.root")["aliases"] == ["other.root"]  # no output of that name any more: by checksum
+    production.record(
+        {**BORN, "outputs": [file_entry("other.root", 2)]}, reason="the name was wrong"
+    )
+    assert shown(production, "new.root")["aliases"] == [
+        "other.root"
+    ]  # no output of that name any more: by checksum
     production.record({**BORN, "outputs": [file_entry("other.root", 3)]}, reason="and the checksum")
     assert shown(production, "new.root")["is_placeholder"]
 
 
-def test_file_that_a_corrected_job_no_longer_claims_is_joined_to_its_birth(production: Production) -> None:
-    """The job's own task and outputs say nothing of the sighting any more: only what it claimed before does."""
+def test_file_that_a_corrected_job_no_longer_claims_is_joined_to_its_birth(
+    production: Production,
+) -> None:
+    """The job's own task and outputs say nothing of the sighting any more.
+
+    Only what it claimed before does.
+    """
     twin = job(2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t2", "unit": "b"})
     production.record(BORN)
     production.record(twin)
     see(production, "twin.root", 2, 500, metadata={"prov.task_id": "t1"})
     assert shown(production, "twin.root")["aliases"] == []
 
-    production.record({**twin, "outputs": [file_entry("else.root", 9)]}, reason="the name was wrong")
+    production.record(
+        {**twin, "outputs": [file_entry("else.root", 9)]}, reason="the name was wrong"
+    )
 
     assert shown(production, "twin.root")["aliases"] == ["out.root"]
     assert shown(production, "twin.root")["producer"]["job_id"] == job_id(1)
@@ -162,13 +196,21 @@ def test_rerun_gets_no_alias(production: Production) -> None:
         ({"experiment": "nova", "name": "a", "checksums": ["abc"]}, "checksums[0]"),
         ({"experiment": "nova", "name": "a", "sha256": digest(1)[1:]}, "sha256"),
         ({"experiment": "nova", "name": "a", "locations": "x"}, "locations"),
-        ({"experiment": "nova", "name": "a", "metadata": {"prov.job_id": "7"}}, "metadata.prov.job_id"),
-        ({"experiment": "nova", "name": "a", "metadata": {"prov.task_id": "a/b"}}, "metadata.prov.task_id"),
+        (
+            {"experiment": "nova", "name": "a", "metadata": {"prov.job_id": "7"}},
+            "metadata.prov.job_id",
+        ),
+        (
+            {"experiment": "nova", "name": "a", "metadata": {"prov.task_id": "a/b"}},
+            "metadata.prov.task_id",
+        ),
         ({"experiment": "nova", "name": "a", "metadata": {"x": "\0"}}, "metadata.x"),
         ({"experiment": "nova", "name": "a", "metadata": {"x": "\ud800"}}, "metadata.x"),
     ],
 )
-def test_bad_sighting_is_refused_by_the_name_of_its_field(document: dict[str, Any], field: str) -> None:
+def test_bad_sighting_is_refused_by_the_name_of_its_field(
+    document: dict[str, Any], field: str
+) -> None:
     with pytest.raises(BadInputError) as refused:
         read_sighting(document)
     assert list(refused.value.fields) == [field]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from toy_job import Toy
 
-from provenance.errors import BundleError, NotFoundError
-from provenance.services.rerun_bundle import NOT_STARTED, rerun, unpack, verify
+from jobprov.provenance.errors import BundleError, NotFoundError
+from jobprov.provenance.services.reruns.execution import NOT_STARTED, rerun, unpack, verify
 
 TOP = "0f8b6a4e-3c51-5a0e-9c3f-000000000017"
 
@@ -35,7 +35,9 @@ def test_bundle_is_unpacked_as_it_was_made(toy: Toy, tmp_path: Path) -> None:
 
     assert root == tmp_path / "new" / "bundle" / TOP
     assert (root / "data/JOB.json").read_bytes() == toy.ingredients().record_bytes
-    assert {path.name for path in root.rglob("*") if path.is_file() and os.access(path, os.X_OK)} >= {
+    assert {
+        path.name for path in root.rglob("*") if path.is_file() and os.access(path, os.X_OK)
+    } >= {
         "run.sh",
         "join.sh",
     }
@@ -50,7 +52,14 @@ def test_rerun_reports_the_verdict_that_the_service_takes(root: Path, tmp_path: 
     assert result.verified is not None
     assert (result.verified.decision, result.verified.level) == ("equal", "R7")
     assert result.verified.verdict is not None
-    assert set(result.verified.verdict) == {"revision", "level", "comparisons", "environment_grade", "host", "when"}
+    assert set(result.verified.verdict) == {
+        "revision",
+        "level",
+        "comparisons",
+        "environment_grade",
+        "host",
+        "when",
+    }
     assert heard == list(result.lines)
     assert "IDENTICAL result.txt" in result.lines
     assert "made out/result.txt" in result.log.read_text()
@@ -146,7 +155,9 @@ Entries = list[tuple[tarfile.TarInfo, bytes]]
 
 def entries_of(data: bytes) -> Entries:
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        return [(member, file.read() if (file := tar.extractfile(member)) else b"") for member in tar]
+        return [
+            (member, file.read() if (file := tar.extractfile(member)) else b"") for member in tar
+        ]
 
 
 def tar_of(entries: Entries, form: int = tarfile.GNU_FORMAT) -> bytes:
@@ -159,7 +170,11 @@ def tar_of(entries: Entries, form: int = tarfile.GNU_FORMAT) -> bytes:
 
 def changed(name: str, data: bytes) -> Callable[[Entries], Entries]:
     return lambda entries: [
-        (entry(member.name, data, mode=member.mode) if member.name == f"{TOP}/{name}" else (member, old))
+        (
+            entry(member.name, data, mode=member.mode)
+            if member.name == f"{TOP}/{name}"
+            else (member, old)
+        )
         for member, old in entries
     ]
 
@@ -167,15 +182,24 @@ def changed(name: str, data: bytes) -> Callable[[Entries], Entries]:
 HOSTILE: dict[str, Callable[[Entries], Entries]] = {
     "parent folder": lambda entries: [*entries, entry(f"{TOP}/../../evil", b"x")],
     "absolute path": lambda entries: [*entries, entry("/jobprov-evil", b"x")],
-    "link out": lambda entries: [*entries, entry(f"{TOP}/data/out", type=tarfile.SYMTYPE, linkname="/etc")],
+    "link out": lambda entries: [
+        *entries,
+        entry(f"{TOP}/data/out", type=tarfile.SYMTYPE, linkname="/etc"),
+    ],
     "link out, then through it": lambda entries: [
         *entries,
         entry(f"{TOP}/data/out", type=tarfile.SYMTYPE, linkname=".."),
         entry(f"{TOP}/data/out/evil", b"x"),
     ],
-    "hard link": lambda entries: [*entries, entry(f"{TOP}/data/passwd", type=tarfile.LNKTYPE, linkname="/etc/passwd")],
+    "hard link": lambda entries: [
+        *entries,
+        entry(f"{TOP}/data/passwd", type=tarfile.LNKTYPE, linkname="/etc/passwd"),
+    ],
     "pipe": lambda entries: [*entries, entry(f"{TOP}/data/pipe", type=tarfile.FIFOTYPE)],
-    "device": lambda entries: [*entries, entry(f"{TOP}/data/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3)],
+    "device": lambda entries: [
+        *entries,
+        entry(f"{TOP}/data/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3),
+    ],
     "a file twice": lambda entries: [*entries, entry(f"{TOP}/data/run.sh", b"echo evil\n")],
     "a file where a folder is": lambda entries: [*entries, entry(f"{TOP}/data", b"x")],
     "a file below a file": lambda entries: [*entries, entry(f"{TOP}/data/run.sh/evil", b"x")],
@@ -213,14 +237,20 @@ def test_hostile_tar_is_refused_and_leaves_nothing(toy: Toy, tmp_path: Path, hos
 
 def test_extended_headers_are_refused(toy: Toy, tmp_path: Path) -> None:
     """They could give a member another name, size or sparse form than its own header tells."""
-    entries = [*entries_of(toy.tar_bytes()), entry(f"{TOP}/data/x", b"x", pax_headers={"comment": "hello"})]
+    entries = [
+        *entries_of(toy.tar_bytes()),
+        entry(f"{TOP}/data/x", b"x", pax_headers={"comment": "hello"}),
+    ]
 
     with pytest.raises(BundleError, match="plain files and folders"):
         unpack(io.BytesIO(tar_of(entries, tarfile.PAX_FORMAT)), tmp_path / "bundle")
 
 
 def test_headers_without_end_are_refused(toy: Toy, tmp_path: Path) -> None:
-    """Each says that the next header belongs to the same member; the reader calls itself for every one."""
+    """Each says that the next header belongs to the same member.
+
+    The reader calls itself for every one.
+    """
     long_name = tarfile.TarInfo("././@LongLink")
     long_name.type, long_name.size = tarfile.GNUTYPE_LONGNAME, 4
     header = long_name.tobuf(tarfile.USTAR_FORMAT) + b"abc\0".ljust(512, b"\0")
@@ -233,9 +263,16 @@ def test_headers_without_end_are_refused(toy: Toy, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda data: data[:3000], lambda _data: b"no tar at all" * 1000, lambda data: data[:-20480], lambda _data: b""],
+    [
+        lambda data: data[:3000],
+        lambda _data: b"no tar at all" * 1000,
+        lambda data: data[:-20480],
+        lambda _data: b"",
+    ],
 )
-def test_tar_that_is_cut_or_none_is_refused(toy: Toy, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_tar_that_is_cut_or_none_is_refused(
+    toy: Toy, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
     with pytest.raises(BundleError):
         unpack(io.BytesIO(damage(toy.tar_bytes())), tmp_path / "bundle")
 
@@ -263,7 +300,12 @@ def test_verdict_is_made_by_this_python_where_the_job_s_has_no_reader(
 
 def test_bundle_whose_inputs_are_to_be_fetched_is_unpacked(toy: Toy, tmp_path: Path) -> None:
     """Its manifests list inputs that it does not hold; any other file has to be there."""
-    absent = {"name": "big.root", "sha256": "ab" * 32, "size_bytes": 9, "location": "https://data.example.org/big.root"}
+    absent = {
+        "name": "big.root",
+        "sha256": "ab" * 32,
+        "size_bytes": 9,
+        "location": "https://data.example.org/big.root",
+    }
     toy.record["inputs"].append(absent)
     data = toy.tar_bytes(toy.plan(is_holey=True))
 

@@ -9,26 +9,32 @@ from typing import Any
 import msgspec
 import pytest
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.writer import Writer
-from provenance.errors import BadInputError, ConflictError
-from provenance.records.decoding import decode_record
-from provenance.services.background import HANDLERS
-from provenance.services.record_jobs import record_jobs
-from provenance.services.repositories import find_repository, register_repository
-from provenance.services.resolve_software import fetch_repository
-from provenance.services.show_job import show_job
-from provenance.services.submissions import Submission
-from provenance.services.work import Parts, drain, waiting_work
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import BadInputError, ConflictError
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.code.repositories import find_repository, register_repository
+from jobprov.provenance.services.code.resolutions import fetch_repository
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
 
 JOB = "00000000-0000-4000-8000-000000000001"
 
 
 def git(folder: Path, *words: str) -> str:
-    identity = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    identity = {
+        f"GIT_{who}_{what}": "t@example.org"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
     environment = {**os.environ, **identity}
-    ended = subprocess.run(["git", *words], cwd=folder, check=True, env=environment, capture_output=True, text=True)
+    ended = subprocess.run(
+        ["git", *words], cwd=folder, check=True, env=environment, capture_output=True, text=True
+    )
     return ended.stdout.strip()
 
 
@@ -63,7 +69,9 @@ def record(parts: Parts, repository: str, **software: Any) -> None:
         "software": [{"name": "code", "repository": repository, **software}],
     }
     submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
+    parts.writer.run(
+        lambda connection, known: record_jobs(connection, known, parts.store, [submission])
+    )
 
 
 def shown(parts: Parts) -> dict[str, Any]:
@@ -72,7 +80,9 @@ def shown(parts: Parts) -> dict[str, Any]:
 
 
 def register(parts: Parts, upstream: Path) -> None:
-    parts.writer.run(lambda connection, known: register_repository(connection, known, "code", str(upstream)))
+    parts.writer.run(
+        lambda connection, known: register_repository(connection, known, "code", str(upstream))
+    )
 
 
 def codes(job: dict[str, Any]) -> set[str]:
@@ -104,7 +114,9 @@ def test_ref_becomes_commit_tree_and_pack_whichever_comes_first(
 
 def test_observed_commit_keeps_the_tag_that_was_asked_for(parts: Parts, upstream: Path) -> None:
     register(parts, upstream)
-    record(parts, str(upstream), requested_ref="v1", revision=git(upstream, "rev-parse", "v1^{commit}"))
+    record(
+        parts, str(upstream), requested_ref="v1", revision=git(upstream, "rev-parse", "v1^{commit}")
+    )
 
     drain(parts, HANDLERS)
 
@@ -113,7 +125,9 @@ def test_observed_commit_keeps_the_tag_that_was_asked_for(parts: Parts, upstream
     assert found["tag_object"] == git(upstream, "rev-parse", "v1")
 
 
-def test_observed_commit_counts_where_the_tag_means_another_one(parts: Parts, upstream: Path) -> None:
+def test_observed_commit_counts_where_the_tag_means_another_one(
+    parts: Parts, upstream: Path
+) -> None:
     ran = git(upstream, "rev-parse", "v1^{commit}")
     (upstream / "code.txt").write_text("two\n")
     git(upstream, "commit", "--quiet", "--all", "--message=two")
@@ -167,15 +181,23 @@ def test_repository_that_nobody_registered_is_never_fetched(parts: Parts, upstre
     assert "software-unresolved" in codes(shown(parts))
 
 
-def test_registering_again_changes_nothing_and_other_names_are_refused(parts: Parts, upstream: Path) -> None:
+def test_registering_again_changes_nothing_and_other_names_are_refused(
+    parts: Parts, upstream: Path
+) -> None:
     register(parts, upstream)
     register(parts, upstream)
 
     with pytest.raises(ConflictError, match="registered as code"):
-        parts.writer.run(lambda connection, known: register_repository(connection, known, "other", str(upstream)))
+        parts.writer.run(
+            lambda connection, known: register_repository(connection, known, "other", str(upstream))
+        )
 
 
-@pytest.mark.parametrize("url", ["http://example.org/x.git", "ext::sh -c true", "git://example.org/x", "file:///etc"])
+@pytest.mark.parametrize(
+    "url", ["http://example.org/x.git", "ext::sh -c true", "git://example.org/x", "file:///etc"]
+)
 def test_address_that_may_not_be_fetched_is_refused(parts: Parts, url: str) -> None:
     with pytest.raises(BadInputError):
-        parts.writer.run(lambda connection, known: register_repository(connection, known, "bad", url))
+        parts.writer.run(
+            lambda connection, known: register_repository(connection, known, "bad", url)
+        )

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from toy_job import CHECKOUT, WORK, Toy
 
-from provenance.capture.packing import build
-from provenance.launchers.scripts import retry_script
-from provenance.services.retry_here import run_here
+from jobprov.provenance.capture.packing import build
+from jobprov.provenance.launchers.scripts import retry_script
+from jobprov.provenance.services.agents.local_retries import run_here
 
 ART = b"""#!/bin/sh
 printf '<%s>' "$@"
@@ -46,7 +46,11 @@ def a_toy(*arguments: str, program: str = "art") -> Toy:
     ],
 )
 def test_a_job_runs_here_with_fewer_events(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], events: int | None, said: str
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    events: int | None,
+    said: str,
 ) -> None:
     root = a_toy(*arguments).unpack(tmp_path / "bundle")
 
@@ -75,7 +79,9 @@ def hook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def run_script(folder: Path, toy: Toy, hook: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def run_script(
+    folder: Path, toy: Toy, hook: Path, *words: str, **variables: str
+) -> "subprocess.CompletedProcess[str]":
     (folder / "job.tar").write_bytes(toy.tar_bytes())
     shutil.copy(hook, folder)
     (folder / "retry-job.sh").write_text(retry_script())
@@ -87,7 +93,12 @@ def run_script(folder: Path, toy: Toy, hook: Path, *words: str, **variables: str
         **variables,
     }
     return subprocess.run(
-        ["sh", "retry-job.sh", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        ["sh", "retry-job.sh", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -97,10 +108,14 @@ def spooled(folder: Path) -> dict[str, Any]:
         return dict(json.loads(entry.read("record.json")))
 
 
-def test_a_try_on_a_worker_node_has_a_record_of_the_recorded_code_and_inputs(tmp_path: Path, hook: Path) -> None:
+def test_a_try_on_a_worker_node_has_a_record_of_the_recorded_code_and_inputs(
+    tmp_path: Path, hook: Path
+) -> None:
     toy = Toy()
 
-    done = run_script(tmp_path, toy, hook, "job.tar", JOBPROV_UNIT="it's a 'unit'", JOBPROV_TASK_ID="toy-1")
+    done = run_script(
+        tmp_path, toy, hook, "job.tar", JOBPROV_UNIT="it's a 'unit'", JOBPROV_TASK_ID="toy-1"
+    )
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "result.txt").read_bytes() == toy.expected
@@ -149,12 +164,18 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, hook: Path) -> None:
     assert "is no bundle" in done.stderr
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="NO SHELLCHECK: retry-job.sh is not checked")
+@pytest.mark.skipif(
+    shutil.which("shellcheck") is None, reason="NO SHELLCHECK: retry-job.sh is not checked"
+)
 def test_the_script_is_plain_posix(tmp_path: Path) -> None:
     (tmp_path / "retry-job.sh").write_text(retry_script())
 
     done = subprocess.run(
-        ["shellcheck", "-s", "sh", "retry-job.sh"], cwd=tmp_path, capture_output=True, text=True, check=False
+        ["shellcheck", "-s", "sh", "retry-job.sh"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.returncode == 0, done.stdout

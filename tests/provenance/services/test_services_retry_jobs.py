@@ -6,10 +6,10 @@ import pytest
 from production_samples import MOMENT, Production, digest, job, job_id
 from sqlalchemy import Connection, insert
 
-from provenance.db.queries.tasks import find_tasks
-from provenance.db.tables import CatalogFileRow, CatalogOutput
-from provenance.errors import BadInputError, ConflictError, NotFoundError
-from provenance.services.orders import (
+from jobprov.provenance.db.queries.tasks.tasks import find_tasks
+from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput
+from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
+from jobprov.provenance.services.orders.orders import (
     EndedOrder,
     NewOrder,
     PlacedOrder,
@@ -19,15 +19,17 @@ from provenance.services.orders import (
     report_orders,
     take_orders,
 )
-from provenance.services.resubmission import repeats_of, resubmission
-from provenance.services.retry_choice import show_choice
-from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries
-from provenance.services.retry_policies import declare_policies
+from jobprov.provenance.services.orders.resubmission import repeats_of, resubmission
+from jobprov.provenance.services.orders.retries import RetryBody, choose_retries, order_retries
+from jobprov.provenance.services.orders.retry_choice import show_choice
+from jobprov.provenance.services.orders.retry_policies import declare_policies
 
 TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
 
 
-def an_attempt(number: int, unit: str | None, *, code: int | None = 65, **more: Any) -> dict[str, Any]:
+def an_attempt(
+    number: int, unit: str | None, *, code: int | None = 65, **more: Any
+) -> dict[str, Any]:
     state = "succeeded" if code == 0 else "failed"
     signal = more.pop("signal", None)
     return job(
@@ -44,13 +46,17 @@ def an_attempt(number: int, unit: str | None, *, code: int | None = 65, **more: 
 
 def choose(production: Production, **body: Any) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return show_choice(choose_retries(connection, production.store, RetryBody(experiment="nova", **body)))
+        return show_choice(
+            choose_retries(connection, production.store, RetryBody(experiment="nova", **body))
+        )
 
 
 def order(production: Production, **document: Any) -> dict[str, Any]:
     document = {"experiment": "nova", "who": "me", "why": "it may help", **document}
     return production.write(
-        lambda connection: order_retries(connection, production.known, production.store, document, received_at=MOMENT)
+        lambda connection: order_retries(
+            connection, production.known, production.store, document, received_at=MOMENT
+        )
     )
 
 
@@ -75,14 +81,16 @@ def tried(production: Production) -> Production:
 def test_policy_offers_transient_failures_of_units_that_are_not_done(tried: Production) -> None:
     shown = choose(tried, task_id="t1")
 
-    assert [(row["unit"], row["job_id"], row["attempt"], row["from"]) for row in shown["tries"]] == [
-        ("killed", job_id(3), 2, "bundle")
-    ]
+    assert [
+        (row["unit"], row["job_id"], row["attempt"], row["from"]) for row in shown["tries"]
+    ] == [("killed", job_id(3), 2, "bundle")]
     assert "not transient" in reasons(shown)["bad"]
     assert set(reasons(shown)) == {"bad"}, "units that are done are not spoken of"
 
 
-def test_a_unit_that_is_done_is_not_offered_where_a_twin_of_its_job_failed_later(tried: Production) -> None:
+def test_a_unit_that_is_done_is_not_offered_where_a_twin_of_its_job_failed_later(
+    tried: Production,
+) -> None:
     tried.record(an_attempt(7, "done", code=137, signal=9))
 
     shown = choose(tried, task_id="t1")
@@ -95,14 +103,22 @@ def test_a_unit_whose_output_the_catalog_has_is_not_offered(tried: Production) -
 
     def write(connection: Connection) -> None:
         [task] = find_tasks(connection, "t1", "nova")
-        file = {"id": 1, "experiment_id": task.experiment_key, "name": "killed.out", "namespace": "", "checksums": ""}
+        file = {
+            "id": 1,
+            "experiment_id": task.experiment_key,
+            "name": "killed.out",
+            "namespace": "",
+            "checksums": "",
+        }
         connection.execute(insert(CatalogFileRow).values(**file, seen_at=MOMENT))
         connection.execute(insert(CatalogOutput).values(task_id=task.key, unit="killed", file_id=1))
 
     tried.write(write)
 
     assert choose(tried, task_id="t1")["tries"] == []
-    assert [row["unit"] for row in choose(tried, jobs=[job_id(3)])["tries"]] == ["killed"], "whoever selects it decides"
+    assert [row["unit"] for row in choose(tried, jobs=[job_id(3)])["tries"]] == ["killed"], (
+        "whoever selects it decides"
+    )
 
 
 def test_a_selection_is_tried_again_whatever_its_class_and_says_why_not(tried: Production) -> None:
@@ -115,8 +131,16 @@ def test_a_selection_is_tried_again_whatever_its_class_and_says_why_not(tried: P
 
 
 def test_an_experiments_policy_says_how_often_what_and_how(tried: Production) -> None:
-    policies = {"stages": {"reco": {"times": 1, "transient_only": False, "memory_factor": 2.0, "other_site": True}}}
-    tried.write(lambda connection: declare_policies(connection, tried.known, "nova", policies, received_at=MOMENT))
+    policies = {
+        "stages": {
+            "reco": {"times": 1, "transient_only": False, "memory_factor": 2.0, "other_site": True}
+        }
+    }
+    tried.write(
+        lambda connection: declare_policies(
+            connection, tried.known, "nova", policies, received_at=MOMENT
+        )
+    )
     tried.record(an_attempt(7, "bad", code=90, resources={"requested_memory_bytes": 1000}))
     tried.record(an_attempt(8, "other", code=12, resources={"requested_memory_bytes": 1000}))
 
@@ -127,14 +151,18 @@ def test_an_experiments_policy_says_how_often_what_and_how(tried: Production) ->
     assert (other["memory_bytes"], other["avoided_sites"]) == (2000, ["BNL"])
 
 
-def test_ordering_twice_makes_one_order_and_an_open_one_is_not_ordered_again(tried: Production) -> None:
+def test_ordering_twice_makes_one_order_and_an_open_one_is_not_ordered_again(
+    tried: Production,
+) -> None:
     first = order(tried, jobs=[job_id(2), job_id(3)])
     assert len({row["order_id"] for row in first["tries"]}) == 2
 
     again = order(tried, jobs=[job_id(2), job_id(3)])
 
     assert again["tries"] == []
-    assert {row["reason"] for row in again["skipped"]} == {"its unit is ordered already, and that is not over"}
+    assert {row["reason"] for row in again["skipped"]} == {
+        "its unit is ordered already, and that is not over"
+    }
     taken = take(tried, "agent")
     assert [(row["unit"], row["bundle_of"], row["retry_of"]) for row in taken] == [
         ("bad", job_id(2), job_id(2)),
@@ -142,17 +170,23 @@ def test_ordering_twice_makes_one_order_and_an_open_one_is_not_ordered_again(tri
     ]
 
 
-def test_a_leased_order_is_given_to_nobody_else_and_its_holder_gets_it_back(tried: Production) -> None:
+def test_a_leased_order_is_given_to_nobody_else_and_its_holder_gets_it_back(
+    tried: Production,
+) -> None:
     order(tried, jobs=[job_id(2), job_id(3)])
 
     mine = take(tried, "one")
 
     assert len(mine) == 2
     assert take(tried, "other") == []
-    assert [row["order_id"] for row in take(tried, "one")] == [row["order_id"] for row in mine], "after a restart"
+    assert [row["order_id"] for row in take(tried, "one")] == [row["order_id"] for row in mine], (
+        "after a restart"
+    )
 
 
-def test_what_was_placed_is_not_given_out_and_telling_twice_changes_nothing(tried: Production) -> None:
+def test_what_was_placed_is_not_given_out_and_telling_twice_changes_nothing(
+    tried: Production,
+) -> None:
     order(tried, jobs=[job_id(2)])
     [taken] = take(tried, "one")
     said = ReportBody(experiment="nova", placed=[PlacedOrder(taken["order_id"], "7.0@s")])
@@ -167,7 +201,9 @@ def test_what_was_placed_is_not_given_out_and_telling_twice_changes_nothing(trie
     assert [row["attempt"] for row in order(tried, jobs=[job_id(9)])["tries"]] == [3]
 
 
-def test_a_try_that_never_became_a_job_counts_and_the_next_is_another_order(tried: Production) -> None:
+def test_a_try_that_never_became_a_job_counts_and_the_next_is_another_order(
+    tried: Production,
+) -> None:
     """The ended order was answered again as if it were new, and nobody could take it."""
     declare(tried, times=3)
     for attempt in (2, 3, 4):
@@ -176,12 +212,18 @@ def test_a_try_that_never_became_a_job_counts_and_the_next_is_another_order(trie
         [taken] = take(tried, "agent")
         assert taken["order_id"] == row["order_id"]
         over = EndedOrder(taken["order_id"], problem="not submitted: no proxy")
-        assert report(tried, ReportBody(experiment="nova", ended=[over])) == {"placed": 0, "ended": 1}
+        assert report(tried, ReportBody(experiment="nova", ended=[over])) == {
+            "placed": 0,
+            "ended": 1,
+        }
 
     offered = choose(tried, task_id="t1")
 
     assert offered["tries"] == []
-    assert reasons(offered)["killed"] == "it was tried 4 times, and the policy of its stage says 3 times again"
+    assert (
+        reasons(offered)["killed"]
+        == "it was tried 4 times, and the policy of its stage says 3 times again"
+    )
 
 
 def test_an_order_that_is_over_is_not_answered_as_a_new_one(tried: Production) -> None:
@@ -190,7 +232,11 @@ def test_an_order_that_is_over_is_not_answered_as_a_new_one(tried: Production) -
     again = NewOrder(task_id="t1", unit="killed", attempt=2)
 
     with pytest.raises(ConflictError, match="Attempt 2 of unit killed was ordered and is over"):
-        tried.write(lambda connection: append_orders(connection, tried.known, "nova", [again], received_at=MOMENT))
+        tried.write(
+            lambda connection: append_orders(
+                connection, tried.known, "nova", [again], received_at=MOMENT
+            )
+        )
 
 
 def test_a_rerun_for_comparison_is_not_tried_again_also_where_nothing_else_is_known_of_its_unit(
@@ -205,7 +251,9 @@ def test_a_rerun_for_comparison_is_not_tried_again_also_where_nothing_else_is_kn
 
     for shown in (choose(tried, **selected), order(tried, **selected)):
         assert shown["tries"] == []
-        assert [row["reason"] for row in shown["skipped"]] == ["a rerun: retry the job that it repeats"] * 3
+        assert [row["reason"] for row in shown["skipped"]] == [
+            "a rerun: retry the job that it repeats"
+        ] * 3
 
 
 def test_a_report_on_an_order_that_is_none_is_refused(tried: Production) -> None:
@@ -226,7 +274,11 @@ def test_unknown_jobs_and_tasks_are_named(tried: Production) -> None:
 
 @pytest.mark.parametrize("form", ["condor", "jobsub", "sam"])
 def test_the_exact_resubmission_is_said_in_each_form(tried: Production, form: str) -> None:
-    tried.record(an_attempt(10, "a b.root", inputs=[{"name": "raw.root", "sha256": digest(1), "role": "primary"}]))
+    tried.record(
+        an_attempt(
+            10, "a b.root", inputs=[{"name": "raw.root", "sha256": digest(1), "role": "primary"}]
+        )
+    )
     body = RetryBody(experiment="nova", jobs=[job_id(2), job_id(10)], memory_factor=2)
     with tried.database.reading.connect() as connection:
         choice = choose_retries(connection, tried.store, body)
@@ -252,13 +304,17 @@ def test_the_exact_resubmission_is_said_in_each_form(tried: Production, form: st
 def declare(production: Production, **policy: Any) -> None:
     body = {"stages": {"*": policy}}
     production.write(
-        lambda connection: declare_policies(connection, production.known, "nova", body, received_at=MOMENT)
+        lambda connection: declare_policies(
+            connection, production.known, "nova", body, received_at=MOMENT
+        )
     )
 
 
 def take(production: Production, holder: str) -> list[dict[str, Any]]:
     body = TakeBody(experiment="nova", holder=holder)
-    return production.write(lambda connection: take_orders(connection, production.store, body, now=MOMENT))
+    return production.write(
+        lambda connection: take_orders(connection, production.store, body, now=MOMENT)
+    )
 
 
 def report(production: Production, body: ReportBody) -> dict[str, int]:

@@ -1,4 +1,7 @@
-"""The demo runs real programs under the built hook; only the service is a small stand-in that keeps what it is sent."""
+"""The demo runs real programs under the built hook.
+
+Only the service is a small stand-in that keeps what it is sent.
+"""
 
 import gzip
 import json
@@ -11,15 +14,18 @@ from typing import Any
 
 import pytest
 
-from provenance import fhicl
-from provenance.capture.packing import build
-from provenance.errors import NotFoundError, ProvenanceError, UnreachableError
-from provenance.services import run_demo as run_demo_module
-from provenance.services.demo_production import Production
-from provenance.services.demo_release import PROGRAMS, Release
-from provenance.services.run_demo import DemoReport, run_demo
+from jobprov.provenance import fhicl
+from jobprov.provenance.capture.packing import build
+from jobprov.provenance.errors import NotFoundError, ProvenanceError, UnreachableError
+from jobprov.provenance.services.demo import production as run_demo_module
+from jobprov.provenance.services.demo.jobs import Production
+from jobprov.provenance.services.demo.production import DemoReport, run_demo
+from jobprov.provenance.services.demo.release import PROGRAMS, Release
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run_demo")]  # one production serves every test here
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("run_demo"),
+]  # one production serves every test here
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -51,7 +57,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self) -> bytes:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        return gzip.decompress(content) if self.headers.get("Content-Encoding") == "gzip" else content
+        return (
+            gzip.decompress(content) if self.headers.get("Content-Encoding") == "gzip" else content
+        )
 
     def answer(self, status: int, **fields: Any) -> None:
         content = json.dumps(fields).encode()
@@ -93,7 +101,9 @@ class Demo:
         )
 
     def records(self, stage: str) -> list[dict[str, Any]]:
-        found = (record for record in self.service.records.values() if record["task"]["stage"] == stage)
+        found = (
+            record for record in self.service.records.values() if record["task"]["stage"] == stage
+        )
         return sorted(found, key=lambda record: (record["task"]["unit"], record["started_at"]))
 
 
@@ -143,7 +153,9 @@ def test_generation_has_no_inputs_and_its_seed_is_recorded(demo: Demo) -> None:
 
     assert record.get("inputs", []) == []
     assert record["task"]["unit"] == "0000"
-    assert {seed["seed"] for seed in record["seeds"]} == {2026100}  # as the option says, and as the log says
+    assert {seed["seed"] for seed in record["seeds"]} == {
+        2026100
+    }  # as the option says, and as the log says
     assert record["outputs"][0]["event_count"] == 40
     assert record["outputs"][0]["data_tier"] == "generated"
 
@@ -154,7 +166,9 @@ def test_configuration_arrives_with_its_include_closure(demo: Demo) -> None:
     names = [file["name"] for file in configuration["files"]]
 
     assert names[0] == "gen_0000.fcl"
-    assert {"gen.fcl", "generator_toyexp.fcl", "beams_toyexp.fcl", "messages_toyexp.fcl"} < set(names)
+    assert {"gen.fcl", "generator_toyexp.fcl", "beams_toyexp.fcl", "messages_toyexp.fcl"} < set(
+        names
+    )
     assert all(file["sha256"] in demo.service.blobs for file in configuration["files"])
 
 
@@ -168,7 +182,11 @@ def test_hopeless_job_is_killed_and_not_retried(demo: Demo) -> None:
 def test_misspelt_job_fails_clearly_and_its_retry_has_the_same_unit(demo: Demo) -> None:
     first, second = demo.records("reco")
 
-    assert (first["state"], first["exit"]["code"], first["exit"]["failed_step"]) == ("failed", 9, "smear")
+    assert (first["state"], first["exit"]["code"], first["exit"]["failed_step"]) == (
+        "failed",
+        9,
+        "smear",
+    )
     assert "unsupported parameter: eficiency" in first["exit"]["message"]
     assert (second["state"], second["task"]["unit"]) == ("succeeded", first["task"]["unit"])
     assert second["job_id"] != first["job_id"]
@@ -196,12 +214,17 @@ def test_jobs_that_end_well_tell_how_long_their_modules_took(demo: Demo) -> None
     }
 
     assert told["gen"]["toy", "generator"] == 40
-    assert {("smear", "smear"), ("select", "pairs"), ("select", "in_window"), ("select", "off_window")} <= set(
-        told["reco"]
-    )
+    assert {
+        ("smear", "smear"),
+        ("select", "pairs"),
+        ("select", "in_window"),
+        ("select", "off_window"),
+    } <= set(told["reco"])
     assert ("toy", "out") in told["merge"]
     assert ("toy", "mass") in told["histogram"]
-    assert all("modules" not in record for record in demo.records("gen") if record["state"] == "killed")
+    assert all(
+        "modules" not in record for record in demo.records("gen") if record["state"] == "killed"
+    )
 
 
 def test_last_stage_writes_json_and_svg(demo: Demo) -> None:
@@ -212,7 +235,9 @@ def test_last_stage_writes_json_and_svg(demo: Demo) -> None:
 
 
 def test_kept_files_carry_the_task_id_beside_them(demo: Demo) -> None:
-    declared = json.loads((demo.data / "demo/run-0001/files" / f"{demo.report.merged_file}.json").read_text())
+    declared = json.loads(
+        (demo.data / "demo/run-0001/files" / f"{demo.report.merged_file}.json").read_text()
+    )
 
     assert declared["metadata"]["prov.task_id"] == "toyexp-demo-merge-0001"
 
@@ -226,28 +251,43 @@ def test_report_says_what_to_try_next(demo: Demo) -> None:
 
 
 def test_tasks_are_declared_with_their_units(demo: Demo) -> None:
-    assert set(demo.service.tasks) == {f"toyexp-demo-{stage}-0001" for stage in ("gen", "reco", "merge", "histogram")}
+    assert set(demo.service.tasks) == {
+        f"toyexp-demo-{stage}-0001" for stage in ("gen", "reco", "merge", "histogram")
+    }
     assert demo.service.tasks["toyexp-demo-gen-0001"]["units"] == ["0000", "0001"]
     assert "was not declared" not in "\n".join(demo.lines)
 
 
 def test_token_and_scratch_are_gone_afterwards(demo: Demo) -> None:
-    left = [path for path in demo.data.rglob("*") if path.is_file() and b"t0ken" in path.read_bytes()]
+    left = [
+        path for path in demo.data.rglob("*") if path.is_file() and b"t0ken" in path.read_bytes()
+    ]
 
     assert left == []
-    assert sorted(path.name for path in (demo.data / "demo").iterdir()) == ["git", "run-0001", "toyexp"]
+    assert sorted(path.name for path in (demo.data / "demo").iterdir()) == [
+        "git",
+        "run-0001",
+        "toyexp",
+    ]
 
 
 def test_whole_production_has_the_promised_shape(tmp_path: Path) -> None:
     release = Release(tmp_path, tmp_path, "v1_02_00", "0" * 40)
     production = Production(1, release, tmp_path, tmp_path / "hook.pyz", {})
-    stages = [production.generation(), production.reconstruction(), production.merge(), production.histograms()]
+    stages = [
+        production.generation(),
+        production.reconstruction(),
+        production.merge(),
+        production.histograms(),
+    ]
 
     jobs = [job for stage in stages for job in stage.jobs]
 
     assert len(stages) == 4
     assert len(jobs) + sum(job.correction is not None for job in jobs) == 26
-    assert sum(job.is_doomed for job in jobs) == sum(job.correction is not None for job in jobs) == 1
+    assert (
+        sum(job.is_doomed for job in jobs) == sum(job.correction is not None for job in jobs) == 1
+    )
     assert [len(job.job.inputs) for job in stages[2].jobs] == [10, 10]
     assert len({name for job in jobs for name in job.outputs}) == 11 + 20 + 2 + 4
 
@@ -288,7 +328,9 @@ def test_missing_hook_is_told(tmp_path: Path) -> None:
         start(tmp_path, tmp_path / "absent.pyz", "http://127.0.0.1:9")
 
 
-def test_service_that_does_not_answer_is_told_before_anything_is_made(tmp_path: Path, hook: Path) -> None:
+def test_service_that_does_not_answer_is_told_before_anything_is_made(
+    tmp_path: Path, hook: Path
+) -> None:
     with StandIn() as closed:
         url = closed.url
 
@@ -301,7 +343,7 @@ def test_service_that_does_not_answer_is_told_before_anything_is_made(tmp_path: 
 def test_production_stops_where_a_stage_lacks_its_units(
     tmp_path: Path, hook: Path, service: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provenance.services.demo_production._search_path", lambda: "/nowhere")
+    monkeypatch.setattr("jobprov.provenance.services.demo.jobs._search_path", lambda: "/nowhere")
 
     with pytest.raises(ProvenanceError, match="stage gen of the demo made 0 of 1 units"):
         start(tmp_path, hook, service.url)
@@ -318,7 +360,9 @@ def test_records_that_did_not_arrive_are_told_with_the_command(demo: Demo) -> No
 
 def test_refused_task_is_told_and_stops_nothing(demo: Demo, tmp_path: Path) -> None:
     lines: list[str] = []
-    stage = Production(1, Release(tmp_path, tmp_path, "v1", "0" * 40), tmp_path, tmp_path, {}).merge()
+    stage = Production(
+        1, Release(tmp_path, tmp_path, "v1", "0" * 40), tmp_path, tmp_path, {}
+    ).merge()
     demo.service.answer_to_tasks = 422
 
     run_demo_module._Service(demo.service.url, None).declare(stage, lines.append)

@@ -7,19 +7,27 @@ from typing import Any
 import pytest
 from ledger_story import Production, record_of
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.errors import NotFoundError
-from provenance.services.samples import list_samples
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.tasks.samples import list_samples
 
 
 @pytest.fixture
 def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     """Yield a sample of two tiers, of which the second was made twice, and one of which nothing is there."""
     made = Production(database, open_store("memory:"), tmp_path)
-    made.declare("raw", campaign="fd", stage="daq", units=3, outputs_per_unit=2, sample="FD", data_tier="raw")
+    made.declare(
+        "raw", campaign="fd", stage="daq", units=3, outputs_per_unit=2, sample="FD", data_tier="raw"
+    )
     made.declare("old", campaign="fd", stage="reco", units=3, sample="FD", is_obsolete=True)
-    new = {"units": 3, "outputs_per_unit": 1, "events_per_unit": 10, "definition": "fd_reco_v2", "release": "R2"}
+    new = {
+        "units": 3,
+        "outputs_per_unit": 1,
+        "events_per_unit": 10,
+        "definition": "fd_reco_v2",
+        "release": "R2",
+    }
     made.declare("new", campaign="fd", stage="reco", sample="FD", **new)
     made.declare("nd", campaign="near", stage="daq", units=["a"])
     made.declare("mixed", campaign="near", stage="skim", units=1, outputs_per_unit=2)
@@ -34,11 +42,20 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.close()
 
 
-def _output(number: int, stream: int, tier: str | None = None, events: int | None = None) -> dict[str, Any]:
-    return {"name": f"{number}_{stream}.root", "size_bytes": number, "data_tier": tier, "event_count": events}
+def _output(
+    number: int, stream: int, tier: str | None = None, events: int | None = None
+) -> dict[str, Any]:
+    return {
+        "name": f"{number}_{stream}.root",
+        "size_bytes": number,
+        "data_tier": tier,
+        "event_count": events,
+    }
 
 
-def _job(number: int, task: str, stage: str, *outputs: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _job(
+    number: int, task: str, stage: str, *outputs: dict[str, Any], **more: Any
+) -> dict[str, Any]:
     named = {"task_id": task, "stage": stage, "unit": f"u{number}"}
     return record_of(number, task=named, inputs=[], outputs=list(outputs), **more)
 
@@ -52,7 +69,10 @@ def test_a_cell_sums_its_tasks_and_leaves_obsolete_ones_out(production: Producti
     found = _samples(production)
 
     assert found["data_tiers"] == ["raw", "reco", "daq", "sideband", "skim"]
-    fd, near = {row["sample"]: {cell["data_tier"]: cell for cell in row["cells"]} for row in found["samples"]}.values()
+    fd, near = {
+        row["sample"]: {cell["data_tier"]: cell for cell in row["cells"]}
+        for row in found["samples"]
+    }.values()
     assert [(cell["files"], cell["expected_files"]) for cell in fd.values()] == [(6, 6), (2, 3)]
     reco = fd["reco"]
     assert (reco["events"], reco["expected_events"], reco["tasks"]) == (20, 30, ["new"])
@@ -63,7 +83,10 @@ def test_a_cell_sums_its_tasks_and_leaves_obsolete_ones_out(production: Producti
 
 def test_outputs_of_several_tiers_expect_no_number_each(production: Production) -> None:
     near = {row["sample"]: row["cells"] for row in _samples(production)["samples"]}["near"]
-    skims = {cell["data_tier"]: (cell["files"], cell["expected_files"], cell["events"]) for cell in near[1:]}
+    skims = {
+        cell["data_tier"]: (cell["files"], cell["expected_files"], cell["events"])
+        for cell in near[1:]
+    }
     assert skims == {"sideband": (1, None, 7), "skim": (1, None, 5)}
 
 

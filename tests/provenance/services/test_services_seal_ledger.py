@@ -12,18 +12,23 @@ from ledger_story import FIRST, Production, play, record_of, tables_at, tables_o
 from restored_production import close, copy_of, restore
 from sqlalchemy import text
 
-from archive.opening import open_store
-from provenance.db.comparing import differences
-from provenance.db.engines import Database, open_database
-from provenance.db.writer import Writer
-from provenance.services import seal_ledger as sealing
-from provenance.services.held_jobs import load_held
-from provenance.services.ledger import read_entries
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.seal_ledger import seal_all, seal_ledger
-from provenance.services.segment_frames import SegmentError
-from provenance.services.segments import GENESIS, SealedEntry, SegmentReader, write_segment
-from provenance.services.show_job import show_job
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import differences
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.services.ledger.entries import read_entries
+from jobprov.provenance.services.ledger.frames import SegmentError
+from jobprov.provenance.services.ledger.segments import (
+    GENESIS,
+    SealedEntry,
+    SegmentReader,
+    write_segment,
+)
+from jobprov.provenance.services.ledger.witnessed_jobs import load_held
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.upkeep import sealing
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
 
 
 @pytest.fixture
@@ -94,7 +99,10 @@ def test_each_head_names_the_one_before(production: Production) -> None:
     seal(production, most_entries=1)
 
     readers = [SegmentReader.open(production.store, "nova", number) for number in (1, 2, 3)]
-    assert [reader.head["previous"] for reader in readers] == [GENESIS, *(r.head_sha256 for r in readers[:2])]
+    assert [reader.head["previous"] for reader in readers] == [
+        GENESIS,
+        *(r.head_sha256 for r in readers[:2]),
+    ]
 
 
 def test_the_same_entries_give_the_same_segment() -> None:
@@ -111,7 +119,10 @@ def test_possessions_are_entered_once(production: Production) -> None:
 
     second = seal(production)
 
-    entered = [json.loads(SegmentReader.open(production.store, "nova", number).body(0))["sha256"] for number in (1, 2)]
+    entered = [
+        json.loads(SegmentReader.open(production.store, "nova", number).body(0))["sha256"]
+        for number in (1, 2)
+    ]
     assert (first.entries, second.entries) == (1, 1)
     assert [len(digests) for digests in entered] == [2, 1]
 
@@ -142,7 +153,9 @@ def break_at(step: str, production: Production, monkeypatch: pytest.MonkeyPatch)
     put = store.put_document
 
     def put_document(name: str, data: bytes) -> bool:
-        if (step == "body" and name.endswith(".body")) or (step == "head-before" and name.endswith(".head")):
+        if (step == "body" and name.endswith(".body")) or (
+            step == "head-before" and name.endswith(".head")
+        ):
             raise Broken
         stored = bool(put(name, data))
         if step == "head-after" and name.endswith(".head"):
@@ -183,7 +196,9 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(
     assert differences(production.tables(), tables_at(url)) == []
 
 
-def test_a_restored_older_database_adopts_the_archive_and_seals_the_rest(local: Production, tmp_path: Path) -> None:
+def test_a_restored_older_database_adopts_the_archive_and_seals_the_rest(
+    local: Production, tmp_path: Path
+) -> None:
     local.record(*[record_of(number) for number in range(1, 4)])
     seal(local)
     copy = copy_of(local, tmp_path / "copy.db")
@@ -207,7 +222,9 @@ def test_a_restored_older_database_adopts_the_archive_and_seals_the_rest(local: 
     assert len(found["jobs"]) == len(local.tables()["jobs"]) + 3
 
 
-def test_records_sent_again_after_a_restoration_are_not_doubled(local: Production, tmp_path: Path) -> None:
+def test_records_sent_again_after_a_restoration_are_not_doubled(
+    local: Production, tmp_path: Path
+) -> None:
     copy = copy_of(local, tmp_path / "copy.db")
     local.record(*[record_of(number) for number in range(1, 4)])
     seal(local)
@@ -251,7 +268,9 @@ def shown_of(production: Production, number: int) -> dict[str, Any]:
         return show_job(connection, production.store, record_of(number)["job_id"])
 
 
-def test_revisions_made_after_a_restoration_go_after_the_sealed_ones(local: Production, tmp_path: Path) -> None:
+def test_revisions_made_after_a_restoration_go_after_the_sealed_ones(
+    local: Production, tmp_path: Path
+) -> None:
     local.record(record_of(1))
     seal(local)
     copy = copy_of(local, tmp_path / "copy.db")
@@ -344,7 +363,9 @@ def test_a_sealer_that_comes_second_adopts_what_the_first_sealed(
     assert (report.segments, report.entries, report.adopted) == (0, 0, 0)
 
 
-def test_an_archive_that_lacks_what_was_sealed_is_refused(local: Production, tmp_path: Path) -> None:
+def test_an_archive_that_lacks_what_was_sealed_is_refused(
+    local: Production, tmp_path: Path
+) -> None:
     local.record(record_of(1))
     seal(local)
     other = Production(local.database, open_store(f"file:{tmp_path / 'other'}"), tmp_path)
@@ -357,11 +378,15 @@ def test_an_archive_that_lacks_what_was_sealed_is_refused(local: Production, tmp
     assert list(other.store.documents()) == []
 
 
-def test_an_archive_of_another_database_is_refused(local: Production, tmp_path: Path, sqlite_template: Path) -> None:
+def test_an_archive_of_another_database_is_refused(
+    local: Production, tmp_path: Path, sqlite_template: Path
+) -> None:
     local.record(record_of(1))
     seal(local)
     shutil.copy(sqlite_template, tmp_path / "second.db")
-    second = Production(open_database(f"sqlite:///{tmp_path / 'second.db'}"), open_store("memory:"), tmp_path)
+    second = Production(
+        open_database(f"sqlite:///{tmp_path / 'second.db'}"), open_store("memory:"), tmp_path
+    )
     second.record(record_of(2))
     seal(second)
     second.record(record_of(3))
@@ -380,7 +405,9 @@ def test_held_records_are_read_from_sealed_segments(production: Production) -> N
     seal(production)
 
     with production.database.reading.connect() as connection:
-        key = connection.execute(text("SELECT id FROM experiments WHERE name = 'nova'")).scalar_one()
+        key = connection.execute(
+            text("SELECT id FROM experiments WHERE name = 'nova'")
+        ).scalar_one()
         held = load_held(connection, production.store, [(record_of(1)["job_id"], key)])
 
     [job] = held.values()

@@ -9,11 +9,17 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from archive.backends.frames import HEADER_BYTES, Header, encode_header
-from archive.backends.local import LocalStore
-from provenance.services.erase_bodies import erase_bodies
-from provenance.services.segment_frames import SegmentError, body_name, head_name
-from provenance.services.segments import GENESIS, SealedEntry, SegmentReader, read_bodies, write_segment
+from jobprov.archive.backends.frames import HEADER_BYTES, Header, encode_header
+from jobprov.archive.backends.local import LocalStore
+from jobprov.provenance.services.ledger.frames import SegmentError, body_name, head_name
+from jobprov.provenance.services.ledger.segments import (
+    GENESIS,
+    SealedEntry,
+    SegmentReader,
+    read_bodies,
+    write_segment,
+)
+from jobprov.provenance.services.upkeep.cleared_bodies import erase_bodies
 
 MOMENT = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -39,7 +45,11 @@ def entries_of(count: int) -> list[SealedEntry]:
     chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret
     return [
         SealedEntry(
-            "record", MOMENT, "hook" if number % 3 else None, chance.randbytes(16), chance.randbytes(number % 50)
+            "record",
+            MOMENT,
+            "hook" if number % 3 else None,
+            chance.randbytes(16),
+            chance.randbytes(number % 50),
         )
         for number in range(count)
     ]
@@ -67,7 +77,9 @@ def body_path(store: LocalStore) -> Path:
     return path
 
 
-def test_each_entry_read_alone_is_what_was_sealed(store: CountingStore, entries: list[SealedEntry]) -> None:
+def test_each_entry_read_alone_is_what_was_sealed(
+    store: CountingStore, entries: list[SealedEntry]
+) -> None:
     for position, entry in enumerate(entries):
         assert read_bodies(store, "nova", 1, {position}) == {position: entry.body}
 
@@ -81,10 +93,14 @@ def test_entry_read_alone_reads_its_frame_alone(store: CountingStore) -> None:
     assert sum(store.parts) < 0.3 * body_path(store).stat().st_size
 
 
-def test_entries_of_many_frames_are_read_at_once(store: CountingStore, entries: list[SealedEntry]) -> None:
+def test_entries_of_many_frames_are_read_at_once(
+    store: CountingStore, entries: list[SealedEntry]
+) -> None:
     wanted = set(range(100, 1300, 7))
 
-    assert read_bodies(store, "nova", 1, wanted) == {position: entries[position].body for position in wanted}
+    assert read_bodies(store, "nova", 1, wanted) == {
+        position: entries[position].body for position in wanted
+    }
     assert len(store.parts) == 1
 
 
@@ -106,13 +122,20 @@ def test_body_of_an_archive_that_packed_it_again_is_read_as_well(
     stored = zstandard.ZstdCompressor(level=3).compress(content)
     name = path.relative_to(store.root / "documents").as_posix().removesuffix(".document")
     bound = hashlib.sha256(name.encode() + b"\0" + stored).digest()
-    path.write_bytes(encode_header(Header(len(stored), len(content), hashlib.sha256(content).digest(), bound)) + stored)
+    path.write_bytes(
+        encode_header(Header(len(stored), len(content), hashlib.sha256(content).digest(), bound))
+        + stored
+    )
 
     assert read_bodies(store, "nova", 1, {7, 800}) == {7: entries[7].body, 800: entries[800].body}
-    assert [entry.body for entry in SegmentReader.open(store, "nova", 1).entries()] == [e.body for e in entries]
+    assert [entry.body for entry in SegmentReader.open(store, "nova", 1).entries()] == [
+        e.body for e in entries
+    ]
 
 
-def test_frame_that_changed_is_refused_and_says_what_to_do(store: CountingStore, entries: list[SealedEntry]) -> None:
+def test_frame_that_changed_is_refused_and_says_what_to_do(
+    store: CountingStore, entries: list[SealedEntry]
+) -> None:
     path = body_path(store)
     data = bytearray(path.read_bytes())
     data[HEADER_BYTES + 200] ^= 1

@@ -7,15 +7,22 @@ from typing import Any
 import pytest
 from ledger_story import Production, record_of
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.queries.jobs import JobFilters
-from provenance.errors import BadInputError, NotFoundError
-from provenance.services.sum_modules import sum_modules
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.services.statistics.modules import sum_modules
 
 
 def _module(label: str, events: int | None, seconds: float | None, **more: Any) -> dict[str, Any]:
-    return {"path": "reco", "label": label, "type": label.title(), "events": events, "seconds_total": seconds, **more}
+    return {
+        "path": "reco",
+        "label": label,
+        "type": label.title(),
+        "events": events,
+        "seconds_total": seconds,
+        **more,
+    }
 
 
 def _job(number: int, tag: str, *modules: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -38,12 +45,20 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     made = Production(database, open_store("memory:"), tmp_path)
     jitter = (-0.01, 0.0, 0.01)
 
-    def reco(number: int, tag: str, events: int, seconds: float, own: dict[str, Any], **more: Any) -> dict[str, Any]:
+    def reco(
+        number: int, tag: str, events: int, seconds: float, own: dict[str, Any], **more: Any
+    ) -> dict[str, Any]:
         slicer = _module("slicer", events, seconds + 10 * jitter[number % 3], **more)
         return _job(number, tag, slicer, _module("tracker", 10, 5 + jitter[number % 3]), own)
 
-    v1 = [reco(n, "v1", 10, 10.0, _module("old", 10, 1.0), seconds_max=1.5 + n) for n in range(2, 14, 2)]
-    v2 = [reco(n, "v2", 20, 40.0, _module("fresh", None, None), rss_delta_bytes_max=n) for n in range(21, 27, 2)]
+    v1 = [
+        reco(n, "v1", 10, 10.0, _module("old", 10, 1.0), seconds_max=1.5 + n)
+        for n in range(2, 14, 2)
+    ]
+    v2 = [
+        reco(n, "v2", 20, 40.0, _module("fresh", None, None), rss_delta_bytes_max=n)
+        for n in range(21, 27, 2)
+    ]
     made.record(*v1)
     made.record(*v2)
     failed = {"state": "failed", "exit": {"code": 1}}
@@ -61,7 +76,13 @@ def test_sums_are_those_of_the_jobs_that_succeeded(production: Production) -> No
     found = summed(production)
 
     v1, v2 = found["groups"]
-    assert (found["jobs"], v1["name"], v1["jobs"], v2["name"], v2["jobs"]) == (9, "reco v1", 6, "reco v2", 3)
+    assert (found["jobs"], v1["name"], v1["jobs"], v2["name"], v2["jobs"]) == (
+        9,
+        "reco v1",
+        6,
+        "reco v2",
+        3,
+    )
     slicer = next(row for row in v1["modules"] if row["label"] == "slicer")
     assert (slicer["jobs"], slicer["events"], slicer["seconds"]) == (6, 60, pytest.approx(60.0))
     assert (slicer["slowest_seconds"], slicer["rss_growth_bytes"]) == (13.5, None)
@@ -100,7 +121,9 @@ def test_two_groups_are_compared_by_name(production: Production) -> None:
 
 
 def test_a_corrected_record_counts_once(production: Production) -> None:
-    production.record(_job(2, "v1", _module("slicer", 10, 30.0)), reason="the module was timed twice")
+    production.record(
+        _job(2, "v1", _module("slicer", 10, 30.0)), reason="the module was timed twice"
+    )
 
     found = summed(production, by="stage")
     slicer = next(row for row in found["groups"][0]["modules"] if row["label"] == "slicer")

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from ledger_story import Production, record_of
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.queries.jobs import JobFilters
-from provenance.errors import BadInputError
-from provenance.services.sum_resources import BINS, sum_resources
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.statistics.resources import BINS, sum_resources
 
 
 @pytest.fixture
@@ -25,7 +25,14 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
         task = {"task_id": stage, "stage": stage}
         return record_of(
             number,
-            **{"task": task, "resources": resources, "outputs": outputs, "inputs": [], "configurations": [], **more},
+            **{
+                "task": task,
+                "resources": resources,
+                "outputs": outputs,
+                "inputs": [],
+                "configurations": [],
+                **more,
+            },
         )
 
     made.record(
@@ -47,9 +54,21 @@ def test_groups_have_the_quantiles_of_their_jobs(production: Production) -> None
     found = summed(production)
 
     gen, reco = found["groups"]
-    assert (found["jobs"], gen["name"], gen["jobs"], reco["name"], reco["jobs"]) == (13, "gen", 11, "reco", 2)
+    assert (found["jobs"], gen["name"], gen["jobs"], reco["name"], reco["jobs"]) == (
+        13,
+        "gen",
+        11,
+        "reco",
+        2,
+    )
     wall = gen["measures"]["wall_seconds"]
-    assert (wall["p10"], wall["median"], wall["p90"], wall["largest"], wall["mean"]) == (2, 6, 10, 11, 6)
+    assert (wall["p10"], wall["median"], wall["p90"], wall["largest"], wall["mean"]) == (
+        2,
+        6,
+        10,
+        11,
+        6,
+    )
     assert gen["measures"]["cpu_efficiency"]["median"] == pytest.approx(0.5)
     assert gen["measures"]["bytes_per_event"]["largest"] == pytest.approx(110)
     assert gen["measures"]["seconds_per_event"]["median"] == pytest.approx(0.6)
@@ -70,7 +89,9 @@ def test_every_job_is_in_one_bin_and_bins_have_the_same_edges(production: Produc
 
 
 def test_jobs_are_told_apart_by_version(production: Production) -> None:
-    assert {(group["name"], group["jobs"]) for group in summed(production, by="version")["groups"]} == {
+    assert {
+        (group["name"], group["jobs"]) for group in summed(production, by="version")["groups"]
+    } == {
         ("x v1", 12),
         (None, 1),
     }

@@ -9,15 +9,19 @@ from catalog_server import CatalogServer, MetaCatServer, SamServer
 from catalog_shelf import Shelf, ShelfProcess
 from ledger_story import Production, job_id, record_of
 
-from archive.opening import open_store
-from provenance.catalogs.opening import CatalogSettings, open_catalog
-from provenance.db.engines import Database
-from provenance.errors import BadInputError
-from provenance.services.compare_catalog import compare_catalog, draining_query, list_draining
-from provenance.services.freeze_units import freeze_units
-from provenance.services.sync_catalog import TaskSync, sync_experiment
-from provenance.services.task_declarations import read_declaration, read_task_document
-from provenance.services.tasks import find_task, show_task
+from jobprov.archive.opening import open_store
+from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.catalogs.differences import (
+    compare_catalog,
+    draining_query,
+    list_draining,
+)
+from jobprov.provenance.services.catalogs.frozen_units import freeze_units
+from jobprov.provenance.services.catalogs.sync import TaskSync, sync_experiment
+from jobprov.provenance.services.tasks.declarations import read_declaration, read_task_document
+from jobprov.provenance.services.tasks.tasks import find_task, show_task
 
 UNITS = [f"a{number:03}.root" for number in range(450)]
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -36,15 +40,26 @@ class Site:
             self.shelf.add(self.prefix + unit)
         self.shelf.lists[f"{self.prefix}raw"] = [self.prefix + unit for unit in UNITS]
         self.shelf.snapshots[71] = list(UNITS)
-        self.server: CatalogServer = SamServer(self.shelf) if kind == "sam" else MetaCatServer(self.shelf)
+        self.server: CatalogServer = (
+            SamServer(self.shelf) if kind == "sam" else MetaCatServer(self.shelf)
+        )
         self.catalogs = {"nova": CatalogSettings(kind=kind, url=self.server.url, attempts=1)}  # type: ignore[arg-type]
 
     def declare(self, **more: Any) -> dict[str, Any]:
         """Declare task t1 from the catalog's raw files."""
         units = {"definition": "raw"} if self.kind == "sam" else {"dataset": "dune:raw"}
-        document = {"experiment": "nova", "units": units, "output_metadata": {TIER[self.kind]: "reco"}, **more}
-        frozen = freeze_units(document, self.declared(), lambda name: open_catalog(self.catalogs, name))
-        self.production.declare("t1", **{name: value for name, value in frozen.items() if name != "experiment"})
+        document = {
+            "experiment": "nova",
+            "units": units,
+            "output_metadata": {TIER[self.kind]: "reco"},
+            **more,
+        }
+        frozen = freeze_units(
+            document, self.declared(), lambda name: open_catalog(self.catalogs, name)
+        )
+        self.production.declare(
+            "t1", **{name: value for name, value in frozen.items() if name != "experiment"}
+        )
         return frozen
 
     def declared(self) -> dict[str, Any] | None:
@@ -61,19 +76,30 @@ class Site:
         metadata = {TIER[self.kind]: "reco", "prov.task_id": "t1", **more.pop("metadata", {})}
         defaults = {"size_bytes": number + 1, "checksums": {"adler32": f"{number + 1:08x}"}}
         parents = [self.prefix + UNITS[number]]
-        self.shelf.add(self.prefix + name, **{"parents": parents, "metadata": metadata, **defaults, **more})
+        self.shelf.add(
+            self.prefix + name, **{"parents": parents, "metadata": metadata, **defaults, **more}
+        )
 
     def ran(self, number: int, name: str, **changes: Any) -> None:
         """Record the job of a unit."""
         task = {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": UNITS[number]}
-        outputs = [{"name": name, "size_bytes": number + 1, "checksums": [f"adler32:{number + 1:x}"]}]
-        self.production.record(record_of(number + 1, task=task, outputs=outputs, configurations=[], **changes))
+        outputs = [
+            {"name": name, "size_bytes": number + 1, "checksums": [f"adler32:{number + 1:x}"]}
+        ]
+        self.production.record(
+            record_of(number + 1, task=task, outputs=outputs, configurations=[], **changes)
+        )
 
     def sync(self, **how: Any) -> TaskSync:
         """Compare task t1 with the catalog."""
         place = self.production
         [done] = sync_experiment(
-            place.database, place.writer, place.store, self.catalogs, "nova", **{"seconds": 60, **how}
+            place.database,
+            place.writer,
+            place.store,
+            self.catalogs,
+            "nova",
+            **{"seconds": 60, **how},
         )
         return done
 
@@ -119,7 +145,12 @@ def test_task_is_counted_right_with_no_hook_at_all(site: Site) -> None:
     assert (done.units, done.outputs, done.is_whole, done.problem) == (450, 300, True, None)
     assert (shown["expected"], shown["produced"], shown["missing"]) == (450, 300, 150)
     assert site.draining() == UNITS[300:]
-    assert site.compared()["units"] == {"expected": 450, "in_catalog": 300, "without": 150, "by_catalog": 300}
+    assert site.compared()["units"] == {
+        "expected": 450,
+        "in_catalog": 300,
+        "without": 150,
+        "by_catalog": 300,
+    }
 
 
 @on_sqlite
@@ -235,7 +266,13 @@ def test_silent_job_has_node_and_batch_id_by_its_process(sam: Site) -> None:
     found = sam.compared()
     assert done.processes == 2
     assert found["silent"] == [
-        {"unit": UNITS[1], "process_id": 8, "batch_id": "81.1@sched", "node": "wn2", "status": "bad"}
+        {
+            "unit": UNITS[1],
+            "process_id": 8,
+            "batch_id": "81.1@sched",
+            "node": "wn2",
+            "status": "bad",
+        }
     ]
     assert found["processes"] == {"completed": 1, "bad": 1}
     with sam.production.database.reading.connect() as connection:

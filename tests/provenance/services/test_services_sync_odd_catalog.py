@@ -1,4 +1,7 @@
-"""Catalogs with odd names, names in two namespaces, projects that change: a task beside them is compared all the same."""
+"""Catalogs with odd names, names in two namespaces, projects that change.
+
+A task beside them is compared all the same.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,17 +12,25 @@ from catalog_server import CatalogServer, MetaCatServer, SamServer
 from catalog_shelf import Shelf, ShelfProcess
 from ledger_story import Production, job_id, record_of
 
-from archive.opening import open_store
-from provenance.catalogs.opening import CatalogSettings, open_catalog
-from provenance.db.engines import Database
-from provenance.services.compare_catalog import compare_catalog, list_draining
-from provenance.services.freeze_units import freeze_units
-from provenance.services.show_file import show_file
-from provenance.services.sync_catalog import TaskSync, sync_experiment
-from provenance.services.tasks import find_task
+from jobprov.archive.opening import open_store
+from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.services.catalogs.differences import compare_catalog, list_draining
+from jobprov.provenance.services.catalogs.frozen_units import freeze_units
+from jobprov.provenance.services.catalogs.sync import TaskSync, sync_experiment
+from jobprov.provenance.services.lookup.file import show_file
+from jobprov.provenance.services.tasks.tasks import find_task
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-UNITS = ["plain.root", "run:1.root", ":2.root", "it's.root", "50%.root", "a?b.root", "back\\slash.root"]
+UNITS = [
+    "plain.root",
+    "run:1.root",
+    ":2.root",
+    "it's.root",
+    "50%.root",
+    "a?b.root",
+    "back\\slash.root",
+]
 
 
 class Site:
@@ -31,15 +42,24 @@ class Site:
         for unit in UNITS:
             self.shelf.add(self.prefix + unit)
         self.shelf.lists[f"{self.prefix}raw"] = [self.prefix + unit for unit in UNITS]
-        self.server: CatalogServer = SamServer(self.shelf) if kind == "sam" else MetaCatServer(self.shelf)
+        self.server: CatalogServer = (
+            SamServer(self.shelf) if kind == "sam" else MetaCatServer(self.shelf)
+        )
         self.catalogs = {"nova": CatalogSettings(kind=kind, url=self.server.url, attempts=1)}  # type: ignore[arg-type]
 
     def declare(self, **more: Any) -> dict[str, Any]:
         """Declare task t1 from the catalog's raw files."""
         units = {"definition": "raw"} if self.kind == "sam" else {"dataset": "dune:raw"}
-        document = {"experiment": "nova", "units": units, "output_metadata": {self.tier: "reco"}, **more}
+        document = {
+            "experiment": "nova",
+            "units": units,
+            "output_metadata": {self.tier: "reco"},
+            **more,
+        }
         frozen = freeze_units(document, None, lambda name: open_catalog(self.catalogs, name))
-        self.production.declare("t1", **{name: value for name, value in frozen.items() if name != "experiment"})
+        self.production.declare(
+            "t1", **{name: value for name, value in frozen.items() if name != "experiment"}
+        )
         return frozen
 
     def made(self, name: str, *units: str, **more: Any) -> None:
@@ -51,13 +71,22 @@ class Site:
     def ran(self, number: int, name: str, **output: Any) -> None:
         """Record a job."""
         task = {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": UNITS[0]}
-        self.production.record(record_of(number, task=task, outputs=[{"name": name, "size_bytes": 1, **output}]))
+        self.production.record(
+            record_of(number, task=task, outputs=[{"name": name, "size_bytes": 1, **output}])
+        )
 
     def sync(self, task_id: str | None = "t1", **how: Any) -> list[TaskSync]:
         """Compare with the catalog."""
         place = self.production
         return sync_experiment(
-            place.database, place.writer, place.store, self.catalogs, "nova", seconds=60, task_id=task_id, **how
+            place.database,
+            place.writer,
+            place.store,
+            self.catalogs,
+            "nova",
+            seconds=60,
+            task_id=task_id,
+            **how,
         )
 
     def compared(self) -> dict[str, Any]:
@@ -67,7 +96,10 @@ class Site:
 
     def differences(self) -> dict[str, list[str]]:
         """Return the names of the files by the kind of difference."""
-        return {each["kind"]: [file["name"] for file in each["files"]] for each in self.compared()["differences"]}
+        return {
+            each["kind"]: [file["name"] for file in each["files"]]
+            for each in self.compared()["differences"]
+        }
 
     def draining(self) -> list[str]:
         """Return what is still to be processed."""
@@ -120,11 +152,17 @@ def test_names_with_colons_are_whole_in_units_and_outputs(site: Site) -> None:
 def test_renamed_file_with_a_colon_is_known_by_its_whole_name(site: Site) -> None:
     site.declare()
     site.ran(1, "b.root")
-    site.made(f"{site.prefix}new:b.root", UNITS[0], metadata={"prov.job_id": job_id(1), "prov.output": "b.root"})
+    site.made(
+        f"{site.prefix}new:b.root",
+        UNITS[0],
+        metadata={"prov.job_id": job_id(1), "prov.output": "b.root"},
+    )
     site.sync()
 
     with site.production.database.reading.connect() as connection:
-        found = show_file(connection, "new:b.root", experiment="nova", namespace=site.prefix.removesuffix(":"))
+        found = show_file(
+            connection, "new:b.root", experiment="nova", namespace=site.prefix.removesuffix(":")
+        )
 
     assert found["producer"]["job_id"] == job_id(1)
 
@@ -159,7 +197,11 @@ def test_query_that_is_refused_keeps_no_other_task_from_being_compared(sam: Site
 
     done = sam.sync(task_id=None)
 
-    assert [(each.task_id, each.problem is None) for each in done] == [("t0", True), ("t%1", False), ("t1", True)]
+    assert [(each.task_id, each.problem is None) for each in done] == [
+        ("t0", True),
+        ("t%1", False),
+        ("t1", True),
+    ]
 
 
 def test_catalog_that_is_away_is_not_asked_about_the_next_task(sam: Site) -> None:
@@ -195,7 +237,9 @@ def test_process_that_went_on_is_asked_again_for_its_inputs(sam: Site) -> None:
     sam.sync()
 
     assert [each["unit"] for each in sam.compared()["silent"]] == sorted(UNITS[:2])
-    assert sam.server.asked.count("GET /sam/nova/api/files/list") == 1, "the units alone: the process is over"
+    assert sam.server.asked.count("GET /sam/nova/api/files/list") == 1, (
+        "the units alone: the process is over"
+    )
 
 
 @pytest.fixture

@@ -9,15 +9,20 @@ import pytest
 from ledger_story import Production, job_id, record_of
 from sqlalchemy import Connection, func, select, text
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.queries.jobs import JobFilters
-from provenance.db.queries.tasks import is_no_rerun
-from provenance.db.tables import Job
-from provenance.errors import BadInputError, NotFoundError
-from provenance.services.list_jobs import list_jobs
-from provenance.services.task_units import list_ready
-from provenance.services.tasks import find_task, missing_units, show_campaign, show_task
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
+from jobprov.provenance.db.tables import Job
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.services.lookup.jobs import list_jobs
+from jobprov.provenance.services.tasks.tasks import (
+    find_task,
+    missing_units,
+    show_campaign,
+    show_task,
+)
+from jobprov.provenance.services.tasks.units import list_ready
 
 UNITS = [f"f{number}.root" for number in range(6)]
 
@@ -48,7 +53,9 @@ def unit(number: int) -> dict[str, Any]:
     return {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": f"f{number}.root"}
 
 
-def test_units_count_once_by_their_best_attempt_and_only_those_of_the_list(production: Production) -> None:
+def test_units_count_once_by_their_best_attempt_and_only_those_of_the_list(
+    production: Production,
+) -> None:
     production.declare("t1", campaign="c", stage="reco", units=UNITS)
     production.record(
         record_of(10, task=unit(0), state="failed", exit={"code": 1}),
@@ -61,8 +68,18 @@ def test_units_count_once_by_their_best_attempt_and_only_those_of_the_list(produ
 
     task = shown(production)
 
-    counts = {name: task[name] for name in ("expected", "produced", "running", "failed", "waived", "missing")}
-    assert counts == {"expected": 6, "produced": 1, "running": 1, "failed": 1, "waived": 0, "missing": 5}
+    counts = {
+        name: task[name]
+        for name in ("expected", "produced", "running", "failed", "waived", "missing")
+    }
+    assert counts == {
+        "expected": 6,
+        "produced": 1,
+        "running": 1,
+        "failed": 1,
+        "waived": 0,
+        "missing": 5,
+    }
     assert task["unlisted"] == 2
     assert [(row["unit"], row["state"]) for row in task["blocking"]] == [
         ("f1.root", "failed"),
@@ -75,7 +92,9 @@ def test_units_count_once_by_their_best_attempt_and_only_those_of_the_list(produ
 
 def test_waived_units_are_waited_for_no_more_and_stay_visible(production: Production) -> None:
     production.declare("t1", units=UNITS)
-    production.record(record_of(1, task=unit(1), state="failed", exit={"code": 1}), record_of(2, task=unit(2)))
+    production.record(
+        record_of(1, task=unit(1), state="failed", exit={"code": 1}), record_of(2, task=unit(2))
+    )
     production.waive("t1", "f1.root", "f3.root", who="Ada", why="the tape is lost")
 
     task = shown(production)
@@ -83,7 +102,11 @@ def test_waived_units_are_waited_for_no_more_and_stay_visible(production: Produc
     assert (task["failed"], task["waived"], task["missing"]) == (0, 2, 3)
     assert [row["unit"] for row in missing(production)] == ["f0.root", "f4.root", "f5.root"]
     [waiver] = task["waivers"]
-    assert (waiver["who"], waiver["why"], waiver["units"]) == ("Ada", "the tape is lost", ["f1.root", "f3.root"])
+    assert (waiver["who"], waiver["why"], waiver["units"]) == (
+        "Ada",
+        "the tape is lost",
+        ["f1.root", "f3.root"],
+    )
 
 
 def test_waived_unit_that_succeeds_after_all_counts_as_done(production: Production) -> None:
@@ -118,9 +141,16 @@ def test_unit_that_is_not_on_the_list_cannot_be_waived(production: Production) -
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"units": []}, "units"), ({"who": ""}, "who"), ({"why": 3}, "why"), ({"units": [3]}, "units")],
+    [
+        ({"units": []}, "units"),
+        ({"who": ""}, "who"),
+        ({"why": 3}, "why"),
+        ({"units": [3]}, "units"),
+    ],
 )
-def test_waiver_that_says_too_little_is_refused(production: Production, changes: dict[str, Any], field: str) -> None:
+def test_waiver_that_says_too_little_is_refused(
+    production: Production, changes: dict[str, Any], field: str
+) -> None:
     production.declare("t1", units=UNITS)
 
     with pytest.raises(BadInputError) as caught:
@@ -134,15 +164,24 @@ def test_unknown_task_cannot_be_waived(production: Production) -> None:
         production.waive("t9", "f1.root")
 
 
-def test_files_are_ready_until_a_job_that_reads_them_runs_or_succeeds(production: Production) -> None:
+def test_files_are_ready_until_a_job_that_reads_them_runs_or_succeeds(
+    production: Production,
+) -> None:
     def reading(number: int, **changes: Any) -> dict[str, Any]:
         parent = record_of(number)["outputs"][0]
-        return record_of(100 + number, task={"task_id": "t2"}, inputs=[parent], outputs=[], **changes)
+        return record_of(
+            100 + number, task={"task_id": "t2"}, inputs=[parent], outputs=[], **changes
+        )
 
     # f1.root to f4.root; no chain: their inputs are of nobody
     production.record(*[record_of(number, task=unit(number), inputs=[]) for number in range(1, 5)])
     production.record(record_of(5, task=unit(5), inputs=[], state="failed", exit={"code": 1}))
-    assert [file["name"] for file in ready(production)["files"]] == ["f1.root", "f2.root", "f3.root", "f4.root"]
+    assert [file["name"] for file in ready(production)["files"]] == [
+        "f1.root",
+        "f2.root",
+        "f3.root",
+        "f4.root",
+    ]
 
     production.record(
         reading(1),
@@ -152,7 +191,10 @@ def test_files_are_ready_until_a_job_that_reads_them_runs_or_succeeds(production
     )
 
     found = ready(production)["files"]
-    assert [(file["name"], file["failed_attempts"]) for file in found] == [("f3.root", 1), ("f4.root", 0)]
+    assert [(file["name"], file["failed_attempts"]) for file in found] == [
+        ("f3.root", 1),
+        ("f4.root", 0),
+    ]
     assert found[0]["job_id"] == job_id(3)
     assert found[0]["size_bytes"] == 4
 
@@ -176,7 +218,8 @@ def test_campaign_sums_the_units_of_its_tasks(production: Production) -> None:
     production.declare("t2", campaign="c", stage="reco", units=4)
     production.declare("t3", campaign="c", stage="pid", units=["a"])
     production.record(
-        record_of(1, task=unit(1)), record_of(2, task={**unit(2), "task_id": "t2"}, state="failed", exit={"code": 1})
+        record_of(1, task=unit(1)),
+        record_of(2, task={**unit(2), "task_id": "t2"}, state="failed", exit={"code": 1}),
     )
     production.waive("t1", "f3.root")
 
@@ -184,7 +227,10 @@ def test_campaign_sums_the_units_of_its_tasks(production: Production) -> None:
         campaign = show_campaign(connection, production.store, "nova", "c")
 
     stages = {stage["stage"]: stage["units"] for stage in campaign["stages"]}
-    reco = {name: stages["reco"][name] for name in ("expected", "produced", "failed", "waived", "missing")}
+    reco = {
+        name: stages["reco"][name]
+        for name in ("expected", "produced", "failed", "waived", "missing")
+    }
     assert reco == {"expected": 10, "produced": 1, "failed": 1, "waived": 1, "missing": 8}
     assert stages["pid"]["missing"] == 1
 
@@ -192,8 +238,8 @@ def test_campaign_sums_the_units_of_its_tasks(production: Production) -> None:
 def test_campaign_of_many_tasks_lists_some_and_sums_all(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provenance.services.tasks.MOST_LISTED", 2)
-    monkeypatch.setattr("provenance.services.task_units._TASKS_AT_ONCE", 2)
+    monkeypatch.setattr("jobprov.provenance.services.tasks.tasks.MOST_LISTED", 2)
+    monkeypatch.setattr("jobprov.provenance.services.tasks.units._TASKS_AT_ONCE", 2)
     for number in range(5):
         production.declare(f"t{number}", campaign="c", stage="reco", units=3)
     production.record(*(record_of(n, task={**unit(n), "task_id": f"t{n}"}) for n in range(5)))
@@ -201,15 +247,25 @@ def test_campaign_of_many_tasks_lists_some_and_sums_all(
     with production.database.reading.connect() as connection:
         campaign = show_campaign(connection, production.store, "nova", "c")
 
-    assert (campaign["task_count"], [task["task_id"] for task in campaign["tasks"]]) == (5, ["t3", "t4"])
+    assert (campaign["task_count"], [task["task_id"] for task in campaign["tasks"]]) == (
+        5,
+        ["t3", "t4"],
+    )
     assert campaign["stages"][0]["units"]["expected"] == 15
     assert campaign["stages"][0]["units"]["produced"] == 5
 
 
-def test_stages_stand_in_the_order_in_which_they_began_however_their_records_came(production: Production) -> None:
+def test_stages_stand_in_the_order_in_which_they_began_however_their_records_came(
+    production: Production,
+) -> None:
     for number, (stage, hour) in enumerate((("pid", 5), ("gen", 1), ("reco", 3)), 1):
-        moments = {"started_at": f"2026-01-01T0{hour}:00:00Z", "ended_at": f"2026-01-01T0{hour + 1}:00:00Z"}
-        production.record(record_of(number, task={"task_id": stage, "campaign": "c", "stage": stage}, **moments))
+        moments = {
+            "started_at": f"2026-01-01T0{hour}:00:00Z",
+            "ended_at": f"2026-01-01T0{hour + 1}:00:00Z",
+        }
+        production.record(
+            record_of(number, task={"task_id": stage, "campaign": "c", "stage": stage}, **moments)
+        )
 
     with production.database.reading.connect() as connection:
         stages = show_campaign(connection, production.store, "nova", "c")["stages"]
@@ -224,7 +280,10 @@ def test_time_left_is_that_of_the_missing_units_at_the_present_pace(production: 
     production.declare("t1", campaign="c", stage="reco", units=30)
     assert shown(production)["seconds_left"] is None
     production.record(
-        *[record_of(n, task=unit(n), started_at=started, ended_at=moment) for n, moment in enumerate(ended, 1)]
+        *[
+            record_of(n, task=unit(n), started_at=started, ended_at=moment)
+            for n, moment in enumerate(ended, 1)
+        ]
     )
 
     left = shown(production)["seconds_left"]
@@ -278,7 +337,9 @@ def test_a_task_is_placed_by_declaration_and_jobs_alike_whichever_came_first(
     """What a declaration leaves open was never said by a job that came later."""
     jobs = [
         record_of(number, task={"task_id": "t1", **said})
-        for number, said in enumerate([{"campaign": "cc", "stage": "reco"}, {}, {"stage": "gen"}, {"campaign": "x"}], 1)
+        for number, said in enumerate(
+            [{"campaign": "cc", "stage": "reco"}, {}, {"stage": "gen"}, {"campaign": "x"}], 1
+        )
     ]
     for at in range(len(jobs) + 1):
         for number, record in enumerate(jobs):
@@ -289,10 +350,14 @@ def test_a_task_is_placed_by_declaration_and_jobs_alike_whichever_came_first(
         if at == len(jobs):
             production.declare(f"t{at}", **declared)
 
-    assert [place(production, f"t{at}") for at in range(len(jobs) + 1)] == [placed] * (len(jobs) + 1)
+    assert [place(production, f"t{at}") for at in range(len(jobs) + 1)] == [placed] * (
+        len(jobs) + 1
+    )
 
 
-def test_a_later_declaration_and_a_correction_leave_nothing_of_the_earlier_ones(production: Production) -> None:
+def test_a_later_declaration_and_a_correction_leave_nothing_of_the_earlier_ones(
+    production: Production,
+) -> None:
     production.declare("t1", campaign="dd", stage="merge")
     production.record(record_of(1, task={"task_id": "t1", "campaign": "cc", "stage": "reco"}))
     assert place(production) == ("dd", "merge")
@@ -300,7 +365,9 @@ def test_a_later_declaration_and_a_correction_leave_nothing_of_the_earlier_ones(
     production.declare("t1", stage="merge")
     assert place(production) == ("cc", "merge")
 
-    production.record(record_of(1, task={"task_id": "t1", "campaign": "ee", "stage": "reco"}), reason="a slip")
+    production.record(
+        record_of(1, task={"task_id": "t1", "campaign": "ee", "stage": "reco"}), reason="a slip"
+    )
     assert place(production) == ("ee", "merge")
 
     production.declare("t1")
@@ -321,9 +388,15 @@ def test_reruns_for_comparison_count_in_no_number_of_a_task(production: Producti
     with production.database.reading.connect() as connection:
         [stage] = show_campaign(connection, production.store, "nova", "c")["stages"]
 
-    assert [(cause["exit_code"], cause["state"], cause["count"]) for cause in task["errors"]] == [(1, "failed", 1)]
+    assert [(cause["exit_code"], cause["state"], cause["count"]) for cause in task["errors"]] == [
+        (1, "failed", 1)
+    ]
     assert [job["job_id"] for job in task["failing_jobs"]] == [job_id(2)]
-    assert (task["resources"]["jobs"], task["resources"]["wall_seconds"], task["produced_files"]) == (2, 100, 1)
+    assert (
+        task["resources"]["jobs"],
+        task["resources"]["wall_seconds"],
+        task["produced_files"],
+    ) == (2, 100, 1)
     assert stage["states"] == {"succeeded": 1, "failed": 1}
     assert stage["first"] == 2, "a rerun that came first is not what the stage began with"
 
@@ -343,8 +416,13 @@ def explained(connection: Connection, query: Any) -> list[str]:
     return [row[3] for row in connection.execute(text(f"EXPLAIN QUERY PLAN {statement}"))]
 
 
-def test_silent_are_the_units_that_only_jobs_which_were_not_heard_of_run(production: Production) -> None:
-    """A unit that is done, or that another job of it still tells of, is not silent; nor is one whose job told again today."""
+def test_silent_are_the_units_that_only_jobs_which_were_not_heard_of_run(
+    production: Production,
+) -> None:
+    """A unit that is done, or that another job of it still tells of, is not silent.
+
+    Nor is one whose job told again today.
+    """
     long_ago = production.now
     going = {"state": "running", "ended_at": None, "exit": None, "outputs": []}
     production.record(
@@ -361,7 +439,9 @@ def test_silent_are_the_units_that_only_jobs_which_were_not_heard_of_run(product
     task = shown(production)
 
     with production.database.reading.connect() as connection:
-        jobs = {job["job_id"]: job for job in list_jobs(connection, JobFilters(task_id="t1"))["jobs"]}
+        jobs = {
+            job["job_id"]: job for job in list_jobs(connection, JobFilters(task_id="t1"))["jobs"]
+        }
     renewed, fell_silent = jobs[job_id(4)], jobs[job_id(3)]
     assert fell_silent["heard_at"] == fell_silent["received_at"]
     assert renewed["heard_at"] > renewed["received_at"]

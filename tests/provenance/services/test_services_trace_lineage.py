@@ -1,4 +1,7 @@
-"""Filters of a history, and histories of the past, on both databases: counted by hand on a small production."""
+"""Filters of a history, and histories of the past, on both databases.
+
+Counted by hand on a small production.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -7,18 +10,24 @@ from typing import Any
 import pytest
 from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
-from provenance.db.queries.jobs import JobFilters
-from provenance.errors import BadInputError, NotFoundError
-from provenance.lineage.graph import FileNode, Graph
-from provenance.lineage.openlineage import to_openlineage
-from provenance.lineage.prov_json import prov_document, to_prov_n
-from provenance.lineage.table import node_rows
-from provenance.services.filter_lineage import NodeFilters
-from provenance.services.trace_lineage import trace_lineage
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.lineage.graph import FileNode, Graph
+from jobprov.provenance.lineage.openlineage import to_openlineage
+from jobprov.provenance.lineage.prov_json import prov_document, to_prov_n
+from jobprov.provenance.lineage.table import node_rows
+from jobprov.provenance.services.histories.lineage import trace_lineage
+from jobprov.provenance.services.histories.lineage_filters import NodeFilters
 
 
 def code(name: str, revision: str) -> list[dict[str, Any]]:
-    return [{"name": name, "repository": f"https://git.example.org/{name}.git", "revision": revision * 40}]
+    return [
+        {
+            "name": name,
+            "repository": f"https://git.example.org/{name}.git",
+            "revision": revision * 40,
+        }
+    ]
 
 
 def task(stage: str) -> dict[str, Any]:
@@ -27,11 +36,20 @@ def task(stage: str) -> dict[str, Any]:
 
 @pytest.fixture
 def recorded(production: Production) -> Production:
-    """Raw is read by a reco job that failed and one that made reco with the shared calib; reco and other are merged."""
+    """Raw is read by a reco job that failed and one that made reco with the shared calib.
+
+    Reco and other are merged.
+    """
     shared = file_entry("calib", 9, role="shared")
     production.record(
         job(1, outputs=[file_entry("raw", 1)], task=task("daq"), software=code("daq", "1")),
-        job(2, inputs=[file_entry("raw", 1)], task=task("reco"), state="failed", software=code("reco", "2")),
+        job(
+            2,
+            inputs=[file_entry("raw", 1)],
+            task=task("reco"),
+            state="failed",
+            software=code("reco", "2"),
+        ),
         job(
             3,
             inputs=[file_entry("raw", 1, role="primary"), shared],
@@ -57,11 +75,16 @@ def traced(production: Production, name: str, **how: Any) -> Graph:
 
 
 def shown(graph: Graph) -> list[str]:
-    return sorted(node.name if isinstance(node, FileNode) else (node.stage or "?") for node in graph.nodes)
+    return sorted(
+        node.name if isinstance(node, FileNode) else (node.stage or "?") for node in graph.nodes
+    )
 
 
 def joined(graph: Graph) -> set[tuple[str, str]]:
-    names = {node.key: node.name if isinstance(node, FileNode) else (node.stage or "?") for node in graph.nodes}
+    names = {
+        node.key: node.name if isinstance(node, FileNode) else (node.stage or "?")
+        for node in graph.nodes
+    }
     return {(names[edge.source], names[edge.target]) for edge in graph.inner_edges()}
 
 
@@ -71,9 +94,13 @@ def test_history_read_whole_is_the_picture_that_is_drawn(recorded: Production) -
         for name in ("raw", "reco", "merged", "calib"):
             drawn = traced(recorded, name, direction=direction)
             read = traced(recorded, name, direction=direction, as_of=MOMENT)
-            assert {node.key for node in read.nodes} == {node.key for node in drawn.nodes}, (name, direction)
+            assert {node.key for node in read.nodes} == {node.key for node in drawn.nodes}, (
+                name,
+                direction,
+            )
             ends = [
-                {(edge.source, edge.target, edge.is_sure) for edge in graph.inner_edges()} for graph in (read, drawn)
+                {(edge.source, edge.target, edge.is_sure) for edge in graph.inner_edges()}
+                for graph in (read, drawn)
             ]
             assert ends[0] == ends[1], (name, direction)
 
@@ -82,7 +109,12 @@ def test_kind_joins_files_directly_and_hides_jobs_between(recorded: Production) 
     graph = traced(recorded, "merged", direction="ancestors", filters=NodeFilters(kind="file"))
 
     assert shown(graph) == ["calib", "merged", "other", "raw", "reco"]
-    assert joined(graph) == {("raw", "reco"), ("calib", "reco"), ("reco", "merged"), ("other", "merged")}
+    assert joined(graph) == {
+        ("raw", "reco"),
+        ("calib", "reco"),
+        ("reco", "merged"),
+        ("other", "merged"),
+    }
     assert (graph.omitted.hidden, graph.is_truncated) == (4, False)
 
 
@@ -92,20 +124,32 @@ def test_kind_joins_files_directly_and_hides_jobs_between(recorded: Production) 
         (NodeFilters(jobs=JobFilters(stage="daq")), ["daq", "daq", "merged", "other", "raw"]),
         (NodeFilters(kind="job", jobs=JobFilters(stage="reco")), ["merged", "reco"]),
         (NodeFilters(role="shared"), ["calib", "merged", "reco"]),
-        (NodeFilters(jobs=JobFilters(software="daq", revision="3" * 8)), ["daq", "merged", "other"]),
+        (
+            NodeFilters(jobs=JobFilters(software="daq", revision="3" * 8)),
+            ["daq", "merged", "other"],
+        ),
         (NodeFilters(jobs=JobFilters(software="reco", revision="1" * 8)), ["merged"]),
         (
-            NodeFilters(kind="job", jobs=JobFilters(started_after=datetime(2026, 1, 1, 5, tzinfo=UTC))),
+            NodeFilters(
+                kind="job", jobs=JobFilters(started_after=datetime(2026, 1, 1, 5, tzinfo=UTC))
+            ),
             ["merged", "reco"],
         ),
     ],
 )
-def test_filters_show_less_and_walk_on_behind(recorded: Production, filters: NodeFilters, expected: list[str]) -> None:
+def test_filters_show_less_and_walk_on_behind(
+    recorded: Production, filters: NodeFilters, expected: list[str]
+) -> None:
     assert shown(traced(recorded, "merged", direction="ancestors", filters=filters)) == expected
 
 
 def test_failed_jobs_that_read_a_file_are_found_below_it(recorded: Production) -> None:
-    graph = traced(recorded, "raw", direction="descendants", filters=NodeFilters(jobs=JobFilters(state="failed")))
+    graph = traced(
+        recorded,
+        "raw",
+        direction="descendants",
+        filters=NodeFilters(jobs=JobFilters(state="failed")),
+    )
 
     assert shown(graph) == ["raw", "reco"]
     with pytest.raises(BadInputError, match="one of running"):
@@ -113,11 +157,23 @@ def test_failed_jobs_that_read_a_file_are_found_below_it(recorded: Production) -
 
 
 def test_depth_and_limit_count_what_they_leave_out(recorded: Production) -> None:
-    near = traced(recorded, "merged", direction="ancestors", depth=1, filters=NodeFilters(kind="file"))
-    few = traced(recorded, "merged", direction="ancestors", limit=2, filters=NodeFilters(kind="file"))
+    near = traced(
+        recorded, "merged", direction="ancestors", depth=1, filters=NodeFilters(kind="file")
+    )
+    few = traced(
+        recorded, "merged", direction="ancestors", limit=2, filters=NodeFilters(kind="file")
+    )
 
-    assert (shown(near), near.is_truncated, near.omitted.ancestors) == (["merged", "other", "reco"], True, 2)
-    assert (len(few.nodes), few.is_truncated, few.omitted.by_kind) == (2, True, {"file": 3, "job": 0})
+    assert (shown(near), near.is_truncated, near.omitted.ancestors) == (
+        ["merged", "other", "reco"],
+        True,
+        2,
+    )
+    assert (len(few.nodes), few.is_truncated, few.omitted.by_kind) == (
+        2,
+        True,
+        {"file": 3, "job": 0},
+    )
 
 
 def writers(graph: Graph) -> dict[str, tuple[str, bool]]:
@@ -129,11 +185,19 @@ def writers(graph: Graph) -> dict[str, tuple[str, bool]]:
 
 
 def test_files_that_nobody_made_name_the_job_behind_them(production: Production) -> None:
-    """Job 1 made another `a` than job 2 read; job 3 failed after it wrote `c`, and nobody read that; what is read counts as made."""
+    """Job 1 made another `a` than job 2 read.
+
+    Job 3 failed after it wrote `c`, and nobody read that; what is read counts as made.
+    """
     production.record(
         job(1, outputs=[file_entry("a", 1)]),
         job(2, inputs=[file_entry("a", 99), file_entry("extern", 5)], outputs=[file_entry("b", 2)]),
-        job(3, inputs=[file_entry("b", 2)], outputs=[file_entry("c", 3), file_entry("d", 4)], state="failed"),
+        job(
+            3,
+            inputs=[file_entry("b", 2)],
+            outputs=[file_entry("c", 3), file_entry("d", 4)],
+            state="failed",
+        ),
         job(4, inputs=[file_entry("d", 4)], outputs=[file_entry("e", 6)]),
     )
 
@@ -145,7 +209,9 @@ def test_files_that_nobody_made_name_the_job_behind_them(production: Production)
     assert writers(traced(production, "a")) == {}
 
 
-def test_file_of_the_past_that_was_recorded_later_is_no_other_version(production: Production) -> None:
+def test_file_of_the_past_that_was_recorded_later_is_no_other_version(
+    production: Production,
+) -> None:
     first, second = chain("a", "b")
     production.record(second, received_at=MOMENT)
     production.record(first, received_at=MOMENT + timedelta(days=1))
@@ -180,7 +246,9 @@ def test_exports_of_a_graph_with_hidden_nodes_say_what_was_derived(recorded: Pro
     assert len(prov_document(jobs)["wasInformedBy"]) == to_prov_n(jobs).count("wasInformedBy(") == 3
     assert prov_document(jobs)["wasGeneratedBy"] != {}  # the file that was asked for
     assert to_openlineage(files) == ""
-    whole = map(json.loads, to_openlineage(traced(recorded, "merged", direction="ancestors")).splitlines())
+    whole = map(
+        json.loads, to_openlineage(traced(recorded, "merged", direction="ancestors")).splitlines()
+    )
     assert [("nova", "other"), ("nova", "reco")] in [
         [(file["namespace"], file["name"]) for file in event["inputs"]] for event in whole
     ]

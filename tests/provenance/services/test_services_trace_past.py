@@ -1,4 +1,7 @@
-"""Histories of the past: what had been recorded at a moment, and what of it is told as it is today; on both databases."""
+"""Histories of the past: what had been recorded at a moment, and what of it is told as it is today.
+
+On both databases.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -6,18 +9,20 @@ from typing import Any
 import pytest
 from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
-from provenance.db.queries import pasts
-from provenance.errors import NotFoundError
-from provenance.lineage.graph import FileNode, Graph
-from provenance.lineage.past import Past
-from provenance.lineage.words import summary
-from provenance.services.record_sighting import record_sighting
-from provenance.services.trace_lineage import trace_lineage
+from jobprov.provenance.db.queries.histories import pasts
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.lineage.graph import FileNode, Graph
+from jobprov.provenance.lineage.past import Past
+from jobprov.provenance.lineage.words import summary
+from jobprov.provenance.services.catalogs.sightings import record_sighting
+from jobprov.provenance.services.histories.lineage import trace_lineage
 
 BEFORE, AFTER = MOMENT + timedelta(hours=1), MOMENT + timedelta(days=1)
 
 
-def past_of(production: Production, name: str, moment: datetime = BEFORE, **how: Any) -> tuple[Graph, Past]:
+def past_of(
+    production: Production, name: str, moment: datetime = BEFORE, **how: Any
+) -> tuple[Graph, Past]:
     """Return a file's history as it was known at a moment, and what it says of itself."""
     with production.database.reading.connect() as connection:
         graph = trace_lineage(connection, name, as_of=moment, **how)
@@ -81,9 +86,12 @@ def test_file_whose_maker_says_otherwise_since_is_named_though_that_job_is_no_lo
     production: Production,
 ) -> None:
     production.record(
-        job(1, outputs=[file_entry("a", 1)]), job(2, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)])
+        job(1, outputs=[file_entry("a", 1)]),
+        job(2, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]),
     )
-    production.record(job(1, outputs=[file_entry("a", 5)]), reason="another file", received_at=AFTER)
+    production.record(
+        job(1, outputs=[file_entry("a", 5)]), reason="another file", received_at=AFTER
+    )
 
     graph, past = past_of(production, "b", direction="ancestors")
 
@@ -91,7 +99,9 @@ def test_file_whose_maker_says_otherwise_since_is_named_though_that_job_is_no_lo
     assert (past.is_exact, past.changed_jobs, past.relinked_files) == (False, (), ("a",))
 
 
-def test_what_was_read_of_a_file_that_nobody_had_claimed_was_surely_that_file(production: Production) -> None:
+def test_what_was_read_of_a_file_that_nobody_had_claimed_was_surely_that_file(
+    production: Production,
+) -> None:
     production.record(job(1, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]))
     production.record(job(2, outputs=[file_entry("a")]), received_at=AFTER)
 
@@ -117,7 +127,9 @@ def test_job_that_was_corrected_since_is_named(production: Production) -> None:
 def test_job_of_which_another_witness_told_since_is_named(production: Production) -> None:
     first, second = chain("a", "b")
     production.record(first, second)
-    production.record({**first, "witness": "history", "inputs": [], "outputs": []}, received_at=AFTER)
+    production.record(
+        {**first, "witness": "history", "inputs": [], "outputs": []}, received_at=AFTER
+    )
 
     assert past_of(production, "b", direction="ancestors")[1].changed_jobs == (job_id(1),)
 
@@ -134,7 +146,9 @@ def test_file_that_another_job_claimed_since_is_named(production: Production) ->
     assert len(then.jobs()) == 2  # the third was not known
 
 
-def test_many_changed_jobs_are_counted_and_some_named(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_changed_jobs_are_counted_and_some_named(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pasts, "MOST_NAMED", 2)
     records = chain("a", "b", "c", "d")
     production.record(*records)
@@ -152,7 +166,9 @@ def test_reader_that_makes_a_claim_count_later_is_told(production: Production) -
         job(5, inputs=[file_entry("x")], outputs=[file_entry("q")]),
     )
     assert placeholders(past_of(production, "q")[0])["x"]
-    production.record(job(2, inputs=[file_entry("x", 1)], outputs=[file_entry("y")]), received_at=AFTER)
+    production.record(
+        job(2, inputs=[file_entry("x", 1)], outputs=[file_entry("y")]), received_at=AFTER
+    )
 
     for name in ("x", "q"):
         _, past = past_of(production, name)
@@ -175,19 +191,26 @@ def test_reader_that_ties_contents_together_later_is_told(production: Production
 
 def test_readers_that_tell_nothing_new_leave_the_past_exact(production: Production) -> None:
     production.record(
-        job(1, outputs=[file_entry("x", 1)]), job(2, inputs=[file_entry("x", 1)], outputs=[file_entry("y")])
+        job(1, outputs=[file_entry("x", 1)]),
+        job(2, inputs=[file_entry("x", 1)], outputs=[file_entry("y")]),
     )
     more = file_entry("x", checksums=["adler32:00000001", f"md5:{'3' * 32}"])
     later = [file_entry("x", 1), more, file_entry("x")]
-    production.record(*(job(n, inputs=[entry]) for n, entry in enumerate(later, 10)), received_at=AFTER)
+    production.record(
+        *(job(n, inputs=[entry]) for n, entry in enumerate(later, 10)), received_at=AFTER
+    )
 
     assert past_of(production, "y")[1].is_exact
 
 
-def test_file_that_only_a_failed_job_or_a_catalog_had_named_was_there_then(production: Production) -> None:
+def test_file_that_only_a_failed_job_or_a_catalog_had_named_was_there_then(
+    production: Production,
+) -> None:
     production.record(job(1, state="failed", outputs=[file_entry("left")]))
     seen = {"experiment": "nova", "name": "seen"}
-    production.write(lambda connection: record_sighting(connection, production.known, seen, received_at=MOMENT))
+    production.write(
+        lambda connection: record_sighting(connection, production.known, seen, received_at=MOMENT)
+    )
 
     for name in ("left", "seen"):
         assert placeholders(past_of(production, name)[0]) == {name: True}

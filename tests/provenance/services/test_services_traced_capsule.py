@@ -10,17 +10,22 @@ from typing import Any
 
 import pytest
 
-from app.config import load_settings
-from app.wiring import Service, open_service
-from archive.opening import open_store
-from provenance.db.base import EPOCH
-from provenance.errors import BadInputError, BundleError
-from provenance.records.decoding import decode_record
-from provenance.services.isolation import Isolation
-from provenance.services.make_capsule import CapsuleReport
-from provenance.services.store_blobs import settle_blob
-from provenance.services.submissions import Submission
-from provenance.services.traced_capsule import Bytes, Trace, make_traced_capsule, read_trace
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import Service, open_service
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.errors import BadInputError, BundleError
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.intake.blobs import settle_blob
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.reruns.capsule_making import CapsuleReport
+from jobprov.provenance.services.reruns.isolation import Isolation
+from jobprov.provenance.services.reruns.traced_capsules import (
+    Bytes,
+    Trace,
+    make_traced_capsule,
+    read_trace,
+)
 
 JOB = "00000000-0000-0000-0000-000000000001"
 CONTENT = b"#!/bin/sh\n"
@@ -31,7 +36,9 @@ def lay_out(folder: Path, *entries: list[str], store: Bytes | None = None) -> Ca
     """Make a capsule of a listing; the archive holds CONTENT."""
     store = store or open_store("memory:")
     store.put(CONTENT)  # type: ignore[attr-defined]
-    return make_traced_capsule(folder, [Trace(list(entries), frozenset({DIGEST}))], store, [], Isolation())
+    return make_traced_capsule(
+        folder, [Trace(list(entries), frozenset({DIGEST}))], store, [], Isolation()
+    )
 
 
 def file(path: str, digest: str = DIGEST, mode: str = "0755") -> list[str]:
@@ -49,7 +56,12 @@ def test_files_folders_and_links_are_laid_out_as_they_were(tmp_path: Path) -> No
     assert (root / "bin").readlink() == Path("usr/bin")
     assert os.access(root / "bin/run", os.X_OK)
     assert (root / "etc/x").stat().st_mode & 0o777 == 0o644
-    assert (report.files, report.added, report.left_out, report.missing) == (2, 2, ("/etc/secret",), ("/etc/lost",))
+    assert (report.files, report.added, report.left_out, report.missing) == (
+        2,
+        2,
+        ("/etc/secret",),
+        ("/etc/lost",),
+    )
     assert not (root / "etc/alias").is_symlink()  # what it led to was left out
 
 
@@ -61,7 +73,9 @@ def test_capsule_grows_by_a_second_trace(tmp_path: Path) -> None:
     assert (second.files, second.added) == (2, 1)
 
 
-@pytest.mark.parametrize("path", ["/../out", "relative", "/a/../../out", "/", "//jobprov-x", "/a//b", "/a\0b"])
+@pytest.mark.parametrize(
+    "path", ["/../out", "relative", "/a/../../out", "/", "//jobprov-x", "/a//b", "/a\0b"]
+)
 def test_names_that_lead_elsewhere_are_passed_over(tmp_path: Path, path: str) -> None:
     report = lay_out(tmp_path / "capsule", file(path))
 
@@ -74,7 +88,12 @@ def test_nothing_is_written_or_read_through_a_link_that_leads_out(tmp_path: Path
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/there").write_text("secret")
     aim = "../" * 20 + str(tmp_path / "outside")[1:]
-    lay_out(tmp_path / "capsule", ["/usr", "dir"], ["/out", "link", aim], ["/usr/there", "link", f"../{aim}/there"])
+    lay_out(
+        tmp_path / "capsule",
+        ["/usr", "dir"],
+        ["/out", "link", aim],
+        ["/usr/there", "link", f"../{aim}/there"],
+    )
 
     report = lay_out(tmp_path / "capsule", file("/out/new"))
     (tmp_path / "capsule/data/root/kept").symlink_to(tmp_path / "outside")
@@ -110,7 +129,9 @@ def service(sqlite_template: Path, tmp_path: Path) -> Iterator[Service]:
 
 def traced(service: Service, listing: bytes | None, owner: str | None = None) -> Trace:
     """Record a job of nova with this listing, CONTENT sent by `owner`; return its trace."""
-    environment = {"touched_sha256": hashlib.sha256(listing).hexdigest()} if listing is not None else {}
+    environment = (
+        {"touched_sha256": hashlib.sha256(listing).hexdigest()} if listing is not None else {}
+    )
     record = {
         "schema_version": 1, "job_id": JOB, "experiment": "nova", "state": "succeeded", "environment": environment,
         "started_at": "2026-01-01T00:00:00Z",

@@ -1,7 +1,7 @@
 """Two processes on one PostgreSQL: what one derives from while the other commits it is found by whichever comes last.
 
-A process is a writer of its own. What the first has not committed yet is held open here until the second waits for it, or ended
-without waiting.
+A process is a writer of its own. What the first has not committed yet is held open here until the
+second waits for it, or ended without waiting.
 """
 
 import random
@@ -27,22 +27,22 @@ from production_samples import MOMENT
 from recorded_sample import git, make_repository
 from sqlalchemy import URL, select, text
 
-from archive.opening import open_store
-from provenance.db.comparing import differences, logical_tables
-from provenance.db.engines import Database, open_database
-from provenance.db.keys import KnownKeys
-from provenance.db.tables import Base, GapSet, Job
-from provenance.db.writer import Writer
-from provenance.records.decoding import decode_record
-from provenance.services.background import HANDLERS
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.record_jobs import record_jobs
-from provenance.services.record_sighting import record_sighting
-from provenance.services.repositories import register_repository
-from provenance.services.seal_ledger import seal_all
-from provenance.services.store_blobs import settle_blob
-from provenance.services.submissions import Submission
-from provenance.services.work import Parts, drain
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import differences, logical_tables
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.tables import Base, GapSet, Job
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.catalogs.sightings import record_sighting
+from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.intake.blobs import settle_blob
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all
+from jobprov.provenance.services.work.queue import Parts, drain
 
 JOB = "00000000-0000-4000-8000-000000000001"
 SETTLED = 0.3
@@ -62,7 +62,13 @@ def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
 def test_job_recorded_while_its_code_is_resolved_has_no_gap(parts: Parts, tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "joining")
     register(parts, repository)
-    software = [{"name": "joining", "repository": str(repository), "revision": git(repository, "rev-parse", "HEAD")}]
+    software = [
+        {
+            "name": "joining",
+            "repository": str(repository),
+            "revision": git(repository, "rev-parse", "HEAD"),
+        }
+    ]
     record(parts, job(9, software=software))
 
     meanwhile(parts, job(1, software=software), partial(drain, parts, HANDLERS))
@@ -75,7 +81,9 @@ def test_job_recorded_while_its_blob_comes_is_found_by_the_next_sealing(parts: P
     data = b"what the job said\n"
     sha256 = parts.store.put(data).sha256
     with unfinished(parts, job(1, logs=[{"name": "stdout", "sha256": sha256}])) as commit:
-        assert parts.writer.run(lambda connection, known: settle_blob(connection, known, "toyexp", sha256))
+        assert parts.writer.run(
+            lambda connection, known: settle_blob(connection, known, "toyexp", sha256)
+        )
         commit()
     assert "log-missing" in gaps(parts)
 
@@ -116,10 +124,20 @@ def test_file_that_one_process_makes_while_another_reads_it_is_linked(parts: Par
     assert len(edges) == 3
 
 
-def test_what_was_said_last_is_last_in_the_ledger_whichever_process_took_it(database_url: str, tmp_path: Path) -> None:
+def test_what_was_said_last_is_last_in_the_ledger_whichever_process_took_it(
+    database_url: str, tmp_path: Path
+) -> None:
     store = open_store(f"file:{tmp_path / 'archive'}")
-    first, second = processes = [Ledger(open_database(database_url), store, tmp_path) for _ in (1, 2)]
-    for process, campaign in ((first, "one"), (second, "two"), (first, "three"), (second, "four"), (first, "five")):
+    first, second = processes = [
+        Ledger(open_database(database_url), store, tmp_path) for _ in (1, 2)
+    ]
+    for process, campaign in (
+        (first, "one"),
+        (second, "two"),
+        (first, "three"),
+        (second, "four"),
+        (first, "five"),
+    ):
         process.declare("t1", campaign=campaign, stage="reco")
     second.record(record_of(1))
     first.record(record_of(1, exit={"code": 7}))
@@ -155,7 +173,11 @@ def test_revision_that_comes_while_a_segment_is_adopted_goes_behind_the_sealed_o
         held = logical_tables(connection)
     rebuild_database(parts.store, f"sqlite:///{tmp_path / 'rebuilt.db'}")
     assert differences(held, tables_at(f"sqlite:///{tmp_path / 'rebuilt.db'}")) == []
-    assert sorted((row["revision"], row["segment"]) for row in held["ledger_entries"]) == [(0, 1), (1, 1), (2, 2)]
+    assert sorted((row["revision"], row["segment"]) for row in held["ledger_entries"]) == [
+        (0, 1),
+        (1, 1),
+        (2, 2),
+    ]
 
 
 @contextmanager
@@ -169,7 +191,10 @@ def elsewhere(url: str, parts: Parts) -> Iterator[Parts]:
 
 
 def meanwhile(parts: Parts, first: Submission, then: Callable[[], object]) -> None:
-    """Do something while another process has recorded `first` and not committed yet; check that it waits."""
+    """Do something while another process has recorded `first` and not committed yet.
+
+    Check that it waits.
+    """
     with unfinished(parts, first) as commit:
         second = threading.Thread(target=then)
         second.start()
@@ -181,10 +206,17 @@ def meanwhile(parts: Parts, first: Submission, then: Callable[[], object]) -> No
 
 
 def record(parts: Parts, submission: Submission) -> None:
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
+    parts.writer.run(
+        lambda connection, known: record_jobs(connection, known, parts.store, [submission])
+    )
 
 
-@settings(max_examples=12, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)
 @given(sent=productions(), chance=st.randoms(use_true_random=False))
 def test_what_two_processes_record_at_once_is_what_one_would_have(
     sent: list[tuple[str, Any, str | None]],
@@ -193,7 +225,9 @@ def test_what_two_processes_record_at_once_is_what_one_would_have(
     sqlite_template: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    alone = open_database(f"sqlite:///{shutil.copy(sqlite_template, tmp_path_factory.mktemp('alone'))}")
+    alone = open_database(
+        f"sqlite:///{shutil.copy(sqlite_template, tmp_path_factory.mktemp('alone'))}"
+    )
     expected = graph_of(alone, [[item] for item in sent])
     alone.dispose()
     empty(database)
@@ -222,11 +256,17 @@ def record_all(url: URL, store: Any, sent: list[tuple[str, Any, str | None]]) ->
     writer = Writer(database.writing)
     for kind, document, reason in sent:
         if kind == "record":
-            items = [Submission(decode_record(msgspec.json.encode(document)), MOMENT, "tester", reason)]
-            writer.run(lambda connection, known, items=items: record_jobs(connection, known, store, items))  # type: ignore[misc]
+            items = [
+                Submission(decode_record(msgspec.json.encode(document)), MOMENT, "tester", reason)
+            ]
+            writer.run(
+                lambda connection, known, items=items: record_jobs(connection, known, store, items)
+            )  # type: ignore[misc]
         else:
             writer.run(
-                lambda connection, known, seen=document: record_sighting(connection, known, seen, received_at=MOMENT)  # type: ignore[misc]
+                lambda connection, known, seen=document: record_sighting(
+                    connection, known, seen, received_at=MOMENT
+                )  # type: ignore[misc]
             )
     writer.close()
     database.dispose()
@@ -254,7 +294,9 @@ def job(number: int, witness: str = "hook", **facts: Any) -> Submission:
 
 
 def register(parts: Parts, repository: Path) -> None:
-    parts.writer.run(lambda connection, known: register_repository(connection, known, "joining", str(repository)))
+    parts.writer.run(
+        lambda connection, known: register_repository(connection, known, "joining", str(repository))
+    )
 
 
 def gaps(parts: Parts) -> list[str]:

@@ -10,10 +10,10 @@ import pytest
 from ledger_story import Production, job_id, record_of
 from sqlalchemy import select
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.tables import Job
-from provenance.services.waits import MOST_JOBS, RUNS, Wait, choose, read_waits
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.tables import Job
+from jobprov.provenance.services.statistics.waits import MOST_JOBS, RUNS, Wait, choose, read_waits
 
 QUEUED = {"queued_at": "2025-12-31T23:59:00Z"}
 
@@ -29,13 +29,20 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 def waits_of(production: Production, *numbers: int) -> list[Wait]:
     with production.database.reading.connect() as connection:
         keys = {uuid.UUID(row[1]): row[0] for row in connection.execute(select(Job.id, Job.uuid))}
-        return read_waits(connection, production.store, [keys[uuid.UUID(job_id(number))] for number in numbers])
+        return read_waits(
+            connection, production.store, [keys[uuid.UUID(job_id(number))] for number in numbers]
+        )
 
 
 def step(role: str, start: int, end: int | None) -> dict[str, Any]:
     """Return a step from one second after midnight to another."""
     ended = f"2026-01-01T00:00:{end:02}Z" if end is not None else None
-    return {"name": role, "role": role, "started_at": f"2026-01-01T00:00:{start:02}Z", "ended_at": ended}
+    return {
+        "name": role,
+        "role": role,
+        "started_at": f"2026-01-01T00:00:{start:02}Z",
+        "ended_at": ended,
+    }
 
 
 @pytest.mark.parametrize("count", [0, 1, MOST_JOBS])
@@ -72,20 +79,26 @@ def test_stage_in_is_the_sum_of_its_steps_where_all_say_how_long(
 
 
 def test_a_clock_that_is_behind_makes_no_negative_queue(production: Production) -> None:
-    production.record(record_of(1, batch={"queued_at": "2026-01-01T00:00:01Z"}), record_of(2, batch=QUEUED))
+    production.record(
+        record_of(1, batch={"queued_at": "2026-01-01T00:00:01Z"}), record_of(2, batch=QUEUED)
+    )
 
     assert waits_of(production, 2, 1) == [Wait(60.0, None), Wait(0.0, None)]
 
 
 def test_witnesses_tell_together(production: Production) -> None:
     told = record_of(1, command={"steps": [step("stage_in", 1, 4)]})
-    production.record(told, record_of(1, witness="history", batch=QUEUED, started_at="2026-01-01T00:10:00Z"))
+    production.record(
+        told, record_of(1, witness="history", batch=QUEUED, started_at="2026-01-01T00:10:00Z")
+    )
 
     assert waits_of(production, 1) == [Wait(60.0, 3.0)]
 
 
 def test_the_newest_revision_counts(production: Production) -> None:
     production.record(record_of(1, batch=QUEUED))
-    production.record(record_of(1, batch={"queued_at": "2025-12-31T23:58:00Z"}), reason="the clock was wrong")
+    production.record(
+        record_of(1, batch={"queued_at": "2025-12-31T23:58:00Z"}), reason="the clock was wrong"
+    )
 
     assert waits_of(production, 1) == [Wait(120.0, None)]

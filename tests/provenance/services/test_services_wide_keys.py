@@ -6,17 +6,19 @@ import pytest
 from ledger_story import Production, play, record_of, tables_at
 from sqlalchemy import text
 
-from archive.opening import open_store
-from provenance.db.comparing import differences
-from provenance.db.engines import open_database
-from provenance.db.key_widths import keys_used, widen_keys
-from provenance.errors import UnreachableError
-from provenance.services.rebuild_database import rebuild_database
-from provenance.services.seal_ledger import seal_all
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.comparing import differences
+from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.key_widths import keys_used, widen_keys
+from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all
 
 LAST = 2**31 - 1
 PAST_FOUR_BYTES = 3_000_000_000
-_SEQUENCES = text("SELECT sequencename FROM pg_sequences WHERE sequencename <> 'experiments_id_seq'")
+_SEQUENCES = text(
+    "SELECT sequencename FROM pg_sequences WHERE sequencename <> 'experiments_id_seq'"
+)
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -51,7 +53,9 @@ def test_whole_story_past_four_bytes_is_the_same_story(database_url: str, tmp_pa
     production.database.dispose()
 
 
-def test_keys_that_are_used_up_name_the_way_out_and_widening_is_it(database_url: str, tmp_path: Path) -> None:
+def test_keys_that_are_used_up_name_the_way_out_and_widening_is_it(
+    database_url: str, tmp_path: Path
+) -> None:
     before = production_at(database_url, tmp_path)
     before.record(record_of(1))
     before.close()

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from witness_service import ME, NOW, Service, attempt, tell
 
-from provenance.errors import BadInputError, ConflictError, LimitError, UnreachableError
-from provenance.launchers import condor_attempts
-from provenance.launchers.condor_attempts import Collection
-from provenance.services.witness_state import WitnessState, stamp_of
+from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, UnreachableError
+from jobprov.provenance.launchers import condor_attempts
+from jobprov.provenance.launchers.condor_attempts import Collection
+from jobprov.provenance.services.agents.witness_state import WitnessState, stamp_of
 
 
 def test_second_run_tells_only_what_is_new(state: WitnessState) -> None:
@@ -21,7 +21,12 @@ def test_second_run_tells_only_what_is_new(state: WitnessState) -> None:
     first = tell(service, state, [attempt(1), attempt(2)])
     second = tell(service, state, [attempt(1), attempt(2), attempt(3)])
 
-    assert (first.states, first.new, second.states, second.told_before) == ({"succeeded": 2}, 2, {"succeeded": 1}, 2)
+    assert (first.states, first.new, second.states, second.told_before) == (
+        {"succeeded": 2},
+        2,
+        {"succeeded": 1},
+        2,
+    )
 
 
 def test_what_ended_just_now_waits_and_is_looked_at_again(state: WitnessState) -> None:
@@ -39,13 +44,19 @@ def test_what_ended_just_now_waits_and_is_looked_at_again(state: WitnessState) -
     ],
     ids=["no date", "before the start", "years ahead"],
 )
-def test_attempt_whose_end_has_no_date_to_wait_for_is_told(state: WitnessState, odd: dict[str, Any]) -> None:
+def test_attempt_whose_end_has_no_date_to_wait_for_is_told(
+    state: WitnessState, odd: dict[str, Any]
+) -> None:
     """It waited until the date came, or for ever."""
     service = Service()
 
     report = tell(service, state, [attempt(1, **odd)])
 
-    assert (report.waiting, report.new, tell(service, state, [attempt(1, **odd)]).told_before) == (0, 1, 1)
+    assert (report.waiting, report.new, tell(service, state, [attempt(1, **odd)]).told_before) == (
+        0,
+        1,
+        1,
+    )
 
 
 def test_clock_of_the_schedd_that_is_a_little_ahead_is_waited_for(state: WitnessState) -> None:
@@ -99,10 +110,17 @@ def test_record_that_the_service_cannot_use_is_told_once(state: WitnessState) ->
 
     report, again = tell(service, state, [attempt(1)]), tell(service, state, [attempt(1)])
 
-    assert (len(report.refused), report.reached, again.refused, again.told_before) == (1, NOW, {}, 1)
+    assert (len(report.refused), report.reached, again.refused, again.told_before) == (
+        1,
+        NOW,
+        {},
+        1,
+    )
 
 
-def test_another_word_of_the_same_attempt_is_a_conflict_that_changes_nothing(tmp_path: Path) -> None:
+def test_another_word_of_the_same_attempt_is_a_conflict_that_changes_nothing(
+    tmp_path: Path,
+) -> None:
     service = Service()
     with WitnessState(tmp_path / "one.db") as one:
         tell(service, one, [attempt(1)])
@@ -117,9 +135,14 @@ def test_only_jobs_of_the_experiment_and_those_that_name_none_are_told(state: Wi
     nameless = attempt(3)
     del nameless["Jobsub_Group"]
 
-    report = tell(service, state, [attempt(1), attempt(2, Jobsub_Group="dune"), nameless], experiment="nova")
+    report = tell(
+        service, state, [attempt(1), attempt(2, Jobsub_Group="dune"), nameless], experiment="nova"
+    )
 
-    assert ({json.loads(body)["experiment"] for body in service.records.values()}, report.elsewhere) == ({"nova"}, 1)
+    assert (
+        {json.loads(body)["experiment"] for body in service.records.values()},
+        report.elsewhere,
+    ) == ({"nova"}, 1)
     assert tell(service, state, [dict(nameless, GlobalJobId="s#4.0#1")]).elsewhere == 1
 
 
@@ -150,7 +173,9 @@ def test_logs_of_a_failed_job_are_sent_without_secrets(state: WitnessState, tmp_
     assert b"hunter2canary" not in service.blobs[log["sha256"]]
 
 
-def test_log_in_which_the_service_finds_a_secret_stays_where_it_is(state: WitnessState, tmp_path: Path) -> None:
+def test_log_in_which_the_service_finds_a_secret_stays_where_it_is(
+    state: WitnessState, tmp_path: Path
+) -> None:
     service = Service()
     service.finds_secrets = True
     (tmp_path / "job.out").write_text("words")
@@ -162,7 +187,9 @@ def test_log_in_which_the_service_finds_a_secret_stays_where_it_is(state: Witnes
     assert "logs" not in json.loads(next(iter(service.records.values())))
 
 
-@pytest.mark.parametrize("trick", ["other owner", "link", "pipe", "folder", "older than the job", "unknown owner"])
+@pytest.mark.parametrize(
+    "trick", ["other owner", "link", "pipe", "folder", "older than the job", "unknown owner"]
+)
 def test_file_that_is_no_plain_log_of_the_jobs_owner_is_not_read(
     state: WitnessState, tmp_path: Path, trick: str
 ) -> None:
@@ -217,13 +244,21 @@ def test_state_forgets_what_ended_long_ago_and_knows_files_by_their_stamp(tmp_pa
         state.note_reached(NOW)
         state.note_files([(file, stamp_of(file))])
     with WitnessState(tmp_path / "state.db") as state:
-        assert (state.was_told(job), state.reached(), state.is_unchanged(file)) == (False, NOW, True)
+        assert (state.was_told(job), state.reached(), state.is_unchanged(file)) == (
+            False,
+            NOW,
+            True,
+        )
         file.write_text("000 001")
         assert not state.is_unchanged(file)
-    assert sqlite3.connect(tmp_path / "state.db").execute("SELECT count(*) FROM told").fetchone() == (0,)
+    assert sqlite3.connect(tmp_path / "state.db").execute(
+        "SELECT count(*) FROM told"
+    ).fetchone() == (0,)
 
 
-def test_more_attempts_than_memory_holds_are_an_error_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_attempts_than_memory_holds_are_an_error_with_a_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(condor_attempts, "MOST_ATTEMPTS", 2)
 
     with pytest.raises(LimitError, match="--days"):

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 import pytest
 from witness_service import ME, NOW, Service, attempt, tell
 
-from provenance.capture.batch import name_job
-from provenance.capture.delivery import LaterError, RefusedError
-from provenance.capture.leftovers import encode_block
-from provenance.services.witness_state import WitnessState
+from jobprov.provenance.capture.batch import name_job
+from jobprov.provenance.capture.delivery import LaterError, RefusedError
+from jobprov.provenance.capture.leftovers import encode_block
+from jobprov.provenance.services.agents.witness_state import WitnessState
 
 
 class Delivery:
@@ -51,10 +51,14 @@ def lay(folder: Path, number: int, content: bytes, part: int = 0) -> Path:
     return path
 
 
-def test_blocks_and_files_of_jobs_are_sent_once_and_logs_go_without_them(state: WitnessState, tmp_path: Path) -> None:
+def test_blocks_and_files_of_jobs_are_sent_once_and_logs_go_without_them(
+    state: WitnessState, tmp_path: Path
+) -> None:
     delivery, service = Delivery(), Service()
     failure = {"HowCode": 0, "When": NOW - 1000, "ExitBySignal": False, "ExitCode": 1}
-    (tmp_path / "1.err").write_bytes(b"before\n" + encode_block(entry(1), f"{job_id(1)}.jobprov") + b"after\n")
+    (tmp_path / "1.err").write_bytes(
+        b"before\n" + encode_block(entry(1), f"{job_id(1)}.jobprov") + b"after\n"
+    )
     os.utime(tmp_path / "1.err", (NOW, NOW))
     kept = [lay(tmp_path, 2, entry(2)), lay(tmp_path, 2, entry(2, job_id=job_id(2, 1)), part=1)]
     ads = [at_home(tmp_path, 1, ToE=failure), at_home(tmp_path, 2), at_home(tmp_path, 3)]
@@ -79,9 +83,18 @@ def test_blocks_and_files_of_jobs_are_sent_once_and_logs_go_without_them(state: 
         entry(1)[:40],
         b"",
     ],
-    ids=["another job", "a made-up job", "another experiment", "the witness itself", "cut", "empty"],
+    ids=[
+        "another job",
+        "a made-up job",
+        "another experiment",
+        "the witness itself",
+        "cut",
+        "empty",
+    ],
 )
-def test_what_is_not_the_hooks_word_on_this_job_is_left(state: WitnessState, tmp_path: Path, content: bytes) -> None:
+def test_what_is_not_the_hooks_word_on_this_job_is_left(
+    state: WitnessState, tmp_path: Path, content: bytes
+) -> None:
     delivery = Delivery()
     lay(tmp_path, 1, content)
     (tmp_path / "1.err").write_bytes(encode_block(content, "x.jobprov"))
@@ -92,7 +105,9 @@ def test_what_is_not_the_hooks_word_on_this_job_is_left(state: WitnessState, tmp
 
 
 @pytest.mark.parametrize("trick", ["other owner", "link"])
-def test_file_that_is_not_the_owners_is_not_read(state: WitnessState, tmp_path: Path, trick: str) -> None:
+def test_file_that_is_not_the_owners_is_not_read(
+    state: WitnessState, tmp_path: Path, trick: str
+) -> None:
     delivery, more = Delivery(), {}
     path = lay(tmp_path, 1, entry(1))
     if trick == "link":
@@ -117,7 +132,9 @@ def test_bomb_is_not_unpacked(state: WitnessState, tmp_path: Path) -> None:
     assert delivery.records == []
 
 
-def test_job_is_told_again_where_the_service_takes_its_record_later(state: WitnessState, tmp_path: Path) -> None:
+def test_job_is_told_again_where_the_service_takes_its_record_later(
+    state: WitnessState, tmp_path: Path
+) -> None:
     lay(tmp_path, 1, entry(1))
     late, good = Delivery(LaterError("503")), Delivery()
 

@@ -29,7 +29,10 @@ def running_commands(word: object) -> str:
 
 
 def all_end(word: object) -> bool:
-    """Whether no process whose command line holds a word is left; a killed one takes a moment to vanish."""
+    """Whether no process whose command line holds a word is left.
+
+    A killed one takes a moment to vanish.
+    """
     until = time.monotonic() + 5
     while running_commands(word):
         if time.monotonic() > until:

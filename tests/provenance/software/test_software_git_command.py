@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from software_repositories import MakeRepository, Repository, all_end
 
-from provenance.errors import SoftwareError
-from provenance.software.fetching import list_remote
-from provenance.software.git_command import GitError, Limits, run_git, scratch_environment
-from provenance.software.mirrors import Mirror
-from provenance.software.urls import RepositoryUrl, parse_url
-from provenance.software.worktree import worktree_state
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.fetching import list_remote
+from jobprov.provenance.software.git_command import GitError, Limits, run_git, scratch_environment
+from jobprov.provenance.software.mirrors import Mirror
+from jobprov.provenance.software.urls import RepositoryUrl, parse_url
+from jobprov.provenance.software.worktree import worktree_state
 
 
 @pytest.fixture
@@ -72,19 +72,25 @@ def test_hostile_urls_are_refused_before_git_sees_them(
     url: str, *, is_local: bool, canary: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(SoftwareError):
-        Mirror.open_or_create(tmp_path / "m.git", url.replace("{canary}", str(canary)), is_local=is_local)
+        Mirror.open_or_create(
+            tmp_path / "m.git", url.replace("{canary}", str(canary)), is_local=is_local
+        )
 
     assert not trace_of(canary).exists()
     assert not (tmp_path / "m.git").exists()
 
 
 @pytest.mark.parametrize("url", ["file:///srv/x.git", "/srv/x.git", "file://localhost/srv/x.git"])
-def test_local_paths_are_refused_unless_the_operator_registered_one(url: str, tmp_path: Path) -> None:
+def test_local_paths_are_refused_unless_the_operator_registered_one(
+    url: str, tmp_path: Path
+) -> None:
     with pytest.raises(SoftwareError, match="register"):
         Mirror.open_or_create(tmp_path / "m.git", url)
 
 
-@pytest.mark.parametrize("url", ["http://example.org/x", "git://example.org/x", "https://example.org/x"])
+@pytest.mark.parametrize(
+    "url", ["http://example.org/x", "git://example.org/x", "https://example.org/x"]
+)
 def test_a_local_registration_opens_no_other_transport(url: str, tmp_path: Path) -> None:
     with pytest.raises(SoftwareError, match="not fetched by"):
         Mirror.open_or_create(tmp_path / "m.git", url, is_local=True)
@@ -138,7 +144,9 @@ def test_configuration_and_variables_of_the_service_are_not_git_s(
     assert "GIT_CONFIG_COUNT" not in scratch_environment(("https",))
 
 
-def test_hooks_and_monitors_of_a_mirror_do_nothing(production: Repository, canary: Path, tmp_path: Path) -> None:
+def test_hooks_and_monitors_of_a_mirror_do_nothing(
+    production: Repository, canary: Path, tmp_path: Path
+) -> None:
     mirror = Mirror.open_or_create(tmp_path / "m.git", str(production.path), is_local=True)
     hooks = mirror.folder / "hooks"
     hooks.mkdir()
@@ -180,7 +188,12 @@ def test_filters_monitors_and_hooks_of_a_working_tree_do_nothing(
 
 
 def test_commands_that_are_not_listed_are_refused(bare: Path, tmp_path: Path) -> None:
-    for arguments in (["log", f"--output={tmp_path}/made"], ["upload-pack", str(bare)], ["-c", "x=y"], ["clone", "x"]):
+    for arguments in (
+        ["log", f"--output={tmp_path}/made"],
+        ["upload-pack", str(bare)],
+        ["-c", "x=y"],
+        ["clone", "x"],
+    ):
         with pytest.raises(GitError, match="not among"):
             run_git(arguments, git_dir=bare)
 
@@ -194,7 +207,9 @@ def test_unknown_transport_and_nul_are_refused(bare: Path) -> None:
         run_git(["ls-remote", "--", "x\0y"], git_dir=bare)
 
 
-def test_git_finds_no_repository_by_itself(production: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_finds_no_repository_by_itself(
+    production: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(production.path)
     monkeypatch.setenv("GIT_DIR", str(production.path / ".git"))
 
@@ -209,7 +224,9 @@ def test_file_limit_stops_a_large_fetch_and_leaves_the_mirror_usable(
     upstream.write("noise", os.urandom(3 << 20))
     upstream.commit()
     limits = Limits(wall_seconds=60, file_bytes=1 << 20)
-    small = Mirror.open_or_create(tmp_path / "m.git", str(upstream.path), is_local=True, limits=limits)
+    small = Mirror.open_or_create(
+        tmp_path / "m.git", str(upstream.path), is_local=True, limits=limits
+    )
 
     with pytest.raises(GitError, match="fetch"):
         small.fetch()
@@ -225,7 +242,12 @@ def test_silent_server_is_given_up_with_all_its_helpers(bare: Path) -> None:
         started = time.monotonic()
 
         with pytest.raises(GitError, match=r"stopped after 0\.5 seconds"):
-            run_git(["ls-remote", "--", address], git_dir=bare, transports=("https",), limits=Limits(wall_seconds=0.5))
+            run_git(
+                ["ls-remote", "--", address],
+                git_dir=bare,
+                transports=("https",),
+                limits=Limits(wall_seconds=0.5),
+            )
 
         assert time.monotonic() - started < 5
         assert all_end(address)  # while the server still holds the connection
@@ -247,7 +269,9 @@ def test_malformed_objects_of_a_server_are_refused(production: Repository, tmp_p
 def test_private_hosts_are_refused_before_a_connection(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
-        mirror = Mirror.open_or_create(tmp_path / "m.git", f"https://127.0.0.1:{server.getsockname()[1]}/x")
+        mirror = Mirror.open_or_create(
+            tmp_path / "m.git", f"https://127.0.0.1:{server.getsockname()[1]}/x"
+        )
 
         with pytest.raises(SoftwareError, match="private address 127"):
             mirror.fetch()

@@ -9,14 +9,21 @@ from pathlib import Path
 import pytest
 from software_repositories import MakeRepository, Repository
 
-from provenance.errors import SoftwareError
-from provenance.software.mirrors import FetchReport, Mirror
-from provenance.software.resolving import ResolvedRef, UnresolvedRef, resolve, resolve_and_pin
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.mirrors import FetchReport, Mirror
+from jobprov.provenance.software.resolving import (
+    ResolvedRef,
+    UnresolvedRef,
+    resolve,
+    resolve_and_pin,
+)
 
 
 @pytest.fixture
 def mirror(production: Repository, tmp_path: Path) -> Mirror:
-    mirror = Mirror.open_or_create(tmp_path / "mirrors/production.git", str(production.path), is_local=True)
+    mirror = Mirror.open_or_create(
+        tmp_path / "mirrors/production.git", str(production.path), is_local=True
+    )
     mirror.fetch()
     return mirror
 
@@ -25,7 +32,9 @@ def changes_of(report: FetchReport) -> dict[str, str]:
     return {seen.ref: seen.change for seen in report.changes}
 
 
-def test_first_fetch_reports_every_branch_and_tag_as_created(production: Repository, tmp_path: Path) -> None:
+def test_first_fetch_reports_every_branch_and_tag_as_created(
+    production: Repository, tmp_path: Path
+) -> None:
     mirror = Mirror.open_or_create(tmp_path / "m.git", str(production.path), is_local=True)
 
     report = mirror.fetch()
@@ -43,7 +52,9 @@ def test_fetch_without_news_reports_nothing(mirror: Mirror) -> None:
     assert "refs/tags/v1" in report.refs
 
 
-def test_annotated_tag_resolves_to_tag_object_commit_and_tree(production: Repository, mirror: Mirror) -> None:
+def test_annotated_tag_resolves_to_tag_object_commit_and_tree(
+    production: Repository, mirror: Mirror
+) -> None:
     found = resolve(mirror, "v1")
 
     assert isinstance(found, ResolvedRef)
@@ -68,7 +79,9 @@ def test_annotated_tag_resolves_to_tag_object_commit_and_tree(production: Reposi
         ("refs/heads/main", "branch"),
     ],
 )
-def test_names_resolve_by_kind(production: Repository, mirror: Mirror, name: str, kind: str) -> None:
+def test_names_resolve_by_kind(
+    production: Repository, mirror: Mirror, name: str, kind: str
+) -> None:
     found = resolve(mirror, name)
 
     assert isinstance(found, ResolvedRef)
@@ -76,7 +89,9 @@ def test_names_resolve_by_kind(production: Repository, mirror: Mirror, name: str
     assert found.commit == production.git("rev-parse", name.removeprefix("origin/") + "^{commit}")
 
 
-def test_commit_resolves_by_whole_and_abbreviated_id(production: Repository, mirror: Mirror) -> None:
+def test_commit_resolves_by_whole_and_abbreviated_id(
+    production: Repository, mirror: Mirror
+) -> None:
     commit = production.git("rev-parse", "light-1")
 
     whole, short = resolve(mirror, commit), resolve(mirror, commit[:9])
@@ -95,7 +110,10 @@ def test_tag_wins_over_branch_of_the_same_name(production: Repository, mirror: M
     found = resolve(mirror, "light-1")
 
     assert isinstance(found, ResolvedRef)
-    assert (found.ref_kind, found.commit) == ("tag", production.git("rev-parse", "refs/tags/light-1"))
+    assert (found.ref_kind, found.commit) == (
+        "tag",
+        production.git("rev-parse", "refs/tags/light-1"),
+    )
 
 
 def test_tag_of_a_tag_keeps_both_tag_objects(production: Repository, mirror: Mirror) -> None:
@@ -105,7 +123,10 @@ def test_tag_of_a_tag_keeps_both_tag_objects(production: Repository, mirror: Mir
     found = resolve_and_pin(mirror, "outer")
 
     assert isinstance(found, ResolvedRef)
-    assert found.tag_objects == (production.git("rev-parse", "outer"), production.git("rev-parse", "v1"))
+    assert found.tag_objects == (
+        production.git("rev-parse", "outer"),
+        production.git("rev-parse", "v1"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +147,9 @@ def test_tag_of_a_tag_keeps_both_tag_objects(production: Repository, mirror: Mir
         "\ud800",
     ],
 )
-def test_unknown_and_malformed_names_stay_unresolved_with_a_reason(mirror: Mirror, name: str) -> None:
+def test_unknown_and_malformed_names_stay_unresolved_with_a_reason(
+    mirror: Mirror, name: str
+) -> None:
     found = resolve(mirror, name)
 
     assert isinstance(found, UnresolvedRef)
@@ -143,7 +166,9 @@ def test_name_of_a_blob_stays_unresolved(production: Repository, mirror: Mirror)
     assert "blob" in found.reason
 
 
-def test_moved_tag_is_reported_and_its_old_tag_object_kept(production: Repository, mirror: Mirror) -> None:
+def test_moved_tag_is_reported_and_its_old_tag_object_kept(
+    production: Repository, mirror: Mirror
+) -> None:
     old_tag = production.git("rev-parse", "v1")
     production.write("new", "new")
     production.commit("third")
@@ -163,11 +188,15 @@ def test_moved_tag_is_reported_and_its_old_tag_object_kept(production: Repositor
 
 
 def collect_everything(mirror: Mirror) -> None:
-    subprocess.run(["git", "-C", mirror.folder, "reflog", "expire", "--expire=now", "--all"], check=True)
+    subprocess.run(
+        ["git", "-C", mirror.folder, "reflog", "expire", "--expire=now", "--all"], check=True
+    )
     subprocess.run(["git", "-C", mirror.folder, "gc", "-q", "--prune=now"], check=True)
 
 
-def test_pinned_commit_survives_force_push_deleted_branch_prune_and_gc(production: Repository, mirror: Mirror) -> None:
+def test_pinned_commit_survives_force_push_deleted_branch_prune_and_gc(
+    production: Repository, mirror: Mirror
+) -> None:
     production.git("checkout", "-q", "-b", "work")
     production.write("mine", "mine")
     lost = production.commit("soon lost")
@@ -181,16 +210,25 @@ def test_pinned_commit_survives_force_push_deleted_branch_prune_and_gc(productio
     report = mirror.fetch()
     collect_everything(mirror)
 
-    assert changes_of(report) == {"refs/heads/main": "moved", "refs/heads/work": "deleted", "refs/tags/v1": "deleted"}
+    assert changes_of(report) == {
+        "refs/heads/main": "moved",
+        "refs/heads/work": "deleted",
+        "refs/tags/v1": "deleted",
+    }
     again = resolve(mirror, lost)
     assert isinstance(found, ResolvedRef)
     assert isinstance(again, ResolvedRef)
     assert (again.commit, again.tree, again.is_reachable) == (lost, found.tree, False)
     assert lost in mirror.pins()
-    subprocess.run(["git", "-C", mirror.folder, "fsck", "--full", "--strict", "--connectivity-only"], check=True)
+    subprocess.run(
+        ["git", "-C", mirror.folder, "fsck", "--full", "--strict", "--connectivity-only"],
+        check=True,
+    )
 
 
-def test_unpinned_commit_of_a_deleted_branch_is_kept_too(production: Repository, mirror: Mirror) -> None:
+def test_unpinned_commit_of_a_deleted_branch_is_kept_too(
+    production: Repository, mirror: Mirror
+) -> None:
     production.git("checkout", "-q", "-b", "work")
     lost = production.commit("never recorded yet")
     mirror.fetch()
@@ -232,7 +270,9 @@ def test_commit_that_the_server_refuses_is_not_here(mirror: Mirror) -> None:
     assert not mirror.fetch_commit("1" * 40)
 
 
-def test_vanished_upstream_is_an_error_and_leaves_the_mirror_whole(production: Repository, mirror: Mirror) -> None:
+def test_vanished_upstream_is_an_error_and_leaves_the_mirror_whole(
+    production: Repository, mirror: Mirror
+) -> None:
     shutil.rmtree(production.path)
 
     with pytest.raises(SoftwareError, match="ls-remote"):
@@ -246,7 +286,9 @@ def test_fetches_of_one_mirror_wait_for_each_other(production: Repository, mirro
     reports = []
 
     def fetch() -> None:
-        reports.append(Mirror.open_or_create(mirror.folder, str(production.path), is_local=True).fetch())
+        reports.append(
+            Mirror.open_or_create(mirror.folder, str(production.path), is_local=True).fetch()
+        )
 
     threads = [threading.Thread(target=fetch) for _ in range(4)]
     for thread in threads:
@@ -282,9 +324,13 @@ def test_shallow_clone_is_refused_rather_than_taken_for_an_empty_repository(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to another user")
 @pytest.mark.parametrize("name", ["up", 'odd "name"\\', "bare.git"])
-def test_registered_path_of_another_owner_is_fetched(production: Repository, tmp_path: Path, name: str) -> None:
+def test_registered_path_of_another_owner_is_fetched(
+    production: Repository, tmp_path: Path, name: str
+) -> None:
     path = tmp_path / name
-    production.git("clone", "-q", *(["--bare"] if name == "bare.git" else []), str(production.path), str(path))
+    production.git(
+        "clone", "-q", *(["--bare"] if name == "bare.git" else []), str(production.path), str(path)
+    )
     for entry in (path, *path.rglob("*")):
         os.chown(entry, 12345, 12345, follow_symlinks=False)
 
@@ -312,7 +358,9 @@ def test_branch_with_the_beginning_of_another_s_name_is_not_taken_for_it(
     assert isinstance(resolve(mirror, "release/one"), ResolvedRef)
 
 
-def test_sha256_repository_is_refused_by_name(make_repository: MakeRepository, tmp_path: Path) -> None:
+def test_sha256_repository_is_refused_by_name(
+    make_repository: MakeRepository, tmp_path: Path
+) -> None:
     upstream = make_repository("upstream")
     shutil.rmtree(upstream.path / ".git")
     upstream.git("init", "-q", "--object-format=sha256")

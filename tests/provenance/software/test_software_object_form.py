@@ -4,11 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.errors import SoftwareError
-from provenance.software import object_form
-from provenance.software.canonical_pack import pack_of_objects
-from provenance.software.object_form import object_id, parse_commit, parse_tag, parse_tree, walk_tree
-from provenance.software.read_pack import tree_files
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software import object_form
+from jobprov.provenance.software.canonical_pack import pack_of_objects
+from jobprov.provenance.software.object_form import (
+    object_id,
+    parse_commit,
+    parse_tag,
+    parse_tree,
+    walk_tree,
+)
+from jobprov.provenance.software.read_pack import tree_files
 
 COMMIT = b"""tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904
 parent 1111111111111111111111111111111111111111
@@ -74,7 +80,9 @@ def test_entry_named_twice_is_refused() -> None:
         parse_tree(entry + entry)
 
 
-def test_tree_of_trees_that_grows_without_bounds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tree_of_trees_that_grows_without_bounds_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(object_form, "MAX_ENTRIES", 5000)
     oid, trees = "0" * 40, {}
     for _ in range(10):

@@ -14,12 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from software_repositories import MakeRepository, Repository, all_end, running_commands
 
-from provenance.errors import SoftwareError
-from provenance.software.canonical_pack import canonical_pack, pack_of_objects, plan_pack, write_pack
-from provenance.software.object_form import object_id
-from provenance.software.objects import MissingObjectError, RepositoryObjects
-from provenance.software.pack_form import stored_size, stored_zlib
-from provenance.software.read_pack import iterate_objects, tree_files
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.canonical_pack import (
+    canonical_pack,
+    pack_of_objects,
+    plan_pack,
+    write_pack,
+)
+from jobprov.provenance.software.object_form import object_id
+from jobprov.provenance.software.objects import MissingObjectError, RepositoryObjects
+from jobprov.provenance.software.pack_form import stored_size, stored_zlib
+from jobprov.provenance.software.read_pack import iterate_objects, tree_files
 
 
 def pack_from(git_dir: Path, commit: str, **more: Any) -> bytes:
@@ -39,7 +44,9 @@ def git(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> bytes:
     ).stdout
 
 
-def test_pack_is_the_same_from_differently_packed_clones(production: Repository, tmp_path: Path) -> None:
+def test_pack_is_the_same_from_differently_packed_clones(
+    production: Repository, tmp_path: Path
+) -> None:
     commit = production.git("rev-parse", "main")
     expected = pack_from(production.path / ".git", commit)
     for name, repack in {
@@ -66,9 +73,14 @@ def test_pack_bytes_never_change() -> None:
     tree = b"100644 hello\0" + tree_of_blob
     commit = b"tree aaff74984cccd156a469afa7d9ab10e4777beb24\nauthor A <a> 0 +0000\ncommitter A <a> 0 +0000\n\nm\n"
 
-    pack = pack_of_objects([("blob", blob), ("commit", commit), ("tree", tree), ("blob", b"x" * 70_000)])
+    pack = pack_of_objects(
+        [("blob", blob), ("commit", commit), ("tree", tree), ("blob", b"x" * 70_000)]
+    )
 
-    assert hashlib.sha256(pack).hexdigest() == "96f9d1f1b260e17a29c9123a7ede38d3eeb8758fe5252eb375718af630fdf3bf"
+    assert (
+        hashlib.sha256(pack).hexdigest()
+        == "96f9d1f1b260e17a29c9123a7ede38d3eeb8758fe5252eb375718af630fdf3bf"
+    )
 
 
 def test_objects_stand_once_each_by_type_then_id(production: Repository) -> None:
@@ -79,10 +91,17 @@ def test_objects_stand_once_each_by_type_then_id(production: Repository) -> None
     order = [(("commit", "tree", "blob", "tag").index(item.kind), item.oid) for item in found]
     assert order == sorted(set(order))
     listed = production.git("ls-tree", "-r", "-t", "--format=%(objectname)", "main").split()
-    assert {item.oid for item in found} == {commit, tag, production.git("rev-parse", "main^{tree}"), *listed}
+    assert {item.oid for item in found} == {
+        commit,
+        tag,
+        production.git("rev-parse", "main^{tree}"),
+        *listed,
+    }
 
 
-def test_git_checks_out_the_commit_from_pack_and_shallow_file_alone(production: Repository, tmp_path: Path) -> None:
+def test_git_checks_out_the_commit_from_pack_and_shallow_file_alone(
+    production: Repository, tmp_path: Path
+) -> None:
     commit, tag = production.git("rev-parse", "main"), production.git("rev-parse", "v1")
     pack = pack_from(production.path / ".git", commit, tags=[tag])
     out = tmp_path / "out"
@@ -97,7 +116,9 @@ def test_git_checks_out_the_commit_from_pack_and_shallow_file_alone(production: 
     assert (out / "fcl/prolog.fcl").read_text() == "BEGIN_PROLOG\nx: 2\nEND_PROLOG\n"
     assert (out / "latest.fcl").readlink() == Path("fcl/reco.fcl")
     assert os.access(out / "bin/run.sh", os.X_OK)
-    assert git("rev-parse", "HEAD^{tree}", cwd=out).decode().strip() == production.git("rev-parse", "main^{tree}")
+    assert git("rev-parse", "HEAD^{tree}", cwd=out).decode().strip() == production.git(
+        "rev-parse", "main^{tree}"
+    )
 
 
 def test_plan_tells_the_exact_size_before_the_first_byte(production: Repository) -> None:
@@ -122,7 +143,9 @@ def test_large_files_are_packed_in_bounded_memory(make_repository: MakeRepositor
     assert peak < 2 << 20
 
 
-def test_pack_that_is_given_up_half_way_leaves_no_git_behind(make_repository: MakeRepository) -> None:
+def test_pack_that_is_given_up_half_way_leaves_no_git_behind(
+    make_repository: MakeRepository,
+) -> None:
     repository = make_repository("large")
     repository.write("noise", os.urandom(2 << 20))
     commit = repository.commit()
@@ -155,11 +178,15 @@ def test_replaced_objects_are_read_as_they_were(production: Repository) -> None:
     before = pack_from(production.path / ".git", commit)
     production.git("replace", commit, production.git("rev-parse", "light-1"))
 
-    assert production.git("rev-parse", "main^{tree}") == production.git("rev-parse", "light-1^{tree}")
+    assert production.git("rev-parse", "main^{tree}") == production.git(
+        "rev-parse", "light-1^{tree}"
+    )
     assert pack_from(production.path / ".git", commit) == before
 
 
-def test_dirty_tree_joins_the_pack_and_what_nothing_leads_to_does_not(production: Repository) -> None:
+def test_dirty_tree_joins_the_pack_and_what_nothing_leads_to_does_not(
+    production: Repository,
+) -> None:
     commit = production.git("rev-parse", "main")
     tree = b"100644 dirty\0" + bytes.fromhex(object_id("blob", b"dirty"))
     extra = [("blob", b"dirty"), ("tree", tree), ("blob", b"stray")]
@@ -199,7 +226,9 @@ def test_tree_files_gives_what_git_would_check_out_without_git(
     assert list(files) == sorted(files, key=str.encode)
     assert set(files) == {
         line.split("\t", 1)[1]
-        for line in production.git("-c", "core.quotePath=false", "ls-tree", "-r", "-z", "main").split("\0")
+        for line in production.git(
+            "-c", "core.quotePath=false", "ls-tree", "-r", "-z", "main"
+        ).split("\0")
         if line
     }
     assert (files["bin/run.sh"].mode, files["latest.fcl"].mode) == ("100755", "120000")
@@ -220,7 +249,9 @@ def test_pack_with_compressed_whole_objects_is_read_too(production: Repository) 
         stdin=b"\n".join(line.split()[0] for line in listed.splitlines()) + b"\n",
     )
 
-    assert {item.oid for item in iterate_objects(pack)} == {line.split()[0].decode() for line in listed.splitlines()}
+    assert {item.oid for item in iterate_objects(pack)} == {
+        line.split()[0].decode() for line in listed.splitlines()
+    }
 
 
 def test_pack_with_differences_is_refused(make_repository: MakeRepository) -> None:
@@ -269,19 +300,28 @@ def test_damage_under_a_right_trailer_is_refused_or_gives_other_ids() -> None:
 
 def test_pack_that_lacks_a_file_says_which(production: Repository) -> None:
     commit = production.git("rev-parse", "main")
-    objects = [(item.kind, item.content) for item in iterate_objects(pack_from(production.path / ".git", commit))]
+    objects = [
+        (item.kind, item.content)
+        for item in iterate_objects(pack_from(production.path / ".git", commit))
+    ]
     lost = production.git("rev-parse", "main:bin/run.sh")
 
-    pack = pack_of_objects([(kind, content) for kind, content in objects if object_id(kind, content) != lost])
+    pack = pack_of_objects(
+        [(kind, content) for kind, content in objects if object_id(kind, content) != lost]
+    )
 
     with pytest.raises(SoftwareError, match=r"bin/run\.sh"):
         tree_files(pack, commit)
 
 
 @given(
-    content=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=4), times=st.sampled_from([1, 1000])
+    content=st.binary(max_size=300),
+    cuts=st.lists(st.integers(0, 300), max_size=4),
+    times=st.sampled_from([1, 1000]),
 )
-def test_stored_blocks_unpack_and_do_not_depend_on_chunks(content: bytes, cuts: list[int], times: int) -> None:
+def test_stored_blocks_unpack_and_do_not_depend_on_chunks(
+    content: bytes, cuts: list[int], times: int
+) -> None:
     whole = content * times
     places = [0, *sorted(cut * times for cut in cuts), len(whole)]
     chunks = [whole[start:end] for start, end in pairwise(places)]
@@ -291,7 +331,10 @@ def test_stored_blocks_unpack_and_do_not_depend_on_chunks(content: bytes, cuts: 
     assert zlib.decompress(packed) == whole
     assert len(packed) == stored_size(len(whole))
     assert b"".join(stored_zlib(chunks, len(whole))) == packed
-    assert b"".join(stored_zlib((whole[n : n + 7] for n in range(0, len(whole), 7)), len(whole))) == packed
+    assert (
+        b"".join(stored_zlib((whole[n : n + 7] for n in range(0, len(whole), 7)), len(whole)))
+        == packed
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 131_070, 131_071])

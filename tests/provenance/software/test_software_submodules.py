@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from software_repositories import Repository
 
-from provenance.software.objects import RepositoryObjects
-from provenance.software.submodules import Submodule, submodules_of
+from jobprov.provenance.software.objects import RepositoryObjects
+from jobprov.provenance.software.submodules import Submodule, submodules_of
 
 
 def submodules(repository: Repository, **more: Any) -> list[Submodule]:
@@ -37,7 +37,9 @@ def test_tree_without_submodules_has_none(production: Repository) -> None:
         (None, "../lib.git"),
     ],
 )
-def test_paths_urls_and_revisions_come_back(production: Repository, base: str | None, url: str) -> None:
+def test_paths_urls_and_revisions_come_back(
+    production: Repository, base: str | None, url: str
+) -> None:
     production.write(
         ".gitmodules",
         '[submodule "a name"]\n\tpath = lib/sub\n\turl = ../lib.git\n[submodule "b"]\n\tpath = b\n\turl = https://h/b.git # note\n',
@@ -56,7 +58,9 @@ def test_paths_urls_and_revisions_come_back(production: Repository, base: str | 
     ]
 
 
-def test_gitmodules_that_cannot_be_read_or_includes_files_names_nothing(production: Repository, tmp_path: Path) -> None:
+def test_gitmodules_that_cannot_be_read_or_includes_files_names_nothing(
+    production: Repository, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     other.write_text('[submodule "x"]\n\tpath = x\n\turl = https://secret/x\n')
     for content in (f"[include]\n\tpath = {other}\n", "[submodule\n", "\0\0"):

@@ -2,8 +2,8 @@
 
 import itertools
 
-from provenance.software.read_pack import TreeFile
-from provenance.software.tree_digest import tree_digest
+from jobprov.provenance.software.read_pack import TreeFile
+from jobprov.provenance.software.tree_digest import tree_digest
 
 FILES = [
     TreeFile("a/b", "100644", b"one"),
@@ -14,7 +14,10 @@ FILES = [
 
 
 def test_digest_of_a_known_tree_never_changes() -> None:
-    assert tree_digest(FILES) == "tree-content-1:3b76b7ef4a7367af7552fe8bf28a65946f05bdbb73b34c89867c8359a100b43b"
+    assert (
+        tree_digest(FILES)
+        == "tree-content-1:3b76b7ef4a7367af7552fe8bf28a65946f05bdbb73b34c89867c8359a100b43b"
+    )
 
 
 def test_order_of_the_files_does_not_matter() -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from software_repositories import MakeRepository, Repository
 
-from provenance.errors import SoftwareError
-from provenance.software.canonical_pack import canonical_pack, pack_of_objects
-from provenance.software.mirrors import Mirror
-from provenance.software.object_form import object_id
-from provenance.software.objects import MissingObjectError, RepositoryObjects
-from provenance.software.pack_form import entry_header, pack_header
-from provenance.software.packed_objects import PackedObjects
-from provenance.software.read_pack import tree_files
-from provenance.software.uploaded_pack import objects_of_uploaded_pack
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.canonical_pack import canonical_pack, pack_of_objects
+from jobprov.provenance.software.mirrors import Mirror
+from jobprov.provenance.software.object_form import object_id
+from jobprov.provenance.software.objects import MissingObjectError, RepositoryObjects
+from jobprov.provenance.software.pack_form import entry_header, pack_header
+from jobprov.provenance.software.packed_objects import PackedObjects
+from jobprov.provenance.software.read_pack import tree_files
+from jobprov.provenance.software.uploaded_pack import objects_of_uploaded_pack
 
 
 @pytest.fixture
@@ -41,7 +41,9 @@ def test_pack_with_differences_is_read_by_git(with_differences: Repository) -> N
     assert all(item.oid == object_id(item.kind, item.content) for item in found)
 
 
-def test_commit_that_was_never_pushed_is_packed_from_mirror_and_upload(production: Repository, tmp_path: Path) -> None:
+def test_commit_that_was_never_pushed_is_packed_from_mirror_and_upload(
+    production: Repository, tmp_path: Path
+) -> None:
     mirror = Mirror.open_or_create(tmp_path / "m.git", str(production.path), is_local=True)
     mirror.fetch()
     production.write("fcl/reco.fcl", "never pushed\n")
@@ -52,7 +54,9 @@ def test_commit_that_was_never_pushed_is_packed_from_mirror_and_upload(productio
     upload = objects_of_uploaded_pack((tmp_path / f"up-{name}.pack").read_bytes())
 
     with mirror.objects() as objects:
-        pack = b"".join(canonical_pack(objects, commit, extra=[(item.kind, item.content) for item in upload]))
+        pack = b"".join(
+            canonical_pack(objects, commit, extra=[(item.kind, item.content) for item in upload])
+        )
 
     files = {file.path: file.content for file in tree_files(pack, commit)}
     assert files["fcl/reco.fcl"] == b"never pushed\n"

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.errors import SoftwareError
-from provenance.software.names import checked_oid, checked_ref, is_ref_name
-from provenance.software.urls import (
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.names import checked_oid, checked_ref, is_ref_name
+from jobprov.provenance.software.urls import (
     is_private_address,
     match_key,
     parse_url,
@@ -52,7 +52,10 @@ def test_other_repositories_do_not_match(url: str) -> None:
 
 
 def test_local_paths_match_by_their_path() -> None:
-    keys = {match_key(url) for url in ("/srv/git/x.git", "/srv/git/x", "/srv/git/../git/x/", "file:///srv/git/x.git")}
+    keys = {
+        match_key(url)
+        for url in ("/srv/git/x.git", "/srv/git/x", "/srv/git/../git/x/", "file:///srv/git/x.git")
+    }
 
     assert keys == {"file:/srv/git/x"}
 
@@ -112,7 +115,9 @@ def test_only_trusted_private_hosts_are_let_through() -> None:
         public_address(url, trusted_hosts=["127.0.0.2"])
 
 
-@pytest.mark.parametrize("name", ["v1", "release/2024.1", "refs/tags/v1", "S24-01-01", "näme", "a.b", "v1@x"])
+@pytest.mark.parametrize(
+    "name", ["v1", "release/2024.1", "refs/tags/v1", "S24-01-01", "näme", "a.b", "v1@x"]
+)
 def test_good_ref_names_are_taken(name: str) -> None:
     assert is_ref_name(name)
 
@@ -131,7 +136,12 @@ def test_bad_ref_names_are_refused(name: str) -> None:
 def test_short_refs_and_ids_are_not_full_ones() -> None:
     assert checked_ref("refs/tags/v1") == "refs/tags/v1"
     assert checked_oid("a" * 40) == "a" * 40
-    for text, match in (("A" * 40, "40"), ("a" * 39, "40"), ("a" * 64, "SHA-256"), ("a" * 40 + "\n", "40")):
+    for text, match in (
+        ("A" * 40, "40"),
+        ("a" * 39, "40"),
+        ("a" * 64, "SHA-256"),
+        ("a" * 40 + "\n", "40"),
+    ):
         with pytest.raises(SoftwareError, match=match):
             checked_oid(text)
     with pytest.raises(SoftwareError, match="full git ref"):

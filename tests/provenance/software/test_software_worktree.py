@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from software_repositories import MakeRepository, Repository
 
-from provenance.errors import SoftwareError
-from provenance.software.canonical_pack import canonical_pack
-from provenance.software.mirrors import Mirror
-from provenance.software.object_form import parse_tree
-from provenance.software.read_pack import iterate_objects, tree_files
-from provenance.software.worktree import WorktreeLimits, worktree_state
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.canonical_pack import canonical_pack
+from jobprov.provenance.software.mirrors import Mirror
+from jobprov.provenance.software.object_form import parse_tree
+from jobprov.provenance.software.read_pack import iterate_objects, tree_files
+from jobprov.provenance.software.worktree import WorktreeLimits, worktree_state
 
 
 def git_s_own_tree(repository: Repository, tmp_path: Path) -> str:
@@ -22,7 +22,9 @@ def git_s_own_tree(repository: Repository, tmp_path: Path) -> str:
     shutil.copytree(repository.path, copy, symlinks=True)
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
     subprocess.run(["git", "add", "-A"], cwd=copy, env=environment, check=True, capture_output=True)
-    written = subprocess.run(["git", "write-tree"], cwd=copy, env=environment, check=True, capture_output=True)
+    written = subprocess.run(
+        ["git", "write-tree"], cwd=copy, env=environment, check=True, capture_output=True
+    )
     shutil.rmtree(copy)
     return written.stdout.decode().strip()
 
@@ -59,7 +61,9 @@ def test_clean_tree_is_its_commit_s(production: Repository) -> None:
     assert (state.objects_pack, state.changed_paths, state.left_out) == (b"", (), ())
 
 
-def test_dirty_tree_has_the_id_that_git_would_give_it(production: Repository, tmp_path: Path) -> None:
+def test_dirty_tree_has_the_id_that_git_would_give_it(
+    production: Repository, tmp_path: Path
+) -> None:
     make_dirty(production)
 
     state = worktree_state(production.path)
@@ -67,7 +71,9 @@ def test_dirty_tree_has_the_id_that_git_would_give_it(production: Repository, tm
     assert state.is_dirty
     assert state.worktree_tree == git_s_own_tree(production, tmp_path)
     assert "job.log" not in state.changed_paths
-    assert {"fcl/prolog.fcl", "new folder/ünïcode.fcl", "empty", "latest.fcl"} <= set(state.changed_paths)
+    assert {"fcl/prolog.fcl", "new folder/ünïcode.fcl", "empty", "latest.fcl"} <= set(
+        state.changed_paths
+    )
 
 
 def test_nothing_is_written_into_the_user_s_repository(production: Repository) -> None:
@@ -79,7 +85,9 @@ def test_nothing_is_written_into_the_user_s_repository(production: Repository) -
     assert everything_under(production.path) == before
 
 
-def test_objects_of_the_dirty_tree_complete_the_commit_s_pack(production: Repository, tmp_path: Path) -> None:
+def test_objects_of_the_dirty_tree_complete_the_commit_s_pack(
+    production: Repository, tmp_path: Path
+) -> None:
     make_dirty(production)
     mirror = Mirror.open_or_create(tmp_path / "m.git", str(production.path), is_local=True)
     mirror.fetch()
@@ -88,7 +96,12 @@ def test_objects_of_the_dirty_tree_complete_the_commit_s_pack(production: Reposi
 
     with mirror.objects() as objects:
         pack = b"".join(
-            canonical_pack(objects, production.git("rev-parse", "HEAD"), trees=[state.worktree_tree], extra=dirty)
+            canonical_pack(
+                objects,
+                production.git("rev-parse", "HEAD"),
+                trees=[state.worktree_tree],
+                extra=dirty,
+            )
         )
 
     files = {file.path: file for file in tree_files(pack, state.worktree_tree)}
@@ -137,7 +150,9 @@ def test_change_within_the_same_second_and_size_is_seen(production: Repository) 
     assert worktree_state(production.path).is_dirty
 
 
-def test_file_that_became_a_folder_and_folder_that_became_a_file(production: Repository, tmp_path: Path) -> None:
+def test_file_that_became_a_folder_and_folder_that_became_a_file(
+    production: Repository, tmp_path: Path
+) -> None:
     (production.path / "empty").unlink()
     production.write("empty/inside", "x\n")
     shutil.rmtree(production.path / "bin")
@@ -163,7 +178,9 @@ def test_too_large_files_are_left_out_and_listed(production: Repository) -> None
     production.write("medium-1", b"x" * 600)
     production.write("medium-2", b"y" * 600)
 
-    state = worktree_state(production.path, limits=WorktreeLimits(file_bytes=1000, total_bytes=1000))
+    state = worktree_state(
+        production.path, limits=WorktreeLimits(file_bytes=1000, total_bytes=1000)
+    )
 
     assert state.left_out == ("large", "medium-2")
     assert state.is_dirty
@@ -203,7 +220,9 @@ def test_submodule_at_another_commit_changes_the_tree(
     assert state.worktree_tree == git_s_own_tree(production, tmp_path)
 
 
-def test_linked_working_tree_and_odd_folder_names_work(production: Repository, tmp_path: Path) -> None:
+def test_linked_working_tree_and_odd_folder_names_work(
+    production: Repository, tmp_path: Path
+) -> None:
     linked = tmp_path / 'odd: "name"'
     production.git("worktree", "add", "-q", "--detach", str(linked), "light-1")
     (linked / "new").write_text("x\n")
@@ -215,7 +234,9 @@ def test_linked_working_tree_and_odd_folder_names_work(production: Repository, t
     assert len(list(iterate_objects(state.objects_pack))) == 2
 
 
-def test_merge_conflict_is_captured_with_its_markers(production: Repository, tmp_path: Path) -> None:
+def test_merge_conflict_is_captured_with_its_markers(
+    production: Repository, tmp_path: Path
+) -> None:
     production.git("checkout", "-q", "-b", "side", "light-1")
     production.write("fcl/prolog.fcl", "side\n")
     production.commit("side")

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.triage.outliers import Count, find_outliers, tail_probability
+from jobprov.provenance.triage.outliers import Count, find_outliers, tail_probability
 
 
 def exact(drawn: int, draws: int, marked: int, total: int) -> Fraction:
-    ways = sum(comb(marked, k) * comb(total - marked, draws - k) for k in range(drawn, min(draws, marked) + 1))
+    ways = sum(
+        comb(marked, k) * comb(total - marked, draws - k)
+        for k in range(drawn, min(draws, marked) + 1)
+    )
     return Fraction(ways, comb(total, draws))
 
 
@@ -21,9 +24,13 @@ def test_tail_is_that_of_the_hypergeometric_distribution(data: st.DataObject) ->
     total = data.draw(st.integers(1, 60))
     marked, draws = data.draw(st.integers(0, total)), data.draw(st.integers(0, total))
     least = max(0, draws + marked - total)
-    drawn = data.draw(st.integers(max(least, draws * marked // total), max(least, min(draws, marked))))
+    drawn = data.draw(
+        st.integers(max(least, draws * marked // total), max(least, min(draws, marked)))
+    )
 
-    assert tail_probability(drawn, draws, marked, total) == pytest.approx(float(exact(drawn, draws, marked, total)))
+    assert tail_probability(drawn, draws, marked, total) == pytest.approx(
+        float(exact(drawn, draws, marked, total))
+    )
 
 
 def test_black_hole_stands_out_among_healthy_hosts() -> None:
@@ -40,7 +47,10 @@ def test_black_hole_stands_out_among_healthy_hosts() -> None:
 def test_healthy_fleet_has_no_outlier() -> None:
     dice = random.Random(7)  # noqa: S311 - a fleet, not a secret
     fleets = [
-        {f"wn{number}": Count(100, sum(dice.random() < 0.03 for _ in range(100))) for number in range(100)}
+        {
+            f"wn{number}": Count(100, sum(dice.random() < 0.03 for _ in range(100)))
+            for number in range(100)
+        }
         for _ in range(20)
     ]
 
@@ -61,6 +71,8 @@ def test_nothing_stands_out_where_nothing_can(counts: dict[str, Count]) -> None:
 
 
 def test_large_counts_take_no_time() -> None:
-    counts = {f"wn{number}": Count(10_000, 300) for number in range(2000)} | {"bad": Count(10_000, 5000)}
+    counts = {f"wn{number}": Count(10_000, 300) for number in range(2000)} | {
+        "bad": Count(10_000, 5000)
+    }
 
     assert [outlier.name for outlier in find_outliers(counts)] == ["bad"]

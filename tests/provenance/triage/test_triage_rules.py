@@ -5,9 +5,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from provenance.errors import BadInputError
-from provenance.triage.built_in import built_in_rules
-from provenance.triage.rules import Failure, LogEnd, Rule, find_cause, find_rule, holds, log_end, read_rules
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.triage.built_in import built_in_rules
+from jobprov.provenance.triage.rules import (
+    Failure,
+    LogEnd,
+    Rule,
+    find_cause,
+    find_rule,
+    holds,
+    log_end,
+    read_rules,
+)
 
 
 def rule(**conditions: Any) -> dict[str, Any]:
@@ -33,7 +42,9 @@ def built_in(failure: Failure, *lines: str) -> tuple[str, bool | None] | None:
         ("(.*)+", "aaaa", False),
     ],
 )
-def test_pieces_of_a_pattern_stand_one_after_the_other(pattern: str, line: str, *, is_there: bool) -> None:
+def test_pieces_of_a_pattern_stand_one_after_the_other(
+    pattern: str, line: str, *, is_there: bool
+) -> None:
     assert holds(pattern, line) is is_there
 
 
@@ -53,7 +64,9 @@ def test_pieces_of_a_pattern_stand_one_after_the_other(pattern: str, line: str, 
     ],
 )
 def test_all_conditions_of_a_rule_must_hold(conditions: dict[str, Any], *, fits: bool) -> None:
-    failure = Failure("failed", 65, None, "reco1", "art", "cet::exception", "error: no such run in the database")
+    failure = Failure(
+        "failed", 65, None, "reco1", "art", "cet::exception", "error: no such run in the database"
+    )
     found = find_rule([msgspec.convert(rule(**conditions), Rule)], failure)
 
     assert (found is not None) is fits
@@ -61,18 +74,28 @@ def test_all_conditions_of_a_rule_must_hold(conditions: dict[str, Any], *, fits:
 
 @pytest.mark.parametrize(
     ("wanted", "fits"),
-    [("BadBlock", True), ("DataCorruption", True), ("Data* > *", True), ("Block", False), ("DataCorruption > *", True)],
+    [
+        ("BadBlock", True),
+        ("DataCorruption", True),
+        ("Data* > *", True),
+        ("Block", False),
+        ("DataCorruption > *", True),
+    ],
 )
 def test_class_of_a_rule_fits_one_of_nested_categories_or_all(wanted: str, *, fits: bool) -> None:
     failure = Failure("failed", 1, error_class="DataCorruption > BadBlock")
 
-    assert (find_rule([msgspec.convert(rule(error_class=wanted), Rule)], failure) is not None) is fits
+    assert (
+        find_rule([msgspec.convert(rule(error_class=wanted), Rule)], failure) is not None
+    ) is fits
 
 
 def test_last_line_with_the_pattern_counts_and_says_where_it_is() -> None:
     content = b"db down\nok\n\x1b[31mdb\x1b[0m down again\nbye\n"
     found = find_rule(
-        read_rules(table(rule(pattern="db down"))).rules, Failure("failed"), [log_end("out", content, 100)]
+        read_rules(table(rule(pattern="db down"))).rules,
+        Failure("failed"),
+        [log_end("out", content, 100)],
     )
 
     assert found is not None
@@ -112,11 +135,16 @@ def test_bad_rule_is_refused_with_its_place(rules: list[dict[str, Any]], field: 
         (Failure("failed", None, 7), ("node", True)),
         (Failure("failed", 1, program="art", error_class="BadAlloc"), ("memory", True)),
         (Failure("failed", 1, program="art", error_class="CatalogServiceError"), ("network", True)),
-        (Failure("failed", 1, program="art", error_class="DataCorruption > BadBlock"), ("input", False)),
+        (
+            Failure("failed", 1, program="art", error_class="DataCorruption > BadBlock"),
+            ("input", False),
+        ),
         (Failure("failed", 134, 6, program="art", error_class="SIGINT"), ("killed", None)),
     ],
 )
-def test_built_in_rules_know_art_signals_and_steps(failure: Failure, read_as: tuple[str, bool | None]) -> None:
+def test_built_in_rules_know_art_signals_and_steps(
+    failure: Failure, read_as: tuple[str, bool | None]
+) -> None:
     assert built_in(failure) == read_as
 
 
@@ -139,13 +167,20 @@ def test_code_of_a_payload_that_nobody_explained_is_not_read_as_errno(code: int)
     [
         (Failure("failed", message="cannot find the map (Reco/reco)\nmore"), None),
         (Failure("failed", message="cannot find the map"), b"E: cannot"),
-        (Failure("failed", message="said otherwise", error_class="Configuration"), b"---- Configuration B"),
+        (
+            Failure("failed", message="said otherwise", error_class="Configuration"),
+            b"---- Configuration B",
+        ),
         (Failure("failed", message="begun"), None),
         (Failure("failed"), None),
     ],
 )
-def test_line_of_the_cause_is_found_where_no_rule_names_one(failure: Failure, line: bytes | None) -> None:
-    content = b"begun\nE: cannot find the map\n\n---- Configuration BEGIN\n  x\n---- Configuration END\n"
+def test_line_of_the_cause_is_found_where_no_rule_names_one(
+    failure: Failure, line: bytes | None
+) -> None:
+    content = (
+        b"begun\nE: cannot find the map\n\n---- Configuration BEGIN\n  x\n---- Configuration END\n"
+    )
 
     found = find_cause(failure, [log_end("out", content, 0)])
 
@@ -153,4 +188,7 @@ def test_line_of_the_cause_is_found_where_no_rule_names_one(failure: Failure, li
 
 
 def test_what_the_log_says_goes_before_the_code() -> None:
-    assert built_in(Failure("failed", 1, program="art"), "write: No space left on device") == ("storage", True)
+    assert built_in(Failure("failed", 1, program="art"), "write: No space left on device") == (
+        "storage",
+        True,
+    )

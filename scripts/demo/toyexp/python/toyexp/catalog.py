@@ -21,8 +21,12 @@ _NAMES = {
 
 def declaration(path: str, metadata: dict[str, Any]) -> str:
     """Return the JSON text that declares the file, with size in bytes."""
-    application = {f"core.application.{key}": value for key, value in metadata["application"].items()}
-    named = {dotted: metadata[name] for name, dotted in _NAMES.items() if metadata[name] is not None}
+    application = {
+        f"core.application.{key}": value for key, value in metadata["application"].items()
+    }
+    named = {
+        dotted: metadata[name] for name, dotted in _NAMES.items() if metadata[name] is not None
+    }
     document = {
         "name": Path(path).name,
         "size": Path(path).stat().st_size,

@@ -15,8 +15,8 @@ _MUON = 13
 class ToySmear:
     """Makes reconstructed muons of the generated ones.
 
-    `resolution` is a table: `constant` (relative) and `slope` (relative, per GeV) of the transverse momentum, added in
-    quadrature.
+    `resolution` is a table: `constant` (relative) and `slope` (relative, per GeV) of the transverse
+    momentum, added in quadrature.
     """
 
     DEFAULTS: ClassVar = {
@@ -39,13 +39,19 @@ class ToySmear:
     def produce(self, columns: Columns) -> Columns:
         """Return the events with muons."""
         if "particle" not in columns:
-            raise EventError(f"The events hold no generated particles, processing module ToySmear/{self.label}")
+            raise EventError(
+                f"The events hold no generated particles, processing module ToySmear/{self.label}"
+            )
         true = columns["particle"]
-        true = true[(abs(true.pid) == _MUON) & (abs(true.eta) < self.parameters["acceptAbsEtaBelow"])]
+        true = true[
+            (abs(true.pid) == _MUON) & (abs(true.eta) < self.parameters["acceptAbsEtaBelow"])
+        ]
         counts = ak.to_numpy(ak.num(true))
         total = int(counts.sum())
         is_seen = self.random.random(total) < self.parameters["efficiency"]
-        factor = 1 + self.random.standard_normal(total) * self._resolution(ak.to_numpy(ak.flatten(true.pt)))
+        factor = 1 + self.random.standard_normal(total) * self._resolution(
+            ak.to_numpy(ak.flatten(true.pt))
+        )
         muon = ak.zip(
             {
                 "charge": ak.where(true.pid > 0, -1, 1),

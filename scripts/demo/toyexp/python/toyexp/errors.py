@@ -1,7 +1,7 @@
 """What stops a job, and the exit code that it gives.
 
-Codes are those of art: 9 configuration, 90 an fcl file that cannot be read, 88 the command line, 1 an exception while
-events were processed.
+Codes are those of art: 9 configuration, 90 an fcl file that cannot be read, 88 the command line, 1
+an exception while events were processed.
 """
 
 from collections.abc import Sequence
@@ -50,9 +50,21 @@ class EventError(ToyError):
 
 
 def misconfigured(label: str, module_type: str, problems: Sequence[str]) -> ConfigurationError:
-    """Return the error for one module's parameters: the first problem in one line, then all of them."""
+    """Return the error for one module's parameters.
+
+    The first problem in one line, then all of them.
+    """
     rule = "=" * 100
     first = f"Module {label} ({module_type}): {problems[0]}"
     listed = [f" -  {problem}" for problem in problems]
-    body = [rule, "", f"Module label: {label}", f"module_type : {module_type}", "", *listed, "", rule]
+    body = [
+        rule,
+        "",
+        f"Module label: {label}",
+        f"module_type : {module_type}",
+        "",
+        *listed,
+        "",
+        rule,
+    ]
     return ConfigurationError("\n".join([first, *body]))

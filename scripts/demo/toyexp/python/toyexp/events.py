@@ -1,8 +1,9 @@
 """Events as columns, and the ROOT files that hold them.
 
-A file has one tree `Events` (one entry an event; `muon` and `particle` are collections of any length) and a string
-`metadata`, the JSON object that a file catalog wants to know. The order of columns and entries is fixed, so that the same
-job writes the same content; the bytes differ, because ROOT files carry a UUID and the time of writing.
+A file has one tree `Events` (one entry an event; `muon` and `particle` are collections of any
+length) and a string `metadata`, the JSON object that a file catalog wants to know. The order of
+columns and entries is fixed, so that the same job writes the same content; the bytes differ,
+because ROOT files carry a UUID and the time of writing.
 """
 
 import json
@@ -56,7 +57,9 @@ def _read_one(path: str) -> tuple[Columns, dict[str, Any]]:
             arrays = file["Events"].arrays()
             described = json.loads(str(file["metadata"]))
     except Exception as error:  # uproot raises what struct, zlib and numpy raise on damaged bytes
-        raise FileReadError(f"{path} ({_size(path)}) cannot be read: {type(error).__name__}: {error}") from error
+        raise FileReadError(
+            f"{path} ({_size(path)}) cannot be read: {type(error).__name__}: {error}"
+        ) from error
     columns: Columns = {name: ak.to_numpy(arrays[name]) for name in FLAT if name in arrays.fields}
     for name, fields in COLLECTIONS.items():
         if f"n{name}" in arrays.fields:
@@ -70,7 +73,9 @@ def _size(path: str) -> str:
 
 def write(path: str, columns: Columns, metadata: dict[str, Any]) -> None:
     """Write the events and the metadata to a new ROOT file."""
-    ordered = {name: _typed(name, columns[name]) for name in (*FLAT, *COLLECTIONS) if name in columns}
+    ordered = {
+        name: _typed(name, columns[name]) for name in (*FLAT, *COLLECTIONS) if name in columns
+    }
     types = {name: FLAT.get(name) or ak.type(value).content for name, value in ordered.items()}
     with uproot.recreate(path, compression=uproot.ZLIB(4)) as file:
         tree = file.mktree("Events", types, title="toyexp events")
@@ -105,7 +110,12 @@ def span(columns: Columns) -> dict[str, Any]:
     """Return what a catalog wants to know: event count, first and last event, runs as [run, subrun] pairs."""
     if not length(columns):
         return {"event_count": 0, "first_event": None, "last_event": None, "runs": []}
-    pairs = sorted({(int(run), int(subrun)) for run, subrun in zip(columns["run"], columns["subrun"], strict=True)})
+    pairs = sorted(
+        {
+            (int(run), int(subrun))
+            for run, subrun in zip(columns["run"], columns["subrun"], strict=True)
+        }
+    )
     return {
         "event_count": length(columns),
         "first_event": int(min(columns["event"])),

@@ -1,8 +1,9 @@
 """Reads fcl files: a subset of FHiCL, enough for the files of this release.
 
-Understood are `#include "name"`, prologs, tables, sequences, numbers, words, quoted strings, `@nil`, `@local::`,
-`@table::`, `@sequence::` and dotted assignments. Left out are `@erase`, protection, complex numbers, `@db::` and `@id::`;
-each of them is an error here, never read as something else. *Source*: the FHiCL quick start guide of fhicl-cpp.
+Understood are `#include "name"`, prologs, tables, sequences, numbers, words, quoted strings,
+`@nil`, `@local::`, `@table::`, `@sequence::` and dotted assignments. Left out are `@erase`,
+protection, complex numbers, `@db::` and `@id::`; each of them is an error here, never read as
+something else. *Source*: the FHiCL quick start guide of fhicl-cpp.
 """
 
 import os
@@ -50,7 +51,8 @@ class Table(dict[str, Any]):
 def load(name: str) -> Table:
     """Return the evaluated configuration of the fcl file `name`.
 
-    The file itself is looked for in `.` first, then, like every included one, along `FHICL_FILE_PATH`.
+    The file itself is looked for in `.` first, then, like every included one, along
+    `FHICL_FILE_PATH`.
 
     Raises:
         FclError: a file is missing, or says something that this reader does not understand.
@@ -89,7 +91,9 @@ def _tokens_of_line(line: str, place: str) -> Iterator[Token]:
     while position < len(line):
         match = _TOKEN.match(line, position)
         if match is None:
-            raise FclError(f"at or near character {position + 1} of {place}\n{line}\n{' ' * position}^")
+            raise FclError(
+                f"at or near character {position + 1} of {place}\n{line}\n{' ' * position}^"
+            )
         if match.lastgroup and match.lastgroup != "blank":
             yield Token(match.lastgroup, match.group(), place)
         position = match.end()
@@ -146,7 +150,9 @@ class _Reader:
         value = self.value()
         if not is_prolog and first.text in self.prolog:
             if len(names) > 1:
-                raise FclError(f"{first.text} is a prolog name: copy it with @local:: first, {first.place}")
+                raise FclError(
+                    f"{first.text} is a prolog name: copy it with @local:: first, {first.place}"
+                )
             self.prolog.discard(first.text)
         elif is_prolog:
             self.prolog.add(first.text)
@@ -195,7 +201,9 @@ class _Reader:
         while not self.is_next("]"):
             if elements:
                 self.take(",")
-            if self.next < len(self.tokens) and self.tokens[self.next].text.startswith("@sequence::"):
+            if self.next < len(self.tokens) and self.tokens[self.next].text.startswith(
+                "@sequence::"
+            ):
                 elements += self.referred(self.take())
             else:
                 elements.append(self.value())

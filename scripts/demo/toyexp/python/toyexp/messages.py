@@ -42,7 +42,9 @@ def begin_event(number: int, run: int, subrun: int, event: int) -> None:
     """Print that the `number`th event (from 1) is begun."""
     tens, ones = number % 100 // 10, number % 10
     ending = {1: "st", 2: "nd", 3: "rd"}.get(ones, "th") if tens != 1 else "th"
-    say(f"Begin processing the {number}{ending} record. run: {run} subRun: {subrun} event: {event} at {_now()}")
+    say(
+        f"Begin processing the {number}{ending} record. run: {run} subRun: {subrun} event: {event} at {_now()}"
+    )
 
 
 def summary(*, total: int, passed: int, cpu_seconds: float, real_seconds: float) -> None:

@@ -20,7 +20,10 @@ _HOMES = {
 
 
 class Module(Protocol):
-    """What producers, filters and analyzers have in common: `DEFAULTS`, and a call that takes and gives columns."""
+    """What producers, filters and analyzers have in common.
+
+    `DEFAULTS`, and a call that takes and gives columns.
+    """
 
     DEFAULTS: dict[str, Any]
 
@@ -59,6 +62,8 @@ def make(label: str, given: Table) -> Any:
     """
     module_type = given.get("module_type")
     if module_type not in _HOMES:
-        raise ConfigurationError(f'Module label: {label}\nThe module type "{module_type}" is unknown to this release.')
+        raise ConfigurationError(
+            f'Module label: {label}\nThe module type "{module_type}" is unknown to this release.'
+        )
     kind = getattr(importlib.import_module(_HOMES[module_type]), module_type)
     return kind(label, checked(label, given, kind.DEFAULTS))

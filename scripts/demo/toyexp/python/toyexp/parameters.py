@@ -1,4 +1,7 @@
-"""Checked access to one module's parameters: missing, misspelt and mistyped ones are found before the first event."""
+"""Checked access to one module's parameters.
+
+Missing, misspelt and mistyped ones are found before the first event.
+"""
 
 import difflib
 from collections.abc import Iterator
@@ -13,17 +16,24 @@ _ALWAYS_ALLOWED = ("module_type",)
 def checked(label: str, given: Table, defaults: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of the module `label`, completed by `defaults`.
 
-    A default that is a type says that the parameter has none and must be given; every other default says by its type
-    what the parameter may be. Whole numbers are taken for real ones.
+    A default that is a type says that the parameter has none and must be given; every other default
+    says by its type what the parameter may be. Whole numbers are taken for real ones.
 
     Raises:
         ConfigurationError: parameters are missing, of another type, or unknown to the module.
     """
-    problems = [*_unsupported(given, defaults), *_missing(given, defaults), *_mistyped(given, defaults)]
+    problems = [
+        *_unsupported(given, defaults),
+        *_missing(given, defaults),
+        *_mistyped(given, defaults),
+    ]
     if problems:
         raise misconfigured(label, str(given.get("module_type")), problems)
     values = {name: given.get(name, default) for name, default in defaults.items()}
-    return {name: float(value) if _type(defaults[name]) is float else value for name, value in values.items()}
+    return {
+        name: float(value) if _type(defaults[name]) is float else value
+        for name, value in values.items()
+    }
 
 
 def _type(default: Any) -> type:

@@ -28,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
         messages.severe("BadAlloc", "A bad_alloc exception was thrown: out of memory")
         status = _OUT_OF_MEMORY
     except Exception as error:  # noqa: BLE001  whatever a module raises ends the job in the same orderly way
-        messages.severe("StdException", f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
+        messages.severe(
+            "StdException", f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+        )
         status = _STANDARD_ERROR
     messages.closing(status)
     return status
@@ -37,8 +39,12 @@ def main(arguments: Sequence[str]) -> int:
 def _command_line(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="toy", exit_on_error=False)
     parser.add_argument("-c", "--config", required=True, help="fcl file")
-    parser.add_argument("-s", "--source", action="append", default=[], help="input file; may be repeated")
-    parser.add_argument("-o", "--output", action="append", default=[], help="[LABEL:]FILE; may be repeated")
+    parser.add_argument(
+        "-s", "--source", action="append", default=[], help="input file; may be repeated"
+    )
+    parser.add_argument(
+        "-o", "--output", action="append", default=[], help="[LABEL:]FILE; may be repeated"
+    )
     parser.add_argument("-T", "--TFileName", help="what the analyzer writes")
     parser.add_argument("-n", "--nevts", type=int, default=-1, help="number of events")
     try:
@@ -77,7 +83,10 @@ def run(options: argparse.Namespace) -> None:
             made[label].analyze(columns, _analyzer_file(options))
     outputs = _outputs(configuration, options)
     common = _common_metadata(configuration, options, parents)
-    passed = sum(_write(columns, accepted, label, output, common, tracker=tracker) for label, output in outputs.items())
+    passed = sum(
+        _write(columns, accepted, label, output, common, tracker=tracker)
+        for label, output in outputs.items()
+    )
     if database := timing.database(services):
         tracker.write(database)
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -90,10 +99,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _limit_cpu(seconds: int) -> None:
-    """Have the system stop this program by SIGXCPU once it used that much CPU time; 0 sets no limit."""
+    """Have the system stop this program by SIGXCPU once it used that much CPU time.
+
+    0 sets no limit.
+    """
     if seconds:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        resource.setrlimit(
+            resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1])
+        )
 
 
 def _report(columns: events.Columns, every: int) -> None:
@@ -110,7 +124,9 @@ def _run_paths(
     for path in physics.get("trigger_paths", []):
         for label in physics[path]:
             if label not in made:
-                raise ConfigurationError(f"path {path} names the module {label}, which is not configured")
+                raise ConfigurationError(
+                    f"path {path} names the module {label}, which is not configured"
+                )
             module = made[label]
             with tracker.module(path, label, type(module).__name__, columns, module):
                 if hasattr(module, "produce"):
@@ -154,14 +170,18 @@ def _write(
         kept = events.chosen(kept, accepted[path])
     kept = events.dropped(kept, output.get("dropProducts", []))
     own = {
-        key: output[name] for key, name in (("data_tier", "dataTier"), ("data_stream", "dataStream")) if name in output
+        key: output[name]
+        for key, name in (("data_tier", "dataTier"), ("data_stream", "dataStream"))
+        if name in output
     }
     metadata = {**common, **own, **events.span(kept)}
     name = output["fileName"]
     with tracker.module("end_path", label, "RootOutput(write)", kept):
         events.write(name, kept, metadata)
     Path(f"{name}.json").write_text(catalog.declaration(name, metadata), encoding="ascii")
-    messages.info("FileSummary", f"RootOutput:{label}@EndJob", f"{name}: {metadata['event_count']} events")
+    messages.info(
+        "FileSummary", f"RootOutput:{label}@EndJob", f"{name}: {metadata['event_count']} events"
+    )
     return int(metadata["event_count"])
 
 
@@ -175,6 +195,10 @@ def _common_metadata(
         "data_stream": inherited.get("data_stream"),
         "file_format": "root",
         "file_type": "mc",
-        "application": {"family": "toyexp", "name": configuration.get("process_name", "Toy"), "version": VERSION},
+        "application": {
+            "family": "toyexp",
+            "name": configuration.get("process_name", "Toy"),
+            "version": VERSION,
+        },
         "parents": [Path(name).name for name in options.source],
     }

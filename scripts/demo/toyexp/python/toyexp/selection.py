@@ -10,7 +10,10 @@ from toyexp.events import Columns
 
 
 class ToyDimuon:
-    """Adds mass and transverse momentum (GeV) of the hardest pair of opposite charge; -1 where there is none."""
+    """Adds mass and transverse momentum (GeV) of the hardest pair of opposite charge.
+
+    -1 where there is none.
+    """
 
     DEFAULTS: ClassVar = {"muonPtAbove": 20.0}
 
@@ -28,13 +31,21 @@ class ToyDimuon:
         is_pair = ~(np.isnan(plus["pt"]) | np.isnan(minus["pt"]))
         angle = np.cos(plus["phi"] - minus["phi"])
         with np.errstate(invalid="ignore"):
-            mass = np.sqrt(2 * plus["pt"] * minus["pt"] * (np.cosh(plus["eta"] - minus["eta"]) - angle))
+            mass = np.sqrt(
+                2 * plus["pt"] * minus["pt"] * (np.cosh(plus["eta"] - minus["eta"]) - angle)
+            )
             pt = np.sqrt(plus["pt"] ** 2 + minus["pt"] ** 2 + 2 * plus["pt"] * minus["pt"] * angle)
-        return {**columns, "dimuon_mass": np.where(is_pair, mass, -1.0), "dimuon_pt": np.where(is_pair, pt, -1.0)}
+        return {
+            **columns,
+            "dimuon_mass": np.where(is_pair, mass, -1.0),
+            "dimuon_pt": np.where(is_pair, pt, -1.0),
+        }
 
     def _hardest(self, muon: Any) -> dict[str, Any]:
         best = ak.firsts(muon[ak.argsort(muon.pt, ascending=False)])
-        return {name: ak.to_numpy(ak.fill_none(best[name], np.nan)) for name in ("pt", "eta", "phi")}
+        return {
+            name: ak.to_numpy(ak.fill_none(best[name], np.nan)) for name in ("pt", "eta", "phi")
+        }
 
 
 class ToyMassFilter:

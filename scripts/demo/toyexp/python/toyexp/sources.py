@@ -18,7 +18,9 @@ class EmptyEvent:
         self.label = label
         self.parameters = parameters
 
-    def read(self, inputs: Sequence[str], limit: int) -> tuple[events.Columns, list[dict[str, Any]]]:
+    def read(
+        self, inputs: Sequence[str], limit: int
+    ) -> tuple[events.Columns, list[dict[str, Any]]]:
         """Return `limit` (or, where negative, maxEvents) numbered events and no metadata."""
         if inputs:
             raise CommandLineError(f"-s {inputs[0]}: the source EmptyEvent reads no files")
@@ -38,10 +40,14 @@ class RootInput:
         self.label = label
         self.parameters = parameters
 
-    def read(self, inputs: Sequence[str], limit: int) -> tuple[events.Columns, list[dict[str, Any]]]:
+    def read(
+        self, inputs: Sequence[str], limit: int
+    ) -> tuple[events.Columns, list[dict[str, Any]]]:
         """Return the first `limit` (or maxEvents; all, where negative) events of the files, and the files' metadata."""
         if not inputs:
             raise CommandLineError("the source RootInput needs an input file: -s FILE")
         columns, metadata = events.read(inputs)
         count = limit if limit >= 0 else self.parameters["maxEvents"]
-        return (columns if count < 0 else {name: value[:count] for name, value in columns.items()}), metadata
+        return (
+            columns if count < 0 else {name: value[:count] for name, value in columns.items()}
+        ), metadata

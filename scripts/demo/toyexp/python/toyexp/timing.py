@@ -1,7 +1,8 @@
 """How long source, modules and outputs took, in the tables that art's TimeTracker leaves behind.
 
-A module that works event by event says how long each took, in `event_seconds`. Most work on whole columns: their time is spread evenly
-over the events, so that totals and means are as measured, and the slowest event says nothing more than the mean.
+A module that works event by event says how long each took, in `event_seconds`. Most work on whole
+columns: their time is spread evenly over the events, so that totals and means are as measured, and
+the slowest event says nothing more than the mean.
 """
 
 import sqlite3
@@ -36,7 +37,9 @@ class TimeTracker:
         self._source += [(*at, f"{kind}:source", each) for at, each in _spread(columns, seconds)]
 
     @contextmanager
-    def module(self, path: str, label: str, kind: str, columns: events.Columns, module: Any = None) -> Iterator[None]:
+    def module(
+        self, path: str, label: str, kind: str, columns: events.Columns, module: Any = None
+    ) -> Iterator[None]:
         """Measure what a module does with these events in the body."""
         started = time.perf_counter()
         yield
@@ -54,7 +57,9 @@ class TimeTracker:
         with connection:
             connection.executescript(_TABLES)
             connection.executemany("INSERT INTO TimeSource VALUES (?, ?, ?, ?, ?)", self._source)
-            connection.executemany("INSERT INTO TimeModule VALUES (?, ?, ?, ?, ?, ?, ?)", self._modules)
+            connection.executemany(
+                "INSERT INTO TimeModule VALUES (?, ?, ?, ?, ?, ?, ?)", self._modules
+            )
             sums = [(*at, seconds) for at, seconds in self._sums.items()]
             connection.executemany("INSERT INTO TimeEvent VALUES (?, ?, ?, ?)", sums)
         connection.close()

@@ -1,0 +1,1 @@
+"""Calls for bundles of many jobs, and for comparators."""

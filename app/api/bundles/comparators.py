@@ -1,0 +1,60 @@
+"""Comparators over HTTP: how an experiment has the outputs of reruns compared."""
+
+from datetime import UTC, datetime
+
+from flask import Response
+
+from jobprov.app.api.wire.answers import json_answer
+from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.bodies import read_body
+from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.guard import check_experiment, writing_grant
+from jobprov.app.wiring import get_service
+from jobprov.provenance.bundle.comparators import OutputRules
+from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.schemas.queries import ComparatorsQuery
+from jobprov.provenance.services.bundles.comparators import declare_comparators, show_comparators
+
+section = Section("comparators", "How outputs of reruns are compared with what was recorded.")
+
+_BODY_BYTES = 1024 * 1024
+
+
+@section.call(
+    "PUT",
+    "/comparators/<experiment>",
+    body=OutputRules,
+    answers={200: OBJECT, 201: OBJECT},
+    errors=(413, 415, 422),
+    writes=True,
+)
+def put_comparators(experiment: str) -> Response:
+    """Declare the comparators of an experiment as a whole.
+
+    201 with their new version, 200 where they are the same again.
+    """
+    grant = writing_grant()
+    check_experiment(grant, checked_name(experiment, "experiment"))
+    document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
+    answer = get_service().write(
+        lambda connection, known: declare_comparators(
+            connection, known, experiment, document, received_at=now, submitter=grant.submitter
+        )
+    )
+    return json_answer(answer, 201 if answer["is_new"] else 200)
+
+
+@section.call(
+    "GET",
+    "/comparators/<experiment>",
+    answers={200: OBJECT},
+    parameters=parameters(ComparatorsQuery),
+    errors=(401, 404, 422),
+)
+def get_comparators(experiment: str) -> Response:
+    """Return the comparators of an experiment, and when each version of them came."""
+    query = asked(ComparatorsQuery)
+    with get_service().reading() as connection:
+        return json_answer(
+            show_comparators(connection, checked_name(experiment, "experiment"), **query)
+        )

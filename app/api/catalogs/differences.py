@@ -1,0 +1,62 @@
+"""Catalogs over HTTP: what a task's catalog knows beside its jobs, and what is still to be processed."""
+
+from flask import Response
+
+from jobprov.app.api.wire.answers import json_answer, text_answer
+from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.wiring import get_service
+from jobprov.provenance.catalogs.opening import read_catalogs
+from jobprov.provenance.catalogs.sam_dimensions import files_dimension
+from jobprov.provenance.schemas.production_queries import MissingQuery
+from jobprov.provenance.schemas.queries import ExperimentQuery
+from jobprov.provenance.services.catalogs.differences import compare_catalog, list_draining
+from jobprov.provenance.services.tasks.tasks import find_task
+
+section = Section("catalogs", "File catalogs: the other side of what jobs say.")
+
+
+@section.call(
+    "GET",
+    "/tasks/<task_id>/catalog",
+    answers={200: OBJECT},
+    parameters=parameters(ExperimentQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_catalog(task_id: str) -> Response:
+    """Return where a task's jobs and its catalog differ, by kind, with the files.
+
+    As of the last `jobprov catalog sync`.
+    """
+    query = asked(ExperimentQuery)
+    service = get_service()
+    with service.reading() as connection:
+        task = find_task(connection, checked_name(task_id, "task_id"), **query)
+        return json_answer(
+            compare_catalog(
+                connection, service.store, task, catalogs=read_catalogs(service.settings.catalogs)
+            )
+        )
+
+
+@section.call(
+    "GET",
+    "/tasks/<task_id>/draining",
+    answers={200: OBJECT},
+    parameters=parameters(MissingQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_draining(task_id: str) -> Response:
+    """Return the inputs without an output in the catalog.
+
+    `{draining: [unit]}`, a plain list, or a SAM dimension.
+    """
+    query = asked(MissingQuery)
+    form = query.pop("format")
+    service = get_service()
+    with service.reading() as connection:
+        task = find_task(connection, checked_name(task_id, "task_id"), **query)
+        units = list_draining(connection, service.store, task)
+    if form == "json":
+        return json_answer({"draining": units})
+    return text_answer([files_dimension(units)] if form == "sam" else units)

@@ -1,0 +1,1 @@
+"""Calls for two jobs, and for recipes."""

@@ -1,0 +1,113 @@
+"""Rules of triage over HTTP: what failures of an experiment mean, in versions.
+
+Failures read again by the newest.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+from flask import Response, request
+
+from jobprov.app.api.wire.answers import json_answer
+from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.bodies import read_body
+from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.guard import check_experiment, writing_grant
+from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.wiring import get_service
+from jobprov.provenance.records.documents import read_document
+from jobprov.provenance.records.job_record import Name
+from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.schemas.parameters import read_query
+from jobprov.provenance.schemas.queries import AfterQuery, ComparatorsQuery
+from jobprov.provenance.services.failures.rules import declare_rules, reclassify, show_rules
+from jobprov.provenance.services.orders.orders import find_experiment
+from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.triage.rules import RuleTable
+
+section = Section("rules", "Rules of triage: what the failures of an experiment mean.")
+
+_BODY_BYTES = 1024 * 1024
+
+
+class ReclassificationBody(msgspec.Struct, kw_only=True):
+    """Which failures are read again: those of one task, or of the whole experiment."""
+
+    task_id: Name | None = None
+
+
+@section.call(
+    "PUT",
+    "/rules/<experiment>",
+    body=RuleTable,
+    answers={200: OBJECT, 201: OBJECT},
+    parameters=parameters(AfterQuery),
+    errors=(409, 413, 415, 422),
+    writes=True,
+)
+def put_rules(experiment: str) -> Response:
+    """Declare the rules of an experiment as a whole.
+
+    201 with their new version, 200 where they are the same again.
+    """
+    grant = writing_grant()
+    check_experiment(grant, checked_name(experiment, "experiment"))
+    query = read_query(AfterQuery, request.args)
+    document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
+    refuse_secrets(document)
+    answer = get_service().write(
+        lambda connection, known: declare_rules(
+            connection,
+            known,
+            experiment,
+            document,
+            received_at=now,
+            submitter=grant.submitter,
+            **query,
+        )
+    )
+    return json_answer(answer, 201 if answer["is_new"] else 200)
+
+
+@section.call(
+    "GET",
+    "/rules/<experiment>",
+    answers={200: OBJECT},
+    parameters=parameters(ComparatorsQuery),
+    errors=(401, 404, 422),
+)
+def get_rules(experiment: str) -> Response:
+    """Return the rules of an experiment, the built-in ones behind them, and who made each version and why."""
+    query = asked(ComparatorsQuery)
+    with get_service().reading() as connection:
+        return json_answer(show_rules(connection, checked_name(experiment, "experiment"), **query))
+
+
+@section.call(
+    "POST",
+    "/rules/<experiment>/reclassifications",
+    body=ReclassificationBody,
+    answers={202: OBJECT},
+    errors=(404, 413, 415, 422),
+    writes=True,
+)
+def post_reclassification(experiment: str) -> Response:
+    """Have failures read again by the rules of now, their stored logs included.
+
+    The work is done in the background.
+    """
+    grant = writing_grant()
+    check_experiment(grant, checked_name(experiment, "experiment"))
+    body = read_document(
+        parse_object(read_body(_BODY_BYTES)), ReclassificationBody, "The reclassification"
+    )
+    service, now = get_service(), datetime.now(UTC)
+    with service.reading() as connection:
+        find_experiment(connection, experiment)
+        task = find_task(connection, body.task_id, experiment=experiment) if body.task_id else None
+    answer = service.write(
+        lambda connection, known: reclassify(
+            connection, known, experiment, received_at=now, task=task, submitter=grant.submitter
+        )
+    )
+    return json_answer(answer, 202)

@@ -1,0 +1,1 @@
+"""Calls for one job or file, and lists of them."""

@@ -1,0 +1,33 @@
+"""Jobs in other people's words over HTTP."""
+
+from flask import Response
+
+from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.documenting import Section
+from jobprov.app.wiring import get_service
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.schemas.queries import ExperimentQuery
+from jobprov.provenance.services.bundles.exports import FORMS, export_job
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+
+section = Section("exports", "Jobs in the words of PROV, OpenLineage and in-toto.")
+
+
+@section.call(
+    "GET",
+    "/jobs/<job_id>/exports/<form>",
+    answers={200: ("application/json", "The job in this form.")},
+    parameters=parameters(ExperimentQuery),
+    errors=(300, 401, 404, 409, 422),
+)
+def get_export(job_id: str, form: str) -> Response:
+    """Return the job as `prov-json`, `prov-n`, `openlineage` (events, one a line) or `in-toto` (a statement), as its bundle holds it."""
+    if form not in FORMS:
+        raise NotFoundError(
+            f"There is no form {form[:40]!r}; there are {', '.join(FORMS)}.", list(FORMS)
+        )
+    query, service = asked(ExperimentQuery), get_service()
+    bundle = build_bundle(
+        service.database, service.writer, service.store, checked_name(job_id, "job_id"), **query
+    )
+    return Response(export_job(bundle, form), content_type=FORMS[form][1])

@@ -1,0 +1,205 @@
+"""Orders and retries over HTTP: what is to be submitted, taken under a lease by whoever may submit, and what became of it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response
+
+from jobprov.app.api.wire.answers import json_answer, public_url, text_answer
+from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.bodies import read_body
+from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.guard import check_experiment, check_reading, writing_grant
+from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.wiring import get_service
+from jobprov.provenance.db.queries.orders.orders import placed_orders
+from jobprov.provenance.records.documents import read_document
+from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.schemas.production_queries import OrdersQuery, RetriesQuery
+from jobprov.provenance.services.orders.orders import (
+    ReportBody,
+    TakeBody,
+    find_experiment,
+    report_orders,
+    take_orders,
+)
+from jobprov.provenance.services.orders.resubmission import repeats_of, resubmission
+from jobprov.provenance.services.orders.retries import (
+    RetryBody,
+    choose_retries,
+    order_retries,
+    read_retry,
+)
+from jobprov.provenance.services.orders.retry_choice import show_choice
+from jobprov.provenance.services.orders.retry_policies import (
+    PoliciesBody,
+    declare_policies,
+    show_policies,
+)
+
+section = Section("orders", "Jobs that are to be submitted, each once.")
+_BODY_BYTES = 4 * 1024 * 1024
+
+
+@section.call(
+    "POST",
+    "/orders/take",
+    body=TakeBody,
+    answers={200: OBJECT},
+    errors=(404, 413, 415, 422),
+    writes=True,
+)
+def post_take() -> Response:
+    """Return orders that are to be submitted, leased to the holder for ten minutes.
+
+    `{orders}`, the oldest first.
+    """
+    grant = writing_grant()
+    body = read_document(_document(), TakeBody, "The question")
+    check_experiment(grant, body.experiment)
+    service, now = get_service(), datetime.now(UTC)
+    orders = service.write(
+        lambda connection, _known: take_orders(connection, service.store, body, now=now)
+    )
+    return json_answer({"orders": orders})
+
+
+@section.call(
+    "POST",
+    "/orders/report",
+    body=ReportBody,
+    answers={200: OBJECT},
+    errors=(404, 413, 415, 422),
+    writes=True,
+)
+def post_report() -> Response:
+    """Note which orders were placed, under which batch id, and which are over.
+
+    Telling twice changes nothing.
+    """
+    grant = writing_grant()
+    document = _document()
+    refuse_secrets(document)
+    body = read_document(document, ReportBody, "The report")
+    check_experiment(grant, body.experiment)
+    now = datetime.now(UTC)
+    return json_answer(
+        get_service().write(
+            lambda connection, _known: report_orders(
+                connection, body, received_at=now, submitter=grant.submitter
+            )
+        )
+    )
+
+
+@section.call(
+    "GET",
+    "/orders",
+    answers={200: OBJECT},
+    parameters=parameters(OrdersQuery),
+    errors=(401, 404, 422),
+)
+def get_orders() -> Response:
+    """Return the orders that were placed and are not over.
+
+    `{orders: [{order_id, batch_id, placed_at}]}`.
+    """
+    query = asked(OrdersQuery)
+    with get_service().reading() as connection:
+        return json_answer(
+            {"orders": placed_orders(connection, find_experiment(connection, query["experiment"]))}
+        )
+
+
+@section.call(
+    "GET",
+    "/retries",
+    answers={200: OBJECT},
+    parameters=parameters(RetriesQuery),
+    errors=(401, 404, 422),
+)
+def get_retries() -> Response:
+    """Return which jobs would be tried again, and why others would not.
+
+    Or the exact resubmission as text.
+    """
+    query = asked(RetriesQuery)
+    form = query.pop("format")
+    jobs = [word.strip() for word in query.pop("jobs", "").split(",") if word.strip()]
+    body = read_retry({**query, "jobs": jobs})
+    service = get_service()
+    with service.reading() as connection:
+        choice = choose_retries(connection, service.store, body)
+        if form == "json":
+            return json_answer(show_choice(choice))
+        repeats = repeats_of(connection, service.store, choice, body.experiment)
+    text = resubmission(
+        repeats,
+        form,
+        experiment=body.experiment,
+        url=public_url(),
+        with_ticket=service.tokens.exist(),
+    )
+    return text_answer(text.splitlines())
+
+
+@section.call(
+    "POST",
+    "/retries",
+    body=RetryBody,
+    answers={201: OBJECT},
+    errors=(404, 413, 415, 422),
+    writes=True,
+)
+def post_retries() -> Response:
+    """Order that jobs are tried again: `{tries, skipped, by_class}`.
+
+    `jobprov agent` under the production account submits them.
+    """
+    grant = writing_grant()
+    document, now = _document(), datetime.now(UTC)
+    refuse_secrets(document)
+    check_experiment(grant, read_retry(document).experiment)
+    service = get_service()
+    answer = service.write(
+        lambda connection, known: order_retries(
+            connection, known, service.store, document, received_at=now, submitter=grant.submitter
+        )
+    )
+    return json_answer(answer, 201)
+
+
+@section.call(
+    "PUT",
+    "/retry-policies/<experiment>",
+    body=PoliciesBody,
+    answers={200: OBJECT},
+    errors=(413, 415, 422),
+    writes=True,
+)
+def put_policies(experiment: str) -> Response:
+    """Declare what an experiment has tried again without asking, by stage.
+
+    `*` for every other one.
+    """
+    grant = writing_grant()
+    check_experiment(grant, checked_name(experiment, "experiment"))
+    document, now = _document(), datetime.now(UTC)
+    get_service().write(
+        lambda connection, known: declare_policies(
+            connection, known, experiment, document, received_at=now, submitter=grant.submitter
+        )
+    )
+    return get_policies(experiment)
+
+
+@section.call("GET", "/retry-policies/<experiment>", answers={200: OBJECT}, errors=(401, 404, 422))
+def get_policies(experiment: str) -> Response:
+    """Return what an experiment has tried again without asking: `{stages: {stage: policy}}`."""
+    check_reading()
+    with get_service().reading() as connection:
+        return json_answer(show_policies(connection, checked_name(experiment, "experiment")))
+
+
+def _document() -> dict[str, Any]:
+    return parse_object(read_body(_BODY_BYTES))

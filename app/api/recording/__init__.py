@@ -1,0 +1,1 @@
+"""Calls that send records, blobs and events."""

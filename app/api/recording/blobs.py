@@ -1,0 +1,257 @@
+"""Blobs over HTTP: which are missing, send one, read one.
+
+Possession is an experiment's (storage.md).
+"""
+
+import re
+from http import HTTPStatus
+
+import msgspec
+from flask import Response, request
+
+from jobprov.app.api.wire.answers import BlobAnswer, MissingAnswer, PartAnswer, json_answer
+from jobprov.app.api.wire.blob_parts import Part, asked_part, part_chunks
+from jobprov.app.api.wire.bodies import body_chunks, read_body
+from jobprov.app.api.wire.documenting import Section
+from jobprov.app.api.wire.guard import check_reading, recording_grant
+from jobprov.app.api.wire.sending import send_blob
+from jobprov.app.errors import SecretFoundError, problem_of
+from jobprov.app.wiring import get_service
+from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, NotFoundError
+from jobprov.provenance.services.intake.blobs import (
+    find_secret,
+    holders_of,
+    is_nobodys,
+    is_unwanted,
+    missing_of,
+    settle_blob,
+    settle_unclaimed,
+    without_erased,
+)
+from jobprov.provenance.services.intake.excerpts import MOST_EXCERPTS
+from jobprov.provenance.services.intake.partial_blobs import HalfSent
+
+section = Section("blobs", "Bytes by digest.")
+
+ASKED_AT_ONCE = 10_000
+_LIST_BYTES = 1024 * 1024
+_WHOLE_BYTES = 8 * 1024 * 1024
+_CHUNK_BYTES = 1 << 16
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Digests(msgspec.Struct):
+    """Digests to be asked about, 10,000 at most.
+
+    And excerpts of the record that comes next, 16 at most.
+    """
+
+    sha256: list[str]
+    excerpts: list[str] | None = None
+
+
+_digests = msgspec.json.Decoder(Digests)
+
+
+@section.call(
+    "POST",
+    "/blobs/missing",
+    body=Digests,
+    answers={200: MissingAnswer},
+    errors=(413, 415, 422),
+    writes=True,
+)
+def ask_missing() -> Response:
+    """Return which of some blobs the experiment has not sent yet, and which excerpts a record may name instead of holding them."""
+    grant = recording_grant()
+    read = _read_digests()
+    asked, service = read.sha256, get_service()
+    excerpts = (
+        None if read.excerpts is None else service.excerpts.known(grant.experiment, read.excerpts)
+    )
+    if not asked:
+        return json_answer(MissingAnswer([], excerpts))
+    if grant.experiment is None:
+        absent = service.store.missing(asked)
+        with service.reading() as connection:
+            wanted = without_erased(
+                connection, [sha256 for sha256 in dict.fromkeys(asked) if sha256 in absent]
+            )
+        return json_answer(MissingAnswer(wanted, excerpts))
+    with service.reading() as connection:
+        return json_answer(MissingAnswer(missing_of(connection, grant.experiment, asked), excerpts))
+
+
+@section.call(
+    "PUT",
+    "/blobs/<sha256>",
+    body="application/octet-stream",
+    answers={201: BlobAnswer, 200: BlobAnswer, 308: PartAnswer},
+    errors=(413, 415, 422),
+    writes=True,
+)
+def put_blob(sha256: str) -> Response:
+    """Store a blob under the digest of its uncompressed bytes.
+
+    201 stored, 200 had it, 422 where the digest differs.
+
+    A blob that the experiment's operators erased answers 200 with `change: erased` and is not
+    stored. With `Content-Range: bytes 0-999/5000` the body is a part, kept also where it breaks
+    off; 308 with `Range` says how much is here. `bytes */5000` and no body ask for it.
+    """
+    grant = recording_grant()
+    _check_digest(sha256)
+    service = get_service()
+    part, experiment = asked_part(service.settings.blob_limit_bytes), grant.experiment
+    with service.reading() as connection:
+        is_erased = is_unwanted(connection, experiment, sha256)
+    if is_erased:
+        return _erased_answer(sha256, part)
+    if part is None:
+        size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)
+    else:
+        half = HalfSent(service.settings.data / "half-sent", experiment, sha256)
+        received = (
+            half.received() if part.start is None else half.take(part.start, part_chunks(part))
+        )
+        if received < part.total or part.start is None:
+            return _part_answer(sha256, min(received, part.total))
+        size_bytes, is_stored = _finish(half, sha256, part.total)
+    if experiment is None:
+        is_new = is_stored
+        service.write(
+            lambda connection, known: settle_unclaimed(connection, known, service.unclaimed, sha256)
+        )
+    else:
+        is_new = service.write(
+            lambda connection, known: settle_blob(connection, known, experiment, sha256)
+        )
+    if not is_new and _erase_again(experiment, sha256):
+        return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change="erased"))
+    return json_answer(BlobAnswer(sha256, size_bytes, is_new), 201 if is_new else 200)
+
+
+@section.call(
+    "GET",
+    "/blobs/<sha256>",
+    answers={200: ("application/octet-stream", "The bytes.")},
+    errors=(401, 404, 416),
+)
+def get_blob(sha256: str) -> Response:
+    """Return the bytes of a blob that an experiment sent; the token's, where reading needs one.
+
+    `Range` is honoured.
+    """
+    grant = check_reading()
+    _check_digest(sha256)
+    with get_service().reading() as connection:
+        holders = holders_of(connection, sha256)
+    if not any(grant is None or grant.allows(experiment) for experiment in holders):
+        raise NotFoundError(f"No experiment that you may read has sent a blob {sha256}.")
+    return send_blob(sha256, "application/octet-stream", name=sha256)
+
+
+def _erased_answer(sha256: str, part: Part | None) -> Response:
+    """Read what was sent and say that it is not wanted."""
+    chunks = (
+        body_chunks(get_service().settings.blob_limit_bytes) if part is None else part_chunks(part)
+    )
+    return json_answer(BlobAnswer(sha256, sum(map(len, chunks)), is_new=False, change="erased"))
+
+
+def _erase_again(experiment: str | None, sha256: str) -> bool:
+    """Remove a blob that was erased while it was on its way; return whether it was."""
+    service = get_service()
+    with service.reading() as connection:
+        is_erased = is_unwanted(connection, experiment, sha256)
+        is_free = is_erased and is_nobodys(connection, sha256)
+    if is_free:
+        service.store.erase([sha256])
+    return is_erased
+
+
+def _part_answer(sha256: str, received: int) -> Response:
+    answer = json_answer(PartAnswer(sha256, received), 308)
+    if received:
+        answer.headers["Range"] = f"bytes=0-{received - 1}"
+    return answer
+
+
+def _finish(half: HalfSent, sha256: str, total: int) -> tuple[int, bool]:
+    """Store a blob of which everything is here.
+
+    What is refused is forgotten, so that it can be sent from the start.
+    """
+    try:
+        with half.open() as stream:
+            if total <= _WHOLE_BYTES:
+                found = _store_whole(sha256, stream.read(total + 1))
+            else:
+                chunks = iter(lambda: stream.read(_CHUNK_BYTES), b"")
+                stored = get_service().store.put_stream(chunks, expected=sha256, limit_bytes=total)
+                found = stored.size_bytes, stored.is_new
+    except FileNotFoundError:
+        raise ConflictError(
+            "Another one finished this blob at the same moment; ask which are missing."
+        ) from None
+    except Exception as problem:
+        if problem_of(problem).status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            half.drop()
+        raise
+    half.drop()
+    return found
+
+
+def _store(sha256: str, limit_bytes: int) -> tuple[int, bool]:
+    """Store the body; return its size and whether the archive lacked it.
+
+    Small ones are searched for secrets first.
+    """
+    store = get_service().store
+    if (request.content_length or limit_bytes) > _WHOLE_BYTES:
+        stored = store.put_stream(
+            body_chunks(limit_bytes), expected=sha256, limit_bytes=limit_bytes
+        )
+        return stored.size_bytes, stored.is_new
+    return _store_whole(sha256, read_body(limit_bytes))
+
+
+def _store_whole(sha256: str, data: bytes) -> tuple[int, bool]:
+    if rules := find_secret(data):
+        raise SecretFoundError(
+            f"The blob holds what looks like a secret (rule {', '.join(rules)}) and was not stored; send it redacted.",
+            {"sha256": [f"secret-found: {', '.join(rules)}"]},
+        )
+    stored = get_service().store.put(data, expected=sha256)
+    return stored.size_bytes, stored.is_new
+
+
+def _read_digests() -> Digests:
+    try:
+        read = _digests.decode(read_body(_LIST_BYTES))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
+        raise BadInputError(
+            f"The body cannot be read: {problem}.", {"sha256": ["a list of digests"]}
+        ) from None
+    asked = read.sha256
+    if len(asked) > ASKED_AT_ONCE:
+        raise LimitError(
+            f"{len(asked)} digests are asked about; {ASKED_AT_ONCE} is the limit.", ASKED_AT_ONCE
+        )
+    if len(read.excerpts or ()) > MOST_EXCERPTS:
+        raise LimitError(f"A record has {MOST_EXCERPTS} excerpts at most.", MOST_EXCERPTS)
+    for place, sha256 in enumerate(asked):
+        if not _DIGEST.fullmatch(sha256):
+            raise BadInputError(
+                "A digest is 64 lower-case hex digits.",
+                {f"sha256[{place}]": ["not a SHA-256 in lower-case hex"]},
+            )
+    return read
+
+
+def _check_digest(sha256: str) -> None:
+    if not _DIGEST.fullmatch(sha256):
+        raise BadInputError(
+            "A blob is named by its SHA-256, 64 lower-case hex digits.",
+            {"sha256": ["not a SHA-256"]},
+        )

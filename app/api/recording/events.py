@@ -1,0 +1,102 @@
+"""OpenLineage events over HTTP, as its stock clients send them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, request
+
+from jobprov.app.api.wire.answers import json_answer, public_url, record_answer
+from jobprov.app.api.wire.asking import parameters
+from jobprov.app.api.wire.bodies import read_body
+from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.guard import check_experiment, writing_grant
+from jobprov.app.api.wire.secrets import refuse_secrets, refuse_secrets_of
+from jobprov.app.wiring import get_service
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.decoding import LIMIT_BYTES
+from jobprov.provenance.records.openlineage import run_event_of
+from jobprov.provenance.records.openlineage_static import (
+    DatasetEvent,
+    JobEvent,
+    sightings_of_event,
+    static_event_of,
+)
+from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.schemas.parameters import read_query
+from jobprov.provenance.schemas.queries import EventQuery
+from jobprov.provenance.services.catalogs.events import make_record, record_event
+from jobprov.provenance.services.catalogs.static_events import record_static_event
+from jobprov.provenance.services.intake.tokens import Grant
+from jobprov.provenance.services.recording.submissions import STATUS
+
+section = Section("events", "OpenLineage events.")
+
+
+@section.call(
+    "POST",
+    "/lineage",
+    body=OBJECT,
+    answers={201: OBJECT, 200: OBJECT},
+    parameters=parameters(EventQuery),
+    errors=(409, 413, 415, 422),
+    writes=True,
+)
+def post_event() -> Response:
+    """Take an OpenLineage event: a run becomes a job, a job alone a declared task, datasets files. 201 where it said anything new."""
+    grant = writing_grant()
+    experiment = _experiment(grant)
+    document = parse_object(read_body(LIMIT_BYTES), "The event")
+    refuse_secrets(document)
+    static = static_event_of(document)
+    if static is not None:
+        return _take_static(static, document, experiment, grant)
+    event = run_event_of(document)
+    refuse_secrets_of(
+        make_record([event], experiment)
+    )  # what is wrong is named by its place in this event
+    service, now = get_service(), datetime.now(UTC)
+    outcome = service.write(
+        lambda connection, known: record_event(
+            connection,
+            known,
+            service.store,
+            event,
+            experiment=experiment,
+            received_at=now,
+            submitter=grant.submitter,
+        )
+    )
+    return json_answer(record_answer(outcome, public_url()), STATUS[outcome.change])
+
+
+def _take_static(
+    event: JobEvent | DatasetEvent, document: dict[str, Any], experiment: str, grant: Grant
+) -> Response:
+    """Take an event of a job or dataset alone."""
+    sightings_of_event(event, experiment)  # what is wrong is said before anything is written
+    service, now = get_service(), datetime.now(UTC)
+    answer = service.write(
+        lambda connection, known: record_static_event(
+            connection,
+            known,
+            service.store,
+            event,
+            document,
+            experiment=experiment,
+            received_at=now,
+            submitter=grant.submitter,
+        )
+    )
+    return json_answer(answer, 201 if answer["change"] == "created" else 200)
+
+
+def _experiment(grant: Grant) -> str:
+    """Return whose the run is: what the address says, else what the token is of."""
+    experiment = read_query(EventQuery, request.args).get("experiment") or grant.experiment
+    if experiment is None:
+        message = (
+            "experiment: say whose run it is, with a token or with experiment= in the address."
+        )
+        raise BadInputError(message, {"experiment": ["missing"]})
+    check_experiment(grant, experiment)
+    return experiment

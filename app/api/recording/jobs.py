@@ -1,0 +1,286 @@
+"""Recording jobs over HTTP: one, many, and corrections.
+
+The hot path: the request's thread reads, unpacks and decodes; the writer's thread does the rest,
+for all who wait at once.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from flask import Response, request
+
+from jobprov.app.api.recording.log_tails import forget_tails
+from jobprov.app.api.wire.answers import (
+    BatchAnswer,
+    BatchResult,
+    RecordAnswer,
+    batch_result,
+    conflict_words,
+    json_answer,
+    public_url,
+    record_answer,
+)
+from jobprov.app.api.wire.batches import read_batch
+from jobprov.app.api.wire.bodies import read_body
+from jobprov.app.api.wire.documenting import Section
+from jobprov.app.api.wire.guard import (
+    check_experiment,
+    check_jobs,
+    check_record,
+    recording_grant,
+    refusal,
+    writing_grant,
+)
+from jobprov.app.api.wire.secrets import refuse_secrets, refuse_secrets_of, secret_words
+from jobprov.app.wiring import get_service
+from jobprov.provenance.errors import BadInputError, ConflictError, RecordError
+from jobprov.provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_new
+from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.services.intake.excerpts import CONTENT_TYPE, HEAD_BYTES
+from jobprov.provenance.services.intake.secrets import secrets_in_record, without_secrets
+from jobprov.provenance.services.intake.tokens import Grant
+from jobprov.provenance.services.recording.dead_letters import Undecoded, keep_letters
+from jobprov.provenance.services.recording.submissions import STATUS, Submission
+
+section = Section("recording", "Recording jobs.")
+
+BATCH_BYTES = 32 * 1024 * 1024
+REASON_LIMIT = 2000
+
+
+class Revision(msgspec.Struct):
+    """A corrected record and why it is one."""
+
+    record: msgspec.Raw
+    reason: str
+
+
+class BatchBody(msgspec.Struct):
+    """Up to 1000 records, 32 MiB in all."""
+
+    jobs: list[JobRecord]
+
+
+class RevisionBody(msgspec.Struct):
+    """A corrected record and why it is one."""
+
+    record: JobRecord
+    reason: str
+
+
+_JOB_ID = re.compile(rb'"job_id"\s{0,9}:\s{0,9}"([0-9a-f-]{36})"')
+_revision = msgspec.json.Decoder(Revision)
+
+
+@section.call(
+    "PUT",
+    "/jobs/<job_id>",
+    body=JobRecord,
+    answers={201: RecordAnswer, 200: RecordAnswer, 202: RecordAnswer},
+    errors=(409, 413, 415, 422),
+    writes=True,
+)
+def put_job(job_id: str) -> Response:
+    """Record a job.
+
+    201 where it is new; 200 where it is the same again, replaces a provisional record, or is a late
+    provisional one; 202 where it is of a later version, kept unread; 409 where another final record
+    of the same witness is held. Sending again is harmless. A body of type
+    `application/vnd.jobprov.excerpts` names excerpts by digest; 422 `unknown-excerpt` asks for the
+    whole record.
+    """
+    grant = recording_grant()
+    body, new_excerpts = _read_record(grant)
+    try:
+        decoded = decode_new(body)
+        check_record(
+            grant, decoded
+        )  # first: what the sender may not record is not kept for a replay either
+        _check_address(decoded, job_id)
+    except RecordError as problem:
+        _keep_letters([_letter(grant, job_id, problem, body)])
+        raise
+    refuse_secrets_of(decoded)
+    outcome = get_service().record(Submission.ready(decoded, datetime.now(UTC), grant.submitter))
+    if outcome.change == "conflict":
+        raise ConflictError(conflict_words(outcome.job_id))
+    forget_tails([(decoded, outcome)])
+    get_service().excerpts.remember(grant.experiment, new_excerpts, outcome.missing_blobs)
+    return json_answer(record_answer(outcome, public_url()), STATUS[outcome.change])
+
+
+@section.call(
+    "POST",
+    "/jobs/batch",
+    body=BatchBody,
+    answers={200: BatchAnswer},
+    errors=(413, 415, 422),
+    writes=True,
+)
+def post_batch() -> Response:
+    """Record up to 1000 jobs at once.
+
+    The results come in order, each with the status that it would have had alone.
+
+    Also where one of them is no JSON. A body that cannot be taken apart is refused as a whole and
+    kept as a dead letter.
+    """
+    grant = recording_grant()
+    body = read_body(BATCH_BYTES)
+    with get_service().batch_turns:
+        bodies = _split(grant, body)
+        del body  # whole, it would be held as long as its parts are worked on
+        return json_answer(_record_batch(grant, bodies))
+
+
+def _record_batch(grant: Grant, bodies: list[bytes]) -> BatchAnswer:
+    now = datetime.now(UTC)
+    results: list[BatchResult | None] = [None] * len(bodies)
+    taken: dict[int, DecodedRecord] = {}
+    letters: list[Undecoded] = []
+    for place, body in enumerate(bodies):
+        decoded = _take(grant, body, letters)
+        if isinstance(decoded, BatchResult):
+            results[place] = decoded
+        else:
+            taken[place] = decoded
+    others = check_jobs(grant, [decoded.job_id for decoded in taken.values()])
+    for place, decoded in list(taken.items()) if others else ():
+        if reason := others.get(decoded.job_id):
+            results[place] = BatchResult(taken.pop(place).job_id, 403, detail=reason)
+    submissions = Submission.packed_together(list(taken.values()), now, grant.submitter)
+    outcomes = get_service().record_many(submissions)
+    here = public_url()
+    for place, outcome in zip(taken, outcomes, strict=True):
+        results[place] = batch_result(outcome, here)
+    forget_tails(zip(taken.values(), outcomes, strict=True))
+    _keep_letters(letters)
+    return BatchAnswer([result for result in results if result is not None])
+
+
+@section.call(
+    "POST",
+    "/jobs/<job_id>/revisions",
+    body=RevisionBody,
+    answers={201: RecordAnswer, 200: RecordAnswer},
+    errors=(409, 413, 415, 422),
+    writes=True,
+)
+def post_revision(job_id: str) -> Response:
+    """Keep a corrected record beside the first; the newest feeds lineage and pages."""
+    grant = writing_grant()
+    body = read_body(LIMIT_BYTES + 4 * REASON_LIMIT)
+    revision = _parse(_revision, body)
+    reason = revision.reason.strip()
+    if not reason or len(reason) > REASON_LIMIT or "\0" in reason:
+        raise BadInputError(
+            "A revision needs a reason.", {"reason": [f"1 to {REASON_LIMIT} characters"]}
+        )
+    try:
+        decoded = decode_new(bytes(revision.record))
+        check_experiment(grant, decoded.experiment)
+        _check_revision(decoded, job_id)
+    except RecordError as problem:
+        _keep_letters([_letter(grant, job_id, problem, body)])
+        raise
+    refuse_secrets_of(decoded)
+    refuse_secrets({"reason": reason})
+    outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter, reason))
+    return json_answer(
+        record_answer(outcome, public_url()),
+        201 if outcome.change in ("created", "replaced") else STATUS[outcome.change],
+    )
+
+
+def _read_record(grant: Grant) -> tuple[bytes, list[bytes]]:
+    """Return the record's exact bytes, and the excerpts in them that the client marked."""
+    if request.mimetype != CONTENT_TYPE:
+        return read_body(LIMIT_BYTES), []
+    return get_service().excerpts.unfold(grant.experiment, read_body(LIMIT_BYTES + HEAD_BYTES))
+
+
+def _split(grant: Grant, body: bytes) -> list[bytes]:
+    try:
+        return read_batch(body)
+    except BadInputError as problem:
+        _keep_letters([_letter(grant, "", problem, body)])
+        raise
+
+
+def _take(grant: Grant, body: bytes, letters: list[Undecoded]) -> BatchResult | DecodedRecord:
+    try:
+        decoded = decode_new(body)
+    except RecordError as problem:
+        job_id = _named(body)
+        letters.append(_letter(grant, job_id, problem, body))
+        return BatchResult(
+            job_id,
+            413 if len(body) > LIMIT_BYTES else 422,
+            detail=str(problem),
+            errors=problem.fields,
+        )
+    if not grant.allows_record(decoded.experiment, decoded.task_id):
+        return BatchResult(decoded.job_id, 403, detail=refusal(grant, decoded))
+    if found := secrets_in_record(decoded):
+        words = "The record holds what looks like a secret and was not stored; send it redacted."
+        return BatchResult(decoded.job_id, 422, detail=words, errors=secret_words(found))
+    return decoded
+
+
+def _parse(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as problem:
+        words, _, path = str(problem).partition(" - at ")
+        field = path.strip("`$.") or "jobs"
+        raise BadInputError(f"The body cannot be read: {words}.", {field: [words]}) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None
+
+
+def _check_revision(decoded: DecodedRecord, job_id: str) -> None:
+    _check_address(decoded, job_id)
+    if decoded.record is None:
+        raise RecordError(
+            "A record of a later version cannot be a revision yet.",
+            {"schema_version": ["not read yet"]},
+        )
+
+
+def _check_address(decoded: DecodedRecord, job_id: str) -> None:
+    if decoded.job_id != job_id:
+        raise RecordError(
+            f"The address names job {job_id[:100]}, the record job {decoded.job_id}.",
+            {"job_id": ["not that of the address"]},
+        )
+
+
+def _letter(grant: Grant, job_id: str, problem: BadInputError, body: bytes) -> Undecoded:
+    return Undecoded(
+        grant.experiment,
+        job_id.replace("\0", ""),
+        str(problem).replace("\0", ""),
+        datetime.now(UTC),
+        without_secrets(body),
+        grant.task_id,
+    )
+
+
+def _keep_letters(letters: list[Undecoded]) -> None:
+    if letters:
+        get_service().write(lambda connection, known: keep_letters(connection, known, letters))
+
+
+class _Named(msgspec.Struct):
+    job_id: str = ""
+
+
+def _named(body: bytes) -> str:
+    """Return the job id of a record that cannot be taken, as far as it can be read."""
+    try:
+        return msgspec.json.decode(body, type=_Named).job_id[:100]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        found = _JOB_ID.search(body)  # of what is no JSON
+        return found[1].decode() if found else ""

@@ -1,0 +1,100 @@
+"""Taking the ends of logs while their jobs run."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+from flask import Response, request
+
+from jobprov.app.api.wire.answers import json_answer
+from jobprov.app.api.wire.asking import checked_name, parameters
+from jobprov.app.api.wire.bodies import read_body
+from jobprov.app.api.wire.documenting import Section
+from jobprov.app.api.wire.guard import check_experiment, check_job, recording_grant
+from jobprov.app.errors import SecretFoundError
+from jobprov.app.wiring import get_service
+from jobprov.provenance.errors import ConflictError
+from jobprov.provenance.records.decoding import DecodedRecord
+from jobprov.provenance.schemas.parameters import read_query
+from jobprov.provenance.schemas.queries import LogTailQuery
+from jobprov.provenance.services.intake.blobs import find_secret
+from jobprov.provenance.services.intake.log_tails import KEPT_BYTES, Chunk, append_tail, drop_tails
+from jobprov.provenance.services.lookup.job import read_job
+from jobprov.provenance.services.recording.submissions import Outcome
+
+section = Section("log-tails", "Ends of logs of running jobs.")
+
+
+class TailAnswer(msgspec.Struct):
+    """Up to which position the service has the log."""
+
+    job_id: str
+    name: str
+    received_bytes: int
+
+
+@section.call(
+    "PUT",
+    "/jobs/<job_id>/logs/<name>",
+    body="application/octet-stream",
+    answers={200: TailAnswer},
+    parameters=parameters(LogTailQuery),
+    errors=(300, 404, 409, 413, 415, 422),
+    writes=True,
+)
+def put_log_tail(job_id: str, name: str) -> Response:
+    """Put some bytes at their position (`offset`) in the log of a running job.
+
+    Its last 256 kB are kept.
+
+    409 where a record brought the log: that one stays.
+    """
+    grant, service = recording_grant(), get_service()
+    query = read_query(LogTailQuery, request.args)
+    checked_name(name)
+    experiment = query.get("experiment") or grant.experiment
+    with service.reading() as connection:
+        job = read_job(
+            connection, service.store, checked_name(job_id, "job_id"), experiment=experiment
+        )
+    check_experiment(grant, job.found.experiment)
+    check_job(grant, job.found.job_id)
+    if any(log.name == name for log in job.reading.record.logs or ()):
+        raise ConflictError(
+            f"Log {name} of job {job_id} came with the job's record; nothing is added to it."
+        )
+    chunk = read_body(KEPT_BYTES)
+    if rules := find_secret(chunk):
+        words = (
+            f"The log holds what looks like a secret (rule {', '.join(rules)}); send it redacted."
+        )
+        raise SecretFoundError(words, {"": [f"secret-found: {', '.join(rules)}"]})
+    found = job.found
+    piece = Chunk(
+        found.key, found.experiment_key, name, query.get("offset", 0), chunk, datetime.now(UTC)
+    )
+    end = service.write(lambda connection, _known: append_tail(connection, piece))
+    return json_answer(TailAnswer(found.job_id, name, end))
+
+
+def forget_tails(taken: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
+    """Remove the ends of logs that records brought whole, but for those whose bytes are missing.
+
+    A hook that sends ends says before that its job runs: where its record is the first, there are
+    none.
+    """
+    whole: dict[tuple[str, str], list[str]] = {}
+    for decoded, outcome in taken:
+        is_first = outcome.change == "created" and decoded.witness == "wrapper"
+        logs = (
+            decoded.record.logs
+            if decoded.record is not None and outcome.change != "conflict"
+            else None
+        )
+        if logs and not is_first:
+            names = [
+                log.name for log in logs if log.sha256 and log.sha256 not in outcome.missing_blobs
+            ]
+            whole[decoded.experiment, decoded.job_id] = names
+    if whole:
+        get_service().write(lambda connection, _known: drop_tails(connection, whole))

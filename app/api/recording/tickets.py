@@ -1,0 +1,81 @@
+"""Upload tickets: what a job sends its record with, good for one task's jobs alone."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from flask import Response
+
+from jobprov.app.api.wire.answers import json_answer
+from jobprov.app.api.wire.asking import checked_name
+from jobprov.app.api.wire.bodies import read_body
+from jobprov.app.api.wire.documenting import Section
+from jobprov.app.api.wire.guard import check_experiment, writing_grant
+from jobprov.app.wiring import get_service
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.job_record import ExperimentName
+from jobprov.provenance.records.repairing import split_message
+from jobprov.provenance.services.intake.tokens import TICKET_DAYS, create_ticket
+
+section = Section("tickets", "Upload tickets.")
+_BODY_BYTES = 64 * 1024
+
+
+class TicketBody(msgspec.Struct):
+    """Of which experiment, and for how many days."""
+
+    experiment: ExperimentName
+    days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = TICKET_DAYS
+
+
+class TicketAnswer(msgspec.Struct):
+    """The ticket, this once: only its SHA-256 is kept."""
+
+    ticket: str
+    experiment: str
+    task_id: str
+    expires_at: datetime
+
+
+_decoder = msgspec.json.Decoder(TicketBody)
+
+
+@section.call(
+    "POST",
+    "/tasks/<task_id>/tickets",
+    body=TicketBody,
+    answers={201: TicketAnswer},
+    errors=(413, 415, 422),
+    writes=True,
+)
+def post_ticket(task_id: str) -> Response:
+    """Make an upload ticket: a token that records jobs of this task and does nothing else.
+
+    It is shown this once.
+    """
+    grant = writing_grant()
+    asked = _read(read_body(_BODY_BYTES))
+    check_experiment(grant, asked.experiment)
+    checked_name(task_id, "task_id")
+    now = datetime.now(UTC)
+    ticket, expires_at = get_service().write(
+        lambda connection, known: create_ticket(
+            connection,
+            known,
+            experiment=asked.experiment,
+            task_id=task_id,
+            now=now,
+            days=asked.days,
+        )
+    )
+    return json_answer(TicketAnswer(ticket, asked.experiment, task_id, expires_at), 201)
+
+
+def _read(body: bytes) -> TicketBody:
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as problem:
+        path, message = split_message(str(problem))
+        raise BadInputError(f"{path or 'The body'}: {message}.", {path: [message]}) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None

@@ -1,0 +1,1 @@
+"""Calls for sums over many jobs."""

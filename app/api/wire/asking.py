@@ -1,0 +1,50 @@
+"""What every reading call does first: may the client read, and what does it ask?"""
+
+from typing import Any
+
+from flask import request
+from marshmallow import Schema
+
+from jobprov.app.api.wire.guard import check_reading
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.checks import name_problem
+from jobprov.provenance.schemas.parameters import read_query
+
+
+def asked(schema: type[Schema]) -> dict[str, Any]:
+    """Return the parameters of the query, checked.
+
+    Raises:
+        BadInputError: one is unknown or wrong.
+        UnauthorizedError: reading needs a token and none came.
+    """
+    check_reading()
+    return read_query(schema, request.args)
+
+
+def parameters(schema: type[Schema]) -> list[dict[str, Any]]:
+    """Return how the OpenAPI document describes the query."""
+    return [{"in": "query", "schema": schema}]
+
+
+def checked_word(word: str, field: str) -> str:
+    """Return a word of the address, such as a campaign, that may hold slashes.
+
+    Raises:
+        BadInputError: it holds control characters, or is longer than 3000 bytes.
+    """
+    bare = word.replace("/", "")
+    if bare.strip(".") and (problem := name_problem(bare)):
+        raise BadInputError(f"{field}: {problem}.", {field: [problem]})
+    return word
+
+
+def checked_name(name: str, field: str = "name") -> str:
+    """Return a name of the address that could be one.
+
+    Raises:
+        BadInputError: it holds control characters, or is longer than 3000 bytes.
+    """
+    if problem := name_problem(name):
+        raise BadInputError(f"{field}: {problem}.", {field: [problem]})
+    return name

@@ -1,0 +1,119 @@
+"""The bodies of a batch, each by itself, also where one of them is no JSON.
+
+The common batch is read at once by msgspec, which refuses the whole for one record that it cannot
+read. Then the array is cut at its commas, by a scanner that knows strings, escapes and brackets,
+goes over the body once and reads nothing of what is between.
+"""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from jobprov.provenance.errors import BadInputError, LimitError
+
+BATCH_RECORDS = 1000
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|[][{},]', re.DOTALL)
+_JOBS = re.compile(rb'[{,][ \t\r\n]*"jobs"[ \t\r\n]*:[ \t\r\n]*\Z')
+_LONGEST_KEY = 200
+_CLOSERS = {b"[": b"]", b"{": b"}"}
+
+
+class Batch(msgspec.Struct):
+    """Records to be taken together; each stands or falls alone."""
+
+    jobs: list[msgspec.Raw]
+
+
+_batch = msgspec.json.Decoder(Batch)
+
+
+def read_batch(body: bytes) -> list[bytes]:
+    """Return the exact bytes of each record, in order; those of one that is no JSON are among them.
+
+    Raises:
+        BadInputError: it is no object with a list of jobs, or ends too early.
+        LimitError: more records than a batch may have.
+    """
+    try:
+        bodies = [bytes(raw) for raw in _batch.decode(body).jobs]
+    except msgspec.ValidationError as problem:
+        words, _, path = str(problem).partition(" - at ")
+        raise BadInputError(
+            f"The body cannot be read: {words}.", {path.strip("`$.") or "jobs": [words]}
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        apart = _split(body)
+        if apart is None:
+            raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None
+        bodies = apart
+    if len(bodies) > BATCH_RECORDS:
+        message = f"The batch has more than {BATCH_RECORDS} records, which is the limit."
+        raise LimitError(message, BATCH_RECORDS)
+    return bodies
+
+
+def _split(body: bytes) -> list[bytes] | None:
+    """Return the elements of `jobs`, one more than a batch may have at most.
+
+    None where they cannot be told apart.
+    """
+    ends = _ends_of_elements(body)
+    if ends is None:
+        return None
+    start, *cuts = ends
+    pieces = [
+        body[one + 1 : other].strip(b" \t\r\n") for one, other in zip(ends, cuts, strict=False)
+    ]
+    if len(pieces) <= BATCH_RECORDS and (
+        b"" in pieces or not _is_batch(body[: start + 1] + body[cuts[-1] :])
+    ):
+        return None
+    return pieces
+
+
+def _ends_of_elements(body: bytes) -> list[int] | None:
+    """Return where the list of jobs opens, its commas, and where it closes."""
+    closers: list[bytes] = []
+    found: list[int] = []
+    for mark, place in _marks(body):
+        is_listed = len(closers) == 2 and bool(found)  # noqa: PLR2004 - the object, the list
+        if mark in _CLOSERS:
+            if mark == b"[" and len(closers) == 1 and not found and _is_jobs(body, place):
+                found.append(place)
+            closers.append(_CLOSERS[mark])
+        elif mark != b",":
+            if not closers or closers.pop() != mark:
+                return None
+            if is_listed:
+                return [*found, place]
+        elif is_listed:
+            found.append(place)
+            if len(found) > BATCH_RECORDS + 1:
+                return found
+    return None
+
+
+def _marks(body: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield brackets and commas outside strings with their places.
+
+    An empty mark for a string that has no end.
+    """
+    for token in _TOKENS.finditer(body):
+        if token[0][:1] != b'"':
+            yield token[0], token.start()
+        elif not token[1]:
+            yield b"", token.start()
+
+
+def _is_jobs(body: bytes, place: int) -> bool:
+    """Return whether the list that opens there is that of the key `jobs`."""
+    return _JOBS.search(body[max(0, place - _LONGEST_KEY) : place]) is not None
+
+
+def _is_batch(rest: bytes) -> bool:
+    """Return whether what is around the elements is a batch."""
+    try:
+        return not _batch.decode(rest).jobs
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False

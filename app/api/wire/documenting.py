@@ -1,0 +1,161 @@
+"""The OpenAPI document, made from the code.
+
+Flask-smorest collects the routes, msgspec describes records and answers.
+
+Routes are described where they are made, by `Section.call`, which only notes something on the
+function: unlike flask-smorest's own decorators it adds nothing to a call. Source: OpenAPI 3.1.0;
+JSON Schema 2020-12.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import msgspec
+from flask_smorest import Api, Blueprint
+from marshmallow import Schema, fields
+
+from jobprov.app.errors import CONTENT_TYPE
+from jobprov.provenance.records.job_record import JobRecord
+
+F = TypeVar("F", bound=Callable[..., Any])
+_REFERENCE = "#/components/schemas/{name}"
+JSON = "application/json"
+OBJECT = {"type": "object"}
+"""An answer whose members its docstring names."""
+
+
+class ProblemSchema(Schema):
+    """An error: RFC 9457, with messages by field path where input was bad."""
+
+    type = fields.String(
+        required=True,
+        metadata={"format": "uri-reference", "description": "`/problems/` and a word."},
+    )
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(
+        required=True, metadata={"description": "What failed, where, and what to do."}
+    )
+    errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
+    nearest = fields.List(
+        fields.String(), metadata={"description": "Names like the one that was asked for."}
+    )
+    choices = fields.List(
+        fields.Dict(), metadata={"description": "What to add to an ambiguous question."}
+    )
+    known_in = fields.List(
+        fields.Dict(),
+        metadata={"description": "Where the name is known that is not where it was asked for."},
+    )
+    limit = fields.Integer(metadata={"description": "The limit that was passed."})
+    request_id = fields.String()
+
+
+class JobprovApi(Api):  # type: ignore[misc]  # the package has no types
+    """The API as documented: errors are problem+json, and answered in `app/errors.py` alone."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_error_handlers(self) -> None:
+        """Register none: one place answers every error."""
+
+    def _register_responses(self) -> None:
+        """Register one response a status, as problem+json."""
+        for status in HTTPStatus:
+            content = {CONTENT_TYPE: {"schema": ProblemSchema}}
+            self.spec.components.response(
+                status.name, {"description": status.phrase, "content": content}, lazy=True
+            )
+        error = {
+            "description": "Any other error",
+            "content": {CONTENT_TYPE: {"schema": ProblemSchema}},
+        }
+        self.spec.components.response("DEFAULT_ERROR", error, lazy=True)
+
+
+def add_schemas(api: JobprovApi, *types: Any) -> None:
+    """Put the JSON schemas of the record and of msgspec's types into the document's components."""
+    _, components = msgspec.json.schema_components((JobRecord, *types), ref_template=_REFERENCE)
+    for name, schema in components.items():
+        api.spec.components.schema(name, schema)
+    api.spec.components.security_scheme(
+        "token", {"type": "http", "scheme": "bearer", "description": "A write token."}
+    )
+
+
+class Section(Blueprint):  # type: ignore[misc]
+    """Calls of one kind, under /api/v1."""
+
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__(
+            name, f"jobprov.app.api.{name}", url_prefix="/api/v1", description=description
+        )
+
+    def call(
+        self,
+        method: str,
+        rule: str,
+        *,
+        answers: Mapping[int, Any],
+        body: Any = None,
+        parameters: Sequence[dict[str, Any]] = (),
+        errors: tuple[int, ...] = (),
+        writes: bool = False,
+    ) -> Callable[[F], F]:
+        """Return a decorator that routes calls to a function and notes what it takes and answers.
+
+        Args:
+            method: GET, PUT, POST.
+            rule: below /api/v1, with its parameters as Flask writes them.
+            answers: by status: a msgspec type, a JSON schema, or (content type, words) for anything
+                else.
+            body: a msgspec type, or a content type.
+            parameters: of the query, made by `query`; those of the path come from the rule.
+            errors: statuses answered by problem+json; 401 and 403 of writing calls are added.
+            writes: whether a write token is needed.
+        """
+        document: dict[str, Any] = {
+            "responses": {str(status): _answer(status, kind) for status, kind in answers.items()}
+        }
+        for status in (*errors, *((401, 403) if writes else ())):
+            document["responses"][str(status)] = HTTPStatus(status).name
+        document["responses"]["default"] = "DEFAULT_ERROR"
+        if body is not None:
+            document["requestBody"] = {"required": True, "content": _content(body)}
+        if parameters:
+            document["parameters"] = list(parameters)
+        if writes:
+            document["security"] = [{"token": []}]
+
+        def note(function: F) -> F:
+            function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest looks
+            self.add_url_rule(rule, None, function, methods=[method])
+            return function
+
+        return note
+
+
+def query(name: str, words: str, **schema: Any) -> dict[str, Any]:
+    """Return one parameter of the query; its schema is a string unless told otherwise."""
+    return {
+        "name": name,
+        "in": "query",
+        "description": words,
+        "schema": {"type": "string", **schema},
+    }
+
+
+def _answer(status: int, kind: Any) -> dict[str, Any]:
+    if isinstance(kind, tuple):
+        content_type, words = kind
+        return {"description": words, "content": {content_type: {"schema": {"type": "string"}}}}
+    return {"description": HTTPStatus(status).phrase, "content": _content(kind)}
+
+
+def _content(kind: Any) -> dict[str, Any]:
+    if isinstance(kind, str):
+        return {kind: {"schema": {}}}
+    if isinstance(kind, dict):
+        return {JSON: {"schema": kind}}
+    return {JSON: {"schema": {"$ref": _REFERENCE.format(name=kind.__name__)}}}

@@ -1,0 +1,132 @@
+"""Who may write and who may read: tokens, and the rule for a fresh service.
+
+A service without any token takes writes from its own machine alone (`app.locality`).
+"""
+
+from collections.abc import Sequence
+
+from flask import request
+
+from jobprov.app.errors import UnauthorizedError
+from jobprov.app.locality import is_local
+from jobprov.app.wiring import get_service
+from jobprov.provenance.errors import ForbiddenError
+from jobprov.provenance.records.decoding import DecodedRecord
+from jobprov.provenance.services.intake.tickets import jobs_of_other_tasks
+from jobprov.provenance.services.intake.tokens import Grant
+
+_LOCAL = Grant(None, "this machine")
+
+
+def writing_grant() -> Grant:
+    """Return what the client may write; an upload ticket, which records jobs alone, is refused.
+
+    Raises:
+        UnauthorizedError, ForbiddenError: see `recording_grant`.
+    """
+    grant = recording_grant()
+    if grant.task_id is not None:
+        raise ForbiddenError(
+            f"An upload ticket (here of {grant.names()}) records jobs of its task and does nothing else."
+        )
+    return grant
+
+
+def recording_grant() -> Grant:
+    """Return what jobs the client may record, with their blobs; upload tickets count.
+
+    Raises:
+        UnauthorizedError: no token, or a worthless one.
+        ForbiddenError: no token exists yet, and the client is not on this machine.
+    """
+    service = get_service()
+    header = request.headers.get("Authorization")
+    if header:
+        grant = service.tokens.grant(_bearer(header))
+        if grant is None:
+            raise UnauthorizedError(
+                "The token is unknown, expired or revoked; ask an operator for another."
+            )
+        return grant
+    if service.tokens.exist():
+        raise UnauthorizedError(
+            "This needs a token: set JOBPROV_TOKEN, or send `Authorization: Bearer prov_…`; "
+            "an operator makes one with `jobprov token create`."
+        )
+    if not is_local():
+        raise ForbiddenError(
+            "This service has no write token yet and takes writes from its own machine only; "
+            "`jobprov token create --experiment E --name N` makes one."
+        )
+    return _LOCAL
+
+
+def check_reading() -> Grant | None:
+    """Return what a token that was sent allows, None where reading needs none.
+
+    Raises:
+        UnauthorizedError: reading needs a token and none came.
+    """
+    if get_service().settings.reading == "open":
+        return None
+    return writing_grant()
+
+
+def check_experiment(grant: Grant, experiment: str) -> None:
+    """Do nothing where the grant allows writing to the experiment.
+
+    Raises:
+        ForbiddenError: it is another one's token.
+    """
+    if not grant.allows(experiment):
+        raise ForbiddenError(f"The token is of {grant.experiment}; the record is of {experiment}.")
+
+
+def check_record(grant: Grant, decoded: DecodedRecord) -> None:
+    """Do nothing where the grant allows writing the decoded record.
+
+    Raises:
+        ForbiddenError: it is the token of another experiment, or the ticket of another task, or the
+            job is known as another's.
+    """
+    if not grant.allows_record(decoded.experiment, decoded.task_id):
+        raise ForbiddenError(refusal(grant, decoded))
+    check_job(grant, decoded.job_id)
+
+
+def check_jobs(grant: Grant, job_ids: Sequence[str]) -> dict[str, str]:
+    """Return why a ticket may not write of some jobs, by job id: they are known as another task's.
+
+    Tokens may, of all.
+    """
+    if grant.task_id is None or grant.experiment is None or not job_ids:
+        return {}
+    with get_service().reading() as connection:
+        others = jobs_of_other_tasks(connection, grant.experiment, grant.task_id, job_ids)
+    words = f"The ticket is of {grant.names()}; job {{}} is known as one of another task."
+    return {job_id: words.format(job_id) for job_id in others}
+
+
+def check_job(grant: Grant, job_id: str) -> None:
+    """Do nothing where the grant allows writing of a job as it is known.
+
+    Raises:
+        ForbiddenError: it is a ticket, and the job is another task's.
+    """
+    for reason in check_jobs(grant, [job_id]).values():
+        raise ForbiddenError(reason)
+
+
+def refusal(grant: Grant, decoded: DecodedRecord) -> str:
+    """Return why a record may not be written."""
+    if grant.task_id is None:
+        return f"The token is of {grant.experiment}; the record is of {decoded.experiment}."
+    named = decoded.task_id or "(none)"
+    return f"The ticket is of {grant.names()}; the record is of {decoded.experiment}, task {named}."
+
+
+def _bearer(header: str) -> str:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise UnauthorizedError("Only `Authorization: Bearer …` is understood.")
+    return token.strip()

@@ -1,0 +1,35 @@
+"""No call stores what looks like a secret: the rules of the hook, applied again to whatever comes."""
+
+from typing import Any
+
+from jobprov.app.errors import SecretFoundError
+from jobprov.provenance.records.decoding import DecodedRecord
+from jobprov.provenance.services.intake.secrets import secrets_in, secrets_in_record
+
+
+def refuse_secrets(document: Any) -> None:
+    """Do nothing where no rule finds a secret in a decoded body.
+
+    Raises:
+        SecretFoundError: one does; nothing was stored, and `errors` says where.
+    """
+    _refuse(secrets_in(document))
+
+
+def refuse_secrets_of(decoded: DecodedRecord) -> None:
+    """Do the same for a record."""
+    _refuse(secrets_in_record(decoded))
+
+
+def _refuse(found: dict[str, list[str]]) -> None:
+    if found:
+        places = ", ".join(list(found)[:5]) or "the body"
+        message = (
+            f"What looks like a secret stands in {places}; nothing was stored, send it redacted."
+        )
+        raise SecretFoundError(message, secret_words(found))
+
+
+def secret_words(found: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the messages by field of what was found."""
+    return {path: [f"secret-found: {', '.join(rules)}"] for path, rules in found.items()}

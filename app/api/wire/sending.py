@@ -1,0 +1,37 @@
+"""Sending bytes: whole or in part (Range), with an ETag that is their digest."""
+
+from typing import BinaryIO
+
+from flask import Response, request
+from werkzeug.wsgi import wrap_file
+
+from jobprov.app.wiring import get_service
+
+
+def send_blob(sha256: str, content_type: str, *, name: str | None = None) -> Response:
+    """Return a blob's bytes; honours Range and If-None-Match.
+
+    Raises:
+        BlobMissingError, BlobDamagedError: from the archive.
+    """
+    store = get_service().store
+    return send_stream(store.open(sha256), store.size(sha256), content_type, etag=sha256, name=name)
+
+
+def send_stream(
+    stream: BinaryIO, size_bytes: int, content_type: str, *, etag: str, name: str | None = None
+) -> Response:
+    """Return `size_bytes` bytes of a seekable stream.
+
+    With a name, browsers save it rather than show it.
+    """
+    answer = Response(
+        wrap_file(request.environ, stream), content_type=content_type, direct_passthrough=True
+    )
+    answer.content_length = size_bytes
+    answer.set_etag(etag)
+    answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    if name is not None:
+        answer.headers.set("Content-Disposition", "attachment", filename=name)
+    answer.make_conditional(request, accept_ranges=True, complete_length=size_bytes)
+    return answer

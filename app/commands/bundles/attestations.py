@@ -1,0 +1,82 @@
+"""`jobprov attest` and `jobprov export`: sign a bundle, check a signature.
+
+A job in the words of PROV, OpenLineage and in-toto.
+"""
+
+from pathlib import Path
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.bundles import attestations as attesting
+from jobprov.provenance.services.bundles.exports import FORMS
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("tar", type=_FILE, required=False)
+@click.option("--key", type=_FILE, help="Private Ed25519 key (PEM) to sign with.")
+@click.option("--check", "is_check", is_flag=True, help="Check the attestation of TAR instead.")
+@click.option("--public-key", type=_FILE, help="With --check: the public key (PEM).")
+@click.option("--envelope", type=_FILE, help="Where the attestation is; TAR.dsse.json by default.")
+@click.option("--new-key", type=_FILE, help="Make a key pair: this file, and this file with .pub.")
+@json_option
+def attest(
+    *,
+    tar: Path | None,
+    key: Path | None,
+    is_check: bool,
+    public_key: Path | None,
+    envelope: Path | None,
+    new_key: Path | None,
+    as_json: bool,
+) -> None:
+    """Attest that the bundle TAR is what was recorded.
+
+    A detached DSSE signature over its in-toto statement and its digest.
+
+    With --check: exit code 0 where the attestation holds, 1 where it does not.
+    """
+    if new_key is not None:
+        keyid = attesting.make_key(new_key)
+        emit(
+            {"keyid": keyid},
+            f"Key {keyid} is in {new_key}; give {new_key}.pub away.",
+            as_json=as_json,
+        )
+        return
+    if tar is None or (public_key if is_check else key) is None:
+        words = "--public-key" if is_check else "--key"
+        raise BadInputError(
+            f"Name a bundle and {words} FILE, or make a key with --new-key FILE.",
+            {"key": ["missing"]},
+        )
+    beside = envelope or tar.with_name(tar.name + attesting.SUFFIX)
+    if is_check:
+        found = attesting.check_attestation(tar, beside, public_key)  # type: ignore[arg-type]
+        emit(
+            found._asdict(),
+            f"{beside} holds: {tar} is attested with key {found.keyid}.",
+            as_json=as_json,
+        )
+        return
+    beside.write_bytes(attesting.attest(tar, key))  # type: ignore[arg-type]
+    emit({"envelope": str(beside)}, f"{beside} attests {tar}.", as_json=as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMS)), default="openlineage", show_default=True
+)
+@experiment_option
+@url_option
+def export(*, job_id: str, form: str, experiment: str | None, url: str | None) -> None:
+    """Print the job in the words of PROV, OpenLineage or in-toto, as its bundle holds them."""
+    click.echo(client_for(url).export(job_id, form, experiment=experiment), nl=False)
+
+
+COMMANDS = {"attest": attest, "export": export}

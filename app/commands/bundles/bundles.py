@@ -1,0 +1,191 @@
+"""`jobprov bundle`, `rerun` and `verify`: the rerun bundle of a job, taken, run and compared."""
+
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.reruns import execution as rerun_bundle
+from jobprov.provenance.services.reruns.isolation import Isolation, apart
+
+
+@click.command()
+@click.argument("job_id", metavar="ID", required=False)
+@click.option("--task", metavar="TASK_ID", help="One bundle of all jobs of this task instead.")
+@click.option("--campaign", metavar="NAME", help="One bundle of all jobs of this campaign instead.")
+@click.option("--stage", help="Only jobs of this stage of the campaign or task.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Where to write it; ID.tar by default."
+)
+@click.option("--plan", type=click.IntRange(1), help="An earlier plan; the newest by default.")
+@click.option(
+    "--level",
+    type=click.Choice(["L0", "L1", "L2", "L3", "L4"]),
+    help="Leave out what only a higher level holds.",
+)
+@click.option(
+    "--holey",
+    "is_holey",
+    is_flag=True,
+    help="List inputs that are not here and have a URL in BagIt's fetch.txt.",
+)
+@experiment_option
+@url_option
+@json_option
+def bundle(
+    *,
+    job_id: str | None,
+    task: str | None,
+    campaign: str | None,
+    stage: str | None,
+    output: Path | None,
+    plan: int | None,
+    is_holey: bool,
+    url: str | None,
+    as_json: bool,
+    **which: Any,
+) -> None:
+    """Write the rerun bundle of the job with this id, or of many jobs."""
+    named = {"ID": job_id, "--task": task, "--campaign": campaign}
+    given = [(word, name) for word, name in named.items() if name is not None]
+    if len(given) != 1:
+        raise BadInputError(
+            "Name one job, or one --task, or one --campaign.", {"job_id": ["name one thing"]}
+        )
+    [(word, name)] = given
+    if (stage and job_id) or ((plan or is_holey) and not job_id):
+        raise BadInputError(
+            "--stage is for many jobs, --plan and --holey for one.",
+            {"stage" if stage else "plan": ["not with this"]},
+        )
+    target = output or Path(f"{Path(name).name}.tar")
+    client = client_for(url)
+    if word == "ID":
+        etag = client.save_bundle(name, target, plan=plan, is_holey=is_holey, **which)
+    else:
+        save = client.save_task_bundle if word == "--task" else client.save_campaign_bundle
+        etag = save(name, target, stage=stage, **which)
+    size = target.stat().st_size
+    after = (
+        f"or: jobprov rerun {target}" if job_id else "and choose a job by sh run.sh --job ID OUT"
+    )
+    text = f"{target} ({size} bytes, plan and level {etag}). Unpack it and read README.txt, {after}"
+    emit({"file": str(target), "size_bytes": size, "etag": etag}, text, as_json=as_json)
+
+
+@click.command()
+@click.argument("what", metavar="ID|TAR")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    help="Folder for bundle and rerun; a new one by default.",
+)
+@click.option(
+    "--input-dir",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Where inputs lie that the bundle lacks.",
+)
+@click.option(
+    "--apart",
+    "is_apart",
+    is_flag=True,
+    help="With an empty environment and no network, as a drill does.",
+)
+@click.option(
+    "--post/--no-post",
+    default=False,
+    help="Send the outcome to the service; it stays with the job.",
+)
+@experiment_option
+@url_option
+@json_option
+def rerun(
+    *,
+    what: str,
+    into: Path | None,
+    input_dir: tuple[Path, ...],
+    is_apart: bool,
+    post: bool,
+    experiment: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Run a job again from its bundle, in an empty folder, and compare.
+
+    Exit code 0 where all outputs are equal.
+    """
+    folder = into or Path(tempfile.mkdtemp(prefix="jobprov-rerun-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise BadInputError(f"{folder} is not empty; name a new folder.", {"into": ["not empty"]})
+    root = unpacked(what, folder, experiment=experiment, url=url)
+    out = (folder / "out").resolve()
+    say = partial(click.echo, err=as_json)
+    say(f"Running {root.name} in {out}")
+    kept = apart() if is_apart else Isolation()
+    result = rerun_bundle.rerun(root, out, say, input_dirs=input_dir, isolation=kept)
+    if not result.is_started:
+        click.echo("The job was not started, as the lines above say.", err=True)
+    verdict = result.verified.verdict if result.verified else None
+    posted = (
+        client_for(url).post_verdict(root.name, verdict) if post and verdict is not None else None
+    )
+    if posted is not None:
+        say(f"Posted: {posted['level']}, {posted['meaning']}.")
+    decision = result.verified.decision if result.verified else None
+    if as_json:
+        emit(
+            {
+                "job_id": root.name,
+                "folder": str(out),
+                "is_started": result.is_started,
+                "exit_code": result.exit_code,
+                "log": str(result.log),
+                "decision": decision,
+                "verdict": verdict,
+                "posted": posted,
+            },
+            "",
+            as_json=True,
+        )
+    sys.exit(0 if decision == "equal" else 1)
+
+
+def unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None) -> Path:
+    """Unpack a bundle that lies here, or that the service builds, below `folder`.
+
+    Return its own folder.
+    """
+    if Path(what).is_file():
+        return rerun_bundle.unpack(Path(what), folder / "bundle")
+    tar = folder / "bundle.tar"
+    client_for(url).save_bundle(what, tar, experiment=experiment)
+    root = rerun_bundle.unpack(tar, folder / "bundle")
+    tar.unlink()
+    return root
+
+
+@click.command()
+@click.argument("tar", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@json_option
+def verify(*, tar: Path, folder: Path, as_json: bool) -> None:
+    """Compare the rerun in FOLDER with what the bundle TAR says the job made, by the bundle's own verify.sh."""
+    with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as place:
+        result = rerun_bundle.verify(rerun_bundle.unpack(tar, Path(place) / "bundle"), folder)
+    emit(
+        {"decision": result.decision, "verdict": result.verdict},
+        "\n".join(result.lines),
+        as_json=as_json,
+    )
+    sys.exit(0 if result.decision == "equal" else 1)
+
+
+COMMANDS = {"bundle": bundle, "rerun": rerun, "verify": verify}

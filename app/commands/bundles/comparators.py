@@ -1,0 +1,68 @@
+"""`jobprov comparators set|show`: how an experiment has the outputs of reruns compared."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.provenance.errors import BadInputError
+
+
+@click.group(cls=Group)
+def comparators() -> None:
+    """Declare and show how outputs of reruns are compared."""
+
+
+@comparators.command("set")
+@click.argument("experiment")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@url_option
+@json_option
+def set_(*, experiment: str, file: Path, url: str | None, as_json: bool) -> None:
+    """Declare the comparators of EXPERIMENT from a TOML or JSON file, as a whole.
+
+    A new version counts from then on.
+    """
+    answer = client_for(url).declare_comparators(experiment, _read(file))
+    words = "declared" if answer["is_new"] else "was the same already"
+    emit(
+        answer,
+        f"Version {answer['version']} of the comparators of {experiment} {words}.",
+        as_json=as_json,
+    )
+
+
+@comparators.command()
+@click.argument("experiment")
+@click.option(
+    "--version", type=click.IntRange(1), help="An earlier version; the newest by default."
+)
+@url_option
+@json_option
+def show(*, experiment: str, version: int | None, url: str | None, as_json: bool) -> None:
+    """Show the comparators of EXPERIMENT."""
+    shown = client_for(url).comparators(experiment, version=version)
+    lines = [f"version {shown['version']} of {len(shown['versions'])}"]
+    lines += [json.dumps(rule, ensure_ascii=False) for rule in shown["comparators"]["output"]]
+    emit(shown, "\n".join(lines), as_json=as_json)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        document: dict[str, Any] = (
+            json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+        )
+    except (ValueError, UnicodeDecodeError) as problem:
+        raise BadInputError(
+            f"{file} cannot be read: {problem}.", {"file": [str(problem)]}
+        ) from None
+    return document
+
+
+COMMANDS = {"comparators": comparators}

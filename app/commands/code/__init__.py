@@ -1,0 +1,1 @@
+"""Commands for repositories and products."""

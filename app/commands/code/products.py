@@ -1,0 +1,133 @@
+"""`jobprov product`: which registered repository an installed product is built from.
+
+Works on the database directly, for operators.
+"""
+
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+    table,
+)
+from jobprov.provenance.services.code.product_names import list_products
+from jobprov.provenance.services.code.products import map_product, unmap_product
+from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE
+
+_LISTED = 20
+_MAPPED = {
+    "name": "PRODUCT",
+    "manager": "OF",
+    "repository": "REPOSITORY",
+    "ref": "REF",
+    "lists": "LISTS",
+    "versions": "VERSIONS",
+    "resolved": "RESOLVED",
+}
+_UNMAPPED = {"name": "PRODUCT", "manager": "OF", "lists": "LISTS", "versions": "VERSIONS"}
+
+
+@click.group(cls=Group)
+def product() -> None:
+    """Say which repository an installed product (UPS, Spack) is built from, so that its source is found by its version."""
+
+
+@product.command("map")
+@click.argument("name")
+@click.argument("repository")
+@click.option(
+    "--manager", default="", help="Only the product of this manager: ups, spack and their like."
+)
+@click.option(
+    "--ref",
+    default=DEFAULT_TEMPLATE,
+    show_default=True,
+    metavar="TEMPLATE",
+    help="The tag of a version: {version} as recorded, {dotted} (1.2.3), {underscored} (1_2_3), both without a leading v; {name}.",
+)
+@data_option
+@json_option
+def map_it(
+    *, name: str, repository: str, manager: str, ref: str, data: str | None, as_json: bool
+) -> None:
+    """Note that product NAME is built from the registered REPOSITORY.
+
+    Its versions are then looked for in the background.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        count = service.write(
+            lambda connection, known: map_product(
+                connection, known, name, repository, manager=manager, template=ref
+            )
+        )  # fmt: skip
+    answer = {
+        "name": name,
+        "manager": manager or None,
+        "repository": repository,
+        "ref": ref,
+        "waiting": count,
+    }
+    entries = "1 software entry waits" if count == 1 else f"{count} software entries wait"
+    text = (
+        f"Product {name} is built from {repository}, its versions as tags {ref}. {entries}: `jobprov serve` resolves "
+        "what waits, `jobprov work` does so now."
+    )
+    emit(answer, text, as_json=as_json)
+
+
+@product.command("list")
+@data_option
+@json_option
+def list_them(*, data: str | None, as_json: bool) -> None:
+    """List what is mapped and which versions are not found, then the products that records name and nobody mapped."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        found = list_products(connection)
+    emit(found, "\n".join(_lines(found)), as_json=as_json)
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    mapped, unmapped = found["mapped"], found["unmapped"]
+    lines = [table(mapped, _MAPPED) if mapped else "No product is mapped."]
+    for row in mapped:
+        lines += [
+            f"{row['name']} {version['version'] or '(no version)'}: {version['reason']}."
+            for version in row["unresolved"][:_LISTED]
+        ]
+        if len(row["unresolved"]) > _LISTED:
+            lines.append(
+                f"{row['name']}: {len(row['unresolved']) - _LISTED} more versions; --json has all."
+            )
+    if unmapped:
+        lines += ["", "Named by records and not mapped (jobprov product map NAME REPOSITORY):"]
+        lines.append(table(unmapped[:_LISTED], _UNMAPPED))
+    if len(unmapped) > _LISTED:
+        lines.append(f"{len(unmapped) - _LISTED} more; --json has all.")
+    return lines
+
+
+@product.command()
+@click.argument("name")
+@click.option("--manager", default=None, help="Only what was noted for this manager.")
+@data_option
+@json_option
+def unmap(*, name: str, manager: str | None, data: str | None, as_json: bool) -> None:
+    """Forget what product NAME is built from.
+
+    What was resolved by it stays, said to be inferred.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        count = service.write(
+            lambda connection, known: unmap_product(connection, known, name, manager)
+        )
+    emit(
+        {"name": name, "removed": count}, f"Product {name} is not mapped any more.", as_json=as_json
+    )
+
+
+COMMANDS = {"product": product}

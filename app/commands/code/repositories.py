@@ -1,0 +1,93 @@
+"""`jobprov repository`: what the service may fetch.
+
+Works on the database directly, so that only operators can.
+"""
+
+import click
+
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+    table,
+)
+from jobprov.provenance.lineage.words import counted, elided, number
+from jobprov.provenance.services.code.repositories import (
+    fetch_problems,
+    find_repository,
+    list_repositories,
+    register_repository,
+    repository_json,
+)
+from jobprov.provenance.services.code.resolutions import fetch_repository
+from jobprov.provenance.services.work.queue import Parts
+
+
+@click.group(cls=Group)
+def repository() -> None:
+    """Register, list and fetch the repositories that records may name."""
+
+
+@repository.command()
+@click.argument("name")
+@click.argument("url")
+@data_option
+@json_option
+def add(*, name: str, url: str, data: str | None, as_json: bool) -> None:
+    """Register a repository by URL or local path.
+
+    What records ran of it is then found out in the background.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        added = service.write(
+            lambda connection, known: register_repository(connection, known, name, url)
+        )
+    words = "`jobprov serve` resolves what waits for it, `jobprov work` does so now."
+    emit(repository_json(added), f"Repository {added.name} is registered. {words}", as_json=as_json)
+
+
+@repository.command("list")
+@data_option
+@json_option
+def list_them(*, data: str | None, as_json: bool) -> None:
+    """List the registered repositories, when each was last fetched, and what went wrong since."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        found = list_repositories(connection)
+        problems = fetch_problems(connection)
+    rows = [{**repository_json(one), "problem": problems.get(one.match_key)} for one in found]
+    titles = {"name": "NAME", "url": "URL", "fetched_at": "FETCHED", "problem": "LAST PROBLEM"}
+    shown = [
+        {**row, "fetched_at": one.fetched_at, "problem": elided(row["problem"] or "", 120)}
+        for row, one in zip(rows, found, strict=True)
+    ]
+    emit(rows, table(shown, titles) if rows else "No repository is registered.", as_json=as_json)
+
+
+@repository.command()
+@click.argument("name")
+@data_option
+@json_option
+def fetch(*, name: str, data: str | None, as_json: bool) -> None:
+    """Fetch a repository now, and say which tags moved since."""
+    settings = settings_with(data=data)
+    with opened_service(settings) as service:
+        with service.reading() as connection:
+            found = find_repository(connection, name)
+        parts = Parts(service.database, service.writer, service.store, settings.git_mirrors)
+        report = fetch_repository(parts, found)
+    moved = [{"ref": seen.ref, "was": seen.old, "is": seen.new} for seen in report.moved_tags]
+    refs = len(report.refs)
+    lines = [
+        f"{number(refs)} {'branch or tag' if refs == 1 else 'branches and tags'}, {counted(len(report.changes), 'change')}."
+    ]
+    lines += [
+        f"{seen['ref']} moved from {str(seen['was'])[:12]} to {str(seen['is'] or 'nothing')[:12]}."
+        for seen in moved
+    ]
+    emit({"refs": len(report.refs), "moved_tags": moved}, "\n".join(lines), as_json=as_json)
+
+
+COMMANDS = {"repository": repository}

@@ -1,0 +1,1 @@
+"""Commands for two jobs, and for recipes."""

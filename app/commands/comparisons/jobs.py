@@ -1,0 +1,193 @@
+"""`jobprov diff` and `diverge`: what is not the same in two jobs, or in the histories of two files, for a reader who has little time."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    file_name,
+    json_option,
+    pair_options,
+    url_option,
+)
+from jobprov.provenance.lineage.words import counted, shown
+from jobprov.provenance.services.comparisons.sentences import narrowed, readable
+
+_MOST_ROWS = 40
+_MOST_LINES = 30
+_WIDTH = 100
+_MARKS = {"changed": "~", "added": "+", "removed": "-", "renamed": ">"}
+
+
+@click.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option(
+    "--facet",
+    "facets",
+    multiple=True,
+    help="Only this side: configuration, code, environment ... May be repeated.",
+)
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also what differs in any two runs: environment, host, times.",
+)
+@experiment_option
+@url_option
+@json_option
+def diff(
+    *,
+    before: str,
+    after: str,
+    facets: tuple[str, ...],
+    everything: bool,
+    experiment: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Compare the jobs A and B (job ids or batch ids).
+
+    Exit code 1 where what decides the outcome, or the outcome, differs.
+    """
+    client = client_for(url)
+    found = client.diff(before, after, experiment=experiment)
+    names = [facet["name"] for facet in found["facets"]]
+    if unknown := [name for name in facets if name not in names]:
+        raise click.UsageError(f"No facet {unknown[0]}; there are: {', '.join(names)}.")
+    emit(found, comparison_text(found, facets, everything=everything), as_json=as_json)
+    if not found["is_same"]:
+        sys.exit(1)
+
+
+def comparison_text(
+    found: dict[str, Any], facets: Iterable[str] = (), *, everything: bool = False
+) -> str:
+    """Return a comparison as text: the sentence, the two jobs, then differences, what decides the outcome first."""
+    lines = [found["first_line"], "", _job("a", found["a"]), _job("b", found["b"])]
+    chosen = set(facets)
+    for facet in found["facets"]:
+        if (
+            facet["name"] in chosen
+            if chosen
+            else facet["matters"] != "circumstance" or everything or facet["name"] == "fcl"
+        ):
+            lines += _facet(facet)
+    if not chosen:
+        lines += ["", *_rest(found["facets"], everything=everything)]
+    return "\n".join(lines)
+
+
+def _job(letter: str, job: dict[str, Any]) -> str:
+    task = job["task"]
+    where = [job["batch_id"], task["task_id"], task["unit"], job["host"]["hostname"], job["code"]]
+    return f"{letter}  {job['job_id']}  {job['state']:9}  {shown(', '.join(word for word in where if word))}"
+
+
+def _facet(facet: dict[str, Any]) -> Iterator[str]:
+    if not facet["count"] and not facet["problems"]:
+        return
+    yield ""
+    yield f"{facet['title']}: {counted(facet['count'], 'difference')}"
+    yield from (f"  ! {shown(problem)}" for problem in facet["problems"])
+    for row in facet["differences"][:_MOST_ROWS]:
+        yield from _row(row)
+    if facet["count"] > _MOST_ROWS:
+        yield f"  ... and {facet['count'] - _MOST_ROWS:,} more; --json has them."
+
+
+def _row(row: dict[str, Any]) -> Iterator[str]:
+    key = f"{row['key_before']} -> {row['key']}" if row.get("key_before") else row["key"]
+    part = f"  [{row['part']}]" if row.get("part") else ""
+    yield f"  {_MARKS[row['kind']]} {shown(key)}{shown(part)}"
+    if row["kind"] == "renamed":
+        places = [_place(row, "before"), _place(row, "after")]
+        yield f"      {places[0].strip()} -> {places[1].strip()}"
+        return
+    values = narrowed(_text(row.get("before")), _text(row.get("after")), _WIDTH)
+    if row["kind"] != "added":
+        yield f"      a  {shown(values[0])}{_place(row, 'before')}"
+    if row["kind"] != "removed":
+        yield f"      b  {shown(values[1])}{_place(row, 'after')}"
+    lines = row.get("lines", [])
+    yield from (f"      {shown(line)}" for line in lines[:_MOST_LINES])
+    if (
+        left := len(lines) - _MOST_LINES + row.get("lines_omitted", 0)
+        if len(lines) > _MOST_LINES
+        else 0
+    ):
+        yield f"      ... and {left:,} more lines; --json has them."
+
+
+def _place(row: dict[str, Any], side: str) -> str:
+    origin = row.get(f"origin_{side}")
+    return f"    {shown(origin['file'])}:{origin['line']}" if origin else ""
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else readable(str(value))
+
+
+def _rest(facets: list[dict[str, Any]], *, everything: bool) -> Iterator[str]:
+    """Yield what is the same, and what differs in any two runs, in a line each."""
+    same = [
+        facet["title"].lower()
+        for facet in facets
+        if facet["said"] and not facet["count"] and not facet["problems"]
+    ]
+    silent = [facet["title"].lower() for facet in facets if not facet["said"]]
+    other = [
+        f"{facet['title'].lower()} {facet['count']}"
+        for facet in facets
+        if facet["matters"] == "circumstance" and facet["count"] and facet["name"] != "fcl"
+    ]
+    if same:
+        yield f"Same: {', '.join(same)}."
+    if silent:
+        yield f"Neither says: {', '.join(silent)}."
+    if other and not everything:
+        yield f"Differs in any two runs, shown by --all: {', '.join(other)}."
+
+
+@click.command()
+@click.argument("before", metavar="FILE", type=file_name)
+@click.argument("after", metavar="OTHER", type=file_name)
+@pair_options
+@url_option
+@json_option
+def diverge(
+    *, before: str, after: str, url: str | None, as_json: bool, **experiments: str | None
+) -> None:
+    """Tell where the histories of FILE and OTHER part.
+
+    The first jobs of one stage whose recipes differ; exit code 1 where they do.
+    """
+    found = client_for(url).divergence(before, after, **experiments)
+    emit(found, divergence_text(found), as_json=as_json)
+    if found["a"] or found["b"]:
+        sys.exit(1)
+
+
+def divergence_text(found: dict[str, Any]) -> str:
+    """Return where two histories part, as text, and what to type next."""
+    jobs = found["a"], found["b"]
+    if not any(jobs):
+        return f"Nowhere: {counted(found['common_jobs'], 'job')} made both, and the others are of the same recipes."
+    stage = shown(found["stage"] or "that no record names")
+    lines = [f"They part in stage {stage}; {counted(found['common_jobs'], 'job')} made both.", ""]
+    lines += [
+        _job(letter, job) if job else f"{letter}  no job there"
+        for letter, job in zip("ab", jobs, strict=True)
+    ]
+    if all(jobs):
+        lines += ["", f"jobprov diff {jobs[0]['job_id']} {jobs[1]['job_id']}"]
+    return "\n".join(lines)
+
+
+COMMANDS = {"diff": diff, "diverge": diverge}

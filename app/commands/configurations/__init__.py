@@ -1,0 +1,1 @@
+"""Commands for FHiCL and art files."""

@@ -1,0 +1,158 @@
+"""`jobprov art`: what an art file stores of itself, shown, held against its job's record, or made into a record."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import (
+    BadInputError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    UnreachableError,
+)
+from jobprov.provenance.lineage.words import counted, shown, size
+from jobprov.provenance.services.configurations.art_files import (
+    ArtFile,
+    art_file_json,
+    check_against,
+    finding_record,
+    read_art_file,
+    reconstruct,
+)
+
+
+@click.command()
+@click.argument(
+    "file", metavar="FILE.root", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--fcl",
+    is_flag=True,
+    help="Print the configuration that the file was made with, as art ran it.",
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Hold the file against the record of the job that made it; that they differ becomes a gap of the job.",
+)
+@click.option(
+    "--record", is_flag=True, help="Record the job that made it, from the file; needs --experiment."
+)
+@experiment_option
+@url_option
+@json_option
+def art(
+    *,
+    file: Path,
+    fcl: bool,
+    check: bool,
+    record: bool,
+    experiment: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Show what FILE.root, written by art, stores of itself.
+
+    Exit code 1 where --check finds another configuration.
+    """
+    if fcl + check + record > 1:
+        raise click.UsageError("Only one of --fcl, --check and --record can be done at once.")
+    found = read_art_file(file)
+    if fcl:
+        click.echo(_configuration(found))
+    elif check:
+        _check(found, file.name, experiment, url, as_json=as_json)
+    elif record:
+        _record(found, experiment, url, as_json=as_json)
+    else:
+        emit(art_file_json(found), art_text(found), as_json=as_json)
+
+
+def art_text(file: ArtFile) -> str:
+    """Return what the file stores, as text: who made it, then its metadata."""
+    stored, last = file.stored, file.last
+    events = stored.metadata.get("event_count")
+    wrote = (
+        f"process {last.name} with ParameterSetID {last.parameter_set_id}"
+        if last
+        else "a process that it does not name"
+    )
+    lines = [shown(f"{Path(stored.path).name} was made by {wrote}."), ""]
+    lines.append(
+        f"{size(stored.size_bytes)}"
+        + (f", {counted(events, 'event')}" if isinstance(events, int) else "")
+    )
+    lines.append(f"{counted(len(stored.parameter_sets), 'parameter set')}; processes:")
+    for process in file.processes:
+        problem = f"  ({process.problem})" if process.problem else ""
+        lines.append(
+            shown(f"  {process.parameter_set_id}  {process.name or 'unreadable'}{problem}")
+        )
+    lines += ["", *(shown(f"{name:28}  {value}") for name, value in stored.metadata.items())]
+    return "\n".join(lines)
+
+
+def _configuration(file: ArtFile) -> str:
+    if file.last is None or file.last.configuration is None:
+        raise BadInputError(
+            f"{file.stored.path}: the configuration of the process that wrote it is not in it."
+        )
+    return file.last.configuration.to_indented_string().rstrip("\n")
+
+
+def _check(
+    file: ArtFile, name: str, experiment: str | None, url: str | None, *, as_json: bool
+) -> None:
+    client = client_for(url)
+    producer = client.file(name, experiment=experiment)["producer"]
+    if producer is None:
+        raise NotFoundError(
+            f"No recorded job made {name}; `jobprov art --record` makes a record from the file."
+        )
+    job: dict[str, Any] = client.job(producer["job_id"], experiment=producer["experiment"])
+    found = {"job_id": producer["job_id"], **check_against(file, job)}
+    words = f"{found['verdict']}: job {found['job_id']}. {found['words']}"
+    if found["verdict"] == "differs":
+        found["kept"], kept = _keep(client, file, job)
+        words = f"{words} {kept}"
+    emit(found, words, as_json=as_json)
+    if found["verdict"] == "differs":
+        sys.exit(1)
+
+
+def _keep(client: Client, file: ArtFile, job: dict[str, Any]) -> tuple[bool, str]:
+    """Send what the file says, so that the job has its gap.
+
+    Return whether the service has it, and that in words.
+    """
+    try:
+        client.record(finding_record(file, job))
+    except ConflictError:
+        return (
+            False,
+            "The service has another word of the witness import on this job, and keeps that.",
+        )
+    except (ForbiddenError, UnreachableError) as problem:
+        return False, f"The service could not be told: {problem}"
+    return True, "The job has the gap configuration-differs-in-file."
+
+
+def _record(file: ArtFile, experiment: str | None, url: str | None, *, as_json: bool) -> None:
+    if experiment is None:
+        raise click.UsageError("--record needs --experiment: the file does not say whose it is.")
+    document, blobs = reconstruct(file, experiment)
+    client = client_for(url)
+    for digest, data in blobs.items():
+        client.put_blob(digest, data)
+    answer = client.record(document)
+    words = f"{answer['change']} as {answer['job_id']}, reconstructed from the file; {counted(len(answer['gaps']), 'gap')}."
+    emit(answer, f"{words}\n{answer['url']}", as_json=as_json)
+
+
+COMMANDS = {"art": art}

@@ -1,0 +1,137 @@
+"""`jobprov fhicl`: FHiCL files, expanded, evaluated, named and compared, as the reference does.
+
+Needs no service.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import F, emit, json_option
+from jobprov.provenance import fhicl as reader
+
+
+def _search_path_option(function: F) -> F:
+    return click.option(
+        "--search-path",
+        multiple=True,
+        help="Folders where included files are looked for, `:` between them; FHICL_FILE_PATH by default. May be repeated.",
+    )(function)
+
+
+@click.group(cls=Group)
+def fhicl() -> None:
+    """Read FHiCL files, with FHICL_FILE_PATH or --search-path."""
+
+
+@fhicl.command()
+@click.argument("file")
+@_search_path_option
+@json_option
+def expand(*, file: str, search_path: tuple[str, ...], as_json: bool) -> None:
+    """Print FILE with its includes in, be the result FHiCL or not."""
+    expansion = reader.expand(file, _folders(search_path))
+    if as_json:
+        files = [asdict(each) for each in expansion.files]
+        emit({"expanded": expansion.text().decode("latin-1"), "files": files}, "", as_json=True)
+    else:
+        sys.stdout.buffer.write(expansion.text())
+
+
+@fhicl.command()
+@click.argument("file")
+@click.option("--annotate", is_flag=True, help="Say where each value comes from, behind it.")
+@click.option("--prefix-annotate", is_flag=True, help="Say where each value comes from, above it.")
+@_search_path_option
+@json_option
+def dump(
+    *, file: str, annotate: bool, prefix_annotate: bool, search_path: tuple[str, ...], as_json: bool
+) -> None:
+    """Print what FILE evaluates to, as fhicl-dump does."""
+    configuration = _load(file, search_path)
+    if annotate:
+        text = configuration.to_annotated_string()
+    elif prefix_annotate:
+        text = configuration.to_prefix_annotated_string()
+    else:
+        text = configuration.to_indented_string()
+    if as_json:
+        emit(configuration.as_tree(), "", as_json=True)
+    else:
+        click.echo(text.rstrip("\n"))
+
+
+@fhicl.command("id")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@_search_path_option
+@json_option
+def identify(*, files: tuple[str, ...], search_path: tuple[str, ...], as_json: bool) -> None:
+    """Print the ParameterSetID of each file, as art computes it."""
+    found = {file: _load(file, search_path).parameter_set_id for file in files}
+    emit(
+        found, "\n".join(f"{identity}  {file}" for file, identity in found.items()), as_json=as_json
+    )
+
+
+@fhicl.command()
+@click.argument("before")
+@click.argument("after")
+@_search_path_option
+@json_option
+def diff(*, before: str, after: str, search_path: tuple[str, ...], as_json: bool) -> None:
+    """Compare what two files evaluate to, by parameter; exit code 1 where they differ."""
+    found: Any = reader.diff(_load(before, search_path), _load(after, search_path))
+    document = [_change_json(change) for change in found.changes]
+    emit(document, "\n".join(found.lines()) or "They evaluate to the same.", as_json=as_json)
+    if found:
+        sys.exit(1)
+
+
+@fhicl.command()
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@json_option
+def conformance(*, folder: Path | None, as_json: bool) -> None:
+    """Judge this reader by the reference's answers in FOLDER, or in the folder `fhicl` of JOBPROV_SHARED; exit code 1 where any differs."""
+    # Slow, and seldom wanted
+    from jobprov.provenance.fhicl.conformance import score  # noqa: PLC0415
+
+    scores = score(folder or Path(os.environ.get("JOBPROV_SHARED", "../shared")) / "fhicl")
+    emit(
+        [asdict(found) for found in scores],
+        "\n".join(line for found in scores for line in found.lines()),
+        as_json=as_json,
+    )
+    if any(found.good < found.total for found in scores):
+        sys.exit(1)
+
+
+def _change_json(change: reader.Change) -> dict[str, Any]:
+    places = {
+        side: {"file": origin.file, "line": origin.line} if origin else None
+        for side, origin in (
+            ("origin_before", change.origin_before),
+            ("origin_after", change.origin_after),
+        )
+    }
+    found = {
+        name: getattr(change, name) for name in ("kind", "path", "path_before", "before", "after")
+    }
+    return {**found, **places}
+
+
+def _load(file: str, search_path: Sequence[str]) -> Any:
+    return reader.load(file, _folders(search_path))
+
+
+def _folders(search_path: Sequence[str]) -> list[str] | None:
+    """Return the folders of the option; None where it was not given."""
+    return [folder for part in search_path for folder in part.split(":")] or None
+
+
+COMMANDS = {"fhicl": fhicl}

@@ -1,0 +1,1 @@
+"""Commands for errors and rules of triage."""

@@ -1,0 +1,120 @@
+"""`jobprov rules`: what failures of an experiment mean."""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.lineage.words import counted
+
+_TRANSIENT = {True: "try again", False: "stays", None: ""}
+
+
+@click.group(cls=Group)
+def rules() -> None:
+    """Show and declare the rules that tell what failures mean."""
+
+
+@rules.command()
+@click.argument("experiment")
+@click.option(
+    "--version", type=click.IntRange(1), help="An earlier version; the newest by default."
+)
+@click.option("--built-in", is_flag=True, help="Also the rules behind them.")
+@url_option
+@json_option
+def show(
+    *, experiment: str, version: int | None, built_in: bool, url: str | None, as_json: bool
+) -> None:
+    """Show the rules of EXPERIMENT, in the order in which they are tried."""
+    shown = client_for(url).rules(experiment, version=version)
+    rows = shown["rules"] + (shown["built_in"] if built_in else [])
+    lines = [
+        f"version {shown['version']} of {len(shown['versions'])}"
+        if shown["version"]
+        else "no table of its own"
+    ]
+    lines += [f"by {shown['who']}: {shown['why']}"] if shown["version"] else []
+    columns = {"name": "RULE", "class": "CLASS", "again": "TRY AGAIN", "words": "WHAT"}
+    lines.append(
+        table([{**rule, "again": _TRANSIENT[rule.get("transient")]} for rule in rows], columns)
+    )
+    emit(shown, "\n".join(lines), as_json=as_json)
+
+
+@rules.command("set")
+@click.argument("experiment")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--who", help="The person who changes them; else the file's `who`.")
+@click.option("--why", help="The reason; else the file's `why`.")
+@click.option(
+    "--after", type=click.IntRange(0), help="Refuse where the newest version is another one by now."
+)
+@url_option
+@json_option
+def set_(
+    *, experiment: str, file: Path, after: int | None, url: str | None, as_json: bool, **said: Any
+) -> None:
+    """Declare the rules of EXPERIMENT from a TOML or JSON file, as a whole.
+
+    Failures recorded from then on are read by them.
+    """
+    document = {**_read(file), **{name: value for name, value in said.items() if value is not None}}
+    answer = client_for(url).declare_rules(experiment, document, after=after)
+    words = "declared" if answer["is_new"] else "was the same already"
+    emit(
+        answer,
+        f"Version {answer['version']} of the rules of {experiment} {words}.",
+        as_json=as_json,
+    )
+
+
+@rules.command()
+@click.argument("experiment")
+@click.option("--task", "task_id", help="Only failures of this task.")
+@url_option
+@json_option
+def rerun(*, experiment: str, task_id: str | None, url: str | None, as_json: bool) -> None:
+    """Have failures of EXPERIMENT that are recorded already read again by the rules of now, stored logs included."""
+    answer = client_for(url).reclassify(experiment, task_id=task_id)
+    text = f"{counted(answer['jobs'], 'failure')} will be read by version {answer['version']}, in the background."
+    emit(answer, text, as_json=as_json)
+
+
+@rules.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def check(*, file: Path, as_json: bool) -> None:
+    """Say whether a file of rules can be declared. Exit code 2 where it cannot."""
+    from jobprov.provenance.triage.rules import read_rules  # noqa: PLC0415
+
+    found = read_rules({"who": "nobody", "why": "a check", **_read(file)})
+    emit(
+        {"rules": len(found.rules)},
+        f"{counted(len(found.rules), 'rule')}, all fine.",
+        as_json=as_json,
+    )
+    sys.exit(0)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        document: dict[str, Any] = (
+            json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+        )
+    except (ValueError, UnicodeDecodeError) as problem:
+        raise BadInputError(
+            f"{file} cannot be read: {problem}.", {"file": [str(problem)]}
+        ) from None
+    return document
+
+
+COMMANDS = {"rules": rules}

@@ -1,0 +1,258 @@
+"""`jobprov roots`, `leaves`, `orphans`, `paths`, `common-ancestors` and `cost`.
+
+Questions to whole histories.
+"""
+
+import sys
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, TypeVar
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    file_name,
+    json_option,
+    pair_options,
+    table,
+    url_option,
+)
+from jobprov.provenance.lineage.file_words import leaves_words, use_words
+from jobprov.provenance.lineage.words import counted, duration, size
+
+F = TypeVar("F", bound=Callable[..., Any])
+_LISTED = 20
+
+
+def _of_file(function: F) -> F:
+    """Add the file that a question is about, and at which moment."""
+    options = (
+        click.argument("file", type=file_name),
+        click.option("--namespace", help="Needed where several namespaces know the name."),
+        click.option("--version", type=click.IntRange(1), help="Which version of the file."),
+        click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time."),
+        experiment_option,
+        url_option,
+        json_option,
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 1000), help="Files at most; 100 by default.")
+@_of_file
+def roots(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
+    """Tell which files FILE goes back to, and that were made from no others."""
+    found = client_for(url).roots(file, **query)
+    placeholders = sum(row["is_placeholder"] for row in found["files"])
+    head = f"{found['file']['name']} goes back to {counted(found['count'], 'file')}"
+    if placeholders:
+        head += f"; no recorded job made {placeholders} of those below"
+    emit(found, _listed(f"{head}.", found), as_json=as_json)
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 1000), help="Files at most; 100 by default.")
+@_of_file
+def leaves(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
+    """Tell what last was made of FILE: the files that no other was made from."""
+    found = client_for(url).leaves(file, **query)
+    if found["readers"] is not None:
+        emit(found, f"{found['file']['name']}: {leaves_words(found)}", as_json=as_json)
+        return
+    emit(
+        found,
+        _listed(f"{counted(found['count'], 'file')} came last of {found['file']['name']}.", found),
+        as_json=as_json,
+    )
+
+
+def _listed(head: str, found: dict[str, Any]) -> str:
+    """Return a sentence and the files below it, with what is left out."""
+    lines = [head]
+    if found["files"]:
+        lines.append(
+            table(found["files"], {"name": "FILE", "data_tier": "TIER", "experiment": "EXPERIMENT"})
+        )
+    if found["next"]:
+        lines.append(
+            f"{found['count'] - len(found['files'])} more: --limit, or --json with `next`."
+        )
+    if found["is_truncated"]:
+        lines.append("The history is larger than what was walked.")
+    return "\n".join(lines)
+
+
+@click.command()
+@click.option("--isolated", is_flag=True, help="Only files of which no file was made either.")
+@click.option("--unread", is_flag=True, help="Only files that no job read either.")
+@click.option("--namespace", help="Only files of this namespace.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=100,
+    show_default=True,
+    help="Files at most.",
+)
+@click.option("--experiment", help="Only files of this experiment.")
+@url_option
+@json_option
+def orphans(
+    *, limit: int, isolated: bool, unread: bool, url: str | None, as_json: bool, **query: Any
+) -> None:
+    """List the files that records or catalogs name and that no recorded job made."""
+    found = list(
+        islice(client_for(url).orphans(isolated=isolated, unread=unread, **query), limit + 1)
+    )
+    rows, is_more = found[:limit], len(found) > limit
+    shown = [{**row, "uses": use_words(row)} for row in rows]
+    text = (
+        table(shown, {"name": "FILE", "experiment": "EXPERIMENT", "uses": "USE"})
+        if rows
+        else _none(query)
+    )
+    text += "\nThere are more: --limit." if is_more else ""
+    emit({"files": rows, "is_truncated": is_more}, text, as_json=as_json)
+
+
+def _none(query: dict[str, Any]) -> str:
+    is_named = query["experiment"] is not None or query["namespace"] is not None
+    return (
+        "There is none, or a name is not spelt as it is recorded." if is_named else "There is none."
+    )
+
+
+@click.command()
+@click.argument("a", type=file_name)
+@click.argument("b", type=file_name)
+@click.option("--limit", type=click.IntRange(1, 100), help="Paths at most; 10 by default.")
+@click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time.")
+@pair_options
+@url_option
+@json_option
+def paths(*, a: str, b: str, url: str | None, as_json: bool, **query: Any) -> None:
+    """Tell how the younger of the files A and B was made from the older.
+
+    Exit code 1 where it was not.
+    """
+    found = client_for(url).paths(a, b, **query)
+    emit(found, _paths_text(found), as_json=as_json)
+    sys.exit(0 if found["paths"] else 1)
+
+
+def _paths_text(found: dict[str, Any]) -> str:
+    if found["older"] is None:
+        return f"Neither of {found['a']['name']} and {found['b']['name']} was made from the other."
+    older, younger = (
+        found[key]["name"] for key in (("a", "b") if found["older"] == "a" else ("b", "a"))
+    )
+    more = ", and there are more" if found["is_truncated"] else ""
+    lines = [f"{younger} was made from {older} in {counted(len(found['paths']), 'way')}{more}:"]
+    for path in found["paths"]:
+        lines += [
+            "",
+            f"{counted(path['jobs'], 'job')}{'' if path['is_sure'] else ', not all links are sure'}",
+        ]
+        lines += [f"  {_step(node)}" for node in path["nodes"]]
+    return "\n".join(lines)
+
+
+def _step(node: dict[str, Any]) -> str:
+    if node["kind"] == "file":
+        return str(node["name"])
+    return f"  -> {node['stage'] or 'job'} {node['job_id'][:8]} {node['state']}"
+
+
+@click.command("common-ancestors")
+@click.argument("a", type=file_name)
+@click.argument("b", type=file_name)
+@click.option(
+    "--hub",
+    type=click.IntRange(1, 1_000_000),
+    help="A file that more jobs read is left out; 100 by default.",
+)
+@click.option("--limit", type=click.IntRange(1, 1000), help="Files at most; 100 by default.")
+@click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time.")
+@pair_options
+@url_option
+@json_option
+def common_ancestors(*, a: str, b: str, url: str | None, as_json: bool, **query: Any) -> None:
+    """Tell what the files A and B were both made from. Exit code 1 where it is nothing."""
+    found = client_for(url).common_ancestors(a, b, **query)
+    emit(found, _common_text(found), as_json=as_json)
+    sys.exit(0 if found["count"] else 1)
+
+
+def _common_text(found: dict[str, Any]) -> str:
+    count = counted(found["count"], "file") if found["count"] else "no file"
+    lines = [
+        f"{found['a']['name']} and {found['b']['name']} were both made from {count}, the nearest first."
+    ]
+    if found["hub_count"]:
+        lines.append(f"Left out: {counted(found['hub_count'], 'file')} that many jobs read.")
+    if found["ancestors"]:
+        rows = [
+            {**row, "nearest": "nearest" if row["is_nearest"] else ""}
+            for row in found["ancestors"][:_LISTED]
+        ]
+        titles = {"name": "FILE", "jobs_to_a": "JOBS TO A", "jobs_to_b": "JOBS TO B", "nearest": ""}
+        lines.append(table(rows, titles))
+    return "\n".join(lines)
+
+
+@click.command()
+@_of_file
+def cost(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
+    """Tell what it took to make FILE, all that it was made from included."""
+    found = client_for(url).cost(file, **query)
+    made, failed = found["made"], found["failed"]
+    lines = [
+        f"{counted(made['jobs'], 'job')} took {_took(made['cpu_seconds'])} of CPU, {_took(made['wall_seconds'])} on the clock.",
+    ]
+    if failed["jobs"]:
+        lines.append(
+            f"{counted(failed['jobs'], 'attempt')} that failed took {_took(failed['cpu_seconds'])} of CPU besides."
+        )
+    if silent := made["silent_jobs"] + failed["silent_jobs"]:
+        lines.append(f"Of {counted(silent, 'job')} no record says what they took.")
+    rows = [_stage_row(row) for row in found["stages"]]
+    titles = {
+        "stage": "STAGE",
+        "jobs": "JOBS",
+        "cpu": "CPU",
+        "wall": "WALL",
+        "wrote": "PUT OUT",
+        "failed": "FAILED",
+    }
+    emit(found, "\n".join([*lines, table(rows, titles)] if rows else lines), as_json=as_json)
+
+
+def _stage_row(row: dict[str, Any]) -> dict[str, Any]:
+    made = row["made"]
+    took = {
+        name: None if made[key] is None else duration(made[key]) for name, key in _TIMES.items()
+    }
+    wrote = None if made["output_bytes"] is None else size(made["output_bytes"])
+    return {"stage": row["stage"], **made, **took, "wrote": wrote, "failed": row["failed"]["jobs"]}
+
+
+_TIMES = {"cpu": "cpu_seconds", "wall": "wall_seconds"}
+
+
+def _took(seconds: float | None) -> str:
+    return "nobody knows how much" if seconds is None else duration(seconds)
+
+
+COMMANDS = {
+    "roots": roots,
+    "leaves": leaves,
+    "orphans": orphans,
+    "paths": paths,
+    "common-ancestors": common_ancestors,
+    "cost": cost,
+}

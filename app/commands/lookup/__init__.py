@@ -1,0 +1,1 @@
+"""Commands for one job or file, and lists of them."""

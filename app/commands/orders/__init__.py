@@ -1,0 +1,1 @@
+"""Commands for workflows, retries and the programs that submit and watch."""

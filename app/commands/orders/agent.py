@@ -1,0 +1,82 @@
+"""`jobprov agent`: submit what is ordered, under the account that runs this.
+
+The service has no credential.
+"""
+
+import time
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.orders.launching import (
+    AGAIN,
+    every,
+    launching_options,
+    runner_of,
+    say_problems,
+)
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import UnreachableError
+
+_RETRY_SECONDS = 60
+
+
+@click.command()
+@click.option("--experiment", required=True, help="Whose orders.")
+@click.option("--once", is_flag=True, help="One look, for cron.")
+@click.option(
+    "--retry-task",
+    "tasks",
+    multiple=True,
+    help="Order without asking what the policy of this task offers; once a minute.",
+)
+@launching_options
+def agent(
+    *, experiment: str, once: bool, tasks: tuple[str, ...], url: str | None, **given: Any
+) -> None:
+    """Submit retries and workflows of an experiment that were ordered, and tell the service what became of them.
+
+    Runs under the production account, on a submit node; the service never sees its credential.
+    Killed and started again, it submits nothing twice.
+    """
+    client = client_for(url)
+    retried = 0.0
+    is_due = every(given["follow_interval"])
+    with runner_of(client, experiment, given, None) as turn:
+        while True:
+            try:
+                _advance_all(client, experiment, follow=is_due())
+                if tasks and (not retried or time.monotonic() - retried > _RETRY_SECONDS):
+                    retried = time.monotonic()
+                    _retry_all(client, experiment, tasks)
+            except UnreachableError as problem:
+                if once:
+                    raise
+                click.echo(f"{problem} {AGAIN}", err=True)
+            turn()
+            if once:
+                return
+            time.sleep(given["interval"])
+
+
+def _advance_all(client: Client, experiment: str, *, follow: bool) -> None:
+    for shown in client.workflows(experiment=experiment):
+        if shown["state"] == "running":
+            where = {"experiment": experiment, "version": shown["version"]}
+            say_problems(client.advance_workflow(shown["name"], **where, follow=follow))
+
+
+def _retry_all(client: Client, experiment: str, tasks: tuple[str, ...]) -> None:
+    for task in tasks:
+        said = {
+            "experiment": experiment,
+            "task_id": task,
+            "who": "jobprov agent",
+            "why": "the policy of its stage",
+        }
+        if tries := client.order_retries(said)["tries"]:
+            click.echo(f"{len(tries)} of task {task} ordered again by its policy", err=True)
+
+
+COMMANDS = {"agent": agent}

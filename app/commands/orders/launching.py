@@ -1,0 +1,142 @@
+"""What `jobprov agent` and `jobprov launch` have in common.
+
+Their options, and turns of submitting what is ordered.
+"""
+
+import fcntl
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobprov.app.commands.orders.witness import look
+from jobprov.app.commands.terminal.opening import settings_with, url_option
+from jobprov.provenance.capture.packing import build
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import ConflictError, UnreachableError
+from jobprov.provenance.launchers.condor_launcher import CondorLauncher
+from jobprov.provenance.launchers.job import Launcher
+from jobprov.provenance.launchers.local_launcher import LocalLauncher
+from jobprov.provenance.services.agents.order_jobs import Workshop
+from jobprov.provenance.services.agents.submission import OrderRunner
+
+_WITNESS_SECONDS = 60
+_DAYS = 30
+AGAIN = "The next look tries again."
+
+
+def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of whatever submits jobs."""
+    for option in reversed((
+        click.option(
+            "--launcher", "kind", type=click.Choice(["condor", "local"]), default="condor", show_default=True,
+            help="HTCondor, or this machine, for trials.",
+        ),
+        click.option("--folder", type=click.Path(path_type=Path), help="For the jobs' folders; jobprov-agent by default."),
+        click.option("--slots", type=click.IntRange(1, 1000), default=2, show_default=True, help="Local jobs at a time."),
+        click.option("--schedd", help="Name of the schedd, where it is not this machine's own."),
+        click.option("--submit-line", "lines", multiple=True, help="One more line for every submit file."),
+        click.option("--hook", type=click.Path(path_type=Path), help="The hook; built by default."),
+        click.option("--interval", type=click.FloatRange(0.1, 3600), default=10, show_default=True, help="Seconds between looks."),
+        click.option(
+            "--follow-interval", type=click.FloatRange(0.1, 86400), default=300, show_default=True,
+            help="Seconds between looks into the catalog for what appeared in sources that stages follow.",
+        ),
+        click.option("--witness/--no-witness", "witnesses", default=True, help="Tell what HTCondor saw of jobs, once a minute."),
+        url_option,
+    )):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def every(seconds: float) -> Callable[[], bool]:
+    """Return what says whether so many seconds are over since it last said so.
+
+    At first they are.
+    """
+    last: float | None = None
+
+    def is_due() -> bool:
+        nonlocal last
+        if last is not None and time.monotonic() - last < seconds:
+            return False
+        last = time.monotonic()
+        return True
+
+    return is_due
+
+
+def say_problems(shown: dict[str, Any]) -> None:
+    """Say which sources that stages follow could not be asked; the next look asks again."""
+    for stage in shown["stages"]:
+        if problem := stage.get("follow_problem"):
+            click.echo(f"{shown['name']}, stage {stage['stage']}: {problem}", err=True)
+
+
+@contextmanager
+def runner_of(
+    client: Client, experiment: str, given: dict[str, Any], workflow: str | None
+) -> Iterator[Callable[[], bool]]:
+    """Yield what takes one turn, and returns whether jobs are left; alone in its folder."""
+    folder = (given["folder"] or Path("jobprov-agent")).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    hook = given["hook"].resolve() if given["hook"] else folder / "job-end-hook.pyz"
+    if given["hook"] is None:
+        build(str(hook))  # type: ignore[no-untyped-call]
+    settings = settings_with(url=client.url)
+    is_local = given["kind"] == "local"
+    launcher: Launcher = (
+        LocalLauncher(folder / "jobs", given["slots"])
+        if is_local
+        else CondorLauncher(
+            folder / "jobs",
+            schedd=given["schedd"],
+            since=time.time() - _DAYS * 86400,
+            lines=given["lines"],
+        )
+    )
+    shop = Workshop(
+        client, experiment, folder, hook, needs_tickets=bool(settings.token), names_jobs=is_local
+    )
+    holder = f"{socket.gethostname()}:{folder}"
+    runner = OrderRunner(
+        client, launcher, shop, holder, workflow, lambda line: click.echo(line, err=True)
+    )
+    witnessed = 0.0
+
+    def turn() -> bool:
+        nonlocal witnessed
+        try:
+            done = runner.turn()
+            if words := done.words():
+                click.echo(words, err=True)
+            if (
+                given["witnesses"]
+                and not is_local
+                and time.monotonic() - witnessed > _WITNESS_SECONDS
+            ):
+                witnessed = time.monotonic()
+                look(settings, folder / "witness.db", experiment=experiment, schedd=given["schedd"])
+        except UnreachableError as problem:
+            click.echo(f"{problem} {AGAIN}", err=True)
+            return True
+        return bool(done.open or done.submitted or done.ended)
+
+    with _alone(folder):
+        yield turn
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("a", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConflictError(
+                f"Another agent or launch works in {folder}; give this one another --folder."
+            ) from None
+        yield

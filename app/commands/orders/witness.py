@@ -1,0 +1,238 @@
+"""`jobprov witness`: tell the service what the batch system saw, of jobs whose hook reported and of those whose did not."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
+from jobprov.app.config import Settings
+from jobprov.provenance.capture.delivery import deliver
+from jobprov.provenance.capture.hashing import Clock
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.condor_ads import Ad, read_ads
+from jobprov.provenance.launchers.condor_attempts import Collection, Source
+from jobprov.provenance.launchers.condor_events import attempts_of, read_events
+from jobprov.provenance.launchers.condor_tools import ask_condor
+from jobprov.provenance.services.agents.witness import Deliver, Report, Telling, witness_batch
+from jobprov.provenance.services.agents.witness_state import WitnessState, stamp_of
+
+_FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+_STDIN = Path("-")
+_ENTRY_SECONDS = 60.0
+
+
+@click.command()
+@click.option(
+    "--epochs",
+    multiple=True,
+    type=_FILE,
+    help="Output of `condor_history -epochs -json`, or the file itself.",
+)
+@click.option(
+    "--history",
+    multiple=True,
+    type=_FILE,
+    help="Output of `condor_history -json`, or the file itself.",
+)
+@click.option("--queue", multiple=True, type=_FILE, help="Output of `condor_q -json`: held jobs.")
+@click.option(
+    "--event-log",
+    "events",
+    multiple=True,
+    type=_FILE,
+    help="User event log (`log =` of a submit file).",
+)
+@click.option("--schedd", help="Name of the schedd: to ask, and for event logs that do not tell.")
+@click.option("--experiment", help="Only its jobs, and those that name none.")
+@click.option(
+    "--state",
+    "state_file",
+    type=_FILE,
+    help="What was told already; witness.db in JOBPROV_DATA by default.",
+)
+@click.option(
+    "--days",
+    type=click.FloatRange(0, 3650),
+    default=7,
+    show_default=True,
+    help="How far back a run looks at most.",
+)
+@click.option(
+    "--overlap-seconds",
+    type=click.IntRange(0),
+    default=600,
+    show_default=True,
+    help="How far back each run looks again.",
+)
+@click.option(
+    "--settle-seconds",
+    type=click.IntRange(0),
+    default=60,
+    show_default=True,
+    help="Leave out what ended just now.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    help="Attempts a run at most.",
+)
+@click.option(
+    "--logs/--no-logs",
+    "with_logs",
+    default=True,
+    help="Send output and event logs of jobs that did not succeed.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be told.")
+@url_option
+@json_option
+def witness(
+    *, state_file: Path | None, url: str | None, dry_run: bool, as_json: bool, **given: Any
+) -> None:
+    """Tell what the batch system saw of jobs, also of those that were killed or lost and never reported.
+
+    Without files, condor_history and condor_q of this machine are asked. Meant for cron: each run
+    goes on where the last one stopped, and two at once do not collide.
+    """
+    now = int(time.time())
+    options = given["experiment"], given["settle_seconds"], given["limit"], given["with_logs"]
+    telling = Telling(now, *options, deliver=_deliver_to(settings_with(url=url)))
+    file = state_file or Path(settings_with().data) / "witness.db"
+    with WitnessState(file) as state:
+        collection, stamps = Collection(), []
+        if any(given[name] for name in ("epochs", "history", "queue", "events")):
+            stamps = _read_files(collection, state, given)
+        else:
+            _ask(collection, state, given, now)
+        report = witness_batch(None if dry_run else client_for(url), collection, state, telling)
+        if not dry_run:
+            _remember(state, report, stamps)
+    emit(_document(report, collection), _sentences(report, collection), as_json=as_json)
+    sys.exit(1 if report.refused else 0)
+
+
+def look(
+    settings: Settings, state_file: Path, *, experiment: str, schedd: str | None = None
+) -> Report:
+    """Tell the service of the settings what HTCondor saw of an experiment's jobs since the last look; return the report.
+
+    Raises:
+        UnreachableError: HTCondor or the service does not answer.
+    """
+    given = {"schedd": schedd, "days": 7, "overlap_seconds": 600}
+    telling = Telling(
+        int(time.time()), experiment, 5, 20_000, with_logs=True, deliver=_deliver_to(settings)
+    )
+    with WitnessState(state_file) as state:
+        collection = Collection()
+        _ask(collection, state, given, telling.now)
+        report = witness_batch(
+            Client(settings.url, settings.token or None), collection, state, telling
+        )
+        _remember(state, report, [])
+    return report
+
+
+def _deliver_to(settings: Settings) -> Deliver:
+    return lambda entry: deliver(entry, settings.url, settings.token, Clock(_ENTRY_SECONDS))  # type: ignore[no-untyped-call]
+
+
+def _ask(collection: Collection, state: WitnessState, given: dict[str, Any], now: int) -> None:
+    reached = state.reached()
+    since = max(
+        now - int(given["days"] * 86400),
+        0 if reached is None else reached - given["overlap_seconds"],
+    )
+    sources: tuple[Source, ...] = ("epochs", "history", "queue")
+    for source in sources:
+        collection.add(ask_condor(source, since, given["schedd"]), source)
+
+
+def _read_files(
+    collection: Collection, state: WitnessState, given: dict[str, Any]
+) -> list[tuple[Path, str]]:
+    """Read the files that changed since everything in them was told.
+
+    Return what to remember of them.
+    """
+    stamps = []
+    sources: tuple[Source, ...] = ("epochs", "history", "queue", "events")
+    for source in sources:
+        for file in given[source]:
+            if file == _STDIN:
+                collection.add(_ads(sys.stdin.buffer, file, source, given["schedd"]), source)
+                continue
+            with suppress(FileNotFoundError):
+                if state.is_unchanged(file):
+                    continue
+                stamps.append((file, stamp_of(file)))
+            try:
+                with file.open("rb") as stream:
+                    collection.add(_ads(stream, file, source, given["schedd"]), source)
+            except OSError as problem:
+                raise BadInputError(f"{file} cannot be read: {problem.strerror}.") from None
+    return stamps
+
+
+def _ads(stream: BinaryIO, file: Path, source: Source, schedd: str | None) -> Iterator[Ad]:
+    if source != "events":
+        return read_ads(stream, str(file))
+    lines = (line.decode("utf-8", "replace") for line in stream)
+    return iter(attempts_of(read_events(lines, str(file)), schedd))
+
+
+def _remember(state: WitnessState, report: Report, stamps: list[tuple[Path, str]]) -> None:
+    is_whole = not (report.refused or report.waiting or report.left)
+    if stamps:
+        state.note_files(stamps if is_whole else [])
+    elif report.reached is not None:
+        state.note_reached(report.reached)
+
+
+def _document(report: Report, collection: Collection) -> dict[str, Any]:
+    others = {
+        "never_started": collection.never_started,
+        "unnamed": collection.unnamed,
+        "running": collection.running,
+    }
+    return {**vars(report), **others}
+
+
+def _sentences(report: Report, collection: Collection) -> str:
+    told = sum(report.states.values())
+    states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
+    lines = [
+        f"{told} attempts told{f' ({states})' if states else ''}, {report.new} of them new to the service"
+    ]
+    for count, words in (
+        (report.leftovers, "records of the hook that came home unsent were sent"),
+        (report.told_before, "told before"),
+        (report.waiting, "ended just now and wait for the next run"),
+        (report.left, "beyond the limit of one run"),
+        (report.elsewhere, "of another experiment, or of none: see --experiment"),
+        (collection.never_started, "ads of jobs that never started"),
+        (
+            collection.unnamed,
+            "ads without GlobalJobId: see --schedd, and job_ad_information_attrs in docs/hook.md",
+        ),
+        (
+            len(report.conflicts),
+            "of which this witness had said something else before; the first word stands",
+        ),
+    ):
+        lines += [f"{count} {words}"] if count else []
+    lines += [
+        f"refused: {job_id}: {reason}" for job_id, reason in list(report.refused.items())[:20]
+    ]
+    return "\n".join(lines)
+
+
+COMMANDS = {"witness": witness}

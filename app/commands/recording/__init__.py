@@ -1,0 +1,1 @@
+"""Commands that send records, and that say who may."""

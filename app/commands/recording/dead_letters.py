@@ -1,0 +1,107 @@
+"""`jobprov dead-letter`: records that came with a token and could not be decoded."""
+
+import sys
+from base64 import b64encode
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+    table,
+)
+from jobprov.provenance.errors import ProvenanceError
+from jobprov.provenance.services.recording.dead_letters import (
+    list_letters,
+    read_letter,
+    replay_letter,
+)
+
+
+@click.group("dead-letter", cls=Group)
+def dead_letter() -> None:
+    """List, show and replay records that could not be decoded."""
+
+
+@dead_letter.command("list")
+@data_option
+@json_option
+def list_them(*, data: str | None, as_json: bool) -> None:
+    """List the letters, oldest first, with why they were refused."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        rows = [row._asdict() for row in list_letters(connection)]
+    titles = {
+        "number": "NUMBER",
+        "received_at": "CAME",
+        "experiment": "EXPERIMENT",
+        "task_id": "TICKET OF",
+        "job_id": "JOB",
+        "size_bytes": "BYTES",
+    }
+    emit(
+        rows,
+        table(rows, titles | {"reason": "WHY"}) if rows else "There is no dead letter.",
+        as_json=as_json,
+    )
+
+
+@dead_letter.command()
+@click.argument("number", type=click.IntRange(1, 2**62))
+@data_option
+@json_option
+def show(*, number: int, data: str | None, as_json: bool) -> None:
+    """Print the exact bytes of a letter; as JSON in base64, since they may be no text."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        body = read_letter(connection, number)
+    if as_json:
+        emit(
+            {"number": number, "size_bytes": len(body), "base64": b64encode(body).decode()},
+            "",
+            as_json=True,
+        )
+    else:
+        sys.stdout.buffer.write(body)
+
+
+@dead_letter.command()
+@click.argument("numbers", type=click.IntRange(1, 2**62), nargs=-1)
+@data_option
+@json_option
+def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None:
+    """Take letters as if they came now, all of them where no number is given.
+
+    Those that still cannot be read stay.
+    """
+    taken: list[dict[str, Any]] = []
+    refused: list[dict[str, Any]] = []
+    with opened_service(settings_with(data=data)) as service:
+        if not numbers:
+            with service.reading() as connection:
+                numbers = tuple(letter.number for letter in list_letters(connection))
+        for number in numbers:
+            try:
+                outcome = service.write(
+                    lambda connection, known, number=number: replay_letter(
+                        connection, known, service.store, number
+                    )
+                )
+            except ProvenanceError as problem:
+                refused.append({"number": number, "reason": str(problem)})
+                click.echo(f"{number} stays: {problem}", err=True)
+            else:
+                taken.append({"number": number, "job_id": outcome.job_id, "change": outcome.change})
+    lines = [
+        f"{letter['number']} is job {letter['job_id']}: {letter['change']}" for letter in taken
+    ]
+    if lines or as_json:
+        emit({"taken": taken, "refused": refused}, "\n".join(lines), as_json=as_json)
+    if refused:
+        sys.exit(1)
+
+
+COMMANDS = {"dead-letter": dead_letter}

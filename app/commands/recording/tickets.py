@@ -1,0 +1,213 @@
+"""`jobprov register`: tell the service of a task when it is submitted, and get the ticket that its jobs report with."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.provenance.capture.redaction import redact_arguments
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
+from jobprov.provenance.launchers.jobsub import (
+    FORMS,
+    Form,
+    Submission,
+    read_job_info,
+    settings_lines,
+)
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("job_info", metavar="[BATCH_ID ARGV]", nargs=-1)
+@click.option(
+    "--experiment", help="EXPERIMENT by default; with BATCH_ID, the group of the submission."
+)
+@click.option(
+    "--task-id",
+    help="POMS_TASK_ID by default; with BATCH_ID, what the submission gives its jobs, else BATCH_ID.",
+)
+@click.option("--campaign", help="The campaign that the task is part of.")
+@click.option("--stage", help="The stage that the task is a submission of.")
+@click.option(
+    "--units", "units_file", type=_FILE, help="File of the frozen input list, a name a line."
+)
+@click.option(
+    "--count",
+    type=click.IntRange(0, 1_000_000),
+    help="How many units there are, where no list is given.",
+)
+@click.option(
+    "--ticket/--no-ticket",
+    "with_ticket",
+    default=None,
+    help="Make a ticket; by default, not with BATCH_ID.",
+)
+@click.option(
+    "--ticket-file", type=_FILE, help="Write the ticket there (mode 0600) instead of printing it."
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=30,
+    show_default=True,
+    help="How long the ticket is good.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    default="shell",
+    show_default=True,
+    help="For whom to print.",
+)
+@url_option
+@json_option
+def register(
+    *, job_info: tuple[str, ...], url: str | None, form: Form, as_json: bool, **given: Any
+) -> None:
+    """Register a task, and print the settings with which its jobs report.
+
+    Before the submission: the ticket records jobs of this task alone and outlives them. After it,
+    as jobsub_submit calls `--job-info SCRIPT`, with batch id and argument list: the task learns
+    what was submitted.
+    """
+    submission = _submission(job_info)
+    experiment, task_id = _named(given, submission)
+    client = client_for(url)
+    declared = _declare(client, experiment, task_id, _told(given, submission))
+    variables = {
+        "JOBPROV_URL": client.url,
+        "JOBPROV_EXPERIMENT": experiment,
+        "JOBPROV_TASK_ID": task_id,
+    }
+    ends = None
+    if (
+        given["with_ticket"]
+        or (given["with_ticket"] is None and submission is None)
+        or given["ticket_file"]
+    ):
+        made = client.issue_ticket(task_id, experiment, days=given["days"])
+        variables |= _keep(made["ticket"], given["ticket_file"])
+        ends = made["expires_at"]
+    file = str(given["ticket_file"].absolute()) if given["ticket_file"] else None
+    document = {
+        "experiment": experiment,
+        "task_id": task_id,
+        "declared": declared,
+        "settings": variables,
+        "expires_at": ends,
+    }
+    lines = (
+        settings_lines(variables, form, file)
+        if submission is None or ends
+        else [f"registered task {task_id}"]
+    )
+    emit(document, "\n".join(lines), as_json=as_json)
+
+
+def _submission(job_info: tuple[str, ...]) -> Submission | None:
+    if not job_info:
+        return None
+    if len(job_info) != 2:  # noqa: PLR2004 - the two that jobsub gives
+        raise click.UsageError(
+            "Give both, batch id and argument list, as `jobsub_submit --job-info` does; or neither."
+        )
+    return read_job_info(*job_info)
+
+
+def _named(given: dict[str, Any], submission: Submission | None) -> tuple[str, str]:
+    experiment = given["experiment"] or (
+        submission and (submission.named("JOBPROV_EXPERIMENT") or submission.experiment)
+    )
+    experiment = experiment or os.environ.get("EXPERIMENT")
+    task_id = (
+        given["task_id"] or (submission and submission.task_id) or os.environ.get("POMS_TASK_ID")
+    )
+    if not experiment:
+        raise BadInputError("Which experiment? Give --experiment, or set EXPERIMENT.")
+    if not task_id:
+        raise BadInputError(
+            "Which task? Give --task-id: any name that this submission has for itself alone."
+        )
+    return experiment, task_id
+
+
+def _told(given: dict[str, Any], submission: Submission | None) -> dict[str, Any]:
+    """Return what is known of the task, as fields of its declaration."""
+    told: dict[str, Any] = {
+        "campaign": given["campaign"],
+        "stage": given["stage"],
+        "units": given["count"],
+    }
+    if given["units_file"] is not None:
+        told["units"] = _read_units(given["units_file"])
+    if submission is not None:
+        told["campaign"] = told["campaign"] or submission.named("JOBPROV_CAMPAIGN")
+        told["stage"] = told["stage"] or submission.named("JOBPROV_STAGE")
+        told["batch_id"] = submission.batch_id
+        told["submit_command"] = redact_arguments(submission.argv)  # type: ignore[no-untyped-call]
+        told["submitted_jobs"] = submission.copies
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _read_units(file: Path) -> list[str]:
+    try:
+        units = [
+            line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()
+        ]
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadInputError(f"The list of units {file} cannot be read: {problem}.") from None
+    if not units:
+        raise BadInputError(
+            f"The list of units {file} is empty; leave it out where the units are not known."
+        )
+    return units
+
+
+def _declare(client: Client, experiment: str, task_id: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Declare the task and return the declaration.
+
+    What was declared before stays, and a frozen list is not replaced.
+
+    Raises:
+        ConflictError: other units were frozen already.
+    """
+    try:
+        before = client.task(task_id, experiment=experiment).get("declared") or {}
+    except NotFoundError:
+        before = {}
+    if before.get("units") is not None and told.get("units", before["units"]) != before["units"]:
+        raise ConflictError(
+            f"Other units of task {task_id} are frozen already; a further submission is another task."
+        )
+    declaration = {**before, **told, "experiment": experiment}
+    if declaration != before:
+        client.declare_task(task_id, declaration)
+    return declaration
+
+
+def _keep(ticket: str, file: Path | None) -> dict[str, str]:
+    """Write the ticket to a file that only its owner may read, or leave it to be printed.
+
+    Return the setting for it.
+    """
+    if file is None:
+        return {"JOBPROV_TOKEN": ticket}
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        with os.fdopen(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+        ) as stream:
+            stream.write(ticket + "\n")
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return {"JOBPROV_TOKEN_FILE": file.name}
+
+
+COMMANDS = {"register": register}

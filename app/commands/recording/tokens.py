@@ -1,0 +1,82 @@
+"""`jobprov token`: write tokens of experiments.
+
+Works on the database directly, so that only operators can.
+"""
+
+from datetime import UTC, datetime
+
+import click
+
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+    table,
+)
+from jobprov.provenance.services.intake.tokens import create_token, list_tokens, revoke_token
+
+
+@click.group(cls=Group)
+def token() -> None:
+    """Make, list and revoke write tokens."""
+
+
+@token.command()
+@click.option("--experiment", required=True, help="The experiment that may be written to.")
+@click.option("--name", required=True, help="Who or what will use it.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 36500),
+    help="How long it is good; for ever where this is left out.",
+)
+@data_option
+@json_option
+def create(
+    *, experiment: str, name: str, days: int | None, data: str | None, as_json: bool
+) -> None:
+    """Make a token and print it, this once: only its SHA-256 is kept."""
+    with opened_service(settings_with(data=data)) as service:
+        now = datetime.now(UTC)
+        made = service.write(
+            lambda connection, known: create_token(
+                connection, known, experiment=experiment, name=name, now=now, days=days
+            )
+        )
+    emit({"token": made, "experiment": experiment, "name": name}, made, as_json=as_json)
+
+
+@token.command("list")
+@data_option
+@json_option
+def list_them(*, data: str | None, as_json: bool) -> None:
+    """List tokens; what they are is not kept."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        rows = [row._asdict() for row in list_tokens(connection)]
+    titles = {
+        "number": "NUMBER",
+        "experiment": "EXPERIMENT",
+        "name": "NAME",
+        "task_id": "TASK",
+        "created_at": "MADE",
+    }
+    titles |= {"expires_at": "EXPIRES", "revoked_at": "REVOKED"}
+    emit(rows, table(rows, titles) if rows else "There is no token.", as_json=as_json)
+
+
+@token.command()
+@click.argument("number", type=click.IntRange(1, 2**62))
+@data_option
+@json_option
+def revoke(*, number: int, data: str | None, as_json: bool) -> None:
+    """Make a token worthless; services notice within seconds."""
+    with opened_service(settings_with(data=data)) as service:
+        service.write(
+            lambda connection, _known: revoke_token(connection, number, datetime.now(UTC))
+        )
+    emit({"number": number, "is_revoked": True}, f"Token {number} is revoked.", as_json=as_json)
+
+
+COMMANDS = {"token": token}

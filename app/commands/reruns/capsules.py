@@ -1,0 +1,190 @@
+"""`jobprov capsule`: keeps the environment of a release, as far as its jobs touch it, and registers it with the release."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+    table,
+)
+from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
+from jobprov.provenance.services.reruns.capsule_making import make_capsule
+from jobprov.provenance.services.reruns.capsules import (
+    find_capsule,
+    list_capsules,
+    register_capsule,
+    store_capsule,
+)
+from jobprov.provenance.services.reruns.isolation import apart
+from jobprov.provenance.services.reruns.traced_capsules import make_traced_capsule, read_trace
+
+_PIECE = 1 << 20
+
+
+@click.group(cls=Group)
+def capsule() -> None:
+    """Keep the environments of releases, and register them, so that bundles name them."""
+
+
+@capsule.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument(
+    "tars",
+    metavar="[TAR]...",
+    nargs=-1,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option(
+    "--from-trace",
+    "jobs",
+    multiple=True,
+    help="A job that was recorded by `run --trace`; several times.",
+)
+@click.option("--experiment", help="Whose, where several have such a job.")
+@data_option
+@json_option
+def make(
+    *,
+    folder: Path,
+    tars: tuple[Path, ...],
+    jobs: tuple[str, ...],
+    experiment: str | None,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Run bundles again under strace where their release still is.
+
+    Keep every file that they touch outside in FOLDER.
+
+    Then each runs again inside FOLDER: exit code 0 where all come out as recorded. More bundles may
+    be added later. With --from-trace the files are those that the jobs themselves touched, out of
+    the archive, and no release is wanted.
+    """
+    if jobs:
+        with opened_service(settings_with(data=data)) as service:
+            with service.reading() as connection:
+                traces = [
+                    read_trace(connection, service.store, job, experiment=experiment)
+                    for job in jobs
+                ]
+            report = make_traced_capsule(folder, traces, service.store, tars, apart())
+    elif tars:
+        report = make_capsule(folder, tars, apart())
+    else:
+        raise click.UsageError("Name bundles of jobs, or jobs by --from-trace.")
+    lines = [
+        f"{name}: {level or '-'} inside the capsule, {LEVELS.get(level or '', 'not started')}"
+        for name, level in report.levels.items()
+    ]
+    lines.append(
+        f"{folder}: {report.files} files, {report.size_bytes} bytes; {report.added} are new."
+    )
+    lines += [
+        f"left out, since not everybody may read it, or it looks like a secret: {path}"
+        for path in report.left_out
+    ]
+    lines += [f"left out, since its bytes are not held: {path}" for path in report.missing]
+    lines.append(f"Rerun inside it: sh run.sh --capsule {folder}/data/root OUT")
+    emit(report._asdict(), "\n".join(lines), as_json=as_json)
+    sys.exit(0 if all(level in REPRODUCED for level in report.levels.values()) else 1)
+
+
+@capsule.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--job",
+    "jobs",
+    multiple=True,
+    required=True,
+    help="A job of the release: one of each stage that it serves.",
+)
+@click.option("--name", help="What the capsule is called; the name of PATH by default.")
+@click.option("--experiment", help="Whose, where several have such a job.")
+@data_option
+@json_option
+def add(
+    *,
+    path: Path,
+    jobs: tuple[str, ...],
+    name: str | None,
+    experiment: str | None,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Keep a capsule's folder, or a container image in one file, in the archive, for all jobs with the software of these.
+
+    Bundles of these jobs, in the same stages, then reach level L3 and name the capsule by digest.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        stored = store_capsule(service.store, path)
+        answer = service.write(
+            lambda connection, known: register_capsule(
+                connection,
+                known,
+                service.store,
+                stored,
+                name=name or path.resolve().name,
+                jobs=jobs,
+                received_at=datetime.now(UTC),
+                experiment=experiment,
+            )
+        )
+    words = "is registered" if answer["is_new"] else "was registered already"
+    line = f"Capsule {answer['name']} {words}: {answer['size_bytes']} bytes, sha256 {answer['sha256']}."
+    emit(
+        answer,
+        f"{line}\n`jobprov serve` grades its jobs anew, `jobprov work` does so now.",
+        as_json=as_json,
+    )
+
+
+@capsule.command("list")
+@data_option
+@json_option
+def list_them(*, data: str | None, as_json: bool) -> None:
+    """List the registered capsules, newest first."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        rows = list_capsules(connection)
+    shown = [{**row, "stages": ", ".join(row["stages"])} for row in rows]
+    titles = {
+        "experiment": "EXPERIMENT",
+        "name": "NAME",
+        "stages": "STAGES",
+        "size_bytes": "BYTES",
+        "sha256": "SHA256",
+    }
+    emit(rows, table(shown, titles) if rows else "No capsule is registered.", as_json=as_json)
+
+
+@capsule.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@data_option
+@json_option
+def get(*, name: str, file: Path, data: str | None, as_json: bool) -> None:
+    """Write the newest capsule of this NAME to FILE.
+
+    The image, or a tar whose data/root is the environment.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        with service.reading() as connection:
+            found = find_capsule(connection, name)
+        with service.store.open(found["sha256"]) as held, file.open("wb") as written:
+            while piece := held.read(_PIECE):
+                written.write(piece)
+    emit(
+        {**found, "file": str(file)},
+        f"{file}: {found['size_bytes']} bytes, sha256 {found['sha256']}.",
+        as_json=as_json,
+    )
+
+
+COMMANDS = {"capsule": capsule}

@@ -1,0 +1,110 @@
+"""`jobprov drill`: runs recorded jobs again and records how that compares; for cron."""
+
+import sys
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+)
+from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
+from jobprov.provenance.services.reruns.drills import DrilledJob, DrillLimits, DrillParts, drill
+from jobprov.provenance.services.reruns.isolation import apart
+
+_GIB = 1024**3
+
+
+@click.command("drill")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=10, show_default=True, help="So many reruns at most."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0),
+    default=3600,
+    show_default=True,
+    help="Begin none after so many.",
+)
+@click.option(
+    "--job-seconds",
+    type=click.FloatRange(1),
+    default=600,
+    show_default=True,
+    help="Stop a rerun after so many.",
+)
+@click.option(
+    "--disk", type=click.FloatRange(0.001), default=10, show_default=True, help="GiB for one rerun."
+)
+@click.option(
+    "--again-after",
+    type=click.FloatRange(0),
+    default=1,
+    show_default=True,
+    help="Days until a recipe's next turn.",
+)
+@click.option("--network", is_flag=True, help="Leave reruns the network.")
+@click.option("--experiment", help="Jobs of this experiment alone.")
+@data_option
+@json_option
+def run_drill(
+    *, jobs: int, seconds: float, job_seconds: float, disk: float, again_after: float, network: bool,
+    experiment: str | None, data: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Run jobs again from their bundles, compare, and record the verdicts.
+
+    Least recently drilled recipes first.
+
+    Exit code 0 where all were reproduced, or nothing was due, or another drill is at work; 1 where
+    one was not. What is run is the recorded jobs' own code, with your rights: use an account of its
+    own.
+    """
+    settings = settings_with(data=data)
+    isolation = apart(network=network)
+    if not network and not isolation.is_offline:
+        click.echo(
+            "The kernel allows no namespace here: reruns have this machine's network.", err=True
+        )
+    limits = DrillLimits(jobs, seconds, job_seconds, int(disk * _GIB), timedelta(days=again_after))
+    with opened_service(settings) as service:
+        parts = DrillParts(
+            service.database, service.writer, service.store, settings.data / "drill", isolation
+        )
+        done = drill(
+            parts, limits, experiment=experiment, report=(lambda _: None) if as_json else _say
+        )
+    if done is None:
+        emit(
+            {"is_busy": True, "jobs": []},
+            "Another drill is at work here; nothing was done.",
+            as_json=as_json,
+        )
+        sys.exit(0)
+    emit(
+        {"is_busy": False, "jobs": [each._asdict() for each in done]},
+        _summary(done),
+        as_json=as_json,
+    )
+    sys.exit(0 if all(each.level in REPRODUCED for each in done) else 1)
+
+
+def _say(job: DrilledJob) -> None:
+    meaning = LEVELS.get(job.level or "", "no verdict")
+    click.echo(
+        f"{job.job_id}  {job.level or '-':<3} {meaning}, {job.seconds:.1f} s"
+        + (f": {job.reason}" if job.reason else "")
+    )
+
+
+def _summary(done: list[DrilledJob]) -> str:
+    good = sum(each.level in REPRODUCED for each in done)
+    return f"{good} of {counted(len(done), 'job')} reproduced." if done else "Nothing is due."
+
+
+COMMANDS: dict[str, Any] = {"drill": run_drill}

@@ -1,0 +1,65 @@
+"""`jobprov demo`: run and record the demo production against a running service."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    json_option,
+    opened_service,
+    settings_with,
+    url_option,
+)
+from jobprov.provenance.capture.packing import build
+from jobprov.provenance.services.code.repositories import enqueue_resolutions, register_repository
+from jobprov.provenance.services.demo.production import run_demo
+
+
+@click.command()
+@click.option(
+    "--slots", type=click.IntRange(1, 64), default=2, show_default=True, help="Jobs at a time."
+)
+@url_option
+@data_option
+@json_option
+def demo(*, slots: int, url: str | None, data: str | None, as_json: bool) -> None:
+    """Run a real small production under the hook, recorded by a service that runs on this machine.
+
+    Its git repository is registered with the service, as an operator would; so this needs the
+    service's own data folder.
+    """
+    settings = settings_with(data=data, url=url)
+    with opened_service(settings) as service, tempfile.TemporaryDirectory() as folder:
+        hook = Path(folder) / "job-end-hook.pyz"
+        build(str(hook))  # type: ignore[no-untyped-call]
+        result = run_demo(
+            url=settings.url,
+            token=settings.token or None,
+            data=settings.data,
+            hook=hook,
+            report=lambda line: click.echo(line, err=as_json),
+            register_repository=lambda name, path: service.write(_registration(name, path)),
+            slots=slots,
+        )
+    if as_json:
+        click.echo(msgspec.json.encode(result).decode())
+
+
+def _registration(name: str, path: str) -> Any:
+    """Return the use case that registers a repository, unless it is registered, and has waiting software resolved."""
+
+    def register(connection: Any, known: Any) -> None:
+        register_repository(connection, known, name, path)
+        enqueue_resolutions(connection)
+
+    return register
+
+
+COMMANDS = {"demo": demo}
+
+if __name__ == "__main__":
+    demo()

@@ -1,0 +1,131 @@
+"""`jobprov serve` and `jobprov migrate`."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.opening import data_option, emit, json_option, settings_with
+from jobprov.app.config import Settings
+from jobprov.app.serving import serve as serve_forever
+from jobprov.provenance.db.key_widths import widen_keys
+from jobprov.provenance.db.migrating import (
+    current_revision,
+    is_current,
+    newest_revision,
+    upgrade,
+    upgrade_local,
+)
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; JOBPROV_HOST by default.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; JOBPROV_PORT by default, 0 takes a free one.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Worker processes; more than one needs PostgreSQL.",
+)
+@click.option("--demo", is_flag=True, help="Also run and record the demo production, once.")
+@data_option
+def serve(*, demo: bool, **options: Any) -> None:
+    """Serve the pages and the interface until told to stop.
+
+    A local SQLite database is brought up to date first, after a copy of it; on PostgreSQL run
+    `jobprov migrate`.
+    """
+    settings = settings_with(**options)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    if not is_current(settings.database_url):
+        copy = upgrade_local(settings.database_url)
+        if copy is not None:
+            click.echo(f"The database was brought up to date; a copy of the old one is {copy}.")
+    serve_forever(settings, lambda address: _announce(settings, address, demo=demo))
+
+
+@click.command()
+@click.option(
+    "--wide-keys",
+    is_flag=True,
+    help="Also make all keys eight bytes wide (PostgreSQL; writes every table anew).",
+)
+@json_option
+@data_option
+def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
+    """Bring the database's schema up to date.
+
+    On PostgreSQL keys are four bytes wide, which is enough for two thousand million rows a table.
+    `--wide-keys` is for who comes near that (`jobprov_keys_used` in /metrics): stop the service
+    first, and have as much disk free as the database takes.
+    """
+    settings = settings_with(data=data)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    before = current_revision(settings.database_url)
+    upgrade(settings.database_url)
+    widened = wide_keys and widen_keys(settings.database_url)
+    after = newest_revision()
+    text = (
+        f"The schema is up to date ({after})."
+        if before == after
+        else f"The schema went from {before or 'nothing'} to {after}."
+    )
+    if wide_keys:
+        text += (
+            " Keys are eight bytes wide."
+            if widened
+            else " Keys of SQLite are as wide as each has to be."
+        )
+    emit({"before": before, "after": after, "wide_keys": widened}, text, as_json=as_json)
+
+
+def _announce(settings: Settings, address: str, *, demo: bool) -> None:
+    """Say where the service is, who may write, and start the demo beside it."""
+    click.echo(f"jobprov serves {address} from {settings.data}. Stop it with Ctrl-C.")
+    if not _has_tokens(settings):
+        click.echo(
+            "There is no write token yet, so records are taken from this machine only.\n"
+            "Make one: jobprov token create --experiment NAME --name WHAT-FOR"
+        )
+    if demo:
+        _begin_demo(settings, address)
+    sys.stdout.flush()
+
+
+def _has_tokens(settings: Settings) -> bool:
+    from jobprov.provenance.db.engines import open_database  # noqa: PLC0415
+    from jobprov.provenance.services.intake.tokens import TokenBook  # noqa: PLC0415
+
+    database = open_database(settings.database_url)
+    try:
+        return TokenBook(database.reading).exist()
+    finally:
+        database.dispose()
+
+
+def _begin_demo(settings: Settings, address: str) -> None:
+    """Start `jobprov demo` beside the service, unless it was run before."""
+    if (settings.data / "demo").is_dir():
+        click.echo(
+            f"The demo production is there already: {address}/ shows it; `jobprov demo` runs another."
+        )
+        return
+    click.echo("The demo production runs now, for a minute or two; the pages fill as its jobs end.")
+    command = [
+        sys.executable,
+        "-m",
+        "jobprov.app.commands.service.demo",
+        "--url",
+        address,
+        "--data",
+        str(settings.data),
+    ]
+    subprocess.Popen(command, env={**os.environ, "JOBPROV_DATABASE_URL": settings.database_url})
+
+
+COMMANDS = {"serve": serve, "migrate": migrate}

@@ -1,0 +1,1 @@
+"""Commands for sums over many jobs."""

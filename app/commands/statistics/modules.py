@@ -1,0 +1,121 @@
+"""`jobprov modules`: which of art's modules takes the time, and which became slower."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    json_option,
+    table,
+    url_option,
+)
+from jobprov.provenance.lineage.words import counted, duration, number, percent
+
+_MOST = 15
+
+
+@click.command()
+@click.option("--task", "task_id", help="Jobs of this task.")
+@click.option("--campaign", help="Jobs of this campaign.")
+@click.option("--stage", help="Jobs of this stage.")
+@click.option("--revision", help="Jobs that ran this commit.")
+@click.option("--started-after", metavar="TIME", help="Jobs that started at or after this time.")
+@click.option("--started-before", metavar="TIME", help="Jobs that started before this time.")
+@click.option(
+    "--by",
+    type=click.Choice(["version", "stage", "site", "host"]),
+    default="version",
+    show_default=True,
+)
+@click.option(
+    "--compare",
+    nargs=2,
+    metavar="FIRST SECOND",
+    help="Compare these two groups; else the two largest.",
+)
+@experiment_option
+@url_option
+@json_option
+def modules(
+    *, url: str | None, as_json: bool, by: str, compare: tuple[str, str] | None, **query: Any
+) -> None:
+    """Tell what art's modules took in jobs that succeeded, and what changed between two versions."""
+    first, second = compare or (None, None)
+    found = client_for(url).modules(**query, by=by, first=first, second=second)
+    emit(found, "\n".join(_lines(found)), as_json=as_json)
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    if not found["jobs"]:
+        yield "No job that succeeded and passes these filters tells of art's modules."
+        return
+    compared = found["comparison"]
+    if compared:
+        yield f"From {compared['first'] or 'unknown'} to {compared['second'] or 'unknown'}:"
+        rows = [_change(row) for row in compared["modules"] if row["outcome"] != "same"]
+        yield table(rows[:_MOST], _CHANGES) if rows else "No module became slower or faster."
+    for group in found["groups"]:
+        yield ""
+        yield f"{group['name'] or 'unknown'}, {counted(group['jobs'], 'job')}, {duration(group['seconds'])} in modules:"
+        yield table([_row(row) for row in group["modules"][:_MOST]], _COLUMNS)
+
+
+_CHANGES = {
+    "label": "MODULE",
+    "step": "STEP",
+    "first": "BEFORE",
+    "second": "AFTER",
+    "change": "CHANGE",
+    "outcome": "OUTCOME",
+}
+_COLUMNS = {
+    "label": "MODULE",
+    "type": "TYPE",
+    "step": "STEP",
+    "share": "SHARE",
+    "each": "AN EVENT",
+    "events": "EVENTS",
+    "jobs": "JOBS",
+}
+
+
+def _change(row: dict[str, Any]) -> dict[str, str | None]:
+    sums = {name: _each(row[name]) for name in ("first", "second")}
+    change = None if row["change"] is None else percent(row["change"], 0, sign="+")
+    sigma = f", {abs(row['sigma']):.1f} sigma" if row["sigma"] is not None else ""
+    return {**_named(row), **sums, "change": change, "outcome": row["outcome"] + sigma}
+
+
+def _named(row: dict[str, Any]) -> dict[str, str | None]:
+    """Return what tells a module from those of its name.
+
+    The step, and where it has no label, as the source, its path.
+    """
+    return {"label": row["label"] or row["path"] or row["type"], "step": row["step"]}
+
+
+def _row(row: dict[str, Any]) -> dict[str, str | None]:
+    return {
+        **_named(row),
+        "type": row["type"],
+        "share": None if row["share"] is None else percent(row["share"]),
+        "each": _each(row),
+        "events": number(row["events"]),
+        "jobs": number(row["jobs"]),
+    }
+
+
+def _each(sums: dict[str, Any] | None) -> str | None:
+    return (
+        None
+        if sums is None or sums["seconds_per_event"] is None
+        else duration(sums["seconds_per_event"])
+    )
+
+
+COMMANDS = {"modules": modules}
+"""The commands of this file, by name."""

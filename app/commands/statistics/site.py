@@ -1,0 +1,95 @@
+"""`jobprov export-site`: the pages of campaigns as files."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.static_copy import Fetched, copy_pages
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.records.addresses import campaign_url
+
+_MARK = ".jobprov-site"
+
+
+@click.command("export-site")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--experiment", required=True, help="Of this experiment.")
+@click.option(
+    "--campaign",
+    "campaigns",
+    multiple=True,
+    required=True,
+    help="Begin with this campaign; may be repeated.",
+)
+@click.option(
+    "--most",
+    type=click.IntRange(1, 100_000),
+    default=2000,
+    show_default=True,
+    help="Pages at most, nearest first.",
+)
+@url_option
+@json_option
+def export_site(
+    *,
+    folder: Path,
+    experiment: str,
+    campaigns: tuple[str, ...],
+    most: int,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Write the pages of campaigns, their tasks, jobs, files and lineage into FOLDER: they need no service and no script.
+
+    Links to what was not taken lead to the service. A copy that is there is replaced once the new one is whole.
+    """  # fmt: skip
+    client = client_for(url)
+    _check(folder)
+    pages = [campaign_url(name, experiment) for name in campaigns]
+    starts = [*pages, *(campaign_url(name, experiment, kind="reports") for name in campaigns)]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        made = Path(scratch) / "site"
+        made.mkdir()
+        for page, campaign in zip(pages, campaigns, strict=True):
+            if _fetch(client, page) is None:
+                raise NotFoundError(
+                    f"No page of campaign {campaign} of {experiment} at {client.url}."
+                )
+        copied = copy_pages(
+            lambda address: _fetch(client, address), starts, made, service=client.url, most=most
+        )
+        (made / _MARK).write_text(json.dumps({"service": client.url, **copied._asdict()}) + "\n")
+        made.chmod(0o755)
+        if folder.exists():
+            folder.rename(Path(scratch) / "before")
+        made.rename(folder)
+    left = (
+        f"; {counted(copied.left, 'page')} beyond --most lead to the service" if copied.left else ""
+    )
+    emit(
+        copied._asdict(),
+        f"{counted(copied.pages, 'page')} in {folder}/index.html{left}.",
+        as_json=as_json,
+    )
+
+
+def _check(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
+        raise BadInputError(
+            f"{folder} holds something else; give a folder that is empty or was made by this command."
+        )
+
+
+def _fetch(client: Client, address: str) -> Fetched | None:
+    answer = client.page(address)
+    return None if answer is None else Fetched(*answer)
+
+
+COMMANDS = {"export-site": export_site}

@@ -1,0 +1,124 @@
+"""What commands share: options, the service to ask, the database and archive to open, and the two ways to print."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from jobprov.app.config import Settings, load_settings
+from jobprov.provenance.lineage.file_words import name_in_path
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def file_name(given: str) -> str:
+    """Return the name of a recorded file.
+
+    Of a path or an address, as shells complete it and catalogs give it, its last part.
+    """
+    if found := name_in_path(given):
+        return found
+    raise click.BadParameter(f"{given!r} names a folder; name a file.")
+
+
+def json_option(function: F) -> F:
+    """Add `--json`: the same answer for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(
+        function
+    )
+
+
+def url_option(function: F) -> F:
+    """Add `--url`: the service to ask."""
+    return click.option("--url", help="The service to ask; JOBPROV_URL by default.")(function)
+
+
+def experiment_option(function: F) -> F:
+    """Add `--experiment`, for names that several know."""
+    return click.option("--experiment", help="Needed where several experiments know the name.")(
+        function
+    )
+
+
+def pair_options(function: F) -> F:
+    """Add `--experiment` for two files, and one for each where they are of different experiments."""
+    for letter in "ba":
+        words = f"Of file {letter.upper()} alone, where the two are of different experiments."
+        function = click.option(f"--experiment-{letter}", help=words)(function)
+    return click.option("--experiment", help="Needed where several experiments know the names.")(
+        function
+    )
+
+
+def data_option(function: F) -> F:
+    """Add `--data`: the folder of the service."""
+    return click.option(
+        "--data", type=click.Path(), help="Folder of the service; JOBPROV_DATA by default."
+    )(function)
+
+
+def settings_with(**given: object) -> Settings:
+    """Return the settings, those given on the command line first.
+
+    `host=None` leaves JOBPROV_HOST as it is.
+    """
+    named = {
+        f"JOBPROV_{name.upper()}": str(value) for name, value in given.items() if value is not None
+    }
+    return load_settings(named)
+
+
+@contextmanager
+def opened_service(settings: Settings) -> Iterator[Any]:
+    """Yield the service's own database and archive, for operators.
+
+    Raises:
+        UnreachableError: the database is not there, or its schema is of another version.
+    """
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+
+    # Commands that only ask over HTTP do without
+    from jobprov.app.wiring import open_service  # noqa: PLC0415
+    from jobprov.provenance.db.migrating import is_current  # noqa: PLC0415
+    from jobprov.provenance.errors import UnreachableError  # noqa: PLC0415
+
+    if not is_current(settings.database_url):
+        place = make_url(settings.database_url).render_as_string(hide_password=True)
+        raise UnreachableError(
+            f"The database {place} has no schema of this version yet: run `jobprov migrate`, or name the folder of the service "
+            "(JOBPROV_DATA or --data)."
+        )
+    service = open_service(settings)
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+def emit(document: Any, text: str, *, as_json: bool) -> None:
+    """Print an answer: JSON for programs, text for people."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+    else:
+        click.echo(text)
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+    """Return rows as aligned text, under the columns' titles; an en dash for what is missing."""
+    cells = [list(columns.values())] + [[_cell(row.get(name)) for name in columns] for row in rows]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "–"  # noqa: RUF001 - missing is an en dash
+    if hasattr(value, "strftime"):
+        return str(value.strftime("%Y-%m-%d %H:%M UTC"))
+    return str(value)

@@ -1,0 +1,1 @@
+"""Commands that keep archive and database sound."""

@@ -1,0 +1,280 @@
+"""`jobprov archive check|stats|seal|expire` and `jobprov backup`: keep the archive sound."""
+
+import shutil
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+)
+from jobprov.app.wiring import Service
+from jobprov.provenance.lineage.words import counted, number, size
+from jobprov.provenance.services.bundles.checks import check_bundles
+from jobprov.provenance.services.erasures.log_expiry import expire_logs
+from jobprov.provenance.services.upkeep.archive_checks import ArchiveReport, Trouble, check_archive
+from jobprov.provenance.services.upkeep.archive_growth import (
+    Growth,
+    count_recorded,
+    forecast_growth,
+)
+from jobprov.provenance.services.upkeep.backups import back_up
+from jobprov.provenance.services.upkeep.sealing import seal_all
+
+_FAR = 3650
+_MOST_JOBS = 10
+
+
+@click.group(cls=Group)
+def archive() -> None:
+    """Check, count and seal what the archive holds."""
+
+
+@archive.command()
+@click.option(
+    "--bundles",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Build N planned bundles again instead, and compare.",
+)
+@data_option
+@json_option
+def check(*, bundles: int | None, data: str | None, as_json: bool) -> None:
+    """Read every byte of the archive; say what is damaged or gone, and which jobs that touches."""
+    with opened_service(settings_with(data=data)) as service:
+        if bundles is not None:
+            _check_bundles(service, bundles, as_json=as_json)
+        with service.reading() as connection:
+            report = check_archive(connection, service.store)
+    emit(_report_json(report), _report_text(report), as_json=as_json)
+    sys.exit(0 if report.is_sound else 1)
+
+
+def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
+    report = check_bundles(service.database, service.writer, service.store, count)
+    lines = [
+        f"DRIFT {found.job.experiment} job {found.job.job_id} plan {found.number}: {found.detail}"
+        for found in report.drifted
+    ]
+    lines.append(
+        f"{counted(report.compared, 'bundle')} built again and compared, {report.first} built for the first time, "
+        f"{len(report.drifted)} drifted."
+    )
+    drifted = [
+        {**found.job._asdict(), "plan": found.number, "detail": found.detail}
+        for found in report.drifted
+    ]
+    emit(
+        {"compared": report.compared, "first": report.first, "drifted": drifted},
+        "\n".join(lines),
+        as_json=as_json,
+    )
+    sys.exit(1 if report.drifted else 0)
+
+
+@archive.command()
+@data_option
+@json_option
+def stats(*, data: str | None, as_json: bool) -> None:
+    """Tell how much the archive holds."""
+    with opened_service(settings_with(data=data)) as service:
+        found = service.store.stats()
+        with service.reading() as connection:
+            jobs, recent = count_recorded(connection, now=datetime.now(UTC))
+        growth = forecast_growth(
+            found.stored_bytes, jobs, recent, free_bytes=_free_bytes(service.settings.archive_url)
+        )
+    numbers = {
+        name: getattr(found, name)
+        for name in ("blobs", "loose", "packs", "stored_bytes", "content_bytes")
+    }
+    text = (
+        f"{counted(found.blobs, 'blob')} ({number(found.loose)} loose, the others in {counted(found.packs, 'pack')}): "
+        f"{size(found.stored_bytes)} stored, {size(found.content_bytes)} uncompressed."
+    )
+    emit(
+        {**numbers, "growth": growth._asdict()}, f"{text}\n{_growth_text(growth)}", as_json=as_json
+    )
+
+
+def _growth_text(growth: Growth) -> str:
+    if growth.bytes_a_day is None:
+        return "Nothing was recorded in the last 30 days: no growth to speak of."
+    pace = f"{counted(growth.recent_jobs, 'job')} in the last 30 days"
+    text = f"It grows by about {size(int(growth.bytes_a_day))} a day ({pace}), {size(int(365 * growth.bytes_a_day))} a year"
+    if growth.days_left is None:
+        return f"{text}."
+    left = (
+        "more than ten years"
+        if growth.days_left > _FAR
+        else counted(round(growth.days_left), "day")
+    )
+    return f"{text}; at this pace its disk is full in {left}."
+
+
+def _free_bytes(archive_url: str) -> int | None:
+    """Return the free bytes of the archive's disk; None for a bucket."""
+    if not archive_url.startswith("file:"):
+        return None
+    return shutil.disk_usage(archive_url.removeprefix("file:")).free
+
+
+@archive.command()
+@click.option("--experiment", required=True, help="Whose logs.")
+@click.option(
+    "--days",
+    type=click.IntRange(0),
+    default=90,
+    show_default=True,
+    help="Logs of jobs recorded longer ago.",
+)
+@click.option(
+    "--quota",
+    "quota_gb",
+    type=click.FloatRange(0),
+    help="Only the oldest beyond so many GB of whole logs.",
+)
+@click.option(
+    "--keep",
+    "kept_kb",
+    type=click.IntRange(1, 10_000),
+    default=64,
+    show_default=True,
+    help="So many kB at each end.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=100_000,
+    show_default=True,
+    help="Look at so many at most.",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would go.")
+@data_option
+@json_option
+def expire(*, experiment: str, days: int, data: str | None, as_json: bool, **how: Any) -> None:
+    """Let old logs of jobs that succeeded expire: both ends are kept, the digest and a gap stay.
+
+    For cron, a line an experiment.
+    """
+    before = datetime.now(UTC) - timedelta(days=days)
+    with opened_service(settings_with(data=data)) as service:
+        done = expire_logs(
+            service.database,
+            service.writer,
+            service.store,
+            experiment,
+            before=before,
+            quota_bytes=None if how["quota_gb"] is None else int(how["quota_gb"] * 1e9),
+            kept_bytes=how["kept_kb"] * 1000,
+            most_jobs=how["jobs"],
+            is_trial=how["dry_run"],
+        )
+    verb = "would expire" if how["dry_run"] else "expired"
+    text = f"{counted(done.logs, 'log')} of {counted(done.jobs, 'job')} {verb}: {size(done.freed_bytes)} uncompressed."
+    text += "" if done.is_whole else " The next run goes on."
+    text += (
+        f" {counted(done.left, 'log')} could not be erased: see `jobprov archive check`."
+        if done.left
+        else ""
+    )
+    emit(done._asdict(), text, as_json=as_json)
+    sys.exit(1 if done.left else 0)
+
+
+@archive.command()
+@data_option
+@json_option
+def seal(*, data: str | None, as_json: bool) -> None:
+    """Seal the ledger into the archive's chains, and put loose blobs into packs."""
+    with opened_service(settings_with(data=data)) as service:
+        ledger, blobs = seal_all(service.database, service.writer, service.store)
+    text = (
+        f"{_entries(ledger.entries)} sealed in {counted(ledger.segments, 'segment')} ({size(ledger.body_bytes)}), "
+        f"{counted(ledger.adopted, 'segment')} adopted; {counted(blobs.packed, 'blob')} packed."
+    )
+    numbers = {**ledger._asdict(), "packed": blobs.packed, "damaged": list(blobs.damaged)}
+    emit(numbers, text, as_json=as_json)
+    sys.exit(1 if blobs.damaged else 0)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@data_option
+@json_option
+def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
+    """Copy database and archive into FOLDER while the service runs.
+
+    Only what is new is copied again.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        report = back_up(service.database, service.store, folder)
+    blobs, documents = counted(report.blobs, "blob"), counted(report.documents, "document")
+    copied = f"{blobs} ({size(report.blob_bytes)}) and {documents} copied to {folder}."
+    database = (
+        f"The database is {report.database}."
+        if report.database
+        else "The database is a server's: copy it with `pg_dump --format=custom`, before this command each time."
+    )
+    numbers = {**report._asdict(), "database": str(report.database) if report.database else None}
+    emit(numbers, f"{copied} {database}", as_json=as_json)
+
+
+def _report_json(report: ArchiveReport) -> dict[str, Any]:
+    troubles = [
+        {
+            **trouble._asdict(),
+            "is_harmless": trouble.is_harmless,
+            "jobs": [job._asdict() for job in trouble.jobs],
+        }
+        for trouble in report.troubles
+    ]
+    return {
+        **report._asdict(),
+        "is_sound": report.is_sound,
+        "gaps": report.gaps._asdict(),
+        "troubles": troubles,
+    }
+
+
+def _report_text(report: ArchiveReport) -> str:
+    lines = [_trouble_text(trouble) for trouble in report.troubles]
+    lines.append(
+        f"{counted(report.blobs, 'blob')}, {counted(report.segments, 'segment')} and {_entries(report.entries)} checked: "
+        + (
+            "sound."
+            if report.is_sound
+            else f"{sum(not t.is_harmless for t in report.troubles)} damaged or missing."
+        )
+    )
+    if report.gaps.blobs:
+        count, jobs = report.gaps.blobs, report.gaps.jobs
+        told = f"{counted(count, 'blob')} that {counted(jobs, 'job')} {'names' if jobs == 1 else 'name'}"
+        lines.append(
+            f"{told} {'was never sent; that is a gap' if count == 1 else 'were never sent; those are gaps'}."
+        )
+    return "\n".join(lines)
+
+
+def _entries(count: int) -> str:
+    return f"{number(count)} {'entry' if count == 1 else 'entries'}"
+
+
+def _trouble_text(trouble: Trouble) -> str:
+    text = f"{trouble.kind} {trouble.name} ({trouble.where}): {trouble.detail}"
+    for job in trouble.jobs[:_MOST_JOBS]:
+        text += f"\n    touches job {job.job_id} of {job.experiment}"
+    if len(trouble.jobs) > _MOST_JOBS:
+        text += f"\n    and {len(trouble.jobs) - _MOST_JOBS} more; --json lists them all"
+    return text
+
+
+COMMANDS = {"archive": archive, "backup": backup}

@@ -1,0 +1,41 @@
+"""`jobprov rebuild-database`: the database anew, from the archive alone."""
+
+import sys
+
+import click
+
+from jobprov.app.commands.terminal.opening import data_option, emit, json_option, settings_with
+from jobprov.provenance.db.comparing import NOT_DERIVED
+from jobprov.provenance.lineage.words import counted, number
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_from
+
+
+@click.command("rebuild-database")
+@click.option(
+    "--into", "into_url", help="Address of an empty database; JOBPROV_DATABASE_URL by default."
+)
+@data_option
+@json_option
+def rebuild(*, into_url: str | None, data: str | None, as_json: bool) -> None:
+    """Fill an empty database from the archive: jobs, files, tasks, verdicts and all else that the ledger holds.
+
+    Seal before (`jobprov archive seal`): what is not sealed is only in the old database.
+    """
+    settings = settings_with(data=data)
+    into = into_url or settings.database_url
+    told = _tell if sys.stderr.isatty() else lambda *_: None
+    report = rebuild_from(settings.archive_url, into, told=told)
+    lost = "\n".join(f"  {name}: {why}" for name, why in NOT_DERIVED.items())
+    text = (
+        f"{counted(report.jobs, 'job')} from {number(report.entries)} {'entry' if report.entries == 1 else 'entries'} "
+        f"in {counted(report.segments, 'segment')} of {counted(report.experiments, 'experiment')}.\n"
+        f"Not in the ledger, and so not here:\n{lost}"
+    )
+    emit(report._asdict(), text, as_json=as_json)
+
+
+def _tell(experiment: str, segment: int, entries: int) -> None:
+    click.echo(f"{experiment} {segment}: {entries} entries", err=True)
+
+
+COMMANDS = {"rebuild-database": rebuild}

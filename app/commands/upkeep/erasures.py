@@ -1,0 +1,286 @@
+"""`jobprov erase record|blob|finish`: what slipped through goes, for good, and the ledger says who wanted it and why."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+)
+from jobprov.provenance.lineage.words import counted, size
+from jobprov.provenance.records.erasing import forms_of
+from jobprov.provenance.services.erasures.blobs import BlobErasure, erase_blob, plan_blob_erasure
+from jobprov.provenance.services.erasures.plans import RecordErasure, Wanted, plan_erasure
+from jobprov.provenance.services.erasures.records import erase_record
+from jobprov.provenance.services.erasures.traces import find_remains
+from jobprov.provenance.services.ledger.entry_bytes import Holders, find_holders
+from jobprov.provenance.services.upkeep.cleared_erasures import (
+    Cleared,
+    Parts,
+    catch_up,
+    clear_erased,
+    finish_erasures,
+)
+
+_MOST = 10
+_RESTART = "Restart every serving process: what it read lately it keeps in memory."
+
+
+@click.group(cls=Group)
+def erase() -> None:
+    """Erase a record or a blob that should not have been sent."""
+
+
+def _words(function: Any) -> Any:
+    for option in (
+        click.option("--who", required=True, help="Who wants it; stays in the ledger."),
+        click.option(
+            "--why", required=True, help="Why; stays in the ledger, so without what is erased."
+        ),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+    ):
+        function = option(function)
+    return function
+
+
+@erase.command()
+@click.argument("job_id")
+@click.option("--experiment", help="Needed where several have the job.")
+@click.option("--witness", help="Whose record; needed where the job has several.")
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    help="What goes: environment.variables.NAME, command.argv[2]; repeated.",
+)
+@click.option(
+    "--replacement",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The corrected record instead.",
+)
+@_words
+@data_option
+@json_option
+def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: Any) -> None:
+    """Put a corrected record in the place of a job's, and erase the bytes of the one that it had.
+
+    Without --field and --replacement the newest revision stays, and what came before it goes.
+    """
+    replacement = how.pop("replacement")
+    wanted = Wanted(job_id, replacement=replacement.read_bytes() if replacement else None, **how)
+    with opened_service(settings_with(data=data)) as service:
+        catch_up(_parts(service), wanted.experiment)
+        with service.reading() as connection:
+            planned = plan_erasure(connection, service.store, wanted)
+            found = planned.job.found
+            holders = find_holders(
+                connection, service.store, found.experiment, forms_of(planned.texts)
+            )
+        others = holders._replace(jobs=[job for job in holders.jobs if job.job_id != found.job_id])
+        _confirm(_record_text(planned, others), yes=yes, as_json=as_json)
+        now = datetime.now(UTC)
+        done = service.write(
+            lambda connection, known: erase_record(
+                connection, known, service.store, wanted, received_at=now
+            )
+        )
+        digests = [*done.plans, *sorted(done.digests)]
+        cleared = clear_erased(
+            _parts(service), found.experiment, entries=[e.id for e in done.entries], digests=digests
+        )
+        with service.reading() as connection:
+            remains = find_remains(connection, done.texts)
+    document = {
+        "job_id": found.job_id,
+        "experiment": found.experiment,
+        "witness": done.witness,
+        "entries": [{"kind": each.kind, "revision": each.revision} for each in done.entries],
+        "plans": len(done.plans),
+        "also_in_witnesses": done.also,
+        "also_in_jobs": [job.job_id for job in others.jobs],
+        "also_in_entries": others.others,
+        "remains": remains,
+    }
+    _tell(
+        {**document, **_cleared_json(cleared)},
+        [*_remains_text(remains), *_cleared_text(cleared)],
+        as_json=as_json,
+    )
+    sys.exit(0 if _is_done(cleared) else 1)
+
+
+@erase.command()
+@click.argument("sha256")
+@click.option("--experiment", required=True, help="Whose blob.")
+@_words
+@data_option
+@json_option
+def blob(
+    *, sha256: str, experiment: str, who: str, why: str, yes: bool, data: str | None, as_json: bool
+) -> None:
+    """Erase a blob of an experiment: its jobs have a gap, and their bundles are planned again without it."""
+    with opened_service(settings_with(data=data)) as service:
+        catch_up(_parts(service), experiment)
+        with service.reading() as connection:
+            planned = plan_blob_erasure(connection, service.store, sha256, experiment)
+        _confirm(_blob_text(planned), yes=yes, as_json=as_json)
+        erase_blob(
+            service.writer, service.store, planned, who=who, why=why, received_at=datetime.now(UTC)
+        )
+        digests = [*planned.plans, *planned.digests]
+        cleared = clear_erased(_parts(service), experiment, entries=[], digests=digests)
+    document = {
+        "sha256": sha256,
+        "experiment": experiment,
+        "jobs": [job.job_id for job in planned.jobs],
+        "plans": len(planned.plans),
+        "kept_for": planned.others,
+    }
+    _tell({**document, **_cleared_json(cleared)}, _cleared_text(cleared), as_json=as_json)
+    sys.exit(0 if _is_done(cleared) else 1)
+
+
+@erase.command()
+@data_option
+@json_option
+def finish(*, data: str | None, as_json: bool) -> None:
+    """Remove all that was ever erased and is there again, or still.
+
+    After a crash, or after a copy was restored.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        cleared = finish_erasures(_parts(service))
+    lines = [f"{name}: {line}" for name, each in cleared.items() for line in _cleared_text(each)]
+    _tell(
+        {name: _cleared_json(each) for name, each in cleared.items()},
+        lines or ["Nothing was ever erased."],
+        as_json=as_json,
+    )
+    sys.exit(0 if all(map(_is_done, cleared.values())) else 1)
+
+
+def _parts(service: Any) -> Parts:
+    return Parts(
+        service.database, service.writer, service.store, service.settings.data / "half-sent"
+    )
+
+
+def _confirm(text: str, *, yes: bool, as_json: bool) -> None:
+    if not as_json or not yes:
+        click.echo(text, err=as_json)
+    if not yes:
+        click.confirm("Erase it? Nothing brings it back.", abort=True, err=as_json)
+
+
+def _record_text(planned: RecordErasure, others: Holders) -> str:
+    found = planned.job.found
+    lines = [
+        f"Of job {found.job_id} of {found.experiment}, witness {planned.witness}, the bytes of these go:"
+    ]
+    lines += [f"    {_entry_text(each.kind, each.revision)}" for each in planned.entries]
+    lines += ["    the record as the job runs"] if planned.provisional is not None else []
+    lines.append(
+        "The newest revision stays." if planned.replacement is None else "A corrected record takes the place, as a revision."
+        if planned.provisional is None else "A corrected record takes the place."
+    )  # fmt: skip
+    if planned.plans:
+        lines.append(
+            f"{counted(len(planned.plans), 'bundle plan')} of the job go with it, and what was generated for them."
+        )
+    if planned.also:
+        lines.append(
+            f"THE SAME STANDS in its record by {', '.join(planned.also)}: erase that one as well."
+        )
+    if others.jobs:
+        lines.append(
+            f"THE SAME STANDS in records of {counted(len(others.jobs), 'other job')}: erase these as well."
+        )
+        lines += [f"    {job.job_id}" for job in others.jobs[:_MOST]]
+        lines += (
+            [f"    and {len(others.jobs) - _MOST} more; --json lists them all"]
+            if len(others.jobs) > _MOST
+            else []
+        )
+    lines += [
+        f"THE SAME STANDS in {count} of the ledger's entries of kind {kind}, which cannot be erased."
+        for kind, count in sorted(others.others.items())
+    ]
+    return "\n".join(lines)
+
+
+def _entry_text(kind: str, revision: int | None) -> str:
+    words = {
+        "conflict": "a contradicting record",
+        "unread": "a record of a later version",
+        "record": "the record as sent",
+    }
+    return words.get(kind, f"revision {revision}")
+
+
+def _blob_text(planned: BlobErasure) -> str:
+    held = "not in the archive any more" if planned.size_bytes is None else size(planned.size_bytes)
+    lines = [
+        f"Blob {planned.sha256} of {planned.whose.name} goes ({held}). {counted(len(planned.jobs), 'job')} name it."
+    ]
+    lines += [f"    {job.job_id}" for job in planned.jobs[:_MOST]]
+    lines += (
+        [f"    and {len(planned.jobs) - _MOST} more; --json lists them all"]
+        if len(planned.jobs) > _MOST
+        else []
+    )
+    if planned.plans:
+        lines.append(
+            f"{counted(len(planned.plans), 'bundle plan')} that hold it go as well, and what was generated for them."
+        )
+    if planned.others:
+        lines.append(
+            f"ITS BYTES STAY for {', '.join(planned.others)}, which sent it too: erase it there as well."
+        )
+    return "\n".join(lines)
+
+
+def _remains_text(remains: dict[str, int]) -> list[str]:
+    if not remains:
+        return []
+    places = ", ".join(f"{place} ({count})" for place, count in sorted(remains.items()))
+    return [
+        f"The database still has it in {places}: other records, or rows that many share. `jobprov rebuild-database` has less."
+    ]
+
+
+def _cleared_text(cleared: Cleared) -> list[str]:
+    lines = [
+        f"Erased. {counted(cleared.segments, 'segment')} written anew, {counted(cleared.blobs, 'blob')} removed. {_RESTART}"
+    ]
+    if cleared.left:
+        lines.append(
+            f"{counted(len(cleared.left), 'blob')} lie in a damaged pack and could not be erased: `jobprov archive check`."
+        )
+    if not cleared.is_clear:
+        lines.append(
+            "The database was held by others all the time, so its file still has the bytes: `jobprov erase finish`."
+        )
+    return lines
+
+
+def _cleared_json(cleared: Cleared) -> dict[str, Any]:
+    return {**cleared._asdict(), "left": list(cleared.left)}
+
+
+def _is_done(cleared: Cleared) -> bool:
+    return cleared.is_clear and not cleared.left
+
+
+def _tell(document: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
+    emit(document, "\n".join(lines), as_json=as_json)
+
+
+COMMANDS = {"erase": erase}

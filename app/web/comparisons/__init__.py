@@ -1,0 +1,1 @@
+"""Pages of two jobs, and of recipes."""

@@ -1,0 +1,278 @@
+"""The page of a configuration: its files as they were, expanded, or evaluated as a tree with where each value comes from."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response, make_response, render_template
+
+from jobprov.app.web.configurations.fcl_text import Page, page_of
+from jobprov.app.web.configurations.parameter_tree import branch, inside, matching
+from jobprov.app.web.frame.cuts import address, cut_rows, tightness
+from jobprov.app.web.frame.formats import counted
+from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
+from jobprov.app.wiring import get_service
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.fhicl import Parameter
+from jobprov.provenance.records.job_record import SourceFile
+from jobprov.provenance.services.configurations.configuration import (
+    ConfigurationError,
+    RecordedConfiguration,
+    printed,
+    read_configuration,
+    source_of,
+)
+from jobprov.provenance.services.configurations.known_parameters import (
+    EvaluatedParameters,
+    parameters_of,
+)
+from jobprov.provenance.services.lookup.job import show_job
+
+FORMS = {
+    "evaluated": "Evaluated",
+    "files": "Files as sent",
+    "expanded": "Expanded",
+    "ran": "As run",
+}
+DOWNLOADS = {
+    "expanded": "expanded",
+    "indented": "evaluated, as fhicl-dump prints it",
+    "annotated": "with file and line behind each value",
+    "prefix-annotated": "with file and line above each value",
+    "canonical": "canonical, one line",
+    "compact": "compact",
+    "ran": "as run",
+}
+_FILES, _LINES_OF_TREE, _LINES_OF_PIECE = 60, 240, 240
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule(
+        "/jobs/<job_id>/configurations/<path:step>", view_func=show_page, endpoint="configuration"
+    )
+
+
+def show_page(job_id: str, step: str) -> Response:
+    """Show the configuration of a step in one of its forms, or a branch of its tree alone for a page that is open."""
+    form = asked("form") or ("files" if asked("file") else "evaluated")
+    if form not in FORMS:
+        raise BadInputError(
+            f"form: one of {', '.join(FORMS)}.", {"form": [f"one of {', '.join(FORMS)}"]}
+        )
+    service, experiment = get_service(), experiment_asked()
+    with service.reading() as connection:
+        found = read_configuration(connection, service.store, job_id, step, experiment=experiment)
+        job = (
+            None
+            if asked("piece")
+            else show_job(connection, service.store, job_id, experiment=experiment)
+        )
+    evaluated, problem = _evaluated(found)
+    if job is None:
+        return _piece(found, evaluated)
+    path = f"/jobs/{job['summary']['job_id']}/configurations/{quote(step, safe='')}"
+    ran_is_here = found.recorded.final_sha256 in found.sources
+    return answer(
+        "configurations/configuration.html",
+        twin=path
+        + address("", {"form": form if form != "ran" else "files", "experiment": experiment or ""}),
+        summary=job["summary"],
+        configuration=found.recorded,
+        step=step,
+        form=form,
+        forms=[
+            (word, FORMS[word], _form_url(word)) for word in FORMS if word != "ran" or ran_is_here
+        ],
+        downloads=[
+            (
+                title,
+                f"/api/v1{path}" + address("", {"form": word, "experiment": experiment or ""}),
+                f"{step}-{word}.fcl",
+            )
+            for word, title in DOWNLOADS.items()
+            if (ran_is_here if word == "ran" else evaluated is not None)
+        ],
+        first_line=first_line(found, evaluated),
+        problem=problem,
+        evaluation=found.evaluation,
+        evaluated_id=evaluated.identity if evaluated else None,
+        bad_line=_bad_line(found, problem),
+        place_of=_places(found.recorded.files or ()),
+        api=f"/api/v1{path}",
+        commits={
+            entry.get("name"): entry.get("revision")
+            for entry in job["software"]
+            if entry.get("revision")
+        },
+        **_shown(form, found, evaluated),
+    )
+
+
+def first_line(found: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> str:
+    """Return how large the configuration is, and its identity."""
+    parts = [counted(len(found.recorded.files or ()), "file")]
+    if evaluated is not None:
+        parts.append(counted(len(evaluated.parameters), "parameter"))
+    identity = evaluated.identity if evaluated else found.recorded.parameter_set_id
+    return ", ".join(parts) + (f"; ParameterSetID {identity[:12]}…" if identity else ".")
+
+
+def _form_url(form: str) -> str:
+    return here(form=form, at=None, file=None, line=None, q=None, whole=None, **{"from": None})
+
+
+def _evaluated(found: RecordedConfiguration) -> tuple[EvaluatedParameters | None, str | None]:
+    try:
+        return parameters_of(found), None
+    except ConfigurationError as problem:
+        return None, str(problem).split("\n", maxsplit=1)[0]
+
+
+def _bad_line(found: RecordedConfiguration, problem: str | None) -> str | None:
+    """Return the address of the line in which the text is no FHiCL, where the message names one that is here."""
+    place = (problem or "").split(": ", maxsplit=1)[0].rsplit(":", maxsplit=2)
+    if len(place) == 3 and place[1].isdigit():  # noqa: PLR2004 - file, line, column
+        return _places(found.recorded.files or ())(place[0], int(place[1]))[1]
+    return None
+
+
+def _places(files: Sequence[SourceFile]) -> Callable[[str, int], tuple[str, str | None]]:
+    """Return what gives the include name of a file by the path that an origin names, and the address of a line in it."""
+    names = {file.path or file.name: file.name for file in reversed(files)}
+
+    def place(path: str, line: int) -> tuple[str, str | None]:
+        name = names.get(path)
+        if name is None:
+            return path, None
+        return name, f"{here(**_only('files', file=name, line=str(line)))}#L{line}"
+
+    return place
+
+
+def _only(form: str, **words: str) -> dict[str, str | None]:
+    """Return the changes that leave nothing in the address but the experiment, the form and these words."""
+    return {
+        "form": form,
+        "at": None,
+        "q": None,
+        "file": None,
+        "line": None,
+        "whole": None,
+        "from": None,
+        "piece": None,
+        **words,
+    }
+
+
+def _shown(
+    form: str, found: RecordedConfiguration, evaluated: EvaluatedParameters | None
+) -> dict[str, Any]:
+    """Return what the chosen form shows: a text, or a branch of the tree."""
+    if form == "files":
+        return _files(found)
+    if form == "ran":
+        return _text(printed(found, "ran"), lambda _: None)
+    if evaluated is None:
+        return {}
+    if form == "expanded":
+        return _text(printed(found, "expanded"), lambda _: None)
+    return _tree(evaluated.parameters, max(20, _LINES_OF_TREE >> 2 * tightness()))
+
+
+def _tree(parameters: Sequence[Parameter], bears: int) -> dict[str, Any]:
+    """Return the branch that the address asks for, of all parameters or of those that hold the text in it."""
+    at, wanted = asked("at") or "", asked("q")
+    kept = inside(parameters, at)
+    if not kept:
+        raise NotFoundError(f"The configuration has no parameter {at}.")
+    kept = matching(kept, wanted) if wanted else kept
+    leaf = kept[0] if len(kept) == 1 and kept[0].path == at else None
+    first = asked_number("from", least=0, most=10**9) or 0
+    tree = branch(kept, at, bears=bears, first=first)
+    return {
+        "tree": tree,
+        "leaf": leaf,
+        "at": at,
+        "around": _around(at),
+        "wanted": wanted,
+        "match_count": len(kept),
+        "open_url": lambda path: here(**_only("evaluated", at=path, q=wanted or "")),
+        "more_url": here(**{"from": str(tree.last)}, piece=None)
+        if tree.last < tree.total
+        else None,
+    }
+
+
+def _around(at: str) -> list[tuple[str, str]]:
+    """Return (name, address) of each table around a path, the path itself the last."""
+    steps = re.finditer(r"\.?\w+|\[\d+\]", at)
+    return [
+        (step[0].lstrip("."), here(**_only("evaluated", at=at[: step.end()]))) for step in steps
+    ]
+
+
+def _piece(found: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> Response:
+    """Return a branch as the rows of a tree, for a page that opens it in its place."""
+    if evaluated is None:
+        raise NotFoundError("The configuration cannot be evaluated.")
+    shown = _tree(evaluated.parameters, _LINES_OF_PIECE)
+    return make_response(
+        render_template(
+            "configurations/_piece.html", place_of=_places(found.recorded.files or ()), **shown
+        )
+    )
+
+
+def _files(found: RecordedConfiguration) -> dict[str, Any]:
+    listed = found.recorded.files or []
+    wanted = asked("file")
+    file = next((file for file in listed if file.name == wanted), None)
+    if wanted is not None and file is None:
+        raise NotFoundError(
+            f"The configuration has no file {wanted}.", [file.name for file in listed]
+        )
+    if wanted is None:
+        file = next(
+            (file for file in listed if file.name == found.recorded.main),
+            listed[0] if listed else None,
+        )
+    search_path = found.recorded.search_path or []
+    rows = [
+        {
+            "file": row,
+            "is_here": row.sha256 in found.sources,
+            "url": here(**_only("files", file=row.name)),
+            "folder": search_path[row.found_in]
+            if row.found_in is not None and 0 <= row.found_in < len(search_path)
+            else None,
+        }
+        for row in listed
+    ]
+    shown = {"files": cut_rows("files", rows, _FILES), "file": file}
+    if file is None or file.sha256 not in found.sources:
+        return shown
+    known = {row.name for row in listed}
+    text = _text(
+        source_of(found, file.name),
+        lambda name: here(**_only("files", file=name)) if name in known else None,
+    )
+    return {**shown, **text}
+
+
+def _text(data: bytes, link: Callable[[str], str | None]) -> dict[str, Any]:
+    mark = asked_number("line", least=1, most=10**9)
+    page: Page = page_of(
+        data, start=asked_number("from", least=1, most=10**9) or 1, mark=mark, link=link
+    )
+    before = max(1, page.first - max(50, len(page.lines)))
+    return {
+        "page": page,
+        "mark": mark,
+        "size_bytes": len(data),
+        "earlier": here(**{"from": str(before)}, line=None) if page.first > 1 else None,
+        "later": here(**{"from": str(page.last + 1)}, line=None)
+        if page.last < page.total
+        else None,
+    }

@@ -1,0 +1,1 @@
+"""Pages of errors and rules of triage."""

@@ -1,0 +1,138 @@
+"""Values as people read them: numbers, sizes, durations, times, signals.
+
+Records are what clients sent, so every function here takes any JSON value: what it cannot read as a
+number is shown as it is, and what is missing is an en dash, never 0 or None. Source: pages.md, "The
+frame".
+"""
+
+import math
+import signal
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Undefined
+
+from jobprov.provenance.lineage import words
+from jobprov.provenance.records.times import read_time
+
+MISSING = words.MISSING
+THIN = words.THIN_SPACE
+percent = words.percent
+_KILO = 1000
+_DAY = 86400
+_SHORT = 12
+_DIGITS_AT_MOST = 30
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number that can be counted with."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) < 1e18  # noqa: PLR2004
+        and math.isfinite(value)
+    )
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether nothing was said; templates pass what a record lacks as `Undefined`."""
+    return value is None or isinstance(value, Undefined) or (isinstance(value, str) and not value)
+
+
+def text(value: Any) -> str:
+    """Return any value as one safe line of text: control and direction characters are replaced."""
+    if is_missing(value):
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return words.shown(value if isinstance(value, str) else _plain(value))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, int) and abs(value) >= 10**_DIGITS_AT_MOST:
+        return f"an integer of {value.bit_length()} bits"
+    return str(value)
+
+
+def number(value: Any) -> str:
+    """Return a number with thin-spaced thousands, at most three decimals."""
+    if not is_number(value):
+        return text(value)
+    if isinstance(value, int) or value == int(value):
+        return words.number(int(value))
+    return (
+        f"{value:,.3f}".rstrip("0").replace(",", THIN)
+        if abs(value) < _KILO
+        else words.number(round(value))
+    )
+
+
+def size(value: Any) -> str:
+    """Return bytes in powers of ten with their unit."""
+    return words.size(int(value)) if is_number(value) and value >= 0 else text(value)
+
+
+def duration(value: Any) -> str:
+    """Return seconds as `1 h 12 min`, `4 min 3 s`, `12.5 s` or `35 ms`: two units at most."""
+    if not is_number(value) or value < 0:
+        return text(value)
+    return words.duration(value)
+
+
+def counted(value: int, word: str, plural: str | None = None) -> str:
+    """Return `1 file`, `12 files`; words with a plural of their own bring it."""
+    if plural is None or value == 1:
+        return words.counted(value, word)
+    return f"{words.number(value)} {plural}"
+
+
+def short(value: Any, width: int = _SHORT) -> str:
+    """Return the first characters of an id or digest."""
+    return text(value)[:width]
+
+
+def moment(value: Any) -> datetime | None:
+    """Return the time in an RFC 3339 text as aware UTC; None where there is none."""
+    return read_time(value)
+
+
+def clock(found: datetime) -> str:
+    """Return `24 Nov 2026 16:01:05`, in UTC."""
+    return f"{found:%d %b %Y %H:%M:%S}".removeprefix("0")
+
+
+def day(value: Any) -> str:
+    """Return `24 Nov 2026`, in UTC."""
+    found = moment(value)
+    return f"{found:%d %b %Y}".removeprefix("0") if found else MISSING
+
+
+def seconds_between(start: Any, end: Any) -> float | None:
+    """Return the seconds from one RFC 3339 text to another.
+
+    None where either is missing or they are the wrong way round.
+    """
+    first, last = moment(start), moment(end)
+    if first is None or last is None or last < first:
+        return None
+    return (last - first).total_seconds()
+
+
+def signal_name(value: Any) -> str:
+    """Return `9 (SIGKILL)`."""
+    try:
+        return f"{value} ({signal.Signals(value).name})"
+    except (ValueError, TypeError):
+        return text(value)
+
+
+def shown_state(state: Any, heard_at: Any) -> str:
+    """Return the state of a job; a running one of which nothing was heard for a day is silent (glossary.md)."""
+    heard = moment(heard_at)
+    if (
+        state == "running"
+        and heard is not None
+        and (datetime.now(UTC) - heard).total_seconds() > _DAY
+    ):
+        return "silent"
+    return str(state)

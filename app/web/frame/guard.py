@@ -1,0 +1,31 @@
+"""Who may read the pages: all, unless the operator says that reading needs a token.
+
+A browser then asks for one.
+
+The token is the password of HTTP's Basic scheme, which every browser knows; nothing is kept in
+cookies. Source: RFC 7617.
+"""
+
+from flask import request
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
+
+from jobprov.app.wiring import get_service
+
+
+def check_reading() -> None:
+    """Do nothing where the reader may read.
+
+    Raises:
+        Unauthorized: a token is needed, and none that is worth something came.
+    """
+    service = get_service()
+    if service.settings.reading == "open" or request.endpoint == "pages.static":
+        return
+    given = request.authorization
+    token = (given.password if given.type == "basic" else given.token) if given else None
+    if not token or service.tokens.grant(token) is None:
+        raise Unauthorized(
+            "Reading needs a token here; give it as the password, with any user name.",
+            www_authenticate=WWWAuthenticate("basic", {"realm": "jobprov", "charset": "UTF-8"}),
+        )

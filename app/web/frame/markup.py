@@ -1,0 +1,101 @@
+"""Small pieces of HTML that every page uses: times, state marks, digests, commands.
+
+Everything in them is escaped.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from jobprov.app.web.frame.cuts import tightness
+from jobprov.app.web.frame.formats import MISSING, clock, moment, text
+from jobprov.provenance.lineage.words import elided
+
+STATES = ("succeeded", "failed", "killed", "running", "silent", "lost", "reproduced", "waived")
+_SHORT = 12
+_AFTER_KIND = 8
+_LONGEST_DIGEST = 140
+
+
+def time_tag(value: Any) -> Markup:
+    """Return a `<time>` in UTC; a small script may show it in the reader's zone."""
+    found = moment(value)
+    if found is None:
+        return escape(text(value))
+    stamp = found.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Markup('<time datetime="{}" title="{} UTC">{} UTC</time>').format(
+        stamp, clock(found), clock(found)[:-3]
+    )
+
+
+def mark(state: Any, *, label: bool = False) -> Markup:
+    """Return the mark of a state, by shape and colour.
+
+    With its word beside it, or for screen readers only.
+    """
+    known = state if state in STATES else "unknown"
+    drawn = Markup(
+        '<svg class="mark is-{0}" aria-hidden="true"><use href="#mark-{0}"/></svg>'
+    ).format(known)
+    if label:
+        return Markup('<span class="state">{}<span class="word">{}</span></span>').format(
+            drawn, text(state)
+        )
+    said = text(state)
+    return Markup('<span class="state" title="{}">{}<span class="unseen">{}</span></span>').format(
+        said, drawn, said
+    )
+
+
+def digest(value: Any, width: int = _SHORT) -> Markup:
+    """Return a digest or id shortened to `width`, or eight letters after what names its kind.
+
+    Whole as tooltip, and when it is copied.
+    """
+    if not isinstance(value, str) or not value:
+        return escape(text(value))
+    shown = elided(value, _LONGEST_DIGEST)
+    width = max(width, shown.find(":") + 1 + _AFTER_KIND)
+    if len(shown) <= width + 1:
+        return Markup("<code>{}</code>").format(shown)
+    return Markup('<code class="digest" title="{}">{}<span class="rest">{}</span></code>').format(
+        shown, shown[:width], shown[width:]
+    )
+
+
+def cut(value: Any, width: int = 60) -> Markup:
+    """Return one line of text, its middle left out where it is long, whole as tooltip (that too has an end)."""
+    whole = text(value)
+    if whole == MISSING:
+        return escape(MISSING)
+    if tight := tightness():
+        return escape(elided(whole, max(12, width >> tight)))
+    seen = elided(whole, width)
+    if seen == whole:
+        return escape(whole)
+    return Markup('<span title="{}">{}</span>').format(elided(whole, 400), seen)
+
+
+def command(argv: Any, width: int = 600) -> Markup:
+    """Return a command as one would type it; each argument quoted where a shell would need that."""
+    if not isinstance(argv, Iterable) or isinstance(argv, str):
+        return escape(text(argv))
+    return escape(
+        elided(" ".join(_quoted(str(word)) for word in argv), max(40, width >> tightness()))
+    )
+
+
+def ticked(value: str) -> Markup:
+    """Return a sentence of ours, what stands between backticks as code."""
+    parts = value.split("`")
+    pieces = [
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    ]
+    return Markup("").join(pieces)
+
+
+def _quoted(word: str) -> str:
+    plain = word and all(char.isalnum() or char in "@%+=:,./-_" for char in word)
+    return word if plain else "'" + word.replace("'", "'\\''") + "'"

@@ -1,0 +1,225 @@
+"""What all pages share: the blueprint, the filters, the address of the stylesheet, and how a page is answered."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
+from jinja2 import ChainableUndefined, Environment
+from marshmallow import ValidationError
+from marshmallow.fields import Boolean
+
+from jobprov.app.csv_rows import CONTENT_TYPE, csv_lines
+from jobprov.app.web.frame import formats, markup
+from jobprov.app.web.frame.cuts import address, tighten
+from jobprov.app.web.frame.guard import check_reading
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.addresses import campaign_url
+
+_FOLDER = Path(__file__).parents[2]
+_STATIC = _FOLDER / "static"
+_API = "/api/v1"
+PAGE_BYTES = 80_000
+_TIGHTEST = 3
+_FEWEST = 8
+_LIVE_SECONDS = 15
+
+
+def make_blueprint() -> Blueprint:
+    """Return the blueprint of the pages, without its routes."""
+    blueprint = Blueprint(
+        "pages",
+        __name__,
+        template_folder=str(_FOLDER / "templates"),
+        static_folder=str(_STATIC),
+        static_url_path="/static",
+    )
+    blueprint.before_request(check_reading)
+    blueprint.record_once(lambda state: _add_filters(state.app.jinja_env))
+    return blueprint
+
+
+def _add_filters(environment: Environment) -> None:
+    environment.undefined = (
+        ChainableUndefined  # a record says little or much: what it lacks is missing at any depth
+    )
+    environment.trim_blocks = True
+    environment.lstrip_blocks = True
+    names = (
+        "text",
+        "number",
+        "percent",
+        "size",
+        "duration",
+        "day",
+        "counted",
+        "short",
+        "signal_name",
+        "shown_state",
+    )
+    environment.filters.update({name: getattr(formats, name) for name in names})
+    environment.filters.update(
+        time=markup.time_tag,
+        mark=markup.mark,
+        digest=markup.digest,
+        cut=markup.cut,
+        command=markup.command,
+        ticked=markup.ticked,
+    )
+    environment.globals.update(
+        asset=asset,
+        address=address,
+        campaign_url=campaign_url,
+        here=here,
+        experiment_asked=experiment_asked,
+        dash=formats.MISSING,
+    )
+
+
+def asset(name: str) -> str:
+    """Return the address of a static file, which changes when the file does."""
+    return url_for("pages.static", filename=name, v=_version(name))
+
+
+_versions: dict[tuple[str, int], str] = {}
+
+
+def _version(name: str) -> str:
+    file = _STATIC / name
+    key = (name, file.stat().st_mtime_ns)
+    if key not in _versions:
+        _versions[key] = hashlib.sha256(file.read_bytes()).hexdigest()[:10]
+    return _versions[key]
+
+
+def answer(
+    template: str, *, twin: str | None = None, is_live: bool = False, **values: Any
+) -> Response:
+    """Return a page, under 80 kB: names that are escaped to many times their length make it show fewer rows, and those shorter.
+
+    Args:
+        template: its template.
+        twin: the address of the same data as JSON, below /api/v1, query included.
+        is_live: what it shows is under way, so it brings itself up to date.
+        values: for the template.
+    """
+    values["twin"] = None if twin is None else _API + twin
+    values["live_seconds"] = (
+        current_app.config.get("LIVE_SECONDS", _LIVE_SECONDS) if is_live else None
+    )
+    text = render_template(template, **values)
+    for _ in range(_TIGHTEST):
+        if _fits(text):
+            break
+        tighten()
+        text = render_template(template, **values)
+    return make_response(text)
+
+
+def answer_rows(template: str, rows: int, values_of: Callable[[int], dict[str, Any]]) -> Response:
+    """Return a page of a list that goes on elsewhere, with fewer rows before their words are cut.
+
+    Half of them, then a quarter.
+
+    Args:
+        template: its template.
+        rows: how many at most.
+        values_of: what `answer` takes of so many rows.
+    """
+    for count in (rows, rows // 2, rows // 4):
+        if count < _FEWEST:
+            break
+        values = values_of(count)
+        text = render_template(
+            template, **{**values, "twin": _API + values["twin"], "live_seconds": None}
+        )
+        if _fits(text):
+            return make_response(text)
+    return answer(template, **values_of(min(rows, max(rows // 4, _FEWEST))))
+
+
+def _fits(text: str) -> bool:
+    return len(text.encode()) <= PAGE_BYTES
+
+
+def table(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:
+    """Return rows as CSV to save as `NAME.csv`."""
+    found = Response(b"".join(csv_lines(columns, rows)), content_type=CONTENT_TYPE)
+    found.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return found
+
+
+def experiment_asked() -> str | None:
+    """Return the experiment in the address, None where it names none."""
+    return asked("experiment")
+
+
+def asked(name: str) -> str | None:
+    """Return a word of the query, None where it is absent, empty or cannot be a name.
+
+    Raises:
+        BadInputError: it holds a NUL, which no name can; or the address says it twice.
+    """
+    if len(request.args.getlist(name)) > 1:
+        raise BadInputError(f"{name}: given more than once.", {name: ["given more than once"]})
+    value = request.args.get(name, "").strip()
+    if "\0" in value:
+        raise BadInputError(f"{name}: a NUL is in it.", {name: ["holds a NUL"]})
+    return value or None
+
+
+def asked_file() -> dict[str, str | None]:
+    """Return which file of a name the address means.
+
+    `experiment`, and `namespace`, '' where it says that there is none.
+    """
+    namespace = asked("namespace")
+    return {
+        "experiment": asked("experiment"),
+        "namespace": "" if namespace is None and "namespace" in request.args else namespace,
+    }
+
+
+def asked_pair() -> dict[str, Any]:
+    """Return of which experiments the two files of the address are."""
+    return {name: asked(name) for name in ("experiment", "experiment_a", "experiment_b")}
+
+
+def asked_flag(name: str) -> bool:
+    """Return whether the address says that something is so, as the API reads it.
+
+    Absent or empty is not.
+
+    Raises:
+        BadInputError: it is neither true nor false.
+    """
+    value = asked(name)
+    try:
+        return value is not None and bool(Boolean().deserialize(value))
+    except ValidationError:
+        raise BadInputError(
+            f"{name}: neither true nor false.", {name: ["neither true nor false"]}
+        ) from None
+
+
+def asked_number(name: str, *, least: int, most: int) -> int | None:
+    """Return a whole number of the query, None where it is absent.
+
+    Raises:
+        BadInputError: it is none, or out of range.
+    """
+    value = asked(name)
+    if value is None:
+        return None
+    if not (
+        value.isascii() and value.isdigit() and len(value) < 19 and least <= int(value) <= most  # noqa: PLR2004
+    ):
+        words = f"a number from {least} to {most}"
+        raise BadInputError(f"{name}: {value[:40]!r} is not {words}.", {name: [words]})
+    return int(value)
+
+
+def here(**changes: str | None) -> str:
+    """Return the address of this page with some words of its query changed."""
+    return address(request.path, {**request.args.to_dict(), **changes})

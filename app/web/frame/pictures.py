@@ -1,0 +1,79 @@
+"""Pictures of lineage on a page: inside it where they are small, else beside it, as a file of their own; and as values for the map."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+from flask import Response
+from markupsafe import Markup
+
+from jobprov.app.web.frame.page import asked
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.lineage.night import as_image
+
+INLINE_BYTES = 44_000
+"""Both pictures together: with a table of 60 rows and the frame a page stays under 80 kB."""
+INLINE_BOXES = 70
+"""Pictures of more boxes are surely larger, so they are not even drawn for the page."""
+FORMS = ("right", "down", "image-right", "image-down", "map")
+"""A drawing for wide or narrow screens to open alone; the same to stand as an image in a page.
+
+The values of the map.
+"""
+
+
+class Picture(NamedTuple):
+    """A graph drawn for wide pages and for narrow ones, where both may stand in the page.
+
+    Else both are empty.
+    """
+
+    right: str = ""
+    down: str = ""
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the picture stands in the page."""
+        return bool(self.right)
+
+
+def draw_picture(draw: Callable[[str], str], boxes: int) -> Picture:
+    """Return the picture of so many boxes.
+
+    The drawings escape every name themselves, so they are markup.
+
+    Args:
+        draw: takes `right` or `down`.
+        boxes: how many it has.
+    """
+    if boxes > INLINE_BOXES:
+        return Picture()
+    right, down = draw("right"), draw("down")
+    if len(right.encode()) + len(down.encode()) > INLINE_BYTES:
+        return Picture()
+    return Picture(Markup(right), Markup(down))  # noqa: S704 - ElementTree wrote them
+
+
+def asked_drawing(
+    draw: Callable[[str], str], view_map: Callable[[], dict[str, Any]]
+) -> Response | None:
+    """Return what `picture=` asks for, a drawing alone or the values of the map.
+
+    None where it asks for the page.
+
+    Raises:
+        BadInputError: it asks for something else.
+    """
+    wanted = asked("picture")
+    if wanted is None:
+        return None
+    if wanted not in FORMS:
+        choices = f"{', '.join(FORMS[:-1])} or {FORMS[-1]}"
+        raise BadInputError(
+            f"picture: {wanted[:40]!r} is none of {', '.join(FORMS)}.", {"picture": [choices]}
+        )
+    if wanted == "map":
+        return Response(msgspec.json.encode(view_map()), content_type="application/json")
+    drawing = draw(wanted.removeprefix("image-"))
+    text = as_image(drawing) if wanted.startswith("image-") else drawing
+    return Response(text, content_type="image/svg+xml; charset=utf-8")

@@ -1,0 +1,89 @@
+"""The page that a reader gets instead of the one asked for: what failed, where, and what to try."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from flask import Response, make_response, render_template, request
+
+from jobprov.app.errors import Problem
+from jobprov.app.web.frame.cuts import address
+from jobprov.app.web.frame.page import here
+from jobprov.provenance.lineage.captions import safe_url
+
+_MOST_CHOICES = 100
+_WORDS = {
+    300: "Which one?",
+    401: "A token, please",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not that way",
+    413: "Too much",
+    422: "Cannot be read",
+    500: "A mistake of ours",
+    503: "Not just now",
+}
+
+
+def problem_page(problem: Problem) -> Response:
+    """Return the page of an error; the caller sets its status."""
+    given = _given(problem) if request.method == "GET" else {}
+    return make_response(
+        render_template(
+            "frame/problem.html",
+            twin=None,
+            problem=problem,
+            title=_WORDS.get(problem.status, problem.title),
+            nearest=[(name, _neighbour(name)) for name in problem.more.get("nearest", ())],
+            choices=[_choice(choice) for choice in _choices(problem)],
+            given=given,
+            without=safe_url(here(**dict.fromkeys(given))) if given else None,
+            job=_job(),
+            as_now=_as_now() if request.method == "GET" else None,
+            is_form=request.method == "POST",
+            again=safe_url(request.full_path.rstrip("?")) if request.method == "GET" else None,
+        )
+    )
+
+
+def _given(problem: Problem) -> dict[str, str]:
+    """Return what the address says of the fields that cannot be read.
+
+    A page without them is a way out.
+    """
+    return {field: request.args[field] for field in problem.errors or () if field in request.args}
+
+
+def _neighbour(name: str) -> str:
+    """Return the address of this same page for a name like the one asked for."""
+    head, _, rest = request.path.lstrip("/").partition("/")
+    if head == "jobs" and "/logs/" in rest:
+        return f"/jobs/{quote(rest.split('/')[0])}/logs/{quote(name)}"
+    if head == "jobs" and "/configurations/" in rest:
+        return f"/jobs/{quote(rest.split('/')[0])}/configurations/{quote(name, safe='')}"
+    if head in ("files", "lineage"):
+        return address(f"/{head}/", {}) + quote(name, safe="")
+    return address("/search", {"q": name})
+
+
+def _as_now() -> str | None:
+    """Return the address of this page without the moment in the past that it was asked for."""
+    return safe_url(here(as_of=None)) if "as_of" in request.args else None
+
+
+def _job() -> str | None:
+    """Return the address of the job whose log or configuration was asked for."""
+    head, _, rest = request.path.lstrip("/").partition("/")
+    return f"/jobs/{quote(rest.split('/')[0])}" if head == "jobs" else None
+
+
+def _choices(problem: Problem) -> list[Mapping[str, str]]:
+    """Return which there are of several, or where a name is known that is not where it was looked for."""
+    return [*problem.more.get("choices", ()), *problem.more.get("known_in", ())][:_MOST_CHOICES]
+
+
+def _choice(asked: Mapping[str, str]) -> dict[str, str]:
+    """Return one of several in words, with the address of this page that asks for it."""
+    experiment = next(value for name, value in asked.items() if "experiment" in name)
+    name = next((value for name, value in asked.items() if "experiment" not in name), "")
+    title = f"{name}: in {experiment}" if name else experiment
+    return {"title": title, "url": address(request.path, {**request.args.to_dict(), **asked})}

@@ -1,0 +1,31 @@
+"""How far a task or stage is, as pieces of a line a thousand units long, one a state."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+ORDER = ("succeeded", "running", "silent", "failed", "killed", "lost", "waived")
+LENGTH = 1000
+_LEAST = 6
+
+
+class Piece(NamedTuple):
+    """A piece of the line."""
+
+    state: str
+    start: int
+    length: int
+
+
+def progress(states: Mapping[str, int], expected: int | None = None) -> list[Piece]:
+    """Return the pieces in order; what is expected and not begun stays free.
+
+    No state that occurs is too small to be seen.
+    """
+    total = max(sum(states.values()), expected or 0)
+    pieces, start = [], 0
+    for state in ORDER:
+        if count := states.get(state, 0):
+            length = max(_LEAST, round(LENGTH * count / total))
+            pieces.append(Piece(state, min(start, LENGTH - _LEAST), min(length, LENGTH)))
+            start += length
+    return pieces

@@ -1,0 +1,50 @@
+"""Who may write by a form: the token stands in the form itself, each time.
+
+Nothing of it is kept in the browser by us.
+
+So no cookie lets another site's page write in a reader's name; that a browser says where a form
+came from is looked at besides.
+"""
+
+from flask import request
+from werkzeug.exceptions import Forbidden, Unauthorized
+
+from jobprov.app.locality import is_cross_site, is_local
+from jobprov.app.wiring import get_service
+from jobprov.provenance.services.intake.tokens import Grant
+
+TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
+_LOCAL = Grant(None, "this machine")
+
+
+def form_grant(experiment: str) -> Grant:
+    """Return what the sender of this form may write, which the experiment is part of.
+
+    Raises:
+        Unauthorized: no token, a worthless one, or an upload ticket.
+        Forbidden: another site's form, another experiment's token, or no token exists yet and the
+            sender is not on this machine.
+    """
+    if is_cross_site():
+        raise Forbidden("This form was sent by a page of another site.")
+    tokens, token = get_service().tokens, request.form.get(TOKEN_FIELD, "").strip()
+    if not tokens.exist():
+        if not is_local():
+            raise Forbidden(
+                "This service has no write token yet and takes writes from its own machine only."
+            )
+        return _LOCAL
+    grant = tokens.grant(token) if token else None
+    if grant is None or grant.task_id is not None:
+        why = "The token is unknown, expired or revoked, or is an upload ticket. " if token else ""
+        raise Unauthorized(
+            f"{why}Changing something needs a write token of the experiment, in the last field of the form."
+        )
+    if not grant.allows(experiment):
+        raise Forbidden(f"The token is of {grant.experiment}, and this is of {experiment}.")
+    return grant
+
+
+def needs_token() -> bool:
+    """Return whether a form needs the field for the token."""
+    return get_service().tokens.exist()

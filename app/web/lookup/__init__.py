@@ -1,0 +1,1 @@
+"""Pages of one job, file or log, lists of jobs, and search."""

@@ -1,0 +1,31 @@
+"""The first page: a search box, the newest jobs, the campaigns."""
+
+from flask import Blueprint, Response
+
+from jobprov.app.kept_answers import read_answer
+from jobprov.app.web.frame.page import answer
+from jobprov.app.wiring import get_service
+from jobprov.provenance.records.verdicts import LEVELS
+from jobprov.provenance.services.statistics.home import home_facts
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/", view_func=show_home)
+
+
+def show_home() -> Response:
+    """Show what is recorded, newest first."""
+    with get_service().reading() as connection:
+        facts = home_facts(connection)
+    counted = read_answer("campaigns")
+    shown = [stage for row in counted["campaigns"][:20] for stage in row["stages"][:8]]
+    return answer(
+        "statistics/home.html",
+        twin="/jobs?limit=20",
+        facts=facts,
+        campaigns=counted["campaigns"],
+        states=sorted({state for stage in shown for state in stage["states"]}),
+        counted=counted,
+        levels=LEVELS,
+    )

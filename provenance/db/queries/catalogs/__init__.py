@@ -1,0 +1,1 @@
+"""What catalogs said of tasks."""

@@ -1,0 +1,203 @@
+"""What catalogs said of tasks, and what their jobs claim beside it. A few statements a task."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import (
+    CatalogFileRow,
+    CatalogOutput,
+    CatalogProcess,
+    CatalogSync,
+    CatalogUse,
+    Claim,
+    Experiment,
+    File,
+    Host,
+    Identity,
+    Job,
+    TaskRow,
+)
+
+
+class ClaimedOutput(NamedTuple):
+    """An output that a job of a task says it wrote.
+
+    `origin` is the claim at birth, of which others are new names.
+    """
+
+    origin: int
+    namespace: str
+    name: str
+    size_bytes: int | None
+    checksums: str
+    job_id: str
+    state: int
+    unit: str | None
+    batch_id: str | None
+    node: str | None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its job succeeded."""
+        return self.state == STATES.index("succeeded")
+
+    def may_be(self, output: "CatalogedOutput") -> bool:
+        """Return whether a file of the catalog may be this one.
+
+        Names alike, and namespaces where both say one.
+        """
+        is_open = not self.namespace or not output.namespace
+        return self.name == output.name and (is_open or self.namespace == output.namespace)
+
+
+class CatalogedOutput(NamedTuple):
+    """An output of a task as its catalog knows it, with the process that wrote it.
+
+    `unit` is '' where no parent is a unit.
+    """
+
+    namespace: str
+    name: str
+    unit: str
+    size_bytes: int | None
+    checksums: str
+    task_id: str | None
+    job_id: str | None
+    process_id: int | None
+    batch_id: str | None
+    node: str | None
+
+
+class UsedUnit(NamedTuple):
+    """A unit that a process was given."""
+
+    unit: str
+    process_id: int
+    batch_id: str | None
+    node: str | None
+    status: str | None
+
+
+class SyncState(NamedTuple):
+    """How far a task was compared with its catalog."""
+
+    next_unit: int
+    asked_at: datetime
+    finished_at: datetime | None
+    problem: str | None
+
+
+def claimed_outputs(connection: Connection, task: int) -> list[ClaimedOutput]:
+    """Return what jobs of a task say that they wrote and kept, new names included."""
+    query = (
+        select(
+            func.coalesce(Claim.alias_of, Claim.id), File.namespace, File.name, Identity.size_bytes, Identity.checksums,
+            Job.uuid, Job.state, Job.unit, Job.batch_id, Host.hostname,
+        )
+        .join(Job, Job.id == Claim.job_id)
+        .join(File, File.id == Claim.file_id)
+        .join(Identity, Identity.id == Claim.identity_id)
+        .outerjoin(Host, Host.id == Job.host_id)
+        .where(Job.task_id == task, Job.rerun_of.is_(None), func.coalesce(Claim.status, "written") == "written")
+        .order_by(Claim.id)
+    )  # fmt: skip
+    return [ClaimedOutput._make(row) for row in connection.execute(query).all()]
+
+
+def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput]:
+    """Return the outputs of a task that its catalog knows."""
+    query = (
+        select(
+            CatalogFileRow.namespace, CatalogFileRow.name, CatalogOutput.unit, CatalogFileRow.size_bytes,
+            CatalogFileRow.checksums, CatalogFileRow.task_id, CatalogFileRow.job_uuid, CatalogFileRow.process_id,
+            CatalogProcess.batch_id, CatalogProcess.node,
+        )
+        .select_from(CatalogOutput)
+        .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+        .outerjoin(
+            CatalogProcess,
+            (CatalogProcess.task_id == CatalogOutput.task_id) & (CatalogProcess.process_id == CatalogFileRow.process_id),
+        )
+        .where(CatalogOutput.task_id == task)
+        .order_by(CatalogFileRow.name, CatalogOutput.unit)
+    )  # fmt: skip
+    return [CatalogedOutput._make(row) for row in connection.execute(query).all()]
+
+
+def units_in_catalog(connection: Connection, tasks: Sequence[int]) -> dict[int, set[str]]:
+    """Return by task the units of which the catalog knows an output."""
+    query = (
+        select(CatalogOutput.task_id, CatalogOutput.unit)
+        .where(CatalogOutput.task_id.in_(tasks), CatalogOutput.unit != "")
+        .distinct()
+    )
+    found: dict[int, set[str]] = {task: set() for task in tasks}
+    for task, unit in connection.execute(query):
+        found[task].add(unit)
+    return found
+
+
+def used_units(connection: Connection, task: int) -> list[UsedUnit]:
+    """Return which unit was given to which process, with node and batch id.
+
+    The newest process of a unit last.
+    """
+    query = (
+        select(
+            CatalogUse.unit,
+            CatalogUse.process_id,
+            CatalogProcess.batch_id,
+            CatalogProcess.node,
+            CatalogProcess.status,
+        )
+        .join(
+            CatalogProcess,
+            (CatalogProcess.task_id == CatalogUse.task_id)
+            & (CatalogProcess.process_id == CatalogUse.process_id),
+        )
+        .where(CatalogUse.task_id == task)
+        .order_by(CatalogUse.unit, CatalogUse.process_id)
+    )
+    return [UsedUnit._make(row) for row in connection.execute(query).all()]
+
+
+def process_counts(connection: Connection, task: int) -> dict[str, int]:
+    """Return how many processes of a task's project stand in each status."""
+    query = select(CatalogProcess.status, func.count()).where(CatalogProcess.task_id == task)
+    rows = connection.execute(query.group_by(CatalogProcess.status))
+    return {row[0] or "unknown": row[1] for row in rows}
+
+
+def sync_state(connection: Connection, task: int) -> SyncState | None:
+    """Return how far a task was compared with its catalog; None where it never was."""
+    query = select(
+        CatalogSync.next_unit, CatalogSync.asked_at, CatalogSync.finished_at, CatalogSync.problem
+    )
+    row = connection.execute(query.where(CatalogSync.task_id == task)).first()
+    return None if row is None else SyncState(*row)
+
+
+def declared_tasks(connection: Connection, experiment: str) -> list[str]:
+    """Return the declared tasks of an experiment, those first that were not compared for the longest time."""
+    query = (
+        select(TaskRow.task_id)
+        .join(Experiment, Experiment.id == TaskRow.experiment_id)
+        .outerjoin(CatalogSync, CatalogSync.task_id == TaskRow.id)
+        .where(Experiment.name == experiment, TaskRow.entry_id.is_not(None))
+        .order_by(CatalogSync.asked_at.is_not(None), CatalogSync.asked_at, TaskRow.id)
+    )
+    return [row[0] for row in connection.execute(query)]
+
+
+def experiment_names(connection: Connection) -> list[str]:
+    """Return the experiments that are recorded, by name."""
+    return [row[0] for row in connection.execute(select(Experiment.name).order_by(Experiment.name))]
+
+
+def plain_name(namespace: Any, name: str) -> str:
+    """Return a name as a catalog says it."""
+    return f"{namespace}:{name}" if namespace else name

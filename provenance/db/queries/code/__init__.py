@@ -1,0 +1,1 @@
+"""Software that records name."""

@@ -1,0 +1,87 @@
+"""Software entries that name a product and do not say themselves which code it was."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Select, select
+
+from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.tables import Resolution, SoftwareRow, SoftwareSetMember
+from jobprov.provenance.records.job_record import Software
+
+_AT_ONCE = 1000
+
+
+class Unsourced(NamedTuple):
+    """An entry, and what was inferred of its commit.
+
+    Attributes:
+        match_key: of the repository that the commit is in; None where nothing was inferred.
+    """
+
+    id: int
+    sha256: str
+    software: Software
+    match_key: str | None
+    resolution: dict[str, Any] | None
+
+
+def unsourced_entries(connection: Connection, name: str | None = None) -> Iterator[Unsourced]:
+    """Yield the entries of products without a repository, of this name or all."""
+    yield from _read(
+        connection, _unsourced() if name is None else _unsourced().where(SoftwareRow.name == name)
+    )
+
+
+def unsourced_entry(connection: Connection, sha256: str) -> Unsourced | None:
+    """Return the entry with this digest, None where it is none of a product without a repository."""
+    return next(_read(connection, _unsourced().where(SoftwareRow.sha256 == sha256)), None)
+
+
+def list_counts(connection: Connection, groups: dict[int, Any]) -> Counter[Any]:
+    """Return how many software lists have an entry of each group.
+
+    `groups` are by key of the entry.
+    """
+    columns = SoftwareSetMember.software_set_id, SoftwareSetMember.software_id
+    query = select(*columns).order_by(SoftwareSetMember.software_set_id)
+    counts: Counter[Any] = Counter()
+    rows = connection.execution_options(yield_per=_AT_ONCE).execute(query)
+    for _, members in groupby(rows, key=itemgetter(0)):
+        counts.update({groups[software] for _, software in members if software in groups})
+    return counts
+
+
+def _unsourced() -> Select[int, str, bytes, str, str]:
+    """Return the query of the entries that name neither repository, commit nor ref."""
+    columns = (
+        SoftwareRow.id,
+        SoftwareRow.sha256,
+        SoftwareRow.document,
+        Resolution.match_key,
+        Resolution.document,
+    )
+    return (
+        select(*columns)
+        .outerjoin(Resolution, Resolution.id == SoftwareRow.resolution_id)
+        .where(
+            SoftwareRow.match_key.is_(None),
+            SoftwareRow.revision.is_(None),
+            SoftwareRow.requested_ref.is_(None),
+        )
+        .order_by(SoftwareRow.id)
+    )
+
+
+def _read(connection: Connection, query: Select[int, str, bytes, str, str]) -> Iterator[Unsourced]:
+    for key, sha256, packed, match_key, resolution in connection.execute(query):
+        software = msgspec.json.decode(unpack(packed), type=Software)
+        if software.product is not None and software.tarball is None:
+            yield Unsourced(
+                key, sha256, software, match_key, json.loads(resolution) if resolution else None
+            )

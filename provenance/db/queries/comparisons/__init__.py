@@ -1,0 +1,1 @@
+"""Jobs that one would compare."""

@@ -1,0 +1,1 @@
+"""Which configurations have which parameters."""

@@ -1,0 +1,79 @@
+"""A question to parameters, and for which values it holds.
+
+In SQL as far as a column says it, exactly where only the text does.
+"""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, case, null, or_
+
+from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.recording.parameter_rows import CUT, exact_number_in
+from jobprov.provenance.db.tables import ParameterValue
+
+
+class ParameterCondition(NamedTuple):
+    """A question to parameters.
+
+    Attributes:
+        pattern: of the key, `*` for any letters.
+        operator: one of = != < <= > >= ~; None asks for the key alone.
+        canonical: text of the value, as the index keeps it; of `~` with `*` and `?` in it.
+        number: the value of a comparison by size.
+    """
+
+    pattern: str
+    operator: str | None = None
+    canonical: str = ""
+    number: float = 0.0
+
+
+def holds(dialect: str, condition: ParameterCondition) -> list[ColumnElement[bool]]:
+    """Return the condition on a value.
+
+    Of those that `unsure_text` gives a text for, `holds_exactly` says whether it does.
+    """
+    canonical, number = ParameterValue.canonical, ParameterValue.number
+    if condition.operator is None:
+        return []
+    if condition.operator == "~":
+        return [_fits(dialect, condition.canonical)]
+    comparisons = {
+        "=": canonical == condition.canonical,
+        "!=": canonical != condition.canonical,
+        "<": and_(number <= condition.number, canonical != condition.canonical),
+        "<=": number <= condition.number,
+        ">": and_(number >= condition.number, canonical != condition.canonical),
+        ">=": number >= condition.number,
+    }
+    return [comparisons[condition.operator]]
+
+
+def _fits(dialect: str, pattern: str) -> ColumnElement[bool]:
+    """Return the condition that a string fits.
+
+    Of a long one the beginning has to, which it can where the pattern leaves the end open.
+    """
+    whole = and_(*matches(dialect, ParameterValue.canonical, pattern))
+    if not pattern.endswith('*"'):
+        return whole
+    return or_(whole, and_(*matches(dialect, ParameterValue.canonical, f"{pattern[:-1]}{CUT}*")))
+
+
+def unsure_text(condition: ParameterCondition) -> ColumnElement[Any]:
+    """Return the text of a number that is not the one asked for, and the same as a float.
+
+    9007199254740993 and ...992.
+    """
+    if condition.operator is None or condition.operator[0] not in "<>":
+        return null()
+    is_as_large = and_(
+        ParameterValue.number == condition.number, ParameterValue.canonical != condition.canonical
+    )
+    return case((is_as_large, ParameterValue.canonical))
+
+
+def holds_exactly(condition: ParameterCondition, text: str) -> bool:
+    """Return whether a number compares as asked, by all its digits."""
+    found, asked = exact_number_in(text), exact_number_in(condition.canonical)
+    return found < asked if str(condition.operator).startswith("<") else found > asked

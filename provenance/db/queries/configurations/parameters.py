@@ -1,0 +1,249 @@
+"""Which configurations have a parameter with such a value, and which of their jobs are the newest.
+
+A condition leads from keys to values, from values to tables, from tables to sets, from sets to
+closures and the lists of them that jobs ran: some thousands of rows whatever the number of jobs.
+Each step is a statement of its own, and so is each stretch of jobs: a planner that guesses wrongly
+at one step is lost in the next. What holds nearly everywhere would lead through nearly every row,
+so values and tables are followed in parts that grow, until every set is found: those met first are
+the common ones, as the first set that was indexed has them.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    func,
+    or_,
+    select,
+)
+
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.queries.configurations.parameter_values import (
+    ParameterCondition,
+    holds,
+    holds_exactly,
+    unsure_text,
+)
+from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.tables import Job, ParameterKey, ParameterSet, ParameterValue
+from jobprov.provenance.db.tables.parameters import sets_in
+
+_FEW_JOBS = 10_000
+"""Jobs that PostgreSQL rather gathers and sorts than meets by going through the newest."""
+_FEW_LISTS = 300
+"""Lists of configurations that may well be of jobs of long ago.
+
+Of more, the newest jobs are looked at first.
+"""
+_NEAR = 20
+"""Jobs that are looked at first for each that is wanted."""
+_LONGEST_STRETCH = 10_000
+_FIRST_PART = 10
+_GROWTH = 8
+_MANY_KEYS = 500
+"""Keys whose values are taken as they come, so that the first may be enough.
+
+Those of fewer keys are looked up.
+"""
+
+_TOLD = """
+SELECT e.experiment_id, m.closure_set_id
+FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_id WHERE e.set_id {among}
+"""
+_TABLES = "SELECT DISTINCT table_id FROM parameters WHERE value_id {among}"
+_SETS = "SELECT block, members FROM parameter_set_tables WHERE table_id {among}"
+_COUNT = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE closure_set_id = ANY(?::bigint[]) LIMIT ?) AS counted"
+_BEHIND_ALL = "SELECT coalesce(max(id), 0) + 1 FROM jobs"
+_STRETCH = """
+SELECT m.id, m.closure_set_id, j.experiment_id
+FROM ({newest} ORDER BY id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.id ORDER BY m.id DESC
+"""
+_THROUGH_JOBS = {
+    "sqlite": "SELECT id, closure_set_id FROM jobs WHERE closure_set_id + 0 {among} AND id < ? AND id > ?",
+    "postgresql": "SELECT id, closure_set_id FROM jobs"
+    # hashed once, never joined
+    " WHERE CASE WHEN closure_set_id IN (SELECT unnest(?::bigint[])) THEN true END AND id < ? AND id > ?",
+}
+_GATHERED = {
+    "sqlite": "SELECT id, closure_set_id FROM jobs INDEXED BY ix_jobs_closure_set_id WHERE closure_set_id {among}"
+    " AND id < ? AND id > ?",
+    "postgresql": "SELECT id, closure_set_id FROM (SELECT id, closure_set_id FROM jobs"
+    # the offset keeps order and range out
+    " WHERE closure_set_id {among} OFFSET 0) AS gathered WHERE id < ? AND id > ?",
+}
+_AMONG = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?::bigint[])"}
+
+
+Ran = set[tuple[int, int]]
+"""Integer keys of experiments and lists of configurations.
+
+Jobs of the one that ran the other may be told so.
+"""
+
+
+def configurations_with(connection: Connection, condition: ParameterCondition) -> Ran:
+    """Return the lists with a configuration in which the condition holds for a parameter, each with an experiment that knows it."""
+    found = _sets_with(connection, condition)
+    return {(row[0], row[1]) for row in _fetch_among(connection, _TOLD, found)} if found else set()
+
+
+def _sets_with(connection: Connection, condition: ParameterCondition) -> list[int]:
+    """Return the integer keys of the parameter sets in which the condition holds for at least one parameter."""
+    total: int = connection.execute(select(func.count()).select_from(ParameterSet)).scalar_one()
+    met: set[int] = set()
+    blocks: dict[int, int] = {}
+    for values in _values_with(connection, condition):
+        tables = {row[0] for row in _fetch_among(connection, _TABLES, values)} - met
+        met |= tables
+        for few in _growing(sorted(tables)):
+            for block, members in _fetch_among(connection, _SETS, few):
+                blocks[block] = blocks.get(block, 0) | members
+            if sum(map(int.bit_count, blocks.values())) >= total:
+                return _members(blocks)
+    return _members(blocks)
+
+
+def _values_with(connection: Connection, condition: ParameterCondition) -> Iterator[list[int]]:
+    """Yield the integer keys of the values for which the condition holds, in parts that grow, those entered first before others."""
+    dialect = connection.dialect.name
+    query = select(ParameterValue.id, unsure_text(condition)).where(*holds(dialect, condition))
+    if condition.pattern != "*":
+        keys = select(ParameterKey.id).where(
+            *matches(dialect, ParameterKey.name, condition.pattern)
+        )
+        found = [row[0] for row in connection.execute(keys.limit(_MANY_KEYS))]
+        if not found:
+            return
+        if len(found) < _MANY_KEYS:
+            rows = connection.execute(
+                query.where(among(connection, ParameterValue.key_id, found))
+            ).all()
+            yield from _growing(
+                sorted(key for key, text in rows if text is None or holds_exactly(condition, text))
+            )
+            return
+        query = query.where(ParameterValue.key_id.in_(keys))
+    last, length = 0, _FIRST_PART
+    while part := connection.execute(_after(query, last, length)).all():
+        yield [key for key, text in part if text is None or holds_exactly(condition, text)]
+        last, length = part[-1][0], length * _GROWTH
+
+
+def _after(query: Select[Any], last: int, length: int) -> Select[Any]:
+    return query.where(ParameterValue.id > last).order_by(ParameterValue.id).limit(length)
+
+
+def _members(blocks: dict[int, int]) -> list[int]:
+    return [key for block, members in blocks.items() for key in sets_in(block, members)]
+
+
+def _growing(keys: list[int]) -> Iterator[list[int]]:
+    start, length = 0, _FIRST_PART
+    while start < len(keys):
+        yield keys[start : start + length]
+        start, length = start + length, length * _GROWTH
+
+
+def _fetch_among(connection: Connection, statement: str, keys: Sequence[int]) -> list[Any]:
+    """Return the rows of a statement about some integer keys."""
+    return fetch(
+        connection,
+        statement.format(among=_AMONG[connection.dialect.name]),
+        (_listed(connection, keys),),
+    )
+
+
+def _listed(connection: Connection, keys: Sequence[int]) -> str:
+    """Return integer keys as one parameter.
+
+    Drivers take a text in a tenth of the time of a list.
+    """
+    inside = ",".join(map(str, keys))
+    return f"[{inside}]" if connection.dialect.name == "sqlite" else f"{{{inside}}}"
+
+
+def ran_one_of(connection: Connection, ran: Ran) -> ColumnElement[bool]:
+    """Return the condition that a job ran one of these lists, and may be told so.
+
+    For jobs that are wanted all; the newest alone come sooner from `newest_that_ran`.
+    """
+    sets: dict[int, list[int]] = {}
+    for experiment, closure_set in sorted(ran):
+        sets.setdefault(experiment, []).append(closure_set)
+    told = or_(
+        *(
+            and_(Job.experiment_id == experiment, among(connection, Job.closure_set_id, its))
+            for experiment, its in sets.items()
+        )
+    )
+    if len(sets) == 1:
+        return told
+    # the index of lists answers what holds of all
+    return and_(
+        among(connection, Job.closure_set_id, sorted({closure_set for _, closure_set in ran})), told
+    )
+
+
+def newest_that_ran(
+    connection: Connection, ran: Ran, *, before: int | None, length: int
+) -> Iterator[list[int]]:
+    """Yield the integer keys of the jobs that ran one of these lists, newest first, in stretches that grow.
+
+    What many jobs ran is soon met by going through the newest. Else jobs are gathered from the
+    index of lists: SQLite's has those of each list in order, and takes the newest of each;
+    PostgreSQL takes all, and goes on through the newest where they are too many.
+
+    Args:
+        connection: to read with.
+        ran: from `configurations_with`.
+        before: jobs before this one only; None for all.
+        length: jobs of the first stretch.
+    """
+    if not ran:
+        return
+    keys = sorted({closure_set for _, closure_set in ran})
+    dialect, sets = connection.dialect.name, _listed(connection, keys)
+    gathered, through = (
+        _STRETCH.format(newest=newest[dialect].format(among=_AMONG[dialect]))
+        for newest in (_GATHERED, _THROUGH_JOBS)
+    )
+    is_near, rest = len(keys) > _FEW_LISTS, ""
+    before = fetch(connection, _BEHIND_ALL)[0][0] if before is None else before
+    while True:
+        after = max(0, before - _NEAR * length)
+        rows = fetch(connection, through, (sets, before, after, length)) if is_near else []
+        is_near = is_near and (len(rows) == length or not after)
+        if not is_near:
+            rest = rest or (through if _are_too_many(connection, sets) else gathered)
+            rows = fetch(connection, rest, (sets, before, 0, length))
+        yield [job for job, closure_set, experiment in rows if (experiment, closure_set) in ran]
+        if len(rows) < length:
+            return
+        before, length = rows[-1][0], min(length * 4, _LONGEST_STRETCH)
+
+
+def _are_too_many(connection: Connection, sets: str) -> bool:
+    """Return whether so many jobs ran one of these lists that they are not gathered."""
+    if connection.dialect.name == "sqlite":
+        return False
+    [(count,)] = fetch(connection, _COUNT, (sets, _FEW_JOBS + 1))
+    return bool(count > _FEW_JOBS)
+
+
+def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a column is one of these integer keys, one parameter however many they are."""
+    if connection.dialect.name == "sqlite":
+        values = func.json_each(
+            bindparam("keys", json.dumps(list(keys)), unique=True)
+        ).table_valued("value")
+        return column.in_(select(values.c.value))  # type: ignore[no-any-return]
+    return column == any_(bindparam("keys", list(keys), type_=ARRAY(BigInteger), unique=True))  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""Why jobs did not succeed."""

@@ -1,0 +1,178 @@
+"""Jobs that did not succeed, counted by cause and by where they ran.
+
+A few statements, whatever the number of jobs.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Text,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    type_coerce,
+)
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage, TaskRow
+
+# A literal, so that the index on failures alone serves.
+_IS_BAD = Job.state >= literal_column(str(STATES.index("failed")))
+_IS_OVER = Job.state != STATES.index("running")
+_AT: ColumnElement[datetime] = func.coalesce(Job.ended_at, Job.received_at)
+_DAY = timedelta(days=1)
+
+# '' is what was not said, of a place as of a stage that is told in part.
+_SITE = func.nullif(Host.site, "")
+_COLUMNS: dict[str, Any] = {
+    "stage": func.nullif(Stage.name, ""),
+    "site": _SITE,
+    "host": func.nullif(Host.hostname, ""),
+    "version": Job.software_set_id,
+}
+_ALONE: dict[str, Any] = {
+    "class": FailureClass.class_name,
+    "step": Job.failed_step,
+    "code": case(
+        (Job.exit_signal.is_not(None), literal("signal ") + cast(Job.exit_signal, Text)),
+        else_=cast(Job.exit_code, Text),
+    ),
+}
+FACETS = (*_COLUMNS, "day")
+"""What causes can be split by."""
+
+SUMS = tuple(_ALONE)
+"""What failures can be counted by instead of by cause."""
+
+
+class CauseRow(NamedTuple):
+    """Failures of one cause in one part of a facet.
+
+    Attributes:
+        recent: those of the last 24 hours.
+        before: those of the 24 hours before these.
+        example: key of the newest job.
+        class_name: as the rules read the failures; None where they were not read yet.
+        rule: the rule that did.
+    """
+
+    facet: Any
+    state: str | None
+    failed_step: str | None
+    exit_code: int | None
+    exit_signal: int | None
+    error_class: str | None
+    class_name: str | None
+    rule: str | None
+    job_count: int
+    hosts: int
+    sites: int
+    recent: int
+    before: int
+    first_at: datetime
+    last_at: datetime
+    example: int
+
+
+def cause_rows(
+    connection: Connection, filters: JobFilters, facet: str | None, *, now: datetime, limit: int
+) -> list[CauseRow]:
+    """Return failures by cause, and by a facet where one is named, most frequent first.
+
+    By one of `SUMS` alone.
+    """
+    by = _ALONE[facet] if facet in _ALONE else _facet(connection, facet)
+    today, yesterday = _AT >= now - _DAY, (_AT >= now - 2 * _DAY) & (_AT < now - _DAY)  # noqa: SIM300 - columns first
+    cause: tuple[Any, ...] = (
+        Job.state, Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class, FailureClass.class_name, FailureClass.rule,
+    )  # fmt: skip
+    if facet in _ALONE:
+        cause = (literal_column("NULL"),) * len(cause)
+    columns = (
+        by, *cause, func.count(), func.count(Job.host_id.distinct()), func.count(_SITE.distinct()),
+        _count(today), _count(yesterday), func.min(_AT), func.max(_AT), func.max(Job.id),
+    )  # fmt: skip
+    query = (
+        select(*columns)
+        .select_from(Job)
+        .outerjoin(Host, Host.id == Job.host_id)
+        .where(*job_conditions(filters))
+    )
+    if facet == "stage":
+        query = query.outerjoin(TaskRow, TaskRow.id == Job.task_id).outerjoin(
+            Stage, Stage.id == TaskRow.stage_id
+        )
+    grouping = cause if facet is None else (by,) if facet in _ALONE else (by, *cause)
+    query = query.outerjoin(FailureClass, FailureClass.job_id == Job.id)
+    query = query.where(_IS_BAD, Job.rerun_of.is_(None)).group_by(*grouping)
+    query = query.order_by(func.count().desc(), func.max(Job.id).desc()).limit(limit)
+    rows = connection.execute(query)
+    return [CauseRow(row[0], None if row[1] is None else STATES[row[1]], *row[2:]) for row in rows]
+
+
+def place_counts(
+    connection: Connection, filters: JobFilters
+) -> list[tuple[str | None, str | None, int, int]]:
+    """Return (host, site, jobs that are over, failures) of every place.
+
+    Without names for jobs that say none.
+    """
+    counts = _host_counts(connection, filters)
+    names: dict[int | None, tuple[str | None, str | None]] = {}
+    for part in chunks([host for host in counts if host is not None]):
+        rows = connection.execute(
+            select(Host.id, Host.hostname, Host.site).where(Host.id.in_(part))
+        )
+        names.update((row[0], (row[1], row[2])) for row in rows)
+    return [
+        (*names.get(host, (None, None)), jobs, failures)
+        for host, (jobs, failures) in counts.items()
+        if jobs
+    ]
+
+
+def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None, tuple[int, int]]:
+    """Return (jobs that are over, failures) by key of the host.
+
+    Of all jobs, or all of an experiment, an index alone tells, and reruns, which are few, are taken
+    off: a million jobs take a tenth of looking at each.
+    """
+    conditions, sums = (*job_conditions(filters), _IS_OVER), (func.count(), _count(_IS_BAD))
+    if any(value is not None for value in filters._replace(experiment=None)):
+        # an expression: SQLite would walk the jobs in the order of the column to group them, and
+        # look for a page with each
+        host = Job.host_id + literal_column("0")
+        query = select(host, *sums).where(*conditions, Job.rerun_of.is_(None)).group_by(host)
+        return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+    everything = select(Job.host_id, *sums).where(*conditions).group_by(Job.host_id)
+    counts = {row[0]: (row[1], row[2]) for row in connection.execute(everything)}
+    # not grouped there: SQLite would walk all jobs in the order of hosts for that
+    reruns = select(Job.host_id, case((_IS_BAD, 1), else_=0)).where(
+        *conditions, Job.rerun_of.is_not(None)
+    )
+    for host, is_failure in connection.execute(reruns):
+        counts[host] = (counts[host][0] - 1, counts[host][1] - is_failure)
+    return counts
+
+
+def _facet(connection: Connection, facet: str | None) -> Any:
+    if facet is None:
+        return literal_column("NULL")
+    if facet != "day":
+        return _COLUMNS[facet]
+    if connection.dialect.name == "sqlite":
+        return func.date(type_coerce(_AT, BigInteger) / literal_column("1000000.0"), "unixepoch")
+    return func.to_char(func.timezone("UTC", _AT), "YYYY-MM-DD")
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)

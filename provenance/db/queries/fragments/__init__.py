@@ -1,0 +1,1 @@
+"""Pieces of statements that many questions share."""

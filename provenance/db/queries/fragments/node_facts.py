@@ -1,0 +1,258 @@
+"""Facts of the nodes of a graph, for many nodes in a few statements."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from urllib.parse import quote, urlencode
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine, bindparam, select
+
+from jobprov.provenance.db.composed import run
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
+from jobprov.provenance.db.recording.edges import CROWD
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.tables import (
+    Claim,
+    Experiment,
+    File,
+    Identity,
+    Job,
+    SoftwareRow,
+    SoftwareSetMember,
+    Stage,
+    TaskRow,
+)
+from jobprov.provenance.lineage.graph import FileNode, JobNode
+from jobprov.provenance.lineage.writers import Writer
+
+_SOFTWARE = (
+    select(
+        SoftwareSetMember.software_set_id,
+        SoftwareRow.name,
+        SoftwareRow.requested_ref,
+        SoftwareRow.revision,
+    )
+    .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+    .where(SoftwareSetMember.software_set_id.in_(bindparam("sets", expanding=True)))
+    .order_by(SoftwareSetMember.software_set_id, SoftwareSetMember.position)
+)
+_CLAIMED = (
+    select(
+        Claim.id, File.id, File.name, File.namespace, Experiment.name, Identity.size_bytes, Claim.data_tier,
+        Job.uuid, Job.batch_id, Job.state, Identity.checksums,
+    )
+    .join(File, File.id == Claim.file_id)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .join(Identity, Identity.id == Claim.identity_id)
+    .join(Job, Job.id == Claim.job_id)
+    .where(Claim.id.in_(bindparam("claims", expanding=True)))
+)  # fmt: skip
+_JOBS = (
+    select(
+        Job.id, Job.uuid, Job.batch_id, Job.state, Stage.name, TaskRow.task_id, Stage.campaign,
+        Job.software_set_id, Job.started_at, Job.ended_at, Job.received_at, Experiment.name,
+    )
+    .join(Experiment, Experiment.id == Job.experiment_id)
+    .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+    .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+    .where(Job.id.in_(bindparam("jobs", expanding=True)))
+)  # fmt: skip
+_WRITERS = select(Job.id, Job.uuid, Job.batch_id, Job.state).where(
+    Job.id.in_(bindparam("jobs", expanding=True))
+)
+_PLACEHOLDERS = (
+    select(File.id, File.name, File.namespace, Experiment.name)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .where(File.id.in_(bindparam("files", expanding=True)))
+)
+_SUCCEEDED = STATES.index("succeeded")
+
+_code_versions: "WeakKeyDictionary[Engine, dict[int, str]]" = WeakKeyDictionary()
+"""By key of a software list, which never becomes another."""
+_MOST_REMEMBERED = 10_000
+
+
+def file_url(name: str, experiment: str, namespace: str = "") -> str:
+    """Return the path of a file's page.
+
+    It says of a file without a namespace that it has none: another one may have the name.
+    """
+    return f"/files/{quote(name, safe='')}?{_file_query(experiment, namespace)}"
+
+
+@lru_cache(maxsize=1024)
+def _file_query(experiment: str, namespace: str) -> str:
+    """Return what says whose file it is: files of a picture have it in common, and quoting it takes as long as the name."""
+    return urlencode({"experiment": experiment, "namespace": namespace})
+
+
+def job_url(job_id: str) -> str:
+    """Return the path of a job's page."""
+    return f"/jobs/{job_id}"
+
+
+def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
+    """Return the file nodes among `keys`: claims (`c7`) and placeholders (`f9`)."""
+    listed = list(keys)
+    nodes = []
+    for part in chunks([int(key[1:]) for key in listed if key[0] == "c"]):
+        rows = run(connection, _CLAIMED, {"claims": part})
+        versions = versions_of(connection, sorted({row[1] for row in rows}))
+        numbers = {found.claim_id: found.number for some in versions.values() for found in some}
+        for (
+            claim,
+            file,
+            name,
+            namespace,
+            experiment,
+            size,
+            tier,
+            uuid,
+            batch,
+            state,
+            checksums,
+        ) in rows:
+            is_made = claim in numbers or state == _SUCCEEDED
+            nodes.append(
+                FileNode(
+                    f"c{claim}",
+                    name,
+                    namespace,
+                    experiment,
+                    size_bytes=size,
+                    data_tier=tier,
+                    version=numbers.get(claim) if len(versions.get(file, ())) > 1 else None,
+                    url=file_url(name, experiment, namespace),
+                    writer=None
+                    if is_made
+                    else Writer(uuid, batch or uuid[:8], STATES[state], job_url(uuid)),
+                    checksums=tuple(checksums.split()),
+                )
+            )
+    return nodes + _placeholders(connection, [int(key[1:]) for key in listed if key[0] == "f"])
+
+
+def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[FileNode]:
+    """Return the nodes, placeholders with the job that made another version of them, or wrote them without success.
+
+    As it is known today: in a view of the past a file that is only mentioned may be the very one
+    that was recorded later.
+    """
+    listed = list(nodes)
+    files = [int(node.key[1:]) for node in listed if node.is_placeholder]
+    versions = versions_of(connection, files)
+    made = {file: found[-1].job_id for file, found in versions.items() if not _is_crowd(found)}
+    tried = last_tries(connection, [file for file in files if file not in versions])
+    writers = _writers(connection, {**made, **tried}, made)
+    return [
+        replace(node, writer=writers.get(int(node.key[1:]))) if node.is_placeholder else node
+        for node in listed
+    ]
+
+
+def _is_crowd(versions: Sequence[Version]) -> bool:
+    """Return whether the name is crowded: then what is only mentioned may be one of these all the same."""
+    return len(versions) >= CROWD
+
+
+def _writers(
+    connection: Connection, jobs: Mapping[int, int], made: Collection[int]
+) -> dict[int, Writer]:
+    """Return the writer of each file, by the jobs that wrote them.
+
+    Those of `made` made another version.
+    """
+    facts: dict[int, tuple[str, str | None, int]] = {}
+    for part in chunks(sorted(set(jobs.values()))):
+        facts.update((row[0], row[1:]) for row in run(connection, _WRITERS, {"jobs": part}))
+    found = {}
+    for file, job in jobs.items():
+        uuid, batch, state = facts[job]
+        found[file] = Writer(uuid, batch or uuid[:8], STATES[state], job_url(uuid), file in made)
+    return found
+
+
+def _placeholders(connection: Connection, files: Sequence[int]) -> list[FileNode]:
+    nodes = []
+    for part in chunks(files):
+        for file, name, namespace, experiment in run(connection, _PLACEHOLDERS, {"files": part}):
+            url = file_url(name, experiment, namespace)
+            nodes.append(
+                FileNode(f"f{file}", name, namespace, experiment, is_placeholder=True, url=url)
+            )
+    return nodes
+
+
+def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
+    """Return the job nodes among `keys` (`j3`)."""
+    nodes = []
+    for part in chunks([int(key[1:]) for key in keys if key[0] == "j"]):
+        rows = run(connection, _JOBS, {"jobs": part})
+        code = code_versions(connection, {row[7] for row in rows if row[7] is not None})
+        for (
+            key,
+            uuid,
+            batch,
+            state,
+            stage,
+            task,
+            campaign,
+            software,
+            started,
+            ended,
+            received,
+            experiment,
+        ) in rows:
+            version = code.get(software) if software is not None else None
+            nodes.append(
+                JobNode(
+                    f"j{key}",
+                    uuid,
+                    batch or uuid[:8],
+                    STATES[state],
+                    stage,
+                    task,
+                    campaign,
+                    version,
+                    started,
+                    job_url(uuid),
+                    ended,
+                    received,
+                    experiment,
+                )
+            )
+    return nodes
+
+
+def states_of(connection: Connection, jobs: Iterable[int]) -> dict[str, int]:
+    """Return how many of these jobs are in which state."""
+    rows = select_among(
+        connection, "SELECT state, count(*) FROM jobs WHERE id {among} GROUP BY state", jobs
+    )
+    return {STATES[state]: count for state, count in sorted(rows)}
+
+
+def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[int, str]:
+    """Return what people call the code of each software list.
+
+    Name and asked ref of its first entry.
+    """
+    # on SQLite the key of a list that was rolled back is another's next; and asking is cheap
+    held = (
+        _code_versions.setdefault(connection.engine, {})
+        if connection.dialect.name == "postgresql"
+        else {}
+    )
+    wanted = set(software_sets)
+    found = {key: version for key in wanted if (version := held.get(key)) is not None}
+    for part in chunks(sorted(wanted - found.keys())):
+        for software_set, name, ref, revision in run(connection, _SOFTWARE, {"sets": part}):
+            words = [word for word in (name, ref or (revision or "")[:12]) if word]
+            found.setdefault(software_set, " ".join(words))
+    if len(held) > _MOST_REMEMBERED:
+        held.clear()
+    held.update(found)
+    return found

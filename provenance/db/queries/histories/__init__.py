@@ -1,0 +1,1 @@
+"""Lineage: walks, neighbourhoods, costs, impact."""

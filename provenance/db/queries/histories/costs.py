@@ -1,0 +1,118 @@
+"""What jobs took, and what attempts before them took that came to nothing."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, func, select
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.configurations.parameters import among
+from jobprov.provenance.db.queries.fragments.stages import with_stage
+from jobprov.provenance.db.queries.fragments.sums import wide_sum
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import Claim, Identity, Job, Stage
+
+_AT_ONCE = 10_000
+_FIRST_BAD = STATES.index("failed")  # the states behind it are bad too
+_MOST_BEFORE = 50
+
+
+class JobCost(NamedTuple):
+    """What one job took; None where no record says it."""
+
+    key: int
+    stage: str
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    task: int | None
+    unit: str | None
+    retry_of: str | None
+    experiment: int
+    uuid: str
+
+    @property
+    def before(self) -> "tuple[int, str | None]":
+        """What it retries: ids of jobs are those of an experiment."""
+        return self.experiment, self.retry_of
+
+
+def job_costs(connection: Connection, jobs: Collection[int]) -> list[JobCost]:
+    """Return what each of these jobs took."""
+    found: list[JobCost] = []
+    for part in chunks(sorted(jobs), _AT_ONCE):
+        found += _read(connection, _query().where(among(connection, Job.id, part)))
+    return found
+
+
+def failed_attempts(
+    connection: Connection, jobs: Iterable[JobCost], *, as_of: datetime | None = None
+) -> list[JobCost]:
+    """Return what attempts at the same units took that did not succeed, and those that jobs name as what they retry.
+
+    With `as_of` only those that had been recorded then.
+    """
+    costs = list(jobs)
+    units = {
+        (cost.task, cost.unit) for cost in costs if cost.task is not None and cost.unit is not None
+    }
+    bad = _query().where(Job.state >= _FIRST_BAD, Job.rerun_of.is_(None))
+    if as_of is not None:
+        bad = bad.where(Job.received_at <= as_of)
+    found: dict[int, JobCost] = {}
+    for part in chunks(sorted({task for task, _ in units if task is not None}), _AT_ONCE):
+        for cost in _read(connection, bad.where(among(connection, Job.task_id, part))):
+            if (cost.task, cost.unit) in units:
+                found[cost.key] = cost
+    wanted = {cost.before for cost in (*costs, *found.values()) if cost.retry_of is not None}
+    for _ in range(_MOST_BEFORE):  # an attempt may name the one before it, and so on
+        uuids = sorted({uuid for _, uuid in wanted if uuid is not None})
+        earlier = [
+            cost
+            for part in chunks(uuids)
+            for cost in _read(connection, bad.where(Job.uuid.in_(part)))
+        ]
+        fresh = {
+            cost.key: cost
+            for cost in earlier
+            if cost.key not in found and (cost.experiment, cost.uuid) in wanted
+        }
+        if not fresh:
+            break
+        found |= fresh
+        wanted = {cost.before for cost in fresh.values() if cost.retry_of is not None}
+    own = {cost.key for cost in costs}
+    return [cost for cost in found.values() if cost.key not in own]
+
+
+def output_bytes(connection: Connection, jobs: Collection[int]) -> dict[int, int]:
+    """Return the bytes of what each job put out, by job.
+
+    Other names of the same bytes are not counted again.
+    """
+    found: dict[int, int] = {}
+    for part in chunks(sorted(jobs), _AT_ONCE):
+        query = (
+            select(Claim.job_id, wide_sum(Identity.size_bytes))
+            .join(Identity, Identity.id == Claim.identity_id)
+            .where(
+                among(connection, Claim.job_id, part),
+                Claim.alias_of.is_(None),
+                Identity.size_bytes.is_not(None),
+            )
+            .group_by(Claim.job_id)
+        )
+        found.update((job, int(size or 0)) for job, size in connection.execute(query))
+    return found
+
+
+def _query() -> Select[Any]:
+    columns: tuple[Any, ...] = (
+        Job.id, func.coalesce(Stage.name, ""), Job.wall_seconds, Job.cpu_seconds, Job.task_id, Job.unit, Job.retry_of,
+        Job.experiment_id, Job.uuid,
+    )  # fmt: skip
+    return with_stage(select(*columns))
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[JobCost]:
+    return [JobCost(*row) for row in connection.execute(query)]

@@ -1,0 +1,218 @@
+"""Files that some jobs made, and all that was made from these.
+
+What a job left behind that did not succeed counts as in `versions.py`.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, true
+from sqlalchemy.orm import aliased
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
+from jobprov.provenance.db.queries.configurations.parameters import (
+    among,
+    configurations_with,
+    ran_one_of,
+)
+from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
+from jobprov.provenance.db.queries.lookup.jobs import (
+    JobFilters,
+    by_software,
+    job_conditions,
+    software_conditions,
+)
+from jobprov.provenance.db.queries.lookup.versions import is_made
+from jobprov.provenance.db.tables import (
+    Claim,
+    Experiment,
+    File,
+    Job,
+    Resolution,
+    SoftwareRow,
+    Stage,
+    TaskRow,
+)
+
+Conditions = Sequence[ColumnElement[bool]]
+MOST_SEEDS = 100_000
+MOST_FILES = 1_000_000
+MOST_INFERRED = 100
+_rerun = aliased(Job)
+
+
+class TouchedFile(NamedTuple):
+    """A file that jobs made; the job and task that made it, and the place of the claim in lists."""
+
+    claim: int
+    place: int
+    name: str
+    namespace: str
+    experiment: str
+    job_id: str
+    task_id: str | None
+    stage: str | None
+
+
+class MadeClaim(NamedTuple):
+    """A claim, the job that made it and where its record has it, and of which claim it is another name; None where of none."""
+
+    claim: int
+    job: int
+    position: int
+    alias_of: int | None
+
+
+def jobs_that(
+    connection: Connection, filters: JobFilters, condition: ParameterCondition | None
+) -> Conditions | None:
+    """Return what must hold of a job, its being a rerun apart.
+
+    None where no configuration holds the condition.
+    """
+    others, software = by_software(connection, filters)
+    found = [*job_conditions(others), *software]
+    if condition is None:
+        return found
+    ran = configurations_with(connection, condition)
+    return [*found, ran_one_of(connection, ran)] if ran else None
+
+
+def inferred_code(connection: Connection, filters: JobFilters) -> list[dict[str, Any]]:
+    """Return the code of products that these filters ask for and whose commit was inferred.
+
+    `{name, version, ref, commit}`.
+    """
+    if filters.revision is None and filters.software_keys is None:
+        return []
+    query = (
+        select(SoftwareRow.name, Resolution.document)
+        .join(Resolution, Resolution.id == SoftwareRow.resolution_id)
+        .where(*software_conditions(filters), SoftwareRow.match_key.is_(None))
+        .distinct()
+        .limit(MOST_INFERRED)
+    )
+    found = [(name, json.loads(document)) for name, document in connection.execute(query)]
+    rows = [
+        {
+            "name": name,
+            "version": said["product"]["version"],
+            "ref": said["requested_ref"],
+            "commit": said["commit"],
+        }
+        for name, said in found
+        if said.get("product")
+    ]
+    return sorted(rows, key=lambda row: (str(row["name"]), str(row["version"])))
+
+
+def count_jobs(connection: Connection, jobs: Conditions) -> int:
+    """Return how many jobs these are: an index counts them, and the few reruns among them apart."""
+    query = select(func.count()).select_from(Job).where(*jobs)
+    count = connection.execute(query).scalar_one()
+    reruns = [row[0] for row in connection.execute(select(Job.id).where(Job.rerun_of.is_not(None)))]
+    return (
+        count - connection.execute(query.where(among(connection, Job.id, reruns))).scalar_one()
+        if reruns
+        else count
+    )
+
+
+def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[MadeClaim]:
+    """Return the claims of these jobs in the order of places, at most `most`.
+
+    For jobs that are few.
+    """
+    chosen = _keys(jobs).subquery()
+    columns = Claim.id, Claim.job_id, Claim.position, Claim.alias_of
+    if connection.dialect.name == "postgresql":
+        # each job's claims by their index: the planner guesses how many jobs these are, and reads
+        # all claims there are
+        its = (
+            select(*columns)
+            .where(Claim.job_id == chosen.c.id, is_made(chosen.c.state))
+            .offset(0)
+            .lateral()
+        )
+        query = (
+            select(its).select_from(chosen.join(its, true())).order_by(its.c.job_id, its.c.position)
+        )
+    else:
+        query = select(*columns).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
+        query = query.where(is_made(chosen.c.state)).order_by(*IN_ORDER)
+    # all at once: one by one takes twice as long
+    return list(map(MadeClaim._make, connection.execute(query.limit(most)).all()))
+
+
+def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: int) -> list[int]:
+    """Return the first claims of these jobs behind a place, other names apart.
+
+    For so many jobs that these are soon met.
+    """
+    is_chosen = exists(
+        _keys(jobs).where(Job.id == Claim.job_id, is_made(Job.state)).correlate(Claim)
+    )
+    query = select(Claim.id).where(behind(after), Claim.alias_of.is_(None), is_chosen)
+    return [row[0] for row in connection.execute(query.order_by(*IN_ORDER).limit(most))]
+
+
+def in_order(
+    connection: Connection, claims: Sequence[int], *, after: int = 0, most: int | None = None
+) -> list[int]:
+    """Return those of these claims that count as made, other names apart, behind a place and in the order of places; at most `most`."""
+    query = (
+        select(Claim.id)
+        .join(Job, Job.id == Claim.job_id)
+        .where(among(connection, Claim.id, claims))
+    )
+    query = query.where(behind(after), Claim.alias_of.is_(None), is_made(Job.state))
+    return [row[0] for row in connection.execute(query.order_by(*IN_ORDER).limit(most))]
+
+
+def _keys(jobs: Conditions) -> Select[int, int]:
+    """Return the query for these jobs and their states.
+
+    By keys, since an index may answer all but which of them are reruns.
+    """
+    reruns = select(_rerun.id).where(_rerun.rerun_of.is_not(None))
+    return select(Job.id.label("id"), Job.state.label("state")).where(*jobs, Job.id.not_in(reruns))
+
+
+def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[TouchedFile]:
+    """Yield the files of claims that are in the order of places.
+
+    Other names of the same bytes are left out.
+    """
+    for part in chunks(claims):
+        query = (
+            select(
+                Claim.id,
+                PLACE,
+                File.name,
+                File.namespace,
+                Experiment.name,
+                Job.uuid,
+                TaskRow.task_id,
+                Stage.name,
+            )
+            .join(File, File.id == Claim.file_id)
+            .join(Experiment, Experiment.id == File.experiment_id)
+            .join(Job, Job.id == Claim.job_id)
+            .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+            .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+            .where(Claim.id.in_(part), Claim.alias_of.is_(None), is_made(Job.state))
+            .order_by(*IN_ORDER)
+        )
+        yield from (TouchedFile(*row) for row in connection.execute(query))
+
+
+def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, int]:
+    """Return how many files these claims are, other names apart, and how many jobs made them."""
+    query = select(func.count(), func.count(Claim.job_id.distinct())).join(
+        Job, Job.id == Claim.job_id
+    )
+    query = query.where(Claim.alias_of.is_(None), is_made(Job.state))
+    files, jobs = connection.execute(query.where(among(connection, Claim.id, claims))).one()
+    return files, jobs

@@ -1,0 +1,292 @@
+"""A bounded picture of a file's history: nearest first, level by level, a few statements a level."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.fragments.node_facts import file_nodes, job_nodes
+from jobprov.provenance.db.queries.histories.hidden_neighbours import hidden_inputs, hidden_outputs
+from jobprov.provenance.db.queries.histories.neighbour_rows import (
+    child_rows,
+    consumer_rows,
+    parent_rows,
+    shared_rows,
+)
+from jobprov.provenance.db.queries.histories.shared_inputs import resolve_shared
+from jobprov.provenance.db.queries.histories.whole_walks import Met, met_above, met_below, met_of
+from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.lineage.graph import (
+    Edge,
+    FileNode,
+    Graph,
+    LeftOut,
+    Node,
+    Omitted,
+    plain_role,
+)
+
+MOST_COUNTED = 20_000
+"""Files beside a picture that are counted; of more it says that there are at least so many."""
+DIRECTIONS = ("ancestors", "descendants", "both")
+
+
+@dataclass
+class _Picture:
+    """What the walk has met so far; file nodes are claims (`c7`) or placeholders (`f9`), job nodes `j3`."""
+
+    limit: int
+    order: dict[str, None] = field(default_factory=dict)
+    edges: dict[tuple[str, str], Edge] = field(default_factory=dict)
+    is_truncated: bool = False
+    ends: list[int] = field(default_factory=list)
+    """How many nodes there were after each level."""
+    refused: set[str] = field(default_factory=set)
+    """Nodes that found no room."""
+    above: set[str] = field(default_factory=set)
+    """Files from which the walk went up.
+
+    One that is met on the way down is still to be gone up from.
+    """
+    below: set[str] = field(default_factory=set)
+
+    def add(self, key: str) -> bool:
+        """Return whether the node is in the picture, after adding it where there is room."""
+        if key in self.order:
+            return True
+        if len(self.order) >= self.limit:
+            self.is_truncated = True
+            self.refused.add(key)
+            return False
+        self.order[key] = None
+        return True
+
+    def join(self, source: str, target: str, *, is_sure: bool = True, role: str = "") -> None:
+        held = self.edges.get((source, target))
+        if held is not None:
+            is_sure, role = is_sure or held.is_sure, plain_role((held.role, role))
+        self.edges[source, target] = Edge(source, target, is_sure, role)
+
+
+def draw_neighbourhood(
+    connection: Connection,
+    focus: Focus,
+    *,
+    direction: str = "both",
+    depth: int | None = None,
+    limit: int = 200,
+) -> Graph:
+    """Return the graph around `focus`, at most `limit` nodes, nearest first, with counts of what is left out.
+
+    Args:
+        connection: to read from.
+        focus: where to start.
+        direction: `ancestors`, `descendants` or `both`.
+        depth: levels of jobs to walk; None for as many as the limit holds.
+        limit: most nodes.
+    """
+    picture = _Picture(limit)
+    picture.add(focus.key)
+    up = [focus.claim_id] if focus.claim_id is not None and direction != "descendants" else []
+    down = [focus.key] if direction != "ancestors" else []
+    level = 0
+    while (up or down) and not picture.is_truncated and (depth is None or level < depth):
+        up = _one_level_up(connection, picture, up)
+        down = _one_level_down(connection, picture, down, focus)
+        picture.ends.append(len(picture.order))
+        level += 1
+    _add_shared_inputs(connection, picture)
+    by_key: dict[str, Node] = {node.key: node for node in file_nodes(connection, picture.order)}
+    by_key |= {node.key: node for node in job_nodes(connection, picture.order)}
+    omitted = (
+        _omitted(connection, picture, focus, direction)
+        if picture.is_truncated or up or down
+        else Omitted()
+    )
+    return Graph(
+        focus.key,
+        tuple(_ordered(picture, by_key)),
+        tuple(picture.edges.values()),
+        omitted,
+        is_truncated=picture.is_truncated
+        or bool(omitted.ancestors or omitted.descendants or omitted.is_least),
+        direction=direction,
+    )
+
+
+def _ordered(picture: _Picture, nodes: Mapping[str, Node]) -> Iterator[Node]:
+    """Yield the nodes level by level, those of a level as one looks for them.
+
+    Jobs by stage, files by name.
+    """
+    keys = list(picture.order)
+    for start, end in pairwise((0, 1, *picture.ends, len(keys))):
+        yield from sorted(
+            (nodes[key] for key in keys[start:end] if key in nodes), key=_place_in_level
+        )
+
+
+def _place_in_level(node: Node) -> tuple[bool, str, str, int]:
+    if isinstance(node, FileNode):
+        return True, node.name, node.namespace, node.version or 0
+    return False, node.stage or "", node.label, 0
+
+
+def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[int]) -> list[int]:
+    """Add the jobs that made these claims and their parents; return the claims to go on from."""
+    found: dict[int, None] = {}
+    level = list(claims)
+    while level:
+        picture.above.update(f"c{claim}" for claim in level)
+        inside: dict[int, None] = {}
+        for part in chunks(level):
+            jobs = jobs_of_claims(connection, part)
+            for claim, job in sorted(jobs.items()):
+                if picture.add(f"j{job}") and f"c{claim}" in picture.order:
+                    picture.join(f"j{job}", f"c{claim}")
+            parents = parent_rows(connection, part, 4 * picture.limit)
+            picture.is_truncated |= len(parents) == 4 * picture.limit
+            for (claim, _), rows in _by_input(parents).items():
+                _add_input(picture, jobs[claim], rows, found, inside)
+        level = [claim for claim in inside if f"c{claim}" not in picture.above]
+    return [claim for claim in found if f"c{claim}" not in picture.above]
+
+
+def _add_input(
+    picture: _Picture,
+    job: int,
+    rows: Sequence[Any],
+    found: dict[int, None],
+    inside: dict[int, None],
+) -> None:
+    """Add what a job read, by the rows of one identity.
+
+    Note the claims to go on from, and those that the job itself made.
+
+    A job's output never satisfies its own input: where no other job made it, its maker is not
+    known.
+    """
+    outside = [row for row in rows if row.producer_job != job]
+    if not outside and not rows[0].is_input:
+        inside.update((row.claim_id, None) for row in rows)
+        return
+    for row in outside or rows[:1]:
+        is_made = row.claim_id is not None and bool(outside)
+        key = f"c{row.claim_id}" if is_made else f"f{row.file_id}"
+        if f"j{job}" in picture.order and picture.add(key):
+            is_sure = not is_made or bool(row.is_sure)
+            picture.join(
+                key,
+                f"j{job}",
+                is_sure=is_sure,
+                role=plain_role((row.role or "", row.shared_role or "")),
+            )
+            if is_made:
+                found[row.claim_id] = None
+
+
+def _by_input(rows: Iterable[Any]) -> dict[tuple[int, int], list[Any]]:
+    found: dict[tuple[int, int], list[Any]] = {}
+    for row in rows:
+        found.setdefault((row.child, row.identity_id), []).append(row)
+    return found
+
+
+def _one_level_down(
+    connection: Connection, picture: _Picture, keys: Sequence[str], focus: Focus
+) -> list[str]:
+    """Add the jobs that consumed these files and what they made of them.
+
+    Return the files to go on from.
+    """
+    picture.below.update(keys)
+    found: dict[str, None] = {}
+    source_of = _identities_of(connection, keys, focus)
+    maker = {
+        f"c{claim}": job for claim, job in jobs_of_claims(connection, _claims_among(keys)).items()
+    }
+    for part in chunks(sorted(source_of)):
+        for row in consumer_rows(connection, part, picture.limit):
+            sources = [one for one in source_of[row.identity_id] if maker.get(one[0]) != row.job_id]
+            if sources and picture.add(f"j{row.job_id}"):
+                for source, is_sure in sources:
+                    picture.join(source, f"j{row.job_id}", is_sure=is_sure, role=row.role or "")
+        for row in child_rows(connection, part, picture.limit):
+            sources = [one for one in source_of[row.identity_id] if maker.get(one[0]) != row.job_id]
+            if row.is_input and not sources:
+                continue
+            if picture.add(f"j{row.job_id}") and picture.add(f"c{row.claim_id}"):
+                for source, is_sure in sources:
+                    picture.join(source, f"j{row.job_id}", is_sure=is_sure)
+                picture.join(f"j{row.job_id}", f"c{row.claim_id}")
+                found[f"c{row.claim_id}"] = None
+    return [key for key in found if key not in picture.below]
+
+
+def _claims_among(keys: Iterable[str]) -> list[int]:
+    return [int(key[1:]) for key in keys if key[0] == "c"]
+
+
+def _identities_of(
+    connection: Connection, keys: Sequence[str], focus: Focus
+) -> dict[int, list[tuple[str, bool]]]:
+    """Return the identities that resolve to these files.
+
+    The nodes of each, and whether they surely are; the focus under all its names.
+    """
+    found: dict[int, list[tuple[str, bool]]] = {}
+    if focus.key in keys:
+        found = {
+            identity: [(focus.key, is_sure)]
+            for identity, is_sure in identities_of(connection, focus).items()
+        }
+    claims = [claim for claim in _claims_among(keys) if claim != focus.claim_id]
+    for identity, claim, is_sure in select_among(
+        connection,
+        "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}",
+        claims,
+    ):
+        found.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
+    return found
+
+
+def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
+    """Add what jobs of the picture shared with many others (calibration, geometry) where there is room."""
+    jobs = [int(key[1:]) for key in picture.order if key[0] == "j"]
+    for part in chunks(jobs):
+        for key, job, role, is_sure in resolve_shared(connection, shared_rows(connection, part)):
+            if picture.add(key):
+                picture.join(key, job, is_sure=is_sure, role=role)
+
+
+def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction: str) -> Omitted:
+    """Return how much the picture leaves out: what whole walks meet, and inputs that jobs of the picture share."""
+    goes_up, goes_down = direction != "descendants", direction != "ancestors"
+    up = met_above(connection, focus, most=MOST_COUNTED) if goes_up else Met()
+    down = met_below(connection, focus, most=MOST_COUNTED) if goes_down else Met()
+    drawn = met_of(picture.order)
+    left = (up | down | met_of(picture.refused)) - drawn
+    if not left and not left.is_cut:
+        return Omitted()
+    before = left - (down - up) if goes_up else Met()  # inputs that are shared come before
+    edges = picture.edges.values()
+    return Omitted(
+        inputs_of=hidden_inputs(connection, focus.key, edges) if goes_up else {},
+        outputs_of=hidden_outputs(connection, focus.key, edges) if goes_down else {},
+        by_kind={"file": left.files, "job": len(left.jobs)},
+        ancestors=len(before),
+        descendants=len(left) - len(before),
+        is_least=left.is_cut,
+        before=_left_out(up, drawn) if goes_up else None,
+        after=_left_out(down, drawn) if goes_down else None,
+    )
+
+
+def _left_out(met: Met, drawn: Met) -> LeftOut:
+    """Return what of the nodes that a whole walk met is not in the picture."""
+    left = met - drawn
+    return LeftOut(left.files, len(left.jobs), left.is_cut)

@@ -1,0 +1,88 @@
+"""Inputs that a job reads under the name of one of its own outputs, taken out of walks that went through them.
+
+A job's output never satisfies its own input (record.md): what it read was another file of that
+name, made before, of which the maker is not known unless another job claims it. Where an earlier
+step of the job wrote what a later one read, recording has put that output's own parents in its
+place (`recording/job_rows.py`), so that it is nobody's parent; a parent that is only declared, and
+no input, is the job's own output indeed.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.lookup.focus import jobs_of_claims
+from jobprov.provenance.db.selecting import select_among
+
+_PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIMIT 1000000"
+
+
+class MetRow(Protocol):
+    """What a walk back met: an identity and a claim that it resolves to, None where nobody claims it."""
+
+    @property
+    def identity_id(self) -> int: ...  # noqa: D102
+    @property
+    def claim_id(self) -> int | None: ...  # noqa: D102
+    @property
+    def job_id(self) -> int | None: ...  # noqa: D102
+    @property
+    def is_own(self) -> int: ...  # noqa: D102
+
+
+R = TypeVar("R", bound=MetRow)
+
+
+def without_own_outputs(connection: Connection, claim: int, rows: list[R]) -> list[R]:
+    """Return the rows of a walk back from a claim that hold, with one without a claim for each input whose maker is not known."""
+    if not any(row.is_own for row in rows):
+        return rows
+    held = _held(connection, claim, rows)
+    known = [row for row in rows if (row.identity_id, row.claim_id) in held]
+    first: dict[int, Any] = {row.identity_id: row for row in rows if row.claim_id is not None}
+    unknown = [first[identity] for identity, maker in held if maker is None and identity in first]
+    return known + [row._replace(claim_id=None, job_id=None, is_own=False) for row in unknown]
+
+
+def own_inputs(rows: Sequence[MetRow]) -> set[tuple[int, int]]:
+    """Return (job, identity) of the inputs that a job reads under the name of its own output."""
+    return {(row.job_id, row.identity_id) for row in rows if row.is_own and row.job_id is not None}
+
+
+def _held(
+    connection: Connection, start: int, rows: Sequence[MetRow]
+) -> set[tuple[int, int | None]]:
+    """Return (identity, claim) of what is reached without taking a job's output for its input.
+
+    Each is looked at once, or once a job.
+    """
+    own = own_inputs(rows)
+    made = {row.claim_id: row.job_id for row in rows if row.claim_id is not None}
+    made.update(jobs_of_claims(connection, [start]))
+    makers: dict[int, list[int]] = {}
+    for row in rows:
+        if row.claim_id is not None:
+            makers.setdefault(row.identity_id, []).append(row.claim_id)
+    parents: dict[int, list[int]] = {}
+    for claim, identity in select_among(connection, _PARENTS, sorted(made)):
+        parents.setdefault(claim, []).append(identity)
+    held: set[tuple[int, int | None]] = set()
+    done: set[tuple[int, int | None]] = set()
+    met, stack = {start}, [start]
+    while stack:
+        child = stack.pop()
+        for identity in parents.get(child, ()):
+            reader = made[child] if (made[child], identity) in own else None
+            if (identity, reader) in done:
+                continue
+            done.add((identity, reader))
+            claims = [
+                claim
+                for claim in makers.get(identity, ())
+                if reader is None or made[claim] != reader
+            ]
+            held.update((identity, claim) for claim in claims or (None,))
+            stack += [claim for claim in claims if claim not in met]
+            met.update(claims)
+    return held

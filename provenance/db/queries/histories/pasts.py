@@ -1,0 +1,150 @@
+"""The history around a file as it had been recorded at a moment, and what of it is told as it is today.
+
+Jobs and files carry no versions of themselves in the database: a correction or another witness's
+record changes their rows. What was so is in the ledger; which jobs and links changed since is told
+here, so that a reader knows where the view of the past is exact.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.queries.histories.relinking import relinked_by_readers
+from jobprov.provenance.db.queries.histories.whole_histories import History, jobs_of
+from jobprov.provenance.db.selecting import moment_for, select_among
+from jobprov.provenance.db.tables import (
+    Claim,
+    Identity,
+    Job,
+    LedgerEntry,
+    Mention,
+    Parent,
+    Sighting,
+)
+from jobprov.provenance.lineage.past import Past
+
+MOST_NAMED = 100
+"""Changed jobs and files that are named; more are counted."""
+_RECEIVED = "SELECT id, received_at FROM jobs WHERE id {among}"
+_CLAIMS = """
+SELECT c.id, c.file_id, j.received_at FROM claims AS c JOIN jobs AS j ON j.id = c.job_id WHERE c.id {among}
+"""
+_LAST_RECORD = """
+SELECT job_id, max(received_at) FROM ledger_entries WHERE job_id {among} GROUP BY job_id
+"""
+_CLAIMED = """
+SELECT f.name, min(j.received_at), max(j.received_at)
+FROM claims AS c JOIN jobs AS j ON j.id = c.job_id JOIN files AS f ON f.id = c.file_id
+WHERE c.file_id {among} GROUP BY f.id, f.name
+"""
+_CORRECTED = """
+SELECT f.name, j.id, j.received_at, e.received_at
+FROM claims AS c CROSS JOIN jobs AS j CROSS JOIN ledger_entries AS e CROSS JOIN files AS f
+WHERE c.file_id {among} AND j.id = c.job_id AND e.job_id = j.id AND e.received_at > j.received_at AND f.id = c.file_id
+"""
+_SIGHTED = """
+SELECT f.name, max(e.received_at)
+FROM sightings AS s JOIN ledger_entries AS e ON e.id = s.entry_id JOIN files AS f ON f.id = s.file_id
+WHERE s.file_id {among} GROUP BY f.id, f.name
+"""
+
+
+def known_at(connection: Connection, history: History, moment: datetime) -> History:
+    """Return the history as far as it had been recorded at a moment.
+
+    What nobody had claimed then is a file that is only mentioned.
+    """
+    limit = moment_for(connection, moment)
+    known = {
+        f"j{job}"
+        for job, received in select_among(connection, _RECEIVED, jobs_of(history))
+        if received <= limit
+    }
+    claims = select_among(connection, _CLAIMS, _numbers(_keys(history), "c"))
+    file_of = {f"c{claim}": f"f{file}" for claim, file, _ in claims}
+    later = {f"c{claim}" for claim, _, received in claims if received > limit}
+    unclaimed = _unclaimed(connection, history.start, limit)
+    found = History(history.start, is_cut=history.is_cut, direction=history.direction)
+    for ends, link in history.links.items():
+        if ends[0] in known or (ends[1] in known and ends[0] not in later):
+            found.links[ends] = link._replace(is_sure=True) if ends[0] in unclaimed else link
+    resolved = {(file_of.get(source, source), target) for source, target in found.links}
+    for (source, target), link in history.links.items():
+        if target in known and source in later and (file_of[source], target) not in resolved:
+            found.links[file_of[source], target] = link._replace(is_sure=True)
+    for claim, sources in history.sources.items():
+        if claim not in later:
+            found.sources[claim] = {
+                file_of[source] if source in later else source for source in sources
+            }
+    return found
+
+
+def _unclaimed(connection: Connection, start: str, limit: Any) -> set[str]:
+    """Return the start of a history where it is a file that nobody had claimed.
+
+    What was read of it was surely that one.
+    """
+    claimed = select_among(connection, _CLAIMED, _numbers([start], "f"))
+    return {start} if start[0] == "f" and all(first > limit for _, first, _ in claimed) else set()
+
+
+def changed_since(connection: Connection, history: History, moment: datetime) -> Past:
+    """Return which jobs and which links of files, of a history as it was known at a moment, are told as they are today."""
+    limit = moment_for(connection, moment)
+    keys = _keys(history)
+    claims = select_among(connection, _CLAIMS, _numbers(keys, "c"))
+    files = sorted({file for _, file, _ in claims} | set(_numbers(keys, "f")))
+    known = set(jobs_of(history))
+    jobs = sorted(
+        job for job, last in select_among(connection, _LAST_RECORD, known) if last > limit
+    )
+    names = {
+        name
+        for name, first, last in select_among(connection, _CLAIMED, files)
+        if first <= limit < last
+    }
+    # by jobs that are linked no more as well, since they say otherwise now
+    corrected = select_among(connection, _CORRECTED, files)
+    names |= {
+        name for name, job, first, last in corrected if first <= limit < last and job not in known
+    }
+    names |= {name for name, last in select_among(connection, _SIGHTED, files) if last > limit}
+    names |= relinked_by_readers(connection, files, limit)
+    uuids = connection.execute(select(Job.uuid).where(Job.id.in_(jobs[:MOST_NAMED]))).scalars()
+    return Past(
+        moment, tuple(sorted(uuids)), len(jobs), tuple(sorted(names)[:MOST_NAMED]), len(names)
+    )
+
+
+def was_named(connection: Connection, file: int, moment: datetime) -> bool:
+    """Return whether, until a moment, a job was recorded that consumed a file, claimed it, or made another from it, or a catalog saw it."""
+    seen = select(Identity.id).where(Identity.file_id == file)
+    consumed = (
+        select(Job.id).join(Mention, Mention.job_id == Job.id).where(Mention.identity_id.in_(seen))
+    )
+    claimed = select(Job.id).join(Claim, Claim.job_id == Job.id).where(Claim.file_id == file)
+    made = (
+        select(Job.id).join(Claim, Claim.job_id == Job.id).join(Parent, Parent.claim_id == Claim.id)
+    )
+    made = made.where(Parent.identity_id.in_(seen))
+    sighted = (
+        select(LedgerEntry.id)
+        .join(Sighting, Sighting.entry_id == LedgerEntry.id)
+        .where(Sighting.file_id == file)
+    )
+    queries = (
+        *(query.where(Job.received_at <= moment) for query in (consumed, claimed, made)),
+        sighted.where(LedgerEntry.received_at <= moment),
+    )
+    return any(connection.execute(query.limit(1)).first() is not None for query in queries)
+
+
+def _keys(history: History) -> set[str]:
+    return {history.start, *(key for ends in history.links for key in ends)}
+
+
+def _numbers(keys: Iterable[str], kind: str) -> list[int]:
+    return sorted(int(key[1:]) for key in keys if key[0] == kind)

@@ -1,0 +1,149 @@
+"""What jobs read and who made that, for many jobs in one statement.
+
+How a lost file is made again.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Producer
+
+# of an input that an earlier step wrote nothing was made: recording puts in its place what that
+# step read
+_PARENTS = """
+SELECT DISTINCT c.job_id, p.identity_id FROM claims AS c CROSS JOIN parents AS p WHERE c.job_id {among} AND p.claim_id = c.id
+"""
+_SUCCEEDED = STATES.index("succeeded")
+
+
+class InputRow(NamedTuple):
+    """An input of a job, and one job that made it; without one where no recorded job did.
+
+    Attributes:
+        job: key of the job that reads.
+        position: of the input in its record.
+        identity: which content of the file it read.
+        file: its key.
+        claim: what its maker claims.
+        maker: key of a job that made it.
+        is_kept: the file was written and kept.
+        is_good: its maker succeeded.
+        ended_at: when its maker ended; None where that is not said.
+        maker_id: id of its maker; '' without one.
+    """
+
+    job: int
+    position: int
+    identity: int
+    file: int
+    name: str
+    namespace: str
+    experiment: str
+    claim: int | None
+    maker: int | None
+    is_kept: bool
+    is_good: bool
+    ended_at: datetime | None = None
+    maker_id: str = ""
+
+    @property
+    def rank(self) -> tuple[bool, datetime, str, int]:
+        """Its maker's place among those of the same content.
+
+        Success first, then as versions are counted, whichever was recorded first.
+        """
+        return self.is_good, self.ended_at or EPOCH, self.maker_id, self.claim or 0
+
+
+class PlacedInput(NamedTuple):
+    """An input by its place in the record of its job."""
+
+    job: int
+    position: int
+
+
+MadeInside = Callable[[set[PlacedInput]], set[PlacedInput]]
+"""(inputs that have the name of an output of their own job) -> those of them that an earlier step wrote."""
+
+
+def inputs_of(
+    connection: Connection, jobs: Sequence[int], made_inside: MadeInside
+) -> list[InputRow]:
+    """Return the inputs of jobs, in the order of the record, each once a job that may have made it.
+
+    What an earlier step of the job wrote is left out; else a job's output never satisfies its own
+    input (record.md). Which it is follows for most inputs from what was made of them; `made_inside`
+    is asked of the others: only the record says that.
+    """
+    found: list[InputRow] = []
+    for part in chunks(jobs):
+        query = (
+            select(
+                Mention.job_id, Mention.position, Mention.identity_id, File.id, File.name, File.namespace, Experiment.name, Claim.id,
+                Claim.job_id, Claim.status, Job.state, Job.ended_at, Job.uuid,
+            )
+            .join(Identity, Identity.id == Mention.identity_id)
+            .join(File, File.id == Identity.file_id)
+            .join(Experiment, Experiment.id == File.experiment_id)
+            .outerjoin(Producer, Producer.identity_id == Mention.identity_id)
+            .outerjoin(Claim, Claim.id == Producer.claim_id)
+            .outerjoin(Job, Job.id == Claim.job_id)
+            .where(Mention.job_id.in_(part))
+            .order_by(Mention.job_id, Mention.position, Claim.id)
+        )  # fmt: skip
+        found += [
+            InputRow(
+                *row[:9], row[9] in (None, "written"), row[10] == _SUCCEEDED, row[11], row[12] or ""
+            )
+            for row in connection.execute(query)
+        ]
+    return _from_outside(connection, found, made_inside)
+
+
+def _from_outside(
+    connection: Connection, rows: list[InputRow], made_inside: MadeInside
+) -> list[InputRow]:
+    """Return the rows without those of a job that reads what it makes.
+
+    One without a maker where that is all there is.
+    """
+    others = {(row.job, row.identity) for row in rows if row.maker != row.job}
+    own = [row for row in rows if row.maker == row.job and (row.job, row.identity) not in others]
+    if not own:
+        return [row for row in rows if row.maker != row.job]
+    parents = select_among(connection, _PARENTS, sorted({row.job for row in own}))
+    inputs = {(job, identity) for job, identity in parents}
+    if untold := {
+        PlacedInput(row.job, row.position) for row in own if (row.job, row.identity) not in inputs
+    }:
+        read = untold - made_inside(untold)
+        inputs |= {(row.job, row.identity) for row in own if (row.job, row.position) in read}
+    found = []
+    for row in rows:
+        if row.maker != row.job:
+            found.append(row)
+        elif (row.job, row.identity) in inputs and (row.job, row.identity) not in others:
+            found.append(InputRow(*row[:7], None, None, is_kept=True, is_good=False))
+    return found
+
+
+def outputs_of(connection: Connection, jobs: Sequence[int]) -> dict[int, list[str]]:
+    """Return the names of what jobs made, in the order of the record."""
+    found: dict[int, list[str]] = {}
+    for part in chunks(jobs):
+        query = (
+            select(Claim.job_id, File.name)
+            .join(File, File.id == Claim.file_id)
+            .where(Claim.job_id.in_(part), Claim.alias_of.is_(None))
+            .order_by(Claim.job_id, Claim.position)
+        )
+        for job, name in connection.execute(query):
+            found.setdefault(job, []).append(name)
+    return found

@@ -1,0 +1,96 @@
+"""Files whose links changed because somebody read them.
+
+What a reader says of a file may tie together, or tell apart, what was known.
+
+The edges of a name are a function of what its identities are and who claims them
+(`recording/edges.py`), so that those of a moment can be computed again: from what had been named
+then. A crowded name links equal identities alone, which no reader changes.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts, Link, resolve_name
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.records.checksums import unpack_checksums
+
+_IDENTITIES = """
+SELECT f.id, f.name, i.id, i.size_bytes, i.checksums, (SELECT min(m.job_id) FROM mentions AS m WHERE m.identity_id = i.id)
+FROM files AS f CROSS JOIN identities AS i WHERE f.id {among} AND i.file_id = f.id AND NOT f.is_crowded
+"""
+_CLAIMS = """
+SELECT c.file_id, c.id, c.identity_id, j.state, j.received_at
+FROM files AS f CROSS JOIN claims AS c CROSS JOIN jobs AS j
+WHERE f.id {among} AND c.file_id = f.id AND j.id = c.job_id AND j.rerun_of IS NULL AND NOT f.is_crowded
+"""
+_RECEIVED = "SELECT id, received_at FROM jobs WHERE id {among}"
+_SUCCEEDED = STATES.index("succeeded")
+
+
+class _Name(NamedTuple):
+    """What is known of one file: `read_then` are identities that a job had read at the moment, `read` those that any has."""
+
+    identities: list[IdentityFacts]
+    read_then: set[int]
+    read: set[int]
+
+
+def relinked_by_readers(connection: Connection, files: Sequence[int], limit: Any) -> set[str]:
+    """Return the names of the files whose makers of a moment are others now, since jobs read them that were recorded later.
+
+    Args:
+        connection: where from.
+        files: which.
+        limit: the moment, as the driver gives moments.
+    """
+    claims: defaultdict[int, list[ClaimFacts]] = defaultdict(list)
+    for file, claim, identity, state, received in select_among(connection, _CLAIMS, files):
+        if received <= limit:
+            claims[file].append(ClaimFacts(claim, identity, state == _SUCCEEDED))
+    rows = select_among(connection, _IDENTITIES, sorted(claims))
+    received_at: dict[int, Any] = dict(
+        select_among(connection, _RECEIVED, sorted({row[5] for row in rows if row[5] is not None}))
+    )
+    known: dict[int, _Name] = {}
+    names: dict[int, str] = {}
+    for file, name, identity, size, checksums, reader in rows:
+        names[file] = name
+        facts = known.setdefault(file, _Name([], set(), set()))
+        facts.identities.append(IdentityFacts(identity, size, unpack_checksums(checksums)))
+        if reader is not None:
+            facts.read.add(identity)
+            if received_at[reader] <= limit:
+                facts.read_then.add(identity)
+    return {names[file] for file, facts in known.items() if _is_relinked(facts, claims[file])}
+
+
+def _is_relinked(facts: _Name, claims: Sequence[ClaimFacts]) -> bool:
+    if facts.read == facts.read_then:
+        return False
+    claimed = {claim.identity_id for claim in claims}
+    then = [
+        one
+        for one in facts.identities
+        if one.id not in facts.read - facts.read_then or one.id in claimed
+    ]
+    before, now = resolve_name(then, claims), resolve_name(facts.identities, claims)
+    held = {one.id for one in then}
+    return before != {link for link in now if link.identity_id in held} or _versions(
+        before, facts.read_then, claims
+    ) != _versions(now, facts.read, claims)
+
+
+def _versions(
+    links: Collection[Link], read: Collection[int], claims: Sequence[ClaimFacts]
+) -> set[int]:
+    """Return the claims of jobs without success that count all the same, since something was surely made of them."""
+    failed = {claim.id for claim in claims if not claim.has_succeeded}
+    return {
+        link.claim_id
+        for link in links
+        if link.is_sure and link.claim_id in failed and link.identity_id in read
+    }

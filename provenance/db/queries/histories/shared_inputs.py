@@ -1,0 +1,61 @@
+"""Inputs that jobs share with many others by role (calibration, geometry).
+
+Which nodes of a graph they are.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.driver import Row
+from jobprov.provenance.db.selecting import select_among
+
+# one maker is enough for a badge, the newest as versions are counted, whichever was recorded first;
+# the one before it as well, since what a job made itself is not what it read
+_RESOLVED = """
+SELECT id, file_id, claim_id, job_id, is_sure FROM (
+    SELECT i.id, i.file_id, r.claim_id, c.job_id, r.is_sure, row_number() OVER (
+        PARTITION BY i.id ORDER BY j.ended_at IS NULL, j.ended_at DESC, j.uuid DESC, c.position DESC
+    ) AS place
+    FROM identities AS i
+    JOIN files AS f ON f.id = i.file_id
+    LEFT JOIN producers AS r ON r.identity_id = i.id
+    LEFT JOIN claims AS c ON c.id = r.claim_id
+    LEFT JOIN jobs AS j ON j.id = c.job_id
+    WHERE i.id {among} AND NOT f.is_crowded
+) AS few
+WHERE place <= 2
+ORDER BY id, place
+"""
+# of a name that more jobs wrote than anybody orders, the last that was recorded and the first
+_CROWDED = """
+SELECT few.id, few.file_id, c.id, c.job_id, few.is_sure FROM (
+    SELECT i.id, i.file_id, max(r.claim_id) AS last, min(r.claim_id) AS first, max(CASE WHEN r.is_sure THEN 1 ELSE 0 END) AS is_sure
+    FROM identities AS i JOIN files AS f ON f.id = i.file_id LEFT JOIN producers AS r ON r.identity_id = i.id
+    WHERE i.id {among} AND f.is_crowded GROUP BY i.id, i.file_id
+) AS few
+LEFT JOIN claims AS c ON c.id IN (few.first, few.last)
+ORDER BY few.id, c.id DESC
+"""
+
+
+def resolve_shared(
+    connection: Connection, mentions: Sequence[Row]
+) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield (file key, job key, role, whether that file is it surely) for mentions (job, identity, role)."""
+    asked = sorted({mention[1] for mention in mentions})
+    made: dict[int, list[Row]] = {}
+    for statement in (_RESOLVED, _CROWDED):
+        for row in select_among(connection, statement, asked):
+            made.setdefault(row[0], []).append(row)
+    for job, identity, role in mentions:
+        outside = [
+            (claim, is_sure)
+            for _, _, claim, maker, is_sure in made[identity]
+            if maker not in (None, job)
+        ]
+        if outside:
+            claim, is_sure = outside[0]
+            yield f"c{claim}", f"j{job}", role, bool(is_sure)
+        else:
+            yield f"f{made[identity][0][1]}", f"j{job}", role, True

@@ -1,0 +1,313 @@
+"""The whole history around a file as a graph of keys.
+
+What filters, paths, ends, sums and views of the past are answered from.
+
+A few statements however large it is, at most fifty thousand files each way, which take 150 MB;
+facts of the nodes are read elsewhere, for those that are shown. Keys are those of the picture:
+claims `c7`, files that nobody claims `f9`, jobs `j3`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.driver import Row
+from jobprov.provenance.db.queries.histories.own_inputs import own_inputs
+from jobprov.provenance.db.queries.histories.shared_inputs import resolve_shared
+from jobprov.provenance.db.queries.histories.walks import (
+    MetIdentity,
+    met_claims,
+    met_count,
+    met_identities,
+)
+from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.lineage.flow import Flow, Link, Neighbours, node_of
+from jobprov.provenance.lineage.graph import SHARED_ROLES, neighbours, plain_role
+
+MOST_FILES = 50_000
+_MOST_LINKS = 200_000  # as the statements say
+_MOST_BADGED = 10_000
+"""Jobs after the start of which shared inputs are looked up.
+
+Badges of a picture, which shows a thousand.
+"""
+_PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIMIT 200000"
+_CHILDREN = "SELECT identity_id, claim_id FROM parents WHERE identity_id {among} LIMIT 200000"
+_PRODUCED = "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}"
+_MENTIONS = "SELECT job_id, identity_id, role FROM mentions WHERE job_id {among} LIMIT 200000"
+_CONSUMERS = "SELECT job_id, identity_id, role FROM mentions WHERE identity_id {among} LIMIT 200000"
+Step = Callable[[str], Iterable[str]]
+"""What lies one link away from a key."""
+
+
+@dataclass
+class History:
+    """Everything that a walk met.
+
+    Attributes:
+        start: key of the file that was asked for.
+        links: from a file to a job that consumed it, from a job to a file that it made.
+        is_cut: whether a limit ended the walk.
+        sources: of a file that a job made, what it was made from: inputs of the job, or others of
+            its outputs.
+        direction: which way was walked; in a circle what lies on one side of the start lies on the
+            other as well.
+    """
+
+    start: str
+    links: dict[tuple[str, str], Link] = field(default_factory=dict)
+    is_cut: bool = False
+    sources: dict[str, set[str]] = field(default_factory=dict)
+    direction: str = "both"
+
+    def join(
+        self,
+        source: str,
+        target: str,
+        *,
+        is_sure: bool = True,
+        role: str = "",
+        is_parent: bool = True,
+    ) -> None:
+        """Add a link, or what more is known of it: a sure one goes before a possible one, a role before none."""
+        held = self.links.get((source, target))
+        if held is not None:
+            is_sure, is_parent = is_sure or held.is_sure, is_parent or held.is_parent
+            role = plain_role((held.role, role))
+        self.links[source, target] = Link(is_sure, role, is_parent)
+
+    def note_sources(
+        self, claims: Iterable[int], sources: Iterable[tuple[int, Iterable[tuple[str, bool]]]]
+    ) -> None:
+        """Note what claims were made from: all of them, and (claim, nodes) where anything is known."""
+        for claim in claims:
+            self.sources.setdefault(f"c{claim}", set())
+        for claim, nodes in sources:
+            self.sources[f"c{claim}"].update(key for key, _ in nodes)
+
+    @cached_property
+    def _neighbours(self) -> Neighbours:
+        return neighbours(self.links)
+
+    def after(self, key: str) -> list[str]:
+        """Return what follows a node directly."""
+        return self._neighbours[0].get(key, [])
+
+    def before(self, key: str) -> list[str]:
+        """Return what comes directly before a node."""
+        return self._neighbours[1].get(key, [])
+
+    def children(self, key: str) -> list[str]:
+        """Return what follows a node directly, without the jobs that only share it with many others."""
+        return [near for near in self.after(key) if self.links[key, near].is_parent]
+
+    @cached_property
+    def flow(self) -> Flow:
+        """The links as ways on and back: no file was made from what its job made another from."""
+        return Flow(self.links, self.sources, self._neighbours)
+
+    def distances(self) -> dict[str, int]:
+        """Return how many links away from the start each node is, nearest first.
+
+        A job is one link, its inputs are two.
+        """
+        found = {} if self.direction == "descendants" else self.behind()
+        ahead = {} if self.direction == "ancestors" else self.ahead()
+        for key, distance in ahead.items():
+            found[key] = min(distance, found.get(key, distance))
+        for (source, target), link in self.links.items():
+            if link.role in SHARED_ROLES and target in found:
+                found.setdefault(source, found[target] + 1)
+        return dict(sorted(found.items(), key=lambda item: item[1]))
+
+    def behind(self) -> dict[str, int]:
+        """Return the distance from the start of all that lies before it, itself included."""
+        return nodes_of(spread([self.start], self.flow.before))
+
+    def ahead(self) -> dict[str, int]:
+        """Return the distance from the start of all that lies after it, itself included."""
+        return nodes_of(spread([self.start], self.flow.after))
+
+
+def nodes_of(reached: Mapping[str, int]) -> dict[str, int]:
+    """Return the distances of nodes, where those of the parts of jobs were found.
+
+    Each node's least, nearest first.
+    """
+    found: dict[str, int] = {}
+    for key, distance in reached.items():
+        found.setdefault(node_of(key), distance)
+    return found
+
+
+def spread(start: Iterable[str], step: Step) -> dict[str, int]:
+    """Return the distance of every key that is reached from the start, breadth first."""
+    found = dict.fromkeys(start, 0)
+    level, distance = list(found), 0
+    while level:
+        distance += 1
+        reached = dict.fromkeys(near for key in level for near in step(key) if near not in found)
+        found.update(dict.fromkeys(reached, distance))
+        level = list(reached)
+    return found
+
+
+def read_history(
+    connection: Connection, focus: Focus, *, direction: str = "both", most: int = MOST_FILES
+) -> History:
+    """Return the history before and after `focus`, or one of both, at most `most` files each way."""
+    history = History(focus.key, direction=direction)
+    if direction != "descendants" and focus.claim_id is not None:
+        _add_ancestors(connection, history, focus.claim_id, most)
+    if direction != "ancestors":
+        _add_descendants(connection, history, focus, most)
+    return history
+
+
+def jobs_of(history: History) -> list[int]:
+    """Return the integer keys of the jobs in a history, in order."""
+    return sorted({int(key[1:]) for ends in history.links for key in ends if key[0] == "j"})
+
+
+def _add_ancestors(connection: Connection, history: History, claim: int, most: int) -> None:
+    rows = met_identities(connection, claim, most=most)
+    maker: dict[int, int] = {
+        row.claim_id: row.job_id
+        for row in rows
+        if row.claim_id is not None and row.job_id is not None
+    }
+    maker.update(jobs_of_claims(connection, [claim]))
+    for made, job in maker.items():
+        history.join(f"j{job}", f"c{made}")
+    mentions = select_among(connection, _MENTIONS, sorted(set(maker.values())))
+    parents = select_among(connection, _PARENTS, sorted(maker))
+    role_of = _roles(mentions)
+    sources = _Sources(rows)
+    outside: dict[tuple[int, int], list[tuple[str, bool]]] = {}
+    for job, identity in dict.fromkeys((maker[made], identity) for made, identity in parents):
+        found = outside[job, identity] = sources.outside(job, identity)
+        for key, is_sure in found:
+            history.join(key, f"j{job}", is_sure=is_sure, role=role_of.get((job, identity), ""))
+    history.note_sources(
+        maker,
+        (
+            (made, outside[maker[made], identity] or sources.inside(maker[made], identity))
+            for made, identity in parents
+        ),
+    )
+    _add_shared(connection, history, mentions)
+    history.is_cut |= (
+        met_count(rows) >= most or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
+    )
+
+
+class _Sources:
+    """What identities resolve to on the way back."""
+
+    def __init__(self, rows: Sequence[MetIdentity]) -> None:
+        self._own = own_inputs(rows)
+        self._file = {row.identity_id: f"f{row.file_id}" for row in rows}
+        self._made: dict[int, list[tuple[str, bool, int | None]]] = {}
+        for row in rows:
+            if row.claim_id is not None:
+                made = (f"c{row.claim_id}", bool(row.is_sure), row.job_id)
+                self._made.setdefault(row.identity_id, []).append(made)
+
+    def outside(self, job: int, identity: int) -> list[tuple[str, bool]]:
+        """Return the nodes that an input of a job is, each with whether it surely is.
+
+        Never what the job made itself.
+        """
+        made = self._made.get(identity, [])
+        found = [(key, is_sure) for key, is_sure, maker in made if maker != job]
+        if found or identity not in self._file or (made and (job, identity) not in self._own):
+            return found
+        return [(self._file[identity], True)]
+
+    def inside(self, job: int, identity: int) -> list[tuple[str, bool]]:
+        """Return what the job made itself and then made others from, as these declare."""
+        return (
+            []
+            if (job, identity) in self._own
+            else [row[:2] for row in self._made.get(identity, []) if row[2] == job]
+        )
+
+
+def _roles(mentions: Iterable[Row]) -> dict[tuple[int, int], str]:
+    """Return as what each job read each identity."""
+    found: dict[tuple[int, int], str] = {}
+    for job, identity, role in mentions:
+        found[job, identity] = plain_role((found.get((job, identity), ""), role or ""))
+    return found
+
+
+def _add_shared(connection: Connection, history: History, mentions: Iterable[Row]) -> None:
+    """Add what jobs shared with many others: no parent of what they made, and no way on."""
+    shared = [mention for mention in mentions if mention[2] in SHARED_ROLES]
+    for key, job, role, is_sure in resolve_shared(connection, shared):
+        history.join(key, job, is_sure=is_sure, role=role, is_parent=False)
+
+
+def _add_descendants(connection: Connection, history: History, focus: Focus, most: int) -> None:
+    made = met_claims(connection, focus.claim_id, file=focus.file_id, most=most)
+    sources = _sources_below(connection, focus, made)
+    maker = {f"c{claim}": job for claim, job in made.items()}
+    if focus.claim_id is not None:
+        maker.update(
+            (history.start, job) for job in jobs_of_claims(connection, [focus.claim_id]).values()
+        )
+    mentions = select_among(connection, _CONSUMERS, sorted(sources))
+    for job, identity, role in mentions:
+        for key, is_sure in sources[identity]:
+            if maker.get(key) != job:
+                history.join(key, f"j{job}", is_sure=is_sure, role=role or "", is_parent=False)
+    children = select_among(connection, _CHILDREN, sorted(sources))
+    for identity, job in dict.fromkeys(
+        (identity, made[claim]) for identity, claim in children if claim in made
+    ):
+        for key, is_sure in sources[identity]:
+            if maker.get(key) != job:
+                history.join(key, f"j{job}", is_sure=is_sure)
+    for claim, job in made.items():
+        history.join(f"j{job}", f"c{claim}")
+    read = {(job, identity) for job, identity, _ in mentions}
+    history.note_sources(
+        made,
+        (
+            (
+                claim,
+                [
+                    row
+                    for row in sources[identity]
+                    if maker.get(row[0]) != job or (job, identity) not in read
+                ],
+            )
+            for identity, claim in children
+            if (job := made.get(claim)) is not None
+        ),
+    )
+    consumers = sorted({*made.values(), *(job for job, _, _ in mentions)})[:_MOST_BADGED]
+    _add_shared(connection, history, select_among(connection, _MENTIONS, consumers))
+    history.is_cut |= (
+        len(made) >= most or len(mentions) >= _MOST_LINKS or len(children) >= _MOST_LINKS
+    )
+
+
+def _sources_below(
+    connection: Connection, focus: Focus, made: Iterable[int]
+) -> dict[int, list[tuple[str, bool]]]:
+    """Return which nodes each identity resolves to.
+
+    The start under all its names, and those of the walk.
+    """
+    found: dict[int, list[tuple[str, bool]]] = {}
+    for identity, is_sure in identities_of(connection, focus).items():
+        found.setdefault(identity, []).append((focus.key, is_sure))
+    for identity, claim, is_sure in select_among(
+        connection, _PRODUCED, sorted({*made} - {focus.claim_id})
+    ):
+        found.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
+    return found

@@ -1,0 +1,132 @@
+"""All nodes that whole walks meet: against them a bounded picture tells how much it leaves out."""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.histories.walks import (
+    met_claims,
+    met_count,
+    met_identities,
+    readers_of_descendants,
+)
+from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.time_limits import time_limit
+
+_TWO_READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT 2"
+_TWO_MAKERS = """
+SELECT DISTINCT c.job_id FROM parents AS p JOIN claims AS c ON c.id = p.claim_id WHERE p.identity_id {among} LIMIT 2
+"""
+_READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT {most}"
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Nodes of a history by the numbers of their keys.
+
+    Claims (`c7`), files that nobody claims (`f9`) and jobs (`j3`).
+
+    Attributes:
+        is_cut: a limit ended the walk that met them; there is more.
+    """
+
+    claims: AbstractSet[int] = frozenset()
+    unclaimed: AbstractSet[int] = frozenset()
+    jobs: AbstractSet[int] = frozenset()
+    is_cut: bool = False
+
+    @property
+    def files(self) -> int:
+        """Return how many files there are."""
+        return len(self.claims) + len(self.unclaimed)
+
+    def __or__(self, other: "Met") -> "Met":
+        is_cut = self.is_cut or other.is_cut
+        return Met(
+            self.claims | other.claims,
+            self.unclaimed | other.unclaimed,
+            self.jobs | other.jobs,
+            is_cut,
+        )
+
+    def __sub__(self, other: "Met") -> "Met":
+        return Met(
+            self.claims - other.claims,
+            self.unclaimed - other.unclaimed,
+            self.jobs - other.jobs,
+            self.is_cut,
+        )
+
+    def __len__(self) -> int:
+        return self.files + len(self.jobs)
+
+
+def met_of(keys: Iterable[str]) -> Met:
+    """Return the nodes of these keys."""
+    found: dict[str, set[int]] = {"c": set(), "f": set(), "j": set()}
+    for key in keys:
+        found[key[0]].add(int(key[1:]))
+    return Met(found["c"], found["f"], found["j"])
+
+
+def met_above(connection: Connection, focus: Focus, *, most: int) -> Met:
+    """Return all that a walk back meets, files and the jobs that made them.
+
+    Of at most `most` files.
+
+    Raises:
+        LimitError: the walk took more than five seconds.
+    """
+    if focus.claim_id is None:
+        return Met()
+    with time_limit(connection):
+        rows = met_identities(connection, focus.claim_id, most=most)
+    claims = {row.claim_id for row in rows if row.claim_id is not None}
+    makers = {row.job_id for row in rows if row.job_id is not None}
+    unclaimed = {row.file_id for row in rows if row.claim_id is None}
+    return Met(
+        claims, unclaimed, makers | _maker_of(connection, focus), is_cut=met_count(rows) >= most
+    )
+
+
+def met_below(connection: Connection, focus: Focus, *, most: int) -> Met:
+    """Return all that a walk on meets, files, and jobs that made or read them.
+
+    Of at most `most` files, and as many readers.
+
+    Raises:
+        LimitError: the walk took more than five seconds.
+    """
+    with time_limit(connection):
+        made = met_claims(connection, focus.claim_id, file=focus.file_id, most=most)
+        readers = readers_of_descendants(connection, focus.claim_id, file=focus.file_id, most=most)
+        seen = sorted(identities_of(connection, focus))
+        readers |= {
+            row[0]
+            for row in select_among(connection, _READERS.format(most=most, among="{among}"), seen)
+        }
+    jobs = (readers - _maker_of(connection, focus)) | set(
+        made.values()
+    )  # what a job read was not what it made
+    return Met(made.keys(), jobs=jobs, is_cut=max(len(made), len(readers)) >= most)
+
+
+def is_used(connection: Connection, focus: Focus) -> bool:
+    """Return whether a job read the file, but for the one that made it, or made another from it."""
+    seen = sorted(identities_of(connection, focus))
+    users = select_among(connection, _TWO_READERS, seen) + select_among(
+        connection, _TWO_MAKERS, seen
+    )
+    maker = _maker_of(connection, focus)
+    return any(row[0] not in maker for row in users)
+
+
+def _maker_of(connection: Connection, focus: Focus) -> set[int]:
+    return (
+        set()
+        if focus.claim_id is None
+        else set(jobs_of_claims(connection, [focus.claim_id]).values())
+    )

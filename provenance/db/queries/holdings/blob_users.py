@@ -1,0 +1,106 @@
+"""Which jobs use a blob, a bundle plan or a sealed segment: for a check that found one damaged."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.reruns.capsules import jobs_served
+from jobprov.provenance.db.tables import (
+    BundlePlan,
+    CapsuleRow,
+    EntryBody,
+    Experiment,
+    Job,
+    LedgerEntry,
+    Resolution,
+    SoftwareRow,
+    SoftwareSetMember,
+)
+
+
+class JobName(NamedTuple):
+    """A job as people name it."""
+
+    experiment: str
+    job_id: str
+
+
+def _jobs() -> Any:
+    return select(Experiment.name, Job.uuid).join(Job, Job.experiment_id == Experiment.id)
+
+
+def _named(connection: Connection, query: Any) -> list[JobName]:
+    return sorted({JobName(row[0], row[1]) for row in connection.execute(query)})
+
+
+def jobs_of_packs(connection: Connection, sha256: str) -> list[JobName]:
+    """Return the jobs whose code is in this pack."""
+    query = (
+        _jobs()
+        .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
+        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+        .join(Resolution, Resolution.id == SoftwareRow.resolution_id)
+        .where(Resolution.pack_sha256 == sha256)
+    )
+    return _named(connection, query)
+
+
+def jobs_of_plans(connection: Connection, plan_sha256: str) -> list[JobName]:
+    """Return the jobs whose bundle this plan is."""
+    query = (
+        _jobs()
+        .join(BundlePlan, BundlePlan.job_id == Job.id)
+        .where(BundlePlan.plan_sha256 == plan_sha256)
+    )
+    return _named(connection, query)
+
+
+def jobs_of_capsules(connection: Connection, sha256: str) -> list[JobName]:
+    """Return the jobs whose environment is in this capsule."""
+    registrations = connection.execute(
+        select(CapsuleRow.entry_id).where(CapsuleRow.sha256 == sha256)
+    )
+    served = {job for (entry,) in registrations.all() for job in jobs_served(connection, entry)}
+    return sorted(
+        name
+        for part in chunks(sorted(served))
+        for name in _named(connection, _jobs().where(Job.id.in_(part)))
+    )
+
+
+def plan_digests(connection: Connection) -> list[str]:
+    """Return the digests of all bundle plans."""
+    return sorted({row[0] for row in connection.execute(select(BundlePlan.plan_sha256))})
+
+
+def jobs_of_entries(
+    connection: Connection, experiment: str, segment: int, *, only: bool = False
+) -> list[JobName]:
+    """Return the jobs whose records are sealed in this segment or, unless `only`, a later one."""
+    where = LedgerEntry.segment == segment if only else LedgerEntry.segment >= segment
+    query = (
+        _jobs()
+        .join(
+            LedgerEntry,
+            (LedgerEntry.job_id == Job.id) & (LedgerEntry.experiment_id == Experiment.id),
+        )
+        .where(Experiment.name == experiment, where)
+    )
+    return _named(connection, query)
+
+
+def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
+    """Yield experiment, kind and packed bytes of the entries that wait to be sealed.
+
+    No bytes of those that were erased.
+    """
+    query = (
+        select(Experiment.name, LedgerEntry.kind, EntryBody.body)
+        .join(LedgerEntry, LedgerEntry.experiment_id == Experiment.id)
+        .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
+        .where(LedgerEntry.segment.is_(None))
+    )
+    for experiment, kind, body in connection.execution_options(yield_per=500).execute(query):
+        yield experiment, kind, bytes(body)

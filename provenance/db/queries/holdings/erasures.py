@@ -1,0 +1,98 @@
+"""What was erased on purpose: which bytes an experiment does not want back, and which entries have none any more."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.selecting import select_by
+from jobprov.provenance.db.tables import ErasedBytes, ErasedEntry, Experiment, LedgerEntry
+
+_BYTES = table_of(ErasedBytes)
+_ANY = "SELECT 1 FROM erased_bytes LIMIT 1"
+_EXPERIMENT = "SELECT id FROM experiments WHERE name = ?"
+
+
+def is_anything_erased(connection: Connection) -> bool:
+    """Whether anything was ever erased; asked first, since most often it was not."""
+    return bool(fetch(connection, _ANY))
+
+
+def erased_among(connection: Connection, wanted: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Return those of the (experiment key, digest) pairs that were erased."""
+    if not is_anything_erased(connection):
+        return set()
+    return set(
+        select_by(
+            connection, _BYTES, ("erasure_id",), ("experiment_id", "sha256"), sorted(set(wanted))
+        )
+    )
+
+
+def erased_digests(
+    connection: Connection, wanted: Mapping[str, Iterable[str]]
+) -> dict[str, set[str]]:
+    """Return those of the digests that were erased, by experiment.
+
+    Experiments without any are left out.
+    """
+    if not is_anything_erased(connection):
+        return {}
+    keys = {row[0][0]: name for name in wanted if (row := fetch(connection, _EXPERIMENT, (name,)))}
+    pairs = [(key, sha256) for key, name in keys.items() for sha256 in wanted[name]]
+    found: dict[str, set[str]] = {}
+    for key, sha256 in erased_among(connection, pairs) if pairs else ():
+        found.setdefault(keys[key], set()).add(sha256)
+    return found
+
+
+def was_erased(connection: Connection, experiment: str | None, sha256: str) -> bool:
+    """Whether an experiment erased these bytes; any, where None is named."""
+    if experiment is not None:
+        return bool(erased_digests(connection, {experiment: [sha256]}))
+    return bool(erased_anywhere(connection, [sha256]))
+
+
+def erased_anywhere(connection: Connection, digests: Sequence[str]) -> set[str]:
+    """Return those of the digests that some experiment erased."""
+    if not is_anything_erased(connection):
+        return set()
+    parts = (
+        select(ErasedBytes.sha256).where(ErasedBytes.sha256.in_(part)) for part in chunks(digests)
+    )
+    return {row[0] for query in parts for row in connection.execute(query)}
+
+
+def all_erased(connection: Connection) -> set[str]:
+    """Return every digest that any experiment erased."""
+    return {row[0] for row in connection.execute(select(ErasedBytes.sha256))}
+
+
+def erased_of(connection: Connection, experiment: str) -> set[str]:
+    """Return every digest that an experiment erased."""
+    query = select(ErasedBytes.sha256).join(Experiment, Experiment.id == ErasedBytes.experiment_id)
+    return {row[0] for row in connection.execute(query.where(Experiment.name == experiment))}
+
+
+def erased_places(
+    connection: Connection, experiment: str, entries: Sequence[int] | None = None
+) -> dict[int, set[int]]:
+    """Return the sealed entries of an experiment whose bytes were erased, or those of some entries.
+
+    Positions by segment.
+    """
+    found: dict[int, set[int]] = {}
+    query: Any = (
+        select(LedgerEntry.segment, LedgerEntry.position)
+        .join(ErasedEntry, ErasedEntry.entry_id == LedgerEntry.id)
+        .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
+        .where(Experiment.name == experiment, LedgerEntry.segment.is_not(None))
+    )
+    for part in [None] if entries is None else chunks(entries):
+        chosen = query if part is None else query.where(ErasedEntry.entry_id.in_(part))
+        for segment, position in connection.execute(chosen):
+            found.setdefault(segment, set()).add(position)
+    return found

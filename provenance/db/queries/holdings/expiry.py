@@ -1,0 +1,98 @@
+"""Which logs expired, and which may: those of jobs that succeeded, long ago, and that no bundle holds."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, exists, select
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import (
+    BundlePlan,
+    Experiment,
+    ExpiredLog,
+    Job,
+    LedgerEntry,
+    LogExpiry,
+    Possession,
+)
+
+
+class Expired(NamedTuple):
+    """An expired log: the blob of what is kept, the size of the whole in bytes, and when the rest went."""
+
+    kept_sha256: str
+    size_bytes: int
+    expired_at: datetime
+
+
+def expired_logs(
+    connection: Connection, experiment: str, digests: Iterable[str]
+) -> dict[str, Expired]:
+    """Return those of the digests that are expired logs of an experiment."""
+    found: dict[str, Expired] = {}
+    query = (
+        select(
+            ExpiredLog.sha256,
+            ExpiredLog.kept_sha256,
+            ExpiredLog.size_bytes,
+            LedgerEntry.received_at,
+        )
+        .join(Experiment, Experiment.id == ExpiredLog.experiment_id)
+        .join(LedgerEntry, LedgerEntry.id == ExpiredLog.entry_id)
+        .where(Experiment.name == experiment)
+    )
+    for part in chunks(sorted(set(digests))):
+        for row in connection.execute(query.where(ExpiredLog.sha256.in_(part))):
+            found[row[0]] = Expired(row[1], row[2], row[3])
+    return found
+
+
+class OldJob(NamedTuple):
+    """A job whose logs may expire; not one that failed, runs, or has a bundle (`may_expire` False)."""
+
+    key: int
+    received_at: datetime
+    may_expire: bool
+
+
+def old_jobs(
+    connection: Connection, experiment: int, *, after: int, before: datetime, limit: int
+) -> list[OldJob]:
+    """Return the jobs of an experiment that follow one, in the order in which they came, up to the first that is not old enough."""
+    has_bundle = exists().where(BundlePlan.job_id == Job.id)
+    query = (
+        select(Job.id, Job.received_at, (Job.state == STATES.index("succeeded")) & ~has_bundle)
+        .where(Job.experiment_id == experiment, Job.id > after)
+        .order_by(Job.id)
+        .limit(limit)
+    )
+    found = []
+    for row in connection.execute(query):
+        if row[1] >= before:
+            break
+        found.append(OldJob(row[0], row[1], bool(row[2])))
+    return found
+
+
+def last_looked_at(connection: Connection, experiment: int) -> int:
+    """Return up to which job the logs of an experiment were looked at; 0 for none."""
+    query = select(LogExpiry.job_id).where(LogExpiry.experiment_id == experiment)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def needed_by_nobody(connection: Connection, digests: Iterable[str]) -> list[str]:
+    """Return those of the digests that no experiment possesses."""
+    wanted = sorted(set(digests))
+    held: set[str] = set()
+    for part in chunks(wanted):
+        query = select(Possession.sha256).where(Possession.sha256.in_(part))
+        held |= {row[0] for row in connection.execute(query)}
+    return [sha256 for sha256 in wanted if sha256 not in held]
+
+
+def all_expired(connection: Connection, experiment: int) -> list[str]:
+    """Return the digests of all expired logs of an experiment."""
+    query = select(ExpiredLog.sha256).where(ExpiredLog.experiment_id == experiment)
+    return [row[0] for row in connection.execute(query)]

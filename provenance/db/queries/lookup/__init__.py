@@ -1,0 +1,1 @@
+"""Jobs and files by name, and lists of them."""

@@ -1,0 +1,240 @@
+"""Files in lists: by a pattern of their names, a page at a time in the order of names."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, exists, func, select, tuple_
+
+from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.queries.lookup.named_files import is_named
+from jobprov.provenance.db.queries.lookup.versions import is_made
+from jobprov.provenance.db.selecting import moment_for, select_among
+from jobprov.provenance.db.tables import (
+    Claim,
+    Experiment,
+    File,
+    Identity,
+    Job,
+    Mention,
+    Parent,
+    TaskRow,
+)
+from jobprov.provenance.lineage.file_words import MOST_READERS
+from jobprov.provenance.lineage.graph import SHARED_ROLES
+
+_MOST_LOOKED_AT = 100_000
+_CONSUMERS = {
+    "c": """
+SELECT c.id, (
+    SELECT count(*) FROM (
+        SELECT DISTINCT m.job_id FROM producers AS r CROSS JOIN mentions AS m
+        WHERE r.claim_id = c.id AND m.identity_id = r.identity_id {known} LIMIT {most}
+    ) AS few
+)
+FROM claims AS c WHERE c.id {among}
+""",
+    "f": """
+SELECT f.id, (
+    SELECT count(*) FROM (
+        SELECT DISTINCT m.job_id FROM identities AS i CROSS JOIN mentions AS m
+        WHERE i.file_id = f.id AND m.identity_id = i.id {known} LIMIT {most}
+    ) AS few
+)
+FROM files AS f WHERE f.id {among}
+""",
+}
+"""A hub has millions of consumers: no more of them are counted than tell it apart."""
+_KNOWN = "AND EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = m.job_id AND j.received_at <= ?)"
+
+
+_ROLES_LOOKED_AT = 20
+_READERS = f"""
+SELECT f.id, (
+    SELECT count(*) FROM (
+        SELECT DISTINCT m.job_id FROM identities AS i CROSS JOIN mentions AS m
+        WHERE i.file_id = f.id AND m.identity_id = i.id LIMIT {MOST_READERS}
+    ) AS few
+)
+FROM files AS f WHERE f.id {{among}}
+"""  # noqa: S608 - constants of this module
+_UNSHARED = f"""
+SELECT i.file_id, (
+    SELECT count(*)
+    FROM (SELECT m.role FROM mentions AS m WHERE m.identity_id = i.id LIMIT {_ROLES_LOOKED_AT}) AS few
+    WHERE coalesce(few.role, '') NOT IN ({", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))})
+)
+FROM identities AS i WHERE i.file_id {{among}}
+"""  # noqa: S608 - constants of this module
+
+
+class FileFilters(NamedTuple):
+    """What a list of files is narrowed to; None for what does not matter.
+
+    Attributes:
+        name: a pattern: `*` stands for any letters, `?` for one.
+        task_id: of a job that made the file.
+        data_tier: as a job that made it says.
+    """
+
+    experiment: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    task_id: str | None = None
+    data_tier: str | None = None
+
+
+class FileRow(NamedTuple):
+    """A file in a list; what follows the key is its place in the order."""
+
+    key: int
+    name: str
+    namespace: str
+    experiment_key: int
+    experiment: str
+
+
+def list_file_rows(
+    connection: Connection, filters: FileFilters, *, limit: int, after: tuple[str, str, int] | None
+) -> list[FileRow]:
+    """Return the first files that pass the filters, in the order of (name, namespace, experiment), from behind `after`."""
+    order = (File.name, File.namespace, File.experiment_id)
+    query = (
+        select(File.id, *order, Experiment.name)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .where(is_named())
+        .order_by(*order)
+        .limit(limit)
+    )
+    if filters.experiment is not None:
+        query = query.where(Experiment.name == filters.experiment)
+    if filters.namespace is not None:
+        query = query.where(File.namespace == filters.namespace)
+    if filters.name is not None:
+        query = query.where(*matches(connection.dialect.name, File.name, filters.name))
+    if filters.task_id is not None:
+        of_task = (
+            select(Claim.file_id)
+            .join(Job, Job.id == Claim.job_id)
+            .join(TaskRow, TaskRow.id == Job.task_id)
+            .where(TaskRow.task_id == filters.task_id)
+        )
+        query = query.where(File.id.in_(of_task))
+    if filters.data_tier is not None:
+        query = query.where(
+            exists().where(Claim.file_id == File.id, Claim.data_tier == filters.data_tier)
+        )
+    if after is not None:
+        query = query.where(File.name >= after[0], tuple_(*order) > tuple_(*after))
+    return [FileRow(*row) for row in connection.execute(query)]
+
+
+class UnmadeFile(NamedTuple):
+    """A file that no recorded job made.
+
+    Attributes:
+        is_isolated: no file was made of it either.
+        reader_count: jobs that read it, counted to `MOST_READERS`.
+        is_shared: they read it as an input that many jobs share.
+    """
+
+    key: int
+    name: str
+    namespace: str
+    experiment: str
+    is_isolated: bool
+    reader_count: int = 0
+    is_shared: bool = False
+
+
+def list_unmade(
+    connection: Connection,
+    *,
+    experiment: str | None,
+    namespace: str | None,
+    isolated: bool,
+    unread: bool,
+    after: int,
+    limit: int,
+) -> tuple[list[UnmadeFile], int | None]:
+    """Return files that no recorded job made, behind the file with key `after`, and where to go on.
+
+    None at the end.
+
+    With `isolated` only those of which no file was made, with `unread` only those that no job read
+    either.
+
+    Looks through a bounded number of files, since there may be millions of others between two. What
+    a rerun or a failed job claims is not made by it; a failed job's counts where something is
+    surely made of it, as among versions.
+    """
+    first = connection.execute(_first_behind(after)).scalar()
+    if first is None:
+        return [], None
+    last = (
+        first + _MOST_LOOKED_AT - 1
+    )  # a range of keys: a search in their order can stop once the page is full
+    made = exists().where(
+        Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None), is_made(Job.state)
+    )
+    has_children = exists().where(Identity.file_id == File.id, Parent.identity_id == Identity.id)
+    is_read = exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id)
+    query = (
+        select(File.id, File.name, File.namespace, Experiment.name, ~has_children)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .where(File.id.between(first, last), ~made, is_named())
+        .order_by(File.id)
+        .limit(limit)
+    )
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
+    if namespace is not None:
+        query = query.where(File.namespace == namespace)
+    if isolated or unread:
+        query = query.where(~has_children)
+    if unread:
+        query = query.where(~is_read)
+    rows = _with_readers(
+        connection, [UnmadeFile(*row[:4], bool(row[4])) for row in connection.execute(query)]
+    )
+    if len(rows) == limit:
+        return rows, rows[-1].key
+    return rows, None if connection.execute(_first_behind(last)).scalar() is None else last
+
+
+def _first_behind(key: int) -> Select[Any]:
+    return select(func.min(File.id)).where(File.id > key)
+
+
+def _with_readers(connection: Connection, files: list[UnmadeFile]) -> list[UnmadeFile]:
+    """Return the files with their readers, a job once whatever it read of a file.
+
+    What they are as is told by the first few.
+    """
+    keys = [file.key for file in files]
+    counts: dict[int, int] = dict(select_among(connection, _READERS, keys))
+    unshared = {file for file, others in select_among(connection, _UNSHARED, keys) if others}
+    return [
+        file._replace(
+            reader_count=counts[file.key],
+            is_shared=counts[file.key] > 0 and file.key not in unshared,
+        )
+        for file in files
+    ]
+
+
+def count_consumers(
+    connection: Connection, keys: Collection[str], *, most: int, as_of: datetime | None = None
+) -> dict[str, int]:
+    """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`), counted up to `most`.
+
+    With `as_of` only jobs that had been recorded then.
+    """
+    found = dict.fromkeys(keys, 0)
+    moment = [] if as_of is None else [moment_for(connection, as_of)]
+    for letter, words in _CONSUMERS.items():
+        numbers = sorted(int(key[1:]) for key in keys if key[0] == letter)
+        statement = words.format(most=most, among="{among}", known=_KNOWN if moment else "")
+        for number, count in select_among(connection, statement, numbers, *moment):
+            found[f"{letter}{number}"] = count
+    return found

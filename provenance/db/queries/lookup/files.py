@@ -1,0 +1,282 @@
+"""Files by name: which there are, who claims them, who mentions them."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, select, tuple_
+from sqlalchemy.orm import aliased
+
+from jobprov.provenance.db.composed import run
+from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
+from jobprov.provenance.db.queries.fragments.patterns import begins
+from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of
+from jobprov.provenance.db.queries.lookup.named_files import is_named
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import (
+    Claim,
+    Experiment,
+    File,
+    Identity,
+    Job,
+    Mention,
+    Parent,
+    Producer,
+    Sighting,
+    Stage,
+    TaskRow,
+)
+from jobprov.provenance.records.full_names import splits
+
+MOST_CONSUMERS = 100
+MOST_MAKERS = 100
+"""Jobs that made one parent: tens of thousands may have made the same empty log."""
+MOST_CHILDREN = 1000
+NEAREST = 8
+
+
+_FOUND = (
+    select(File.id, File.name, File.namespace, Experiment.name, File.is_crowded)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .where(is_named())
+    .order_by(Experiment.name, File.namespace, File.name)
+)
+_IDENTITIES = select(Identity.id).where(Identity.file_id == bindparam("file"))
+_CONSUMER_COUNT = select(func.count(func.distinct(Mention.job_id))).where(
+    Mention.identity_id.in_(_IDENTITIES)
+)
+_CONSUMERS = (
+    select(
+        Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id,
+        exists().where(Producer.identity_id == Mention.identity_id),
+    )
+    .select_from(Mention)
+    .join(Job, Job.id == Mention.job_id)
+    .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+    .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+    .where(Mention.identity_id.in_(_IDENTITIES))
+    .order_by(Mention.job_id, Mention.position)
+    .limit(bindparam("limit"))
+)  # fmt: skip
+_child = aliased(Claim)
+_maker = aliased(Producer)
+_FIRST_MAKER = (
+    select(_maker.claim_id)
+    .where(_maker.identity_id == Parent.identity_id)
+    .order_by(_maker.claim_id.desc())
+    .offset(MOST_MAKERS - 1)
+    .limit(1)
+    .correlate(Parent)
+    .scalar_subquery()
+)
+_parent = (
+    select(Parent.claim_id, Parent.identity_id, func.coalesce(_FIRST_MAKER, 0).label("first_maker"))
+    .where(Parent.claim_id == bindparam("claim"))
+    .cte("parent")
+    .prefix_with("MATERIALIZED")  # else PostgreSQL looks for the first maker at each of them
+)
+# the job, not all columns: only then SQLite goes by the index of identities, and not through all
+# that the job read
+_USED = select(Mention.job_id).where(
+    Mention.identity_id == _parent.c.identity_id, Mention.job_id == _child.job_id
+)
+_PARENTS = (
+    select(
+        File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid, _parent.c.identity_id,
+        (Job.id == _child.job_id).label("is_own"), _USED.exists().label("is_input"),
+    )
+    .select_from(_parent)
+    .join(_child, _child.id == _parent.c.claim_id)
+    .join(Identity, Identity.id == _parent.c.identity_id)
+    .join(File, File.id == Identity.file_id)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .outerjoin(
+        Producer,
+        and_(Producer.identity_id == _parent.c.identity_id, Producer.claim_id >= _parent.c.first_maker),
+    )
+    .outerjoin(Claim, Claim.id == Producer.claim_id)
+    .outerjoin(Job, Job.id == Claim.job_id)
+    .order_by(File.name, _parent.c.identity_id, Claim.id)
+    .limit(bindparam("limit"))
+)  # fmt: skip
+_made_from = (
+    select(Parent.claim_id, Parent.identity_id)
+    .where(Parent.identity_id.in_(bindparam("identities", expanding=True)))
+    .limit(bindparam("limit"))
+    .subquery()
+)
+_CHILDREN = (
+    select(
+        File.id,
+        File.name,
+        File.namespace,
+        Experiment.name,
+        Job.uuid,
+        Claim.id,
+        _made_from.c.identity_id,
+    )
+    .select_from(_made_from)
+    .join(Claim, Claim.id == _made_from.c.claim_id)
+    .join(File, File.id == Claim.file_id)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .join(Job, Job.id == Claim.job_id)
+)
+_SIGHTINGS = (
+    select(Sighting.document, Sighting.seen_at)
+    .where(Sighting.file_id == bindparam("file"))
+    .order_by(Sighting.entry_id.desc())
+    .limit(20)
+)
+
+
+class FoundFile(NamedTuple):
+    """A file: its key and what names it."""
+
+    id: int
+    name: str
+    namespace: str
+    experiment: str
+    is_crowded: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what names the file, with the path of its page."""
+        return {
+            "name": self.name,
+            "namespace": self.namespace,
+            "experiment": self.experiment,
+            "url": file_url(self.name, self.experiment, self.namespace),
+        }
+
+
+def find_files(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+) -> list[FoundFile]:
+    """Return the files of this name; of a name with colons also those that it names as `namespace:name`.
+
+    With `namespace`, '' being none, the name goes before what it could mean besides.
+    """
+    pairs = splits(name)
+    query = _named(
+        of_experiment=experiment is not None,
+        of_namespace=namespace is not None,
+        may_be_full=bool(pairs),
+    )
+    asked = {"name": name, "experiment": experiment, "namespace": namespace, "pairs": pairs}
+    # a list of pairs is none of plain values
+    rows = connection.execute(query, asked) if pairs else run(connection, query, asked)
+    found = [FoundFile(*row) for row in rows]
+    exact = [file for file in found if file.name == name] if namespace is not None else []
+    return exact or found
+
+
+@cache
+def _named(
+    *, of_experiment: bool, of_namespace: bool, may_be_full: bool
+) -> Select[int, str, str, str, bool]:
+    """Return the statement that finds files by name."""
+    is_called = File.name == bindparam("name")
+    if may_be_full:
+        is_called = or_(
+            is_called, tuple_(File.namespace, File.name).in_(bindparam("pairs", expanding=True))
+        )
+    query = _FOUND.where(is_called)
+    if of_experiment:
+        query = query.where(Experiment.name == bindparam("experiment"))
+    return query.where(File.namespace == bindparam("namespace")) if of_namespace else query
+
+
+def nearest_names(connection: Connection, name: str) -> list[str]:
+    """Return recorded names that begin like this one, the longest common beginning first.
+
+    A few index look-ups.
+    """
+    for length in range(len(name), 2, -1):
+        query = select(File.name).where(begins(File.name, name[:length]), is_named())
+        query = query.order_by(File.name).distinct().limit(NEAREST)
+        if found := [row[0] for row in connection.execute(query)]:
+            return found
+        if len(name) - length > 60:  # noqa: PLR2004 - a wrong name that long is not a slip
+            break
+    return []
+
+
+def consumers(
+    connection: Connection, file: int, *, limit: int = MOST_CONSUMERS
+) -> tuple[int, list[dict[str, Any]]]:
+    """Return how many jobs mention the file, and the first of them.
+
+    `is_linked` where what they read may be what a job made.
+    """
+    asked = {"file": file, "limit": limit}
+    rows = run(connection, _CONSUMERS, asked)
+    first = {row[0]: row for row in reversed(rows)}  # a job of several steps may read it in each
+    count = len(first) if len(rows) < limit else run(connection, _CONSUMER_COUNT, asked)[0][0]
+    return count, [
+        {
+            "job_id": row[0],
+            "state": STATES[row[1]],
+            "batch_id": row[2],
+            "role": row[3],
+            "stage": row[4],
+            "task_id": row[5],
+            "is_linked": bool(row[6]),
+        }
+        | {"url": job_url(row[0])}
+        for row in reversed(first.values())
+    ]
+
+
+def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[dict[str, Any]]:
+    """Return the files that a claim was made from, with the job that made each, where it is recorded; of many makers the last recorded."""
+    rows = run(connection, _PARENTS, {"claim": claim, "limit": limit})
+    found: list[Sequence[Any]] = []
+    for _, group in itertools.groupby(rows, key=lambda row: row.identity_id):
+        parents = list(group)
+        others = [row for row in parents if not row.is_own]
+        if others or not parents[0].is_input:
+            found += others or parents
+        else:  # a job's output never satisfies its own input: who made that is not known
+            found.append((*parents[0][:3], None, None))
+    return [_relative(row[:5]) for row in found]
+
+
+def children_of(connection: Connection, file: int) -> list[dict[str, Any]]:
+    """Return files that were made from a file, whichever of its versions, or under another name.
+
+    With the job that made each.
+
+    Of very many the first thousand that were recorded: to sort a million names of a hub takes
+    seconds.
+    """
+    identities = identities_of(connection, Focus(file, None))
+    rows = run(connection, _CHILDREN, {"identities": sorted(identities), "limit": MOST_CHILDREN})
+    is_sure: dict[int, bool] = {}
+    for *_, claim, identity in rows:
+        is_sure[claim] = is_sure.get(claim, False) or identities[identity]
+    made = {row[5]: row for row in rows if row[0] != file}
+    ordered = sorted(made.values(), key=lambda row: (row[1], row[5]))
+    return [_relative((*row[1:4], is_sure[row[5]], row[4])) for row in ordered]
+
+
+def _relative(row: Any) -> dict[str, Any]:
+    name, namespace, experiment, is_sure, job_id = row
+    return {
+        "name": name,
+        "namespace": namespace,
+        "experiment": experiment,
+        "is_sure": is_sure is not False,
+        "job_id": job_id,
+        "url": file_url(name, experiment, namespace),
+    }
+
+
+def sightings_of(connection: Connection, file: int) -> list[dict[str, Any]]:
+    """Return the catalog sightings of a file, newest first: the documents as they were sent."""
+    rows = run(connection, _SIGHTINGS, {"file": file})
+    return [{**json.loads(row[0]), "seen_at": row[1].isoformat()} for row in rows]

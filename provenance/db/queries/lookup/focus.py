@@ -1,0 +1,121 @@
+"""Which version of a file a question starts from."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.queries.lookup.versions import Version, versions_of
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.tables import Job
+from jobprov.provenance.errors import BadInputError
+
+_MOST_NAMED = 20
+_READ_AS = """
+SELECT p.identity_id, p.is_sure FROM claims c
+JOIN claims s ON s.job_id = c.job_id AND coalesce(s.alias_of, s.id) = coalesce(c.alias_of, c.id)
+JOIN producers p ON p.claim_id = s.id WHERE {which} = ?
+"""
+"""Another name of the same bytes is a claim of the same job, of the same birth."""
+_OF_VERSION = _READ_AS.format(which="c.id")
+_OF_NAME = (
+    _READ_AS.format(which="c.file_id")  # noqa: S608
+    + " UNION ALL SELECT id, NULL FROM identities WHERE file_id = ?"
+)
+_NAMED = "SELECT id, job_id, coalesce(alias_of, id) FROM claims WHERE file_id {among}"
+_MADE_BY = "SELECT id, job_id FROM claims WHERE id {among}"
+_OF_JOBS = "SELECT id, coalesce(alias_of, id) FROM claims WHERE job_id {among}"
+
+
+class Focus(NamedTuple):
+    """Where a walk starts: a version of a file (its claim), or a name whose versions do not matter (claim None).
+
+    Attributes:
+        version: number of the version; None for a file that no recorded job made, and for a whole
+            name.
+        versions: how many versions of the file there are.
+    """
+
+    file_id: int
+    claim_id: int | None
+    version: int | None = None
+    versions: int = 0
+
+    @property
+    def key(self) -> str:
+        """Its node in a graph."""
+        return f"f{self.file_id}" if self.claim_id is None else f"c{self.claim_id}"
+
+    def of_name(self) -> "Focus":
+        """Return the focus on the whole name: all its versions, and contents that no recorded job made."""
+        return self._replace(claim_id=None, version=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what an answer says of the version that it is about."""
+        return {"version": self.version, "versions": self.versions}
+
+
+def focus_of(
+    connection: Connection,
+    file_id: int,
+    version: int | None = None,
+    *,
+    as_of: datetime | None = None,
+) -> Focus:
+    """Return the focus for a file: its newest version, or the one with this number.
+
+    With `as_of`, of those recorded then.
+
+    Raises:
+        BadInputError: there is no version with this number.
+    """
+    known = versions_of(connection, [file_id]).get(file_id, [])
+    if as_of is not None:
+        query = select(Job.id).where(
+            Job.id.in_([one.job_id for one in known]), Job.received_at <= as_of
+        )
+        then = {row[0] for row in connection.execute(query)}
+        known = [one for one in known if one.job_id in then]
+    if version is not None and all(one.number != version for one in known):
+        words = f"there is no version {version}; {_known(known)}"
+        raise BadInputError(f"version: {words}.", {"version": [words]})
+    if not known:
+        return Focus(file_id, None)
+    chosen = next((one for one in known if one.number == version), known[-1])
+    return Focus(file_id, chosen.claim_id, chosen.number, len(known))
+
+
+def _known(versions: Sequence[Version]) -> str:
+    if not versions:
+        return "no recorded job made the file"
+    numbers = [str(one.number) for one in versions]
+    if len(numbers) > _MOST_NAMED:
+        return f"those from {numbers[0]} to {numbers[-1]} are known"
+    return f"known: {', '.join(numbers)}"
+
+
+def jobs_of_claims(connection: Connection, claims: Sequence[int]) -> dict[int, int]:
+    """Return the job of each claim."""
+    return dict(select_among(connection, _MADE_BY, claims))
+
+
+def identities_of(connection: Connection, focus: Focus) -> dict[int, bool]:
+    """Return the identities under which others read a version or a name, under its other names too, and whether each is surely it."""
+    if focus.claim_id is not None:
+        rows = fetch(connection, _OF_VERSION, (focus.claim_id,))
+    else:
+        rows = fetch(connection, _OF_NAME, (focus.file_id, focus.file_id))
+    found: dict[int, bool] = {}
+    for identity, is_sure in rows:
+        found[identity] = found.get(identity, True) if is_sure is None else bool(is_sure)
+    return found
+
+
+def claims_of(connection: Connection, file: int) -> list[int]:
+    """Return the claims of a file, and of the same bytes under other names."""
+    claims = select_among(connection, _NAMED, [file])
+    births = {row[2] for row in claims}
+    siblings = select_among(connection, _OF_JOBS, sorted({row[1] for row in claims}))
+    return [claim for claim, birth in siblings if birth in births]

@@ -1,0 +1,162 @@
+"""Versions of files: their claims, numbered by (ended_at, job_id, position among the outputs), so that everybody counts alike.
+
+A claim of a job that did not succeed is a version only where another job surely read it; claims of
+reruns are none. Of a crowded name only the last thousand that were recorded count: a name that
+every job writes has as many versions as there are jobs.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    join,
+    or_,
+    select,
+)
+from sqlalchemy.orm import aliased
+
+from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.db.composed import run
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import Claim, File, Identity, Job, Mention, Producer
+
+_SUCCEEDED = STATES.index("succeeded")
+MOST_VERSIONS = 1000
+
+
+_IS_LINKED = (
+    exists()
+    .select_from(join(Producer, Mention, Mention.identity_id == Producer.identity_id))
+    .where(
+        Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.job_id != Claim.job_id
+    )
+    .correlate(Claim)
+)
+_late, _late_job = aliased(Claim), aliased(Job)
+_FIRST_OF_CROWD = (
+    select(_late.id)
+    .join(_late_job, _late_job.id == _late.job_id)
+    .where(_late.file_id == File.id, _late_job.rerun_of.is_(None), _late_job.state == _SUCCEEDED)
+    .order_by(_late.id.desc())
+    .offset(MOST_VERSIONS - 1)
+    .limit(1)
+    .correlate(File)
+    .scalar_subquery()
+)
+_looked_at = (
+    select(
+        File.id.label("file_id"),
+        case((File.is_crowded, func.coalesce(_FIRST_OF_CROWD, 0)), else_=0).label("first"),
+    )
+    .where(File.id.in_(bindparam("files", expanding=True)))
+    .cte("looked_at")
+    .prefix_with(
+        "MATERIALIZED"
+    )  # else PostgreSQL looks for the first of a crowd at each of its claims
+)
+_CLAIMS = (
+    select(
+        Claim.file_id, Claim.id, Job.id, Job.uuid, Job.state, Job.ended_at, Identity.size_bytes, Identity.checksums,
+        Claim.status, Claim.data_tier, Claim.event_count, Claim.alias_of, Claim.position,
+    )
+    .select_from(_looked_at)
+    .join(Claim, and_(Claim.file_id == _looked_at.c.file_id, Claim.id >= _looked_at.c.first))
+    .join(Job, Job.id == Claim.job_id)
+    .join(Identity, Identity.id == Claim.identity_id)
+    .where(Job.rerun_of.is_(None), or_(Job.state == _SUCCEEDED, _IS_LINKED))
+)  # fmt: skip
+
+
+_last_first = (
+    func.coalesce(Job.ended_at, EPOCH).desc(),
+    Job.uuid.desc(),
+)  # whichever was recorded first
+_ranked = (
+    select(
+        Claim.file_id,
+        Claim.job_id,
+        func.row_number().over(partition_by=Claim.file_id, order_by=_last_first).label("place"),
+    )
+    .join(Job, Job.id == Claim.job_id)
+    .where(
+        Claim.file_id.in_(bindparam("files", expanding=True)),
+        Job.rerun_of.is_(None),
+        Job.state != _SUCCEEDED,
+    )
+    .subquery()
+)
+_TRIES = select(_ranked.c.file_id, _ranked.c.job_id).where(_ranked.c.place == 1)
+
+
+def is_made(state: Any) -> ColumnElement[bool]:
+    """Return the condition that a claim counts as made by its job, no rerun, which has this state."""
+    return or_(state == _SUCCEEDED, _IS_LINKED)
+
+
+class Version(NamedTuple):
+    """One version of a file.
+
+    Attributes:
+        number: from 1, oldest first.
+        is_claim_of_success: whether the job that made it succeeded.
+    """
+
+    number: int
+    claim_id: int
+    job_id: int
+    job_uuid: str
+    state: str
+    ended_at: datetime | None
+    size_bytes: int | None
+    checksums: tuple[str, ...]
+    status: str | None
+    data_tier: str | None
+    event_count: int | None
+    alias_of: int | None
+
+
+def versions_of(connection: Connection, files: Sequence[int]) -> dict[int, list[Version]]:
+    """Return the versions of each file, oldest first, of a crowded name the last thousand.
+
+    Files without one are left out.
+    """
+    found: dict[int, list[tuple[object, ...]]] = {}
+    for part in chunks(files):
+        for row in run(connection, _CLAIMS, {"files": part}):
+            found.setdefault(row[0], []).append(row[1:])
+    return {file: _numbered(rows) for file, rows in found.items()}
+
+
+def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:
+    """Return the job that last wrote each file without success, by file; reruns claim nothing."""
+    found: dict[int, int] = {}
+    for part in chunks(files):
+        found.update(run(connection, _TRIES, {"files": part}))
+    return found
+
+
+def _numbered(rows: list[tuple[Any, ...]]) -> list[Version]:
+    ordered = sorted(rows, key=lambda row: (row[4] or EPOCH, row[2], row[11]))
+    return [
+        Version(
+            number,
+            row[0],
+            row[1],
+            row[2],
+            STATES[row[3]],
+            row[4],
+            row[5],
+            tuple(str(row[6]).split()),
+            *row[7:11],
+        )
+        for number, row in enumerate(ordered, 1)
+    ]

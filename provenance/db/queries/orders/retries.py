@@ -1,0 +1,71 @@
+"""Attempts at the units of tasks, for retries: in order, with what is known of how each ended."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, func, select
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import Experiment, Host, Job, Stage, TaskRow
+
+
+class Attempt(NamedTuple):
+    """One job of a task."""
+
+    key: int
+    job_id: str
+    task_id: str | None
+    stage: str | None
+    unit: str | None
+    state: str
+    site: str | None
+    exit_code: int | None
+    exit_signal: int | None
+    message: str | None
+    received_at: datetime
+    rerun_of: str | None
+
+
+def attempts_of_task(connection: Connection, task: int) -> list[Attempt]:
+    """Return the jobs of a task, reruns for comparison left out, the last to end last."""
+    query = _selected().where(Job.task_id == task, Job.rerun_of.is_(None)).order_by(_ORDER, Job.id)
+    return [_attempt(row) for row in connection.execute(query)]
+
+
+def attempts_of_units(
+    connection: Connection, experiment: str, job_ids: Sequence[str]
+) -> list[Attempt]:
+    """Return these jobs of an experiment; those that it does not have are left out."""
+    found: list[Attempt] = []
+    for part in chunks(job_ids):
+        query = (
+            _selected()
+            .where(Experiment.name == experiment, Job.uuid.in_(part))
+            .order_by(_ORDER, Job.id)
+        )
+        found += [_attempt(row) for row in connection.execute(query)]
+    return found
+
+
+_ORDER = func.coalesce(Job.ended_at, Job.received_at)
+
+
+def _selected() -> Select[Any]:
+    columns: tuple[Any, ...] = (
+        Job.id, Job.uuid, TaskRow.task_id, Stage.name, Job.unit, Job.state, Host.site, Job.exit_code,
+        Job.exit_signal, Job.message, Job.received_at, Job.rerun_of,
+    )  # fmt: skip
+    return (
+        select(*columns)
+        .select_from(Job)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+        .outerjoin(Host, Host.id == Job.host_id)
+    )
+
+
+def _attempt(row: Any) -> Attempt:
+    return Attempt._make((*row[:5], STATES[row[5]], *row[6:]))

@@ -1,0 +1,92 @@
+"""Which environment capsule serves which jobs.
+
+Those of its experiment with this software list in a stage of this name.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import Connection, and_, func, select
+
+from jobprov.provenance.db.recording.software_rows import software_set_digest
+from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.tables import CapsuleRow, CapsuleUse, Experiment, Job, SoftwareSet, Stage
+from jobprov.provenance.records.job_record import JobRecord
+
+Use = tuple[str, str]
+"""Digest of a software list, and the name of a stage (empty: none)."""
+
+_SERVED = """
+SELECT e.name, u.software_set_sha256, u.stage
+FROM experiments e JOIN capsules c ON c.experiment_id = e.id JOIN capsule_uses u ON u.entry_id = c.entry_id
+WHERE e.name {among}
+"""
+
+
+class HeldCapsule(NamedTuple):
+    """A registered capsule; `entry` is that of its registration."""
+
+    entry: int
+    name: str
+    kind: str
+    sha256: str
+    size_bytes: int
+
+
+def use_of(record: JobRecord) -> Use | None:
+    """Return what a capsule is found by for a job; None where its record names no software."""
+    if not record.software:
+        return None
+    return software_set_digest(record.software), (record.task.stage or "") if record.task else ""
+
+
+def capsules_of(
+    connection: Connection, experiments: Iterable[str]
+) -> dict[tuple[str, Use], HeldCapsule]:
+    """Return the newest capsule by experiment and what it serves."""
+    query = (
+        select(
+            Experiment.name,
+            CapsuleUse.software_set_sha256,
+            CapsuleUse.stage,
+            CapsuleRow.entry_id,
+            CapsuleRow.name,
+            CapsuleRow.kind,
+            CapsuleRow.sha256,
+            CapsuleRow.size_bytes,
+        )
+        .join(CapsuleRow, CapsuleRow.experiment_id == Experiment.id)
+        .join(CapsuleUse, CapsuleUse.entry_id == CapsuleRow.entry_id)
+        .where(Experiment.name.in_(sorted(experiments)))
+        .order_by(CapsuleRow.entry_id)
+    )
+    return {(row[0], (row[1], row[2])): HeldCapsule(*row[3:]) for row in connection.execute(query)}
+
+
+def uses_served(connection: Connection, experiments: Iterable[str]) -> set[tuple[str, Use]]:
+    """Return (experiment, use) of what has a capsule.
+
+    Asked with every record, and so a constant statement.
+    """
+    rows = select_among(connection, _SERVED, experiments)
+    return {(experiment, (bytes(sha256).hex(), stage)) for experiment, sha256, stage in rows}
+
+
+def jobs_served(connection: Connection, entry: int) -> list[int]:
+    """Return the keys of the jobs that a registration serves."""
+    query = (
+        select(Job.id)
+        .join(CapsuleRow, CapsuleRow.experiment_id == Job.experiment_id)
+        .join(CapsuleUse, CapsuleUse.entry_id == CapsuleRow.entry_id)
+        .join(
+            SoftwareSet,
+            and_(
+                SoftwareSet.id == Job.software_set_id,
+                SoftwareSet.sha256 == CapsuleUse.software_set_sha256,
+            ),
+        )
+        .outerjoin(Stage, Stage.id == Job.stage_id)
+        .where(CapsuleRow.entry_id == entry, func.coalesce(Stage.name, "") == CapsuleUse.stage)
+        .order_by(Job.id)
+    )
+    return [row[0] for row in connection.execute(query)]

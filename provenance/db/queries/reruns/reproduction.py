@@ -1,0 +1,126 @@
+"""Verdicts by recipe: which recipes were run again, how that ended last, and which are to be run next."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, case, func, literal, select
+
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import Experiment, Job, Verdict
+
+_DRILLED_STATES = tuple(STATES.index(state) for state in ("succeeded", "failed"))
+
+
+class Candidate(NamedTuple):
+    """A recipe to be run again, by one of its jobs.
+
+    Attributes:
+        drilled_at: when one of its jobs was last compared; None where none ever was.
+    """
+
+    recipe: bytes
+    job: int
+    job_id: str
+    experiment: str
+    drilled_at: datetime | None
+
+
+def recipe_count(connection: Connection) -> int:
+    """Return how many recipes there are. One pass over their index: 0.1 s for a million."""
+    return connection.execute(
+        select(func.count(func.distinct(Job.recipe))).where(Job.recipe.is_not(None))
+    ).scalar_one()
+
+
+def _last_verdicts() -> Any:
+    recipe = (
+        select(Job.recipe).where(Job.id == Verdict.job_id).scalar_subquery()
+    )  # from the few verdicts to their jobs
+    each = select(recipe.label("recipe"), Verdict.entry_id).subquery("each")
+    return (
+        select(each.c.recipe, func.max(each.c.entry_id).label("entry"))
+        .where(each.c.recipe.is_not(None))
+        .group_by(each.c.recipe)
+        .subquery("last")
+    )
+
+
+def last_levels(connection: Connection, since: list[datetime]) -> list[tuple[str, int, int]]:
+    """Return (level, how many of `since` lie after the verdict, recipes) of the last verdict on each recipe.
+
+    Args:
+        connection: to read with.
+        since: moments, the newest first: a verdict after the first of them has age 0.
+    """
+    last = _last_verdicts()
+    age = case(
+        *[(Verdict.posted_at >= moment, place) for place, moment in enumerate(since)],
+        else_=len(since),
+    )
+    query = (
+        select(Verdict.level, age.label("age"), func.count())
+        .join(last, last.c.entry == Verdict.entry_id)
+        .group_by(Verdict.level, "age")
+    )
+    return [(level, int(place), count) for level, place, count in connection.execute(query)]
+
+
+def never_drilled(connection: Connection, *, experiment: str | None, limit: int) -> list[Candidate]:
+    """Return recipes of which no job was ever compared, in the order of their digests.
+
+    A sample without bias.
+    """
+    compared = (
+        select(Job.recipe).join(Verdict, Verdict.job_id == Job.id).where(Job.recipe.is_not(None))
+    )
+    query = _eligible(experiment, literal(None)).where(Job.recipe.not_in(compared))
+    return _candidates(connection, query.order_by(Job.recipe).limit(limit))
+
+
+def least_recently_drilled(
+    connection: Connection, *, experiment: str | None, before: datetime, limit: int
+) -> list[Candidate]:
+    """Return recipes that were compared before a moment, those first for which it is longest ago."""
+    last = _last_verdicts()
+    query = (
+        _eligible(experiment, func.max(Verdict.posted_at))
+        .join(last, last.c.recipe == Job.recipe)
+        .join(Verdict, Verdict.entry_id == last.c.entry)
+        .where(Verdict.posted_at < before)
+    )
+    return _candidates(
+        connection, query.order_by(func.max(Verdict.entry_id), Job.recipe).limit(limit)
+    )
+
+
+def _eligible(experiment: str | None, drilled_at: Any) -> Select[Any]:
+    """Return the query for the first job of each recipe that is over, holds its code and is no rerun itself."""
+    query: Select[Any] = (
+        select(Job.recipe, func.min(Job.id), drilled_at)
+        .where(
+            Job.recipe.is_not(None),
+            Job.state.in_(_DRILLED_STATES),
+            Job.level >= 1,
+            Job.rerun_of.is_(None),
+        )
+        .group_by(Job.recipe)
+    )
+    if experiment is not None:
+        query = query.join(Experiment, Experiment.id == Job.experiment_id).where(
+            Experiment.name == experiment
+        )
+    return query
+
+
+def _candidates(connection: Connection, query: Select[Any]) -> list[Candidate]:
+    rows = connection.execute(query).all()
+    named = select(Job.id, Job.uuid, Experiment.name).join(
+        Experiment, Experiment.id == Job.experiment_id
+    )
+    names = {
+        row[0]: row[1:]
+        for row in connection.execute(named.where(Job.id.in_([row[1] for row in rows])))
+    }
+    return [
+        Candidate(bytes(recipe), job, *names[job], drilled_at) for recipe, job, drilled_at in rows
+    ]

@@ -1,0 +1,312 @@
+"""A campaign folded to classes of jobs (stage, code version, state), and how many files went from one to another.
+
+Counting reads every job and every input of the campaign once: a second for some hundred thousand.
+What was counted for a large campaign is kept (`FoldedGraphRow`);
+`services/statistics/campaign_graph.py` decides when to count again.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select, text
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.fragments.node_facts import code_versions
+from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import (
+    Experiment,
+    FoldedGraphRow,
+    SoftwareRow,
+    SoftwareSetMember,
+    Stage,
+    TaskRow,
+)
+from jobprov.provenance.lineage.graph import SHARED_ROLES
+from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded
+
+MOST_GROUPS = 20_000
+"""Groups of jobs, or of files between them, that are told apart by code version.
+
+Beyond, versions are not told apart.
+"""
+
+_SHARED = ", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))
+
+# CROSS JOIN: the order of the loops is kept, from the tasks on; on PostgreSQL by _POSTGRESQL_LOOPS
+_CLASSES = """
+SELECT t.stage_id, {job_set} AS software, j.state, count(*)
+FROM tasks t CROSS JOIN jobs j
+WHERE t.id {some} AND j.task_id = t.id
+GROUP BY t.stage_id, {job_set}, j.state LIMIT :most
+"""
+_FLOWS = f"""
+SELECT from_stage, from_set, from_state, to_stage, to_set, to_state, count(*) FROM (
+  SELECT DISTINCT c.id AS claim, t.stage_id AS from_stage, {{job_set}} AS from_set, j.state AS from_state,
+    ut.stage_id AS to_stage, {{user_set}} AS to_set, u.state AS to_state
+  FROM tasks t CROSS JOIN jobs j CROSS JOIN claims c CROSS JOIN producers p CROSS JOIN mentions m CROSS JOIN jobs u
+    CROSS JOIN tasks ut
+  WHERE t.id {{some}} AND j.task_id = t.id AND c.job_id = j.id AND p.claim_id = c.id AND m.identity_id = p.identity_id
+    AND u.id = m.job_id AND u.id <> j.id AND ut.id = u.task_id AND ut.id {{every}}
+    AND coalesce(m.role, '') NOT IN ({_SHARED})
+) AS files
+GROUP BY from_stage, from_set, from_state, to_stage, to_set, to_state LIMIT :most
+"""  # noqa: S608 - roles are words of this package
+_POSTGRESQL_LOOPS = {
+    "join_collapse_limit": "1",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
+"""Settings with which PostgreSQL follows indexes from the jobs of one part.
+
+Left to itself it may read whole tables for each.
+"""
+_NO_VERSION = "CAST(NULL AS INTEGER)"
+_JOBS_AT_ONCE = 50_000
+"""Jobs whose files one statement counts: what it remembers of them stays small, whatever the campaign's size."""
+
+_Groups = dict[tuple[Any, ...], int]
+
+
+class CampaignKey(NamedTuple):
+    """A campaign by its experiment's integer key and its name."""
+
+    experiment: int
+    campaign: str
+
+
+def experiment_key(connection: Connection, experiment: str) -> int | None:
+    """Return the integer key of an experiment, None where nobody named it."""
+    return connection.execute(select(Experiment.id).where(Experiment.name == experiment)).scalar()
+
+
+def campaign_experiments(connection: Connection, campaign: str) -> list[str]:
+    """Return the names of the experiments that have a campaign of this name, in order."""
+    query = select(Experiment.name).join(Stage, Stage.experiment_id == Experiment.id).distinct()
+    return list(
+        connection.execute(
+            query.where(Stage.campaign == campaign).order_by(Experiment.name)
+        ).scalars()
+    )
+
+
+def first_stage(connection: Connection, campaign: CampaignKey) -> int | None:
+    """Return the integer key of the first stage of a campaign, which is shorter than its name.
+
+    None where there is none.
+    """
+    where = (Stage.experiment_id == campaign.experiment) & (Stage.campaign == campaign.campaign)
+    return connection.execute(select(func.min(Stage.id)).where(where)).scalar()
+
+
+def campaign_of_stage(connection: Connection, stage: int) -> CampaignKey | None:
+    """Return the campaign of a stage, None where there is no such stage."""
+    row = connection.execute(
+        select(Stage.experiment_id, Stage.campaign).where(Stage.id == stage)
+    ).first()
+    return None if row is None else CampaignKey(*row)
+
+
+def campaign_tasks(
+    connection: Connection, campaign: CampaignKey, task_ids: Sequence[str] = ()
+) -> dict[int, str]:
+    """Return the tasks of a campaign, those of these ids where any are given.
+
+    Their ids by integer key.
+    """
+    query = (
+        select(TaskRow.id, TaskRow.task_id)
+        .join(Stage, Stage.id == TaskRow.stage_id)
+        .where(Stage.experiment_id == campaign.experiment, Stage.campaign == campaign.campaign)
+    )
+    if task_ids:
+        query = query.where(TaskRow.task_id.in_(task_ids))
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def count_jobs(connection: Connection, tasks: Sequence[int], *, most: int) -> int:
+    """Return how many jobs these tasks have, `most` where they are as many or more.
+
+    Reads an index alone.
+    """
+    statement = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE task_id {_among(connection, 'tasks')} LIMIT :most) AS listed"  # noqa: S608
+    return int(
+        connection.execute(
+            text(statement), {"tasks": _keys(connection, tasks), "most": most}
+        ).scalar_one()
+    )
+
+
+def fold_tasks(connection: Connection, tasks: Sequence[int]) -> FoldedGraph:
+    """Return the jobs of these tasks, folded, and the files between them.
+
+    Shared inputs (calibration, geometry) are no flow.
+    """
+    parts = _parts(connection, tasks)
+    _set_loops(connection, _POSTGRESQL_LOOPS)
+    classes = _grouped(connection, _CLASSES, parts, tasks, job_set="j.software_set_id")
+    flows = _grouped(
+        connection, _FLOWS, parts, tasks, job_set="j.software_set_id", user_set="u.software_set_id"
+    )
+    if classes is None or flows is None:
+        classes = _grouped(connection, _CLASSES, parts, tasks, job_set=_NO_VERSION)
+        flows = _grouped(
+            connection, _FLOWS, parts, tasks, job_set=_NO_VERSION, user_set=_NO_VERSION
+        )
+    _set_loops(connection, dict.fromkeys(_POSTGRESQL_LOOPS, "DEFAULT"))
+    classes, flows = classes or {}, flows or {}
+    place = {key: index for index, key in enumerate(classes)}
+    return bounded(
+        _job_classes(connection, classes),
+        [Flow(place[key[:3]], place[key[3:]], files) for key, files in flows.items()],
+    )
+
+
+def read_kept(connection: Connection, campaign: CampaignKey) -> KeptAnswer | None:
+    """Return what was counted for a campaign, None where nothing was."""
+    row = connection.execute(
+        select(
+            FoldedGraphRow.entry_id,
+            FoldedGraphRow.counted_at,
+            FoldedGraphRow.seconds,
+            FoldedGraphRow.document,
+        ).where(
+            FoldedGraphRow.experiment_id == campaign.experiment,
+            FoldedGraphRow.campaign == campaign.campaign,
+        )
+    ).first()
+    return None if row is None else KeptAnswer(*row)
+
+
+def keep(connection: Connection, campaign: CampaignKey, kept: KeptAnswer) -> None:
+    """Keep what was counted for a campaign, in the place of what was kept."""
+    table = table_of(FoldedGraphRow)
+    where = (table.c.experiment_id == campaign.experiment) & (table.c.campaign == campaign.campaign)
+    connection.execute(table.delete().where(where))
+    row = {"experiment_id": campaign.experiment, "campaign": campaign.campaign, **kept._asdict()}
+    connection.execute(table.insert().values(row))
+
+
+def campaigns_not_kept(connection: Connection) -> list[CampaignKey]:
+    """Return the campaigns of which nothing was counted yet, the newest first, at most a thousand."""
+    query = (
+        select(Stage.experiment_id, Stage.campaign)
+        .outerjoin(
+            FoldedGraphRow,
+            (FoldedGraphRow.experiment_id == Stage.experiment_id)
+            & (FoldedGraphRow.campaign == Stage.campaign),
+        )
+        .where(FoldedGraphRow.campaign.is_(None))
+        .group_by(Stage.experiment_id, Stage.campaign)
+        .order_by(func.max(Stage.id).desc())
+        .limit(1000)
+    )
+    return [CampaignKey(*row) for row in connection.execute(query)]
+
+
+def _parts(connection: Connection, tasks: Sequence[int]) -> list[list[int]]:
+    """Return the tasks in parts of some ten thousand jobs; a larger task is a part by itself."""
+    statement = f"SELECT task_id, count(*) FROM jobs WHERE task_id {_among(connection, 'tasks')} GROUP BY task_id"  # noqa: S608
+    parts: list[list[int]] = [[]]
+    jobs = 0
+    for task, count in connection.execute(text(statement), {"tasks": _keys(connection, tasks)}):
+        if parts[-1] and jobs + count > _JOBS_AT_ONCE:
+            parts.append([])
+            jobs = 0
+        parts[-1].append(task)
+        jobs += count
+    return parts
+
+
+def _set_loops(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Set how PostgreSQL plans until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        for name, value in settings.items():
+            connection.execute(text(f"SET LOCAL {name} = {value}"))
+
+
+def _grouped(
+    connection: Connection,
+    statement: str,
+    parts: Sequence[Sequence[int]],
+    tasks: Sequence[int],
+    **columns: str,
+) -> _Groups | None:
+    """Return the groups that a statement counts, by what tells them apart.
+
+    None where they are too many.
+    """
+    full = text(
+        statement.format(
+            some=_among(connection, "some"), every=_among(connection, "tasks"), **columns
+        )
+    )
+    every = {"tasks": _keys(connection, tasks)} if ":tasks" in full.text else {}
+    groups: _Groups = {}
+    for part in parts:
+        values = {"some": _keys(connection, part), "most": MOST_GROUPS + 1, **every}
+        for *key, count in connection.execute(full, values):
+            groups[tuple(key)] = groups.get(tuple(key), 0) + count
+        if len(groups) > MOST_GROUPS:
+            return None
+    return groups
+
+
+def _job_classes(connection: Connection, groups: _Groups) -> list[JobClass]:
+    sets = {key[1] for key in groups if key[1] is not None}
+    names, revisions = code_versions(connection, sets), _revisions(connection, sets)
+    stages = _stage_names(connection, {key[0] for key in groups})
+    return [
+        JobClass(
+            stages.get(stage, ""),
+            names.get(software, ""),
+            STATES[state],
+            jobs,
+            revisions.get(software, ""),
+        )
+        for (stage, software, state), jobs in groups.items()
+    ]
+
+
+def _stage_names(connection: Connection, keys: set[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for part in chunks(sorted(keys)):
+        found |= {
+            row[0]: row[1]
+            for row in connection.execute(select(Stage.id, Stage.name).where(Stage.id.in_(part)))
+        }
+    return found
+
+
+def _revisions(connection: Connection, software_sets: set[int]) -> dict[int, str]:
+    """Return the ref or commit by which lists of jobs find those that ran the first entry of a software list."""
+    found: dict[int, str] = {}
+    for part in chunks(sorted(software_sets)):
+        query = (
+            select(
+                SoftwareSetMember.software_set_id, SoftwareRow.requested_ref, SoftwareRow.revision
+            )
+            .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+            .where(SoftwareSetMember.software_set_id.in_(part))
+            .order_by(SoftwareSetMember.software_set_id, SoftwareSetMember.position)
+        )
+        for software_set, ref, revision in connection.execute(query):
+            found.setdefault(software_set, ref or revision or "")
+    return found
+
+
+def _among(connection: Connection, name: str) -> str:
+    is_sqlite = connection.dialect.name == "sqlite"
+    return (
+        f"IN (SELECT value FROM json_each(:{name}))"  # noqa: S608 - our own words
+        if is_sqlite
+        else f"= ANY(CAST(:{name} AS bigint[]))"
+    )
+
+
+def _keys(connection: Connection, tasks: Sequence[int]) -> Any:
+    return json.dumps(list(tasks)) if connection.dialect.name == "sqlite" else list(tasks)

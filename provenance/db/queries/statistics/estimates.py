@@ -1,0 +1,106 @@
+"""What units of stages took: the newest attempts of each stage, and the files that they made."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, case, func, or_, select
+
+from jobprov.provenance.db.queries.fragments.sums import wide_sum
+from jobprov.provenance.db.queries.lookup.job_summaries import selected
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
+from jobprov.provenance.db.queries.tasks.tasks import begun_at
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import Claim, Identity, Job, Stage
+
+MOST_ATTEMPTS = 20_000
+_SUCCEEDED = STATES.index("succeeded")
+
+
+class Attempt(NamedTuple):
+    """One attempt at a unit; a job without a unit is one by itself."""
+
+    job: int
+    unit: str
+    succeeded: bool
+    wall_seconds: float
+    cpu_seconds: float | None
+    max_rss_bytes: int | None
+    ended_at: datetime | None
+
+
+class Yield(NamedTuple):
+    """What the successful jobs of a stage made.
+
+    Also how many they are, and how many of them say how many events that is.
+    """
+
+    jobs: int
+    size_bytes: int
+    events: int
+    counted_jobs: int
+
+
+def stages_of(connection: Connection, filters: JobFilters) -> list[str]:
+    """Return the stages that jobs of the filters are of, in the order of production.
+
+    As the first recorded job of each began.
+    """
+    query = narrowed(selected(Stage.name, func.min(Job.id)), filters).where(
+        Job.rerun_of.is_(None), Stage.name.is_not(None)
+    )
+    firsts = {row[0]: row[1] for row in connection.execute(query.group_by(Stage.name))}
+    begun = begun_at(connection, firsts.values())
+    return sorted(firsts, key=lambda stage: begun[firsts[stage]])
+
+
+def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:
+    """Return the attempts that are over and of which the wall time is known.
+
+    As measured, else from start to end; newest first.
+    """
+    columns = (
+        Job.id,
+        Job.task_id,
+        Job.unit,
+        Job.state,
+        Job.wall_seconds,
+        Job.cpu_seconds,
+        Job.max_rss_bytes,
+    )
+    is_timed = or_(Job.wall_seconds.is_not(None), Job.started_at <= Job.ended_at)
+    query = narrowed(selected(*columns, Job.started_at, Job.ended_at), filters).where(
+        Job.rerun_of.is_(None), Job.state != STATES.index("running"), is_timed
+    )
+    rows = connection.execute(query.order_by(Job.id.desc()).limit(MOST_ATTEMPTS))
+    return [_attempt(row) for row in rows]
+
+
+def _attempt(row: Any) -> Attempt:
+    job, task, unit, state, wall, cpu, memory, started, ended = row
+    seconds = wall if wall is not None else (ended - started).total_seconds()
+    name = f"{task} {unit}" if unit is not None else f"job {job}"
+    return Attempt(job, name, state == _SUCCEEDED, seconds, cpu, memory, ended)
+
+
+def yields(connection: Connection, filters: JobFilters) -> Yield:
+    """Return what the newest successful jobs made.
+
+    Files that are aliases of others count once, jobs without files as well.
+    """
+    newest = narrowed(selected(Job.id.label("id")), filters).where(
+        Job.rerun_of.is_(None), Job.state == _SUCCEEDED
+    )
+    chosen = newest.order_by(Job.id.desc()).limit(MOST_ATTEMPTS).subquery()
+    query = (
+        select(
+            func.count(chosen.c.id.distinct()),
+            func.coalesce(wide_sum(Identity.size_bytes), 0),
+            func.coalesce(wide_sum(Claim.event_count), 0),
+            func.count(case((Claim.event_count.is_not(None), chosen.c.id)).distinct()),
+        )
+        .select_from(chosen)
+        .outerjoin(Claim, and_(Claim.job_id == chosen.c.id, Claim.alias_of.is_(None)))
+        .outerjoin(Identity, Identity.id == Claim.identity_id)
+    )
+    row = connection.execute(query).one()
+    return Yield(row[0], int(row[1] or 0), int(row[2] or 0), row[3])

@@ -1,0 +1,50 @@
+"""Answers that are kept, by the question.
+
+`services/statistics/kept_answers.py` decides which, and when to count again.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.tables import KeptAnswerRow, LedgerEntry
+
+_TABLE = table_of(KeptAnswerRow)
+
+
+class KeptAnswer(NamedTuple):
+    """An answer as it was counted; see `KeptAnswerRow`, and `FoldedGraphRow` for graphs of campaigns."""
+
+    entry_id: int
+    counted_at: datetime
+    seconds: float
+    document: str
+
+
+def newest_entry(connection: Connection) -> int:
+    """Return the key of the newest ledger entry, 0 where there is none.
+
+    While it is the same, nothing final has changed.
+    """
+    return connection.execute(select(func.max(LedgerEntry.id))).scalar() or 0
+
+
+def read_answer(connection: Connection, question: str) -> KeptAnswer | None:
+    """Return what was counted for a question, None where nothing was."""
+    columns = (_TABLE.c.entry_id, _TABLE.c.counted_at, _TABLE.c.seconds, _TABLE.c.document)
+    row = connection.execute(select(*columns).where(_TABLE.c.question == question)).first()
+    return None if row is None else KeptAnswer(*row)
+
+
+def keep_answer(
+    connection: Connection, question: str, kept: KeptAnswer, *, forget_before: datetime
+) -> None:
+    """Keep what was counted for a question in the place of what was kept.
+
+    Forget what was counted before a time, of any question.
+    """
+    old = (_TABLE.c.question == question) | (_TABLE.c.counted_at < forget_before)
+    connection.execute(_TABLE.delete().where(old))
+    connection.execute(_TABLE.insert().values({"question": question, **kept._asdict()}))

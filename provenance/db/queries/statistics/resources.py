@@ -1,0 +1,71 @@
+"""What successful jobs took and made: the newest of those that pass the filters, a row a job."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, select
+
+from jobprov.provenance.db.queries.fragments.sums import wide_sum
+from jobprov.provenance.db.queries.lookup.job_summaries import selected
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import Claim, Host, Identity, Job, Stage
+
+MOST_JOBS = 50_000
+COLUMNS: dict[str, Any] = {
+    "stage": Stage.name,
+    "site": Host.site,
+    "host": Host.hostname,
+    "version": Job.software_set_id,
+}
+"""What jobs can be told apart by."""
+
+
+class JobCost(NamedTuple):
+    """What one job took and made; None where its record does not say it."""
+
+    facet: Any
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    max_rss_bytes: int | None
+    output_bytes: int | None
+    events: int | None
+
+
+def job_costs(connection: Connection, filters: JobFilters, by: str) -> list[JobCost]:
+    """Return the newest successful jobs, at most 50,000, newest first."""
+    chosen = (
+        narrowed(
+            selected(
+                Job.id,
+                COLUMNS[by].label("facet"),
+                Job.wall_seconds,
+                Job.cpu_seconds,
+                Job.max_rss_bytes,
+            ),
+            filters,
+        )
+        .where(Job.state == STATES.index("succeeded"), Job.rerun_of.is_(None))
+        .order_by(Job.id.desc())
+        .limit(MOST_JOBS)
+        .subquery()
+    )
+    # one join by the indexes of claims: a second reading of what was chosen, joined to the first,
+    # took PostgreSQL a nested loop over both as long as it had no statistics
+    columns = (
+        chosen.c.id,
+        chosen.c.facet,
+        chosen.c.wall_seconds,
+        chosen.c.cpu_seconds,
+        chosen.c.max_rss_bytes,
+    )
+    query = (
+        select(*columns[1:], wide_sum(Identity.size_bytes), wide_sum(Claim.event_count))
+        .select_from(chosen)
+        .outerjoin(Claim, and_(Claim.job_id == chosen.c.id, Claim.alias_of.is_(None)))
+        .outerjoin(Identity, Identity.id == Claim.identity_id)
+        .group_by(*columns)
+    )
+    return [
+        JobCost(*row[:4], *(None if value is None else int(value) for value in row[4:]))
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,227 @@
+"""Tasks in numbers: which there are, what failed, what it took.
+
+A few statements a task; its units are in `units.py`.
+
+Reruns for comparison count nowhere here, as in statistics: they are nobody's attempt to make
+something.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, select
+from sqlalchemy.orm import aliased
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.fragments.node_facts import code_versions
+from jobprov.provenance.db.queries.fragments.sums import wide_sum
+from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import Claim, Experiment, Job, SoftwareSet, Stage, TaskRow
+
+MOST_FAILING = 100
+
+
+class FoundTask(NamedTuple):
+    """A task: its integer key, what names it, where it stands, and its declaration's ledger entry."""
+
+    key: int
+    task_id: str
+    experiment: str
+    experiment_key: int
+    campaign: str | None
+    stage: str | None
+    entry_id: int | None
+
+
+def find_tasks(connection: Connection, task_id: str, experiment: str | None) -> list[FoundTask]:
+    """Return the tasks of this id; more than one only where experiments share it."""
+    query = (
+        select(
+            TaskRow.id,
+            TaskRow.task_id,
+            Experiment.name,
+            Experiment.id,
+            Stage.campaign,
+            Stage.name,
+            TaskRow.entry_id,
+        )
+        .join(Experiment, Experiment.id == TaskRow.experiment_id)
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+        .where(TaskRow.task_id == task_id)
+        .order_by(Experiment.name)
+    )
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
+    return [FoundTask(*row) for row in connection.execute(query)]
+
+
+def tasks_of_campaign(connection: Connection, experiment: str, campaign: str) -> list[FoundTask]:
+    """Return the tasks of a campaign, in the order in which they were first heard of."""
+    query = (
+        select(
+            TaskRow.id,
+            TaskRow.task_id,
+            Experiment.name,
+            Experiment.id,
+            Stage.campaign,
+            Stage.name,
+            TaskRow.entry_id,
+        )
+        .join(Experiment, Experiment.id == TaskRow.experiment_id)
+        .join(Stage, Stage.id == TaskRow.stage_id)
+        .where(Experiment.name == experiment, Stage.campaign == campaign)
+        .order_by(TaskRow.id)
+    )
+    return [FoundTask(*row) for row in connection.execute(query)]
+
+
+def declared_tasks(connection: Connection, experiment: str, *, most: int) -> list[FoundTask]:
+    """Return the declared tasks of an experiment, the newest first."""
+    columns = (
+        TaskRow.id,
+        TaskRow.task_id,
+        Experiment.name,
+        Experiment.id,
+        Stage.campaign,
+        Stage.name,
+        TaskRow.entry_id,
+    )
+    query = (
+        select(*columns)
+        .join(Experiment, Experiment.id == TaskRow.experiment_id)
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+        .where(Experiment.name == experiment, TaskRow.entry_id.is_not(None))
+        .order_by(TaskRow.id.desc())
+        .limit(most)
+    )
+    return [FoundTask(*row) for row in connection.execute(query)]
+
+
+def outputs_of_tasks(
+    connection: Connection, tasks: Iterable[int]
+) -> dict[int, dict[str | None, tuple[int, int]]]:
+    """Return what successful jobs of each task made.
+
+    Files and events by data tier, in one statement for 400 tasks.
+    """
+    found: dict[int, dict[str | None, tuple[int, int]]] = {}
+    for part in chunks(sorted(tasks)):
+        query = (
+            select(TaskRow.id, Claim.data_tier, func.count(), wide_sum(Claim.event_count))
+            .join(Job, Job.task_id == TaskRow.id)
+            .join(Claim, Claim.job_id == Job.id)
+            .where(TaskRow.id.in_(part), Job.state == STATES.index("succeeded"))
+            .where(Claim.alias_of.is_(None), Job.rerun_of.is_(None))
+            .group_by(TaskRow.id, Claim.data_tier)
+        )
+        for task, tier, files, events in connection.execute(query):
+            found.setdefault(task, {})[tier] = (files, int(events or 0))
+    return found
+
+
+def versions_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, list[str]]:
+    """Return what people call the code that successful jobs of each task ran, by name."""
+    pairs: set[tuple[int, int]] = set()
+    for part in chunks(sorted(tasks)):
+        query = (
+            select(TaskRow.id, SoftwareSet.id)
+            .join(Job, Job.task_id == TaskRow.id)
+            .join(SoftwareSet, SoftwareSet.id == Job.software_set_id)
+            .where(
+                TaskRow.id.in_(part), Job.state == STATES.index("succeeded"), Job.rerun_of.is_(None)
+            )
+            .distinct()
+        )
+        pairs.update((row[0], row[1]) for row in connection.execute(query))
+    names = code_versions(connection, {software for _, software in pairs})
+    found: dict[int, set[str]] = {}
+    for task, software in pairs:
+        found.setdefault(task, set()).add(names[software])
+    return {task: sorted(versions) for task, versions in found.items()}
+
+
+def is_no_rerun() -> ColumnElement[bool]:
+    """Return the condition that a job is none of the few reruns for comparison.
+
+    For counts that an index answers without the rows.
+    """
+    rerun = aliased(Job)
+    return Job.id.not_in(select(rerun.id).where(rerun.rerun_of.is_not(None)))
+
+
+def resource_sums(connection: Connection, task: int) -> dict[str, Any]:
+    """Return what the jobs of a task took: sums over all attempts, the largest memory, when the first began and the last ended."""
+    query = select(
+        func.count(), func.sum(Job.wall_seconds), func.sum(Job.cpu_seconds), func.max(Job.max_rss_bytes),
+        func.min(Job.started_at), func.max(Job.ended_at),
+    ).where(Job.task_id == task, Job.rerun_of.is_(None))  # fmt: skip
+    row = connection.execute(query).one()
+    return {
+        "jobs": row[0],
+        "wall_seconds": row[1],
+        "cpu_seconds": row[2],
+        "max_rss_bytes": row[3],
+        "first_started_at": row[4].isoformat() if row[4] else None,
+        "last_ended_at": row[5].isoformat() if row[5] else None,
+    }
+
+
+def output_count(connection: Connection, task: int) -> int:
+    """Return how many files the successful jobs of a task claim."""
+    query = (
+        select(func.count())
+        .select_from(Job)
+        .join(Claim, Claim.job_id == Job.id)
+        .where(
+            Job.task_id == task,
+            Job.state == STATES.index("succeeded"),
+            Claim.alias_of.is_(None),
+            is_no_rerun(),
+        )
+    )
+    return connection.execute(query).scalar_one()
+
+
+def done_since(
+    connection: Connection, tasks: Sequence[int], moments: Sequence[datetime]
+) -> list[int]:
+    """Return how many units of these tasks were done since each moment."""
+    unit = func.coalesce(Job.unit, cast(Job.id, Text))
+    counts = [func.count(case((Job.ended_at >= moment, unit)).distinct()) for moment in moments]
+    done = [0 for _ in moments]
+    for part in chunks(tasks):
+        query = select(*counts).where(
+            Job.task_id.in_(part),
+            Job.state == STATES.index("succeeded"),
+            Job.rerun_of.is_(None),
+            Job.ended_at >= min(moments),
+        )
+        done = [
+            some + more for some, more in zip(done, connection.execute(query).one(), strict=True)
+        ]
+    return done
+
+
+def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[datetime, int]]:
+    """Return what puts jobs, by their keys, in order.
+
+    When each began, or where no record says it was received, and its key.
+    """
+    found: dict[int, tuple[datetime, int]] = {}
+    for part in chunks(sorted(jobs)):
+        query = select(Job.id, func.coalesce(Job.started_at, Job.received_at)).where(
+            Job.id.in_(part)
+        )
+        found.update((key, (moment, key)) for key, moment in connection.execute(query))
+    return found
+
+
+def failing_jobs(connection: Connection, task: int) -> list[dict[str, Any]]:
+    """Return the newest jobs of a task that did not succeed."""
+    bad = [STATES.index(state) for state in ("failed", "killed", "lost")]
+    query = select(Job.id).where(Job.task_id == task, Job.state.in_(bad), Job.rerun_of.is_(None))
+    keys = [row[0] for row in connection.execute(query.order_by(Job.id.desc()).limit(MOST_FAILING))]
+    summaries = job_summaries(connection, keys)
+    return [summaries[key] for key in keys]

@@ -1,0 +1,1 @@
+"""Programs that submit and watch jobs under an account of their own."""

@@ -1,0 +1,1 @@
+"""Rerun bundles: planned, built, checked, signed."""

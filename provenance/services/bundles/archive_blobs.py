@@ -1,0 +1,136 @@
+"""The archive as bundles use it: what one job's bundle may hold, what a plan generates, and packs that were read lately."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from threading import Lock
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from jobprov.provenance.services.ledger.frames import Documents
+
+_KEPT_BYTES = 48 << 20  # of packs that are read again and again while a release's bundles are built
+
+
+class Blobs(Documents, Protocol):
+    """The archive, as bundles use it."""
+
+    def get(self, sha256: str) -> bytes:
+        """Return all bytes of a blob."""
+
+    def open(self, sha256: str) -> BinaryIO:
+        """Return a blob as a readable file."""
+
+    def size(self, sha256: str) -> int:
+        """Return the bytes of a blob, uncompressed."""
+
+    def put(self, data: bytes) -> Any:
+        """Store a blob; the answer's `sha256` names it."""
+
+    def put_many(self, items: Sequence[bytes]) -> list[str]:
+        """Store many small blobs durably and return their digests, in order."""
+
+    def missing(self, digests: Iterable[str]) -> set[str]:
+        """Return those of the digests that are not stored."""
+
+
+class PossessedBlobs(NamedTuple):
+    """The archive, narrowed to what one job's bundle may hold.
+
+    What its experiment uploaded, and code packs of the service.
+    """
+
+    store: Blobs
+    held: frozenset[str]
+
+    def has(self, sha256: str) -> bool:
+        """Return whether the bundle may hold this blob."""
+        return sha256 in self.held
+
+    def get(self, sha256: str) -> bytes:
+        """Return all bytes of a blob."""
+        return recent_packs.get(self.store, sha256)
+
+    def open(self, sha256: str) -> BinaryIO:
+        """Return a blob as a readable file."""
+        return self.store.open(sha256)
+
+    def size(self, sha256: str) -> int:
+        """Return the bytes of a blob, uncompressed."""
+        return self.store.size(sha256)
+
+
+class PlannedBlobs(NamedTuple):
+    """The archive, for writing the tar of a plan: whatever the plan names."""
+
+    store: Blobs
+
+    def has(self, sha256: str) -> bool:  # noqa: ARG002
+        """Return True: a plan names nothing that was not there."""
+        return True
+
+    def get(self, sha256: str) -> bytes:
+        """Return all bytes of a blob."""
+        return recent_packs.get(self.store, sha256)
+
+    def open(self, sha256: str) -> BinaryIO:
+        """Return a blob as a readable file."""
+        return self.store.open(sha256)
+
+    def size(self, sha256: str) -> int:
+        """Return the bytes of a blob, uncompressed."""
+        return self.store.size(sha256)
+
+
+class RecentBlobs:
+    """Whole blobs that were read lately, up to a sum of bytes.
+
+    By store, so that no answer comes from another archive.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._kept: OrderedDict[tuple[int, str], tuple[Blobs, bytes]] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def get(self, store: Blobs, sha256: str) -> bytes:
+        """Return all bytes of a blob."""
+        key = (id(store), sha256)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key][1]
+        data = store.get(sha256)
+        with self._lock:
+            if len(data) <= self._limit and key not in self._kept:
+                self._kept[key] = (
+                    store,
+                    data,
+                )  # the store is kept too, so that its id stays its own
+                self._bytes += len(data)
+                while self._bytes > self._limit:
+                    self._bytes -= len(self._kept.popitem(last=False)[1][1])
+        return data
+
+
+recent_packs = RecentBlobs(_KEPT_BYTES)
+
+
+class GeneratedBlobs:
+    """The generated members of a plan, stored together when it is whole.
+
+    One flush for all of them.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, bytes] = {}
+
+    def keep(self, data: bytes, sha256: str = "", /) -> str:
+        """Hold a member; return its SHA-256, which spares computing it where it is given."""
+        sha256 = sha256 or hashlib.sha256(data).hexdigest()
+        self._made[sha256] = data
+        return sha256
+
+    def store(self, blobs: Blobs) -> None:
+        """Store what is not stored already."""
+        blobs.put_many([self._made[sha256] for sha256 in sorted(blobs.missing(self._made))])

@@ -1,0 +1,1 @@
+"""File catalogs beside the jobs: what they know, and where they differ."""

@@ -1,0 +1,116 @@
+"""Takes OpenLineage run events: each makes the record of its run anew, which then goes the way of every record.
+
+While the run goes on the record is a provisional one; the end makes it final. What comes after that
+is a revision. So the ledger holds the record of a finished run with all its events, and rebuilding
+needs nothing else.
+
+Source: http.md, `POST /api/v1/lineage`.
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.advisory_locks import OF_RUN
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.errors import ConflictError, LimitError, RecordError
+from jobprov.provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
+from jobprov.provenance.records.openlineage import (
+    WITNESS,
+    ReadEvent,
+    events_of,
+    in_words_of_events,
+    record_of_run,
+)
+from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, load_held
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Outcome, Submission
+
+_LATE = "An OpenLineage event that came after the end of the run."
+
+
+def record_event(
+    connection: Connection,
+    known: KnownKeys,
+    store: Documents,
+    event: ReadEvent,
+    *,
+    experiment: str,
+    received_at: datetime,
+    submitter: str | None,
+) -> Outcome:
+    """Return what became of the run's record; the same event again changes nothing.
+
+    Raises:
+        BadInputError: the events make no record; `fields` says why.
+        ConflictError: the run is recorded already, by a record that was made from no events.
+        LimitError: the events of the run are longer than a record can be, or too many.
+    """
+    key = intern_experiments(connection, known, {experiment})[experiment]
+    _wait_for_others(connection, event.job_id)
+    held = load_held(connection, store, [(event.job_id, key)]).get((event.job_id, key))
+    body = _held_body(held)
+    events = _events(body, event.job_id)
+    is_known = any(other.text == event.text for other in events)
+    decoded = (
+        decode_record(body)
+        if body is not None and is_known
+        else make_record([*events, event], experiment)
+    )
+    reason = _LATE if held is not None and WITNESS in held.finals else None
+    [outcome] = record_jobs(
+        connection, known, store, [Submission(decoded, received_at, submitter, reason)]
+    )
+    return outcome
+
+
+def make_record(events: list[ReadEvent], experiment: str) -> DecodedRecord:
+    """Return the record that events of one run make.
+
+    Raises:
+        BadInputError, LimitError: they make none.
+    """
+    body = encode(record_of_run(events, experiment))
+    if len(body) > LIMIT_BYTES:
+        raise LimitError(
+            f"The events of run {events[0].job_id} are longer than {LIMIT_BYTES} bytes together; send its end with few facets.",
+            LIMIT_BYTES,
+        )
+    try:
+        return decode_record(body)
+    except RecordError as problem:
+        raise in_words_of_events(problem) from None
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """Return a record's bytes, always alike."""
+    return json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _held_body(held: HeldJob | None) -> bytes | None:
+    if held is None:
+        return None
+    final = held.finals.get(WITNESS)
+    return final.body if final is not None else held.provisional.get(WITNESS)
+
+
+def _events(body: bytes | None, job_id: str) -> list[ReadEvent]:
+    if body is None:
+        return []
+    events = events_of(json.loads(body))
+    if events is None:
+        raise ConflictError(
+            f"Job {job_id} is recorded by a record of witness {WITNESS!r}, not by OpenLineage events."
+        )
+    return events
+
+
+def _wait_for_others(connection: Connection, job_id: str) -> None:
+    """Have events of one run taken one after the other, by whichever process."""
+    if connection.dialect.name == "postgresql":
+        fetch(connection, "SELECT pg_advisory_xact_lock(?, hashtext(?))", (OF_RUN, job_id))

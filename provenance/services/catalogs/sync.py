@@ -1,0 +1,328 @@
+"""Brings what a catalog knows of tasks into the database.
+
+Outputs of their units, their project's processes, what their jobs claim.
+
+Bounded by time and resumable: each part of 200 units is a transaction, which notes the next one.
+Units of which an output is known are not asked about again, unless everything is to be looked at.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.catalogs.catalog import Catalog, CatalogFile, ProjectCatalog
+from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.queries.catalogs.catalogs import (
+    CatalogedOutput,
+    cataloged_outputs,
+    claimed_outputs,
+    declared_tasks,
+    sync_state,
+    units_in_catalog,
+    used_units,
+)
+from jobprov.provenance.db.queries.tasks.tasks import FoundTask
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import (
+    BadInputError,
+    ForbiddenError,
+    NotFoundError,
+    ProvenanceError,
+    UnreachableError,
+)
+from jobprov.provenance.services.catalogs.rows import note_sync, write_outputs, write_processes
+from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
+from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.tasks.declarations import (
+    Declaration,
+    read_declaration,
+    read_task_document,
+)
+from jobprov.provenance.services.tasks.tasks import find_task
+
+UNITS_AT_ONCE = 200
+MOST_INPUT_CALLS = 200
+"""Processes whose inputs are asked for in one go, a call each."""
+_SIGHTINGS_AT_ONCE = 20
+"""In one transaction: some 0.1 s, so that no record waits longer behind it."""
+
+_DONE = ("completed", "finished")
+_OVER = (*_DONE, "bad")
+"""Statuses of processes that are given no more files."""
+
+
+class TaskSync(NamedTuple):
+    """What comparing a task with its catalog did.
+
+    Attributes:
+        units: asked about.
+        outputs: found.
+        processes: of its project.
+        is_whole: whether nothing is left to ask; else it goes on from there next time.
+        problem: why it ended early, where the catalog is to blame.
+    """
+
+    task_id: str
+    units: int = 0
+    outputs: int = 0
+    processes: int = 0
+    is_whole: bool = False
+    problem: str | None = None
+
+
+class _Place(NamedTuple):
+    """What a sync works with."""
+
+    database: Database
+    writer: Writer
+    catalog: Catalog
+    task: FoundTask
+    declaration: Declaration
+    is_over: Callable[[], bool]
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """Metadata that outputs of the task have."""
+        return self.declaration.output_metadata or {}
+
+    @property
+    def namespace(self) -> str:
+        """Where names without a namespace are meant to be."""
+        return self.declaration.namespace or ""
+
+
+def sync_experiment(
+    database: Database,
+    writer: Writer,
+    store: Documents,
+    catalogs: Catalogs,
+    experiment: str,
+    *,
+    seconds: float,
+    everything: bool = False,
+    task_id: str | None = None,
+) -> list[TaskSync]:
+    """Compare the declared tasks of an experiment with its catalog, or one of them.
+
+    Return what was done, a task each.
+
+    Those come first that were not asked about for the longest time. It ends when the seconds are
+    over, or where the catalog cannot be reached; one that refuses a query is asked about the other
+    tasks.
+
+    Raises:
+        NotFoundError: no catalog of the experiment is named, or no such task is declared.
+    """
+    catalog, until = open_catalog(catalogs, experiment), time.monotonic() + seconds
+    with database.reading.connect() as connection:
+        names = [task_id] if task_id is not None else declared_tasks(connection, experiment)
+    done: list[TaskSync] = []
+    for name in names:
+        with database.reading.connect() as connection:
+            task = find_task(connection, name, experiment=experiment)
+            document = read_task_document(connection, store, task)
+        declaration = read_declaration(document) if document else Declaration(experiment=experiment)
+        place = _Place(
+            database, writer, catalog, task, declaration, lambda: time.monotonic() > until
+        )
+        found, is_away = _sync(place, everything=everything)
+        done.append(found)
+        if place.is_over() or is_away:
+            break
+    return done
+
+
+def _sync(place: _Place, *, everything: bool) -> tuple[TaskSync, bool]:
+    """Compare a task; return what was done, and whether the catalog is away."""
+    found, is_away = TaskSync(place.task.task_id), False
+    try:
+        found = _sync_units(place, found, everything=everything)
+        if found.is_whole:
+            found = _sync_claims(place, found)
+        if place.declaration.project and not place.is_over():
+            found = _sync_project(place, found, place.declaration.project)
+    except ProvenanceError as problem:  # not reached, or it refuses a query, which only the declaration's author can mend
+        found = found._replace(problem=str(problem), is_whole=False)
+        is_away = isinstance(problem, (UnreachableError, ForbiddenError))
+    place.writer.run(lambda connection, _known: _note_end(connection, place.task.key, found))
+    return found, is_away
+
+
+def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync:
+    """Ask for the children of the units, from where the last pass stopped.
+
+    Without a list, for files that name the task.
+    """
+    units = place.declaration.listed_units()
+    if units is None:
+        names = place.catalog.list_names(place.catalog.task_query(place.task.task_id))
+        files = place.catalog.read_files(names)
+        place.writer.run(
+            partial(
+                write_outputs, catalog=place.catalog, task=place.task, units={"": ""}, files=files
+            )
+        )
+        _see_renamed(place, files)
+        return found._replace(outputs=found.outputs + len(files), is_whole=True)
+    with place.database.reading.connect() as connection:
+        state = sync_state(connection, place.task.key)
+        settled = (
+            set() if everything else units_in_catalog(connection, [place.task.key])[place.task.key]
+        )
+    start = state.next_unit if state else 0
+    for at in range(start, len(units), UNITS_AT_ONCE):
+        if place.is_over():
+            return found
+        part = [unit for unit in units[at : at + UNITS_AT_ONCE] if unit not in settled]
+        children = (
+            place.catalog.read_children([_full(place, unit) for unit in part], place.outputs)
+            if part
+            else []
+        )
+        following = at + UNITS_AT_ONCE if at + UNITS_AT_ONCE < len(units) else 0
+        write = partial(_write_part, place=place, units=part, files=children, following=following)
+        place.writer.run(write)
+        _see_renamed(place, children)
+        found = found._replace(units=found.units + len(part), outputs=found.outputs + len(children))
+    return found._replace(is_whole=True)
+
+
+def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
+    """Ask for the files that jobs say they wrote and that are no child of a unit, as far as the catalog is concerned."""
+    with place.database.reading.connect() as connection:
+        claims = claimed_outputs(connection, place.task.key)
+        cataloged = cataloged_outputs(connection, place.task.key)
+    is_listed = place.declaration.listed_units() is not None
+    known: dict[str, list[CatalogedOutput]] = defaultdict(list)
+    for output in cataloged:
+        if output.unit or not is_listed:
+            known[output.name].append(output)
+    known_origins = {
+        claim.origin for claim in claims if any(map(claim.may_be, known.get(claim.name, ())))
+    }
+    lacking = [claim for claim in claims if claim.is_done and claim.origin not in known_origins]
+    names = dict.fromkeys(
+        place.catalog.join(claim.namespace or place.namespace, claim.name) for claim in lacking
+    )
+    files: list[CatalogFile] = []
+    for part in chunks(list(names), UNITS_AT_ONCE):
+        if place.is_over():
+            return found._replace(is_whole=False)
+        files += [file for file in place.catalog.read_files(part) if not file.is_retired]
+    replaced = {"": ""} if is_listed else {}
+    place.writer.run(
+        partial(write_outputs, catalog=place.catalog, task=place.task, units=replaced, files=files)
+    )
+    return found._replace(outputs=found.outputs + len(files))
+
+
+def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
+    """Ask for the processes of the task's project, and for the inputs of some.
+
+    Those first that did not complete.
+    """
+    catalog: Any = place.catalog
+    if catalog.kind != "sam":
+        return found
+    projects: ProjectCatalog = catalog
+    try:
+        processes = projects.read_project(project).processes
+    except (
+        NotFoundError
+    ) as problem:  # not started yet, most likely: outputs were compared all the same
+        return found._replace(problem=str(problem))
+    with place.database.reading.connect() as connection:
+        uses = used_units(connection, place.task.key)
+    asked = {use.process_id for use in uses}
+    settled = {
+        use.process_id for use in uses if use.status in _OVER
+    }  # one that went on may have got more since
+    inputs: dict[int, list[str]] = {}
+    wanted = [each for each in processes if each.process_id not in settled]
+    for process in sorted(
+        wanted, key=lambda each: (each.process_id in asked, each.status in _DONE)
+    )[:MOST_INPUT_CALLS]:
+        if place.is_over():
+            break
+        inputs[process.process_id] = projects.read_inputs(process.process_id)
+    place.writer.run(
+        lambda connection, _known: write_processes(connection, place.task.key, processes, inputs)
+    )
+    left = [
+        each
+        for each in wanted
+        if each.status not in _DONE and each.process_id not in {*inputs, *asked}
+    ]
+    return found._replace(processes=len(processes), is_whole=found.is_whole and not left)
+
+
+def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
+    """Join files that got another name on the way to the jobs that made them, as `POST /files` does."""
+    documents = [
+        _sighting(place, file)
+        for file in files
+        if file.job_id and file.born_as and file.born_as != place.catalog.split(file.name)[1]
+    ]
+    for part in chunks(documents, _SIGHTINGS_AT_ONCE):
+        place.writer.run(partial(_record_sightings, documents=part))
+
+
+def _record_sightings(
+    connection: Connection, known: KnownKeys, *, documents: Sequence[dict[str, Any]]
+) -> None:
+    now = datetime.now(UTC)
+    for document in documents:
+        try:
+            read_sighting(document)
+        except BadInputError:
+            continue  # its metadata are nobody's sidecar
+        record_sighting(connection, known, document, received_at=now, submitter="catalog sync")
+
+
+def _sighting(place: _Place, file: CatalogFile) -> dict[str, Any]:
+    namespace, name = place.catalog.split(file.name)
+    told = {"prov.job_id": file.job_id, "prov.output": file.born_as, "prov.task_id": file.task_id}
+    return {
+        "experiment": place.declaration.experiment,
+        "name": name,
+        **({"namespace": namespace} if namespace else {}),
+        **({"size_bytes": file.size_bytes} if file.size_bytes is not None else {}),
+        **({"checksums": list(file.checksums)} if file.checksums else {}),
+        "metadata": {key: value for key, value in told.items() if value is not None},
+    }
+
+
+def _full(place: _Place, unit: str) -> str:
+    """Return what the catalog calls a unit.
+
+    A list that was not made from the catalog may name units with their namespaces.
+    """
+    is_full = ":" in unit and place.declaration.units_from is None
+    return unit if is_full else place.catalog.join(place.namespace, unit)
+
+
+def _write_part(
+    connection: Connection,
+    known: KnownKeys,
+    *,
+    place: _Place,
+    units: Sequence[str],
+    files: Sequence[CatalogFile],
+    following: int,
+) -> None:
+    called = {unit: _full(place, unit) for unit in units}
+    write_outputs(connection, known, place.catalog, place.task, units=called, files=files)
+    note_sync(connection, place.task.key, {"next_unit": following, "asked_at": datetime.now(UTC)})
+
+
+def _note_end(connection: Connection, task: int, found: TaskSync) -> None:
+    now = datetime.now(UTC)
+    values: dict[str, Any] = {"asked_at": now, "problem": found.problem}
+    note_sync(connection, task, {**values, "finished_at": now} if found.is_whole else values)

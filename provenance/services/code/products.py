@@ -1,0 +1,252 @@
+"""Which registered repository an installed product is built from, as an operator says.
+
+From its version follows a tag.
+
+What ran is the installed product. The commit is *inferred*, and said to be so wherever it is shown:
+nobody saw which source the product was built from. Entries that say themselves where their code is
+from are never touched.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, delete, select
+
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.keys import KnownKeys, allocate_keys, chunks
+from jobprov.provenance.db.queries.code.products import Unsourced, unsourced_entries
+from jobprov.provenance.db.recording.software_rows import software_digests, software_set_digest
+from jobprov.provenance.db.recording.writing import table_of
+from jobprov.provenance.db.selecting import select_by
+from jobprov.provenance.db.tables import ProductMapRow, Repository, WorkItem
+from jobprov.provenance.errors import BadInputError, NotFoundError, SoftwareError
+from jobprov.provenance.records.job_record import Product, Software
+from jobprov.provenance.services.code.repositories import (
+    RESOLVE,
+    RegisteredRepository,
+    find_repository,
+)
+from jobprov.provenance.services.work.queue import enqueue_all
+from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE, check_template, tag_of
+
+LONGEST_MANAGER = 40
+INFERRED = "inferred"
+
+
+class ProductMap(NamedTuple):
+    """A product, the repository that it is built from, and how its version names a tag there.
+
+    Attributes:
+        manager: `ups`, `spack` and their like; empty where the product is meant whoever manages it.
+    """
+
+    name: str
+    manager: str
+    template: str
+    repository: RegisteredRepository
+
+
+ProductMaps = Mapping[tuple[str, str], ProductMap]
+"""By name and manager."""
+
+
+def map_product(
+    connection: Connection,
+    known: KnownKeys,  # noqa: ARG001
+    name: str,
+    repository: str,
+    *,
+    manager: str = "",
+    template: str = DEFAULT_TEMPLATE,
+) -> int:
+    """Note what a product is built from, in place of what was noted of it.
+
+    Return how many software entries are resolved by it now.
+
+    These are the entries of the product that are not resolved, and those that another repository or
+    template resolved.
+
+    Raises:
+        BadInputError: a name that is none, or the template makes no tags of versions.
+        NotFoundError: no repository has this name.
+    """
+    _check(name, manager, template)
+    found = find_repository(connection, repository)
+    table = table_of(ProductMapRow)
+    connection.execute(
+        delete(ProductMapRow).where(ProductMapRow.name == name, ProductMapRow.manager == manager)
+    )
+    [number] = allocate_keys(connection, table, 1)
+    row = {
+        "id": number,
+        "name": name,
+        "manager": manager,
+        "repository_id": found.id,
+        "template": template,
+    }
+    connection.execute(table.insert(), [row])
+    maps = product_maps(connection)
+    wanted = [
+        entry.sha256
+        for entry in unsourced_entries(connection, name)
+        if (meant := map_of(maps, entry.software)) is not None and not is_by(entry, meant)
+    ]
+    for part in chunks(wanted):  # those that wait after a failure are due now
+        connection.execute(delete(WorkItem).where(WorkItem.kind == RESOLVE, WorkItem.key.in_(part)))
+    enqueue_all(connection, RESOLVE, wanted)
+    return len(wanted)
+
+
+def _check(name: str, manager: str, template: str) -> None:
+    if not name.strip():
+        raise BadInputError("name: a product has one.", {"name": ["is empty"]})
+    if len(manager) > LONGEST_MANAGER:
+        raise BadInputError(
+            f"manager: at most {LONGEST_MANAGER} letters.", {"manager": ["is too long"]}
+        )
+    try:
+        check_template(template)
+    except SoftwareError as problem:
+        raise BadInputError(f"ref: {problem}", {"ref": [str(problem)]}) from None
+
+
+def unmap_product(
+    connection: Connection,
+    known: KnownKeys,  # noqa: ARG001
+    name: str,
+    manager: str | None = None,
+) -> int:
+    """Forget what a product is built from; return how many maps that were.
+
+    What was resolved by them stays, as inferred.
+
+    Raises:
+        NotFoundError: nothing is noted of it.
+    """
+    gone = delete(ProductMapRow).where(ProductMapRow.name == name)
+    count = connection.execute(
+        gone if manager is None else gone.where(ProductMapRow.manager == manager)
+    ).rowcount
+    if not count:
+        of = f" of {manager}" if manager else ""
+        raise NotFoundError(f"No product {name}{of} is mapped.")
+    return count
+
+
+def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:
+    """Return what operators noted, by name and manager.
+
+    None where nobody noted anything, at the cost of one look.
+    """
+    if not fetch(connection, "SELECT id FROM product_maps LIMIT 1"):
+        return {}
+    columns = [table_of(Repository).c[field] for field in RegisteredRepository._fields]
+    query = select(
+        ProductMapRow.name, ProductMapRow.manager, ProductMapRow.template, *columns
+    ).join(Repository, Repository.id == ProductMapRow.repository_id)
+    rows = connection.execute(query.order_by(ProductMapRow.name, ProductMapRow.manager))
+    return {
+        (row[0], row[1]): ProductMap(row[0], row[1], row[2], RegisteredRepository(*row[3:]))
+        for row in rows
+    }
+
+
+def map_of(maps: ProductMaps, entry: Software) -> ProductMap | None:
+    """Return what an entry's product is built from; a map of its manager goes before one of any.
+
+    None of other entries.
+    """
+    if not maps or not is_unsourced(entry) or entry.name is None:
+        return None
+    return maps.get((entry.name, entry.product.manager or "" if entry.product else "")) or maps.get(
+        (entry.name, "")
+    )
+
+
+def is_unsourced(entry: Software) -> bool:
+    """Whether an entry names a product and does not say itself which code it was."""
+    return entry.product is not None and not (
+        entry.repository or entry.revision or entry.requested_ref or entry.tarball
+    )
+
+
+def is_by(entry: Unsourced, meant: ProductMap) -> bool:
+    """Whether an entry is resolved already as this map has it."""
+    found = entry.resolution
+    return found is not None and (entry.match_key, found.get("template")) == (
+        meant.repository.match_key,
+        meant.template,
+    )
+
+
+def product_tag(meant: ProductMap, entry: Software) -> str:
+    """Return the tag that an entry's version names.
+
+    Raises:
+        SoftwareError: it names none.
+    """
+    return tag_of(meant.template, meant.name, (entry.product or Product()).version or "")
+
+
+def enqueue_products(
+    connection: Connection, lists: Iterable[tuple[Sequence[Software], Iterable[int]]]
+) -> None:
+    """Have those products resolved that an operator mapped, of software lists and the positions that are not resolved."""
+    maps = product_maps(connection)
+    if not maps:
+        return
+    distinct = {software_set_digest(software): (software, places) for software, places in lists}
+    wanted = {
+        software_digests(software)[place]
+        for software, places in distinct.values()
+        for place in places
+        if map_of(maps, software[place]) is not None
+    }
+    enqueue_all(connection, RESOLVE, sorted(wanted))
+
+
+def unresolved_words(connection: Connection, entries: Mapping[str, Software]) -> dict[str, str]:
+    """Return why the products among entries that are not resolved are not, by digest.
+
+    Only of those that are mapped.
+
+    The words go on after "NAME is installed software ".
+    """
+    maps = product_maps(connection)
+    found = {
+        digest: meant
+        for digest, entry in entries.items()
+        if (meant := map_of(maps, entry)) is not None
+    }
+    problems = failures(connection, list(found))
+    return {
+        digest: f"that is said to be built from repository {meant.repository.name}: {problems.get(digest) or 'not resolved yet'}"
+        for digest, meant in found.items()
+    }
+
+
+def failures(connection: Connection, digests: Sequence[str]) -> dict[str, str]:
+    """Return why software entries could not be resolved when that was last tried, by digest, without a full stop."""
+    if not digests:
+        return {}
+    keys = [(RESOLVE, digest) for digest in digests]
+    rows = select_by(connection, table_of(WorkItem), ("last_error",), ("kind", "key"), keys)
+    return {key[1]: row[0].rstrip(".") for key, row in rows.items() if row[0]}
+
+
+def is_inferred(resolution: Mapping[str, object]) -> bool:
+    """Whether a resolution's commit was inferred from the version of a product."""
+    return resolution.get("evidence") == INFERRED
+
+
+def inferred_fields(meant: ProductMap, entry: Software) -> dict[str, object]:
+    """Return what a resolution says of how its commit was inferred."""
+    product = entry.product or Product()
+    said = {"name": entry.name, "manager": product.manager, "version": product.version}
+    return {"evidence": INFERRED, "product": said, "template": meant.template}
+
+
+def inferred(entry: Software, tag: str) -> Software:
+    """Return an entry as if it asked for the tag."""
+    return msgspec.structs.replace(entry, requested_ref=tag)

@@ -1,0 +1,275 @@
+"""Finds out which commit a record's code was, in the service's own mirror, and keeps it there for ever.
+
+A resolution is a document entered once: (repository, asked ref or commit) -> commit, tree, tag
+object, canonical pack. The commit is pinned in the mirror and its pack is a blob, so that a moved
+tag, a deleted branch or a lost server takes nothing away. What cannot be resolved stays a gap and
+is tried again later; it is never an error of the record.
+
+Source: record.md, "Resolutions"; docs of git facts in provenance.software.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from jobprov.provenance.db.keys import KnownKeys, allocate_keys
+from jobprov.provenance.db.recording.writing import table_of
+from jobprov.provenance.db.tables import Possession, Resolution, SoftwareRow
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.services.code.products import inferred_fields
+from jobprov.provenance.services.code.ref_observations import fetch_and_observe, mirror_of, observe
+from jobprov.provenance.services.code.repositories import (
+    RegisteredRepository,
+    enqueue_resolutions,
+    note_fetched,
+)
+from jobprov.provenance.services.code.submodules import (
+    resolve_submodules,
+    resolve_submodules_of_pack,
+)
+from jobprov.provenance.services.code.wanted_code import WantedCode, is_still_wanted, read_wanted
+from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.recording.gap_updates import code_resolved
+from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.software.canonical_pack import canonical_pack
+from jobprov.provenance.software.mirrors import FetchReport, Mirror
+from jobprov.provenance.software.object_form import object_id, parse_commit
+from jobprov.provenance.software.resolving import ResolvedRef, resolve_and_pin
+from jobprov.provenance.software.uploaded_pack import objects_of_uploaded_pack
+from jobprov.provenance.software.urls import without_credentials
+
+
+def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchReport:
+    """Bring the mirror of a repository up to date, note every tag that moved, and return what the fetch found.
+
+    Raises:
+        SoftwareError: the repository cannot be fetched.
+    """
+    report = fetch_and_observe(parts, repository, mirror_of(parts, repository))
+    parts.writer.run(lambda connection, _: enqueue_resolutions(connection))
+    return report
+
+
+def resolve_software(parts: Parts, software_sha256: str) -> None:
+    """Resolve the software entry with this digest.
+
+    Nothing where it is resolved already or nobody says which repository it is of.
+
+    Raises:
+        SoftwareError: the repository cannot be fetched, or the commit is not in it; the work is
+            tried again later.
+    """
+    with parts.database.reading.connect() as connection:
+        wanted = read_wanted(connection, software_sha256)
+    if wanted is None:
+        return
+    repository = wanted.repository
+    mirror = mirror_of(parts, repository)
+    fetch_and_observe(parts, repository, mirror)
+    extra = _uploaded_objects(parts, wanted)
+    found = _find(mirror, wanted, extra)
+    document = _document(
+        wanted, found, _store_pack(parts, mirror, found, wanted, extra), has_worktree=bool(extra)
+    )
+    document["submodules"] = _submodules(parts, mirror, document)
+    parts.writer.run(lambda connection, known: _enter(connection, known, wanted, found, document))
+
+
+def _submodules(parts: Parts, mirror: Mirror, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the submodules of the tree that ran."""
+    if document["worktree_tree"] is None and mirror.has_commit(document["commit"]):
+        return resolve_submodules(parts, mirror, document["tree"])
+    pack = parts.store.get(document["pack_sha256"])
+    return resolve_submodules_of_pack(
+        parts, mirror, pack, document["worktree_tree"] or document["tree"]
+    )
+
+
+def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
+    """Return what the entry's commit is, by the tag that it asked for where that still names the same commit.
+
+    A commit that was never pushed is taken from what the hook uploaded.
+
+    Raises:
+        SoftwareError: the mirror does not know it.
+    """
+    software = wanted.software
+    if wanted.product_map is not None:
+        return _find_tag(mirror, wanted)
+    found = resolve_and_pin(mirror, software.revision or software.requested_ref or "")
+    if not isinstance(found, ResolvedRef):
+        unpushed = _unpushed(software.revision or "", extra)
+        if unpushed is None:
+            raise SoftwareError(f"{wanted.repository.name}: {found.reason}")
+        return unpushed
+    if software.revision and software.requested_ref:
+        named = resolve_and_pin(mirror, software.requested_ref)
+        if isinstance(named, ResolvedRef) and named.commit == found.commit:
+            return named
+    return found
+
+
+def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
+    """Return what the tag means that the version of a product names.
+
+    A branch may have moved since, so none will do.
+
+    Raises:
+        SoftwareError: there is no such tag.
+    """
+    tag = wanted.software.requested_ref
+    found = resolve_and_pin(mirror, f"refs/tags/{tag}")
+    if not isinstance(found, ResolvedRef):
+        has_none = not mirror.refs_named(f"refs/tags/{tag}")
+        raise SoftwareError(
+            f"{wanted.repository.name} has no tag {tag}." if has_none else found.reason
+        )
+    return found
+
+
+def _unpushed(revision: str, extra: "_Objects") -> ResolvedRef | None:
+    """Return the commit where it is among the uploaded objects."""
+    for kind, content in extra:
+        if kind == "commit" and object_id(kind, content) == revision:
+            fields = parse_commit(content)
+            return ResolvedRef(
+                asked=revision,
+                ref_kind="commit",
+                full_ref=None,
+                tag_objects=(),
+                commit=revision,
+                tree=fields.tree,
+                parents=fields.parents,
+                describe=None,
+                committed_at=fields.committed_at,
+                subject=fields.subject,
+                is_reachable=False,
+            )
+    return None
+
+
+_Objects = list[tuple[str, bytes]]
+
+
+def _store_pack(
+    parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: WantedCode, extra: _Objects
+) -> str:
+    """Store the canonical pack of the commit, with the changed files of a dirty tree where they were uploaded."""
+    trees = (
+        [wanted.software.worktree_tree]
+        if extra and wanted.software.is_dirty and wanted.software.worktree_tree
+        else []
+    )
+    with mirror.objects() as objects:
+        pack = b"".join(
+            canonical_pack(objects, found.commit, trees=trees, tags=found.tag_objects, extra=extra)
+        )
+    return str(parts.store.put(pack).sha256)
+
+
+def _uploaded_objects(parts: Parts, wanted: WantedCode) -> _Objects:
+    """Return the git objects of a dirty tree, or of a commit that was never pushed, where the hook uploaded them."""
+    sha256 = wanted.software.objects_sha256
+    if sha256 is None:
+        return []
+    held = select(Possession.sha256).where(
+        Possession.experiment_id == wanted.experiment, Possession.sha256 == sha256
+    )
+    with parts.database.reading.connect() as connection:
+        if connection.execute(held).first() is None:
+            return []
+    return [(item.kind, item.content) for item in objects_of_uploaded_pack(parts.store.get(sha256))]
+
+
+def _document(
+    wanted: WantedCode, found: ResolvedRef, pack_sha256: str, *, has_worktree: bool
+) -> dict[str, Any]:
+    how = (
+        inferred_fields(wanted.product_map, wanted.software)
+        if wanted.product_map is not None
+        else {}
+    )
+    return {
+        **how,
+        "name": wanted.repository.name,
+        "url": without_credentials(wanted.repository.url),
+        "requested_ref": wanted.software.requested_ref,
+        "ref_kind": found.ref_kind,
+        "tag_object": found.tag_object,
+        "tag_objects": list(found.tag_objects),
+        "commit": found.commit,
+        "tree": found.tree,
+        "parents": list(found.parents),
+        "describe": found.describe,
+        "committed_at": found.committed_at.isoformat() if found.committed_at else None,
+        "subject": found.subject,
+        "is_referenced": found.is_reachable,
+        "pack_sha256": pack_sha256,
+        "worktree_tree": wanted.software.worktree_tree
+        if has_worktree and wanted.software.is_dirty
+        else None,
+    }
+
+
+def _enter(
+    connection: Connection,
+    known: KnownKeys,
+    wanted: WantedCode,
+    found: ResolvedRef,
+    document: dict[str, Any],
+) -> None:
+    if not is_still_wanted(connection, wanted):
+        return
+    note_fetched(
+        connection, known, wanted.repository.id
+    )  # first: its row is the turn at what refs were seen to name
+    now = datetime.now(UTC)
+    new = NewEntry(wanted.experiment, "resolution", now, None, b"")
+    match_key = wanted.repository.match_key
+    body = {"software": wanted.sha256, "match_key": match_key, "document": document}
+    write_resolution_row(connection, append_document(connection, new, body), body)
+    if found.full_ref is not None:
+        observe(
+            connection,
+            wanted.experiment,
+            match_key,
+            found.full_ref,
+            found.tag_object or found.commit,
+        )
+    if (
+        wanted.product_map is None
+    ):  # else what ran was installed all the same, and grade and gaps stay
+        code_resolved(connection, wanted.sha256)
+
+
+def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any]) -> None:
+    """Write the row of a resolution whose ledger entry is there, and point its software entry at it."""
+    document = json.dumps(body["document"], sort_keys=True, ensure_ascii=False)
+    sha256 = hashlib.sha256(document.encode()).hexdigest()
+    table = table_of(Resolution)
+    number = connection.execute(
+        select(table.c.id).where(table.c.sha256 == sha256)
+    ).scalar_one_or_none()
+    if number is None:
+        [number] = allocate_keys(connection, table, 1)
+        row = {
+            "id": number,
+            "sha256": sha256,
+            "match_key": body["match_key"],
+            "asked": body["document"].get("requested_ref") or body["document"]["commit"],
+            "commit": body["document"]["commit"],
+            "pack_sha256": body["document"].get("pack_sha256"),
+            "is_referenced": body["document"].get("is_referenced", True),
+            "document": document,
+            "entry_id": entry,
+        }
+        connection.execute(table.insert(), [row])
+    connection.execute(
+        update(SoftwareRow)
+        .where(SoftwareRow.sha256 == body["software"])
+        .values(resolution_id=number)
+    )

@@ -1,0 +1,107 @@
+"""The submodules of a resolved tree, recursively.
+
+Each a commit of a registered repository, its canonical pack stored.
+
+What no operator registered is not fetched: `.gitmodules` is a stranger's text. It stays a need of
+the bundle, by path and commit.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from jobprov.provenance.db.recording.software_rows import repository_match_key
+from jobprov.provenance.db.recording.writing import table_of
+from jobprov.provenance.db.tables import Repository
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.services.code.ref_observations import fetch_and_observe, mirror_of
+from jobprov.provenance.services.code.repositories import RegisteredRepository
+from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.software.canonical_pack import canonical_pack
+from jobprov.provenance.software.mirrors import Mirror
+from jobprov.provenance.software.packed_objects import PackedObjects
+from jobprov.provenance.software.read_pack import iterate_objects
+from jobprov.provenance.software.resolving import ResolvedRef, resolve_and_pin
+from jobprov.provenance.software.submodules import Submodule, submodules_of
+from jobprov.provenance.software.urls import without_credentials
+
+_DEEPEST = 8
+_MOST = 500  # submodules of one tree
+
+
+def resolve_submodules(
+    parts: Parts, mirror: Mirror, tree: str, *, depth: int = 1
+) -> list[dict[str, Any]]:
+    """Return one document for each submodule of a tree.
+
+    Resolved ones have `pack_sha256` and `submodules` of their own.
+    """
+    with mirror.objects() as objects:
+        found = submodules_of(objects, tree, base_url=mirror.url.public)[:_MOST]
+    return [_resolved(parts, submodule, depth) for submodule in found]
+
+
+def resolve_submodules_of_pack(
+    parts: Parts, mirror: Mirror, pack: bytes, tree: str
+) -> list[dict[str, Any]]:
+    """Return the same of a tree that the mirror lacks and a pack holds.
+
+    One with changes, or of a commit never pushed.
+    """
+    found = submodules_of(PackedObjects(iterate_objects(pack)), tree, base_url=mirror.url.public)[
+        :_MOST
+    ]
+    return [_resolved(parts, submodule, 1) for submodule in found]
+
+
+def packs_of_submodules(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the digests of the packs of a resolution's submodules, of any depth."""
+    for submodule in document.get("submodules") or ():
+        if submodule.get("pack_sha256"):
+            yield submodule["pack_sha256"]
+        yield from packs_of_submodules(submodule)
+
+
+def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "name": submodule.path.rpartition("/")[2],
+        "path": submodule.path,
+        "url": without_credentials(submodule.url) if submodule.url else None,
+        "commit": submodule.revision,
+        "pack_sha256": None,
+    }
+    repository = _registered(parts, submodule.url) if submodule.url else None
+    if repository is None or depth > _DEEPEST:
+        return document
+    try:
+        mirror = mirror_of(parts, repository)
+        fetch_and_observe(parts, repository, mirror)
+        found = resolve_and_pin(mirror, submodule.revision)
+        if not isinstance(found, ResolvedRef) and mirror.fetch_commit(submodule.revision):
+            found = resolve_and_pin(mirror, submodule.revision)
+        if not isinstance(found, ResolvedRef):
+            return document
+        with mirror.objects() as objects:
+            pack = b"".join(canonical_pack(objects, found.commit))
+    except SoftwareError:
+        # a submodule that cannot be had must not keep the code around it from being resolved
+        return document
+    document |= {
+        "url": without_credentials(repository.url),
+        "ref_kind": found.ref_kind,
+        "tree": found.tree,
+        "describe": found.describe,
+        "committed_at": found.committed_at.isoformat() if found.committed_at else None,
+        "pack_sha256": str(parts.store.put(pack).sha256),
+        "submodules": resolve_submodules(parts, mirror, found.tree, depth=depth + 1),
+    }
+    return document
+
+
+def _registered(parts: Parts, url: str) -> RegisteredRepository | None:
+    columns = [table_of(Repository).c[field] for field in RegisteredRepository._fields]
+    query = select(*columns).where(Repository.match_key == repository_match_key(url))
+    with parts.database.reading.connect() as connection:
+        row = connection.execute(query).first()
+    return None if row is None else RegisteredRepository(*row)

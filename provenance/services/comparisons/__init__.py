@@ -1,0 +1,1 @@
+"""Two jobs side by side, and recipes with more than one result."""

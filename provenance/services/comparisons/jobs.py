@@ -1,0 +1,188 @@
+"""Two jobs side by side, over every facet: what is not the same, and on which line of which file it was written.
+
+What decides the outcome stands first, what came out next, what differs in any two runs last. The
+two records are compared as their witnesses merged; configurations as their recorded files evaluate.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from jobprov.provenance.services.comparisons.configurations import configuration_facet
+from jobprov.provenance.services.comparisons.differences import (
+    CIRCUMSTANCE,
+    RECIPE,
+    RESULT,
+    Difference,
+    Facet,
+    compared,
+    keyed,
+)
+from jobprov.provenance.services.comparisons.facets import facet, record_facets
+from jobprov.provenance.services.comparisons.sentences import comparison_sentence
+from jobprov.provenance.services.comparisons.text_differences import unified
+from jobprov.provenance.services.configurations.configuration import Blobs
+from jobprov.provenance.services.histories.divergence import full_name
+from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.recording.findings import possessed_blobs
+
+DIFFERENCES_A_FACET = 1000
+_MOST_TEXTS = 40  # files whose lines are compared; the others are named
+_ORDER = (
+    "configuration", "fcl", "code", "scripts", "command", "inputs", "products", "seeds", "exit", "outputs", "logs",
+    "environment", "host", "resources", "modules", "task", "others",
+)  # fmt: skip
+_KEPT = (None, "written")
+_SUMMARY = (
+    "job_id",
+    "experiment",
+    "state",
+    "batch_id",
+    "task",
+    "code",
+    "received_at",
+    "started_at",
+    "host",
+    "url",
+)
+
+
+def compare_jobs(
+    connection: Connection,
+    store: Blobs,
+    before: str,
+    after: str,
+    *,
+    experiment: str | None = None,
+    limit: int = DIFFERENCES_A_FACET,
+) -> dict[str, Any]:
+    """Return what differs from the first job to the second, in the words of the HTTP interface.
+
+    The answer is `{a, b, first_line, is_same, facets}`: a summary of each job with its recipe and
+    result ids, a sentence, whether all that decides the outcome and all that came out is the same,
+    and the facets, each with at most `limit` differences.
+
+    Raises:
+        NotFoundError: one of them is not recorded.
+        AmbiguousError: several experiments have it.
+    """
+    jobs = [show_job(connection, store, name, experiment=experiment) for name in (before, after)]
+    records = [_as_compared(job) for job in jobs]
+    sources = _sources(connection, store, jobs)
+    facets = [*record_facets(*records), *_file_facets(jobs, sources)]
+    facets.sort(key=lambda found: _ORDER.index(found.name))
+    sentence = comparison_sentence(jobs[0], jobs[1], facets)
+    for found in facets:
+        found.omitted = max(0, found.count - limit)
+        found.differences = found.differences[:limit]
+    return {
+        "a": _summary(jobs[0]),
+        "b": _summary(jobs[1]),
+        "first_line": sentence,
+        "is_same": _is_same(jobs, facets, "recipe_id", RECIPE)
+        and _is_same(jobs, facets, "result_id", RESULT),
+        "facets": [msgspec.to_builtins(found) for found in facets],
+    }
+
+
+def _is_same(jobs: list[dict[str, Any]], facets: list[Facet], identity: str, matters: str) -> bool:
+    """Return whether the ids of both jobs say that they are the same, else whether nothing that was compared differs."""
+    if jobs[0][identity] is not None and jobs[0][identity] == jobs[1][identity]:
+        return True
+    return not any(found.count or found.problems for found in facets if found.matters == matters)
+
+
+def _summary(job: dict[str, Any]) -> dict[str, Any]:
+    """Return what a comparison says of each job; `output` is the first that it kept."""
+    return {name: job["summary"][name] for name in _SUMMARY} | {
+        "recipe_id": job["recipe_id"],
+        "result_id": job["result_id"],
+        "output": next(
+            (full_name(file) for file in job["outputs"] if file.get("status") in _KEPT), None
+        ),
+    }
+
+
+def _as_compared(job: dict[str, Any]) -> dict[str, Any]:
+    """Return the merged record with what the service found out.
+
+    Commits resolved, pages of files.
+    """
+    return {**job["merged"], **{part: job[part] for part in ("software", "inputs", "outputs")}}
+
+
+def _sources(connection: Connection, store: Blobs, jobs: list[dict[str, Any]]) -> dict[str, bytes]:
+    """Return the bytes of the fcl files and scripts, as far as they are here and not all the same in both jobs."""
+    files = [_fcl_files(job) for job in jobs]
+    scripts = [_scripts(job) for job in jobs]
+    wanted = set(scripts[0].values()) ^ set(scripts[1].values())
+    if files[0] != files[1]:
+        wanted |= {digest for each in files for digest in each.values()}
+    found: set[str] = set()
+    for name in {job["summary"]["experiment"] for job in jobs}:
+        found |= possessed_blobs(connection, name, wanted - {""})
+    return {digest: store.get(digest) for digest in sorted(found)}
+
+
+def _fcl_files(job: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digests of the fcl files by name.
+
+    A name that steps read from different places is told by step.
+    """
+    found: dict[str, str] = {}
+    for entry in job["configurations"]:
+        for file in entry.get("files") or ():
+            digest = file.get("sha256") or ""
+            name = (
+                file["name"]
+                if found.get(file["name"], digest) == digest
+                else f"{file['name']} ({entry.get('step')})"
+            )
+            found[name] = digest
+    return found
+
+
+def _scripts(job: Mapping[str, Any]) -> dict[str, str]:
+    scripts = keyed(job["merged"].get("scripts"), lambda script: script["name"])
+    return {name: script.get("sha256") or "" for name, script in scripts.items()}
+
+
+def _file_facets(jobs: list[dict[str, Any]], sources: Mapping[str, bytes]) -> Iterator[Facet]:
+    """Yield configuration, fcl files and scripts.
+
+    Files that evaluate to the same are the same, however they are written.
+    """
+    evaluated = configuration_facet(jobs, sources)
+    yield evaluated
+    files = [_fcl_files(job) for job in jobs]
+    found = _with_lines(compared(*files), files, sources)
+    yield facet(
+        "fcl",
+        "fcl files",
+        RECIPE if evaluated.problems else CIRCUMSTANCE,
+        found,
+        len(files[0] | files[1]),
+    )
+    scripts = [_scripts(job) for job in jobs]
+    found = _with_lines(compared(*scripts), scripts, sources)
+    yield facet("scripts", "Scripts", RECIPE, found, len(scripts[0] | scripts[1]))
+
+
+def _with_lines(
+    found: list[Difference], files: list[dict[str, str]], sources: Mapping[str, bytes]
+) -> list[Difference]:
+    """Return the differences of files with those of their lines.
+
+    Of a file that only one job has, its name is enough.
+    """
+    read: list[Difference] = []
+    for row in found:
+        old, new = (sources.get(each.get(row.key, "")) for each in files)
+        if old is not None and new is not None and len(read) < _MOST_TEXTS:
+            lines, omitted = unified(old, new)
+            # The same row, told better
+            row = msgspec.structs.replace(row, lines=lines, lines_omitted=omitted)  # noqa: PLW2901
+        read.append(row)
+    return read

@@ -1,0 +1,1 @@
+"""The FHiCL configurations that jobs ran."""

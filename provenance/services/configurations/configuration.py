@@ -1,0 +1,203 @@
+"""The FHiCL configuration that a step ran: its files as recorded, expanded, or evaluated again from the recorded bytes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.recording.closure_rows import closure_digests
+from jobprov.provenance.errors import NotFoundError, ProvenanceError
+from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
+from jobprov.provenance.records.job_record import FclConfiguration
+from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.lookup.job import read_job
+from jobprov.provenance.services.recording.evaluations import Known, read_evaluations
+from jobprov.provenance.services.recording.findings import possessed_blobs
+
+
+class ConfigurationError(ProvenanceError):
+    """A recorded configuration that cannot be evaluated here.
+
+    The message says why, and in which line.
+    """
+
+
+class Blobs(Documents, Protocol):
+    """The part of the archive that fcl files are read from."""
+
+    def get(self, sha256: str) -> bytes:
+        """Return a blob's bytes."""
+
+
+class HeldBlobs(Mapping[str, bytes]):
+    """The bytes of blobs by digest, of those that may be read.
+
+    Each is read from the archive when it is asked for.
+    """
+
+    def __init__(self, store: Blobs, held: AbstractSet[str]) -> None:
+        self._store = store
+        self._held = held
+
+    def __getitem__(self, sha256: str) -> bytes:
+        if sha256 not in self._held:
+            raise KeyError(sha256)
+        return self._store.get(sha256)
+
+    def __contains__(self, sha256: object) -> bool:
+        return sha256 in self._held
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+class RecordedConfiguration(NamedTuple):
+    """One configuration of a job with the bytes of its files.
+
+    Attributes:
+        position: in the record's `configurations`.
+        sources: bytes by digest, of the files that are here, and of what the program wrote.
+        evaluation: what the service found out in the background; None where that is still to come.
+    """
+
+    position: int
+    recorded: FclConfiguration
+    sources: Mapping[str, bytes]
+    evaluation: Known | None
+
+    def evaluate(self) -> Configuration:
+        """Return what the recorded files evaluate to.
+
+        Raises:
+            ConfigurationError: a file is not here, or the text is no FHiCL.
+        """
+        return evaluate_recorded(self.recorded, self.sources)
+
+
+def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) -> Configuration:
+    """Return what the files of a recorded configuration evaluate to.
+
+    Raises:
+        ConfigurationError: a file is not here, or the text is no FHiCL.
+    """
+    files = recorded.files or []
+    missing = [file.name for file in files if file.sha256 not in sources]
+    if missing:
+        raise ConfigurationError(
+            f"{missing[0]} was never uploaded, so the configuration cannot be evaluated."
+        )
+    if not files:
+        raise ConfigurationError("The record names no fcl file of this step.")
+    found = [
+        FoundFile(f.name, f.path or f.name, sources[f.sha256 or ""], f.found_in) for f in files
+    ]
+    try:
+        return load_files(recorded.main or files[0].name, found)
+    except FhiclError as problem:
+        raise ConfigurationError(str(problem)) from problem
+
+
+def read_configurations(
+    connection: Connection, store: Blobs, job_id: str, *, experiment: str | None = None
+) -> list[RecordedConfiguration]:
+    """Return every configuration of a job with the bytes of its files.
+
+    Raises:
+        NotFoundError: no such job.
+    """
+    job = read_job(connection, store, job_id, experiment=experiment)
+    listed = job.reading.record.configurations or []
+    digests = {file.sha256 for entry in listed for file in entry.files or () if file.sha256}
+    digests |= {entry.final_sha256 for entry in listed if entry.final_sha256}
+    sources = HeldBlobs(store, possessed_blobs(connection, job.found.experiment, digests))
+    names = [(job.found.experiment, digest) for digest in closure_digests(listed)]
+    known = read_evaluations(connection, names)
+    return [
+        RecordedConfiguration(place, entry, sources, known.get(names[place]))
+        for place, entry in enumerate(listed)
+    ]
+
+
+def read_configuration(
+    connection: Connection, store: Blobs, job_id: str, step: str, *, experiment: str | None = None
+) -> RecordedConfiguration:
+    """Return the configuration of one step, named by the step, or by its position in the record.
+
+    Raises:
+        NotFoundError: no such job, or no such step in it.
+    """
+    found = read_configurations(connection, store, job_id, experiment=experiment)
+    for entry in found:
+        if entry.recorded.step == step:
+            return entry
+    if step.isascii() and step.isdigit() and int(step) < len(found):
+        return found[int(step)]
+    steps = [entry.recorded.step or str(entry.position) for entry in found]
+    raise NotFoundError(f"Job {job_id} has no configuration of a step {step}.", steps)
+
+
+_FORMS: Mapping[str, Callable[[Configuration], str]] = {
+    "canonical": Configuration.to_string,
+    "compact": Configuration.to_compact_string,
+    "indented": Configuration.to_indented_string,
+    "annotated": Configuration.to_annotated_string,
+    "prefix-annotated": Configuration.to_prefix_annotated_string,
+}
+
+
+def printed(found: RecordedConfiguration, form: str) -> bytes:
+    """Return a configuration in one of `schemas.queries.CONFIGURATION_FORMS`.
+
+    Raises:
+        ConfigurationError: it cannot be evaluated.
+        NotFoundError: what the program wrote is not here.
+    """
+    if form == "ran":
+        data = found.sources.get(found.recorded.final_sha256 or "")
+        if data is None:
+            raise NotFoundError(
+                "What the program wrote of its configuration (`art --config-out`) is not here."
+            )
+        return data
+    if form == "expanded":
+        return found.evaluate().expanded
+    return _FORMS[form](found.evaluate()).encode()
+
+
+def source_of(found: RecordedConfiguration, name: str) -> bytes:
+    """Return the exact bytes of one file of a configuration, by its include name.
+
+    Raises:
+        NotFoundError: the configuration has no such file, or its bytes are not here.
+    """
+    for file in found.recorded.files or ():
+        if file.name == name and file.sha256 in found.sources:
+            return found.sources[file.sha256 or ""]
+    here = [file.name for file in found.recorded.files or () if file.sha256 in found.sources]
+    raise NotFoundError(f"The configuration has no file {name}, or it was never uploaded.", here)
+
+
+def evaluated_json(configuration: Configuration) -> dict[str, Any]:
+    """Return an evaluated configuration as the HTTP interface answers it.
+
+    Identity, values, and where each comes from.
+    """
+    return {
+        "parameter_set_id": configuration.parameter_set_id,
+        "values": configuration.as_tree(),
+        "parameters": [
+            {
+                "key": parameter.path,
+                "value": parameter.canonical,
+                "file": origin.file,
+                "line": origin.line,
+            }
+            if (origin := parameter.origin)
+            else {"key": parameter.path, "value": parameter.canonical, "file": None, "line": None}
+            for parameter in configuration.parameters()
+        ],
+    }

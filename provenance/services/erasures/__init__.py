@@ -1,0 +1,1 @@
+"""What is erased on purpose, and logs that expire."""

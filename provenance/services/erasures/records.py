@@ -1,0 +1,126 @@
+"""Erases the record of a job on purpose: a corrected one takes its place, the ledger says who erased it and why, the bytes go.
+
+Everything is decided and written in one transaction; then the ledger is sealed, so that the chain
+says what was erased, and only then the bytes go from the archive (`clear_erased.py`). Whatever dies
+in between, doing it again, or `jobprov erase finish`, goes on.
+
+Source: storage.md, "Erasure".
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.tables import EntryBody, LedgerEntry, ProvisionalRecord
+from jobprov.provenance.errors import ConflictError
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.services.erasures.log_expiry import Owner
+from jobprov.provenance.services.erasures.plans import Entry, RecordErasure, Wanted, plan_erasure
+from jobprov.provenance.services.erasures.rows import ErasedRow, Erasure, write_erasure_rows
+from jobprov.provenance.services.erasures.traces import remove_traces
+from jobprov.provenance.services.ledger.chain_erasures import KIND, ErasedItem
+from jobprov.provenance.services.ledger.entries import Leaf, NewEntry, append_document, leaves_of
+from jobprov.provenance.services.ledger.erased_segments import NO_SALT
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Submission
+
+
+def erase_record(
+    connection: Connection, known: KnownKeys, store: Any, wanted: Wanted, *, received_at: datetime
+) -> RecordErasure:
+    """Write the corrected record and the erasure, and take the bytes from the database.
+
+    Return what goes.
+
+    Raises:
+        ConflictError: the corrected record was not taken.
+        NotFoundError, BadInputError: as `plan_erasure`.
+    """
+    erasure = plan_erasure(connection, store, wanted)
+    found = erasure.job.found
+    leaves = leaves_of(connection, store, [entry.id for entry in erasure.entries])
+    if erasure.replacement is not None:
+        reason = None if erasure.provisional is not None else f"erased: {wanted.why}"
+        corrected = Submission(decode_record(erasure.replacement), received_at, wanted.who, reason)
+        _correct(connection, known, store, corrected)
+    document = {
+        "what": "record",
+        "job_id": found.job_id,
+        "witness": erasure.witness,
+        "who": wanted.who,
+        "why": wanted.why,
+        "entries": [_named(entry, leaves) for entry in erasure.entries],
+        "replacement": _replacing_leaf(connection, store, erasure),
+        "sha256": sorted(erasure.digests),
+        "plans": erasure.plans,
+    }
+    new = NewEntry(found.experiment_key, KIND, received_at, wanted.who, b"")
+    number = append_document(connection, new, document)
+    rows = [
+        ErasedRow(
+            entry.id,
+            ErasedItem(
+                entry.kind, entry.sha256, entry.revision, found.job_id, erasure.witness, None
+            ),
+        )
+        for entry in erasure.entries
+    ]
+    whose = Owner(found.experiment, found.experiment_key)
+    write_erasure_rows(connection, known, whose, Erasure(number, document, rows))
+    _forget_bodies(connection, {entry.id: leaves[entry.id].leaf for entry in erasure.entries})
+    here = (ProvisionalRecord.job_id == found.key) & (ProvisionalRecord.witness == erasure.witness)
+    if erasure.provisional is None:
+        connection.execute(delete(ProvisionalRecord).where(here))
+    remove_traces(connection, found, erasure.texts)
+    return erasure
+
+
+def _correct(connection: Connection, known: KnownKeys, store: Any, corrected: Submission) -> None:
+    [outcome] = record_jobs(connection, known, store, [corrected])
+    if outcome.change not in ("replaced", "created"):
+        raise ConflictError(
+            f"The corrected record of job {outcome.job_id} was not taken ({outcome.change})."
+        )
+
+
+def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, Any]:
+    leaf, place = leaves[entry.id]
+    return {
+        "kind": entry.kind,
+        "revision": entry.revision,
+        "sha256": entry.sha256,
+        "leaf": leaf,
+        "place": place,
+    }
+
+
+def _replacing_leaf(connection: Connection, store: Any, erasure: RecordErasure) -> str | None:
+    """Return the leaf of the entry that takes the place.
+
+    None where it is no entry, but a running job's record.
+    """
+    if erasure.provisional is not None:
+        return None
+    newest = erasure.kept.id if erasure.kept is not None else _newest(connection, erasure)
+    return str(leaves_of(connection, store, [newest])[newest].leaf)
+
+
+def _newest(connection: Connection, erasure: RecordErasure) -> int:
+    query = select(LedgerEntry.id).where(
+        LedgerEntry.job_id == erasure.job.found.key, LedgerEntry.witness == erasure.witness
+    )
+    return int(
+        connection.execute(query.order_by(LedgerEntry.revision.desc()).limit(1)).scalar_one()
+    )
+
+
+def _forget_bodies(connection: Connection, leaves: dict[int, str]) -> None:
+    """Take salt and bytes from entries that wait to be sealed.
+
+    Their leaf is sealed in their place.
+    """
+    for entry, leaf in leaves.items():
+        mine = update(EntryBody).where(EntryBody.entry_id == entry)
+        connection.execute(mine.values(salt=NO_SALT, body=b"", leaf=leaf))

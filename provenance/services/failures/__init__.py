@@ -1,0 +1,1 @@
+"""What failures of jobs were: classes by versioned rules, and counts of causes."""

@@ -1,0 +1,1 @@
+"""Lineage: what made a file, what was made from it, and what that cost."""

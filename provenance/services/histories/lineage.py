@@ -1,0 +1,184 @@
+"""The history around a file, as a graph that can be drawn, printed or exported."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.fragments.node_facts import with_writers
+from jobprov.provenance.db.queries.histories.neighbourhood import DIRECTIONS, draw_neighbourhood
+from jobprov.provenance.db.queries.histories.pasts import changed_since, known_at, was_named
+from jobprov.provenance.db.queries.histories.walks import (
+    WalkedFile,
+    walk_ancestors,
+    walk_descendants,
+)
+from jobprov.provenance.db.queries.histories.whole_histories import History, read_history
+from jobprov.provenance.db.queries.histories.whole_walks import is_used
+from jobprov.provenance.db.queries.lookup.files import FoundFile
+from jobprov.provenance.db.queries.lookup.focus import Focus, focus_of
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.time_limits import limited, time_limit
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.lineage.graph import Graph, Node
+from jobprov.provenance.services.histories.lineage_filters import NodeFilters, filter_history
+from jobprov.provenance.services.lookup.file import find_file
+
+MOST_NODES = 1000
+_ALL = NodeFilters()
+
+
+@limited()
+def trace_lineage(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+    version: int | None = None,
+    direction: str = "both",
+    depth: int | None = None,
+    limit: int = 200,
+    filters: NodeFilters = _ALL,
+    as_of: datetime | None = None,
+) -> Graph:
+    """Return the graph around a file, at most `limit` nodes, nearest first, with counts of what is left out.
+
+    Args:
+        connection: where from.
+        name: of the file.
+        experiment: where several know the name.
+        namespace: where several know the name.
+        version: which version of the file; the newest by default.
+        direction: `ancestors`, `descendants` or `both`.
+        depth: so many jobs away at most.
+        limit: most nodes.
+        filters: what is shown; the walk goes on behind what is not.
+        as_of: only jobs that had been recorded then; `past` of the graph says what is told as it is
+            today all the same.
+
+    Raises:
+        NotFoundError: no record mentions the file, or none did then.
+        AmbiguousError: several experiments or namespaces know the name.
+        BadInputError: a direction, depth, limit or version that is none.
+        LimitError: it took more than five seconds.
+    """
+    if direction not in DIRECTIONS:
+        raise BadInputError(
+            f"direction: {direction!r} is none of {', '.join(DIRECTIONS)}.",
+            {"direction": ["unknown"]},
+        )
+    if not 1 <= limit <= MOST_NODES:
+        raise BadInputError(
+            f"limit: between 1 and {MOST_NODES}.", {"limit": [f"between 1 and {MOST_NODES}"]}
+        )
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    if filters.jobs.state is not None and filters.jobs.state not in STATES:
+        raise BadInputError(
+            f"state: one of {', '.join(STATES)}.", {"state": [f"one of {', '.join(STATES)}"]}
+        )
+    focus = find_focus(connection, file, version=version, as_of=as_of)
+    if as_of is None and filters == _ALL:
+        graph = draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
+        graph = replace(graph, version=focus.version, versions=focus.versions)
+        return _with_writers(connection, graph)
+    history = trace_history(connection, focus, direction=direction, as_of=as_of)
+    graph = filter_history(connection, history, filters, depth=depth, limit=limit)
+    graph = replace(graph, direction=direction, version=focus.version, versions=focus.versions)
+    if as_of is None:
+        return _with_writers(connection, graph)
+    return replace(graph, past=changed_since(connection, history, as_of))
+
+
+def find_focus(
+    connection: Connection,
+    file: FoundFile,
+    *,
+    version: int | None = None,
+    as_of: datetime | None = None,
+) -> Focus:
+    """Return the version of a file that a question is about: the newest by default.
+
+    With `as_of`, of those recorded then.
+
+    Raises:
+        NotFoundError: no record had mentioned the file at `as_of`, and no catalog had seen it.
+        BadInputError: there is no such version.
+    """
+    focus = focus_of(connection, file.id, version, as_of=as_of)
+    if as_of is not None and focus.claim_id is None and not was_named(connection, file.id, as_of):
+        raise NotFoundError(f"No record had mentioned {file.name} at {as_of.isoformat()}.")
+    return focus
+
+
+def _with_writers(connection: Connection, graph: Graph) -> Graph:
+    """Return the graph, its placeholders with the jobs behind them."""
+    files: dict[str, Node] = {node.key: node for node in with_writers(connection, graph.files())}
+    return replace(graph, nodes=tuple(files.get(node.key, node) for node in graph.nodes))
+
+
+def has_other_side(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+    version: int | None = None,
+    direction: str,
+) -> bool:
+    """Return whether a file has something on the side that `direction` leaves out.
+
+    Nothing is left out of `both`.
+
+    Raises:
+        NotFoundError, AmbiguousError: as `trace_lineage`.
+    """
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    focus = find_focus(connection, file, version=version)
+    if direction == "descendants":
+        return focus.claim_id is not None
+    return direction == "ancestors" and is_used(connection, focus)
+
+
+def trace_history(
+    connection: Connection,
+    focus: Focus,
+    *,
+    direction: str = "ancestors",
+    as_of: datetime | None = None,
+) -> History:
+    """Return the whole history before or after a version, or after a name.
+
+    At most fifty thousand files each way.
+
+    Raises:
+        LimitError: it took more than five seconds.
+    """
+    with time_limit(connection, "ask for one direction, or for a file in between"):
+        history = read_history(connection, focus, direction=direction)
+        return history if as_of is None else known_at(connection, history, as_of)
+
+
+def list_ancestors(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+) -> list[WalkedFile]:
+    """Return every file that a file was made from, at any depth."""
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    claim = focus_of(connection, file.id).claim_id
+    return walk_ancestors(connection, claim) if claim is not None else []
+
+
+def list_descendants(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+) -> list[WalkedFile]:
+    """Return every file that was made from a file, from whichever of its versions, at any depth."""
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    return walk_descendants(connection, None, file=file.id)

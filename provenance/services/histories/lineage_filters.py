@@ -1,0 +1,178 @@
+"""Part of a history as a graph: nodes that filters let through, with what is known at a moment.
+
+The walk goes through nodes that are not shown, so that nothing behind them is lost; two nodes with
+only such between them are joined directly: file to file, or job to job. A file passes the filters
+on jobs where the job that made it does.
+
+Source: http.md, `GET /files/{name}/lineage`.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.fragments.node_facts import file_nodes, job_nodes
+from jobprov.provenance.db.queries.histories.whole_histories import (
+    History,
+    Step,
+    jobs_of,
+    nodes_of,
+    spread,
+)
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters, jobs_among
+from jobprov.provenance.lineage.flow import Link, node_of
+from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, Graph, LeftOut, Node, Omitted
+
+MOST_STEPS = 1_000_000
+"""Links that are followed through nodes that are not shown."""
+
+
+JOB_WORDS = ("stage", "state", "started_after", "started_before", "software", "revision")
+"""Filters on jobs, by the names of the question."""
+
+
+class NodeFilters(NamedTuple):
+    """What is shown of a history; None for what does not matter.
+
+    Attributes:
+        kind: `file` or `job`.
+        role: files that a job used so, and these jobs; an input whose record says no role is
+            primary.
+        jobs: these jobs, and the files that they made.
+    """
+
+    kind: str | None = None
+    role: str | None = None
+    jobs: JobFilters = JobFilters()
+
+
+def take_filters(query: dict[str, Any]) -> NodeFilters:
+    """Return the filters among the parameters of a question, and take them out of these."""
+    kind, role = query.pop("kind", None), query.pop("role", None)
+    words = {name: query.pop(name) for name in JOB_WORDS if name in query}
+    return NodeFilters(kind, role, JobFilters(**words))
+
+
+def filter_history(
+    connection: Connection, history: History, filters: NodeFilters, *, depth: int | None, limit: int
+) -> Graph:
+    """Return the graph of what passes, at most `limit` nodes, nearest first.
+
+    The start is always in it.
+    """
+    distances = history.distances()
+    passing = [history.start, *_passing(connection, history, distances, filters)]
+    near = [key for key in passing if depth is None or distances[key] <= 2 * depth]
+    shown = dict.fromkeys(near[:limit])
+    hidden = distances.keys() - set(passing)
+    links, is_whole = _joined(history, shown, hidden)
+    facts: dict[str, Node] = {node.key: node for node in file_nodes(connection, shown)}
+    facts |= {node.key: node for node in job_nodes(connection, shown)}
+    return Graph(
+        history.start,
+        tuple(facts[key] for key in shown if key in facts),
+        tuple(
+            Edge(source, target, link.is_sure, link.role)
+            for (source, target), link in links.items()
+        ),
+        _omitted(history, passing, shown, len(hidden)),
+        is_truncated=len(shown) < len(passing) or history.is_cut or not is_whole,
+    )
+
+
+def _passing(
+    connection: Connection, history: History, distances: Mapping[str, int], filters: NodeFilters
+) -> Iterator[str]:
+    """Yield the keys that pass all filters, nearest first, the start apart."""
+    jobs = _passing_jobs(connection, history, filters.jobs)
+    of_role = _of_role(history, filters.role)
+    for key in distances:
+        is_job = key[0] == "j"
+        if key == history.start or (filters.kind is not None and is_job != (filters.kind == "job")):
+            continue
+        if of_role is not None and key not in of_role:
+            continue
+        makers = [key] if is_job else history.before(key)
+        if jobs is None or not jobs.isdisjoint(makers):
+            yield key
+
+
+def _passing_jobs(connection: Connection, history: History, filters: JobFilters) -> set[str] | None:
+    if filters == JobFilters():
+        return None
+    return {f"j{job}" for job in jobs_among(connection, filters, jobs_of(history))}
+
+
+def _of_role(history: History, role: str | None) -> set[str] | None:
+    if role is None:
+        return None
+    used = (
+        ends
+        for ends, link in history.links.items()
+        if ends[1][0] == "j" and (link.role or "primary") == role
+    )
+    return {key for ends in used for key in ends}
+
+
+def _joined(
+    history: History, shown: Collection[str], hidden: Collection[str]
+) -> tuple[dict[tuple[str, str], Link], bool]:
+    """Return the links between shown nodes, through hidden ones too, and whether all could be followed."""
+    found: dict[tuple[str, str], Link] = {}
+    flow = history.flow
+    steps = 0
+    for source in shown:
+        met = set(flow.parts(source))
+        stack = [(part, True) for part in met]
+        while stack:
+            key, is_sure = stack.pop()
+            for target in flow.after(key):
+                steps += 1
+                link, node = flow.link(key, target), node_of(target)
+                if node in shown and node != source:
+                    role = link.role if key == source else ""
+                    found.setdefault((source, node), Link(is_sure and link.is_sure, role))
+                elif node in hidden and target not in met:
+                    met.add(target)
+                    stack.append((target, is_sure and link.is_sure))
+            if steps > MOST_STEPS:
+                return found, False
+    return found, True
+
+
+def _omitted(history: History, passing: list[str], shown: Collection[str], hidden: int) -> Omitted:
+    left = [key for key in passing if key not in shown]
+    before = _left_out(
+        history, left, nodes_of(spread([history.start], _parents_in(history, hidden)))
+    )
+    after = _left_out(history, left, history.ahead())
+    jobs = sum(key[0] == "j" for key in left)
+    return Omitted(
+        by_kind={"file": len(left) - jobs, "job": jobs},
+        ancestors=before.files + before.jobs,
+        descendants=after.files + after.jobs,
+        hidden=hidden,
+        is_least=history.is_cut,
+        before=before,
+        after=after,
+    )
+
+
+def _parents_in(history: History, hidden: int) -> Step:
+    """Return what makes up the side before the start.
+
+    As in `sides_of`, what jobs share does not count unless something is hidden.
+    """
+    flow = history.flow
+    if hidden:
+        return flow.before
+    return lambda key: [
+        near for near in flow.before(key) if flow.link(near, key).role not in SHARED_ROLES
+    ]
+
+
+def _left_out(history: History, left: list[str], side: Mapping[str, int]) -> LeftOut:
+    there = [key for key in left if key in side]
+    jobs = sum(key[0] == "j" for key in there)
+    return LeftOut(len(there) - jobs, jobs, history.is_cut)

@@ -1,0 +1,1 @@
+"""What comes in before a record does: tokens, tickets, excerpts, blobs, ends of logs."""

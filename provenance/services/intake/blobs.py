@@ -1,0 +1,223 @@
+"""Blobs and who possesses them: an experiment may name, read and bundle what it uploaded itself.
+
+Bytes are stored once, whoever sends them; naming the digest of another experiment's blob gives
+nothing.
+
+Source: storage.md, "Possession".
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.capture.redaction import redact
+from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.queries.holdings.erasures import (
+    erased_among,
+    erased_anywhere,
+    erased_digests,
+    was_erased,
+)
+from jobprov.provenance.db.queries.holdings.expiry import expired_logs, needed_by_nobody
+from jobprov.provenance.db.recording.writing import intern_experiments, table_of
+from jobprov.provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
+from jobprov.provenance.records.decoding import DecodedRecord
+from jobprov.provenance.records.inputs import all_inputs
+from jobprov.provenance.services.recording.findings import possessed_blobs
+from jobprov.provenance.services.recording.gap_updates import blob_arrived
+
+_SEARCHED_BYTES = 8 * 1024 * 1024
+_UNCLAIMED_LIMIT = 100_000
+
+
+class Upload(NamedTuple):
+    """A blob whose bytes lie in the archive, and the experiment that sent them."""
+
+    experiment: str
+    sha256: str
+
+
+def grant_possession(
+    connection: Connection, known: KnownKeys, uploads: Sequence[Upload]
+) -> list[bool]:
+    """Note who possesses what; return for each upload, in order, whether that is new.
+
+    What was erased on purpose is not taken.
+    """
+    keys = intern_experiments(connection, known, {upload.experiment for upload in uploads})
+    held: set[Upload] = set()
+    for experiment in keys:
+        digests = sorted({upload.sha256 for upload in uploads if upload.experiment == experiment})
+        for part in chunks(digests):
+            held |= {
+                Upload(experiment, sha256)
+                for sha256 in possessed_blobs(connection, experiment, part)
+            }
+    fresh: dict[Upload, None] = {}
+    names = {key: name for name, key in keys.items()}
+    asked = [(keys[upload.experiment], upload.sha256) for upload in uploads if upload not in held]
+    held |= {
+        Upload(names[key], sha256)
+        for key, sha256 in (erased_among(connection, asked) if asked else ())
+    }
+    answers: list[bool] = []
+    for upload in uploads:
+        answers.append(upload not in held and upload not in fresh)
+        if answers[-1]:
+            fresh[upload] = None
+    if fresh:
+        rows = [
+            {"experiment_id": keys[upload.experiment], "sha256": upload.sha256} for upload in fresh
+        ]
+        connection.execute(table_of(Possession).insert(), rows)
+    return answers
+
+
+def missing_of(connection: Connection, experiment: str | None, digests: Sequence[str]) -> list[str]:
+    """Return those of the digests that the experiment (any, where None) has not uploaded, in the order asked, each once.
+
+    Logs that expired are not asked for again, nor is what was erased on purpose.
+    """
+    distinct = list(dict.fromkeys(digests))
+    if experiment is not None:
+        held = possessed_blobs(connection, experiment, distinct)
+        held |= expired_logs(
+            connection, experiment, [sha256 for sha256 in distinct if sha256 not in held]
+        ).keys()
+        held |= erased_digests(connection, {experiment: distinct}).get(experiment, set())
+    else:
+        held = set()
+        for part in chunks(distinct):
+            query = select(Possession.sha256).where(Possession.sha256.in_(part))
+            held |= {row[0] for row in connection.execute(query)}
+    return [sha256 for sha256 in distinct if sha256 not in held]
+
+
+def holders_of(connection: Connection, sha256: str) -> list[str]:
+    """Return the experiments that uploaded the blob, by name."""
+    query = (
+        select(Experiment.name)
+        .join(Possession, Possession.experiment_id == Experiment.id)
+        .where(Possession.sha256 == sha256)
+        .order_by(Experiment.name)
+    )
+    return [row[0] for row in connection.execute(query)]
+
+
+class Unclaimed:
+    """Blobs that came to a service without tokens, before any record named them.
+
+    Whose they are, the record will say.
+
+    Kept in memory alone and used by the writer's thread alone. What is forgotten (a restart, more
+    than 100,000) comes to its experiment all the same: the answer to the record lists it as
+    missing, and it is sent again.
+    """
+
+    def __init__(self) -> None:
+        self._digests: dict[str, None] = {}
+
+    def add(self, sha256: str) -> None:
+        """Remember a blob."""
+        self._digests[sha256] = None
+        if len(self._digests) > _UNCLAIMED_LIMIT:
+            self._digests.pop(next(iter(self._digests)))
+
+    def adopt(
+        self, connection: Connection, known: KnownKeys, records: Sequence[DecodedRecord]
+    ) -> None:
+        """Give experiments what their records name of it."""
+        if not self._digests:
+            return
+        uploads = [
+            Upload(decoded.experiment, sha256)
+            for decoded in records
+            for sha256 in sorted(_named_in(decoded) & self._digests.keys())
+        ]
+        grant_possession(connection, known, uploads)
+        for upload in uploads:
+            self._digests.pop(upload.sha256, None)
+
+    def claim(
+        self, connection: Connection, known: KnownKeys, experiment: str, digests: Iterable[str]
+    ) -> None:
+        """Give an experiment those of the blobs that it names in a declaration."""
+        uploads = [
+            Upload(experiment, sha256) for sha256 in sorted(self._digests.keys() & set(digests))
+        ]
+        if uploads:
+            grant_possession(connection, known, uploads)
+            for upload in uploads:
+                self._digests.pop(upload.sha256)
+
+
+def _named_in(decoded: DecodedRecord) -> set[str]:
+    """Return every digest that a bundle of the job could hold."""
+    found = set(decoded.references)
+    if decoded.record is not None:
+        found |= all_inputs(decoded.record)
+        found |= {output.sha256 for output in decoded.record.outputs or () if output.sha256}
+    return found
+
+
+def experiments_awaiting(connection: Connection, sha256: str) -> list[str]:
+    """Return the experiments whose jobs wait for the blob, by name."""
+    query = (
+        select(Experiment.name)
+        .join(Job, Job.experiment_id == Experiment.id)
+        .join(AwaitedBlob, AwaitedBlob.job_id == Job.id)
+        .where(AwaitedBlob.sha256 == sha256)
+        .distinct()
+        .order_by(Experiment.name)
+    )
+    return [row[0] for row in connection.execute(query)]
+
+
+def settle_blob(connection: Connection, known: KnownKeys, experiment: str, sha256: str) -> bool:
+    """Note that an experiment sent a blob, and bring the jobs that waited for it up to date.
+
+    Return whether it is new to it.
+    """
+    is_new = grant_possession(connection, known, [Upload(experiment, sha256)])[0]
+    if is_new:
+        blob_arrived(connection, sha256)
+    return is_new
+
+
+def settle_unclaimed(
+    connection: Connection, known: KnownKeys, unclaimed: Unclaimed, sha256: str
+) -> None:
+    """Note that a blob came without a token: it is for those whose jobs wait for it, and for the records to come."""
+    for experiment in experiments_awaiting(connection, sha256):
+        settle_blob(connection, known, experiment, sha256)
+    unclaimed.add(sha256)
+
+
+def is_unwanted(connection: Connection, experiment: str | None, sha256: str) -> bool:
+    """Whether an experiment erased a blob on purpose, so that it is not stored again.
+
+    Without a token, whether any did.
+    """
+    return was_erased(connection, experiment, sha256)
+
+
+def is_nobodys(connection: Connection, sha256: str) -> bool:
+    """Whether no experiment possesses a blob."""
+    return bool(needed_by_nobody(connection, [sha256]))
+
+
+def without_erased(connection: Connection, digests: Sequence[str]) -> list[str]:
+    """Return those of the digests that no experiment erased on purpose."""
+    erased = erased_anywhere(connection, digests)
+    return [sha256 for sha256 in digests if sha256 not in erased]
+
+
+def find_secret(data: bytes) -> list[str]:
+    """Return the rules by which text holds a secret.
+
+    Of binary data, and of more than 8 MiB, none is tried.
+    """
+    if len(data) > _SEARCHED_BYTES or b"\0" in data[:8192]:
+        return []
+    return list(redact(data)[1])  # type: ignore[no-untyped-call]

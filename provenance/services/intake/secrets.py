@@ -1,0 +1,178 @@
+"""Where a JSON document holds what looks like a secret.
+
+The hook's rules, applied again before anything is stored.
+
+No rule hits in bytes that hold none of the rules' signs, and looking for all signs at once takes 2
+us of a record. Where one is there, the record is taken apart at its quotes, and what was found of a
+text is remembered, since most stand in thousands of records. Nothing is redacted here: the client
+is told, and sends again what it may.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+import ahocorasick_rs
+
+from jobprov.provenance.capture import redaction
+from jobprov.provenance.records.decoding import DecodedRecord
+from jobprov.provenance.records.job_record import JobRecord
+
+_SHORTEST = 12  # what is shorter no rule finds
+_REMEMBERED = 8192
+_HARMLESS = re.compile(
+    r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-9a-f]{6,128}"
+)  # digests, ids, times
+
+
+_HARMLESS_BYTES = re.compile(_HARMLESS.pattern.encode())
+_clean: set[bytes] = set()  # texts in which no rule finds anything
+_plain_names: set[str] = set()  # of variables, none suspicious
+_signs = ahocorasick_rs.BytesAhoCorasick(
+    redaction.RARE_SIGNS, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest
+)  # fastest
+
+
+def secrets_in_record(decoded: DecodedRecord) -> dict[str, list[str]]:
+    """Return the same of a record."""
+    return (
+        {}
+        if decoded.record is not None and _is_clean_record(decoded, decoded.record)
+        else secrets_in(decoded.raw)
+    )
+
+
+def _is_clean_record(decoded: DecodedRecord, record: JobRecord) -> bool:
+    variables = (record.environment.variables if record.environment is not None else None) or {}
+    own, *shared = decoded.pieces
+    return _are_plain(variables) and all(map(_is_clean_part, shared)) and _is_clean(own)
+
+
+def _are_plain(names: Mapping[str, str]) -> bool:
+    if _plain_names.issuperset(names):
+        return True
+    if any(map(_is_suspicious, names)):
+        return False
+    if len(_plain_names) > _REMEMBERED:
+        _plain_names.clear()
+    _plain_names.update(names)
+    return True
+
+
+def secrets_in(document: Any) -> dict[str, list[str]]:
+    """Return {field path: [rules]} of the texts in a decoded JSON document that a rule finds.
+
+    Empty where there is none.
+    """
+    return {path: list(rules) for path, rules in _found(document)} if _has_any(document) else {}
+
+
+def without_secrets(body: bytes) -> bytes:
+    """Return bytes that nobody could read as a record, each secret in them replaced by the name of its rule."""
+    return bytes(redaction.redact(body)[0])  # type: ignore[no-untyped-call]
+
+
+def _is_clean(body: bytes) -> bool:
+    """Whether no text between two quotes holds a secret.
+
+    False as well where an escape could hide one.
+    """
+    if b"\\u" in body or b"\\/" in body:
+        return False
+    if not (_signs.find_matches_as_indexes(body.lower()) or redaction.has_url_password(body)):  # type: ignore[no-untyped-call]
+        return True
+    if b"\\" in body:
+        return False
+    fresh = [text for text in set(body.split(b'"')).difference(_clean) if len(text) >= _SHORTEST]
+    searched = [text for text in fresh if not _HARMLESS_BYTES.fullmatch(text)]
+    if not searched:
+        return True
+    if redaction.redact(b"\n".join(searched))[1]:  # type: ignore[no-untyped-call]
+        return False
+    if len(_clean) > _REMEMBERED:
+        _clean.clear()
+    # Long ones are seldom the same
+    _clean.update(text for text in searched if len(text) < 1000)  # noqa: PLR2004
+    return True
+
+
+_is_clean_part = lru_cache(maxsize=_REMEMBERED // 64)(
+    _is_clean
+)  # thousands of records have these in the same bytes
+
+
+def _has_any(document: Any) -> bool:
+    stack = [document]  # by hand: a client's lists may lie in each other as deep as a call can go
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            if _rules_of(value):
+                return True
+        elif isinstance(value, dict):
+            if (_is_environment(value) and _secret_names(value["variables"])) or any(
+                map(_rules_of, value)
+            ):
+                return True
+            stack += value.values()
+        elif isinstance(value, list):
+            stack += value
+    return False
+
+
+def _found(document: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+    stack = [(document, "")]
+    while stack:
+        value, path = stack.pop()
+        if isinstance(value, str):
+            if rules := _rules_of(value):
+                yield path, rules
+        elif isinstance(value, dict):
+            yield from _of_keys(value, path)
+            stack += [
+                (item, f"{path}.{key}" if path else key) for key, item in reversed(value.items())
+            ]
+        elif isinstance(value, list):
+            stack += [
+                (item, f"{path}[{place}]") for place, item in reversed(list(enumerate(value)))
+            ]
+
+
+def _of_keys(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what is found in the keys of an object, and in the names of the variables where it is an environment."""
+    yield from ((path, rules) for key in value if (rules := _rules_of(key)))
+    if _is_environment(value):
+        below = f"{path}.variables" if path else "variables"
+        yield from ((f"{below}.{name}", ("name",)) for name in _secret_names(value["variables"]))
+
+
+def _is_environment(value: Mapping[str, Any]) -> bool:
+    return isinstance(value.get("variables"), dict)
+
+
+def _rules_of(text: str) -> tuple[str, ...]:
+    # The longest that it matches
+    if len(text) < _SHORTEST or (len(text) <= 160 and _HARMLESS.fullmatch(text)):  # noqa: PLR2004
+        return ()
+    # Long ones are seldom the same
+    return _remembered(text) if len(text) < 1000 else _searched(text)  # noqa: PLR2004
+
+
+def _searched(text: str) -> tuple[str, ...]:
+    return tuple(redaction.redact(text.encode("utf-8", "surrogatepass"))[1])  # type: ignore[no-untyped-call]
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(_searched)
+
+
+def _secret_names(variables: Mapping[str, Any]) -> list[str]:
+    texts = {name: text for name, text in variables.items() if isinstance(text, str)}
+    if not any(map(_is_suspicious, texts)):
+        return []
+    return sorted(redaction.secret_names(texts))  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_suspicious(name: str) -> bool:
+    """Whether the name of a variable alone could make its value a secret."""
+    return bool(redaction.is_secret(name, "no rule finds this value"))  # type: ignore[no-untyped-call]

@@ -1,0 +1,1 @@
+"""The ledger: entries, sealed segments, their chains, and the jobs that entries make together."""

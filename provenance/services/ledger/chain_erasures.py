@@ -1,0 +1,128 @@
+"""What the erasures of a chain say: which leaves have no bytes any more, and the record that stands in for each.
+
+A replay meets an erased record before the entry that erased it. In its place it takes the record
+that corrected it, so that the job is there when verdicts, bundles and contradictions of it come.
+
+Source: storage.md, "Erasure".
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from jobprov.provenance.services.ledger.chains import ListedDocuments, read_chain
+from jobprov.provenance.services.ledger.frames import SegmentError
+from jobprov.provenance.services.ledger.segments import SegmentReader
+from jobprov.provenance.services.ledger.witnessed_jobs import record_bytes
+
+KIND = "erasure"
+Place = tuple[int, int]
+"""Segment and position."""
+
+
+class ErasedItem(NamedTuple):
+    """An erased entry, as the erasure names it; `replacement` is the leaf of what corrected it."""
+
+    kind: str
+    sha256: str
+    revision: int | None
+    job_id: str
+    witness: str
+    replacement: str | None
+
+
+class ChainErasures(NamedTuple):
+    """What a chain says was erased, by leaf, and where these entries and their replacements lie.
+
+    Attributes:
+        digests: of blobs, records and plans that the experiment does not want back.
+    """
+
+    items: dict[str, ErasedItem]
+    places: dict[str, Place]
+    digests: set[str]
+
+    def is_taken(self, leaf: str) -> bool:
+        """Whether an erased entry was a record that its job was made of, and no evidence beside it.
+
+        True where nothing says.
+        """
+        return leaf not in self.items or self.items[leaf].revision is not None
+
+    def has_erased(self, job_id: str, witness: str) -> bool:
+        """Whether a record that a job was made of was erased, of one witness."""
+        return any(
+            (item.job_id, item.witness) == (job_id, witness) and item.revision is not None
+            for item in self.items.values()
+        )
+
+    def place_of(self, leaf: str) -> Place | None:
+        """Return where the entry of a leaf lies; None where it is not sealed."""
+        return self.places.get(leaf)
+
+    def stand_in(self, store: ListedDocuments, experiment: str, leaf: str) -> bytes:
+        """Return the bytes of the record that stands in for an erased one.
+
+        Raises:
+            SegmentError: the chain does not say that it was erased, or has nothing in its place.
+        """
+        wanted: str | None = leaf
+        while wanted is not None and wanted in self.items:
+            wanted = self.items[wanted].replacement
+        place = self.places.get(wanted or "")
+        if place is None:
+            raise SegmentError(
+                f"The bytes of the entry with leaf {leaf} of {experiment} are gone, and no erasure says why: restore the body "
+                "of its segment from a copy of the archive."
+            )
+        reader = SegmentReader.open(store, experiment, place[0])
+        entry = reader.entry(place[1])
+        return record_bytes(entry.body, 1 if entry.kind == "revision" else 0)
+
+
+def items_of(document: dict[str, Any]) -> dict[str, ErasedItem]:
+    """Return the erased entries that an erasure names, by leaf."""
+    return {
+        entry["leaf"]: ErasedItem(
+            entry["kind"], entry["sha256"], entry["revision"], document["job_id"], document["witness"],
+            document["replacement"],
+        )
+        for entry in document.get("entries", ())
+    }  # fmt: skip
+
+
+def digests_in(document: dict[str, Any]) -> set[str]:
+    """Return the digests that an erasure names.
+
+    Of bytes that are not taken back, and of plans that held them.
+    """
+    return {*document["sha256"], *document["plans"]}
+
+
+def read_erasures(store: ListedDocuments, experiment: str) -> ChainErasures:
+    """Return what the chain of an experiment says was erased.
+
+    Raises:
+        SegmentError: the chain is broken.
+    """
+    found = ChainErasures({}, {}, set())
+    for reader in read_chain(store, experiment):
+        for position in reader.positions(KIND):
+            document = json.loads(reader.body(position))
+            found.items.update(items_of(document))
+            found.digests.update(digests_in(document))
+    replacements = {
+        item.replacement for item in found.items.values() if item.replacement is not None
+    }
+    found.places.update(find_leaves(store, experiment, found.items.keys() | replacements))
+    return found
+
+
+def find_leaves(store: ListedDocuments, experiment: str, leaves: Iterable[str]) -> dict[str, Place]:
+    """Return where the entries of some leaves lie; those that are not sealed are left out."""
+    wanted, places = set(leaves), {}
+    for reader in read_chain(store, experiment) if wanted else ():
+        for position, (_, _, leaf) in enumerate(reader.head["entries"]):
+            if leaf in wanted:
+                places[leaf] = (int(reader.head["segment"]), position)
+    return places

@@ -1,0 +1,99 @@
+"""The chains of sealed segments: where one ends in the database, and what the archive holds beyond."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Protocol
+
+from sqlalchemy import Connection, delete, select
+
+from jobprov.archive.errors import DocumentMissingError
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.recording.writing import intern_experiments, table_of
+from jobprov.provenance.db.tables import ChainHead, Experiment
+from jobprov.provenance.services.ledger.frames import Documents, SegmentError, head_name
+from jobprov.provenance.services.ledger.segments import GENESIS, SegmentReader
+
+_PREFIX = "ledger/"
+
+
+class ListedDocuments(Documents, Protocol):
+    """The part of the archive that lists and gives documents."""
+
+    def documents(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names that begin with the prefix."""
+
+
+def archived_experiments(store: ListedDocuments) -> set[str]:
+    """Return the experiments that have a chain in the archive."""
+    return {name.split("/")[1] for name in store.documents(_PREFIX)}
+
+
+def chain_tip(connection: Connection, experiment: str) -> tuple[int, str]:
+    """Return number and head's digest of the last segment that the database knows.
+
+    (0, zeros) before the first.
+    """
+    query = (
+        select(ChainHead.segment, ChainHead.head_sha256)
+        .join(Experiment, Experiment.id == ChainHead.experiment_id)
+        .where(Experiment.name == experiment)
+    )
+    row = connection.execute(query).one_or_none()
+    return (row[0], row[1]) if row is not None else (0, GENESIS)
+
+
+def note_tip(
+    connection: Connection, known: KnownKeys, experiment: str, segment: int, head: bytes
+) -> None:
+    """Note the last segment of a chain."""
+    key = intern_experiments(connection, known, {experiment})[experiment]
+    connection.execute(delete(ChainHead).where(ChainHead.experiment_id == key))
+    row = {
+        "experiment_id": key,
+        "segment": segment,
+        "head_sha256": hashlib.sha256(head).hexdigest(),
+    }
+    connection.execute(table_of(ChainHead).insert(), [row])
+
+
+def next_segment(
+    store: ListedDocuments, experiment: str, segment: int, head_sha256: str
+) -> SegmentReader | None:
+    """Return the segment after this one, None at the end of the chain.
+
+    Raises:
+        SegmentError: the next head does not name this one as its previous.
+    """
+    try:
+        store.get_document(head_name(experiment, segment + 1))
+    except DocumentMissingError:
+        return None
+    reader = SegmentReader.open(store, experiment, segment + 1)
+    said = (reader.head["experiment"], reader.head["segment"], reader.head["previous"])
+    if said != (experiment, segment + 1, head_sha256):
+        raise SegmentError(
+            f"Segment {segment + 1} of {experiment} does not continue segment {segment} as it is known: the chain was "
+            "tampered with, or this archive belongs to another database."
+        )
+    return reader
+
+
+def read_chain(store: ListedDocuments, experiment: str) -> Iterator[SegmentReader]:
+    """Yield the segments of a chain in order, each checked to continue the one before.
+
+    Raises:
+        SegmentError: the chain is broken.
+    """
+    segment, previous = 0, GENESIS
+    while (reader := next_segment(store, experiment, segment, previous)) is not None:
+        yield reader
+        segment, previous = segment + 1, reader.head_sha256
+    later = [
+        name
+        for name in store.documents(f"{_PREFIX}{experiment}/")
+        if name > head_name(experiment, segment + 1)
+    ]
+    if any(name.endswith(".head") for name in later):
+        raise SegmentError(
+            f"Segment {segment + 1} of {experiment} is not in the archive, but later ones are: restore it from a copy."
+        )

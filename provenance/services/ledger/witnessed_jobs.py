@@ -1,0 +1,198 @@
+"""What is held of jobs already: the current record of each witness, and the job that they make together."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.selecting import select_among, select_by
+from jobprov.provenance.db.tables import Job
+from jobprov.provenance.db.turns import LostTurnError, take_jobs
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.records.merging import Contradiction, fill, merge_witnesses
+from jobprov.provenance.records.references import referenced_blobs
+from jobprov.provenance.records.repairing import read_plain, without_unfit
+from jobprov.provenance.services.ledger.entries import read_entries
+from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.recording.findings import Reading
+
+_JOBS = table_of(Job)
+_FINALS = "SELECT job_id, witness, revision, id FROM ledger_entries WHERE job_id {among}"
+_WORKING = "SELECT job_id, witness, body FROM provisional_records WHERE job_id {among}"
+
+
+class FinalRecord(NamedTuple):
+    """The current final record of one witness: its newest revision.
+
+    Attributes:
+        revision: 0 as first sent.
+        entry: key of its ledger entry.
+        body: the record's exact bytes.
+        earlier: those of the revisions before it, in no order; a client may send one again.
+        before: their numbers.
+    """
+
+    revision: int
+    entry: int
+    body: bytes
+    earlier: tuple[bytes, ...] = ()
+    before: tuple[int, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Return the numbers of all that is held of the witness."""
+        return self.revision, *self.before
+
+
+class HeldJob(msgspec.Struct, frozen=True):
+    """A job as it stands: records by witness.
+
+    Attributes:
+        gone: witness and number of records whose bytes were erased.
+    """
+
+    key: int
+    received_at: datetime
+    finals: dict[str, FinalRecord]
+    provisional: dict[str, bytes]
+    gone: set[tuple[str, int]] = set()
+
+    def records_but(self, witness: str | None) -> dict[str, dict[str, Any]]:
+        """Return the plain records of all witnesses but one.
+
+        Of a witness with both, the final one.
+        """
+        bodies = {**self.provisional, **{name: final.body for name, final in self.finals.items()}}
+        return {name: json.loads(body) for name, body in bodies.items() if name != witness}
+
+    def next_revision(self, witness: str) -> int:
+        """Return the number that a correction of this witness's record gets."""
+        return self.last_revision(witness) + 1
+
+    def last_revision(self, witness: str) -> int:
+        """Return the number of this witness's newest record, 0 where there is none."""
+        return self.finals[witness].revision if witness in self.finals else 0
+
+    def check_free(self, witness: str, revision: int) -> None:
+        """Refuse to give a number twice; whoever chose it may have looked before another process committed.
+
+        Raises:
+            LostTurnError: a record of this witness has it.
+        """
+        held = self.finals.get(witness)
+        if (witness, revision) in self.gone or (held is not None and revision in held.numbers):
+            raise LostTurnError(
+                f"Witness {witness} has a record {revision} of this job: another process took it at this moment, or it was erased after "
+                "the state of this database, and the next `jobprov archive seal` brings what is left. Send this one again then."
+            )
+
+
+def load_held(
+    connection: Connection, store: Documents, wanted: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], HeldJob]:
+    """Return what is held of each job in `wanted`, by (job_id, experiment key).
+
+    Jobs not recorded are left out.
+
+    Others who change these jobs wait from here on until the transaction ends.
+    """
+    found: dict[tuple[str, int], HeldJob] = {}
+    for key, row in select_by(
+        connection, _JOBS, ("id", "received_at"), ("uuid", "experiment_id"), wanted
+    ).items():
+        found[key] = HeldJob(row[0], row[1], {}, {})
+    if found:
+        fill_taken(connection, store, {job.key: job for job in found.values()})
+    return found
+
+
+def fill_taken(connection: Connection, store: Documents, jobs: dict[int, HeldJob]) -> None:
+    """Read the records of these jobs, of which rows are written next.
+
+    A witness that another process adds comes before or after.
+    """
+    take_jobs(connection, jobs)
+    fill_records(connection, store, jobs)
+
+
+def fill_records(connection: Connection, store: Documents, jobs: dict[int, HeldJob]) -> None:
+    """Read the records of each witness of these jobs into them."""
+    places: dict[int, tuple[int, str, int]] = {}
+    for part in chunks(list(jobs)):
+        for job, witness, revision, entry in select_among(connection, _FINALS, part):
+            places[entry] = (job, witness, revision)
+        for holder, name, body in select_among(connection, _WORKING, part):
+            jobs[holder].provisional[name] = unpack(body)
+    bodies = read_entries(connection, store, places)
+    for entry, (job, witness, revision) in places.items():
+        if entry not in bodies:
+            jobs[job].gone.add((witness, revision))
+            continue
+        body = bodies[entry]
+        one = FinalRecord(revision, entry, record_bytes(body, revision))
+        held = jobs[job].finals.get(witness)
+        jobs[job].finals[witness] = one if held is None else _newest(one, held)
+
+
+def _newest(one: FinalRecord, other: FinalRecord) -> FinalRecord:
+    newest, older = (one, other) if one.revision > other.revision else (other, one)
+    return newest._replace(
+        earlier=(*newest.earlier, *older.earlier, older.body),
+        before=(*newest.before, *older.numbers),
+    )
+
+
+def record_bytes(body: bytes, revision: int) -> bytes:
+    """Return the record's exact bytes from a ledger body.
+
+    As it is, or inside a revision's document.
+    """
+    return body if revision == 0 else str(json.loads(body)["record"]).encode()
+
+
+class MergedReading(Reading, frozen=True, kw_only=True):
+    """A job that was merged from plain records.
+
+    Attributes:
+        raw: the merged record as plain JSON values, unknown fields included.
+    """
+
+    raw: dict[str, Any]
+
+
+def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
+    """Return the job that the plain records of its witnesses make together.
+
+    Raises:
+        NotFoundError: there are none. The database is older than their erasure, and what is left of
+            them is still to be adopted.
+    """
+    if not records:
+        raise NotFoundError(
+            "The records of this job were erased after the state of this database; the next `jobprov archive seal` brings what is left."
+        )
+    raw, contradictions, unfit = _merge_fitting(records)
+    record, repairs = read_plain(raw)
+    repairs = tuple(dict.fromkeys((*unfit, *repairs)))
+    serious = tuple(found.field for found in contradictions if found.is_serious)
+    return MergedReading(record, repairs, serious, referenced_blobs(raw), raw=raw)
+
+
+def _merge_fitting(
+    records: dict[str, dict[str, Any]],
+) -> tuple[dict[str, Any], list[Contradiction], list[str]]:
+    """Return the merged record, contradictions and paths of values out of range, which give way to those of other witnesses."""
+    unfit: list[str] = []
+    if len(records) > 1:
+        fitting = {name: without_unfit(record, unfit) for name, record in records.items()}
+    if not unfit:
+        return *merge_witnesses(records), unfit
+    raw, contradictions = merge_witnesses(fitting)
+    fill(raw, merge_witnesses(records)[0])  # what no witness says better stays as it was sent
+    return raw, contradictions, unfit

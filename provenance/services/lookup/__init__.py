@@ -1,0 +1,1 @@
+"""One job or file by name, and lists of them."""

@@ -1,0 +1,1 @@
+"""Workflows, orders and retries: which jobs are to be submitted."""

@@ -1,0 +1,1 @@
+"""Records of jobs: taken, read, and turned into rows, grades and gaps."""

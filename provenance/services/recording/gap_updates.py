@@ -1,0 +1,215 @@
+"""Grades and gaps of jobs, brought up to date when what they lacked has come.
+
+A blob, or the commit of their code.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.queries.reruns.capsules import jobs_served
+from jobprov.provenance.db.recording.writing import gap_document, intern_experiments, table_of
+from jobprov.provenance.db.tables import (
+    AwaitedBlob,
+    Closure,
+    ClosureSetMember,
+    Experiment,
+    GapSet,
+    Job,
+    Possession,
+    SoftwareRow,
+    SoftwareSetMember,
+)
+from jobprov.provenance.db.turns import begin_deriving, wait_for_derivations
+from jobprov.provenance.records.job_record import FAILED
+from jobprov.provenance.services.code.ambiguous_code import names_commit, tag_ref
+from jobprov.provenance.services.ledger.entry_bytes import find_holders
+from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_taken, read_together
+from jobprov.provenance.services.recording.derivation import grade, write_awaited
+from jobprov.provenance.services.recording.findings import find_for, pending_of
+from jobprov.provenance.services.work.classifications import enqueue_failures
+from jobprov.provenance.services.work.evaluations import enqueue_evaluations
+from jobprov.provenance.services.work.queue import Parts, enqueue, enqueue_all
+
+REFRESH = "refresh"
+_AT_ONCE = 200
+"""Jobs a transaction: some 0.1 s, so that no record waits longer behind it."""
+
+
+def blob_arrived(connection: Connection, sha256: str) -> None:
+    """Have the jobs looked at again that wait for this blob, where there are any.
+
+    Another process may record such a job at the same moment, and see no blob where this one sees no
+    job: sealing asks again.
+    """
+    waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).limit(1)
+    if connection.execute(waits).first() is not None:
+        enqueue(connection, REFRESH, f"blob:{sha256}")
+
+
+def blobs_there(connection: Connection, digests: Sequence[str]) -> None:
+    """Have the jobs looked at again that wait for any of these blobs, which somebody possesses."""
+    waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == Possession.sha256).exists()
+    for part in chunks(digests):
+        found = connection.execute(
+            select(Possession.sha256).where(Possession.sha256.in_(part), waits)
+        )
+        enqueue_all(
+            connection, REFRESH, [f"blob:{sha256}" for sha256 in sorted({row[0] for row in found})]
+        )
+
+
+def blob_erased(connection: Connection, experiment: str, sha256: str) -> None:
+    """Have the jobs of an experiment looked at again whose records name this blob."""
+    enqueue(connection, REFRESH, f"named:{sha256}:{experiment}")
+
+
+def code_resolved(connection: Connection, software_sha256: str) -> None:
+    """Have the jobs looked at again that used this software entry."""
+    enqueue(connection, REFRESH, f"software:{software_sha256}")
+
+
+def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> None:
+    """Have the jobs looked at again whose records name one of these tags of a repository, and no commit."""
+    wanted = set(refs)
+    query = select(SoftwareRow.sha256, SoftwareRow.requested_ref, SoftwareRow.revision).where(
+        SoftwareRow.match_key == match_key, SoftwareRow.resolution_id.is_not(None)
+    )
+    found = [
+        row.sha256
+        for row in connection.execute(query)
+        if not names_commit(row.revision)
+        and tag_ref(row.requested_ref or row.revision or "") in wanted
+    ]
+    enqueue_all(connection, REFRESH, [f"software:{sha256}" for sha256 in sorted(found)])
+
+
+def configuration_evaluated(connection: Connection, key: str) -> None:
+    """Have the jobs looked at again that ran this configuration.
+
+    `key` is that of its evaluation.
+    """
+    enqueue(connection, REFRESH, f"configuration:{key}")
+
+
+def capsule_registered(connection: Connection, entry: int) -> None:
+    """Have the jobs looked at again that this registration serves."""
+    enqueue(connection, REFRESH, f"capsule:{entry}")
+
+
+def refresh(parts: Parts, key: str) -> None:
+    """Bring grade and gaps of the jobs that `key` names up to date, some hundreds a transaction."""
+    kind, _, sha256 = key.partition(":")
+    wait_for_derivations(parts.database)
+    with parts.database.reading.connect() as connection:
+        jobs = (
+            _FINDERS[kind](connection, sha256)
+            if kind != "named"
+            else _jobs_naming(connection, parts.store, sha256)
+        )
+    for part in chunks(jobs, _AT_ONCE):
+        wanted = list(part)
+        parts.writer.run(
+            lambda connection, known, wanted=wanted: refresh_jobs(  # type: ignore[misc]
+                connection, known, parts.store, wanted
+            )
+        )
+
+
+def refresh_jobs(
+    connection: Connection, known: KnownKeys, store: Documents, jobs: Sequence[int]
+) -> None:
+    """Compute grade and gaps of these jobs anew, and write what changed."""
+    begin_deriving(connection)
+    held = {
+        key: HeldJob(key, received_at, {}, {})
+        for key, received_at in connection.execute(
+            select(Job.id, Job.received_at).where(Job.id.in_(jobs))
+        )
+    }
+    fill_taken(connection, store, held)
+    keys = list(held)
+    readings = [read_together(held[key].records_but(None)) for key in keys]
+    findings = find_for(connection, known, readings)
+    gradings = [grade(reading, found) for reading, found in zip(readings, findings, strict=True)]
+    documents = [gap_document(grading.gaps) for grading in gradings]
+    rows = {sha256: {"sha256": sha256, "document": document} for sha256, document in documents}
+    sets = known.intern(connection, table_of(GapSet), ["sha256"], rows)
+    for key, grading, (sha256, _) in zip(keys, gradings, documents, strict=True):
+        connection.execute(
+            update(Job).where(Job.id == key).values(level=grading.level, gap_set_id=sets[sha256])
+        )
+    missing = {key: found.awaited for key, found in zip(keys, findings, strict=True)}
+    write_awaited(connection, missing, replace=keys)
+    if failures := [
+        key for key, reading in zip(keys, readings, strict=True) if reading.record.state in FAILED
+    ]:
+        enqueue_failures(connection, failures)  # what came may be a log
+    wanted = pending_of(readings, findings)
+    experiments = intern_experiments(connection, known, {name for name, _ in wanted})
+    enqueue_evaluations(connection, experiments, wanted)
+
+
+def _jobs_awaiting(connection: Connection, sha256: str) -> list[int]:
+    query = (
+        select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).order_by(AwaitedBlob.job_id)
+    )
+    return [row[0] for row in connection.execute(query)]
+
+
+def _jobs_using(connection: Connection, software_sha256: str) -> list[int]:
+    sets = (
+        select(SoftwareSetMember.software_set_id)
+        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+        .where(SoftwareRow.sha256 == software_sha256)
+    )
+    query = select(Job.id).where(Job.software_set_id.in_(sets)).order_by(Job.id)
+    return [row[0] for row in connection.execute(query)]
+
+
+def jobs_configured(connection: Connection, key: str) -> list[int]:
+    """Return the jobs of an experiment that ran a configuration, as the key of its evaluation names both."""
+    experiment, _, sha256 = key.partition(":")
+    sets = (
+        select(ClosureSetMember.closure_set_id)
+        .join(Closure, Closure.id == ClosureSetMember.closure_id)
+        .where(Closure.sha256 == sha256)
+    )
+    query = (
+        select(Job.id)
+        .where(Job.closure_set_id.in_(sets), Job.experiment_id == int(experiment))
+        .order_by(Job.id)
+    )
+    return [row[0] for row in connection.execute(query)]
+
+
+def _jobs_naming(connection: Connection, store: Any, key: str) -> list[int]:
+    """Return the jobs whose records name a blob; reads the whole ledger of the experiment."""
+    sha256, _, experiment = key.partition(":")
+    named = [
+        job.job_id for job in find_holders(connection, store, experiment, [sha256.encode()]).jobs
+    ]
+    query = (
+        select(Job.id)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .where(Experiment.name == experiment)
+    )
+    rows = [
+        row for part in chunks(named) for row in connection.execute(query.where(Job.uuid.in_(part)))
+    ]
+    return sorted(row[0] for row in rows)
+
+
+def _jobs_served(connection: Connection, entry: str) -> list[int]:
+    return jobs_served(connection, int(entry))
+
+
+_FINDERS = {
+    "blob": _jobs_awaiting,
+    "software": _jobs_using,
+    "configuration": jobs_configured,
+    "capsule": _jobs_served,
+}

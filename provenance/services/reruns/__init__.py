@@ -1,0 +1,1 @@
+"""Bundles run again: drills, verdicts, capsules."""

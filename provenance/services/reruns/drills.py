@@ -1,0 +1,267 @@
+"""Runs recorded jobs again, to see whether the promise holds.
+
+Each from its bundle, in an empty folder with an empty environment and no network; compared; the
+verdict recorded. One recipe is one rerun: never compared ones first, in the order of their digests,
+which is a sample without bias; then those for which it is longest ago. A verdict is written as soon
+as it is there, so that a drill that is stopped goes on where it was.
+
+What is run is the recorded jobs' own code, with the rights of whoever calls this. Not here: how a
+rerun works (rerun_bundle.py).
+"""
+
+import fcntl
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.archive.errors import ArchiveError, ArchiveUnreachableError
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.reruns.reproduction import (
+    Candidate,
+    least_recently_drilled,
+    never_drilled,
+)
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import BundleError, NotFoundError, ProvenanceError
+from jobprov.provenance.records.recipes import recipe_text
+from jobprov.provenance.services.bundles.job_bundle import Blobs, build_bundle
+from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unpack
+from jobprov.provenance.services.reruns.isolation import Isolation
+from jobprov.provenance.services.reruns.verdicts import post_verdict
+from jobprov.provenance.services.tasks.samples import is_recorded
+
+_AT_ONCE = 20
+_UNPACKED = 3  # times the bundle: its tar, what it holds, what is laid out for the job
+
+
+class DrillLimits(NamedTuple):
+    """Where a drill ends.
+
+    Attributes:
+        jobs: so many reruns.
+        seconds: nothing is begun after so many.
+        job_seconds: a rerun that takes longer is stopped.
+        disk_bytes: for one rerun, bundle included.
+        again_after: a recipe that was compared more recently is left alone.
+    """
+
+    jobs: int = 10
+    seconds: float = 3600.0
+    job_seconds: float = 600.0
+    disk_bytes: int = 10 * 1024**3
+    again_after: timedelta = timedelta(days=1)
+
+
+class DrilledJob(NamedTuple):
+    """One rerun.
+
+    Attributes:
+        level: of the verdict that was recorded; None where none could be, as `reason` says.
+        reason: why it did not run, or could not be compared.
+    """
+
+    job_id: str
+    experiment: str
+    recipe_id: str
+    level: str | None
+    seconds: float
+    reason: str | None
+
+
+class DrillParts(NamedTuple):
+    """What a drill works with; `folder` is its own, and emptied."""
+
+    database: Database
+    writer: Writer
+    store: Blobs
+    folder: Path
+    isolation: Isolation
+
+
+def drill(
+    parts: DrillParts,
+    limits: DrillLimits,
+    *,
+    experiment: str | None = None,
+    report: Callable[[DrilledJob], None] = lambda _job: None,
+) -> list[DrilledJob] | None:
+    """Run jobs again until a limit is reached.
+
+    Return what became of each, None where another drill works in the folder.
+
+    Args:
+        parts: what to work with.
+        limits: where to end.
+        experiment: jobs of this one alone.
+        report: is told each as it ends.
+
+    Raises:
+        NotFoundError: no such experiment is recorded.
+        OSError: the folder cannot be written.
+        ArchiveUnreachableError: the archive does not answer.
+    """
+    if experiment is not None:
+        with parts.database.reading.connect() as connection:
+            if not is_recorded(connection, experiment):
+                raise NotFoundError(f"No experiment {experiment} is recorded.")
+    parts.folder.mkdir(parents=True, exist_ok=True)
+    with _locked(parts.folder / "lock") as is_mine:
+        if not is_mine:
+            return None
+        return _drill(parts, limits, experiment, report)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[bool]:
+    """Hold the lock of the folder, which dies with the process; yield whether it could be had."""
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _drill(
+    parts: DrillParts,
+    limits: DrillLimits,
+    experiment: str | None,
+    report: Callable[[DrilledJob], None],
+) -> list[DrilledJob]:
+    began = time.monotonic()
+    done: list[DrilledJob] = []
+    for candidate in _chosen(parts, limits, experiment):
+        if len(done) >= limits.jobs or time.monotonic() - began >= limits.seconds:
+            break
+        done.append(_drill_one(parts, limits, candidate))
+        report(done[-1])
+    return done
+
+
+def _chosen(parts: DrillParts, limits: DrillLimits, experiment: str | None) -> Iterator[Candidate]:
+    """Yield recipes, each once; a batch is read at a time, since verdicts that are recorded change what comes next."""
+    seen: set[bytes] = set()
+    before = datetime.now(UTC) - limits.again_after
+    queries: tuple[Callable[[Connection, int], list[Candidate]], ...] = (
+        lambda connection, count: never_drilled(connection, experiment=experiment, limit=count),
+        lambda connection, count: least_recently_drilled(
+            connection, experiment=experiment, before=before, limit=count
+        ),
+    )
+    for query in queries:
+        while True:
+            with parts.database.reading.connect() as connection:
+                found = query(connection, len(seen) + _AT_ONCE)
+            fresh = [candidate for candidate in found if candidate.recipe not in seen]
+            if not fresh:
+                break
+            for candidate in fresh:
+                seen.add(candidate.recipe)
+                yield candidate
+
+
+def _drill_one(parts: DrillParts, limits: DrillLimits, candidate: Candidate) -> DrilledJob:
+    began = time.monotonic()
+    folder = parts.folder / "job"
+    _empty(folder)
+    verdict, reason = None, None
+    try:
+        verdict, reason = _rerun(parts, limits, candidate, folder)
+    except ArchiveUnreachableError:
+        raise
+    except (ProvenanceError, ArchiveError, OSError) as problem:
+        reason = str(problem)  # of this job alone: a blob is gone, or its disk is full
+    finally:
+        _empty(folder)
+    if verdict is not None:
+        _record(parts, candidate, verdict)
+    level = None if verdict is None else str(verdict["level"])
+    seconds = time.monotonic() - began
+    return DrilledJob(
+        candidate.job_id,
+        candidate.experiment,
+        recipe_text(candidate.recipe),
+        level,
+        seconds,
+        reason,
+    )
+
+
+def _rerun(
+    parts: DrillParts, limits: DrillLimits, candidate: Candidate, folder: Path
+) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the verdict, and why it is none or says no more."""
+    bundle = build_bundle(
+        parts.database, parts.writer, parts.store, candidate.job_id, experiment=candidate.experiment
+    )
+    base = {
+        "plan": bundle.etag,
+        "when": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "by": "drill",
+    }
+    if bundle.size_bytes * _UNPACKED > limits.disk_bytes:
+        return None, f"its bundle has {bundle.size_bytes} bytes, too many for the disk allowed"
+    folder.mkdir()
+    tar = folder / "bundle.tar"
+    with tar.open("wb") as file:
+        for piece in bundle.stream():
+            file.write(piece)
+    root = unpack(tar, folder / "bundle")
+    tar.unlink()
+    result = rerun(
+        root,
+        folder / "out",
+        isolation=parts.isolation.within(limits.job_seconds, limits.disk_bytes, folder),
+    )
+    return _outcome(base, result)
+
+
+def _outcome(base: dict[str, Any], result: RerunResult) -> tuple[dict[str, Any] | None, str | None]:
+    if result.stopped is not None:
+        return {**base, "level": "R0", "reason": result.stopped}, result.stopped
+    if result.verified is None:
+        reason = "not started: " + " ".join(result.lines[-5:])
+        return {**base, "level": "R0", "reason": reason[:1000]}, reason
+    if result.verified.verdict is None:
+        reason = "ran, and cannot be compared here: " + " ".join(result.verified.lines[-3:])
+        return {**base, "level": "R0", "reason": reason[:1000]}, reason
+    return {**base, **result.verified.verdict}, None
+
+
+def _record(parts: DrillParts, candidate: Candidate, verdict: dict[str, Any]) -> None:
+    now = datetime.now(UTC)
+    parts.writer.run(
+        lambda connection, known: post_verdict(
+            connection,
+            known,
+            candidate.job_id,
+            verdict,
+            received_at=now,
+            submitter="drill",
+            experiment=candidate.experiment,
+        )
+    )
+
+
+def _empty(folder: Path) -> None:
+    """Remove what a rerun left, folders without write permission included.
+
+    Raises:
+        BundleError: something cannot be removed.
+    """
+    if not folder.exists():
+        return
+    for below in [folder, *folder.rglob("*")]:
+        if below.is_dir() and not below.is_symlink():
+            below.chmod(0o700)
+    try:
+        shutil.rmtree(folder)
+    except OSError as problem:
+        raise BundleError(f"{folder} cannot be emptied ({problem}); remove it by hand.") from None

@@ -1,0 +1,347 @@
+"""A bundle made to run: unpacked from its tar with care, run by its own `run.sh`, compared by its own `verify.sh`.
+
+Nothing here reads a database or an archive: a bundle that was kept elsewhere for ten years is
+treated like one built today. What `run.sh` starts is the recorded job's own code, with the rights
+of whoever calls this.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+from jobprov.provenance.bundle.names import is_plain
+from jobprov.provenance.errors import BundleError, NotFoundError
+from jobprov.provenance.services.reruns.isolation import Isolation
+
+NOT_STARTED = 125
+"""What run.sh answers where the job could not be started; its lines say why."""
+
+Decision = Literal["equal", "differs", "undecided"]
+
+_CALLERS = Isolation()
+_DECISIONS: dict[int, Decision] = {0: "equal", 1: "differs"}
+_PIECE = 1 << 20
+_MANIFESTS = ("manifest-sha256.txt", "tagmanifest-sha256.txt")
+_LAST_MANIFEST = "tagmanifest-sha512.txt"
+_UNLISTED = {"tagmanifest-sha256.txt", _LAST_MANIFEST}
+_REPORT_BYTES = 16 * 1024 * 1024
+
+
+class VerifyResult(NamedTuple):
+    """How a rerun compares with the record.
+
+    Attributes:
+        decision: `undecided` where it cannot be told here, and where nothing ran.
+        verdict: what `POST /jobs/{id}/verdicts` takes; None while an output is undecided.
+        lines: what verify.sh said, for people.
+    """
+
+    decision: Decision
+    verdict: dict[str, Any] | None
+    lines: tuple[str, ...]
+
+    @property
+    def level(self) -> str | None:
+        """The level reached, `R7` to `R0` or `R1=`; None where it is undecided."""
+        return None if self.verdict is None else str(self.verdict["level"])
+
+
+class RerunResult(NamedTuple):
+    """What became of a rerun.
+
+    Attributes:
+        exit_code: the job's own, 128 and the signal where it was killed; NOT_STARTED where it did
+            not run.
+        verified: the comparison; None where the job was not started.
+        lines: what run.sh and verify.sh said, in order.
+        log: the job's own output.
+        stopped: the limit that ended it; nothing is compared then.
+    """
+
+    exit_code: int
+    verified: VerifyResult | None
+    lines: tuple[str, ...]
+    log: Path
+    stopped: str | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the job ran at all."""
+        return self.verified is not None
+
+
+def unpack(tar: Path | BinaryIO, into: Path) -> Path:
+    """Unpack a bundle into a new or empty folder and return the bundle's root, its one top folder.
+
+    Only what a bundle is made of is taken: plain files and folders with plain names, each once, and
+    exactly those that the bundle's manifests list, with the bytes that they tell. Of a tar that is
+    refused nothing is left behind.
+
+    Args:
+        tar: a file, or an open binary stream; it is read once, from where it stands.
+        into: the folder; made if it is not there.
+
+    Raises:
+        NotFoundError: there is no such file.
+        BundleError: the folder is not empty or cannot be written, or the tar is no bundle, damaged,
+            or not what its manifests tell.
+    """
+    if isinstance(tar, Path):
+        if not tar.is_file():
+            raise NotFoundError(
+                f"There is no bundle {tar}; build one: jobprov bundle JOB -o {tar.name}."
+            )
+        with tar.open("rb") as stream:
+            return unpack(stream, into)
+    with _new_contents(into):
+        try:
+            with tarfile.open(fileobj=tar, mode="r|") as archive:
+                digests = _write_members(archive, into)
+        except (
+            tarfile.TarError,
+            EOFError,
+            UnicodeError,
+            RecursionError,
+        ) as error:  # the last: of headers without end
+            raise BundleError(f"This is no whole tar ({error}); get the bundle again.") from error
+        except OSError as error:
+            raise BundleError(
+                f"The bundle cannot be unpacked into {into} ({error}); give another folder."
+            ) from error
+        root = _only_folder(into, digests)
+        _check_manifests(root, {path.partition("/")[2]: sha256 for path, sha256 in digests.items()})
+    return root
+
+
+def rerun(
+    bundle_root: Path,
+    out: Path,
+    report: Callable[[str], None] = lambda _line: None,
+    *,
+    input_dirs: Sequence[Path] = (),
+    isolation: Isolation = _CALLERS,
+    capsule: Path | None = None,
+) -> RerunResult:
+    """Run the job of an unpacked bundle in a new or empty folder, then compare what it made with the record.
+
+    Args:
+        bundle_root: what `unpack` returned; it is only read.
+        out: the folder of the rerun; `out/work` is the job's working directory afterwards.
+        report: is told every line as it comes.
+        input_dirs: where to look for inputs that are not in the bundle.
+        isolation: what the programs may do; by default what the caller may.
+        capsule: the root folder or image that the job's programs see.
+
+    Raises:
+        BundleError: there is no bundle at this place, or no shell to run it.
+    """
+    words = [word for folder in input_dirs for word in ("--input-dir", str(folder.resolve()))]
+    words += ["--capsule", str(capsule.resolve())] if capsule is not None else []
+    code, lines, stopped = _run_script(
+        bundle_root, "run.sh", [*words, str(out.resolve())], report, isolation
+    )
+    log = out / "run.log"
+    if stopped is not None or not (out / "exit-codes.txt").is_file():
+        return RerunResult(NOT_STARTED if stopped is None else code, None, lines, log, stopped)
+    verified = verify(bundle_root, out, report, isolation=isolation)
+    return RerunResult(code, verified, lines + verified.lines, log)
+
+
+def verify(
+    bundle_root: Path,
+    out: Path,
+    report: Callable[[str], None] = lambda _line: None,
+    *,
+    isolation: Isolation = _CALLERS,
+) -> VerifyResult:
+    """Compare the rerun in `out` with the record, by the bundle's own verify.sh.
+
+    The rerun may have been made anywhere.
+
+    Raises:
+        BundleError: there is no bundle at this place, no shell to run it, or its report cannot be
+            read.
+    """
+    with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as scratch:
+        file = Path(scratch) / "verdict.json"
+        words = ["--report", str(file), str(out.resolve())]
+        code, lines, _ = _run_script(bundle_root, "verify.sh", words, report, isolation)
+        return VerifyResult(_DECISIONS.get(code, "undecided"), _read_verdict(file), lines)
+
+
+@contextmanager
+def _new_contents(into: Path) -> Iterator[None]:
+    """Have a new or empty folder filled; empty it again where that fails."""
+    if into.is_symlink() or (into.exists() and (not into.is_dir() or any(into.iterdir()))):
+        raise BundleError(f"{into} is not an empty folder; give a new one.")
+    is_new = not into.exists()
+    into.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for entry in into.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        if is_new:
+            into.rmdir()
+        raise
+
+
+def _write_members(archive: tarfile.TarFile, into: Path) -> dict[str, str]:
+    """Write every member below `into`; return SHA-256 by path."""
+    digests: dict[str, str] = {}
+    for member in archive:
+        _check_member(member)
+        target = into / member.name
+        try:
+            if member.isdir():
+                target.mkdir(mode=0o755)
+            else:
+                digests[member.name] = _write_file(archive, member, target)
+        except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+            message = f"{member.name}: the tar names it twice, or outside of its folders; get the bundle again."
+            raise BundleError(message) from error
+    return digests
+
+
+def _check_member(member: tarfile.TarInfo) -> None:
+    """Refuse everything that no bundle holds: links, devices, sparse files, extended headers, and names that lead elsewhere."""
+    is_kind = (
+        member.type in {tarfile.REGTYPE, tarfile.DIRTYPE}
+        and not member.issparse()
+        and not member.pax_headers
+    )
+    if not is_kind or not is_plain(member.name):
+        message = f"{member.name!r} (type {member.type!r}): a bundle holds plain files and folders alone; this tar is none."
+        raise BundleError(message)
+
+
+def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> str:
+    source = archive.extractfile(member)
+    seen = hashlib.sha256()
+    with target.open("xb") as file:
+        while source is not None and (piece := source.read(_PIECE)):
+            seen.update(piece)
+            file.write(piece)
+        os.fchmod(file.fileno(), 0o755 if member.mode & 0o100 else 0o644)
+    return seen.hexdigest()
+
+
+def _only_folder(into: Path, digests: dict[str, str]) -> Path:
+    tops = {path.partition("/")[0] for path in digests}
+    if len(tops) != 1 or {entry.name for entry in into.iterdir()} != tops:
+        raise BundleError(
+            "The tar does not hold one top folder, as a bundle does; is it another kind of tar?"
+        )
+    return into / tops.pop()
+
+
+def _check_manifests(root: Path, digests: dict[str, str]) -> None:
+    """Compare what came with what the manifests list.
+
+    Nothing less, nothing more, the same bytes.
+    """
+    listed: dict[str, str] = {}
+    for name in _MANIFESTS:
+        if name not in digests:
+            raise BundleError(f"The tar holds no {name}, so it is no bundle.")
+        lines = (root / name).read_text("utf-8", "replace").splitlines()
+        listed |= {path: sha256 for sha256, _, path in (line.partition("  ") for line in lines)}
+    found = {path: sha256 for path, sha256 in digests.items() if path not in _UNLISTED}
+    for path in _to_be_fetched(root) - found.keys():
+        listed.pop(path, None)  # of a bundle with fetch.txt: run.sh looks for it, or fetches it
+    if wrong := sorted(
+        path for path in listed.keys() | found.keys() if listed.get(path) != found.get(path)
+    ):
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise BundleError(
+            f"{wrong[0]}{more}: not as the bundle's manifests tell; it was changed or damaged, get it again."
+        )
+    if "manifest-sha512.txt" in digests and not _is_last_manifest_whole(root):
+        raise BundleError(
+            f"{_LAST_MANIFEST}: missing or damaged, the end of the tar may be cut off; get it again."
+        )
+
+
+def _to_be_fetched(root: Path) -> set[str]:
+    """The inputs that fetch.txt lists: `URL LENGTH PATH` a line."""
+    file = root / "fetch.txt"
+    lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else ()
+    return {line.split(" ", 2)[-1] for line in lines}
+
+
+def _is_last_manifest_whole(root: Path) -> bool:
+    """Whether the list with which a tar ends, and which no other one lists, tells the digests of the lists before it."""
+    last = root / _LAST_MANIFEST
+    lines = last.read_text("utf-8", "replace").splitlines() if last.is_file() else ()
+    told = {name: sha512 for sha512, _, name in (line.partition("  ") for line in lines)}
+    before = [path for path in root.iterdir() if path.is_file() and path.name not in _UNLISTED]
+    return all(
+        told.get(path.name) == hashlib.sha512(path.read_bytes()).hexdigest() for path in before
+    )
+
+
+def _run_script(
+    root: Path,
+    script: str,
+    arguments: list[str],
+    report: Callable[[str], None],
+    isolation: Isolation,
+) -> tuple[int, tuple[str, ...], str | None]:
+    """Run a script of the bundle; return its exit code as a shell tells it, its lines, and the limit that ended it."""
+    path = root.resolve() / "data" / script
+    if not path.is_file():
+        raise BundleError(
+            f"There is no bundle at {root}: {path.name} is missing; unpack its tar first."
+        )
+    # this Python may have what the job's has not: the reader of ROOT files
+    environment = isolation.environment or {"JOBPROV_PYTHON": sys.executable, **os.environ}
+    try:
+        process = subprocess.Popen(
+            [
+                *isolation.prefix,
+                *(isolation.tracer if script == "run.sh" else ()),
+                "sh",
+                str(path),
+                *arguments,
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=isolation.seconds is not None,  # so that all of it can be ended
+        )
+    except OSError as error:
+        raise BundleError(
+            f"A bundle needs a POSIX shell named sh on the PATH ({error})."
+        ) from error
+    lines = []
+    with process, process.stdout as stream, isolation.watching(process) as watch:  # type: ignore[union-attr]
+        for raw in stream:
+            lines.append(raw.decode("utf-8", "replace").rstrip("\n"))
+            report(lines[-1])
+    code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+    return code, tuple(lines), watch.stopped
+
+
+def _read_verdict(file: Path) -> dict[str, Any] | None:
+    if not file.is_file():
+        return None
+    try:
+        with file.open("rb") as stream:
+            verdict = json.loads(stream.read(_REPORT_BYTES))
+        if isinstance(verdict["level"], str):
+            return dict(verdict)
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise BundleError(
+        "The report of verify.sh cannot be read; check the bundle: sh verify.sh --bundle."
+    )

@@ -1,0 +1,134 @@
+"""How a rerun is kept apart from the machine that it runs on.
+
+An empty environment, no network, a time and a disk that end.
+
+The kernel has to allow user namespaces for the network to be taken away (`unshare`, util-linux);
+where it does not, `is_offline` is False, and the caller says so.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+_ALONE = (
+    "--net",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+)  # with its own process numbers, nothing outlives its first
+_WAYS = tuple(
+    ("unshare", user, *alone)
+    for alone in (_ALONE, ("--net",))
+    for user in ("--map-current-user", "--map-root-user")
+)
+_POLL_SECONDS = 0.5
+
+
+class Watch:
+    """A process under limits; `stopped` says why it was ended."""
+
+    def __init__(self) -> None:
+        self.stopped: str | None = None
+
+
+class Isolation(NamedTuple):
+    """What programs of a rerun are started with.
+
+    Attributes:
+        prefix: words before the command.
+        tracer: words between these and the job's own run, which the comparison goes without.
+        environment: all variables; None for those of the caller.
+        seconds: how long a program may run.
+        disk_bytes: by how much the free space of `folder` may shrink meanwhile.
+    """
+
+    prefix: Sequence[str] = ()
+    tracer: Sequence[str] = ()
+    environment: Mapping[str, str] | None = None
+    seconds: float | None = None
+    disk_bytes: int | None = None
+    folder: Path | None = None
+
+    def within(self, seconds: float, disk_bytes: int, folder: Path) -> "Isolation":
+        """Return the same with limits."""
+        return self._replace(seconds=seconds, disk_bytes=disk_bytes, folder=folder)
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether programs have no network."""
+        return bool(self.prefix)
+
+    @contextmanager
+    def watching(self, process: "subprocess.Popen[bytes]") -> Iterator[Watch]:
+        """End the process and all that it started where it passes a limit."""
+        watch, ended = Watch(), threading.Event()
+        if self.seconds is None:
+            yield watch
+            return
+        watcher = threading.Thread(target=self._guard, args=(process, watch, ended), daemon=True)
+        watcher.start()
+        try:
+            yield watch
+        finally:
+            ended.set()
+            watcher.join()
+
+    def _guard(
+        self, process: "subprocess.Popen[bytes]", watch: Watch, ended: threading.Event
+    ) -> None:
+        floor = self._free() - (self.disk_bytes or 0)
+        waited = 0.0
+        while not ended.wait(_POLL_SECONDS):
+            waited += _POLL_SECONDS
+            if self.seconds is not None and waited >= self.seconds:
+                watch.stopped = f"stopped after {self.seconds:g} s"
+            elif self.disk_bytes is not None and self._free() < floor:
+                watch.stopped = f"stopped when it had taken {self.disk_bytes} bytes of disk"
+            if watch.stopped is not None:
+                end_group(process)
+                return
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self.folder or Path.cwd()).free
+
+
+def end_group(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that leads a group, and the group."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def apart(*, network: bool = False) -> Isolation:
+    """Return the best isolation that this machine has.
+
+    An empty environment, and no network unless it is wanted.
+    """
+    environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "JOBPROV_PYTHON": sys.executable}
+    return Isolation(prefix=() if network else _offline_prefix(), environment=environment)
+
+
+@cache
+def _offline_prefix() -> tuple[str, ...]:
+    for way in _WAYS:
+        try:
+            if (
+                subprocess.run(
+                    [*way, "true"], capture_output=True, check=False, timeout=10
+                ).returncode
+                == 0
+            ):
+                return way
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+    return ()

@@ -1,0 +1,100 @@
+"""Appends the outcome of a rerun to a job; nothing already there changes.
+
+Source: bundle.md, "Was it reproduced? Verdict levels"; http.md, `POST /jobs/{job_id}/verdicts`.
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.recording.writing import table_of
+from jobprov.provenance.db.tables import Verdict
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.documents import read_document
+from jobprov.provenance.records.verdicts import LEVELS
+from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.lookup.job import find_job
+
+
+class Comparison(msgspec.Struct, kw_only=True):
+    """How one output compared."""
+
+    output: str
+    level: str | None = None
+    comparator: str | None = None
+
+
+class PostedVerdict(msgspec.Struct, kw_only=True):
+    """What `verify.sh --report` writes, and what else is known of the rerun.
+
+    Attributes:
+        reason: why nothing could be compared, with R0.
+        by: `drill` where the service made the rerun itself.
+        plan: the ETag of the bundle.
+    """
+
+    level: str
+    revision: int | None = None
+    comparisons: list[Comparison] | None = None
+    environment_grade: str | None = None
+    host: str | None = None
+    when: str | None = None
+    reason: str | None = None
+    by: str | None = None
+    plan: str | None = None
+
+
+def check_verdict(document: dict[str, Any]) -> PostedVerdict:
+    """Return the typed reading of a verdict.
+
+    Raises:
+        BadInputError: a field is missing or wrong; `fields` says which.
+    """
+    verdict = read_document(document, PostedVerdict, "The verdict")
+    if verdict.level not in LEVELS:
+        raise BadInputError(
+            f"level: one of {', '.join(LEVELS)}.", {"level": [f"one of {', '.join(LEVELS)}"]}
+        )
+    return verdict
+
+
+def post_verdict(
+    connection: Connection,
+    known: KnownKeys,  # noqa: ARG001 - every use case that writes is called alike
+    job_id: str,
+    document: dict[str, Any],
+    *,
+    received_at: datetime,
+    submitter: str | None = None,
+    experiment: str | None = None,
+) -> dict[str, Any]:
+    """Append a verdict to a job; return it with its meaning.
+
+    Raises:
+        NotFoundError: no such job.
+        BadInputError: the verdict cannot be read.
+    """
+    verdict = check_verdict(document)
+    job = find_job(connection, job_id, experiment=experiment)
+    new = NewEntry(job.experiment_key, "verdict", received_at, submitter, b"")
+    entry = append_document(connection, new, {"job_id": job.job_id, "verdict": document})
+    write_verdict_row(connection, job.key, entry, document, received_at)
+    return {"job_id": job.job_id, "level": verdict.level, "meaning": LEVELS[verdict.level]}
+
+
+def write_verdict_row(
+    connection: Connection, job: int, entry: int, document: dict[str, Any], received_at: datetime
+) -> None:
+    """Write the row of a verdict whose ledger entry is there."""
+    row = {
+        "entry_id": entry,
+        "job_id": job,
+        "level": document["level"],
+        "document": json.dumps(document, sort_keys=True, ensure_ascii=False),
+        "posted_at": received_at,
+    }
+    connection.execute(table_of(Verdict).insert(), [row])

@@ -1,0 +1,1 @@
+"""Sums over many jobs, kept where counting takes a moment."""

@@ -1,0 +1,238 @@
+"""The folded graph of a campaign: what it looks like in the large, whatever its size.
+
+Small campaigns, and chosen tasks, are counted when asked for. What was counted for a large one is
+kept; it is counted again in the background when somebody asks for it and anything was recorded
+since (`counted.py`).
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.queries.statistics.campaign_graph import (
+    CampaignKey,
+    campaign_experiments,
+    campaign_of_stage,
+    campaign_tasks,
+    campaigns_not_kept,
+    count_jobs,
+    experiment_key,
+    first_stage,
+    fold_tasks,
+    keep,
+    read_kept,
+)
+from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
+from jobprov.provenance.db.queries.tasks.tasks import find_tasks
+from jobprov.provenance.errors import AmbiguousError, LimitError, NotFoundError
+from jobprov.provenance.lineage.quotient import FoldedGraph
+from jobprov.provenance.lineage.sheet import Links
+from jobprov.provenance.services.statistics.counted import (
+    MOST_COUNTED_AT_ONCE,
+    count_now,
+    is_current,
+    recount_at,
+)
+from jobprov.provenance.services.statistics.home import campaign_counts
+from jobprov.provenance.services.work.queue import Parts, enqueue, enqueue_all
+
+FOLD = "fold"
+MOST_OF_TASKS = 100_000
+MOST_NOT_KEPT = 2_000_000
+"""Jobs that are counted for whoever asks first, in some ten seconds.
+
+The graph of more comes from the background alone.
+"""
+
+
+class FoldedCampaign(NamedTuple):
+    """A campaign in the large.
+
+    Attributes:
+        counted_at: when; aware UTC.
+        is_current: False where something was recorded since.
+        key: the campaign's, where its graph is kept.
+        to_keep: what was counted now and is to be kept; see `follow_up`.
+        stages: in the order in which they began, where no file joins them; else none, since files
+            tell the order.
+    """
+
+    experiment: str
+    campaign: str
+    graph: FoldedGraph
+    counted_at: datetime
+    is_current: bool = True
+    key: CampaignKey | None = None
+    to_keep: KeptAnswer | None = None
+    recount_at: datetime | None = None
+    stages: Sequence[str] = ()
+
+    @property
+    def needs_follow_up(self) -> bool:
+        """Whether `follow_up` has anything to write."""
+        return self.to_keep is not None or not self.is_current
+
+
+def listed_tasks(connection: Connection, experiment: str, words: str) -> list[str]:
+    """Return the tasks that a query names, parted by commas.
+
+    A task whose id holds commas may stand there alone.
+    """
+    if "," in words and find_tasks(connection, words, experiment):
+        return [words]
+    return [word for word in words.split(",") if word]
+
+
+def fold_campaign(
+    connection: Connection, experiment: str, campaign: str, *, task_ids: Sequence[str] = ()
+) -> FoldedCampaign:
+    """Return the folded graph of a campaign, or of some of its tasks.
+
+    Raises:
+        NotFoundError: the experiment has no such campaign, or the campaign no such task.
+        LimitError: the tasks have more than 100,000 jobs; or the campaign has millions and was
+            never counted yet.
+    """
+    folded = _fold(connection, experiment, campaign, task_ids)
+    if any(flow.source != flow.target for flow in folded.graph.flows):
+        return folded
+    return folded._replace(stages=_stages_begun(connection, experiment, campaign))
+
+
+def _stages_begun(connection: Connection, experiment: str, campaign: str) -> list[str]:
+    """Return the stages of a campaign in the order in which the pages of campaigns have them."""
+    counts = campaign_counts(connection, campaign, experiment)
+    return [stage["stage"] or "" for stage in counts[0]["stages"]] if counts else []
+
+
+def _fold(
+    connection: Connection, experiment: str, campaign: str, task_ids: Sequence[str]
+) -> FoldedCampaign:
+    number = experiment_key(connection, experiment)
+    if number is None:
+        raise NotFoundError(f"No job or task names an experiment {experiment}.")
+    key = CampaignKey(number, campaign)
+    if not task_ids and (kept := read_kept(connection, key)):
+        return _from_kept(connection, key, experiment, kept)
+    tasks = campaign_tasks(connection, key, task_ids)
+    if missing := sorted(set(task_ids) - set(tasks.values())):
+        raise NotFoundError(
+            f"Campaign {campaign} of experiment {experiment} has no task {missing[0]}."
+        )
+    if not tasks:
+        raise NotFoundError(f"No task of experiment {experiment} names a campaign {campaign}.")
+    jobs = count_jobs(connection, list(tasks), most=MOST_NOT_KEPT + 1)
+    _check_size(jobs, is_whole=not task_ids)
+    graph, counted = _count(connection, list(tasks))
+    is_kept = jobs > MOST_COUNTED_AT_ONCE and not task_ids
+    return FoldedCampaign(
+        experiment,
+        campaign,
+        graph,
+        counted.counted_at,
+        key=key,
+        to_keep=counted if is_kept else None,
+    )
+
+
+def experiment_of_campaign(connection: Connection, campaign: str) -> str:
+    """Return the one experiment that has a campaign of this name.
+
+    Raises:
+        NotFoundError: none has.
+        AmbiguousError: several have.
+    """
+    found = campaign_experiments(connection, campaign)
+    if not found:
+        raise NotFoundError(f"No task names a campaign {campaign}.")
+    if len(found) > 1:
+        message = f"Several experiments have a campaign {campaign}; say which with experiment=."
+        raise AmbiguousError(message, [(name, "") for name in found])
+    return found[0]
+
+
+def follow_up(connection: Connection, _known: KnownKeys, folded: FoldedCampaign) -> None:
+    """Keep what was counted for a large campaign, or note that it is to be counted again."""
+    if folded.key is None:
+        return
+    if folded.to_keep is not None:
+        keep(connection, folded.key, folded.to_keep)
+    elif stage := first_stage(connection, folded.key):
+        enqueue(connection, FOLD, str(stage), due_at=folded.recount_at)
+
+
+def count_again(parts: Parts, key: str) -> None:
+    """Count a campaign, named by its first stage, and keep that: the handler of the work `fold`."""
+    with parts.database.reading.connect() as connection:
+        campaign = campaign_of_stage(connection, int(key))
+        tasks = campaign_tasks(connection, campaign) if campaign else {}
+        counted = _count(connection, list(tasks))[1] if tasks else None
+    if campaign and counted:
+        parts.writer.run(lambda writing, _known: keep(writing, campaign, counted))
+
+
+def enqueue_large(parts: Parts) -> int:
+    """Have large campaigns counted that never were, so that nobody waits for them.
+
+    Return how many there are.
+    """
+    most = MOST_COUNTED_AT_ONCE + 1
+    with parts.database.reading.connect() as connection:
+        keys = [
+            str(first_stage(connection, campaign))
+            for campaign in campaigns_not_kept(connection)
+            if count_jobs(connection, list(campaign_tasks(connection, campaign)), most=most) == most
+        ]
+    if keys:
+        parts.writer.run(lambda writing, _known: enqueue_all(writing, FOLD, keys))
+    return len(keys)
+
+
+def class_links(folded: FoldedCampaign) -> Links:
+    """Return where the boxes of the folded graph lead: to the list of their jobs."""
+
+    def jobs(index: str) -> str:
+        some = folded.graph.classes[int(index)]
+        words = {"stage": some.stage, "state": some.state, "revision": some.revision}
+        query = {"experiment": folded.experiment, "campaign": folded.campaign, **words}
+        return f"/jobs?{urlencode({name: value for name, value in query.items() if value})}"
+
+    return Links(expand=jobs)
+
+
+def _from_kept(
+    connection: Connection, key: CampaignKey, experiment: str, kept: KeptAnswer
+) -> FoldedCampaign:
+    graph = FoldedGraph.from_json(json.loads(kept.document))
+    return FoldedCampaign(
+        experiment,
+        key.campaign,
+        graph,
+        kept.counted_at,
+        is_current(connection, kept),
+        key,
+        recount_at=recount_at(kept),
+    )
+
+
+def _check_size(jobs: int, *, is_whole: bool) -> None:
+    if not is_whole and jobs > MOST_OF_TASKS:
+        raise LimitError(
+            f"The tasks have more than {MOST_OF_TASKS:,} jobs; name fewer, or ask for the whole campaign.",
+            MOST_OF_TASKS,
+        )
+    if jobs > MOST_NOT_KEPT:
+        raise LimitError(
+            f"The campaign has more than {MOST_NOT_KEPT:,} jobs and was not counted yet; that happens in the background: "
+            "ask again in some minutes.",
+            MOST_NOT_KEPT,
+        )
+
+
+def _count(connection: Connection, tasks: Sequence[int]) -> tuple[FoldedGraph, KeptAnswer]:
+    return count_now(connection, lambda: fold_tasks(connection, tasks), FoldedGraph.to_json)

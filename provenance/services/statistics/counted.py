@@ -1,0 +1,46 @@
+"""What all answers that are kept have in common.
+
+When something counts as counted lately, and when it is counted again.
+
+What counts many jobs is kept and counted again in the background, at most a twentieth of the time.
+What is kept where is up to `kept_answers.py` and `fold_campaign.py`.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer, newest_entry
+
+MOST_COUNTED_AT_ONCE = 20_000
+"""Jobs: counting more takes longer than a page may, so the answer about more is kept."""
+_LEAST_PAUSE = timedelta(seconds=10)
+_SHARE = 20
+
+T = TypeVar("T")
+
+
+def count_now(
+    connection: Connection, count: Callable[[], T], to_json: Callable[[T], Any]
+) -> tuple[T, KeptAnswer]:
+    """Return what `count` returns, and the same as it is kept."""
+    start, now = time.monotonic(), datetime.now(UTC)
+    entry = newest_entry(connection)
+    found = count()
+    return found, KeptAnswer(
+        entry, now, time.monotonic() - start, json.dumps(to_json(found), separators=(",", ":"))
+    )
+
+
+def is_current(connection: Connection, kept: KeptAnswer) -> bool:
+    """Return whether nothing final was recorded since."""
+    return newest_entry(connection) == kept.entry_id
+
+
+def recount_at(kept: KeptAnswer) -> datetime:
+    """Return when it may be counted again."""
+    return kept.counted_at + max(_LEAST_PAUSE, timedelta(seconds=_SHARE * kept.seconds))

@@ -1,0 +1,108 @@
+"""What is counted of many jobs for pages and calls, and whose answers are kept: one table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
+from jobprov.provenance.db.time_limits import time_limit
+from jobprov.provenance.services.failures.errors import count_errors
+from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
+from jobprov.provenance.services.statistics.estimates import estimate
+from jobprov.provenance.services.statistics.home import campaign_counts
+from jobprov.provenance.services.statistics.kept_answers import (
+    COUNT,
+    Counting,
+    Words,
+    count_again,
+    question_of,
+)
+from jobprov.provenance.services.statistics.resources import sum_resources
+from jobprov.provenance.services.tasks.tasks import show_campaign
+from jobprov.provenance.services.work.queue import Parts, enqueue_all
+
+_MOST_LEARNT_AT_ONCE = 4000
+"""Units: learning takes five times as long as counting, and no more than the newest of a stage are learnt from."""
+KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
+"""Questions narrowed down by anything else are counted when asked for.
+
+A task, a host, a release, a time.
+"""
+
+
+def enqueue_first_counts(parts: Parts) -> int:
+    """Have large campaigns counted that never were, so that nobody waits for them.
+
+    Return how many there are.
+    """
+    with parts.database.reading.connect() as connection:
+        large = [
+            {"experiment": found["experiment"], "campaign": found["campaign"]}
+            for found in campaign_counts(connection)
+            if jobs_in(found["stages"]) > MOST_COUNTED_AT_ONCE
+        ]
+        questions = [question for words in large if (question := question_of("campaign", words))]
+        lacking = [question for question in questions if read_answer(connection, question) is None]
+    if lacking:
+        parts.writer.run(lambda writing, _known: enqueue_all(writing, COUNT, lacking))
+    return len(lacking)
+
+
+def count_question(parts: Parts, question: str) -> None:
+    """Count the answer to a kept question again: the handler of the work `count`."""
+    count_again(parts, question, COUNTINGS)
+
+
+def _errors(connection: Connection, _store: Any, words: Words, seconds: float) -> dict[str, Any]:
+    filters, how = _apart(words, "by", "sort")
+    return count_errors(connection, filters, **how, seconds=seconds)
+
+
+def _resources(connection: Connection, _store: Any, words: Words, seconds: float) -> dict[str, Any]:
+    filters, how = _apart(words, "by")
+    return sum_resources(connection, filters, **how, seconds=seconds)
+
+
+def _estimate(connection: Connection, store: Any, words: Words, seconds: float) -> dict[str, Any]:
+    filters, how = _apart(words, "files", "events", "slots")
+    return estimate(connection, store, filters, **how, seconds=seconds)
+
+
+def _campaigns(
+    connection: Connection, _store: Any, _words: Words, seconds: float
+) -> dict[str, Any]:
+    with time_limit(connection, "ask for one campaign", seconds=seconds):
+        return {"campaigns": campaign_counts(connection)}
+
+
+def _campaign(connection: Connection, store: Any, words: Words, seconds: float) -> dict[str, Any]:
+    with time_limit(connection, "ask for its tasks one by one", seconds=seconds):
+        return show_campaign(connection, store, words["experiment"], words["campaign"])
+
+
+def _apart(words: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
+    how = {name: words[name] for name in names if name in words}
+    return JobFilters(**{name: value for name, value in words.items() if name not in names}), how
+
+
+def jobs_in(stages: list[dict[str, Any]]) -> int:
+    """Return how many jobs the stages of a campaign have."""
+    return sum(sum(stage["states"].values()) for stage in stages)
+
+
+COUNTINGS: Mapping[str, Counting] = {
+    "errors": Counting(_errors, lambda found: int(found["jobs"])),
+    "estimate": Counting(
+        _estimate,
+        lambda found: sum(stage["learnt_from"]["units"] for stage in found["stages"]),
+        _MOST_LEARNT_AT_ONCE,
+    ),
+    "resources": Counting(_resources, lambda found: int(found["jobs"])),
+    "campaign": Counting(_campaign, lambda found: jobs_in(found["stages"])),
+    "campaigns": Counting(
+        _campaigns,
+        lambda found: sum(jobs_in(campaign["stages"]) for campaign in found["campaigns"]),
+    ),
+}

@@ -1,0 +1,164 @@
+"""Answers that count the jobs of whole campaigns and experiments.
+
+What was counted of many jobs is kept.
+
+What counts at most 20,000 jobs is counted when asked for. Of more, the answer is kept; it is
+counted again in the background when somebody asks and anything was recorded since, at most a
+twentieth of the time. What can be asked in this way is in `counting.py`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.queries.statistics.kept_answers import (
+    KeptAnswer,
+    keep_answer,
+    read_answer,
+)
+from jobprov.provenance.errors import LimitError
+from jobprov.provenance.services.statistics.counted import (
+    MOST_COUNTED_AT_ONCE,
+    count_now,
+    is_current,
+    recount_at,
+)
+from jobprov.provenance.services.work.queue import Parts, enqueue
+
+COUNT = "count"
+_LONGEST_QUESTION = 200  # it is the key of a work item
+_FRESH = timedelta(minutes=1)
+"""Some answers change without a ledger entry (classes of failures, running jobs).
+
+An older one is counted again.
+"""
+_KEPT_FOR = timedelta(days=7)
+_PATIENCE_SECONDS = 5.0
+_BACKGROUND_SECONDS = 600.0
+
+Words = Mapping[str, Any]
+
+
+class Counting(NamedTuple):
+    """How the answers of one kind are counted.
+
+    Attributes:
+        answer: (connection, archive, words of the question, seconds that it may take) -> the
+            answer, which JSON can hold.
+        jobs: how many jobs an answer counted.
+        most: an answer that counted more is kept; None: the usual number.
+    """
+
+    answer: Callable[[Connection, Any, Words, float], dict[str, Any]]
+    jobs: Callable[[dict[str, Any]], int]
+    most: int | None = None
+
+
+class CountedAnswer(NamedTuple):
+    """An answer, or that there is none yet.
+
+    Attributes:
+        found: with `counted_at` and `is_current` (False where something was recorded since); None
+            where counting takes too long for whoever asks, and is left to the background.
+        question: under which the answer is kept; None where it is not.
+        to_keep: what was counted now and is to be kept; see `follow_up`.
+        recount_at: when it is to be counted again; None where it need not be.
+    """
+
+    found: dict[str, Any] | None
+    question: str | None = None
+    to_keep: KeptAnswer | None = None
+    recount_at: datetime | None = None
+
+    @property
+    def needs_follow_up(self) -> bool:
+        """Whether `follow_up` has anything to write."""
+        return self.to_keep is not None or self.recount_at is not None
+
+    def answer(self) -> dict[str, Any]:
+        """Return what was found.
+
+        Raises:
+            LimitError: it is being counted in the background.
+        """
+        if self.found is None:
+            message = "These are too many jobs to count while you wait; they are counted in the background: ask again in a minute."
+            raise LimitError(message, MOST_COUNTED_AT_ONCE)
+        return self.found
+
+
+def question_of(kind: str, words: Words) -> str | None:
+    """Return the question under which an answer is kept; None where it is too long."""
+    said = {"kind": kind, **{name: value for name, value in words.items() if value is not None}}
+    text = json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return text if len(text) <= _LONGEST_QUESTION else None
+
+
+def ask(
+    connection: Connection, store: Any, counting: Counting, words: Words, question: str | None
+) -> CountedAnswer:
+    """Return the answer to a question, as it was last counted where that is kept.
+
+    Without `question` it is counted now.
+
+    Raises:
+        LimitError: counting took more than five seconds, and the answer is not one that is kept.
+        ProvenanceError: whatever counting raises.
+    """
+    if question is not None and (kept := read_answer(connection, question)):
+        return _from_kept(connection, question, kept)
+    try:
+        found, counted = _count(connection, store, counting, words, _PATIENCE_SECONDS)
+    except LimitError:
+        if question is None:
+            raise
+        return CountedAnswer(None, question, recount_at=datetime.now(UTC))
+    is_kept = question is not None and counting.jobs(found) > (
+        counting.most or MOST_COUNTED_AT_ONCE
+    )
+    return CountedAnswer(_said(found, counted), question, counted if is_kept else None)
+
+
+def follow_up(connection: Connection, _known: KnownKeys, counted: CountedAnswer) -> None:
+    """Keep what was counted of many jobs, or note that it is to be counted again."""
+    if counted.question is None:
+        return
+    if counted.to_keep is not None:
+        _keep(connection, counted.question, counted.to_keep)
+    else:
+        enqueue(connection, COUNT, counted.question, due_at=counted.recount_at)
+
+
+def count_again(parts: Parts, question: str, countings: Mapping[str, Counting]) -> None:
+    """Count the answer to a question and keep it."""
+    words = json.loads(question)
+    counting = countings[words.pop("kind")]
+    with parts.database.reading.connect() as connection:
+        _, counted = _count(connection, parts.store, counting, words, _BACKGROUND_SECONDS)
+    parts.writer.run(lambda writing, _known: _keep(writing, question, counted))
+
+
+def _count(
+    connection: Connection, store: Any, counting: Counting, words: Words, seconds: float
+) -> tuple[dict[str, Any], KeptAnswer]:
+    return count_now(connection, lambda: counting.answer(connection, store, words, seconds), dict)
+
+
+def _from_kept(connection: Connection, question: str, kept: KeptAnswer) -> CountedAnswer:
+    nothing_new = is_current(connection, kept)
+    is_due = not nothing_new or datetime.now(UTC) - kept.counted_at > _FRESH
+    found = _said(json.loads(kept.document), kept, is_current=nothing_new)
+    return CountedAnswer(found, question, recount_at=recount_at(kept) if is_due else None)
+
+
+def _said(found: dict[str, Any], counted: KeptAnswer, *, is_current: bool = True) -> dict[str, Any]:
+    moment = counted.counted_at.isoformat().replace("+00:00", "Z")
+    return {**found, "counted_at": moment, "is_current": is_current}
+
+
+def _keep(connection: Connection, question: str, counted: KeptAnswer) -> None:
+    keep_answer(connection, question, counted, forget_before=datetime.now(UTC) - _KEPT_FOR)

@@ -1,0 +1,226 @@
+"""Which module takes the time, and which became slower? What art's modules took, summed over many jobs.
+
+Source: http.md, `GET /statistics/modules`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import sqrt
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.fragments.node_facts import code_versions
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.statistics.modules import (
+    Module,
+    ModuleRow,
+    module_rows,
+    module_sets,
+)
+from jobprov.provenance.db.queries.statistics.resources import COLUMNS
+from jobprov.provenance.db.recording.module_rows import Costs, unpack_costs
+from jobprov.provenance.db.time_limits import time_limit
+from jobprov.provenance.errors import BadInputError, NotFoundError
+
+MOST_GROUPS = 50
+_FIRST = ("slower", "faster", "new", "gone", "same", "unknown")
+LEAST_SIGMA = 3.0
+"""Standard errors between two means from which on a module counts as slower or faster."""
+
+
+class ModuleSum(NamedTuple):
+    """What one module took in some jobs.
+
+    `seconds_per_event` is the mean over jobs of each job's own, `standard_error` the standard error
+    of that mean; both None where no job tells events, the error also where only one does.
+    """
+
+    jobs: int
+    events: int
+    seconds: float
+    slowest_seconds: float | None
+    rss_growth_bytes: int | None
+    seconds_per_event: float | None
+    standard_error: float | None
+
+
+_Group = dict[Module, ModuleSum]
+
+
+def sum_modules(
+    connection: Connection,
+    filters: JobFilters,
+    *,
+    by: str = "version",
+    first: str | None = None,
+    second: str | None = None,
+) -> dict[str, Any]:
+    """Return `{jobs, by, groups, comparison}` of the newest 50,000 successful jobs that pass the filters and tell of modules.
+
+    A group is `{name, jobs, seconds, modules}`, the largest first; a module `{step, path, label,
+    type}` with what `ModuleSum` says and its `share` of the group's seconds, those that took
+    longest first. `comparison` is `{first, second, modules}`, None where there is one group: by
+    default of the two largest, the one of which the newest job is older first. A module of it has
+    `change`, the ratio of the times an event less 1, and `sigma`, how many standard errors lie
+    between them; slower ones first, then by how much.
+
+    Args:
+        connection: where from.
+        filters: which jobs.
+        by: tell groups apart by `stage`, `site`, `host` or `version`.
+        first: the group to compare with, by name.
+        second: the group that is compared.
+
+    Raises:
+        BadInputError: nothing to tell groups apart by.
+        NotFoundError: no group of that name.
+        LimitError: reading took more than five seconds.
+    """
+    if by not in COLUMNS:
+        words = f"one of {', '.join(COLUMNS)}"
+        raise BadInputError(f"by: {words}.", {"by": [words]})
+    with time_limit(connection, "narrow it down to a task, a campaign or a stage"):
+        rows = module_rows(connection, filters, by)
+    names = (
+        code_versions(connection, {row.facet for row in rows if row.facet is not None})
+        if by == "version"
+        else None
+    )
+    listed: dict[str | None, list[ModuleRow]] = {}  # newest first
+    for row in rows:
+        listed.setdefault(
+            names.get(row.facet) if names is not None else (row.facet or None), []
+        ).append(row)
+    largest = sorted(listed, key=lambda name: (-len(listed[name]), name or ""))[:MOST_GROUPS]
+    sets = module_sets(connection, {row.module_set for row in rows})
+    sums = {name: _sum_group(listed[name], sets) for name in largest}
+    newest_first = [name for name in listed if name in largest[:2]]
+    return {
+        "jobs": len(rows),
+        "by": by,
+        "groups": [
+            {
+                "name": name,
+                "jobs": len(listed[name]),
+                "seconds": _seconds(sums[name].values()),
+                "modules": _shown(sums[name]),
+            }
+            for name in largest
+        ],
+        "comparison": _compare(sums, first, second, newest_first),
+    }
+
+
+def _sum_group(rows: Sequence[ModuleRow], sets: dict[int, list[Module]]) -> _Group:
+    by_set: dict[int, list[Costs]] = {}
+    for row in rows:
+        by_set.setdefault(row.module_set, []).append(unpack_costs(row.costs))
+    told: dict[Module, list[tuple[Any, ...]]] = {}
+    for key, costs in by_set.items():
+        for module, columns in zip(sets[key], _by_module(costs), strict=True):
+            told.setdefault(module, []).append(columns)
+    return {module: _sum_module(parts) for module, parts in told.items()}
+
+
+def _by_module(costs: Sequence[Costs]) -> Iterator[tuple[Any, ...]]:
+    """Yield for each module the columns of its costs, a value a job."""
+    columns = [zip(*(job[place] for job in costs), strict=True) for place in range(4)]
+    return zip(*columns, strict=True)
+
+
+def _sum_module(parts: Sequence[tuple[Any, ...]]) -> ModuleSum:
+    """Return the sum over parts, each of four columns with a value a job."""
+    events, seconds, slowest, growth = (
+        [value for part in parts for value in part[place]] for place in range(4)
+    )
+    rates = [
+        took / count
+        for took, count in zip(seconds, events, strict=True)
+        if took is not None and count
+    ]
+    mean = sum(rates) / len(rates) if rates else None
+    error = None
+    if mean is not None and len(rates) > 1:
+        error = sqrt(sum((rate - mean) ** 2 for rate in rates) / (len(rates) - 1) / len(rates))
+    return ModuleSum(
+        jobs=len(seconds),
+        events=sum(count for count in events if count is not None),
+        seconds=sum(took for took in seconds if took is not None),
+        slowest_seconds=max((took for took in slowest if took is not None), default=None),
+        rss_growth_bytes=max((size for size in growth if size is not None), default=None),
+        seconds_per_event=mean,
+        standard_error=error,
+    )
+
+
+def _seconds(sums: Iterable[ModuleSum]) -> float:
+    return sum(each.seconds for each in sums)
+
+
+def _shown(group: _Group) -> list[dict[str, Any]]:
+    whole = _seconds(group.values())
+    ordered = sorted(group.items(), key=lambda item: (-item[1].seconds, repr(item[0])))
+    return [
+        {**module._asdict(), **sums._asdict(), "share": sums.seconds / whole if whole else None}
+        for module, sums in ordered
+    ]
+
+
+def _compare(
+    sums: dict[str | None, _Group],
+    first: str | None,
+    second: str | None,
+    newest_first: Sequence[str | None],
+) -> dict[str, Any] | None:
+    for name in (first, second):
+        if name is not None and name not in sums:
+            raise NotFoundError(
+                f"No group {name}; there are: {', '.join(sorted(str(each) for each in sums)) or 'none'}."
+            )
+    rest = [name for name in newest_first if name not in (first, second)]
+    if (first is None or second is None) and len(rest) < (first is None) + (second is None):
+        return None
+    later = second if second is not None else rest[0]
+    earlier = first if first is not None else rest[-1]
+    one, other = sums[earlier], sums[later]
+    modules = [_change(module, one.get(module), other.get(module)) for module in {**other, **one}]
+    modules.sort(
+        key=lambda row: (
+            _FIRST.index(row["outcome"]),
+            -abs(row["seconds_per_event_more"] or 0.0),
+            repr(row["label"]),
+        )
+    )
+    return {"first": earlier, "second": later, "modules": modules}
+
+
+def _change(module: Module, first: ModuleSum | None, second: ModuleSum | None) -> dict[str, Any]:
+    before = first.seconds_per_event if first else None
+    after = second.seconds_per_event if second else None
+    errors = (first.standard_error if first else None, second.standard_error if second else None)
+    more = None if before is None or after is None else after - before
+    spread = (
+        sqrt(sum(error**2 for error in errors if error is not None)) if None not in errors else None
+    )
+    return {
+        **module._asdict(),
+        "first": first._asdict() if first else None,
+        "second": second._asdict() if second else None,
+        "seconds_per_event_more": more,
+        "change": more / before if more is not None and before else None,
+        "sigma": more / spread if more is not None and spread else None,
+        "outcome": _outcome(first, second, more, spread),
+    }
+
+
+def _outcome(
+    first: ModuleSum | None, second: ModuleSum | None, more: float | None, spread: float | None
+) -> str:
+    """Return `new`, `gone`, `slower`, `faster`, `same`, or `unknown` where too little was told."""
+    if first is None or second is None:
+        return "new" if first is None else "gone"
+    if more is None or spread is None:
+        return "unknown"
+    if more == 0 or abs(more) < LEAST_SIGMA * spread:
+        return "same"
+    return "slower" if more > 0 else "faster"

@@ -1,0 +1,69 @@
+"""A campaign in one document: how far it is, what waits, why jobs failed, what they took.
+
+For a page, a mail or a meeting.
+
+Source: http.md, `GET /campaigns/{campaign}/report`.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.lookup.jobs import list_jobs
+from jobprov.provenance.services.tasks.tasks import task_waivers
+
+MOST_CAUSES = 10
+MOST_WAIVED_TASKS = 20
+_MEASURES = ("wall_seconds", "cpu_efficiency", "max_rss_bytes")
+
+
+class Counted(NamedTuple):
+    """What was counted of a campaign: the answers of `GET /campaigns/{campaign}`, `/statistics/errors` and `/statistics/resources`."""
+
+    campaign: dict[str, Any]
+    errors: dict[str, Any]
+    resources: dict[str, Any]
+
+
+def report_campaign(
+    connection: Connection, store: Documents, counted: Counted, *, now: datetime
+) -> dict[str, Any]:
+    """Return `{made_at, counted_at, is_current, last_record_at, campaign, errors, resources, waivers}`.
+
+    `campaign` and `errors` are those answers, of the errors the ten most frequent causes;
+    `resources` has `{stage, jobs, measures}` with `median` and `p90` of run time, CPU efficiency
+    and memory; `waivers` are those in force, each with its `task_id`, of at most 20 tasks.
+    `counted_at` is when the oldest of them was counted, `is_current` whether nothing was recorded
+    since; `last_record_at` is when a record came last, None before the first.
+    """
+    found, errors = counted.campaign, counted.errors
+    experiment = found["experiment"]
+    newest = list_jobs(
+        connection, JobFilters(experiment=experiment, campaign=found["campaign"]), limit=1
+    )["jobs"]
+    waived = [task["task_id"] for task in found["tasks"] if task["waived"]][:MOST_WAIVED_TASKS]
+    return {
+        "made_at": now.isoformat(),
+        "counted_at": min(answer["counted_at"] for answer in counted),
+        "is_current": all(answer["is_current"] for answer in counted),
+        "last_record_at": newest[0]["received_at"] if newest else None,
+        "campaign": found,
+        "errors": {**errors, "causes": errors["causes"][:MOST_CAUSES]},
+        "resources": [_resources(group) for group in counted.resources["groups"]],
+        "waivers": [
+            {"task_id": task, **waiver}
+            for task in waived
+            for waiver in task_waivers(connection, store, task, experiment=experiment)
+        ],
+    }
+
+
+def _resources(group: dict[str, Any]) -> dict[str, Any]:
+    told = [name for name in _MEASURES if name in group["measures"]]
+    measures = {
+        name: {key: group["measures"][name][key] for key in ("median", "p90")} for name in told
+    }
+    return {"stage": group["name"], "jobs": group["jobs"], "measures": measures}

@@ -1,0 +1,226 @@
+"""Declarations of tasks: what is to be made. They freeze the list of units.
+
+Source: http.md, `PUT /tasks/{task_id}`.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from sqlalchemy import Connection, update
+
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.queries.tasks.tasks import FoundTask, find_tasks
+from jobprov.provenance.db.recording.task_rows import place_again
+from jobprov.provenance.db.recording.writing import intern_experiments, table_of
+from jobprov.provenance.db.tables import Stage, TaskRow
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.checks import word_problem
+from jobprov.provenance.records.documents import read_document
+from jobprov.provenance.records.job_record import ExperimentName
+from jobprov.provenance.services.ledger.entries import NewEntry, append_document, read_entries
+from jobprov.provenance.services.ledger.frames import Documents
+
+MOST_UNITS = 1_000_000
+_LONGEST_ID = 1000
+_WORDS = (
+    "campaign",
+    "stage",
+    "sample",
+    "definition",
+    "release",
+    "data_tier",
+    "recovers",
+    "project",
+    "namespace",
+)
+_Word = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class UnitSource(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where the catalog of the experiment has the inputs; exactly one of them.
+
+    Attributes:
+        definition: of SAM.
+        snapshot_id: of SAM.
+        dataset: of MetaCat, `namespace:name`.
+        query: dimensions of SAM, or MQL.
+    """
+
+    definition: _Word | None = None
+    snapshot_id: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    dataset: _Word | None = None
+    query: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)] | None = None
+
+
+class Declaration(msgspec.Struct, kw_only=True):
+    """What `PUT /tasks/{task_id}` takes; fields that it does not name are kept with it.
+
+    Attributes:
+        units: the frozen input list, or the number of units of a stage without inputs; or where the
+            catalog has the inputs, of which the service makes the list.
+        units_from: what the list was made from, kept beside it.
+        namespace: where the names of inputs are meant to be, in a catalog that has namespaces.
+        outputs_per_unit: files expected of each unit.
+        sample: what an analysis calls it; its campaign where none is said.
+        definition: the dataset of the outputs in the catalog.
+        release: what people call the code.
+        data_tier: of the outputs, where jobs do not say it.
+        events_per_unit: events expected of each unit.
+        is_obsolete: a pass that a later one replaced.
+        output_metadata: what the catalog says of outputs of this task and of no other file made
+            from its inputs.
+        project: of SAM, that hands the inputs out.
+    """
+
+    experiment: ExperimentName
+    campaign: _Word | None = None
+    stage: _Word | None = None
+    units: list[_Word] | Annotated[int, msgspec.Meta(ge=0, le=MOST_UNITS)] | UnitSource | None = (
+        None
+    )
+    units_from: UnitSource | None = None
+    namespace: _Word | None = None
+    outputs_per_unit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
+    output_metadata: dict[_Word, _Word] | None = None
+    project: _Word | None = None
+    recovers: _Word | None = None
+    sample: _Word | None = None
+    definition: _Word | None = None
+    release: _Word | None = None
+    data_tier: _Word | None = None
+    events_per_unit: Annotated[int, msgspec.Meta(ge=0, le=10**12)] | None = None
+    is_obsolete: bool = False
+
+    def listed_units(self) -> list[str] | None:
+        """Return the frozen list; None where only a number of units was said, or nothing."""
+        return self.units if isinstance(self.units, list) else None
+
+    def unit_count(self) -> int | None:
+        """Return how many units there are to be; None where nobody said."""
+        if isinstance(self.units, UnitSource):
+            return None
+        return len(set(self.units)) if isinstance(self.units, list) else self.units
+
+
+def read_declaration(document: dict[str, Any]) -> Declaration:
+    """Return the typed reading of a declaration.
+
+    Raises:
+        BadInputError: a field is missing or wrong; `fields` says which.
+    """
+    return read_document(document, Declaration, "The task")
+
+
+def check_words(task_id: str, declaration: Declaration) -> None:
+    """Check that the task can be named as declared.
+
+    What a record may not say of it, its declaration may not either.
+
+    Raises:
+        BadInputError: a word holds control characters, or the id is too long; `fields` says which.
+    """
+    words = {"task_id": task_id, **{name: getattr(declaration, name) for name in _WORDS}}
+    words |= {
+        f"units[{place}]": unit for place, unit in enumerate(declaration.listed_units() or ())
+    }
+    problems = {
+        name: [problem] for name, word in words.items() if word and (problem := word_problem(word))
+    }
+    if len(task_id) > _LONGEST_ID:
+        problems["task_id"] = [f"longer than {_LONGEST_ID} characters"]
+    if problems:
+        name = next(iter(problems))
+        raise BadInputError(f"{name}: {problems[name][0]}.", problems)
+
+
+def declare_task(
+    connection: Connection,
+    known: KnownKeys,
+    task_id: str,
+    document: dict[str, Any],
+    *,
+    store: Documents,
+    received_at: datetime,
+    submitter: str | None = None,
+) -> bool:
+    """Declare a task, or declare it anew; return whether it was declared for the first time.
+
+    Raises:
+        BadInputError: the declaration cannot be read, or the task not be named so.
+    """
+    declaration = read_declaration(document)
+    check_words(task_id, declaration)
+    if isinstance(declaration.units, UnitSource):
+        raise BadInputError(
+            "units: the list was not fetched from the catalog yet.",
+            {"units": ["a list or a number is needed here"]},
+        )
+    experiment = intern_experiments(connection, known, {declaration.experiment})[
+        declaration.experiment
+    ]
+    held = find_tasks(connection, task_id, declaration.experiment)
+    before = read_task_document(connection, store, held[0]) if held else None
+    if before == document:
+        return False
+    new = NewEntry(experiment, "task", received_at, submitter, b"")
+    entry = append_document(connection, new, {"task_id": task_id, "task": document})
+    write_task_row(connection, known, task_id, document, entry=entry, experiment=experiment)
+    return before is None
+
+
+def write_task_row(
+    connection: Connection,
+    known: KnownKeys,
+    task_id: str,
+    document: dict[str, Any],
+    *,
+    entry: int,
+    experiment: int,
+) -> None:
+    """Write the row of a declared task whose ledger entry is there.
+
+    What it says of campaign and stage goes before what jobs say.
+    """
+    declaration = read_declaration(document)
+    task = intern_task(connection, known, experiment, task_id)
+    values: dict[str, Any] = {"entry_id": entry, "declared_stage_id": None}
+    if declaration.campaign or declaration.stage:
+        stage_key = (experiment, declaration.campaign or "", declaration.stage or "")
+        stage = dict(zip(("experiment_id", "campaign", "name"), stage_key, strict=True))
+        stages = known.intern(
+            connection, table_of(Stage), ["experiment_id", "campaign", "name"], {stage_key: stage}
+        )
+        values["declared_stage_id"] = stages[stage_key]
+    connection.execute(update(TaskRow).where(TaskRow.id == task).values(**values))
+    place_again(connection, known, [task])
+
+
+def intern_task(connection: Connection, known: KnownKeys, experiment: int, task_id: str) -> int:
+    """Return the key of a task, made where it is not known yet."""
+    key = (experiment, task_id)
+    row = {"experiment_id": experiment, "task_id": task_id}
+    return known.intern(connection, table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[
+        key
+    ]
+
+
+def read_task_document(
+    connection: Connection, store: Documents, task: FoundTask
+) -> dict[str, Any] | None:
+    """Return a task's declaration as it was sent; None where nobody declared it."""
+    return read_task_documents(connection, store, [task]).get(task.key)
+
+
+def read_task_documents(
+    connection: Connection, store: Documents, tasks: Iterable[FoundTask]
+) -> dict[int, dict[str, Any]]:
+    """Return the declarations of tasks as they were sent, by the task's key.
+
+    Those that nobody declared are left out.
+    """
+    entries = {task.key: task.entry_id for task in tasks if task.entry_id is not None}
+    bodies = read_entries(connection, store, entries.values())
+    return {key: json.loads(bodies[entry])["task"] for key, entry in entries.items()}

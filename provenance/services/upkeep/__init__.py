@@ -1,0 +1,1 @@
+"""The archive and the database kept sound: sealing, checking, backup, rebuilding."""

@@ -1,0 +1,275 @@
+"""Reads the whole archive through and says what is wrong with it, and which jobs that touches.
+
+Damage is what was there once: a flipped bit, a possessed blob that is gone, a broken chain. A *gap*
+is a blob that records name and that never came; it is counted, and is no damage. Which jobs a blob
+touches is looked up only when something was found.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from jobprov.archive import fsck
+from jobprov.archive.errors import ArchiveError
+from jobprov.archive.store import Finding, FindingKind, Store
+from jobprov.provenance.db.queries.holdings.blob_users import (
+    JobName,
+    jobs_of_capsules,
+    jobs_of_entries,
+    jobs_of_packs,
+    jobs_of_plans,
+)
+from jobprov.provenance.db.queries.holdings.erasures import erased_of, erased_places
+from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
+from jobprov.provenance.db.tables import AwaitedBlob, Experiment, ExpiredLog, Possession
+from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
+from jobprov.provenance.services.ledger.chain_erasures import KIND, read_erasures
+from jobprov.provenance.services.ledger.chains import archived_experiments, chain_tip, read_chain
+from jobprov.provenance.services.ledger.entry_bytes import record_bodies
+from jobprov.provenance.services.ledger.frames import SegmentError, head_name
+
+_DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_BLOB_KINDS = frozenset(
+    {FindingKind.BLOB_MISSING, FindingKind.BLOB_DAMAGED, FindingKind.COPY_DAMAGED}
+)
+_FINISH = "`jobprov erase finish` goes on"
+_HARMLESS = frozenset({FindingKind.COPY_DAMAGED, FindingKind.STRAY})
+
+
+class Trouble(NamedTuple):
+    """One thing that is wrong.
+
+    Attributes:
+        kind: of `archive.store.FindingKind`, or `chain-broken`.
+        name: the digest of a blob, or the name of a document, file or chain.
+        jobs: those whose record, bundle or code it is; sorted.
+    """
+
+    kind: str
+    name: str
+    where: str
+    detail: str
+    jobs: list[JobName]
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether nothing is lost by it: a second copy is intact, or a file is nobody's."""
+        return self.kind in _HARMLESS
+
+
+class Gaps(NamedTuple):
+    """Blobs that records name and that never came, and how many jobs wait for any."""
+
+    blobs: int
+    jobs: int
+
+
+class ArchiveReport(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        blobs: that had to be there.
+        entries: of the ledger that were read and compared with their leaves.
+    """
+
+    troubles: list[Trouble]
+    gaps: Gaps
+    blobs: int
+    segments: int
+    entries: int
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is lost."""
+        return all(trouble.is_harmless for trouble in self.troubles)
+
+
+def check_archive(connection: Connection, store: Store) -> ArchiveReport:
+    """Return everything that is wrong with the archive, each with the jobs that it touches."""
+    expected = _Counted(_expected(connection, store))
+    found = list(
+        fsck.check(store, expected=expected, expected_documents=_expected_heads(connection))
+    )
+    chains = _check_chains(connection, store)
+    users = _users(
+        connection, store, {finding.name for finding in found if finding.kind in _BLOB_KINDS}
+    )
+    troubles = [_trouble(connection, finding, users) for finding in found]
+    troubles += _not_erased(connection, store)
+    return ArchiveReport(
+        troubles + chains.troubles,
+        _gaps(connection),
+        expected.count,
+        chains.segments,
+        chains.entries,
+    )
+
+
+class _Counted:
+    """Counts what passes."""
+
+    def __init__(self, items: Iterable[str]) -> None:
+        self._items = items
+        self.count = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for item in self._items:
+            self.count += 1
+            yield item
+
+
+def _expected(connection: Connection, store: Store) -> Iterator[str]:
+    """Yield the blobs that must be there: what was uploaded, packs of code, plans of bundles and what these generated."""
+    rows = connection.execution_options(yield_per=5000).execute(
+        select(Possession.sha256).distinct()
+    )
+    yield from (row[0] for row in rows)
+    yield from packs_of_code(connection)
+    possessed = select(Possession.sha256)
+    for sha256 in live_plans(connection):
+        yield sha256
+        named = named_in_plan(store, sha256)
+        held = {row[0] for row in connection.execute(possessed.where(Possession.sha256.in_(named)))}
+        yield from sorted(named - held)
+
+
+def _expected_heads(connection: Connection) -> list[str]:
+    names = []
+    for (experiment,) in connection.execute(select(Experiment.name)).all():
+        segment, _ = chain_tip(connection, experiment)
+        names += [head_name(experiment, number) for number in range(1, segment + 1)]
+    return names
+
+
+class _Chains(NamedTuple):
+    troubles: list[Trouble]
+    segments: int
+    entries: int
+
+
+def _check_chains(connection: Connection, store: Store) -> _Chains:
+    """Follow every chain, compare every entry with its leaf, and the end with what the database knows."""
+    troubles: list[Trouble] = []
+    segments = entries = 0
+    known = {row[0] for row in connection.execute(select(Experiment.name))}
+    for experiment in sorted(known | archived_experiments(store)):
+        tip = chain_tip(connection, experiment)
+        reached = 0
+        try:
+            gone: dict[int, set[int]] = {}
+            is_any = bool(erased_places(connection, experiment))
+            for reader in read_chain(store, experiment):
+                gone[reached + 1] = {
+                    place
+                    for place, entry in enumerate(reader.entries())
+                    if entry.erased is not None
+                }
+                is_any = is_any or bool(gone[reached + 1] or reader.positions(KIND))
+                entries += len(reader)
+                segments += 1
+                reached += 1
+                _check_tip(experiment, (reached, reader.head_sha256), tip)
+            troubles += _compare_erased(connection, store, experiment, gone) if is_any else []
+        except (SegmentError, ArchiveError) as problem:
+            jobs = jobs_of_entries(connection, experiment, reached + 1)
+            troubles.append(
+                Trouble(
+                    "chain-broken",
+                    experiment,
+                    head_name(experiment, reached + 1),
+                    str(problem),
+                    jobs,
+                )
+            )
+    return _Chains(troubles, segments, entries)
+
+
+def _erased_entries(connection: Connection, store: Store, experiment: str) -> dict[int, set[int]]:
+    """Return the entries whose erasure is recorded, in the chain or by the database.
+
+    Positions by segment.
+    """
+    places = erased_places(connection, experiment)
+    chain = read_erasures(store, experiment)
+    for leaf in chain.items:
+        if (place := chain.place_of(leaf)) is not None:
+            places.setdefault(place[0], set()).add(place[1])
+    return places
+
+
+def _compare_erased(
+    connection: Connection, store: Store, experiment: str, gone: dict[int, set[int]]
+) -> Iterator[Trouble]:
+    """Yield the entries that are gone and nobody erased, and those that were erased and are still there."""
+    erased = _erased_entries(connection, store, experiment)
+    for segment, positions in sorted(gone.items()):
+        recorded, where = erased.get(segment, set()), head_name(experiment, segment)
+        for position in sorted(positions - recorded):
+            detail = f"the bytes of entry {position} are gone, and no erasure says why; restore the body from a copy"
+            jobs = jobs_of_entries(connection, experiment, segment, only=True)
+            yield Trouble("body-missing", experiment, where, detail, jobs)
+        for position in sorted(recorded - positions):
+            detail = f"entry {position} was erased and is still there; {_FINISH}"
+            yield Trouble("not-erased", experiment, where, detail, [])
+
+
+def _not_erased(connection: Connection, store: Store) -> Iterator[Trouble]:
+    """Yield the blobs that were erased, that nobody else sent, and that are still there."""
+    for (experiment,) in connection.execute(select(Experiment.name)).all():
+        free = needed_by_nobody(connection, erased_of(connection, experiment))
+        for sha256 in sorted(set(free) - store.missing(free)):
+            yield Trouble(
+                "not-erased",
+                sha256,
+                "the archive",
+                f"it was erased and is still there; {_FINISH}",
+                [],
+            )
+
+
+def _check_tip(experiment: str, found: tuple[int, str], tip: tuple[int, str]) -> None:
+    if found[0] == tip[0] and found != tip:
+        raise SegmentError(
+            f"Segment {found[0]} of {experiment} is not the one that this database sealed."
+        )
+
+
+def _users(connection: Connection, store: Store, digests: set[str]) -> dict[str, set[JobName]]:
+    """Return which jobs each of these blobs touches.
+
+    By their records, bundle plans, the code that they ran and its capsule.
+    """
+    users: dict[str, set[JobName]] = defaultdict(set)
+    if not digests:
+        return users
+    for body, job in record_bodies(connection, store):
+        for sha256 in {found.decode() for found in _DIGEST.findall(body)} & digests:
+            users[sha256].add(job)
+    for sha256 in digests:
+        users[sha256].update(jobs_of_packs(connection, sha256))
+        users[sha256].update(jobs_of_capsules(connection, sha256))
+    for plan in live_plans(connection):
+        for sha256 in ({plan} | named_in_plan(store, plan)) & digests:
+            users[sha256].update(jobs_of_plans(connection, plan))
+    return users
+
+
+def _trouble(connection: Connection, finding: Finding, users: dict[str, set[JobName]]) -> Trouble:
+    jobs = sorted(users.get(finding.name, ()))
+    segment = _SEGMENT.match(finding.name)
+    if segment is not None and finding.kind not in _BLOB_KINDS:
+        jobs = jobs_of_entries(connection, segment.group(1), int(segment.group(2)), only=True)
+    return Trouble(str(finding.kind), finding.name, finding.where, finding.detail, jobs)
+
+
+_SEGMENT = re.compile(r"ledger/([^/]+)/(\d{8})")
+
+
+def _gaps(connection: Connection) -> Gaps:
+    expired = AwaitedBlob.sha256.in_(select(ExpiredLog.sha256))
+    blobs = select(func.count(AwaitedBlob.sha256.distinct())).where(~expired)
+    jobs = select(func.count(AwaitedBlob.job_id.distinct())).where(~expired)
+    return Gaps(connection.execute(blobs).scalar_one(), connection.execute(jobs).scalar_one())

@@ -1,0 +1,43 @@
+"""How fast an archive grows: what a job took so far, at the pace of the last 30 days."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from jobprov.provenance.db.tables import Job
+
+_DAYS = 30
+
+
+class Growth(NamedTuple):
+    """What is to be expected.
+
+    Attributes:
+        recent_jobs: recorded in the last 30 days.
+        bytes_a_day: stored; None where nothing was recorded in them.
+        days_left: until the disk is full at that pace; None where that is not known.
+    """
+
+    recent_jobs: int
+    bytes_a_day: float | None
+    days_left: float | None
+
+
+def count_recorded(connection: Connection, *, now: datetime) -> tuple[int, int]:
+    """Return how many jobs are recorded, in all and in the last 30 days."""
+    recent = func.count().filter(Job.received_at >= now - timedelta(days=_DAYS))
+    row = connection.execute(select(func.count(), recent).select_from(Job)).one()
+    return row[0], row[1]
+
+
+def forecast_growth(
+    stored_bytes: int, jobs: int, recent_jobs: int, *, free_bytes: int | None
+) -> Growth:
+    """Return the growth of an archive that holds so many bytes of so many jobs."""
+    if not recent_jobs or not stored_bytes:
+        return Growth(recent_jobs, None, None)
+    bytes_a_day = stored_bytes / jobs * recent_jobs / _DAYS
+    return Growth(
+        recent_jobs, bytes_a_day, None if free_bytes is None else free_bytes / bytes_a_day
+    )

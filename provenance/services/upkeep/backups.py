@@ -1,0 +1,160 @@
+"""Copies database and archive into a folder, while the service runs.
+
+Only what is new is copied again.
+
+The database goes first: whatever it names is then in the archive's copy, too. A database older than
+its archive is no harm, since it adopts what it lacks when it seals (`seal_ledger`). Of PostgreSQL
+only the archive is copied; `pg_dump` does the rest.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from jobprov.archive.opening import open_store
+from jobprov.archive.store import Store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.holdings.erasures import all_erased
+from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.services.ledger.erased_segments import find_rewritten, first_name
+
+DATABASE_COPY = "jobprov.db"
+ARCHIVE_COPY = "archive"
+_BATCH_BYTES = 8_000_000
+_STREAMED_BYTES = 8_000_000
+_LISTED_AT_ONCE = 5000
+
+
+class BackupReport(NamedTuple):
+    """What was copied.
+
+    Attributes:
+        database: the copy; None where the database is a server's.
+        blobs: that the copy lacked.
+        documents: that the copy lacked.
+        blob_bytes: of those blobs, uncompressed.
+    """
+
+    database: Path | None
+    blobs: int
+    documents: int
+    blob_bytes: int
+
+
+def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
+    """Copy everything that the service cannot make again into `folder`, made where it is not there.
+
+    Raises:
+        UnreachableError: the folder cannot be written.
+        BlobDamagedError, DocumentDamagedError: something in the archive is damaged; what came
+            before it is copied.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        copy = _copy_database(database, folder) if database.is_sqlite else None
+    except (OSError, sqlite3.Error) as problem:
+        raise UnreachableError(f"{folder} cannot take the backup: {problem}.") from None
+    target = open_store(f"file:{_as_url(folder / ARCHIVE_COPY)}")
+    blobs, blob_bytes = _copy_blobs(store, target)
+    documents = _copy_documents(store, target)
+    _erase_superseded(store, target)
+    _erase_erased(database, store, target)
+    target.seal()
+    return BackupReport(copy, blobs, documents, blob_bytes)
+
+
+def _as_url(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3F").replace("#", "%23")
+
+
+def _copy_database(database: Database, folder: Path) -> Path:
+    """Copy the file as it is at one moment, by SQLite's own means.
+
+    The last copy stays until the new one is whole.
+    """
+    target = folder / DATABASE_COPY
+    fresh = folder / f"{DATABASE_COPY}.new"
+    fresh.unlink(missing_ok=True)
+    with (
+        closing(
+            sqlite3.connect(
+                f"file:{_as_url(Path(str(database.reading.url.database)))}?mode=ro", uri=True
+            )
+        ) as source,
+        closing(sqlite3.connect(fresh)) as copy,
+    ):
+        # in one step, as a copy in parts begins again whenever somebody writes
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+        if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise UnreachableError(
+                "The database is damaged; its copy does not pass SQLite's check."
+            )
+    with fresh.open("rb+") as file:
+        os.fsync(file.fileno())
+    fresh.replace(target)
+    return target
+
+
+def _copy_blobs(source: Store, target: Store) -> tuple[int, int]:
+    count = total = 0
+    waiting: list[bytes] = []
+    for sha256 in _lacking(source.digests(), target):
+        size_bytes = source.size(sha256)
+        count += 1
+        total += size_bytes
+        if size_bytes > _STREAMED_BYTES:
+            with source.open(sha256) as blob:
+                target.put_stream(iter(lambda: blob.read(1 << 20), b""), expected=sha256)
+            continue
+        waiting.append(source.get(sha256))
+        if sum(map(len, waiting)) > _BATCH_BYTES:
+            target.put_many(waiting)
+            waiting = []
+    if waiting:
+        target.put_many(waiting)
+    return count, total
+
+
+def _lacking(digests: Iterable[str], target: Store) -> Iterator[str]:
+    batch: list[str] = []
+    for sha256 in digests:
+        batch.append(sha256)
+        if len(batch) == _LISTED_AT_ONCE:
+            yield from sorted(target.missing(batch))
+            batch = []
+    yield from sorted(target.missing(batch))
+
+
+def _erase_superseded(source: Store, target: Store) -> None:
+    """Remove bodies of segments from the copy that were written anew since, without what was erased."""
+    there = set(source.documents())
+    gone = [name for name in target.documents() if name.endswith(".body") and name not in there]
+    target.erase_documents(
+        [name for name in gone if find_rewritten(source, first_name(name)) is not None]
+    )
+
+
+def _erase_erased(database: Database, source: Store, target: Store) -> None:
+    """Remove blobs from the copy that were erased on purpose, and are no longer in what is copied."""
+    with database.reading.connect() as connection:
+        digests = all_erased(connection)
+    gone = source.missing(digests) if digests else set()
+    if left := gone - target.missing(gone):
+        target.erase(left)
+
+
+def _copy_documents(source: Store, target: Store) -> int:
+    """Copy segments, each body before its head, as the sorted names have it.
+
+    A head commits a segment.
+    """
+    there = set(target.documents())
+    return sum(
+        target.put_document(name, source.get_document(name))
+        for name in source.documents()
+        if name not in there
+    )

@@ -1,0 +1,83 @@
+"""Takes the bytes of erased entries out of the archive.
+
+The body of their segment is written anew without them.
+
+The new body is stored and read back before the old one goes, so that one of them is there whenever
+the power goes. The head, with every leaf, stays as it is: all other entries are proved as before.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from jobprov.provenance.services.ledger.chains import ListedDocuments
+from jobprov.provenance.services.ledger.erased_segments import (
+    NO_SALT,
+    next_name,
+    read_rewritten,
+    rewritten_names,
+    write_rewritten,
+)
+from jobprov.provenance.services.ledger.frames import body_name
+from jobprov.provenance.services.ledger.segments import (
+    SealedEntry,
+    SegmentReader,
+    forget_segments,
+    write_frames,
+)
+
+
+class ErasingDocuments(ListedDocuments, Protocol):
+    """The part of the archive that documents are erased from."""
+
+    def put_document(self, name: str, data: bytes) -> bool:
+        """Store a document unless one of that name is there; return whether it was stored."""
+
+    def erase_documents(self, names: Collection[str]) -> None:
+        """Remove documents for good."""
+
+
+def erase_bodies(
+    store: ErasingDocuments, experiment: str, places: Mapping[int, Collection[int]]
+) -> int:
+    """Write the bodies of segments anew without the entries at these positions.
+
+    Return how many segments had them still.
+
+    Raises:
+        SegmentError: a segment does not hold what its head says; its body stays as it is.
+    """
+    count = 0
+    try:
+        for segment, positions in sorted(places.items()):
+            forget_segments()
+            reader = SegmentReader.open(store, experiment, segment)
+            first = body_name(experiment, segment, reader.head["body_sha256"])
+            if not all(reader.is_erased(position) for position in positions):
+                _write_without(store, reader, first, frozenset(positions))
+                count += 1
+            _remove_older(store, first)
+    finally:
+        forget_segments()
+    return count
+
+
+def _write_without(
+    store: ErasingDocuments, reader: SegmentReader, first: str, positions: frozenset[int]
+) -> None:
+    entries = [
+        SealedEntry(entry.kind, entry.received_at, entry.submitter, NO_SALT, b"", entry.leaf)
+        if place in positions
+        else entry
+        for place, entry in enumerate(reader.entries())
+    ]
+    document = write_rewritten(*write_frames(entries))
+    while not store.put_document(name := next_name(store, first), document):
+        pass  # somebody else wrote one of this number at the same moment
+    frames, body = read_rewritten(store.get_document(name))
+    for _ in SegmentReader(reader.head_bytes, body, frames=frames).entries():
+        pass  # each is compared with its leaf
+
+
+def _remove_older(store: ErasingDocuments, first: str) -> None:
+    if names := rewritten_names(store, first):
+        store.erase_documents([first, *names[:-1]])

@@ -1,0 +1,135 @@
+"""Makes the database anew from the archive alone.
+
+Replays every chain of the ledger, in order, into an empty schema.
+
+What is derived comes back whole: jobs, files, edges, tasks, sightings, verdicts, resolutions,
+bundle plans, possessions, evaluated configurations. What is not is named in
+`provenance.db.comparing.NOT_DERIVED`; entries not sealed yet are lost with the database, too.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from sqlalchemy import func, select
+
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.tables import Experiment, Job, LedgerEntry, Repository, WriteToken
+from jobprov.provenance.errors import ConflictError
+from jobprov.provenance.services.configurations.configuration import Blobs
+from jobprov.provenance.services.configurations.evaluation import evaluate_waiting
+from jobprov.provenance.services.failures.classes import Blobs as Logs
+from jobprov.provenance.services.failures.classes import classify_waiting
+from jobprov.provenance.services.ledger.chains import (
+    ListedDocuments,
+    archived_experiments,
+    note_tip,
+    read_chain,
+)
+from jobprov.provenance.services.upkeep.replay import Replay
+
+
+class Archive(ListedDocuments, Blobs, Logs, Protocol):
+    """The archive, as a database is made anew from it."""
+
+
+class RebuildReport(NamedTuple):
+    """What was replayed."""
+
+    experiments: int
+    segments: int
+    entries: int
+    jobs: int
+
+
+def rebuild_from(
+    archive_url: str, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
+) -> RebuildReport:
+    """Do as `rebuild_database`, from the archive at an address."""
+    return rebuild_database(open_store(archive_url), into_url, told=told)
+
+
+def rebuild_database(
+    store: Archive, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
+) -> RebuildReport:
+    """Fill the empty database at `into_url` from the archive.
+
+    Its schema is made where there is none.
+
+    Args:
+        store: the archive.
+        into_url: of the database.
+        told: called with experiment, segment and number of entries after each segment.
+
+    Raises:
+        ConflictError: the database is not empty; nothing was written.
+        SegmentError: a chain is broken or a segment damaged; what came before it is there.
+        UnreachableError: the database does not answer.
+    """
+    upgrade(into_url)
+    database = open_database(into_url)
+    try:
+        _check_empty(database)
+        return _rebuild(database, store, told)
+    finally:
+        database.dispose()
+
+
+def _check_empty(database: Database) -> None:
+    with database.reading.connect() as connection:
+        for model in (Experiment, LedgerEntry, Job, WriteToken, Repository):
+            if connection.execute(select(model).limit(1)).first() is not None:
+                raise ConflictError(
+                    f"The database holds {model.__tablename__} already; name an empty one to rebuild into."
+                )
+
+
+def _rebuild(
+    database: Database, store: Archive, told: Callable[[str, int, int], None]
+) -> RebuildReport:
+    known = KnownKeys()
+    segments = entries = 0
+    experiments = sorted(archived_experiments(store))
+    _prepare(database, known, store, experiments)
+    for experiment in experiments:
+        for reader in read_chain(store, experiment):
+            with database.writing.begin() as connection:
+                replay = Replay(connection, known, store, experiment)
+                replay.replay(reader.head["segment"], enumerate(reader.entries()))
+                note_tip(connection, known, experiment, reader.head["segment"], reader.head_bytes)
+            known.commit()
+            segments += 1
+            entries += len(reader)
+            told(experiment, reader.head["segment"], len(reader))
+    _finish(database, known, store, experiments)
+    evaluate_waiting(database, known, store)
+    classify_waiting(database, known, store)
+    with database.reading.connect() as connection:
+        jobs = connection.execute(select(func.count()).select_from(Job)).scalar_one()
+    return RebuildReport(len(experiments), segments, entries, jobs)
+
+
+def _prepare(
+    database: Database, known: KnownKeys, store: ListedDocuments, experiments: list[str]
+) -> None:
+    """Learn first, of every experiment, what is possessed and resolved.
+
+    Records then get their final grade at once.
+    """
+    for experiment in experiments:
+        for reader in read_chain(store, experiment):
+            with database.writing.begin() as connection:
+                Replay(connection, known, store, experiment).prepare(reader)
+            known.commit()
+
+
+def _finish(
+    database: Database, known: KnownKeys, store: ListedDocuments, experiments: list[str]
+) -> None:
+    """Point software entries at resolutions that came before them in some chain."""
+    for experiment in experiments:
+        for reader in read_chain(store, experiment):
+            with database.writing.begin() as connection:
+                Replay(connection, known, store, experiment).finish(reader)

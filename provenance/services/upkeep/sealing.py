@@ -1,0 +1,311 @@
+"""Seals the ledger: entries that wait become segments of their experiment's chain in the archive.
+
+One sealer works at a time. The body of a segment is stored first, then its head by put-if-absent,
+which commits it; then the rows let go of their bytes. Number and previous head come from the
+archive: a database that was restored from an older copy, or that a crash left behind, first adopts
+what the archive holds beyond it, and so never forks a chain. After a crash at any step the next
+sealing goes on.
+
+Source: storage.md, "Sealing".
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import zstandard
+from sqlalchemy import Connection, bindparam, select, text, update
+
+from jobprov.archive.errors import ArchiveUnreachableError, DocumentMissingError
+from jobprov.archive.store import SealReport
+from jobprov.provenance.db.advisory_locks import SEALING
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.writing import table_of
+from jobprov.provenance.db.tables import EntryBody, Experiment, LedgerEntry
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.services.ledger.chains import (
+    ListedDocuments,
+    archived_experiments,
+    chain_tip,
+    next_segment,
+    note_tip,
+)
+from jobprov.provenance.services.ledger.frames import SegmentError, body_name, head_name
+from jobprov.provenance.services.ledger.segments import SealedEntry, write_segment
+from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
+from jobprov.provenance.services.upkeep.possessions import enter_possessions
+from jobprov.provenance.services.upkeep.waiting_entries import settle_waiting
+
+MOST_ENTRIES = 16_384
+_MOST_PACKED_BYTES = 64_000_000
+_ROWS_AT_ONCE = 2000
+"""Rows a transaction lets go of: some 10 ms, so that no record waits longer behind it."""
+
+
+class SealingStore(ListedDocuments, Protocol):
+    """The archive, as sealing uses it."""
+
+    def put_document(self, name: str, data: bytes) -> bool:
+        """Store a document unless one of that name is there; return whether it was stored."""
+
+    def seal(self) -> SealReport:
+        """Put loose blobs into packs."""
+
+
+class LedgerSeal(NamedTuple):
+    """What a sealing did.
+
+    Attributes:
+        adopted: segments that the archive had and the database did not know.
+        head_bytes: of the new heads, before compression.
+        body_bytes: of the new bodies, as stored.
+    """
+
+    segments: int = 0
+    entries: int = 0
+    adopted: int = 0
+    head_bytes: int = 0
+    body_bytes: int = 0
+
+    def plus(self, other: "LedgerSeal") -> "LedgerSeal":
+        """Return both together."""
+        return LedgerSeal(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+
+class Waiting(NamedTuple):
+    """An entry that waits to be sealed, with the key of its row."""
+
+    id: int
+    entry: SealedEntry
+
+
+def seal_all(
+    database: Database, writer: Writer, store: SealingStore
+) -> tuple[LedgerSeal, SealReport]:
+    """Seal the ledger of every experiment, then put the archive's loose blobs into packs.
+
+    Of several processes on one database, one does it; the others wait, and find little left to do.
+    An experiment that cannot be sealed keeps nothing of the others from it.
+
+    Raises:
+        Exception: what the first such experiment met, once all else is done.
+    """
+    with one_sealer(database):
+        ledger, problems = _seal_ledger(database, writer, store, None, MOST_ENTRIES)
+        blobs = store.seal()
+    _raise_first(problems)
+    return ledger, blobs
+
+
+def seal_ledger(
+    database: Database,
+    writer: Writer,
+    store: SealingStore,
+    *,
+    experiments: Sequence[str] | None = None,
+    most_entries: int = MOST_ENTRIES,
+) -> LedgerSeal:
+    """Seal what waits, and adopt what the archive has beyond the database; return what was done.
+
+    Args:
+        database: to read from.
+        writer: all writing goes through it, in short transactions.
+        store: the archive.
+        experiments: all where None, those that only the archive knows too.
+        most_entries: entries a segment.
+
+    Raises:
+        SegmentError: the archive's chain of an experiment is not the one that this database
+            continues; nothing is written of it then.
+    """
+    with one_sealer(database):
+        ledger, problems = _seal_ledger(database, writer, store, experiments, most_entries)
+    _raise_first(problems)
+    return ledger
+
+
+def adopt_archived(database: Database, writer: Writer, store: SealingStore, experiment: str) -> int:
+    """Take over what the archive has of an experiment beyond the database, and seal nothing.
+
+    Return how many segments.
+
+    Raises:
+        SegmentError: the archive's chain is not the one that this database continues.
+    """
+    with one_sealer(database):
+        return _adopt(database, writer, store, experiment)
+
+
+def _seal_ledger(
+    database: Database,
+    writer: Writer,
+    store: SealingStore,
+    experiments: Sequence[str] | None,
+    most_entries: int,
+) -> tuple[LedgerSeal, list[Exception]]:
+    """Return what was sealed, and what kept experiments from it."""
+    total, problems = LedgerSeal(), []
+    for experiment in experiments or sorted(_recorded(database) | archived_experiments(store)):
+        try:
+            total = total.plus(_seal_experiment(database, writer, store, experiment, most_entries))
+        except (ArchiveUnreachableError, UnreachableError):
+            raise  # all the others would wait for it in vain, too
+        # Raised by the caller: the others must not wait until it is mended
+        except Exception as problem:  # noqa: BLE001
+            problem.add_note(f"while the ledger of {experiment} was sealed")
+            problems.append(problem)
+    return total, problems
+
+
+def _raise_first(problems: Sequence[Exception]) -> None:
+    for problem in problems[:1]:
+        raise problem
+
+
+def _seal_experiment(
+    database: Database, writer: Writer, store: SealingStore, experiment: str, most_entries: int
+) -> LedgerSeal:
+    total = LedgerSeal()
+    enter_possessions(database, writer, experiment)
+    settle_waiting(database, writer, store, experiment)
+    while True:
+        total = total.plus(LedgerSeal(adopted=_adopt(database, writer, store, experiment)))
+        with database.reading.connect() as connection:
+            segment, previous = chain_tip(connection, experiment)
+            waiting = _waiting(connection, experiment, most_entries)
+        if not waiting:
+            return total
+        if segment:
+            _check_archive_is_ours(store, experiment, segment)
+        head, body = write_segment(
+            experiment, segment + 1, previous, [each.entry for each in waiting]
+        )
+        store.put_document(
+            body_name(experiment, segment + 1, json.loads(head)["body_sha256"]), body
+        )
+        if not store.put_document(head_name(experiment, segment + 1), head):
+            continue  # another sealer was first; what it sealed is adopted, what is left comes next
+        _let_go(writer, segment + 1, waiting)
+        _note_tip(writer, experiment, segment + 1, head)
+        total = total.plus(LedgerSeal(1, len(waiting), 0, len(head), len(body)))
+
+
+def _adopt(database: Database, writer: Writer, store: SealingStore, experiment: str) -> int:
+    """Take over every segment that the archive has beyond the database; return how many."""
+    count = 0
+    while True:
+        with database.reading.connect() as connection:
+            tip = chain_tip(connection, experiment)
+        reader = next_segment(store, experiment, *tip)
+        if reader is None:
+            return count
+        writer.run(
+            lambda connection, known, reader=reader: adopt_segment(connection, known, store, reader)  # type: ignore[misc]
+        )
+        count += 1
+
+
+def _recorded(database: Database) -> set[str]:
+    with database.reading.connect() as connection:
+        return {row[0] for row in connection.execute(select(Experiment.name))}
+
+
+def _waiting(connection: Connection, experiment: str, most_entries: int) -> list[Waiting]:
+    """Return the entries of the next segment: by `segment IS NULL`, as PostgreSQL commits keys out of order."""
+    query = (
+        select(
+            LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.submitter, EntryBody.salt,
+            EntryBody.body, EntryBody.leaf,
+        )
+        .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
+        .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
+        .where(Experiment.name == experiment, LedgerEntry.segment.is_(None))
+        .order_by(LedgerEntry.id)
+        .limit(most_entries)
+    )  # fmt: skip
+    found: list[Waiting] = []
+    packed_bytes = 0
+    unpack = (
+        zstandard.ZstdDecompressor().decompress
+    )  # one for all: making one takes longer than a record
+    for row in connection.execution_options(yield_per=500).execute(query):
+        packed_bytes += len(row.body)
+        if found and packed_bytes > _MOST_PACKED_BYTES:
+            break
+        body = b"" if row.leaf else unpack(row.body)
+        sealed = SealedEntry(
+            row.kind, row.received_at, row.submitter, bytes(row.salt), body, row.leaf
+        )
+        found.append(Waiting(row.id, sealed))
+    return found
+
+
+def _check_archive_is_ours(store: SealingStore, experiment: str, segment: int) -> None:
+    """Refuse to go on where the archive lacks the segment that this database sealed last.
+
+    Raises:
+        SegmentError: it does.
+    """
+    try:
+        store.get_document(head_name(experiment, segment))
+    except DocumentMissingError:
+        raise SegmentError(
+            f"The archive lacks segment {segment} of {experiment}, which this database sealed: it is another or an older "
+            "archive. Restore it before anything is sealed."
+        ) from None
+
+
+def _let_go(writer: Writer, segment: int, waiting: Sequence[Waiting]) -> None:
+    """Note where the entries lie now, and give up their bytes.
+
+    What a crash leaves out is adopted next time.
+    """
+    table = table_of(LedgerEntry)
+    statement = (
+        update(table)
+        .where(table.c.id == bindparam("key"))
+        .values(segment=segment, position=bindparam("place"))
+    )
+    rows = [{"key": each.id, "place": place} for place, each in enumerate(waiting)]
+    for part in chunks(rows, _ROWS_AT_ONCE):
+        writer.run(lambda connection, _known, part=part: _place(connection, statement, part))  # type: ignore[misc]
+
+
+def _note_tip(writer: Writer, experiment: str, segment: int, head: bytes) -> None:
+    writer.run(lambda connection, known: note_tip(connection, known, experiment, segment, head))
+
+
+def _place(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
+    connection.execute(statement, list(rows))
+    bodies = table_of(EntryBody)
+    connection.execute(
+        bodies.delete().where(bodies.c.entry_id == bindparam("key")),
+        [{"key": row["key"]} for row in rows],
+    )
+
+
+@contextmanager
+def one_sealer(database: Database) -> Iterator[None]:
+    """Let one sealer work at a time, in whatever process.
+
+    Correctness does not hang on it: put-if-absent decides.
+    """
+    if not database.is_sqlite:
+        with database.reading.connect() as connection:
+            connection.execute(text(f"SELECT pg_advisory_lock({SEALING})"))
+            connection.commit()
+            try:
+                yield
+            finally:
+                connection.execute(text(f"SELECT pg_advisory_unlock({SEALING})"))
+                connection.commit()
+        return
+    file = Path(f"{database.reading.url.database}.sealing")
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

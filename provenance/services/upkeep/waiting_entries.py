@@ -1,0 +1,158 @@
+"""What a ledger says of a job before it has a record of it.
+
+A verdict, or a plan, of a job that still ran. It waits for the record.
+
+Where the record is replayed, what waits is written with it; where it comes as records do, with the
+next sealing. Where no final record ever comes, it stays an entry alone.
+"""
+
+import json
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.tables import BundlePlan, Experiment, Job, LedgerEntry, Verdict
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.services.bundles.plans import write_plan_row
+from jobprov.provenance.services.ledger.entries import read_entries
+from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.reruns.verdicts import write_verdict_row
+
+_KINDS = ("verdict", "plan")
+
+
+class WaitingEntry(NamedTuple):
+    """An entry about a job."""
+
+    id: int
+    kind: str
+    body: dict[str, Any]
+    received_at: datetime
+
+
+def settle_waiting(database: Database, writer: Writer, store: Documents, experiment: str) -> None:
+    """Write what adopted segments of an experiment say of jobs that were recorded since.
+
+    For the one sealer.
+
+    It is looked for apart from the writer: that reads the whole ledger of the experiment.
+    """
+    with database.reading.connect() as connection:
+        key = connection.execute(
+            select(Experiment.id).where(Experiment.name == experiment)
+        ).scalar()
+        if key is None:
+            return
+        ready = WaitingEntries(connection, KnownKeys(), store, (experiment, key)).ready()
+    if ready:
+        whose = (experiment, key)
+        writer.run(
+            lambda connection, known: WaitingEntries(connection, known, store, whose).write(ready)
+        )
+
+
+class WaitingEntries:
+    """Those of one experiment, in a transaction of the caller."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        known: KnownKeys,
+        store: Documents,
+        experiment: tuple[str, int],
+    ) -> None:
+        self._connection = connection
+        self._known = known
+        self._store = store
+        self._name, self._experiment = experiment
+
+    def by_job(self) -> dict[str, list[WaitingEntry]]:
+        """Return those that wait, by job id, in order."""
+        noted: dict[str, list[WaitingEntry]] | None = self._known.notes.get(("held", self._name))
+        if noted is None:
+            noted = self._known.notes["held", self._name] = self._read()
+        return noted
+
+    def write_or_hold(self, entry: WaitingEntry) -> None:
+        """Write what an entry says where its job is recorded, or have it wait."""
+        job_id = entry.body["job_id"]
+        waiting, jobs = self.by_job(), self._jobs([job_id])
+        for job in jobs.values():
+            self._write(job, entry)
+        others = waiting.setdefault(job_id, []) if not jobs else []
+        if all(
+            other.id != entry.id for other in others
+        ):  # else it was read just now, with its own entry
+            others.append(entry)
+
+    def write_of(self, waiting: dict[str, list[WaitingEntry]], job_ids: AbstractSet[str]) -> None:
+        """Write what was said of these jobs before their first record came."""
+        for job_id, job in self._jobs(waiting.keys() & job_ids).items():
+            for entry in waiting.pop(job_id):
+                self._write(job, entry)
+
+    def ready(self) -> list[tuple[int, WaitingEntry]]:
+        """Return what waited for jobs that are recorded by now, otherwise than by a replay, with the keys of the jobs."""
+        found = self._unwritten()
+        return [
+            (job, entry) for job_id, job in self._jobs(found).items() for entry in found[job_id]
+        ]
+
+    def write(self, ready: Iterable[tuple[int, WaitingEntry]]) -> None:
+        """Write what is ready."""
+        for job, entry in ready:
+            self._write(job, entry)
+            self._known.notes.get(("held", self._name), {}).pop(entry.body["job_id"], None)
+
+    def _read(self) -> dict[str, list[WaitingEntry]]:
+        """Return those of segments that were replayed before, perhaps by another process."""
+        found = self._unwritten()
+        for job_id in self._jobs(found):
+            del found[job_id]
+        return found
+
+    def _unwritten(self) -> dict[str, list[WaitingEntry]]:
+        """Return what sealed entries say of jobs and no row does, by job id, in order."""
+        query = (
+            select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at)
+            .join(Verdict, Verdict.entry_id == LedgerEntry.id, isouter=True)
+            .join(BundlePlan, BundlePlan.entry_id == LedgerEntry.id, isouter=True)
+            .where(LedgerEntry.experiment_id == self._experiment, LedgerEntry.kind.in_(_KINDS))
+            .where(
+                LedgerEntry.segment.is_not(None),
+                Verdict.entry_id.is_(None),
+                BundlePlan.id.is_(None),
+            )
+            .order_by(LedgerEntry.segment, LedgerEntry.position)
+        )
+        rows = self._connection.execute(query).all()
+        bodies = read_entries(self._connection, self._store, [row.id for row in rows])
+        found: dict[str, list[WaitingEntry]] = {}
+        for row in rows:
+            if row.id in bodies:  # else it was erased
+                one = WaitingEntry(row.id, row.kind, json.loads(bodies[row.id]), row.received_at)
+                found.setdefault(one.body["job_id"], []).append(one)
+        return found
+
+    def _jobs(self, job_ids: Iterable[str]) -> dict[str, int]:
+        """Return the keys of those of the jobs that are recorded, by job id."""
+        found: dict[str, int] = {}
+        for part in chunks(sorted(job_ids)):
+            query = select(Job.uuid, Job.id).where(
+                Job.uuid.in_(part), Job.experiment_id == self._experiment
+            )
+            found.update({row[0]: row[1] for row in self._connection.execute(query)})
+        return found
+
+    def _write(self, job: int, entry: WaitingEntry) -> None:
+        if entry.kind == "verdict":
+            write_verdict_row(
+                self._connection, job, entry.id, entry.body["verdict"], entry.received_at
+            )
+        else:
+            write_plan_row(self._connection, self._known, job, entry.id, entry.body)

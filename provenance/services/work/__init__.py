@@ -1,0 +1,1 @@
+"""Background work: the leased queue, and the kinds of work in it."""

@@ -1,0 +1,25 @@
+"""Has failures classified in the background: what the work is called, and its keys."""
+
+import secrets
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.services.work.queue import enqueue_all
+
+CLASSIFY = "classify"
+_JOBS_AN_ITEM = 16
+"""Their keys fit the 200 characters of an item's, and their logs are read in some 20 ms."""
+_ITEMS_AT_ONCE = 1000
+
+
+def enqueue_failures(connection: Connection, jobs: Sequence[int]) -> None:
+    """Have these jobs classified that did not succeed.
+
+    An item's key is random text, a colon and the jobs: one under way may have read a job before it
+    changed, so that each change needs an item of its own.
+    """
+    parts = [jobs[start : start + _JOBS_AN_ITEM] for start in range(0, len(jobs), _JOBS_AN_ITEM)]
+    keys = [f"{secrets.token_hex(4)}:{','.join(map(str, part))}" for part in parts]
+    for start in range(0, len(keys), _ITEMS_AT_ONCE):
+        enqueue_all(connection, CLASSIFY, keys[start : start + _ITEMS_AT_ONCE])

@@ -1,0 +1,26 @@
+"""Has configurations evaluated in the background: what the work is called, and its key."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.services.recording.evaluations import Configuration
+from jobprov.provenance.services.work.queue import enqueue_all
+
+EVALUATE = "evaluate"
+
+
+def enqueue_evaluations(
+    connection: Connection, experiments: Mapping[str, int], wanted: Iterable[Configuration]
+) -> None:
+    """Have these configurations evaluated that can be evaluated now.
+
+    `experiments` are integer keys by name.
+    """
+    keys = [evaluation_key(experiments[name], sha256) for name, sha256 in sorted(set(wanted))]
+    enqueue_all(connection, EVALUATE, keys)
+
+
+def evaluation_key(experiment: int, closure_sha256: str) -> str:
+    """Return the key of the work item that evaluates a configuration for an experiment."""
+    return f"{experiment}:{closure_sha256}"
