@@ -26,7 +26,7 @@ SECTIONS = {
         "lineage": "lookup.asking",
         "roots": "histories.ends",
         "leaves": "histories.ends",
-        "cost": "histories.ends",
+        "cost": "histories.costs",
         "paths": "histories.ends",
         "common-ancestors": "histories.ends",
         "orphans": "histories.ends",

@@ -8,6 +8,7 @@ from jobprov.app.api.catalogs import differences as catalogs
 from jobprov.app.api.comparisons import jobs as comparisons
 from jobprov.app.api.comparisons import recipes
 from jobprov.app.api.failures import rules
+from jobprov.app.api.histories import costs
 from jobprov.app.api.histories import ends as histories
 from jobprov.app.api.histories import impact as lineage
 from jobprov.app.api.lookup import exports, files
@@ -17,24 +18,7 @@ from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets
 from jobprov.app.api.statistics import campaign_graph as campaigns
 from jobprov.app.api.statistics import sums as statistics
 from jobprov.app.api.tasks import tasks
-from jobprov.app.api.wire.answers import (
-    BatchAnswer,
-    BlobAnswer,
-    MissingAnswer,
-    PartAnswer,
-    RecordAnswer,
-)
 from jobprov.app.api.wire.documenting import JobprovApi, add_schemas
-from jobprov.provenance.bundle.comparators import OutputRules
-from jobprov.provenance.services.catalogs.sightings import SightedFile
-from jobprov.provenance.services.orders.orders import ReportBody, TakeBody
-from jobprov.provenance.services.orders.retries import RetryBody
-from jobprov.provenance.services.orders.retry_policies import PoliciesBody
-from jobprov.provenance.services.orders.workflows import WorkflowBody, WorkflowState
-from jobprov.provenance.services.reruns.verdicts import PostedVerdict
-from jobprov.provenance.services.tasks.declarations import Declaration
-from jobprov.provenance.services.tasks.waivers import Waiver
-from jobprov.provenance.triage.rules import RuleTable
 
 SECTIONS = (
     jobs.section,
@@ -46,6 +30,7 @@ SECTIONS = (
     comparators.section,
     files.section,
     lineage.section,
+    costs.section,
     histories.section,
     events.section,
     tasks.section,
@@ -60,32 +45,6 @@ SECTIONS = (
     log_tails.section,
     operations.section,
 )
-_TYPES = (
-    BatchAnswer,
-    BlobAnswer,
-    PartAnswer,
-    MissingAnswer,
-    RecordAnswer,
-    blobs.Digests,
-    jobs.BatchBody,
-    jobs.RevisionBody,
-    PostedVerdict,
-    OutputRules,
-    Declaration,
-    RuleTable,
-    rules.ReclassificationBody,
-    Waiver,
-    SightedFile,
-    tickets.TicketAnswer,
-    log_tails.TailAnswer,
-    tickets.TicketBody,
-    WorkflowBody,
-    WorkflowState,
-    TakeBody,
-    ReportBody,
-    RetryBody,
-    PoliciesBody,
-)
 
 
 def register_api(app: Flask) -> None:
@@ -98,6 +57,6 @@ def register_api(app: Flask) -> None:
         OPENAPI_JSON_PATH="openapi.json",
     )
     api = JobprovApi(app)
-    add_schemas(api, *_TYPES)
+    add_schemas(api, {kind for section in SECTIONS for kind in section.types})
     for section in SECTIONS:
         api.register_blueprint(section)

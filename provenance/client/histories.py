@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from jobprov.provenance.answers.histories import FileCost
 from jobprov.provenance.client.transport import Transport, part
 
 
@@ -64,9 +65,9 @@ class Histories(Transport):
         """
         return self._read(f"/files/{part(name)}/leaves", **query)
 
-    def cost(self, name: str, **query: Any) -> dict[str, Any]:
+    def cost(self, name: str, **query: Any) -> FileCost:
         """Return what it took to make a file; the query is that of `GET /files/{name}/cost`."""
-        return self._read(f"/files/{part(name)}/cost", **query)
+        return self._ask(FileCost, f"/files/{part(name)}/cost", **query)
 
     def orphans(self, **query: Any) -> Iterator[dict[str, Any]]:
         """Yield the files that somebody names and no recorded job made, page by page."""

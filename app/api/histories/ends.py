@@ -8,12 +8,10 @@ from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.wiring import get_service
 from jobprov.provenance.schemas.history_queries import (
     CommonQuery,
-    CostQuery,
     EndsQuery,
     OrphansQuery,
     PathsQuery,
 )
-from jobprov.provenance.services.histories.costs import sum_costs
 from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots
 from jobprov.provenance.services.histories.relations import find_common, find_paths
 
@@ -53,23 +51,6 @@ def get_leaves(name: str) -> Response:
     query = asked(EndsQuery)
     with get_service().reading() as connection:
         return json_answer(list_leaves(connection, checked_name(name), **query))
-
-
-@section.call(
-    "GET",
-    "/files/<name>/cost",
-    answers={200: OBJECT},
-    parameters=parameters(CostQuery),
-    errors=_ERRORS,
-)
-def get_cost(name: str) -> Response:
-    """Return what it took to make a file, its ancestors included.
-
-    `{file, files, made, failed, stages, is_truncated}`.
-    """
-    query = asked(CostQuery)
-    with get_service().reading() as connection:
-        return json_answer(sum_costs(connection, checked_name(name), **query))
 
 
 @section.call(

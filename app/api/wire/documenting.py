@@ -8,6 +8,7 @@ JSON Schema 2020-12.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -74,9 +75,11 @@ class JobprovApi(Api):  # type: ignore[misc]  # the package has no types
         self.spec.components.response("DEFAULT_ERROR", error, lazy=True)
 
 
-def add_schemas(api: JobprovApi, *types: Any) -> None:
-    """Put the JSON schemas of the record and of msgspec's types into the document's components."""
-    _, components = msgspec.json.schema_components((JobRecord, *types), ref_template=_REFERENCE)
+def add_schemas(api: JobprovApi, types: AbstractSet[type[msgspec.Struct]]) -> None:
+    """Put the JSON schemas of the record and of these types into the document's components."""
+    kinds: set[type[msgspec.Struct]] = {JobRecord, *types}
+    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    _, components = msgspec.json.schema_components(ordered, ref_template=_REFERENCE)
     for name, schema in components.items():
         api.spec.components.schema(name, schema)
     api.spec.components.security_scheme(
@@ -85,12 +88,17 @@ def add_schemas(api: JobprovApi, *types: Any) -> None:
 
 
 class Section(Blueprint):  # type: ignore[misc]
-    """Calls of one kind, under /api/v1."""
+    """Calls of one kind, under /api/v1.
+
+    Attributes:
+        types: the bodies and answers of its calls, which the document describes.
+    """
 
     def __init__(self, name: str, description: str) -> None:
         super().__init__(
             name, f"jobprov.app.api.{name}", url_prefix="/api/v1", description=description
         )
+        self.types: list[type[msgspec.Struct]] = []
 
     def call(
         self,
@@ -121,6 +129,7 @@ class Section(Blueprint):  # type: ignore[misc]
         for status in (*errors, *((401, 403) if writes else ())):
             document["responses"][str(status)] = HTTPStatus(status).name
         document["responses"]["default"] = "DEFAULT_ERROR"
+        self.types += [kind for kind in (*answers.values(), body) if _is_struct(kind)]
         if body is not None:
             document["requestBody"] = {"required": True, "content": _content(body)}
         if parameters:
@@ -144,6 +153,10 @@ def query(name: str, words: str, **schema: Any) -> dict[str, Any]:
         "description": words,
         "schema": {"type": "string", **schema},
     }
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _answer(status: int, kind: Any) -> dict[str, Any]:

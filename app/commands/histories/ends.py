@@ -1,19 +1,15 @@
-"""`jobprov roots`, `leaves`, `orphans`, `paths`, `common-ancestors` and `cost`.
-
-Questions to whole histories.
-"""
+"""`jobprov roots`, `leaves`, `orphans`, `paths` and `common-ancestors`: whole histories."""
 
 import sys
-from collections.abc import Callable
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from jobprov.app.commands.histories.options import file_question
 from jobprov.app.commands.lookup.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
-    experiment_option,
     file_name,
     json_option,
     pair_options,
@@ -21,31 +17,14 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.provenance.lineage.file_words import leaves_words, use_words
-from jobprov.provenance.lineage.words import counted, duration, size
+from jobprov.provenance.lineage.words import counted
 
-F = TypeVar("F", bound=Callable[..., Any])
 _LISTED = 20
-
-
-def _of_file(function: F) -> F:
-    """Add the file that a question is about, and at which moment."""
-    options = (
-        click.argument("file", type=file_name),
-        click.option("--namespace", help="Needed where several namespaces know the name."),
-        click.option("--version", type=click.IntRange(1), help="Which version of the file."),
-        click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time."),
-        experiment_option,
-        url_option,
-        json_option,
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
 
 
 @click.command()
 @click.option("--limit", type=click.IntRange(1, 1000), help="Files at most; 100 by default.")
-@_of_file
+@file_question
 def roots(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
     """Tell which files FILE goes back to, and that were made from no others."""
     found = client_for(url).roots(file, **query)
@@ -58,7 +37,7 @@ def roots(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
 
 @click.command()
 @click.option("--limit", type=click.IntRange(1, 1000), help="Files at most; 100 by default.")
-@_of_file
+@file_question
 def leaves(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
     """Tell what last was made of FILE: the files that no other was made from."""
     found = client_for(url).leaves(file, **query)
@@ -205,54 +184,10 @@ def _common_text(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-@click.command()
-@_of_file
-def cost(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell what it took to make FILE, all that it was made from included."""
-    found = client_for(url).cost(file, **query)
-    made, failed = found["made"], found["failed"]
-    lines = [
-        f"{counted(made['jobs'], 'job')} took {_took(made['cpu_seconds'])} of CPU, {_took(made['wall_seconds'])} on the clock.",
-    ]
-    if failed["jobs"]:
-        lines.append(
-            f"{counted(failed['jobs'], 'attempt')} that failed took {_took(failed['cpu_seconds'])} of CPU besides."
-        )
-    if silent := made["silent_jobs"] + failed["silent_jobs"]:
-        lines.append(f"Of {counted(silent, 'job')} no record says what they took.")
-    rows = [_stage_row(row) for row in found["stages"]]
-    titles = {
-        "stage": "STAGE",
-        "jobs": "JOBS",
-        "cpu": "CPU",
-        "wall": "WALL",
-        "wrote": "PUT OUT",
-        "failed": "FAILED",
-    }
-    emit(found, "\n".join([*lines, table(rows, titles)] if rows else lines), as_json=as_json)
-
-
-def _stage_row(row: dict[str, Any]) -> dict[str, Any]:
-    made = row["made"]
-    took = {
-        name: None if made[key] is None else duration(made[key]) for name, key in _TIMES.items()
-    }
-    wrote = None if made["output_bytes"] is None else size(made["output_bytes"])
-    return {"stage": row["stage"], **made, **took, "wrote": wrote, "failed": row["failed"]["jobs"]}
-
-
-_TIMES = {"cpu": "cpu_seconds", "wall": "wall_seconds"}
-
-
-def _took(seconds: float | None) -> str:
-    return "nobody knows how much" if seconds is None else duration(seconds)
-
-
 COMMANDS = {
     "roots": roots,
     "leaves": leaves,
     "orphans": orphans,
     "paths": paths,
     "common-ancestors": common_ancestors,
-    "cost": cost,
 }

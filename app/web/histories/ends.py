@@ -1,4 +1,4 @@
-"""The pages of whole histories: where one ends, what it cost, how two files hang together, and the files that nobody made."""
+"""The pages of whole histories: where one ends, how two files hang together, and the files that nobody made."""
 
 from typing import Any
 from urllib.parse import quote
@@ -6,7 +6,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response
 
 from jobprov.app.web.frame.cuts import address, cut_rows
-from jobprov.app.web.frame.formats import counted, duration
+from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import (
     answer,
     asked,
@@ -21,7 +21,6 @@ from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.app.wiring import get_service
 from jobprov.provenance.lineage.file_words import leaves_words, use_words
 from jobprov.provenance.lineage.writers import ended
-from jobprov.provenance.services.histories.costs import sum_costs
 from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots
 from jobprov.provenance.services.histories.relations import find_common, find_paths
 
@@ -33,7 +32,6 @@ def add_routes(blueprint: Blueprint) -> None:
     """Put the pages on the blueprint."""
     blueprint.add_url_rule("/roots/<path:name>", view_func=show_roots, endpoint="roots")
     blueprint.add_url_rule("/leaves/<path:name>", view_func=show_leaves, endpoint="leaves")
-    blueprint.add_url_rule("/cost/<path:name>", view_func=show_cost, endpoint="cost")
     blueprint.add_url_rule("/relation", view_func=show_relation, endpoint="relation")
     blueprint.add_url_rule("/orphans", view_func=show_orphans, endpoint="orphans")
 
@@ -102,42 +100,6 @@ def _shown(found: dict[str, Any]) -> dict[str, Any]:
         "next_page": here(cursor=found["next"]) if found["next"] else None,
         "first_page": here(cursor=None) if asked("cursor") else None,
     }
-
-
-def show_cost(name: str) -> Response:
-    """Show what it took to make a file."""
-    found = _ask(sum_costs, name)
-    file = found["file"]
-    return answer(
-        "histories/cost.html",
-        twin=address(f"/files/{quote(file['name'], safe='')}/cost", {**_place(file), **_moment()}),
-        first_line=cost_line(found) + _of_version(found),
-        found=found,
-        file=file,
-        stages=cut_rows("stages", found["stages"], 60),
-        lineage=address(f"/lineage/{file['name']}", _place(file)),
-    )
-
-
-def cost_line(found: dict[str, Any]) -> str:
-    """Return what a file cost, in words."""
-    made, failed = found["made"], found["failed"]
-    if not made["jobs"]:
-        return "No recorded job made it, so that nobody knows what it cost."
-    spent = made["cpu_seconds"] if made["cpu_seconds"] is not None else made["wall_seconds"]
-    kind = "of CPU" if made["cpu_seconds"] is not None else "on the clock"
-    took = (
-        f" took {duration(spent)} {kind}"
-        if spent is not None
-        else "; no record says what they took"
-    )
-    lost = failed["cpu_seconds"] if failed["cpu_seconds"] is not None else failed["wall_seconds"]
-    besides = (
-        f"; {counted(failed['jobs'], 'attempt')} failed"
-        if failed["jobs"]
-        else "; no attempt failed"
-    )
-    return f"{counted(made['jobs'], 'job')}{took}{besides}{f' and took {duration(lost)} besides' if lost else ''}."
 
 
 def show_relation() -> Response:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.composed import run
 from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
 from jobprov.provenance.db.queries.fragments.patterns import begins
@@ -139,6 +140,11 @@ class FoundFile(NamedTuple):
     namespace: str
     experiment: str
     is_crowded: bool
+
+    def as_answer(self) -> FileName:
+        """Return what names the file in an answer."""
+        url = file_url(self.name, self.experiment, self.namespace)
+        return FileName(self.name, self.namespace, self.experiment, url)
 
     def to_json(self) -> dict[str, Any]:
         """Return what names the file, with the path of its page."""

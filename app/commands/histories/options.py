@@ -1,0 +1,31 @@
+"""Options of every command that asks about the history of one file."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from jobprov.app.commands.terminal.opening import (
+    experiment_option,
+    file_name,
+    json_option,
+    url_option,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def file_question(function: F) -> F:
+    """Add the file that a question is about, which of its versions, and as of which moment."""
+    options = (
+        click.argument("file", type=file_name),
+        click.option("--namespace", help="Needed where several namespaces know the name."),
+        click.option("--version", type=click.IntRange(1), help="Which version of the file."),
+        click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time."),
+        experiment_option,
+        url_option,
+        json_option,
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function

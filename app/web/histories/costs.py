@@ -1,0 +1,69 @@
+"""The page of what a file cost: the sums in its first line, then by stage."""
+
+from urllib.parse import quote
+
+from flask import Blueprint, Response
+
+from jobprov.app.web.frame.cuts import address, cut_rows
+from jobprov.app.web.frame.formats import counted, duration
+from jobprov.app.web.frame.page import answer
+from jobprov.app.web.histories.question import (
+    asked_question,
+    place_of,
+    query_of,
+    version_sentence,
+)
+from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.histories import CostSum, FileCost
+from jobprov.provenance.services.histories.costs import sum_costs
+
+_MOST_STAGES = 60
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/cost/<path:name>", view_func=show_cost, endpoint="cost")
+
+
+def show_cost(name: str) -> Response:
+    """Show what it took to make a file."""
+    question = asked_question()
+    with get_service().reading() as connection:
+        cost = sum_costs(connection, name, **question._asdict())
+    file = cost.file
+    twin_path = f"/files/{quote(file.name, safe='')}/cost"
+    return answer(
+        "histories/cost.html",
+        twin=address(twin_path, query_of(file)),
+        first_line=cost_sentence(cost) + version_sentence(cost.version, cost.versions),
+        cost=cost,
+        stages=cut_rows("stages", cost.stages, _MOST_STAGES),
+        lineage=address(f"/lineage/{file.name}", place_of(file)),
+    )
+
+
+def cost_sentence(cost: FileCost) -> str:
+    """Return what a file cost, in words."""
+    made, failed = cost.made, cost.failed
+    if not made.jobs:
+        return "No recorded job made this file, so its cost is unknown."
+
+    sentence = counted(made.jobs, "job")
+    if made.cpu_seconds is not None:
+        sentence += f" took {duration(made.cpu_seconds)} of CPU"
+    elif made.wall_seconds is not None:
+        sentence += f" took {duration(made.wall_seconds)} on the clock"
+    else:
+        sentence += "; no record says what they took"
+
+    if not failed.jobs:
+        return sentence + "; no attempt failed."
+    sentence += f"; {counted(failed.jobs, 'attempt')} failed"
+    if wasted := _seconds(failed):
+        sentence += f" and took {duration(wasted)} more"
+    return sentence + "."
+
+
+def _seconds(jobs: CostSum) -> float | None:
+    """Return the CPU time, or where no record says it the time on the clock."""
+    return jobs.cpu_seconds if jobs.cpu_seconds is not None else jobs.wall_seconds

@@ -1,0 +1,53 @@
+"""Which file, which of its versions and which moment the address of a page of a history asks about."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from jobprov.app.web.frame.page import asked, asked_file, asked_number
+from jobprov.app.web.lookup.jobs import asked_time
+from jobprov.provenance.answers.names import FileName
+
+_MOST_VERSIONS = 10**6
+
+
+class FileQuestion(NamedTuple):
+    """What the query of an address says of the file in its path."""
+
+    experiment: str | None
+    namespace: str | None
+    version: int | None
+    as_of: datetime | None
+
+
+def asked_question() -> FileQuestion:
+    """Return what the query says.
+
+    Raises:
+        BadInputError: a version or a time cannot be read.
+    """
+    file = asked_file()
+    return FileQuestion(
+        experiment=file["experiment"],
+        namespace=file["namespace"],
+        version=asked_number("version", least=1, most=_MOST_VERSIONS),
+        as_of=asked_time("as_of"),
+    )
+
+
+def query_of(file: FileName) -> dict[str, str]:
+    """Return the query that asks the same about this file again, for the JSON twin of a page."""
+    return {**place_of(file), "version": asked("version") or "", "as_of": asked("as_of") or ""}
+
+
+def place_of(file: FileName) -> dict[str, str]:
+    """Return the query that tells a file from others of its name."""
+    return {"experiment": file.experiment, "namespace": file.namespace}
+
+
+def version_sentence(version: int | None, versions: int) -> str:
+    """Return which of several versions an answer is about, as a sentence to append."""
+    if versions <= 1:
+        return ""
+    if version is None:
+        return f" That is of all {versions} versions."
+    return f" That is of version {version} of {versions}."
