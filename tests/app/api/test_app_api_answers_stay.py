@@ -252,6 +252,15 @@ def _write(file: str, answers: Answers) -> None:
     _path(file).write_bytes("".join(blocks).encode())
 
 
+def _first_difference(kept: str, now: str) -> str:
+    """Return where two answers part: pytest's own comparison of such long lines takes minutes."""
+    same = 0
+    while kept[same : same + 1] == now[same : same + 1]:
+        same += 1
+    start = max(0, same - 60)
+    return f"  kept: …{kept[start : same + 80]!r}\n  now:  …{now[start : same + 80]!r}"
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_answers_are_byte_for_byte_those_that_are_kept(
     answers: dict[str, Answers], file: str
@@ -262,8 +271,12 @@ def test_answers_are_byte_for_byte_those_that_are_kept(
     kept = _read(file)
 
     assert list(answers[file]) == list(kept), f"other calls: {WRITE}=1 writes their answers"
-    changed = {title: text for title, text in answers[file].items() if text != kept[title]}
-    assert changed == {title: kept[title] for title in changed}
+    changed = [
+        f"{title}\n{_first_difference(kept[title], text)}"
+        for title, text in answers[file].items()
+        if text != kept[title]
+    ]
+    assert not changed, "\n".join(changed)
 
 
 def test_every_call_has_a_good_answer_among_those_that_are_kept(
