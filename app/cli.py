@@ -68,7 +68,7 @@ SECTIONS = {
         "drill": "reruns.drills",
         "capsule": "reruns.capsules",
         "attest": "bundles.attestations",
-        "export": "bundles.attestations",
+        "export": "bundles.exports",
     },
     "Record": {
         "register": "recording.tickets",
@@ -96,6 +96,23 @@ SECTIONS = {
 The module's `COMMANDS` maps its name to it.
 """
 
+SERVER_PACKAGES = frozenset(
+    {
+        "ahocorasick_rs",
+        "alembic",
+        "flask",
+        "flask_smorest",
+        "git",
+        "gunicorn",
+        "jinja2",
+        "marshmallow",
+        "sqlalchemy",
+        "werkzeug",
+        "zstandard",
+    }
+)
+"""What the extra `server` installs, as it is imported; commands that only ask a service do without."""
+
 COMMANDS = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 
 
@@ -110,7 +127,12 @@ class LazyGroup(Group):
         """Return a command, importing its module."""
         if not _is_there(cmd_name):
             return None
-        module = importlib.import_module(f"jobprov.app.commands.{COMMANDS[cmd_name]}")
+        try:
+            module = importlib.import_module(f"jobprov.app.commands.{COMMANDS[cmd_name]}")
+        except ModuleNotFoundError as problem:
+            if problem.name in SERVER_PACKAGES:
+                return _needs_server(cmd_name, problem.name)
+            raise
         return module.COMMANDS[cmd_name]  # type: ignore[no-any-return]
 
     def resolve_command(
@@ -139,6 +161,21 @@ class LazyGroup(Group):
             ]
             with formatter.section(title):
                 formatter.write_dl(rows)
+
+
+def _needs_server(name: str, package: str) -> click.Command:
+    """Return a command in place of one whose packages are not installed."""
+
+    def refuse() -> None:
+        raise UnreachableError(
+            f"`jobprov {name}` works on a service's own database and archive, and the package "
+            f"{package} is not installed. Type:  pip install 'jobprov[server]'"
+        )
+
+    # The words that the real command takes are not known here
+    context = {"ignore_unknown_options": True, "allow_extra_args": True}
+    help_text = "Needs the server's packages: pip install 'jobprov[server]'."
+    return click.Command(name, callback=refuse, help=help_text, context_settings=context)
 
 
 def _is_there(name: str) -> bool:

@@ -28,6 +28,14 @@ from jobprov.provenance.records.openlineage import END_OF
 from jobprov.provenance.records.openlineage_datasets import with_slash
 from jobprov.provenance.records.times import read_time
 
+FORMS = {
+    "prov-json": ("prov.json", "application/json"),
+    "prov-n": ("prov.provn", "text/provenance-notation; charset=utf-8"),
+    "openlineage": ("openlineage.ndjson", "application/x-ndjson"),
+    "in-toto": ("statement.json", "application/vnd.in-toto+json"),
+}
+"""File below `prov/` of a bundle, and content type, by the name of the form."""
+
 _PREFIXES = {
     "job": "urn:uuid:",
     "file": "urn:jobprov:file:",

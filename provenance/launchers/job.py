@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+NOT_SUBMITTED = "not submitted: "
+"""How the problem of an order begins that could not become a job."""
+
 
 @dataclass(frozen=True)
 class BatchJob:

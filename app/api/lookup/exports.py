@@ -5,9 +5,10 @@ from flask import Response
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
+from jobprov.provenance.bundle.exports import FORMS
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.schemas.queries import ExperimentQuery
-from jobprov.provenance.services.bundles.exports import FORMS, export_job
+from jobprov.provenance.services.bundles.exports import export_job
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 
 section = Section("exports", "Jobs in the words of PROV, OpenLineage and in-toto.")

@@ -1,17 +1,12 @@
-"""`jobprov attest` and `jobprov export`: sign a bundle, check a signature.
-
-A job in the words of PROV, OpenLineage and in-toto.
-"""
+"""`jobprov attest`: sign a bundle, or check a signature."""
 
 from pathlib import Path
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.app.commands.terminal.opening import emit, json_option
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.bundles import attestations as attesting
-from jobprov.provenance.services.bundles.exports import FORMS
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -67,16 +62,4 @@ def attest(
     emit({"envelope": str(beside)}, f"{beside} attests {tar}.", as_json=as_json)
 
 
-@click.command()
-@click.argument("job_id", metavar="ID")
-@click.option(
-    "--format", "form", type=click.Choice(list(FORMS)), default="openlineage", show_default=True
-)
-@experiment_option
-@url_option
-def export(*, job_id: str, form: str, experiment: str | None, url: str | None) -> None:
-    """Print the job in the words of PROV, OpenLineage or in-toto, as its bundle holds them."""
-    click.echo(client_for(url).export(job_id, form, experiment=experiment), nl=False)
-
-
-COMMANDS = {"attest": attest, "export": export}
+COMMANDS = {"attest": attest}

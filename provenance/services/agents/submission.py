@@ -19,9 +19,8 @@ from jobprov.provenance.errors import (
     ProvenanceError,
     UnreachableError,
 )
-from jobprov.provenance.launchers.job import BatchJob, LaunchEnd, Launcher
+from jobprov.provenance.launchers.job import NOT_SUBMITTED, BatchJob, LaunchEnd, Launcher
 from jobprov.provenance.services.agents.order_jobs import NotHereYetError, Workshop
-from jobprov.provenance.services.orders.orders import NOT_SUBMITTED
 
 _AT_ONCE = 100
 _TIDY_SECONDS = 3600.0

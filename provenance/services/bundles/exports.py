@@ -4,16 +4,9 @@ import io
 import tarfile
 from dataclasses import replace
 
+from jobprov.provenance.bundle.exports import FORMS
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.job_bundle import Bundle, stream_plan
-
-FORMS = {
-    "prov-json": ("prov.json", "application/json"),
-    "prov-n": ("prov.provn", "text/provenance-notation; charset=utf-8"),
-    "openlineage": ("openlineage.ndjson", "application/x-ndjson"),
-    "in-toto": ("statement.json", "application/vnd.in-toto+json"),
-}
-"""File below `prov/` of a bundle, and content type, by the name of the form."""
 
 
 def export_job(bundle: Bundle, form: str) -> bytes:

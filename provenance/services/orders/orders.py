@@ -38,8 +38,6 @@ from jobprov.provenance.services.tasks.declarations import intern_task
 ORDER_NAMESPACE = uuid.UUID("0a6d8a3e-0c60-5f43-8f6e-2b8c6c7f9d01")
 LEASE = timedelta(minutes=10)
 MOST_TAKEN = 1000
-NOT_SUBMITTED = "not submitted: "
-"""How the problem of an order begins that could not become a job."""
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=3000)]
 _Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 

@@ -19,8 +19,9 @@ from jobprov.provenance.db.queries.orders.orders import (
     OrderRow,
     last_attempt,
 )
+from jobprov.provenance.launchers.job import NOT_SUBMITTED
 from jobprov.provenance.launchers.workflow import Stage, Workflow
-from jobprov.provenance.services.orders.orders import NOT_SUBMITTED, NewOrder, Part
+from jobprov.provenance.services.orders.orders import NewOrder, Part
 
 STANDINGS = ("done", "running", "queued", "wanted", "ended", "retrying", "failed", "waived")
 """How a unit can stand: done; running; submitted and not heard of; to be submitted.
