@@ -1,0 +1,315 @@
+"""What each field of the job record reaches: the one table to look at, and to add to, with a new field.
+
+Each row says what changes when the field alone changes in a record that says everything, as
+`tests/app/test_app_field_uses.py` measures it; the test fails where a field has no row, and where a
+row and the code disagree. A consumer that forgets a new field is seen here: its column is empty.
+
+What every field reaches, and so has no column: the record's exact bytes in the ledger and in
+`JOB.json` of the bundle, erasure by its path, and docs/reference/record.md, which another test
+holds to the structs.
+"""
+
+from typing import NamedTuple
+
+
+class FieldUse(NamedTuple):
+    """What a field reaches.
+
+    Attributes:
+        recipe: it is part of what went into the job (`recipes.py`).
+        result: it is part of what came out (`recipes.py`).
+        comparison: facets in which two jobs differ by it (`services/comparisons/facets.py`).
+        gap: codes of the gaps that a record has without it (`gaps.py`, docs/reference/gaps.md).
+        bundle: files and folders of the rerun bundle that are made from it, besides `JOB.json`.
+        page: the page of the job shows it.
+    """
+
+    recipe: bool = False
+    result: bool = False
+    comparison: tuple[str, ...] = ()
+    gap: tuple[str, ...] = ()
+    bundle: tuple[str, ...] = ()
+    page: bool = False
+
+
+FIELD_USES: dict[str, FieldUse] = {
+    "state": FieldUse(
+        result=True, comparison=("exit",), bundle=("README.txt", "outputs"), page=True
+    ),
+    "witness": FieldUse(page=True),
+    "task.task_id": FieldUse(comparison=("task",), gap=("task-missing",), page=True),
+    "task.campaign": FieldUse(comparison=("task",), page=True),
+    "task.stage": FieldUse(comparison=("task",), page=True),
+    "task.unit": FieldUse(comparison=("task",), page=True),
+    "task.project": FieldUse(comparison=("task",)),
+    "task.snapshot_id": FieldUse(comparison=("task",)),
+    "task.sam_process_id": FieldUse(comparison=("task",)),
+    "task.recovers": FieldUse(comparison=("task",)),
+    "task.submitted_by": FieldUse(comparison=("task",), page=True),
+    "task.submit_command": FieldUse(comparison=("task",)),
+    "batch.system": FieldUse(comparison=("task",), bundle=("env",)),
+    "batch.id": FieldUse(comparison=("task",), bundle=("env",), page=True),
+    "batch.global_job_id": FieldUse(comparison=("task",), bundle=("env",)),
+    "batch.attempt": FieldUse(comparison=("task",), bundle=("env",), page=True),
+    "batch.part": FieldUse(comparison=("task",), bundle=("env",)),
+    "batch.dag": FieldUse(comparison=("task",)),
+    "batch.section": FieldUse(comparison=("task",)),
+    "batch.queued_at": FieldUse(comparison=("task",)),
+    "batch.classad_sha256": FieldUse(),
+    "retry_of": FieldUse(comparison=("task",), page=True),
+    "rerun_of": FieldUse(comparison=("task",), page=True),
+    "started_at": FieldUse(comparison=("task",), page=True),
+    "ended_at": FieldUse(comparison=("task",), page=True),
+    "sent_at": FieldUse(),
+    "command.argv": FieldUse(comparison=("command",), page=True),
+    "command.working_directory": FieldUse(
+        recipe=True, comparison=("host",), bundle=("command", "env"), page=True
+    ),
+    "command.stdin_sha256": FieldUse(recipe=True, comparison=("command",), page=True),
+    "command.steps[].name": FieldUse(
+        comparison=("command", "exit"), bundle=("command", "outputs"), page=True
+    ),
+    "command.steps[].role": FieldUse(
+        recipe=True, comparison=("command",), bundle=("NEEDS.tsv", "command", "outputs"), page=True
+    ),
+    "command.steps[].argv": FieldUse(
+        recipe=True, comparison=("command",), bundle=("NEEDS.tsv", "command", "outputs"), page=True
+    ),
+    "command.steps[].argv_encoded": FieldUse(bundle=("outputs",)),
+    "command.steps[].stdin_sha256": FieldUse(
+        recipe=True, comparison=("command",), bundle=("NEEDS.tsv", "command", "outputs"), page=True
+    ),
+    "command.steps[].exit_code": FieldUse(comparison=("exit",), bundle=("outputs",)),
+    "command.steps[].signal": FieldUse(
+        comparison=("exit",), bundle=("command", "outputs"), page=True
+    ),
+    "command.steps[].started_at": FieldUse(bundle=("outputs",), page=True),
+    "command.steps[].ended_at": FieldUse(bundle=("outputs",), page=True),
+    "exit.code": FieldUse(comparison=("exit",), bundle=("outputs",)),
+    "exit.signal": FieldUse(comparison=("exit",), bundle=("outputs",)),
+    "exit.failed_step": FieldUse(comparison=("exit",), bundle=("outputs",)),
+    "exit.error_class": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
+    "exit.message": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
+    "configurations[].step": FieldUse(page=True),
+    "configurations[].main": FieldUse(recipe=True, bundle=("fcl",), page=True),
+    "configurations[].process_name": FieldUse(recipe=True, bundle=("fcl",), page=True),
+    "configurations[].search_path": FieldUse(bundle=("env",)),
+    "configurations[].files[].name": FieldUse(bundle=("command", "fcl"), page=True),
+    "configurations[].files[].path": FieldUse(bundle=("command", "env", "fcl")),
+    "configurations[].files[].sha256": FieldUse(
+        recipe=True, gap=("fcl-missing",), bundle=("NEEDS.tsv", "command", "fcl"), page=True
+    ),
+    "configurations[].files[].found_in": FieldUse(bundle=("command", "fcl")),
+    "configurations[].files[].mode": FieldUse(),
+    "configurations[].files[].software": FieldUse(bundle=("fcl",)),
+    "configurations[].files[].path_in_repository": FieldUse(bundle=("fcl",)),
+    "configurations[].parameter_set_id": FieldUse(bundle=("fcl",), page=True),
+    "configurations[].final_sha256": FieldUse(),
+    "configurations[].overrides": FieldUse(recipe=True, page=True),
+    "scripts[].name": FieldUse(bundle=("scripts",), page=True),
+    "scripts[].path": FieldUse(recipe=True, bundle=("NEEDS.tsv", "command", "scripts"), page=True),
+    "scripts[].sha256": FieldUse(
+        recipe=True, gap=("script-missing",), bundle=("NEEDS.tsv", "command", "scripts"), page=True
+    ),
+    "scripts[].found_in": FieldUse(),
+    "scripts[].mode": FieldUse(page=True),
+    "scripts[].software": FieldUse(bundle=("scripts",), page=True),
+    "scripts[].path_in_repository": FieldUse(bundle=("scripts",)),
+    "software[].name": FieldUse(
+        recipe=True,
+        comparison=("code", "products", "host", "others"),
+        bundle=("LICENSES", "NEEDS.tsv", "command", "env", "git", "src"),
+        page=True,
+    ),
+    "software[].evidence": FieldUse(comparison=("others",), bundle=("git",), page=True),
+    "software[].vcs": FieldUse(),
+    "software[].repository": FieldUse(comparison=("others",), page=True),
+    "software[].requested_ref": FieldUse(comparison=("others",), page=True),
+    "software[].ref_kind": FieldUse(comparison=("others",), page=True),
+    "software[].revision": FieldUse(comparison=("code",), page=True),
+    "software[].tree": FieldUse(),
+    "software[].describe": FieldUse(),
+    "software[].is_dirty": FieldUse(
+        recipe=True, comparison=("code",), bundle=("NEEDS.tsv", "git"), page=True
+    ),
+    "software[].worktree_tree": FieldUse(
+        recipe=True, comparison=("code",), bundle=("NEEDS.tsv", "git"), page=True
+    ),
+    "software[].dirty_patch_sha256": FieldUse(comparison=("code",), page=True),
+    "software[].objects_sha256": FieldUse(comparison=("code",), gap=("dirty-tree-missing",)),
+    "software[].submodules[].path": FieldUse(comparison=("code",), bundle=("git",), page=True),
+    "software[].submodules[].repository": FieldUse(bundle=("git",), page=True),
+    "software[].submodules[].revision": FieldUse(comparison=("code",), bundle=("git",), page=True),
+    "software[].checkout": FieldUse(
+        recipe=True, comparison=("host",), bundle=("NEEDS.tsv", "command", "env"), page=True
+    ),
+    "software[].product.manager": FieldUse(comparison=("products",), bundle=("env",), page=True),
+    "software[].product.version": FieldUse(comparison=("products",), bundle=("env",), page=True),
+    "software[].product.qualifiers": FieldUse(comparison=("products",), bundle=("env",), page=True),
+    "software[].product.root_hash": FieldUse(comparison=("products",), bundle=("env",)),
+    "software[].product.prefix": FieldUse(bundle=("env",)),
+    "software[].tarball.sha256": FieldUse(comparison=("code",), page=True),
+    "software[].tarball.path": FieldUse(comparison=("code",)),
+    "folder_links[].path": FieldUse(comparison=("others",)),
+    "folder_links[].target": FieldUse(comparison=("others",)),
+    "environment.variables": FieldUse(
+        comparison=("environment",), gap=("environment-missing",), bundle=("env",), page=True
+    ),
+    "environment.withheld": FieldUse(comparison=("environment",), bundle=("env",), page=True),
+    "environment.container.image": FieldUse(
+        comparison=("products",), bundle=("NEEDS.tsv", "env"), page=True
+    ),
+    "environment.container.digest": FieldUse(
+        recipe=True,
+        comparison=("products",),
+        gap=("image-without-digest",),
+        bundle=("NEEDS.tsv", "env"),
+        page=True,
+    ),
+    "environment.container.resolved_path": FieldUse(
+        comparison=("products",), bundle=("NEEDS.tsv", "env")
+    ),
+    "environment.container.root_hash": FieldUse(comparison=("products",), bundle=("env",)),
+    "environment.container.id": FieldUse(comparison=("products",), bundle=("env",)),
+    "environment.container.image_id": FieldUse(comparison=("products",), bundle=("env",)),
+    "environment.os.id": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "environment.os.version": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "environment.os.kernel": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "environment.os.libc": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "environment.locale": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "environment.timezone": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "environment.umask": FieldUse(comparison=("host",), bundle=("command", "env"), page=True),
+    "environment.limits": FieldUse(comparison=("host",), bundle=("env",)),
+    "environment.packages_sha256": FieldUse(comparison=("products",), bundle=("NEEDS.tsv",)),
+    "environment.system_packages_sha256": FieldUse(comparison=("host",), page=True),
+    "environment.libraries_sha256": FieldUse(comparison=("host",), bundle=("NEEDS.tsv",)),
+    "environment.touched_sha256": FieldUse(comparison=("host",), page=True),
+    "seeds[].step": FieldUse(recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True),
+    "seeds[].module": FieldUse(
+        recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True
+    ),
+    "seeds[].instance": FieldUse(
+        recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True
+    ),
+    "seeds[].engine": FieldUse(
+        recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True
+    ),
+    "seeds[].seed": FieldUse(recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True),
+    "seeds[].state_sha256": FieldUse(
+        recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True
+    ),
+    "seeds[].source": FieldUse(bundle=("seeds.tsv",)),
+    "threads": FieldUse(recipe=True, comparison=("seeds",), bundle=("env",), page=True),
+    "conditions[].database": FieldUse(
+        recipe=True, comparison=("seeds",), bundle=("NEEDS.tsv", "conditions"), page=True
+    ),
+    "conditions[].url": FieldUse(comparison=("seeds",), bundle=("NEEDS.tsv", "conditions")),
+    "conditions[].tag": FieldUse(
+        comparison=("seeds",),
+        gap=("conditions-untagged",),
+        bundle=("NEEDS.tsv", "conditions"),
+        page=True,
+    ),
+    "conditions[].validity": FieldUse(comparison=("seeds",), bundle=("NEEDS.tsv", "conditions")),
+    "conditions[].payload_sha256": FieldUse(
+        recipe=True,
+        comparison=("seeds",),
+        gap=("conditions-missing",),
+        bundle=("NEEDS.tsv", "conditions"),
+        page=True,
+    ),
+    "host.hostname": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "host.facility": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "host.site": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "host.slot": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "host.is_onsite": FieldUse(comparison=("host",), bundle=("env",)),
+    "host.cpu_model": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "host.cpu_flags_sha256": FieldUse(comparison=("host",), bundle=("env",)),
+    "host.cores": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "host.memory_bytes": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "hosts": FieldUse(comparison=("others",), page=True),
+    "ranks": FieldUse(comparison=("others",), page=True),
+    "resources.wall_seconds": FieldUse(comparison=("resources",), bundle=("outputs",), page=True),
+    "resources.cpu_user_seconds": FieldUse(
+        comparison=("resources",), bundle=("outputs",), page=True
+    ),
+    "resources.cpu_system_seconds": FieldUse(
+        comparison=("resources",), bundle=("outputs",), page=True
+    ),
+    "resources.max_rss_bytes": FieldUse(comparison=("resources",), bundle=("outputs",), page=True),
+    "resources.max_vsize_bytes": FieldUse(
+        comparison=("resources",), bundle=("outputs",), page=True
+    ),
+    "resources.read_bytes": FieldUse(comparison=("resources",), bundle=("outputs",), page=True),
+    "resources.write_bytes": FieldUse(comparison=("resources",), bundle=("outputs",), page=True),
+    "resources.requested_memory_bytes": FieldUse(
+        comparison=("resources",), bundle=("outputs",), page=True
+    ),
+    "resources.cores_used": FieldUse(comparison=("resources",), bundle=("outputs",), page=True),
+    "modules[].step": FieldUse(comparison=("modules",), bundle=("outputs",)),
+    "modules[].path": FieldUse(comparison=("modules",), bundle=("outputs",)),
+    "modules[].label": FieldUse(comparison=("modules",), bundle=("outputs",), page=True),
+    "modules[].type": FieldUse(comparison=("modules",), bundle=("outputs",), page=True),
+    "modules[].events": FieldUse(comparison=("modules",), bundle=("outputs",), page=True),
+    "modules[].seconds_total": FieldUse(comparison=("modules",), bundle=("outputs",), page=True),
+    "modules[].seconds_max": FieldUse(bundle=("outputs",), page=True),
+    "modules[].vsize_delta_bytes_max": FieldUse(bundle=("outputs",)),
+    "modules[].rss_delta_bytes_max": FieldUse(bundle=("outputs",)),
+    "inputs[].name": FieldUse(bundle=("command", "inputs"), page=True),
+    "inputs[].namespace": FieldUse(bundle=("inputs",), page=True),
+    "inputs[].experiment": FieldUse(page=True),
+    "inputs[].path": FieldUse(recipe=True, bundle=("command", "inputs"), page=True),
+    "inputs[].step": FieldUse(bundle=("inputs",)),
+    "inputs[].size_bytes": FieldUse(bundle=("command", "inputs"), page=True),
+    "inputs[].checksums": FieldUse(comparison=("inputs",), bundle=("inputs",)),
+    "inputs[].sha256": FieldUse(
+        recipe=True,
+        comparison=("inputs",),
+        gap=("input-checksum-short", "input-missing"),
+        bundle=("NEEDS.tsv", "command", "inputs"),
+        page=True,
+    ),
+    "inputs[].location": FieldUse(bundle=("inputs",), page=True),
+    "inputs[].role": FieldUse(recipe=True, comparison=("inputs",), bundle=("inputs",), page=True),
+    "inputs[].opened_at": FieldUse(page=True),
+    "inputs[].closed_at": FieldUse(page=True),
+    "inputs[].times_from": FieldUse(page=True),
+    "inputs[].times_within_seconds": FieldUse(page=True),
+    "inputs[].events_read": FieldUse(bundle=("inputs",), page=True),
+    "inputs[].status": FieldUse(),
+    "outputs[].name": FieldUse(bundle=("outputs",), page=True),
+    "outputs[].namespace": FieldUse(page=True),
+    "outputs[].path": FieldUse(bundle=("command", "outputs")),
+    "outputs[].step": FieldUse(),
+    "outputs[].status": FieldUse(
+        result=True, comparison=("outputs",), bundle=("outputs",), page=True
+    ),
+    "outputs[].size_bytes": FieldUse(bundle=("outputs",), page=True),
+    "outputs[].checksums": FieldUse(bundle=("outputs",)),
+    "outputs[].sha256": FieldUse(bundle=("outputs",), page=True),
+    "outputs[].content_digest": FieldUse(result=True, bundle=("outputs",), page=True),
+    "outputs[].location": FieldUse(page=True),
+    "outputs[].data_tier": FieldUse(comparison=("outputs",), page=True),
+    "outputs[].file_format": FieldUse(comparison=("outputs",)),
+    "outputs[].file_type": FieldUse(comparison=("outputs",)),
+    "outputs[].data_stream": FieldUse(comparison=("outputs",)),
+    "outputs[].event_count": FieldUse(comparison=("outputs",), bundle=("outputs",), page=True),
+    "outputs[].first_event": FieldUse(comparison=("outputs",)),
+    "outputs[].last_event": FieldUse(comparison=("outputs",)),
+    "outputs[].runs": FieldUse(comparison=("outputs",)),
+    "outputs[].created_at": FieldUse(),
+    "outputs[].closed_at": FieldUse(),
+    "outputs[].parents": FieldUse(),
+    "outputs[].metadata": FieldUse(comparison=("outputs",)),
+    "logs[].name": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
+    "logs[].step": FieldUse(bundle=("logs",), page=True),
+    "logs[].sha256": FieldUse(
+        comparison=("logs",), gap=("log-missing",), bundle=("logs",), page=True
+    ),
+    "logs[].size_bytes": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
+    "logs[].is_truncated": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
+    "hook.version": FieldUse(comparison=("others",), page=True),
+    "hook.python": FieldUse(comparison=("others",)),
+    "extra": FieldUse(comparison=("others",), page=True),
+}
+"""By the path of the field; `[]` stands for each member of a list."""
