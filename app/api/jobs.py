@@ -28,7 +28,7 @@ from app.api.log_tails import forget_tails
 from app.api.secrets import refuse_secrets, refuse_secrets_of, secret_words
 from app.wiring import get_service
 from provenance.errors import BadInputError, ConflictError, RecordError
-from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_new
+from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
 from provenance.records.job_record import JobRecord
 from provenance.services.dead_letters import Undecoded, keep_letters
 from provenance.services.excerpts import CONTENT_TYPE, HEAD_BYTES
@@ -84,7 +84,7 @@ def put_job(job_id: str) -> Response:
     grant = recording_grant()
     body, new_excerpts = _read_record(grant)
     try:
-        decoded = decode_new(body)
+        decoded = decode_record(body)
         check_record(grant, decoded)  # first: what the sender may not record is not kept for a replay either
         _check_address(decoded, job_id)
     except RecordError as problem:
@@ -155,7 +155,7 @@ def post_revision(job_id: str) -> Response:
     if not reason or len(reason) > REASON_LIMIT or "\0" in reason:
         raise BadInputError("A revision needs a reason.", {"reason": [f"1 to {REASON_LIMIT} characters"]})
     try:
-        decoded = decode_new(bytes(revision.record))
+        decoded = decode_record(bytes(revision.record))
         check_experiment(grant, decoded.experiment)
         _check_revision(decoded, job_id)
     except RecordError as problem:
@@ -187,7 +187,7 @@ def _split(grant: Grant, body: bytes) -> list[bytes]:
 
 def _take(grant: Grant, body: bytes, letters: list[Undecoded]) -> BatchResult | DecodedRecord:
     try:
-        decoded = decode_new(body)
+        decoded = decode_record(body)
     except RecordError as problem:
         job_id = _named(body)
         letters.append(_letter(grant, job_id, problem, body))

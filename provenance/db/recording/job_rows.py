@@ -19,7 +19,7 @@ from provenance.records.repairing import utc
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
-INDEX_VERSION = 6
+INDEX_VERSION = 1
 """What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade (`services/derive_again.py`)."""
 _MOST_INSIDE = 100_000
 """Parents of one job that stand for others which it declares."""

@@ -20,9 +20,9 @@ from toy_job import Toy, packed
 from provenance.bundle import tar, templates
 from provenance.bundle.plan import Plan, make_plan
 from provenance.bundle.templates import comparison_program, template
+from provenance.errors import BundleError
 from provenance.software.read_pack import tree_files
 
-TAR_0 = "ceccd0a26c8d42a41a72269c14bd68705c2a49cb7d50c735542db09ad6b1e86a"
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
 FILES = {1: "3e8966e54b8156ca7cd604f4e617080a8bbe5e7cebb77fe86b747203cfd72d24"}
 SCRIPTS = {1: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878"}
@@ -35,24 +35,15 @@ def _member(path: str, data: bytes, **more: object) -> dict[str, object]:
     return {"path": path, "mode": 0o644, "size": len(data), **digests, **more}
 
 
-def _header(spec_version: int) -> dict[str, object]:
+def _header() -> dict[str, object]:
     return {
-        "spec_version": spec_version,
+        "spec_version": 1,
         "job_id": "j",
         "revision": 0,
         "top": "j",
         "level": "L1",
         "mtime": 1_700_000_000,
     }
-
-
-def plan_of_version_0(toy: Toy) -> Plan:
-    """A plan as specification 0 stored it: every member a blob, manifests too."""
-    files = {"bagit.txt": b"BagIt\n", "data/a": b"1", "data/b/c.sh": b"2\n", "manifest-sha256.txt": b"as stored\n"}
-    members = [_member(path, data) for path, data in files.items()]
-    for data in files.values():
-        toy.blobs.write(data)
-    return Plan.from_bytes(json.dumps(_header(0) | {"members": members}).encode(), toy.blobs.get)
 
 
 def plan_of_version_1(toy: Toy) -> Plan:
@@ -80,7 +71,7 @@ def plan_of_version_1(toy: Toy) -> Plan:
         *({"path": path, "mode": 0o644, "sha256": "", "sha512": "", "size": size} for path, size in derived.items()),
     ]
     return Plan.from_bytes(
-        json.dumps(_header(1) | {"members": members, "fragments": [fragment]}).encode(), toy.blobs.get
+        json.dumps(_header() | {"members": members, "fragments": [fragment]}).encode(), toy.blobs.get
     )
 
 
@@ -111,10 +102,6 @@ def digest_of_files(toy: Toy, edition: int) -> str:
         f"{member.sha256} {member.path}\n" for member in members if member.path.removeprefix("data/") not in PROGRAMS
     ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def test_bundle_that_was_planned_by_specification_0_stays_what_it_is(toy: Toy) -> None:
-    assert digest_of_tar(toy, plan_of_version_0(toy)) == TAR_0
 
 
 def test_bundle_that_was_planned_by_specification_1_stays_what_it_is(toy: Toy) -> None:
@@ -178,17 +165,15 @@ def test_plan_that_was_stored_with_earlier_scripts_keeps_them(toy: Toy) -> None:
     assert digests_by_path(again)["data/run.sh"] == hashlib.sha256(template(1, "run.sh")).hexdigest()
 
 
-def test_plan_of_an_earlier_specification_is_stored_as_it_was(toy: Toy) -> None:
-    plan = plan_of_version_0(toy)
+def test_plan_of_an_unknown_specification_is_refused(toy: Toy) -> None:
+    stored = json.loads(plan_of_version_1(toy).to_bytes())
 
-    assert plan.spec_version == 0
-    assert Plan.from_bytes(plan.to_bytes(), toy.blobs.get) == plan
-    assert "fragments" not in json.loads(plan.to_bytes())
+    with pytest.raises(BundleError, match="specification 2, which this version does not know"):
+        Plan.from_bytes(json.dumps(stored | {"spec_version": 2}).encode(), toy.blobs.get)
 
 
 if __name__ == "__main__":
-    for make in (plan_of_version_0, plan_of_version_1):
-        one = Toy()
-        print(make.__name__, digest_of_tar(one, make(one)))
+    one = Toy()
+    print("specification 1", digest_of_tar(one, plan_of_version_1(one)))
     for number in SCRIPTS:
         print("edition", number, "files", digest_of_files(Toy(), number), "scripts", digest_of_scripts(number))

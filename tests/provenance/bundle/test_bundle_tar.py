@@ -28,7 +28,7 @@ def _plan(toy: Toy, files: dict[str, bytes], mtime: int = 1_700_000_000) -> Plan
     members = tuple(
         _member(path, data, 0o755 if path.endswith(".sh") else 0o644) for path, data in sorted(files.items())
     )
-    return Plan(spec_version=0, job_id="j", revision=0, top="top", level="L0", mtime=mtime, own=members)
+    return Plan(spec_version=1, job_id="j", revision=0, top="top", level="L0", mtime=mtime, own=members)
 
 
 FILES = {"a-b": b"", "a/run.sh": b"x" * 512, "a/z": b"y" * 513, LONG: b"deep", "bagit.txt": b"BagIt\n"}
@@ -101,7 +101,7 @@ def test_large_member_streams_in_small_pieces(toy: Toy, monkeypatch: pytest.Monk
     for _ in range(8):
         seen.update(bytes(1 << 20))
     member = Member(path="big", mode=0o644, sha256=seen.hexdigest(), sha512="", size=size)
-    plan = Plan(spec_version=0, job_id="j", revision=0, top="top", level="L0", mtime=0, own=(member,))
+    plan = Plan(spec_version=1, job_id="j", revision=0, top="top", level="L0", mtime=0, own=(member,))
     monkeypatch.setattr(toy.blobs, "open", lambda _sha256: _Zeros(size))
 
     lengths = [len(piece) for piece in tar.stream(plan, toy.blobs)]

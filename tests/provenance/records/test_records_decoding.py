@@ -12,7 +12,7 @@ from production_samples import digest, job
 
 from provenance.errors import RecordError
 from provenance.records import checks, decoding, sharing
-from provenance.records.decoding import DecodedRecord, decode_new, decode_record
+from provenance.records.decoding import DecodedRecord, decode_record
 from provenance.records.identity import batch_job_id, witness_rank
 from provenance.records.job_record import JobRecord
 from provenance.records.references import referenced_blobs, references_in
@@ -169,22 +169,18 @@ def test_more_edges_than_the_writer_takes_at_once_are_refused(monkeypatch: pytes
         ("outputs[0].closed_at", {"outputs": [{"name": "a", "closed_at": "TIME"}]}),
     ],
 )
-def test_time_of_a_part_outside_the_years_is_refused_and_null_in_records_that_are_held(
-    path: str, fields: dict[str, Any], text: str
-) -> None:
+def test_time_of_a_part_outside_the_years_is_refused(path: str, fields: dict[str, Any], text: str) -> None:
     body = json.dumps({**job(1), **fields}).replace("TIME", text).encode()
 
     with pytest.raises(RecordError) as problem:
-        decode_new(body)
+        decode_record(body)
 
     assert problem.value.fields == {path: ["outside the years 1970 to 2199"]}
-    assert decode_record(body).repairs == (path,)
-    assert text not in str(decode_record(body).record)
 
 
 def test_number_out_of_range_in_a_field_that_only_sounds_like_a_time_is_no_time() -> None:
     body = json.dumps({**job(1), "threads": 2**70, "seen_at": 2**70}).encode()
-    assert decode_new(body).repairs == ("threads", "seen_at")
+    assert decode_record(body).repairs == ("threads", "seen_at")
 
 
 def test_every_time_of_a_record_is_checked() -> None:

@@ -14,6 +14,7 @@ from archive.opening import open_store
 from provenance.db.comparing import differences
 from provenance.db.engines import Database, open_database
 from provenance.db.migrating import upgrade
+from provenance.db.recording.job_rows import INDEX_VERSION
 from provenance.db.recording.writing import gap_document
 from provenance.db.tables import RefObservation, WorkItem
 from provenance.db.writer import Writer
@@ -346,12 +347,12 @@ def test_segments_adopted_one_by_one_give_the_same(production: Production, upstr
     database.dispose()
 
 
-def test_databases_from_before_are_graded_again(
+def test_jobs_that_an_earlier_version_graded_otherwise_are_graded_again(
     production: Production, upstream: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as earlier:
         earlier.setattr("provenance.services.findings.ambiguous_code", lambda *_: {})
-        earlier.setattr("provenance.db.recording.job_rows.INDEX_VERSION", 4)
+        earlier.setattr("provenance.db.recording.job_rows.INDEX_VERSION", INDEX_VERSION - 1)
         record(production, 1, upstream, requested_ref="main")
         production.work()
         assert words(production, 1) == []

@@ -85,15 +85,15 @@ def test_jobs_of_this_version_are_left_alone_and_nothing_is_asked_twice(producti
         assert connection.execute(select(WorkItem).where(WorkItem.kind == DERIVE)).first() is None
 
 
-def test_recipes_of_a_version_that_left_out_standard_input_are_made_again(
+def test_recipes_that_an_earlier_version_made_otherwise_are_made_again(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only theirs: all else of these jobs, and of the others, is as it was."""
+    """An earlier version that left out standard input: only its recipes change, all else of the jobs is as it was."""
     code = {"software": [{"name": "x", "revision": "1" * 40}], "inputs": [{"name": "raw", "sha256": "a" * 64}]}
     commands = [{"argv": ["cat"], **more} for more in ({"stdin_sha256": "b" * 64}, {"stdin_sha256": "c" * 64}, {})]
     with monkeypatch.context() as earlier:
         earlier.setattr("provenance.records.recipes._read_from", lambda _: [])
-        earlier.setattr("provenance.db.recording.job_rows.INDEX_VERSION", 3)
+        earlier.setattr("provenance.db.recording.job_rows.INDEX_VERSION", INDEX_VERSION - 1)
         production.record(
             *(record_of(number, command=command, **code) for number, command in enumerate(commands, start=1))
         )
