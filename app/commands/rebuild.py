@@ -5,9 +5,8 @@ import sys
 import click
 
 from app.commands.opening import data_option, emit, json_option, settings_with
-from provenance.db.comparing import NOT_DERIVED
 from provenance.lineage.words import counted, number
-from provenance.services.rebuild_database import rebuild_from
+from provenance.services.rebuild_database import NOT_DERIVED, rebuild_from
 
 
 @click.command("rebuild-database")

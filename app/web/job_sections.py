@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from app.web.cuts import Cut, cut_rows
+from app.web.cuts import cut_rows
 from app.web.formats import MISSING, duration, is_number, moment, number, percent, seconds_between, size
 from app.web.job_words import wall_seconds
 from provenance.lineage.words import elided
@@ -163,8 +163,3 @@ def others(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 def compact_json(value: Any) -> str:
     """Return JSON in one line, cut in the middle where it is long."""
     return elided(json.dumps(value, ensure_ascii=False, default=str), _LONGEST_JSON)
-
-
-def is_shown(name: str, cut: Cut) -> bool:
-    """Return whether a section has anything to show."""
-    return cut.total > 0 or cut.name == name

@@ -23,10 +23,10 @@ from app.web.markup import STATES
 from archive import errors as archive_errors
 from provenance import errors as provenance_errors
 from provenance.capture import options as hook_options
-from provenance.db.comparing import NOT_DERIVED
 from provenance.records.gaps import GAPS
 from provenance.records.identity import JOB_NAMESPACE, WITNESSES
 from provenance.records.job_record import JobRecord, State
+from provenance.services.rebuild_database import NOT_DERIVED
 
 DOCS = Path(__file__).parents[2] / "docs"
 README = DOCS.parent / "README.md"

@@ -13,7 +13,7 @@ from production_samples import digest, job
 from provenance.errors import RecordError
 from provenance.records import checks, decoding, sharing
 from provenance.records.decoding import DecodedRecord, decode_record
-from provenance.records.identity import batch_job_id, witness_rank
+from provenance.records.identity import witness_rank
 from provenance.records.job_record import JobRecord
 from provenance.records.references import referenced_blobs, references_in
 from provenance.records.repairing import read_plain, utc
@@ -268,10 +268,7 @@ def test_moment_without_a_form_in_utc_is_refused() -> None:
         utc(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))))
 
 
-def test_witnesses_of_one_batch_job_name_it_alike() -> None:
-    assert batch_job_id("s#1.0#2", attempt=1, part=0) == batch_job_id("s#1.0#2", attempt=1, part=0)
-    others = {batch_job_id("s#1.0#2", attempt=attempt, part=part) for attempt in (1, 2) for part in (0, 1)}
-    assert len(others) == 4
+def test_witnesses_have_a_precedence_and_unknown_ones_come_last() -> None:
     assert sorted(["new", "history", "import", "wrapper", "a"], key=witness_rank) == [
         "wrapper",
         "history",

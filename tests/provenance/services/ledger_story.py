@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from logical_tables import LogicalTables, logical_tables
 from sqlalchemy import select
 
-from provenance.db.comparing import LogicalTables, logical_tables
 from provenance.db.engines import Database, open_database
 from provenance.db.tables import Order
 from provenance.db.writer import Writer

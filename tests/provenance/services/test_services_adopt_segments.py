@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, job_id, record_of, tables_at, tables_of
+from logical_tables import LogicalTables, differences
 from restored_production import close, copy_of, restore
 
 from archive.opening import open_store
-from provenance.db.comparing import LogicalTables, differences
 from provenance.db.engines import open_database
 from provenance.db.turns import LostTurnError
 from provenance.errors import NotFoundError

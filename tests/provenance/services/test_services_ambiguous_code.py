@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, git, job_id, make_repository, record_of, tables_at
+from logical_tables import differences
 from sqlalchemy import event, select
 
 from archive.opening import open_store
-from provenance.db.comparing import differences
 from provenance.db.engines import Database, open_database
 from provenance.db.migrating import upgrade
 from provenance.db.recording.job_rows import INDEX_VERSION

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from ledger_story import Production, play, record_of, tables_at, tables_of
+from logical_tables import differences
 
 from archive.opening import open_store
-from provenance.db.comparing import differences
 from provenance.db.engines import Database, open_database
 from provenance.errors import UnreachableError
 from provenance.services.back_up import back_up

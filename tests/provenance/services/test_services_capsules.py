@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, git, job_id, record_of, tables_at
+from logical_tables import differences
 from recorded_sample import EXPERIMENT, GOOD, make_repository, record_sample
 
 from archive.opening import open_store
-from provenance.db.comparing import differences
 from provenance.db.engines import Database
 from provenance.db.writer import Writer
 from provenance.errors import BadInputError, NotFoundError

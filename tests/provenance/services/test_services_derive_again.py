@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
+from logical_tables import differences
 from sqlalchemy import select, text
 
 from archive.opening import open_store
-from provenance.db.comparing import differences
 from provenance.db.engines import Database
 from provenance.db.recording.job_rows import INDEX_VERSION
 from provenance.db.tables import Derivation, UnreadRecord, WorkItem

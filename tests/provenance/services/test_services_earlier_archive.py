@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, job_id, record_of, tables_at
+from logical_tables import differences
 from restored_production import close
 from sqlalchemy import text
 
 from archive.opening import open_store
-from provenance.db.comparing import differences
 from provenance.db.engines import open_database
 from provenance.db.migrating import stamp, upgrade
 from provenance.errors import NotFoundError, UnreachableError

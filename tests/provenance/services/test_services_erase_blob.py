@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
+from logical_tables import differences
 from sqlalchemy import select
 
 from archive.opening import open_store
 from archive.store import Store
-from provenance.db.comparing import differences
 from provenance.db.engines import Database, open_database
 from provenance.db.tables import Evaluation
 from provenance.errors import BadInputError, NotFoundError

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
+from logical_tables import differences
 from sqlalchemy import select
 
 from archive.opening import open_store
 from provenance.db.base import table_of
-from provenance.db.comparing import differences
 from provenance.db.engines import Database
 from provenance.db.inserting import insert_rows
 from provenance.db.tables import Conflict, EntryBody, Job, KeptAnswerRow, LogTailPiece, ProvisionalRecord

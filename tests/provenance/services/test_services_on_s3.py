@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
+from logical_tables import differences
 from recorded_sample import GOOD, make_repository, record_sample
 
 from archive.opening import open_store
-from provenance.db.comparing import differences
 from provenance.db.engines import Database, open_database
 from provenance.services.back_up import back_up
 from provenance.services.build_bundle import build_bundle

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from logical_tables import differences, logical_tables
 from sqlalchemy import update
 
 from archive.opening import open_store
-from provenance.db.comparing import differences, logical_tables
 from provenance.db.engines import Database, open_database
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.tables import WorkItem

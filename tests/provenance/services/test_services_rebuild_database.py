@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
+from logical_tables import LogicalTables, differences
 from sqlalchemy import text
 
 from archive.opening import open_store
-from provenance.db.comparing import LogicalTables, differences
 from provenance.db.engines import Database, open_database
 from provenance.db.migrating import stamp, upgrade
 from provenance.db.writer import Writer

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from ledger_story import FIRST, Production, play, record_of, tables_at, tables_of
+from logical_tables import differences
 from restored_production import close, copy_of, restore
 from sqlalchemy import text
 
 from archive.opening import open_store
-from provenance.db.comparing import differences
 from provenance.db.engines import Database, open_database
 from provenance.db.writer import Writer
 from provenance.services import seal_ledger as sealing

@@ -23,12 +23,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ledger_story import Production as Ledger
 from ledger_story import record_of, tables_at
+from logical_tables import differences, logical_tables
 from production_samples import MOMENT
 from recorded_sample import git, make_repository
 from sqlalchemy import URL, select, text
 
 from archive.opening import open_store
-from provenance.db.comparing import differences, logical_tables
 from provenance.db.engines import Database, open_database
 from provenance.db.keys import KnownKeys
 from provenance.db.tables import Base, GapSet, Job

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packed_objects import pack_of_objects
 
 from provenance.errors import SoftwareError
 from provenance.software import object_form
-from provenance.software.canonical_pack import pack_of_objects
 from provenance.software.object_form import object_id, parse_commit, parse_tag, parse_tree, walk_tree
 from provenance.software.read_pack import tree_files
 

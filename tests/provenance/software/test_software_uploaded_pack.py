@@ -5,10 +5,11 @@ import zlib
 from pathlib import Path
 
 import pytest
+from packed_objects import pack_of_objects
 from software_repositories import MakeRepository, Repository
 
 from provenance.errors import SoftwareError
-from provenance.software.canonical_pack import canonical_pack, pack_of_objects
+from provenance.software.canonical_pack import canonical_pack
 from provenance.software.mirrors import Mirror
 from provenance.software.object_form import object_id
 from provenance.software.objects import MissingObjectError, RepositoryObjects

@@ -1,7 +1,6 @@
 """What a database says, without the accidents of how it came to say it: rows with natural keys instead of integer ones.
 
-Two databases that took the same ledger have equal logical tables, whatever the order of arrival and whichever engine. This reads
-everything into memory; it is for tests and for an operator's proof after a rebuild, not for a busy service.
+Two databases that took the same ledger have equal logical tables, whatever the order of arrival and whichever engine.
 
 Left out on purpose:
 
@@ -11,33 +10,14 @@ Left out on purpose:
 * keys that hash integer keys, salts, and the bytes of entries that wait to be sealed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
 from provenance.db.base import Base
 from provenance.db.tables.parameters import sets_in
-
-NOT_DERIVED: Mapping[str, str] = {
-    "write_tokens": "an operator's act: make new ones with `jobprov token create`",
-    "repositories": "an operator's act: register them again with `jobprov repository add`",
-    "product_maps": "an operator's act: map the products again with `jobprov product map`; what was resolved by it is rebuilt",
-    "work": "what the service had still to do; it finds that out again",
-    "derivations": "which version of the service all rows have reached; they are looked at again",
-    "dead_letters": "bodies that could not be decoded: have them sent again, or take the table from a backup",
-    "kept_answers": "what was counted of many jobs for pages; it is counted again",
-    "folded_graphs": "how large campaigns look in the large; they are counted again",
-    "order_leases": "who was about to submit an order; it is taken again, and looked for in the batch system first",
-    **dict.fromkeys(
-        ("catalog_files", "catalog_outputs", "catalog_uses", "catalog_processes", "catalog_syncs"),
-        "what a file catalog said: ask it again with `jobprov catalog sync`",
-    ),
-    "log_tails": "what running and killed jobs said last; what the running ones say next comes",
-    "log_expiries": "how far logs were looked at: the next `jobprov archive expire` looks at all of them again",
-    "provisional_records": "running and lost jobs: their final records will come",
-}
-"""Tables that the ledger does not hold, and what becomes of them in a rebuilt database."""
+from provenance.services.rebuild_database import NOT_DERIVED
 
 LogicalTables = dict[str, list[dict[str, Any]]]
 _Row = dict[str, Any]
