@@ -9,7 +9,8 @@ import msgspec
 from provenance.triage.rules import Rule
 
 VERSION = 2
-"""The newest; a change of the rules is another file with the next number."""
+"""The newest, and the first that was released; a change of the rules is another file with the next number."""
+FOLDER = resources.files("provenance.triage")
 
 PREFIX = "built-in."
 
@@ -17,6 +18,6 @@ PREFIX = "built-in."
 @cache
 def built_in_rules(version: int = VERSION) -> tuple[Rule, ...]:
     """Return the rules of a version, in the order in which they are tried; their names begin with `built-in.`."""
-    text = (resources.files("provenance.triage") / f"built_in_{version}.toml").read_text(encoding="utf-8")
+    text = (FOLDER / f"built_in_{version}.toml").read_text(encoding="utf-8")
     rules = tomllib.loads(text)["rules"]
     return tuple(msgspec.convert({**rule, "name": PREFIX + rule["name"]}, Rule) for rule in rules)
