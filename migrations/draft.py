@@ -23,7 +23,7 @@ def main() -> None:
     """Draft what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m migrations.draft", description=__doc__)
     parser.add_argument("revision", nargs="?", default=FIRST)
-    parser.add_argument("message", nargs="?", default="The first schema")
+    parser.add_argument("message", nargs="?", default="The schema of 0.1.0")
     parser.add_argument("--first", action="store_true", help="write the first revision anew")
     asked = parser.parse_args()
     if asked.first:

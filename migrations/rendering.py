@@ -7,17 +7,23 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Text
 
-from jobprov.provenance.db.base import DigestBytes, UtcInstant, UuidBytes
+from jobprov.provenance.db.base import ChecksumBytes, DigestBytes, Key, UtcInstant, UuidBytes
+
+_SPELLED = {
+    UtcInstant: 'sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")',
+    Key: "sa.Integer()",
+    ChecksumBytes: "sa.LargeBinary()",
+    DigestBytes: "sa.LargeBinary(32)",
+    UuidBytes: "sa.LargeBinary(16)",
+}
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | bool:
     """Return the text for a type of ours, or False for Alembic to write it."""
     if kind != "type":
         return False
-    if isinstance(item, UtcInstant):
-        return 'sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")'
-    if isinstance(item, DigestBytes | UuidBytes):
-        return f"sa.LargeBinary({item.impl_instance.length})"
+    if type(item) in _SPELLED:
+        return _SPELLED[type(item)]
     # No public way to ask
     if type(item) is BigInteger and "sqlite" in item._variant_mapping:  # noqa: SLF001
         return 'sa.BigInteger().with_variant(sa.Integer(), "sqlite")'

@@ -25,6 +25,7 @@ DERIVED = frozenset(
         ),
     }
 )
+"""Members that are no blobs: the writer of the tar makes them from the others."""
 _URL_LETTERS = "!#$%&'()*+,/:;=?@[]~"  # RFC 3986: reserved, and % of what is encoded already
 _HEX = {"sha256": 64, "sha512": 128}
 _CKSUM_DIGITS, _SIZE_DIGITS = 10, 12

@@ -4,9 +4,9 @@ What verify.py in a bundle and the package itself both run.
 
 verify.py is this module with the others that it imports before it (see templates): the standard
 library alone, uproot where that is at hand, Python 3.6. Digests are `name-version:hex` (SHA-256):
-root-content-2 (root-content-1 of older records), root-masked-1, and text-content-1, which is text
-with its line ends made LF. A comparator is a word, and, where it has parameters, these as JSON
-after a blank: what the experiment declared for the output.
+root-content-2, root-masked-1, and text-content-1, which is text with its line ends made LF. A
+comparator is a word, and, where it has parameters, these as JSON after a blank: what the experiment
+declared for the output.
 """
 
 # ruff: noqa: BLE001, D417, FURB188, UP006, UP031, UP035, UP045, PTH123 - Python 3.6, and read by
@@ -48,8 +48,8 @@ def content_digest(path: str, algorithm: str = "root-content-2") -> str:
         UndecidedError: the algorithm is unknown, its library is not installed, or the file is not
             of its kind.
     """
-    if algorithm in ("root-content-1", "root-content-2"):
-        text = "".join(line + "\n" for line in root_content(path, int(algorithm[-1])))
+    if algorithm == "root-content-2":
+        text = "".join(line + "\n" for line in root_content(path))
         return _named(algorithm, hashlib.sha256(text.encode("utf-8")))
     if algorithm == "root-masked-1":
         return _named(algorithm, hashlib.sha256(mask_root(path)))
@@ -132,12 +132,10 @@ def _climb_down(
 
 
 def _may_decide(word: str, known: Dict[str, str]) -> bool:
-    """Whether a recorded digest is as strict as the comparator, and as the file.
+    """Whether a recorded digest is as strict as the comparator.
 
     `masked` wants more than equal content.
     """
-    if known["content"].startswith("root-content-1:") and "reference" in known:
-        return False  # the file tells more
     return word != "masked" or known["content"].startswith("root-masked-")
 
 

@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from jobprov.provenance.bundle.bag import DERIVED, BagFacts, add_bag, add_holey_bag
+from jobprov.provenance.bundle.bag import BagFacts, add_bag, add_holey_bag
 from jobprov.provenance.bundle.code import add_code
 from jobprov.provenance.bundle.code_tree import read_fragment
 from jobprov.provenance.bundle.command import add_command
@@ -72,11 +72,6 @@ class Plan:
         """Every member, sorted by the bytes of its path."""
         return tuple(sorted(chain(self.own, *self.fragments.values()), key=by_path))
 
-    @property
-    def derived(self) -> frozenset[str]:
-        """Paths of members that are no blobs: the writer makes them from the others."""
-        return DERIVED if self.spec_version > 0 else frozenset()
-
     def blobs(self) -> set[str]:
         """Digests of every blob that the bundle is made of, the plan itself apart."""
         return ({member.blob for member in self.members} | set(self.fragments)) - {""}
@@ -90,7 +85,7 @@ class Plan:
         try:
             document = json.loads(data)
             named = {Member(**member).blob for member in document["members"]}
-            return (named | set(document.get("fragments", ()))) - {""}
+            return (named | set(document["fragments"])) - {""}
         except (ValueError, TypeError, KeyError, AttributeError):
             return set()
 
@@ -104,30 +99,30 @@ class Plan:
             "level": self.level,
             "mtime": self.mtime,
             "members": [_stored(member) for member in self.own],
+            "fragments": list(self.fragments),
         }
-        if self.spec_version > 0:
-            document["fragments"] = list(self.fragments)
         return canonical_json(document)
 
     @classmethod
     def from_bytes(cls, data: bytes, read: Callable[[str], bytes]) -> "Plan":
-        """The plan that `to_bytes` wrote, of this or an earlier specification.
-
-        `read` gets a fragment's blob.
+        """The plan that `to_bytes` wrote; `read` gets a fragment's blob.
 
         Raises:
-            BundleError: these bytes are no plan.
+            BundleError: these bytes are no plan, or one of a specification that this version does
+                not know.
         """
         try:
             fields = json.loads(data)
             own = tuple(Member(**member) for member in fields.pop("members"))
-            fragments = {
-                sha256: read_fragment(read(sha256)) for sha256 in fields.pop("fragments", [])
-            }
-            return cls(own=own, fragments=fragments, **fields)
+            fragments = {sha256: read_fragment(read(sha256)) for sha256 in fields.pop("fragments")}
+            plan = cls(own=own, fragments=fragments, **fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             message = f"The stored plan of a bundle cannot be read ({error}); build the bundle anew from its record."
             raise BundleError(message) from error
+        if plan.spec_version != SPEC_VERSION:
+            message = f"The stored plan of a bundle is of specification {plan.spec_version}, which this version does not know."
+            raise BundleError(message)
+        return plan
 
 
 def _stored(member: Member) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 One line of JSON an object (latest cycle; sorted): path, class, and for trees every branch: values
 (flattened, little-endian, NaNs made one), counts of each nested level, number of entries. Branches
-and objects that uproot cannot interpret count by their decompressed bytes and are marked opaque.
-root-content-1, of older records, has neither the names of bins nor where one axis ends and the next
-begins. Both are frozen: what is to be told besides needs another number. Python 3.6: part of a
-bundle's verify.py.
+and objects that uproot cannot interpret count by their decompressed bytes and are marked opaque. It
+is frozen: a digest that tells more needs another number. Python 3.6: part of a bundle's verify.py.
 """
 
 # ruff: noqa: BLE001, ICN001, UP006, UP031, UP035, PTH123 - Python 3.6, and read by people who have
@@ -19,23 +17,15 @@ from jobprov.provenance.bundle.root_masking import UndecidedError, check_header
 CHUNK_ENTRIES = 50000
 
 
-def root_content(path: str, version: int) -> List[str]:
+def root_content(path: str) -> List[str]:
     """One line of canonical JSON for each object of a ROOT file, sorted.
 
-    What root-content-1 or root-content-2 digests.
+    What root-content-2 digests.
 
     Raises:
         UndecidedError: uproot is not installed, or cannot read the file.
     """
-    objects = root_objects(path)
-    if version == 1:
-        objects = [_without_axes(item) for item in objects]
-    return sorted(json.dumps(item, sort_keys=True) for item in objects)
-
-
-def _without_axes(item: Dict[str, Any]) -> Dict[str, Any]:
-    """An object as root-content-1 has it."""
-    return {name: value for name, value in item.items() if name != "axes"}
+    return sorted(json.dumps(item, sort_keys=True) for item in root_objects(path))
 
 
 def root_objects(path: str) -> List[Dict[str, Any]]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jobprov.provenance.bundle.bag import manifest_lines
+from jobprov.provenance.bundle.bag import DERIVED, manifest_lines
 from jobprov.provenance.bundle.cksum import PosixCksum, posix_cksum
 from jobprov.provenance.bundle.draft import Member, digested
 from jobprov.provenance.bundle.runs import Run, folders_of, parts_of
@@ -135,7 +135,7 @@ class _Content:
             data = self._read_part(member.part_of)[member.offset : member.offset + member.size]
             _check(member, len(data), hashlib.sha256(data).hexdigest())
             return (data,)
-        if member.path in self._plan.derived:
+        if member.path in DERIVED:
             data = b"".join(self._lines(member.path))
             if not member.path.startswith("tagmanifest-"):
                 self._complete[member.path] = digested(member, data)

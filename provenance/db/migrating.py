@@ -15,7 +15,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InternalError, NotSupportedError, OperationalError
@@ -89,9 +88,21 @@ def is_current(url: str) -> bool:
     """Return whether the database has the schema that this version of the service needs.
 
     Raises:
-        UnreachableError: the database does not answer.
+        UnreachableError: the database does not answer, or another version of the service made its
+            schema, one before 0.1.0 or a newer one.
     """
-    return current_revision(url) == newest_revision()
+    revision = current_revision(url)
+    _check_known(revision)
+    return revision == newest_revision()
+
+
+def _check_known(revision: str | None) -> None:
+    known = {migration.revision for migration in ScriptDirectory(str(FOLDER)).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise UnreachableError(
+            f"This version cannot use the database, whose schema is {revision}: rebuild it from its archive with "
+            "`jobprov rebuild-database`, or, if a newer version of jobprov made it, install that one."
+        )
 
 
 def upgrade_local(url: str) -> Path | None:
@@ -134,6 +145,7 @@ def changing_schema(url: str) -> Iterator[Connection]:
     try:
         with database.writing.connect() as connection:
             _prepare(connection)
+            _check_known(MigrationContext.configure(connection).get_current_revision())
             yield connection
             _check_references(connection)
             connection.commit()
@@ -145,10 +157,6 @@ def changing_schema(url: str) -> Iterator[Connection]:
         raise UnreachableError(
             f"The schema cannot be changed, nothing was: {problem.orig}. Views and the like that stand on these tables are not ours: "
             "drop them, and make them again afterwards."
-        ) from None
-    except CommandError as problem:
-        raise UnreachableError(
-            f"The schema was not changed: {problem}. A newer version of the service may have made it; install that one."
         ) from None
     finally:
         database.dispose()

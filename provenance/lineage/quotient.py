@@ -139,12 +139,6 @@ def merged(classes: Sequence[JobClass], flows: Sequence[Flow]) -> FoldedGraph:
     )
 
 
-def stage_counts(graph: Graph) -> dict[str, int]:
-    """How many jobs of each stage the graph holds, largest first."""
-    counts = Counter(job.stage or "" for job in graph.jobs())
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
 def _only(words: set[str]) -> str:
     return next(iter(words)) if len(words) == 1 else ""
 

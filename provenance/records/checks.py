@@ -27,8 +27,6 @@ LARGEST = 2**63 - 1
 def check_record(record: JobRecord) -> JobRecord:
     """Return the record itself where every check holds.
 
-    Times of its parts are checked by `forget_times`.
-
     Raises:
         RecordError: with all the fields that fail, not only the first.
     """
@@ -47,20 +45,9 @@ def refused(found: Iterable[tuple[str, str]]) -> RecordError:
 
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
-TIME_OF_PART = re.compile(
-    r"batch\.queued_at|command\.steps\[\d+\]\.(started|ended)_at|(inputs|outputs)\[\d+\]\.(opened|created|closed)_at"
-)
-"""Paths of the times of a record but for its own three."""
 
 
-def forget_times(record: JobRecord) -> tuple[str, ...]:
-    """Make times of the record's parts null that are outside the years that are kept.
-
-    Return their paths.
-
-    None comes any more, but the ledger holds records from before that was checked, and they must be
-    read.
-    """
+def _times_of_parts_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
     told = [record.batch.queued_at] if record.batch is not None else []
     if record.command is not None:
         told += [
@@ -73,16 +60,13 @@ def forget_times(record: JobRecord) -> tuple[str, ...]:
         moment for file in record.outputs or () for moment in (file.created_at, file.closed_at)
     ]
     if all(moment is None or _FIRST_YEAR < moment.year < _LAST_YEAR for moment in told):
-        return ()  # nearly always: the careful way takes thrice as long
-    found = []
+        return  # nearly always: the careful way takes thrice as long
     for path, parts, fields in _parts_with_times(record):
         for place, part in enumerate(parts):
             for field in fields:
                 moment = getattr(part, field)
                 if moment is not None and not is_kept(moment):
-                    setattr(part, field, None)
-                    found.append(f"{path.format(place)}.{field}")
-    return tuple(found)
+                    yield f"{path.format(place)}.{field}", OUTSIDE
 
 
 def _parts_with_times(
@@ -104,6 +88,7 @@ def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
         moment = getattr(record, field)
         if moment is not None and not is_kept(moment):
             yield field, OUTSIDE
+    yield from _times_of_parts_problems(record)
     yield from _task_problems(record)
     yield from _file_problems(record)
     if (pairs := _count_parents(record)) > MOST_PARENTS:

@@ -14,19 +14,11 @@ from typing import Any
 import msgspec
 
 from jobprov.provenance.errors import RecordError
-from jobprov.provenance.records.checks import (
-    TIME_OF_PART,
-    check_record,
-    configuration_problems,
-    forget_times,
-    numbers_fit,
-    refused,
-)
+from jobprov.provenance.records.checks import check_record, configuration_problems, numbers_fit
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord, Software
 from jobprov.provenance.records.references import referenced_blobs, references_in
 from jobprov.provenance.records.repairing import SCHEMA_VERSION, is_later, parse_object, read_typed
 from jobprov.provenance.records.sharing import Part, SharedParts
-from jobprov.provenance.records.times import OUTSIDE
 
 LIMIT_BYTES = 8 * 1024 * 1024
 _NANOSECONDS = re.compile(
@@ -107,26 +99,8 @@ class DecodedRecord:
         return self.record.state if self.record is not None else self.raw.get("state")
 
 
-def decode_new(body: bytes) -> DecodedRecord:
-    """Return the decoded record, of one that comes now.
-
-    What only older records may hold is refused.
-
-    Raises:
-        RecordError: as `decode_record`; or a time is outside the years that are kept.
-    """
-    decoded = decode_record(body)
-    if decoded.repairs and (
-        outside := [(path, OUTSIDE) for path in decoded.repairs if TIME_OF_PART.fullmatch(path)]
-    ):
-        raise refused(outside)
-    return decoded
-
-
 def decode_record(body: bytes) -> DecodedRecord:
     """Return the decoded record.
-
-    Times of its parts that are outside the years that are kept are read as null, and are repairs.
 
     Raises:
         RecordError: not JSON, a wrong type, a name that is refused; `fields` says where. Nothing of
@@ -192,8 +166,7 @@ def _decode_common(body: bytes) -> DecodedRecord | None:
         references |= part.references
         pieces.append(part.body)
     record.__class__ = JobRecord  # laid out alike: a copy would cost as much as reading it did
-    repairs = forget_times(check_record(record))
-    return DecodedRecord(body, record, references, repairs, pieces=tuple(pieces))
+    return DecodedRecord(body, check_record(record), references, pieces=tuple(pieces))
 
 
 def _take_shared(body: bytes) -> tuple[dict[str, Part[Any]], bytes]:

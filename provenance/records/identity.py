@@ -11,11 +11,6 @@ WITNESSES = ("wrapper", "postcmd", "startd", "history", "catalog", "import")
 """Who can have seen a job, best first: the precedence of their merge."""
 
 
-def batch_job_id(global_job_id: str, *, attempt: int, part: int) -> str:
-    """Return the job id of one attempt of a batch job, the same for whoever saw it."""
-    return str(uuid.uuid5(JOB_NAMESPACE, f"{global_job_id}|{attempt}|{part}"))
-
-
 def witness_rank(witness: str) -> tuple[int, str]:
     """Return the place of a witness in the precedence.
 

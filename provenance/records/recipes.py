@@ -22,7 +22,6 @@ _DIGEST_BYTES = 16  # of a thousand million recipes no two are alike by accident
 _TAG_BYTES = 4
 _ALGORITHMS = (
     "root-content-2",
-    "root-content-1",
     "root-masked-1",
     "text-content-1",
     "sha512",

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from jobprov.provenance.errors import RecordError
-from jobprov.provenance.records.checks import LARGEST, TIME_OF_PART, forget_times
+from jobprov.provenance.records.checks import LARGEST
 from jobprov.provenance.records.job_record import ExperimentName, JobId, JobRecord
-from jobprov.provenance.records.times import is_kept_time, plain_time
+from jobprov.provenance.records.times import plain_time
 
 SCHEMA_VERSION = 1
 MOST_NESTED = 700
@@ -137,7 +137,7 @@ def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
     record = msgspec.convert(_repair(raw, "", repairs), JobRecord)
     if repairs:  # a number may be left out only where a number belongs
         msgspec.convert(_repair(raw, "", [], instead=1), JobRecord)
-    return record, (*repairs, *forget_times(record))
+    return record, tuple(repairs)
 
 
 def without_unfit(raw: dict[str, Any], repairs: list[str]) -> dict[str, Any]:
@@ -158,12 +158,9 @@ def _fitting(value: Any, path: str, repairs: list[str], depth: int = 1) -> Any:
             key: item if key in _FREE else _fitting(item, f"{path}.{key}", repairs, depth + 1)
             for key, item in value.items()
         }
-    if isinstance(value, str):
-        is_unfit = TIME_OF_PART.fullmatch(path) is not None and not is_kept_time(value)
-    else:
-        is_unfit = (
-            isinstance(value, int | float) and not isinstance(value, bool) and not _in_range(value)
-        )
+    is_unfit = (
+        isinstance(value, int | float) and not isinstance(value, bool) and not _in_range(value)
+    )
     if is_unfit:
         repairs.append(path)
     return None if is_unfit else value

@@ -46,9 +46,3 @@ def plain_time(text: str) -> str:
 def is_kept(moment: datetime) -> bool:
     """Return whether a time is within the years that records may name."""
     return EARLIEST.year < moment.year < LATEST.year - 1 or EARLIEST <= moment < LATEST
-
-
-def is_kept_time(text: str) -> bool:
-    """Return whether a text is a time within these years."""
-    moment = read_time(text)
-    return moment is not None and is_kept(moment)

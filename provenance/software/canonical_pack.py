@@ -15,7 +15,6 @@ from jobprov.provenance.software.pack_form import (
     entry_header,
     pack_header,
     sort_key,
-    stored_size,
     stored_zlib,
     with_trailer,
 )
@@ -24,7 +23,7 @@ _BATCH_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class PackPlan:
+class _Plan:
     """What a canonical pack will hold, all of it known to be there.
 
     Attributes:
@@ -34,65 +33,6 @@ class PackPlan:
 
     headers: tuple[ObjectHeader, ...]
     extra: Mapping[str, tuple[str, bytes]]
-
-    @property
-    def size_bytes(self) -> int:
-        """The exact size of the pack."""
-        return (
-            12
-            + 20
-            + sum(
-                len(entry_header(h.kind, h.size_bytes)) + stored_size(h.size_bytes)
-                for h in self.headers
-            )
-        )
-
-
-def plan_pack(
-    objects: Objects,
-    commits: Iterable[str] = (),
-    *,
-    trees: Iterable[str] = (),
-    tags: Iterable[str] = (),
-    extra: Iterable[tuple[str, bytes]] = (),
-    without: Iterable[str] = (),
-) -> PackPlan:
-    """Return the plan of the pack of commits and trees with all below them.
-
-    Args:
-        objects: where they are read.
-        commits: ids of commits; their parents stay out.
-        trees: ids of trees, e.g. of a dirty working tree.
-        tags: ids of annotated tag objects that go in as they are.
-        extra: (type, content) of objects that the repository may lack, e.g. those of a dirty
-            working tree; what no commit, tree or tag leads to stays out.
-        without: ids that stay out, because the reader has them.
-
-    Raises:
-        MissingObjectError: it lists every object that is nowhere, with its path.
-    """
-    given = {object_id(kind, content): (kind, content) for kind, content in extra}
-    named = _names_of_all(objects, list(commits), list(trees), list(tags), given)
-    for oid in without:
-        named.pop(oid, None)
-    given = {oid: known for oid, known in given.items() if oid in named}
-    asked = [oid for oid in named if oid not in given]
-    found = objects.headers(asked)
-    missing = [
-        (oid, named[oid]) for oid, header in zip(asked, found, strict=True) if header is None
-    ]
-    if missing:
-        raise MissingObjectError(missing, objects.where)
-    headers = [header for header in found if header is not None]
-    headers += [ObjectHeader(oid, kind, len(content)) for oid, (kind, content) in given.items()]
-    return PackPlan(
-        tuple(sorted(headers, key=lambda header: sort_key(header.kind, header.oid))), given
-    )
-
-
-def write_pack(objects: Objects, plan: PackPlan) -> Iterator[bytes]:
-    """Yield the canonical pack of a plan in chunks of some 64 KiB."""
-    return _batched(with_trailer(_parts(objects, plan)))
 
 
 def canonical_pack(
@@ -115,18 +55,31 @@ def canonical_pack(
     Raises:
         MissingObjectError: before the first byte, where anything is missing.
     """
-    return write_pack(objects, plan_pack(objects, [commit], trees=trees, tags=tags, extra=extra))
+    return _batched(with_trailer(_parts(objects, _plan(objects, commit, trees, tags, extra))))
 
 
-def pack_of_objects(given: Iterable[tuple[str, bytes]]) -> bytes:
-    """Return the canonical pack of objects in memory."""
-    known = {object_id(kind, content): (kind, content) for kind, content in given}
-    order = sorted(known, key=lambda oid: sort_key(known[oid][0], oid))
-    parts = [pack_header(len(order))]
-    for oid in order:
-        kind, content = known[oid]
-        parts += [entry_header(kind, len(content)), *stored_zlib([content], len(content))]
-    return b"".join(with_trailer(parts))
+def _plan(
+    objects: Objects,
+    commit: str,
+    trees: Iterable[str],
+    tags: Iterable[str],
+    extra: Iterable[tuple[str, bytes]],
+) -> _Plan:
+    given = {object_id(kind, content): (kind, content) for kind, content in extra}
+    named = _names_of_all(objects, [commit], list(trees), list(tags), given)
+    given = {oid: known for oid, known in given.items() if oid in named}
+    asked = [oid for oid in named if oid not in given]
+    found = objects.headers(asked)
+    missing = [
+        (oid, named[oid]) for oid, header in zip(asked, found, strict=True) if header is None
+    ]
+    if missing:
+        raise MissingObjectError(missing, objects.where)
+    headers = [header for header in found if header is not None]
+    headers += [ObjectHeader(oid, kind, len(content)) for oid, (kind, content) in given.items()]
+    return _Plan(
+        tuple(sorted(headers, key=lambda header: sort_key(header.kind, header.oid))), given
+    )
 
 
 def _names_of_all(
@@ -161,7 +114,7 @@ def _names_of_all(
     return named
 
 
-def _parts(objects: Objects, plan: PackPlan) -> Iterator[bytes]:
+def _parts(objects: Objects, plan: _Plan) -> Iterator[bytes]:
     """The pack up to its trailer; `extra` objects are merged in where their ids stand."""
     yield pack_header(len(plan.headers))
     stream = objects.stream(header.oid for header in plan.headers if header.oid not in plan.extra)

@@ -31,24 +31,14 @@ SUBCOMMANDS = frozenset(
     (
         *(
             "cat-file",
+            "config",
             "describe",
             "for-each-ref",
-            "fsck",
             "merge-base",
             "rev-list",
             "rev-parse",
         ),  # reading
-        *(
-            "fetch",
-            "gc",
-            "index-pack",
-            "init",
-            "ls-remote",
-            "pack-refs",
-            "symbolic-ref",
-            "update-ref",
-        ),  # mirrors
-        *("config", "ls-files", "update-index", "write-tree"),  # working trees
+        *("fetch", "gc", "index-pack", "init", "ls-remote", "pack-refs", "update-ref"),  # mirrors
     )
 )
 TRANSPORTS = frozenset({"https", "ssh", "file"})
@@ -217,22 +207,14 @@ def run_git(
 
 
 @contextmanager
-def open_git(
-    arguments: Sequence[str],
-    *,
-    git_dir: Path,
-    stdin: IO[bytes],
-    environment: Mapping[str, str] | None = None,
-) -> Iterator[IO[bytes]]:
+def open_git(arguments: Sequence[str], *, git_dir: Path, stdin: IO[bytes]) -> Iterator[IO[bytes]]:
     """Give the output of a local, reading `git ARGUMENTS` as a pipe.
 
     The process group ends with the block.
     """
     argv = _command(arguments, git_dir=git_dir, transports=(), settings=())
     with tempfile.TemporaryFile() as complaints:
-        process = _start(
-            argv, stdin, subprocess.PIPE, complaints, scratch_environment((), environment)
-        )
+        process = _start(argv, stdin, subprocess.PIPE, complaints, scratch_environment())
         try:
             if process.stdout is None:  # a pipe was asked for; said for the type checker
                 raise GitError(f"git {arguments[0]} gave no output.")

@@ -56,14 +56,3 @@ def checked_oid(text: str) -> str:
             f"Object id {text} is a SHA-256 one: repositories in that format are not supported yet."
         )
     raise SoftwareError(f"{text[:80]!r} is not a git object id: give its 40 lower-case hex digits.")
-
-
-def checked_ref(text: str) -> str:
-    """Return `text`, which is a full and well-formed ref (`refs/…`).
-
-    Raises:
-        SoftwareError: it is not one.
-    """
-    if text.startswith("refs/") and is_ref_name(text):
-        return text
-    raise SoftwareError(f"{text[:80]!r} is not a full git ref: give one like refs/tags/v1.")

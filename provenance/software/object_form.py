@@ -15,7 +15,6 @@ KINDS = ("commit", "tree", "blob", "tag")  # in the order of their numbers in pa
 TREE_MODE = "040000"
 MAX_ENTRIES = 2_000_000  # a tree of trees can name more files than there are atoms
 GITLINK_MODE = "160000"  # a submodule: the id is a commit of another repository
-SYMLINK_MODE = "120000"
 
 
 @dataclass(frozen=True)

@@ -74,19 +74,15 @@ class RepositoryObjects:
 
     Args:
         git_dir: a bare repository, or the `.git` of another.
-        environment: variables for git on top of the scratch ones, e.g. for alternates.
     """
 
-    def __init__(self, git_dir: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, git_dir: Path) -> None:
         self._git_dir = git_dir.resolve()
-        self._environment = environment or {}
         try:
             self._repository = git.Repo(self._git_dir, odbt=GitCmdObjectDB, expand_vars=False)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
             raise SoftwareError(f"{git_dir} is not a git repository.") from error
-        self._repository.git.update_environment(
-            **scratch_environment(), **self._environment, GIT_DIR=str(self._git_dir)
-        )
+        self._repository.git.update_environment(**scratch_environment(), GIT_DIR=str(self._git_dir))
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +140,6 @@ class RepositoryObjects:
             ["cat-file", "--batch-check", "--buffer"],
             git_dir=self._git_dir,
             stdin=asked,
-            environment=self._environment,
         )
         return [_header(line) for line in answer.lines]
 
@@ -160,10 +155,7 @@ class RepositoryObjects:
             asked.writelines(f"{checked_oid(oid)}\n".encode() for oid in oids)
             asked.seek(0)
             with open_git(
-                ["cat-file", "--batch", "--buffer"],
-                git_dir=self._git_dir,
-                stdin=asked,
-                environment=self._environment,
+                ["cat-file", "--batch", "--buffer"], git_dir=self._git_dir, stdin=asked
             ) as pipe:
                 yield from _objects_in(pipe, str(self._git_dir))
 

@@ -66,12 +66,6 @@ def stored_zlib(chunks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
     yield adler.to_bytes(4, "big")
 
 
-def stored_size(size_bytes: int) -> int:
-    """Return how many bytes `stored_zlib` makes of `size_bytes`."""
-    blocks = max(1, -(-size_bytes // MAX_STORED))
-    return len(ZLIB_HEADER) + 5 * blocks + size_bytes + 4
-
-
 def with_trailer(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the parts of a pack, and behind them the SHA-1 of them all."""
     digest = hashlib.sha1(usedforsecurity=False)

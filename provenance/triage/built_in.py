@@ -12,7 +12,11 @@ import msgspec
 from jobprov.provenance.triage.rules import Rule
 
 VERSION = 2
-"""The newest; a change of the rules is another file with the next number."""
+"""The newest, and the first that was released.
+
+A change of the rules is another file with the next number.
+"""
+FOLDER = resources.files("jobprov.provenance.triage")
 
 PREFIX = "built-in."
 
@@ -23,8 +27,6 @@ def built_in_rules(version: int = VERSION) -> tuple[Rule, ...]:
 
     Their names begin with `built-in.`.
     """
-    text = (resources.files("jobprov.provenance.triage") / f"built_in_{version}.toml").read_text(
-        encoding="utf-8"
-    )
+    text = (FOLDER / f"built_in_{version}.toml").read_text(encoding="utf-8")
     rules = tomllib.loads(text)["rules"]
     return tuple(msgspec.convert({**rule, "name": PREFIX + rule["name"]}, Rule) for rule in rules)

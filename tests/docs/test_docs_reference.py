@@ -24,10 +24,10 @@ from jobprov.app.web.frame.markup import STATES
 from jobprov.archive import errors as archive_errors
 from jobprov.provenance import errors as provenance_errors
 from jobprov.provenance.capture import options as hook_options
-from jobprov.provenance.db.comparing import NOT_DERIVED
 from jobprov.provenance.records.gaps import GAPS
 from jobprov.provenance.records.identity import JOB_NAMESPACE, WITNESSES
 from jobprov.provenance.records.job_record import JobRecord, State
+from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED
 
 DOCS = Path(__file__).parents[2] / "docs"
 README = DOCS.parent / "README.md"

@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 
 from app_records import numbered, sha256
 from live_service import LiveService, run_alone
+from logical_tables import differences, logical_tables
 
 from jobprov.provenance.client import Client
-from jobprov.provenance.db.comparing import differences, logical_tables
 from jobprov.provenance.db.engines import open_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]

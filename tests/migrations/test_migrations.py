@@ -14,9 +14,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, text
 
+from jobprov.provenance.db import migrating
 from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.key_widths import widen_keys
 from jobprov.provenance.db.migrating import (
     FOLDER,
+    changing_schema,
     current_revision,
     downgrade,
     is_current,
@@ -151,17 +154,53 @@ def test_local_upgrade_makes_a_new_database_without_a_copy(tmp_path: Path) -> No
     assert is_current(url)
 
 
-def test_local_upgrade_copies_what_it_changes_first(tmp_path: Path) -> None:
+def test_local_upgrade_copies_what_it_changes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next migration is not written yet: the schema of the first one passes for an older one."""
     url = f"sqlite:///{tmp_path / 'old.db'}"
     upgrade(url)
     _add_experiment(url)
-    _pretend_older(tmp_path / "old.db")
+    monkeypatch.setattr(migrating, "is_current", lambda _url: False)
 
-    with pytest.raises(UnreachableError, match="newer version"):
+    copy = upgrade_local(url)
+
+    assert [copy] == list(tmp_path.glob("old.db.*.before-migration"))
+    assert _experiments(f"sqlite:///{copy}") == _experiments(url) == ["nova"]
+
+
+def test_database_of_another_version_is_refused_and_stays_as_it_is(empty_url: str) -> None:
+    """Whoever made it, one before 0.1.0 or a newer one.
+
+    No command works on it, and none pretends that it is up to date.
+    """
+    upgrade(empty_url)
+    _add_experiment(empty_url)
+    _pretend_other(empty_url)
+    schema = schema_of(empty_url)
+
+    for use in (is_current, upgrade, stamp, widen_keys):
+        with pytest.raises(
+            UnreachableError,
+            match=r"schema is 0023: rebuild it .*`jobprov rebuild-database`.*newer version",
+        ):
+            use(empty_url)
+
+    assert current_revision(empty_url) == "0023"
+    assert schema_of(empty_url) == schema
+    assert _experiments(empty_url) == ["nova"]
+
+
+def test_local_database_of_another_version_is_not_copied(tmp_path: Path) -> None:
+    """A service that is started again and again would fill the disk."""
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    upgrade(url)
+    _pretend_other(url)
+
+    with pytest.raises(UnreachableError, match="rebuild-database"):
         upgrade_local(url)
 
-    [copy] = tmp_path.glob("old.db.*.before-migration")
-    assert _experiments(f"sqlite:///{copy}") == ["nova"]
+    assert list(tmp_path.glob("*.before-migration")) == []
 
 
 def test_local_upgrade_of_a_server_names_the_command(postgresql_server: str) -> None:
@@ -184,6 +223,48 @@ def test_migration_fails_soon_and_changes_nothing_while_another_writes(
     holder.rollback()
     holder.close()
     assert current_revision(f"sqlite:///{file}") is None
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_migration_of_a_server_gives_up_soon_where_others_hold_its_tables(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits behind a migration that waits: reading and writing go on."""
+    monkeypatch.setattr(migrating, "_LOCK_TIMEOUT", "50ms")
+    upgrade(empty_url)
+    database = open_database(empty_url)
+
+    with database.writing.connect() as holder:
+        holder.execute(text("LOCK TABLE jobs IN ACCESS SHARE MODE"))
+        with pytest.raises(UnreachableError, match=r"(?s)nothing was.*lock timeout"):
+            downgrade(empty_url, "base")
+
+    database.dispose()
+    assert is_current(empty_url)
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_migration_of_a_server_ends_a_statement_that_takes_too_long(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "_STATEMENT_TIMEOUT", "50ms")
+
+    with pytest.raises(UnreachableError, match=r"(?s)nothing was.*statement timeout"):
+        _change_slowly(empty_url)
+
+    assert schema_of(empty_url) == [[], [], []]
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_view_of_somebody_else_is_named_and_nothing_is_changed(empty_url: str) -> None:
+    upgrade(empty_url)
+    _run(empty_url, "CREATE VIEW dashboard AS SELECT id, state FROM jobs")
+    schema = schema_of(empty_url)
+
+    with pytest.raises(UnreachableError, match=r"(?s)nothing was.*dashboard.*drop them"):
+        widen_keys(empty_url)
+
+    assert schema_of(empty_url) == schema
 
 
 def test_all_migrations_are_one_transaction(empty_url: str) -> None:
@@ -211,73 +292,8 @@ def test_two_processes_that_migrate_at_once_both_succeed(empty_url: str) -> None
     assert is_current(empty_url)
 
 
-WITNESS_RECORDS = [
-    (7, "history", 0, 21),
-    (7, "wrapper", 0, 20),
-    (7, "wrapper", 1, 23),
-    (8, "wrapper", 0, 24),
-]
-
-
-def test_records_of_jobs_go_into_the_ledger_and_back(empty_url: str) -> None:
-    revision = ScriptDirectory(str(FOLDER)).get_revision("0022")
-    assert isinstance(revision.down_revision, str)
-    before = revision.down_revision
-    upgrade(empty_url, before)
-    earlier = schema_of(empty_url)
-    _add_experiment(empty_url)
-    _run(empty_url, "INSERT INTO jobs (id, uuid, experiment_id, received_at, state, level) VALUES (:id, :uuid, 1, :at, 1, 0)",
-         [{"id": key, "uuid": bytes([key] * 16), "at": _moment(empty_url)} for key in (7, 8)])  # fmt: skip
-    _run(empty_url, "INSERT INTO ledger_entries (id, received_at, experiment_id, segment, position, kind) "
-         "VALUES (:id, :at, 1, NULL, NULL, :kind)", [{"id": key, "at": _moment(empty_url), "kind": kind} for key, kind in
-         ((20, "record"), (21, "record"), (22, "conflict"), (23, "revision"), (24, "unread"), (25, "task"))])  # fmt: skip
-    _run(empty_url, "INSERT INTO witness_records (job_id, witness, revision, entry_id) VALUES (:job, :witness, :revision, :entry)",
-         [dict(zip(("job", "witness", "revision", "entry"), row, strict=True)) for row in WITNESS_RECORDS])  # fmt: skip
-
-    upgrade(empty_url, "0022")
-    folded = _rows(
-        empty_url,
-        "SELECT job_id, witness, revision, id FROM ledger_entries ORDER BY job_id, witness, revision, id",
-    )
-    kinds = _rows(empty_url, "SELECT kind FROM ledger_entries WHERE job_id IS NULL ORDER BY id")
-    downgrade(empty_url, before)
-
-    assert [row for row in folded if row[0] is not None] == WITNESS_RECORDS
-    assert [row[:3] for row in folded if row[0] is None] == [(None, None, None)] * 2
-    assert kinds == [("conflict",), ("task",)]
-    back = _rows(
-        empty_url,
-        "SELECT job_id, witness, revision, entry_id FROM witness_records ORDER BY job_id, witness, revision",
-    )
-    assert back == WITNESS_RECORDS
-    assert _rows(empty_url, "SELECT count(*) FROM ledger_entries") == [(6,)]
-    assert schema_of(empty_url) == earlier
-
-
-def _moment(url: str) -> Any:
-    return 0 if url.startswith("sqlite") else "2026-01-01T00:00:00Z"
-
-
-def _run(url: str, statement: str, rows: list[dict[str, Any]]) -> None:
-    database = open_database(url)
-    with database.writing.begin() as connection:
-        connection.execute(text(statement), rows)
-    database.dispose()
-
-
-def _rows(url: str, query: str) -> list[Any]:
-    database = open_database(url)
-    with database.reading.connect() as connection:
-        found = [tuple(row) for row in connection.execute(text(query))]
-    database.dispose()
-    return found
-
-
 def _add_experiment(url: str) -> None:
-    database = open_database(url)
-    with database.writing.begin() as connection:
-        connection.execute(text("INSERT INTO experiments (name) VALUES ('nova')"))
-    database.dispose()
+    _run(url, "INSERT INTO experiments (name) VALUES ('nova')")
 
 
 def _experiments(url: str) -> list[str]:
@@ -288,7 +304,20 @@ def _experiments(url: str) -> list[str]:
     return found
 
 
-def _pretend_older(file: Path) -> None:
-    with sqlite3.connect(file) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0000'")
-    connection.close()
+def _change_slowly(url: str) -> None:
+    with changing_schema(url) as connection:
+        connection.execute(text("CREATE TABLE half ()"))
+        connection.execute(text("SELECT pg_sleep(30)"))
+
+
+def _pretend_other(url: str) -> None:
+    """Have the database say that another version of the service made its schema."""
+    _run(url, "UPDATE alembic_version SET version_num = '0023'")
+
+
+def _run(url: str, *statements: str) -> None:
+    database = open_database(url)
+    with database.writing.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    database.dispose()

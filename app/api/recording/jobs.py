@@ -36,7 +36,7 @@ from jobprov.app.api.wire.guard import (
 from jobprov.app.api.wire.secrets import refuse_secrets, refuse_secrets_of, secret_words
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import BadInputError, ConflictError, RecordError
-from jobprov.provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_new
+from jobprov.provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.services.intake.excerpts import CONTENT_TYPE, HEAD_BYTES
 from jobprov.provenance.services.intake.secrets import secrets_in_record, without_secrets
@@ -94,7 +94,7 @@ def put_job(job_id: str) -> Response:
     grant = recording_grant()
     body, new_excerpts = _read_record(grant)
     try:
-        decoded = decode_new(body)
+        decoded = decode_record(body)
         check_record(
             grant, decoded
         )  # first: what the sender may not record is not kept for a replay either
@@ -179,7 +179,7 @@ def post_revision(job_id: str) -> Response:
             "A revision needs a reason.", {"reason": [f"1 to {REASON_LIMIT} characters"]}
         )
     try:
-        decoded = decode_new(bytes(revision.record))
+        decoded = decode_record(bytes(revision.record))
         check_experiment(grant, decoded.experiment)
         _check_revision(decoded, job_id)
     except RecordError as problem:
@@ -211,7 +211,7 @@ def _split(grant: Grant, body: bytes) -> list[bytes]:
 
 def _take(grant: Grant, body: bytes, letters: list[Undecoded]) -> BatchResult | DecodedRecord:
     try:
-        decoded = decode_new(body)
+        decoded = decode_record(body)
     except RecordError as problem:
         job_id = _named(body)
         letters.append(_letter(grant, job_id, problem, body))

@@ -5,9 +5,8 @@ import sys
 import click
 
 from jobprov.app.commands.terminal.opening import data_option, emit, json_option, settings_with
-from jobprov.provenance.db.comparing import NOT_DERIVED
 from jobprov.provenance.lineage.words import counted, number
-from jobprov.provenance.services.upkeep.database_rebuild import rebuild_from
+from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED, rebuild_from
 
 
 @click.command("rebuild-database")

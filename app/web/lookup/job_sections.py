@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from jobprov.app.web.frame.cuts import Cut, cut_rows
+from jobprov.app.web.frame.cuts import cut_rows
 from jobprov.app.web.frame.formats import (
     MISSING,
     duration,
@@ -179,8 +179,3 @@ def others(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 def compact_json(value: Any) -> str:
     """Return JSON in one line, cut in the middle where it is long."""
     return elided(json.dumps(value, ensure_ascii=False, default=str), _LONGEST_JSON)
-
-
-def is_shown(name: str, cut: Cut) -> bool:
-    """Return whether a section has anything to show."""
-    return cut.total > 0 or cut.name == name

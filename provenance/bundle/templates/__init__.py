@@ -1,9 +1,9 @@
-"""The scripts of a bundle, one folder an edition, which holds what is other than in the one before.
+"""The scripts of a bundle: one folder for each edition, with the files that differ from the edition before.
 
-A released folder is never edited.
-
-A plan names its scripts by digest: what was planned with an earlier edition keeps it, and a next
-plan takes the newest.
+A folder is never edited once it is released. Before a next edition, `verify.py.txt` with the text
+of verify.py goes into the folder of the last one, because the newest verify.py is made of the
+modules. A plan names its scripts by digest: a plan that was made keeps its edition, and a next plan
+takes the newest.
 """
 
 from functools import cache
@@ -12,12 +12,8 @@ from importlib.resources import files
 from jobprov.provenance.bundle.fields import text
 from jobprov.provenance.bundle.payload import Payload
 
-EDITION = 4
-_COMPARISON_FROZEN = 3
-"""verify.py of editions up to this one lies in its folder.
-
-That of later ones is made of the modules.
-"""
+EDITION = 1
+FOLDER = files(__name__)
 _COMPARISON = (
     "root_masking",
     "root_content",
@@ -58,15 +54,15 @@ def add_readme(payload: Payload, *, edition: int, level: int) -> None:
 @cache
 def template(edition: int, name: str) -> bytes:
     """The bytes of a file of an edition: its own, or that of the newest edition before it that has one."""
-    file = files(__name__) / str(edition) / name
+    file = FOLDER / str(edition) / name
     return file.read_bytes() if file.is_file() or edition == 1 else template(edition - 1, name)
 
 
 @cache
 def comparison_program(edition: int = EDITION) -> bytes:
     """The text of verify.py: the comparison and the modules that it imports, in one file without imports of ours."""
-    if edition <= _COMPARISON_FROZEN:
-        return template(_COMPARISON_FROZEN, "verify.py.txt")
+    if edition < EDITION:
+        return template(edition, "verify.py.txt")
     parts = [
         (files("jobprov.provenance.bundle") / f"{name}.py").read_text(encoding="utf-8")
         for name in _COMPARISON

@@ -25,7 +25,7 @@ from jobprov.provenance.records.repairing import utc
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
-INDEX_VERSION = 6
+INDEX_VERSION = 1
 """What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade.
 
 See `services/recording/rederivation.py`.

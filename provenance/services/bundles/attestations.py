@@ -140,9 +140,7 @@ def _statement_of(tar: Path) -> dict[str, Any]:
     except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError) as problem:
         raise BundleError(f"{tar} is no bundle: {problem}.") from None
     if not isinstance(statement, dict) or not isinstance(statement.get("subject"), list):
-        raise BundleError(
-            f"{tar} holds no statement (prov/statement.json): it is no bundle, or one of specification 0."
-        )
+        raise BundleError(f"{tar} holds no statement (prov/statement.json): it is no bundle.")
     subject = {"name": f"{top}.tar", "digest": {"sha256": _sha256(tar)}}
     return {**statement, "subject": [subject, *statement["subject"]]}
 

@@ -262,8 +262,8 @@ def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any
             "match_key": body["match_key"],
             "asked": body["document"].get("requested_ref") or body["document"]["commit"],
             "commit": body["document"]["commit"],
-            "pack_sha256": body["document"].get("pack_sha256"),
-            "is_referenced": body["document"].get("is_referenced", True),
+            "pack_sha256": body["document"]["pack_sha256"],
+            "is_referenced": body["document"]["is_referenced"],
             "document": document,
             "entry_id": entry,
         }

@@ -286,7 +286,7 @@ def _note_resolved(notes: dict[Any, Any], software: str, resolution: Mapping[str
 def _kinds_of(resolution: Mapping[str, Any]) -> list[str]:
     """Return what a gap says of code that is resolved."""
     kinds = {
-        "unreferenced": not resolution.get("is_referenced", True),
+        "unreferenced": not resolution["is_referenced"],
         "incomplete": _lacks_submodules(resolution),
         "inferred": is_inferred(resolution),
     }

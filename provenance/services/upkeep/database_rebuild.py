@@ -3,11 +3,11 @@
 Replays every chain of the ledger, in order, into an empty schema.
 
 What is derived comes back whole: jobs, files, edges, tasks, sightings, verdicts, resolutions,
-bundle plans, possessions, evaluated configurations. What is not is named in
-`provenance.db.comparing.NOT_DERIVED`; entries not sealed yet are lost with the database, too.
+bundle plans, possessions, evaluated configurations. What is not is named in `NOT_DERIVED`; entries
+not sealed yet are lost with the database, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import func, select
@@ -29,6 +29,26 @@ from jobprov.provenance.services.ledger.chains import (
     read_chain,
 )
 from jobprov.provenance.services.upkeep.replay import Replay
+
+NOT_DERIVED: Mapping[str, str] = {
+    "write_tokens": "an operator's act: make new ones with `jobprov token create`",
+    "repositories": "an operator's act: register them again with `jobprov repository add`",
+    "product_maps": "an operator's act: map the products again with `jobprov product map`; what was resolved by it is rebuilt",
+    "work": "what the service had still to do; it finds that out again",
+    "derivations": "which version of the service all rows have reached; they are looked at again",
+    "dead_letters": "bodies that could not be decoded: have them sent again, or take the table from a backup",
+    "kept_answers": "what was counted of many jobs for pages; it is counted again",
+    "folded_graphs": "how large campaigns look in the large; they are counted again",
+    "order_leases": "who was about to submit an order; it is taken again, and looked for in the batch system first",
+    **dict.fromkeys(
+        ("catalog_files", "catalog_outputs", "catalog_uses", "catalog_processes", "catalog_syncs"),
+        "what a file catalog said: ask it again with `jobprov catalog sync`",
+    ),
+    "log_tails": "what running and killed jobs said last; what the running ones say next comes",
+    "log_expiries": "how far logs were looked at: the next `jobprov archive expire` looks at all of them again",
+    "provisional_records": "running and lost jobs: their final records will come",
+}
+"""Tables that the ledger does not hold, and what becomes of them in a rebuilt database."""
 
 
 class Archive(ListedDocuments, Blobs, Logs, Protocol):

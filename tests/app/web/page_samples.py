@@ -70,7 +70,7 @@ def fill(service: Service) -> None:
     verdict = {
         "level": "R5",
         "host": "rerun01.fnal.gov",
-        "comparisons": [{"output": MERGED, "level": "R5", "comparator": "root-content-1"}],
+        "comparisons": [{"output": MERGED, "level": "R5", "comparator": "root-content-2"}],
     }
     service.write(
         lambda connection, known: post_verdict(

@@ -16,7 +16,7 @@ def fleet(client: FlaskClient) -> FlaskClient:
             seeds=[{"seed": 1}],
             software=[{"name": "gen", "revision": "1" * 40}],
             host={"hostname": f"wn{number}"},
-            outputs=[{"name": f"out{number}.root", "content_digest": f"root-content-1:{content}"}],
+            outputs=[{"name": f"out{number}.root", "content_digest": f"root-content-2:{content}"}],
         )
         assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
     return client

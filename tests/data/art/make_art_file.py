@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import uproot
 
-from provenance import fhicl
-from provenance.fhicl.limits import DEFAULT_LIMITS
-from provenance.fhicl.registry import registered_tables
+from jobprov.provenance import fhicl
+from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
+from jobprov.provenance.fhicl.registry import registered_tables
 
 GEN = """\
 process_name: "Gen"

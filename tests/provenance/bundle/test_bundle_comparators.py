@@ -179,7 +179,7 @@ def test_verify_defines_every_name_once() -> None:
     ]
 
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
-    assert b"from provenance" not in comparison_program()
+    assert b"from jobprov" not in comparison_program()
 
 
 def test_level_of_a_verdict_is_the_lowest_of_required_outputs(

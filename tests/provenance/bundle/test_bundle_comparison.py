@@ -95,7 +95,7 @@ def test_moved_boundary_between_nested_lists_is_another_content(tmp_path: Path) 
 def test_strings_and_tuples_are_read(tmp_path: Path) -> None:
     with uproot.recreate(tmp_path / "a") as file:
         file.mkrntuple("n", {"name": ["x", "yz"], "at": awkward.Array([[[1, 2], []], [[3]]])})
-    lines = comparison.root_content(str(tmp_path / "a"), 2)
+    lines = comparison.root_content(str(tmp_path / "a"))
 
     assert len(lines) == 1
     assert '"opaque"' not in lines[0]
@@ -116,7 +116,7 @@ def test_what_uproot_cannot_interpret_counts_by_its_bytes(tmp_path: Path) -> Non
     for name, note in (("a", "same"), ("b", "same"), ("c", "else")):
         with uproot.recreate(tmp_path / name) as file:
             file["s"] = note
-    lines = comparison.root_content(str(tmp_path / "a"), 2)
+    lines = comparison.root_content(str(tmp_path / "a"))
 
     assert '"opaque"' in lines[0]
     assert (
@@ -133,8 +133,8 @@ def test_root_content_digest_is_frozen(tmp_path: Path) -> None:
         )
 
     assert (
-        content_digest(str(tmp_path / "a"), "root-content-1")
-        == "root-content-1:64b834fc3832a5291f156edf2e9cd694c558d0613f594a419c078eec4d27071a"
+        content_digest(str(tmp_path / "a"))
+        == "root-content-2:64b834fc3832a5291f156edf2e9cd694c558d0613f594a419c078eec4d27071a"
     )
 
 
@@ -163,7 +163,7 @@ def test_one_changed_byte_of_a_basket_shows_through_the_mask(one: Path, tmp_path
     )
 
 
-@pytest.mark.parametrize("algorithm", ["root-content-1", "root-masked-1"])
+@pytest.mark.parametrize("algorithm", ["root-content-2", "root-masked-1"])
 @pytest.mark.parametrize(
     "data",
     [
@@ -244,7 +244,8 @@ def test_root_output_of_a_rerun_is_verified(
     if kept == "reference":
         output["sha256"] = toy.blobs.write(one.read_bytes())
     else:
-        output["content_digest"] = content_digest(str(one), f"root-{kept}-1")
+        algorithm = {"content": "root-content-2", "masked": "root-masked-1"}[kept]
+        output["content_digest"] = content_digest(str(one), algorithm)
     toy.record["outputs"] = [output]
     bag, out, report = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "report.json"
 
@@ -259,7 +260,7 @@ def test_root_output_of_a_rerun_is_verified(
     assert f'"level": "{"R5" if kept == "content" else "R6"}"' in report.read_text()
 
 
-@pytest.mark.parametrize(("algorithm", "kept"), [("root-masked-1", 1), ("root-content-1", 0)])
+@pytest.mark.parametrize(("algorithm", "kept"), [("root-masked-1", 1), ("root-content-2", 0)])
 def test_recorded_file_is_kept_unless_its_content_can_be_told_without(
     toy: Toy, one: Path, algorithm: str, kept: int
 ) -> None:

@@ -7,7 +7,9 @@ released, this file run as a program prints the new digests.
 
 import hashlib
 import json
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -16,25 +18,15 @@ if __name__ == "__main__":
 import pytest
 from toy_job import Toy, packed
 
-from jobprov.provenance.bundle import tar
+from jobprov.provenance.bundle import tar, templates
 from jobprov.provenance.bundle.plan import Plan, make_plan
-from jobprov.provenance.bundle.templates import EDITION, comparison_program, template
+from jobprov.provenance.bundle.templates import comparison_program, template
+from jobprov.provenance.errors import BundleError
 from jobprov.provenance.software.read_pack import tree_files
 
-TAR_0 = "ceccd0a26c8d42a41a72269c14bd68705c2a49cb7d50c735542db09ad6b1e86a"
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {
-    1: "a75e730b563767b566dfa24445f2f0bf2578bfde9218d4dfa4b595bf6bebbce1",
-    2: "0d3e051aa11f0c8f361e55fb47b415d1eb752515f447f29bc9a039cb90400313",
-    3: "9dea516522d28fce62810059bf8492e19abb43de1649a731a35cbeca39945a96",
-    4: "3e8966e54b8156ca7cd604f4e617080a8bbe5e7cebb77fe86b747203cfd72d24",
-}
-SCRIPTS = {
-    1: "e67a772c86a363433394ed316c7cfae64e34d3b07a07e83c75846fd2ff22f367",
-    2: "d7cbe633676d855d8bc47901352c4a40f337ab90678828d6fe1835206237decf",
-    3: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878",
-    4: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878",
-}
+FILES = {1: "a282a7b64a9b371161f6c15275c4dde409168e022bf10145f2072562a51c6b43"}
+SCRIPTS = {1: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878"}
 PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 
@@ -50,29 +42,15 @@ def _member(path: str, data: bytes, **more: object) -> dict[str, object]:
     return {"path": path, "mode": 0o644, "size": len(data), **digests, **more}
 
 
-def _header(spec_version: int) -> dict[str, object]:
+def _header() -> dict[str, object]:
     return {
-        "spec_version": spec_version,
+        "spec_version": 1,
         "job_id": "j",
         "revision": 0,
         "top": "j",
         "level": "L1",
         "mtime": 1_700_000_000,
     }
-
-
-def plan_of_version_0(toy: Toy) -> Plan:
-    """A plan as specification 0 stored it: every member a blob, manifests too."""
-    files = {
-        "bagit.txt": b"BagIt\n",
-        "data/a": b"1",
-        "data/b/c.sh": b"2\n",
-        "manifest-sha256.txt": b"as stored\n",
-    }
-    members = [_member(path, data) for path, data in files.items()]
-    for data in files.values():
-        toy.blobs.write(data)
-    return Plan.from_bytes(json.dumps(_header(0) | {"members": members}).encode(), toy.blobs.get)
 
 
 def plan_of_version_1(toy: Toy) -> Plan:
@@ -112,7 +90,7 @@ def plan_of_version_1(toy: Toy) -> Plan:
         ),
     ]
     return Plan.from_bytes(
-        json.dumps(_header(1) | {"members": members, "fragments": [fragment]}).encode(),
+        json.dumps(_header() | {"members": members, "fragments": [fragment]}).encode(),
         toy.blobs.get,
     )
 
@@ -152,10 +130,6 @@ def digest_of_files(toy: Toy, edition: int) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def test_bundle_that_was_planned_by_specification_0_stays_what_it_is(toy: Toy) -> None:
-    assert digest_of_tar(toy, plan_of_version_0(toy)) == TAR_0
-
-
 def test_bundle_that_was_planned_by_specification_1_stays_what_it_is(toy: Toy) -> None:
     assert digest_of_tar(toy, plan_of_version_1(toy)) == TAR_1
 
@@ -170,38 +144,67 @@ def test_scripts_of_an_edition_are_what_they_were(edition: int) -> None:
     assert digest_of_scripts(edition) == SCRIPTS[edition]
 
 
-def test_comparison_of_earlier_editions_is_what_it_was() -> None:
-    earlier = {hashlib.sha256(comparison_program(edition)).hexdigest() for edition in (1, 2, 3)}
+@pytest.fixture
+def second_edition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a second edition, with another run.sh, follow the first."""
+    folder = tmp_path / "templates"
+    shutil.copytree(templates.FOLDER, folder)
+    (folder / "1" / "verify.py.txt").write_bytes(b"# verify.py as it was\n")
+    (folder / "2").mkdir()
+    (folder / "2" / "run.sh").write_bytes(b"#!/bin/sh\n# of the second edition\n")
+    monkeypatch.setattr(templates, "FOLDER", folder)
+    monkeypatch.setattr(templates, "EDITION", 2)
+    _forget_templates()
+    yield
+    _forget_templates()
 
-    assert earlier == {"ab0280d18ed872a7ef00033c672a691f008f26500de547485b7e8a4267fdd014"}
+
+def _forget_templates() -> None:
+    template.cache_clear()
+    comparison_program.cache_clear()
 
 
+def digests_by_path(plan: Plan) -> dict[str, str]:
+    return {member.path: member.sha256 for member in plan.members}
+
+
+@pytest.mark.usefixtures("second_edition")
+def test_next_edition_has_what_it_does_not_change_from_the_one_before(toy: Toy) -> None:
+    first, second = (digests_by_path(plan_of_edition(toy, edition)) for edition in (1, 2))
+
+    changed = {path for path in first if first[path] != second[path] and path.startswith("data/")}
+    assert changed == {"data/run.sh", "data/verify.py", "data/ro-crate-metadata.json"}
+    assert (
+        second["data/run.sh"] == hashlib.sha256(b"#!/bin/sh\n# of the second edition\n").hexdigest()
+    )
+    assert first["data/verify.py"] == hashlib.sha256(b"# verify.py as it was\n").hexdigest()
+    assert second["data/verify.py"] == hashlib.sha256(comparison_program(2)).hexdigest()
+
+
+@pytest.mark.usefixtures("second_edition")
 def test_plan_that_was_stored_with_earlier_scripts_keeps_them(toy: Toy) -> None:
     earlier = plan_of_edition(toy, 1)
     stored, first = earlier.to_bytes(), digest_of_tar(toy, earlier)
 
-    newest = toy.plan()
+    plan_of_edition(toy, 2)
     again = Plan.from_bytes(stored, toy.blobs.get)
 
     assert digest_of_tar(toy, again) == first
-    scripts = [{m.path: m.sha256 for m in plan.members}["data/run.sh"] for plan in (again, newest)]
-    assert scripts == [
-        hashlib.sha256(template(edition, "run.sh")).hexdigest() for edition in (1, EDITION)
-    ]
+    assert (
+        digests_by_path(again)["data/run.sh"] == hashlib.sha256(template(1, "run.sh")).hexdigest()
+    )
 
 
-def test_plan_of_an_earlier_specification_is_stored_as_it_was(toy: Toy) -> None:
-    plan = plan_of_version_0(toy)
+def test_plan_of_an_unknown_specification_is_refused(toy: Toy) -> None:
+    stored = json.loads(plan_of_version_1(toy).to_bytes())
 
-    assert plan.spec_version == 0
-    assert Plan.from_bytes(plan.to_bytes(), toy.blobs.get) == plan
-    assert "fragments" not in json.loads(plan.to_bytes())
+    with pytest.raises(BundleError, match="specification 2, which this version does not know"):
+        Plan.from_bytes(json.dumps(stored | {"spec_version": 2}).encode(), toy.blobs.get)
 
 
 if __name__ == "__main__":
-    for make in (plan_of_version_0, plan_of_version_1):
-        one = Toy()
-        print(make.__name__, digest_of_tar(one, make(one)))
+    one = Toy()
+    print("specification 1", digest_of_tar(one, plan_of_version_1(one)))
     for number in SCRIPTS:
         print(
             "edition",

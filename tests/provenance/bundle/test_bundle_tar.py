@@ -30,7 +30,7 @@ def _plan(toy: Toy, files: dict[str, bytes], mtime: int = 1_700_000_000) -> Plan
         for path, data in sorted(files.items())
     )
     return Plan(
-        spec_version=0, job_id="j", revision=0, top="top", level="L0", mtime=mtime, own=members
+        spec_version=1, job_id="j", revision=0, top="top", level="L0", mtime=mtime, own=members
     )
 
 
@@ -116,7 +116,7 @@ def test_large_member_streams_in_small_pieces(toy: Toy, monkeypatch: pytest.Monk
         seen.update(bytes(1 << 20))
     member = Member(path="big", mode=0o644, sha256=seen.hexdigest(), sha512="", size=size)
     plan = Plan(
-        spec_version=0, job_id="j", revision=0, top="top", level="L0", mtime=0, own=(member,)
+        spec_version=1, job_id="j", revision=0, top="top", level="L0", mtime=0, own=(member,)
     )
     monkeypatch.setattr(toy.blobs, "open", lambda _sha256: _Zeros(size))
 

@@ -9,7 +9,7 @@ import pytest
 from capture_reading import only_entry
 from capture_runner import Runner
 
-from jobprov.provenance.records.decoding import decode_new
+from jobprov.provenance.records.decoding import decode_record
 
 LONG = "x" * 2000
 ODD_SIDECAR = json.dumps({"namespace": "a/b", "metadata": {"core.data_tier": LONG}})
@@ -52,7 +52,7 @@ def test_what_the_service_would_refuse_is_changed_and_noted(
     runner("run", "--output", "o.root", *words, "--", "sh", "-c", f"echo 1 > o.root; {script}")
 
     record, _ = only_entry(runner)
-    assert decode_new(json.dumps(record).encode()).record is not None
+    assert decode_record(json.dumps(record).encode()).record is not None
     assert [entry["name"] for entry in record["outputs"]] == ["o.root"]
     assert [found for found in record["extra"]["hook_notes"] if found.startswith(note)]
 

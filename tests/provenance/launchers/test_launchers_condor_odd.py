@@ -7,7 +7,7 @@ import pytest
 
 from jobprov.provenance.launchers.condor_attempts import Collection
 from jobprov.provenance.launchers.condor_record import experiment_of, job_id_of, record_of
-from jobprov.provenance.records.decoding import decode_new
+from jobprov.provenance.records.decoding import decode_record
 
 STARTED = 1_790_000_000
 AD = {
@@ -27,7 +27,7 @@ def told(**odd: Any) -> dict[str, Any]:
     [attempt] = collection.attempts.values()
     record = record_of(attempt, str(experiment_of(attempt)))
     assert record["job_id"] == job_id_of(attempt)
-    assert decode_new(json.dumps(record, ensure_ascii=False).encode()).record is not None
+    assert decode_record(json.dumps(record, ensure_ascii=False).encode()).record is not None
     assert (record["state"], record["task"]["submitted_by"]) == (
         "failed",
         odd.get("Owner", "me")[:1000],

@@ -7,14 +7,7 @@ from lineage_graphs import graphs
 
 from jobprov.provenance.lineage.folding import Box, View, fold, shared_files
 from jobprov.provenance.lineage.graph import Graph, JobNode
-from jobprov.provenance.lineage.quotient import (
-    Flow,
-    FoldedGraph,
-    JobClass,
-    bounded,
-    fold_by_class,
-    stage_counts,
-)
+from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded, fold_by_class
 from jobprov.provenance.lineage.similarity import alike
 
 
@@ -236,7 +229,6 @@ def test_folded_graph_counts_jobs_by_stage_code_and_state() -> None:
     assert counts["reco", "S24-01-01", "failed"] == 2
     assert counts["reco", "S24-01-01", "succeeded"] == 22
     assert sum(counts.values()) == len(samples.large().jobs())
-    assert stage_counts(samples.large())["reco"] == 32
 
 
 def test_folded_graph_counts_the_files_between_classes() -> None:

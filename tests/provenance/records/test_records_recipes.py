@@ -45,7 +45,7 @@ def a_job(**fields: Any) -> dict[str, Any]:
         "seeds": [{"module": "evgen", "seed": 1}],
         "conditions": [{"database": "prod", "tag": "v1", "payload_sha256": C}],
         "inputs": [{"name": "in.root", "sha256": C, "size_bytes": 3}],
-        "outputs": [{"name": "out1.root", "content_digest": f"root-content-1:{D}", "sha256": A}],
+        "outputs": [{"name": "out1.root", "content_digest": f"root-content-2:{D}", "sha256": A}],
         **fields,
     }
 
@@ -230,15 +230,15 @@ def test_recipe_id_reads_back() -> None:
 
 def test_result_is_named_by_its_algorithm_and_knows_no_names() -> None:
     renamed = result(
-        outputs=[{"name": "other.root", "content_digest": f"root-content-1:{D}", "sha256": B}]
+        outputs=[{"name": "other.root", "content_digest": f"root-content-2:{D}", "sha256": B}]
     )
 
-    assert str(result()).startswith("root-content-1:")
-    newer = str(result(outputs=[{"name": "out1.root", "content_digest": f"root-content-2:{D}"}]))
-    assert newer.startswith("root-content-2:")
+    assert str(result()).startswith("root-content-2:")
+    masked = str(result(outputs=[{"name": "out1.root", "content_digest": f"root-masked-1:{D}"}]))
+    assert masked.startswith("root-masked-1:")
     assert renamed == result()
     assert (
-        result(outputs=[{"name": "out1.root", "content_digest": f"root-content-1:{A}"}]) != result()
+        result(outputs=[{"name": "out1.root", "content_digest": f"root-content-2:{A}"}]) != result()
     )
 
 
@@ -250,7 +250,7 @@ def test_bytes_stand_in_where_content_is_not_known_but_for_root() -> None:
         result(outputs=[{"name": "t", "size_bytes": 1, "checksums": ["adler32:00000001"]}])
     ).startswith("adler32:")
     assert str(
-        result(outputs=[text, {"name": "t.root", "content_digest": f"root-content-1:{D}"}])
+        result(outputs=[text, {"name": "t.root", "content_digest": f"root-content-2:{D}"}])
     ).startswith("mixed-")
     assert result(outputs=[{"name": "hist.root", "sha256": A}]) is None
     assert result(outputs=[text, {"name": "hist", "file_format": "artroot", "sha256": A}]) is None

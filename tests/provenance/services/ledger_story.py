@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from logical_tables import LogicalTables, logical_tables
 from sqlalchemy import select
 
-from jobprov.provenance.db.comparing import LogicalTables, logical_tables
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.tables import Order
 from jobprov.provenance.db.writer import Writer

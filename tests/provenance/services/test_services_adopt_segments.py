@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, job_id, record_of, tables_at, tables_of
+from logical_tables import LogicalTables, differences
 from restored_production import close, copy_of, restore
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import LogicalTables, differences
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.turns import LostTurnError
 from jobprov.provenance.errors import NotFoundError

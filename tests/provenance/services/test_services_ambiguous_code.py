@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, git, job_id, make_repository, record_of, tables_at
+from logical_tables import differences
 from sqlalchemy import event, select
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import differences
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
 from jobprov.provenance.db.recording.writing import gap_document
 from jobprov.provenance.db.tables import RefObservation, WorkItem
 from jobprov.provenance.db.writer import Writer
@@ -383,14 +384,14 @@ def test_segments_adopted_one_by_one_give_the_same(
     database.dispose()
 
 
-def test_databases_from_before_are_graded_again(
+def test_jobs_that_an_earlier_version_graded_otherwise_are_graded_again(
     production: Production, upstream: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as earlier:
         earlier.setattr(
             "jobprov.provenance.services.recording.findings.ambiguous_code", lambda *_: {}
         )
-        earlier.setattr("jobprov.provenance.db.recording.job_rows.INDEX_VERSION", 4)
+        earlier.setattr("jobprov.provenance.db.recording.job_rows.INDEX_VERSION", INDEX_VERSION - 1)
         record(production, 1, upstream, requested_ref="main")
         production.work()
         assert words(production, 1) == []

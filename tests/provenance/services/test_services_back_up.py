@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from ledger_story import Production, play, record_of, tables_at, tables_of
+from logical_tables import differences
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import differences
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.upkeep.archive_checks import check_archive

@@ -29,7 +29,6 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts, drain
-from jobprov.provenance.software.worktree import worktree_state
 
 EXPERIMENT = "toyexp"
 ALLOWED = ("-c", "protocol.file.allow=always")
@@ -334,6 +333,23 @@ def documented_commands() -> str:
     return "set -e\n" + block
 
 
+def packed_changes(checkout: Path, copy: Path) -> tuple[str, bytes]:
+    """Return the tree of a changed checkout, and the pack of what its commit lacks of it, made in a copy as the hook does."""
+    shutil.copytree(checkout, copy, symlinks=True)
+    git(copy, "add", "--all")
+    tree = git(copy, "write-tree")
+    return tree, pack_of(copy, git(copy, "rev-list", "--objects", tree, "--not", "HEAD"))
+
+
+def pack_of(repository: Path, listed: str) -> bytes:
+    """Return the pack of the objects that `git rev-list --objects` listed."""
+    ids = "\n".join(line.split(" ")[0] for line in listed.splitlines())
+    words = ["git", "pack-objects", "--stdout", "-q", "--window=0"]  # as the hook does
+    return subprocess.run(
+        words, cwd=repository, input=ids.encode(), capture_output=True, check=True
+    ).stdout
+
+
 def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -346,17 +362,17 @@ def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(
     (checkout / "untracked.sh").write_text("untracked\n")
     (checkout / "untracked.sh").chmod(0o755)
     before = state_of(checkout / ".git")
-    state = worktree_state(checkout)
+    tree, pack = packed_changes(checkout, tmp_path / "changes")
 
     job_id = record(
         parts,
         1,
         upstream.main,
-        blob=state.objects_pack,
-        revision=state.commit,
+        blob=pack,
+        revision=git(checkout, "rev-parse", "HEAD"),
         is_dirty=True,
-        worktree_tree=state.worktree_tree,
-        objects_sha256=_sha256(state.objects_pack),
+        worktree_tree=tree,
+        objects_sha256=_sha256(pack),
     )
 
     data = unpacked(build(parts, job_id), tmp_path / "bundle")
@@ -398,14 +414,7 @@ def test_dirty_tree_on_a_commit_that_was_never_pushed_is_laid_out_as_it_ran(
     git(clone, "add", ".")
     tree = git(clone, "write-tree")
     listed = git(clone, "rev-list", "--objects", tree, commit, "--not", "--remotes")
-    ids = "\n".join(line.split(" ")[0] for line in listed.splitlines())
-    pack = subprocess.run(
-        ["git", "pack-objects", "--stdout", "-q", "--window=0"],  # as the hook does
-        cwd=clone,
-        input=ids.encode(),
-        capture_output=True,
-        check=True,
-    ).stdout
+    pack = pack_of(clone, listed)
 
     more = {"is_dirty": True, "worktree_tree": tree, "objects_sha256": _sha256(pack)}
     job_id = record(parts, 1, upstream.main, blob=pack, revision=commit, **more)

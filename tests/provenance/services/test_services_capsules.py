@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, git, job_id, record_of, tables_at
+from logical_tables import differences
 from recorded_sample import EXPERIMENT, GOOD, make_repository, record_sample
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import differences
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import BadInputError, NotFoundError

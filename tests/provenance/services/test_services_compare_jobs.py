@@ -53,7 +53,7 @@ def a_job(number: int, main: bytes = MAIN, **more: Any) -> dict[str, Any]:
             "inputs": [file_entry("in.root", 7, 70, role="primary")],
             "outputs": [
                 file_entry(
-                    f"out{number}.root", data_tier="reco", content_digest="root-content-1:ab"
+                    f"out{number}.root", data_tier="reco", content_digest="root-content-2:ab"
                 )
             ],
             "host": {"hostname": f"wn{number}"},
@@ -203,7 +203,7 @@ def test_a_configuration_that_cannot_be_evaluated_is_a_problem_and_its_files_cou
         ("seeds", "seed of gen.seed", {"seeds": [{"module": "gen", "seed": 5}]}),
         ("seeds", "threads", {"threads": 4}),
         ("exit", "code", {"exit": {"code": 65}, "state": "failed"}),
-        ("outputs", "content", {"outputs": [file_entry("o.root", data_tier="reco", content_digest="root-content-1:cd")]}),
+        ("outputs", "content", {"outputs": [file_entry("o.root", data_tier="reco", content_digest="root-content-2:cd")]}),
         ("resources", "max_rss_bytes", {"resources": {"max_rss_bytes": 1}}),
         ("modules", "art slicer.seconds_total", {"modules": [{"step": "art", "label": "slicer", "seconds_total": 2.5}]}),
         ("logs", "a.log.sha256", {"logs": [{"name": "a.log", "sha256": sha(b"log")}]}),
@@ -295,12 +295,14 @@ def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(
 
 
 def test_contents_by_two_algorithms_are_not_said_to_differ(filled: Production, one: int) -> None:
-    def job(number: int, version: int, data: bytes) -> dict[str, Any]:
-        entry = file_entry("o.root", content_digest=f"root-content-{version}:{sha(data)}")
+    def job(number: int, algorithm: str, data: bytes) -> dict[str, Any]:
+        entry = file_entry("o.root", content_digest=f"{algorithm}:{sha(data)}")
         return a_job(number, outputs=[{**entry, "sha256": sha(b"bytes")}])
 
-    same = compared(filled, job(one, 1, b"a"), job(one + 1, 2, b"b"))
-    other = compared(filled, job(one + 2, 2, b"a"), job(one + 3001, 2, b"b"))
+    same = compared(filled, job(one, "root-masked-1", b"a"), job(one + 1, "root-content-2", b"b"))
+    other = compared(
+        filled, job(one + 2, "root-content-2", b"a"), job(one + 3001, "root-content-2", b"b")
+    )
 
     assert facets(same)["outputs"]["differences"] == []
     assert [row["key"] for row in facets(other)["outputs"]["differences"]] == ["content"]

@@ -13,7 +13,7 @@ from jobprov.provenance.services.lookup.jobs import list_jobs
 
 
 def run(number: int, *, seed: int = 1, content: int = 1, **more: Any) -> dict[str, Any]:
-    output = {"name": f"out{number}.root", "content_digest": f"root-content-1:{digest(content)}"}
+    output = {"name": f"out{number}.root", "content_digest": f"root-content-2:{digest(content)}"}
     return job(
         number,
         outputs=[output],
@@ -68,7 +68,7 @@ def test_page_of_a_recipe_says_what_differs(fleet: Production) -> None:
 
     assert shown["is_divergent"]
     assert [list(row["digests"].values()) for row in shown["outputs"]] == [
-        [f"root-content-1:{digest(3)}", f"root-content-1:{digest(4)}"]
+        [f"root-content-2:{digest(3)}", f"root-content-2:{digest(4)}"]
     ]
     assert [row["field"] for row in shown["differences"]] == ["host.cpu_model", "host.hostname"]
     assert {row["job_id"] for row in shown["results"][0]["jobs"]} == {

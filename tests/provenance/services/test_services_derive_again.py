@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
+from logical_tables import differences
 from sqlalchemy import select, text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import differences
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
 from jobprov.provenance.db.tables import Derivation, UnreadRecord, WorkItem
@@ -91,10 +91,13 @@ def test_jobs_of_this_version_are_left_alone_and_nothing_is_asked_twice(
         assert connection.execute(select(WorkItem).where(WorkItem.kind == DERIVE)).first() is None
 
 
-def test_recipes_of_a_version_that_left_out_standard_input_are_made_again(
+def test_recipes_that_an_earlier_version_made_otherwise_are_made_again(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only theirs: all else of these jobs, and of the others, is as it was."""
+    """An earlier version that left out standard input.
+
+    Only its recipes change, all else of the jobs is as it was.
+    """
     code = {
         "software": [{"name": "x", "revision": "1" * 40}],
         "inputs": [{"name": "raw", "sha256": "a" * 64}],
@@ -105,7 +108,7 @@ def test_recipes_of_a_version_that_left_out_standard_input_are_made_again(
     ]
     with monkeypatch.context() as earlier:
         earlier.setattr("jobprov.provenance.records.recipes._read_from", lambda _: [])
-        earlier.setattr("jobprov.provenance.db.recording.job_rows.INDEX_VERSION", 3)
+        earlier.setattr("jobprov.provenance.db.recording.job_rows.INDEX_VERSION", INDEX_VERSION - 1)
         production.record(
             *(
                 record_of(number, command=command, **code)

@@ -15,7 +15,6 @@ from sqlalchemy import func, select
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.migrating import downgrade, stamp, upgrade
 from jobprov.provenance.db.queries.configurations import parameters
 from jobprov.provenance.db.tables import (
     Evaluation,
@@ -135,27 +134,6 @@ def test_more_sets_than_a_block_holds_are_told_apart(production: Production) -> 
     assert len(paged(production, parameter="*.mode", value="fast")) == 130
     assert paged(production, parameter="*") == list(range(130, 0, -1))
     assert found(production, parameter="*", value="126") == [126]
-
-
-def test_an_index_of_before_is_made_anew_by_its_migration(
-    production: Production, tmp_path: Path
-) -> None:
-    production.record(
-        configured(production, 1, BASE), configured(production, 2, b"a: @local::nowhere\n")
-    )
-    production.work()
-    url = production.database.writing.url.render_as_string(hide_password=False)
-
-    stamp(url)  # the fixture makes the tables without a revision
-    downgrade(url, "0004")
-    upgrade(url)
-    assert found(production, parameter="*.mode") == []
-    started_anew = Production(production.database, production.store, tmp_path / "again")
-    started_anew.work()
-    started_anew.close()
-
-    assert found(production, parameter="*.steps", value="[1,2,3]") == [1]
-    assert gaps_of(production, 2) == ["configuration-unevaluated"]
 
 
 @pytest.mark.parametrize(("few", "near"), [(0, 20), (0, 1), (10_000, 20)])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
+from logical_tables import differences
 from recorded_sample import GOOD, make_repository, record_sample
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import differences
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.upkeep.archive_checks import check_archive

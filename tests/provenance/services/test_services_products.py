@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from logical_tables import differences, logical_tables
 from sqlalchemy import update
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import differences, logical_tables
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.tables import WorkItem

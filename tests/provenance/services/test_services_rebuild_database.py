@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
+from logical_tables import LogicalTables, differences
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import LogicalTables, differences
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.migrating import stamp, upgrade
 from jobprov.provenance.db.writer import Writer

@@ -327,19 +327,14 @@ def test_witnesses_that_make_too_many_pairs_together_are_kept_and_none_is_derive
 def test_value_out_of_range_gives_way_to_that_of_another_witness_and_is_told(
     production: Production,
 ) -> None:
-    old = {"queued_at": "0001-01-01T00:00:00+14:00"}  # as older records have it
-    production.record(job(1, exit={"code": 2**64}, threads=2**70, batch=old))
+    production.record(job(1, exit={"code": 2**64}, threads=2**70))
 
-    [outcome] = production.record(
-        job(1, witness="postcmd", exit={"code": 7}, batch={"queued_at": "2026-01-01T00:00:00Z"})
-    )
+    [outcome] = production.record(job(1, witness="postcmd", exit={"code": 7}))
 
     told = shown(production)
     assert (told["summary"]["exit"]["code"], told["merged"]["exit"]["code"]) == (7, 7)
     assert told["merged"]["threads"] == 2**70  # nobody says it better
-    assert told["merged"]["batch"] == {"queued_at": "2026-01-01T00:00:00Z"}
     assert {gap.message for gap in outcome.gaps if gap.code == "value-out-of-range"} == {
-        f"The value of {path} is out of range."
-        for path in ("exit.code", "threads", "batch.queued_at")
+        f"The value of {path} is out of range." for path in ("exit.code", "threads")
     }
     assert not [gap for gap in outcome.gaps if gap.code == "witness-contradiction"]

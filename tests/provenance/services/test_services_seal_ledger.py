@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from ledger_story import FIRST, Production, play, record_of, tables_at, tables_of
+from logical_tables import differences
 from restored_production import close, copy_of, restore
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import differences
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.services.ledger.entries import read_entries

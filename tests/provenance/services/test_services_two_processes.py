@@ -23,12 +23,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ledger_story import Production as Ledger
 from ledger_story import record_of, tables_at
+from logical_tables import differences, logical_tables
 from production_samples import MOMENT
 from recorded_sample import git, make_repository
 from sqlalchemy import URL, select, text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import differences, logical_tables
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.tables import Base, GapSet, Job

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from ledger_story import Production, play, record_of, tables_at
+from logical_tables import differences
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.comparing import differences
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.key_widths import keys_used, widen_keys
 from jobprov.provenance.errors import UnreachableError

@@ -15,7 +15,6 @@ from jobprov.provenance.software.fetching import list_remote
 from jobprov.provenance.software.git_command import GitError, Limits, run_git, scratch_environment
 from jobprov.provenance.software.mirrors import Mirror
 from jobprov.provenance.software.urls import RepositoryUrl, parse_url
-from jobprov.provenance.software.worktree import worktree_state
 
 
 @pytest.fixture
@@ -158,32 +157,6 @@ def test_hooks_and_monitors_of_a_mirror_do_nothing(
     mirror.fetch()
     mirror.pin(production.git("rev-parse", "main"))
 
-    assert not trace_of(canary).exists()
-
-
-def test_filters_monitors_and_hooks_of_a_working_tree_do_nothing(
-    production: Repository, make_repository: MakeRepository, canary: Path
-) -> None:
-    inner = make_repository("inner")
-    inner.commit()
-    production.git("submodule", "--quiet", "add", str(inner.path), "sub")
-    production.write(".gitattributes", "* filter=evil diff=evil\n")
-    production.commit("submodule")
-    for git_dir in (production.path / ".git", production.path / ".git/modules/sub"):
-        (git_dir / "hooks/post-index-change").unlink(missing_ok=True)
-        (git_dir / "hooks").mkdir(exist_ok=True)
-        (git_dir / "hooks/post-index-change").symlink_to(canary)
-        with (git_dir / "config").open("a") as config:
-            config.write(f"[core]\n\tfsmonitor = {canary}\n")
-            config.write(
-                f'[filter "evil"]\n\tclean = {canary}\n\tsmudge = {canary}\n\tprocess = {canary}\n\trequired\n'
-            )
-    production.write("fcl/reco.fcl", "changed\n")
-    production.write("sub/new", "new\n")
-
-    state = worktree_state(production.path)
-
-    assert state.is_dirty
     assert not trace_of(canary).exists()
 
 

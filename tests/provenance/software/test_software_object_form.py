@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packed_objects import pack_of_objects
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software import object_form
-from jobprov.provenance.software.canonical_pack import pack_of_objects
 from jobprov.provenance.software.object_form import (
     object_id,
     parse_commit,

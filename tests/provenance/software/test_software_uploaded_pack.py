@@ -5,10 +5,11 @@ import zlib
 from pathlib import Path
 
 import pytest
+from packed_objects import pack_of_objects
 from software_repositories import MakeRepository, Repository
 
 from jobprov.provenance.errors import SoftwareError
-from jobprov.provenance.software.canonical_pack import canonical_pack, pack_of_objects
+from jobprov.provenance.software.canonical_pack import canonical_pack
 from jobprov.provenance.software.mirrors import Mirror
 from jobprov.provenance.software.object_form import object_id
 from jobprov.provenance.software.objects import MissingObjectError, RepositoryObjects

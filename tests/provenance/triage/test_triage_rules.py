@@ -1,12 +1,14 @@
 """Rules of triage: what fits, what is refused, and what the built-in ones say."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.triage.built_in import built_in_rules
+from jobprov.provenance.triage import built_in as built_in_module
+from jobprov.provenance.triage.built_in import VERSION, built_in_rules
 from jobprov.provenance.triage.rules import (
     Failure,
     LogEnd,
@@ -148,13 +150,28 @@ def test_built_in_rules_know_art_signals_and_steps(
     assert built_in(failure) == read_as
 
 
-def test_rules_of_an_older_version_stay_as_they_were() -> None:
+def test_rules_of_an_older_version_stay_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a next version behind them, which does not know this failure."""
     failure = Failure("failed", 1, program="art", error_class="BadAlloc")
+    rules = (built_in_module.FOLDER / f"built_in_{VERSION}.toml").read_text()
+    (tmp_path / f"built_in_{VERSION}.toml").write_text(rules)
+    (tmp_path / f"built_in_{VERSION + 1}.toml").write_text(rules.replace("BadAlloc", "WorseAlloc"))
+    monkeypatch.setattr(built_in_module, "FOLDER", tmp_path)
+    built_in_rules.cache_clear()
 
-    found = find_rule(built_in_rules(1), failure)
+    older, newer = (
+        find_rule(built_in_rules(version), failure) for version in (VERSION, VERSION + 1)
+    )
 
-    assert found is not None
-    assert found.rule.name == "built-in.art-collected"
+    built_in_rules.cache_clear()
+    assert older is not None
+    assert newer is not None
+    assert (older.rule.name, newer.rule.name) == (
+        "built-in.event-bad-alloc",
+        "built-in.art-collected",
+    )
 
 
 @pytest.mark.parametrize("code", [2, 5, 12, 13, 28, 65, 110, 111])

@@ -112,11 +112,23 @@ find_job_path() {
   . "$(list_of env/environment)"
 }
 
-# Whether a program can be started with the job's PATH.
-is_there() { # PROGRAM
+# Find a program by the job's PATH: $program_file. Not by `command -v`, which first finds what the shell itself has: its own commands,
+# which no job can start, and the words of these scripts, one of which is `python`.
+find_program() { # PROGRAM
   case $1 in
-    /*) [ -x "$1" ] ;;
-    */*) return 1 ;;
-    *) (PATH=$job_path && command -v "$1" >/dev/null 2>&1) ;;
+    /*)
+      program_file=$1
+      [ -x "$1" ]
+      return
+      ;;
+    */* | '') return 1 ;;
   esac
+  path_left=$job_path:
+  while [ -n "$path_left" ]; do
+    program_file=${path_left%%:*}
+    program_file=${program_file:-.}/$1
+    path_left=${path_left#*:}
+    [ -f "$program_file" ] && [ -x "$program_file" ] && return 0
+  done
+  return 1
 }

@@ -17,10 +17,12 @@ usage() {
   say "  --job ID              which job, in a bundle of many; --list-jobs says which there are"
   say "  --input-dir FOLDER    look for inputs here too, by digest; may be given often"
   say "  --no-fetch            never fetch an input from where it was recorded to be"
+  say "  --events N            only the first N events, where a step is a program of art (-n N); for triage, not to be verified"
+  say "  --input FILE          this one file in place of all inputs that the arguments name; likewise"
   say "  --from-src            take code from src/, the plain files (this is what happens without an option)"
   say "  --from-git            take code from git/, the packs; needs git"
-  say "  --capsule FILE|FOLDER run inside this environment: a container image (apptainer, singularity or podman is needed),"
-  say "                        or a folder that is the root of a file system (unshare, mount and chroot are needed)"
+  say "  --capsule FILE|FOLDER run inside this environment: a container image (a tar wants podman or apptainer, a SIF apptainer"
+  say "                        or singularity), or a folder that is the root of a file system (unshare, mount and chroot)"
   say "The exit code is the job's own; 125 if the job could not be started. The job's own output goes to OUT/run.log."
 }
 refuse() {
@@ -28,7 +30,7 @@ refuse() {
   exit 125
 }
 
-act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted=''
+act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input=''
 while [ $# -gt 0 ]; do
   case $1 in
     --check) act=check ;;
@@ -49,6 +51,18 @@ while [ $# -gt 0 ]; do
       capsule=$absolute
       shift
       ;;
+    --events)
+      [ $# -gt 1 ] || refuse "--events wants a number after it."
+      case $2 in '' | *[!0-9]*) refuse "--events wants a number, not $2." ;; esac
+      events=$2
+      shift
+      ;;
+    --input)
+      [ $# -gt 1 ] || refuse "--input wants a file after it."
+      [ ! -d "$2" ] && find_absolute_path "$2" || refuse "there is no file $2."
+      one_input=$absolute
+      shift
+      ;;
     --input-dir)
       [ $# -gt 1 ] || refuse "--input-dir wants a folder after it."
       find_absolute "$2" || refuse "there is no folder $2 to look for inputs in."
@@ -56,7 +70,11 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     -h | --help) usage && exit 0 ;;
-    --) ;;
+    --) # what comes now is OUT, also where it begins with a dash
+      if [ $# -ne 2 ] || [ -n "$out" ]; then refuse "give one folder OUT behind --."; fi
+      case $2 in -*) out=./$2 ;; *) out=$2 ;; esac
+      shift
+      ;;
     -*) usage && refuse "there is no option $1." ;;
     *)
       [ -z "$out" ] || refuse "give one folder OUT, not $out and $1."
@@ -124,7 +142,8 @@ folder() { # PLACE
   mkdir -p "$1" || cannot_lay_out "$1"
 }
 input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
-  if [ -n "$4" ]; then
+  input_places=$input_places$5$nl
+  if [ -n "$4" ] && [ -f "$here/$4" ]; then # a bundle with fetch.txt has it where it was fetched
     place "$4" 0644 "$5"
     return
   fi
@@ -134,20 +153,38 @@ input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
     [ "$act" = dry-run ] && say "link $input_place to $found"
     [ "$act" = lay-out ] || return 0
     mkdir -p "${input_place%/*}" || cannot_lay_out "$input_place"
-    if [ -n "$capsule" ]; then
-      # a link would lead out of the capsule
-      ln "$found" "$input_place" 2>/dev/null || cp "$found" "$input_place" || cannot_lay_out "$input_place"
-    else
-      ln -s "$found" "$input_place" || cannot_lay_out "$input_place"
-    fi
+    bring "$found" "$input_place"
   elif can_fetch "$@"; then
     [ "$act" = lay-out ] || { say "input $input_name will be fetched by $fetcher from $fetchable" && return 0; }
     mkdir -p "${input_place%/*}" || cannot_lay_out "$input_place"
     fetch_input "$@" || refuse "input $input_name could not be fetched with the recorded digest; give its folder by --input-dir."
+  elif [ -n "$one_input" ]; then
+    [ "$act" = lay-out ] || say "note: input $input_name is not here, and left out for $one_input"
   else
     say "missing: input $input_name (sha256 $input_sha256, $input_size bytes); give its folder by --input-dir"
     missing=$((missing + 1))
   fi
+}
+
+bring() { # FILE PLACE
+  if is_written "$2"; then
+    # through a link the job would write into the recorded file itself
+    cp "$1" "$2" && chmod u+rw "$2" || cannot_lay_out "$2"
+  elif [ -n "$capsule" ]; then
+    # a link would lead out of the capsule
+    ln "$1" "$2" 2>/dev/null || cp "$1" "$2" || cannot_lay_out "$2"
+  else
+    ln -s "$1" "$2" || cannot_lay_out "$2"
+  fi
+}
+
+# The word of outputs/expected.sh: where the job writes, as far as that was recorded.
+output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECKSUMS REFERENCE PLACE
+  shift 9
+  output_places=$output_places$1$nl
+}
+is_written() { # PLACE
+  case $output_places in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac
 }
 
 # --- finding inputs by digest -------------------------------------------------------------------
@@ -227,14 +264,14 @@ fetch_input() { # LOCATION...
 
 program() {
   [ -z "$capsule" ] || return 0 # the capsule's own
-  is_there "$1" && return 0
+  find_program "$1" && return 0
   say "missing: program $1 (looked in $job_path)"
   missing=$((missing + 1))
 }
 python() { :; }
 
 check_needs() {
-  missing=0
+  missing=0 input_places=$nl
   section=layout
   # shellcheck source=/dev/null
   . "$(list_of command/layout)"
@@ -261,13 +298,22 @@ make_out() {
 }
 lay_out() {
   umask 022
+  input_places=$nl
   act=lay-out
   mkdir -p "$src" "$elsewhere" "$out/home" "$out/tmp" || refuse "cannot write in $out."
   [ -z "$job" ] || printf '%s\n' "$job" >"$out/job.txt"
+  [ -z "$events$one_input" ] || printf '%s\n' "${events:+--events $events}${one_input:+ --input $one_input}" >"$out/in-part.txt"
+  output_places=$nl section=expected
+  # shellcheck source=/dev/null
+  . "$(list_of outputs/expected)"
   section=layout
   # shellcheck source=/dev/null
   . "$(list_of command/layout)"
   mkdir -p "$work/." || refuse "cannot make $work."
+  if [ -n "$one_input" ]; then
+    mkdir -p "$out/input" && bring "$one_input" "$out/input/${one_input##*/}" || refuse "cannot write in $out."
+    one_input=$out/input/${one_input##*/}
+  fi
   # what is there before the job: everything else in the working directory is its output
   visit() { printf '%s\n' "${1#"$work"/}"; }
   walk "$work" >"$out/laid-out.txt"
@@ -278,10 +324,17 @@ step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
   step_name=$1 expected=$2
   shift 2
   if [ "$act" = dry-run ]; then
-    say "run $step_name in $work: $*"
+    say "run $step_name in $work: $*${events:+, the first $events events}${one_input:+, with the input $one_input}"
     return 0
   fi
   [ "$stopped" = no ] || return 0
+  if [ -n "$events$one_input" ]; then
+    in_part "$@"
+    return 0
+  fi
+  obey "$@"
+}
+obey() { # PROGRAM [ARGUMENT]...: one step, as it was recorded or in part
   printf 'run.sh: step %s\n' "$step_name" >>"$out/run.log"
   in_environment "$@" <"$stdin" >>"$out/run.log" 2>&1
   code=$?
@@ -291,6 +344,53 @@ step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
   [ "$exit_code" -ne 0 ] || exit_code=$code
   [ "$code" = "$expected" ] || stopped=yes
 }
+# Obey a step with other arguments: --input FILE stands for the first argument that names an input, the others go; of an art
+# program also those given by -s, -S and what --events replaces.
+in_part() { # PROGRAM [ARGUMENT]...
+  is_art_step=no input_is_given=no before='' left=$#
+  is_art "$@" && is_art_step=yes
+  while [ "$left" -gt 0 ]; do
+    word=$1
+    shift
+    left=$((left - 1))
+    case $is_art_step$before in
+      yes-n | yes--nevts) [ -z "$events" ] || { before='' && continue; } ;;
+      yes-s | yes--source | yes-S | yes--source-list) [ -z "$one_input" ] || { before='' && continue; } ;;
+    esac
+    before=$word
+    case $is_art_step$word in
+      yes-n | yes--nevts | yes--nevts=*) [ -z "$events" ] || continue ;;
+      yes-s | yes--source | yes-S | yes--source-list | yes--source=* | yes--source-list=*) [ -z "$one_input" ] || continue ;;
+    esac
+    if [ -n "$one_input" ] && names_input "$word"; then
+      [ "$is_art_step$input_is_given" = nono ] || continue
+      input_is_given=yes word=$one_input
+    fi
+    set -- "$@" "$word"
+  done
+  [ "$is_art_step" = no ] || [ -z "$one_input" ] || set -- "$@" -s "$one_input"
+  [ "$is_art_step" = no ] || [ -z "$events" ] || set -- "$@" -n "$events"
+  [ "$is_art_step" = yes ] || [ -z "$events" ] || say "note: step $step_name is no program of art; --events changes nothing in it"
+  printf 'run.sh: in part: %s\n' "$*" >>"$out/run.log"
+  obey "$@"
+}
+is_art() { # PROGRAM [ARGUMENT]...: by its configuration, whatever an experiment calls it
+  option=
+  for argument in "$@"; do
+    case $option$argument in
+      -c*.fcl | --config*.fcl) return 0 ;;
+    esac
+    option=
+    case $argument in -c | --config) option=$argument ;; esac
+  done
+  return 1
+}
+names_input() { # WORD
+  case $input_places in
+    *"$nl$1$nl"* | *"$nl$work/${1#./}$nl"*) [ -n "$1" ] ;;
+    *) return 1 ;;
+  esac
+}
 in_environment() { # PROGRAM [ARGUMENT]...
   section=environment
   # shellcheck source=/dev/null
@@ -299,9 +399,14 @@ in_environment() { # PROGRAM [ARGUMENT]...
   case $container_tool in
     '') (cd "$work" && exec "$@") ;;
     apptainer | singularity)
-      (cd "$work" && exec "$container_tool" exec --cleanenv --no-home --bind "$out:$out" --pwd "$work" "$capsule" "$@")
+      (cd "$work" && exec "$container_tool" exec --cleanenv --no-home --bind "$out:$out" --pwd "$work" "$capsule_image" "$@")
       ;;
-    podman) (cd "$work" && exec podman run --rm -i --network=host -v "$out:$out" -w "$work" "$capsule_image" "$@") ;;
+    podman)
+      # --entrypoint: an image may have one of its own; label=disable: SELinux would keep OUT from the container
+      shift
+      (cd "$work" && exec podman run --rm -i --network=host --security-opt label=disable -v "$out:$out" -w "$work" \
+        --entrypoint env "$capsule_image" "$@")
+      ;;
     chroot) in_capsule_folder "$@" ;;
   esac
 }
@@ -311,8 +416,12 @@ in_environment() { # PROGRAM [ARGUMENT]...
 find_container_tool() { # sets container_tool, empty without a capsule
   container_tool=
   [ -n "$capsule" ] || return 0
-  candidates='apptainer singularity podman'
-  [ ! -d "$capsule" ] || candidates='unshare apptainer singularity'
+  capsule_image=$capsule candidates='apptainer singularity'
+  if [ -d "$capsule" ]; then
+    candidates='unshare apptainer singularity'
+  elif ! is_sif; then
+    candidates='podman apptainer singularity' # a tar, as podman and docker save it
+  fi
   for candidate in $candidates; do
     command -v "$candidate" >/dev/null 2>&1 || continue
     container_tool=$candidate
@@ -325,10 +434,19 @@ find_container_tool() { # sets container_tool, empty without a capsule
   say "missing: one of $candidates, to run inside $capsule"
   return 1
 }
+is_sif() { # a SIF begins with a line for the shell, a bare squashfs with its magic number
+  first=$(dd if="$capsule" bs=4 count=1 2>/dev/null | tr -d '\000') || return 1
+  case $first in '#!'* | hsqs) return 0 ;; *) return 1 ;; esac
+}
 load_capsule() {
-  [ "$container_tool" = podman ] || return 0
-  capsule_image=$(podman load --quiet --input "$capsule") || refuse "podman cannot load $capsule."
-  capsule_image=${capsule_image##*: }
+  [ -f "$capsule" ] && ! is_sif || return 0
+  case $container_tool in
+    apptainer | singularity) capsule_image=docker-archive:$capsule ;;
+    podman)
+      capsule_image=$(podman load --quiet --input "$capsule") || refuse "podman cannot load $capsule."
+      capsule_image=${capsule_image##*: }
+      ;;
+  esac
 }
 # A root of the capsule's own entries, with OUT where it is outside; nothing is written into the capsule.
 in_capsule_folder() { # PROGRAM [ARGUMENT]...

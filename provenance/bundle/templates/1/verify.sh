@@ -29,7 +29,11 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     -h | --help) usage && exit 0 ;;
-    --) ;;
+    --) # what comes now is OUT, also where it begins with a dash
+      if [ $# -ne 2 ] || [ -n "$out" ]; then give_up "give one folder OUT behind --."; fi
+      case $2 in -*) out=./$2 ;; *) out=$2 ;; esac
+      shift
+      ;;
     -*) usage && give_up "there is no option $1." ;;
     *)
       [ -z "$out" ] || give_up "give one folder OUT, not $out and $1."
@@ -41,13 +45,24 @@ done
 find_here "$0"
 find_sha_tool || say "verify.sh: no sha256sum, shasum, openssl, sha256 or busybox here; digests cannot be computed by the shell."
 
+# The lines that are there once: of two copies of what is known and one of what is there, what is not known. Comparing each with all
+# others in the shell takes minutes for the files of a large release.
+only_once() { LC_ALL=C sort | LC_ALL=C uniq -u; }
+# One line for a file that is there; a name of several lines is none of the known, and told by its first.
+print_name() { # NAME
+  case $1 in
+    *"$nl"*) odd=$((odd + 1)) && printf '%s... (a name of several lines, %s)\n' "${1%%"$nl"*}" "$odd" ;;
+    *) printf '%s\n' "$1" ;;
+  esac
+}
+
 # --- the bundle itself ---------------------------------------------------------------------------
 
 complain() {
   say "$*"
   complaints=$((complaints + 1))
 }
-check_manifest() { # MANIFEST BITS: every file that it lists; names them in known
+check_manifest() { # MANIFEST BITS: every file that it lists
   [ -f "$1" ] || { complain "MISSING $1" && return; }
   whole=no
   # sha256sum takes digits in capitals too: the lists of lists are compared letter by letter
@@ -55,11 +70,13 @@ check_manifest() { # MANIFEST BITS: every file that it lists; names them in know
     tagmanifest-*) ;;
     *) if [ "$sha_tool" = sha256sum ] && "sha${2}sum" -c "$1" >/dev/null 2>&1; then whole=yes; fi ;;
   esac
-  while IFS= read -r line || [ -n "$line" ]; do
+  # a list of lists is in no list: its last line end is looked for here
+  while IFS= read -r line || { [ -n "$line" ] && complain "CHANGED $1 (its last line is cut)"; }; do
     file=${line#*  }
-    known=$known$file$nl
     if [ "$whole" = yes ]; then
       continue
+    elif is_unfetched "$file"; then
+      say "not fetched: $file (fetch.txt says from where)"
     elif [ ! -f "$file" ]; then
       complain "MISSING $file (listed in $1)"
     elif [ "$(digest_of "$2" "$file")" != "${line%%  *}" ]; then
@@ -71,7 +88,6 @@ check_manifest() { # MANIFEST BITS: every file that it lists; names them in know
 check_cksums() {
   [ -f posix-cksum.txt ] || { complain "MISSING posix-cksum.txt" && return; }
   while read -r sum bytes file; do
-    known=$known$file$nl
     if [ ! -f "$file" ]; then
       complain "MISSING $file (listed in posix-cksum.txt)"
     else
@@ -79,29 +95,55 @@ check_cksums() {
       [ "$actual" = "$sum $bytes" ] || complain "CHANGED $file (by posix-cksum.txt)"
     fi
   done <posix-cksum.txt
-  for file in *.txt; do known=$known$file$nl; done
+}
+# The names in the lists, one a line.
+names_in_manifests() {
+  for list in manifest-sha256.txt manifest-sha512.txt tagmanifest-sha256.txt tagmanifest-sha512.txt; do
+    [ -f "$list" ] || continue
+    while IFS= read -r line || [ -n "$line" ]; do printf '%s\n' "${line#*  }"; done <"$list"
+    printf '%s\n' tagmanifest-sha256.txt tagmanifest-sha512.txt
+  done
+}
+names_in_cksums() {
+  while read -r _ _ file; do printf '%s\n' "$file"; done <posix-cksum.txt
+  printf '%s\n' *.txt
+}
+# The paths that fetch.txt lists: a file that is not there was not fetched yet.
+read_fetch_list() {
+  unfetched=$nl
+  [ -f fetch.txt ] || return 0
+  while read -r _ _ file; do unfetched=$unfetched$file$nl; done <fetch.txt
+}
+is_unfetched() { # FILE
+  case $unfetched in *"$nl$1$nl"*) [ ! -e "$1" ] ;; *) return 1 ;; esac
 }
 check_bundle() {
   cd "$here/.." || give_up "cannot enter the bundle's folder."
-  complaints=0 known=$nl
+  complaints=0
+  read_fetch_list
   if [ -n "$sha_tool" ]; then
     for kind in tagmanifest manifest; do
       check_manifest "$kind-sha256.txt" 256
-      check_manifest "$kind-sha512.txt" 512
+      # of inputs that are to be fetched no other digest is known
+      [ -f fetch.txt ] || check_manifest "$kind-sha512.txt" 512
     done
-    known=${known}tagmanifest-sha256.txt${nl}tagmanifest-sha512.txt$nl
+    names_known=names_in_manifests
   else
     command -v cksum >/dev/null 2>&1 || give_up "without a digest tool and cksum the bundle cannot be checked here."
     say "verify.sh: compared by cksum alone, which finds damage but no forgery."
     check_cksums
+    names_known=names_in_cksums
   fi
-  visit() {
-    case $known in
-      *"$nl${1#./}$nl"*) ;;
-      *) complain "EXTRA ${1#./} (no manifest lists it)" ;;
-    esac
-  }
-  walk .
+  odd=0
+  visit() { print_name "${1#./}"; }
+  for tool in sort uniq; do
+    command -v "$tool" >/dev/null 2>&1 || give_up "without $tool the bundle cannot be checked here."
+  done
+  extra=$({ "$names_known" && "$names_known" && walk .; } | only_once) || give_up "the bundle's files could not be listed."
+  if [ -n "$extra" ]; then
+    printf '%s\n' "$extra" | while IFS= read -r line; do say "EXTRA $line (no manifest lists it)"; done
+    complaints=$((complaints + $(printf '%s\n' "$extra" | wc -l)))
+  fi
   [ "$complaints" -eq 0 ] || { say "verify.sh: the bundle is not as it was made: $complaints findings." && exit 1; }
   say "verify.sh: the bundle is as it was made."
   exit 0
@@ -136,8 +178,14 @@ compare_content() {
     conclude DIFFERENT R2 sha256 "$name"
     return
   fi
+  if [ "$comparator" = bytes ] && [ "$size" != - ] && [ "$(size_of "$place")" != "$size" ]; then
+    conclude DIFFERENT R2 size "$name"
+    return
+  fi
   if [ -z "$interpreter" ]; then
-    undecided "no Python is here to compare content with; bytes differ from the record"
+    why="no Python is here to compare content with"
+    [ "$sha256" = - ] || [ -z "$sha_tool" ] || why="$why; bytes differ from the record"
+    undecided "$why"
     return
   fi
   [ -z "$reference" ] || reference=$here/$reference
@@ -185,9 +233,9 @@ find_interpreter() {
     while [ -n "$rest" ]; do
       candidate=${rest%%"$nl"*}
       rest=${rest#*"$nl"}
-      candidate=$(PATH=$job_path && command -v "$candidate" 2>/dev/null) || continue
-      if "$candidate" -B -c "$probe" >/dev/null 2>&1 </dev/null; then
-        interpreter=$candidate
+      find_program "$candidate" || continue
+      if "$program_file" -B -c "$probe" >/dev/null 2>&1 </dev/null; then
+        interpreter=$program_file
         return 0
       fi
     done
@@ -198,32 +246,39 @@ find_interpreter() {
 
 # The codes of the steps, as recorded? A recorded failure that fails the same way is a success.
 compare_exit_codes() {
-  codes='' ended=same
+  codes='' ended=same unknown=no
   while IFS= read -r line; do codes="$codes${codes:+ }$line"; done <"$out/exit-codes.txt"
   expected=$expected_codes actual=$codes
   while [ -n "$expected$actual" ]; do
     one=${expected%% *} other=${actual%% *}
-    [ "$one" = - ] && [ -n "$other" ] && one=$other
+    [ "$one" = - ] && [ -n "$other" ] && unknown_code
     [ "$one" = "$other" ] || ended=otherwise
     case $expected in *' '*) expected=${expected#* } ;; *) expected='' ;; esac
     case $actual in *' '*) actual=${actual#* } ;; *) actual='' ;; esac
   done
+  [ "$unknown" = no ] || case $state in
+    succeeded | '') ;;
+    *) case $codes in *[1-9]*) ;; *) ended=otherwise ;; esac ;; # it did not fail at all
+  esac
   if [ "$ended" = same ]; then
     say "exit code: $codes, as recorded"
   else
-    say "exit code: $codes, recorded was $expected_codes"
+    say "exit code: $codes, recorded was $expected_codes, of a job that is recorded as ${state:-ended}"
   fi
 }
+# No code was recorded of a step: of a job that succeeded it was 0, of another it may have been any.
+unknown_code() {
+  unknown=yes one=$other
+  [ "$state" != succeeded ] || one=0
+}
 name_extra_files() {
-  known=$nl$outputs
-  while IFS= read -r line; do known=$known$line$nl; done <"$out/laid-out.txt"
+  known=$nl$outputs$(cat "$out/laid-out.txt")$nl odd=0
   visit() {
-    case $known in
-      *"$nl${1#"$work"/}$nl"*) ;;
-      *) printf 'EXTRA %s\n' "${1#"$work"/}" ;;
-    esac
+    case $1 in *"$nl"*) case $known in *"$nl${1#"$work"/}$nl"*) return ;; esac ;; esac
+    print_name "${1#"$work"/}"
   }
-  walk "$work"
+  { printf '%s' "$outputs" "$outputs" && cat "$out/laid-out.txt" "$out/laid-out.txt" && walk "$work"; } | only_once |
+    while IFS= read -r line; do printf 'EXTRA %s\n' "$line"; done
 }
 write_report() { # LEVEL
   if [ -z "$report" ]; then return 0; fi
@@ -239,6 +294,7 @@ write_report() { # LEVEL
 
 [ -n "$out" ] || { usage && give_up "give the folder OUT of a rerun."; }
 find_absolute "$out" || give_up "there is no folder $out; run 'sh run.sh $out' first."
+[ ! -f "$absolute/in-part.txt" ] || give_up "the job ran in part ($(cat "$absolute/in-part.txt")), so that there is nothing to compare it with."
 name_folders "$absolute"
 job_ran=''
 [ ! -f "$out/job.txt" ] || IFS= read -r job_ran <"$out/job.txt"

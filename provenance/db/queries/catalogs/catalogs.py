@@ -193,11 +193,6 @@ def declared_tasks(connection: Connection, experiment: str) -> list[str]:
     return [row[0] for row in connection.execute(query)]
 
 
-def experiment_names(connection: Connection) -> list[str]:
-    """Return the experiments that are recorded, by name."""
-    return [row[0] for row in connection.execute(select(Experiment.name).order_by(Experiment.name))]
-
-
 def plain_name(namespace: Any, name: str) -> str:
     """Return a name as a catalog says it."""
     return f"{namespace}:{name}" if namespace else name
