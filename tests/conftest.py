@@ -15,13 +15,13 @@ from zlib import crc32
 
 import pytest
 from hypothesis import settings
-from s3_server import BUCKET, S3Server
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadScopeScheduling
 
 from provenance.db.engines import Database, open_database
 from provenance.db.tables import Base
+from tests.library.servers.s3 import BUCKET, S3Server
 
 DATABASES = ("sqlite", "postgresql")
 

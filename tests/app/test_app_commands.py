@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,17 +10,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from app_records import JOB, a_record, numbered
-from live_service import LiveService, run_alone
-
 from app.cli import COMMANDS, exit_code, jobprov
 from provenance.capture import spool
 from provenance.capture.draft import Draft
 from provenance.capture.leftovers import encode_block
 from provenance.client import Client
 from provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
+from tests.library.answers import JOB, a_record, numbered
+from tests.library.servers.live_service import LiveService, run_alone
 
 
 @pytest.fixture(scope="module")

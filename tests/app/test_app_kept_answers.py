@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from app_records import numbered
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
@@ -14,6 +13,7 @@ from provenance.db.tables import WorkItem
 from provenance.services import kept_answers
 from provenance.services.background import HANDLERS
 from provenance.services.work import Parts, drain
+from tests.library.answers import numbered
 
 TASK = {"task_id": "t1", "campaign": "prod", "stage": "reco"}
 WORDS = "more was recorded since, and it is being counted again"

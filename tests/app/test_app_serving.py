@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -13,15 +12,12 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from app_records import JOB, a_record, numbered, sha256
-from live_service import LiveService, run_alone
-
 from app.config import load_settings
 from app.serving import serve
 from provenance.client import Client
 from provenance.errors import BadInputError
+from tests.library.answers import JOB, a_record, numbered, sha256
+from tests.library.servers.live_service import LiveService, run_alone
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from archive_tampering import flip_bit, overwrite
 
 from archive.backends import copies, packs
 from archive.backends.copies import OpenFile
@@ -24,6 +23,7 @@ from archive.errors import (
     FrameDamagedError,
 )
 from archive.store import FindingKind
+from tests.library.tampering import flip_bit, overwrite
 
 LARGE = bytes(range(256)) * 20_000
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from archive_tampering import flip_bit, overwrite, stored_files
 
 from archive import fsck
 from archive.backends.frames import HEADER_BYTES
@@ -15,6 +14,7 @@ from archive.backends.memory import MemoryStore
 from archive.digest import digest_of
 from archive.errors import ArchiveError, BadDigestError, BlobDamagedError, DocumentDamagedError
 from archive.store import FindingKind
+from tests.library.tampering import flip_bit, overwrite, stored_files
 
 LOOSE = b"loose loose loose"
 PACKED = [b"packed one", b"packed two"]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import obstore
 import pytest
-from archive_tampering import stored_files
 
 from archive import fsck
 from archive.backends import remote
@@ -17,6 +16,7 @@ from archive.digest import digest_of
 from archive.errors import BlobDamagedError, DocumentDamagedError
 from archive.opening import open_store
 from archive.store import FindingKind
+from tests.library.tampering import stored_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import obstore
 import pytest
 from obstore.exceptions import GenericError
-from s3_server import KEYS, READER_KEYS
 
 from archive.backends.bucket import Bucket
 from archive.backends.s3 import S3Store
 from archive.digest import digest_of
 from archive.errors import ArchiveUnreachableError
 from archive.opening import open_store
+from tests.library.servers.s3 import KEYS, READER_KEYS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import obstore
 import pytest
-from archive_tampering import run_python
 
 from archive import fsck
 from archive.backends.bucket import Bucket
 from archive.backends.s3 import S3Store
 from archive.digest import digest_of
+from tests.library.tampering import run_python
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from condor_pool import PATH, Pool
-from grid_needs import need_condor
-from launcher_behaviour import LauncherBehaviour, NewLauncher, a_job, wait_for
 
 from provenance.capture.condor import job_variables
 from provenance.launchers.condor_launcher import CondorLauncher
 from provenance.launchers.condor_tools import ads_of
 from provenance.launchers.job import BatchJob, Launcher
+from tests.library.behaviour.launchers import LauncherBehaviour, NewLauncher, a_job, wait_for
+from tests.library.grid.needs import need_condor
+from tests.library.grid.pool import PATH, Pool
 
 pytestmark = pytest.mark.slow
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 import requests
-from condor_pool import PATH, Pool
-from grid_needs import need_condor
-from live_service import JOBPROV, LiveService
+
+from tests.library.grid.needs import need_condor
+from tests.library.grid.pool import PATH, Pool
+from tests.library.servers.live_service import JOBPROV, LiveService
 
 pytestmark = pytest.mark.slow
 

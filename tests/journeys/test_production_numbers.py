@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from production_of_20000 import Counts, Production
 from sqlalchemy import text
 
 from app.factory import create_app
 from provenance.db.statistics import refresh_statistics
 from provenance.services.write_tokens import create_token
+from tests.library.productions.large import Counts, Production
 
 pytestmark = pytest.mark.slow
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from other_environments import programs_of
-from recorded_sample import BAD, GOOD, make_repository, record_sample
 
 from archive.opening import open_store
 from provenance.db.engines import open_database
 from provenance.db.writer import Writer
 from provenance.services.work import Parts
+from tests.library.environments import programs_of
+from tests.library.productions.joining import BAD, GOOD, make_repository, record_sample
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +47,8 @@ assert built[:2] == built[2:], "planned and read back differ"
 print(json.dumps(built[:2]))
 """
 DIGEST_OF_TOY = """
-import hashlib, sys
-sys.path[:0] = sys.argv[1:]
-from toy_job import Toy
+import hashlib
+from tests.library.productions.toy_job import Toy
 toy = Toy()
 plan = toy.plan()
 print(hashlib.sha256(plan.to_bytes()).hexdigest(), hashlib.sha256(toy.tar_bytes(plan)).hexdigest())
@@ -143,9 +142,14 @@ def test_plan_and_tar_are_the_same_under_another_python(tmp_path: Path) -> None:
     """Of the bundle layer alone, which needs little but Python; reading the database needs packages that are built for one."""
 
     def digests(python: str) -> str:
-        words = [python, "-B", "-c", DIGEST_OF_TOY, str(ROOT / "tests"), str(ROOT)]
+        words = [python, "-B", "-c", DIGEST_OF_TOY]
         ended = subprocess.run(
-            words, cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
+            words,
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return ended.stdout if ended.returncode == 0 else ""
 

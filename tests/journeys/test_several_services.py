@@ -1,7 +1,6 @@
 """Two `jobprov serve` behind one PostgreSQL and one S3 archive, as behind a balancer: whichever answers, the answer is the same."""
 
 import json
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,19 +10,16 @@ from typing import Any
 
 import pytest
 import requests
-from recorded_sample import git, make_repository
-from s3_server import BUCKET, S3Server
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
-
-from app_records import numbered, sha256
-from live_service import LiveService, run_alone
 
 from provenance.client import Client
 from provenance.db.comparing import differences, logical_tables
 from provenance.db.engines import open_database
+from tests.library.answers import numbered, sha256
+from tests.library.productions.joining import git, make_repository
+from tests.library.servers.live_service import LiveService, run_alone
+from tests.library.servers.s3 import BUCKET, S3Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 

@@ -1,9 +1,9 @@
 """A small production to record jobs in, on both databases."""
 
 import pytest
-from production_samples import Production
 
 from provenance.db.engines import Database
+from tests.library.records import Production
 
 
 @pytest.fixture

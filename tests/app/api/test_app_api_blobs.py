@@ -8,12 +8,12 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from app_records import JOB, a_record, assert_problem, sha256
 from flask.testing import FlaskClient
 
 from app.wiring import Service
 from provenance.services import half_sent
 from provenance.services.half_sent import HalfSent
+from tests.library.answers import JOB, a_record, assert_problem, sha256
 
 NewToken = Callable[..., dict[str, str]]
 BYTES = b"#!/bin/sh\necho hello\n"

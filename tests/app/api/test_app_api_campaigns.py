@@ -4,10 +4,10 @@ from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 import pytest
-from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
 
 from provenance.services import fold_campaign
+from tests.library.answers import assert_problem, numbered
 
 GRAPH = "/api/v1/campaigns/prod%2F5/graph?experiment=nova"
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from app_records import assert_problem, numbered, sha256
 from flask.testing import FlaskClient
+
+from tests.library.answers import assert_problem, numbered, sha256
 
 FCL = (b"physics: { x: 1 y: 2 }\n", b"physics: { x: 1\n y: 3 }\n")
 

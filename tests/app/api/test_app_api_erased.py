@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from app_records import JOB, a_record, sha256
 from flask.testing import FlaskClient
 
 from app.wiring import Service
@@ -12,6 +11,7 @@ from provenance.services.clear_erased import Parts, clear_erased
 from provenance.services.erase_blob import erase_blob, plan_blob_erasure
 from provenance.services.erase_record import erase_record
 from provenance.services.plan_erasure import Wanted
+from tests.library.answers import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
 SCRIPT = b"#!/bin/sh\n# the door opens by hunter2\n"

@@ -4,7 +4,6 @@ import inspect
 import re
 
 import pytest
-from app_records import JOB, a_record, assert_problem
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +13,7 @@ import archive.errors
 import provenance.errors
 from app.errors import STATUS, problem_of
 from provenance.schemas import history_queries, queries
+from tests.library.answers import JOB, a_record, assert_problem
 
 METHODS = ("GET", "PUT", "POST")
 READ = [

@@ -4,8 +4,9 @@ import gzip
 import json
 from collections.abc import Callable
 
-from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
+
+from tests.library.answers import JOB, a_record, assert_problem, numbered, sha256
 
 NewToken = Callable[..., dict[str, str]]
 TYPE = {"Content-Type": "application/vnd.jobprov.excerpts", "Content-Encoding": "gzip"}

@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from app_records import numbered
 from flask.testing import FlaskClient
+
+from tests.library.answers import numbered
 
 
 def exported(client: FlaskClient, form: str, **fields: Any) -> str:

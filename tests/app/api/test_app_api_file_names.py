@@ -5,8 +5,9 @@ from html import unescape
 from typing import Any
 
 import pytest
-from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
+
+from tests.library.answers import assert_problem, numbered
 
 S3 = "s3:%2F%2Fb"
 OF_A_FILE = ("", "/lineage", "/ancestors", "/descendants", "/roots", "/leaves", "/cost", "/rebuild")

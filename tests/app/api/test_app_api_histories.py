@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
 
 from provenance.records.openlineage import read_event
+from tests.library.answers import assert_problem, numbered
 
 
 def files(*names: str, **more: Any) -> list[dict[str, Any]]:

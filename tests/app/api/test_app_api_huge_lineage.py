@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, text
 
 from app.wiring import Service
+from tests.library.answers import assert_problem, numbered
 
 READERS = 21_000
 _ROWS = """

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -14,6 +13,7 @@ from app.wiring import Service
 from provenance.db.tables import Job, LogTailPiece
 from provenance.services import log_tails
 from provenance.services.log_tails import KEPT_BYTES, Chunk, append_tail, sweep
+from tests.library.answers import JOB, a_record, assert_problem, numbered, sha256
 
 NewToken = Callable[..., dict[str, str]]
 PUT = f"/api/v1/jobs/{JOB}/logs/stdout"

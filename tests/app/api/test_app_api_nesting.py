@@ -1,8 +1,9 @@
 """Lists that lie in each other as deep as Python follows: taken or refused, never a mistake of ours."""
 
 import pytest
-from app_records import JOB, assert_problem
 from flask.testing import FlaskClient
+
+from tests.library.answers import JOB, assert_problem
 
 RUN = '{"eventType":"COMPLETE","eventTime":"2026-01-01T00:00:00Z","producer":"p","run":{"runId":"%s","facets":{"x":{"y":DEEP}}},'
 CALLS = {

@@ -4,8 +4,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
+
+from tests.library.answers import assert_problem, numbered
 
 
 def put(client: FlaskClient, *records: dict[str, Any]) -> None:

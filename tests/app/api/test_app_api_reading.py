@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
 
 from app.api.job_views import last_lines
+from tests.library.answers import JOB, a_record, assert_problem, numbered, sha256
 
 LOG = b"".join(b"line %d\n" % number for number in range(30_000))
 FCL = b"physics: { producers: { x: 1 } }\n"

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, numbered
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
@@ -16,6 +15,7 @@ from app.wiring import Service
 from provenance.db.tables import DeadLetter, Job, LedgerEntry
 from provenance.errors import RecordError
 from provenance.services.dead_letters import list_letters, read_letter, replay_letter
+from tests.library.answers import JOB, a_record, assert_problem, numbered
 
 PUT = f"/api/v1/jobs/{JOB}"
 MEBIBYTE = 1024 * 1024

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, numbered
 from flask.testing import FlaskClient
 
 from app.wiring import Service
 from provenance.services.dead_letters import read_letter
+from tests.library.answers import JOB, a_record, assert_problem, numbered
 
 PUT = f"/api/v1/jobs/{JOB}"
 SECRET = "ghp_" + "Canary7" * 6

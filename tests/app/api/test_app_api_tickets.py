@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
@@ -16,6 +15,7 @@ from provenance.db.recording.packing import pack
 from provenance.db.tables import DeadLetter
 from provenance.errors import RecordError
 from provenance.services.dead_letters import list_letters, replay_letter
+from tests.library.answers import JOB, a_record, assert_problem, numbered, sha256
 
 NewToken = Callable[..., dict[str, str]]
 PUT = f"/api/v1/jobs/{JOB}"

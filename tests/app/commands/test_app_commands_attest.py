@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from recorded_sample import GOOD, make_repository, record_sample
 
 from app.cli import jobprov
 from app.config import load_settings
@@ -15,6 +14,7 @@ from app.wiring import open_service
 from provenance.errors import BadInputError, BundleError, NotFoundError
 from provenance.services.build_bundle import build_bundle
 from provenance.services.work import Parts
+from tests.library.productions.joining import GOOD, make_repository, record_sample
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from recorded_sample import BAD, GOOD, make_repository, record_sample
 
 from app.cli import jobprov
 from app.config import load_settings
@@ -13,6 +12,7 @@ from app.wiring import open_service
 from provenance.errors import NotFoundError
 from provenance.services.build_bundle import build_bundle
 from provenance.services.work import Parts
+from tests.library.productions.joining import BAD, GOOD, make_repository, record_sample
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_records import numbered
 from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
 from app.cli import jobprov, sentence
 from app.factory import create_app
 from provenance.errors import AmbiguousError
+from tests.library.answers import numbered
 
 
 @pytest.fixture(scope="module")

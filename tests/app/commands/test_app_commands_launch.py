@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import requests
-from live_service import JOBPROV, LiveService
 
 from provenance.capture.packing import build
+from tests.library.servers.live_service import JOBPROV, LiveService
 
 pytestmark = pytest.mark.slow
 

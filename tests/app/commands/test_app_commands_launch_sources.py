@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import requests
-from catalog_server import SamServer
-from catalog_shelf import Shelf
-from live_service import JOBPROV, LiveService
+
+from tests.library.servers.catalog_shelf import Shelf
+from tests.library.servers.catalogs import SamServer
+from tests.library.servers.live_service import JOBPROV, LiveService
 
 WORKFLOW = """
 name = "follow"

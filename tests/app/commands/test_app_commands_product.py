@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from recorded_sample import git
 
 from app.cli import jobprov
 from app.commands.sentences import job_text
@@ -20,6 +19,7 @@ from provenance.db.migrating import upgrade
 from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import record_jobs
 from provenance.services.submissions import Submission
+from tests.library.productions.joining import git
 
 JOB = "00000000-0000-4000-8000-000000000001"
 FILE = "made.root"

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_service import JOBPROV, LiveService, clean_environment
 
 from provenance.capture.packing import build
 from provenance.client import Client
+from tests.library.servers.live_service import JOBPROV, LiveService, clean_environment
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
 

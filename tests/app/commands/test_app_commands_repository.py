@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
-from recorded_sample import git
 
 from app.cli import jobprov
 from app.config import load_settings
@@ -18,6 +17,7 @@ from provenance.errors import BadInputError
 from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import record_jobs
 from provenance.services.submissions import Submission
+from tests.library.productions.joining import git
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from live_service import LiveService
 
 from app.reports.changes import conditions
 from app.reports.mailing import compose, send
 from provenance.client import Client
 from provenance.errors import BadInputError, UnreachableError
+from tests.library.servers.live_service import LiveService
 
 
 class Sink:

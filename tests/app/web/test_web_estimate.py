@@ -4,8 +4,9 @@ import re
 from html import unescape
 from typing import Any
 
-from app_records import numbered
 from flask.testing import FlaskClient
+
+from tests.library.answers import numbered
 
 ASKED = "/estimate?experiment=nova&files=100"
 

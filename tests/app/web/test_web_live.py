@@ -7,11 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import page_samples
 import pytest
 from flask import Flask
-from playwright.sync_api import expect
-from test_web_browser import WIDE, Browser, Watched, browser, served
+from playwright.sync_api import Browser, expect
 
 from app.config import load_settings
 from app.factory import create_app
@@ -20,8 +18,10 @@ from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import record_jobs
 from provenance.services.submissions import Submission
 from provenance.services.task_declarations import declare_task
+from tests.library.browser import WIDE, Watched
+from tests.library.productions import toy_experiment
+from tests.library.servers.served_app import served
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.slow
 
 
@@ -30,7 +30,7 @@ def running(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Yield the application, updating each second, on a task of four units of which one failed."""
     folder = tmp_path_factory.mktemp("live")
     shutil.copy(sqlite_template, folder / "jobprov.db")
-    service = open_service(load_settings(page_samples.open_folder(folder), {}))
+    service = open_service(load_settings(toy_experiment.open_folder(folder), {}))
     declared = {"experiment": "toy", "campaign": "c", "stage": "reco", "units": [f"u{n}" for n in range(4)]}
     service.write(lambda c, known: declare_task(c, known, "t", declared, store=service.store, received_at=_now()))
     _record(service, 0, "failed")

@@ -5,12 +5,12 @@ import shlex
 from html import unescape
 
 import pytest
-from app_records import numbered
 from flask.testing import FlaskClient
 from werkzeug.urls import iri_to_uri
 
 from app.commands.tasks import _task_lines, missing_command
 from provenance.client.transport import campaign_place
+from tests.library.answers import numbered
 
 
 def put(client: FlaskClient, number: int, **task: str) -> None:

@@ -7,13 +7,14 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
 
-import page_samples as samples
 import pytest
 from flask.testing import FlaskClient
 
 from app.csv_rows import _cell
 from app.web.campaigns import first_line as campaign_line
 from app.web.formats import MISSING, duration
+from tests.library.answers import lead
+from tests.library.productions import toy_experiment as samples
 
 FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
 SUCCEEDED = f"/jobs/{samples.job_id('reco-4')}"
@@ -62,13 +63,6 @@ EVERY_PAGE = (
     f"/reports/toyexp/{samples.CAMPAIGN}",
     "/campaigns/other/%3Ci%3Ecampaign",
 )
-
-
-def lead(pages: FlaskClient, address: str) -> str:
-    """Return the first line of a page as its reader sees it."""
-    found = re.search(r'<p class="lead">(.*?)</p>', pages.get(address).text, re.DOTALL)
-    assert found is not None
-    return " ".join(unescape(re.sub(r"<[^>]+>", "", found[1])).split())
 
 
 class _Elements(HTMLParser):

@@ -1,8 +1,9 @@
 """The pages of recipes, their calls and their command, on jobs that should have come out alike."""
 
 import pytest
-from app_records import numbered
 from flask.testing import FlaskClient
+
+from tests.library.answers import numbered
 
 DIGESTS = ("1" * 64, "2" * 64)
 

@@ -10,11 +10,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import page_samples
 import pytest
-from app_records import numbered
-from catalog_server import SamServer
-from catalog_shelf import Shelf, ShelfProcess
 from flask.testing import FlaskClient
 
 from app.config import load_settings
@@ -30,6 +26,10 @@ from provenance.services.sync_catalog import sync_experiment
 from provenance.services.task_declarations import declare_task
 from provenance.services.work import Parts, drain
 from provenance.services.write_tokens import TokenBook, create_token
+from tests.library.answers import numbered
+from tests.library.productions import toy_experiment
+from tests.library.servers.catalog_shelf import Shelf, ShelfProcess
+from tests.library.servers.catalogs import SamServer
 
 UNITS = [f"a{number}.root" for number in range(5)]
 RULE = """
@@ -55,7 +55,7 @@ def service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Yield a service with task t1 of five units, compared with a SAM: one failed, one silent, three done, of which two differ."""
     folder = tmp_path_factory.mktemp("triage")
     shutil.copy(sqlite_template, folder / "jobprov.db")
-    made = open_service(load_settings(page_samples.open_folder(folder), {}))
+    made = open_service(load_settings(toy_experiment.open_folder(folder), {}))
     declared = {"experiment": "nova", "campaign": "c", "stage": "reco", "units": UNITS, "project": "p1"}
     now = datetime.now(UTC)
     made.write(

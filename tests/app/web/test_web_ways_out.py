@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 
-import page_samples as samples
 import pytest
-from app_records import numbered
 from flask import Flask
 from flask.testing import FlaskClient
-from test_web_pages import lead
 
 from app.config import load_settings
 from app.factory import create_app
 from app.wiring import open_service
 from archive.errors import BlobMissingError
+from tests.library.answers import lead, numbered
+from tests.library.productions import toy_experiment as samples
 
 EXPERIMENTS = [f"exp{number}" for number in range(8)]
 READERS = 102

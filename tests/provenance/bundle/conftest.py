@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from toy_job import Run, Toy
+
+from tests.library.productions.toy_job import Run, Toy
 
 COREUTILS = [
     "cat",

@@ -14,7 +14,6 @@ import awkward
 import numpy as np
 import pytest
 import uproot
-from toy_job import Toy
 
 from provenance.bundle.comparators import OutputRule, read_rules, rule_for
 from provenance.bundle.comparison import UndecidedError, compare, content_digest
@@ -22,6 +21,7 @@ from provenance.bundle.root_statistics import upper_gamma
 from provenance.bundle.templates import comparison_program
 from provenance.errors import BadInputError
 from provenance.services.rerun_bundle import rerun, verify
+from tests.library.productions.toy_job import Toy
 
 ENTRIES = 2000
 

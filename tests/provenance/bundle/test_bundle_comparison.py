@@ -10,11 +10,11 @@ import awkward
 import numpy as np
 import pytest
 import uproot
-from toy_job import Toy
 
 from provenance.bundle import comparison
 from provenance.bundle.comparison import UndecidedError, compare, content_digest
 from provenance.bundle.templates import comparison_program
+from tests.library.productions.toy_job import Toy
 
 pytestmark = pytest.mark.slow
 

@@ -1,24 +1,20 @@
 """Golden digests: the bytes of a planned bundle never change, those of specification 1's files only with another specification.
 
 A plan that was made is written for ever after by the tar writer and the manifest writer alone: these digests hold every byte of both.
-Where one of the files changes on purpose before version 1 is released, this file run as a program prints the new digests.
+Where one of the files changes on purpose before version 1 is released, run
+`python -m tests.provenance.bundle.test_bundle_golden` prints the new digests.
 """
 
 import hashlib
 import json
-import sys
-from pathlib import Path
-
-if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[3])]
 
 import pytest
-from toy_job import Toy, packed
 
 from provenance.bundle import tar
 from provenance.bundle.plan import Plan, make_plan
 from provenance.bundle.templates import EDITION, comparison_program, template
 from provenance.software.read_pack import tree_files
+from tests.library.productions.toy_job import Toy, packed
 
 TAR_0 = "ceccd0a26c8d42a41a72269c14bd68705c2a49cb7d50c735542db09ad6b1e86a"
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"

@@ -16,11 +16,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from other_environments import programs_of
-from toy_job import Toy
 
 from provenance.bundle import tar
 from provenance.bundle.campaign import make_campaign
+from tests.library.environments import programs_of
+from tests.library.productions.toy_job import Toy
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_job import Run, Toy
+
+from tests.library.productions.toy_job import Run, Toy
 
 Change = Callable[[Path], str]
 

@@ -3,10 +3,9 @@
 import json
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
 
 from provenance.records.decoding import decode_new
+from tests.library.hook import Runner, only_entry
 
 LONG = "x" * 2000
 ODD_SIDECAR = json.dumps({"namespace": "a/b", "metadata": {"core.data_tier": LONG}})

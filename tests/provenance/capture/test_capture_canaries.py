@@ -8,20 +8,17 @@ import json
 import random
 import string
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import zstandard
-from capture_runner import Runner
 
 from provenance.capture import redaction
 from provenance.client import Client
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "app"))
-from live_service import LiveService
+from tests.library.hook import Runner, ups_dump
+from tests.library.servers.live_service import LiveService
 
 CHANCE = random.Random(20)  # noqa: S311 - planted to be found
 LETTERS, UPPER = string.ascii_letters + string.digits, string.ascii_uppercase + string.digits
@@ -142,37 +139,6 @@ def unzip(path: Path) -> list[bytes]:
         return [archive.read(name) for name in archive.namelist()]
 
 
-def ups_dump() -> dict[str, str]:
-    """Return the environment after `setup novasoft`, as UPS leaves it: six variables for each of a hundred products."""
-    found = {
-        "PRODUCTS": "/cvmfs/nova.opensciencegrid.org/externals:/cvmfs/fermilab.opensciencegrid.org/products/common/db"
-    }
-    for number in range(100):
-        name = (
-            "art",
-            "root",
-            "cetlib",
-            "jobsub_client",
-            "ifdhc",
-            "pythia8",
-            "tbb",
-            "token_tools",
-            "keepup",
-            "passenger",
-        )[number % 10]
-        name, version = f"{name}{number}", f"v{number % 7}_{number:02d}"
-        prefix = f"/cvmfs/nova.opensciencegrid.org/externals/{name}/{version}"
-        setup = f"{name} {version} -f Linux64bit+3.10-2.17 -z /cvmfs/nova.opensciencegrid.org/externals -q e20:prof"
-        found[f"SETUP_{name.upper()}"] = setup
-        found[f"{name.upper()}_DIR"] = prefix
-        found[f"{name.upper()}_FQ_DIR"] = f"{prefix}/slf7.x86_64.e20.prof"
-        found[f"{name.upper()}_INC"] = f"{prefix}/include"
-        found[f"{name.upper()}_LIB"] = f"{prefix}/slf7.x86_64.e20.prof/lib"
-        found[f"{name.upper()}_VERSION"] = version
-    found["LD_LIBRARY_PATH"] = ":".join(value for name, value in found.items() if name.endswith("_LIB"))
-    return found
-
-
 def test_set_up_of_a_hundred_ups_products_is_kept_whole() -> None:
     dump = ups_dump()
 
@@ -208,7 +174,7 @@ def test_strict_mode_keeps_what_is_named_and_nothing_secret() -> None:
 
 
 def test_strict_mode_is_an_option_of_the_hook(runner: Runner) -> None:
-    from capture_reading import only_entry  # noqa: PLC0415
+    from tests.library.hook import only_entry  # noqa: PLC0415
 
     runner("run", "--keep-variable", "LANG", "--", "true", environment={"PLAIN": "x"})
 

@@ -11,11 +11,10 @@ import zlib
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
-from capture_service import Service
 
 from provenance.capture import arguments, closure
+from tests.library.hook import Runner, only_entry
+from tests.library.servers.hook_service import Service
 
 GIT = [
     "git",

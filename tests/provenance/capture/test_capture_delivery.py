@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service, answers_after_giving_up, takes_then_cuts
+
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service, answers_after_giving_up, takes_then_cuts
 
 
 def record_job(runner: Runner, service: Service, *words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:

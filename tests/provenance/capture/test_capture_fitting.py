@@ -5,13 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
 
 from provenance.capture import files, fitting
 from provenance.capture.draft import Draft
 from provenance.capture.hashing import Clock, OutOfTimeError
 from provenance.capture.sidecar import write
+from tests.library.hook import Runner, only_entry
 
 MOST_BYTES = 8 << 20  # record.md
 

@@ -1,13 +1,13 @@
 """The hook imports in several threads while the job runs: each gets whole modules, under every Python found here."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import VERSIONS, Runner, find_python
 
 from provenance.capture.packing import build
+from tests.library.hook import VERSIONS, Runner, find_python, only_entry
 
 MODULES = {
     "tailing": "Tailer",
@@ -22,7 +22,6 @@ MODULES = {
 # eight threads import the same modules at once, and change places as often as the interpreter can
 PROGRAM = f"""
 import sys, threading
-sys.path.insert(0, sys.argv[1])
 from provenance.capture import loading
 loading.install()
 sys.setswitchinterval(1e-6)
@@ -51,20 +50,34 @@ def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) 
         pytest.skip(f"NO PYTHON {version} ON THIS MACHINE")
 
     for _ in range(2):
-        ended = subprocess.run([python, "-c", PROGRAM, hook], capture_output=True, text=True, check=False, timeout=60)
+        ended = subprocess.run(
+            [python, "-c", PROGRAM],
+            env={**os.environ, "PYTHONPATH": hook},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
 
         assert ended.returncode == 0, ended.stderr
 
 
 def test_modules_know_their_package(hook: str) -> None:
-    program = "import sys; sys.path.insert(0, sys.argv[1])\n"
+    program = "import sys\n"
     program += "from provenance.capture import loading; loading.install(); loading.install()\n"
     program += "from provenance.capture import tailing\n"
     program += "print(tailing.__package__, tailing.__spec__.name, len([f for f in sys.meta_path if type(f).__name__ == '_Finder']))"
     python = find_python("3.11") or find_python("3.13")
     assert python is not None
 
-    ended = subprocess.run([python, "-c", program, hook], capture_output=True, text=True, check=True, timeout=60)
+    ended = subprocess.run(
+        [python, "-c", program],
+        env={**os.environ, "PYTHONPATH": hook},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
 
     assert ended.stdout.split() == ["provenance.capture", "provenance.capture.tailing", "1"]
 

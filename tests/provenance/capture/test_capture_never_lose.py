@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_service import Answer, Service, answers_after_giving_up, takes_then_cuts
 
 from provenance.capture import delivery, flushing
 from provenance.capture import spool as spools
 from provenance.capture.background import Speaker
 from provenance.capture.draft import Draft
 from provenance.capture.options import Options
+from tests.library.servers.hook_service import Answer, Service, answers_after_giving_up, takes_then_cuts
 
 SHARE = 0.3
 

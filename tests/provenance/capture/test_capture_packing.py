@@ -10,10 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service
 
 from provenance.capture import packing
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
 
 ROOT = Path(__file__).resolve().parents[3]
 

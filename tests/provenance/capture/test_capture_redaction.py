@@ -10,10 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service
 
 from provenance.capture import redaction
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub3ZhcHJvIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEcanarycanary\n-----END RSA PRIVATE KEY-----"

@@ -4,9 +4,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from capture_runner import Runner
-from live_service import LiveService
-from test_capture_tracing import can_trace
+
+from tests.library.hook import Runner, can_trace
+from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
 

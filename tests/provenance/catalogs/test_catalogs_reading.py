@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog_server import CatalogServer, MetaCatServer, SamServer
-from catalog_shelf import Shelf, ShelfProcess
 
 from provenance.catalogs.catalog import Catalog, Source
 from provenance.catalogs.http import Access
@@ -15,6 +13,8 @@ from provenance.catalogs.metacat import MetaCat
 from provenance.catalogs.opening import open_catalog, read_catalogs
 from provenance.catalogs.sam import Sam
 from provenance.errors import BadInputError, ForbiddenError, NotFoundError, UnreachableError
+from tests.library.servers.catalog_shelf import Shelf, ShelfProcess
+from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer
 
 RECO = {"sam": {"data_tier": "reco"}, "metacat": {"core.data_tier": "reco"}}
 

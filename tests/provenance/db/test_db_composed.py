@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from production_samples import Production, chain, file_entry, job
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from provenance.db.composed import run
 from provenance.db.queries import files, hidden_neighbours, job_summaries, neighbour_rows, node_facts, versions
 from provenance.db.tables import File, Job
+from tests.library.records import Production, chain, file_entry, job
 
 KEYS = list(range(1, 12))
 QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {

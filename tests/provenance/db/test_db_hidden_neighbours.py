@@ -1,11 +1,11 @@
 """Where a bounded picture breaks off, and how much it leaves out there."""
 
 import pytest
-from production_samples import Production, file_entry, job
 
 from provenance.db.queries import hidden_neighbours
 from provenance.lineage.graph import Graph, JobNode, Omitted
 from provenance.services.trace_lineage import trace_lineage
+from tests.library.records import Production, file_entry, job
 
 PARTS, READERS = 12, 30
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, chain, file_entry, job
 from sqlalchemy import Connection, text
 
 from provenance.db.queries import neighbourhood
@@ -18,6 +17,7 @@ from provenance.lineage.graph import Graph, Omitted
 from provenance.lineage.words import summary
 from provenance.services.show_file import find_file, show_file
 from provenance.services.trace_lineage import list_ancestors, list_descendants, trace_lineage
+from tests.library.records import MOMENT, Production, chain, file_entry, job
 
 _SHARED = "SELECT job_id, identity_id, role FROM mentions WHERE role = 'shared'"
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from production_samples import Production, chain, file_entry, job
 from sqlalchemy import Connection, func, select, text
 
 from provenance.db.queries import (
@@ -28,6 +27,7 @@ from provenance.db.tables import File, Job
 from provenance.services.list_lineage import list_lineage
 from provenance.services.show_file import show_file
 from provenance.services.trace_lineage import trace_lineage
+from tests.library.records import Production, chain, file_entry, job
 
 JOBS = 2000
 LOOK_UPS = [

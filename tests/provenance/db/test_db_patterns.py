@@ -1,10 +1,10 @@
 """What begins with a text lies between it and the first text beyond, whatever its last character."""
 
 import pytest
-from production_samples import Production, file_entry, job
 
 from provenance.db.queries.files import nearest_names
 from provenance.db.queries.patterns import first_beyond
+from tests.library.records import Production, file_entry, job
 
 LAST, BEFORE_SURROGATES = "\U0010ffff", "\ud7ff"
 

@@ -5,10 +5,8 @@ from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import lineage_samples as samples
 import pytest
 from hypothesis import given, settings
-from lineage_graphs import graphs
 
 from provenance.lineage.captions import safe_url, worst_state
 from provenance.lineage.graph import FileNode, Graph, JobNode
@@ -16,6 +14,8 @@ from provenance.lineage.night import DARK, as_image
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from provenance.lineage.sheet import Links
 from provenance.lineage.svg import Direction, draw, draw_classes
+from tests.library.productions import graphs as samples
+from tests.library.productions.drawn_graphs import graphs
 
 DIRECTIONS: tuple[Direction, ...] = ("right", "down")
 STYLESHEET = Path(__file__).with_name("picture.css")

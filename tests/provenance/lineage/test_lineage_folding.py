@@ -1,14 +1,14 @@
 """Folding: what is put together, what stands alone, and that nothing is lost."""
 
-import lineage_samples as samples
 import pytest
 from hypothesis import given, settings
-from lineage_graphs import graphs
 
 from provenance.lineage.folding import Box, View, fold, shared_files
 from provenance.lineage.graph import Graph, JobNode
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded, fold_by_class, stage_counts
 from provenance.lineage.similarity import alike
+from tests.library.productions import graphs as samples
+from tests.library.productions.drawn_graphs import graphs
 
 
 def boxes_of(view: View, kind: str) -> list[Box]:

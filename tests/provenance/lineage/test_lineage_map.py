@@ -2,7 +2,6 @@
 
 import json
 
-import lineage_samples as samples
 import pytest
 
 from provenance.lineage.folding import fold
@@ -10,6 +9,7 @@ from provenance.lineage.graph import Graph, JobNode, Omitted
 from provenance.lineage.map_view import MOST_MEMBERS, map_of_classes, map_of_view, name_of_class
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from provenance.lineage.sheet import Links
+from tests.library.productions import graphs as samples
 
 LINKS = Links(expand=lambda key: f"/jobs?class={key}")
 

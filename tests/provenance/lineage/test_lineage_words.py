@@ -5,11 +5,9 @@ import shutil
 import subprocess
 from dataclasses import replace
 
-import lineage_samples as samples
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lineage_graphs import graphs
 
 from provenance.lineage.dot import quoted, to_dot
 from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, LeftOut, Omitted
@@ -17,6 +15,8 @@ from provenance.lineage.prov_json import prov_document, qualified_names, to_prov
 from provenance.lineage.text import ASCII, BRANCHES_AT_MOST, LINES_AT_MOST, render_text
 from provenance.lineage.words import columns, elided, known_briefly, known_fully, shown, size, summary
 from provenance.lineage.writers import Writer
+from tests.library.productions import graphs as samples
+from tests.library.productions.drawn_graphs import graphs
 
 
 def test_first_line_counts_what_made_the_file_and_what_failed() -> None:

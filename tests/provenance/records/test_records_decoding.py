@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from production_samples import digest, job
 
 from provenance.errors import RecordError
 from provenance.records import checks, decoding, sharing
@@ -17,6 +16,7 @@ from provenance.records.identity import batch_job_id, witness_rank
 from provenance.records.job_record import JobRecord
 from provenance.records.references import referenced_blobs, references_in
 from provenance.records.repairing import read_plain, utc
+from tests.library.records import digest, job
 
 
 def decode(**fields: Any) -> DecodedRecord:

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from production_samples import digest, job
 
 from provenance.records.gaps import GAPS, Findings, find_gaps, level_of, needs_of_next
 from provenance.records.inputs import small_inputs
 from provenance.records.job_record import JobRecord
+from tests.library.records import digest, job
 
 COMPLETE = job(
     1,

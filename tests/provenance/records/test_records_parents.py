@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from production_samples import job
 
 from provenance.records import parents
 from provenance.records.job_record import JobRecord
 from provenance.records.parents import Within, has_too_many_parents
+from tests.library.records import job
 
 
 def record(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], **fields: Any) -> JobRecord:

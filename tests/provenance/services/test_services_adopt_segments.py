@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of, tables_at, tables_of
-from restored_production import close, copy_of, restore
 
 from archive.opening import open_store
 from provenance.db.comparing import LogicalTables, differences
@@ -17,6 +15,8 @@ from provenance.errors import NotFoundError
 from provenance.services.comparators import show_comparators
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.show_job import show_job
+from tests.library.production import Production, job_id, record_of, tables_at, tables_of
+from tests.library.productions.restored import close, copy_of, restore
 
 
 @pytest.fixture

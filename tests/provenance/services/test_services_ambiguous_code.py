@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, git, job_id, make_repository, record_of, tables_at
 from sqlalchemy import event, select
 
 from archive.opening import open_store
@@ -31,6 +30,7 @@ from provenance.services.rerun_bundle import unpack
 from provenance.services.resolve_software import fetch_repository
 from provenance.services.show_job import show_job
 from provenance.services.work import Parts, drain
+from tests.library.production import Production, git, job_id, make_repository, record_of, tables_at
 
 CODE = "software-ambiguous"
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_samples import Production, file_entry, job
 
 from provenance.errors import BadInputError
 from provenance.fhicl import loads
 from provenance.records.decoding import decode_record
 from provenance.services.art_files import ArtFile, check_against, read_art_file, reconstruct
 from provenance.services.show_job import show_job
+from tests.library.records import Production, file_entry, job
 
 TOY = Path(__file__).parents[2] / "data" / "art" / "toy_reco.root"
 RECO = "a4422c8028a420ee3ed44b0adaa40b57e38a3a91"

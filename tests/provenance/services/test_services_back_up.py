@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger_story import Production, play, record_of, tables_at, tables_of
 
 from archive.opening import open_store
 from provenance.db.comparing import differences
@@ -14,6 +13,7 @@ from provenance.services.back_up import back_up
 from provenance.services.check_archive import check_archive
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
+from tests.library.production import Production, play, record_of, tables_at, tables_of
 
 
 @pytest.fixture

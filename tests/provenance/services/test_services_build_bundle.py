@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded_sample import BAD, CHECKOUT, EXPERIMENT, GOOD, INPUT, PROGRAM, git, make_repository, record_sample
 from sqlalchemy import func, select
 
 from archive.opening import open_store
@@ -21,6 +20,17 @@ from provenance.services.build_bundle import Bundle, build_bundle, note_digest
 from provenance.services.rerun_bundle import unpack
 from provenance.services.store_blobs import Upload, grant_possession
 from provenance.services.work import Parts
+from tests.library.productions.joining import (
+    BAD,
+    CHECKOUT,
+    EXPERIMENT,
+    GOOD,
+    INPUT,
+    PROGRAM,
+    git,
+    make_repository,
+    record_sample,
+)
 
 INPUT_SHA256 = hashlib.sha256(INPUT).hexdigest()
 

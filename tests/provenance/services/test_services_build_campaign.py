@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded_sample import BAD, EXPERIMENT, GOOD, make_repository, record_sample
 
 from archive.opening import open_store
 from provenance.db.engines import open_database
@@ -21,6 +20,7 @@ from provenance.services.check_archive import check_archive
 from provenance.services.check_bundles import check_bundles
 from provenance.services.rerun_bundle import unpack
 from provenance.services.work import Parts
+from tests.library.productions.joining import BAD, EXPERIMENT, GOOD, make_repository, record_sample
 
 TASK = "toyexp-join-0001"
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from recorded_sample import git
 from sqlalchemy import delete
 
 from archive.opening import open_store
@@ -30,6 +29,7 @@ from provenance.services.store_blobs import Upload, grant_possession
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
 from provenance.software.worktree import worktree_state
+from tests.library.productions.joining import git
 
 EXPERIMENT = "toyexp"
 ALLOWED = ("-c", "protocol.file.allow=always")

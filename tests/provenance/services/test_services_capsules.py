@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, git, job_id, record_of, tables_at
-from recorded_sample import EXPERIMENT, GOOD, make_repository, record_sample
 
 from archive.opening import open_store
 from provenance.db.comparing import differences
@@ -25,6 +23,8 @@ from provenance.services.repositories import register_repository
 from provenance.services.seal_ledger import seal_all
 from provenance.services.show_job import show_job
 from provenance.services.work import Parts, drain
+from tests.library.production import Production, git, job_id, record_of, tables_at
+from tests.library.productions.joining import EXPERIMENT, GOOD, make_repository, record_sample
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

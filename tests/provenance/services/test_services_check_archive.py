@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger_story import Production, job_id, play, record_of
 from sqlalchemy import text
 
 from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.services.check_archive import ArchiveReport, check_archive
 from provenance.services.seal_ledger import seal_all
+from tests.library.production import Production, job_id, play, record_of
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of
 
 from archive.opening import open_store
 from provenance.db.engines import Database
@@ -13,6 +12,7 @@ from provenance.errors import ConflictError
 from provenance.services.classify_jobs import JobClass, classes_of
 from provenance.services.rule_tables import declare_rules, show_rules
 from provenance.services.show_job import find_job
+from tests.library.production import Production, job_id, record_of
 
 DATABASE = {"name": "db", "class": "database", "words": "the database is down", "transient": True, "pattern": "db down"}
 

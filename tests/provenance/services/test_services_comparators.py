@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production
 
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.comparators import comparators_of, declare_comparators, show_comparators
+from tests.library.records import MOMENT, Production
 
 FIRST = {"output": [{"pattern": "*.root", "comparator": "numeric", "relative": 1e-9}]}
 SECOND = {"output": [{"pattern": "*.log", "required": False}, {"pattern": "*", "comparator": "content"}]}

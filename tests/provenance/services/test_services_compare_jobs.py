@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_samples import Production, file_entry, job, job_id
 
 from provenance.db.engines import open_database
 from provenance.errors import NotFoundError
 from provenance.services.compare_jobs import compare_jobs
 from provenance.services.find_companions import find_companions
 from provenance.services.store_blobs import Upload, grant_possession
+from tests.library.records import Production, file_entry, job, job_id
 
 MAIN = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 3\n  path: [a, b, c]\n}\n'
 OTHER = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 5\n  path: [a, new, b, c]\n}\n'

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from production_samples import Production, digest, job
 
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError, NotFoundError
 from provenance.records.recipes import parse_recipe
 from provenance.services.compare_results import list_divergent, show_recipe
 from provenance.services.list_jobs import list_jobs
+from tests.library.records import Production, digest, job
 
 
 def run(number: int, *, seed: int = 1, content: int = 1, **more: Any) -> dict[str, Any]:

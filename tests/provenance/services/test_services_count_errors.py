@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of
 
 from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError
 from provenance.services.count_errors import count_errors
+from tests.library.production import Production, job_id, record_of
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, play, record_of, tables_at
 from sqlalchemy import select, text
 
 from archive.opening import open_store
@@ -19,6 +18,7 @@ from provenance.services.derive_again import DERIVE, enqueue_derivation
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.work import Parts, drain
+from tests.library.production import Production, job_id, play, record_of, tables_at
 
 
 @pytest.fixture

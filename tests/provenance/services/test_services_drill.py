@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_samples import job
-from recorded_sample import BAD, EXPERIMENT, GOOD, make_repository, record_sample
 
 from archive.opening import open_store
 from provenance.db.engines import Database
@@ -25,6 +23,8 @@ from provenance.services.reproduction import reproduction_facts
 from provenance.services.show_job import show_job
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts
+from tests.library.productions.joining import BAD, EXPERIMENT, GOOD, make_repository, record_sample
+from tests.library.records import job
 
 pytestmark = pytest.mark.slow
 

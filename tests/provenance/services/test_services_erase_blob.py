@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, play, record_of, tables_at
 from sqlalchemy import select
 
 from archive.opening import open_store
@@ -22,6 +21,7 @@ from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all
 from provenance.services.show_job import show_job
 from provenance.services.store_blobs import missing_of
+from tests.library.production import Production, job_id, play, record_of, tables_at
 
 FCL = b"process_name: reco\nphysics: { door: hunter2 }\n"
 SCRIPT = b"#!/bin/sh\n# the door opens by hunter2\n"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, play, record_of, tables_at
 from sqlalchemy import select
 
 from archive.opening import open_store
@@ -32,6 +31,7 @@ from provenance.services.segment_frames import SegmentError
 from provenance.services.segments import SegmentReader
 from provenance.services.show_job import find_job, show_job
 from provenance.services.submissions import Outcome, Submission
+from tests.library.production import Production, job_id, play, record_of, tables_at
 
 SECRET = "hunter2-of-Ada"  # noqa: S105 - of nobody
 FIELD = "environment.variables.DOOR"

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, record_of
 
 from archive.opening import open_store
 from provenance.db.engines import Database
@@ -14,6 +13,7 @@ from provenance.errors import BadInputError, NotFoundError
 from provenance.services.estimate import estimate
 from provenance.services.seal_ledger import seal_ledger
 from provenance.services.sum_resources import sum_resources
+from tests.library.production import Production, record_of
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from configured_jobs import configured, found, paged
-from ledger_story import Production, job_id, record_of
 from sqlalchemy import func, select
 
 from archive.opening import open_store
@@ -18,6 +16,8 @@ from provenance.db.tables import Evaluation, GapSet, Job, ParameterSet, Paramete
 from provenance.fhicl import loads
 from provenance.fhicl.as_run import contradictions
 from provenance.services.show_job import show_job
+from tests.library.production import Production, job_id, record_of
+from tests.library.productions.configured_jobs import configured, found, paged
 
 BASE = b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of
 
 from archive.opening import open_store
 from provenance.db.engines import Database
@@ -15,6 +14,7 @@ from provenance.services.expire_logs import Expiry
 from provenance.services.read_log import OpenLog, read_log
 from provenance.services.show_job import show_job
 from provenance.services.store_blobs import missing_of
+from tests.library.production import Production, job_id, record_of
 
 LOG = b"begun\n" + b"line\n" * 2000 + b"ended\n"
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from production_samples import Production, file_entry, job, job_id
 
 from provenance.errors import NotFoundError
 from provenance.services import find_divergence as find_divergence_module
 from provenance.services import list_lineage as list_lineage_module
 from provenance.services.find_divergence import find_divergence
 from provenance.services.list_lineage import list_lineage
+from tests.library.records import Production, file_entry, job, job_id
 
 
 def made(number: int, stage: str, source: str | None, name: str, argument: str) -> dict[str, Any]:

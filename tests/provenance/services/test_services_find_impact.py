@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, git, make_repository, record_of
 
 from archive.opening import open_store
 from provenance.db.engines import Database
@@ -14,6 +13,7 @@ from provenance.errors import BadInputError, LimitError, NotFoundError
 from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact, stream_impact
 from provenance.services.repositories import register_repository
+from tests.library.production import Production, git, make_repository, record_of
 
 
 def job(number: int, reads: list[str], makes: list[str], host: str, **more: Any) -> dict[str, Any]:

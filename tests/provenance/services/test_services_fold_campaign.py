@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_samples import Production, file_entry, job
 from sqlalchemy import Connection, select
 
 from provenance.db.queries import folded as queries
@@ -18,6 +17,7 @@ from provenance.services import fold_campaign as folding
 from provenance.services.background import HANDLERS
 from provenance.services.fold_campaign import FoldedCampaign, enqueue_large, fold_campaign, follow_up
 from provenance.services.work import Parts, drain
+from tests.library.records import Production, file_entry, job
 
 UNITS = 6
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded_sample import EXPERIMENT, FCL, GOOD, INPUT, WORDS, git, make_repository, record_body
 
 from archive.opening import open_store
 from provenance.db.engines import Database
@@ -23,6 +22,7 @@ from provenance.services.show_job import show_job
 from provenance.services.store_blobs import settle_blob
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
+from tests.library.productions.joining import EXPERIMENT, FCL, GOOD, INPUT, WORDS, git, make_repository, record_body
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LARGE = b"\0" * (16 * 1024 * 1024 + 1)

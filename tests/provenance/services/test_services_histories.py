@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
 from provenance.db.queries.file_lists import FileFilters
 from provenance.db.queries.histories import History
@@ -23,6 +22,7 @@ from provenance.services.show_file import show_file
 from provenance.services.sum_costs import sum_costs
 from provenance.services.task_declarations import declare_task
 from provenance.services.trace_lineage import trace_lineage
+from tests.library.records import MOMENT, Production, chain, file_entry, job, job_id
 
 
 def asked(production: Production, question: Any, *names: Any, **how: Any) -> dict[str, Any]:

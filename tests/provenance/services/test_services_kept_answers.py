@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_samples import Production, job
 from sqlalchemy import Connection, select, update
 
 from provenance.db.queries.jobs import JobFilters
@@ -19,6 +18,7 @@ from provenance.services.background import HANDLERS
 from provenance.services.count_errors import count_errors
 from provenance.services.kept_answers import CountedAnswer, follow_up, question_of
 from provenance.services.work import Parts, drain
+from tests.library.records import Production, job
 
 CAMPAIGN = JobFilters(experiment="nova", campaign="prod")
 QUESTION = '{"campaign":"prod","experiment":"nova","kind":"errors"}'

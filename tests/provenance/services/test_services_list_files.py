@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from production_samples import Production, file_entry, job, job_id
 
 from provenance.db.queries.file_lists import FileFilters
 from provenance.db.queries.files import MOST_MAKERS
@@ -11,6 +10,7 @@ from provenance.db.queries.versions import MOST_VERSIONS
 from provenance.errors import BadInputError
 from provenance.services.list_files import list_files
 from provenance.services.show_file import show_file
+from tests.library.records import Production, file_entry, job, job_id
 
 NAMES = ("A1.root", "a%.root", "a1.root", "a2.root", "a[1].root", "ab1.root", "b1.root", "ä1.root")
 

@@ -1,10 +1,9 @@
 """Gaps of many jobs, counted by code."""
 
-from production_samples import Production, file_entry, job
-
 from provenance.db.queries.jobs import JobFilters
 from provenance.records.gaps import GAPS
 from provenance.services.list_gaps import list_gaps
+from tests.library.records import Production, file_entry, job
 
 
 def test_gaps_are_counted_over_the_jobs_of_a_campaign(production: Production) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import bagit
 import pytest
-from recorded_sample import BAD, GOOD, make_repository, record_sample
 
 from archive.opening import open_store
 from provenance.capture.touched import elf_interpreter, touched_path
@@ -18,6 +17,7 @@ from provenance.services.build_bundle import build_bundle
 from provenance.services.isolation import apart
 from provenance.services.make_capsule import make_capsule
 from provenance.services.work import Parts
+from tests.library.productions.joining import BAD, GOOD, make_repository, record_sample
 
 pytestmark = pytest.mark.slow
 

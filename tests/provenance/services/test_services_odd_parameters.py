@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from configured_jobs import configured, found, paged
-from ledger_story import Production, job_id
 
 from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
 from provenance.services.find_impact import find_impact, stream_impact
+from tests.library.production import Production, job_id
+from tests.library.productions.configured_jobs import configured, found, paged
 
 SHARED = b"threshold: 3\n"
 

@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ledger_story import Production, job_id, play, record_of, tables_at
-from recorded_sample import GOOD, make_repository, record_sample
 
 from archive.opening import open_store
 from provenance.db.comparing import differences
@@ -18,6 +16,8 @@ from provenance.services.check_archive import check_archive
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all
 from provenance.services.work import Parts
+from tests.library.production import Production, job_id, play, record_of, tables_at
+from tests.library.productions.joining import GOOD, make_repository, record_sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 

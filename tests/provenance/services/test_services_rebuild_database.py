@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger_story import Production, job_id, play, record_of, tables_at
 from sqlalchemy import text
 
 from archive.opening import open_store
@@ -19,6 +18,7 @@ from provenance.services.chains import read_chain
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.segment_frames import SegmentError
+from tests.library.production import Production, job_id, play, record_of, tables_at
 
 PLACED = [(1, "first"), (2, "anew"), (3, "last")]
 

@@ -5,8 +5,6 @@ import json
 from typing import Any
 
 import pytest
-from graph_reading import read_graph
-from production_samples import MOMENT, Production, file_entry, job
 
 from provenance.errors import BadInputError, ConflictError, LimitError
 from provenance.records import openlineage, openlineage_datasets
@@ -15,6 +13,8 @@ from provenance.services import record_events
 from provenance.services.record_events import record_event
 from provenance.services.submissions import Outcome
 from provenance.services.trace_lineage import list_ancestors
+from tests.library.productions.recorded_graph import read_graph
+from tests.library.records import MOMENT, Production, file_entry, job
 
 RUN = "0f8b0000-0000-4000-8000-00000000000a"
 

@@ -4,8 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from graph_reading import read_graph
-from production_samples import MOMENT, Production, digest, file_entry, job, job_id
 from sqlalchemy import func, select
 
 from provenance.db.recording import edges, linking
@@ -30,6 +28,8 @@ from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import record_jobs
 from provenance.services.show_job import show_job
 from provenance.services.submissions import STATUS, Submission
+from tests.library.productions.recorded_graph import read_graph
+from tests.library.records import MOMENT, Production, digest, file_entry, job, job_id
 
 DONE = job(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
 RUNNING = {**job(1), "state": "running", "ended_at": None}

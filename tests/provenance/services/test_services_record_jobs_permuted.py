@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn_productions import graph_of, productions
-from graph_reading import read_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from production_samples import Production, file_entry, job, job_id
 from sqlalchemy import text
 
 from provenance.db.engines import Database, open_database
 from provenance.db.tables import Base
+from tests.library.productions.drawn import graph_of, productions
+from tests.library.productions.recorded_graph import read_graph
+from tests.library.records import Production, file_entry, job, job_id
 
 
 def shuffled(sent: list[tuple[str, Any, str | None]], seed: int) -> list[list[tuple[str, Any, str | None]]]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, digest, file_entry, job, job_id
 from sqlalchemy import func, select
 
 from provenance.db.tables import Claim, LedgerEntry, Sighting
@@ -11,6 +10,7 @@ from provenance.errors import BadInputError
 from provenance.services.record_sighting import read_sighting, record_sighting
 from provenance.services.show_file import show_file
 from provenance.services.trace_lineage import list_ancestors, list_descendants
+from tests.library.records import MOMENT, Production, digest, file_entry, job, job_id
 
 BORN = job(
     1,

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, digest, job, job_id
 from sqlalchemy import Connection, insert
 
 from provenance.db.queries.tasks import find_tasks
@@ -23,6 +22,7 @@ from provenance.services.resubmission import repeats_of, resubmission
 from provenance.services.retry_choice import show_choice
 from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries
 from provenance.services.retry_policies import declare_policies
+from tests.library.records import MOMENT, Production, digest, job, job_id
 
 TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, record_of
 
 from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.errors import NotFoundError
 from provenance.services.samples import list_samples
+from tests.library.production import Production, record_of
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import FIRST, Production, play, record_of, tables_at, tables_of
-from restored_production import close, copy_of, restore
 from sqlalchemy import text
 
 from archive.opening import open_store
@@ -24,6 +22,8 @@ from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.segment_frames import SegmentError
 from provenance.services.segments import GENESIS, SealedEntry, SegmentReader, write_segment
 from provenance.services.show_job import show_job
+from tests.library.production import FIRST, Production, play, record_of, tables_at, tables_of
+from tests.library.productions.restored import close, copy_of, restore
 
 
 @pytest.fixture

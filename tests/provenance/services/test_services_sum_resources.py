@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, record_of
 
 from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError
 from provenance.services.sum_resources import BINS, sum_resources
+from tests.library.production import Production, record_of
 
 
 @pytest.fixture

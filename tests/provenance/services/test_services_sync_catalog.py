@@ -5,9 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog_server import CatalogServer, MetaCatServer, SamServer
-from catalog_shelf import Shelf, ShelfProcess
-from ledger_story import Production, job_id, record_of
 
 from archive.opening import open_store
 from provenance.catalogs.opening import CatalogSettings, open_catalog
@@ -18,6 +15,9 @@ from provenance.services.freeze_units import freeze_units
 from provenance.services.sync_catalog import TaskSync, sync_experiment
 from provenance.services.task_declarations import read_declaration, read_task_document
 from provenance.services.tasks import find_task, show_task
+from tests.library.production import Production, job_id, record_of
+from tests.library.servers.catalog_shelf import Shelf, ShelfProcess
+from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer
 
 UNITS = [f"a{number:03}.root" for number in range(450)]
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

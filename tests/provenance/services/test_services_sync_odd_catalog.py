@@ -5,9 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog_server import CatalogServer, MetaCatServer, SamServer
-from catalog_shelf import Shelf, ShelfProcess
-from ledger_story import Production, job_id, record_of
 
 from archive.opening import open_store
 from provenance.catalogs.opening import CatalogSettings, open_catalog
@@ -17,6 +14,9 @@ from provenance.services.freeze_units import freeze_units
 from provenance.services.show_file import show_file
 from provenance.services.sync_catalog import TaskSync, sync_experiment
 from provenance.services.tasks import find_task
+from tests.library.production import Production, job_id, record_of
+from tests.library.servers.catalog_shelf import Shelf, ShelfProcess
+from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 UNITS = ["plain.root", "run:1.root", ":2.root", "it's.root", "50%.root", "a?b.root", "back\\slash.root"]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of
 from sqlalchemy import Connection, func, select, text
 
 from archive.opening import open_store
@@ -18,6 +17,7 @@ from provenance.errors import BadInputError, NotFoundError
 from provenance.services.list_jobs import list_jobs
 from provenance.services.task_units import list_ready
 from provenance.services.tasks import find_task, missing_units, show_campaign, show_task
+from tests.library.production import Production, job_id, record_of
 
 UNITS = [f"f{number}.root" for number in range(6)]
 

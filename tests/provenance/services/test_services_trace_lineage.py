@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError, NotFoundError
@@ -15,6 +14,7 @@ from provenance.lineage.prov_json import prov_document, to_prov_n
 from provenance.lineage.table import node_rows
 from provenance.services.filter_lineage import NodeFilters
 from provenance.services.trace_lineage import trace_lineage
+from tests.library.records import MOMENT, Production, chain, file_entry, job, job_id
 
 
 def code(name: str, revision: str) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
 from provenance.db.queries import pasts
 from provenance.errors import NotFoundError
@@ -13,6 +12,7 @@ from provenance.lineage.past import Past
 from provenance.lineage.words import summary
 from provenance.services.record_sighting import record_sighting
 from provenance.services.trace_lineage import trace_lineage
+from tests.library.records import MOMENT, Production, chain, file_entry, job, job_id
 
 BEFORE, AFTER = MOMENT + timedelta(hours=1), MOMENT + timedelta(days=1)
 

@@ -17,14 +17,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from drawn_productions import graph_of, productions
-from graph_reading import read_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from ledger_story import Production as Ledger
-from ledger_story import record_of, tables_at
-from production_samples import MOMENT
-from recorded_sample import git, make_repository
 from sqlalchemy import URL, select, text
 
 from archive.opening import open_store
@@ -43,6 +37,12 @@ from provenance.services.seal_ledger import seal_all
 from provenance.services.store_blobs import settle_blob
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
+from tests.library.production import Production as Ledger
+from tests.library.production import record_of, tables_at
+from tests.library.productions.drawn import graph_of, productions
+from tests.library.productions.joining import git, make_repository
+from tests.library.productions.recorded_graph import read_graph
+from tests.library.records import MOMENT
 
 JOB = "00000000-0000-4000-8000-000000000001"
 SETTLED = 0.3

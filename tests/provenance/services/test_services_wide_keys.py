@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from ledger_story import Production, play, record_of, tables_at
 from sqlalchemy import text
 
 from archive.opening import open_store
@@ -13,6 +12,7 @@ from provenance.db.key_widths import keys_used, widen_keys
 from provenance.errors import UnreachableError
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all
+from tests.library.production import Production, play, record_of, tables_at
 
 LAST = 2**31 - 1
 PAST_FOUR_BYTES = 3_000_000_000

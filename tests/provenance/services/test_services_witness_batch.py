@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from witness_service import ME, NOW, Service, attempt, tell
 
 from provenance.errors import BadInputError, ConflictError, LimitError, UnreachableError
 from provenance.launchers import condor_attempts
 from provenance.launchers.condor_attempts import Collection
 from provenance.services.witness_state import WitnessState, stamp_of
+from tests.library.servers.witnessed import ME, NOW, Service, attempt, tell
 
 
 def test_second_run_tells_only_what_is_new(state: WitnessState) -> None:

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from software_repositories import MakeRepository, Repository, all_end
 
 from provenance.errors import SoftwareError
 from provenance.software.fetching import list_remote
@@ -16,6 +15,7 @@ from provenance.software.git_command import GitError, Limits, run_git, scratch_e
 from provenance.software.mirrors import Mirror
 from provenance.software.urls import RepositoryUrl, parse_url
 from provenance.software.worktree import worktree_state
+from tests.library.git import MakeRepository, Repository, all_end
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from software_repositories import MakeRepository, Repository
 
 from provenance.errors import SoftwareError
 from provenance.software.mirrors import FetchReport, Mirror
 from provenance.software.resolving import ResolvedRef, UnresolvedRef, resolve, resolve_and_pin
+from tests.library.git import MakeRepository, Repository
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from software_repositories import MakeRepository, Repository, all_end, running_commands
 
 from provenance.errors import SoftwareError
 from provenance.software.canonical_pack import canonical_pack, pack_of_objects, plan_pack, write_pack
@@ -20,6 +19,7 @@ from provenance.software.object_form import object_id
 from provenance.software.objects import MissingObjectError, RepositoryObjects
 from provenance.software.pack_form import stored_size, stored_zlib
 from provenance.software.read_pack import iterate_objects, tree_files
+from tests.library.git import MakeRepository, Repository, all_end, running_commands
 
 
 def pack_from(git_dir: Path, commit: str, **more: Any) -> bytes:

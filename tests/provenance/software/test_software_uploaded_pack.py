@@ -5,7 +5,6 @@ import zlib
 from pathlib import Path
 
 import pytest
-from software_repositories import MakeRepository, Repository
 
 from provenance.errors import SoftwareError
 from provenance.software.canonical_pack import canonical_pack, pack_of_objects
@@ -16,6 +15,7 @@ from provenance.software.pack_form import entry_header, pack_header
 from provenance.software.packed_objects import PackedObjects
 from provenance.software.read_pack import tree_files
 from provenance.software.uploaded_pack import objects_of_uploaded_pack
+from tests.library.git import MakeRepository, Repository
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from software_repositories import MakeRepository, Repository
 
 from provenance.errors import SoftwareError
 from provenance.software.canonical_pack import canonical_pack
@@ -14,6 +13,7 @@ from provenance.software.mirrors import Mirror
 from provenance.software.object_form import parse_tree
 from provenance.software.read_pack import iterate_objects, tree_files
 from provenance.software.worktree import WorktreeLimits, worktree_state
+from tests.library.git import MakeRepository, Repository
 
 
 def git_s_own_tree(repository: Repository, tmp_path: Path) -> str:

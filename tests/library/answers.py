@@ -1,7 +1,11 @@
 """Small records, and what the tests ask about answers."""
 
 import hashlib
+import re
+from html import unescape
 from typing import Any
+
+from flask.testing import FlaskClient
 
 JOB = "0f8b0000-0000-4000-8000-000000000001"
 
@@ -35,3 +39,10 @@ def assert_problem(answer: Any, status: int, *fields: str) -> dict[str, Any]:
     for field in fields:
         assert field in problem["errors"], problem
     return problem
+
+
+def lead(pages: FlaskClient, address: str) -> str:
+    """Return the first line of a page as its reader sees it."""
+    found = re.search(r'<p class="lead">(.*?)</p>', pages.get(address).text, re.DOTALL)
+    assert found is not None
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", found[1])).split())

@@ -3,9 +3,8 @@
 import shutil
 from pathlib import Path
 
-from ledger_story import Production
-
 from provenance.db.engines import open_database
+from tests.library.production import Production
 
 
 def restore(production: Production, copy: Path, folder: Path) -> Production:

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from ledger_story import Production, record_of
-
 from provenance.db.queries.jobs import JobFilters
 from provenance.services.list_jobs import list_jobs
+from tests.library.production import Production, record_of
 
 
 def configured(

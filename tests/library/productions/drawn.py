@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from graph_reading import Graph, read_graph
 from hypothesis import strategies as st
-from production_samples import MOMENT, Production, job, job_id
 
 from provenance.db.engines import Database
 from provenance.services.record_sighting import record_sighting
+from tests.library.productions.recorded_graph import Graph, read_graph
+from tests.library.records import MOMENT, Production, job, job_id
 
 NAMES = ("a.root", "b.root", "c.root", "d.root")
 STATES = ("succeeded", "succeeded", "succeeded", "failed", "killed")

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from catalog_shelf import Shelf, ShelfFile
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
+
+from tests.library.servers.catalog_shelf import Shelf, ShelfFile
 
 
 class _Quiet(WSGIRequestHandler):
