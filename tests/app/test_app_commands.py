@@ -17,7 +17,8 @@ from provenance.capture.leftovers import encode_block
 from provenance.client import Client
 from provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
 from tests.library.answers import JOB, a_record, numbered
-from tests.library.servers.live_service import LiveService, run_alone
+from tests.library.commands import run_alone
+from tests.library.servers.live_service import LiveService
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from app.serving import serve
 from provenance.client import Client
 from provenance.errors import BadInputError
 from tests.library.answers import JOB, a_record, numbered, sha256
-from tests.library.servers.live_service import LiveService, run_alone
+from tests.library.commands import run_alone
+from tests.library.servers.live_service import LiveService
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import requests
 
+from tests.library.commands import JOBPROV
 from tests.library.grid.needs import need_condor
 from tests.library.grid.pool import PATH, Pool
-from tests.library.servers.live_service import JOBPROV, LiveService
+from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
 

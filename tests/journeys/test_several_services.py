@@ -17,8 +17,9 @@ from provenance.client import Client
 from provenance.db.comparing import differences, logical_tables
 from provenance.db.engines import open_database
 from tests.library.answers import numbered, sha256
+from tests.library.commands import run_alone
 from tests.library.productions.joining import git, make_repository
-from tests.library.servers.live_service import LiveService, run_alone
+from tests.library.servers.live_service import LiveService
 from tests.library.servers.s3 import BUCKET, S3Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]

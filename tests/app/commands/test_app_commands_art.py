@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.library.servers.live_service import LiveService, run_alone
+from tests.library.commands import run_alone
+from tests.library.servers.live_service import LiveService
 
 TOY = str(Path(__file__).parents[2] / "data" / "art" / "toy_reco.root")
 

@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from provenance.capture.packing import build
-from tests.library.servers.live_service import JOBPROV, LiveService
+from tests.library.commands import JOBPROV
+from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
 

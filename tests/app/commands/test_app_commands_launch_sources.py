@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import requests
 
+from tests.library.commands import JOBPROV
 from tests.library.servers.catalog_shelf import Shelf
 from tests.library.servers.catalogs import SamServer
-from tests.library.servers.live_service import JOBPROV, LiveService
+from tests.library.servers.live_service import LiveService
 
 WORKFLOW = """
 name = "follow"

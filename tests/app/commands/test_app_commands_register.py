@@ -13,7 +13,8 @@ import pytest
 
 from provenance.capture.packing import build
 from provenance.client import Client
-from tests.library.servers.live_service import JOBPROV, LiveService, clean_environment
+from tests.library.commands import JOBPROV, clean_environment
+from tests.library.servers.live_service import LiveService
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
 
