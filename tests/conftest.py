@@ -13,22 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadScopeScheduling
 
 from provenance.db.engines import Database, open_database
 from provenance.db.tables import Base
+from tests.library.examples import try_few_examples
 from tests.library.servers.s3 import BUCKET, S3Server
 
 DATABASES = ("sqlite", "postgresql")
 DATABASE_TESTS = Path(__file__).parent / "provenance" / "db"
 SLOW_FIXTURES = {"browser", "s3_server"}
-
-# Hypothesis' own limit of 200 ms an example fails tests on a machine that is busy with something else.
-settings.register_profile("any-machine", deadline=None)
-settings.load_profile("any-machine")
 
 # A commit waits for the disk, which costs the tests minutes and shows them nothing: where there is memory, they work in it.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - holds nothing that outlives the tests
@@ -40,6 +36,12 @@ if IS_ROOMY:
 for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
     if signal.getsignal(_signal) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
         signal.signal(_signal, signal.SIG_DFL)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try properties on fewer examples where the slow tests are left out."""
+    if config.option.markexpr == "not slow":
+        try_few_examples()
 
 
 class GroupScheduling(LoadScopeScheduling):

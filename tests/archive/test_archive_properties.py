@@ -13,6 +13,7 @@ from archive.backends.frames import decode_frame, encode_frame
 from archive.backends.local import LocalStore
 from archive.backends.memory import MemoryStore
 from archive.digest import digest_of
+from tests.library.examples import examples
 
 if TYPE_CHECKING:
     from archive.store import Store
@@ -113,7 +114,7 @@ class MemoryAgainstDictionary(StoreAgainstDictionary):
 TestLocalAgainstDictionary = LocalAgainstDictionary.TestCase
 TestMemoryAgainstDictionary = MemoryAgainstDictionary.TestCase
 TestLocalAgainstDictionary.settings = TestMemoryAgainstDictionary.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(25), stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

@@ -20,7 +20,7 @@ from provenance.db.engines import open_database
 from provenance.db.writer import Writer
 from provenance.services.work import Parts
 from tests.library.environments import programs_of
-from tests.library.productions.joining import BAD, GOOD, make_repository, record_sample
+from tests.library.productions.joining import BAD, GOOD, joining_repository, record_sample
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,7 @@ SURROUNDINGS: list[tuple[int, dict[str, str]]] = [
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Return the one repository that every service of a test knows under the same path."""
-    return make_repository(tmp_path / "joining")
+    return joining_repository(tmp_path / "joining")
 
 
 class Archived:

@@ -18,7 +18,8 @@ from provenance.db.comparing import differences, logical_tables
 from provenance.db.engines import open_database
 from tests.library.answers import numbered, sha256
 from tests.library.commands import run_alone
-from tests.library.productions.joining import git, make_repository
+from tests.library.git import git
+from tests.library.productions.joining import joining_repository
 from tests.library.servers.live_service import LiveService
 from tests.library.servers.s3 import BUCKET, S3Server
 
@@ -86,7 +87,7 @@ def pair(postgresql_server: str, s3_server: S3Server, tmp_path: Path) -> Iterato
 
 
 def test_two_services_are_one(pair: Pair, tmp_path: Path) -> None:
-    repository = make_repository(tmp_path / "joining")
+    repository = joining_repository(tmp_path / "joining")
     assert pair.services[0].run("repository", "add", "joining", str(repository)).returncode == 0
     records = [job(number, repository) for number in range(JOBS)]
 

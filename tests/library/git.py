@@ -1,10 +1,8 @@
-"""Real git repositories made on the spot, with fixed dates and identities."""
+"""Real git repositories made on the spot, with fixed dates and identities: the same commits everywhere."""
 
 import os
 import subprocess
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 FIXED = {
@@ -19,23 +17,42 @@ FIXED = {
 }
 
 
-def running_commands(word: object) -> str:
-    """The command lines of running processes that hold a word, one a line."""
-    lines = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            lines.append(entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
-    return "\n".join(line for line in lines if str(word) in line)
+def git_output(folder: Path, *words: object, date: str | None = None, stdin: bytes = b"") -> bytes:
+    """Return what git prints, run as the owner of a repository would; a test fails where git does."""
+    dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {}
+    done = subprocess.run(
+        ["git", "-c", "protocol.file.allow=always", *map(str, words)],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **FIXED, **dates},
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
+    return done.stdout
 
 
-def all_end(word: object) -> bool:
-    """Whether no process whose command line holds a word is left; a killed one takes a moment to vanish."""
-    until = time.monotonic() + 5
-    while running_commands(word):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.01)
-    return True
+def git(folder: Path, *words: object, date: str | None = None, stdin: bytes = b"") -> str:
+    """Return what git prints as text, without the line's end."""
+    return git_output(folder, *words, date=date, stdin=stdin).decode().strip()
+
+
+def make_repository(folder: Path) -> Path:
+    """Make a repository with one commit and the annotated tag v1."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "reco.fcl").write_text("process_name: reco\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "first")
+    git(folder, "tag", "-a", "v1", "-m", "release")
+    return folder
+
+
+def move_tag(folder: Path) -> None:
+    """Commit once more and have v1 name the new commit."""
+    (folder / "reco.fcl").write_text("process_name: reco2\n")
+    git(folder, "commit", "-q", "-a", "-m", "second")
+    git(folder, "tag", "-f", "-a", "v1", "-m", "release again")
 
 
 class Repository:
@@ -47,20 +64,9 @@ class Repository:
         if not (path / ".git").exists():
             self.git("init", "-q", "-b", "main")
 
-    def git(self, *arguments: str, date: str | None = None, stdin: str = "") -> str:
-        dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {}
-        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **FIXED, **dates}
-        result = subprocess.run(
-            ["git", "-c", "protocol.file.allow=always", *arguments],
-            cwd=self.path,
-            env=environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stderr
-        return result.stdout.strip()
+    def git(self, *words: object, date: str | None = None, stdin: str = "") -> str:
+        """Return what git prints here."""
+        return git(self.path, *words, date=date, stdin=stdin.encode())
 
     def write(self, name: str, content: str | bytes) -> Path:
         path = self.path / name

@@ -14,6 +14,7 @@ import provenance.errors
 from app.errors import STATUS, problem_of
 from provenance.schemas import history_queries, queries
 from tests.library.answers import JOB, a_record, assert_problem
+from tests.library.examples import examples
 
 METHODS = ("GET", "PUT", "POST")
 READ = [
@@ -98,7 +99,7 @@ def test_no_query_makes_the_service_stumble(client: FlaskClient, path: str, sche
     )
     names = [*schema().fields, "unknown"]
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(st.sampled_from(names), ODD, max_size=3))
     def ask(query: dict[str, str]) -> None:
         answer = client.get(f"/api/v1{path}", query_string=query)
@@ -126,7 +127,7 @@ def test_no_single_odd_word_in_any_query_makes_the_service_stumble(client: Flask
 
 
 def test_no_name_in_an_address_makes_the_service_stumble(client: FlaskClient) -> None:
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         st.sampled_from(["/files/{}", "/files/{}/lineage", "/jobs/{}", "/tasks/{}", "/blobs/{}", "/jobs/{}/bundle"]),
         ODD,

@@ -14,7 +14,7 @@ from app.wiring import open_service
 from provenance.errors import BadInputError, BundleError, NotFoundError
 from provenance.services.build_bundle import build_bundle
 from provenance.services.work import Parts
-from tests.library.productions.joining import GOOD, make_repository, record_sample
+from tests.library.productions.joining import GOOD, joining_repository, record_sample
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run("migrate", "--data", str(place / "var")).exit_code == 0
     service = open_service(load_settings({"JOBPROV_DATA": str(place / "var")}, {}))
     parts = Parts(service.database, service.writer, service.store, place / "git")
-    record_sample(parts, service.store, make_repository(place / "upstream"))
+    record_sample(parts, service.store, joining_repository(place / "upstream"))
     bundle = build_bundle(service.database, service.writer, service.store, GOOD)
     (place / "good.tar").write_bytes(b"".join(bundle.stream()))
     service.close()

@@ -19,7 +19,7 @@ from provenance.db.migrating import upgrade
 from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import record_jobs
 from provenance.services.submissions import Submission
-from tests.library.productions.joining import git
+from tests.library.git import git
 
 JOB = "00000000-0000-4000-8000-000000000001"
 FILE = "made.root"

@@ -17,7 +17,7 @@ from provenance.errors import BadInputError
 from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import record_jobs
 from provenance.services.submissions import Submission
-from tests.library.productions.joining import git
+from tests.library.git import git
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import io
 import json
 import random
 import string
-import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import zstandard
 
 from provenance.capture import redaction
 from provenance.client import Client
+from tests.library.git import git
 from tests.library.hook import Runner, ups_dump
 from tests.library.servers.live_service import LiveService
 
@@ -76,12 +76,11 @@ def plant(folder: Path) -> dict[str, str]:
     )
     (folder / "job.sh").chmod(0o755)
     (folder / "gen.fcl").write_text("# " + "\n# ".join(texts) + "\n")
-    git = ["git", "-C", str(folder), "-c", "user.name=T", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", "init", "-q", str(folder)], check=True)
-    subprocess.run([*git, "add", "gen.fcl"], check=True)
-    subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
+    git(folder, "init", "-q")
+    git(folder, "add", "gen.fcl")
+    git(folder, "commit", "-q", "-m", "x")
     address = next(text for kind, text, _ in PLANTED if kind == "url")
-    subprocess.run([*git, "remote", "add", "origin", address], check=True)
+    git(folder, "remote", "add", "origin", address)
     return {f"V{place}": text for place, text in enumerate(texts)}
 
 

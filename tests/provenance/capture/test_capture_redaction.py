@@ -5,13 +5,13 @@ import hashlib
 import io
 import json
 import os
-import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from provenance.capture import redaction
+from tests.library.git import git
 from tests.library.hook import Runner
 from tests.library.servers.hook_service import Service
 
@@ -203,11 +203,10 @@ def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner: Runner, servic
     (top / "job.sh").write_text(f"#!/bin/sh\ncat secrets.txt; cat secrets.txt >&2; exit 1\n{body}\n")
     (top / "job.sh").chmod(0o755)
     (top / "gen.fcl").write_text(body + "\n")
-    git = ["git", "-C", str(top), "-c", "user.name=T", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", "init", "-q", str(top)], check=True)
-    subprocess.run([*git, "add", "gen.fcl"], check=True)
-    subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
-    subprocess.run([*git, "remote", "add", "origin", "https://u:canarypass@h.example.org/x.git"], check=True)
+    git(top, "init", "-q")
+    git(top, "add", "gen.fcl")
+    git(top, "commit", "-q", "-m", "x")
+    git(top, "remote", "add", "origin", "https://u:canarypass@h.example.org/x.git")
     environment = {name: f"canaryname{index}" for index, name in enumerate(BY_NAME)}
     environment.update(
         {f"V{index}": text for index, (_, text, _) in enumerate(BY_VALUE)},

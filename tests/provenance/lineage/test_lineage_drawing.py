@@ -14,6 +14,7 @@ from provenance.lineage.night import DARK, as_image
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from provenance.lineage.sheet import Links
 from provenance.lineage.svg import Direction, draw, draw_classes
+from tests.library.examples import examples
 from tests.library.productions import graphs as samples
 from tests.library.productions.drawn_graphs import graphs
 
@@ -32,7 +33,7 @@ def nodes_of(root: ET.Element) -> list[ET.Element]:
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @given(graph=graphs())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_any_graph_makes_a_well_formed_picture_without_script_or_style(graph: Graph, direction: Direction) -> None:
     root = parsed(graph, direction)
 

@@ -7,6 +7,7 @@ from provenance.lineage.folding import Box, View, fold, shared_files
 from provenance.lineage.graph import Graph, JobNode
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded, fold_by_class, stage_counts
 from provenance.lineage.similarity import alike
+from tests.library.examples import examples
 from tests.library.productions import graphs as samples
 from tests.library.productions.drawn_graphs import graphs
 
@@ -16,7 +17,7 @@ def boxes_of(view: View, kind: str) -> list[Box]:
 
 
 @given(graphs())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_every_node_and_edge_is_counted_once(graph: Graph) -> None:
     view = fold(graph)
 
@@ -27,7 +28,7 @@ def test_every_node_and_edge_is_counted_once(graph: Graph) -> None:
 
 
 @given(graphs())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_arrows_join_boxes_that_exist_and_differ(graph: Graph) -> None:
     view = fold(graph)
 
@@ -155,7 +156,7 @@ def test_cycle_opens_into_its_nodes() -> None:
 
 
 @given(graphs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_whatever_is_opened_nothing_is_lost(graph: Graph) -> None:
     handles: set[str] = set()
     for _ in range(3):  # a chain, its groups, their members

@@ -15,6 +15,7 @@ from provenance.lineage.prov_json import prov_document, qualified_names, to_prov
 from provenance.lineage.text import ASCII, BRANCHES_AT_MOST, LINES_AT_MOST, render_text
 from provenance.lineage.words import columns, elided, known_briefly, known_fully, shown, size, summary
 from provenance.lineage.writers import Writer
+from tests.library.examples import examples
 from tests.library.productions import graphs as samples
 from tests.library.productions.drawn_graphs import graphs
 
@@ -73,7 +74,7 @@ def test_first_line_says_what_a_limit_left_out() -> None:
 
 
 @given(st.text(max_size=60), st.integers(3, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_elided_text_is_never_wider_than_asked(text: str, width: int) -> None:
     cut = elided(text, width)
 
@@ -164,7 +165,7 @@ def test_tree_can_do_without_unicode_signs() -> None:
 
 
 @given(graphs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_tree_of_any_graph_is_bounded_and_safe_for_a_terminal(graph: Graph) -> None:
     lines = render_text(graph).split("\n")
 
@@ -260,7 +261,7 @@ def test_prov_does_not_depend_on_the_keys_that_a_database_gave() -> None:
 
 
 @given(graphs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_prov_relations_name_known_entities_and_activities(graph: Graph) -> None:
     document = prov_document(graph)
 
@@ -274,7 +275,7 @@ def test_prov_relations_name_known_entities_and_activities(graph: Graph) -> None
 
 
 @given(st.text(min_size=1, max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_qualified_names_need_no_escape(name: str) -> None:
     graph = Graph("f", (FileNode("f", name, "ns", "nova"), JobNode("j", name)))
 

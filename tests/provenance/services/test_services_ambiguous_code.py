@@ -30,7 +30,8 @@ from provenance.services.rerun_bundle import unpack
 from provenance.services.resolve_software import fetch_repository
 from provenance.services.show_job import show_job
 from provenance.services.work import Parts, drain
-from tests.library.production import Production, git, job_id, make_repository, record_of, tables_at
+from tests.library.git import git, make_repository
+from tests.library.production import Production, job_id, record_of, tables_at
 
 CODE = "software-ambiguous"
 

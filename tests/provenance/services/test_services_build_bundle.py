@@ -20,6 +20,7 @@ from provenance.services.build_bundle import Bundle, build_bundle, note_digest
 from provenance.services.rerun_bundle import unpack
 from provenance.services.store_blobs import Upload, grant_possession
 from provenance.services.work import Parts
+from tests.library.git import git
 from tests.library.productions.joining import (
     BAD,
     CHECKOUT,
@@ -27,8 +28,7 @@ from tests.library.productions.joining import (
     GOOD,
     INPUT,
     PROGRAM,
-    git,
-    make_repository,
+    joining_repository,
     record_sample,
 )
 
@@ -37,7 +37,7 @@ INPUT_SHA256 = hashlib.sha256(INPUT).hexdigest()
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    return make_repository(tmp_path / "joining")
+    return joining_repository(tmp_path / "joining")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from provenance.services.check_archive import check_archive
 from provenance.services.check_bundles import check_bundles
 from provenance.services.rerun_bundle import unpack
 from provenance.services.work import Parts
-from tests.library.productions.joining import BAD, EXPERIMENT, GOOD, make_repository, record_sample
+from tests.library.productions.joining import BAD, EXPERIMENT, GOOD, joining_repository, record_sample
 
 TASK = "toyexp-join-0001"
 
@@ -32,7 +32,7 @@ def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
     writer = Writer(database.writing)
     store = open_store("memory:")
     made = Parts(database, writer, store, tmp_path / "mirrors")
-    record_sample(made, store, make_repository(tmp_path / "joining"))
+    record_sample(made, store, joining_repository(tmp_path / "joining"))
     yield made
     writer.close()
     database.dispose()

@@ -29,7 +29,7 @@ from provenance.services.store_blobs import Upload, grant_possession
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
 from provenance.software.worktree import worktree_state
-from tests.library.productions.joining import git
+from tests.library.git import git
 
 EXPERIMENT = "toyexp"
 ALLOWED = ("-c", "protocol.file.allow=always")

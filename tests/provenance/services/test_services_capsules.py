@@ -23,8 +23,9 @@ from provenance.services.repositories import register_repository
 from provenance.services.seal_ledger import seal_all
 from provenance.services.show_job import show_job
 from provenance.services.work import Parts, drain
-from tests.library.production import Production, git, job_id, record_of, tables_at
-from tests.library.productions.joining import EXPERIMENT, GOOD, make_repository, record_sample
+from tests.library.git import git
+from tests.library.production import Production, job_id, record_of, tables_at
+from tests.library.productions.joining import EXPERIMENT, GOOD, joining_repository, record_sample
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -33,7 +34,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
     store = open_store("memory:")
     parts = Parts(database, Writer(database.writing), store, tmp_path / "mirrors")
-    record_sample(parts, store, make_repository(tmp_path / "joining"))
+    record_sample(parts, store, joining_repository(tmp_path / "joining"))
     yield parts
     parts.writer.close()
 
@@ -140,7 +141,7 @@ def test_other_stage_or_software_is_not_served_and_a_rebuilt_database_says_the_s
     production = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
     parts = Parts(production.database, production.writer, production.store, tmp_path / "git")
     log, fcl = production.upload(b"log"), production.upload(b"a: 1\n")
-    repository = make_repository(tmp_path / "joining")
+    repository = joining_repository(tmp_path / "joining")
     common: dict[str, Any] = {
         "inputs": [],
         "logs": [{"name": "out", "sha256": log}],

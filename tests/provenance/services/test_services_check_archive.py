@@ -11,7 +11,8 @@ from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.services.check_archive import ArchiveReport, check_archive
 from provenance.services.seal_ledger import seal_all
-from tests.library.production import Production, job_id, play, record_of
+from tests.library.production import Production, job_id, record_of
+from tests.library.productions.story import play
 
 
 @pytest.fixture

@@ -1,17 +1,13 @@
 """The demo's git repository is made by real git, the same everywhere."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from provenance.errors import NotFoundError, SoftwareError
 from provenance.services.demo_release import VERSION, make_release
-
-
-def git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout.strip()
+from tests.library.git import git
 
 
 def test_release_is_an_annotated_tag_on_a_short_history(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from provenance.services.derive_again import DERIVE, enqueue_derivation
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.work import Parts, drain
-from tests.library.production import Production, job_id, play, record_of, tables_at
+from tests.library.production import Production, job_id, record_of, tables_at
+from tests.library.productions.story import play
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from provenance.services.reproduction import reproduction_facts
 from provenance.services.show_job import show_job
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts
-from tests.library.productions.joining import BAD, EXPERIMENT, GOOD, make_repository, record_sample
+from tests.library.productions.joining import BAD, EXPERIMENT, GOOD, joining_repository, record_sample
 from tests.library.records import job
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ ANY_AGE = DrillLimits(again_after=timedelta(0))
 def parts(database: Database, tmp_path: Path) -> Iterator[DrillParts]:
     """Yield a service that holds the two jobs of the sample, one that succeeded and one that failed."""
     writer, store = Writer(database.writing), open_store("memory:")
-    record_sample(Parts(database, writer, store, tmp_path / "git"), store, make_repository(tmp_path / "upstream"))
+    record_sample(Parts(database, writer, store, tmp_path / "git"), store, joining_repository(tmp_path / "upstream"))
     yield DrillParts(database, writer, store, tmp_path / "drill", apart())
     writer.close()
 
@@ -149,7 +149,7 @@ def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillPa
 
 def test_job_whose_blobs_are_gone_does_not_stop_the_others(database: Database, tmp_path: Path) -> None:
     writer, store = Writer(database.writing), open_store(f"file:{tmp_path}/archive")
-    record_sample(Parts(database, writer, store, tmp_path / "git"), store, make_repository(tmp_path / "upstream"))
+    record_sample(Parts(database, writer, store, tmp_path / "git"), store, joining_repository(tmp_path / "upstream"))
     kept = hashlib.sha256(b"1 2 3\n").hexdigest()  # the input; fcl and code are still there
     for file in (tmp_path / "archive").rglob(f"*{kept[2:]}*"):
         file.unlink()

@@ -22,7 +22,8 @@ from provenance.services.show_job import show_job
 from provenance.services.store_blobs import settle_blob
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
-from tests.library.productions.joining import EXPERIMENT, FCL, GOOD, INPUT, WORDS, git, make_repository, record_body
+from tests.library.git import git
+from tests.library.productions.joining import EXPERIMENT, FCL, GOOD, INPUT, WORDS, joining_repository, record_body
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LARGE = b"\0" * (16 * 1024 * 1024 + 1)
@@ -113,7 +114,7 @@ def with_submodule(folder: Path, other: Path) -> Path:
 
 def variants(folder: Path) -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Return records and the levels that they have: each without a capsule, and once more in a stage with one."""
-    plain = make_repository(folder / "joining")
+    plain = joining_repository(folder / "joining")
     places = {"": plain, "SUBMODULE": with_submodule(folder / "outer", plain)}
     heads = {name: git(place, "rev-parse", "HEAD") for name, place in places.items()}
     base = json.loads(record_body(GOOD, heads[""], plain))

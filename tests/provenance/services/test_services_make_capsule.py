@@ -17,7 +17,7 @@ from provenance.services.build_bundle import build_bundle
 from provenance.services.isolation import apart
 from provenance.services.make_capsule import make_capsule
 from provenance.services.work import Parts
-from tests.library.productions.joining import BAD, GOOD, make_repository, record_sample
+from tests.library.productions.joining import BAD, GOOD, joining_repository, record_sample
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def tars(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     shutil.copy(sqlite_template, folder / "jobprov.db")
     database, store = open_database(f"sqlite:///{folder}/jobprov.db"), open_store("memory:")
     writer = Writer(database.writing)
-    record_sample(Parts(database, writer, store, folder / "git"), store, make_repository(folder / "upstream"))
+    record_sample(Parts(database, writer, store, folder / "git"), store, joining_repository(folder / "upstream"))
     for job_id in (GOOD, BAD):
         (folder / f"{job_id}.tar").write_bytes(b"".join(build_bundle(database, writer, store, job_id).stream()))
     writer.close()

@@ -16,8 +16,9 @@ from provenance.services.check_archive import check_archive
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all
 from provenance.services.work import Parts
-from tests.library.production import Production, job_id, play, record_of, tables_at
-from tests.library.productions.joining import GOOD, make_repository, record_sample
+from tests.library.production import Production, job_id, record_of, tables_at
+from tests.library.productions.joining import GOOD, joining_repository, record_sample
+from tests.library.productions.story import play
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
@@ -85,7 +86,7 @@ def test_bundle_has_the_bytes_that_it_has_from_a_folder(
     (tmp_path / "local.db").write_bytes(sqlite_template.read_bytes())
     database = open_database(f"sqlite:///{tmp_path / 'local.db'}")
     local = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
-    checkout = make_repository(tmp_path / "checkout")
+    checkout = joining_repository(tmp_path / "checkout")
     for place, each in enumerate((local, production)):
         parts = Parts(each.database, each.writer, each.store, tmp_path / f"mirrors{place}")
         record_sample(parts, each.store, checkout)

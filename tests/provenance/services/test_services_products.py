@@ -1,7 +1,5 @@
 """An operator says which repository a product is built from; its version then names a commit, which is said to be inferred."""
 
-import os
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,17 +31,11 @@ from provenance.services.search import search
 from provenance.services.show_job import show_job
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain, waiting_work
+from tests.library.git import git
 
 
 def job_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
-
-
-def git(folder: Path, *words: str) -> str:
-    identity = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    environment = {**os.environ, **identity}
-    ended = subprocess.run(["git", *words], cwd=folder, check=True, env=environment, capture_output=True, text=True)
-    return ended.stdout.strip()
 
 
 def commit(folder: Path, text: str, tag: str) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from provenance.db.engines import Database, open_database
 from provenance.db.tables import Base
+from tests.library.examples import examples
 from tests.library.productions.drawn import graph_of, productions
 from tests.library.productions.recorded_graph import read_graph
 from tests.library.records import Production, file_entry, job, job_id
@@ -58,7 +59,10 @@ def fresh(template: Path, folder: Path) -> Iterator[Database]:
 
 
 @settings(
-    max_examples=40, deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck)
+    max_examples=examples(40),
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
 )
 @given(sent=productions(), seed=st.integers(0, 10_000))
 def test_order_of_arrival_does_not_change_the_graph(
@@ -136,7 +140,7 @@ def test_correction_of_a_job_that_is_not_held_is_read_again_as_its_record(databa
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-@settings(max_examples=5, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(5), deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
 @given(sent=productions(), seed=st.integers(0, 10_000))
 def test_postgresql_holds_the_same_graph_as_sqlite(
     sent: list[tuple[str, Any, str | None]],

@@ -22,8 +22,9 @@ from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.segment_frames import SegmentError
 from provenance.services.segments import GENESIS, SealedEntry, SegmentReader, write_segment
 from provenance.services.show_job import show_job
-from tests.library.production import FIRST, Production, play, record_of, tables_at, tables_of
+from tests.library.production import FIRST, Production, record_of, tables_at, tables_of
 from tests.library.productions.restored import close, copy_of, restore
+from tests.library.productions.story import play
 
 
 @pytest.fixture

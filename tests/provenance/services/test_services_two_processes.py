@@ -37,10 +37,12 @@ from provenance.services.seal_ledger import seal_all
 from provenance.services.store_blobs import settle_blob
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
+from tests.library.examples import examples
+from tests.library.git import git
 from tests.library.production import Production as Ledger
 from tests.library.production import record_of, tables_at
 from tests.library.productions.drawn import graph_of, productions
-from tests.library.productions.joining import git, make_repository
+from tests.library.productions.joining import joining_repository
 from tests.library.productions.recorded_graph import read_graph
 from tests.library.records import MOMENT
 
@@ -60,7 +62,7 @@ def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
 
 
 def test_job_recorded_while_its_code_is_resolved_has_no_gap(parts: Parts, tmp_path: Path) -> None:
-    repository = make_repository(tmp_path / "joining")
+    repository = joining_repository(tmp_path / "joining")
     register(parts, repository)
     software = [{"name": "joining", "repository": str(repository), "revision": git(repository, "rev-parse", "HEAD")}]
     record(parts, job(9, software=software))
@@ -184,7 +186,7 @@ def record(parts: Parts, submission: Submission) -> None:
     parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
 
 
-@settings(max_examples=12, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
 @given(sent=productions(), chance=st.randoms(use_true_random=False))
 def test_what_two_processes_record_at_once_is_what_one_would_have(
     sent: list[tuple[str, Any, str | None]],

@@ -12,7 +12,8 @@ from provenance.db.key_widths import keys_used, widen_keys
 from provenance.errors import UnreachableError
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all
-from tests.library.production import Production, play, record_of, tables_at
+from tests.library.production import Production, record_of, tables_at
+from tests.library.productions.story import play
 
 LAST = 2**31 - 1
 PAST_FOUR_BYTES = 3_000_000_000

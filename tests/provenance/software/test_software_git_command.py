@@ -15,7 +15,8 @@ from provenance.software.git_command import GitError, Limits, run_git, scratch_e
 from provenance.software.mirrors import Mirror
 from provenance.software.urls import RepositoryUrl, parse_url
 from provenance.software.worktree import worktree_state
-from tests.library.git import MakeRepository, Repository, all_end
+from tests.library.git import MakeRepository, Repository
+from tests.library.processes import all_end
 
 
 @pytest.fixture

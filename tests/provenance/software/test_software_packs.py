@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import subprocess
 import tracemalloc
 import zlib
 from itertools import pairwise
@@ -19,24 +18,13 @@ from provenance.software.object_form import object_id
 from provenance.software.objects import MissingObjectError, RepositoryObjects
 from provenance.software.pack_form import stored_size, stored_zlib
 from provenance.software.read_pack import iterate_objects, tree_files
-from tests.library.git import MakeRepository, Repository, all_end, running_commands
+from tests.library.git import MakeRepository, Repository, git, git_output
+from tests.library.processes import all_end, running_commands
 
 
 def pack_from(git_dir: Path, commit: str, **more: Any) -> bytes:
     with RepositoryObjects(git_dir) as objects:
         return b"".join(canonical_pack(objects, commit, **more))
-
-
-def git(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> bytes:
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-    return subprocess.run(
-        ["git", "-c", "protocol.file.allow=always", *arguments],
-        cwd=cwd,
-        env=environment,
-        input=stdin,
-        capture_output=True,
-        check=True,
-    ).stdout
 
 
 def test_pack_is_the_same_from_differently_packed_clones(production: Repository, tmp_path: Path) -> None:
@@ -48,14 +36,14 @@ def test_pack_is_the_same_from_differently_packed_clones(production: Repository,
         "fast": ["-c", "pack.compression=1", "repack", "-adFq"],
         "loose": [],
     }.items():
-        git("clone", "-q", "--bare", "--no-local", production.path, name, cwd=tmp_path)
+        git(tmp_path, "clone", "-q", "--bare", "--no-local", production.path, name)
         clone = tmp_path / name
         if repack:
-            git(*repack, cwd=clone)
+            git(clone, *repack)
         else:
             [packed] = (clone / "objects/pack").glob("*.pack")
             kept = packed.rename(tmp_path / "kept.pack").read_bytes()
-            git("unpack-objects", "-q", cwd=clone, stdin=kept)
+            git(clone, "unpack-objects", "-q", stdin=kept)
 
         assert pack_from(clone, commit) == expected, name
 
@@ -86,18 +74,18 @@ def test_git_checks_out_the_commit_from_pack_and_shallow_file_alone(production: 
     commit, tag = production.git("rev-parse", "main"), production.git("rev-parse", "v1")
     pack = pack_from(production.path / ".git", commit, tags=[tag])
     out = tmp_path / "out"
-    git("init", "-q", out, cwd=tmp_path)
+    git(tmp_path, "init", "-q", out)
     (out / ".git/shallow").write_text(commit + "\n")
 
-    git("index-pack", "--strict", "--stdin", cwd=out, stdin=pack)
-    git("update-ref", "refs/tags/v1", tag, cwd=out)
-    git("checkout", "-q", "--detach", "v1", cwd=out)
+    git(out, "index-pack", "--strict", "--stdin", stdin=pack)
+    git(out, "update-ref", "refs/tags/v1", tag)
+    git(out, "checkout", "-q", "--detach", "v1")
 
-    assert b"missing" not in git("fsck", "--full", "--strict", cwd=out)
+    assert "missing" not in git(out, "fsck", "--full", "--strict")
     assert (out / "fcl/prolog.fcl").read_text() == "BEGIN_PROLOG\nx: 2\nEND_PROLOG\n"
     assert (out / "latest.fcl").readlink() == Path("fcl/reco.fcl")
     assert os.access(out / "bin/run.sh", os.X_OK)
-    assert git("rev-parse", "HEAD^{tree}", cwd=out).decode().strip() == production.git("rev-parse", "main^{tree}")
+    assert git(out, "rev-parse", "HEAD^{tree}") == production.git("rev-parse", "main^{tree}")
 
 
 def test_plan_tells_the_exact_size_before_the_first_byte(production: Repository) -> None:
@@ -210,13 +198,13 @@ def test_tree_files_gives_what_git_would_check_out_without_git(
 
 def test_pack_with_compressed_whole_objects_is_read_too(production: Repository) -> None:
     listed = production.git("rev-list", "--objects", "main").encode()
-    pack = git(
+    pack = git_output(
+        production.path,
         "pack-objects",
         "--stdout",
         "--depth=0",
         "--window=0",
         "-q",
-        cwd=production.path,
         stdin=b"\n".join(line.split()[0] for line in listed.splitlines()) + b"\n",
     )
 
