@@ -98,6 +98,7 @@ def test_sixteen_clients_record_at_once_and_lose_nothing(live: LiveService) -> N
     assert {numbered(number)["job_id"] for number in range(1000, 1160)} <= found
 
 
+@pytest.mark.slow
 def test_more_connections_are_kept_than_there_are_threads(tmp_path: Path) -> None:
     service = LiveService(tmp_path / "var", JOBPROV_THREADS="2")
     with ExitStack() as stack:

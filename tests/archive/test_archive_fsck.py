@@ -68,6 +68,7 @@ def test_sound_archive_has_no_findings(root: Path) -> None:
     assert unreadable(root) == 0
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_a_loose_blob_is_found(root: Path) -> None:
     path = loose_file(root)
     for bit in range(path.stat().st_size * 8):
@@ -80,6 +81,7 @@ def test_every_flipped_bit_of_a_loose_blob_is_found(root: Path) -> None:
     assert findings(root) == set()
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_a_pack_is_found_and_spoils_at_most_one_blob(root: Path) -> None:
     path = pack_file(root)
     for bit in range(path.stat().st_size * 8):
@@ -91,6 +93,7 @@ def test_every_flipped_bit_of_a_pack_is_found_and_spoils_at_most_one_blob(root: 
         flip_bit(path, bit)
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_a_document_is_found(root: Path) -> None:
     path = document_file(root)
     for bit in range(path.stat().st_size * 8):

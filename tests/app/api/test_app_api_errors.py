@@ -110,6 +110,7 @@ def test_no_query_makes_the_service_stumble(client: FlaskClient, path: str, sche
     ask()
 
 
+@pytest.mark.slow
 def test_no_single_odd_word_in_any_query_makes_the_service_stumble(client: FlaskClient) -> None:
     client.put(f"/api/v1/jobs/{JOB}", json=a_record(task={"task_id": "t1"}, outputs=[{"name": "a.root"}]))
     names = {"job_id": JOB, "before": JOB, "after": JOB, "task_id": "t1", "name": "a.root", "sha256": "0" * 64}

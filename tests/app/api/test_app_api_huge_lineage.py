@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, text
 
 from app.wiring import Service
 from tests.library.answers import assert_problem, numbered
+
+pytestmark = pytest.mark.slow
 
 READERS = 21_000
 _ROWS = """

@@ -88,6 +88,7 @@ def followed(tmp_path: Path) -> Iterator[Followed]:
         made.close()
 
 
+@pytest.mark.slow
 def test_files_go_through_as_they_appear_until_it_is_frozen(followed: Followed) -> None:
     followed.appear("a1.txt")
     environment = {**followed.service.environment, "JOBPROV_URL": followed.service.url}

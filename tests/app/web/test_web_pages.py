@@ -111,7 +111,9 @@ def test_no_page_holds_script_style_or_foreign_addresses_of_its_own(pages: Flask
     assert len(found.ids) == len(set(found.ids))
 
 
-@pytest.mark.parametrize("address", EVERY_PAGE)
+@pytest.mark.parametrize(
+    "address", [*EVERY_PAGE[:3], *(pytest.param(address, marks=pytest.mark.slow) for address in EVERY_PAGE[3:])]
+)
 def test_every_link_within_the_pages_leads_somewhere(pages: FlaskClient, address: str) -> None:
     for tag, attributes in elements(pages.get(address).text).found:
         target = unescape(attributes.get("href") or "")

@@ -157,6 +157,7 @@ def test_verify_defines_every_name_once() -> None:
     assert b"from provenance" not in comparison_program()
 
 
+@pytest.mark.slow
 def test_level_of_a_verdict_is_the_lowest_of_required_outputs(toy: Toy, files: Path, tmp_path: Path) -> None:
     """R5~ stands between R4 and R5."""
     copies = {"shuffled": "unordered", "recorded": "content", "near": NUMERIC, "far": "content"}

@@ -253,6 +253,7 @@ def test_flush_says_in_json_what_came_of_it(runner: Runner, service: Service) ->
     assert sent == {**place, "sent": 1, "refused": 0, "left": 0, "is_answered": True, "problem": None}
 
 
+@pytest.mark.slow
 def test_two_flushes_at_once_send_each_entry_once(runner: Runner, service: Service) -> None:
     for number in range(12):
         runner("run", "--", "sh", "-c", f"echo {number}")

@@ -10,6 +10,8 @@ from provenance import fhicl
 from provenance.errors import NotFoundError
 from provenance.fhicl.conformance import Score, score
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def scores(shared_data: Path) -> dict[str, Score]:
