@@ -1,13 +1,15 @@
-"""A small production that leaves an entry of every kind in the ledger: for tests of sealing, rebuilding and checking."""
+"""A production in a database and an archive: what happens in it, by one method each."""
 
 import json
-import uuid
-from datetime import UTC, datetime, timedelta
+import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from archive.opening import open_store
 from provenance.db.comparing import LogicalTables, logical_tables
 from provenance.db.engines import Database, open_database
+from provenance.db.keys import KnownKeys
 from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
 from provenance.records.openlineage import read_event
@@ -33,45 +35,21 @@ from provenance.services.task_declarations import declare_task
 from provenance.services.tasks import find_task
 from provenance.services.waivers import waive_units
 from provenance.services.work import Parts, drain
-
-FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-def job_id(number: int) -> str:
-    """Return the id of a job by number."""
-    return str(uuid.UUID(int=number))
-
-
-def record_of(number: int, **changes: Any) -> dict[str, Any]:
-    """Return the record of one job of a chain: each reads what the one before it wrote."""
-    record = {
-        "schema_version": 1,
-        "job_id": job_id(number),
-        "experiment": "nova",
-        "state": "succeeded",
-        "started_at": "2026-01-01T00:00:00Z",
-        "ended_at": "2026-01-01T01:00:00Z",
-        "task": {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": f"f{number}.root"},
-        "command": {"argv": ["art", "-c", "reco.fcl"]},
-        "exit": {"code": 0},
-        "configurations": [{"step": "art", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": "f" * 64}]}],
-        "software": [{"name": "x", "repository": "https://git.example.org/x.git", "requested_ref": "v1"}],
-        "environment": {"variables": {"SHARED": "same", "OWN": f"{number}"}},
-        "host": {"hostname": f"wn{number % 3}", "site": "FNAL"},
-        "inputs": [{"name": f"f{number - 1}.root", "size_bytes": number, "checksums": [f"adler32:{number:08x}"]}],
-        "outputs": [{"name": f"f{number}.root", "size_bytes": number + 1, "checksums": [f"adler32:{number + 1:08x}"]}],
-        "modules": [{"path": "p", "label": "slicer", "type": "Slicer", "events": 5, "seconds_total": number / 8}],
-        "logs": [{"name": "out", "sha256": f"{number:064x}"}],
-    }
-    return {**record, **changes}
+from tests.library.records import FIRST, job_id
 
 
 class Production:
-    """A database, a writer and an archive, and what happens to them; times advance by a minute each."""
+    """A database, a writer and an archive, and what happens to them; times advance by a minute each.
 
-    def __init__(self, database: Database, store: Any, folder: Path) -> None:
+    Args:
+        database: empty, or what an earlier production left.
+        store: the archive, one in memory where none is given.
+        folder: for git mirrors and halves of uploads, where there are some.
+    """
+
+    def __init__(self, database: Database, store: Any = None, folder: Path = Path("/nonexistent")) -> None:
         self.database = database
-        self.store = store
+        self.store = store or open_store("memory:")
         self.folder = folder
         self.writer = Writer(database.writing)
         self.now = FIRST
@@ -82,10 +60,12 @@ class Production:
         self.now += timedelta(minutes=1)
         return self.now
 
-    def record(self, *records: dict[str, Any], reason: str | None = None) -> list[Outcome]:
-        """Record jobs at once."""
+    def record(
+        self, *records: dict[str, Any], reason: str | None = None, received_at: datetime | None = None
+    ) -> list[Outcome]:
+        """Record jobs at once, each a minute after the other or all at one moment."""
         submissions = [
-            Submission(decode_record(json.dumps(record).encode()), self.tick(), "token 1 hook", reason)
+            Submission(decode_record(json.dumps(record).encode()), received_at or self.tick(), "token 1 hook", reason)
             for record in records
         ]
         return self.writer.run(lambda connection, known: record_jobs(connection, known, self.store, submissions))
@@ -169,7 +149,16 @@ class Production:
             )
         )  # fmt: skip
 
-    def write(self, use_case: Any, *words: Any) -> Any:
+    @property
+    def known(self) -> KnownKeys:
+        """Return the keys that the writer remembers."""
+        return self.writer._known
+
+    def write(self, use_case: Any) -> Any:
+        """Return what `use_case(connection)` returns, committed."""
+        return self.writer.run(lambda connection, _known: use_case(connection))
+
+    def write_now(self, use_case: Any, *words: Any) -> Any:
         """Return what a use case returns that writes as of now."""
         now = self.tick()
         return self.writer.run(lambda connection, known: use_case(connection, known, *words, received_at=now))
@@ -182,7 +171,7 @@ class Production:
     def erase_record(self, number: int, **how: Any) -> tuple[RecordErasure, Cleared]:
         """Erase the record of a job, or fields of it."""
         wanted = Wanted(job_id(number), "Eve", "a password slipped through", **how)
-        done = self.write(erase_record, self.store, wanted)
+        done = self.write_now(erase_record, self.store, wanted)
         digests = [*done.plans, *sorted(done.digests)]
         entries = [entry.id for entry in done.entries]
         self.seal()
@@ -225,9 +214,30 @@ class Production:
         """Return what the database says."""
         return tables_of(self.database)
 
+    def copy_database(self, target: Path) -> Path:
+        """Return a copy of the SQLite database as it is now."""
+        with self.database.writing.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            driver.execute("VACUUM INTO ?", (str(target),))
+        return target
+
+    def restored(self, copy: Path, folder: Path) -> "Production":
+        """Return a production on a database as it was when the copy was made, with the archive of today."""
+        folder.mkdir()
+        shutil.copy(copy, folder / "jobprov.db")
+        production = Production(open_database(f"sqlite:///{folder / 'jobprov.db'}"), self.store, folder)
+        production.now = self.now
+        return production
+
     def close(self) -> None:
         """End the writer."""
         self.writer.close()
+
+    def close_all(self) -> None:
+        """End the writer and close the database, where it belongs to the production alone."""
+        self.close()
+        self.database.dispose()
 
 
 def tables_of(database: Database) -> LogicalTables:

@@ -1,18 +1,10 @@
-"""Small job records for tests, and a place to record them in."""
+"""Job records, by keyword."""
 
-import json
 import uuid
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from archive.opening import open_store
-from provenance.db.engines import Database
-from provenance.db.keys import KnownKeys
-from provenance.records.decoding import decode_record
-from provenance.services.record_jobs import record_jobs
-from provenance.services.submissions import Outcome, Submission
-
+FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -26,6 +18,38 @@ def digest(number: int) -> str:
     return f"{number:064x}"
 
 
+def a_record(number: int = 1, **fields: Any) -> dict[str, Any]:
+    """Return the record of a job that succeeded, unless `fields` say otherwise; job `number` ended at second `number`."""
+    return {
+        "schema_version": 1,
+        "job_id": job_id(number),
+        "experiment": "nova",
+        "state": "succeeded",
+        "started_at": "2026-01-01T00:00:00Z",
+        "ended_at": f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z",
+        **fields,
+    }
+
+
+def record_of(number: int, **changes: Any) -> dict[str, Any]:
+    """Return the record of one job of a chain: each reads what the one before it wrote."""
+    fields = {
+        "ended_at": "2026-01-01T01:00:00Z",
+        "task": {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": f"f{number}.root"},
+        "command": {"argv": ["art", "-c", "reco.fcl"]},
+        "exit": {"code": 0},
+        "configurations": [{"step": "art", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": "f" * 64}]}],
+        "software": [{"name": "x", "repository": "https://git.example.org/x.git", "requested_ref": "v1"}],
+        "environment": {"variables": {"SHARED": "same", "OWN": f"{number}"}},
+        "host": {"hostname": f"wn{number % 3}", "site": "FNAL"},
+        "inputs": [{"name": f"f{number - 1}.root", "size_bytes": number, "checksums": [f"adler32:{number:08x}"]}],
+        "outputs": [{"name": f"f{number}.root", "size_bytes": number + 1, "checksums": [f"adler32:{number + 1:08x}"]}],
+        "modules": [{"path": "p", "label": "slicer", "type": "Slicer", "events": 5, "seconds_total": number / 8}],
+        "logs": [{"name": "out", "sha256": f"{number:064x}"}],
+    }
+    return a_record(number, **{**fields, **changes})
+
+
 def file_entry(name: str, checksum: int | None = None, size: int | None = None, **more: Any) -> dict[str, Any]:
     """Return an input or output."""
     entry: dict[str, Any] = {"name": name, **more}
@@ -36,59 +60,13 @@ def file_entry(name: str, checksum: int | None = None, size: int | None = None, 
     return entry
 
 
-def job(
-    number: int, *, inputs: Sequence[dict[str, Any]] = (), outputs: Sequence[dict[str, Any]] = (), **more: Any
-) -> dict[str, Any]:
-    """Return the record of a job that succeeded, unless `more` says otherwise; it ended at second `number`."""
-    return {
-        "schema_version": 1,
-        "job_id": job_id(number),
-        "experiment": "nova",
-        "state": "succeeded",
-        "started_at": "2026-01-01T00:00:00Z",
-        "ended_at": f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z",
-        "inputs": list(inputs),
-        "outputs": list(outputs),
-        **more,
-    }
-
-
 def chain(*names: str) -> list[dict[str, Any]]:
     """Return jobs that make each file from the one before; the first is made of nothing."""
     return [
-        job(
+        a_record(
             number,
             inputs=[file_entry(names[number - 2], number - 1)] if number > 1 else [],
             outputs=[file_entry(name, number)],
         )
         for number, name in enumerate(names, 1)
     ]
-
-
-class Production:
-    """An empty service: database, archive, and what the writer remembers."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.store = open_store("memory:")
-        self.known = KnownKeys()
-
-    def record(
-        self, *records: dict[str, Any], reason: str | None = None, received_at: datetime = MOMENT
-    ) -> list[Outcome]:
-        """Record all of these in one batch."""
-        submissions = [
-            Submission(decode_record(json.dumps(record).encode()), received_at, "tester", reason) for record in records
-        ]
-        return self.write(lambda connection: record_jobs(connection, self.known, self.store, submissions))
-
-    def write(self, use_case: Any) -> Any:
-        """Return what `use_case(connection)` returns, committed."""
-        try:
-            with self.database.writing.begin() as connection:
-                answer = use_case(connection)
-        except BaseException:
-            self.known.rollback()
-            raise
-        self.known.commit()
-        return answer

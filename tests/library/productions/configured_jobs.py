@@ -4,7 +4,8 @@ from typing import Any
 
 from provenance.db.queries.jobs import JobFilters
 from provenance.services.list_jobs import list_jobs
-from tests.library.production import Production, record_of
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 def configured(

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from provenance.db.engines import Database
 from provenance.services.record_sighting import record_sighting
+from tests.library.production import Production
 from tests.library.productions.recorded_graph import Graph, read_graph
-from tests.library.records import MOMENT, Production, job, job_id
+from tests.library.records import MOMENT, a_record, job_id
 
 NAMES = ("a.root", "b.root", "c.root", "d.root")
 STATES = ("succeeded", "succeeded", "succeeded", "failed", "killed")
@@ -41,7 +42,7 @@ def seen_jobs(draw: st.DrawFn, number: int) -> list[tuple[str, Any, str | None]]
     if draw(st.integers(0, 5)) == 0:
         shared["rerun_of"] = job_id(99)  # type: ignore[assignment]
     for witness in draw(st.sampled_from([["wrapper"], ["wrapper", "history"], ["history", "postcmd"]])):
-        record = job(
+        record = a_record(
             number,
             inputs=draw(st.lists(files(is_output=False), max_size=2)),
             outputs=draw(st.lists(files(is_output=True), max_size=2)),
@@ -88,5 +89,6 @@ def graph_of(database: Database, batches: list[list[tuple[str, Any, str | None]]
                 production.write(
                     lambda c, seen=document: record_sighting(c, production.known, seen, received_at=MOMENT)
                 )
+    production.close()
     with database.reading.connect() as connection:
         return read_graph(connection)

@@ -13,7 +13,8 @@ from provenance.services.retry_jobs import order_retries
 from provenance.services.retry_policies import declare_policies
 from provenance.services.workflows import WorkflowState, declare_workflow, set_state
 from tests.library.git import make_repository, move_tag
-from tests.library.production import Production, job_id, record_of
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 
 def play(production: Production) -> None:
@@ -156,8 +157,8 @@ def launch(production: Production) -> None:
     """Launch two versions of a workflow, have one of its jobs done, one failed, one out; stop it; order retries by a policy."""
     shipped = {"gen.sh": production.upload(b"a script")}
     for text in (WORKFLOW, WORKFLOW.replace("count = 3", "count = 4")):
-        found, _ = production.write(declare_workflow, production.store, {"text": text, "files": shipped})
-    production.write(advance_workflow, production.store, found)
+        found, _ = production.write_now(declare_workflow, production.store, {"text": text, "files": shipped})
+    production.write_now(advance_workflow, production.store, found)
     experiment = found.experiment
     body = TakeBody(experiment=experiment, holder="agent", limit=3)
     with production.database.reading.connect() as connection:
@@ -177,9 +178,9 @@ def launch(production: Production) -> None:
     report = ReportBody(experiment=experiment, placed=placed, ended=ended)
     now = production.tick()
     production.writer.run(lambda connection, _known: report_orders(connection, report, received_at=now))
-    production.write(advance_workflow, production.store, found)
-    production.write(declare_policies, experiment, {"stages": {"gen": {"times": 3, "transient_only": False}}})
-    ordered = production.write(
+    production.write_now(advance_workflow, production.store, found)
+    production.write_now(declare_policies, experiment, {"stages": {"gen": {"times": 3, "transient_only": False}}})
+    ordered = production.write_now(
         order_retries, production.store, {"experiment": experiment, "jobs": [job_id(71)], "who": "me"}
     )
     assert [each["unit"] for each in ordered["tries"]] == ["1"]

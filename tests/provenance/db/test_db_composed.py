@@ -9,7 +9,8 @@ from sqlalchemy.exc import DBAPIError
 from provenance.db.composed import run
 from provenance.db.queries import files, hidden_neighbours, job_summaries, neighbour_rows, node_facts, versions
 from provenance.db.tables import File, Job
-from tests.library.records import Production, chain, file_entry, job
+from tests.library.production import Production
+from tests.library.records import a_record, chain, file_entry
 
 KEYS = list(range(1, 12))
 QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -36,9 +37,9 @@ def record(production: Production) -> None:
     """Record successes, a failure, a shared input and a name of two jobs, so that every column has values of each kind."""
     production.record(
         *chain("a", "b", "c", "d"),
-        job(40, outputs=[file_entry("z", 1)], state="failed"),
-        job(41, inputs=[file_entry("a", 1), file_entry("calib", 7, role="shared")], outputs=[file_entry("e", 5)]),
-        job(42, inputs=[file_entry("calib", 7, role="shared")], outputs=[file_entry("e", 6)]),
+        a_record(40, outputs=[file_entry("z", 1)], state="failed"),
+        a_record(41, inputs=[file_entry("a", 1), file_entry("calib", 7, role="shared")], outputs=[file_entry("e", 5)]),
+        a_record(42, inputs=[file_entry("calib", 7, role="shared")], outputs=[file_entry("e", 6)]),
     )
 
 

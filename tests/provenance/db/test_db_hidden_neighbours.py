@@ -5,7 +5,8 @@ import pytest
 from provenance.db.queries import hidden_neighbours
 from provenance.lineage.graph import Graph, JobNode, Omitted
 from provenance.services.trace_lineage import trace_lineage
-from tests.library.records import Production, file_entry, job
+from tests.library.production import Production
+from tests.library.records import a_record, file_entry
 
 PARTS, READERS = 12, 30
 
@@ -15,14 +16,14 @@ def production_of_merge(production: Production) -> Production:
     """Return parts of raw files and a shared calibration, their merge, and a hub of jobs that read it."""
     calibration = file_entry("calib", 999, role="shared")
     parts = [
-        job(n, inputs=[file_entry(f"raw{n}", n), calibration], outputs=[file_entry(f"part{n}", n + 100)])
+        a_record(n, inputs=[file_entry(f"raw{n}", n), calibration], outputs=[file_entry(f"part{n}", n + 100)])
         for n in range(1, PARTS + 1)
     ]
-    merge = job(
+    merge = a_record(
         50, inputs=[file_entry(f"part{n}", n + 100) for n in range(1, PARTS + 1)], outputs=[file_entry("merged", 500)]
     )
     readers = [
-        job(100 + n, inputs=[file_entry("merged", 500)], outputs=[file_entry(f"hist{n}", 600 + n)])
+        a_record(100 + n, inputs=[file_entry("merged", 500)], outputs=[file_entry(f"hist{n}", 600 + n)])
         for n in range(READERS)
     ]
     production.record(*parts, merge, *readers)

@@ -27,7 +27,8 @@ from provenance.db.tables import File, Job
 from provenance.services.list_lineage import list_lineage
 from provenance.services.show_file import show_file
 from provenance.services.trace_lineage import trace_lineage
-from tests.library.records import Production, chain, file_entry, job
+from tests.library.production import Production
+from tests.library.records import a_record, chain, file_entry
 
 JOBS = 2000
 LOOK_UPS = [
@@ -56,7 +57,7 @@ WALKS = [
 @pytest.fixture
 def analysed(production: Production) -> Production:
     records = [
-        job(
+        a_record(
             n,
             inputs=[file_entry(f"f{n // 3}", n // 3), file_entry("calib", 7, role="shared")],
             outputs=[file_entry(f"f{n + 1}", n + 1)],

@@ -9,11 +9,11 @@ import pytest
 from provenance.records import parents
 from provenance.records.job_record import JobRecord
 from provenance.records.parents import Within, has_too_many_parents
-from tests.library.records import job
+from tests.library.records import a_record
 
 
 def record(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], **fields: Any) -> JobRecord:
-    return msgspec.convert(job(1, inputs=inputs, outputs=outputs, **fields), JobRecord)
+    return msgspec.convert(a_record(1, inputs=inputs, outputs=outputs, **fields), JobRecord)
 
 
 def names(found: JobRecord) -> dict[str, list[str]]:
@@ -69,5 +69,5 @@ def test_more_pairs_than_are_kept_are_told_and_declared_ones_count(monkeypatch: 
     assert not has_too_many_parents(record(inputs, [{"name": "x"}, {"name": "y"}]))
     assert has_too_many_parents(record(inputs, [{"name": "x"}, {"name": "y"}, {"name": "z"}]))
     assert has_too_many_parents(record(inputs, [{"name": "x"}, {"name": "y", "parents": ["a", "b", "c", "d"]}]))
-    rerun = record(inputs, [{"name": "x"}, {"name": "y"}, {"name": "z"}], rerun_of=job(2)["job_id"])
+    rerun = record(inputs, [{"name": "x"}, {"name": "y"}, {"name": "z"}], rerun_of=a_record(2)["job_id"])
     assert not has_too_many_parents(rerun)  # it claims nothing

@@ -15,8 +15,8 @@ from provenance.errors import NotFoundError
 from provenance.services.comparators import show_comparators
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.show_job import show_job
-from tests.library.production import Production, job_id, record_of, tables_at, tables_of
-from tests.library.productions.restored import close, copy_of, restore
+from tests.library.production import Production, tables_at, tables_of
+from tests.library.records import job_id, record_of
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def local(tmp_path: Path, sqlite_template: Path) -> Iterator[Production]:
         tmp_path,
     )
     yield opened
-    close(opened)
+    opened.close_all()
 
 
 @pytest.fixture
@@ -39,13 +39,13 @@ def restored(local: Production, tmp_path: Path) -> Iterator[Callable[[], Product
     made: list[Production] = []
 
     def restore_now() -> Production:
-        copy = copy_of(local, tmp_path / f"copy{len(made)}.db")
-        made.append(restore(local, copy, tmp_path / f"restored{len(made)}"))
+        copy = local.copy_database(tmp_path / f"copy{len(made)}.db")
+        made.append(local.restored(copy, tmp_path / f"restored{len(made)}"))
         return made[-1]
 
     yield restore_now
     for each in made:
-        close(each)
+        each.close_all()
 
 
 def rebuilt(local: Production, tmp_path: Path) -> LogicalTables:

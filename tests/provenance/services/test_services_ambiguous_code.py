@@ -31,7 +31,8 @@ from provenance.services.resolve_software import fetch_repository
 from provenance.services.show_job import show_job
 from provenance.services.work import Parts, drain
 from tests.library.git import git, make_repository
-from tests.library.production import Production, job_id, record_of, tables_at
+from tests.library.production import Production, tables_at
+from tests.library.records import job_id, record_of
 
 CODE = "software-ambiguous"
 

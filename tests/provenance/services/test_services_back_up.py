@@ -13,8 +13,9 @@ from provenance.services.back_up import back_up
 from provenance.services.check_archive import check_archive
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
-from tests.library.production import Production, record_of, tables_at, tables_of
+from tests.library.production import Production, tables_at, tables_of
 from tests.library.productions.story import play
+from tests.library.records import record_of
 
 
 @pytest.fixture

@@ -24,8 +24,9 @@ from provenance.services.seal_ledger import seal_all
 from provenance.services.show_job import show_job
 from provenance.services.work import Parts, drain
 from tests.library.git import git
-from tests.library.production import Production, job_id, record_of, tables_at
+from tests.library.production import Production, tables_at
 from tests.library.productions.joining import EXPERIMENT, GOOD, joining_repository, record_sample
+from tests.library.records import job_id, record_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -11,8 +11,9 @@ from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.services.check_archive import ArchiveReport, check_archive
 from provenance.services.seal_ledger import seal_all
-from tests.library.production import Production, job_id, record_of
+from tests.library.production import Production
 from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 
 @pytest.fixture

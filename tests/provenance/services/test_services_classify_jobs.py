@@ -12,7 +12,8 @@ from provenance.errors import ConflictError
 from provenance.services.classify_jobs import JobClass, classes_of
 from provenance.services.rule_tables import declare_rules, show_rules
 from provenance.services.show_job import find_job
-from tests.library.production import Production, job_id, record_of
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 DATABASE = {"name": "db", "class": "database", "words": "the database is down", "transient": True, "pattern": "db down"}
 

@@ -6,7 +6,8 @@ import pytest
 
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.comparators import comparators_of, declare_comparators, show_comparators
-from tests.library.records import MOMENT, Production
+from tests.library.production import Production
+from tests.library.records import MOMENT
 
 FIRST = {"output": [{"pattern": "*.root", "comparator": "numeric", "relative": 1e-9}]}
 SECOND = {"output": [{"pattern": "*.log", "required": False}, {"pattern": "*", "comparator": "content"}]}

@@ -14,7 +14,8 @@ from provenance.errors import NotFoundError
 from provenance.services.compare_jobs import compare_jobs
 from provenance.services.find_companions import find_companions
 from provenance.services.store_blobs import Upload, grant_possession
-from tests.library.records import Production, file_entry, job, job_id
+from tests.library.production import Production
+from tests.library.records import a_record, file_entry, job_id
 
 MAIN = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 3\n  path: [a, b, c]\n}\n'
 OTHER = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 5\n  path: [a, new, b, c]\n}\n'
@@ -36,7 +37,7 @@ def configuration(main: bytes, **more: Any) -> dict[str, Any]:
 
 
 def a_job(number: int, main: bytes = MAIN, **more: Any) -> dict[str, Any]:
-    return job(
+    return a_record(
         number,
         **{
             "configurations": [configuration(main)],
@@ -67,8 +68,9 @@ def filled(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     file = tmp_path_factory.mktemp("compared") / "jobprov.db"
     shutil.copy(sqlite_template, file)
     database = open_database(f"sqlite:///{file}")
-    yield with_blobs(Production(database))
-    database.dispose()
+    production = with_blobs(Production(database))
+    yield production
+    production.close_all()
 
 
 NUMBERS = itertools.count(1)
@@ -243,12 +245,12 @@ def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(fille
 
 
 def test_contents_by_two_algorithms_are_not_said_to_differ(filled: Production, one: int) -> None:
-    def job(number: int, version: int, data: bytes) -> dict[str, Any]:
+    def a_record(number: int, version: int, data: bytes) -> dict[str, Any]:
         entry = file_entry("o.root", content_digest=f"root-content-{version}:{sha(data)}")
         return a_job(number, outputs=[{**entry, "sha256": sha(b"bytes")}])
 
-    same = compared(filled, job(one, 1, b"a"), job(one + 1, 2, b"b"))
-    other = compared(filled, job(one + 2, 2, b"a"), job(one + 3001, 2, b"b"))
+    same = compared(filled, a_record(one, 1, b"a"), a_record(one + 1, 2, b"b"))
+    other = compared(filled, a_record(one + 2, 2, b"a"), a_record(one + 3001, 2, b"b"))
 
     assert facets(same)["outputs"]["differences"] == []
     assert [row["key"] for row in facets(other)["outputs"]["differences"]] == ["content"]

@@ -9,12 +9,13 @@ from provenance.errors import BadInputError, NotFoundError
 from provenance.records.recipes import parse_recipe
 from provenance.services.compare_results import list_divergent, show_recipe
 from provenance.services.list_jobs import list_jobs
-from tests.library.records import Production, digest, job
+from tests.library.production import Production
+from tests.library.records import a_record, digest
 
 
 def run(number: int, *, seed: int = 1, content: int = 1, **more: Any) -> dict[str, Any]:
     output = {"name": f"out{number}.root", "content_digest": f"root-content-1:{digest(content)}"}
-    return job(
+    return a_record(
         number,
         outputs=[output],
         seeds=[{"module": "evgen", "seed": seed}],
@@ -33,10 +34,10 @@ def fleet(production: Production) -> Production:
         run(3, seed=2, content=3, host={"hostname": "wn3", "cpu_model": "old"}),
         run(4, seed=2, content=4, host={"hostname": "wn4", "cpu_model": "new"}),
         run(5, seed=2, content=4, state="failed"),
-        run(6, seed=2, content=3, rerun_of=job(3)["job_id"]),
+        run(6, seed=2, content=3, rerun_of=a_record(3)["job_id"]),
         run(7, seed=9, content=7, experiment="dune"),
         run(8, seed=9, content=8, experiment="dune"),
-        job(9),
+        a_record(9),
     )
     return production
 
@@ -71,7 +72,7 @@ def test_page_of_a_recipe_says_what_differs(fleet: Production) -> None:
         [f"root-content-1:{digest(3)}", f"root-content-1:{digest(4)}"]
     ]
     assert [row["field"] for row in shown["differences"]] == ["host.cpu_model", "host.hostname"]
-    assert {row["job_id"] for row in shown["results"][0]["jobs"]} == {job(3)["job_id"], job(6)["job_id"]}
+    assert {row["job_id"] for row in shown["results"][0]["jobs"]} == {a_record(3)["job_id"], a_record(6)["job_id"]}
 
 
 def test_jobs_are_filtered_by_recipe(fleet: Production) -> None:
@@ -79,7 +80,7 @@ def test_jobs_are_filtered_by_recipe(fleet: Production) -> None:
     with fleet.database.reading.connect() as connection:
         found = list_jobs(connection, JobFilters(recipe=parse_recipe(listed["recipe_id"])))
 
-    assert {row["job_id"] for row in found["jobs"]} == {job(number)["job_id"] for number in (3, 4, 5, 6)}
+    assert {row["job_id"] for row in found["jobs"]} == {a_record(number)["job_id"] for number in (3, 4, 5, 6)}
 
 
 def test_results_of_two_algorithms_are_no_divergence(production: Production) -> None:

@@ -12,7 +12,8 @@ from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError
 from provenance.services.count_errors import count_errors
-from tests.library.production import Production, job_id, record_of
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 

@@ -18,8 +18,9 @@ from provenance.services.derive_again import DERIVE, enqueue_derivation
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.work import Parts, drain
-from tests.library.production import Production, job_id, record_of, tables_at
+from tests.library.production import Production, tables_at
 from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 
 @pytest.fixture

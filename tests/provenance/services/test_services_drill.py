@@ -24,7 +24,7 @@ from provenance.services.show_job import show_job
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts
 from tests.library.productions.joining import BAD, EXPERIMENT, GOOD, joining_repository, record_sample
-from tests.library.records import job
+from tests.library.records import a_record
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,7 @@ def shell_job(parts: DrillParts, number: int, script: str, **more: Any) -> dict[
         sample = show_job(connection, parts.store, GOOD)["record"]
     return {
         **sample,
-        "job_id": job(number)["job_id"],
+        "job_id": a_record(number)["job_id"],
         "command": {"argv": ["sh", "-c", script], "working_directory": "/scratch/sample"},
         "environment": {"variables": {"PATH": "/usr/bin:/bin"}},
         "outputs": [],
@@ -117,7 +117,9 @@ def test_only_one_drill_works_in_a_folder(parts: DrillParts) -> None:
 def test_job_that_does_not_end_is_stopped_and_says_so(parts: DrillParts) -> None:
     record(parts, shell_job(parts, 7, "sleep 60 & sleep 61", outputs=[]))
     began = time.monotonic()
-    [done] = [each for each in drill(parts, ANY_AGE._replace(job_seconds=2)) or () if each.job_id == job(7)["job_id"]]
+    [done] = [
+        each for each in drill(parts, ANY_AGE._replace(job_seconds=2)) or () if each.job_id == a_record(7)["job_id"]
+    ]
 
     assert time.monotonic() - began < 40
     assert done.level == "R0"
@@ -132,7 +134,7 @@ def test_rerun_has_no_network_and_no_environment(parts: DrillParts, monkeypatch:
     alone = hashlib.sha256(b"1\n").hexdigest()  # the loopback, and no other
     record(parts, shell_job(parts, 8, script, outputs=[{"name": "seen.txt", "sha256": alone}]))
 
-    assert levels(drill(parts, DrillLimits()))[job(8)["job_id"]] == "R7"
+    assert levels(drill(parts, DrillLimits()))[a_record(8)["job_id"]] == "R7"
 
 
 def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillParts) -> None:
@@ -141,7 +143,7 @@ def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillPa
         parts,
         shell_job(parts, 11, "true", outputs=[]) | {"state": "running", "exit": None, "ended_at": None},
         shell_job(parts, 12, "true", outputs=[], rerun_of=GOOD),
-        job(13, experiment=EXPERIMENT, outputs=[]),
+        a_record(13, experiment=EXPERIMENT, outputs=[]),
     )
 
     assert drill(parts, DrillLimits()) == []

@@ -21,8 +21,9 @@ from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all
 from provenance.services.show_job import show_job
 from provenance.services.store_blobs import missing_of
-from tests.library.production import Production, job_id, record_of, tables_at
+from tests.library.production import Production, tables_at
 from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 FCL = b"process_name: reco\nphysics: { door: hunter2 }\n"
 SCRIPT = b"#!/bin/sh\n# the door opens by hunter2\n"

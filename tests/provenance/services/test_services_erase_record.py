@@ -31,8 +31,9 @@ from provenance.services.segment_frames import SegmentError
 from provenance.services.segments import SegmentReader
 from provenance.services.show_job import find_job, show_job
 from provenance.services.submissions import Outcome, Submission
-from tests.library.production import Production, job_id, record_of, tables_at
+from tests.library.production import Production, tables_at
 from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 SECRET = "hunter2-of-Ada"  # noqa: S105 - of nobody
 FIELD = "environment.variables.DOOR"

@@ -13,7 +13,8 @@ from provenance.errors import BadInputError, NotFoundError
 from provenance.services.estimate import estimate
 from provenance.services.seal_ledger import seal_ledger
 from provenance.services.sum_resources import sum_resources
-from tests.library.production import Production, record_of
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from provenance.db.tables import Evaluation, GapSet, Job, ParameterSet, Paramete
 from provenance.fhicl import loads
 from provenance.fhicl.as_run import contradictions
 from provenance.services.show_job import show_job
-from tests.library.production import Production, job_id, record_of
+from tests.library.production import Production
 from tests.library.productions.configured_jobs import configured, found, paged
+from tests.library.records import job_id, record_of
 
 BASE = b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"
 

@@ -14,7 +14,8 @@ from provenance.services.expire_logs import Expiry
 from provenance.services.read_log import OpenLog, read_log
 from provenance.services.show_job import show_job
 from provenance.services.store_blobs import missing_of
-from tests.library.production import Production, job_id, record_of
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 LOG = b"begun\n" + b"line\n" * 2000 + b"ended\n"
 

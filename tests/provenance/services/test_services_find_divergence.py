@@ -9,12 +9,13 @@ from provenance.services import find_divergence as find_divergence_module
 from provenance.services import list_lineage as list_lineage_module
 from provenance.services.find_divergence import find_divergence
 from provenance.services.list_lineage import list_lineage
-from tests.library.records import Production, file_entry, job, job_id
+from tests.library.production import Production
+from tests.library.records import a_record, file_entry, job_id
 
 
 def made(number: int, stage: str, source: str | None, name: str, argument: str) -> dict[str, Any]:
     inputs = [file_entry(source, sum(source.encode()), 10)] if source else []
-    return job(
+    return a_record(
         number,
         inputs=inputs,
         outputs=[file_entry(name, sum(name.encode()), 10)],
@@ -75,9 +76,9 @@ def test_one_content_that_very_many_jobs_made_is_no_long_history(
     """Each job that wrote an empty log may have made the one that was read; a limit is of files."""
     for module in (find_divergence_module, list_lineage_module):
         monkeypatch.setattr(module, "MOST_FILES", 3)
-    logs = [job(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 6)]
+    logs = [a_record(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 6)]
     read = [file_entry("empty.log", 1)]
-    production.record(*logs, job(6, inputs=read, outputs=[file_entry("a", 2)]))
+    production.record(*logs, a_record(6, inputs=read, outputs=[file_entry("a", 2)]))
 
     with production.database.reading.connect() as connection:
         listed = list_lineage(connection, "a")

@@ -14,7 +14,8 @@ from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact, stream_impact
 from provenance.services.repositories import register_repository
 from tests.library.git import git, make_repository
-from tests.library.production import Production, record_of
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 def job(number: int, reads: list[str], makes: list[str], host: str, **more: Any) -> dict[str, Any]:

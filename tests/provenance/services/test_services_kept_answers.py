@@ -18,7 +18,8 @@ from provenance.services.background import HANDLERS
 from provenance.services.count_errors import count_errors
 from provenance.services.kept_answers import CountedAnswer, follow_up, question_of
 from provenance.services.work import Parts, drain
-from tests.library.records import Production, job
+from tests.library.production import Production
+from tests.library.records import a_record
 
 CAMPAIGN = JobFilters(experiment="nova", campaign="prod")
 QUESTION = '{"campaign":"prod","experiment":"nova","kind":"errors"}'
@@ -30,7 +31,7 @@ def campaign(production: Production, monkeypatch: pytest.MonkeyPatch) -> Product
     monkeypatch.setattr(kept_answers, "MOST_COUNTED_AT_ONCE", 3)
     monkeypatch.setattr(counting, "MOST_COUNTED_AT_ONCE", 3)
     production.record(
-        *(job(number, state="failed" if number < 3 else "succeeded", task=task()) for number in range(1, 7))
+        *(a_record(number, state="failed" if number < 3 else "succeeded", task=task()) for number in range(1, 7))
     )
     return production
 
@@ -93,7 +94,7 @@ def test_other_answers_are_not_kept(campaign: Production, filters: JobFilters) -
 
 def test_a_kept_answer_is_told_to_be_old_and_counted_again_after_a_pause(campaign: Production, parts: Parts) -> None:
     kept = ask(campaign).answer()
-    campaign.record(job(7, state="failed", task=task()))
+    campaign.record(a_record(7, state="failed", task=task()))
 
     stale = ask(campaign)
 
@@ -178,7 +179,7 @@ def test_every_kind_is_kept_and_counted_again_to_the_same(
     with campaign.database.reading.connect() as connection:
         first = kept_answers.ask(connection, campaign.store, countings[kind], words, question)
     campaign.write(lambda connection: follow_up(connection, campaign.known, first))
-    campaign.record(job(7, state="succeeded", task=task()))
+    campaign.record(a_record(7, state="succeeded", task=task()))
 
     with campaign.database.reading.connect() as connection:
         stale = kept_answers.ask(connection, campaign.store, countings[kind], words, question).answer()

@@ -10,8 +10,9 @@ from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
 from provenance.services.find_impact import find_impact, stream_impact
-from tests.library.production import Production, job_id
+from tests.library.production import Production
 from tests.library.productions.configured_jobs import configured, found, paged
+from tests.library.records import job_id
 
 SHARED = b"threshold: 3\n"
 

@@ -16,9 +16,10 @@ from provenance.services.check_archive import check_archive
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all
 from provenance.services.work import Parts
-from tests.library.production import Production, job_id, record_of, tables_at
+from tests.library.production import Production, tables_at
 from tests.library.productions.joining import GOOD, joining_repository, record_sample
 from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 

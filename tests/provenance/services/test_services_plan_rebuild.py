@@ -10,7 +10,8 @@ from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.plan_rebuild import listed_files, plan_rebuild
-from tests.library.production import Production, job_id, record_of
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 # raw1 and raw2 are of nobody; reco1 and reco2 read one each and the flux; merge reads both; the plot reads the merge.
 JOBS = {

@@ -18,8 +18,9 @@ from provenance.services.chains import read_chain
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.segment_frames import SegmentError
-from tests.library.production import Production, job_id, record_of, tables_at
+from tests.library.production import Production, tables_at
 from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 PLACED = [(1, "first"), (2, "anew"), (3, "last")]
 

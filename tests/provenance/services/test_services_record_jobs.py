@@ -28,11 +28,12 @@ from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import record_jobs
 from provenance.services.show_job import show_job
 from provenance.services.submissions import STATUS, Submission
+from tests.library.production import Production
 from tests.library.productions.recorded_graph import read_graph
-from tests.library.records import MOMENT, Production, digest, file_entry, job, job_id
+from tests.library.records import MOMENT, a_record, digest, file_entry, job_id
 
-DONE = job(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
-RUNNING = {**job(1), "state": "running", "ended_at": None}
+DONE = a_record(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
+RUNNING = {**a_record(1), "state": "running", "ended_at": None}
 
 
 def count(production: Production, table: Any) -> int:
@@ -86,7 +87,7 @@ def test_final_record_replaces_the_provisional_one_and_a_late_one_is_ignored(pro
 
 def test_same_job_several_times_in_one_batch_is_taken_in_order(production: Production) -> None:
     other = {**DONE, "exit": {"code": 9}}
-    found = changes(production, RUNNING, job(2), DONE, DONE, other, RUNNING)
+    found = changes(production, RUNNING, a_record(2), DONE, DONE, other, RUNNING)
     assert found == ["created", "created", "replaced", "same", "conflict", "ignored"]
 
 
@@ -130,7 +131,7 @@ def stages(production: Production) -> dict[str, str | None]:
 
 
 def of_stage(number: int, stage: str | None, **more: Any) -> dict[str, Any]:
-    return job(number, task={"task_id": "t1", "campaign": "c", "stage": stage}, **more)
+    return a_record(number, task={"task_id": "t1", "campaign": "c", "stage": stage}, **more)
 
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
@@ -152,8 +153,8 @@ def test_stage_that_only_a_provisional_record_said_counts_no_more(production: Pr
     production.record(of_stage(1, "calib", state="running"))
     production.record(of_stage(1, None))
     task = {"task_id": "t2", "campaign": "c", "stage": "reco"}
-    production.record(job(2, task=task, state="running"))
-    production.record(job(2, task={"task_id": "t3"}))
+    production.record(a_record(2, task=task, state="running"))
+    production.record(a_record(2, task={"task_id": "t3"}))
 
     assert stages(production) == {"t1": "", "t2": None, "t3": None}
 
@@ -246,8 +247,8 @@ def test_crowded_name_links_only_equal_identities_with_a_checksum(
 ) -> None:
     monkeypatch.setattr(edges, "CROWD", 3)
     monkeypatch.setattr(linking, "CROWD", 3)
-    makers = [job(n, outputs=[file_entry("hist.root", n if n < 5 else None, 7)]) for n in range(1, 7)]
-    reader = job(9, inputs=[file_entry("hist.root", 2, 7), file_entry("hist.root", None, 7)])
+    makers = [a_record(n, outputs=[file_entry("hist.root", n if n < 5 else None, 7)]) for n in range(1, 7)]
+    reader = a_record(9, inputs=[file_entry("hist.root", 2, 7), file_entry("hist.root", None, 7)])
     for batch in [[*makers, reader]] if is_one_batch else [[record] for record in [reader, *makers]]:
         production.record(*batch)
     with production.database.reading.connect() as connection:
@@ -262,8 +263,8 @@ def test_witnesses_that_make_too_many_pairs_together_are_kept_and_none_is_derive
     """Refusing the second would lose it; deriving a thousand million pairs would hold up all others for days."""
     monkeypatch.setattr(parents, "MOST_PARENTS", 5)
     monkeypatch.setattr(parents, "_FEW", 0)
-    wrapper = job(1, outputs=[file_entry(name, 1) for name in "xyz"] + [file_entry("told", 2, parents=["a"])])
-    postcmd = job(1, witness="postcmd", inputs=[file_entry("a", 3), file_entry("b", 4)])
+    wrapper = a_record(1, outputs=[file_entry(name, 1) for name in "xyz"] + [file_entry("told", 2, parents=["a"])])
+    postcmd = a_record(1, witness="postcmd", inputs=[file_entry("a", 3), file_entry("b", 4)])
 
     production.record(wrapper)
     [outcome] = production.record(postcmd)
@@ -276,10 +277,10 @@ def test_witnesses_that_make_too_many_pairs_together_are_kept_and_none_is_derive
 
 def test_value_out_of_range_gives_way_to_that_of_another_witness_and_is_told(production: Production) -> None:
     old = {"queued_at": "0001-01-01T00:00:00+14:00"}  # as older records have it
-    production.record(job(1, exit={"code": 2**64}, threads=2**70, batch=old))
+    production.record(a_record(1, exit={"code": 2**64}, threads=2**70, batch=old))
 
     [outcome] = production.record(
-        job(1, witness="postcmd", exit={"code": 7}, batch={"queued_at": "2026-01-01T00:00:00Z"})
+        a_record(1, witness="postcmd", exit={"code": 7}, batch={"queued_at": "2026-01-01T00:00:00Z"})
     )
 
     told = shown(production)

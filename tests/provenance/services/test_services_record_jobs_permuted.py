@@ -16,9 +16,10 @@ from sqlalchemy import text
 from provenance.db.engines import Database, open_database
 from provenance.db.tables import Base
 from tests.library.examples import examples
+from tests.library.production import Production
 from tests.library.productions.drawn import graph_of, productions
 from tests.library.productions.recorded_graph import read_graph
-from tests.library.records import Production, file_entry, job, job_id
+from tests.library.records import a_record, file_entry, job_id
 
 
 def shuffled(sent: list[tuple[str, Any, str | None]], seed: int) -> list[list[tuple[str, Any, str | None]]]:
@@ -86,55 +87,53 @@ def resolved(production: Production) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("role", ["primary", "shared"])
 def test_identity_that_only_a_replaced_reading_named_resolves_when_it_is_named_again(
-    database: Database, role: str
+    production: Production, role: str
 ) -> None:
-    production = Production(database)
     read = file_entry("a.root", size=1, role=role)
-    production.record(job(1, outputs=[file_entry("a.root", 1)]))
-    production.record(job(2, inputs=[read], state="running"))
-    production.record(job(2))
+    production.record(a_record(1, outputs=[file_entry("a.root", 1)]))
+    production.record(a_record(2, inputs=[read], state="running"))
+    production.record(a_record(2))
     only_birth = resolved(production)
 
-    production.record(job(3, inputs=[read]))
+    production.record(a_record(3, inputs=[read]))
 
     expected = (("a.root", 1, ""), job_id(1), False)
     assert expected not in only_birth
     assert expected in resolved(production)
 
 
-def test_declared_parent_that_only_a_replaced_reading_named_resolves_when_it_is_named_again(database: Database) -> None:
-    production = Production(database)
+def test_declared_parent_that_only_a_replaced_reading_named_resolves_when_it_is_named_again(
+    production: Production,
+) -> None:
     child = {"name": "b.root", "parents": ["a.root"]}
-    production.record(job(1, outputs=[file_entry("a.root", 1)]))
-    production.record(job(2, outputs=[child], state="running"))
-    production.record(job(2))
+    production.record(a_record(1, outputs=[file_entry("a.root", 1)]))
+    production.record(a_record(2, outputs=[child], state="running"))
+    production.record(a_record(2))
 
-    production.record(job(3, outputs=[child]))
+    production.record(a_record(3, outputs=[child]))
 
     assert (("a.root", None, ""), job_id(1), False) in resolved(production)
 
 
-def test_identity_that_is_named_again_ties_others_together_again(database: Database) -> None:
-    production = Production(database)
+def test_identity_that_is_named_again_ties_others_together_again(production: Production) -> None:
     both = file_entry("a.root", checksums=["adler32:00000001", "md5:01"])
-    production.record(job(1, outputs=[file_entry("a.root", 1)]))
-    production.record(job(2, inputs=[file_entry("a.root", checksums=["md5:01"])]))
-    production.record(job(3, inputs=[both], state="running"))
-    production.record(job(3))
+    production.record(a_record(1, outputs=[file_entry("a.root", 1)]))
+    production.record(a_record(2, inputs=[file_entry("a.root", checksums=["md5:01"])]))
+    production.record(a_record(3, inputs=[both], state="running"))
+    production.record(a_record(3))
     assert (("a.root", None, "md5:01"), job_id(1), True) not in resolved(production)
 
-    production.record(job(4, inputs=[both]))
+    production.record(a_record(4, inputs=[both]))
 
     assert (("a.root", None, "md5:01"), job_id(1), True) in resolved(production)
 
 
-def test_correction_of_a_job_that_is_not_held_is_read_again_as_its_record(database: Database) -> None:
-    production = Production(database)
-    corrected = job(1, outputs=[file_entry("a.root", 1)])
+def test_correction_of_a_job_that_is_not_held_is_read_again_as_its_record(production: Production) -> None:
+    corrected = a_record(1, outputs=[file_entry("a.root", 1)])
 
     first = production.record(corrected, reason="wrong outputs")
     again = production.record(corrected)
-    other = production.record(job(1))
+    other = production.record(a_record(1))
 
     assert [first[0].change, again[0].change, other[0].change] == ["created", "same", "conflict"]
 

@@ -10,9 +10,10 @@ from provenance.errors import BadInputError
 from provenance.services.record_sighting import read_sighting, record_sighting
 from provenance.services.show_file import show_file
 from provenance.services.trace_lineage import list_ancestors, list_descendants
-from tests.library.records import MOMENT, Production, digest, file_entry, job, job_id
+from tests.library.production import Production
+from tests.library.records import MOMENT, a_record, digest, file_entry, job_id
 
-BORN = job(
+BORN = a_record(
     1,
     inputs=[file_entry("raw.root", 1)],
     outputs=[file_entry("out.root", 2, 500, data_tier="reco")],
@@ -80,7 +81,7 @@ def test_file_that_nothing_ties_to_a_job_stays_a_placeholder(
 
 
 def test_later_jobs_continue_the_lineage_through_the_new_name(production: Production) -> None:
-    production.record(job(2, inputs=[file_entry("new.root", 2)], outputs=[file_entry("hist.root", 4)]))
+    production.record(a_record(2, inputs=[file_entry("new.root", 2)], outputs=[file_entry("hist.root", 4)]))
     see(production, "new.root", 2, 500, **RENAMED)
     production.record(BORN)
     with production.database.reading.connect() as connection:
@@ -102,7 +103,7 @@ def test_file_of_the_same_name_is_joined_by_checksum_or_by_name(production: Prod
 
 
 def test_own_claim_of_the_name_goes_before_a_twin_in_the_task(production: Production) -> None:
-    twin = job(2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t1", "unit": "b"})
+    twin = a_record(2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t1", "unit": "b"})
     see(production, "twin.root", 2, 500, metadata={"prov.task_id": "t1"})
     production.record(BORN)
     assert shown(production, "twin.root")["aliases"] == ["out.root"]
@@ -122,7 +123,7 @@ def test_alias_follows_a_revision_of_its_job(production: Production) -> None:
 
 def test_file_that_a_corrected_job_no_longer_claims_is_joined_to_its_birth(production: Production) -> None:
     """The job's own task and outputs say nothing of the sighting any more: only what it claimed before does."""
-    twin = job(2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t2", "unit": "b"})
+    twin = a_record(2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t2", "unit": "b"})
     production.record(BORN)
     production.record(twin)
     see(production, "twin.root", 2, 500, metadata={"prov.task_id": "t1"})

@@ -22,7 +22,8 @@ from provenance.services.resubmission import repeats_of, resubmission
 from provenance.services.retry_choice import show_choice
 from provenance.services.retry_jobs import RetryBody, choose_retries, order_retries
 from provenance.services.retry_policies import declare_policies
-from tests.library.records import MOMENT, Production, digest, job, job_id
+from tests.library.production import Production
+from tests.library.records import MOMENT, a_record, digest, job_id
 
 TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
 
@@ -30,7 +31,7 @@ TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
 def an_attempt(number: int, unit: str | None, *, code: int | None = 65, **more: Any) -> dict[str, Any]:
     state = "succeeded" if code == 0 else "failed"
     signal = more.pop("signal", None)
-    return job(
+    return a_record(
         number,
         **{
             "state": "killed" if signal else state,
@@ -199,7 +200,7 @@ def test_a_rerun_for_comparison_is_not_tried_again_also_where_nothing_else_is_kn
     tried.record(
         an_attempt(7, "only", code=1, rerun_of=job_id(99)),
         an_attempt(8, "bad", code=1, rerun_of=job_id(2)),
-        job(9, state="failed", exit={"code": 1}, rerun_of=job_id(2)),
+        a_record(9, state="failed", exit={"code": 1}, rerun_of=job_id(2)),
     )
     selected = {"jobs": [job_id(number) for number in (7, 8, 9)]}
 

@@ -10,7 +10,8 @@ from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.errors import NotFoundError
 from provenance.services.samples import list_samples
-from tests.library.production import Production, record_of
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 @pytest.fixture

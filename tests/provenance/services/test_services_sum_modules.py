@@ -11,7 +11,8 @@ from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.sum_modules import sum_modules
-from tests.library.production import Production, record_of
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 def _module(label: str, events: int | None, seconds: float | None, **more: Any) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from provenance.db.engines import Database
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError
 from provenance.services.sum_resources import BINS, sum_resources
-from tests.library.production import Production, record_of
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 @pytest.fixture

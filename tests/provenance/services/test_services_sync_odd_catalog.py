@@ -14,7 +14,8 @@ from provenance.services.freeze_units import freeze_units
 from provenance.services.show_file import show_file
 from provenance.services.sync_catalog import TaskSync, sync_experiment
 from provenance.services.tasks import find_task
-from tests.library.production import Production, job_id, record_of
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 from tests.library.servers.catalog_shelf import Shelf, ShelfProcess
 from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer
 

@@ -17,7 +17,8 @@ from provenance.errors import BadInputError, NotFoundError
 from provenance.services.list_jobs import list_jobs
 from provenance.services.task_units import list_ready
 from provenance.services.tasks import find_task, missing_units, show_campaign, show_task
-from tests.library.production import Production, job_id, record_of
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 UNITS = [f"f{number}.root" for number in range(6)]
 

@@ -40,11 +40,11 @@ from provenance.services.work import Parts, drain
 from tests.library.examples import examples
 from tests.library.git import git
 from tests.library.production import Production as Ledger
-from tests.library.production import record_of, tables_at
+from tests.library.production import tables_at
 from tests.library.productions.drawn import graph_of, productions
 from tests.library.productions.joining import joining_repository
 from tests.library.productions.recorded_graph import read_graph
-from tests.library.records import MOMENT
+from tests.library.records import MOMENT, record_of
 
 JOB = "00000000-0000-4000-8000-000000000001"
 SETTLED = 0.3

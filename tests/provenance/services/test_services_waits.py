@@ -13,7 +13,8 @@ from archive.opening import open_store
 from provenance.db.engines import Database
 from provenance.db.tables import Job
 from provenance.services.waits import MOST_JOBS, RUNS, Wait, choose, read_waits
-from tests.library.production import Production, job_id, record_of
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 QUEUED = {"queued_at": "2025-12-31T23:59:00Z"}
 

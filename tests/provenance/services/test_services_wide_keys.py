@@ -12,8 +12,9 @@ from provenance.db.key_widths import keys_used, widen_keys
 from provenance.errors import UnreachableError
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all
-from tests.library.production import Production, record_of, tables_at
+from tests.library.production import Production, tables_at
 from tests.library.productions.story import play
+from tests.library.records import record_of
 
 LAST = 2**31 - 1
 PAST_FOUR_BYTES = 3_000_000_000
