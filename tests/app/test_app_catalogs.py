@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.library.servers.catalog_shelf import Shelf
-from tests.library.servers.catalogs import SamServer
+from tests.library.servers.catalogs import SamServer, Shelf
 from tests.library.servers.live_service import LiveService
 
 UNITS = ["a1.root", "a2.root", "a3.root"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.library.grid.needs import need_condor
+from tests.library.grid.pool import need_condor
 from tests.library.grid.story import Story
 
 

@@ -13,8 +13,7 @@ from provenance.launchers.condor_launcher import CondorLauncher
 from provenance.launchers.condor_tools import ads_of
 from provenance.launchers.job import BatchJob, Launcher
 from tests.library.behaviour.launchers import LauncherBehaviour, NewLauncher, a_job, wait_for
-from tests.library.grid.needs import need_condor
-from tests.library.grid.pool import PATH, Pool
+from tests.library.grid.pool import PATH, Pool, need_condor
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,7 @@ import pytest
 import requests
 
 from tests.library.commands import JOBPROV
-from tests.library.grid.needs import need_condor
-from tests.library.grid.pool import PATH, Pool
+from tests.library.grid.pool import PATH, Pool, need_condor
 from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow

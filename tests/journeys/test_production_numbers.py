@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.factory import create_app
 from provenance.db.statistics import refresh_statistics
 from provenance.services.write_tokens import create_token
-from tests.library.productions.large import Counts, Production
+from tests.library.productions.large import Counts, LargeProduction
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def recorded(
     now = datetime.now(UTC)
     token = service.write(lambda c, known: create_token(c, known, experiment="nova", name="t", now=now))
     headers = {"Authorization": f"Bearer {token}"}
-    client, production = app.test_client(), Production(seed=2026)
+    client, production = app.test_client(), LargeProduction(seed=2026)
     assert 19_500 < len(production.jobs) < 20_500
     batches = list(production.batches())
     half = len(batches) // 2

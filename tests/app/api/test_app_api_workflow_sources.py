@@ -9,8 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.factory import create_app
-from tests.library.servers.catalog_shelf import Shelf
-from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer
+from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer, Shelf
 
 TEXT = """
 name = "spring"

@@ -10,8 +10,7 @@ import pytest
 import requests
 
 from tests.library.commands import JOBPROV
-from tests.library.servers.catalog_shelf import Shelf
-from tests.library.servers.catalogs import SamServer
+from tests.library.servers.catalogs import SamServer, Shelf
 from tests.library.servers.live_service import LiveService
 
 WORKFLOW = """

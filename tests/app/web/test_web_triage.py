@@ -28,8 +28,7 @@ from provenance.services.work import Parts, drain
 from provenance.services.write_tokens import TokenBook, create_token
 from tests.library.answers import numbered
 from tests.library.productions import toy_experiment
-from tests.library.servers.catalog_shelf import Shelf, ShelfProcess
-from tests.library.servers.catalogs import SamServer
+from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess
 
 UNITS = [f"a{number}.root" for number in range(5)]
 RULE = """

@@ -10,7 +10,7 @@ from provenance.capture import spool as spools
 from provenance.capture.draft import Draft
 from provenance.capture.options import Options
 from tests.library.hook import Runner
-from tests.library.servers.cutting_proxy import CuttingProxy
+from tests.library.servers.hook_service import CuttingProxy
 from tests.library.servers.live_service import LiveService
 
 SIZE = 12 << 20

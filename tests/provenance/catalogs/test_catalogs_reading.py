@@ -13,8 +13,7 @@ from provenance.catalogs.metacat import MetaCat
 from provenance.catalogs.opening import open_catalog, read_catalogs
 from provenance.catalogs.sam import Sam
 from provenance.errors import BadInputError, ForbiddenError, NotFoundError, UnreachableError
-from tests.library.servers.catalog_shelf import Shelf, ShelfProcess
-from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer
+from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer, Shelf, ShelfProcess
 
 RECO = {"sam": {"data_tier": "reco"}, "metacat": {"core.data_tier": "reco"}}
 

@@ -262,7 +262,7 @@ def labels_of(root: ET.Element) -> list[str]:
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_names_that_differ_in_their_middle_are_told_apart(direction: Direction) -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     names = [f"fardet_genie_N1810j0211a_nonswap_fhc_prod7_{part:03d}_of_006.caf.root" for part in range(4)]
     concat = production.job("concat", [production.file(name, "caf") for name in names])
     focus = production.made(concat, "concat.root", "caf")
@@ -274,7 +274,7 @@ def test_names_that_differ_in_their_middle_are_told_apart(direction: Direction) 
 
 
 def test_shared_inputs_that_do_not_fit_are_counted_and_never_cut_into_one_name() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     shared = ("fluxswap_dk2nu_g4numi_v6r1b_me000z200i_merged.root", "neardet-1x3block-vacuum-stagger.gdml")
     job = production.job("sim", [production.file("seed.root")])
     production.shared(job, *(production.file(name) for name in shared))
@@ -295,7 +295,7 @@ def test_job_that_failed_keeps_its_id_where_its_code_does_not_fit() -> None:
 
 
 def test_picture_for_phones_fits_the_narrowest_screen_however_wide_the_graph() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     inputs = [production.file(f"raw_{n}.root", f"tier{n}") for n in range(60)]
     focus = production.made(production.job("merge", inputs), "merged.root", "reco")
 

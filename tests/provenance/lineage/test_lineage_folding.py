@@ -66,7 +66,7 @@ def test_shared_inputs_become_badges_of_their_jobs() -> None:
 
 
 def test_file_that_a_job_here_made_is_no_badge_even_when_shared() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     calibration = production.made(production.job("calibrate", []), "calibration.root", "calib")
     job = production.job("reco", [])
     production.shared(job, calibration)
@@ -98,7 +98,7 @@ def test_failed_and_retried_jobs_stand_beside_the_group_of_the_others() -> None:
 
 
 def test_failed_job_is_never_inside_a_chain() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     last = production.file("raw.root")
     for stage in ("a", "b", "c", "d", "e", "f", "g"):
         job = production.job(stage, [last], state="failed" if stage == "c" else "succeeded")
@@ -177,7 +177,7 @@ def test_cycle_becomes_one_box() -> None:
 
 
 def test_small_groups_keep_their_own_inputs_apart() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     merged = []
     for part in range(2):
         inputs = [production.file(f"raw_{part}_{n}.root") for n in range(20)]

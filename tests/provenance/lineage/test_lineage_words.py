@@ -26,7 +26,7 @@ def test_first_line_counts_what_made_the_file_and_what_failed() -> None:
 
 
 def test_first_line_blames_what_failed_after_a_file_on_its_users_alone() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     raw = production.file("raw.root")
     production.job("reco", [raw], state="killed")
     reco = production.made(production.job("reco", [raw]), "reco.root", "reco")
@@ -51,7 +51,7 @@ def test_first_line_of_a_file_alone_speaks_of_the_side_that_was_asked_for(direct
 
 
 def test_first_line_counts_versions_of_a_file_once_and_what_jobs_share_not_at_all() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     job = production.job("merge", [production.file("raw.root", version=number) for number in (1, 2)])
     production.shared(job, production.file("geometry.gdml"))
 
@@ -174,7 +174,7 @@ def test_tree_of_any_graph_is_bounded_and_safe_for_a_terminal(graph: Graph) -> N
 
 
 def test_tree_of_a_file_with_many_different_inputs_stops_at_the_limit() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     inputs = [production.file(f"raw_{n}.root", f"tier{n}") for n in range(100)]
     focus = production.made(production.job("merge", inputs), "merged.root", "reco")
 
@@ -182,7 +182,7 @@ def test_tree_of_a_file_with_many_different_inputs_stops_at_the_limit() -> None:
 
 
 def test_tree_too_long_to_read_is_cut_with_a_word() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     merged = []
     for part in range(12):
         inputs = [production.file(f"raw_{part}_{n}.root", f"tier{part}.{n}") for n in range(40)]

@@ -17,8 +17,7 @@ from provenance.services.task_declarations import read_declaration, read_task_do
 from provenance.services.tasks import find_task, show_task
 from tests.library.production import Production
 from tests.library.records import job_id, record_of
-from tests.library.servers.catalog_shelf import Shelf, ShelfProcess
-from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer
+from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer, Shelf, ShelfProcess
 
 UNITS = [f"a{number:03}.root" for number in range(450)]
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -16,8 +16,7 @@ from provenance.services.sync_catalog import TaskSync, sync_experiment
 from provenance.services.tasks import find_task
 from tests.library.production import Production
 from tests.library.records import job_id, record_of
-from tests.library.servers.catalog_shelf import Shelf, ShelfProcess
-from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer
+from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer, Shelf, ShelfProcess
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 UNITS = ["plain.root", "run:1.root", ":2.root", "it's.root", "50%.root", "a?b.root", "back\\slash.root"]
