@@ -16,8 +16,8 @@ from app.config import load_settings
 from app.serving import serve
 from provenance.client import Client
 from provenance.errors import BadInputError
-from tests.library.answers import JOB, a_record, numbered, sha256
 from tests.library.commands import run_alone
+from tests.library.records import JOB, a_record, sha256
 from tests.library.servers.live_service import LiveService
 
 
@@ -70,7 +70,7 @@ def test_page_of_a_file_with_the_longest_name_can_be_asked_for(live: LiveService
 
 
 def test_chunked_body_is_taken_and_limited(live: LiveService) -> None:
-    path, body = f"/api/v1/jobs/{numbered(7)['job_id']}", json.dumps(numbered(7)).encode()
+    path, body = f"/api/v1/jobs/{a_record(7)['job_id']}", json.dumps(a_record(7)).encode()
 
     with connect(live) as connection:
         connection.request("PUT", path, iter([body[:20], body[20:]]), encode_chunked=True)
@@ -86,7 +86,7 @@ def test_sixteen_clients_record_at_once_and_lose_nothing(live: LiveService) -> N
     def send(first: int) -> None:
         client = Client(live.url)
         for number in range(first, first + 10):
-            client.record(numbered(number))
+            client.record(a_record(number))
 
     threads = [threading.Thread(target=send, args=(1000 + 10 * place,)) for place in range(16)]
     for thread in threads:
@@ -95,7 +95,7 @@ def test_sixteen_clients_record_at_once_and_lose_nothing(live: LiveService) -> N
         thread.join()
 
     found = {job["job_id"] for job in Client(live.url).jobs(limit=1000)}
-    assert {numbered(number)["job_id"] for number in range(1000, 1160)} <= found
+    assert {a_record(number)["job_id"] for number in range(1000, 1160)} <= found
 
 
 @pytest.mark.slow

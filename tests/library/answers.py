@@ -1,32 +1,10 @@
-"""Small records, and what the tests ask about answers."""
+"""What the tests ask about answers of the API and about pages."""
 
-import hashlib
 import re
 from html import unescape
 from typing import Any
 
 from flask.testing import FlaskClient
-
-JOB = "0f8b0000-0000-4000-8000-000000000001"
-
-
-def a_record(job_id: str = JOB, **fields: Any) -> dict[str, Any]:
-    return {
-        "schema_version": 1,
-        "job_id": job_id,
-        "experiment": "nova",
-        "state": "succeeded",
-        "started_at": "2026-01-01T00:00:00Z",
-        **fields,
-    }
-
-
-def numbered(number: int, **fields: Any) -> dict[str, Any]:
-    return a_record(f"0f8b0000-0000-4000-8000-{number:012x}", **fields)
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def assert_problem(answer: Any, status: int, *fields: str) -> dict[str, Any]:

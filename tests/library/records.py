@@ -1,6 +1,6 @@
 """Job records, by keyword."""
 
-import uuid
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,15 @@ MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 
 def job_id(number: int) -> str:
     """Return the id of the job with this number."""
-    return str(uuid.UUID(int=number))
+    return f"0f8b0000-0000-4000-8000-{number:012x}"
+
+
+JOB = job_id(1)
+
+
+def sha256(content: bytes) -> str:
+    """Return the digest of bytes, as records name blobs."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def digest(number: int) -> str:

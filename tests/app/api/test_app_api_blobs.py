@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 from app.wiring import Service
 from provenance.services import half_sent
 from provenance.services.half_sent import HalfSent
-from tests.library.answers import JOB, a_record, assert_problem, sha256
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
 BYTES = b"#!/bin/sh\necho hello\n"

@@ -11,7 +11,7 @@ from provenance.services.clear_erased import Parts, clear_erased
 from provenance.services.erase_blob import erase_blob, plan_blob_erasure
 from provenance.services.erase_record import erase_record
 from provenance.services.plan_erasure import Wanted
-from tests.library.answers import JOB, a_record, sha256
+from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
 SCRIPT = b"#!/bin/sh\n# the door opens by hunter2\n"

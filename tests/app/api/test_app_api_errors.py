@@ -13,8 +13,9 @@ import archive.errors
 import provenance.errors
 from app.errors import STATUS, problem_of
 from provenance.schemas import history_queries, queries
-from tests.library.answers import JOB, a_record, assert_problem
+from tests.library.answers import assert_problem
 from tests.library.examples import examples
+from tests.library.records import JOB, a_record
 
 METHODS = ("GET", "PUT", "POST")
 READ = [

@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import error_message_run, parent_run, source_code_location_job
 
-from tests.library.answers import assert_problem, numbered
+from tests.library.answers import assert_problem
+from tests.library.records import a_record
 from tests.library.servers.openlineage import stock_client
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,7 +36,7 @@ def test_runs_of_a_stock_client_join_the_graph_of_the_production(
     address: str, client: FlaskClient, new_token: Callable[..., dict[str, str]]
 ) -> None:
     token = new_token()
-    made = numbered(1, outputs=[{"name": "reco.root", "checksums": ["adler32:00000001"]}])
+    made = a_record(1, outputs=[{"name": "reco.root", "checksums": ["adler32:00000001"]}])
     assert client.put(f"/api/v1/jobs/{made['job_id']}", json=made, headers=token).status_code == 201
     run, failed = str(uuid.uuid4()), str(uuid.uuid4())
     code = source_code_location_job.SourceCodeLocationJobFacet(

@@ -13,7 +13,8 @@ from app.wiring import Service
 from provenance.db.tables import Job, LogTailPiece
 from provenance.services import log_tails
 from provenance.services.log_tails import KEPT_BYTES, Chunk, append_tail, sweep
-from tests.library.answers import JOB, a_record, assert_problem, numbered, sha256
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
 PUT = f"/api/v1/jobs/{JOB}/logs/stdout"
@@ -199,7 +200,7 @@ def test_what_nobody_wrote_to_for_a_month_goes_and_of_the_rest_the_oldest(
     monkeypatch.setattr(log_tails, "EXPERIMENT_BYTES", 350)
     began = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(4):
-        record = numbered(number, state="running")
+        record = a_record(number, state="running")
         client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
     with service.reading() as connection:
         jobs = [row.id for row in connection.execute(select(Job.id, Job.uuid).order_by(Job.uuid))]

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
-from tests.library.answers import JOB, a_record
+from tests.library.records import JOB, a_record
 
 
 @pytest.fixture

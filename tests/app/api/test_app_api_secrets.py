@@ -7,7 +7,8 @@ from flask.testing import FlaskClient
 
 from app.wiring import Service
 from provenance.services.dead_letters import read_letter
-from tests.library.answers import JOB, a_record, assert_problem, numbered
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record
 
 PUT = f"/api/v1/jobs/{JOB}"
 SECRET = "ghp_" + "Canary7" * 6
@@ -29,7 +30,7 @@ def test_record_with_a_secret_is_refused_by_every_call(client: FlaskClient, fiel
     record = a_record(**fields)
 
     problem = assert_problem(client.put(PUT, json=record), 422, path)
-    batch = client.post("/api/v1/jobs/batch", json={"jobs": [record, numbered(2)]}).get_json()["results"]
+    batch = client.post("/api/v1/jobs/batch", json={"jobs": [record, a_record(2)]}).get_json()["results"]
     revision = assert_problem(client.post(f"{PUT}/revisions", json={"record": record, "reason": "x"}), 422, path)
 
     assert problem["type"].endswith("secret-found")
@@ -59,7 +60,7 @@ def test_other_calls_refuse_secrets_too(client: FlaskClient, method: str, path: 
 
 def test_known_texts_are_not_searched_twice_and_a_new_one_is(client: FlaskClient) -> None:
     for number in range(3):
-        assert client.put(f"/api/v1/jobs/{numbered(number)['job_id']}", json=numbered(number)).status_code == 201
+        assert client.put(f"/api/v1/jobs/{a_record(number)['job_id']}", json=a_record(number)).status_code == 201
 
     assert client.put(PUT, json=a_record(extra={"note": f"the same as before and {SECRET}"})).status_code == 422
 

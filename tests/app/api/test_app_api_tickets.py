@@ -15,7 +15,8 @@ from provenance.db.recording.packing import pack
 from provenance.db.tables import DeadLetter
 from provenance.errors import RecordError
 from provenance.services.dead_letters import list_letters, replay_letter
-from tests.library.answers import JOB, a_record, assert_problem, numbered, sha256
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
 PUT = f"/api/v1/jobs/{JOB}"
@@ -53,7 +54,7 @@ def test_ticket_records_jobs_of_its_task(client: FlaskClient, ticket: dict[str, 
 def test_ticket_records_nothing_else(client: FlaskClient, ticket: dict[str, str], record: dict[str, Any]) -> None:
     answer = client.put(PUT, json=record, headers=ticket)
     batch = client.post(
-        "/api/v1/jobs/batch", json={"jobs": [record, numbered(2, task={"task_id": "t1"})]}, headers=ticket
+        "/api/v1/jobs/batch", json={"jobs": [record, a_record(2, task={"task_id": "t1"})]}, headers=ticket
     )
 
     assert answer.status_code in (403, 422)
@@ -67,11 +68,11 @@ def test_ticket_says_nothing_of_jobs_that_are_another_tasks(
 ) -> None:
     """A job id is no secret: who holds the ticket of one task must not speak for the jobs of another."""
     client.put(PUT, json=of_task("t2"), headers=new_token())
-    client.put(f"/api/v1/jobs/{numbered(3)['job_id']}", json=numbered(3, task=None), headers=new_token())
+    client.put(f"/api/v1/jobs/{a_record(3)['job_id']}", json=a_record(3, task=None), headers=new_token())
     forged = of_task("t1", witness="startd", state="killed")
 
     problem = assert_problem(client.put(PUT, json=forged, headers=ticket), 403)
-    jobs = [forged, numbered(2, task={"task_id": "t1"}), numbered(3, task={"task_id": "t1"}, witness="startd")]
+    jobs = [forged, a_record(2, task={"task_id": "t1"}), a_record(3, task={"task_id": "t1"}, witness="startd")]
     batch = client.post("/api/v1/jobs/batch", json={"jobs": jobs}, headers=ticket).get_json()
 
     assert "another task" in problem["detail"]

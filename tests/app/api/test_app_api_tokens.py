@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 
 from app.wiring import Service
 from provenance.services.write_tokens import TokenBook, list_tokens, revoke_token
-from tests.library.answers import JOB, a_record, assert_problem, sha256
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record, sha256
 
 PUT = f"/api/v1/jobs/{JOB}"
 NewToken = Callable[..., dict[str, str]]

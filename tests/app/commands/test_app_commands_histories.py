@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 from app.cli import jobprov, sentence
 from app.factory import create_app
 from provenance.errors import AmbiguousError
-from tests.library.answers import numbered
+from tests.library.records import a_record
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,9 @@ def address(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         return [{"name": name}]
 
     for record in (
-        numbered(1, inputs=entry("raw"), outputs=entry("reco"), resources=took, task={"task_id": "t", "stage": "reco"}),
-        numbered(2, inputs=entry("reco"), outputs=entry("left"), resources=took),
-        numbered(3, inputs=[*entry("reco"), *entry("extern")], outputs=entry("right")),
+        a_record(1, inputs=entry("raw"), outputs=entry("reco"), resources=took, task={"task_id": "t", "stage": "reco"}),
+        a_record(2, inputs=entry("reco"), outputs=entry("left"), resources=took),
+        a_record(3, inputs=[*entry("reco"), *entry("extern")], outputs=entry("right")),
     ):
         assert app.test_client().put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
     server = make_server("127.0.0.1", 0, app, threaded=True)

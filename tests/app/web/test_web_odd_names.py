@@ -10,11 +10,11 @@ from werkzeug.urls import iri_to_uri
 
 from app.commands.tasks import _task_lines, missing_command
 from provenance.client.transport import campaign_place
-from tests.library.answers import numbered
+from tests.library.records import a_record
 
 
 def put(client: FlaskClient, number: int, **task: str) -> None:
-    record = numbered(number, task={"campaign": "c", "stage": "s", "unit": "u", **task})
+    record = a_record(number, task={"campaign": "c", "stage": "s", "unit": "u", **task})
     assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
 
 

@@ -26,8 +26,8 @@ from provenance.services.sync_catalog import sync_experiment
 from provenance.services.task_declarations import declare_task
 from provenance.services.work import Parts, drain
 from provenance.services.write_tokens import TokenBook, create_token
-from tests.library.answers import numbered
 from tests.library.productions import toy_experiment
+from tests.library.records import a_record
 from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess
 
 UNITS = [f"a{number}.root" for number in range(5)]
@@ -44,7 +44,7 @@ LOG = b"begun\n" * 20_000 + b"E: cannot find the map\n" + b"ended\n" * 9_000
 
 def record(service: Service, number: int, **fields: Any) -> str:
     """Record a job; return the address of its page."""
-    document = numbered(number, **fields)
+    document = a_record(number, **fields)
     service.record(Submission(decode_record(json.dumps(document).encode()), datetime.now(UTC), "tests"))
     return f"/jobs/{document['job_id']}"
 
@@ -161,7 +161,7 @@ def test_task_says_what_its_failures_were_and_whether_trying_again_may_help(
     assert "The disk was full; trying again may help" in section
     assert "The program crashed; trying again does not help" in section
     assert "lost</td>" in section, "a job that nobody saw end has no step and no code"
-    assert "The program crashed; trying again does not help" in pages.get(f"/jobs/{numbered(52)['job_id']}").text
+    assert "The program crashed; trying again does not help" in pages.get(f"/jobs/{a_record(52)['job_id']}").text
     assert (
         'href="/jobs?experiment=nova&amp;task_id=night&amp;state=failed&amp;failed_step=art&amp;exit_code=1' in section
     )

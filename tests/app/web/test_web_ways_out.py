@@ -14,8 +14,9 @@ from app.config import load_settings
 from app.factory import create_app
 from app.wiring import open_service
 from archive.errors import BlobMissingError
-from tests.library.answers import lead, numbered
+from tests.library.answers import lead
 from tests.library.productions import toy_experiment as samples
+from tests.library.records import a_record
 
 EXPERIMENTS = [f"exp{number}" for number in range(8)]
 READERS = 102
@@ -29,8 +30,8 @@ def wide(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     service = open_service(load_settings(samples.open_folder(folder), {}))
     client = create_app(service.settings, service=service).test_client()
     task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
-    jobs = [numbered(number, task=task, inputs=[{"name": "calib, v0.root"}]) for number in range(READERS)]
-    jobs += [numbered(1000 + place, experiment=name, task={"campaign": "c"}) for place, name in enumerate(EXPERIMENTS)]
+    jobs = [a_record(number, task=task, inputs=[{"name": "calib, v0.root"}]) for number in range(READERS)]
+    jobs += [a_record(1000 + place, experiment=name, task={"campaign": "c"}) for place, name in enumerate(EXPERIMENTS)]
     for job in jobs:
         assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
     yield client
