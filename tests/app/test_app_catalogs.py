@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from catalog_server import SamServer
-from catalog_shelf import Shelf
-from live_service import LiveService
+
+from tests.library.servers.catalogs import SamServer, Shelf
+from tests.library.servers.live_service import LiveService
 
 UNITS = ["a1.root", "a2.root", "a3.root"]
 RULES = """

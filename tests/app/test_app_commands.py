@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,24 +10,22 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from app_records import JOB, a_record, numbered
-from live_service import LiveService, run_alone
-
 from jobprov.app.cli import COMMANDS, exit_code, jobprov
 from jobprov.provenance.capture import spool
 from jobprov.provenance.capture.draft import Draft
 from jobprov.provenance.capture.leftovers import encode_block
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
+from tests.library.commands import run_alone
+from tests.library.records import JOB, a_record
+from tests.library.servers.live_service import LiveService
 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     service = LiveService(tmp_path_factory.mktemp("commands") / "var")
     client = Client(service.url)
-    client.record(numbered(2, outputs=[{"name": "a.root", "checksums": ["adler32:00000001"]}]))
+    client.record(a_record(2, outputs=[{"name": "a.root", "checksums": ["adler32:00000001"]}]))
     client.record(
         a_record(
             state="failed",
@@ -50,7 +47,7 @@ def test_lookup_says_what_made_a_file_in_its_first_line(live: LiveService) -> No
     ended = live.run("lookup", "a.root")
 
     assert ended.returncode == 0
-    assert ended.stdout.startswith(f"a.root was made by job {numbered(2)['job_id']}")
+    assert ended.stdout.startswith(f"a.root was made by job {a_record(2)['job_id']}")
     assert "jobprov rerun" in ended.stdout
 
 
@@ -92,7 +89,7 @@ def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> Non
         (91, "77121.1@sched2"),
         (92, "77121.10@sched1"),
     ):
-        Client(live.url).record(numbered(number, batch={"id": batch_id}))
+        Client(live.url).record(a_record(number, batch={"id": batch_id}))
 
     for word in ("8493dace", "8493DACE-f8fd", "77120.85"):
         assert "8493dace-f8fd-542a-83e0-fde74635d711" in live.run("job", word).stdout
@@ -103,7 +100,7 @@ def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> Non
         True,
     ), retried.stderr
 
-    for word, all_of_them in (("0f8b0000", numbered(90)["job_id"]), ("77121.1", "77121.1@sched2")):
+    for word, all_of_them in (("0f8b0000", a_record(90)["job_id"]), ("77121.1", "77121.1@sched2")):
         several = live.run("job", word)
         assert (several.returncode, several.stdout) == (1, "")
         assert f"Several jobs begin with {word}" in several.stderr
@@ -140,7 +137,7 @@ def test_no_failure_of_an_unknown_name_is_not_told_as_none(live: LiveService) ->
 def test_task_and_errors_say_what_failures_were(live: LiveService) -> None:
     full = {"code": 1, "failed_step": "art", "message": "No space left on device"}
     task = {"task_id": "night", "stage": "reco", "unit": "u1"}
-    Client(live.url).record(numbered(70, state="failed", exit=full, task=task))
+    Client(live.url).record(a_record(70, state="failed", exit=full, task=task))
 
     shown, errors = live.run("task", "night").stdout, live.run("errors", "--task", "night").stdout
 
@@ -251,8 +248,8 @@ def _spooled(folder: Path, record: dict[str, Any]) -> Path:
 
 def test_spool_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Path) -> None:
     """What the hook says of its own is told apart by what it found out, not by the words in which it says so."""
-    good = _spooled(tmp_path / "refused 0, left", numbered(81))
-    bad = _spooled(tmp_path / "bad", numbered(82))
+    good = _spooled(tmp_path / "refused 0, left", a_record(81))
+    bad = _spooled(tmp_path / "bad", a_record(82))
     next((bad / "ready").iterdir()).write_bytes(b"damaged")
 
     unreachable = run_alone(
@@ -275,7 +272,7 @@ def test_spool_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Pat
 def test_record_that_was_cut_out_of_a_log_is_not_said_to_be_taken(
     live: LiveService, tmp_path: Path
 ) -> None:
-    entry = next((_spooled(tmp_path / "spool", numbered(83)) / "ready").iterdir()).read_bytes()
+    entry = next((_spooled(tmp_path / "spool", a_record(83)) / "ready").iterdir()).read_bytes()
     block = encode_block(entry, "job.jobprov")
     whole, cut = tmp_path / "whole.err", tmp_path / "cut.err"
     whole.write_bytes(b"said\n" + block)
@@ -288,12 +285,12 @@ def test_record_that_was_cut_out_of_a_log_is_not_said_to_be_taken(
 
 
 def test_name_that_is_no_utf_8_is_asked_for_as_the_hook_records_it(live: LiveService) -> None:
-    Client(live.url).record(numbered(77, outputs=[{"name": "odd\\xff.root"}]))
+    Client(live.url).record(a_record(77, outputs=[{"name": "odd\\xff.root"}]))
 
     ended = live.run("lookup", "odd\udcff.root")
 
     assert ended.returncode == 0
-    assert numbered(77)["job_id"] in ended.stdout
+    assert a_record(77)["job_id"] in ended.stdout
 
 
 def test_record_without_its_id_is_told_so(live: LiveService, tmp_path: Path) -> None:
@@ -309,8 +306,8 @@ def test_record_without_its_id_is_told_so(live: LiveService, tmp_path: Path) -> 
 
 def test_records_are_sent_from_files(live: LiveService, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
-    good.write_text(json.dumps(numbered(5)))
-    bad.write_text(json.dumps(numbered(6, state="gone")))
+    good.write_text(json.dumps(a_record(5)))
+    bad.write_text(json.dumps(a_record(6, state="gone")))
 
     assert live.run("record", str(good)).returncode == 0
     ended = live.run("record", str(bad))
@@ -318,11 +315,11 @@ def test_records_are_sent_from_files(live: LiveService, tmp_path: Path) -> None:
     assert "state" in ended.stdout
     assert "refused" in ended.stdout
     letters = json.loads(live.run("dead-letter", "list", "--json").stdout)
-    assert [letter["job_id"] for letter in letters] == [numbered(6)["job_id"]]
+    assert [letter["job_id"] for letter in letters] == [a_record(6)["job_id"]]
     number = str(letters[0]["number"])
     shown = json.loads(live.run("dead-letter", "show", number, "--json").stdout)
     assert b64decode(shown["base64"]).decode() == live.run("dead-letter", "show", number).stdout
-    assert json.loads(b64decode(shown["base64"]))["job_id"] == numbered(6)["job_id"]
+    assert json.loads(b64decode(shown["base64"]))["job_id"] == a_record(6)["job_id"]
     replayed = live.run("dead-letter", "replay", "--json")
     assert replayed.returncode == 1
     assert [letter["number"] for letter in json.loads(replayed.stdout)["refused"]] == [

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from measured_uses import leaf_fields, measured_uses
 
 from jobprov.provenance.records.field_uses import FIELD_USES
+from tests.library.field_uses import leaf_fields, measured_uses
 
 IDENTITY = {"schema_version", "job_id", "experiment"}
 

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from app_records import numbered
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
@@ -14,6 +13,7 @@ from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.statistics import kept_answers
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.records import a_record
 
 TASK = {"task_id": "t1", "campaign": "prod", "stage": "reco"}
 WORDS = "more was recorded since, and it is being counted again"
@@ -25,11 +25,11 @@ def test_page_and_call_say_when_failures_of_many_jobs_were_counted(
     monkeypatch.setattr(kept_answers, "MOST_COUNTED_AT_ONCE", 1)
     call, page = "/api/v1/statistics/errors?campaign=prod", "/errors?campaign=prod"
     for number in (1, 2):
-        job = numbered(number, state="failed", task=TASK)
+        job = a_record(number, state="failed", task=TASK)
         assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
 
     first, fresh = client.get(call).get_json(), client.get(page).text
-    job = numbered(3, state="failed", task=TASK)
+    job = a_record(3, state="failed", task=TASK)
     client.put(f"/api/v1/jobs/{job['job_id']}", json=job)
     second, stale = client.get(call).get_json(), client.get(page).text
 
@@ -48,11 +48,11 @@ def test_report_of_many_jobs_is_of_the_kept_answers_and_a_mail_waits_for_new_one
     monkeypatch.setattr(kept_answers, "MOST_COUNTED_AT_ONCE", 1)
     monkeypatch.setattr(report, "_PAUSE_SECONDS", 0.0)
     for number in (1, 2):
-        job = numbered(number, state="failed", task=TASK)
+        job = a_record(number, state="failed", task=TASK)
         client.put(f"/api/v1/jobs/{job['job_id']}", json=job)
     asking = Asking(client)
     first, page = asking.report("prod", experiment="nova"), client.get("/reports/nova/prod").text
-    client.put(f"/api/v1/jobs/{numbered(3)['job_id']}", json=numbered(3, state="failed", task=TASK))
+    client.put(f"/api/v1/jobs/{a_record(3)['job_id']}", json=a_record(3, state="failed", task=TASK))
 
     old_page, stale = (
         client.get("/reports/nova/prod").text,

@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -13,15 +12,13 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from app_records import JOB, a_record, numbered, sha256
-from live_service import LiveService, run_alone
-
 from jobprov.app.config import load_settings
 from jobprov.app.serving import serve
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
+from tests.library.commands import run_alone
+from tests.library.records import JOB, a_record, sha256
+from tests.library.servers.live_service import LiveService
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +72,7 @@ def test_page_of_a_file_with_the_longest_name_can_be_asked_for(live: LiveService
 
 
 def test_chunked_body_is_taken_and_limited(live: LiveService) -> None:
-    path, body = f"/api/v1/jobs/{numbered(7)['job_id']}", json.dumps(numbered(7)).encode()
+    path, body = f"/api/v1/jobs/{a_record(7)['job_id']}", json.dumps(a_record(7)).encode()
 
     with connect(live) as connection:
         connection.request("PUT", path, iter([body[:20], body[20:]]), encode_chunked=True)
@@ -91,7 +88,7 @@ def test_sixteen_clients_record_at_once_and_lose_nothing(live: LiveService) -> N
     def send(first: int) -> None:
         client = Client(live.url)
         for number in range(first, first + 10):
-            client.record(numbered(number))
+            client.record(a_record(number))
 
     threads = [threading.Thread(target=send, args=(1000 + 10 * place,)) for place in range(16)]
     for thread in threads:
@@ -100,9 +97,10 @@ def test_sixteen_clients_record_at_once_and_lose_nothing(live: LiveService) -> N
         thread.join()
 
     found = {job["job_id"] for job in Client(live.url).jobs(limit=1000)}
-    assert {numbered(number)["job_id"] for number in range(1000, 1160)} <= found
+    assert {a_record(number)["job_id"] for number in range(1000, 1160)} <= found
 
 
+@pytest.mark.slow
 def test_more_connections_are_kept_than_there_are_threads(tmp_path: Path) -> None:
     service = LiveService(tmp_path / "var", JOBPROV_THREADS="2")
     with ExitStack() as stack:

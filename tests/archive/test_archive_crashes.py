@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from archive_tampering import crash_at_every_step, run_python, stored_files
 
 from jobprov.archive import fsck
 from jobprov.archive.backends.local import LocalStore
 from jobprov.archive.digest import digest_of
+from tests.library.tampering import crash_at_every_step, run_python, stored_files
 
 pytestmark = pytest.mark.slow
 

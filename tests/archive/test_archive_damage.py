@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from archive_tampering import flip_bit, overwrite
 
 from jobprov.archive.backends import copies, packs
 from jobprov.archive.backends.copies import OpenFile
@@ -31,6 +30,7 @@ from jobprov.archive.errors import (
     FrameDamagedError,
 )
 from jobprov.archive.store import FindingKind
+from tests.library.tampering import flip_bit, overwrite
 
 LARGE = bytes(range(256)) * 20_000
 

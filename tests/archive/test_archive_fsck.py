@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from archive_tampering import flip_bit, overwrite, stored_files
 
 from jobprov.archive import fsck
 from jobprov.archive.backends.frames import HEADER_BYTES
@@ -20,6 +19,7 @@ from jobprov.archive.errors import (
     DocumentDamagedError,
 )
 from jobprov.archive.store import FindingKind
+from tests.library.tampering import flip_bit, overwrite, stored_files
 
 LOOSE = b"loose loose loose"
 PACKED = [b"packed one", b"packed two"]
@@ -73,6 +73,7 @@ def test_sound_archive_has_no_findings(root: Path) -> None:
     assert unreadable(root) == 0
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_a_loose_blob_is_found(root: Path) -> None:
     path = loose_file(root)
     for bit in range(path.stat().st_size * 8):
@@ -85,6 +86,7 @@ def test_every_flipped_bit_of_a_loose_blob_is_found(root: Path) -> None:
     assert findings(root) == set()
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_a_pack_is_found_and_spoils_at_most_one_blob(root: Path) -> None:
     path = pack_file(root)
     for bit in range(path.stat().st_size * 8):
@@ -96,6 +98,7 @@ def test_every_flipped_bit_of_a_pack_is_found_and_spoils_at_most_one_blob(root: 
         flip_bit(path, bit)
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_a_document_is_found(root: Path) -> None:
     path = document_file(root)
     for bit in range(path.stat().st_size * 8):

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from archive_behaviour import StoreBehaviour
 
 from jobprov.archive.backends.local import LocalStore
+from tests.library.behaviour.stores import StoreBehaviour
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """The memory backend behaves as every backend does."""
 
 import pytest
-from archive_behaviour import StoreBehaviour
 
 from jobprov.archive.backends.memory import MemoryStore
+from tests.library.behaviour.stores import StoreBehaviour
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from jobprov.archive.backends.frames import decode_frame, encode_frame
 from jobprov.archive.backends.local import LocalStore
 from jobprov.archive.backends.memory import MemoryStore
 from jobprov.archive.digest import digest_of
+from tests.library.examples import examples
 
 if TYPE_CHECKING:
     from jobprov.archive.store import Store
@@ -117,7 +118,7 @@ class MemoryAgainstDictionary(StoreAgainstDictionary):
 TestLocalAgainstDictionary = LocalAgainstDictionary.TestCase
 TestMemoryAgainstDictionary = MemoryAgainstDictionary.TestCase
 TestLocalAgainstDictionary.settings = TestMemoryAgainstDictionary.settings = settings(
-    max_examples=25,
+    max_examples=examples(25),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

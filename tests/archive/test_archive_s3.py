@@ -1,10 +1,10 @@
 """The S3 backend behaves as every backend does, on a real server."""
 
 import pytest
-from archive_behaviour import StoreBehaviour
 
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
+from tests.library.behaviour.stores import StoreBehaviour
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 

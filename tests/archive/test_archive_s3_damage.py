@@ -6,7 +6,6 @@ from pathlib import Path
 
 import obstore
 import pytest
-from archive_tampering import stored_files
 
 from jobprov.archive import fsck
 from jobprov.archive.backends import remote
@@ -17,6 +16,7 @@ from jobprov.archive.digest import digest_of
 from jobprov.archive.errors import BlobDamagedError, DocumentDamagedError
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import FindingKind
+from tests.library.tampering import stored_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 

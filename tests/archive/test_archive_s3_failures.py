@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import obstore
 import pytest
 from obstore.exceptions import GenericError
-from s3_server import KEYS, READER_KEYS
 
 from jobprov.archive.backends.bucket import Bucket
 from jobprov.archive.backends.s3 import S3Store
 from jobprov.archive.digest import digest_of
 from jobprov.archive.errors import ArchiveUnreachableError
 from jobprov.archive.opening import open_store
+from tests.library.servers.s3 import KEYS, READER_KEYS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import obstore
 import pytest
-from archive_tampering import run_python
 
 from jobprov.archive import fsck
 from jobprov.archive.backends.bucket import Bucket
 from jobprov.archive.backends.s3 import S3Store
 from jobprov.archive.digest import digest_of
+from tests.library.tampering import run_python
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 

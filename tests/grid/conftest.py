@@ -3,19 +3,12 @@
 All tests here read what came of them.
 """
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "app"))  # for the running service
-sys.path.insert(
-    0, str(Path(__file__).parents[1] / "provenance/launchers")
-)  # for what every launcher does
-
-from grid_needs import need_condor
-from grid_story import Story
+from tests.library.grid.pool import need_condor
+from tests.library.grid.story import Story
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import requests
-from deaths import DEATHS, DOCUMENT, WAYS
-from grid_story import PAIRS, Story
 
 from jobprov.provenance.launchers.condor_attempts import Collection
 from jobprov.provenance.launchers.condor_events import attempts_of, read_events
 from jobprov.provenance.launchers.condor_record import record_of
+from tests.library.grid.deaths import DEATHS, DOCUMENT, WAYS
+from tests.library.grid.story import PAIRS, Story
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid")]
 

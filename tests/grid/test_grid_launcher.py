@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from condor_pool import PATH, Pool
-from grid_needs import need_condor
-from launcher_behaviour import LauncherBehaviour, NewLauncher, a_job, wait_for
 
 from jobprov.provenance.capture.condor import job_variables
 from jobprov.provenance.launchers.condor_launcher import CondorLauncher
 from jobprov.provenance.launchers.condor_tools import ads_of
 from jobprov.provenance.launchers.job import BatchJob, Launcher
+from tests.library.behaviour.launchers import LauncherBehaviour, NewLauncher, a_job, wait_for
+from tests.library.grid.pool import PATH, Pool, need_condor
 
 pytestmark = pytest.mark.slow
 

@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 import requests
-from condor_pool import PATH, Pool
-from grid_needs import need_condor
-from live_service import JOBPROV, LiveService
+
+from tests.library.commands import JOBPROV
+from tests.library.grid.pool import PATH, Pool, need_condor
+from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
 

@@ -21,6 +21,7 @@ import requests
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.code.repositories import register_repository
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.git import git
 
 PROGRAM = """#!/usr/bin/env python3
 import sys
@@ -52,15 +53,6 @@ def repository(tmp_path: Path) -> Path:
     git(folder, "commit", "--quiet", "--message=Scale numbers")
     git(folder, "tag", "--annotate", "--message=first", "v1")
     return folder
-
-
-def git(folder: Path, *words: str) -> None:
-    identity = {
-        f"GIT_{who}_{what}": "t@example.org"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-    subprocess.run(["git", *words], cwd=folder, check=True, env={**os.environ, **identity})
 
 
 def run_job(hook: Path, url: str, repository: Path, scratch: Path, unit: str, target: str) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from production_of_20000 import Counts, Production
 from sqlalchemy import text
 
 from jobprov.app.factory import create_app
 from jobprov.provenance.db.statistics import refresh_statistics
 from jobprov.provenance.services.intake.tokens import create_token
+from tests.library.productions.large import Counts, LargeProduction
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ def recorded(
         lambda c, known: create_token(c, known, experiment="nova", name="t", now=now)
     )
     headers = {"Authorization": f"Bearer {token}"}
-    client, production = app.test_client(), Production(seed=2026)
+    client, production = app.test_client(), LargeProduction(seed=2026)
     assert 19_500 < len(production.jobs) < 20_500
     batches = list(production.batches())
     half = len(batches) // 2

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from other_environments import programs_of
-from recorded_sample import BAD, GOOD, make_repository, record_sample
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.services.work.queue import Parts
+from tests.library.environments import programs_of
+from tests.library.productions.joining import BAD, GOOD, joining_repository, record_sample
 
 pytestmark = pytest.mark.slow
 
@@ -50,9 +50,8 @@ assert built[:2] == built[2:], "planned and read back differ"
 print(json.dumps(built[:2]))
 """
 DIGEST_OF_TOY = """
-import hashlib, sys
-sys.path[:0] = sys.argv[1:]
-from toy_job import Toy
+import hashlib
+from tests.library.productions.toy_job import Toy
 toy = Toy()
 plan = toy.plan()
 print(hashlib.sha256(plan.to_bytes()).hexdigest(), hashlib.sha256(toy.tar_bytes(plan)).hexdigest())
@@ -66,7 +65,7 @@ SURROUNDINGS: list[tuple[int, dict[str, str]]] = [
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Return the one repository that every service of a test knows under the same path."""
-    return make_repository(tmp_path / "joining")
+    return joining_repository(tmp_path / "joining")
 
 
 class Archived:
@@ -151,11 +150,11 @@ def test_plan_and_tar_are_the_same_under_another_python(tmp_path: Path) -> None:
     """
 
     def digests(python: str) -> str:
-        words = [python, "-B", "-c", DIGEST_OF_TOY, str(ROOT / "tests"), str(ROOT)]
+        words = [python, "-B", "-c", DIGEST_OF_TOY]
         ended = subprocess.run(
             words,
             cwd=tmp_path,
-            env={"PATH": os.environ["PATH"]},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,

@@ -4,7 +4,6 @@ Whichever answers, the answer is the same.
 """
 
 import json
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,19 +13,18 @@ from typing import Any
 
 import pytest
 import requests
-from recorded_sample import git, make_repository
-from s3_server import BUCKET, S3Server
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
-
-from app_records import numbered, sha256
-from live_service import LiveService, run_alone
-from logical_tables import differences, logical_tables
-
 from jobprov.provenance.client import Client
 from jobprov.provenance.db.engines import open_database
+from tests.library.commands import run_alone
+from tests.library.git import git
+from tests.library.logical_tables import differences, logical_tables
+from tests.library.productions.joining import joining_repository
+from tests.library.records import a_record, sha256
+from tests.library.servers.live_service import LiveService
+from tests.library.servers.s3 import BUCKET, S3Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
@@ -92,7 +90,7 @@ def pair(postgresql_server: str, s3_server: S3Server, tmp_path: Path) -> Iterato
 
 
 def test_two_services_are_one(pair: Pair, tmp_path: Path) -> None:
-    repository = make_repository(tmp_path / "joining")
+    repository = joining_repository(tmp_path / "joining")
     assert pair.services[0].run("repository", "add", "joining", str(repository)).returncode == 0
     records = [job(number, repository) for number in range(JOBS)]
 
@@ -112,7 +110,7 @@ def test_two_services_are_one(pair: Pair, tmp_path: Path) -> None:
 def job(number: int, repository: Path) -> dict[str, Any]:
     """Return the record of a job whose output the next one reads, with a log of its own."""
     commit = git(repository, "rev-parse", "HEAD")
-    return numbered(
+    return a_record(
         number + 1,
         ended_at=f"2026-01-01T00:{number:02}:00Z",
         inputs=[{"name": f"f{number - 1}.root", "checksums": [f"adler32:{number - 1:08x}"]}]
@@ -147,7 +145,7 @@ def send(client: Client, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def ends_of_logs_are_shared(pair: Pair) -> None:
     """Check that both services add to the end of a running job's log, and show all of it."""
-    running = numbered(900, state="running")
+    running = a_record(900, state="running")
     pair.clients[0].record(running)
     places = [
         f"{service.url}/api/v1/jobs/{running['job_id']}/logs/stdout" for service in pair.services
@@ -181,7 +179,7 @@ def resolved_once(pair: Pair) -> None:
     while (left := count(pair, "SELECT count(*) FROM work")) and time.monotonic() < give_up_at:
         time.sleep(0.2)
     assert left == 0
-    found = pair.ask_both("job", numbered(1)["job_id"])
+    found = pair.ask_both("job", a_record(1)["job_id"])
     assert found["software"][0]["resolution"]["tree"]
     assert count(pair, "SELECT count(*) FROM ledger_entries WHERE kind = 'resolution'") == count(
         pair, "SELECT count(DISTINCT id) FROM resolutions"

@@ -1,12 +1,16 @@
 """A small production to record jobs in, on both databases."""
 
+from collections.abc import Iterator
+
 import pytest
-from production_samples import Production
 
 from jobprov.provenance.db.engines import Database
+from tests.library.production import Production
 
 
 @pytest.fixture
-def production(database: Database) -> Production:
-    """Return an empty service."""
-    return Production(database)
+def production(database: Database) -> Iterator[Production]:
+    """Yield an empty service."""
+    opened = Production(database)
+    yield opened
+    opened.close()

@@ -15,18 +15,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pytest
-from answer_calls import (
-    DATA,
-    ERASED_FIELD,
-    ERASED_JOB,
-    READS,
-    Call,
-    closing_calls,
-    ordering_calls,
-    writing_calls,
-)
-from catalog_server import SamServer
-from catalog_shelf import Shelf, ShelfProcess
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -41,6 +29,17 @@ from jobprov.provenance.services.erasures.records import erase_record
 from jobprov.provenance.services.upkeep.cleared_erasures import Parts as ErasureParts
 from jobprov.provenance.services.upkeep.cleared_erasures import clear_erased
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.productions.answer_calls import (
+    DATA,
+    ERASED_FIELD,
+    ERASED_JOB,
+    READS,
+    Call,
+    closing_calls,
+    ordering_calls,
+    writing_calls,
+)
+from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess
 
 START = datetime(2026, 11, 25, 12, tzinfo=UTC)
 API = "/api/v1"

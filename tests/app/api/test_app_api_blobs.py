@@ -8,12 +8,13 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from app_records import JOB, a_record, assert_problem, sha256
 from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.intake import partial_blobs as half_sent
 from jobprov.provenance.services.intake.partial_blobs import HalfSent
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
 BYTES = b"#!/bin/sh\necho hello\n"

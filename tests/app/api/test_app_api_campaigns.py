@@ -4,10 +4,11 @@ from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 import pytest
-from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
 
 from jobprov.provenance.services.statistics import campaign_graph as fold_campaign
+from tests.library.answers import assert_problem
+from tests.library.records import a_record
 
 GRAPH = "/api/v1/campaigns/prod%2F5/graph?experiment=nova"
 
@@ -18,12 +19,12 @@ def recorded(client: FlaskClient, new_token: Callable[..., dict[str, str]]) -> F
     token = new_token("nova")
     for number in range(1, 6):
         name = f"a{number}.root"
-        raw = numbered(
+        raw = a_record(
             number,
             task={"task_id": "t1", "campaign": "prod/5", "stage": "raw"},
             outputs=[{"name": name}],
         )
-        reco = numbered(
+        reco = a_record(
             100 + number,
             task={"task_id": "t2", "campaign": "prod/5", "stage": "reco"},
             inputs=[{"name": name}],
@@ -70,7 +71,7 @@ def test_folded_graph_is_found_by_the_name_of_the_campaign_alone(
     assert_problem(recorded.get("/api/v1/lineage/folded"), 422, "campaign")
     assert_problem(recorded.get("/api/v1/lineage/folded?campaign=none"), 404)
 
-    other = numbered(
+    other = a_record(
         1, experiment="dune", task={"task_id": "t1", "campaign": "prod/5", "stage": "raw"}
     )
     recorded.put(f"/api/v1/jobs/{other['job_id']}", json=other, headers=new_token("dune"))

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
-from app_records import assert_problem, numbered, sha256
 from flask.testing import FlaskClient
+
+from tests.library.answers import assert_problem
+from tests.library.records import a_record, sha256
 
 FCL = (b"physics: { x: 1 y: 2 }\n", b"physics: { x: 1\n y: 3 }\n")
 
@@ -15,7 +17,7 @@ def recorded(client: FlaskClient) -> FlaskClient:
     for number, content in enumerate(FCL, 1):
         client.put(f"/api/v1/blobs/{sha256(content)}", data=content)
         files = [{"name": "x.fcl", "path": "job/x.fcl", "sha256": sha256(content)}]
-        record = numbered(
+        record = a_record(
             number,
             task={"task_id": "t1", "unit": "u"},
             configurations=[{"step": "art", "main": "x.fcl", "files": files}],
@@ -25,7 +27,7 @@ def recorded(client: FlaskClient) -> FlaskClient:
 
 
 def ids() -> tuple[str, str]:
-    return numbered(1)["job_id"], numbered(2)["job_id"]
+    return a_record(1)["job_id"], a_record(2)["job_id"]
 
 
 def test_the_parameter_that_differs_comes_with_file_and_line(recorded: FlaskClient) -> None:
@@ -52,13 +54,13 @@ def test_jobs_to_compare_with_are_named(recorded: FlaskClient) -> None:
 def test_a_job_that_is_not_there_and_a_bad_limit_are_told(recorded: FlaskClient) -> None:
     one, _ = ids()
 
-    assert_problem(recorded.get(f"/api/v1/jobs/{one}/diff/{numbered(9)['job_id']}"), 404)
+    assert_problem(recorded.get(f"/api/v1/jobs/{one}/diff/{a_record(9)['job_id']}"), 404)
     assert_problem(recorded.get(f"/api/v1/jobs/{one}/diff/{one}?limit=0"), 422)
 
 
 def test_where_two_files_part_is_answered_over_http(client: FlaskClient) -> None:
     for number in (1, 2):
-        record = numbered(
+        record = a_record(
             number,
             task={"stage": "reco", "task_id": f"t{number}"},
             outputs=[{"name": f"{number}.root", "checksums": [f"adler32:0000000{number}"]}],

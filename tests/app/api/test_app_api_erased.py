@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from app_records import JOB, a_record, sha256
 from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
@@ -12,6 +11,7 @@ from jobprov.provenance.services.erasures.blobs import erase_blob, plan_blob_era
 from jobprov.provenance.services.erasures.plans import Wanted
 from jobprov.provenance.services.erasures.records import erase_record
 from jobprov.provenance.services.upkeep.cleared_erasures import Parts, clear_erased
+from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
 SCRIPT = b"#!/bin/sh\n# the door opens by hunter2\n"

@@ -7,7 +7,6 @@ import inspect
 import re
 
 import pytest
-from app_records import JOB, a_record, assert_problem
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +15,9 @@ from hypothesis import strategies as st
 from jobprov import archive, provenance
 from jobprov.app.errors import STATUS, problem_of
 from jobprov.provenance.schemas import history_queries, queries
+from tests.library.answers import assert_problem
+from tests.library.examples import examples
+from tests.library.records import JOB, a_record
 
 METHODS = ("GET", "PUT", "POST")
 READ = [
@@ -94,9 +96,9 @@ def test_every_route_answers_nonsense_with_a_problem(app: Flask, client: FlaskCl
 
 
 def test_mistake_of_ours_is_a_problem_that_gives_nothing_away(
-    app: Flask, client: FlaskClient
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app.extensions["jobprov-measures"].lines = lambda: 1 / 0
+    monkeypatch.setattr(app.extensions["jobprov-measures"], "lines", lambda: 1 / 0)
 
     problem = assert_problem(client.get("/api/v1/metrics"), 500)
 
@@ -137,7 +139,7 @@ def test_no_query_makes_the_service_stumble(client: FlaskClient, path: str, sche
     )
     names = [*schema().fields, "unknown"]
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(st.sampled_from(names), ODD, max_size=3))
     def ask(query: dict[str, str]) -> None:
         answer = client.get(f"/api/v1{path}", query_string=query)
@@ -148,6 +150,7 @@ def test_no_query_makes_the_service_stumble(client: FlaskClient, path: str, sche
     ask()
 
 
+@pytest.mark.slow
 def test_no_single_odd_word_in_any_query_makes_the_service_stumble(client: FlaskClient) -> None:
     client.put(
         f"/api/v1/jobs/{JOB}", json=a_record(task={"task_id": "t1"}, outputs=[{"name": "a.root"}])
@@ -178,7 +181,7 @@ def test_no_single_odd_word_in_any_query_makes_the_service_stumble(client: Flask
 
 
 def test_no_name_in_an_address_makes_the_service_stumble(client: FlaskClient) -> None:
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         st.sampled_from(
             [

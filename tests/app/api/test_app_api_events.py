@@ -5,52 +5,23 @@ And what is refused, by hand.
 
 import gzip
 import json
-import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
-from app_records import assert_problem, numbered
-from flask import Flask
 from flask.testing import FlaskClient
-from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import error_message_run, parent_run, source_code_location_job
-from openlineage.client.transport.http import (
-    ApiKeyTokenProvider,
-    HttpCompression,
-    HttpConfig,
-    HttpTransport,
-)
-from werkzeug.serving import make_server
+
+from tests.library.answers import assert_problem
+from tests.library.records import a_record
+from tests.library.servers.openlineage import stock_client
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = "0f8b0000-0000-4000-8000-0000000000aa"
-
-
-@pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    """Yield where the application listens."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def stock_client(address: str, token: str) -> OpenLineageClient:
-    config = HttpConfig(
-        url=address,
-        auth=ApiKeyTokenProvider({"apiKey": token}),
-        compression=HttpCompression.GZIP,
-        retry={"total": 0},
-    )
-    return OpenLineageClient(transport=HttpTransport(config))
 
 
 def event(kind: RunState, second: int, run: str, **more: Any) -> RunEvent:
@@ -68,7 +39,7 @@ def test_runs_of_a_stock_client_join_the_graph_of_the_production(
     address: str, client: FlaskClient, new_token: Callable[..., dict[str, str]]
 ) -> None:
     token = new_token()
-    made = numbered(1, outputs=[{"name": "reco.root", "checksums": ["adler32:00000001"]}])
+    made = a_record(1, outputs=[{"name": "reco.root", "checksums": ["adler32:00000001"]}])
     assert client.put(f"/api/v1/jobs/{made['job_id']}", json=made, headers=token).status_code == 201
     run, failed = str(uuid.uuid4()), str(uuid.uuid4())
     code = source_code_location_job.SourceCodeLocationJobFacet(

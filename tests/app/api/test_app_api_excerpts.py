@@ -4,8 +4,10 @@ import gzip
 import json
 from collections.abc import Callable
 
-from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
+
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
 TYPE = {"Content-Type": "application/vnd.jobprov.excerpts", "Content-Encoding": "gzip"}
@@ -16,7 +18,7 @@ ASK = "/api/v1/blobs/missing"
 
 def body_of(job_id: str, *, is_here: bool) -> tuple[bytes, bytes]:
     """Return (the record, the body that sends it) with one excerpt."""
-    record = json.dumps(a_record(job_id, extra=json.loads(EXCERPT))).encode()
+    record = json.dumps(a_record(job_id=job_id, extra=json.loads(EXCERPT))).encode()
     start = record.index(EXCERPT)
     rest = record if is_here else record.replace(EXCERPT, b"")
     head = json.dumps([[start, len(EXCERPT), DIGEST, is_here]]).encode()
@@ -25,7 +27,7 @@ def body_of(job_id: str, *, is_here: bool) -> tuple[bytes, bytes]:
 
 def test_record_by_excerpt_is_the_record(client: FlaskClient, new_token: NewToken) -> None:
     header = {**new_token(), **TYPE}
-    other = str(numbered(2)["job_id"])
+    other = str(a_record(2)["job_id"])
     _, body = body_of(JOB, is_here=True)
     next_whole, next_body = body_of(other, is_here=False)
 

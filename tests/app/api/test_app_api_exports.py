@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from app_records import numbered
 from flask.testing import FlaskClient
+
+from tests.library.records import a_record
 
 
 def exported(client: FlaskClient, form: str, **fields: Any) -> str:
-    job = numbered(1, **fields)
+    job = a_record(1, **fields)
     assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
     answer = client.get(f"/api/v1/jobs/{job['job_id']}/exports/{form}")
     assert answer.status_code == 200

@@ -5,8 +5,10 @@ from html import unescape
 from typing import Any
 
 import pytest
-from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
+
+from tests.library.answers import assert_problem
+from tests.library.records import a_record
 
 S3 = "s3:%2F%2Fb"
 OF_A_FILE = ("", "/lineage", "/ancestors", "/descendants", "/roots", "/leaves", "/cost", "/rebuild")
@@ -24,13 +26,13 @@ def named(client: FlaskClient) -> FlaskClient:
     And a file made from each in nova.
     """
     for record in (
-        numbered(1, outputs=[entry("x")]),
-        numbered(2, outputs=[entry("x", "ns")]),
-        numbered(3, outputs=[entry("x", S3)]),
-        numbered(4, inputs=[entry("x")], outputs=[entry("of bare")]),
-        numbered(5, inputs=[entry("x", S3)], outputs=[entry("of s3", S3)]),
-        numbered(6, experiment="dune", outputs=[entry("x"), entry("only dune")]),
-        numbered(7, inputs=[entry("x", experiment="dune")], outputs=[entry("of dune")]),
+        a_record(1, outputs=[entry("x")]),
+        a_record(2, outputs=[entry("x", "ns")]),
+        a_record(3, outputs=[entry("x", S3)]),
+        a_record(4, inputs=[entry("x")], outputs=[entry("of bare")]),
+        a_record(5, inputs=[entry("x", S3)], outputs=[entry("of s3", S3)]),
+        a_record(6, experiment="dune", outputs=[entry("x"), entry("only dune")]),
+        a_record(7, inputs=[entry("x", experiment="dune")], outputs=[entry("of dune")]),
     ):
         assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
     return client
@@ -128,7 +130,7 @@ def test_files_of_one_name_in_two_experiments_are_compared(named: FlaskClient) -
 def test_two_jobs_of_two_experiments_lead_to_the_histories_of_their_files(
     named: FlaskClient,
 ) -> None:
-    text = named.get(f"/jobs/{numbered(4)['job_id']}/diff/{numbered(6)['job_id']}").text
+    text = named.get(f"/jobs/{a_record(4)['job_id']}/diff/{a_record(6)['job_id']}").text
 
     [link] = [link for link in links(text) if link.startswith("/diverge")]
     assert link == "/diverge?a=of+bare&b=x&experiment_a=nova&experiment_b=dune"
@@ -157,7 +159,7 @@ def test_name_with_a_colon_is_never_taken_for_another_silently(client: FlaskClie
         [entry("h:t"), entry("t", "h"), entry("h:t", "p"), entry("t", "p:h")], 1
     ):
         client.put(
-            f"/api/v1/jobs/{numbered(number)['job_id']}", json=numbered(number, outputs=[output])
+            f"/api/v1/jobs/{a_record(number)['job_id']}", json=a_record(number, outputs=[output])
         )
 
     assert len(assert_problem(asked(client, "/files/h:t"), 300)["choices"]) == 3

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
 
 from jobprov.provenance.records.openlineage import read_event
+from tests.library.answers import assert_problem
+from tests.library.records import a_record
 
 
 def files(*names: str, **more: Any) -> list[dict[str, Any]]:
@@ -26,30 +27,30 @@ def recorded(client: FlaskClient) -> FlaskClient:
     A file that is its own parent.
     """
     jobs = (
-        numbered(
+        a_record(
             1,
             outputs=files("raw"),
             resources={"wall_seconds": 5},
             task={"task_id": "t", "stage": "daq", "unit": "u"},
         ),
-        numbered(
+        a_record(
             2,
             inputs=files("raw", role="primary"),
             outputs=files("left"),
             task={"task_id": "r", "stage": "reco"},
         ),
-        numbered(
+        a_record(
             3, inputs=files("raw"), outputs=files("right"), task={"task_id": "r", "stage": "reco"}
         ),
-        numbered(
+        a_record(
             4,
             inputs=files("left", "right"),
             outputs=files("merged"),
             ended_at="2026-01-01T01:00:00Z",
         ),
-        numbered(5, inputs=files("y"), outputs=files("x")),
-        numbered(6, inputs=files("x"), outputs=files("y")),
-        numbered(7, inputs=files("self"), outputs=files("self")),
+        a_record(5, inputs=files("y"), outputs=files("x")),
+        a_record(6, inputs=files("x"), outputs=files("y")),
+        a_record(7, inputs=files("self"), outputs=files("self")),
     )
     for job in jobs:
         assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
@@ -65,7 +66,7 @@ def read(client: FlaskClient, path: str) -> Any:
 def test_the_past_says_what_is_told_as_it_is_today(recorded: FlaskClient) -> None:
     moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     before = read(recorded, f"/files/merged/lineage?direction=ancestors&as_of={moment}")
-    job = numbered(
+    job = a_record(
         4, inputs=files("left"), outputs=files("merged"), ended_at="2026-01-01T01:00:00Z"
     )
     corrected = {"record": job, "reason": "right was not read"}
@@ -103,7 +104,7 @@ def test_a_job_that_read_two_contents_of_an_orphan_is_one_reader(client: FlaskCl
     seen = [
         {"name": "raw", "checksums": [f"adler32:{place:08x}"], "role": "shared"} for place in (1, 2)
     ]
-    for job in (numbered(1, inputs=seen), numbered(2, inputs=seen[:1])):
+    for job in (a_record(1, inputs=seen), a_record(2, inputs=seen[:1])):
         assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
 
     [orphan] = read(client, "/lineage/orphans")["files"]
@@ -119,7 +120,7 @@ def test_all_ancestors_and_descendants_are_listed_with_the_jobs_that_made_them(
     )
 
     jobs = {
-        name: numbered(number)["job_id"]
+        name: a_record(number)["job_id"]
         for number, name in enumerate(("raw", "left", "right", "merged"), 1)
     }
     assert [(row["name"], row["job_id"]) for row in up["files"]] == [
@@ -143,7 +144,7 @@ def test_lineage_is_exported_as_rows_and_as_events(recorded: FlaskClient) -> Non
     [last] = [
         event
         for event in events
-        if event["run"]["runId"] == numbered(4)["job_id"] and event["eventType"] == "COMPLETE"
+        if event["run"]["runId"] == a_record(4)["job_id"] and event["eventType"] == "COMPLETE"
     ]
     assert len(events) == 8
     assert (last["eventTime"], [file["name"] for file in last["inputs"]]) == (
@@ -161,7 +162,7 @@ def test_lineage_is_exported_as_rows_and_as_events(recorded: FlaskClient) -> Non
     )
     by_key = {row["key"]: row for row in rows}
     [merged] = [row for row in rows if row["name"] == "merged"]
-    assert [by_key[key]["job_id"] for key in merged["from"].split()] == [numbered(4)["job_id"]]
+    assert [by_key[key]["job_id"] for key in merged["from"].split()] == [a_record(4)["job_id"]]
 
 
 @pytest.mark.parametrize("name", ["x", "self"])
@@ -203,9 +204,9 @@ def test_limit_of_a_file_with_very_many_parents(client: FlaskClient) -> None:
 
     So many parents as a record may name are drawn in part.
     """
-    many = numbered(1, inputs=[{"name": f"i{n}"} for n in range(32_768)], outputs=files("wide"))
+    many = a_record(1, inputs=[{"name": f"i{n}"} for n in range(32_768)], outputs=files("wide"))
     assert_problem(client.put(f"/api/v1/jobs/{many['job_id']}", json=many), 422, "inputs")
-    wide = numbered(2, outputs=files("wide", parents=[f"p{n}" for n in range(3000)]))
+    wide = a_record(2, outputs=files("wide", parents=[f"p{n}" for n in range(3000)]))
     assert client.put(f"/api/v1/jobs/{wide['job_id']}", json=wide).status_code == 201
 
     shown = read(client, "/files/wide/lineage?direction=ancestors")
@@ -221,7 +222,7 @@ def test_limit_of_a_file_with_very_many_parents(client: FlaskClient) -> None:
 
 
 def test_questions_are_asked_of_a_version_and_say_of_which(recorded: FlaskClient) -> None:
-    again = numbered(
+    again = a_record(
         8,
         outputs=[{"name": "left", "checksums": ["adler32:00000001"]}],
         ended_at="2026-01-02T00:00:00Z",
@@ -264,8 +265,8 @@ def test_events_of_a_history_name_the_experiment_of_each_job(client: FlaskClient
     """The file that was asked for may be another experiment's than the jobs behind it."""
     flux = {"name": "flux", "checksums": ["adler32:00000001"]}
     jobs = (
-        numbered(1, outputs=[flux], experiment="beam", ended_at="2026-01-01T01:00:00Z"),
-        numbered(
+        a_record(1, outputs=[flux], experiment="beam", ended_at="2026-01-01T01:00:00Z"),
+        a_record(
             2,
             inputs=[{**flux, "experiment": "beam"}],
             outputs=files("made"),
@@ -292,8 +293,8 @@ def test_events_of_a_history_make_the_same_graph_where_they_are_sent(client: Fla
     for version in ("1", "2"):
         made = {"name": "v", "checksums": [f"adler32:0000000{version}"], "size_bytes": 5}
         jobs += [
-            numbered(len(jobs) + 1, inputs=files(f"raw{version}"), outputs=[made]),
-            numbered(len(jobs) + 2, inputs=[made], outputs=files(f"end{version}")),
+            a_record(len(jobs) + 1, inputs=files(f"raw{version}"), outputs=[made]),
+            a_record(len(jobs) + 2, inputs=[made], outputs=files(f"end{version}")),
         ]
     for job in jobs:
         assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201

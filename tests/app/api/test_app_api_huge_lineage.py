@@ -5,11 +5,15 @@ A clear answer, and a bounded one.
 
 from typing import Any
 
-from app_records import assert_problem, numbered
+import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, text
 
 from jobprov.app.wiring import Service
+from tests.library.answers import assert_problem
+from tests.library.records import a_record
+
+pytestmark = pytest.mark.slow
 
 READERS = 21_000
 _ROWS = """
@@ -24,7 +28,7 @@ SELECT c.id, p.identity_id FROM claims AS c CROSS JOIN parents AS p WHERE c.id >
 
 
 def record(client: FlaskClient, number: int, **files: Any) -> Any:
-    job = numbered(number, **files)
+    job = a_record(number, **files)
     return client.put(f"/api/v1/jobs/{job['job_id']}", json=job)
 
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -14,6 +13,8 @@ from jobprov.app.wiring import Service
 from jobprov.provenance.db.tables import Job, LogTailPiece
 from jobprov.provenance.services.intake import log_tails
 from jobprov.provenance.services.intake.log_tails import KEPT_BYTES, Chunk, append_tail, sweep
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
 PUT = f"/api/v1/jobs/{JOB}/logs/stdout"
@@ -223,7 +224,7 @@ def test_what_nobody_wrote_to_for_a_month_goes_and_of_the_rest_the_oldest(
     monkeypatch.setattr(log_tails, "EXPERIMENT_BYTES", 350)
     began = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(4):
-        record = numbered(number, state="running")
+        record = a_record(number, state="running")
         client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
     with service.reading() as connection:
         jobs = [row.id for row in connection.execute(select(Job.id, Job.uuid).order_by(Job.uuid))]

@@ -4,8 +4,10 @@ Taken or refused, never a mistake of ours.
 """
 
 import pytest
-from app_records import JOB, assert_problem
 from flask.testing import FlaskClient
+
+from tests.library.answers import assert_problem
+from tests.library.records import JOB
 
 RUN = '{"eventType":"COMPLETE","eventTime":"2026-01-01T00:00:00Z","producer":"p","run":{"runId":"%s","facets":{"x":{"y":DEEP}}},'
 CALLS = {

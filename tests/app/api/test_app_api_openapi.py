@@ -6,10 +6,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from app_records import JOB, a_record
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
+
+from tests.library.records import JOB, a_record
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from app_records import assert_problem, numbered
 from flask.testing import FlaskClient
+
+from tests.library.answers import assert_problem
+from tests.library.records import a_record
 
 
 def put(client: FlaskClient, *records: dict[str, Any]) -> None:
@@ -15,7 +17,7 @@ def put(client: FlaskClient, *records: dict[str, Any]) -> None:
 
 def failed(number: int, **more: Any) -> dict[str, Any]:
     task = {"task_id": "T", "campaign": "c", "stage": "s", "unit": f"u{number}"}
-    return numbered(number, state="failed", exit={"code": 1}, task=task, **more)
+    return a_record(number, state="failed", exit={"code": 1}, task=task, **more)
 
 
 @pytest.mark.parametrize("field", ["exit_code", "signal"])
@@ -34,8 +36,8 @@ def test_an_end_that_no_database_can_hold_is_refused_by_name(
 
 
 def test_the_page_and_the_calls_say_why_a_rerun_is_not_tried_again(client: FlaskClient) -> None:
-    put(client, failed(1, rerun_of=numbered(9)["job_id"]))
-    job = numbered(1)["job_id"]
+    put(client, failed(1, rerun_of=a_record(9)["job_id"]))
+    job = a_record(1)["job_id"]
 
     asked = client.get(f"/api/v1/retries?experiment=nova&jobs={job}")
     page = client.get(f"/retry?experiment=nova&job={job}")

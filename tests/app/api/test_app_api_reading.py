@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
 
 from jobprov.app.api.lookup.jobs import last_lines
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record, sha256
 
 LOG = b"".join(b"line %d\n" % number for number in range(30_000))
 FCL = b"physics: { producers: { x: 1 } }\n"
@@ -22,7 +23,7 @@ def recorded(client: FlaskClient) -> FlaskClient:
     """Return a client of a service that holds one job with everything, made from another's output."""
     for content in (LOG, FCL):
         client.put(f"/api/v1/blobs/{sha256(content)}", data=content)
-    first = numbered(2, outputs=[{"name": "a.root", "checksums": ["adler32:00000001"]}])
+    first = a_record(2, outputs=[{"name": "a.root", "checksums": ["adler32:00000001"]}])
     second = a_record(
         task={"task_id": "t1", "campaign": "c", "stage": "reco", "unit": "u"},
         command={"argv": ["art", "-c", "x.fcl"]},
@@ -70,7 +71,7 @@ def test_jobs_are_listed_page_by_page_newest_first(recorded: FlaskClient) -> Non
     first = read(recorded, "/jobs?limit=1")
     second = read(recorded, f"/jobs?limit=1&cursor={first['next']}")
 
-    assert [first["jobs"][0]["job_id"], second["jobs"][0]["job_id"]] == [JOB, numbered(2)["job_id"]]
+    assert [first["jobs"][0]["job_id"], second["jobs"][0]["job_id"]] == [JOB, a_record(2)["job_id"]]
     assert second["next"] is None
     assert [
         job["job_id"]
@@ -302,7 +303,7 @@ def test_a_task_that_another_experiment_has_is_not_said_to_be_unknown(
 def test_plain_list_names_a_file_that_two_jobs_made_once(recorded: FlaskClient) -> None:
     """The next stage took each line for an input."""
     for number in (31, 32):
-        job = numbered(
+        job = a_record(
             number,
             task={"task_id": "twice", "unit": "a"},
             inputs=[],

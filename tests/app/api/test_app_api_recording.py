@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, numbered
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
@@ -20,6 +19,8 @@ from jobprov.provenance.services.recording.dead_letters import (
     read_letter,
     replay_letter,
 )
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record
 
 PUT = f"/api/v1/jobs/{JOB}"
 MEBIBYTE = 1024 * 1024
@@ -128,7 +129,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "NaN": (b'{"a": NaN}', ""),
     "unknown state": (a_record(state="gone"), "state"),
     "wrong type": (a_record(threads="many"), "threads"),
-    "job id that is none": (a_record("not-a-uuid"), "job_id"),
+    "job id that is none": (a_record(job_id="not-a-uuid"), "job_id"),
     "experiment with a slash": (a_record(experiment="a/b"), "experiment"),
     "no time of start": ({**a_record(), "started_at": None}, "started_at"),
     "name that leads out": (a_record(outputs=[{"name": "../b.root"}]), "outputs[0].name"),
@@ -169,7 +170,7 @@ def test_record_of_nine_mebibytes_is_refused(client: FlaskClient, service: Servi
 
 
 def test_address_and_record_must_name_the_same_job(client: FlaskClient) -> None:
-    assert_problem(client.put(PUT, json=numbered(2)), 422, "job_id")
+    assert_problem(client.put(PUT, json=a_record(2)), 422, "job_id")
 
 
 def test_deeply_nested_record_is_refused(client: FlaskClient) -> None:
@@ -264,18 +265,18 @@ def test_a_record_is_the_same_where_its_values_are(
 
 def test_each_record_of_a_batch_stands_or_falls_alone(client: FlaskClient) -> None:
     jobs = [
-        numbered(1),
+        a_record(1),
         {"schema_version": 1},
-        numbered(2),
-        numbered(1),
-        numbered(2, state="failed"),
+        a_record(2),
+        a_record(1),
+        a_record(2, state="failed"),
     ]
 
     results = client.post("/api/v1/jobs/batch", json={"jobs": jobs}).get_json()["results"]
 
     assert [result["status"] for result in results] == [201, 422, 201, 200, 409]
     assert results[1]["errors"]
-    assert results[2]["job_id"] == numbered(2)["job_id"]
+    assert results[2]["job_id"] == a_record(2)["job_id"]
 
 
 @pytest.mark.parametrize(
@@ -293,8 +294,8 @@ def test_each_record_of_a_batch_stands_or_falls_alone(client: FlaskClient) -> No
 def test_record_that_is_no_json_does_not_take_the_others_of_its_batch_with_it(
     client: FlaskClient, service: Service, bad: bytes
 ) -> None:
-    body = json.dumps(numbered(3, extra={"x": "HERE"})).encode().replace(b'"HERE"', bad)
-    good = [json.dumps(numbered(number)).encode() for number in (1, 2)]
+    body = json.dumps(a_record(3, extra={"x": "HERE"})).encode().replace(b'"HERE"', bad)
+    good = [json.dumps(a_record(number)).encode() for number in (1, 2)]
 
     answer = client.post(
         "/api/v1/jobs/batch",
@@ -303,12 +304,12 @@ def test_record_that_is_no_json_does_not_take_the_others_of_its_batch_with_it(
 
     results = answer.get_json()["results"]
     assert [result["status"] for result in results] == [201, 422, 201]
-    assert results[1]["job_id"] == numbered(3)["job_id"]
-    assert client.put(f"/api/v1/jobs/{numbered(3)['job_id']}", data=body).status_code == 422
+    assert results[1]["job_id"] == a_record(3)["job_id"]
+    assert client.put(f"/api/v1/jobs/{a_record(3)['job_id']}", data=body).status_code == 422
     with service.reading() as connection:
         [letter] = list_letters(connection)  # alone it was the same letter
         assert read_letter(connection, letter.number) == body
-        assert letter.job_id == numbered(3)["job_id"]
+        assert letter.job_id == a_record(3)["job_id"]
 
 
 @pytest.mark.parametrize(

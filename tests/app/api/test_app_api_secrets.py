@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, numbered
 from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.recording.dead_letters import read_letter
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record
 
 PUT = f"/api/v1/jobs/{JOB}"
 SECRET = "ghp_" + "Canary7" * 6
@@ -34,7 +35,7 @@ def test_record_with_a_secret_is_refused_by_every_call(
     record = a_record(**fields)
 
     problem = assert_problem(client.put(PUT, json=record), 422, path)
-    batch = client.post("/api/v1/jobs/batch", json={"jobs": [record, numbered(2)]}).get_json()[
+    batch = client.post("/api/v1/jobs/batch", json={"jobs": [record, a_record(2)]}).get_json()[
         "results"
     ]
     revision = assert_problem(
@@ -72,7 +73,7 @@ def test_known_texts_are_not_searched_twice_and_a_new_one_is(client: FlaskClient
     for number in range(3):
         assert (
             client.put(
-                f"/api/v1/jobs/{numbered(number)['job_id']}", json=numbered(number)
+                f"/api/v1/jobs/{a_record(number)['job_id']}", json=a_record(number)
             ).status_code
             == 201
         )

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from app_records import assert_problem
 from flask.testing import FlaskClient
 from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import (
@@ -24,9 +23,10 @@ from openlineage.client.event_v2 import (
     StaticDataset,
 )
 from openlineage.client.facet_v2 import dataset_version_dataset, documentation_dataset, sql_job
-from test_app_api_events import address, stock_client
 
-__all__ = ["address"]
+from tests.library.answers import assert_problem
+from tests.library.servers.openlineage import stock_client
+
 SECRET = "ghp_" + "Canary7" * 6
 WHERE = "/api/v1/lineage?experiment=nova"
 TASK = "/api/v1/tasks/airflow:prod.plots?experiment=nova"

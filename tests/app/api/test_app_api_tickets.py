@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
@@ -16,6 +15,8 @@ from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.tables import DeadLetter
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.services.recording.dead_letters import list_letters, replay_letter
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
 PUT = f"/api/v1/jobs/{JOB}"
@@ -61,7 +62,7 @@ def test_ticket_records_nothing_else(
     answer = client.put(PUT, json=record, headers=ticket)
     batch = client.post(
         "/api/v1/jobs/batch",
-        json={"jobs": [record, numbered(2, task={"task_id": "t1"})]},
+        json={"jobs": [record, a_record(2, task={"task_id": "t1"})]},
         headers=ticket,
     )
 
@@ -77,15 +78,15 @@ def test_ticket_says_nothing_of_jobs_that_are_another_tasks(
     """A job id is no secret: who holds the ticket of one task must not speak for the jobs of another."""
     client.put(PUT, json=of_task("t2"), headers=new_token())
     client.put(
-        f"/api/v1/jobs/{numbered(3)['job_id']}", json=numbered(3, task=None), headers=new_token()
+        f"/api/v1/jobs/{a_record(3)['job_id']}", json=a_record(3, task=None), headers=new_token()
     )
     forged = of_task("t1", witness="startd", state="killed")
 
     problem = assert_problem(client.put(PUT, json=forged, headers=ticket), 403)
     jobs = [
         forged,
-        numbered(2, task={"task_id": "t1"}),
-        numbered(3, task={"task_id": "t1"}, witness="startd"),
+        a_record(2, task={"task_id": "t1"}),
+        a_record(3, task={"task_id": "t1"}, witness="startd"),
     ]
     batch = client.post("/api/v1/jobs/batch", json={"jobs": jobs}, headers=ticket).get_json()
 

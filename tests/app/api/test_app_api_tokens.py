@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from app_records import JOB, a_record, assert_problem, sha256
 from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.intake.tokens import TokenBook, list_tokens, revoke_token
+from tests.library.answers import assert_problem
+from tests.library.records import JOB, a_record, sha256
 
 PUT = f"/api/v1/jobs/{JOB}"
 NewToken = Callable[..., dict[str, str]]

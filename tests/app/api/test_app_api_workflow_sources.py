@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog_server import CatalogServer, MetaCatServer, SamServer
-from catalog_shelf import Shelf
 from flask import Flask
 from flask.testing import FlaskClient
 
 from jobprov.app.factory import create_app
+from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer, Shelf
 
 TEXT = """
 name = "spring"

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_service import LiveService, run_alone
+
+from tests.library.commands import run_alone
+from tests.library.servers.live_service import LiveService
 
 TOY = str(Path(__file__).parents[2] / "data" / "art" / "toy_reco.root")
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from recorded_sample import GOOD, make_repository, record_sample
 
 from jobprov.app.cli import jobprov
 from jobprov.app.config import load_settings
@@ -15,6 +14,7 @@ from jobprov.app.wiring import open_service
 from jobprov.provenance.errors import BadInputError, BundleError, NotFoundError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.work.queue import Parts
+from tests.library.productions.joining import GOOD, joining_repository, record_sample
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run("migrate", "--data", str(place / "var")).exit_code == 0
     service = open_service(load_settings({"JOBPROV_DATA": str(place / "var")}, {}))
     parts = Parts(service.database, service.writer, service.store, place / "git")
-    record_sample(parts, service.store, make_repository(place / "upstream"))
+    record_sample(parts, service.store, joining_repository(place / "upstream"))
     bundle = build_bundle(service.database, service.writer, service.store, GOOD)
     (place / "good.tar").write_bytes(b"".join(bundle.stream()))
     service.close()

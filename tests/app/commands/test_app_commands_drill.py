@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from recorded_sample import BAD, GOOD, make_repository, record_sample
 
 from jobprov.app.cli import jobprov
 from jobprov.app.config import load_settings
@@ -13,6 +12,7 @@ from jobprov.app.wiring import open_service
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.work.queue import Parts
+from tests.library.productions.joining import BAD, GOOD, joining_repository, record_sample
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run("migrate", "--data", str(folder / "var")).exit_code == 0
     service = open_service(load_settings({"JOBPROV_DATA": str(folder / "var")}, {}))
     parts = Parts(service.database, service.writer, service.store, folder / "git")
-    record_sample(parts, service.store, make_repository(folder / "upstream"))
+    record_sample(parts, service.store, joining_repository(folder / "upstream"))
     bundle = build_bundle(service.database, service.writer, service.store, GOOD)
     (folder / "good.tar").write_bytes(b"".join(bundle.stream()))
     service.close()

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_records import numbered
 from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
 from jobprov.app.cli import jobprov, sentence
 from jobprov.app.factory import create_app
 from jobprov.provenance.errors import AmbiguousError
+from tests.library.records import a_record
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +29,15 @@ def address(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         return [{"name": name}]
 
     for record in (
-        numbered(
+        a_record(
             1,
             inputs=entry("raw"),
             outputs=entry("reco"),
             resources=took,
             task={"task_id": "t", "stage": "reco"},
         ),
-        numbered(2, inputs=entry("reco"), outputs=entry("left"), resources=took),
-        numbered(3, inputs=[*entry("reco"), *entry("extern")], outputs=entry("right")),
+        a_record(2, inputs=entry("reco"), outputs=entry("left"), resources=took),
+        a_record(3, inputs=[*entry("reco"), *entry("extern")], outputs=entry("right")),
     ):
         assert (
             app.test_client().put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 import requests
-from live_service import JOBPROV, LiveService
 
 from jobprov.provenance.capture.packing import build
+from tests.library.commands import JOBPROV
+from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
 

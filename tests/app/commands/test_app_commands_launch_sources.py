@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import requests
-from catalog_server import SamServer
-from catalog_shelf import Shelf
-from live_service import JOBPROV, LiveService
+
+from tests.library.commands import JOBPROV
+from tests.library.servers.catalogs import SamServer, Shelf
+from tests.library.servers.live_service import LiveService
 
 WORKFLOW = """
 name = "follow"
@@ -89,6 +90,7 @@ def followed(tmp_path: Path) -> Iterator[Followed]:
         made.close()
 
 
+@pytest.mark.slow
 def test_files_go_through_as_they_appear_until_it_is_frozen(followed: Followed) -> None:
     followed.appear("a1.txt")
     environment = {**followed.service.environment, "JOBPROV_URL": followed.service.url}

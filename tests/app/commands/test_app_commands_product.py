@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from recorded_sample import git
 
 from jobprov.app.cli import jobprov
 from jobprov.app.commands.lookup.sentences import job_text
@@ -20,6 +19,7 @@ from jobprov.provenance.db.migrating import upgrade
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
+from tests.library.git import git
 
 JOB = "00000000-0000-4000-8000-000000000001"
 FILE = "made.root"

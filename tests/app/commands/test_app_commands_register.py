@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_service import JOBPROV, LiveService, clean_environment
 
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
+from tests.library.commands import JOBPROV, clean_environment
+from tests.library.servers.live_service import LiveService
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
-from recorded_sample import git
 
 from jobprov.app.cli import jobprov
 from jobprov.app.config import load_settings
@@ -21,6 +20,7 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
+from tests.library.git import git
 
 
 @pytest.fixture

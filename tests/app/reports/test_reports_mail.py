@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from live_service import LiveService
 
 from jobprov.app.reports.changes import conditions
 from jobprov.app.reports.mailing import compose, send
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError
+from tests.library.servers.live_service import LiveService
 
 
 class Sink:

@@ -4,8 +4,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import configuration_samples
-import page_samples
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -13,6 +11,10 @@ from flask.testing import FlaskClient
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
+from tests.library.browser import browser
+from tests.library.productions import large_configuration, toy_experiment
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +24,8 @@ def filled_service(
     """Yield a service on a temporary folder in which the sample production is recorded."""
     folder = tmp_path_factory.mktemp("pages")
     shutil.copy(sqlite_template, folder / "jobprov.db")
-    service = open_service(load_settings(page_samples.open_folder(folder), {}))
-    page_samples.fill(service)
+    service = open_service(load_settings(toy_experiment.open_folder(folder), {}))
+    toy_experiment.fill(service)
     yield service
     service.close()
 
@@ -47,7 +49,7 @@ def configured_app(
     """Yield the application on a service with one job, whose configuration has 30,000 parameters."""
     folder = tmp_path_factory.mktemp("configurations")
     shutil.copy(sqlite_template, folder / "jobprov.db")
-    service = open_service(load_settings(page_samples.open_folder(folder), {}))
-    configuration_samples.fill(service, folder)
+    service = open_service(load_settings(toy_experiment.open_folder(folder), {}))
+    large_configuration.fill(service, folder)
     yield create_app(service.settings, service=service)
     service.close()

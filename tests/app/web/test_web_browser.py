@@ -4,34 +4,21 @@ Nothing for axe-core to find, nothing from elsewhere.
 """
 
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-import configuration_samples as configurations
-import page_samples as samples
 import pytest
 from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, expect
+
+from tests.library.browser import NARROW, NARROWEST, WIDE, Watched
+from tests.library.productions import large_configuration as configurations
+from tests.library.productions import toy_experiment as samples
+from tests.library.servers.served_app import served
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-WIDE, NARROW, NARROWEST = (1366, 768), (390, 844), (360, 740)
 FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
 SUCCEEDED = f"/jobs/{samples.job_id('reco-4')}"
 RETRY = "/retry?experiment=toyexp&task_id=toyexp-demo-gen-0001"
@@ -86,67 +73,6 @@ def site(pages_app: Flask) -> Iterator[str]:
 def configured_site(configured_app: Flask) -> Iterator[str]:
     """Yield the address of the one with a large configuration."""
     yield from served(configured_app)
-
-
-def served(app: Flask) -> Iterator[str]:
-    """Serve an application on a free port; each answer is read and closed before it is sent.
-
-    werkzeug's server does not close one whose browser went on: reading what is left of the line
-    fails before.
-    """
-
-    def whole(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        with closing(app(environ, start_response)) as parts:  # type: ignore[type-var]
-            return list(parts)
-
-    server = make_server("127.0.0.1", 0, whole, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Yield Debian's Chromium."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"NO CHROMIUM at {CHROMIUM}: the pages are not tried in a browser")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
-        yield opened
-        opened.close()
-
-
-class Watched:
-    """A page whose complaints and requests are kept."""
-
-    def __init__(
-        self, browser: Browser, site: str, size: tuple[int, int], scheme: Any, **more: Any
-    ) -> None:
-        self.site = site
-        self.context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme=scheme,
-            bypass_csp=False,
-            **more,
-        )
-        self.page: Page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.hosts: set[str] = set()
-        self.page.on("console", lambda message: self._hear(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
-
-    def _hear(self, text: str) -> None:
-        if "Failed to load resource" not in text:  # the pages of errors have the status of errors
-            self.complaints.append(text)
-
-    def check(self) -> None:
-        """Fail where something complained, or was asked of another host."""
-        assert self.complaints == []
-        assert self.hosts == {urlsplit(self.site).netloc}
 
 
 @pytest.fixture

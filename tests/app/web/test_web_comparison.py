@@ -3,8 +3,9 @@
 import re
 from html import unescape
 
-import page_samples as samples
 from flask.testing import FlaskClient
+
+from tests.library.productions import toy_experiment as samples
 
 FAILED, SUCCEEDED = samples.job_id("reco-4-first"), samples.job_id("reco-4")
 ADDRESS = f"/jobs/{FAILED}/diff/{SUCCEEDED}"

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urljoin
 
 import pytest
-from configuration_samples import JOB, LIBRARY, MODULES, PAGE, RAN
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -14,6 +13,7 @@ from jobprov.app.web.configurations.fcl_text import highlighted, page_of
 from jobprov.app.web.configurations.parameter_tree import Node, branch, inside, matching
 from jobprov.provenance.fhicl import loads
 from jobprov.provenance.lineage.words import number
+from tests.library.productions.large_configuration import JOB, LIBRARY, MODULES, PAGE, RAN
 
 
 @pytest.fixture

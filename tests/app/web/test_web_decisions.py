@@ -12,14 +12,13 @@ from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, expect
-from test_web_browser import Watched, browser, served
-from test_web_workflows import launch
 
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import open_service
-
-__all__ = ["browser"]
+from tests.library.browser import Watched
+from tests.library.productions.toy_workflow import launch
+from tests.library.servers.served_app import served
 
 
 @pytest.fixture

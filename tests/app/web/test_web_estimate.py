@@ -4,8 +4,9 @@ import re
 from html import unescape
 from typing import Any
 
-from app_records import numbered
 from flask.testing import FlaskClient
+
+from tests.library.records import a_record
 
 ASKED = "/estimate?experiment=nova&files=100"
 
@@ -13,7 +14,7 @@ ASKED = "/estimate?experiment=nova&files=100"
 def record(client: FlaskClient, number: int, **fields: Any) -> None:
     """Record a job of an hour."""
     task = {"task_id": "t", "campaign": "c", "stage": "reco", "unit": f"u{number}"}
-    made = numbered(number, task=task, ended_at="2026-01-01T01:00:00Z", **fields)
+    made = a_record(number, task=task, ended_at="2026-01-01T01:00:00Z", **fields)
     assert client.put(f"/api/v1/jobs/{made['job_id']}", json=made).status_code == 201
 
 

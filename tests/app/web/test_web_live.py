@@ -10,11 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import page_samples
 import pytest
 from flask import Flask
-from playwright.sync_api import expect
-from test_web_browser import WIDE, Browser, Watched, browser, served
+from playwright.sync_api import Browser, expect
 
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
@@ -23,8 +21,10 @@ from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.tasks.declarations import declare_task
+from tests.library.browser import WIDE, Watched
+from tests.library.productions import toy_experiment
+from tests.library.servers.served_app import served
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.slow
 
 
@@ -33,7 +33,7 @@ def running(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Yield the application, updating each second, on a task of four units of which one failed."""
     folder = tmp_path_factory.mktemp("live")
     shutil.copy(sqlite_template, folder / "jobprov.db")
-    service = open_service(load_settings(page_samples.open_folder(folder), {}))
+    service = open_service(load_settings(toy_experiment.open_folder(folder), {}))
     declared = {
         "experiment": "toy",
         "campaign": "c",

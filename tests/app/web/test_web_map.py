@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import page_samples as samples
 import pytest
 from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
 from playwright.sync_api import Browser, Page, Route, expect
-from test_web_browser import Watched, browser, served
 
 from jobprov.app.static_copy import Fetched, copy_pages
-
-__all__ = ["browser"]
+from tests.library.browser import Watched
+from tests.library.productions import toy_experiment as samples
+from tests.library.servers.served_app import served
 
 STATIC = Path(__file__).parents[3] / "app" / "static"
 LINEAGE = f"/lineage/{samples.MERGED}?direction=both"

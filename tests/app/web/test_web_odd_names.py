@@ -8,16 +8,16 @@ import shlex
 from html import unescape
 
 import pytest
-from app_records import numbered
 from flask.testing import FlaskClient
 from werkzeug.urls import iri_to_uri
 
 from jobprov.app.commands.tasks.tasks import _task_lines, missing_command
 from jobprov.provenance.client.transport import campaign_place
+from tests.library.records import a_record
 
 
 def put(client: FlaskClient, number: int, **task: str) -> None:
-    record = numbered(number, task={"campaign": "c", "stage": "s", "unit": "u", **task})
+    record = a_record(number, task={"campaign": "c", "stage": "s", "unit": "u", **task})
     assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
 
 

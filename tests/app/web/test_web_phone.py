@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-import page_samples as samples
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, expect
-from test_web_browser import Watched, browser, served
 
-__all__ = ["browser"]
+from tests.library.browser import Watched
+from tests.library.productions import toy_experiment as samples
+from tests.library.servers.served_app import served
 
 PHONE, DESK = (390, 844), (1366, 768)
 ANSWERS = (

@@ -1,8 +1,9 @@
 """The pages of recipes, their calls and their command, on jobs that should have come out alike."""
 
 import pytest
-from app_records import numbered
 from flask.testing import FlaskClient
+
+from tests.library.records import a_record
 
 DIGESTS = ("1" * 64, "2" * 64)
 
@@ -10,7 +11,7 @@ DIGESTS = ("1" * 64, "2" * 64)
 @pytest.fixture
 def fleet(client: FlaskClient) -> FlaskClient:
     for number, content in enumerate((DIGESTS[0], DIGESTS[0], DIGESTS[1]), 1):
-        record = numbered(
+        record = a_record(
             number,
             command={"argv": ["gen", "-o", f"out{number}.root"]},
             seeds=[{"seed": 1}],
@@ -76,7 +77,7 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
 
 def test_gaps_are_counted_on_the_pages_of_task_and_campaign(client: FlaskClient) -> None:
     for number in (1, 2):
-        record = numbered(number, task={"task_id": "t1", "campaign": "c", "stage": "reco"})
+        record = a_record(number, task={"task_id": "t1", "campaign": "c", "stage": "reco"})
         assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
     counted = client.get("/api/v1/gaps?campaign=c").get_json()
 

@@ -10,11 +10,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import page_samples
 import pytest
-from app_records import numbered
-from catalog_server import SamServer
-from catalog_shelf import Shelf, ShelfProcess
 from flask.testing import FlaskClient
 
 from jobprov.app.config import load_settings
@@ -30,6 +26,9 @@ from jobprov.provenance.services.intake.tokens import TokenBook, create_token
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.tasks.declarations import declare_task
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.productions import toy_experiment
+from tests.library.records import a_record
+from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess
 
 UNITS = [f"a{number}.root" for number in range(5)]
 RULE = """
@@ -45,7 +44,7 @@ LOG = b"begun\n" * 20_000 + b"E: cannot find the map\n" + b"ended\n" * 9_000
 
 def record(service: Service, number: int, **fields: Any) -> str:
     """Record a job; return the address of its page."""
-    document = numbered(number, **fields)
+    document = a_record(number, **fields)
     service.record(
         Submission(decode_record(json.dumps(document).encode()), datetime.now(UTC), "tests")
     )
@@ -60,7 +59,7 @@ def service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """
     folder = tmp_path_factory.mktemp("triage")
     shutil.copy(sqlite_template, folder / "jobprov.db")
-    made = open_service(load_settings(page_samples.open_folder(folder), {}))
+    made = open_service(load_settings(toy_experiment.open_folder(folder), {}))
     declared = {
         "experiment": "nova",
         "campaign": "c",
@@ -201,7 +200,7 @@ def test_task_says_what_its_failures_were_and_whether_trying_again_may_help(
     assert "lost</td>" in section, "a job that nobody saw end has no step and no code"
     assert (
         "The program crashed; trying again does not help"
-        in pages.get(f"/jobs/{numbered(52)['job_id']}").text
+        in pages.get(f"/jobs/{a_record(52)['job_id']}").text
     )
     assert (
         'href="/jobs?experiment=nova&amp;task_id=night&amp;state=failed&amp;failed_step=art&amp;exit_code=1'

@@ -3,9 +3,10 @@
 import re
 from html import unescape
 
-import page_samples as samples
 import pytest
 from flask.testing import FlaskClient
+
+from tests.library.productions import toy_experiment as samples
 
 PAGES = (
     "/",

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 
-import page_samples as samples
 import pytest
-from app_records import numbered
 from flask import Flask
 from flask.testing import FlaskClient
-from test_web_pages import lead
 
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import open_service
 from jobprov.archive.errors import BlobMissingError
+from tests.library.answers import lead
+from tests.library.productions import toy_experiment as samples
+from tests.library.records import a_record
 
 EXPERIMENTS = [f"exp{number}" for number in range(8)]
 READERS = 102
@@ -31,11 +31,11 @@ def wide(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     client = create_app(service.settings, service=service).test_client()
     task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
     jobs = [
-        numbered(number, task=task, inputs=[{"name": "calib, v0.root"}])
+        a_record(number, task=task, inputs=[{"name": "calib, v0.root"}])
         for number in range(READERS)
     ]
     jobs += [
-        numbered(1000 + place, experiment=name, task={"campaign": "c"})
+        a_record(1000 + place, experiment=name, task={"campaign": "c"})
         for place, name in enumerate(EXPERIMENTS)
     ]
     for job in jobs:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 import uproot
-from art_files import FOLDER, TOY, database, with_database
 
 from jobprov.provenance.art.stored import read_stored
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.fhicl import FhiclError
 from jobprov.provenance.fhicl.stored import load_stored
+from tests.data.art import make_art_file
+from tests.library.art_files import FOLDER, TOY, database, with_database
 
 
 def test_sets_metadata_and_ranges_are_read() -> None:
@@ -63,8 +64,6 @@ def test_uproot_reads_the_same_bytes() -> None:
 
 
 def test_the_file_in_the_tree_is_the_one_that_its_script_makes(tmp_path: Path) -> None:
-    import make_art_file  # noqa: PLC0415 - from the folder of the data
-
     make_art_file.write(tmp_path / "again.root", make_art_file.database())
 
     again, kept = read_stored(tmp_path / "again.root"), read_stored(TOY)

@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from toy_job import Run, Toy
+
+from tests.library.productions.toy_job import Run, Toy
 
 COREUTILS = [
     "cat",
@@ -34,9 +35,15 @@ def toy() -> Toy:
     return Toy()
 
 
-@pytest.fixture(params=["dash", "busybox sh", "bash"])
+@pytest.fixture(
+    params=[
+        "dash",
+        pytest.param("busybox sh", marks=pytest.mark.slow),
+        pytest.param("bash", marks=pytest.mark.slow),
+    ]
+)
 def shell(request: pytest.FixtureRequest) -> Run:
-    """Start a script under each shell in turn, with an empty environment but PATH."""
+    """Start a script under dash, with the slow tests under each shell in turn, with an empty environment but PATH."""
     return _starter(str(request.param).split())
 
 

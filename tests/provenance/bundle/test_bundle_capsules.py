@@ -11,7 +11,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from toy_job import Run, Toy
+
+from tests.library.productions.toy_job import Run, Toy
 
 SIF = b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC"
 PRINTS_RELEASE = b"#!/bin/sh\nmkdir -p out\ncat /release.txt > out/result.txt\nls / >&2 || :\n"

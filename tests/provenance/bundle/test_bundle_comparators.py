@@ -14,7 +14,6 @@ import awkward
 import numpy as np
 import pytest
 import uproot
-from toy_job import Toy
 
 from jobprov.provenance.bundle.comparators import OutputRule, read_rules, rule_for
 from jobprov.provenance.bundle.comparison import UndecidedError, compare, content_digest
@@ -22,6 +21,7 @@ from jobprov.provenance.bundle.root_statistics import upper_gamma
 from jobprov.provenance.bundle.templates import comparison_program
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.reruns.execution import rerun, verify
+from tests.library.productions.toy_job import Toy
 
 ENTRIES = 2000
 
@@ -182,6 +182,7 @@ def test_verify_defines_every_name_once() -> None:
     assert b"from jobprov" not in comparison_program()
 
 
+@pytest.mark.slow
 def test_level_of_a_verdict_is_the_lowest_of_required_outputs(
     toy: Toy, files: Path, tmp_path: Path
 ) -> None:

@@ -10,11 +10,11 @@ import awkward
 import numpy as np
 import pytest
 import uproot
-from toy_job import Toy
 
 from jobprov.provenance.bundle import comparison
 from jobprov.provenance.bundle.comparison import UndecidedError, compare, content_digest
 from jobprov.provenance.bundle.templates import comparison_program
+from tests.library.productions.toy_job import Toy
 
 pytestmark = pytest.mark.slow
 

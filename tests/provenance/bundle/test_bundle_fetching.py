@@ -7,7 +7,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from toy_job import Run, Toy
+
+from tests.library.productions.toy_job import Run, Toy
 
 INPUT = b"4 5 6\n"
 

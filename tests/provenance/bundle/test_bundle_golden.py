@@ -2,27 +2,23 @@
 
 A plan that was made is written for ever after by the tar writer and the manifest writer alone:
 these digests hold every byte of both. Where one of the files changes on purpose before version 1 is
-released, this file run as a program prints the new digests.
+released, run `python -m tests.provenance.bundle.test_bundle_golden` prints the new digests.
 """
 
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[3])]
-
 import pytest
-from toy_job import Toy, packed
 
 from jobprov.provenance.bundle import tar, templates
 from jobprov.provenance.bundle.plan import Plan, make_plan
 from jobprov.provenance.bundle.templates import comparison_program, template
 from jobprov.provenance.errors import BundleError
 from jobprov.provenance.software.read_pack import tree_files
+from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
 FILES = {1: "a282a7b64a9b371161f6c15275c4dde409168e022bf10145f2072562a51c6b43"}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import bagit
 import pytest
-from toy_job import Run, Toy
 
 from jobprov.provenance.bundle.plan import Plan
+from tests.library.productions.toy_job import Run, Toy
 
 LARGE = b"4 5 6\n"
 URL = "https://data.example.org/a b/[1] 100%25.txt"

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from toy_job import Toy
 
 from jobprov.provenance.bundle.ingredients import SMALL_BYTES, Capsule
+from tests.library.productions.toy_job import Toy
 
 IMAGE = Capsule(kind="image", name="toy.sif", sha256="c" * 64, size=7)
 

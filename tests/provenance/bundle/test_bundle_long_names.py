@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 
 import pytest
-from toy_job import Run, Toy
 
 from jobprov.provenance.services.reruns.execution import unpack
+from tests.library.productions.toy_job import Run, Toy
 
 
 def _unpacked(toy: Toy, folder: Path) -> Path:

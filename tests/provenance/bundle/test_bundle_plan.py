@@ -12,16 +12,14 @@ from typing import Any
 
 import bagit
 import pytest
-from toy_job import Run, Toy
 
 from jobprov.provenance.bundle.plan import Plan
 from jobprov.provenance.errors import BundleError
+from tests.library.productions.toy_job import Run, Toy
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[3]
 DIGEST_OF_TOY = """
-import sys
-sys.path[:0] = sys.argv[1:]
-from toy_job import Toy
+from tests.library.productions.toy_job import Toy
 import hashlib
 toy = Toy()
 plan = toy.plan()
@@ -56,8 +54,8 @@ def test_same_bytes_under_other_umask_zone_locale_and_hash_seed(tmp_path: Path) 
         folder = tmp_path / str(number)
         folder.mkdir()
         answer = subprocess.run(
-            [sys.executable, "-c", DIGEST_OF_TOY, str(HERE.parents[1]), str(HERE.parents[2])],
-            env={"PATH": os.environ["PATH"], **variables},
+            [sys.executable, "-c", DIGEST_OF_TOY],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables},
             cwd=folder,
             umask=[0o022, 0o077, 0o000][number],
             capture_output=True,

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy_job import CHECKOUT, PROGRAM, WORK, Run, Toy, packed
 
 from jobprov.provenance.bundle.campaign import make_campaign
 from jobprov.provenance.bundle.ingredients import Resolution
+from tests.library.productions.toy_job import CHECKOUT, PROGRAM, WORK, Run, Toy, packed
 
 
 def _lock(folder: Path) -> None:

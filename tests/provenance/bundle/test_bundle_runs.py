@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from toy_job import Toy, packed
 
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.draft import Member, member_of
@@ -11,6 +10,7 @@ from jobprov.provenance.bundle.plan import Plan
 from jobprov.provenance.bundle.runs import Run, parts_of
 from jobprov.provenance.errors import BundleError
 from jobprov.provenance.software.read_pack import tree_files
+from tests.library.productions.toy_job import Toy, packed
 
 DEEP = "/".join(["a-folder-of-some-length"] * 5)
 TOPS = ("t", "0f8b6a4e-3c51-5a0e-9c3f-000000000001")

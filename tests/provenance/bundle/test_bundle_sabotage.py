@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from toy_job import Run, Toy
+
+from tests.library.productions.toy_job import Run, Toy
 
 
 def _flip(file: Path, place: int) -> None:

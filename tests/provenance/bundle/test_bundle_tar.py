@@ -6,12 +6,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from toy_job import Toy
 
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.draft import Member
 from jobprov.provenance.bundle.plan import Plan
 from jobprov.provenance.errors import BundleError
+from tests.library.productions.toy_job import Toy
 
 GOLDEN = "764385095decbaee5ae4d826b57168dcee40766e85d0fed22b5749cd0e3ddb5e"
 LONG = "/".join(["folder-of-twenty-ch"] * 8) + "/name.txt"

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_job import CHECKOUT, WORK, Run, Toy
+
+from tests.library.productions.toy_job import CHECKOUT, WORK, Run, Toy
 
 PRINTS_ARGUMENTS = b"#!/bin/sh\nfor word; do printf '%s\\n' \"$word\"; done > arguments.txt\n"
 ART = [

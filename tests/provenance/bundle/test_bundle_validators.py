@@ -19,11 +19,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from other_environments import programs_of
-from toy_job import Toy
 
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.campaign import make_campaign
+from tests.library.environments import programs_of
+from tests.library.productions.toy_job import Toy
 
 pytestmark = pytest.mark.slow
 

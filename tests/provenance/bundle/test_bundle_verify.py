@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_job import Run, Toy
+
+from tests.library.productions.toy_job import Run, Toy
 
 Change = Callable[[Path], str]
 
@@ -84,6 +85,7 @@ def test_sabotage_is_named(toy: Toy, tmp_path: Path, dash: Run, sabotage: str) -
     assert finding in outcome.stderr
 
 
+@pytest.mark.slow
 def test_one_flipped_byte_anywhere_is_found(toy: Toy, tmp_path: Path) -> None:
     bag = toy.unpack(tmp_path)
     chance = random.Random(20260301)  # noqa: S311 - the same draw each time
@@ -218,7 +220,7 @@ def test_output_without_sha256_is_compared_by_what_was_recorded(
     )
 
 
-@pytest.mark.parametrize("tool", ["shasum", "openssl"])
+@pytest.mark.parametrize("tool", [pytest.param("shasum", marks=pytest.mark.slow), "openssl"])
 def test_other_digest_tools_serve_where_sha256sum_is_not(
     toy: Toy, tmp_path: Path, tool: str
 ) -> None:

@@ -1,18 +1,14 @@
 """The hook as it is shipped, a folder to call it in, and a service to talk to."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service
 
 from jobprov.provenance.capture.packing import build
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "app"))
-
-from live_service import LiveService
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
+from tests.library.servers.live_service import LiveService
 
 
 @pytest.fixture(scope="session")

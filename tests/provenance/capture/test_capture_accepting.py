@@ -6,10 +6,9 @@ The service takes what the hook makes of it, and the record says what was change
 import json
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
 
 from jobprov.provenance.records.decoding import decode_record
+from tests.library.hook import Runner, only_entry
 
 LONG = "x" * 2000
 ODD_SIDECAR = json.dumps({"namespace": "a/b", "metadata": {"core.data_tier": LONG}})

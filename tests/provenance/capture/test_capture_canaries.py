@@ -7,21 +7,18 @@ import io
 import json
 import random
 import string
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import zstandard
-from capture_runner import Runner
 
 from jobprov.provenance.capture import redaction
 from jobprov.provenance.client import Client
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "app"))
-from live_service import LiveService
+from tests.library.git import git
+from tests.library.hook import Runner, ups_dump
+from tests.library.servers.live_service import LiveService
 
 CHANCE = random.Random(20)  # noqa: S311 - planted to be found
 LETTERS, UPPER = string.ascii_letters + string.digits, string.ascii_uppercase + string.digits
@@ -87,12 +84,11 @@ def plant(folder: Path) -> dict[str, str]:
     )
     (folder / "job.sh").chmod(0o755)
     (folder / "gen.fcl").write_text("# " + "\n# ".join(texts) + "\n")
-    git = ["git", "-C", str(folder), "-c", "user.name=T", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", "init", "-q", str(folder)], check=True)
-    subprocess.run([*git, "add", "gen.fcl"], check=True)
-    subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
+    git(folder, "init", "-q")
+    git(folder, "add", "gen.fcl")
+    git(folder, "commit", "-q", "-m", "x")
     address = next(text for kind, text, _ in PLANTED if kind == "url")
-    subprocess.run([*git, "remote", "add", "origin", address], check=True)
+    git(folder, "remote", "add", "origin", address)
     return {f"V{place}": text for place, text in enumerate(texts)}
 
 
@@ -161,42 +157,6 @@ def unzip(path: Path) -> list[bytes]:
         return [archive.read(name) for name in archive.namelist()]
 
 
-def ups_dump() -> dict[str, str]:
-    """Return the environment after `setup novasoft`, as UPS leaves it.
-
-    Six variables for each of a hundred products.
-    """
-    found = {
-        "PRODUCTS": "/cvmfs/nova.opensciencegrid.org/externals:/cvmfs/fermilab.opensciencegrid.org/products/common/db"
-    }
-    for number in range(100):
-        name = (
-            "art",
-            "root",
-            "cetlib",
-            "jobsub_client",
-            "ifdhc",
-            "pythia8",
-            "tbb",
-            "token_tools",
-            "keepup",
-            "passenger",
-        )[number % 10]
-        name, version = f"{name}{number}", f"v{number % 7}_{number:02d}"
-        prefix = f"/cvmfs/nova.opensciencegrid.org/externals/{name}/{version}"
-        setup = f"{name} {version} -f Linux64bit+3.10-2.17 -z /cvmfs/nova.opensciencegrid.org/externals -q e20:prof"
-        found[f"SETUP_{name.upper()}"] = setup
-        found[f"{name.upper()}_DIR"] = prefix
-        found[f"{name.upper()}_FQ_DIR"] = f"{prefix}/slf7.x86_64.e20.prof"
-        found[f"{name.upper()}_INC"] = f"{prefix}/include"
-        found[f"{name.upper()}_LIB"] = f"{prefix}/slf7.x86_64.e20.prof/lib"
-        found[f"{name.upper()}_VERSION"] = version
-    found["LD_LIBRARY_PATH"] = ":".join(
-        value for name, value in found.items() if name.endswith("_LIB")
-    )
-    return found
-
-
 def test_set_up_of_a_hundred_ups_products_is_kept_whole() -> None:
     dump = ups_dump()
 
@@ -232,7 +192,7 @@ def test_strict_mode_keeps_what_is_named_and_nothing_secret() -> None:
 
 
 def test_strict_mode_is_an_option_of_the_hook(runner: Runner) -> None:
-    from capture_reading import only_entry  # noqa: PLC0415
+    from tests.library.hook import only_entry  # noqa: PLC0415
 
     runner("run", "--keep-variable", "LANG", "--", "true", environment={"PLAIN": "x"})
 

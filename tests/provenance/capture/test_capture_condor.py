@@ -3,8 +3,9 @@
 import uuid
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service
+
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
 
 AD = """GlobalJobId = "sched01#7.0#1700000000"
 ClusterId = 7

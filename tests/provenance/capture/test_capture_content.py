@@ -11,37 +11,19 @@ import zlib
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
-from capture_service import Service
 
 from jobprov.provenance.capture import arguments, closure
-
-GIT = [
-    "git",
-    "-c",
-    "user.name=T",
-    "-c",
-    "user.email=t@example.org",
-    "-c",
-    "init.defaultBranch=main",
-    "-c",
-    "commit.gpgsign=false",
-]
-
-
-def git(folder: Path, *words: str) -> str:
-    return subprocess.run(
-        [*GIT, "-C", str(folder), *words], check=True, capture_output=True, text=True
-    ).stdout.strip()
+from tests.library.git import git
+from tests.library.hook import Runner, only_entry
+from tests.library.servers.hook_service import Service
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout at a tag, with fcl, a script and a remote whose address holds a password."""
     origin, top = tmp_path / "toy.git", tmp_path / "checkout"
-    subprocess.run([*GIT, "init", "-q", "--bare", str(origin)], check=True)
-    subprocess.run([*GIT, "init", "-q", str(top)], check=True)
+    git(tmp_path, "init", "-q", "-b", "main", "--bare", origin)
+    git(tmp_path, "init", "-q", "-b", "main", top)
     (top / "fcl").mkdir()
     (top / "fcl" / "base.fcl").write_text("a: 1\n")
     (top / "fcl" / "gen.fcl").write_text('#include "base.fcl"\nprocess_name: Gen\n')
@@ -123,14 +105,9 @@ def test_dirty_checkout_keeps_tree_patch_and_objects_and_is_left_untouched(
     assert software["is_dirty"] is True
     assert b"+a: 2" in blobs[software["dirty_patch_sha256"]]
     clone = tmp_path / "clone"
-    subprocess.run([*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(clone)], check=True)
+    git(tmp_path, "clone", "-q", tmp_path / "toy.git", clone)
     pack = blobs[software["objects_sha256"]]
-    subprocess.run(
-        [*GIT, "-C", str(clone), "index-pack", "--stdin"],
-        input=pack,
-        check=True,
-        capture_output=True,
-    )
+    git(clone, "index-pack", "--stdin", stdin=pack)
     assert git(clone, "show", software["worktree_tree"] + ":fcl/base.fcl") == "a: 2"
     assert git(clone, "show", software["worktree_tree"] + ":fcl/new.fcl") == "b: 1"
     git(
@@ -169,13 +146,8 @@ def test_commit_that_no_remote_has_travels_with_the_record(
     record, blobs = only_entry(runner)
     (software,) = record["software"]
     clone = tmp_path / "clone"
-    subprocess.run([*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(clone)], check=True)
-    subprocess.run(
-        [*GIT, "-C", str(clone), "index-pack", "--stdin"],
-        input=blobs[software["objects_sha256"]],
-        check=True,
-        capture_output=True,
-    )
+    git(tmp_path, "clone", "-q", tmp_path / "toy.git", clone)
+    git(clone, "index-pack", "--stdin", stdin=blobs[software["objects_sha256"]])
     assert git(clone, "show", software["revision"] + ":fcl/base.fcl") == "a: 3"
     assert software["is_dirty"] is False
 
@@ -185,9 +157,7 @@ def test_changed_submodule_is_recorded_as_a_checkout_of_its_own(
 ) -> None:
     """The tree of the checkout around it names its commit alone, so that the changes were lost and the job graded as whole."""
     for name in ("ext", "same"):
-        subprocess.run(
-            [*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(tmp_path / name)], check=True
-        )
+        git(tmp_path, "clone", "-q", tmp_path / "toy.git", tmp_path / name)
         git(
             checkout,
             "-c",
@@ -223,14 +193,9 @@ def test_dirty_tree_on_a_commit_that_no_remote_has_travels_with_both(
     record, blobs = only_entry(runner)
     (software,) = record["software"]
     clone = tmp_path / "clone"
-    subprocess.run([*GIT, "clone", "-q", str(tmp_path / "toy.git"), str(clone)], check=True)
+    git(tmp_path, "clone", "-q", tmp_path / "toy.git", clone)
     pack = blobs[software["objects_sha256"]]
-    subprocess.run(
-        [*GIT, "-C", str(clone), "index-pack", "--stdin"],
-        input=pack,
-        check=True,
-        capture_output=True,
-    )
+    git(clone, "index-pack", "--stdin", stdin=pack)
     assert git(clone, "show", software["revision"] + ":fcl/base.fcl") == "a: 3"
     assert git(clone, "show", software["worktree_tree"] + ":fcl/base.fcl") == "a: 3"
     assert git(clone, "show", software["worktree_tree"] + ":fcl/new.fcl") == "b: 1"
@@ -249,13 +214,8 @@ def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(
     (software,) = record["software"]
     assert software["repository"] == str(checkout)
     bare = tmp_path / "bare"
-    subprocess.run([*GIT, "init", "-q", "--bare", str(bare)], check=True)
-    subprocess.run(
-        [*GIT, "-C", str(bare), "index-pack", "--stdin"],
-        input=blobs[software["objects_sha256"]],
-        check=True,
-        capture_output=True,
-    )
+    git(tmp_path, "init", "-q", "--bare", bare)
+    git(bare, "index-pack", "--stdin", stdin=blobs[software["objects_sha256"]])
     assert git(bare, "ls-tree", "-r", "--name-only", software["tree"]).split() == [
         "fcl/base.fcl",
         "fcl/gen.fcl",

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import uproot
-from capture_reading import only_entry
-from capture_runner import Runner
 
 from jobprov.provenance.bundle.comparison import DamagedError, content_digest
 from jobprov.provenance.capture import content
 from jobprov.provenance.capture.hashing import Clock, OutOfTimeError
+from tests.library.hook import Runner, only_entry
 
 
 def write_root(path: Path) -> Path:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service, answers_after_giving_up, takes_then_cuts
+
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service, answers_after_giving_up, takes_then_cuts
 
 
 def record_job(
@@ -289,6 +290,7 @@ def test_flush_says_in_json_what_came_of_it(runner: Runner, service: Service) ->
     }
 
 
+@pytest.mark.slow
 def test_two_flushes_at_once_send_each_entry_once(runner: Runner, service: Service) -> None:
     for number in range(12):
         runner("run", "--", "sh", "-c", f"echo {number}")

@@ -7,10 +7,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import VERSIONS, Runner, find_python
 
 from jobprov.provenance.capture import distributions
+from tests.library.hook import VERSIONS, Runner, find_python, only_entry
 
 
 def listing(runner: Runner) -> list[list[str]]:

@@ -9,11 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
-from capture_service import Service
 
 from jobprov.provenance.capture import background, options
+from tests.library.hook import Runner, only_entry
+from tests.library.servers.hook_service import Service
 
 JOB = "0f8b0000-0000-4000-8000-000000000001"
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()

@@ -8,15 +8,14 @@ from uuid import uuid4
 
 import pytest
 import requests
-from capture_runner import Runner
-from capture_service import Service
-from live_service import LiveService
-from test_capture_canaries import ups_dump
 
 from jobprov.provenance.capture import delivery, excerpts
 from jobprov.provenance.capture.hashing import Clock
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.intake.excerpts import CONTENT_TYPE, Excerpts, UnknownExcerptError
+from tests.library.hook import Runner, ups_dump
+from tests.library.servers.hook_service import Service
+from tests.library.servers.live_service import LiveService
 
 GRID = {
     "CLUSTER": "81234",

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_runner import VERSIONS, Runner, find_python
-from capture_service import Service
+
+from tests.library.hook import VERSIONS, Runner, find_python
+from tests.library.servers.hook_service import Service
 
 
 def in_full_runs(*values: object) -> list[Any]:

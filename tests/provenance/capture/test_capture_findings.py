@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
-from capture_service import Service
 
 from jobprov.provenance.capture import artlog, closure, trackers
+from tests.library.hook import Runner, only_entry
+from tests.library.servers.hook_service import Service
 
 REAL = "01-ok-1000-events"
 

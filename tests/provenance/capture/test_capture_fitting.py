@@ -8,13 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
 
 from jobprov.provenance.capture import files, fitting
 from jobprov.provenance.capture.draft import Draft
 from jobprov.provenance.capture.hashing import Clock, OutOfTimeError
 from jobprov.provenance.capture.sidecar import write
+from tests.library.hook import Runner, only_entry
 
 MOST_BYTES = 8 << 20  # record.md
 
@@ -36,6 +35,7 @@ def test_list_of_more_files_than_a_record_takes_is_cut_and_counted() -> None:
     assert draft.notes == ["only 32767 of 40000 outputs are recorded: a record holds no more"]
 
 
+@pytest.mark.slow
 def test_record_of_too_many_bytes_loses_the_end_of_its_longest_list() -> None:
     """Characters that JSON doubles count as what they become."""
     entries = [{"name": str(place), "location": '"\udcff' * 200} for place in range(10_000)]

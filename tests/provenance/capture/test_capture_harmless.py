@@ -7,8 +7,9 @@ import time
 from typing import Any
 
 import pytest
-from capture_runner import Runner, find_python
-from capture_service import Service
+
+from tests.library.hook import Runner, find_python
+from tests.library.servers.hook_service import Service
 
 
 def job(

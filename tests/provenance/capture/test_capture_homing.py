@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from capture_runner import Runner
-from capture_service import Service
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
 
 
 def test_record_that_was_not_sent_lies_where_the_batch_system_brings_files_home(

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service
 
 from jobprov.provenance.capture import leftovers
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
 
 DEAD = "http://127.0.0.1:9"
 JOB = ("--", "sh", "-c", "echo out; echo err >&2; exit 3")

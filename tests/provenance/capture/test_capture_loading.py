@@ -3,14 +3,14 @@
 Each gets whole modules, under every Python found here.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import VERSIONS, Runner, find_python
 
 from jobprov.provenance.capture.packing import build
+from tests.library.hook import VERSIONS, Runner, find_python, only_entry
 
 MODULES = {
     "tailing": "Tailer",
@@ -25,7 +25,6 @@ MODULES = {
 # eight threads import the same modules at once, and change places as often as the interpreter can
 PROGRAM = f"""
 import sys, threading
-sys.path.insert(0, sys.argv[1])
 from jobprov.provenance.capture import loading
 loading.install()
 sys.setswitchinterval(1e-6)
@@ -56,14 +55,19 @@ def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) 
 
     for _ in range(2):
         ended = subprocess.run(
-            [python, "-c", PROGRAM, hook], capture_output=True, text=True, check=False, timeout=60
+            [python, "-c", PROGRAM],
+            env={**os.environ, "PYTHONPATH": hook},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
 
         assert ended.returncode == 0, ended.stderr
 
 
 def test_modules_know_their_package(hook: str) -> None:
-    program = "import sys; sys.path.insert(0, sys.argv[1])\n"
+    program = "import sys\n"
     program += (
         "from jobprov.provenance.capture import loading; loading.install(); loading.install()\n"
     )
@@ -73,7 +77,12 @@ def test_modules_know_their_package(hook: str) -> None:
     assert python is not None
 
     ended = subprocess.run(
-        [python, "-c", program, hook], capture_output=True, text=True, check=True, timeout=60
+        [python, "-c", program],
+        env={**os.environ, "PYTHONPATH": hook},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
 
     assert ended.stdout.split() == [

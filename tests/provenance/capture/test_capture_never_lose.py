@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_service import Answer, Service, answers_after_giving_up, takes_then_cuts
 
 from jobprov.provenance.capture import delivery, flushing
 from jobprov.provenance.capture import spool as spools
 from jobprov.provenance.capture.background import Speaker
 from jobprov.provenance.capture.draft import Draft
 from jobprov.provenance.capture.options import Options
+from tests.library.servers.hook_service import (
+    Answer,
+    Service,
+    answers_after_giving_up,
+    takes_then_cuts,
+)
 
 SHARE = 0.3
 

@@ -1,8 +1,8 @@
 """Words that the hook cannot use: said at once, noted in the record, and the job runs as it would have."""
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
+
+from tests.library.hook import Runner, only_entry
 
 
 @pytest.mark.parametrize(

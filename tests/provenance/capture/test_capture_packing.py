@@ -13,14 +13,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service
 
 from jobprov.provenance.capture import packing
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.slow
 def test_build_is_the_same_under_any_surroundings(tmp_path: Path) -> None:
     digests = set()
     for number, (umask, locale, seed, zone) in enumerate(
@@ -84,6 +85,7 @@ def test_source_without_comments_does_the_same() -> None:
     assert "more" not in bare
 
 
+@pytest.mark.slow
 def test_every_module_means_the_same_after_packing() -> None:
     folder = Path(packing.__file__).parent
 

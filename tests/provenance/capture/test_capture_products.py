@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
 
 from jobprov.provenance.capture import container, products, system
 from jobprov.provenance.capture.draft import Draft
 from jobprov.provenance.capture.hashing import Clock
+from tests.library.hook import Runner, only_entry
 
 ROOT, GCC, ART = "a2b3c4d5" * 4, "z7y6x5w4" * 4, "m2n3o4p5" * 4
 

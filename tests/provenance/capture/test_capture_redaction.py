@@ -5,15 +5,15 @@ import hashlib
 import io
 import json
 import os
-import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service
 
 from jobprov.provenance.capture import redaction
+from tests.library.git import git
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub3ZhcHJvIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEcanarycanary\n-----END RSA PRIVATE KEY-----"
@@ -245,13 +245,10 @@ def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner: Runner, servic
     )
     (top / "job.sh").chmod(0o755)
     (top / "gen.fcl").write_text(body + "\n")
-    git = ["git", "-C", str(top), "-c", "user.name=T", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", "init", "-q", str(top)], check=True)
-    subprocess.run([*git, "add", "gen.fcl"], check=True)
-    subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
-    subprocess.run(
-        [*git, "remote", "add", "origin", "https://u:canarypass@h.example.org/x.git"], check=True
-    )
+    git(top, "init", "-q")
+    git(top, "add", "gen.fcl")
+    git(top, "commit", "-q", "-m", "x")
+    git(top, "remote", "add", "origin", "https://u:canarypass@h.example.org/x.git")
     environment = {name: f"canaryname{index}" for index, name in enumerate(BY_NAME)}
     environment.update(
         {f"V{index}": text for index, (_, text, _) in enumerate(BY_VALUE)},

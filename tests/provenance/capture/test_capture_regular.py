@@ -5,10 +5,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
 
 from jobprov.provenance.capture import logs, regular
+from tests.library.hook import Runner, only_entry
 
 
 def art(runner: Runner) -> str:

@@ -5,13 +5,13 @@ import os
 import uuid
 
 import requests
-from capture_runner import Runner
-from cutting_proxy import CuttingProxy
-from live_service import LiveService
 
 from jobprov.provenance.capture import spool as spools
 from jobprov.provenance.capture.draft import Draft
 from jobprov.provenance.capture.options import Options
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import CuttingProxy
+from tests.library.servers.live_service import LiveService
 
 SIZE = 12 << 20
 MIB = 1 << 20

@@ -5,11 +5,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service
 
 from jobprov.provenance.capture import flushing, spool
 from jobprov.provenance.capture.draft import Draft
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
 
 DEAD = "http://127.0.0.1:9"
 

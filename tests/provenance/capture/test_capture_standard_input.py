@@ -8,10 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
 
 from jobprov.provenance.capture.hashing import SMALL_BYTES
+from tests.library.hook import Runner, only_entry
 
 STEERING = b"1\n2\n3\n"
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import requests
-from capture_runner import Runner
-from capture_service import Service
-from live_service import LiveService
 
 from jobprov.provenance.capture import tailing
 from jobprov.provenance.capture.logs import TAIL_BYTES, Buffer
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
+from tests.library.servers.live_service import LiveService
 
 JOB = "0f8b3c1e-5b7d-4e0a-9c3f-0000000000"
 OFTEN = ("--tail-seconds", "0.2")

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
 
 from jobprov.provenance.capture import opened, times
 from jobprov.provenance.capture.opened import OpenFiles
+from tests.library.hook import Runner, only_entry
 
 ART = """\
 %MSG-i MF_INIT_OK:  Early 24-Nov-2026 14:50:48 UTC JobSetup

@@ -3,7 +3,6 @@
 Their ends stay as they were, and what they touched is listed.
 """
 
-import io
 import json
 import os
 import shutil
@@ -16,36 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_runner import Runner
-from capture_service import Service
 
 from jobprov.provenance.capture import inventory, tracing
 from jobprov.provenance.capture.hashing import Clock
 from jobprov.provenance.capture.inventory import Inventory, read_line
-
-
-def can_trace() -> bool:
-    """Return whether strace is here, new enough, and may trace."""
-    words = ["strace", *tracing._OPTIONS, "-o", "/dev/null", "--", "true"]
-    return (
-        bool(shutil.which("strace"))
-        and subprocess.run(words, capture_output=True, check=False).returncode == 0
-    )
-
+from tests.library.hook import Runner, can_trace, only_entry
+from tests.library.servers.hook_service import Service
 
 with_strace = pytest.mark.skipif(
     not can_trace(), reason="NO STRACE THAT MAY TRACE HERE: --trace is not tested"
 )
-
-
-def only_record(runner: Runner) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return record and blobs of the one entry in the spool."""
-    (entry,) = runner.entries()
-    archive = zipfile.ZipFile(io.BytesIO(entry.read_bytes()))
-    blobs = {
-        name[6:]: archive.read(name) for name in archive.namelist() if name.startswith("blobs/")
-    }
-    return json.loads(archive.read("record.json")), blobs
 
 
 def touched(record: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, list[str]]:
@@ -70,7 +49,7 @@ def test_listing_has_programs_libraries_loader_and_links_and_nothing_of_the_job(
 
     done = runner("run", "--trace", "--", "sh", "-c", "cat in.txt /etc/passwd > out.txt; exit 3")
 
-    record, blobs = only_record(runner)
+    record, blobs = only_entry(runner)
     found = touched(record, blobs)
     assert done.returncode == 3
     cat = found[os.path.realpath(shutil.which("cat", path="/usr/bin") or "")]
@@ -104,7 +83,7 @@ def test_named_pipe_of_the_job_keeps_nobody_waiting(runner: Runner) -> None:
     done = runner("run", "--trace", "--trace-bytes", "0", "--", "sh", "-c", script)
 
     assert done.stdout.startswith(b"x\n")
-    assert touched(*only_record(runner))
+    assert touched(*only_entry(runner))
 
 
 @with_strace
@@ -128,7 +107,7 @@ def test_steps_of_a_job_script_share_one_listing(runner: Runner) -> None:
         capture_output=True,
     )
 
-    record, blobs = only_record(runner)
+    record, blobs = only_entry(runner)
     found = touched(record, blobs)
     assert {"cat", "sort"} <= {path.rpartition("/")[2] for path in found}
     assert all(cells[3] in blobs for cells in found.values() if cells[0] == "file")
@@ -149,7 +128,7 @@ def test_service_is_sent_what_it_lacks_and_not_again(runner: Runner, service: Se
 def test_bytes_beyond_the_limit_are_left_out_and_said(runner: Runner) -> None:
     runner("run", "--trace", "--trace-bytes", "100000", "--", "cat", "/etc/passwd")
 
-    record, blobs = only_record(runner)
+    record, blobs = only_entry(runner)
     assert sum(map(len, blobs.values())) < 200_000
     assert any("--trace-bytes" in note for note in record["extra"]["hook_notes"])
     assert any("/libc" in path for path in touched(record, blobs))
@@ -169,7 +148,7 @@ def test_service_that_cannot_be_asked_gets_the_listing_alone(runner: Runner) -> 
         "/etc/passwd",
     )
 
-    record, blobs = only_record(runner)
+    record, blobs = only_entry(runner)
     assert any("which files the service lacks" in note for note in record["extra"]["hook_notes"])
     assert sum(map(len, blobs.values())) < 200_000
 
@@ -190,7 +169,7 @@ def test_end_of_a_traced_command_passes_through(
 ) -> None:
     done = runner("run", "--trace", "--trace-bytes", "0", "--", *command)
 
-    record, _ = only_record(runner)
+    record, _ = only_entry(runner)
     assert done.returncode == code
     assert record["exit"].get("signal") == (-code if code < 0 else None)
 
@@ -203,7 +182,7 @@ def test_script_without_interpreter_line_runs_as_in_a_shell_and_says_so(runner: 
 
     done = runner("run", "--trace", "--", "./job.sh")
 
-    record, _ = only_record(runner)
+    record, _ = only_entry(runner)
     assert (done.returncode, done.stdout) == (4, b"from sh\n")
     assert any("no program that strace can start" in note for note in record["extra"]["hook_notes"])
 
@@ -258,7 +237,7 @@ def test_without_strace_the_command_runs_and_the_record_says_so(runner: Runner) 
         environment={"PATH": str(runner.folder / "empty")},
     )
 
-    record, _ = only_record(runner)
+    record, _ = only_entry(runner)
     assert done.returncode == 3
     assert record["extra"]["hook_notes"] == [
         "trace: there is no strace on PATH, the command ran without"
@@ -274,7 +253,7 @@ def test_strace_that_fails_is_not_put_before_the_command(runner: Runner, program
         "run", "--trace", "--", "/bin/sh", "-c", "exit 3", environment={"PATH": str(runner.folder)}
     )
 
-    record, _ = only_record(runner)
+    record, _ = only_entry(runner)
     assert done.returncode == 3
     assert "command ran without" in record["extra"]["hook_notes"][0]
     assert not list(runner.spool.glob("trace-*"))

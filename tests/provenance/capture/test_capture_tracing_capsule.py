@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from capture_runner import Runner
-from live_service import LiveService
-from test_capture_tracing import can_trace
+
+from tests.library.git import git
+from tests.library.hook import Runner, can_trace
+from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
 
@@ -26,24 +27,17 @@ def can_enter() -> bool:
     )
 
 
-def git(*words: object, folder: Path) -> None:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
-    subprocess.run(
-        ["git", *identity, *map(str, words)], cwd=folder, check=True, capture_output=True
-    )
-
-
 def prepare(runner: Runner) -> Path:
     """Put a script of a repository and an input into the job's folder; return the repository."""
     upstream, code = runner.folder.parent / "code.git", runner.folder / "code"
-    git("init", "-q", "--bare", "-b", "main", upstream, folder=runner.folder)
-    git("init", "-q", "-b", "main", code, folder=runner.folder)
+    git(runner.folder, "init", "-q", "--bare", "-b", "main", upstream)
+    git(runner.folder, "init", "-q", "-b", "main", code)
     (code / "add.sh").write_text(SCRIPT)
     (code / "add.sh").chmod(0o755)
-    git("add", ".", folder=code)
-    git("commit", "-qm", "add", folder=code)
-    git("push", "-q", upstream, "main", folder=code)
-    git("remote", "add", "origin", upstream, folder=code)
+    git(code, "add", ".")
+    git(code, "commit", "-qm", "add")
+    git(code, "push", "-q", upstream, "main")
+    git(code, "remote", "add", "origin", upstream)
     (runner.folder / "in.txt").write_text("1 2\n30 4\n")
     return upstream
 

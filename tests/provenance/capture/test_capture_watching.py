@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from capture_reading import only_entry
-from capture_runner import Runner
 
 from jobprov.provenance.capture import arguments, container, products, watching
 from jobprov.provenance.capture.draft import Draft
+from tests.library.hook import Runner, only_entry
 
 MEGABYTE = 1_000_000
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog_server import CatalogServer, MetaCatServer, SamServer
-from catalog_shelf import Shelf, ShelfProcess
 
 from jobprov.provenance.catalogs.catalog import Catalog, Source
 from jobprov.provenance.catalogs.http import Access
@@ -15,6 +13,13 @@ from jobprov.provenance.catalogs.metacat import MetaCat
 from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
 from jobprov.provenance.catalogs.sam import Sam
 from jobprov.provenance.errors import BadInputError, ForbiddenError, NotFoundError, UnreachableError
+from tests.library.servers.catalogs import (
+    CatalogServer,
+    MetaCatServer,
+    SamServer,
+    Shelf,
+    ShelfProcess,
+)
 
 RECO = {"sam": {"data_tier": "reco"}, "metacat": {"core.data_tier": "reco"}}
 

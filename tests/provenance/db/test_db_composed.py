@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from production_samples import Production, chain, file_entry, job
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
@@ -12,6 +11,8 @@ from jobprov.provenance.db.queries.fragments import node_facts
 from jobprov.provenance.db.queries.histories import hidden_neighbours, neighbour_rows
 from jobprov.provenance.db.queries.lookup import files, job_summaries, versions
 from jobprov.provenance.db.tables import File, Job
+from tests.library.production import Production
+from tests.library.records import a_record, chain, file_entry
 
 KEYS = list(range(1, 12))
 QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -38,13 +39,13 @@ def record(production: Production) -> None:
     """Record successes, a failure, a shared input and a name of two jobs, so that every column has values of each kind."""
     production.record(
         *chain("a", "b", "c", "d"),
-        job(40, outputs=[file_entry("z", 1)], state="failed"),
-        job(
+        a_record(40, outputs=[file_entry("z", 1)], state="failed"),
+        a_record(
             41,
             inputs=[file_entry("a", 1), file_entry("calib", 7, role="shared")],
             outputs=[file_entry("e", 5)],
         ),
-        job(42, inputs=[file_entry("calib", 7, role="shared")], outputs=[file_entry("e", 6)]),
+        a_record(42, inputs=[file_entry("calib", 7, role="shared")], outputs=[file_entry("e", 6)]),
     )
 
 

@@ -1,11 +1,12 @@
 """Where a bounded picture breaks off, and how much it leaves out there."""
 
 import pytest
-from production_samples import Production, file_entry, job
 
 from jobprov.provenance.db.queries.histories import hidden_neighbours
 from jobprov.provenance.lineage.graph import Graph, JobNode, Omitted
 from jobprov.provenance.services.histories.lineage import trace_lineage
+from tests.library.production import Production
+from tests.library.records import a_record, file_entry
 
 PARTS, READERS = 12, 30
 
@@ -15,20 +16,22 @@ def production_of_merge(production: Production) -> Production:
     """Return parts of raw files and a shared calibration, their merge, and a hub of jobs that read it."""
     calibration = file_entry("calib", 999, role="shared")
     parts = [
-        job(
+        a_record(
             n,
             inputs=[file_entry(f"raw{n}", n), calibration],
             outputs=[file_entry(f"part{n}", n + 100)],
         )
         for n in range(1, PARTS + 1)
     ]
-    merge = job(
+    merge = a_record(
         50,
         inputs=[file_entry(f"part{n}", n + 100) for n in range(1, PARTS + 1)],
         outputs=[file_entry("merged", 500)],
     )
     readers = [
-        job(100 + n, inputs=[file_entry("merged", 500)], outputs=[file_entry(f"hist{n}", 600 + n)])
+        a_record(
+            100 + n, inputs=[file_entry("merged", 500)], outputs=[file_entry(f"hist{n}", 600 + n)]
+        )
         for n in range(READERS)
     ]
     production.record(*parts, merge, *readers)

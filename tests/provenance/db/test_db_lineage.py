@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, chain, file_entry, job
 from sqlalchemy import Connection, text
 
 from jobprov.provenance.db.queries.histories import neighbourhood
@@ -22,6 +21,8 @@ from jobprov.provenance.services.histories.lineage import (
     trace_lineage,
 )
 from jobprov.provenance.services.lookup.file import find_file, show_file
+from tests.library.production import Production
+from tests.library.records import MOMENT, a_record, chain, file_entry
 
 _SHARED = "SELECT job_id, identity_id, role FROM mentions WHERE role = 'shared'"
 
@@ -60,8 +61,8 @@ def test_file_without_a_recorded_producer_ends_the_walk(production: Production) 
 
 def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
     loop = [
-        job(1, inputs=[file_entry("b", 2)], outputs=[file_entry("a", 1)]),
-        job(2, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]),
+        a_record(1, inputs=[file_entry("b", 2)], outputs=[file_entry("a", 1)]),
+        a_record(2, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]),
     ]
     with recorded(production, *loop) as connection:
         assert ancestors(connection, "a") == ["a", "b"]
@@ -71,11 +72,11 @@ def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
 
 
 def test_chained_diamonds_are_walked_once(production: Production) -> None:
-    records = [job(0, outputs=[file_entry("m0", 1000)])]
+    records = [a_record(0, outputs=[file_entry("m0", 1000)])]
     for level in range(20):
         source, sides = file_entry(f"m{level}", 1000 + level), ("l", "r")
         records += [
-            job(
+            a_record(
                 100 * (level + 1) + n,
                 inputs=[source],
                 outputs=[file_entry(f"{side}{level}", 2000 + 2 * level + n)],
@@ -84,7 +85,7 @@ def test_chained_diamonds_are_walked_once(production: Production) -> None:
         ]
         both = [file_entry(f"{side}{level}", 2000 + 2 * level + n) for n, side in enumerate(sides)]
         records.append(
-            job(
+            a_record(
                 100 * (level + 1) + 9,
                 inputs=both,
                 outputs=[file_entry(f"m{level + 1}", 1001 + level)],
@@ -96,7 +97,7 @@ def test_chained_diamonds_are_walked_once(production: Production) -> None:
 
 
 def test_input_that_an_earlier_step_wrote_does_not_end_the_ancestry(production: Production) -> None:
-    steps = job(
+    steps = a_record(
         1,
         inputs=[file_entry("raw", 1, step="one"), file_entry("middle", 2, step="two")],
         outputs=[file_entry("middle", 2, step="one"), file_entry("end", 3, step="two")],
@@ -115,7 +116,7 @@ def test_what_a_later_step_wrote_is_no_earlier_input(
     Or an earlier one writes it, but in another namespace.
     """
     order = ["reads", "writes"] if namespace is None else ["writes", "reads"]
-    made = job(
+    made = a_record(
         1,
         command={"argv": ["run"], "steps": [{"name": name} for name in order]},
         inputs=[file_entry("x", 1, step="reads"), file_entry("other", 2, step="writes")],
@@ -124,12 +125,12 @@ def test_what_a_later_step_wrote_is_no_earlier_input(
             file_entry("x", 4, step="writes", namespace=namespace),
         ],
     )
-    with recorded(production, job(2, outputs=[file_entry("x", 1)]), made) as connection:
+    with recorded(production, a_record(2, outputs=[file_entry("x", 1)]), made) as connection:
         assert ancestors(connection, "t") == ["x"]
 
 
 def test_shared_and_configuration_inputs_are_no_parents(production: Production) -> None:
-    made = job(
+    made = a_record(
         1,
         inputs=[
             file_entry("a", 1),
@@ -143,7 +144,7 @@ def test_shared_and_configuration_inputs_are_no_parents(production: Production) 
 
 
 def test_declared_parents_go_before_inputs(production: Production) -> None:
-    made = job(
+    made = a_record(
         1,
         inputs=[file_entry("a", 1), file_entry("c", 2, namespace="user")],
         outputs=[
@@ -161,7 +162,7 @@ def test_declared_parent_that_an_earlier_step_wrote_leads_on_to_what_that_was_ma
     production: Production, checksum: int | None
 ) -> None:
     """As where nothing is declared: else ancestry ended inside the job, at a file whose maker is not known."""
-    made = job(
+    made = a_record(
         2,
         inputs=[file_entry("raw", 1, step="one"), file_entry("sim", checksum, step="two")],
         outputs=[
@@ -182,7 +183,7 @@ def test_declared_parents_that_stand_for_others_are_so_many_at_most(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_rows, "_MOST_INSIDE", 3)
-    made = job(
+    made = a_record(
         1,
         inputs=[
             *(file_entry(f"raw{n}", n, step="one") for n in range(2)),
@@ -199,8 +200,11 @@ def test_declared_parents_that_stand_for_others_are_so_many_at_most(
 
 
 def test_outputs_of_reruns_are_no_descendants(production: Production) -> None:
-    again = job(
-        9, inputs=[file_entry("a", 1)], outputs=[file_entry("again", 5)], rerun_of=job(2)["job_id"]
+    again = a_record(
+        9,
+        inputs=[file_entry("a", 1)],
+        outputs=[file_entry("again", 5)],
+        rerun_of=a_record(2)["job_id"],
     )
     with recorded(production, *chain("a", "b"), again) as connection:
         assert descendants(connection, "a") == ["b"]
@@ -212,7 +216,7 @@ def test_input_from_another_experiment_is_followed(production: Production) -> No
     with recorded(
         production,
         made,
-        job(5, inputs=[file_entry("a", 1, experiment="dune")], outputs=[file_entry("b", 2)]),
+        a_record(5, inputs=[file_entry("a", 1, experiment="dune")], outputs=[file_entry("b", 2)]),
     ) as connection:
         [parent] = list_ancestors(connection, "b")
         assert (parent.name, parent.job_id is None) == ("a", False)
@@ -261,16 +265,18 @@ def test_both_directions_and_every_depth_tell_the_same_totals(production: Produc
     """
     shared = file_entry("geometry", 999, role="shared")
     units = [
-        job(n, inputs=[file_entry(f"raw{n}", n), shared], outputs=[file_entry(f"reco{n}", 100 + n)])
+        a_record(
+            n, inputs=[file_entry(f"raw{n}", n), shared], outputs=[file_entry(f"reco{n}", 100 + n)]
+        )
         for n in range(1, 41)
     ]
-    merge = job(
+    merge = a_record(
         50,
         inputs=[file_entry(f"reco{n}", 100 + n) for n in range(1, 41)],
         outputs=[file_entry("merged", 50)],
     )
     users = [
-        job(
+        a_record(
             60 + n,
             inputs=[file_entry("merged", 50)],
             outputs=[file_entry(f"plot{n}", 60 + n)] if n < 3 else [],
@@ -308,7 +314,7 @@ def test_readers_of_no_output_are_counted_where_a_limit_leaves_them_out(
     production: Production,
 ) -> None:
     readers = [
-        job(n, inputs=[file_entry("hub", 1, role="shared")], outputs=[file_entry(f"o{n}")])
+        a_record(n, inputs=[file_entry("hub", 1, role="shared")], outputs=[file_entry(f"o{n}")])
         for n in range(1, 13)
     ]
     with recorded(production, *readers) as connection:
@@ -331,7 +337,7 @@ def test_depth_that_reaches_the_end_of_history_leaves_nothing_out(production: Pr
 def test_job_that_reads_what_its_earlier_step_wrote_did_not_come_of_it(
     production: Production,
 ) -> None:
-    steps = job(
+    steps = a_record(
         1,
         inputs=[file_entry("raw", 1, step="one"), file_entry("middle", 2, step="two")],
         outputs=[file_entry("middle", 2, step="one"), file_entry("end", 3, step="two")],
@@ -343,10 +349,10 @@ def test_job_that_reads_what_its_earlier_step_wrote_did_not_come_of_it(
 def test_seeds_of_a_walk_are_bounded_as_well(production: Production) -> None:
     """Where one file has many readers, all of them are met before the first step."""
     readers = [
-        job(n, inputs=[file_entry("hub", 1)], outputs=[file_entry(f"o{n}", 10 + n)])
+        a_record(n, inputs=[file_entry("hub", 1)], outputs=[file_entry(f"o{n}", 10 + n)])
         for n in range(2, 32)
     ]
-    with recorded(production, job(1, outputs=[file_entry("hub", 1)]), *readers) as connection:
+    with recorded(production, a_record(1, outputs=[file_entry("hub", 1)]), *readers) as connection:
         hub = connection.execute(text("SELECT min(id) FROM claims")).scalar_one()
         met = met_below(connection, focus_of(connection, find_file(connection, "hub").id), most=8)
         assert (met.files, met.is_cut) == (8, True)
@@ -358,9 +364,11 @@ def test_walk_that_meets_one_file_of_many_possible_makers_is_not_cut(
     production: Production,
 ) -> None:
     """The limit counts what was read, not all that it may have been."""
-    makers = [job(n, outputs=[file_entry("hist", n)]) for n in range(1, 7)]
+    makers = [a_record(n, outputs=[file_entry("hist", n)]) for n in range(1, 7)]
     with recorded(
-        production, *makers, job(9, inputs=[file_entry("hist")], outputs=[file_entry("sum", 9)])
+        production,
+        *makers,
+        a_record(9, inputs=[file_entry("hist")], outputs=[file_entry("sum", 9)]),
     ) as connection:
         met = met_above(connection, focus_of(connection, find_file(connection, "sum").id), most=3)
         assert (met.files, len(met.jobs), met.is_cut) == (6, 7, False)
@@ -372,11 +380,11 @@ def edges_of(graph: Graph) -> set[tuple[str, str, bool, str]]:
 
 def test_both_directions_go_on_from_a_file_that_the_other_met(production: Production) -> None:
     loop = [
-        job(
+        a_record(
             1, inputs=[file_entry("f10", 10), file_entry("f2", 2)], outputs=[file_entry("f11", 11)]
         ),
-        job(2, inputs=[file_entry("f11", 11)], outputs=[file_entry("f19", 19)]),
-        job(3, inputs=[file_entry("f19", 19)], outputs=[file_entry("f10", 10)]),
+        a_record(2, inputs=[file_entry("f11", 11)], outputs=[file_entry("f19", 19)]),
+        a_record(3, inputs=[file_entry("f19", 19)], outputs=[file_entry("f10", 10)]),
     ]
     with recorded(production, *loop) as connection:
         graph = trace_lineage(connection, "f10")
@@ -388,9 +396,14 @@ def test_drawing_has_the_edges_of_every_maker_of_one_content_with_their_roles(
     production: Production,
 ) -> None:
     made = [
-        job(1, outputs=[file_entry("raw", 1)]),
-        *(job(n, inputs=[file_entry("raw", 1)], outputs=[file_entry("same", 5)]) for n in (2, 3)),
-        job(4, inputs=[file_entry("same", 5, role="secondary")], outputs=[file_entry("end", 6)]),
+        a_record(1, outputs=[file_entry("raw", 1)]),
+        *(
+            a_record(n, inputs=[file_entry("raw", 1)], outputs=[file_entry("same", 5)])
+            for n in (2, 3)
+        ),
+        a_record(
+            4, inputs=[file_entry("same", 5, role="secondary")], outputs=[file_entry("end", 6)]
+        ),
     ]
     with recorded(production, *made) as connection:
         for name, direction in (("raw", "descendants"), ("end", "ancestors"), ("same", "both")):
@@ -406,8 +419,8 @@ def test_drawing_has_the_edges_of_every_maker_of_one_content_with_their_roles(
 def test_readers_without_an_output_are_counted_among_what_is_left_out(
     production: Production,
 ) -> None:
-    readers = [job(n, state="failed", inputs=[file_entry("a", 1)]) for n in range(2, 12)]
-    with recorded(production, job(1, outputs=[file_entry("a", 1)]), *readers) as connection:
+    readers = [a_record(n, state="failed", inputs=[file_entry("a", 1)]) for n in range(2, 12)]
+    with recorded(production, a_record(1, outputs=[file_entry("a", 1)]), *readers) as connection:
         graph = trace_lineage(connection, "a", limit=4)
     assert (graph.is_truncated, graph.omitted.by_kind) == (True, {"file": 0, "job": 8})
     assert graph.omitted.ancestors + graph.omitted.descendants == 8
@@ -426,7 +439,7 @@ def test_drawing_that_shows_all_is_not_truncated_by_its_depth(production: Produc
 
 def test_nodes_of_a_circle_are_left_out_once(production: Production) -> None:
     loop = [
-        job(
+        a_record(
             n, inputs=[file_entry(f"f{(n + 1) % 9}", (n + 1) % 9)], outputs=[file_entry(f"f{n}", n)]
         )
         for n in range(9)
@@ -443,7 +456,7 @@ def test_nodes_of_a_circle_are_left_out_once(production: Production) -> None:
 def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(
     production: Production,
 ) -> None:
-    made = job(
+    made = a_record(
         1,
         inputs=[file_entry("raw", 1)],
         outputs=[
@@ -466,8 +479,10 @@ def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(
 def test_shared_input_is_the_newest_that_it_may_be_whichever_was_recorded_first(
     production: Production, order: tuple[int, ...]
 ) -> None:
-    made = {number: job(number, outputs=[file_entry("calib", number)]) for number in (1, 2, 3)}
-    reader = job(4, inputs=[file_entry("calib", role="shared")], outputs=[file_entry("reco", 4)])
+    made = {number: a_record(number, outputs=[file_entry("calib", number)]) for number in (1, 2, 3)}
+    reader = a_record(
+        4, inputs=[file_entry("calib", role="shared")], outputs=[file_entry("reco", 4)]
+    )
     with recorded(production, *(made[number] for number in order), reader) as connection:
         [calib] = [
             file for file in trace_lineage(connection, "reco").files() if file.name == "calib"
@@ -479,8 +494,8 @@ def test_shared_input_of_a_crowded_name_is_the_last_that_was_recorded(
     production: Production,
 ) -> None:
     """Ordering the makers of a name that every job writes would take as long as there are jobs."""
-    made = [job(number, outputs=[file_entry("calib", 1)]) for number in (2, 3, 1)]
-    reader = job(
+    made = [a_record(number, outputs=[file_entry("calib", 1)]) for number in (2, 3, 1)]
+    reader = a_record(
         4,
         inputs=[file_entry("calib", 1, role="shared")],
         outputs=[file_entry("calib", 1), file_entry("reco", 4)],
@@ -504,13 +519,13 @@ def test_shared_input_of_a_crowded_name_is_the_last_that_was_recorded(
 
 def test_shared_input_that_finds_no_room_is_no_later_node(production: Production) -> None:
     production.record(
-        job(1, outputs=[file_entry("raw", 1)]),
-        job(
+        a_record(1, outputs=[file_entry("raw", 1)]),
+        a_record(
             2,
             inputs=[file_entry("raw", 1), file_entry("flux", 9, role="shared")],
             outputs=[file_entry("reco", 2)],
         ),
-        job(3, inputs=[file_entry("reco", 2)], outputs=[file_entry("caf", 3)]),
+        a_record(3, inputs=[file_entry("reco", 2)], outputs=[file_entry("caf", 3)]),
     )
     with production.database.reading.connect() as connection:
         graph = trace_lineage(connection, "reco", direction="both", limit=6)

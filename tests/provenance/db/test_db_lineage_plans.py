@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from production_samples import Production, chain, file_entry, job
 from sqlalchemy import Connection, func, select, text
 
 from jobprov.provenance.db.queries.histories import (
@@ -29,6 +28,8 @@ from jobprov.provenance.db.tables import File, Job
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_lists import list_lineage
 from jobprov.provenance.services.lookup.file import show_file
+from tests.library.production import Production
+from tests.library.records import a_record, chain, file_entry
 
 JOBS = 2000
 LOOK_UPS = [
@@ -72,7 +73,7 @@ WALKS = [
 @pytest.fixture
 def analysed(production: Production) -> Production:
     records = [
-        job(
+        a_record(
             n,
             inputs=[file_entry(f"f{n // 3}", n // 3), file_entry("calib", 7, role="shared")],
             outputs=[file_entry(f"f{n + 1}", n + 1)],

@@ -1,10 +1,11 @@
 """What begins with a text lies between it and the first text beyond, whatever its last character."""
 
 import pytest
-from production_samples import Production, file_entry, job
 
 from jobprov.provenance.db.queries.fragments.patterns import first_beyond
 from jobprov.provenance.db.queries.lookup.files import nearest_names
+from tests.library.production import Production
+from tests.library.records import a_record, file_entry
 
 LAST, BEFORE_SURROGATES = "\U0010ffff", "\ud7ff"
 
@@ -26,7 +27,7 @@ def test_the_first_text_beyond_is_one_that_a_database_keeps(text: str, beyond: s
 
 def test_names_like_one_are_found_whatever_its_last_character(production: Production) -> None:
     names = [f"abc{LAST}{LAST}", f"abc{LAST}z", f"abc{BEFORE_SURROGATES}z", "abd"]
-    production.record(job(1, outputs=[file_entry(name) for name in names]))
+    production.record(a_record(1, outputs=[file_entry(name) for name in names]))
 
     with production.database.reading.connect() as connection:
         assert nearest_names(connection, f"abc{LAST}") == [f"abc{LAST}z", f"abc{LAST}{LAST}"]

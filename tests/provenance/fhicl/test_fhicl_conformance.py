@@ -13,6 +13,8 @@ from jobprov.provenance import fhicl
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.fhicl.conformance import Score, score
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def scores(shared_data: Path) -> dict[str, Score]:

@@ -15,6 +15,7 @@ from jobprov.provenance.fhicl.identity import canonical_form
 from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
 from jobprov.provenance.fhicl.loading import forget_sources
 from jobprov.provenance.fhicl.values import TableBody
+from tests.library.examples import examples
 
 
 def quoted(text: str) -> str:
@@ -98,7 +99,7 @@ def test_difference_is_empty_exactly_between_equal_sets(
 
 
 @given(documents, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_cutting_a_document_into_included_files_changes_nothing(
     members: dict[str, Any], data: st.DataObject
 ) -> None:
@@ -126,7 +127,7 @@ def outcome(read: Any) -> tuple[str, ...]:
 
 
 @given(soups)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_any_text_is_a_configuration_or_an_error_with_a_place(soup: str) -> None:
     result = outcome(lambda: fhicl.loads(soup).parameter_set_id)
 
@@ -134,7 +135,7 @@ def test_any_text_is_a_configuration_or_an_error_with_a_place(soup: str) -> None
 
 
 @given(soups, soups)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_reading_by_segments_and_as_one_text_agree(first: str, second: str) -> None:
     """A segment that stands alone is parsed once for all documents.
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobprov.provenance import fhicl
+from tests.library.examples import examples
 
 Part = str | int
 names = st.sampled_from("abc")
@@ -137,7 +138,7 @@ def apply(model: Model, kind: str, target: tuple[Part, ...], source: Any) -> str
 
 
 @given(operations)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_sharing_is_never_seen(drawn: list[tuple[str, tuple[Part, ...], Any]]) -> None:
     model, lines = Model(), []
     start = [("constant", (name,), RICH) for name in "abc"]

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from launcher_behaviour import LauncherBehaviour, NewLauncher, a_job, wait_for
 
 from jobprov.provenance.launchers.job import BatchJob, Launcher
 from jobprov.provenance.launchers.local_launcher import LocalLauncher
+from tests.library.behaviour.launchers import LauncherBehaviour, NewLauncher, a_job, wait_for
 
 
 @pytest.fixture

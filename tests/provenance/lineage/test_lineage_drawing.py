@@ -5,10 +5,8 @@ from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import lineage_samples as samples
 import pytest
 from hypothesis import given, settings
-from lineage_graphs import graphs
 
 from jobprov.provenance.lineage.captions import safe_url, worst_state
 from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode
@@ -16,6 +14,9 @@ from jobprov.provenance.lineage.night import DARK, as_image
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from jobprov.provenance.lineage.sheet import Links
 from jobprov.provenance.lineage.svg import Direction, draw, draw_classes
+from tests.library.examples import examples
+from tests.library.productions import graphs as samples
+from tests.library.productions.drawn_graphs import graphs
 
 DIRECTIONS: tuple[Direction, ...] = ("right", "down")
 STYLESHEET = Path(__file__).with_name("picture.css")
@@ -34,7 +35,7 @@ def nodes_of(root: ET.Element) -> list[ET.Element]:
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @given(graph=graphs())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_any_graph_makes_a_well_formed_picture_without_script_or_style(
     graph: Graph, direction: Direction
 ) -> None:
@@ -295,7 +296,7 @@ def labels_of(root: ET.Element) -> list[str]:
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_names_that_differ_in_their_middle_are_told_apart(direction: Direction) -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     names = [
         f"fardet_genie_N1810j0211a_nonswap_fhc_prod7_{part:03d}_of_006.caf.root"
         for part in range(4)
@@ -310,7 +311,7 @@ def test_names_that_differ_in_their_middle_are_told_apart(direction: Direction) 
 
 
 def test_shared_inputs_that_do_not_fit_are_counted_and_never_cut_into_one_name() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     shared = (
         "fluxswap_dk2nu_g4numi_v6r1b_me000z200i_merged.root",
         "neardet-1x3block-vacuum-stagger.gdml",
@@ -336,7 +337,7 @@ def test_job_that_failed_keeps_its_id_where_its_code_does_not_fit() -> None:
 
 
 def test_picture_for_phones_fits_the_narrowest_screen_however_wide_the_graph() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     inputs = [production.file(f"raw_{n}.root", f"tier{n}") for n in range(60)]
     focus = production.made(production.job("merge", inputs), "merged.root", "reco")
 

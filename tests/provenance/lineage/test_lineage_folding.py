@@ -1,14 +1,15 @@
 """Folding: what is put together, what stands alone, and that nothing is lost."""
 
-import lineage_samples as samples
 import pytest
 from hypothesis import given, settings
-from lineage_graphs import graphs
 
 from jobprov.provenance.lineage.folding import Box, View, fold, shared_files
 from jobprov.provenance.lineage.graph import Graph, JobNode
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded, fold_by_class
 from jobprov.provenance.lineage.similarity import alike
+from tests.library.examples import examples
+from tests.library.productions import graphs as samples
+from tests.library.productions.drawn_graphs import graphs
 
 
 def boxes_of(view: View, kind: str) -> list[Box]:
@@ -16,7 +17,7 @@ def boxes_of(view: View, kind: str) -> list[Box]:
 
 
 @given(graphs())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_every_node_and_edge_is_counted_once(graph: Graph) -> None:
     view = fold(graph)
 
@@ -29,7 +30,7 @@ def test_every_node_and_edge_is_counted_once(graph: Graph) -> None:
 
 
 @given(graphs())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_arrows_join_boxes_that_exist_and_differ(graph: Graph) -> None:
     view = fold(graph)
 
@@ -72,7 +73,7 @@ def test_shared_inputs_become_badges_of_their_jobs() -> None:
 
 
 def test_file_that_a_job_here_made_is_no_badge_even_when_shared() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     calibration = production.made(production.job("calibrate", []), "calibration.root", "calib")
     job = production.job("reco", [])
     production.shared(job, calibration)
@@ -104,7 +105,7 @@ def test_failed_and_retried_jobs_stand_beside_the_group_of_the_others() -> None:
 
 
 def test_failed_job_is_never_inside_a_chain() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     last = production.file("raw.root")
     for stage in ("a", "b", "c", "d", "e", "f", "g"):
         job = production.job(stage, [last], state="failed" if stage == "c" else "succeeded")
@@ -174,7 +175,7 @@ def test_cycle_opens_into_its_nodes() -> None:
 
 
 @given(graphs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_whatever_is_opened_nothing_is_lost(graph: Graph) -> None:
     handles: set[str] = set()
     for _ in range(3):  # a chain, its groups, their members
@@ -199,7 +200,7 @@ def test_cycle_becomes_one_box() -> None:
 
 
 def test_small_groups_keep_their_own_inputs_apart() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     merged = []
     for part in range(2):
         inputs = [production.file(f"raw_{part}_{n}.root") for n in range(20)]

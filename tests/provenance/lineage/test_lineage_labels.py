@@ -2,10 +2,10 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lineage_graphs import NAMES
 
 from jobprov.provenance.lineage.labels import name_pattern, tell_apart
 from jobprov.provenance.lineage.words import columns
+from tests.library.productions.drawn_graphs import NAMES
 
 
 @given(st.lists(NAMES, max_size=8), st.integers(10, 40))

@@ -12,6 +12,7 @@ from jobprov.provenance.lineage.layers import layers
 from jobprov.provenance.lineage.layout import Layout, Size, Spacing, lay_out
 from jobprov.provenance.lineage.ordering import crossings, order_layers
 from jobprov.provenance.lineage.rows import arrange
+from tests.library.examples import examples
 
 KEYS = [f"n{n}" for n in range(14)]
 EDGES = st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS)), max_size=40)
@@ -32,7 +33,7 @@ def boxes_overlap(layout: Layout) -> bool:
 
 
 @given(SIZES, EDGES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_all_boxes_are_placed_inside_and_none_overlap(
     sizes: dict[str, Size], edges: list[tuple[str, str]]
 ) -> None:
@@ -48,7 +49,7 @@ def test_all_boxes_are_placed_inside_and_none_overlap(
 
 
 @given(EDGES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_edges_outside_cycles_lead_to_later_layers(edges: list[tuple[str, str]]) -> None:
     layer_of = layers(KEYS, edges)
 
@@ -68,7 +69,7 @@ def test_edges_outside_cycles_lead_to_later_layers(edges: list[tuple[str, str]])
 
 
 @given(EDGES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_components_are_what_reaches_each_other(edges: list[tuple[str, str]]) -> None:
     after: dict[str, list[str]] = {}
     for source, target in edges:
@@ -89,7 +90,7 @@ def test_components_are_what_reaches_each_other(edges: list[tuple[str, str]]) ->
 
 
 @given(SIZES, EDGES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_same_input_gives_the_same_layout(
     sizes: dict[str, Size], edges: list[tuple[str, str]]
 ) -> None:
@@ -97,7 +98,7 @@ def test_same_input_gives_the_same_layout(
 
 
 @given(EDGES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_rows_put_what_was_made_above_what_it_was_made_from(edges: list[tuple[str, str]]) -> None:
     forward = [(a, b) for a, b in edges if KEYS.index(a) < KEYS.index(b)]
 
@@ -108,7 +109,7 @@ def test_rows_put_what_was_made_above_what_it_was_made_from(edges: list[tuple[st
 
 
 @given(EDGES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_lanes_of_rows_never_run_over_another_row(edges: list[tuple[str, str]]) -> None:
     links = [ends for ends in dict.fromkeys(edges) if ends[0] != ends[1]]
 

@@ -2,7 +2,6 @@
 
 import json
 
-import lineage_samples as samples
 import pytest
 
 from jobprov.provenance.lineage.folding import fold
@@ -15,6 +14,7 @@ from jobprov.provenance.lineage.map_view import (
 )
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from jobprov.provenance.lineage.sheet import Links
+from tests.library.productions import graphs as samples
 
 LINKS = Links(expand=lambda key: f"/jobs?class={key}")
 
@@ -59,7 +59,7 @@ def test_facts_of_a_job_lead_to_its_task_and_page() -> None:
 
 
 def test_every_member_of_a_box_is_named_so_that_a_search_finds_it() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     inputs = [production.file(f"raw_{number}.root") for number in range(200)]
     graph = production.graph(
         production.made(production.job("merge", inputs), "merged.root", "reco")
@@ -71,7 +71,7 @@ def test_every_member_of_a_box_is_named_so_that_a_search_finds_it() -> None:
 
 
 def test_members_of_a_box_that_no_picture_holds_are_counted() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     inputs = [production.file(f"raw_{number}.root") for number in range(MOST_MEMBERS + 9)]
     graph = production.graph(
         production.made(production.job("merge", inputs), "merged.root", "reco")

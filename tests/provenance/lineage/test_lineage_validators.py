@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
-from other_environments import programs_of
 
 from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode
 from jobprov.provenance.lineage.openlineage import to_openlineage
 from jobprov.provenance.lineage.prov_json import to_prov_json, to_prov_n
+from tests.library.environments import programs_of
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 JOB = "0f8b0000-0000-4000-8000-000000000001"

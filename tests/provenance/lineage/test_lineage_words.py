@@ -5,11 +5,9 @@ import shutil
 import subprocess
 from dataclasses import replace
 
-import lineage_samples as samples
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lineage_graphs import graphs
 
 from jobprov.provenance.lineage.dot import quoted, to_dot
 from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode, LeftOut, Omitted
@@ -30,6 +28,9 @@ from jobprov.provenance.lineage.words import (
     summary,
 )
 from jobprov.provenance.lineage.writers import Writer
+from tests.library.examples import examples
+from tests.library.productions import graphs as samples
+from tests.library.productions.drawn_graphs import graphs
 
 
 def test_first_line_counts_what_made_the_file_and_what_failed() -> None:
@@ -41,7 +42,7 @@ def test_first_line_counts_what_made_the_file_and_what_failed() -> None:
 
 
 def test_first_line_blames_what_failed_after_a_file_on_its_users_alone() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     raw = production.file("raw.root")
     production.job("reco", [raw], state="killed")
     reco = production.made(production.job("reco", [raw]), "reco.root", "reco")
@@ -68,7 +69,7 @@ def test_first_line_of_a_file_alone_speaks_of_the_side_that_was_asked_for(
 
 
 def test_first_line_counts_versions_of_a_file_once_and_what_jobs_share_not_at_all() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     job = production.job(
         "merge", [production.file("raw.root", version=number) for number in (1, 2)]
     )
@@ -96,7 +97,7 @@ def test_first_line_says_what_a_limit_left_out() -> None:
 
 
 @given(st.text(max_size=60), st.integers(3, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_elided_text_is_never_wider_than_asked(text: str, width: int) -> None:
     cut = elided(text, width)
 
@@ -203,7 +204,7 @@ def test_tree_can_do_without_unicode_signs() -> None:
 
 
 @given(graphs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_tree_of_any_graph_is_bounded_and_safe_for_a_terminal(graph: Graph) -> None:
     lines = render_text(graph).split("\n")
 
@@ -212,7 +213,7 @@ def test_tree_of_any_graph_is_bounded_and_safe_for_a_terminal(graph: Graph) -> N
 
 
 def test_tree_of_a_file_with_many_different_inputs_stops_at_the_limit() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     inputs = [production.file(f"raw_{n}.root", f"tier{n}") for n in range(100)]
     focus = production.made(production.job("merge", inputs), "merged.root", "reco")
 
@@ -220,7 +221,7 @@ def test_tree_of_a_file_with_many_different_inputs_stops_at_the_limit() -> None:
 
 
 def test_tree_too_long_to_read_is_cut_with_a_word() -> None:
-    production = samples.Production()
+    production = samples.GraphBuilder()
     merged = []
     for part in range(12):
         inputs = [production.file(f"raw_{part}_{n}.root", f"tier{part}.{n}") for n in range(40)]
@@ -323,7 +324,7 @@ def test_prov_does_not_depend_on_the_keys_that_a_database_gave() -> None:
 
 
 @given(graphs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_prov_relations_name_known_entities_and_activities(graph: Graph) -> None:
     document = prov_document(graph)
 
@@ -337,7 +338,7 @@ def test_prov_relations_name_known_entities_and_activities(graph: Graph) -> None
 
 
 @given(st.text(min_size=1, max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_qualified_names_need_no_escape(name: str) -> None:
     graph = Graph("f", (FileNode("f", name, "ns", "nova"), JobNode("j", name)))
 

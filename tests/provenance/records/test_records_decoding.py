@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from production_samples import digest, job
 
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.records import checks, decoding, sharing
@@ -17,10 +16,11 @@ from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.references import referenced_blobs, references_in
 from jobprov.provenance.records.repairing import read_plain, utc
+from tests.library.records import a_record, digest
 
 
 def decode(**fields: Any) -> DecodedRecord:
-    return decode_record(json.dumps({**job(1), **fields}).encode())
+    return decode_record(json.dumps({**a_record(1), **fields}).encode())
 
 
 def refused(body: bytes) -> dict[str, list[str]]:
@@ -44,9 +44,9 @@ def test_record_is_kept_in_its_bytes_with_fields_that_are_not_known() -> None:
         (b'{"a": NaN}', "NaN"),
         (b'{"a": 1, "b": {"c": 1, "c": 2}}', "duplicate key"),
         (b"[" * 200_000, "nested too deeply"),
-        (json.dumps(job(1)).encode("utf-16"), "utf-8"),
-        (json.dumps(job(1)).encode("utf-16-le"), "Expecting"),
-        (json.dumps(job(1)).encode("utf-8-sig"), "BOM"),
+        (json.dumps(a_record(1)).encode("utf-16"), "utf-8"),
+        (json.dumps(a_record(1)).encode("utf-16-le"), "Expecting"),
+        (json.dumps(a_record(1)).encode("utf-8-sig"), "BOM"),
     ],
 )
 def test_body_that_is_no_object_is_refused(body: bytes, words: str) -> None:
@@ -67,7 +67,7 @@ def test_body_past_the_limit_is_refused_unread(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_text_that_no_database_keeps_is_refused(fields: dict[str, Any], path: str) -> None:
-    assert list(refused(json.dumps({**job(1), **fields}).encode())) == [path]
+    assert list(refused(json.dumps({**a_record(1), **fields}).encode())) == [path]
 
 
 def test_pair_of_surrogates_is_one_letter() -> None:
@@ -79,7 +79,7 @@ def test_pair_of_surrogates_is_one_letter() -> None:
     [
         ({"state": "odd"}, "state"),
         ({"job_id": "7"}, "job_id"),
-        ({"job_id": job(1)["job_id"] + "\n"}, "job_id"),
+        ({"job_id": a_record(1)["job_id"] + "\n"}, "job_id"),
         ({"experiment": "no space"}, "experiment"),
         ({"experiment": "nova\n"}, "experiment"),
         ({"logs": [{"name": "x", "sha256": digest(1) + "\n"}]}, "logs[0].sha256"),
@@ -110,7 +110,7 @@ def test_pair_of_surrogates_is_one_letter() -> None:
     ],
 )
 def test_field_that_cannot_be_taken_is_named(fields: dict[str, Any], path: str) -> None:
-    assert path in refused(json.dumps({**job(1), **fields}).encode())
+    assert path in refused(json.dumps({**a_record(1), **fields}).encode())
 
 
 @pytest.mark.parametrize(
@@ -127,11 +127,15 @@ def test_field_that_cannot_be_taken_is_named(fields: dict[str, Any], path: str) 
 def test_words_say_what_is_asked_for_and_not_a_regular_expression(
     fields: dict[str, Any], words: str
 ) -> None:
-    assert list(refused(json.dumps({**job(1), **fields}).encode()).values()) == [[words]]
+    assert list(refused(json.dumps({**a_record(1), **fields}).encode()).values()) == [[words]]
 
 
 def test_key_that_stands_twice_in_a_good_record_is_refused() -> None:
-    body = json.dumps(job(1, extra={"a": {"b": 1}})).encode().replace(b'"b": 1', b'"b": 1, "b": 1')
+    body = (
+        json.dumps(a_record(1, extra={"a": {"b": 1}}))
+        .encode()
+        .replace(b'"b": 1', b'"b": 1, "b": 1')
+    )
     assert refused(body) == {"b": ["duplicate key"]}
 
 
@@ -145,7 +149,7 @@ def test_missing_field_is_named() -> None:
 
 def test_all_fields_that_fail_are_named() -> None:
     fields = {"task": {"task_id": "a/\n"}, "logs": [{"name": "/"}]}
-    found = refused(json.dumps({**job(1), **fields}).encode())
+    found = refused(json.dumps({**a_record(1), **fields}).encode())
     assert {path: len(messages) for path, messages in found.items()} == {
         "task.task_id": 2,
         "logs[0].name": 1,
@@ -192,7 +196,7 @@ def test_more_edges_than_the_writer_takes_at_once_are_refused(
 def test_time_of_a_part_outside_the_years_is_refused(
     path: str, fields: dict[str, Any], text: str
 ) -> None:
-    body = json.dumps({**job(1), **fields}).replace("TIME", text).encode()
+    body = json.dumps({**a_record(1), **fields}).replace("TIME", text).encode()
 
     with pytest.raises(RecordError) as problem:
         decode_record(body)
@@ -201,7 +205,7 @@ def test_time_of_a_part_outside_the_years_is_refused(
 
 
 def test_number_out_of_range_in_a_field_that_only_sounds_like_a_time_is_no_time() -> None:
-    body = json.dumps({**job(1), "threads": 2**70, "seen_at": 2**70}).encode()
+    body = json.dumps({**a_record(1), "threads": 2**70, "seen_at": 2**70}).encode()
     assert decode_record(body).repairs == ("threads", "seen_at")
 
 
@@ -215,7 +219,9 @@ def test_more_files_than_a_list_of_positions_holds_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checks, "MOST_FILES", 1)
-    assert "inputs" in refused(json.dumps(job(1, inputs=[{"name": "a"}, {"name": "b"}])).encode())
+    assert "inputs" in refused(
+        json.dumps(a_record(1, inputs=[{"name": "a"}, {"name": "b"}])).encode()
+    )
 
 
 @pytest.mark.parametrize("state", ["killed", "lost"])
@@ -291,7 +297,7 @@ def test_number_out_of_range_where_no_number_belongs_is_a_wrong_type(
 def test_record_of_a_later_version_is_kept_unread_if_its_names_hold() -> None:
     assert decode(schema_version=2, state=["new"], outputs="all").record is None
     assert "experiment" in refused(
-        json.dumps({**job(1), "schema_version": 2, "experiment": "/"}).encode()
+        json.dumps({**a_record(1), "schema_version": 2, "experiment": "/"}).encode()
     )
 
 
@@ -414,7 +420,7 @@ _software = (
 def test_parts_that_are_shared_are_read_as_in_their_record(
     configurations: Any, software: Any, extra: Any, indent: int | None
 ) -> None:
-    record = job(1, extra={"same": extra}, configurations=configurations, software=software)
+    record = a_record(1, extra={"same": extra}, configurations=configurations, software=software)
 
     decoded = decode_record(json.dumps(record, ensure_ascii=False, indent=indent).encode())
 
@@ -437,13 +443,13 @@ def test_equal_parts_of_records_are_one_object() -> None:
     "twice", ['[{"main": "a", "main": "b"}]', '[{"unknown": [{"a": 1, "a": 2}]}]']
 )
 def test_duplicate_key_in_a_shared_part_is_refused(twice: str) -> None:
-    body = json.dumps({**job(1), "configurations": "HERE"}).replace('"HERE"', twice).encode()
+    body = json.dumps({**a_record(1), "configurations": "HERE"}).replace('"HERE"', twice).encode()
     assert refused(body)
     assert refused(body), "the second time as the first"
 
 
 def test_part_that_stands_twice_in_a_record_is_refused() -> None:
-    body = json.dumps({**job(1), "configurations": [{"main": "a.fcl"}]})
+    body = json.dumps({**a_record(1), "configurations": [{"main": "a.fcl"}]})
     assert "configurations" in refused(
         f'{body[:-1]}, "configurations": [{{"main": "a.fcl"}}]}}'.encode()
     )

@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from production_samples import digest, job
 
 from jobprov.provenance.records.gaps import GAPS, Findings, find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.inputs import small_inputs
 from jobprov.provenance.records.job_record import JobRecord
+from tests.library.records import a_record, digest
 
-COMPLETE = job(
+COMPLETE = a_record(
     1,
     task={"task_id": "t1"},
     command={"argv": ["run"]},
@@ -183,7 +183,7 @@ def test_every_code_has_a_case() -> None:
 
 
 def test_gaps_that_cost_the_lowest_level_come_first() -> None:
-    found = find_gaps(msgspec.convert(job(1), JobRecord), MISSING)
+    found = find_gaps(msgspec.convert(a_record(1), JobRecord), MISSING)
     levels = [GAPS[gap.code][0] for gap in found]
     assert levels == sorted(levels)
     assert all(gap.how_to_close == GAPS[gap.code][1] for gap in found)

@@ -5,15 +5,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from production_samples import job
 
 from jobprov.provenance.records import parents
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.parents import Within, has_too_many_parents
+from tests.library.records import a_record
 
 
 def record(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], **fields: Any) -> JobRecord:
-    return msgspec.convert(job(1, inputs=inputs, outputs=outputs, **fields), JobRecord)
+    return msgspec.convert(a_record(1, inputs=inputs, outputs=outputs, **fields), JobRecord)
 
 
 def names(found: JobRecord) -> dict[str, list[str]]:
@@ -80,5 +80,7 @@ def test_more_pairs_than_are_kept_are_told_and_declared_ones_count(
     assert has_too_many_parents(
         record(inputs, [{"name": "x"}, {"name": "y", "parents": ["a", "b", "c", "d"]}])
     )
-    rerun = record(inputs, [{"name": "x"}, {"name": "y"}, {"name": "z"}], rerun_of=job(2)["job_id"])
+    rerun = record(
+        inputs, [{"name": "x"}, {"name": "y"}, {"name": "z"}], rerun_of=a_record(2)["job_id"]
+    )
     assert not has_too_many_parents(rerun)  # it claims nothing

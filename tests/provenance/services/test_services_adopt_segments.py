@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of, tables_at, tables_of
-from logical_tables import LogicalTables, differences
-from restored_production import close, copy_of, restore
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import open_database
@@ -20,6 +17,9 @@ from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.comparators import show_comparators
 from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from tests.library.logical_tables import LogicalTables, differences
+from tests.library.production import Production, tables_at, tables_of
+from tests.library.records import job_id, record_of
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def local(tmp_path: Path, sqlite_template: Path) -> Iterator[Production]:
         tmp_path,
     )
     yield opened
-    close(opened)
+    opened.close_all()
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def restored(local: Production, tmp_path: Path) -> Iterator[Callable[[], Product
     made: list[Production] = []
 
     def restore_now() -> Production:
-        copy = copy_of(local, tmp_path / f"copy{len(made)}.db")
-        made.append(restore(local, copy, tmp_path / f"restored{len(made)}"))
+        copy = local.copy_database(tmp_path / f"copy{len(made)}.db")
+        made.append(local.restored(copy, tmp_path / f"restored{len(made)}"))
         return made[-1]
 
     yield restore_now
     for each in made:
-        close(each)
+        each.close_all()
 
 
 def rebuilt(local: Production, tmp_path: Path) -> LogicalTables:

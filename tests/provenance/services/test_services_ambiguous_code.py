@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, git, job_id, make_repository, record_of, tables_at
-from logical_tables import differences
 from sqlalchemy import event, select
 
 from jobprov.archive.opening import open_store
@@ -35,6 +33,10 @@ from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.git import git, make_repository
+from tests.library.logical_tables import differences
+from tests.library.production import Production, tables_at
+from tests.library.records import job_id, record_of
 
 CODE = "software-ambiguous"
 

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger_story import Production, play, record_of, tables_at, tables_of
-from logical_tables import differences
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database, open_database
@@ -14,6 +12,10 @@ from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.backups import back_up
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
+from tests.library.logical_tables import differences
+from tests.library.production import Production, tables_at, tables_of
+from tests.library.productions.story import play
+from tests.library.records import record_of
 
 
 @pytest.fixture

@@ -9,17 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded_sample import (
-    BAD,
-    CHECKOUT,
-    EXPERIMENT,
-    GOOD,
-    INPUT,
-    PROGRAM,
-    git,
-    make_repository,
-    record_sample,
-)
 from sqlalchemy import func, select
 
 from jobprov.archive.opening import open_store
@@ -31,13 +20,24 @@ from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle,
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts
+from tests.library.git import git
+from tests.library.productions.joining import (
+    BAD,
+    CHECKOUT,
+    EXPERIMENT,
+    GOOD,
+    INPUT,
+    PROGRAM,
+    joining_repository,
+    record_sample,
+)
 
 INPUT_SHA256 = hashlib.sha256(INPUT).hexdigest()
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    return make_repository(tmp_path / "joining")
+    return joining_repository(tmp_path / "joining")
 
 
 @pytest.fixture

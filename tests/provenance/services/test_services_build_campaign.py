@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded_sample import BAD, EXPERIMENT, GOOD, make_repository, record_sample
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import open_database
@@ -21,6 +20,13 @@ from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.work.queue import Parts
+from tests.library.productions.joining import (
+    BAD,
+    EXPERIMENT,
+    GOOD,
+    joining_repository,
+    record_sample,
+)
 
 TASK = "toyexp-join-0001"
 
@@ -32,7 +38,7 @@ def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
     writer = Writer(database.writing)
     store = open_store("memory:")
     made = Parts(database, writer, store, tmp_path / "mirrors")
-    record_sample(made, store, make_repository(tmp_path / "joining"))
+    record_sample(made, store, joining_repository(tmp_path / "joining"))
     yield made
     writer.close()
     database.dispose()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from recorded_sample import git
 from sqlalchemy import delete
 
 from jobprov.archive.opening import open_store
@@ -29,6 +28,7 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.git import git
 
 EXPERIMENT = "toyexp"
 ALLOWED = ("-c", "protocol.file.allow=always")

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, git, job_id, record_of, tables_at
-from logical_tables import differences
-from recorded_sample import EXPERIMENT, GOOD, make_repository, record_sample
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
@@ -33,6 +30,11 @@ from jobprov.provenance.services.reruns.capsules import (
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.git import git
+from tests.library.logical_tables import differences
+from tests.library.production import Production, tables_at
+from tests.library.productions.joining import EXPERIMENT, GOOD, joining_repository, record_sample
+from tests.library.records import job_id, record_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -41,7 +43,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
     store = open_store("memory:")
     parts = Parts(database, Writer(database.writing), store, tmp_path / "mirrors")
-    record_sample(parts, store, make_repository(tmp_path / "joining"))
+    record_sample(parts, store, joining_repository(tmp_path / "joining"))
     yield parts
     parts.writer.close()
 
@@ -157,7 +159,7 @@ def test_other_stage_or_software_is_not_served_and_a_rebuilt_database_says_the_s
     production = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
     parts = Parts(production.database, production.writer, production.store, tmp_path / "git")
     log, fcl = production.upload(b"log"), production.upload(b"a: 1\n")
-    repository = make_repository(tmp_path / "joining")
+    repository = joining_repository(tmp_path / "joining")
     common: dict[str, Any] = {
         "inputs": [],
         "logs": [{"name": "out", "sha256": log}],

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger_story import Production, job_id, play, record_of
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.services.upkeep.archive_checks import ArchiveReport, check_archive
 from jobprov.provenance.services.upkeep.sealing import seal_all
+from tests.library.production import Production
+from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 
 @pytest.fixture

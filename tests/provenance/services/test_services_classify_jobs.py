@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
@@ -13,6 +12,8 @@ from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.failures.classes import JobClass, classes_of
 from jobprov.provenance.services.failures.rules import declare_rules, show_rules
 from jobprov.provenance.services.lookup.job import find_job
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 DATABASE = {
     "name": "db",

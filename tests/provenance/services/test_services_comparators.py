@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production
 
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.comparators import (
@@ -11,6 +10,8 @@ from jobprov.provenance.services.bundles.comparators import (
     declare_comparators,
     show_comparators,
 )
+from tests.library.production import Production
+from tests.library.records import MOMENT
 
 FIRST = {"output": [{"pattern": "*.root", "comparator": "numeric", "relative": 1e-9}]}
 SECOND = {

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_samples import Production, file_entry, job, job_id
 
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from tests.library.production import Production
+from tests.library.records import a_record, file_entry, job_id
 
 MAIN = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 3\n  path: [a, b, c]\n}\n'
 OTHER = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 5\n  path: [a, new, b, c]\n}\n'
@@ -36,7 +37,7 @@ def configuration(main: bytes, **more: Any) -> dict[str, Any]:
 
 
 def a_job(number: int, main: bytes = MAIN, **more: Any) -> dict[str, Any]:
-    return job(
+    return a_record(
         number,
         **{
             "configurations": [configuration(main)],
@@ -77,8 +78,9 @@ def filled(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     file = tmp_path_factory.mktemp("compared") / "jobprov.db"
     shutil.copy(sqlite_template, file)
     database = open_database(f"sqlite:///{file}")
-    yield with_blobs(Production(database))
-    database.dispose()
+    production = with_blobs(Production(database))
+    yield production
+    production.close_all()
 
 
 NUMBERS = itertools.count(1)

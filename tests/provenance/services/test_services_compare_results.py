@@ -3,18 +3,19 @@
 from typing import Any
 
 import pytest
-from production_samples import Production, digest, job
 
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.recipes import parse_recipe
 from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
 from jobprov.provenance.services.lookup.jobs import list_jobs
+from tests.library.production import Production
+from tests.library.records import a_record, digest
 
 
 def run(number: int, *, seed: int = 1, content: int = 1, **more: Any) -> dict[str, Any]:
     output = {"name": f"out{number}.root", "content_digest": f"root-content-2:{digest(content)}"}
-    return job(
+    return a_record(
         number,
         outputs=[output],
         seeds=[{"module": "evgen", "seed": seed}],
@@ -33,10 +34,10 @@ def fleet(production: Production) -> Production:
         run(3, seed=2, content=3, host={"hostname": "wn3", "cpu_model": "old"}),
         run(4, seed=2, content=4, host={"hostname": "wn4", "cpu_model": "new"}),
         run(5, seed=2, content=4, state="failed"),
-        run(6, seed=2, content=3, rerun_of=job(3)["job_id"]),
+        run(6, seed=2, content=3, rerun_of=a_record(3)["job_id"]),
         run(7, seed=9, content=7, experiment="dune"),
         run(8, seed=9, content=8, experiment="dune"),
-        job(9),
+        a_record(9),
     )
     return production
 
@@ -72,8 +73,8 @@ def test_page_of_a_recipe_says_what_differs(fleet: Production) -> None:
     ]
     assert [row["field"] for row in shown["differences"]] == ["host.cpu_model", "host.hostname"]
     assert {row["job_id"] for row in shown["results"][0]["jobs"]} == {
-        job(3)["job_id"],
-        job(6)["job_id"],
+        a_record(3)["job_id"],
+        a_record(6)["job_id"],
     }
 
 
@@ -83,7 +84,7 @@ def test_jobs_are_filtered_by_recipe(fleet: Production) -> None:
         found = list_jobs(connection, JobFilters(recipe=parse_recipe(listed["recipe_id"])))
 
     assert {row["job_id"] for row in found["jobs"]} == {
-        job(number)["job_id"] for number in (3, 4, 5, 6)
+        a_record(number)["job_id"] for number in (3, 4, 5, 6)
     }
 
 

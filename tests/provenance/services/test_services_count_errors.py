@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.failures.errors import count_errors
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 

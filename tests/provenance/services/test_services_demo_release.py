@@ -1,19 +1,13 @@
 """The demo's git repository is made by real git, the same everywhere."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from jobprov.provenance.errors import NotFoundError, SoftwareError
 from jobprov.provenance.services.demo.release import VERSION, make_release
-
-
-def git(folder: Path, *words: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
-    ).stdout.strip()
+from tests.library.git import git
 
 
 def test_release_is_an_annotated_tag_on_a_short_history(tmp_path: Path) -> None:

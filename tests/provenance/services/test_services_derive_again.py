@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, play, record_of, tables_at
-from logical_tables import differences
 from sqlalchemy import select, text
 
 from jobprov.archive.opening import open_store
@@ -19,6 +17,10 @@ from jobprov.provenance.services.recording.rederivation import DERIVE, enqueue_d
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.logical_tables import differences
+from tests.library.production import Production, tables_at
+from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 
 @pytest.fixture

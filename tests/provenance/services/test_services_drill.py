@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_samples import job
-from recorded_sample import BAD, EXPERIMENT, GOOD, make_repository, record_sample
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
@@ -25,6 +23,14 @@ from jobprov.provenance.services.reruns.drills import DrilledJob, DrillLimits, D
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 from jobprov.provenance.services.work.queue import Parts
+from tests.library.productions.joining import (
+    BAD,
+    EXPERIMENT,
+    GOOD,
+    joining_repository,
+    record_sample,
+)
+from tests.library.records import a_record
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +45,7 @@ def parts(database: Database, tmp_path: Path) -> Iterator[DrillParts]:
     record_sample(
         Parts(database, writer, store, tmp_path / "git"),
         store,
-        make_repository(tmp_path / "upstream"),
+        joining_repository(tmp_path / "upstream"),
     )
     yield DrillParts(database, writer, store, tmp_path / "drill", apart())
     writer.close()
@@ -69,7 +75,7 @@ def shell_job(parts: DrillParts, number: int, script: str, **more: Any) -> dict[
         sample = show_job(connection, parts.store, GOOD)["record"]
     return {
         **sample,
-        "job_id": job(number)["job_id"],
+        "job_id": a_record(number)["job_id"],
         "command": {"argv": ["sh", "-c", script], "working_directory": "/scratch/sample"},
         "environment": {"variables": {"PATH": "/usr/bin:/bin"}},
         "outputs": [],
@@ -130,7 +136,7 @@ def test_job_that_does_not_end_is_stopped_and_says_so(parts: DrillParts) -> None
     [done] = [
         each
         for each in drill(parts, ANY_AGE._replace(job_seconds=2)) or ()
-        if each.job_id == job(7)["job_id"]
+        if each.job_id == a_record(7)["job_id"]
     ]
 
     assert time.monotonic() - began < 40
@@ -148,7 +154,7 @@ def test_rerun_has_no_network_and_no_environment(
     alone = hashlib.sha256(b"1\n").hexdigest()  # the loopback, and no other
     record(parts, shell_job(parts, 8, script, outputs=[{"name": "seen.txt", "sha256": alone}]))
 
-    assert levels(drill(parts, DrillLimits()))[job(8)["job_id"]] == "R7"
+    assert levels(drill(parts, DrillLimits()))[a_record(8)["job_id"]] == "R7"
 
 
 def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillParts) -> None:
@@ -158,7 +164,7 @@ def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillPa
         shell_job(parts, 11, "true", outputs=[])
         | {"state": "running", "exit": None, "ended_at": None},
         shell_job(parts, 12, "true", outputs=[], rerun_of=GOOD),
-        job(13, experiment=EXPERIMENT, outputs=[]),
+        a_record(13, experiment=EXPERIMENT, outputs=[]),
     )
 
     assert drill(parts, DrillLimits()) == []
@@ -171,7 +177,7 @@ def test_job_whose_blobs_are_gone_does_not_stop_the_others(
     record_sample(
         Parts(database, writer, store, tmp_path / "git"),
         store,
-        make_repository(tmp_path / "upstream"),
+        joining_repository(tmp_path / "upstream"),
     )
     kept = hashlib.sha256(b"1 2 3\n").hexdigest()  # the input; fcl and code are still there
     for file in (tmp_path / "archive").rglob(f"*{kept[2:]}*"):

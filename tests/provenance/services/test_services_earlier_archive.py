@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of, tables_at
-from logical_tables import differences
-from restored_production import close
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
@@ -27,6 +24,9 @@ from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from tests.library.logical_tables import differences
+from tests.library.production import Production, tables_at
+from tests.library.records import job_id, record_of
 
 ARCHIVE = Path(__file__).parents[2] / "data" / "archive" / "of_d917eaf"
 ENTRIES, JOBS = 76, 29
@@ -48,7 +48,7 @@ def rebuilt(
     stamp(module_database_url)  # the fixture makes the tables without a revision
     opened = rebuild(module_database_url, tmp_path_factory.mktemp("rebuilt"))
     yield opened
-    close(opened)
+    opened.close_all()
 
 
 def rebuild(url: str, folder: Path) -> Production:
@@ -176,7 +176,7 @@ def test_rebuilt_database_goes_on_with_the_chain(empty_url: str, tmp_path: Path)
 
     assert (report.segments, report.entries, report.jobs) == (7, ENTRIES + 1, JOBS + 1)
     assert differences(production.tables(), tables_at(again)) == []
-    close(production)
+    production.close_all()
 
 
 def test_database_from_before_is_refused_and_filled_anew_from_its_archive(

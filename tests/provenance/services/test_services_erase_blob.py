@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, play, record_of, tables_at
-from logical_tables import differences
 from sqlalchemy import select
 
 from jobprov.archive.opening import open_store
@@ -22,6 +20,10 @@ from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.cleared_erasures import finish_erasures
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
+from tests.library.logical_tables import differences
+from tests.library.production import Production, tables_at
+from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 FCL = b"process_name: reco\nphysics: { door: hunter2 }\n"
 SCRIPT = b"#!/bin/sh\n# the door opens by hunter2\n"

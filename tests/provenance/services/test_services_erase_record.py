@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, play, record_of, tables_at
-from logical_tables import differences
 from sqlalchemy import select
 
 from jobprov.archive.opening import open_store
@@ -39,6 +37,10 @@ from jobprov.provenance.services.recording.submissions import Outcome, Submissio
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, finish_erasures
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from tests.library.logical_tables import differences
+from tests.library.production import Production, tables_at
+from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 SECRET = "hunter2-of-Ada"  # noqa: S105 - of nobody
 FIELD = "environment.variables.DOOR"

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, record_of
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
@@ -14,6 +13,8 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.statistics.estimates import estimate
 from jobprov.provenance.services.statistics.resources import sum_resources
 from jobprov.provenance.services.upkeep.sealing import seal_ledger
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from configured_jobs import configured, found, paged
-from ledger_story import Production, job_id, record_of
 from sqlalchemy import func, select
 
 from jobprov.archive.opening import open_store
@@ -27,6 +25,9 @@ from jobprov.provenance.db.tables import (
 from jobprov.provenance.fhicl import loads
 from jobprov.provenance.fhicl.as_run import contradictions
 from jobprov.provenance.services.lookup.job import show_job
+from tests.library.production import Production
+from tests.library.productions.configured_jobs import configured, found, paged
+from tests.library.records import job_id, record_of
 
 BASE = (
     b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
@@ -15,6 +14,8 @@ from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.lookup.logs import OpenLog, read_log
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.archive_growth import Growth, forecast_growth
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 LOG = b"begun\n" + b"line\n" * 2000 + b"ended\n"
 

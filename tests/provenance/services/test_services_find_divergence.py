@@ -3,18 +3,19 @@
 from typing import Any
 
 import pytest
-from production_samples import Production, file_entry, job, job_id
 
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.histories import divergence as find_divergence_module
 from jobprov.provenance.services.histories import lineage_lists as list_lineage_module
 from jobprov.provenance.services.histories.divergence import find_divergence
 from jobprov.provenance.services.histories.lineage_lists import list_lineage
+from tests.library.production import Production
+from tests.library.records import a_record, file_entry, job_id
 
 
 def made(number: int, stage: str, source: str | None, name: str, argument: str) -> dict[str, Any]:
     inputs = [file_entry(source, sum(source.encode()), 10)] if source else []
-    return job(
+    return a_record(
         number,
         inputs=inputs,
         outputs=[file_entry(name, sum(name.encode()), 10)],
@@ -84,9 +85,9 @@ def test_one_content_that_very_many_jobs_made_is_no_long_history(
     """Each job that wrote an empty log may have made the one that was read; a limit is of files."""
     for module in (find_divergence_module, list_lineage_module):
         monkeypatch.setattr(module, "MOST_FILES", 3)
-    logs = [job(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 6)]
+    logs = [a_record(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 6)]
     read = [file_entry("empty.log", 1)]
-    production.record(*logs, job(6, inputs=read, outputs=[file_entry("a", 2)]))
+    production.record(*logs, a_record(6, inputs=read, outputs=[file_entry("a", 2)]))
 
     with production.database.reading.connect() as connection:
         listed = list_lineage(connection, "a")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, git, make_repository, record_of
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
@@ -14,6 +13,9 @@ from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError
 from jobprov.provenance.services.code.commit_ranges import resolve_range
 from jobprov.provenance.services.code.repositories import register_repository
 from jobprov.provenance.services.histories.impact import find_impact, stream_impact
+from tests.library.git import git, make_repository
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 def job(number: int, reads: list[str], makes: list[str], host: str, **more: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_samples import Production, file_entry, job
 from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.queries.statistics import campaign_graph as queries
@@ -23,6 +22,8 @@ from jobprov.provenance.services.statistics.campaign_graph import (
     follow_up,
 )
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.production import Production
+from tests.library.records import a_record, file_entry
 
 UNITS = 6
 
@@ -42,7 +43,7 @@ def software(ref: str) -> list[dict[str, Any]]:
 def campaign_jobs() -> Iterator[dict[str, Any]]:
     """Yield reco jobs, one of which failed first, and a merge of what they made, of two releases."""
     calibration = file_entry("calib", 7, role="shared")
-    yield job(1, task=task("calib"), outputs=[file_entry("calib", 7)], software=software("v1"))
+    yield a_record(1, task=task("calib"), outputs=[file_entry("calib", 7)], software=software("v1"))
     for unit in range(UNITS):
         more = {
             "task": task("reco", f"t{unit % 2}"),
@@ -50,10 +51,12 @@ def campaign_jobs() -> Iterator[dict[str, Any]]:
         }
         read = [file_entry(f"raw{unit}", unit + 10), calibration]
         if unit == 0:
-            yield job(99, inputs=read, state="failed", **more)
-        yield job(100 + unit, inputs=read, outputs=[file_entry(f"reco{unit}", unit + 20)], **more)
+            yield a_record(99, inputs=read, state="failed", **more)
+        yield a_record(
+            100 + unit, inputs=read, outputs=[file_entry(f"reco{unit}", unit + 20)], **more
+        )
     read = [file_entry(f"reco{unit}", unit + 20) for unit in range(UNITS)]
-    yield job(
+    yield a_record(
         200,
         inputs=read,
         outputs=[file_entry("merged", 30)],
@@ -88,7 +91,7 @@ def test_stages_that_no_file_joins_come_in_the_order_in_which_they_began(
     begun = {stage: f"2026-11-24T0{hour}:00:00Z" for hour, stage in enumerate(stages)}
     production.record(
         *(
-            job(900 - hour, task=task(stage), started_at=begun[stage])
+            a_record(900 - hour, task=task(stage), started_at=begun[stage])
             for hour, stage in enumerate(stages)
         )
     )
@@ -181,7 +184,7 @@ def test_a_large_campaign_is_kept_and_counted_again_after_a_pause(
     assert drain(parts, HANDLERS) >= 1
 
     kept = read_folded(campaign)
-    campaign.record(job(300, task=task("merge"), software=software("v2")))
+    campaign.record(a_record(300, task=task("merge"), software=software("v2")))
     stale = read_folded(campaign)
     writer.run(lambda connection, known: follow_up(connection, known, stale))
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded_sample import EXPERIMENT, FCL, GOOD, INPUT, WORDS, git, make_repository, record_body
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
@@ -26,6 +25,16 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsules import StoredCapsule, register_capsule
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.git import git
+from tests.library.productions.joining import (
+    EXPERIMENT,
+    FCL,
+    GOOD,
+    INPUT,
+    WORDS,
+    joining_repository,
+    record_body,
+)
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LARGE = b"\0" * (16 * 1024 * 1024 + 1)
@@ -170,7 +179,7 @@ def variants(folder: Path) -> dict[str, tuple[dict[str, Any], list[str]]]:
 
     Each without a capsule, and once more in a stage with one.
     """
-    plain = make_repository(folder / "joining")
+    plain = joining_repository(folder / "joining")
     places = {"": plain, "SUBMODULE": with_submodule(folder / "outer", plain)}
     heads = {name: git(place, "rev-parse", "HEAD") for name, place in places.items()}
     base = json.loads(record_body(GOOD, heads[""], plain))

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
 from jobprov.provenance.db.queries.histories.whole_histories import History
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
@@ -26,6 +25,8 @@ from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
 from jobprov.provenance.services.lookup.search import search
 from jobprov.provenance.services.tasks.declarations import declare_task
+from tests.library.production import Production
+from tests.library.records import MOMENT, a_record, chain, file_entry, job_id
 
 
 def asked(production: Production, question: Any, *names: Any, **how: Any) -> dict[str, Any]:
@@ -46,22 +47,22 @@ def diamond(production: Production) -> Production:
     """
     shared = file_entry("calib", 90, role="shared")
     production.record(
-        job(1, outputs=[file_entry("raw", 1)]),
-        job(2, inputs=[file_entry("raw", 1), shared], outputs=[file_entry("left", 2)]),
-        job(3, inputs=[file_entry("raw", 1), shared], outputs=[file_entry("mid", 3)]),
-        job(
+        a_record(1, outputs=[file_entry("raw", 1)]),
+        a_record(2, inputs=[file_entry("raw", 1), shared], outputs=[file_entry("left", 2)]),
+        a_record(3, inputs=[file_entry("raw", 1), shared], outputs=[file_entry("mid", 3)]),
+        a_record(
             4,
             inputs=[file_entry("mid", 3), file_entry("extern", 4)],
             outputs=[file_entry("right", 5)],
         ),
-        job(
+        a_record(
             5,
             inputs=[file_entry("left", 2), file_entry("right", 5)],
             outputs=[file_entry("merged", 6)],
         ),
-        job(6, inputs=[file_entry("merged", 6)], outputs=[file_entry("plot", 7)]),
-        job(7, inputs=[file_entry("left", 2)], outputs=[file_entry("skim", 8)]),
-        job(8, inputs=[file_entry("merged", 6)], state="failed"),
+        a_record(6, inputs=[file_entry("merged", 6)], outputs=[file_entry("plot", 7)]),
+        a_record(7, inputs=[file_entry("left", 2)], outputs=[file_entry("skim", 8)]),
+        a_record(8, inputs=[file_entry("merged", 6)], state="failed"),
     )
     return production
 
@@ -77,9 +78,9 @@ def test_roots_and_leaves_are_where_a_history_ends(diamond: Production) -> None:
 
 def test_leaves_of_a_file_of_which_nothing_was_made_say_who_read_it(diamond: Production) -> None:
     diamond.record(
-        job(20, inputs=[file_entry("plot", 7)], state="failed"),
-        job(21, inputs=[file_entry("plot", 7)], state="failed"),
-        job(22, inputs=[file_entry("lonely", 22)], state="killed"),
+        a_record(20, inputs=[file_entry("plot", 7)], state="failed"),
+        a_record(21, inputs=[file_entry("plot", 7)], state="failed"),
+        a_record(22, inputs=[file_entry("lonely", 22)], state="killed"),
     )
 
     def said(name: str) -> str:
@@ -91,8 +92,8 @@ def test_leaves_of_a_file_of_which_nothing_was_made_say_who_read_it(diamond: Pro
     assert said("calib") == "No file was made of it. 2 jobs read it, as shared input."
     assert said("merged") == "1 file came of it last."
     diamond.record(
-        job(23, inputs=[file_entry("plot", 7)]),
-        job(24, inputs=[file_entry("plot", 7)], state="killed"),
+        a_record(23, inputs=[file_entry("plot", 7)]),
+        a_record(24, inputs=[file_entry("plot", 7)], state="killed"),
     )
     assert said("plot") == "No file was made of it. 4 jobs read it; 2 failed, 1 killed."
 
@@ -117,11 +118,11 @@ def test_no_end_is_passed_over_when_more_was_told_of_one_that_was_listed(
     first = asked(diamond, list_leaves, "raw", limit=1)
     assert names(first["files"]) == ["plot"]
 
-    diamond.record({**job(6), "witness": "history", "inputs": None, "outputs": None})
+    diamond.record({**a_record(6), "witness": "history", "inputs": None, "outputs": None})
     assert names(asked(diamond, list_leaves, "raw", limit=1, cursor=first["next"])["files"]) == [
         "skim"
     ]
-    diamond.record(job(9, inputs=[file_entry("plot", 7)], outputs=[file_entry("talk", 9)]))
+    diamond.record(a_record(9, inputs=[file_entry("plot", 7)], outputs=[file_entry("talk", 9)]))
     rest = asked(diamond, list_leaves, "raw", cursor=first["next"])
     assert (names(rest["files"]), rest["count"]) == (["skim", "talk"], 2)
 
@@ -159,15 +160,17 @@ def test_path_from_a_shared_input_says_so(diamond: Production) -> None:
 
 def ladder(steps: int) -> list[dict[str, Any]]:
     """Return jobs of which the last file has two to the power of `steps` ways from the first."""
-    records = [job(1, outputs=[file_entry("m0", 10)])]
+    records = [a_record(1, outputs=[file_entry("m0", 10)])]
     for step in range(steps):
         sides = [file_entry(f"{side}{step}", 1000 + 10 * step + n) for n, side in enumerate("lr")]
         for n, side in enumerate(sides):
             records.append(
-                job(10 * step + 11 + n, inputs=[file_entry(f"m{step}", 10 + step)], outputs=[side])
+                a_record(
+                    10 * step + 11 + n, inputs=[file_entry(f"m{step}", 10 + step)], outputs=[side]
+                )
             )
         records.append(
-            job(10 * step + 15, inputs=sides, outputs=[file_entry(f"m{step + 1}", 11 + step)])
+            a_record(10 * step + 15, inputs=sides, outputs=[file_entry(f"m{step + 1}", 11 + step)])
         )
     return records
 
@@ -244,9 +247,9 @@ def test_common_ancestors_come_page_by_page_and_hold_one_of_the_two(diamond: Pro
 
 def test_cycles_end_every_question(production: Production) -> None:
     production.record(
-        job(1, inputs=[file_entry("b", 2)], outputs=[file_entry("a", 1)]),
-        job(2, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]),
-        job(3, inputs=[file_entry("self", 3)], outputs=[file_entry("self", 3)]),
+        a_record(1, inputs=[file_entry("b", 2)], outputs=[file_entry("a", 1)]),
+        a_record(2, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]),
+        a_record(3, inputs=[file_entry("self", 3)], outputs=[file_entry("self", 3)]),
     )
 
     assert [path["jobs"] for path in asked(production, find_paths, "a", "b")["paths"]] == [1]
@@ -267,7 +270,7 @@ def test_direction_holds_in_a_circle_too(production: Production, direction: str,
     places = {name: place for place, name in enumerate(circle, 1)}
     production.record(
         *(
-            job(
+            a_record(
                 places[name],
                 inputs=[file_entry(source, places[source])],
                 outputs=[file_entry(name, places[name])],
@@ -298,29 +301,29 @@ def test_cost_sums_all_jobs_behind_a_file_and_failed_attempts_apart(production: 
         return {"task_id": f"t-{stage}", "stage": stage, "unit": unit}
 
     production.record(
-        job(
+        a_record(
             1,
             outputs=[file_entry("raw", 1, size=100)],
             task=task("gen", "1"),
             resources=took(10, 8),
         ),
-        job(
+        a_record(
             2,
             inputs=[file_entry("raw", 1)],
             state="failed",
             task=task("reco", "raw"),
             resources=took(3, 2),
         ),
-        job(
+        a_record(
             3,
             inputs=[file_entry("raw", 1)],
             state="killed",
             task=task("reco", "other"),
             resources=took(50, 40),
         ),
-        job(4, state="failed", resources=took(1, 1)),
-        job(5, state="lost", retry_of=job_id(4)),
-        job(
+        a_record(4, state="failed", resources=took(1, 1)),
+        a_record(5, state="lost", retry_of=job_id(4)),
+        a_record(
             6,
             inputs=[file_entry("raw", 1)],
             outputs=[file_entry("reco", 2, size=30), file_entry("hist", 3, size=5)],
@@ -328,7 +331,7 @@ def test_cost_sums_all_jobs_behind_a_file_and_failed_attempts_apart(production: 
             resources=took(20, 16),
             retry_of=job_id(5),
         ),
-        job(7, inputs=[file_entry("reco", 2)], outputs=[file_entry("silent", 4)]),
+        a_record(7, inputs=[file_entry("reco", 2)], outputs=[file_entry("silent", 4)]),
     )
 
     cost = asked(production, sum_costs, "silent")
@@ -359,14 +362,16 @@ def test_cost_sums_all_jobs_behind_a_file_and_failed_attempts_apart(production: 
 def test_cost_of_the_past_has_no_attempt_that_was_recorded_later(production: Production) -> None:
     unit = {"task_id": "t", "unit": "u"}
     production.record(
-        job(1, state="failed", task=unit, resources=took(1, 1)),
-        job(
+        a_record(1, state="failed", task=unit, resources=took(1, 1)),
+        a_record(
             2, outputs=[file_entry("raw", 1)], task=unit, retry_of=job_id(3), resources=took(10, 10)
         ),
     )
     later = MOMENT + timedelta(hours=1)
-    production.record(job(3, state="killed", resources=took(5, 5)), received_at=later)
-    production.record(job(4, state="failed", task=unit, resources=took(7, 7)), received_at=later)
+    production.record(a_record(3, state="killed", resources=took(5, 5)), received_at=later)
+    production.record(
+        a_record(4, state="failed", task=unit, resources=took(7, 7)), received_at=later
+    )
 
     then, now = (
         asked(production, sum_costs, "raw", as_of=moment)["failed"] for moment in (MOMENT, later)
@@ -380,9 +385,9 @@ def test_cost_takes_no_attempt_of_another_experiment_whose_job_has_the_same_id(
     production: Production,
 ) -> None:
     production.record(
-        job(1, state="failed", resources=took(1, 1)),
-        job(1, state="failed", resources=took(50, 50), experiment="dune"),
-        job(2, outputs=[file_entry("raw", 1)], retry_of=job_id(1)),
+        a_record(1, state="failed", resources=took(1, 1)),
+        a_record(1, state="failed", resources=took(50, 50), experiment="dune"),
+        a_record(2, outputs=[file_entry("raw", 1)], retry_of=job_id(1)),
     )
 
     failed = asked(production, sum_costs, "raw")["failed"]
@@ -392,8 +397,8 @@ def test_cost_takes_no_attempt_of_another_experiment_whose_job_has_the_same_id(
 
 def test_cost_is_told_by_the_stage_that_a_task_was_declared_to_be(production: Production) -> None:
     production.record(
-        job(1, outputs=[file_entry("raw", 1)], task={"stage": "daq"}),
-        job(
+        a_record(1, outputs=[file_entry("raw", 1)], task={"stage": "daq"}),
+        a_record(
             2,
             inputs=[file_entry("raw", 1)],
             outputs=[file_entry("made", 2)],
@@ -419,7 +424,7 @@ def test_cost_is_told_by_the_stage_that_a_task_was_declared_to_be(production: Pr
 
 def test_orphans_are_files_that_nobody_made(diamond: Production) -> None:
     diamond.record(
-        job(
+        a_record(
             20,
             state="failed",
             inputs=[file_entry("lonely", 20)],
@@ -446,13 +451,13 @@ def test_what_only_its_failed_job_read_is_no_version(production: Production) -> 
     """
     steps = {"steps": [{"name": "one", "argv": ["a"]}, {"name": "two", "argv": ["b"]}]}
     production.record(
-        job(1, inputs=[file_entry("between", 1, step="two")], outputs=[file_entry("between", 1, step="one")],
+        a_record(1, inputs=[file_entry("between", 1, step="two")], outputs=[file_entry("between", 1, step="one")],
             command=steps, state="failed"),
     )  # fmt: skip
     assert asked(production, show_file, "between")["versions"] == []
     assert names(asked(production, list_orphans)["files"]) == ["between"]
 
-    production.record(job(2, inputs=[file_entry("between", 1)]))
+    production.record(a_record(2, inputs=[file_entry("between", 1)]))
     assert [row["job"]["state"] for row in asked(production, show_file, "between")["versions"]] == [
         "failed"
     ]
@@ -462,14 +467,14 @@ def test_what_only_its_failed_job_read_is_no_version(production: Production) -> 
 def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shared inputs are no parents: nothing was made of them, and yet jobs read them, under whatever checksum."""
     diamond.record(
-        job(
+        a_record(
             20,
             state="failed",
             inputs=[file_entry("lonely", 20)],
             outputs=[file_entry("broken", 21)],
         ),
-        job(21, state="failed", inputs=[file_entry("unhappy", 22)]),
-        job(
+        a_record(21, state="failed", inputs=[file_entry("unhappy", 22)]),
+        a_record(
             22,
             inputs=[file_entry("calib", 91, role="configuration")],
             outputs=[file_entry("late", 23)],
@@ -488,7 +493,9 @@ def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.Monk
     }
     monkeypatch.setattr("jobprov.provenance.lineage.file_words.MOST_READERS", 2)
     assert uses()["calib"] == "read by 3 jobs or more, as shared input"
-    diamond.record(job(23, inputs=[file_entry("calib", 90)], outputs=[file_entry("later", 24)]))
+    diamond.record(
+        a_record(23, inputs=[file_entry("calib", 90)], outputs=[file_entry("later", 24)])
+    )
     assert uses()["calib"] == "files were made of it"
 
 
@@ -496,7 +503,8 @@ def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.M
     """Also where so few files are looked through at once that pages are empty."""
     monkeypatch.setattr("jobprov.provenance.db.queries.lookup.file_lists._MOST_LOOKED_AT", 2)
     production.record(
-        *chain("a", "b", "c", "d", "e"), job(9, inputs=[file_entry("x", 9), file_entry("y", 10)])
+        *chain("a", "b", "c", "d", "e"),
+        a_record(9, inputs=[file_entry("x", 9), file_entry("y", 10)]),
     )
 
     listed, cursor, pages = [], None, 0
@@ -511,14 +519,14 @@ def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.M
 def test_possible_links_are_told_as_possible_in_whole_histories(production: Production) -> None:
     """The driver of SQLite gives truth values of a text as integers, which are neither True nor False."""
     production.record(
-        job(1, outputs=[file_entry("a")]),
-        job(2, outputs=[file_entry("a", size=5)]),
-        job(
+        a_record(1, outputs=[file_entry("a")]),
+        a_record(2, outputs=[file_entry("a", size=5)]),
+        a_record(
             3,
             inputs=[file_entry("a", size=5), file_entry("calib", role="shared")],
             outputs=[file_entry("b")],
         ),
-        job(4, outputs=[file_entry("calib")]),
+        a_record(4, outputs=[file_entry("calib")]),
     )
 
     with production.database.reading.connect() as connection:
@@ -535,9 +543,9 @@ def test_possible_links_are_told_as_possible_in_whole_histories(production: Prod
 def test_input_of_the_name_of_an_output_was_made_before_it(production: Production) -> None:
     """A job's output never satisfies its own input: nobody is known to have made what it read."""
     production.record(
-        job(1, inputs=[file_entry("m")], outputs=[file_entry("m"), file_entry("n")]),
-        job(2, inputs=[file_entry("m")], outputs=[file_entry("q")]),
-        job(3, inputs=[file_entry("n"), file_entry("q")], outputs=[file_entry("last")]),
+        a_record(1, inputs=[file_entry("m")], outputs=[file_entry("m"), file_entry("n")]),
+        a_record(2, inputs=[file_entry("m")], outputs=[file_entry("q")]),
+        a_record(3, inputs=[file_entry("n"), file_entry("q")], outputs=[file_entry("last")]),
     )
 
     up = asked(production, list_lineage, "last")["files"]
@@ -563,7 +571,7 @@ def test_input_of_the_name_of_an_output_was_made_before_it(production: Productio
 
 
 def test_what_is_read_under_another_name_came_of_the_file(production: Production) -> None:
-    production.record(job(1, outputs=[file_entry("birth", 10, 3)]))
+    production.record(a_record(1, outputs=[file_entry("birth", 10, 3)]))
     renamed = file_entry(
         "renamed",
         10,
@@ -576,7 +584,9 @@ def test_what_is_read_under_another_name_came_of_the_file(production: Production
             connection, production.known, renamed, received_at=MOMENT
         )
     )
-    production.record(job(2, inputs=[file_entry("renamed", 10, 3)], outputs=[file_entry("kid")]))
+    production.record(
+        a_record(2, inputs=[file_entry("renamed", 10, 3)], outputs=[file_entry("kid")])
+    )
 
     for name in ("birth", "renamed"):
         assert names(asked(production, list_lineage, name, descendants=True)["files"]) == ["kid"]
@@ -596,12 +606,12 @@ def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(
     production: Production,
 ) -> None:
     production.record(
-        job(1, outputs=[file_entry("x", 1)]),
-        job(2, inputs=[file_entry("x", 2)], outputs=[file_entry("y")]),
-        job(3, outputs=[file_entry("v", 3)]),
-        job(4, outputs=[file_entry("v", 4)]),
-        job(5, inputs=[file_entry("v", 3)], outputs=[file_entry("w1")]),
-        job(6, inputs=[file_entry("v", 4)], outputs=[file_entry("w2")]),
+        a_record(1, outputs=[file_entry("x", 1)]),
+        a_record(2, inputs=[file_entry("x", 2)], outputs=[file_entry("y")]),
+        a_record(3, outputs=[file_entry("v", 3)]),
+        a_record(4, outputs=[file_entry("v", 4)]),
+        a_record(5, inputs=[file_entry("v", 3)], outputs=[file_entry("w1")]),
+        a_record(6, inputs=[file_entry("v", 4)], outputs=[file_entry("w2")]),
     )
 
     for name, expected in (("x", ["y"]), ("v", ["w1", "w2"])):
@@ -629,7 +639,9 @@ def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(
 
 
 def test_version_that_is_none_is_refused_with_those_that_are(production: Production) -> None:
-    production.record(job(1, outputs=[file_entry("v", 1)]), job(2, outputs=[file_entry("v", 2)]))
+    production.record(
+        a_record(1, outputs=[file_entry("v", 1)]), a_record(2, outputs=[file_entry("v", 2)])
+    )
 
     for question in (trace_lineage, list_lineage, list_roots, list_leaves, sum_costs):
         with pytest.raises(
@@ -641,9 +653,13 @@ def test_version_that_is_none_is_refused_with_those_that_are(production: Product
 
 def test_leaves_are_not_lost_to_jobs_that_only_share_them(production: Production) -> None:
     production.record(
-        job(1, inputs=[file_entry("s")], outputs=[file_entry("k")]),
-        job(2, inputs=[file_entry("s"), file_entry("k", role="shared")], outputs=[file_entry("e")]),
-        job(3, inputs=[file_entry("z"), file_entry("t", role="shared")], outputs=[file_entry("t")]),
+        a_record(1, inputs=[file_entry("s")], outputs=[file_entry("k")]),
+        a_record(
+            2, inputs=[file_entry("s"), file_entry("k", role="shared")], outputs=[file_entry("e")]
+        ),
+        a_record(
+            3, inputs=[file_entry("z"), file_entry("t", role="shared")], outputs=[file_entry("t")]
+        ),
     )
 
     assert sorted(names(asked(production, list_leaves, "s")["files"])) == ["e", "k"]
@@ -652,7 +668,7 @@ def test_leaves_are_not_lost_to_jobs_that_only_share_them(production: Production
 
 def test_shared_input_that_is_declared_as_a_parent_is_one(production: Production) -> None:
     production.record(
-        job(
+        a_record(
             1, inputs=[file_entry("cal", role="shared")], outputs=[file_entry("o", parents=["cal"])]
         )
     )
@@ -665,9 +681,9 @@ def test_common_ancestors_do_not_depend_on_which_file_is_named_first(
     production: Production,
 ) -> None:
     production.record(
-        job(1, outputs=[file_entry("cal")]),
-        job(2, inputs=[file_entry("cal")], outputs=[file_entry("a")]),
-        job(3, inputs=[file_entry("cal", role="shared")], outputs=[file_entry("b")]),
+        a_record(1, outputs=[file_entry("cal")]),
+        a_record(2, inputs=[file_entry("cal")], outputs=[file_entry("a")]),
+        a_record(3, inputs=[file_entry("cal", role="shared")], outputs=[file_entry("b")]),
     )
 
     for pair in (("a", "b"), ("b", "a")):
@@ -681,13 +697,13 @@ def test_jobs_that_were_recorded_later_make_no_hub_of_what_was_read_before(
     later = MOMENT + timedelta(hours=1)
     read = [file_entry("cal", 1)]
     production.record(
-        job(1, outputs=read),
+        a_record(1, outputs=read),
         *(
-            job(number, inputs=read, outputs=[file_entry(f"o{number}", number)])
+            a_record(number, inputs=read, outputs=[file_entry(f"o{number}", number)])
             for number in (2, 3)
         ),
     )
-    production.record(*(job(number, inputs=read) for number in (4, 5)), received_at=later)
+    production.record(*(a_record(number, inputs=read) for number in (4, 5)), received_at=later)
 
     then, now = (
         asked(production, find_common, "o2", "o3", hub=2, as_of=moment)
@@ -701,9 +717,12 @@ def test_jobs_that_were_recorded_later_make_no_hub_of_what_was_read_before(
 def test_nearest_common_ancestors_are_so_through_hubs(production: Production) -> None:
     production.record(
         *chain("g", "h"),
-        *(job(n, inputs=[file_entry("h", 2)], outputs=[file_entry(f"k{n}")]) for n in range(3, 6)),
-        job(6, inputs=[file_entry("k3")], outputs=[file_entry("a")]),
-        job(7, inputs=[file_entry("k3")], outputs=[file_entry("b")]),
+        *(
+            a_record(n, inputs=[file_entry("h", 2)], outputs=[file_entry(f"k{n}")])
+            for n in range(3, 6)
+        ),
+        a_record(6, inputs=[file_entry("k3")], outputs=[file_entry("a")]),
+        a_record(7, inputs=[file_entry("k3")], outputs=[file_entry("b")]),
     )
 
     found = asked(production, find_common, "a", "b", hub=2)
@@ -717,8 +736,8 @@ def test_nearest_common_ancestors_are_so_through_hubs(production: Production) ->
 def test_job_that_reads_a_file_in_two_steps_is_one_reader(production: Production) -> None:
     steps = {"steps": [{"name": "s1"}, {"name": "s2"}]}
     production.record(
-        job(1, outputs=[file_entry("p")]),
-        job(
+        a_record(1, outputs=[file_entry("p")]),
+        a_record(
             2,
             command=steps,
             inputs=[file_entry("p", step="s1"), file_entry("p", step="s2")],
@@ -744,13 +763,13 @@ def stepwise(production: Production) -> Production:
         file_entry("left", 3, step="one"), file_entry("right", 4, step="two"), file_entry("new", 5, step="three")
     ]  # fmt: skip
     production.record(
-        job(1, command={"steps": steps}, **files),
-        job(
+        a_record(1, command={"steps": steps}, **files),
+        a_record(
             2,
             inputs=[file_entry("left", 3), file_entry("right", 4), file_entry("new", 5)],
             outputs=[file_entry("merged")],
         ),
-        job(3, inputs=[file_entry("raw", 1)], outputs=[file_entry("dust", 2)]),
+        a_record(3, inputs=[file_entry("raw", 1)], outputs=[file_entry("dust", 2)]),
     )
     return production
 
@@ -796,7 +815,7 @@ def test_job_of_very_many_shared_inputs_and_outputs_is_one_part() -> None:
 
 def test_rows_of_ancestors_tell_experiments_apart(production: Production) -> None:
     inputs = [file_entry("z"), file_entry("z", experiment="dune")]
-    production.record(job(1, inputs=inputs, outputs=[file_entry("o")]))
+    production.record(a_record(1, inputs=inputs, outputs=[file_entry("o")]))
 
     found = asked(production, list_lineage, "o")
     assert (found["count"], [row["experiment"] for row in found["files"]]) == (2, ["dune", "nova"])
@@ -804,10 +823,10 @@ def test_rows_of_ancestors_tell_experiments_apart(production: Production) -> Non
 
 def test_name_that_a_correction_took_back_is_no_orphan(production: Production) -> None:
     made = {"outputs": [file_entry("made", 2)]}
-    production.record(job(1, inputs=[file_entry("mistyped", 1)], **made))
+    production.record(a_record(1, inputs=[file_entry("mistyped", 1)], **made))
     assert names(asked(production, list_orphans)["files"]) == ["mistyped"]
 
-    production.record(job(1, inputs=[file_entry("right", 1)], **made), reason="a slip")
+    production.record(a_record(1, inputs=[file_entry("right", 1)], **made), reason="a slip")
 
     assert names(asked(production, list_orphans)["files"]) == ["right"]
 
@@ -816,13 +835,13 @@ def test_name_that_a_correction_took_back_is_no_file(production: Production) -> 
     """Its row stays: what many jobs share is not counted again at each record."""
     slip, read = file_entry("mistyped.root", 1), file_entry("mistyped.txt", 3)
     production.record(
-        job(1, outputs=[slip]),
-        job(2, inputs=[read]),
-        job(3, outputs=[file_entry("other", parents=[])]),
+        a_record(1, outputs=[slip]),
+        a_record(2, inputs=[read]),
+        a_record(3, outputs=[file_entry("other", parents=[])]),
     )
     assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
 
-    production.record(job(1, outputs=[file_entry("right.root", 1)]), reason="a slip")
+    production.record(a_record(1, outputs=[file_entry("right.root", 1)]), reason="a slip")
 
     for question in (show_file, list_roots, list_lineage):
         with pytest.raises(NotFoundError) as raised:
@@ -832,7 +851,7 @@ def test_name_that_a_correction_took_back_is_no_file(production: Production) -> 
         assert [hit["text"] for hit in search(connection, "mistyped")] == ["mistyped.txt"]
         listed = list_files(connection, FileFilters())["files"]
     assert names(listed) == ["mistyped.txt", "other", "right.root"]
-    production.record(job(4, inputs=[slip]))
+    production.record(a_record(4, inputs=[slip]))
     assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
 
 
@@ -841,6 +860,6 @@ def test_declared_parent_is_the_input_that_is_called_so_wherever_the_colons_are(
 ) -> None:
     read = [file_entry("a:b", 1, namespace="n"), file_entry("c", 2, namespace="s3:%2F%2Fh:80")]
     made = file_entry("made", 3, parents=["n:a:b", "s3:%2F%2Fh:80:c"])
-    production.record(job(1, inputs=read, outputs=[made]))
+    production.record(a_record(1, inputs=read, outputs=[made]))
 
     assert names(asked(production, list_roots, "made")["files"]) == ["a:b", "c"]

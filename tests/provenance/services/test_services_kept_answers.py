@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_samples import Production, job
 from sqlalchemy import Connection, select, update
 
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
@@ -26,6 +25,8 @@ from jobprov.provenance.services.statistics.kept_answers import (
     question_of,
 )
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.production import Production
+from tests.library.records import a_record
 
 CAMPAIGN = JobFilters(experiment="nova", campaign="prod")
 QUESTION = '{"campaign":"prod","experiment":"nova","kind":"errors"}'
@@ -38,7 +39,7 @@ def campaign(production: Production, monkeypatch: pytest.MonkeyPatch) -> Product
     monkeypatch.setattr(counting, "MOST_COUNTED_AT_ONCE", 3)
     production.record(
         *(
-            job(number, state="failed" if number < 3 else "succeeded", task=task())
+            a_record(number, state="failed" if number < 3 else "succeeded", task=task())
             for number in range(1, 7)
         )
     )
@@ -109,7 +110,7 @@ def test_a_kept_answer_is_told_to_be_old_and_counted_again_after_a_pause(
     campaign: Production, parts: Parts
 ) -> None:
     kept = ask(campaign).answer()
-    campaign.record(job(7, state="failed", task=task()))
+    campaign.record(a_record(7, state="failed", task=task()))
 
     stale = ask(campaign)
 
@@ -198,7 +199,7 @@ def test_every_kind_is_kept_and_counted_again_to_the_same(
     with campaign.database.reading.connect() as connection:
         first = kept_answers.ask(connection, campaign.store, countings[kind], words, question)
     campaign.write(lambda connection: follow_up(connection, campaign.known, first))
-    campaign.record(job(7, state="succeeded", task=task()))
+    campaign.record(a_record(7, state="succeeded", task=task()))
 
     with campaign.database.reading.connect() as connection:
         stale = kept_answers.ask(

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from production_samples import Production, file_entry, job, job_id
 
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.db.queries.lookup.files import MOST_MAKERS
@@ -11,6 +10,8 @@ from jobprov.provenance.db.queries.lookup.versions import MOST_VERSIONS
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
+from tests.library.production import Production
+from tests.library.records import a_record, file_entry, job_id
 
 NAMES = ("A1.root", "a%.root", "a1.root", "a2.root", "a[1].root", "ab1.root", "b1.root", "ä1.root")
 
@@ -19,7 +20,7 @@ NAMES = ("A1.root", "a%.root", "a1.root", "a2.root", "a[1].root", "ab1.root", "b
 def filled(production: Production) -> Production:
     production.record(
         *[
-            job(
+            a_record(
                 place,
                 inputs=[file_entry("raw.root")],
                 outputs=[file_entry(name, place, place, data_tier="reco" if place % 2 else "sim")],
@@ -27,7 +28,7 @@ def filled(production: Production) -> Production:
             )
             for place, name in enumerate(NAMES)
         ],
-        job(
+        a_record(
             50,
             experiment="dune",
             outputs=[file_entry("a1.root", 9, namespace="user")],
@@ -72,7 +73,7 @@ def test_filters_narrow_the_list_together(filled: Production) -> None:
 
 def test_row_says_what_the_newest_version_is(filled: Production) -> None:
     filled.record(
-        job(60, outputs=[file_entry("a1.root", 77, 5)], task={"task_id": "t9", "unit": "x"})
+        a_record(60, outputs=[file_entry("a1.root", 77, 5)], task={"task_id": "t9", "unit": "x"})
     )
     with filled.database.reading.connect() as connection:
         made, failed = list_files(connection, FileFilters(name="a1.root"))["files"]
@@ -128,15 +129,16 @@ def test_a_crowded_name_has_its_last_thousand_versions_and_takes_none_from_its_n
     """A limit that all files of a page shared left those behind `hist.root` without the job that made them."""
     count = MOST_VERSIONS + 200
     crowd = [
-        job(number, outputs=[file_entry("hist.root", number)]) for number in range(1, count + 1)
+        a_record(number, outputs=[file_entry("hist.root", number)])
+        for number in range(1, count + 1)
     ]
     tries = [
-        job(5000 + number, state="failed", outputs=[file_entry("hist.root", 5)])
+        a_record(5000 + number, state="failed", outputs=[file_entry("hist.root", 5)])
         for number in range(20)
     ]
     for start in range(0, count, 400):
         production.record(*crowd[start : start + 400])
-    production.record(*tries, job(9999, outputs=[file_entry("other.root", 1)]))
+    production.record(*tries, a_record(9999, outputs=[file_entry("other.root", 1)]))
 
     with production.database.reading.connect() as connection:
         hist, other = list_files(connection, FileFilters(), limit=2)["files"]
@@ -166,12 +168,13 @@ def test_a_parent_that_very_many_jobs_made_takes_no_room_from_the_other_parents(
 
     A thousand makers of it were all that a page said of the parents.
     """
-    makers = [job(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 1101)]
+    makers = [a_record(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 1101)]
     for start in range(0, len(makers), 400):
         production.record(*makers[start : start + 400])
     read = [file_entry("empty.log", 1), file_entry("other.root", 2)]
     production.record(
-        job(5000, outputs=read[1:]), job(5001, inputs=read, outputs=[file_entry("made.root", 3)])
+        a_record(5000, outputs=read[1:]),
+        a_record(5001, inputs=read, outputs=[file_entry("made.root", 3)]),
     )
 
     with production.database.reading.connect() as connection:
@@ -190,7 +193,9 @@ def test_job_that_last_wrote_a_file_without_success_is_the_one_that_ended_last(
     ends = {1: "2026-01-01T05:00:00Z", 2: "2026-01-01T04:00:00Z"}
     for number in order:
         production.record(
-            job(number, outputs=[file_entry("half.root", 1)], state="failed", ended_at=ends[number])
+            a_record(
+                number, outputs=[file_entry("half.root", 1)], state="failed", ended_at=ends[number]
+            )
         )
 
     with production.database.reading.connect() as connection:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import bagit
 import pytest
-from recorded_sample import BAD, GOOD, make_repository, record_sample
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.capture.touched import elf_interpreter, touched_path
@@ -18,6 +17,7 @@ from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.capsule_making import make_capsule
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.work.queue import Parts
+from tests.library.productions.joining import BAD, GOOD, joining_repository, record_sample
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,9 @@ def tars(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     database, store = open_database(f"sqlite:///{folder}/jobprov.db"), open_store("memory:")
     writer = Writer(database.writing)
     record_sample(
-        Parts(database, writer, store, folder / "git"), store, make_repository(folder / "upstream")
+        Parts(database, writer, store, folder / "git"),
+        store,
+        joining_repository(folder / "upstream"),
     )
     for job_id in (GOOD, BAD):
         (folder / f"{job_id}.tar").write_bytes(

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from configured_jobs import configured, found, paged
-from ledger_story import Production, job_id
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.histories.impact import find_impact, stream_impact
+from tests.library.production import Production
+from tests.library.productions.configured_jobs import configured, found, paged
+from tests.library.records import job_id
 
 SHARED = b"threshold: 3\n"
 

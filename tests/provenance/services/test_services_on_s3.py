@@ -9,9 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ledger_story import Production, job_id, play, record_of, tables_at
-from logical_tables import differences
-from recorded_sample import GOOD, make_repository, record_sample
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database, open_database
@@ -21,6 +18,11 @@ from jobprov.provenance.services.upkeep.backups import back_up
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts
+from tests.library.logical_tables import differences
+from tests.library.production import Production, tables_at
+from tests.library.productions.joining import GOOD, joining_repository, record_sample
+from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
@@ -94,7 +96,7 @@ def test_bundle_has_the_bytes_that_it_has_from_a_folder(
     (tmp_path / "local.db").write_bytes(sqlite_template.read_bytes())
     database = open_database(f"sqlite:///{tmp_path / 'local.db'}")
     local = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
-    checkout = make_repository(tmp_path / "checkout")
+    checkout = joining_repository(tmp_path / "checkout")
     for place, each in enumerate((local, production)):
         parts = Parts(each.database, each.writer, each.store, tmp_path / f"mirrors{place}")
         record_sample(parts, each.store, checkout)

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.histories.rebuilds import listed_files, plan_rebuild
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 # raw1 and raw2 are of nobody; reco1 and reco2 read one each and the flux; merge reads both; the
 # plot reads the merge.

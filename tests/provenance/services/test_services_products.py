@@ -3,15 +3,12 @@
 Its version then names a commit, which is said to be inferred.
 """
 
-import os
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from logical_tables import differences, logical_tables
 from sqlalchemy import update
 
 from jobprov.archive.opening import open_store
@@ -36,23 +33,12 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
+from tests.library.git import git
+from tests.library.logical_tables import differences, logical_tables
 
 
 def job_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
-
-
-def git(folder: Path, *words: str) -> str:
-    identity = {
-        f"GIT_{who}_{what}": "t@example.org"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-    environment = {**os.environ, **identity}
-    ended = subprocess.run(
-        ["git", *words], cwd=folder, check=True, env=environment, capture_output=True, text=True
-    )
-    return ended.stdout.strip()
 
 
 def commit(folder: Path, text: str, tag: str) -> str:

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger_story import Production, job_id, play, record_of, tables_at
-from logical_tables import LogicalTables, differences
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
@@ -19,6 +17,10 @@ from jobprov.provenance.services.ledger.frames import SegmentError
 from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
+from tests.library.logical_tables import LogicalTables, differences
+from tests.library.production import Production, tables_at
+from tests.library.productions.story import play
+from tests.library.records import job_id, record_of
 
 PLACED = [(1, "first"), (2, "anew"), (3, "last")]
 

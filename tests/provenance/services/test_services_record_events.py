@@ -5,8 +5,6 @@ import json
 from typing import Any
 
 import pytest
-from graph_reading import read_graph
-from production_samples import MOMENT, Production, file_entry, job
 
 from jobprov.provenance.errors import BadInputError, ConflictError, LimitError
 from jobprov.provenance.records import openlineage, openlineage_datasets
@@ -15,6 +13,9 @@ from jobprov.provenance.services.catalogs import events as record_events
 from jobprov.provenance.services.catalogs.events import record_event
 from jobprov.provenance.services.histories.lineage import list_ancestors
 from jobprov.provenance.services.recording.submissions import Outcome
+from tests.library.production import Production
+from tests.library.productions.recorded_graph import read_graph
+from tests.library.records import MOMENT, a_record, file_entry
 
 RUN = "0f8b0000-0000-4000-8000-00000000000a"
 
@@ -69,7 +70,7 @@ STORY = (
 
 
 def test_steps_outside_the_batch_system_join_the_graph(production: Production) -> None:
-    production.record(job(1, outputs=[file_entry("reco", 1)]))
+    production.record(a_record(1, outputs=[file_entry("reco", 1)]))
     outcomes = take(production, *STORY)
 
     assert [outcome.change for outcome in outcomes] == ["created", "replaced", "replaced"]
@@ -235,7 +236,7 @@ def test_name_without_a_last_part_is_refused_with_its_place() -> None:
 
 
 def test_run_that_another_record_told_of_is_left_alone(production: Production) -> None:
-    production.record({**job(1), "job_id": RUN, "witness": "import"})
+    production.record({**a_record(1), "job_id": RUN, "witness": "import"})
 
     with pytest.raises(ConflictError, match="not by OpenLineage events"):
         take(production, event("START"))

@@ -4,8 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from graph_reading import read_graph
-from production_samples import MOMENT, Production, digest, file_entry, job, job_id
 from sqlalchemy import func, select
 
 from jobprov.provenance.db.recording import edges, linking
@@ -30,9 +28,12 @@ from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import STATUS, Submission
+from tests.library.production import Production
+from tests.library.productions.recorded_graph import read_graph
+from tests.library.records import MOMENT, a_record, digest, file_entry, job_id
 
-DONE = job(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
-RUNNING = {**job(1), "state": "running", "ended_at": None}
+DONE = a_record(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
+RUNNING = {**a_record(1), "state": "running", "ended_at": None}
 
 
 def count(production: Production, table: Any) -> int:
@@ -96,7 +97,7 @@ def test_final_record_replaces_the_provisional_one_and_a_late_one_is_ignored(
 
 def test_same_job_several_times_in_one_batch_is_taken_in_order(production: Production) -> None:
     other = {**DONE, "exit": {"code": 9}}
-    found = changes(production, RUNNING, job(2), DONE, DONE, other, RUNNING)
+    found = changes(production, RUNNING, a_record(2), DONE, DONE, other, RUNNING)
     assert found == ["created", "created", "replaced", "same", "conflict", "ignored"]
 
 
@@ -153,7 +154,7 @@ def stages(production: Production) -> dict[str, str | None]:
 
 
 def of_stage(number: int, stage: str | None, **more: Any) -> dict[str, Any]:
-    return job(number, task={"task_id": "t1", "campaign": "c", "stage": stage}, **more)
+    return a_record(number, task={"task_id": "t1", "campaign": "c", "stage": stage}, **more)
 
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
@@ -177,8 +178,8 @@ def test_stage_that_only_a_provisional_record_said_counts_no_more(production: Pr
     production.record(of_stage(1, "calib", state="running"))
     production.record(of_stage(1, None))
     task = {"task_id": "t2", "campaign": "c", "stage": "reco"}
-    production.record(job(2, task=task, state="running"))
-    production.record(job(2, task={"task_id": "t3"}))
+    production.record(a_record(2, task=task, state="running"))
+    production.record(a_record(2, task={"task_id": "t3"}))
 
     assert stages(production) == {"t1": "", "t2": None, "t3": None}
 
@@ -286,9 +287,9 @@ def test_crowded_name_links_only_equal_identities_with_a_checksum(
     monkeypatch.setattr(edges, "CROWD", 3)
     monkeypatch.setattr(linking, "CROWD", 3)
     makers = [
-        job(n, outputs=[file_entry("hist.root", n if n < 5 else None, 7)]) for n in range(1, 7)
+        a_record(n, outputs=[file_entry("hist.root", n if n < 5 else None, 7)]) for n in range(1, 7)
     ]
-    reader = job(9, inputs=[file_entry("hist.root", 2, 7), file_entry("hist.root", None, 7)])
+    reader = a_record(9, inputs=[file_entry("hist.root", 2, 7), file_entry("hist.root", None, 7)])
     for batch in (
         [[*makers, reader]] if is_one_batch else [[record] for record in [reader, *makers]]
     ):
@@ -308,10 +309,10 @@ def test_witnesses_that_make_too_many_pairs_together_are_kept_and_none_is_derive
     """
     monkeypatch.setattr(parents, "MOST_PARENTS", 5)
     monkeypatch.setattr(parents, "_FEW", 0)
-    wrapper = job(
+    wrapper = a_record(
         1, outputs=[file_entry(name, 1) for name in "xyz"] + [file_entry("told", 2, parents=["a"])]
     )
-    postcmd = job(1, witness="postcmd", inputs=[file_entry("a", 3), file_entry("b", 4)])
+    postcmd = a_record(1, witness="postcmd", inputs=[file_entry("a", 3), file_entry("b", 4)])
 
     production.record(wrapper)
     [outcome] = production.record(postcmd)
@@ -327,9 +328,9 @@ def test_witnesses_that_make_too_many_pairs_together_are_kept_and_none_is_derive
 def test_value_out_of_range_gives_way_to_that_of_another_witness_and_is_told(
     production: Production,
 ) -> None:
-    production.record(job(1, exit={"code": 2**64}, threads=2**70))
+    production.record(a_record(1, exit={"code": 2**64}, threads=2**70))
 
-    [outcome] = production.record(job(1, witness="postcmd", exit={"code": 7}))
+    [outcome] = production.record(a_record(1, witness="postcmd", exit={"code": 7}))
 
     told = shown(production)
     assert (told["summary"]["exit"]["code"], told["merged"]["exit"]["code"]) == (7, 7)

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn_productions import graph_of, productions
-from graph_reading import read_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from production_samples import Production, file_entry, job, job_id
 from sqlalchemy import text
 
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.tables import Base
+from tests.library.examples import examples
+from tests.library.production import Production
+from tests.library.productions.drawn import graph_of, productions
+from tests.library.productions.recorded_graph import read_graph
+from tests.library.records import a_record, file_entry, job_id
 
 
 def shuffled(
@@ -63,7 +65,7 @@ def fresh(template: Path, folder: Path) -> Iterator[Database]:
 
 
 @settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
@@ -93,16 +95,15 @@ def resolved(production: Production) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("role", ["primary", "shared"])
 def test_identity_that_only_a_replaced_reading_named_resolves_when_it_is_named_again(
-    database: Database, role: str
+    production: Production, role: str
 ) -> None:
-    production = Production(database)
     read = file_entry("a.root", size=1, role=role)
-    production.record(job(1, outputs=[file_entry("a.root", 1)]))
-    production.record(job(2, inputs=[read], state="running"))
-    production.record(job(2))
+    production.record(a_record(1, outputs=[file_entry("a.root", 1)]))
+    production.record(a_record(2, inputs=[read], state="running"))
+    production.record(a_record(2))
     only_birth = resolved(production)
 
-    production.record(job(3, inputs=[read]))
+    production.record(a_record(3, inputs=[read]))
 
     expected = (("a.root", 1, ""), job_id(1), False)
     assert expected not in only_birth
@@ -110,49 +111,49 @@ def test_identity_that_only_a_replaced_reading_named_resolves_when_it_is_named_a
 
 
 def test_declared_parent_that_only_a_replaced_reading_named_resolves_when_it_is_named_again(
-    database: Database,
+    production: Production,
 ) -> None:
-    production = Production(database)
     child = {"name": "b.root", "parents": ["a.root"]}
-    production.record(job(1, outputs=[file_entry("a.root", 1)]))
-    production.record(job(2, outputs=[child], state="running"))
-    production.record(job(2))
+    production.record(a_record(1, outputs=[file_entry("a.root", 1)]))
+    production.record(a_record(2, outputs=[child], state="running"))
+    production.record(a_record(2))
 
-    production.record(job(3, outputs=[child]))
+    production.record(a_record(3, outputs=[child]))
 
     assert (("a.root", None, ""), job_id(1), False) in resolved(production)
 
 
-def test_identity_that_is_named_again_ties_others_together_again(database: Database) -> None:
-    production = Production(database)
+def test_identity_that_is_named_again_ties_others_together_again(production: Production) -> None:
     both = file_entry("a.root", checksums=["adler32:00000001", "md5:01"])
-    production.record(job(1, outputs=[file_entry("a.root", 1)]))
-    production.record(job(2, inputs=[file_entry("a.root", checksums=["md5:01"])]))
-    production.record(job(3, inputs=[both], state="running"))
-    production.record(job(3))
+    production.record(a_record(1, outputs=[file_entry("a.root", 1)]))
+    production.record(a_record(2, inputs=[file_entry("a.root", checksums=["md5:01"])]))
+    production.record(a_record(3, inputs=[both], state="running"))
+    production.record(a_record(3))
     assert (("a.root", None, "md5:01"), job_id(1), True) not in resolved(production)
 
-    production.record(job(4, inputs=[both]))
+    production.record(a_record(4, inputs=[both]))
 
     assert (("a.root", None, "md5:01"), job_id(1), True) in resolved(production)
 
 
 def test_correction_of_a_job_that_is_not_held_is_read_again_as_its_record(
-    database: Database,
+    production: Production,
 ) -> None:
-    production = Production(database)
-    corrected = job(1, outputs=[file_entry("a.root", 1)])
+    corrected = a_record(1, outputs=[file_entry("a.root", 1)])
 
     first = production.record(corrected, reason="wrong outputs")
     again = production.record(corrected)
-    other = production.record(job(1))
+    other = production.record(a_record(1))
 
     assert [first[0].change, again[0].change, other[0].change] == ["created", "same", "conflict"]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @settings(
-    max_examples=5, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck)
+    max_examples=examples(5),
+    deadline=None,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
 )
 @given(sent=productions(), seed=st.integers(0, 10_000))
 def test_postgresql_holds_the_same_graph_as_sqlite(

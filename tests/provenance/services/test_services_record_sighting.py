@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, digest, file_entry, job, job_id
 from sqlalchemy import func, select
 
 from jobprov.provenance.db.tables import Claim, LedgerEntry, Sighting
@@ -11,8 +10,10 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
 from jobprov.provenance.services.histories.lineage import list_ancestors, list_descendants
 from jobprov.provenance.services.lookup.file import show_file
+from tests.library.production import Production
+from tests.library.records import MOMENT, a_record, digest, file_entry, job_id
 
-BORN = job(
+BORN = a_record(
     1,
     inputs=[file_entry("raw.root", 1)],
     outputs=[file_entry("out.root", 2, 500, data_tier="reco")],
@@ -99,7 +100,7 @@ def test_file_that_nothing_ties_to_a_job_stays_a_placeholder(
 
 def test_later_jobs_continue_the_lineage_through_the_new_name(production: Production) -> None:
     production.record(
-        job(2, inputs=[file_entry("new.root", 2)], outputs=[file_entry("hist.root", 4)])
+        a_record(2, inputs=[file_entry("new.root", 2)], outputs=[file_entry("hist.root", 4)])
     )
     see(production, "new.root", 2, 500, **RENAMED)
     production.record(BORN)
@@ -125,7 +126,9 @@ def test_file_of_the_same_name_is_joined_by_checksum_or_by_name(production: Prod
 
 
 def test_own_claim_of_the_name_goes_before_a_twin_in_the_task(production: Production) -> None:
-    twin = job(2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t1", "unit": "b"})
+    twin = a_record(
+        2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t1", "unit": "b"}
+    )
     see(production, "twin.root", 2, 500, metadata={"prov.task_id": "t1"})
     production.record(BORN)
     assert shown(production, "twin.root")["aliases"] == ["out.root"]
@@ -154,7 +157,9 @@ def test_file_that_a_corrected_job_no_longer_claims_is_joined_to_its_birth(
 
     Only what it claimed before does.
     """
-    twin = job(2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t2", "unit": "b"})
+    twin = a_record(
+        2, outputs=[file_entry("twin.root", 2, 500)], task={"task_id": "t2", "unit": "b"}
+    )
     production.record(BORN)
     production.record(twin)
     see(production, "twin.root", 2, 500, metadata={"prov.task_id": "t1"})

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from toy_job import Toy
 
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.reruns.execution import NOT_STARTED, rerun, unpack, verify
+from tests.library.productions.toy_job import Toy
 
 TOP = "0f8b6a4e-3c51-5a0e-9c3f-000000000017"
 

@@ -1,7 +1,5 @@
 """Code that records name is found out in real repositories, pinned, and stays what it was when tags move."""
 
-import os
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,21 +19,9 @@ from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
+from tests.library.git import git
 
 JOB = "00000000-0000-4000-8000-000000000001"
-
-
-def git(folder: Path, *words: str) -> str:
-    identity = {
-        f"GIT_{who}_{what}": "t@example.org"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-    environment = {**os.environ, **identity}
-    ended = subprocess.run(
-        ["git", *words], cwd=folder, check=True, env=environment, capture_output=True, text=True
-    )
-    return ended.stdout.strip()
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_job import CHECKOUT, WORK, Toy
 
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.launchers.scripts import retry_script
 from jobprov.provenance.services.agents.local_retries import run_here
+from tests.library.productions.toy_job import CHECKOUT, WORK, Toy
 
 ART = b"""#!/bin/sh
 printf '<%s>' "$@"

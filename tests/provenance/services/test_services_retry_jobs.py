@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, digest, job, job_id
 from sqlalchemy import Connection, insert
 
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
@@ -23,6 +22,8 @@ from jobprov.provenance.services.orders.resubmission import repeats_of, resubmis
 from jobprov.provenance.services.orders.retries import RetryBody, choose_retries, order_retries
 from jobprov.provenance.services.orders.retry_choice import show_choice
 from jobprov.provenance.services.orders.retry_policies import declare_policies
+from tests.library.production import Production
+from tests.library.records import MOMENT, a_record, digest, job_id
 
 TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
 
@@ -32,7 +33,7 @@ def an_attempt(
 ) -> dict[str, Any]:
     state = "succeeded" if code == 0 else "failed"
     signal = more.pop("signal", None)
-    return job(
+    return a_record(
         number,
         **{
             "state": "killed" if signal else state,
@@ -245,7 +246,7 @@ def test_a_rerun_for_comparison_is_not_tried_again_also_where_nothing_else_is_kn
     tried.record(
         an_attempt(7, "only", code=1, rerun_of=job_id(99)),
         an_attempt(8, "bad", code=1, rerun_of=job_id(2)),
-        job(9, state="failed", exit={"code": 1}, rerun_of=job_id(2)),
+        a_record(9, state="failed", exit={"code": 1}, rerun_of=job_id(2)),
     )
     selected = {"jobs": [job_id(number) for number in (7, 8, 9)]}
 

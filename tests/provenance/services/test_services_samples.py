@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, record_of
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.tasks.samples import list_samples
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 @pytest.fixture

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import FIRST, Production, play, record_of, tables_at, tables_of
-from logical_tables import differences
-from restored_production import close, copy_of, restore
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
@@ -29,6 +26,10 @@ from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.upkeep import sealing
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
+from tests.library.logical_tables import differences
+from tests.library.production import Production, tables_at, tables_of
+from tests.library.productions.story import play
+from tests.library.records import FIRST, record_of
 
 
 @pytest.fixture
@@ -201,11 +202,11 @@ def test_a_restored_older_database_adopts_the_archive_and_seals_the_rest(
 ) -> None:
     local.record(*[record_of(number) for number in range(1, 4)])
     seal(local)
-    copy = copy_of(local, tmp_path / "copy.db")
+    copy = local.copy_database(tmp_path / "copy.db")
     local.most_entries = 7
     play(local)
     local.seal()
-    restored = restore(local, copy, tmp_path / "restored")
+    restored = local.restored(copy, tmp_path / "restored")
     restored.record(*[record_of(number) for number in range(21, 24)])
 
     report = seal(restored)
@@ -215,7 +216,7 @@ def test_a_restored_older_database_adopts_the_archive_and_seals_the_rest(
     seal(restored)
     rebuild_database(local.store, url)
     found = tables_of(restored.database)
-    close(restored)
+    restored.close_all()
     assert report.adopted > 3
     assert report.entries == 3
     assert differences(found, tables_at(url)) == []
@@ -225,10 +226,10 @@ def test_a_restored_older_database_adopts_the_archive_and_seals_the_rest(
 def test_records_sent_again_after_a_restoration_are_not_doubled(
     local: Production, tmp_path: Path
 ) -> None:
-    copy = copy_of(local, tmp_path / "copy.db")
+    copy = local.copy_database(tmp_path / "copy.db")
     local.record(*[record_of(number) for number in range(1, 4)])
     seal(local)
-    restored = restore(local, copy, tmp_path / "restored")
+    restored = local.restored(copy, tmp_path / "restored")
     restored.record(record_of(2), record_of(9))
 
     report = seal(restored)
@@ -236,7 +237,7 @@ def test_records_sent_again_after_a_restoration_are_not_doubled(
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
     rebuilt = rebuild_database(local.store, url)
     found = tables_of(restored.database)
-    close(restored)
+    restored.close_all()
     assert (report.adopted, report.entries, rebuilt.entries) == (1, 1, 4)
     assert differences(found, tables_at(url)) == []
 
@@ -244,10 +245,10 @@ def test_records_sent_again_after_a_restoration_are_not_doubled(
 def test_a_sealed_record_stands_against_another_that_came_after_a_restoration(
     local: Production, tmp_path: Path
 ) -> None:
-    copy = copy_of(local, tmp_path / "copy.db")
+    copy = local.copy_database(tmp_path / "copy.db")
     local.record(record_of(1, exit={"code": 1}))
     seal(local)
-    restored = restore(local, copy, tmp_path / "restored")
+    restored = local.restored(copy, tmp_path / "restored")
     restored.record(record_of(1, exit={"code": 2}))
 
     seal(restored)
@@ -257,7 +258,7 @@ def test_a_sealed_record_stands_against_another_that_came_after_a_restoration(
     with restored.database.reading.connect() as connection:
         shown = show_job(connection, restored.store, record_of(1)["job_id"])
     found = tables_of(restored.database)
-    close(restored)
+    restored.close_all()
     assert shown["record"]["exit"] == {"code": 1}
     assert shown["conflict_count"] == 1
     assert differences(found, tables_at(url)) == []
@@ -273,11 +274,11 @@ def test_revisions_made_after_a_restoration_go_after_the_sealed_ones(
 ) -> None:
     local.record(record_of(1))
     seal(local)
-    copy = copy_of(local, tmp_path / "copy.db")
+    copy = local.copy_database(tmp_path / "copy.db")
     for code in (11, 12):
         local.record(record_of(1, exit={"code": code}), reason="before")
         seal(local)
-    restored = restore(local, copy, tmp_path / "restored")
+    restored = local.restored(copy, tmp_path / "restored")
     for code in (21, 22):
         restored.record(record_of(1, exit={"code": code}), reason="after")
 
@@ -288,7 +289,7 @@ def test_revisions_made_after_a_restoration_go_after_the_sealed_ones(
     shown, found = shown_of(restored, 1), tables_of(restored.database)
     documents = [json.loads(body) for body in bodies(restored).values() if b'"reason"' in body]
     codes = {each["revision"]: json.loads(each["record"])["exit"]["code"] for each in documents}
-    close(restored)
+    restored.close_all()
     assert (report.adopted, report.entries) == (2, 2)
     assert codes == {1: 11, 2: 12, 3: 21, 4: 22}
     assert shown["record"]["exit"] == {"code": 22}
@@ -301,10 +302,10 @@ def test_a_revision_stands_whose_record_only_the_archive_has(
     local: Production, tmp_path: Path, *, is_recorded_again: bool
 ) -> None:
     """After a restoration the record was sent otherwise, or not at all, before it was corrected."""
-    copy = copy_of(local, tmp_path / "copy.db")
+    copy = local.copy_database(tmp_path / "copy.db")
     local.record(record_of(1, exit={"code": 1}))
     seal(local)
-    restored = restore(local, copy, tmp_path / "restored")
+    restored = local.restored(copy, tmp_path / "restored")
     if is_recorded_again:
         restored.record(record_of(1, exit={"code": 2}))
     restored.record(record_of(1, exit={"code": 3}), reason="it was 3")
@@ -314,7 +315,7 @@ def test_a_revision_stands_whose_record_only_the_archive_has(
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
     rebuild_database(local.store, url)
     shown, found = shown_of(restored, 1), tables_of(restored.database)
-    close(restored)
+    restored.close_all()
     assert shown["record"]["exit"] == {"code": 3}
     assert shown["conflict_count"] == int(is_recorded_again)
     assert differences(found, tables_at(url)) == []
@@ -397,7 +398,7 @@ def test_an_archive_of_another_database_is_refused(
     with pytest.raises(SegmentError, match="does not continue"):
         seal(second)
 
-    close(second)
+    second.close_all()
 
 
 def test_held_records_are_read_from_sealed_segments(production: Production) -> None:

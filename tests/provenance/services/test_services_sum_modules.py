@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, record_of
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.statistics.modules import sum_modules
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 def _module(label: str, events: int | None, seconds: float | None, **more: Any) -> dict[str, Any]:

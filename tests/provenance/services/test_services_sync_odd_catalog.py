@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog_server import CatalogServer, MetaCatServer, SamServer
-from catalog_shelf import Shelf, ShelfProcess
-from ledger_story import Production, job_id, record_of
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
@@ -20,6 +17,15 @@ from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.catalogs.sync import TaskSync, sync_experiment
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.tasks.tasks import find_task
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
+from tests.library.servers.catalogs import (
+    CatalogServer,
+    MetaCatServer,
+    SamServer,
+    Shelf,
+    ShelfProcess,
+)
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 UNITS = [

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of
 from sqlalchemy import Connection, func, select, text
 
 from jobprov.archive.opening import open_store
@@ -23,6 +22,8 @@ from jobprov.provenance.services.tasks.tasks import (
     show_task,
 )
 from jobprov.provenance.services.tasks.units import list_ready
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 UNITS = [f"f{number}.root" for number in range(6)]
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
@@ -18,6 +17,8 @@ from jobprov.provenance.lineage.prov_json import prov_document, to_prov_n
 from jobprov.provenance.lineage.table import node_rows
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters
+from tests.library.production import Production
+from tests.library.records import MOMENT, a_record, chain, file_entry, job_id
 
 
 def code(name: str, revision: str) -> list[dict[str, Any]]:
@@ -42,15 +43,15 @@ def recorded(production: Production) -> Production:
     """
     shared = file_entry("calib", 9, role="shared")
     production.record(
-        job(1, outputs=[file_entry("raw", 1)], task=task("daq"), software=code("daq", "1")),
-        job(
+        a_record(1, outputs=[file_entry("raw", 1)], task=task("daq"), software=code("daq", "1")),
+        a_record(
             2,
             inputs=[file_entry("raw", 1)],
             task=task("reco"),
             state="failed",
             software=code("reco", "2"),
         ),
-        job(
+        a_record(
             3,
             inputs=[file_entry("raw", 1, role="primary"), shared],
             outputs=[file_entry("reco", 3)],
@@ -58,8 +59,8 @@ def recorded(production: Production) -> Production:
             software=code("reco", "3"),
             started_at="2026-01-01T06:00:00Z",
         ),
-        job(4, outputs=[file_entry("other", 4)], task=task("daq"), software=code("daq", "3")),
-        job(
+        a_record(4, outputs=[file_entry("other", 4)], task=task("daq"), software=code("daq", "3")),
+        a_record(
             5,
             inputs=[file_entry("reco", 3), file_entry("other", 4)],
             outputs=[file_entry("merged", 5)],
@@ -190,15 +191,17 @@ def test_files_that_nobody_made_name_the_job_behind_them(production: Production)
     Job 3 failed after it wrote `c`, and nobody read that; what is read counts as made.
     """
     production.record(
-        job(1, outputs=[file_entry("a", 1)]),
-        job(2, inputs=[file_entry("a", 99), file_entry("extern", 5)], outputs=[file_entry("b", 2)]),
-        job(
+        a_record(1, outputs=[file_entry("a", 1)]),
+        a_record(
+            2, inputs=[file_entry("a", 99), file_entry("extern", 5)], outputs=[file_entry("b", 2)]
+        ),
+        a_record(
             3,
             inputs=[file_entry("b", 2)],
             outputs=[file_entry("c", 3), file_entry("d", 4)],
             state="failed",
         ),
-        job(4, inputs=[file_entry("d", 4)], outputs=[file_entry("e", 6)]),
+        a_record(4, inputs=[file_entry("d", 4)], outputs=[file_entry("e", 6)]),
     )
 
     graph = traced(production, "b")

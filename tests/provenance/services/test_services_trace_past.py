@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
 from jobprov.provenance.db.queries.histories import pasts
 from jobprov.provenance.errors import NotFoundError
@@ -16,6 +15,8 @@ from jobprov.provenance.lineage.past import Past
 from jobprov.provenance.lineage.words import summary
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.histories.lineage import trace_lineage
+from tests.library.production import Production
+from tests.library.records import MOMENT, a_record, chain, file_entry, job_id
 
 BEFORE, AFTER = MOMENT + timedelta(hours=1), MOMENT + timedelta(days=1)
 
@@ -74,8 +75,10 @@ def test_file_that_nobody_had_claimed_then_is_only_mentioned(production: Product
 
 def test_shared_file_that_was_claimed_later_is_only_mentioned(production: Production) -> None:
     calib = file_entry("calib", 9)
-    production.record(job(1, inputs=[{**calib, "role": "shared"}], outputs=[file_entry("b", 2)]))
-    production.record(job(2, outputs=[calib]), received_at=AFTER)
+    production.record(
+        a_record(1, inputs=[{**calib, "role": "shared"}], outputs=[file_entry("b", 2)])
+    )
+    production.record(a_record(2, outputs=[calib]), received_at=AFTER)
 
     then, _ = past_of(production, "b", direction="ancestors")
 
@@ -86,11 +89,11 @@ def test_file_whose_maker_says_otherwise_since_is_named_though_that_job_is_no_lo
     production: Production,
 ) -> None:
     production.record(
-        job(1, outputs=[file_entry("a", 1)]),
-        job(2, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]),
+        a_record(1, outputs=[file_entry("a", 1)]),
+        a_record(2, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]),
     )
     production.record(
-        job(1, outputs=[file_entry("a", 5)]), reason="another file", received_at=AFTER
+        a_record(1, outputs=[file_entry("a", 5)]), reason="another file", received_at=AFTER
     )
 
     graph, past = past_of(production, "b", direction="ancestors")
@@ -102,8 +105,8 @@ def test_file_whose_maker_says_otherwise_since_is_named_though_that_job_is_no_lo
 def test_what_was_read_of_a_file_that_nobody_had_claimed_was_surely_that_file(
     production: Production,
 ) -> None:
-    production.record(job(1, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]))
-    production.record(job(2, outputs=[file_entry("a")]), received_at=AFTER)
+    production.record(a_record(1, inputs=[file_entry("a", 1)], outputs=[file_entry("b", 2)]))
+    production.record(a_record(2, outputs=[file_entry("a")]), received_at=AFTER)
 
     graph, past = past_of(production, "a", direction="descendants")
 
@@ -136,7 +139,7 @@ def test_job_of_which_another_witness_told_since_is_named(production: Production
 
 def test_file_that_another_job_claimed_since_is_named(production: Production) -> None:
     production.record(*chain("a", "b"))
-    production.record(job(9, outputs=[file_entry("a", 1)]), received_at=AFTER)
+    production.record(a_record(9, outputs=[file_entry("a", 1)]), received_at=AFTER)
 
     then, past = past_of(production, "b", direction="ancestors")
 
@@ -162,12 +165,12 @@ def test_many_changed_jobs_are_counted_and_some_named(
 def test_reader_that_makes_a_claim_count_later_is_told(production: Production) -> None:
     """A killed job's output counts once somebody surely read it; at the moment nobody had."""
     production.record(
-        job(1, state="killed", outputs=[file_entry("x", 1)]),
-        job(5, inputs=[file_entry("x")], outputs=[file_entry("q")]),
+        a_record(1, state="killed", outputs=[file_entry("x", 1)]),
+        a_record(5, inputs=[file_entry("x")], outputs=[file_entry("q")]),
     )
     assert placeholders(past_of(production, "q")[0])["x"]
     production.record(
-        job(2, inputs=[file_entry("x", 1)], outputs=[file_entry("y")]), received_at=AFTER
+        a_record(2, inputs=[file_entry("x", 1)], outputs=[file_entry("y")]), received_at=AFTER
     )
 
     for name in ("x", "q"):
@@ -179,25 +182,25 @@ def test_reader_that_makes_a_claim_count_later_is_told(production: Production) -
 def test_reader_that_ties_contents_together_later_is_told(production: Production) -> None:
     md5 = [f"md5:{'3' * 32}"]
     production.record(
-        job(1, outputs=[file_entry("x", 1)]),
-        job(3, inputs=[file_entry("x", checksums=md5)], outputs=[file_entry("y")]),
-        job(4, inputs=[file_entry("x", 1)], outputs=[file_entry("z")]),
+        a_record(1, outputs=[file_entry("x", 1)]),
+        a_record(3, inputs=[file_entry("x", checksums=md5)], outputs=[file_entry("y")]),
+        a_record(4, inputs=[file_entry("x", 1)], outputs=[file_entry("z")]),
     )
     both = file_entry("x", checksums=[*md5, "adler32:00000009"])
-    production.record(job(6, inputs=[both]), received_at=AFTER)
+    production.record(a_record(6, inputs=[both]), received_at=AFTER)
 
     assert past_of(production, "y")[1].relinked_files == ("x",)
 
 
 def test_readers_that_tell_nothing_new_leave_the_past_exact(production: Production) -> None:
     production.record(
-        job(1, outputs=[file_entry("x", 1)]),
-        job(2, inputs=[file_entry("x", 1)], outputs=[file_entry("y")]),
+        a_record(1, outputs=[file_entry("x", 1)]),
+        a_record(2, inputs=[file_entry("x", 1)], outputs=[file_entry("y")]),
     )
     more = file_entry("x", checksums=["adler32:00000001", f"md5:{'3' * 32}"])
     later = [file_entry("x", 1), more, file_entry("x")]
     production.record(
-        *(job(n, inputs=[entry]) for n, entry in enumerate(later, 10)), received_at=AFTER
+        *(a_record(n, inputs=[entry]) for n, entry in enumerate(later, 10)), received_at=AFTER
     )
 
     assert past_of(production, "y")[1].is_exact
@@ -206,7 +209,7 @@ def test_readers_that_tell_nothing_new_leave_the_past_exact(production: Producti
 def test_file_that_only_a_failed_job_or_a_catalog_had_named_was_there_then(
     production: Production,
 ) -> None:
-    production.record(job(1, state="failed", outputs=[file_entry("left")]))
+    production.record(a_record(1, state="failed", outputs=[file_entry("left")]))
     seen = {"experiment": "nova", "name": "seen"}
     production.write(
         lambda connection: record_sighting(connection, production.known, seen, received_at=MOMENT)

@@ -17,15 +17,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from drawn_productions import graph_of, productions
-from graph_reading import read_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from ledger_story import Production as Ledger
-from ledger_story import record_of, tables_at
-from logical_tables import differences, logical_tables
-from production_samples import MOMENT
-from recorded_sample import git, make_repository
 from sqlalchemy import URL, select, text
 
 from jobprov.archive.opening import open_store
@@ -43,6 +36,15 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.examples import examples
+from tests.library.git import git
+from tests.library.logical_tables import differences, logical_tables
+from tests.library.production import Production as Ledger
+from tests.library.production import tables_at
+from tests.library.productions.drawn import graph_of, productions
+from tests.library.productions.joining import joining_repository
+from tests.library.productions.recorded_graph import read_graph
+from tests.library.records import MOMENT, record_of
 
 JOB = "00000000-0000-4000-8000-000000000001"
 SETTLED = 0.3
@@ -60,7 +62,7 @@ def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
 
 
 def test_job_recorded_while_its_code_is_resolved_has_no_gap(parts: Parts, tmp_path: Path) -> None:
-    repository = make_repository(tmp_path / "joining")
+    repository = joining_repository(tmp_path / "joining")
     register(parts, repository)
     software = [
         {
@@ -212,7 +214,7 @@ def record(parts: Parts, submission: Submission) -> None:
 
 
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     phases=(Phase.generate,),
     suppress_health_check=list(HealthCheck),

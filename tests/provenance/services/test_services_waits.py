@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_story import Production, job_id, record_of
 from sqlalchemy import select
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.tables import Job
 from jobprov.provenance.services.statistics.waits import MOST_JOBS, RUNS, Wait, choose, read_waits
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
 
 QUEUED = {"queued_at": "2025-12-31T23:59:00Z"}
 

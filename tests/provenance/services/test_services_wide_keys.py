@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from ledger_story import Production, play, record_of, tables_at
-from logical_tables import differences
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
@@ -13,6 +11,10 @@ from jobprov.provenance.db.key_widths import keys_used, widen_keys
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
+from tests.library.logical_tables import differences
+from tests.library.production import Production, tables_at
+from tests.library.productions.story import play
+from tests.library.records import record_of
 
 LAST = 2**31 - 1
 PAST_FOUR_BYTES = 3_000_000_000

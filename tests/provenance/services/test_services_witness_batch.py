@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from witness_service import ME, NOW, Service, attempt, tell
 
 from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, UnreachableError
 from jobprov.provenance.launchers import condor_attempts
 from jobprov.provenance.launchers.condor_attempts import Collection
 from jobprov.provenance.services.agents.witness_state import WitnessState, stamp_of
+from tests.library.servers.witnessed import ME, NOW, Service, attempt, tell
 
 
 def test_second_run_tells_only_what_is_new(state: WitnessState) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
-from witness_service import ME, NOW, Service, attempt, tell
 
 from jobprov.provenance.capture.batch import name_job
 from jobprov.provenance.capture.delivery import LaterError, RefusedError
 from jobprov.provenance.capture.leftovers import encode_block
 from jobprov.provenance.services.agents.witness_state import WitnessState
+from tests.library.servers.witnessed import ME, NOW, Service, attempt, tell
 
 
 class Delivery:

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from software_repositories import MakeRepository, Repository
+
+from tests.library.git import MakeRepository, Repository
 
 
 @pytest.fixture

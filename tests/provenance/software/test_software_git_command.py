@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from software_repositories import MakeRepository, Repository, all_end
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.fetching import list_remote
 from jobprov.provenance.software.git_command import GitError, Limits, run_git, scratch_environment
 from jobprov.provenance.software.mirrors import Mirror
 from jobprov.provenance.software.urls import RepositoryUrl, parse_url
+from tests.library.git import MakeRepository, Repository
+from tests.library.processes import all_end
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from software_repositories import MakeRepository, Repository
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.mirrors import FetchReport, Mirror
@@ -17,6 +16,7 @@ from jobprov.provenance.software.resolving import (
     resolve,
     resolve_and_pin,
 )
+from tests.library.git import MakeRepository, Repository
 
 
 @pytest.fixture

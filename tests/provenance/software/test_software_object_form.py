@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from packed_objects import pack_of_objects
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software import object_form
@@ -15,6 +14,7 @@ from jobprov.provenance.software.object_form import (
     walk_tree,
 )
 from jobprov.provenance.software.read_pack import tree_files
+from tests.library.packed_objects import pack_of_objects
 
 COMMIT = b"""tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904
 parent 1111111111111111111111111111111111111111

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import subprocess
 import tracemalloc
 import zlib
 from itertools import pairwise
@@ -12,8 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from packed_objects import pack_of_objects
-from software_repositories import MakeRepository, Repository, all_end, running_commands
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.canonical_pack import canonical_pack
@@ -21,6 +18,9 @@ from jobprov.provenance.software.object_form import object_id
 from jobprov.provenance.software.objects import MissingObjectError, RepositoryObjects
 from jobprov.provenance.software.pack_form import stored_zlib
 from jobprov.provenance.software.read_pack import iterate_objects, tree_files
+from tests.library.git import MakeRepository, Repository, git, git_output
+from tests.library.packed_objects import pack_of_objects
+from tests.library.processes import all_end, running_commands
 
 
 def stored_size(size_bytes: int) -> int:
@@ -34,18 +34,6 @@ def pack_from(git_dir: Path, commit: str, **more: Any) -> bytes:
         return b"".join(canonical_pack(objects, commit, **more))
 
 
-def git(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> bytes:
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-    return subprocess.run(
-        ["git", "-c", "protocol.file.allow=always", *arguments],
-        cwd=cwd,
-        env=environment,
-        input=stdin,
-        capture_output=True,
-        check=True,
-    ).stdout
-
-
 def test_pack_is_the_same_from_differently_packed_clones(
     production: Repository, tmp_path: Path
 ) -> None:
@@ -57,14 +45,14 @@ def test_pack_is_the_same_from_differently_packed_clones(
         "fast": ["-c", "pack.compression=1", "repack", "-adFq"],
         "loose": [],
     }.items():
-        git("clone", "-q", "--bare", "--no-local", production.path, name, cwd=tmp_path)
+        git(tmp_path, "clone", "-q", "--bare", "--no-local", production.path, name)
         clone = tmp_path / name
         if repack:
-            git(*repack, cwd=clone)
+            git(clone, *repack)
         else:
             [packed] = (clone / "objects/pack").glob("*.pack")
             kept = packed.rename(tmp_path / "kept.pack").read_bytes()
-            git("unpack-objects", "-q", cwd=clone, stdin=kept)
+            git(clone, "unpack-objects", "-q", stdin=kept)
 
         assert pack_from(clone, commit) == expected, name
 
@@ -107,20 +95,18 @@ def test_git_checks_out_the_commit_from_pack_and_shallow_file_alone(
     commit, tag = production.git("rev-parse", "main"), production.git("rev-parse", "v1")
     pack = pack_from(production.path / ".git", commit, tags=[tag])
     out = tmp_path / "out"
-    git("init", "-q", out, cwd=tmp_path)
+    git(tmp_path, "init", "-q", out)
     (out / ".git/shallow").write_text(commit + "\n")
 
-    git("index-pack", "--strict", "--stdin", cwd=out, stdin=pack)
-    git("update-ref", "refs/tags/v1", tag, cwd=out)
-    git("checkout", "-q", "--detach", "v1", cwd=out)
+    git(out, "index-pack", "--strict", "--stdin", stdin=pack)
+    git(out, "update-ref", "refs/tags/v1", tag)
+    git(out, "checkout", "-q", "--detach", "v1")
 
-    assert b"missing" not in git("fsck", "--full", "--strict", cwd=out)
+    assert "missing" not in git(out, "fsck", "--full", "--strict")
     assert (out / "fcl/prolog.fcl").read_text() == "BEGIN_PROLOG\nx: 2\nEND_PROLOG\n"
     assert (out / "latest.fcl").readlink() == Path("fcl/reco.fcl")
     assert os.access(out / "bin/run.sh", os.X_OK)
-    assert git("rev-parse", "HEAD^{tree}", cwd=out).decode().strip() == production.git(
-        "rev-parse", "main^{tree}"
-    )
+    assert git(out, "rev-parse", "HEAD^{tree}") == production.git("rev-parse", "main^{tree}")
 
 
 def test_large_files_are_packed_in_bounded_memory(make_repository: MakeRepository) -> None:
@@ -234,13 +220,13 @@ def test_tree_files_gives_what_git_would_check_out_without_git(
 
 def test_pack_with_compressed_whole_objects_is_read_too(production: Repository) -> None:
     listed = production.git("rev-list", "--objects", "main").encode()
-    pack = git(
+    pack = git_output(
+        production.path,
         "pack-objects",
         "--stdout",
         "--depth=0",
         "--window=0",
         "-q",
-        cwd=production.path,
         stdin=b"\n".join(line.split()[0] for line in listed.splitlines()) + b"\n",
     )
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from software_repositories import Repository
 
 from jobprov.provenance.software.objects import RepositoryObjects
 from jobprov.provenance.software.submodules import Submodule, submodules_of
+from tests.library.git import Repository
 
 
 def submodules(repository: Repository, **more: Any) -> list[Submodule]:

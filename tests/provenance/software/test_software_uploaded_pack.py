@@ -5,8 +5,6 @@ import zlib
 from pathlib import Path
 
 import pytest
-from packed_objects import pack_of_objects
-from software_repositories import MakeRepository, Repository
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.canonical_pack import canonical_pack
@@ -17,6 +15,8 @@ from jobprov.provenance.software.pack_form import entry_header, pack_header
 from jobprov.provenance.software.packed_objects import PackedObjects
 from jobprov.provenance.software.read_pack import tree_files
 from jobprov.provenance.software.uploaded_pack import objects_of_uploaded_pack
+from tests.library.git import MakeRepository, Repository
+from tests.library.packed_objects import pack_of_objects
 
 
 @pytest.fixture

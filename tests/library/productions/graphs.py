@@ -9,7 +9,7 @@ Sample = Callable[[], Graph]
 START = datetime(2026, 11, 24, 2, 10, tzinfo=UTC)
 
 
-class Production:
+class GraphBuilder:
     """Builds a graph step by step; the methods return keys."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Production:
 
 
 def chain() -> Graph:
-    p = Production()
+    p = GraphBuilder()
     last = p.file("fardet_r00010407_s12_t00.raw", "raw")
     for stage in ("artdaq", "reco", "pid", "caf"):
         last = p.made(p.job(stage, [last]), f"fardet_r00010407_s12_t00_{stage}.root", stage)
@@ -70,7 +70,7 @@ def chain() -> Graph:
 
 
 def long_chain() -> Graph:
-    p = Production()
+    p = GraphBuilder()
     last = p.file("fardet_r00010407_s12_t00.raw", "raw")
     for stage in (
         "artdaq",
@@ -89,7 +89,7 @@ def long_chain() -> Graph:
 
 
 def merge() -> Graph:
-    p = Production()
+    p = GraphBuilder()
     fcl = p.file("reco_prod5.fcl", "fcl", 4_100)
     geometry = p.file("fardet_geometry_v7.gdml", "geometry", 88_000_000)
     outputs = []
@@ -103,7 +103,7 @@ def merge() -> Graph:
 
 
 def skim() -> Graph:
-    p = Production()
+    p = GraphBuilder()
     focus = p.file("prod5_reco_merged.root", "reco")
     job = p.job("skim", [focus])
     numu = p.made(job, "prod5_numu_skim.root", "skim")
@@ -114,7 +114,7 @@ def skim() -> Graph:
 
 
 def retried() -> Graph:
-    p = Production()
+    p = GraphBuilder()
     outputs = []
     for run in range(10):
         raw = p.file(f"fardet_r000104{run:02d}.raw")
@@ -127,7 +127,7 @@ def retried() -> Graph:
 
 
 def states() -> Graph:
-    p = Production()
+    p = GraphBuilder()
     raw = p.file("fardet_r00010407.raw")
     for state in ("failed", "killed", "lost", "silent", "running", "succeeded", "paused"):
         job = p.job("reco", [raw], state=state)
@@ -137,7 +137,7 @@ def states() -> Graph:
 
 def large() -> Graph:
     """114 files and 96 jobs: two campaigns' chains into a merge, some failures, shared inputs, a side input."""
-    p = Production()
+    p = GraphBuilder()
     fcl = [p.file(name, "fcl", 4_000) for name in ("reco.fcl", "geometry.fcl", "pid.fcl")]
     outputs = []
     for run in range(30):
@@ -156,7 +156,7 @@ def large() -> Graph:
 
 
 def placeholders() -> Graph:
-    p = Production()
+    p = GraphBuilder()
     known = p.file(
         "cosmic_overlay_r10407_with_a_very_long_name_that_nobody_can_read_20261124.root", "overlay"
     )
@@ -167,7 +167,7 @@ def placeholders() -> Graph:
 
 
 def truncated() -> Graph:
-    p = Production()
+    p = GraphBuilder()
     raw = [p.file(f"raw_{n}.root") for n in range(3)]
     job = p.job("merge", raw)
     focus = p.made(job, "merged.root", "reco")
@@ -184,7 +184,7 @@ def truncated() -> Graph:
 
 
 def cycle() -> Graph:
-    p = Production()
+    p = GraphBuilder()
     first = p.file("a.root")
     job = p.job("odd", [first])
     second = p.made(job, "b.root", "reco")
@@ -196,7 +196,7 @@ def cycle() -> Graph:
 
 def side_inputs() -> Graph:
     """A chain that cannot be folded, as each of its jobs reads something else too."""
-    p = Production()
+    p = GraphBuilder()
     last = p.file("fardet_r00010407.raw")
     for stage in ("artdaq", "calib", "reco", "slicer", "track", "pid", "caf"):
         job = p.job(stage, [last, p.file(f"{stage}_table.root", "calib")])
@@ -205,7 +205,7 @@ def side_inputs() -> Graph:
 
 
 def hostile() -> Graph:
-    p = Production()
+    p = GraphBuilder()
     bad = p.file("<script>alert(1)</script>&\"'>.root", "]]><svg onload=alert(1)>")
     other = p.file("\x1b[31mred\u202egnp.exe\u2028.root")
     job = p.job("<img src=x onerror=alert(1)>", [bad, other], state='"><script>')

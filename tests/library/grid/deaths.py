@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from condor_pool import Pool
+from tests.library.grid.pool import Pool
 
-DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "hook.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text(encoding="utf-8")
 
 PAYLOAD = """#!/usr/bin/python3
 import os, signal, sys, time

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-_FOLDER = Path(__file__).parents[1] / "var" / "environments"
+_FOLDER = Path(__file__).parents[2] / "var" / "environments"
 
 
 def programs_of(name: str, packages: Sequence[str], *, python: str = sys.executable) -> Path:

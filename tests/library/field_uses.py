@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec.inspect as inspection
-from toy_job import Toy
 
 from jobprov.app.factory import create_app
 from jobprov.provenance.db.migrating import upgrade
@@ -25,6 +24,7 @@ from jobprov.provenance.records.gaps import find_gaps
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.recipes import recipe_of, result_of
 from jobprov.provenance.services.comparisons.facets import record_facets
+from tests.library.productions.toy_job import Toy
 
 Document = dict[str, Any]
 _RECORD = inspection.type_info(JobRecord)

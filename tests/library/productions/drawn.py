@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from graph_reading import Graph, read_graph
 from hypothesis import strategies as st
-from production_samples import MOMENT, Production, job, job_id
 
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.services.catalogs.sightings import record_sighting
+from tests.library.production import Production
+from tests.library.productions.recorded_graph import Graph, read_graph
+from tests.library.records import MOMENT, a_record, job_id
 
 NAMES = ("a.root", "b.root", "c.root", "d.root")
 STATES = ("succeeded", "succeeded", "succeeded", "failed", "killed")
@@ -51,7 +52,7 @@ def seen_jobs(draw: st.DrawFn, number: int) -> list[tuple[str, Any, str | None]]
     for witness in draw(
         st.sampled_from([["wrapper"], ["wrapper", "history"], ["history", "postcmd"]])
     ):
-        record = job(
+        record = a_record(
             number,
             inputs=draw(st.lists(files(is_output=False), max_size=2)),
             outputs=draw(st.lists(files(is_output=True), max_size=2)),
@@ -113,5 +114,6 @@ def graph_of(database: Database, batches: list[list[tuple[str, Any, str | None]]
                         c, production.known, seen, received_at=MOMENT
                     )
                 )
+    production.close()
     with database.reading.connect() as connection:
         return read_graph(connection)

@@ -66,7 +66,7 @@ class Counts(NamedTuple):
     sites: Counter[str]
 
 
-class Production:
+class LargeProduction:
     """Records in the order in which they arrive, and the last word on each job."""
 
     def __init__(self, seed: int) -> None:

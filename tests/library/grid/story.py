@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import deaths
 import requests
-from condor_pool import PATH, Pool
-from live_service import LiveService
 
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.records.identity import JOB_NAMESPACE
+from tests.library.grid import deaths
+from tests.library.grid.pool import PATH, Pool
+from tests.library.servers.live_service import LiveService
 
 PAIRS = [(death, way) for death in deaths.DEATHS for way in deaths.WAYS]
 

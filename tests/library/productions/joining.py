@@ -7,8 +7,6 @@ Two jobs of one release: one that joined its fcl and its input, one that failed 
 
 import hashlib
 import json
-import os
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.git import git
 
 EXPERIMENT = "toyexp"
 GOOD = "0f8b6a4e-3c51-5a0e-9c3f-000000000001"
@@ -40,7 +39,7 @@ WORDS = b"BEGIN_PROLOG\nwords: { first: 1 }\nEND_PROLOG\n"
 INPUT = b"1 2 3\n"
 
 
-def make_repository(folder: Path) -> Path:
+def joining_repository(folder: Path) -> Path:
     """Return a git repository with the program, its fcl, a link and a name that no bundle can hold.
 
     The same commit everywhere.
@@ -62,26 +61,6 @@ def make_repository(folder: Path) -> Path:
     git(folder, "commit", "--quiet", "--message=Join words")
     git(folder, "tag", "--annotate", "--message=first", "v1")
     return folder
-
-
-def git(folder: Path, *words: str) -> str:
-    """Run git with an identity and dates that are always the same; return what it printed."""
-    fixed = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    for role in ("AUTHOR", "COMMITTER"):
-        fixed |= {
-            f"GIT_{role}_NAME": "T",
-            f"GIT_{role}_EMAIL": "t@example.org",
-            f"GIT_{role}_DATE": "2026-03-01T00:00:00Z",
-        }
-    ended = subprocess.run(
-        ["git", *words],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **fixed},
-    )
-    return ended.stdout.strip()
 
 
 def record_body(job_id: str, commit: str, repository: Path) -> bytes:

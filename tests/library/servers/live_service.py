@@ -1,13 +1,10 @@
 """A real `jobprov serve`: its own process, gunicorn, a free port of loopback."""
 
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
-JOBPROV = [sys.executable, "-c", "from jobprov.app.cli import main; main()"]
+from tests.library.commands import JOBPROV, clean_environment, run_command
 
 
 class LiveService:
@@ -33,14 +30,7 @@ class LiveService:
             "JOBPROV_DATA": str(self.data),
             **more,
         }
-        return subprocess.run(
-            [*JOBPROV, *words],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return run_command(*words, environment=environment)
 
     def stop(self, seconds: float = 20) -> int:
         """Ask it to stop as systemd would; return its exit code."""
@@ -52,20 +42,3 @@ class LiveService:
             self.process.kill()
             if self.process.stdout is not None:
                 self.process.stdout.close()
-
-
-def clean_environment() -> dict[str, str]:
-    """Return the environment without settings of ours."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("JOBPROV_")}
-
-
-def run_alone(*words: str, **environment: Any) -> "subprocess.CompletedProcess[str]":
-    """Run a jobprov command without a service."""
-    return subprocess.run(
-        [*JOBPROV, *words],
-        env={**clean_environment(), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from ledger_story import Production, record_of
-
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.lookup.jobs import list_jobs
+from tests.library.production import Production
+from tests.library.records import record_of
 
 
 def configured(

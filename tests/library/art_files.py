@@ -1,14 +1,12 @@
 """ROOT files with any bytes as art's database: what the tests damage."""
 
 import sqlite3
-import sys
 from pathlib import Path
 
 import uproot
 
-FOLDER = Path(__file__).parents[2] / "data" / "art"
+FOLDER = Path(__file__).parents[1] / "data" / "art"
 TOY = FOLDER / "toy_reco.root"
-sys.path.insert(0, str(FOLDER))
 
 
 def with_database(

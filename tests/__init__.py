@@ -1,0 +1,1 @@
+"""Tests; `tests.library` has what they share."""

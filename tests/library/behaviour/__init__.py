@@ -1,0 +1,1 @@
+"""What every backend of one kind must do: a test class per kind, which the backends' tests inherit."""

@@ -1,0 +1,306 @@
+"""A production in a database and an archive: what happens in it, by one method each."""
+
+import json
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from jobprov.archive.opening import open_store
+from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.openlineage import read_event
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.bundles.comparators import declare_comparators
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.catalogs.events import record_event
+from jobprov.provenance.services.catalogs.sightings import record_sighting
+from jobprov.provenance.services.erasures.blobs import BlobErasure, erase_blob, plan_blob_erasure
+from jobprov.provenance.services.erasures.log_expiry import Expiry, expire_logs
+from jobprov.provenance.services.erasures.plans import RecordErasure, Wanted
+from jobprov.provenance.services.erasures.records import erase_record
+from jobprov.provenance.services.failures.rules import declare_rules, reclassify
+from jobprov.provenance.services.intake.blobs import settle_blob
+from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.submissions import Outcome, Submission
+from jobprov.provenance.services.reruns.capsules import StoredCapsule, register_capsule
+from jobprov.provenance.services.reruns.verdicts import post_verdict
+from jobprov.provenance.services.tasks.declarations import declare_task
+from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.services.tasks.waivers import waive_units
+from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, clear_erased
+from jobprov.provenance.services.upkeep.cleared_erasures import Parts as ErasingParts
+from jobprov.provenance.services.upkeep.sealing import MOST_ENTRIES, seal_ledger
+from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.logical_tables import LogicalTables, logical_tables
+from tests.library.records import FIRST, job_id
+
+
+class Production:
+    """A database, a writer and an archive, and what happens to them.
+
+    Times advance by a minute each.
+
+    Args:
+        database: empty, or what an earlier production left.
+        store: the archive, one in memory where none is given.
+        folder: for git mirrors and halves of uploads, where there are some.
+    """
+
+    def __init__(
+        self, database: Database, store: Any = None, folder: Path = Path("/nonexistent")
+    ) -> None:
+        self.database = database
+        self.store = store or open_store("memory:")
+        self.folder = folder
+        self.writer = Writer(database.writing)
+        self.now = FIRST
+        self.most_entries = MOST_ENTRIES  # a segment, where the story itself has to seal
+
+    def tick(self) -> datetime:
+        """Return the next moment."""
+        self.now += timedelta(minutes=1)
+        return self.now
+
+    def record(
+        self,
+        *records: dict[str, Any],
+        reason: str | None = None,
+        received_at: datetime | None = None,
+    ) -> list[Outcome]:
+        """Record jobs at once, each a minute after the other or all at one moment."""
+        submissions = [
+            Submission(
+                decode_record(json.dumps(record).encode()),
+                received_at or self.tick(),
+                "token 1 hook",
+                reason,
+            )
+            for record in records
+        ]
+        return self.writer.run(
+            lambda connection, known: record_jobs(connection, known, self.store, submissions)
+        )
+
+    def tell(self, kind: str, number: int, **more: Any) -> None:
+        """Take an OpenLineage event of a run."""
+        now = self.tick()
+        told = {
+            "eventType": kind,
+            "eventTime": now.isoformat(),
+            "producer": "urn:dbt",
+            "run": {"runId": job_id(number)},
+        }
+        event = read_event(
+            json.dumps({**told, "job": {"namespace": "dbt", "name": "plots"}, **more}).encode()
+        )
+        self.writer.run(
+            lambda connection, known: record_event(
+                connection,
+                known,
+                self.store,
+                event,
+                experiment="nova",
+                received_at=now,
+                submitter=None,
+            )
+        )
+
+    def upload(self, data: bytes, experiment: str = "nova") -> str:
+        """Send a blob."""
+        sha256 = str(self.store.put(data).sha256)
+        self.writer.run(
+            lambda connection, known: settle_blob(connection, known, experiment, sha256)
+        )
+        return sha256
+
+    def verdict(self, number: int, level: str) -> None:
+        """Post a verdict."""
+        now = self.tick()
+        self.writer.run(
+            lambda connection, known: post_verdict(
+                connection, known, job_id(number), {"level": level}, received_at=now
+            )
+        )
+
+    def compare_by(self, *rules: dict[str, Any]) -> None:
+        """Declare comparators."""
+        document, now = {"output": list(rules)}, self.tick()
+        self.writer.run(
+            lambda connection, known: declare_comparators(
+                connection, known, "nova", document, received_at=now
+            )
+        )
+
+    def keep_capsule(self, data: bytes, *numbers: int) -> None:
+        """Register a capsule for the releases of these jobs."""
+        stored = StoredCapsule("image", str(self.store.put(data).sha256), len(data))
+        jobs, now = [job_id(number) for number in numbers], self.tick()
+        self.writer.run(
+            lambda connection, known: register_capsule(
+                connection, known, self.store, stored, name="release", jobs=jobs, received_at=now
+            )
+        )
+
+    def declare(self, task_id: str, **more: Any) -> None:
+        """Declare a task."""
+        document, now = {"experiment": "nova", **more}, self.tick()
+        self.writer.run(
+            lambda connection, known: declare_task(
+                connection, known, task_id, document, store=self.store, received_at=now
+            )
+        )
+
+    def waive(self, task_id: str, *units: str, **more: Any) -> None:
+        """Waive units of a task."""
+        document, now = (
+            {"units": list(units), "who": "shifter", "why": "the disk is gone", **more},
+            self.tick(),
+        )
+        self.writer.run(
+            lambda connection, _: waive_units(
+                connection,
+                self.store,
+                find_task(connection, task_id, experiment="nova"),
+                document,
+                received_at=now,
+            )
+        )
+
+    def declare_rules(self, *rules: dict[str, Any], **more: Any) -> None:
+        """Declare the experiment's rules of triage."""
+        document, now = (
+            {"rules": list(rules), "who": "shifter", "why": "seen last night", **more},
+            self.tick(),
+        )
+        self.writer.run(
+            lambda connection, known: declare_rules(
+                connection, known, "nova", document, received_at=now
+            )
+        )
+
+    def reclassify(self, task_id: str | None = None) -> None:
+        """Have failures read again by the rules of now."""
+        now = self.tick()
+        self.writer.run(
+            lambda connection, known: reclassify(
+                connection, known, "nova", received_at=now,
+                task=find_task(connection, task_id, experiment="nova") if task_id else None,
+            )
+        )  # fmt: skip
+
+    @property
+    def known(self) -> KnownKeys:
+        """Return the keys that the writer remembers."""
+        return self.writer._known
+
+    def write(self, use_case: Any) -> Any:
+        """Return what `use_case(connection)` returns, committed."""
+        return self.writer.run(lambda connection, _known: use_case(connection))
+
+    def write_now(self, use_case: Any, *words: Any) -> Any:
+        """Return what a use case returns that writes as of now."""
+        now = self.tick()
+        return self.writer.run(
+            lambda connection, known: use_case(connection, known, *words, received_at=now)
+        )
+
+    def expire(self, **how: Any) -> Expiry:
+        """Let old logs of jobs that succeeded expire."""
+        defaults = {"before": self.now + timedelta(days=1), "kept_bytes": 100}
+        return expire_logs(self.database, self.writer, self.store, "nova", **{**defaults, **how})
+
+    def erase_record(self, number: int, **how: Any) -> tuple[RecordErasure, Cleared]:
+        """Erase the record of a job, or fields of it."""
+        wanted = Wanted(job_id(number), "Eve", "a password slipped through", **how)
+        done = self.write_now(erase_record, self.store, wanted)
+        digests = [*done.plans, *sorted(done.digests)]
+        entries = [entry.id for entry in done.entries]
+        self.seal()
+        return done, clear_erased(
+            self.erasing(), done.job.found.experiment, entries=entries, digests=digests
+        )
+
+    def erase_blob(self, sha256: str, experiment: str = "nova", **words: str) -> BlobErasure:
+        """Erase a blob of an experiment."""
+        with self.database.reading.connect() as connection:
+            planned = plan_blob_erasure(connection, self.store, sha256, experiment)
+        said = {"who": "Eve", "why": "a password slipped through", **words}
+        erase_blob(self.writer, self.store, planned, **said, received_at=self.tick())
+        self.seal()
+        clear_erased(
+            self.erasing(), experiment, entries=[], digests=[*planned.plans, *planned.digests]
+        )
+        return planned
+
+    def seal(self) -> None:
+        """Seal the ledger."""
+        seal_ledger(self.database, self.writer, self.store, most_entries=self.most_entries)
+
+    def erasing(self) -> ErasingParts:
+        """Return where things are erased."""
+        return ErasingParts(self.database, self.writer, self.store, self.folder / "half-sent")
+
+    def see(self, name: str, **more: Any) -> None:
+        """Take a sighting of a file."""
+        document, now = {"experiment": "nova", "name": name, **more}, self.tick()
+        self.writer.run(
+            lambda connection, known: record_sighting(
+                connection, known, document, received_at=now, submitter="catalog"
+            )
+        )
+
+    def work(self) -> None:
+        """Do all background work that is due."""
+        drain(Parts(self.database, self.writer, self.store, self.folder / "git"), HANDLERS)
+
+    def bundle(self, number: int) -> None:
+        """Build a bundle, which plans it."""
+        build_bundle(self.database, self.writer, self.store, job_id(number))
+
+    def tables(self) -> LogicalTables:
+        """Return what the database says."""
+        return tables_of(self.database)
+
+    def copy_database(self, target: Path) -> Path:
+        """Return a copy of the SQLite database as it is now."""
+        with self.database.writing.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            driver.execute("VACUUM INTO ?", (str(target),))
+        return target
+
+    def restored(self, copy: Path, folder: Path) -> "Production":
+        """Return a production on a database as it was when the copy was made, with the archive of today."""
+        folder.mkdir()
+        shutil.copy(copy, folder / "jobprov.db")
+        production = Production(
+            open_database(f"sqlite:///{folder / 'jobprov.db'}"), self.store, folder
+        )
+        production.now = self.now
+        return production
+
+    def close(self) -> None:
+        """End the writer."""
+        self.writer.close()
+
+    def close_all(self) -> None:
+        """End the writer and close the database, where it belongs to the production alone."""
+        self.close()
+        self.database.dispose()
+
+
+def tables_of(database: Database) -> LogicalTables:
+    """Return what a database says."""
+    with database.reading.connect() as connection:
+        return logical_tables(connection)
+
+
+def tables_at(url: str) -> LogicalTables:
+    """Return what the database at a URL says."""
+    database = open_database(url)
+    found = tables_of(database)
+    database.dispose()
+    return found

@@ -1,0 +1,1 @@
+"""Productions of every size that tests record, and what they read back."""

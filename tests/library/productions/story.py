@@ -1,0 +1,270 @@
+"""A production that leaves an entry of every kind in the ledger.
+
+For tests of sealing, rebuilding and checking.
+"""
+
+import hashlib
+from typing import Any
+
+from sqlalchemy import select
+
+from jobprov.provenance.db.tables import Order
+from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.orders.orders import (
+    EndedOrder,
+    PlacedOrder,
+    ReportBody,
+    TakeBody,
+    report_orders,
+    take_orders,
+)
+from jobprov.provenance.services.orders.retries import order_retries
+from jobprov.provenance.services.orders.retry_policies import declare_policies
+from jobprov.provenance.services.orders.workflow_steps import advance_workflow
+from jobprov.provenance.services.orders.workflows import WorkflowState, declare_workflow, set_state
+from tests.library.git import make_repository, move_tag
+from tests.library.production import Production
+from tests.library.records import job_id, record_of
+
+
+def play(production: Production) -> None:
+    """Play everything: records, witnesses, a conflict, a revision, one not understood, blobs, a moved tag, verdicts and more."""
+    repository = make_repository(production.folder / "upstream")
+    code = [{"name": "x", "repository": str(repository), "requested_ref": "v1"}]
+    production.writer.run(
+        lambda connection, known: register_repository(connection, known, "x", str(repository))
+    )
+    production.see(
+        "f3.root", size_bytes=4, checksums=["adler32:00000004"], metadata={"prov.task_id": "t1"}
+    )
+    production.record(*[record_of(number) for number in range(1, 6)])
+    production.record(record_of(6, state="running", ended_at=None, exit=None, outputs=None))
+    production.record(
+        record_of(6, software=code), record_of(7, software=code, state="failed", exit={"code": 65})
+    )
+    production.record(record_of(2, witness="history", host={"hostname": "other"}))
+    production.record(record_of(3, exit={"code": 1}))
+    production.record(record_of(4, host={"hostname": "mended"}), reason="wrong host")
+    production.record(
+        {
+            "schema_version": 99,
+            "job_id": job_id(8),
+            "experiment": "nova",
+            "state": "new",
+            "extra": {},
+        }
+    )
+    production.record(
+        record_of(9, experiment="dune", inputs=[{"name": "f3.root", "experiment": "nova"}])
+    )
+    production.tell("START", 12, inputs=[{"namespace": "nova", "name": "f4.root"}])
+    production.tell("COMPLETE", 12, outputs=[{"namespace": "nova", "name": "plots.parquet"}])
+    production.tell("OTHER", 12, inputs=[{"namespace": "s3://bucket", "name": "deep/late.parquet"}])
+    log = production.upload(b"a log")
+    production.upload(b"other", "dune")
+    production.record(
+        record_of(
+            10, logs=[{"name": "out", "sha256": log}, {"name": "err", "sha256": _digest(b"late")}]
+        )
+    )
+    production.upload(b"late")
+    production.record(*configured(production))
+    production.declare("t1", campaign="c", stage="declared", units=["a", "b", "c"])
+    production.waive("t1", "a", "b")
+    production.waive("t1", "b", withdrawn=True)
+    production.waive("t1", "c", who="Eve")
+    production.work()
+    triage(production)
+    launch(production)
+    move_tag(repository)
+    production.record(record_of(11, software=[{**code[0], "requested_ref": "main"}]))
+    production.work()
+    production.verdict(6, "R5")
+    production.compare_by({"pattern": "*.root", "comparator": "numeric", "relative": 1e-9})
+    production.compare_by({"pattern": "*.root", "comparator": "content"})
+    production.verdict(6, "R1")
+    production.see("renamed.root", metadata={"prov.job_id": job_id(5), "prov.output": "f5.root"})
+    production.bundle(6)
+    production.keep_capsule(b"image", 1, 6)
+    production.record(
+        record_of(6, software=code, exit={"code": 0, "message": "corrected"}), reason="a message"
+    )
+    production.bundle(6)
+    production.work()
+    expire(production)
+    erase(production)
+
+
+def erase(production: Production) -> None:
+    """Have a variable erased from a record that another one contradicts, and a script that two jobs ran; a verdict comes in between."""
+    script = production.upload(b"echo hunter2")
+    scripts = [{"name": "run.sh", "sha256": script}]
+    secret = {"variables": {"SHARED": "same", "DOOR": "hunter2-of-Ada"}}
+    production.record(
+        *(record_of(number, environment=secret, scripts=scripts) for number in (90, 91))
+    )
+    production.seal()
+    production.record(record_of(90, environment=secret, exit={"code": 1}))
+    production.bundle(90)
+    production.verdict(90, "R5")
+    production.erase_record(90, fields=("environment.variables.DOOR",))
+    production.erase_blob(script)
+    production.record(record_of(92, scripts=scripts))
+    production.work()
+
+
+def expire(production: Production) -> None:
+    """Let logs expire: one that two jobs name, one that is sent again afterwards.
+
+    A failed job's stays.
+    """
+    shared, again, bad = (production.upload(letter * 5000) for letter in (b"s", b"a", b"b"))
+    for number, sha256 in ((60, shared), (61, shared), (62, again)):
+        production.record(record_of(number, logs=[{"name": "out", "sha256": sha256}]))
+    production.record(
+        record_of(63, state="failed", exit={"code": 1}, logs=[{"name": "out", "sha256": bad}])
+    )
+    production.expire()
+    production.record(record_of(64, logs=[{"name": "out", "sha256": shared}]))
+    production.upload(b"a" * 5000)
+    production.work()
+
+
+def triage(production: Production) -> None:
+    """Let jobs fail before, between and after two versions of the rules.
+
+    Have those of one task read again.
+    """
+    production.declare_rules(
+        {"name": "code", "class": "data", "words": "the file is bad", "exit_code": [65]}
+    )
+    log = production.upload(b"begun\n\x1b[31mdb down\x1b[0m\nended\n")
+    late = [{"name": "err", "sha256": _digest(b"db down later\n")}]
+    production.record(
+        record_of(50, state="failed", exit={"code": 65}, logs=[{"name": "out", "sha256": log}])
+    )
+    production.declare_rules(
+        {
+            "name": "db",
+            "class": "database",
+            "words": "the database is down",
+            "transient": True,
+            "pattern": "db down",
+        }
+    )
+    production.record(record_of(51, state="failed", exit={"code": 65}, logs=late))
+    other = {"task_id": "t9", "campaign": "c", "stage": "reco"}
+    production.record(
+        record_of(
+            52, state="failed", exit={"code": 65}, logs=[{"name": "out", "sha256": log}], task=other
+        )
+    )
+    production.record(
+        record_of(
+            53, state="failed", exit={"code": 12}, command={"argv": ["tool"]}, configurations=[]
+        )
+    )
+    production.record(record_of(54, state="killed", exit={"signal": 9}, witness="history"))
+    production.record(record_of(54))
+    production.work()
+    production.upload(b"db down later\n")
+    production.reclassify("t1")
+    production.work()
+
+
+def configured(production: Production) -> list[dict[str, Any]]:
+    """Return jobs whose fcl files are here: one that evaluates, one that does not, one that ran with other values than were sent."""
+    good = production.upload(
+        b'#include "base.fcl"\nphysics.producers.slicer.threshold: 3\nphysics.reco: [ slicer ]\n'
+    )
+    base = production.upload(b"physics: { producers: { slicer: { threshold: 5 mode: fast } } }\n")
+    bad = production.upload(b"a: @local::nowhere\n")
+    ran = production.upload(
+        b"physics: { producers: { slicer: { threshold: 4 mode: fast module_label: slicer } } reco: [slicer] }\n"
+    )
+    files = [
+        {"name": "good.fcl", "sha256": good},
+        {"name": "base.fcl", "sha256": base, "found_in": 0},
+    ]
+    closures: list[dict[str, Any]] = [
+        {"step": "art", "main": "good.fcl", "files": files},
+        {"step": "art", "main": "bad.fcl", "files": [{"name": "bad.fcl", "sha256": bad}]},
+        {"step": "art", "main": "good.fcl", "files": files, "final_sha256": ran},
+    ]
+    return [
+        record_of(30 + place, configurations=[closure]) for place, closure in enumerate(closures)
+    ]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+WORKFLOW = """
+name = "launched"
+experiment = "nova"
+campaign = "c"
+[[stage]]
+name = "gen"
+count = 3
+command = ["gen.sh", "{unit}"]
+outputs = ["g{unit}.root"]
+ships = ["gen.sh"]
+[[stage]]
+name = "reco"
+after = "gen"
+command = ["reco.sh", "{input}"]
+outputs = ["{stem}.reco"]
+"""
+
+
+def launch(production: Production) -> None:
+    """Launch two versions of a workflow, have one of its jobs done, one failed, one out; stop it.
+
+    Order retries by a policy.
+    """
+    shipped = {"gen.sh": production.upload(b"a script")}
+    for text in (WORKFLOW, WORKFLOW.replace("count = 3", "count = 4")):
+        found, _ = production.write_now(
+            declare_workflow, production.store, {"text": text, "files": shipped}
+        )
+    production.write_now(advance_workflow, production.store, found)
+    experiment = found.experiment
+    body = TakeBody(experiment=experiment, holder="agent", limit=3)
+    with production.database.reading.connect() as connection:
+        assert len(connection.execute(select(Order.id)).all()) == 4
+    taken = production.writer.run(
+        lambda connection, _known: take_orders(
+            connection, production.store, body, now=production.tick()
+        )
+    )
+    ids = [order["order_id"] for order in taken]
+    placed = [PlacedOrder(each, f"1.{number}@sched") for number, each in enumerate(ids)]
+    ended = [EndedOrder(ids[0], exit_code=0), EndedOrder(ids[1], exit_code=1, problem="odd")]
+    task = {"task_id": "launched-v2-gen", "campaign": "c", "stage": "gen"}
+    outputs = [{"name": "g0.root", "size_bytes": 5, "checksums": ["adler32:00000005"]}]
+    production.record(record_of(70, task={**task, "unit": "0"}, inputs=[], outputs=outputs))
+    production.record(
+        record_of(
+            71, task={**task, "unit": "1"}, inputs=[], outputs=[], state="failed", exit={"code": 1}
+        )
+    )
+    report = ReportBody(experiment=experiment, placed=placed, ended=ended)
+    now = production.tick()
+    production.writer.run(
+        lambda connection, _known: report_orders(connection, report, received_at=now)
+    )
+    production.write_now(advance_workflow, production.store, found)
+    production.write_now(
+        declare_policies, experiment, {"stages": {"gen": {"times": 3, "transient_only": False}}}
+    )
+    ordered = production.write_now(
+        order_retries,
+        production.store,
+        {"experiment": experiment, "jobs": [job_id(71)], "who": "me"},
+    )
+    assert [each["unit"] for each in ordered["tries"]] == ["1"]
+    said, now = WorkflowState(state="stopped", who="shifter", why="enough"), production.tick()
+    production.writer.run(
+        lambda connection, _known: set_state(connection, found, said, received_at=now)
+    )

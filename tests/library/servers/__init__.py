@@ -1,0 +1,1 @@
+"""Real servers on loopback: ours, and those that ours talks to."""
