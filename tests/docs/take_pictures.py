@@ -61,9 +61,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(color_scheme="light")
-        shown = {
-            name: take(page, name, address, height) for name, (address, height) in addresses(sys.argv[1]).items()
-        }
+        shown = {name: take(page, name, address, height) for name, (address, height) in addresses(sys.argv[1]).items()}
         browser.close()
     WORDS.write_text(json.dumps(shown, indent=1) + "\n", encoding="utf-8")
 
