@@ -15,6 +15,7 @@ TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorial"
 JOBPROV = Path(sys.executable).with_name("jobprov")
 DEMO_SECONDS = 400
 RESOLVING_SECONDS = 60
+OUT = "/tmp/out"  # noqa: S108 - as the tutorial says
 EXPECTED = {
     "first-hour": ["grade L0", "fourth.txt was made by job", "was reproduced", "IDENTICAL fourth.txt"],
     "shifter": [
@@ -86,7 +87,8 @@ def test_the_first_hour(demo: dict[str, str], tmp_path: Path) -> None:
     script = typed("first-hour").split("# the service's folder, for operators' commands\n")[1]
     [registration] = re.findall(r"^jobprov repository add .*\n", script, re.MULTILINE)
     resolved = f"for try in $(seq {RESOLVING_SECONDS}); do jobprov lookup fourth.txt | grep 'grade L2' && break; sleep 1; done\n"
-    script = script.replace(registration, registration + resolved).replace("/tmp/out", f"{tmp_path}/out")  # noqa: S108 - the tutorial's word
+    script = script.replace(registration, registration + resolved)
+    script = script.replace(OUT, f"{tmp_path}/out")
 
     shown = run(script, tmp_path, **demo)
 
