@@ -1,4 +1,4 @@
-"""A task is registered at its submission, and its jobs report with the ticket, as docs/hook.md says."""
+"""A task is registered at its submission, and its jobs report with the ticket, as docs/how-to/record-jobs.md says."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from live_service import JOBPROV, LiveService, clean_environment
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
 
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs/how-to/record-jobs.md").read_text()
 
 
 @pytest.fixture(scope="module")

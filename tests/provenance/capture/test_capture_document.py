@@ -16,7 +16,10 @@ from capture_service import Service
 from jobprov.provenance.capture import background, options
 
 JOB = "0f8b0000-0000-4000-8000-000000000001"
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
+DOCUMENT = "".join(
+    (Path(__file__).resolve().parents[3] / "docs" / page).read_text(encoding="utf-8")
+    for page in ("how-to/record-jobs.md", "reference/hook.md")
+)
 
 
 def run_recipe(runner: Runner, service: Service, name: str) -> dict:
