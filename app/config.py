@@ -69,7 +69,7 @@ SETTINGS = (
     Setting(
         "JOBPROV_CATALOGS",
         "",
-        "TOML file that names the file catalog of each experiment (docs/catalogs.md).",
+        "TOML file that names the file catalog of each experiment (docs/how-to/use-a-catalog.md).",
     ),
     Setting(
         "JOBPROV_URL",

@@ -17,7 +17,7 @@ from jobprov.app.config import load_settings
 from jobprov.app.serving import serve
 
 SHARED_BUFFERS = "1GB"
-"""What docs/operating.md advises, for a machine of four.
+"""What docs/how-to/use-postgresql-and-s3.md advises, for a machine of four.
 
 PostgreSQL's own 128 MB are for the smallest.
 """

@@ -1,4 +1,4 @@
-"""The HTTP interface, version 1, under /api/v1. Source: docs/http.md."""
+"""The HTTP interface, version 1, under /api/v1. Source: docs/reference/http.md."""
 
 from flask import Flask
 

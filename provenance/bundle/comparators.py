@@ -1,6 +1,6 @@
 """How an experiment declares its outputs to be compared: by pattern and stage, the first that fits.
 
-Source: docs/reproduction.md, "Comparators".
+Source: docs/reference/verdicts.md, "Comparators".
 """
 
 import json

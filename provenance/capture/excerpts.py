@@ -2,7 +2,7 @@
 
 They are found by their place: configurations, software, and of the environment all but the
 variables that tell one job from another. Of the variables there are several excerpts, so that one
-that is a job's own after all spoils a quarter and not the whole. Source: docs/http.md, "Excerpts".
+that is a job's own after all spoils a quarter and not the whole. Source: docs/reference/http.md, "Excerpts".
 """
 
 import hashlib

@@ -4,7 +4,7 @@ A job that is killed with its hook keeps what it said last.
 
 Beside the job and never waited for; what cannot be sent is left out. Only whole lines go, so that a
 secret is not cut in two before the rules see it, and nothing behind the beginning of a private key
-until its end is there. Source: docs/http.md, `PUT /jobs/{job_id}/logs/{name}`.
+until its end is there. Source: docs/reference/http.md, `PUT /jobs/{job_id}/logs/{name}`.
 """
 
 import json

@@ -12,7 +12,7 @@ def clear_deleted(database: Database) -> bool:
     Return whether that could be done.
 
     Deleted rows leave their bytes in free pages, in the rest of others, and in the log. On
-    PostgreSQL this does nothing: the server's VACUUM does, as operating.md says.
+    PostgreSQL this does nothing: the server's VACUUM does, as erase.md says.
     """
     if not database.is_sqlite:
         return True

@@ -6,7 +6,7 @@ Whoever submitted wrote these files. So one is read only where it belongs to the
 counts only where it is a record of this very attempt: else a user could speak for the jobs of
 others with the witness's token.
 
-Source: docs/hook.md, "How it is delivered".
+Source: docs/reference/hook.md, "Delivery".
 """
 
 import io

@@ -2,7 +2,7 @@
 
 TOML, checked with errors naming line and field.
 
-Source: docs/workflows.md. Nothing is looked up here: which files are ready, and whether a job
+Source: docs/reference/workflow.md. Nothing is looked up here: which files are ready, and whether a job
 failed, is for the service to say.
 """
 

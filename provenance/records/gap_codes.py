@@ -1,4 +1,4 @@
-"""The codes of gaps: the closure level that each stops, and how to close it. docs/gaps.md says what each means."""
+"""The codes of gaps: the closure level that each stops, and how to close it. docs/reference/gaps.md says what each means."""
 
 GAPS: dict[str, tuple[int, str]] = {
     # code: (the level that it stops; 9 stops none, how to close it)

@@ -1,6 +1,6 @@
 """What would stop a rerun in ten years and can still be closed today.
 
-Each gap has a code (documented in docs/gaps.md), a sentence about this record, and what closes it.
+Each gap has a code (documented in docs/reference/gaps.md), a sentence about this record, and what closes it.
 The *level* of a job is the highest closure level that the gaps leave complete: L0 description, L1
 and code, fcl, scripts and environment, L2 and small inputs and conditions, L3 and the environment,
 L4 and all inputs. L3 and L4 need a capsule: an image or a registered one that is held.

@@ -4,7 +4,7 @@ Not here: checks beyond types (`checks.py`), decoding (`decoding.py`). A field t
 null is None: unknown, never zero. Fields that these structs do not name stay in the record's exact
 bytes, which are what is kept.
 
-Source: docs/record.md, the published contract.
+Source: docs/reference/record.md, the published contract.
 """
 
 from datetime import datetime

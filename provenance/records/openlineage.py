@@ -5,7 +5,7 @@ events of the run that came so far, sorted by their time, so that the order of a
 matter; it keeps them word for word in `extra.openlineage.events`.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, RunEvent;
-docs/record.md, "Events of OpenLineage".
+record.md, "Events of OpenLineage".
 """
 
 import json

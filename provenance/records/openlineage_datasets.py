@@ -1,7 +1,7 @@
 """Datasets of OpenLineage as files, and names of its as names of ours.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, Dataset;
-docs/record.md, "Events of OpenLineage".
+record.md, "Events of OpenLineage".
 """
 
 import hashlib

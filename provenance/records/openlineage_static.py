@@ -4,7 +4,7 @@ A JobEvent declares the task that runs of the job belong to; its datasets, and t
 DatasetEvent, are files as a catalog saw them.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, JobEvent and
-DatasetEvent; docs/record.md, "Events of OpenLineage".
+DatasetEvent; record.md, "Events of OpenLineage".
 """
 
 from typing import Any

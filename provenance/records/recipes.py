@@ -6,7 +6,7 @@ Jobs of one recipe that have different results are nondeterministic, whoever ran
 Names of files, folders and hosts are no part of either; git and ParameterSet ids of clean checkouts
 stand for the bytes that they name.
 
-Source: docs/reproduction.md ("Recipe and result"), record.md ("Two identities").
+Source: docs/reference/verdicts.md ("Recipe and result"), record.md ("Two identities").
 """
 
 import hashlib

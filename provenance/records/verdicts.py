@@ -1,6 +1,6 @@
 """How well a job was reproduced: the levels of verdicts, in order.
 
-Source: bundle.md, "Was it reproduced? Verdict levels".
+Source: verdicts.md, "Levels".
 """
 
 LEVELS = {

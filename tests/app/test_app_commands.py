@@ -345,7 +345,7 @@ def test_first_commands_of_a_production_service_work_in_the_order_of_the_docs(
     tmp_path: Path,
 ) -> None:
     steps = (
-        (Path(__file__).parents[2] / "docs/operating.md")
+        (Path(__file__).parents[2] / "docs/how-to/run-a-service.md")
         .read_text()
         .split("For a production service:")[1]
     )

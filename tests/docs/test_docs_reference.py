@@ -1,12 +1,10 @@
-"""What the documentation lists is what the code has.
-
-Settings, commands, routes, gaps, errors, fields of the record.
-"""
+"""What the documentation lists is what the code has: settings, commands, routes, gaps, errors, floors, fields."""
 
 import importlib
 import inspect
 import pkgutil
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +13,10 @@ from typing import Any, get_args
 import click
 import msgspec
 import pytest
+import reference_pages
 
 from jobprov import app, archive, provenance
-from jobprov.app.cli import COMMANDS, jobprov
-from jobprov.app.config import SETTINGS
+from jobprov.app.cli import jobprov
 from jobprov.app.factory import create_app
 from jobprov.app.web.frame.markup import STATES
 from jobprov.archive import errors as archive_errors
@@ -53,60 +51,25 @@ def rows(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
-def test_every_setting_is_documented_with_its_default() -> None:
-    documented = {
-        cells[0].strip("`"): cells[1]
-        for cells in rows(read("operating.md"))
-        if cells[0].startswith("`JOBPROV_")
-    }
-
-    words = {"": "empty"} | {
-        setting.default: f"`{setting.default}`" for setting in SETTINGS if setting.default
-    }
-    expected = {setting.name: words[setting.default] for setting in SETTINGS}
-    # What the page says instead of a default
-    expected["JOBPROV_SECRET_KEY"] = "made at first start"  # noqa: S105
-
-    assert documented == expected
+@pytest.mark.parametrize("page", reference_pages.pages(), ids=lambda page: page.name)
+def test_page_repeats_the_table_in_the_code(page: Path) -> None:
+    """Settings, commands, and what each gap stops: `python tests/docs/reference_pages.py` writes them anew."""
+    assert page.read_text(encoding="utf-8") == reference_pages.pages()[page]
 
 
-def commands() -> Iterator[str]:
-    """Yield every command as it is typed, subcommands too."""
-    context = click.Context(jobprov)
-    for name in COMMANDS:
-        command = jobprov.get_command(context, name)
-        assert command is not None, (
-            f"{name} is in the table of commands, and its module is not there"
-        )
-        if isinstance(command, click.Group):
-            yield from (f"jobprov {name} {inner}" for inner in command.list_commands(context))
-        else:
-            yield f"jobprov {name}"
+def test_every_gap_has_a_section_and_no_other() -> None:
+    assert sorted(re.findall(r"^### `(.+)`$", read("reference/gaps.md"), re.MULTILINE)) == sorted(
+        GAPS
+    )
 
 
-def documented_commands(text: str) -> set[str]:
-    """Return the commands of the tables: `jobprov token create`, `list`, `revoke` name three."""
-    found: set[str] = set()
-    for cells in rows(text):
-        if not cells[0].startswith("`jobprov "):
-            continue
-        first, *others = re.findall(r"`([^`]+)`", cells[0])
-        words = [
-            word for word in first.split() if word == word.lower() and not word.startswith("-")
-        ]
-        found.add(" ".join(words))
-        found |= {" ".join([*words[:-1], other]) for other in others}
-    return found
+def pages_with_commands() -> list[str]:
+    """Return every page that a user reads; decisions tell of their time."""
+    pages = [README, *DOCS.glob("*.md"), *DOCS.glob("[!d]*/*.md")]
+    return sorted(page.relative_to(DOCS.parent).as_posix() for page in pages)
 
 
-def test_every_command_is_documented_and_no_other() -> None:
-    assert documented_commands(read("operating.md")) == set(commands())
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["README.md", "docs/operating.md", "docs/gaps.md", "docs/architecture.md", "docs/http.md"],
-)
+@pytest.mark.parametrize("name", pages_with_commands())
 def test_commands_in_examples_exist(name: str) -> None:
     text = (DOCS.parent / name).read_text(encoding="utf-8")
     code = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL) + re.findall(
@@ -126,24 +89,20 @@ def test_commands_in_examples_exist(name: str) -> None:
             assert inner in found.list_commands(context), f"{name} names jobprov {command} {inner}"
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/operating.md"])
-def test_options_in_examples_exist(name: str) -> None:
-    """Options of `jobprov` and of the hook, in the lines that a reader would copy."""
-    blocks = re.findall(
-        r"^```sh\n(.*?)^```",
-        (DOCS.parent / name).read_text(encoding="utf-8"),
-        re.MULTILINE | re.DOTALL,
-    )
-    context = click.Context(jobprov)
-    hook = {
-        f"--{option}" for option in (*hook_options.ONE, *hook_options.MANY, *hook_options.FLAGS)
-    }
+def command_lines(name: str) -> list[list[str]]:
+    """Return the words of each line that a reader would copy from a page."""
+    text = (DOCS.parent / name).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [
+        line.split(" #")[0].split() for line in "".join(blocks).replace("\\\n", " ").splitlines()
+    ]
 
-    for line in "".join(blocks).replace("\\\n", " ").splitlines():
-        words = line.split(" #")[0].split()
-        if "job-end-hook.pyz" in words:
-            given = {word for word in words[: words.index("--")] if word.startswith("--")}
-            assert given <= hook, line
+
+@pytest.mark.parametrize("name", pages_with_commands())
+def test_options_in_examples_exist(name: str) -> None:
+    context = click.Context(jobprov)
+
+    for words in command_lines(name):
         if words[:1] == ["jobprov"]:
             command: Any = jobprov.get_command(context, words[1])
             if isinstance(command, click.Group):
@@ -153,7 +112,31 @@ def test_options_in_examples_exist(name: str) -> None:
                 for parameter in command.params
                 for option in (*parameter.opts, *parameter.secondary_opts)
             }
-            assert {word for word in words if word.startswith("-")} <= known, line
+            assert {word for word in words if re.match(r"--?[a-z]", word)} <= known, words
+
+
+@pytest.mark.parametrize("name", pages_with_commands())
+def test_options_of_the_hook_in_examples_exist(name: str) -> None:
+    known = {
+        f"--{option}" for option in (*hook_options.ONE, *hook_options.MANY, *hook_options.FLAGS)
+    }
+
+    for words in command_lines(name):
+        hooks = [
+            place
+            for place, word in enumerate(words)
+            if word.strip('"').endswith("job-end-hook.pyz")
+        ]
+        if hooks and words[hooks[-1] + 1 :][:1] in (
+            ["run"],
+            ["start"],
+            ["step"],
+            ["end"],
+            ["flush"],
+        ):
+            given = words[hooks[-1] + 1 :]
+            own = given[: given.index("--")] if "--" in given else given
+            assert {word for word in own if word.startswith("--")} <= known, words
 
 
 @pytest.fixture(scope="module")
@@ -170,52 +153,35 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return found
 
 
-def test_every_route_is_documented_and_no_other(routes: dict[str, set[str]]) -> None:
-    documented = set(
-        re.findall(
-            r"^(?:### |\| )`(GET|PUT|POST|DELETE) (/api/v1/[^`]+)`", read("http.md"), re.MULTILINE
-        )
+def test_every_route_has_a_section_and_no_other(routes: dict[str, set[str]]) -> None:
+    documented = re.findall(
+        r"^### `(GET|PUT|POST|DELETE) (/api/v1/[^`]+)`$", read("reference/http.md"), re.MULTILINE
     )
 
-    assert documented == {
-        (method, address) for address, methods in routes.items() for method in methods
-    }
+    assert sorted(documented) == sorted(
+        (method, address) for address in routes for method in routes[address]
+    )
 
 
-def test_every_query_parameter_is_documented(routes: dict[str, set[str]], tmp_path: Path) -> None:
+def test_every_query_parameter_is_explained(tmp_path: Path) -> None:
+    """By the OpenAPI document, or where its words are not enough by the section of the call."""
     application = create_app({"JOBPROV_DATA": str(tmp_path), "JOBPROV_ARCHIVE_URL": "memory:"})
     document = application.test_client().get("/api/v1/openapi.json").json
     application.extensions["jobprov"].close()
-    documented = {
-        cells[0].strip("`"): set(re.findall(r"`([a-z_]+)`", cells[1]))
-        for cells in rows(read("http.md"))
-        if len(cells) == 3
-    }
-
-    for address in routes:
-        parameters = (
-            document["paths"]
-            .get(address.removeprefix("/api/v1"), document["paths"].get(address, {}))
-            .get("get", {})
+    sections = dict(
+        re.findall(
+            r"^### `GET (/api/v1/[^`]+)`$(.*?)(?=^##)",
+            read("reference/http.md"),
+            re.MULTILINE | re.DOTALL,
         )
-        names = {
-            parameter["name"]
-            for parameter in parameters.get("parameters", ())
-            if parameter.get("in") == "query"
-        }
-        assert names <= documented.get(f"GET {address}", set()), address
+    )
 
-
-def test_every_gap_is_documented_with_what_it_costs_and_its_cure() -> None:
-    documented = {
-        cells[0].strip("`"): (cells[1], cells[3])
-        for cells in rows(read("gaps.md"))
-        if cells[0].startswith("`")
-    }
-
-    assert documented == {
-        code: ("none" if level == 9 else f"L{level}", cure) for code, (level, cure) in GAPS.items()
-    }
+    for address, call in document["paths"].items():
+        for parameter in call.get("get", {}).get("parameters", ()):
+            if parameter.get("in") == "query" and not parameter.get("description"):
+                assert f"`{parameter['name']}" in sections[address], (
+                    f"{address}: {parameter['name']}"
+                )
 
 
 @pytest.mark.parametrize("module", [provenance_errors, archive_errors])
@@ -255,7 +221,7 @@ def structs(kind: Any) -> Iterator[type[msgspec.Struct]]:
 def test_record_contract_names_every_field() -> None:
     named = {
         part
-        for word in re.findall(r"`([a-z0-9_.]+)`", read("record.md"))
+        for word in re.findall(r"`([a-z0-9_.]+)`", read("reference/record.md"))
         for part in word.split(".")
     }
     fields = {
@@ -266,7 +232,7 @@ def test_record_contract_names_every_field() -> None:
 
 
 def test_record_contract_names_states_witnesses_and_namespace() -> None:
-    text = read("record.md")
+    text = read("reference/record.md")
 
     for word in (*get_args(State), *WITNESSES, JOB_NAMESPACE):
         assert f"`{word}`" in text
@@ -275,13 +241,35 @@ def test_record_contract_names_states_witnesses_and_namespace() -> None:
 def test_tables_that_a_rebuild_leaves_empty_are_documented() -> None:
     documented = {
         cells[0].strip("`")
-        for cells in rows(read("operating.md").split("**Not derived**")[1].split("\n## ")[0])
+        for cells in rows(
+            read("how-to/look-after-the-archive.md").split("**Not derived**")[1].split("\n## ")[0]
+        )
     }
 
     assert documented - {"table"} == set(NOT_DERIVED)
 
 
 def test_glossary_says_what_each_mark_of_a_state_means() -> None:
-    words = set(re.findall(r"[a-z]+", read("glossary.md")))
+    words = set(re.findall(r"[a-z]+", read("reference/glossary.md")))
 
     assert set(STATES) - words == set(), "pages show these words beside a mark"
+
+
+def test_floors_that_the_architecture_names_are_those_of_the_contract() -> None:
+    configuration = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    [contract] = [
+        contract
+        for contract in configuration["tool"]["importlinter"]["contracts"]
+        if contract["name"] == "the floors of provenance"
+    ]
+    text = (
+        read("explanation/architecture.md")
+        .split("Inside `provenance` the floors are")[1]
+        .split("\n\n")[1]
+    )
+
+    drawn = [
+        sorted(re.findall(r"`(\w+)`", floor))
+        for floor in re.split(r"^\d\. ", text, flags=re.MULTILINE)[1:]
+    ]
+    assert drawn == [sorted(layer.split(" | ")) for layer in contract["layers"]]

@@ -135,7 +135,7 @@ def test_the_example_record_is_taken() -> None:
     """The smallest record that the contract shows is one that the service decodes."""
     from jobprov.provenance.records.decoding import decode_record  # noqa: PLC0415 - this test alone
 
-    text = (ROOT / "docs/record.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/reference/record.md").read_text(encoding="utf-8")
     [example] = re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
     decoded = decode_record(example.encode())
@@ -144,9 +144,53 @@ def test_the_example_record_is_taken() -> None:
     assert decoded.repairs == ()
 
 
+def test_no_line_of_a_page_is_past_120_columns() -> None:
+    """An address or a picture stands on one line, however long."""
+    unbreakable = re.compile(r"^(?:!\[[^\]]*\]\(\S+\)|\S+)$")
+    long = [
+        f"{file.relative_to(ROOT)}:{number}"
+        for file in markdown()
+        if file.parent == ROOT or file.is_relative_to(ROOT / "docs")
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > 120 and not unbreakable.match(line)
+    ]
+
+    assert long == []
+
+
+def test_no_tracked_text_holds_a_conflict_marker() -> None:
+    """A merge that was committed half-way: git writes seven of one character at the beginning of a line."""
+    marker = re.compile(rb"^(?:<{7} |>{7} |\|{7} |={7}$)", re.MULTILINE)
+    marked = []
+    for file in tracked():
+        content = file.read_bytes()
+        if b"\0" not in content and marker.search(content):
+            marked.append(str(file.relative_to(ROOT)))
+
+    assert marked == []
+
+
+def test_the_changelog_of_the_first_version_is_short() -> None:
+    assert len((ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()) <= 40
+
+
 def test_the_changelog_has_an_entry_for_this_version() -> None:
     [version] = re.findall(
         r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
     )
 
     assert version in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_each_page_that_code_names_exists() -> None:
+    """A docstring or message that sends its reader to a page names it by its path."""
+    named = re.compile(r"(?<![\w/.])docs/[\w/-]+\.md")
+    gone = []
+    for file in tracked():
+        if file.suffix in (".py", ".html", ".sh", ".toml"):
+            gone += [
+                f"{file.relative_to(ROOT)}: {page}"
+                for page in named.findall(file.read_text(encoding="utf-8"))
+            ]
+
+    assert [line for line in gone if not (ROOT / line.split(": ")[1]).exists()] == []

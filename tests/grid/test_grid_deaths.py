@@ -37,9 +37,13 @@ def cell(job: dict[str, Any]) -> str:
 def documented() -> dict[str, list[str]]:
     """Return the rows of the document's table, by way of dying."""
     part = DOCUMENT.split("## Way of dying, way in")[1].split("\n## ")[0]
-    lines = [line for line in part.splitlines() if line.startswith("| ")]
-    rows = [[text.strip() for text in line.strip("|").split("|")] for line in lines]
-    return {row[0]: row[1:] for row in rows[1:]}
+    tables = [
+        dict(re.findall(r"^\| (.+) \| (.+) \|$", table, re.MULTILINE))
+        for table in part.split("\n### ")[1:]
+    ]
+    for table in tables:
+        del table["way of dying"]
+    return {death: [table.get(death, "") for table in tables] for death in tables[0]}
 
 
 def test_table_has_a_row_for_each_way_of_dying() -> None:

@@ -2,7 +2,7 @@
 
 Five kinds of failure, an agent that is killed, two bad files to get past.
 
-The workflow is launched as docs/workflows.md says: declared to the service, submitted by the agent
+The workflow is launched as run-a-workflow.md says: declared to the service, submitted by the agent
 under the account that owns the jobs.
 """
 

@@ -221,7 +221,7 @@ def _sentences(report: Report, collection: Collection) -> str:
         (collection.never_started, "ads of jobs that never started"),
         (
             collection.unnamed,
-            "ads without GlobalJobId: see --schedd, and job_ad_information_attrs in docs/hook.md",
+            "ads without GlobalJobId: see --schedd, and job_ad_information_attrs in docs/how-to/record-jobs.md",
         ),
         (
             len(report.conflicts),

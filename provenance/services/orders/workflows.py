@@ -2,7 +2,7 @@
 
 And whether it runs, who let it or stopped it, and why.
 
-Source: docs/workflows.md; http.md, `PUT /workflows/{name}`.
+Source: docs/how-to/run-a-workflow.md; http.md, `PUT /workflows/{name}`.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 The listing comes from whoever may record jobs. So names that are no plain absolute path are passed
 over, nothing is written through a link, and bytes that another experiment alone sent are not taken.
-Source: docs/hook.md, "Tracing".
+Source: docs/reference/hook.md, "Tracing".
 """
 
 import hashlib

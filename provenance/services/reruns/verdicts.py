@@ -1,6 +1,6 @@
 """Appends the outcome of a rerun to a job; nothing already there changes.
 
-Source: bundle.md, "Was it reproduced? Verdict levels"; http.md, `POST /jobs/{job_id}/verdicts`.
+Source: verdicts.md, "Levels"; http.md, `POST /jobs/{job_id}/verdicts`.
 """
 
 import json

@@ -384,7 +384,7 @@ def test_campaign_is_told_stage_by_stage(recorded: FlaskClient) -> None:
 
 
 def test_what_is_said_of_a_job_a_task_and_a_file_is_documented(recorded: FlaskClient) -> None:
-    lines = (Path(__file__).parents[3] / "docs/http.md").read_text(encoding="utf-8")
+    lines = (Path(__file__).parents[3] / "docs/reference/http.md").read_text(encoding="utf-8")
     words = lines.split("### A job in a few words")[1].split("###")[0]
     summary = read(recorded, "/jobs?limit=1")["jobs"][0]
 
@@ -397,5 +397,5 @@ def test_what_is_said_of_a_job_a_task_and_a_file_is_documented(recorded: FlaskCl
         ("tasks/{task_id}", "/tasks/t1"),
         ("files/{name}", "/files/a.root"),
     ):
-        [row] = [line for line in lines.splitlines() if line.startswith(f"| `GET /api/v1/{call}`")]
-        assert read(recorded, path).keys() - set(re.findall(r"[a-z_]+", row)) == set(), call
+        section = lines.split(f"### `GET /api/v1/{call}`\n")[1].split("\n#")[0]
+        assert read(recorded, path).keys() - set(re.findall(r"[a-z_]+", section)) == set(), call

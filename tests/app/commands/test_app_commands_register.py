@@ -1,4 +1,4 @@
-"""A task is registered at its submission, and its jobs report with the ticket, as docs/hook.md says."""
+"""A task is registered at its submission, and its jobs report with the ticket, as docs/how-to/record-jobs.md says."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from jobprov.provenance.client import Client
 from tests.library.commands import JOBPROV, clean_environment
 from tests.library.servers.live_service import LiveService
 
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs/how-to/record-jobs.md").read_text()
 
 
 @pytest.fixture(scope="module")

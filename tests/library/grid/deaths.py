@@ -9,7 +9,10 @@ from pathlib import Path
 
 from tests.library.grid.pool import Pool
 
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text(encoding="utf-8")
+DOCUMENT = "".join(
+    (Path(__file__).resolve().parents[3] / "docs" / page).read_text(encoding="utf-8")
+    for page in ("how-to/record-jobs.md", "reference/hook.md")
+)
 
 PAYLOAD = """#!/usr/bin/python3
 import os, signal, sys, time

@@ -15,7 +15,10 @@ from tests.library.hook import Runner, only_entry
 from tests.library.servers.hook_service import Service
 
 JOB = "0f8b0000-0000-4000-8000-000000000001"
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()
+DOCUMENT = "".join(
+    (Path(__file__).resolve().parents[3] / "docs" / page).read_text(encoding="utf-8")
+    for page in ("how-to/record-jobs.md", "reference/hook.md")
+)
 
 
 def run_recipe(runner: Runner, service: Service, name: str) -> dict:
