@@ -7,6 +7,7 @@ Use cases know none of this; they take a connection and a store. Errors of the a
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Semaphore
 from typing import TypeVar, cast
 
@@ -18,13 +19,12 @@ from archive.errors import ArchiveError
 from archive.opening import open_store
 from archive.store import Store
 from provenance.db.engines import Database, open_database
-from provenance.db.keys import KnownKeys
-from provenance.db.writer import Writer
 from provenance.services.excerpts import Excerpts
 from provenance.services.record_jobs import record_jobs
 from provenance.services.store_blobs import Unclaimed
 from provenance.services.submissions import Outcome, Submission
 from provenance.services.write_tokens import TokenBook
+from provenance.services.writing import Writer, Writing
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Service:
     unclaimed: Unclaimed
     excerpts: Excerpts
     batch_turns: Semaphore
-    _record: "Callable[[Connection, KnownKeys, Sequence[Submission]], list[Outcome]]" = field(repr=False)
+    _record: Callable[[Writing, Sequence[Submission]], list[Outcome]] = field(repr=False)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -57,9 +57,17 @@ class Service:
             yield connection
             connection.commit()  # nothing: but after a rollback psycopg forgets every statement that it prepared
 
-    def write(self, use_case: "Callable[[Connection, KnownKeys], T]") -> T:
-        """Return what the use case returns, after the commit that holds its work."""
-        return self.writer.run(use_case)
+    def write(
+        self, use_case: Callable[[Writing], T], *, received_at: datetime | None = None, submitter: str | None = None
+    ) -> T:
+        """Return what the use case returns, after the commit that holds its work.
+
+        Args:
+            use_case: what to do.
+            received_at: when that came which is written; now, where it is not given.
+            submitter: who sent it.
+        """
+        return self.writer.run(use_case, received_at=received_at, submitter=submitter)
 
     def record(self, submission: Submission) -> Outcome:
         """Record one job; those that wait at the same time share a transaction."""
@@ -67,11 +75,9 @@ class Service:
 
     def record_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
         """Record a batch in one transaction; return the outcomes in order."""
-        return (
-            self.writer.run(lambda connection, known: self._record(connection, known, submissions), len(submissions))
-            if submissions
-            else []
-        )
+        if not submissions:
+            return []
+        return self.writer.run(lambda writing: self._record(writing, submissions), len(submissions))
 
     def problems(self) -> list[str]:
         """Return what keeps the service from its work, each a sentence; nothing where it is ready."""
@@ -107,13 +113,13 @@ def open_service(settings: Settings) -> Service:
 
     unclaimed = Unclaimed()
 
-    def record(connection: Connection, known: KnownKeys, submissions: Sequence[Submission]) -> list[Outcome]:
-        unclaimed.adopt(connection, known, [submission.decoded for submission in submissions])
-        return record_jobs(connection, known, store, submissions)
+    def record(writing: Writing, submissions: Sequence[Submission]) -> list[Outcome]:
+        unclaimed.adopt(writing, [submission.decoded for submission in submissions])
+        return record_jobs(writing, submissions)
 
     # PostgreSQL writes one in a process of its own while the next is decoded; with SQLite both wait for Python's lock
     turns = Semaphore(1 if database.is_sqlite else 2)
-    writer = Writer(database.writing)
+    writer = Writer(database, store)
     return Service(settings, database, store, writer, tokens, unclaimed, Excerpts(), turns, record)
 
 

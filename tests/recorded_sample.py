@@ -138,9 +138,9 @@ def record_sample(parts: Parts, store: Store, checkout: Path) -> None:
     bodies = [record_body(job_id, commit, checkout) for job_id in (GOOD, BAD)]
     submissions = [Submission(decode_record(body), datetime(2026, 3, 2, tzinfo=UTC), "tester", None) for body in bodies]
     uploads = [Upload(EXPERIMENT, store.put(data).sha256) for data in (FCL, WORDS, INPUT)]
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, store, submissions))
-    parts.writer.run(lambda connection, known: grant_possession(connection, known, uploads))
-    parts.writer.run(lambda connection, known: register_repository(connection, known, "joining", str(checkout)))
+    parts.writer.run(lambda writing: record_jobs(writing, submissions))
+    parts.writer.run(lambda writing: grant_possession(writing, uploads))
+    parts.writer.run(lambda writing: register_repository(writing, "joining", str(checkout)))
     assert drain(parts, HANDLERS) > 0
 
 

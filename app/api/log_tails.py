@@ -63,7 +63,7 @@ def put_log_tail(job_id: str, name: str) -> Response:
         raise SecretFoundError(words, {"": [f"secret-found: {', '.join(rules)}"]})
     found = job.found
     piece = Chunk(found.key, found.experiment_key, name, query.get("offset", 0), chunk, datetime.now(UTC))
-    end = service.write(lambda connection, _known: append_tail(connection, piece))
+    end = service.write(lambda writing: append_tail(writing.connection, piece))
     return json_answer(TailAnswer(found.job_id, name, end))
 
 
@@ -80,4 +80,4 @@ def forget_tails(taken: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
             names = [log.name for log in logs if log.sha256 and log.sha256 not in outcome.missing_blobs]
             whole[decoded.experiment, decoded.job_id] = names
     if whole:
-        get_service().write(lambda connection, _known: drop_tails(connection, whole))
+        get_service().write(lambda writing: drop_tails(writing.connection, whole))

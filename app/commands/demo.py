@@ -11,6 +11,7 @@ from app.commands.opening import data_option, json_option, opened_service, setti
 from provenance.capture.packing import build
 from provenance.services.repositories import enqueue_resolutions, register_repository
 from provenance.services.run_demo import run_demo
+from provenance.services.writing import Writing
 
 
 @click.command()
@@ -43,9 +44,9 @@ def demo(*, slots: int, url: str | None, data: str | None, as_json: bool) -> Non
 def _registration(name: str, path: str) -> Any:
     """Return the use case that registers a repository, unless it is registered, and has waiting software resolved."""
 
-    def register(connection: Any, known: Any) -> None:
-        register_repository(connection, known, name, path)
-        enqueue_resolutions(connection)
+    def register(writing: Writing) -> None:
+        register_repository(writing, name, path)
+        enqueue_resolutions(writing.connection)
 
     return register
 

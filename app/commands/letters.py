@@ -63,9 +63,7 @@ def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None
                 numbers = tuple(letter.number for letter in list_letters(connection))
         for number in numbers:
             try:
-                outcome = service.write(
-                    lambda connection, known, number=number: replay_letter(connection, known, service.store, number)
-                )
+                outcome = service.write(lambda writing, number=number: replay_letter(writing, number))
             except ProvenanceError as problem:
                 refused.append({"number": number, "reason": str(problem)})
                 click.echo(f"{number} stays: {problem}", err=True)

@@ -45,8 +45,8 @@ def map_it(*, name: str, repository: str, manager: str, ref: str, data: str | No
     """Note that product NAME is built from the registered REPOSITORY; its versions are then looked for in the background."""
     with opened_service(settings_with(data=data)) as service:
         count = service.write(
-            lambda connection, known: map_product(
-                connection, known, name, repository, manager=manager, template=ref
+            lambda writing: map_product(
+                writing, name, repository, manager=manager, template=ref
             )
         )  # fmt: skip
     answer = {"name": name, "manager": manager or None, "repository": repository, "ref": ref, "waiting": count}
@@ -94,7 +94,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
 def unmap(*, name: str, manager: str | None, data: str | None, as_json: bool) -> None:
     """Forget what product NAME is built from. What was resolved by it stays, said to be inferred."""
     with opened_service(settings_with(data=data)) as service:
-        count = service.write(lambda connection, known: unmap_product(connection, known, name, manager))
+        count = service.write(lambda writing: unmap_product(writing, name, manager))
     emit({"name": name, "removed": count}, f"Product {name} is not mapped any more.", as_json=as_json)
 
 

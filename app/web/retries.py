@@ -104,11 +104,7 @@ def _order(given: dict[str, str], jobs: list[str], submitter: str | None) -> int
     if given["memory_factor"]:
         document["memory_factor"] = _factor(given["memory_factor"])
     service, now = get_service(), datetime.now(UTC)
-    done = service.write(
-        lambda connection, known: order_retries(
-            connection, known, service.store, document, received_at=now, submitter=submitter
-        )
-    )
+    done = service.write(lambda writing: order_retries(writing, document), received_at=now, submitter=submitter)
     return len(done["tries"])
 
 
@@ -118,11 +114,7 @@ def _waive(given: dict[str, str], jobs: list[str], submitter: str | None) -> int
         task = find_task(connection, given["task_id"], experiment=given["experiment"])
         units = units_of(connection, given["experiment"], jobs)
     document = {"units": units, "who": given["who"], "why": given["why"]}
-    return service.write(
-        lambda connection, _known: waive_units(
-            connection, service.store, task, document, received_at=now, submitter=submitter
-        )
-    )
+    return service.write(lambda writing: waive_units(writing, task, document), received_at=now, submitter=submitter)
 
 
 def first_line(task_id: str | None, offered: dict[str, Any] | None, chosen: dict[str, Any] | None) -> str:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, union_all, update
 
+from archive.store import Store
 from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, chunks
+from provenance.db.keys import chunks
 from provenance.db.recording.packing import pack, unpack
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import (
@@ -29,14 +30,14 @@ from provenance.db.tables import (
     Verdict,
 )
 from provenance.services.chain_erasures import KIND, digests_in
-from provenance.services.chains import ListedDocuments, note_tip
+from provenance.services.chains import note_tip
 from provenance.services.ledger import read_entries
 from provenance.services.record_jobs import revision_body
 from provenance.services.refresh_gaps import blob_arrived, blob_erased, code_resolved, tags_seen
 from provenance.services.replaying import Replay
-from provenance.services.segment_frames import Documents
 from provenance.services.segments import SealedEntry, SegmentReader
 from provenance.services.standing_entries import write_in_order
+from provenance.services.writing import Writing
 
 _Key = tuple[str, bytes]
 _TIMES: Mapping[str, tuple[Any, str]] = {
@@ -57,31 +58,32 @@ class _Adopted(NamedTuple):
     entry: SealedEntry
 
 
-def adopt_segment(connection: Connection, known: KnownKeys, store: ListedDocuments, reader: SegmentReader) -> None:
+def adopt_segment(writing: Writing, reader: SegmentReader) -> None:
     """Take the segment over, in one transaction.
 
     Raises:
         SegmentError: the segment does not hold what its head says.
     """
+    connection = writing.connection
     experiment, segment = reader.head["experiment"], reader.head["segment"]
-    replay = Replay(connection, known, store, experiment)
+    replay = Replay(writing, experiment)
     placed = _placed(connection, replay.experiment, segment)
     entries = {place: entry for place, entry in enumerate(reader.entries()) if place not in placed}
     matched, lacking = _match(connection, replay.experiment, entries)
     for each in matched:
         _place(connection, each, segment)
-    replay.forbid(_erased_here(connection, store, replay.experiment))
+    replay.forbid(_erased_here(connection, writing.store, replay.experiment))
     replay.prepare(reader)
-    _make_way(connection, store, replay, lacking)
+    _make_way(connection, writing.store, replay, lacking)
     replay.replay(segment, lacking)
     replay.finish(reader)
-    write_in_order(connection, store, replay, reader)
+    write_in_order(connection, writing.store, replay, reader)
     _note_first_received(connection, replay.experiment, segment)
     _look_again(connection, reader)
-    note_tip(connection, known, experiment, segment, reader.head_bytes)
+    note_tip(writing, experiment, segment, reader.head_bytes)
 
 
-def _erased_here(connection: Connection, store: Documents, experiment: int) -> set[str]:
+def _erased_here(connection: Connection, store: Store, experiment: int) -> set[str]:
     """Return the digests that were erased here, by entries that wait: what is adopted before them gives none back."""
     query = select(LedgerEntry.id).where(LedgerEntry.experiment_id == experiment, LedgerEntry.segment.is_(None))
     waiting = [row[0] for row in connection.execute(query.where(LedgerEntry.kind == KIND))]
@@ -173,9 +175,7 @@ class _Local(NamedTuple):
     entry: int
 
 
-def _make_way(
-    connection: Connection, store: Documents, replay: Replay, lacking: Sequence[tuple[int, SealedEntry]]
-) -> None:
+def _make_way(connection: Connection, store: Store, replay: Replay, lacking: Sequence[tuple[int, SealedEntry]]) -> None:
     """Give what is sealed the places among a job's records that came to be taken after the restoration.
 
     A record that differs from the sealed one of its witness becomes a conflict, revisions go after the sealed ones.
@@ -235,7 +235,7 @@ def _renumbered(local: Sequence[_Local], taken: set[int]) -> list[tuple[_Local, 
     return found
 
 
-def _write_conflicts(connection: Connection, store: Documents, records: Sequence[_Local]) -> None:
+def _write_conflicts(connection: Connection, store: Store, records: Sequence[_Local]) -> None:
     bodies = read_entries(connection, store, [each.entry for each in records])
     rows = []
     for each in records:
@@ -247,7 +247,7 @@ def _write_conflicts(connection: Connection, store: Documents, records: Sequence
     insert_rows(connection, table_of(Conflict), rows)
 
 
-def _renumber(connection: Connection, store: Documents, revisions: Sequence[tuple[_Local, int]]) -> None:
+def _renumber(connection: Connection, store: Store, revisions: Sequence[tuple[_Local, int]]) -> None:
     """Give revisions that wait their new numbers, in the rows and in the bytes, of which no head says anything yet."""
     bodies = read_entries(connection, store, [each.entry for each, _ in revisions])
     for each, number in revisions:

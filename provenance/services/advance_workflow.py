@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
-from provenance.db.keys import KnownKeys
+from archive.store import Store
 from provenance.db.queries.orders import (
     OrderRow,
     WorkflowFound,
@@ -30,10 +30,10 @@ from provenance.launchers.workflow import Stage
 from provenance.services.classify_jobs import classes_of
 from provenance.services.orders import append_orders
 from provenance.services.plan_workflow import STANDINGS, StageFacts, StagePlan, plan_workflow
-from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import declare_task
 from provenance.services.workflow_tasks import Followed, read_listing, stage_document, top_up
 from provenance.services.workflows import DeclaredWorkflow, WorkflowState, read_workflows, set_state
+from provenance.services.writing import Writing
 
 _LISTED = 100
 
@@ -51,7 +51,7 @@ class Standing(NamedTuple):
 
 
 def survey(
-    connection: Connection, store: Documents, found: WorkflowFound, *, now: datetime, room: int | None = None
+    connection: Connection, store: Store, found: WorkflowFound, *, now: datetime, room: int | None = None
 ) -> Standing:
     """Return how a workflow stands and what it would order; nothing is written. A few statements a stage."""
     [declared] = read_workflows(connection, store, [found])
@@ -63,33 +63,30 @@ def survey(
 
 
 def advance_workflow(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
+    writing: Writing,
     found: WorkflowFound,
     *,
-    received_at: datetime,
-    submitter: str | None = None,
     followed: Followed | None = None,
 ) -> dict[str, Any]:
     """Order what is ready and return how the workflow stands then, as `show_workflow` does.
 
     `followed` is what catalogs list now for stages that follow them; what cannot be taken is said in `follow_problem` of the stage.
     """
+    connection = writing.connection
     connection.execute(select(WorkflowRow.id).where(WorkflowRow.id == found.key).with_for_update())
-    problems = _top_up(connection, known, store, found, followed, received_at=received_at) if followed else {}
-    standing = survey(connection, store, found, now=received_at)
+    problems = _top_up(writing, found, followed) if followed else {}
+    standing = survey(connection, writing.store, found, now=writing.received_at)
     declared, plans = standing
     state = declared.state.state
     if state == "running":
         said = _stop(declared, plans) or _complete(standing)
         if said is not None:
-            set_state(connection, found, said, received_at=received_at, submitter=submitter)
+            set_state(writing, found, said)
         else:
             orders = [order for plan in plans for order in plan.orders]
-            _declare_tasks(connection, known, store, standing, received_at=received_at)
-            append_orders(connection, known, found.experiment, orders, received_at=received_at, submitter=submitter)
-        [declared] = read_workflows(connection, store, [_again(connection, found)])
+            _declare_tasks(writing, standing)
+            append_orders(writing, found.experiment, orders)
+        [declared] = read_workflows(connection, writing.store, [_again(connection, found)])
         standing = Standing(declared, plans)
     answer = shown(standing)
     for stage in answer["stages"]:
@@ -97,26 +94,16 @@ def advance_workflow(
     return answer
 
 
-def _top_up(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
-    found: WorkflowFound,
-    followed: Followed,
-    *,
-    received_at: datetime,
-) -> dict[str, str]:
+def _top_up(writing: Writing, found: WorkflowFound, followed: Followed) -> dict[str, str]:
     """Take what is new in the lists of a workflow that still runs and follows; return why not, by stage."""
-    [declared] = read_workflows(connection, store, [_again(connection, found)])
+    [declared] = read_workflows(writing.connection, writing.store, [_again(writing.connection, found)])
     if declared.state.state != "running" or declared.state.is_frozen:
         return {}
-    refused = top_up(
-        connection, known, store, found, workflow=declared.workflow, listings=followed.listings, received_at=received_at
-    )
+    refused = top_up(writing, found, workflow=declared.workflow, listings=followed.listings)
     return {**followed.problems, **refused}
 
 
-def show_workflow(connection: Connection, store: Documents, found: WorkflowFound, *, now: datetime) -> dict[str, Any]:
+def show_workflow(connection: Connection, store: Store, found: WorkflowFound, *, now: datetime) -> dict[str, Any]:
     """Return how a workflow stands, in the words of the HTTP interface.
 
     Each stage has `units` (expected in the end, as far as that can be told now), how many stand in each way, `to_come` and why no more
@@ -125,7 +112,7 @@ def show_workflow(connection: Connection, store: Documents, found: WorkflowFound
     return shown(survey(connection, store, found, now=now, room=0))
 
 
-def list_workflows(connection: Connection, store: Documents, *, experiment: str | None = None) -> list[dict[str, Any]]:
+def list_workflows(connection: Connection, store: Store, *, experiment: str | None = None) -> list[dict[str, Any]]:
     """Return the newest version of each workflow: `{name, version, experiment, campaign, state, who, why, url}`."""
     newest: dict[tuple[str, str], WorkflowFound] = {}
     for found in find_workflows(connection, experiment=experiment):
@@ -182,7 +169,7 @@ def _shown_stage(plan: StagePlan) -> dict[str, Any]:
     }
 
 
-def _facts(connection: Connection, store: Documents, declared: DeclaredWorkflow, stage: Stage) -> StageFacts:
+def _facts(connection: Connection, store: Store, declared: DeclaredWorkflow, stage: Stage) -> StageFacts:
     task_id = declared.task_id(stage.name)
     tasks = find_tasks(connection, task_id, declared.found.experiment)
     if not tasks:
@@ -206,7 +193,7 @@ def _facts(connection: Connection, store: Documents, declared: DeclaredWorkflow,
     )
 
 
-def _listed(connection: Connection, store: Documents, declared: DeclaredWorkflow, stage: Stage) -> list[str]:
+def _listed(connection: Connection, store: Store, declared: DeclaredWorkflow, stage: Stage) -> list[str]:
     """Return the frozen list of a stage that takes its files from a catalog."""
     if stage.source is None:
         return []
@@ -252,9 +239,7 @@ def changed(standing: Standing, said: WorkflowState) -> WorkflowState:
     return msgspec.structs.replace(said, forgiven=forgiven, is_frozen=said.is_frozen or now.is_frozen)
 
 
-def _declare_tasks(
-    connection: Connection, known: KnownKeys, store: Documents, standing: Standing, *, received_at: datetime
-) -> None:
+def _declare_tasks(writing: Writing, standing: Standing) -> None:
     """Declare the task of each stage that has units, again where their number changed; the lists of catalogs are declared before."""
     found, workflow = standing.declared.found, standing.declared.workflow
     for plan in standing.plans:
@@ -262,7 +247,7 @@ def _declare_tasks(
             continue
         units = list(plan.stage.files) if plan.stage.files is not None else plan.expected
         document = stage_document(found, workflow, plan.stage, {"units": units})
-        declare_task(connection, known, plan.task_id, document, store=store, received_at=received_at)
+        declare_task(writing.by(None), plan.task_id, document)
 
 
 def _again(connection: Connection, found: WorkflowFound) -> WorkflowFound:

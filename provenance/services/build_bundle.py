@@ -13,18 +13,18 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from archive.store import Store
 from provenance.bundle import tar
 from provenance.bundle.plan import Plan, ceiling_of, make_plan
 from provenance.db.engines import Database
 from provenance.db.tables import BundlePlan
-from provenance.db.writer import Writer
 from provenance.errors import NotFoundError
-from provenance.services.bundle_blobs import Blobs as Blobs  # noqa: PLC0414 - part of this use case's interface
 from provenance.services.bundle_blobs import GeneratedBlobs, PlannedBlobs
 from provenance.services.bundle_ingredients import gather
 from provenance.services.bundle_plans import enter_plan, erased_plans
 from provenance.services.bundle_plans import note_digest as note_digest  # noqa: PLC0414
 from provenance.services.show_job import ReadJob, read_job
+from provenance.services.writing import Writer
 
 
 class Bundle(NamedTuple):
@@ -45,7 +45,7 @@ class Bundle(NamedTuple):
     plan_sha256: str
     tar_sha256: str | None
     size_bytes: int
-    reader: Blobs
+    reader: Store
 
     @property
     def etag(self) -> str:
@@ -60,7 +60,7 @@ class Bundle(NamedTuple):
 def build_bundle(
     database: Database,
     writer: Writer,
-    store: Blobs,
+    store: Store,
     job_id: str,
     *,
     experiment: str | None = None,
@@ -105,7 +105,7 @@ def build_bundle(
         "plan_sha256": plan_sha256,
         "tar_bytes": tar.size(plan),
     }
-    writer.run(lambda connection, known: enter_plan(connection, known, job.found, document))
+    writer.run(lambda writing: enter_plan(writing, job.found, document))
     with database.reading.connect() as connection:
         return _existing(
             connection, store, job, BundlePlan.ingredients_sha256 == gathered.digest, made={plan_sha256: plan}
@@ -114,7 +114,7 @@ def build_bundle(
 
 def _existing(
     connection: Connection,
-    store: Blobs,
+    store: Store,
     job: ReadJob,
     condition: Any,
     *,
@@ -137,7 +137,7 @@ def _existing(
     )
 
 
-def read_plan(store: Blobs, sha256: str) -> Plan:
+def read_plan(store: Store, sha256: str) -> Plan:
     """Return a stored plan.
 
     Raises:
@@ -146,7 +146,7 @@ def read_plan(store: Blobs, sha256: str) -> Plan:
     return Plan.from_bytes(store.get(sha256), PlannedBlobs(store).get)
 
 
-def stream_plan(plan: Plan, store: Blobs) -> Iterator[bytes]:
+def stream_plan(plan: Plan, store: Store) -> Iterator[bytes]:
     """Yield the tar of a plan.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from archive.store import Store
 from provenance.bundle import tar
 from provenance.bundle.campaign import MOST_JOBS, make_campaign
 from provenance.bundle.ingredients import Ingredients
@@ -19,7 +20,7 @@ from provenance.db.keys import chunks
 from provenance.db.queries.job_details import FoundJob, resolutions_of
 from provenance.db.tables import Experiment, Job, Stage, TaskRow
 from provenance.errors import AmbiguousError, BundleError, NotFoundError
-from provenance.services.bundle_blobs import Blobs, PossessedBlobs
+from provenance.services.bundle_blobs import PossessedBlobs
 from provenance.services.bundle_ingredients import gather_all
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.show_job import ReadJob
@@ -74,7 +75,7 @@ class Wanted(NamedTuple):
 class _Reader:
     """What a plan generated, then the archive as far as the jobs' experiment possesses it."""
 
-    def __init__(self, store: Blobs) -> None:
+    def __init__(self, store: Store) -> None:
         self._made: dict[str, bytes] = {}
         self._held: set[str] = set()
         self._archive = PossessedBlobs(store, frozenset())
@@ -106,7 +107,7 @@ class _Reader:
         return self._archive.size(sha256)
 
 
-def build_campaign(database: Database, store: Blobs, wanted: Wanted, *, level: str | None = None) -> Campaign:
+def build_campaign(database: Database, store: Store, wanted: Wanted, *, level: str | None = None) -> Campaign:
     """Return the bundle of many jobs of one experiment.
 
     Raises:
@@ -168,7 +169,7 @@ def _conditions(query: Any, wanted: Wanted) -> Iterator[Any]:
 
 
 def _ingredients(
-    connection: Connection, store: Blobs, rows: Sequence[_Row], reader: _Reader, level: str | None
+    connection: Connection, store: Store, rows: Sequence[_Row], reader: _Reader, level: str | None
 ) -> Iterator[Ingredients]:
     """Yield what each job's part is made of, some hundred read at once."""
     by_set: dict[int | None, Mapping[int, Mapping[str, Any]]] = {}

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.bundle.comparators import OutputRule
 from provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from provenance.bundle.plan import SPEC_VERSION
@@ -21,11 +22,12 @@ from provenance.db.queries.job_details import resolutions_of
 from provenance.records.gaps import image_digest
 from provenance.records.inputs import small_inputs
 from provenance.records.job_record import FclConfiguration, JobRecord
-from provenance.services.bundle_blobs import Blobs, PossessedBlobs
+from provenance.services.bundle_blobs import PossessedBlobs
 from provenance.services.comparators import comparators_of
-from provenance.services.findings import ambiguous_entries, placed, possessed_blobs
+from provenance.services.findings import possessed_blobs
 from provenance.services.products import is_inferred
 from provenance.services.read_configuration import ConfigurationError, evaluate_recorded
+from provenance.services.resolved_code import ambiguous_entries, placed
 from provenance.services.show_job import ReadJob
 
 _REMEMBERED = 64  # configurations; those of a release are the same in thousands of jobs
@@ -65,7 +67,7 @@ class Gathered:
 
 
 def gather(
-    connection: Connection, store: Blobs, job: ReadJob, *, level: str | None = None, is_holey: bool = False
+    connection: Connection, store: Store, job: ReadJob, *, level: str | None = None, is_holey: bool = False
 ) -> Gathered:
     """Return what the bundle of a job may hold; `level` is the ceiling asked for, `is_holey` has a plan of its own."""
     found = {job.found.key: resolutions_of(connection, job.found.key)}
@@ -75,7 +77,7 @@ def gather(
 
 def gather_all(
     connection: Connection,
-    store: Blobs,
+    store: Store,
     jobs: Sequence[ReadJob],
     documents: Mapping[int, Mapping[int, Mapping[str, Any]]],
     *,
@@ -117,7 +119,7 @@ def _wanted(job: ReadJob) -> set[str]:
     return wanted | {image} if image else wanted
 
 
-def _capsule(record: JobRecord, registered: HeldCapsule | None, store: Blobs, held: AbstractSet[str]) -> Capsule | None:
+def _capsule(record: JobRecord, registered: HeldCapsule | None, store: Store, held: AbstractSet[str]) -> Capsule | None:
     """Return the image that the job ran in, where it is held, else the capsule that was registered for its release."""
     image = image_digest(record)
     if image not in held:

@@ -9,33 +9,25 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from archive.store import Store
 from provenance.db.base import table_of
-from provenance.db.keys import KnownKeys
 from provenance.db.queries.capsules import Use, capsules_of, use_of
 from provenance.db.recording.writing import intern_experiments
 from provenance.db.tables import CapsuleRow, CapsuleUse, Experiment, LedgerEntry
 from provenance.errors import BadInputError, NotFoundError
-from provenance.services.ledger import NewEntry, append_document
+from provenance.services.ledger import enter_document
 from provenance.services.refresh_gaps import capsule_registered
-from provenance.services.segment_frames import Documents
 from provenance.services.show_job import read_job
 from provenance.services.store_blobs import settle_blob
+from provenance.services.writing import Writing
 
 IMAGE, FILES = "image", "files"
 _PIECE = 1 << 20
-
-
-class StreamStore(Protocol):
-    """The archive, as far as a capsule goes into it."""
-
-    def put_stream(self, chunks: Iterator[bytes], *, expected: str) -> Any:
-        """Store a blob that comes in chunks."""
 
 
 class StoredCapsule(NamedTuple):
@@ -46,7 +38,7 @@ class StoredCapsule(NamedTuple):
     size_bytes: int
 
 
-def store_capsule(store: StreamStore, path: Path) -> StoredCapsule:
+def store_capsule(store: Store, path: Path) -> StoredCapsule:
     """Put a capsule's folder, or an image in one file, into the archive.
 
     Raises:
@@ -68,14 +60,11 @@ def store_capsule(store: StreamStore, path: Path) -> StoredCapsule:
 
 
 def register_capsule(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
+    writing: Writing,
     stored: StoredCapsule,
     *,
     name: str,
     jobs: Sequence[str],
-    received_at: datetime,
     experiment: str | None = None,
 ) -> dict[str, Any]:
     """Register a capsule for the release of these jobs; return `{name, kind, sha256, size_bytes, experiment, stages, is_new}`.
@@ -84,7 +73,8 @@ def register_capsule(
         BadInputError: the jobs are of several experiments, or one of them names no software.
         NotFoundError: no such job.
     """
-    records = [read_job(connection, store, job, experiment=experiment).reading.record for job in jobs]
+    connection = writing.connection
+    records = [read_job(connection, writing.store, job, experiment=experiment).reading.record for job in jobs]
     experiments = sorted({record.experiment for record in records})
     if len(experiments) != 1:
         raise BadInputError(
@@ -102,9 +92,9 @@ def register_capsule(
     held = {(capsule.name, capsule.sha256) for use in uses if (capsule := serving.get((owner, use))) is not None}
     is_new = held != {(name, stored.sha256)} or any((owner, use) not in serving for use in uses)
     if is_new:
-        key = intern_experiments(connection, known, {owner})[owner]
-        settle_blob(connection, known, owner, stored.sha256)
-        entry = append_document(connection, NewEntry(key, "capsule", received_at, None, b""), {"capsule": document})
+        key = intern_experiments(writing, {owner})[owner]
+        settle_blob(writing, owner, stored.sha256)
+        entry = enter_document(writing.by(None), key, "capsule", {"capsule": document})
         write_capsule_rows(connection, key, entry, document)
         capsule_registered(connection, entry)
     stages = sorted({stage for _, stage in uses})

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from provenance.services.chains import ListedDocuments, read_chain
+from archive.store import Store
+from provenance.services.chains import read_chain
 from provenance.services.held_jobs import record_bytes
 from provenance.services.segment_frames import SegmentError
 from provenance.services.segments import SegmentReader
@@ -57,7 +58,7 @@ class ChainErasures(NamedTuple):
         """Return where the entry of a leaf lies; None where it is not sealed."""
         return self.places.get(leaf)
 
-    def stand_in(self, store: ListedDocuments, experiment: str, leaf: str) -> bytes:
+    def stand_in(self, store: Store, experiment: str, leaf: str) -> bytes:
         """Return the bytes of the record that stands in for an erased one.
 
         Raises:
@@ -77,6 +78,26 @@ class ChainErasures(NamedTuple):
         return record_bytes(entry.body, 1 if entry.kind == "revision" else 0)
 
 
+class ErasuresRead:
+    """Remembers what chains say was erased; a chain is read again where it grew."""
+
+    def __init__(self) -> None:
+        self._by_experiment: dict[str, tuple[int, ChainErasures]] = {}
+
+    def of(self, store: Store, experiment: str) -> ChainErasures:
+        """Return what the whole chain of an experiment says was erased.
+
+        Raises:
+            SegmentError: the chain is broken.
+        """
+        length = sum(1 for _ in store.documents(f"ledger/{experiment}/"))
+        length_read, erasures = self._by_experiment.get(experiment, (None, None))
+        if erasures is None or length_read != length:
+            erasures = read_erasures(store, experiment)
+            self._by_experiment[experiment] = length, erasures
+        return erasures
+
+
 def items_of(document: dict[str, Any]) -> dict[str, ErasedItem]:
     """Return the erased entries that an erasure names, by leaf."""
     return {
@@ -93,7 +114,7 @@ def digests_in(document: dict[str, Any]) -> set[str]:
     return {*document["sha256"], *document["plans"]}
 
 
-def read_erasures(store: ListedDocuments, experiment: str) -> ChainErasures:
+def read_erasures(store: Store, experiment: str) -> ChainErasures:
     """Return what the chain of an experiment says was erased.
 
     Raises:
@@ -110,7 +131,7 @@ def read_erasures(store: ListedDocuments, experiment: str) -> ChainErasures:
     return found
 
 
-def find_leaves(store: ListedDocuments, experiment: str, leaves: Iterable[str]) -> dict[str, Place]:
+def find_leaves(store: Store, experiment: str, leaves: Iterable[str]) -> dict[str, Place]:
     """Return where the entries of some leaves lie; those that are not sealed are left out."""
     wanted, places = set(leaves), {}
     for reader in read_chain(store, experiment) if wanted else ():

@@ -9,13 +9,14 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from archive.errors import ArchiveError
+from archive.store import Store
 from provenance.db.engines import Database
 from provenance.db.queries.blob_users import JobName
 from provenance.db.tables import BundlePlan, ErasedBytes, Experiment, Job
-from provenance.db.writer import Writer
 from provenance.errors import BundleError
-from provenance.services.build_bundle import Blobs, read_plan, stream_plan
+from provenance.services.build_bundle import read_plan, stream_plan
 from provenance.services.bundle_plans import note_digest
+from provenance.services.writing import Writer
 
 
 class Drift(NamedTuple):
@@ -39,7 +40,7 @@ class BundlesReport(NamedTuple):
     drifted: list[Drift]
 
 
-def check_bundles(database: Database, writer: Writer, store: Blobs, count: int) -> BundlesReport:
+def check_bundles(database: Database, writer: Writer, store: Store, count: int) -> BundlesReport:
     """Build a random sample of at most `count` planned bundles and return which have other bytes than at first."""
     erased = (
         select(ErasedBytes.sha256)
@@ -77,10 +78,10 @@ def check_bundles(database: Database, writer: Writer, store: Blobs, count: int) 
 
 
 def _note(writer: Writer, key: int, digest: str) -> None:
-    writer.run(lambda connection, known: note_digest(connection, known, key, digest))
+    writer.run(lambda writing: note_digest(writing, key, digest))
 
 
-def _digest(store: Blobs, plan_sha256: str) -> str:
+def _digest(store: Store, plan_sha256: str) -> str:
     seen = hashlib.sha256()
     for piece in stream_plan(read_plan(store, plan_sha256), store):
         seen.update(piece)

@@ -5,24 +5,26 @@ for those that were not read yet from what the list of jobs knows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
 from archive.errors import ArchiveError
+from archive.store import Store
 from provenance.db.engines import Database
 from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, chunks
+from provenance.db.keys import chunks
 from provenance.db.recording.job_rows import STATES
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Experiment, FailureClass, Job, WorkItem
+from provenance.db.transaction import Memory
 from provenance.records.job_record import JobRecord, Log
 from provenance.services.classification_work import CLASSIFY
 from provenance.services.findings import possessed_blobs
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.rule_tables import RuleHistory, RuleVersion, failures_of
-from provenance.services.segment_frames import Documents
 from provenance.services.work import Parts
+from provenance.services.writing import writing_alone
 from provenance.triage.rules import Failure, LogEnd, Match, find_cause, find_rule, log_end
 
 UNKNOWN = "unknown"
@@ -31,16 +33,6 @@ _MOST_LOGS = 8
 _AT_ONCE = 200
 _BAD = STATES.index("failed")
 _ART = frozenset({"art", "lar", "mu2e", "nova", "gm2", "uboone"})
-
-
-class Blobs(Documents, Protocol):
-    """The part of the archive that the ends of logs are read from."""
-
-    def open(self, sha256: str) -> BinaryIO:
-        """Return a blob as a readable file."""
-
-    def size(self, sha256: str) -> int:
-        """Return the bytes of a blob, uncompressed."""
 
 
 class JobClass(NamedTuple):
@@ -133,19 +125,18 @@ def classify(parts: Parts, key: str) -> None:
     jobs = [int(word) for word in key.partition(":")[2].split(",")]
     with parts.database.reading.connect() as connection:
         rows = _classified(connection, parts.store, jobs)
-    parts.writer.run(lambda connection, _known: _write(connection, jobs, rows))
+    parts.writer.run(lambda writing: _write(writing.connection, jobs, rows))
 
 
-def classify_waiting(database: Database, known: KnownKeys, store: Blobs) -> int:
+def classify_waiting(database: Database, memory: Memory, store: Store) -> int:
     """Read every failure of a database that was rebuilt, which has no writer; return how many."""
     with database.reading.connect() as connection:
         jobs = failures_of(connection, None)
     for part in chunks(jobs, _AT_ONCE):
-        with database.writing.begin() as connection:
-            _write(connection, part, _classified(connection, store, part))
-        known.commit()
-    with database.writing.begin() as connection:
-        connection.execute(delete(WorkItem).where(WorkItem.kind == CLASSIFY))
+        with writing_alone(database, memory, store) as writing:
+            _write(writing.connection, part, _classified(writing.connection, store, part))
+    with writing_alone(database, memory, store) as writing:
+        writing.connection.execute(delete(WorkItem).where(WorkItem.kind == CLASSIFY))
     return len(jobs)
 
 
@@ -157,7 +148,7 @@ def _write(connection: Connection, jobs: Sequence[int], rows: list[dict[str, Any
     insert_rows(connection, table, rows)
 
 
-def _classified(connection: Connection, store: Blobs, jobs: Sequence[int]) -> list[dict[str, Any]]:
+def _classified(connection: Connection, store: Store, jobs: Sequence[int]) -> list[dict[str, Any]]:
     names = select(Experiment.id, Experiment.name)
     rows = connection.execute(_columns().where(Job.id.in_(jobs), Job.state >= _BAD)).all()
     experiments = {row[0]: row[1] for row in connection.execute(names)} if rows else {}
@@ -205,7 +196,7 @@ def program_of(record: JobRecord) -> str | None:
     return "art" if name in _ART else name
 
 
-def _log_ends(connection: Connection, store: Blobs, experiment: str, logs: Iterable[Log]) -> Iterator[LogEnd]:
+def _log_ends(connection: Connection, store: Store, experiment: str, logs: Iterable[Log]) -> Iterator[LogEnd]:
     """Yield the ends of the logs that are here, standard error first."""
     named = [log for log in logs if log.sha256 is not None][:_MOST_LOGS]
     here = possessed_blobs(connection, experiment, {log.sha256 for log in named if log.sha256})

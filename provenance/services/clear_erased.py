@@ -6,22 +6,23 @@ archive was restored in which the bytes are back.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from archive.store import Store
 from provenance.db.clearing import clear_deleted
 from provenance.db.engines import Database
 from provenance.db.keys import chunks
 from provenance.db.queries.erasures import erased_of, erased_places
 from provenance.db.queries.expiry import needed_by_nobody
 from provenance.db.tables import BundlePlan, Experiment
-from provenance.db.writer import Writer
 from provenance.services.chains import archived_experiments
 from provenance.services.erase_bodies import erase_bodies
 from provenance.services.half_sent import HalfSent
 from provenance.services.plan_blobs import generated_for_nobody_else
 from provenance.services.seal_ledger import adopt_archived, one_sealer, seal_ledger
+from provenance.services.writing import Writer
 
 
 class Cleared(NamedTuple):
@@ -45,7 +46,7 @@ class Parts(NamedTuple):
 
     database: Database
     writer: Writer
-    store: Any
+    store: Store
     half_sent: Path | None = None
 
 
@@ -96,7 +97,7 @@ def finish_erasures(parts: Parts) -> dict[str, Cleared]:
     return {name: clear_erased(parts, name) for name in erased}
 
 
-def _doomed(connection: Connection, store: Any, wanted: Sequence[str]) -> list[list[str]]:
+def _doomed(connection: Connection, store: Store, wanted: Sequence[str]) -> list[list[str]]:
     """Return what is there and goes: generated members of erased plans, then these bytes that nobody sent but who erased them."""
     free = needed_by_nobody(connection, wanted)
     there = [sha256 for part in chunks(free, 1000) for sha256 in sorted(set(part) - store.missing(part))]

@@ -2,42 +2,36 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from provenance.bundle.comparators import OutputRule, read_rules
-from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import ComparatorSet, Experiment, LedgerEntry
 from provenance.errors import NotFoundError
 from provenance.records.documents import check_experiment_name
-from provenance.services.ledger import NewEntry, append_document
+from provenance.services.ledger import enter_document
+from provenance.services.writing import Writing
 
 
 def declare_comparators(
-    connection: Connection,
-    known: KnownKeys,
+    writing: Writing,
     experiment: str,
     document: Mapping[str, Any],
-    *,
-    received_at: datetime,
-    submitter: str | None = None,
 ) -> dict[str, Any]:
     """Declare how outputs of an experiment are compared; return `{experiment, version, is_new}`. The same again changes nothing.
 
     Raises:
         BadInputError: the rules cannot be read, or no record could name the experiment.
     """
+    connection = writing.connection
     read_rules(document)
-    key = intern_experiments(connection, known, {check_experiment_name(experiment)})[experiment]
+    key = intern_experiments(writing, {check_experiment_name(experiment)})[experiment]
     held = _newest(connection, experiment)
     if held is not None and json.loads(held.document) == document:
         return {"experiment": experiment, "version": held.version, "is_new": False}
-    entry = append_document(
-        connection, NewEntry(key, "comparators", received_at, submitter, b""), {"comparators": dict(document)}
-    )
+    entry = enter_document(writing, key, "comparators", {"comparators": dict(document)})
     return {"experiment": experiment, "version": write_comparator_row(connection, key, entry, document), "is_new": True}
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.catalogs.catalog import Catalog, Source
 from provenance.catalogs.opening import Catalogs, open_catalog
 from provenance.db.queries.catalogs import (
@@ -27,7 +28,6 @@ from provenance.db.queries.tasks import FoundTask
 from provenance.db.queries.units import unit_rows
 from provenance.errors import BadInputError
 from provenance.records.checksums import normal_checksum
-from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_document
 from provenance.services.task_units import count_units
 
@@ -44,7 +44,7 @@ DIFFERENCES = {
 
 
 def compare_catalog(
-    connection: Connection, store: Documents, task: FoundTask, *, catalogs: Catalogs | None = None
+    connection: Connection, store: Store, task: FoundTask, *, catalogs: Catalogs | None = None
 ) -> dict[str, Any]:
     """Return `{task_id, experiment, synced_at, asked_at, problem, units, differences, silent, processes, draining_query}`.
 
@@ -81,7 +81,7 @@ def compare_catalog(
     }
 
 
-def list_draining(connection: Connection, store: Documents, task: FoundTask) -> list[str]:
+def list_draining(connection: Connection, store: Store, task: FoundTask) -> list[str]:
     """Return the units of which the catalog knows no output and that nobody waived: what is still to be processed.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.services.comparison_words import comparison_sentence
 from provenance.services.configuration_facet import configuration_facet
 from provenance.services.differences import (
@@ -24,7 +25,6 @@ from provenance.services.differences import (
 from provenance.services.find_divergence import full_name
 from provenance.services.findings import possessed_blobs
 from provenance.services.job_facets import facet, record_facets
-from provenance.services.read_configuration import Blobs
 from provenance.services.show_job import show_job
 from provenance.services.text_differences import unified
 
@@ -40,7 +40,7 @@ _SUMMARY = ("job_id", "experiment", "state", "batch_id", "task", "code", "receiv
 
 def compare_jobs(
     connection: Connection,
-    store: Blobs,
+    store: Store,
     before: str,
     after: str,
     *,
@@ -95,7 +95,7 @@ def _as_compared(job: dict[str, Any]) -> dict[str, Any]:
     return {**job["merged"], **{part: job[part] for part in ("software", "inputs", "outputs")}}
 
 
-def _sources(connection: Connection, store: Blobs, jobs: list[dict[str, Any]]) -> dict[str, bytes]:
+def _sources(connection: Connection, store: Store, jobs: list[dict[str, Any]]) -> dict[str, bytes]:
     """Return the bytes of the fcl files and scripts, as far as they are here and not all the same in both jobs."""
     files = [_fcl_files(job) for job in jobs]
     scripts = [_scripts(job) for job in jobs]

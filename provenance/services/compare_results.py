@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.recipes import ResultRow, divergent_recipes, jobs_with, results_of
 from provenance.errors import BadInputError, NotFoundError
 from provenance.records.job_record import JobRecord, Output
 from provenance.records.recipes import is_comparable, parse_recipe, recipe_text, result_text
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
-from provenance.services.segment_frames import Documents
 
 MOST = 500
 _JOBS_A_RESULT = 20
@@ -56,7 +56,7 @@ def list_divergent(
     return {"recipes": recipes, "next": recipe_text(found[limit - 1]) if len(found) > limit else None}
 
 
-def show_recipe(connection: Connection, store: Documents, recipe_id: str) -> dict[str, Any]:
+def show_recipe(connection: Connection, store: Store, recipe_id: str) -> dict[str, Any]:
     """Return a recipe's results with the jobs that had them, the outputs that differ, and what else differs between those jobs.
 
     Raises:
@@ -105,7 +105,7 @@ def _result_json(row: ResultRow) -> dict[str, Any]:
     return {"result_id": None if row.result is None else result_text(row.result), "job_count": row.job_count}
 
 
-def _records(connection: Connection, store: Documents, keys: Sequence[int]) -> list[tuple[JobRecord, dict[str, Any]]]:
+def _records(connection: Connection, store: Store, keys: Sequence[int]) -> list[tuple[JobRecord, dict[str, Any]]]:
     received = {key: summary["received_at"] for key, summary in job_summaries(connection, keys).items()}
     held = {key: HeldJob(key, received[key], {}, {}) for key in keys}
     fill_records(connection, store, held)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.kept_answers import read_answer
 from provenance.db.time_limits import time_limit
@@ -40,7 +41,7 @@ def enqueue_first_counts(parts: Parts) -> int:
         questions = [question for words in large if (question := question_of("campaign", words))]
         lacking = [question for question in questions if read_answer(connection, question) is None]
     if lacking:
-        parts.writer.run(lambda writing, _known: enqueue_all(writing, COUNT, lacking))
+        parts.writer.run(lambda writing: enqueue_all(writing.connection, COUNT, lacking))
     return len(lacking)
 
 
@@ -59,7 +60,7 @@ def _resources(connection: Connection, _store: Any, words: Words, seconds: float
     return sum_resources(connection, filters, **how, seconds=seconds)
 
 
-def _estimate(connection: Connection, store: Any, words: Words, seconds: float) -> dict[str, Any]:
+def _estimate(connection: Connection, store: Store, words: Words, seconds: float) -> dict[str, Any]:
     filters, how = _apart(words, "files", "events", "slots")
     return estimate(connection, store, filters, **how, seconds=seconds)
 
@@ -69,7 +70,7 @@ def _campaigns(connection: Connection, _store: Any, _words: Words, seconds: floa
         return {"campaigns": campaign_counts(connection)}
 
 
-def _campaign(connection: Connection, store: Any, words: Words, seconds: float) -> dict[str, Any]:
+def _campaign(connection: Connection, store: Store, words: Words, seconds: float) -> dict[str, Any]:
     with time_limit(connection, "ask for its tasks one by one", seconds=seconds):
         return show_campaign(connection, store, words["experiment"], words["campaign"])
 

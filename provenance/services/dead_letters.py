@@ -10,17 +10,16 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
-from provenance.db.keys import KnownKeys
 from provenance.db.recording.packing import pack, unpack
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import DeadLetter, Experiment
 from provenance.errors import ConflictError, NotFoundError, RecordError
 from provenance.records.decoding import DecodedRecord, decode_record
 from provenance.services.record_jobs import record_jobs
-from provenance.services.segment_frames import Documents
 from provenance.services.submissions import Outcome, Submission
 from provenance.services.ticket_tasks import jobs_of_other_tasks
 from provenance.services.write_tokens import Grant
+from provenance.services.writing import Writing
 
 
 class Undecoded(NamedTuple):
@@ -62,11 +61,11 @@ class _Revision(msgspec.Struct):
     schema_version: msgspec.UnsetType | msgspec.Raw = msgspec.UNSET
 
 
-def keep_letters(connection: Connection, known: KnownKeys, letters: Sequence[Undecoded]) -> None:
+def keep_letters(writing: Writing, letters: Sequence[Undecoded]) -> None:
     """Keep bodies; one that came before, for the same job and from one who may write the same, is not kept twice."""
     table = table_of(DeadLetter)
     names = {letter.experiment for letter in letters if letter.experiment is not None}
-    keys = intern_experiments(connection, known, names) if names else {}
+    keys = intern_experiments(writing, names) if names else {}
     for letter in letters:
         packed = pack(letter.body)
         experiment = keys[letter.experiment] if letter.experiment is not None else None
@@ -76,7 +75,7 @@ def keep_letters(connection: Connection, known: KnownKeys, letters: Sequence[Und
             table.c.experiment_id.is_not_distinct_from(experiment),
             table.c.task_id.is_not_distinct_from(letter.task_id),
         )
-        if connection.execute(same.limit(1)).first() is None:
+        if writing.connection.execute(same.limit(1)).first() is None:
             row = {
                 "experiment_id": experiment,
                 "task_id": letter.task_id,
@@ -85,7 +84,7 @@ def keep_letters(connection: Connection, known: KnownKeys, letters: Sequence[Und
                 "reason": letter.reason,
                 "body": packed,
             }
-            connection.execute(insert(table).values(row))
+            writing.connection.execute(insert(table).values(row))
 
 
 def list_letters(connection: Connection) -> list[Letter]:
@@ -119,7 +118,7 @@ def read_letter(connection: Connection, number: int) -> bytes:
     return unpack(body)
 
 
-def replay_letter(connection: Connection, known: KnownKeys, store: Documents, number: int) -> Outcome:
+def replay_letter(writing: Writing, number: int) -> Outcome:
     """Take a dead letter as if it came now, under the time it came and the token it came with; then it is gone.
 
     Raises:
@@ -127,6 +126,7 @@ def replay_letter(connection: Connection, known: KnownKeys, store: Documents, nu
         RecordError: it cannot be decoded even now, or is not what its token or ticket may record.
         ConflictError: another final record of the job is held; the letter stays.
     """
+    connection = writing.connection
     query = (
         select(DeadLetter.body, DeadLetter.received_at, DeadLetter.task_id, Experiment.name)
         .join(Experiment, Experiment.id == DeadLetter.experiment_id, isouter=True)
@@ -137,7 +137,7 @@ def replay_letter(connection: Connection, known: KnownKeys, store: Documents, nu
         raise NotFoundError(f"There is no dead letter {number}; `jobprov dead-letter list` shows them.")
     decoded, reason = _read(unpack(row.body))
     _check_grant(connection, Grant(row.name, None, row.task_id), decoded)
-    outcome = record_jobs(connection, known, store, [Submission(decoded, row.received_at, "dead letter", reason)])[0]
+    outcome = record_jobs(writing, [Submission(decoded, row.received_at, "dead letter", reason)])[0]
     if outcome.change == "conflict":
         raise ConflictError(f"Another final record of job {outcome.job_id} is held; the letter {number} stays.")
     connection.execute(delete(DeadLetter).where(DeadLetter.id == number))

@@ -19,16 +19,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from archive.errors import ArchiveError, ArchiveUnreachableError
+from archive.store import Store
 from provenance.db.engines import Database
 from provenance.db.queries.reproduction import Candidate, least_recently_drilled, never_drilled
-from provenance.db.writer import Writer
 from provenance.errors import BundleError, NotFoundError, ProvenanceError
 from provenance.records.recipes import recipe_text
-from provenance.services.build_bundle import Blobs, build_bundle
+from provenance.services.build_bundle import build_bundle
 from provenance.services.isolation import Isolation
 from provenance.services.post_verdict import post_verdict
 from provenance.services.rerun_bundle import RerunResult, rerun, unpack
 from provenance.services.samples import is_recorded
+from provenance.services.writing import Writer
 
 _AT_ONCE = 20
 _UNPACKED = 3  # times the bundle: its tar, what it holds, what is laid out for the job
@@ -73,7 +74,7 @@ class DrillParts(NamedTuple):
 
     database: Database
     writer: Writer
-    store: Blobs
+    store: Store
     folder: Path
     isolation: Isolation
 
@@ -210,15 +211,14 @@ def _outcome(base: dict[str, Any], result: RerunResult) -> tuple[dict[str, Any] 
 def _record(parts: DrillParts, candidate: Candidate, verdict: dict[str, Any]) -> None:
     now = datetime.now(UTC)
     parts.writer.run(
-        lambda connection, known: post_verdict(
-            connection,
-            known,
+        lambda writing: post_verdict(
+            writing,
             candidate.job_id,
             verdict,
-            received_at=now,
-            submitter="drill",
             experiment=candidate.experiment,
-        )
+        ),
+        received_at=now,
+        submitter="drill",
     )
 
 

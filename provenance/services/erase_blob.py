@@ -6,28 +6,29 @@ Source: storage.md, "Erasure".
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from archive.digest import is_digest
-from provenance.db.keys import KnownKeys, chunks
+from archive.store import Store
+from provenance.db.keys import chunks
 from provenance.db.queries.blob_users import JobName
 from provenance.db.queries.erasures import was_erased
 from provenance.db.queries.expiry import expired_logs
 from provenance.db.tables import BundlePlan, CapsuleRow, Experiment, Job, ProvisionalRecord
-from provenance.db.writer import Writer
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.chain_erasures import KIND
 from provenance.services.erasures import Erasure, write_erasure_rows
 from provenance.services.expire_logs import Owner
 from provenance.services.find_secrets import secrets_in
 from provenance.services.findings import possessed_blobs
-from provenance.services.ledger import NewEntry, append_document
+from provenance.services.ledger import enter_document
 from provenance.services.plan_blobs import live_plans, named_in_plan, packs_of_code
 from provenance.services.recorded_bodies import find_holders
 from provenance.services.refresh_gaps import refresh_jobs
 from provenance.services.store_blobs import holders_of
+from provenance.services.writing import Writer, Writing
 
 _AT_ONCE = 200
 
@@ -57,7 +58,7 @@ class BlobErasure(NamedTuple):
         return sorted({self.sha256, self.kept_sha256 or self.sha256})
 
 
-def plan_blob_erasure(connection: Connection, store: Any, sha256: str, experiment: str) -> BlobErasure:
+def plan_blob_erasure(connection: Connection, store: Store, sha256: str, experiment: str) -> BlobErasure:
     """Return what would go; nothing is written. Reads the experiment's whole ledger, to find its jobs.
 
     Raises:
@@ -90,7 +91,7 @@ def _check_kind(connection: Connection, sha256: str) -> None:
         raise BadInputError("This is a capsule that an operator registered, for all jobs of a release; it stays.")
 
 
-def erase_blob(writer: Writer, store: Any, erasure: BlobErasure, *, who: str, why: str, received_at: datetime) -> None:
+def erase_blob(writer: Writer, erasure: BlobErasure, *, who: str, why: str, received_at: datetime) -> None:
     """Write what is erased, and bring the gaps of its jobs up to date; the bytes go afterwards (`clear_erased.py`).
 
     Raises:
@@ -110,25 +111,25 @@ def erase_blob(writer: Writer, store: Any, erasure: BlobErasure, *, who: str, wh
     }
     whose = erasure.whose
 
-    def write(connection: Connection, known: KnownKeys) -> None:
-        number = append_document(connection, NewEntry(whose.key, KIND, received_at, who, b""), document)
-        write_erasure_rows(connection, known, whose, Erasure(number, document))
+    def write(writing: Writing) -> None:
+        number = enter_document(writing, whose.key, KIND, document)
+        write_erasure_rows(writing, whose, Erasure(number, document))
 
-    writer.run(write)
-    refresh_named(writer, store, whose, [job.job_id for job in erasure.jobs])
+    writer.run(write, received_at=received_at, submitter=who)
+    refresh_named(writer, whose, [job.job_id for job in erasure.jobs])
 
 
-def refresh_named(writer: Writer, store: Any, whose: Owner, jobs: list[str]) -> None:
+def refresh_named(writer: Writer, whose: Owner, jobs: list[str]) -> None:
     """Bring grade and gaps of jobs up to date, and of those that run: nobody looks into their records beforehand."""
 
-    def keys(connection: Connection, _known: KnownKeys) -> list[int]:
+    def keys(writing: Writing) -> list[int]:
         running = select(ProvisionalRecord.job_id).join(Job, Job.id == ProvisionalRecord.job_id)
-        found = {row[0] for row in connection.execute(running.where(Job.experiment_id == whose.key))}
+        found = {row[0] for row in writing.connection.execute(running.where(Job.experiment_id == whose.key))}
         for part in chunks(jobs):
             query = select(Job.id).where(Job.experiment_id == whose.key, Job.uuid.in_(part))
-            found |= {row[0] for row in connection.execute(query)}
+            found |= {row[0] for row in writing.connection.execute(query)}
         return sorted(found)
 
     for part in chunks(writer.run(keys), _AT_ONCE):
         wanted = list(part)
-        writer.run(lambda connection, known, wanted=wanted: refresh_jobs(connection, known, store, wanted))  # type: ignore[misc]
+        writer.run(lambda writing, wanted=wanted: refresh_jobs(writing, wanted))  # type: ignore[misc]

@@ -5,25 +5,14 @@ leaf, stays as it is: all other entries are proved as before.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Protocol
 
-from provenance.services.chains import ListedDocuments
+from archive.store import Store
 from provenance.services.erased_segments import NO_SALT, next_name, read_rewritten, rewritten_names, write_rewritten
 from provenance.services.segment_frames import body_name
 from provenance.services.segments import SealedEntry, SegmentReader, forget_segments, write_frames
 
 
-class ErasingDocuments(ListedDocuments, Protocol):
-    """The part of the archive that documents are erased from."""
-
-    def put_document(self, name: str, data: bytes) -> bool:
-        """Store a document unless one of that name is there; return whether it was stored."""
-
-    def erase_documents(self, names: Collection[str]) -> None:
-        """Remove documents for good."""
-
-
-def erase_bodies(store: ErasingDocuments, experiment: str, places: Mapping[int, Collection[int]]) -> int:
+def erase_bodies(store: Store, experiment: str, places: Mapping[int, Collection[int]]) -> int:
     """Write the bodies of segments anew without the entries at these positions; return how many segments had them still.
 
     Raises:
@@ -44,7 +33,7 @@ def erase_bodies(store: ErasingDocuments, experiment: str, places: Mapping[int, 
     return count
 
 
-def _write_without(store: ErasingDocuments, reader: SegmentReader, first: str, positions: frozenset[int]) -> None:
+def _write_without(store: Store, reader: SegmentReader, first: str, positions: frozenset[int]) -> None:
     entries = [
         SealedEntry(entry.kind, entry.received_at, entry.submitter, NO_SALT, b"", entry.leaf)
         if place in positions
@@ -59,6 +48,6 @@ def _write_without(store: ErasingDocuments, reader: SegmentReader, first: str, p
         pass  # each is compared with its leaf
 
 
-def _remove_older(store: ErasingDocuments, first: str) -> None:
+def _remove_older(store: Store, first: str) -> None:
     if names := rewritten_names(store, first):
         store.erase_documents([first, *names[:-1]])

@@ -6,12 +6,11 @@ the bytes go from the archive (`clear_erased.py`). Whatever dies in between, doi
 Source: storage.md, "Erasure".
 """
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from provenance.db.keys import KnownKeys
+from archive.store import Store
 from provenance.db.tables import EntryBody, LedgerEntry, ProvisionalRecord
 from provenance.errors import ConflictError
 from provenance.records.decoding import decode_record
@@ -20,28 +19,28 @@ from provenance.services.erased_segments import NO_SALT
 from provenance.services.erased_traces import remove_traces
 from provenance.services.erasures import ErasedRow, Erasure, write_erasure_rows
 from provenance.services.expire_logs import Owner
-from provenance.services.ledger import Leaf, NewEntry, append_document, leaves_of
+from provenance.services.ledger import Leaf, enter_document, leaves_of
 from provenance.services.plan_erasure import Entry, RecordErasure, Wanted, plan_erasure
 from provenance.services.record_jobs import record_jobs
 from provenance.services.submissions import Submission
+from provenance.services.writing import Writing
 
 
-def erase_record(
-    connection: Connection, known: KnownKeys, store: Any, wanted: Wanted, *, received_at: datetime
-) -> RecordErasure:
+def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
     """Write the corrected record and the erasure, and take the bytes from the database; return what goes.
 
     Raises:
         ConflictError: the corrected record was not taken.
         NotFoundError, BadInputError: as `plan_erasure`.
     """
-    erasure = plan_erasure(connection, store, wanted)
+    connection = writing.connection
+    erasure = plan_erasure(connection, writing.store, wanted)
     found = erasure.job.found
-    leaves = leaves_of(connection, store, [entry.id for entry in erasure.entries])
+    leaves = leaves_of(connection, writing.store, [entry.id for entry in erasure.entries])
     if erasure.replacement is not None:
         reason = None if erasure.provisional is not None else f"erased: {wanted.why}"
-        corrected = Submission(decode_record(erasure.replacement), received_at, wanted.who, reason)
-        _correct(connection, known, store, corrected)
+        corrected = Submission(decode_record(erasure.replacement), writing.received_at, wanted.who, reason)
+        _correct(writing, corrected)
     document = {
         "what": "record",
         "job_id": found.job_id,
@@ -49,18 +48,17 @@ def erase_record(
         "who": wanted.who,
         "why": wanted.why,
         "entries": [_named(entry, leaves) for entry in erasure.entries],
-        "replacement": _replacing_leaf(connection, store, erasure),
+        "replacement": _replacing_leaf(connection, writing.store, erasure),
         "sha256": sorted(erasure.digests),
         "plans": erasure.plans,
     }
-    new = NewEntry(found.experiment_key, KIND, received_at, wanted.who, b"")
-    number = append_document(connection, new, document)
+    number = enter_document(writing.by(wanted.who), found.experiment_key, KIND, document)
     rows = [
         ErasedRow(entry.id, ErasedItem(entry.kind, entry.sha256, entry.revision, found.job_id, erasure.witness, None))
         for entry in erasure.entries
     ]
     whose = Owner(found.experiment, found.experiment_key)
-    write_erasure_rows(connection, known, whose, Erasure(number, document, rows))
+    write_erasure_rows(writing, whose, Erasure(number, document, rows))
     _forget_bodies(connection, {entry.id: leaves[entry.id].leaf for entry in erasure.entries})
     here = (ProvisionalRecord.job_id == found.key) & (ProvisionalRecord.witness == erasure.witness)
     if erasure.provisional is None:
@@ -69,8 +67,8 @@ def erase_record(
     return erasure
 
 
-def _correct(connection: Connection, known: KnownKeys, store: Any, corrected: Submission) -> None:
-    [outcome] = record_jobs(connection, known, store, [corrected])
+def _correct(writing: Writing, corrected: Submission) -> None:
+    [outcome] = record_jobs(writing, [corrected])
     if outcome.change not in ("replaced", "created"):
         raise ConflictError(f"The corrected record of job {outcome.job_id} was not taken ({outcome.change}).")
 
@@ -80,7 +78,7 @@ def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, Any]:
     return {"kind": entry.kind, "revision": entry.revision, "sha256": entry.sha256, "leaf": leaf, "place": place}
 
 
-def _replacing_leaf(connection: Connection, store: Any, erasure: RecordErasure) -> str | None:
+def _replacing_leaf(connection: Connection, store: Store, erasure: RecordErasure) -> str | None:
     """Return the leaf of the entry that takes the place; None where it is no entry, but a running job's record."""
     if erasure.provisional is not None:
         return None

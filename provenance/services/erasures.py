@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, select
 
 from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, chunks
+from provenance.db.keys import chunks
 from provenance.db.recording.packing import unpack
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Closure, Conflict, ErasedBytes, ErasedEntry, Evaluation, Job, UnreadRecord
 from provenance.services.chain_erasures import ErasedItem, digests_in
 from provenance.services.expire_logs import Owner, forget_possession
+from provenance.services.writing import Writing
 
 
 class ErasedRow(NamedTuple):
@@ -32,8 +33,9 @@ class Erasure(NamedTuple):
     erased: Sequence[ErasedRow] = ()
 
 
-def write_erasure_rows(connection: Connection, known: KnownKeys, whose: Owner, erasure: Erasure) -> None:
+def write_erasure_rows(writing: Writing, whose: Owner, erasure: Erasure) -> None:
     """Write what an erasure says whose ledger entry is there."""
+    connection = writing.connection
     document = erasure.document
     fresh = [row for row in erasure.erased if not _is_there(connection, ErasedEntry.entry_id, row.entry)]
     rows = [{"entry_id": row.entry, "erasure_id": erasure.entry} for row in fresh]
@@ -42,7 +44,7 @@ def write_erasure_rows(connection: Connection, known: KnownKeys, whose: Owner, e
         _keep_evidence(connection, whose.key, row)
     _write_digests(connection, whose.key, erasure.entry, sorted(digests_in(dict(document))))
     if blob := document.get("blob"):
-        forget_possession(connection, known, whose, document["sha256"])
+        forget_possession(writing, whose, document["sha256"])
         forget_evaluations(connection, whose.key, blob)
 
 

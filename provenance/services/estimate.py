@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.queries.costs import Attempt, Yield, attempts, stages_of, yields
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.time_limits import SECONDS, time_limit
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.estimate_waits import SampledWait, add_waits, sample_waits, stage_waits
 from provenance.services.forecasting import Interval, forecast_sum, hour_of, makespan
-from provenance.services.segment_frames import Documents
 
 _HOUR = 3600
 
@@ -45,7 +45,7 @@ class _Learnt(NamedTuple):
 
 def estimate(
     connection: Connection,
-    store: Documents,
+    store: Store,
     filters: JobFilters,
     *,
     files: int | None = None,
@@ -92,7 +92,7 @@ def estimate(
     return {"files": files, "events": events, "slots": slots, "stages": shown, "total": _total(shown)}
 
 
-def _learn(connection: Connection, store: Documents, filters: JobFilters, stage: str) -> _Learnt:
+def _learn(connection: Connection, store: Store, filters: JobFilters, stage: str) -> _Learnt:
     tried = attempts(connection, filters)
     by_unit: dict[str, list[Attempt]] = {}
     for attempt in tried:

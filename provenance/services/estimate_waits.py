@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.queries.costs import Attempt
 from provenance.services.forecasting import Interval, forecast_sum, hour_of
-from provenance.services.segment_frames import Documents
 from provenance.services.sum_resources import quantile
 from provenance.services.waits import Wait, choose, read_waits
 
@@ -27,7 +27,7 @@ class SampledWait(NamedTuple):
     wait: Wait
 
 
-def sample_waits(connection: Connection, store: Documents, tried: Sequence[Attempt]) -> list[SampledWait]:
+def sample_waits(connection: Connection, store: Store, tried: Sequence[Attempt]) -> list[SampledWait]:
     """Return what some of these attempts waited, spread over all of them."""
     chosen = [tried[place] for place in choose(len(tried))]
     waits = read_waits(connection, store, [attempt.job for attempt in chosen])

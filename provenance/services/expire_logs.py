@@ -5,51 +5,32 @@ a crash in between leaves bytes that nobody names, and the next run erases them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
 from archive.errors import ArchiveError
+from archive.store import Store
 from provenance.db.engines import Database
 from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, chunks
+from provenance.db.keys import chunks
 from provenance.db.queries.expiry import all_expired, expired_logs, last_looked_at, needed_by_nobody, old_jobs
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Experiment, ExpiredLog, LogExpiry, Possession
-from provenance.db.writer import Writer
 from provenance.errors import NotFoundError
-from provenance.services.findings import possessed_blobs
+from provenance.services.findings import Possessions, possessed_blobs
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
-from provenance.services.ledger import NewEntry, append_document
+from provenance.services.ledger import enter_document
 from provenance.services.refresh_gaps import refresh_jobs
-from provenance.services.segment_frames import Documents
 from provenance.services.store_blobs import Upload, grant_possession
+from provenance.services.writing import Writer, Writing
 
 KEPT_BYTES = 64 * 1024
 """Of the beginning, and of the end."""
 
 _JOBS_AT_ONCE = 100
-
-
-class Store(Documents, Protocol):
-    """The archive, as logs expire in it."""
-
-    def open(self, sha256: str) -> BinaryIO:
-        """Return a blob as a readable file."""
-
-    def size(self, sha256: str) -> int:
-        """Return the bytes of a blob, uncompressed."""
-
-    def put(self, data: bytes) -> Any:
-        """Store a blob."""
-
-    def missing(self, digests: Sequence[str]) -> set[str]:
-        """Return those that are not stored."""
-
-    def erase(self, digests: Sequence[str]) -> set[str]:
-        """Remove blobs for good; return those of which a copy is left."""
 
 
 class Expiry(NamedTuple):
@@ -196,30 +177,22 @@ def _size(store: Store, sha256: str) -> int | None:
 def _expire(place: _Place, part: _Part, kept_bytes: int) -> int:
     """Keep beginnings and ends, say it in the ledger, then erase; return how many logs could not be erased."""
     key, store = place.whose.key, place.store
-    kept = [
-        {
-            "sha256": log.sha256,
-            "size_bytes": log.size_bytes,
-            "kept_sha256": store.put(_kept(store, log, kept_bytes)).sha256,
-        }
-        for log in part.logs
-    ]
+    kept: list[dict[str, Any]] = []
+    for log in part.logs:
+        stored = store.put(_kept(store, log, kept_bytes))
+        kept.append({"sha256": log.sha256, "size_bytes": log.size_bytes, "kept_sha256": stored.sha256})
 
-    def write(connection: Connection, known: KnownKeys, now: datetime) -> None:
+    def write(writing: Writing) -> None:
         if kept:
-            entry = append_document(connection, NewEntry(key, "expiry", now, None, b""), {"logs": kept})
-            write_expiry_rows(connection, known, place.whose, entry, kept)
-            grant_possession(connection, known, [Upload(place.whose.name, row["kept_sha256"]) for row in kept])
+            entry = enter_document(writing, key, "expiry", {"logs": kept})
+            write_expiry_rows(writing, place.whose, entry, kept)
+            grant_possession(writing, [Upload(place.whose.name, row["kept_sha256"]) for row in kept])
         if part.touched:
-            refresh_jobs(connection, known, store, part.touched)
-        _note_place(connection, key, part.jobs[-1])
+            refresh_jobs(writing, part.touched)
+        _note_place(writing.connection, key, part.jobs[-1])
 
-    place.writer.run(partial(_now, write))
+    place.writer.run(write)
     return _erase(place.database, store, key, [log.sha256 for log in part.logs])
-
-
-def _now(write: Any, connection: Connection, known: KnownKeys) -> None:
-    write(connection, known, datetime.now(UTC))
 
 
 def _kept(store: Store, log: _Log, kept_bytes: int) -> bytes:
@@ -231,26 +204,24 @@ def _kept(store: Store, log: _Log, kept_bytes: int) -> bytes:
     return begin + b"\n[jobprov: %d bytes of the log expired]\n" % between + end
 
 
-def write_expiry_rows(
-    connection: Connection, known: KnownKeys, whose: Owner, entry: int, logs: Sequence[Mapping[str, Any]]
-) -> None:
+def write_expiry_rows(writing: Writing, whose: Owner, entry: int, logs: Sequence[Mapping[str, Any]]) -> None:
     """Write what an expiry says whose ledger entry is there: rows of the logs, which the experiment possesses no more."""
     table = table_of(ExpiredLog)
     digests = [log["sha256"] for log in logs]
     for part in chunks(digests):
-        connection.execute(delete(table).where(table.c.experiment_id == whose.key, table.c.sha256.in_(part)))
+        writing.connection.execute(delete(table).where(table.c.experiment_id == whose.key, table.c.sha256.in_(part)))
     columns = ("sha256", "kept_sha256", "size_bytes")
     rows = [{**{name: log[name] for name in columns}, "experiment_id": whose.key, "entry_id": entry} for log in logs]
-    insert_rows(connection, table, rows)
-    forget_possession(connection, known, whose, digests)
+    insert_rows(writing.connection, table, rows)
+    forget_possession(writing, whose, digests)
 
 
-def forget_possession(connection: Connection, known: KnownKeys, whose: Owner, digests: Sequence[str]) -> None:
+def forget_possession(writing: Writing, whose: Owner, digests: Sequence[str]) -> None:
     """Take blobs from an experiment."""
     table = table_of(Possession)
     for part in chunks(digests):
-        connection.execute(delete(table).where(table.c.experiment_id == whose.key, table.c.sha256.in_(part)))
-    known.notes.get(("possessed", whose.name), set()).difference_update(digests)
+        writing.connection.execute(delete(table).where(table.c.experiment_id == whose.key, table.c.sha256.in_(part)))
+    writing.remembered(Possessions).forget(whose.name, digests)
 
 
 def _erase(database: Database, store: Store, key: int, digests: Sequence[str] | None) -> int:

@@ -6,15 +6,15 @@ outputs declare what they were made from.
 
 from sqlalchemy import Connection, select
 
+from archive.store import Store
 from provenance.db.keys import chunks
 from provenance.db.queries.remaking import PlacedInput
 from provenance.db.tables import Job
 from provenance.records.parents import Within
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
-from provenance.services.segment_frames import Documents
 
 
-def made_inside(connection: Connection, store: Documents, inputs: set[PlacedInput]) -> set[PlacedInput]:
+def made_inside(connection: Connection, store: Store, inputs: set[PlacedInput]) -> set[PlacedInput]:
     """Return those of the inputs that an earlier step of their job wrote."""
     found: set[PlacedInput] = set()
     wanted: dict[int, set[int]] = {}

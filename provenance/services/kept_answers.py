@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from provenance.db.keys import KnownKeys
+from archive.store import Store
 from provenance.db.queries.kept_answers import KeptAnswer, keep_answer, read_answer
 from provenance.errors import LimitError
 from provenance.services.counted import MOST_COUNTED_AT_ONCE, count_now, is_current, recount_at
 from provenance.services.work import Parts, enqueue
+from provenance.services.writing import Writing
 
 COUNT = "count"
 _LONGEST_QUESTION = 200  # it is the key of a work item
@@ -82,7 +83,7 @@ def question_of(kind: str, words: Words) -> str | None:
     return text if len(text) <= _LONGEST_QUESTION else None
 
 
-def ask(connection: Connection, store: Any, counting: Counting, words: Words, question: str | None) -> CountedAnswer:
+def ask(connection: Connection, store: Store, counting: Counting, words: Words, question: str | None) -> CountedAnswer:
     """Return the answer to a question, as it was last counted where that is kept; without `question` it is counted now.
 
     Raises:
@@ -101,14 +102,14 @@ def ask(connection: Connection, store: Any, counting: Counting, words: Words, qu
     return CountedAnswer(_said(found, counted), question, counted if is_kept else None)
 
 
-def follow_up(connection: Connection, _known: KnownKeys, counted: CountedAnswer) -> None:
+def follow_up(writing: Writing, counted: CountedAnswer) -> None:
     """Keep what was counted of many jobs, or note that it is to be counted again."""
     if counted.question is None:
         return
     if counted.to_keep is not None:
-        _keep(connection, counted.question, counted.to_keep)
+        _keep(writing.connection, counted.question, counted.to_keep)
     else:
-        enqueue(connection, COUNT, counted.question, due_at=counted.recount_at)
+        enqueue(writing.connection, COUNT, counted.question, due_at=counted.recount_at)
 
 
 def count_again(parts: Parts, question: str, countings: Mapping[str, Counting]) -> None:
@@ -117,11 +118,11 @@ def count_again(parts: Parts, question: str, countings: Mapping[str, Counting]) 
     counting = countings[words.pop("kind")]
     with parts.database.reading.connect() as connection:
         _, counted = _count(connection, parts.store, counting, words, _BACKGROUND_SECONDS)
-    parts.writer.run(lambda writing, _known: _keep(writing, question, counted))
+    parts.writer.run(lambda writing: _keep(writing.connection, question, counted))
 
 
 def _count(
-    connection: Connection, store: Any, counting: Counting, words: Words, seconds: float
+    connection: Connection, store: Store, counting: Counting, words: Words, seconds: float
 ) -> tuple[dict[str, Any], KeptAnswer]:
     return count_now(connection, lambda: counting.answer(connection, store, words, seconds), dict)
 

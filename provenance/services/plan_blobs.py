@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Collection, Iterator
-from typing import Protocol
 
 from sqlalchemy import Connection, select
 
 from archive.errors import ArchiveError
+from archive.store import Store
 from provenance.bundle.plan import Plan
 from provenance.db.keys import chunks
 from provenance.db.queries.blob_users import plan_digests
@@ -15,14 +15,7 @@ from provenance.errors import BundleError
 from provenance.services.resolve_submodules import packs_of_submodules
 
 
-class PlanStore(Protocol):
-    """The part of the archive that plans are read from."""
-
-    def get(self, sha256: str) -> bytes:
-        """Return all bytes of a blob."""
-
-
-def named_in_plan(store: PlanStore, sha256: str) -> set[str]:
+def named_in_plan(store: Store, sha256: str) -> set[str]:
     """Return the blobs that a stored plan names; as far as it can be read."""
     try:
         data = store.get(sha256)
@@ -49,7 +42,7 @@ def live_plans(connection: Connection) -> list[str]:
     return [sha256 for sha256 in plan_digests(connection) if sha256 not in erased]
 
 
-def generated_by(connection: Connection, store: PlanStore, plans: Collection[str]) -> set[str]:
+def generated_by(connection: Connection, store: Store, plans: Collection[str]) -> set[str]:
     """Return the blobs that were generated for some plans: all that they name, but for code, capsules and what somebody sent."""
     found: set[str] = set().union(*(named_in_plan(store, sha256) for sha256 in plans))
     if not found:
@@ -62,7 +55,7 @@ def generated_by(connection: Connection, store: PlanStore, plans: Collection[str
     return found
 
 
-def generated_for_nobody_else(connection: Connection, store: PlanStore, plans: Collection[str]) -> set[str]:
+def generated_for_nobody_else(connection: Connection, store: Store, plans: Collection[str]) -> set[str]:
     """Return the blobs that were generated for some plans, and that no plan names that was not erased. Reads all plans."""
     found = generated_by(connection, store, plans)
     for sha256 in live_plans(connection) if found else ():

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from archive.store import Store
 from provenance.db.queries.erasures import was_erased
 from provenance.db.tables import BundlePlan, Conflict, LedgerEntry, UnreadRecord
 from provenance.errors import BadInputError, NotFoundError, RecordError
@@ -88,7 +89,7 @@ class RecordErasure(NamedTuple):
         return set().union(*(digests_of(body) for body in self.bodies))
 
 
-def plan_erasure(connection: Connection, store: Any, wanted: Wanted) -> RecordErasure:
+def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> RecordErasure:
     """Return what would go; nothing is written.
 
     Raises:
@@ -182,7 +183,7 @@ def _paths(value: Any, text: str, path: str) -> list[str]:
     return [path] if isinstance(value, str) and text in value else []
 
 
-def _finals(connection: Connection, store: Any, job: int, witness: str) -> list[Entry]:
+def _finals(connection: Connection, store: Store, job: int, witness: str) -> list[Entry]:
     """Return the final records of a witness that have their bytes, oldest first."""
     query: Any = (
         select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.revision)
@@ -194,7 +195,7 @@ def _finals(connection: Connection, store: Any, job: int, witness: str) -> list[
     return [Entry(row[0], row[1], row[2], record_bytes(bodies[row[0]], row[2])) for row in rows if row[0] in bodies]
 
 
-def _evidence(connection: Connection, store: Any, job: ReadJob, witness: str) -> list[Entry]:
+def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) -> list[Entry]:
     """Return the records of a job that changed nothing: contradictions of this witness, and those of a later version."""
     conflicts = select(Conflict.entry_id).where(Conflict.job_id == job.found.key, Conflict.witness == witness)
     unread = select(UnreadRecord.entry_id).join(LedgerEntry, LedgerEntry.id == UnreadRecord.entry_id)
@@ -213,7 +214,7 @@ def _others(job: ReadJob, witness: str) -> dict[str, bytes]:
 
 
 def _plans_holding(
-    connection: Connection, store: Any, job: ReadJob, digests: set[str], forms: Sequence[bytes]
+    connection: Connection, store: Store, job: ReadJob, digests: set[str], forms: Sequence[bytes]
 ) -> list[str]:
     """Return the job's bundle plans that hold one of these records, or any of some texts in what they generated."""
     query = select(BundlePlan.plan_sha256).where(BundlePlan.job_id == job.found.key)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.queries.files import FoundFile, find_files
 from provenance.db.queries.focus import claims_of
 from provenance.db.queries.job_summaries import job_summaries
@@ -22,7 +23,6 @@ from provenance.db.time_limits import limited
 from provenance.errors import BadInputError, LimitError
 from provenance.lineage.cycles import strong_components
 from provenance.services.inputs_made_inside import made_inside
-from provenance.services.segment_frames import Documents
 from provenance.services.show_file import find_file
 
 MOST_JOBS = 10_000
@@ -42,7 +42,7 @@ class _Input(NamedTuple):
 @limited("name fewer files as lost")
 def plan_rebuild(
     connection: Connection,
-    store: Documents,
+    store: Store,
     name: str,
     *,
     experiment: str | None = None,
@@ -144,7 +144,7 @@ def _gone(connection: Connection, files: Iterable[int]) -> _Gone:
 
 
 def _needed(
-    connection: Connection, store: Documents, first: int, lost: _Gone, *, from_scratch: bool
+    connection: Connection, store: Store, first: int, lost: _Gone, *, from_scratch: bool
 ) -> dict[int, list[_Input]]:
     """Return the jobs that are needed, each with its inputs; a level of the graph is one statement."""
     needed: dict[int, list[_Input]] = {}

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Verdict
 from provenance.errors import BadInputError
 from provenance.records.documents import read_document
 from provenance.records.verdicts import LEVELS
-from provenance.services.ledger import NewEntry, append_document
+from provenance.services.ledger import enter_document
 from provenance.services.show_job import find_job
+from provenance.services.writing import Writing
 
 
 class Comparison(msgspec.Struct, kw_only=True):
@@ -61,13 +61,10 @@ def check_verdict(document: dict[str, Any]) -> PostedVerdict:
 
 
 def post_verdict(
-    connection: Connection,
-    known: KnownKeys,  # noqa: ARG001 - every use case that writes is called alike
+    writing: Writing,
     job_id: str,
     document: dict[str, Any],
     *,
-    received_at: datetime,
-    submitter: str | None = None,
     experiment: str | None = None,
 ) -> dict[str, Any]:
     """Append a verdict to a job; return it with its meaning.
@@ -76,11 +73,11 @@ def post_verdict(
         NotFoundError: no such job.
         BadInputError: the verdict cannot be read.
     """
+    connection = writing.connection
     verdict = check_verdict(document)
     job = find_job(connection, job_id, experiment=experiment)
-    new = NewEntry(job.experiment_key, "verdict", received_at, submitter, b"")
-    entry = append_document(connection, new, {"job_id": job.job_id, "verdict": document})
-    write_verdict_row(connection, job.key, entry, document, received_at)
+    entry = enter_document(writing, job.experiment_key, "verdict", {"job_id": job.job_id, "verdict": document})
+    write_verdict_row(connection, job.key, entry, document, writing.received_at)
     return {"job_id": job.job_id, "level": verdict.level, "meaning": LEVELS[verdict.level]}
 
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.recording.closure_rows import closure_digests
 from provenance.errors import NotFoundError, ProvenanceError
 from provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
 from provenance.records.job_record import FclConfiguration
-from provenance.services.evaluations import Known, read_evaluations
+from provenance.services.evaluations import KnownEvaluation, read_evaluations
 from provenance.services.findings import possessed_blobs
-from provenance.services.segment_frames import Documents
 from provenance.services.show_job import read_job
 
 
@@ -20,17 +20,10 @@ class ConfigurationError(ProvenanceError):
     """A recorded configuration that cannot be evaluated here; the message says why, and in which line."""
 
 
-class Blobs(Documents, Protocol):
-    """The part of the archive that fcl files are read from."""
-
-    def get(self, sha256: str) -> bytes:
-        """Return a blob's bytes."""
-
-
 class HeldBlobs(Mapping[str, bytes]):
     """The bytes of blobs by digest, of those that may be read; each is read from the archive when it is asked for."""
 
-    def __init__(self, store: Blobs, held: AbstractSet[str]) -> None:
+    def __init__(self, store: Store, held: AbstractSet[str]) -> None:
         self._store = store
         self._held = held
 
@@ -61,7 +54,7 @@ class RecordedConfiguration(NamedTuple):
     position: int
     recorded: FclConfiguration
     sources: Mapping[str, bytes]
-    evaluation: Known | None
+    evaluation: KnownEvaluation | None
 
     def evaluate(self) -> Configuration:
         """Return what the recorded files evaluate to.
@@ -92,7 +85,7 @@ def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) 
 
 
 def read_configurations(
-    connection: Connection, store: Blobs, job_id: str, *, experiment: str | None = None
+    connection: Connection, store: Store, job_id: str, *, experiment: str | None = None
 ) -> list[RecordedConfiguration]:
     """Return every configuration of a job with the bytes of its files.
 
@@ -110,7 +103,7 @@ def read_configurations(
 
 
 def read_configuration(
-    connection: Connection, store: Blobs, job_id: str, step: str, *, experiment: str | None = None
+    connection: Connection, store: Store, job_id: str, step: str, *, experiment: str | None = None
 ) -> RecordedConfiguration:
     """Return the configuration of one step, named by the step, or by its position in the record.
 

@@ -2,26 +2,16 @@
 
 import io
 from datetime import datetime
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.queries.expiry import expired_logs
 from provenance.errors import NotFoundError
 from provenance.services.findings import possessed_blobs
 from provenance.services.log_tails import read_tail
-from provenance.services.segment_frames import Documents
 from provenance.services.show_job import read_job
-
-
-class Blobs(Documents, Protocol):
-    """The part of the archive that logs are read from."""
-
-    def open(self, sha256: str) -> BinaryIO:
-        """Return a blob as a readable file."""
-
-    def size(self, sha256: str) -> int:
-        """Return the bytes of a blob, uncompressed."""
 
 
 class OpenLog(NamedTuple):
@@ -44,7 +34,7 @@ class OpenLog(NamedTuple):
 
 def read_log(
     connection: Connection,
-    store: Blobs,
+    store: Store,
     job_id: str,
     name: str,
     *,

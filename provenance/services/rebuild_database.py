@@ -5,26 +5,22 @@ configurations. What is not is named in `provenance.db.comparing.NOT_DERIVED`; e
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 
 from archive.opening import open_store
+from archive.store import Store
 from provenance.db.engines import Database, open_database
-from provenance.db.keys import KnownKeys
 from provenance.db.migrating import upgrade
 from provenance.db.tables import Experiment, Job, LedgerEntry, Repository, WriteToken
+from provenance.db.transaction import Memory
 from provenance.errors import ConflictError
-from provenance.services.chains import ListedDocuments, archived_experiments, note_tip, read_chain
-from provenance.services.classify_jobs import Blobs as Logs
+from provenance.services.chains import archived_experiments, note_tip, read_chain
 from provenance.services.classify_jobs import classify_waiting
 from provenance.services.evaluate_configurations import evaluate_waiting
-from provenance.services.read_configuration import Blobs
 from provenance.services.replaying import Replay
-
-
-class Archive(ListedDocuments, Blobs, Logs, Protocol):
-    """The archive, as a database is made anew from it."""
+from provenance.services.writing import writing_alone
 
 
 class RebuildReport(NamedTuple):
@@ -44,7 +40,7 @@ def rebuild_from(
 
 
 def rebuild_database(
-    store: Archive, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
+    store: Store, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
 ) -> RebuildReport:
     """Fill the empty database at `into_url` from the archive; its schema is made where there is none.
 
@@ -76,41 +72,38 @@ def _check_empty(database: Database) -> None:
                 )
 
 
-def _rebuild(database: Database, store: Archive, told: Callable[[str, int, int], None]) -> RebuildReport:
-    known = KnownKeys()
+def _rebuild(database: Database, store: Store, told: Callable[[str, int, int], None]) -> RebuildReport:
+    memory = Memory()
     segments = entries = 0
     experiments = sorted(archived_experiments(store))
-    _prepare(database, known, store, experiments)
+    _prepare(database, memory, store, experiments)
     for experiment in experiments:
         for reader in read_chain(store, experiment):
-            with database.writing.begin() as connection:
-                replay = Replay(connection, known, store, experiment)
-                replay.replay(reader.head["segment"], enumerate(reader.entries()))
-                note_tip(connection, known, experiment, reader.head["segment"], reader.head_bytes)
-            known.commit()
+            with writing_alone(database, memory, store) as writing:
+                Replay(writing, experiment).replay(reader.head["segment"], enumerate(reader.entries()))
+                note_tip(writing, experiment, reader.head["segment"], reader.head_bytes)
             segments += 1
             entries += len(reader)
             told(experiment, reader.head["segment"], len(reader))
-    _finish(database, known, store, experiments)
-    evaluate_waiting(database, known, store)
-    classify_waiting(database, known, store)
+    _finish(database, memory, store, experiments)
+    evaluate_waiting(database, memory, store)
+    classify_waiting(database, memory, store)
     with database.reading.connect() as connection:
         jobs = connection.execute(select(func.count()).select_from(Job)).scalar_one()
     return RebuildReport(len(experiments), segments, entries, jobs)
 
 
-def _prepare(database: Database, known: KnownKeys, store: ListedDocuments, experiments: list[str]) -> None:
+def _prepare(database: Database, memory: Memory, store: Store, experiments: list[str]) -> None:
     """Learn first, of every experiment, what is possessed and resolved: records then get their final grade at once."""
     for experiment in experiments:
         for reader in read_chain(store, experiment):
-            with database.writing.begin() as connection:
-                Replay(connection, known, store, experiment).prepare(reader)
-            known.commit()
+            with writing_alone(database, memory, store) as writing:
+                Replay(writing, experiment).prepare(reader)
 
 
-def _finish(database: Database, known: KnownKeys, store: ListedDocuments, experiments: list[str]) -> None:
+def _finish(database: Database, memory: Memory, store: Store, experiments: list[str]) -> None:
     """Point software entries at resolutions that came before them in some chain."""
     for experiment in experiments:
         for reader in read_chain(store, experiment):
-            with database.writing.begin() as connection:
-                Replay(connection, known, store, experiment).finish(reader)
+            with writing_alone(database, memory, store) as writing:
+                Replay(writing, experiment).finish(reader)

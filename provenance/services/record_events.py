@@ -7,36 +7,25 @@ Source: http.md, `POST /api/v1/lineage`.
 """
 
 import json
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from provenance.db.advisory_locks import OF_RUN
 from provenance.db.driver import fetch
-from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments
 from provenance.errors import ConflictError, LimitError, RecordError
 from provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
 from provenance.records.openlineage import WITNESS, ReadEvent, events_of, in_words_of_events, record_of_run
 from provenance.services.held_jobs import HeldJob, load_held
 from provenance.services.record_jobs import record_jobs
-from provenance.services.segment_frames import Documents
 from provenance.services.submissions import Outcome, Submission
+from provenance.services.writing import Writing
 
 _LATE = "An OpenLineage event that came after the end of the run."
 
 
-def record_event(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
-    event: ReadEvent,
-    *,
-    experiment: str,
-    received_at: datetime,
-    submitter: str | None,
-) -> Outcome:
+def record_event(writing: Writing, event: ReadEvent, *, experiment: str) -> Outcome:
     """Return what became of the run's record; the same event again changes nothing.
 
     Raises:
@@ -44,15 +33,15 @@ def record_event(
         ConflictError: the run is recorded already, by a record that was made from no events.
         LimitError: the events of the run are longer than a record can be, or too many.
     """
-    key = intern_experiments(connection, known, {experiment})[experiment]
-    _wait_for_others(connection, event.job_id)
-    held = load_held(connection, store, [(event.job_id, key)]).get((event.job_id, key))
+    key = intern_experiments(writing, {experiment})[experiment]
+    _wait_for_others(writing.connection, event.job_id)
+    held = load_held(writing.connection, writing.store, [(event.job_id, key)]).get((event.job_id, key))
     body = _held_body(held)
     events = _events(body, event.job_id)
     is_known = any(other.text == event.text for other in events)
     decoded = decode_record(body) if body is not None and is_known else make_record([*events, event], experiment)
     reason = _LATE if held is not None and WITNESS in held.finals else None
-    [outcome] = record_jobs(connection, known, store, [Submission(decoded, received_at, submitter, reason)])
+    [outcome] = record_jobs(writing, [Submission(decoded, writing.received_at, writing.submitter, reason)])
     return outcome
 
 

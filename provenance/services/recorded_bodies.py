@@ -8,10 +8,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from archive.errors import ArchiveError
+from archive.store import Store
 from provenance.db.queries.blob_users import JobName, unsealed_bodies
 from provenance.db.recording.packing import unpack
 from provenance.records.erasing import holds_any
-from provenance.services.chains import ListedDocuments, archived_experiments, read_chain
+from provenance.services.chains import archived_experiments, read_chain
 from provenance.services.segment_frames import SegmentError
 
 RECORDS = frozenset({"record", "revision", "conflict", "unread"})
@@ -25,16 +26,14 @@ class Holders(NamedTuple):
     others: dict[str, int]
 
 
-def record_bodies(connection: Connection, store: ListedDocuments) -> Iterator[tuple[bytes, JobName]]:
+def record_bodies(connection: Connection, store: Store) -> Iterator[tuple[bytes, JobName]]:
     """Yield the bytes of every record with its job; of broken chains, as far as they go."""
     for name, kind, body in entry_bodies(connection, store, None):
         if kind in RECORDS and (job := _job_of(name, body)) is not None:
             yield body, job
 
 
-def entry_bodies(
-    connection: Connection, store: ListedDocuments, experiment: str | None
-) -> Iterator[tuple[str, str, bytes]]:
+def entry_bodies(connection: Connection, store: Store, experiment: str | None) -> Iterator[tuple[str, str, bytes]]:
     """Yield experiment, kind and bytes of every entry that has any, of one experiment or of all."""
     for name, kind, packed in unsealed_bodies(connection):
         if packed and experiment in (None, name):
@@ -55,7 +54,7 @@ def _job_of(experiment: str, body: bytes) -> JobName | None:
     return None if named is None else JobName(experiment, named.group(1).decode())
 
 
-def find_holders(connection: Connection, store: ListedDocuments, experiment: str, forms: Sequence[bytes]) -> Holders:
+def find_holders(connection: Connection, store: Store, experiment: str, forms: Sequence[bytes]) -> Holders:
     """Return who of an experiment holds any of some bytes. Reads its whole ledger."""
     jobs: set[JobName] = set()
     others: Counter[str] = Counter()

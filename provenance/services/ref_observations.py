@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys, allocate_keys
+from provenance.db.keys import allocate_keys
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Experiment, Job, RefObservation, Resolution, SoftwareRow, SoftwareSetMember
 from provenance.services.ambiguous_code import MOST_NAMED, TAGS
@@ -19,6 +19,7 @@ from provenance.services.ledger import NewEntry, append_document
 from provenance.services.refresh_gaps import tags_seen
 from provenance.services.repositories import RegisteredRepository, note_fetched
 from provenance.services.work import Parts
+from provenance.services.writing import Writing
 from provenance.software.mirrors import FetchReport, Mirror
 
 _Pair = tuple[str, str]
@@ -38,12 +39,13 @@ def fetch_and_observe(parts: Parts, repository: RegisteredRepository, mirror: Mi
         SoftwareError: the repository cannot be fetched.
     """
     report = mirror.fetch()
-    parts.writer.run(lambda connection, known: _note(connection, known, repository, report))
+    parts.writer.run(lambda writing: _note(writing, repository, report))
     return report
 
 
-def _note(connection: Connection, known: KnownKeys, repository: RegisteredRepository, report: FetchReport) -> None:
-    note_fetched(connection, known, repository.id)  # first: its row is the turn at what refs were seen to name
+def _note(writing: Writing, repository: RegisteredRepository, report: FetchReport) -> None:
+    connection = writing.connection
+    note_fetched(writing, repository.id)  # first: its row is the turn at what refs were seen to name
     match_key = repository.match_key
     held = _held(connection, match_key)
     again = [(ref, report.refs[ref]) for ref in sorted(held) if ref.startswith(TAGS) and ref in report.refs]

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.queries.jobs import JobFilters
 from provenance.services.list_jobs import list_jobs
-from provenance.services.segment_frames import Documents
 from provenance.services.tasks import task_waivers
 
 MOST_CAUSES = 10
@@ -26,7 +26,7 @@ class Counted(NamedTuple):
     resources: dict[str, Any]
 
 
-def report_campaign(connection: Connection, store: Documents, counted: Counted, *, now: datetime) -> dict[str, Any]:
+def report_campaign(connection: Connection, store: Store, counted: Counted, *, now: datetime) -> dict[str, Any]:
     """Return `{made_at, counted_at, is_current, last_record_at, campaign, errors, resources, waivers}`.
 
     `campaign` and `errors` are those answers, of the errors the ten most frequent causes; `resources` has `{stage, jobs, measures}`

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select, update
 
 from provenance.db.driver import fetch
-from provenance.db.keys import KnownKeys, allocate_keys
+from provenance.db.keys import allocate_keys
 from provenance.db.recording.software_rows import repository_match_key
 from provenance.db.recording.writing import table_of
 from provenance.db.selecting import select_by
@@ -14,6 +14,7 @@ from provenance.db.tables import Repository, SoftwareRow, WorkItem
 from provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
 from provenance.records.checks import word_problem
 from provenance.services.work import enqueue
+from provenance.services.writing import Writing
 from provenance.software.urls import parse_url
 
 RESOLVE = "resolve"
@@ -30,18 +31,14 @@ class RegisteredRepository(NamedTuple):
     fetched_at: datetime | None
 
 
-def register_repository(
-    connection: Connection,
-    known: KnownKeys,  # noqa: ARG001
-    name: str,
-    url: str,
-) -> RegisteredRepository:
+def register_repository(writing: Writing, name: str, url: str) -> RegisteredRepository:
     """Register a repository by URL or local path, and have everything resolved that waits for it.
 
     Raises:
         BadInputError: the URL is none that may be fetched, or the name is none.
         ConflictError: another repository has the name, or the URL is registered under another name.
     """
+    connection = writing.connection
     if not name.strip() or word_problem(name):
         raise BadInputError(f"name: {name!r} is no name of a repository.", {"name": ["no name"]})
     is_local = url.startswith("/")
@@ -112,9 +109,11 @@ def enqueue_resolutions(connection: Connection) -> int:
     return len(found)
 
 
-def note_fetched(connection: Connection, known: KnownKeys, repository: int) -> None:  # noqa: ARG001
+def note_fetched(writing: Writing, repository: int) -> None:
     """Note that a repository was fetched just now."""
-    connection.execute(update(Repository).where(Repository.id == repository).values(fetched_at=datetime.now(UTC)))
+    writing.connection.execute(
+        update(Repository).where(Repository.id == repository).values(fetched_at=datetime.now(UTC))
+    )
 
 
 def repository_json(repository: RegisteredRepository) -> dict[str, Any]:

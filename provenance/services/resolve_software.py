@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from provenance.db.keys import KnownKeys, allocate_keys
+from provenance.db.keys import allocate_keys
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import Possession, Resolution, SoftwareRow
 from provenance.errors import SoftwareError
@@ -27,6 +27,7 @@ from provenance.services.repositories import RegisteredRepository, enqueue_resol
 from provenance.services.resolve_submodules import resolve_submodules, resolve_submodules_of_pack
 from provenance.services.wanted_code import WantedCode, is_still_wanted, read_wanted
 from provenance.services.work import Parts
+from provenance.services.writing import Writing
 from provenance.software.canonical_pack import canonical_pack
 from provenance.software.mirrors import FetchReport, Mirror
 from provenance.software.object_form import object_id, parse_commit
@@ -42,7 +43,7 @@ def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchRep
         SoftwareError: the repository cannot be fetched.
     """
     report = fetch_and_observe(parts, repository, mirror_of(parts, repository))
-    parts.writer.run(lambda connection, _: enqueue_resolutions(connection))
+    parts.writer.run(lambda writing: enqueue_resolutions(writing.connection))
     return report
 
 
@@ -63,7 +64,7 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
     found = _find(mirror, wanted, extra)
     document = _document(wanted, found, _store_pack(parts, mirror, found, wanted, extra), has_worktree=bool(extra))
     document["submodules"] = _submodules(parts, mirror, document)
-    parts.writer.run(lambda connection, known: _enter(connection, known, wanted, found, document))
+    parts.writer.run(lambda writing: _enter(writing, wanted, found, document))
 
 
 def _submodules(parts: Parts, mirror: Mirror, document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -180,12 +181,11 @@ def _document(wanted: WantedCode, found: ResolvedRef, pack_sha256: str, *, has_w
     }
 
 
-def _enter(
-    connection: Connection, known: KnownKeys, wanted: WantedCode, found: ResolvedRef, document: dict[str, Any]
-) -> None:
+def _enter(writing: Writing, wanted: WantedCode, found: ResolvedRef, document: dict[str, Any]) -> None:
+    connection = writing.connection
     if not is_still_wanted(connection, wanted):
         return
-    note_fetched(connection, known, wanted.repository.id)  # first: its row is the turn at what refs were seen to name
+    note_fetched(writing, wanted.repository.id)  # first: its row is the turn at what refs were seen to name
     now = datetime.now(UTC)
     new = NewEntry(wanted.experiment, "resolution", now, None, b"")
     match_key = wanted.repository.match_key

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.catalogs.sam_dimensions import files_dimension
 from provenance.launchers.resubmitting import Repeat, jobsub_script, submit_file
 from provenance.services.held_jobs import HeldJob, fill_records, read_together
 from provenance.services.orders import order_id
 from provenance.services.retry_choice import Choice
-from provenance.services.segment_frames import Documents
 
 FORMS = ("condor", "jobsub", "sam")
 _ASIDE = ("configuration", "shared")
 
 
-def repeats_of(connection: Connection, store: Documents, choice: Choice, experiment: str) -> list[Repeat]:
+def repeats_of(connection: Connection, store: Store, choice: Choice, experiment: str) -> list[Repeat]:
     """Return what is tried again, with the files that each job read as recorded."""
     held = {each.job.key: HeldJob(each.job.key, each.job.received_at, {}, {}) for each in choice.tries}
     fill_records(connection, store, held)

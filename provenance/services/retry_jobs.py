@@ -9,13 +9,12 @@ Source: http.md, `POST /retries`.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import Connection
 
-from provenance.db.keys import KnownKeys
+from archive.store import Store
 from provenance.db.queries.catalogs import units_in_catalog
 from provenance.db.queries.orders import OrderRow, last_attempt, orders_of_task
 from provenance.db.queries.retries import Attempt, attempts_of_task, attempts_of_units
@@ -30,7 +29,7 @@ from provenance.services.ledger import read_entries
 from provenance.services.orders import NewOrder, append_orders
 from provenance.services.retry_choice import Choice, Try, show_choice
 from provenance.services.retry_policies import policy_of, read_policies
-from provenance.services.segment_frames import Documents
+from provenance.services.writing import Writing
 
 MOST_JOBS = 1000
 _BAD = ("failed", "killed", "lost")
@@ -58,7 +57,7 @@ class RetryBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     why: _Word = "-"
 
 
-def choose_retries(connection: Connection, store: Documents, body: RetryBody) -> Choice:
+def choose_retries(connection: Connection, store: Store, body: RetryBody) -> Choice:
     """Return what would be tried again; nothing is written. A few statements a task.
 
     Raises:
@@ -85,29 +84,18 @@ def choose_retries(connection: Connection, store: Documents, body: RetryBody) ->
     return Choice(tries, skipped)
 
 
-def order_retries(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
-    document: Mapping[str, Any],
-    *,
-    received_at: datetime,
-    submitter: str | None = None,
-) -> dict[str, Any]:
+def order_retries(writing: Writing, document: Mapping[str, Any]) -> dict[str, Any]:
     """Order what is to be tried again; return it, as `show_choice` does, with the ids of the orders.
 
     Raises:
         NotFoundError, BadInputError: see `choose_retries`.
     """
     body = read_retry(document)
-    choice = choose_retries(connection, store, body)
+    choice = choose_retries(writing.connection, writing.store, body)
     ids = append_orders(
-        connection,
-        known,
+        writing,
         body.experiment,
         [each.order for each in choice.tries],
-        received_at=received_at,
-        submitter=submitter,
         said={"who": body.who, "why": body.why},
     )
     shown = show_choice(choice)
@@ -164,7 +152,7 @@ class _Task:
     def __init__(
         self,
         connection: Connection,
-        store: Documents,
+        store: Store,
         *,
         task: FoundTask,
         asked: Sequence[Attempt],

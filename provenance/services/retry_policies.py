@@ -4,21 +4,20 @@ Source: http.md, `PUT /retry-policies/{experiment}`. A workflow says it for its 
 """
 
 import json
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import Connection, delete, select
 
 from provenance.db.inserting import insert_rows
-from provenance.db.keys import KnownKeys
 from provenance.db.recording.writing import intern_experiments, table_of
 from provenance.db.tables import Experiment, RetryPolicyRow
 from provenance.errors import NotFoundError
 from provenance.launchers.workflow import RetryPolicy
 from provenance.records.documents import check_experiment_name, read_document
-from provenance.services.ledger import NewEntry, append_document
+from provenance.services.ledger import enter_document
 from provenance.services.samples import is_recorded
+from provenance.services.writing import Writing
 
 ANY_STAGE = "*"
 _DEFAULT = RetryPolicy()
@@ -30,25 +29,17 @@ class PoliciesBody(msgspec.Struct, forbid_unknown_fields=True):
     stages: Annotated[dict[str, RetryPolicy], msgspec.Meta(max_length=1000)]
 
 
-def declare_policies(
-    connection: Connection,
-    known: KnownKeys,
-    experiment: str,
-    document: dict[str, Any],
-    *,
-    received_at: datetime,
-    submitter: str | None = None,
-) -> int:
+def declare_policies(writing: Writing, experiment: str, document: dict[str, Any]) -> int:
     """Put these policies in the place of those before; return how many they are.
 
     Raises:
         BadInputError: a field is missing, unknown or wrong, which it names; or no record could name the experiment.
     """
     body = read_document(document, PoliciesBody, "The policies")
-    key = intern_experiments(connection, known, {check_experiment_name(experiment)})[experiment]
+    key = intern_experiments(writing, {check_experiment_name(experiment)})[experiment]
     policies = {stage: msgspec.to_builtins(policy) for stage, policy in body.stages.items()}
-    new = NewEntry(key, "retry_policies", received_at, submitter, b"")
-    write_policy_rows(connection, key, append_document(connection, new, {"policies": policies}), policies)
+    entry = enter_document(writing, key, "retry_policies", {"policies": policies})
+    write_policy_rows(writing.connection, key, entry, policies)
     return len(policies)
 
 

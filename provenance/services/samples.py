@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from archive.store import Store
 from provenance.db.queries.tasks import FoundTask, declared_tasks, outputs_of_tasks, versions_of_tasks
 from provenance.db.tables import Experiment
 from provenance.db.time_limits import time_limit
 from provenance.errors import NotFoundError
-from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import Declaration, read_declaration, read_task_documents
 
 MOST_TASKS = 2000
@@ -25,7 +25,7 @@ def is_recorded(connection: Connection, experiment: str) -> bool:
     return connection.execute(select(Experiment.id).where(Experiment.name == experiment)).first() is not None
 
 
-def list_samples(connection: Connection, store: Documents, experiment: str) -> dict[str, Any]:
+def list_samples(connection: Connection, store: Store, experiment: str) -> dict[str, Any]:
     """Return `{experiment, data_tiers, samples, archived}` of the 2,000 newest declared tasks of an experiment.
 
     A sample is `{sample, cells}`, by name; a cell has `data_tier`, `definitions`, `releases` (declared, else what its jobs ran),

@@ -17,10 +17,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from archive.errors import DocumentMissingError
+from archive.store import Store
 from provenance.services.erased_segments import find_rewritten, read_rewritten
 from provenance.services.segment_frames import (
     FRAME_ENTRIES,
-    Documents,
     PackedEntry,
     SegmentError,
     body_name,
@@ -110,7 +110,7 @@ class SegmentReader:
             )
 
     @classmethod
-    def open(cls, store: Documents, experiment: str, segment: int) -> "SegmentReader":
+    def open(cls, store: Store, experiment: str, segment: int) -> "SegmentReader":
         """Return the reader of a segment in the archive; the last few are kept in memory."""
         reader: SegmentReader = _open_cached(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
         return reader
@@ -165,7 +165,7 @@ class SegmentReader:
             yield SealedEntry(kind, moment, packed.submitter.decode() or None, packed.salt, packed.body or b"", erased)
 
 
-def read_bodies(store: Documents, experiment: str, segment: int, positions: Collection[int]) -> dict[int, bytes]:
+def read_bodies(store: Store, experiment: str, segment: int, positions: Collection[int]) -> dict[int, bytes]:
     """Return the bodies of sealed entries by position, those that were erased left out.
 
     Raises:
@@ -184,7 +184,7 @@ def forget_segments() -> None:
 
 
 @lru_cache(maxsize=8)
-def _open_cached(store: Any, experiment: str, segment: int) -> SegmentReader:
+def _open_cached(store: Store, experiment: str, segment: int) -> SegmentReader:
     head = store.get_document(head_name(experiment, segment))
     name = body_name(experiment, segment, read_outline(head).body_sha256)
     try:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.queries.job_details import (
     FoundJob,
     attempts_of,
@@ -21,6 +22,7 @@ from provenance.db.queries.job_details import (
 )
 from provenance.db.queries.job_summaries import job_summaries
 from provenance.db.queries.searching import jobs_by_batch_id, jobs_by_id
+from provenance.db.transaction import Memory
 from provenance.errors import AmbiguousError, NotFoundError
 from provenance.records.gaps import find_gaps, level_of, needs_of_next
 from provenance.records.identity import witness_rank
@@ -30,7 +32,6 @@ from provenance.records.verdicts import rank
 from provenance.services.classify_jobs import classes_of
 from provenance.services.findings import find_for
 from provenance.services.held_jobs import HeldJob, MergedReading, fill_records, read_together
-from provenance.services.segment_frames import Documents
 
 _MOST_BEGUN = 10
 
@@ -94,7 +95,7 @@ def _find_begun(connection: Connection, begun: str, experiment: str | None) -> F
     raise NotFoundError(f"No job {begun} is recorded. A job id is a UUID; a batch id looks like 81234.17@sched01.")
 
 
-def read_job(connection: Connection, store: Documents, job_id: str, *, experiment: str | None = None) -> ReadJob:
+def read_job(connection: Connection, store: Store, job_id: str, *, experiment: str | None = None) -> ReadJob:
     """Return the job with the records of all its witnesses.
 
     Raises:
@@ -108,7 +109,7 @@ def read_job(connection: Connection, store: Documents, job_id: str, *, experimen
 
 def show_job(
     connection: Connection,
-    store: Documents,
+    store: Store,
     job_id: str,
     *,
     experiment: str | None = None,
@@ -123,7 +124,7 @@ def show_job(
     job = read_job(connection, store, job_id, experiment=experiment)
     key = job.found.key
     reading = job.reading
-    [found] = find_for(connection, None, [reading])
+    [found] = find_for(connection, Memory(), [reading])
     gaps = find_gaps(reading.record, found)
     level = level_of(gaps, reading.record, found)
     failure = classes_of(connection, [key]).get(key)

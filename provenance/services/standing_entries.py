@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
+from archive.store import Store
 from provenance.db.keys import chunks
 from provenance.db.recording.packing import pack
 from provenance.db.tables import ComparatorSet, EntryBody, LedgerEntry, Reclassification, RuleTableRow
@@ -15,7 +16,6 @@ from provenance.services.classification_work import enqueue_failures
 from provenance.services.ledger import read_entries
 from provenance.services.replaying import Replay
 from provenance.services.rule_tables import failures_of
-from provenance.services.segment_frames import Documents
 from provenance.services.segments import SegmentReader
 
 _OF_FAILURES = ("rules", "reclassification")
@@ -23,7 +23,7 @@ KINDS = ("task", "waiver", "comparators", "retry_policies", *_OF_FAILURES)
 _NUMBERED = (ComparatorSet, RuleTableRow, Reclassification)
 
 
-def write_in_order(connection: Connection, store: Documents, replay: Replay, reader: SegmentReader) -> None:
+def write_in_order(connection: Connection, store: Store, replay: Replay, reader: SegmentReader) -> None:
     """Write anew what entries of these kinds say, those of an adopted segment in its order, then those that wait.
 
     Nothing is to be done where the segment has none of them. Comparators and rules are numbered again; of all else the last one counts.

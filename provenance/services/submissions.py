@@ -62,11 +62,10 @@ class Submission(NamedTuple):
         cls, decoded: Sequence[DecodedRecord], received_at: datetime, submitter: str | None
     ) -> list["Submission"]:
         """Return one of each, packed as well; records that come alone are packed by the writer, with those of others."""
-        packed = pack_all([one.body for one in decoded])
-        return [
-            cls.ready(one, received_at, submitter)._replace(packed=body)
-            for one, body in zip(decoded, packed, strict=True)
-        ]
+        submissions = []
+        for record, packed in zip(decoded, pack_all([record.body for record in decoded]), strict=True):
+            submissions.append(cls.ready(record, received_at, submitter)._replace(packed=packed))
+        return submissions
 
     @property
     def witness(self) -> str:

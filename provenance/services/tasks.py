@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.tasks import (
     FoundTask,
@@ -25,7 +26,6 @@ from provenance.db.queries.units import silent_units
 from provenance.errors import AmbiguousError, NotFoundError
 from provenance.services.count_errors import list_causes
 from provenance.services.home import campaign_counts
-from provenance.services.segment_frames import Documents
 from provenance.services.task_declarations import read_declaration, read_task_document, read_task_documents
 from provenance.services.task_units import Units, count_units, units_of_tasks
 from provenance.services.waivers import list_waivers
@@ -54,9 +54,7 @@ def find_task(connection: Connection, task_id: str, *, experiment: str | None = 
     return found[0]
 
 
-def show_task(
-    connection: Connection, store: Documents, task_id: str, *, experiment: str | None = None
-) -> dict[str, Any]:
+def show_task(connection: Connection, store: Store, task_id: str, *, experiment: str | None = None) -> dict[str, Any]:
     """Return what the page of a task shows, in the words of the HTTP interface.
 
     `expected`, `produced`, `running`, `failed`, … count units; a unit counts once, by its best attempt, or as `waived`. `missing`
@@ -98,7 +96,7 @@ def show_task(
 
 
 def missing_units(
-    connection: Connection, store: Documents, task_id: str, *, experiment: str | None = None
+    connection: Connection, store: Store, task_id: str, *, experiment: str | None = None
 ) -> list[dict[str, Any]]:
     """Return the units that nobody waived and of which no attempt succeeded, with the state of the best one (None: never tried)."""
     task = find_task(connection, task_id, experiment=experiment)
@@ -107,7 +105,7 @@ def missing_units(
 
 
 def task_waivers(
-    connection: Connection, store: Documents, task_id: str, *, experiment: str | None = None
+    connection: Connection, store: Store, task_id: str, *, experiment: str | None = None
 ) -> list[dict[str, Any]]:
     """Return the waivers that a task goes on with, newest first, as `list_waivers` does."""
     task = find_task(connection, task_id, experiment=experiment)
@@ -116,7 +114,7 @@ def task_waivers(
     return list_waivers(connection, store, units.entries)
 
 
-def show_campaign(connection: Connection, store: Documents, experiment: str, campaign: str) -> dict[str, Any]:
+def show_campaign(connection: Connection, store: Store, experiment: str, campaign: str) -> dict[str, Any]:
     """Return `{experiment, campaign, stages, task_count, tasks, seconds_left}`: stages in the order of production, and tasks.
 
     A stage has its jobs by state (`states`) and the sums over all its tasks (`units`): `expected` and `missing` are None where a task

@@ -9,10 +9,11 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from archive.store import Store
 from provenance.capture.inventory import read_line
 from provenance.db.keys import chunks
 from provenance.db.tables import Experiment, Possession
@@ -20,7 +21,6 @@ from provenance.errors import BadInputError, BundleError
 from provenance.services.isolation import Isolation
 from provenance.services.make_capsule import CapsuleReport, Tree, open_tree, run_inside, write_bag
 from provenance.services.rerun_bundle import unpack
-from provenance.services.segment_frames import Documents
 from provenance.services.show_job import read_job
 
 _LARGEST_LISTING = 64 * 1024 * 1024
@@ -30,22 +30,6 @@ _EXECUTABLE = 0o111
 _WITHHELD = "-"
 
 
-class Bytes(Documents, Protocol):
-    """The archive, as far as a capsule is made from it."""
-
-    def get(self, sha256: str) -> bytes:
-        """Return a blob."""
-
-    def open(self, sha256: str) -> BinaryIO:
-        """Open a blob."""
-
-    def size(self, sha256: str) -> int:
-        """Return a blob's size in bytes."""
-
-    def missing(self, digests: Sequence[str]) -> set[str]:
-        """Return those that the archive lacks."""
-
-
 class Trace(NamedTuple):
     """What a job touched: the listing's lines as cells, and the digests whose bytes may be taken."""
 
@@ -53,7 +37,7 @@ class Trace(NamedTuple):
     held: frozenset[str]
 
 
-def read_trace(connection: Connection, store: Bytes, job_id: str, *, experiment: str | None = None) -> Trace:
+def read_trace(connection: Connection, store: Store, job_id: str, *, experiment: str | None = None) -> Trace:
     """Return what a job touched, as it was recorded.
 
     Raises:
@@ -80,7 +64,7 @@ def read_trace(connection: Connection, store: Bytes, job_id: str, *, experiment:
 
 
 def make_traced_capsule(
-    folder: Path, traces: Sequence[Trace], store: Bytes, tars: Sequence[Path], isolation: Isolation
+    folder: Path, traces: Sequence[Trace], store: Store, tars: Sequence[Path], isolation: Isolation
 ) -> CapsuleReport:
     """Add what jobs touched to a capsule, new or begun before; run these bundles inside it, and say how that compares.
 
@@ -99,7 +83,7 @@ def make_traced_capsule(
     return CapsuleReport(files, size, tree.added, tuple(sorted(tree.left_out)), levels, tuple(sorted(missing)))
 
 
-def _held(connection: Connection, store: Bytes, experiment: str, digests: list[str]) -> frozenset[str]:
+def _held(connection: Connection, store: Store, experiment: str, digests: list[str]) -> frozenset[str]:
     """Return those of the digests that are in the archive, and not because others alone sent them."""
     senders: dict[str, set[str]] = {}
     for part in chunks(digests):
@@ -110,7 +94,7 @@ def _held(connection: Connection, store: Bytes, experiment: str, digests: list[s
     return frozenset(own) - store.missing(own)
 
 
-def _lay_out(tree: Tree, trace: Trace, store: Bytes) -> set[str]:
+def _lay_out(tree: Tree, trace: Trace, store: Store) -> set[str]:
     """Write files and folders, then links; return the paths of files whose bytes are not held."""
     missing = set()
     for entry in sorted(trace.entries, key=lambda entry: entry[1] == "link"):
@@ -160,7 +144,7 @@ def _link(target: Path, path: str, aim: str) -> None:
     target.symlink_to(os.path.relpath(aim, os.path.dirname(path)) if aim.startswith("/") else aim)  # noqa: PTH120 - text
 
 
-def _copy(store: Bytes, sha256: str, target: Path) -> None:
+def _copy(store: Store, sha256: str, target: Path) -> None:
     seen = hashlib.sha256()
     with store.open(sha256) as held, target.open("xb") as written:
         while piece := held.read(_PIECE):

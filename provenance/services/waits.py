@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.records.identity import witness_rank
 from provenance.records.times import read_time
 from provenance.services.held_jobs import HeldJob, fill_records
-from provenance.services.segment_frames import Documents
 
 MOST_JOBS = 256
 RUNS = 8
@@ -68,7 +68,7 @@ def choose(count: int) -> Iterator[int]:
         yield from range(start, start + length)
 
 
-def read_waits(connection: Connection, store: Documents, jobs: Sequence[int]) -> list[Wait]:
+def read_waits(connection: Connection, store: Store, jobs: Sequence[int]) -> list[Wait]:
     """Return how long these jobs waited, by their keys, in order; in two statements and the segments that hold their records."""
     held = {job: HeldJob(job, datetime.min, {}, {}) for job in jobs}  # noqa: DTZ901 - nobody asks when they came
     fill_records(connection, store, held)

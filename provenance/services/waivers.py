@@ -5,12 +5,12 @@ Source: http.md, `POST /tasks/{task_id}/waivers`.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import Connection
 
+from archive.store import Store
 from provenance.db.inserting import insert_rows
 from provenance.db.keys import chunks
 from provenance.db.queries.tasks import FoundTask
@@ -19,9 +19,9 @@ from provenance.db.recording.writing import table_of
 from provenance.db.tables import WaivedUnit
 from provenance.errors import BadInputError
 from provenance.records.documents import read_document
-from provenance.services.ledger import NewEntry, append_document, read_entries
-from provenance.services.segment_frames import Documents
+from provenance.services.ledger import enter_document, read_entries
 from provenance.services.task_declarations import MOST_UNITS, read_declaration, read_task_document
+from provenance.services.writing import Writing
 
 MOST_LISTED = 100
 _NAMED = 5
@@ -53,30 +53,23 @@ def read_waiver(document: Mapping[str, Any]) -> Waiver:
     return read_document(document, Waiver, "The waiver")
 
 
-def waive_units(
-    connection: Connection,
-    store: Documents,
-    task: FoundTask,
-    document: Mapping[str, Any],
-    *,
-    received_at: datetime,
-    submitter: str | None = None,
-) -> int:
+def waive_units(writing: Writing, task: FoundTask, document: Mapping[str, Any]) -> int:
     """Waive units of a task, or take that back; return how many units it names.
 
     Raises:
         BadInputError: it cannot be read, or names units that are not on the task's frozen list.
     """
+    connection = writing.connection
     waiver = read_waiver(document)
-    declared = read_task_document(connection, store, task)
+    declared = read_task_document(connection, writing.store, task)
     listed = read_declaration(declared).listed_units() if declared else None
     strange = sorted(set(waiver.units) - set(listed)) if listed is not None else []
     if strange:
         more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
         message = f"not on the frozen list of task {task.task_id}: {', '.join(strange[:_NAMED])}{more}"
         raise BadInputError(f"units: {message}.", {"units": [message]})
-    new = NewEntry(task.experiment_key, "waiver", received_at, submitter, b"")
-    entry = append_document(connection, new, {"task_id": task.task_id, "waiver": dict(document)})
+    body = {"task_id": task.task_id, "waiver": dict(document)}
+    entry = enter_document(writing, task.experiment_key, "waiver", body)
     write_waiver_rows(connection, task.key, entry, document)
     return len(set(waiver.units))
 
@@ -92,7 +85,7 @@ def write_waiver_rows(connection: Connection, task: int, entry: int, document: M
         insert_rows(connection, table, [{"task_id": task, "unit": unit, "entry_id": entry} for unit in units])
 
 
-def list_waivers(connection: Connection, store: Documents, entries: Mapping[str, int]) -> list[dict[str, Any]]:
+def list_waivers(connection: Connection, store: Store, entries: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return the waivers that stand, newest first: `{who, why, waived_at, unit_count, units}`, the first hundred units of each.
 
     Args:

@@ -34,7 +34,7 @@ def recorded(
     app = create_app(settings)
     service = app.extensions["jobprov"]
     now = datetime.now(UTC)
-    token = service.write(lambda c, known: create_token(c, known, experiment="nova", name="t", now=now))
+    token = service.write(lambda writing: create_token(writing, experiment="nova", name="t", now=now))
     headers = {"Authorization": f"Bearer {token}"}
     client, production = app.test_client(), Production(seed=2026)
     assert 19_500 < len(production.jobs) < 20_500

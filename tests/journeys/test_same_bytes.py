@@ -19,8 +19,8 @@ from recorded_sample import BAD, GOOD, make_repository, record_sample
 
 from archive.opening import open_store
 from provenance.db.engines import open_database
-from provenance.db.writer import Writer
 from provenance.services.work import Parts
+from provenance.services.writing import Writer
 
 pytestmark = pytest.mark.slow
 
@@ -30,12 +30,12 @@ import hashlib, json, sys
 from archive.opening import open_store
 from provenance.db.engines import open_database
 from provenance.db.tables import BundlePlan
-from provenance.db.writer import Writer
 from provenance.services.build_bundle import build_bundle
+from provenance.services.writing import Writer
 
 database, store = open_database(sys.argv[1]), open_store(sys.argv[2])
-writer = Writer(database.writing)
-writer.run(lambda connection, known: connection.execute(BundlePlan.__table__.delete()))
+writer = Writer(database, store)
+writer.run(lambda writing: writing.connection.execute(BundlePlan.__table__.delete()))
 built = []
 for job_id in ({GOOD!r}, {BAD!r}) * 2:
     bundle = build_bundle(database, writer, store, job_id)
@@ -76,7 +76,7 @@ class Archived:
         self.folder = folder
         self.store = open_store(self.store_url)
         database = open_database(database_url)
-        writer = Writer(database.writing)
+        writer = Writer(database, self.store)
         record_sample(Parts(database, writer, self.store, self.mirrors), self.store, checkout)
         writer.close()
         database.dispose()

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from provenance.db.engines import open_database
-from provenance.db.keys import KnownKeys
 from provenance.db.migrating import downgrade, upgrade
 from provenance.db.recording.closure_rows import closure_digests, closure_set_digest, intern_closure_sets
+from provenance.db.transaction import Memory, Transaction
 from provenance.records.job_record import FclConfiguration
 
 _BEFORE = "0020"
@@ -58,7 +58,7 @@ def test_sets_that_were_made_of_rows_are_met_by_jobs_that_come_later(empty_url: 
     upgrade(empty_url)
 
     with database.writing.begin() as connection:
-        keys = intern_closure_sets(connection, KnownKeys(), [configurations[::-1], configurations])
+        keys = intern_closure_sets(Transaction(connection, Memory()), [configurations[::-1], configurations])
 
     sets, of_jobs, _ = _asked(empty_url, *_SETS)
     database.dispose()

@@ -85,8 +85,6 @@ def graph_of(database: Database, batches: list[list[tuple[str, Any, str | None]]
                 production.record(*records, reason=reason)
         for kind, document, _ in batch:
             if kind == "sighting":
-                production.write(
-                    lambda c, seen=document: record_sighting(c, production.known, seen, received_at=MOMENT)
-                )
+                production.write(lambda writing, seen=document: record_sighting(writing, seen), received_at=MOMENT)
     with database.reading.connect() as connection:
         return read_graph(connection)

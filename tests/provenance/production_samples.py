@@ -8,10 +8,11 @@ from typing import Any
 
 from archive.opening import open_store
 from provenance.db.engines import Database
-from provenance.db.keys import KnownKeys
+from provenance.db.transaction import Memory
 from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import record_jobs
 from provenance.services.submissions import Outcome, Submission
+from provenance.services.writing import writing_alone
 
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -71,7 +72,7 @@ class Production:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.store = open_store("memory:")
-        self.known = KnownKeys()
+        self.memory = Memory()
 
     def record(
         self, *records: dict[str, Any], reason: str | None = None, received_at: datetime = MOMENT
@@ -80,15 +81,9 @@ class Production:
         submissions = [
             Submission(decode_record(json.dumps(record).encode()), received_at, "tester", reason) for record in records
         ]
-        return self.write(lambda connection: record_jobs(connection, self.known, self.store, submissions))
+        return self.write(lambda writing: record_jobs(writing, submissions))
 
-    def write(self, use_case: Any) -> Any:
-        """Return what `use_case(connection)` returns, committed."""
-        try:
-            with self.database.writing.begin() as connection:
-                answer = use_case(connection)
-        except BaseException:
-            self.known.rollback()
-            raise
-        self.known.commit()
-        return answer
+    def write(self, use_case: Any, **sent: Any) -> Any:
+        """Return what `use_case(writing)` returns, committed."""
+        with writing_alone(self.database, self.memory, self.store, **sent) as writing:
+            return use_case(writing)

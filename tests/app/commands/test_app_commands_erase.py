@@ -38,7 +38,7 @@ def log(tmp_path: Path) -> str:
     sha256 = str(service.store.put(b"a log").sha256)
     for job_id in (JOB, OTHER):
         service.record(Submission(decode_record(json.dumps(record_of(job_id, sha256)).encode()), EPOCH))
-    service.write(lambda connection, known: settle_blob(connection, known, "nova", sha256))
+    service.write(lambda writing: settle_blob(writing, "nova", sha256))
     service.close()
     return sha256
 

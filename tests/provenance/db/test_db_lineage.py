@@ -374,7 +374,7 @@ def test_shared_input_of_a_crowded_name_is_the_last_that_was_recorded(production
     )
     production.record(*made, reader)
     production.write(
-        lambda connection: connection.execute(text("UPDATE files SET is_crowded = TRUE WHERE name = 'calib'"))
+        lambda writing: writing.connection.execute(text("UPDATE files SET is_crowded = TRUE WHERE name = 'calib'"))
     )
 
     with production.database.reading.connect() as connection:

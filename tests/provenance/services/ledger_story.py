@@ -14,7 +14,6 @@ from sqlalchemy import select
 from provenance.db.comparing import LogicalTables, logical_tables
 from provenance.db.engines import Database, open_database
 from provenance.db.tables import Order
-from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
 from provenance.records.openlineage import read_event
 from provenance.services.advance_workflow import advance_workflow
@@ -45,6 +44,7 @@ from provenance.services.tasks import find_task
 from provenance.services.waivers import waive_units
 from provenance.services.work import Parts, drain
 from provenance.services.workflows import WorkflowState, declare_workflow, set_state
+from provenance.services.writing import Writer
 
 FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -85,7 +85,7 @@ class Production:
         self.database = database
         self.store = store
         self.folder = folder
-        self.writer = Writer(database.writing)
+        self.writer = Writer(database, store)
         self.now = FIRST
         self.most_entries = MOST_ENTRIES  # a segment, where the story itself has to seal
 
@@ -100,7 +100,7 @@ class Production:
             Submission(decode_record(json.dumps(record).encode()), self.tick(), "token 1 hook", reason)
             for record in records
         ]
-        return self.writer.run(lambda connection, known: record_jobs(connection, known, self.store, submissions))
+        return self.writer.run(lambda writing: record_jobs(writing, submissions))
 
     def tell(self, kind: str, number: int, **more: Any) -> None:
         """Take an OpenLineage event of a run."""
@@ -112,79 +112,66 @@ class Production:
             "run": {"runId": job_id(number)},
         }
         event = read_event(json.dumps({**told, "job": {"namespace": "dbt", "name": "plots"}, **more}).encode())
-        self.writer.run(
-            lambda connection, known: record_event(
-                connection, known, self.store, event, experiment="nova", received_at=now, submitter=None
-            )
-        )
+        self.writer.run(lambda writing: record_event(writing, event, experiment="nova"), received_at=now)
 
     def upload(self, data: bytes, experiment: str = "nova") -> str:
         """Send a blob."""
         sha256 = str(self.store.put(data).sha256)
-        self.writer.run(lambda connection, known: settle_blob(connection, known, experiment, sha256))
+        self.writer.run(lambda writing: settle_blob(writing, experiment, sha256))
         return sha256
 
     def verdict(self, number: int, level: str) -> None:
         """Post a verdict."""
         now = self.tick()
-        self.writer.run(
-            lambda connection, known: post_verdict(connection, known, job_id(number), {"level": level}, received_at=now)
-        )
+        self.writer.run(lambda writing: post_verdict(writing, job_id(number), {"level": level}), received_at=now)
 
     def compare_by(self, *rules: dict[str, Any]) -> None:
         """Declare comparators."""
         document, now = {"output": list(rules)}, self.tick()
-        self.writer.run(
-            lambda connection, known: declare_comparators(connection, known, "nova", document, received_at=now)
-        )
+        self.writer.run(lambda writing: declare_comparators(writing, "nova", document), received_at=now)
 
     def keep_capsule(self, data: bytes, *numbers: int) -> None:
         """Register a capsule for the releases of these jobs."""
         stored = StoredCapsule("image", str(self.store.put(data).sha256), len(data))
         jobs, now = [job_id(number) for number in numbers], self.tick()
-        self.writer.run(
-            lambda connection, known: register_capsule(
-                connection, known, self.store, stored, name="release", jobs=jobs, received_at=now
-            )
-        )
+        self.writer.run(lambda writing: register_capsule(writing, stored, name="release", jobs=jobs), received_at=now)
 
     def declare(self, task_id: str, **more: Any) -> None:
         """Declare a task."""
         document, now = {"experiment": "nova", **more}, self.tick()
-        self.writer.run(
-            lambda connection, known: declare_task(
-                connection, known, task_id, document, store=self.store, received_at=now
-            )
-        )
+        self.writer.run(lambda writing: declare_task(writing, task_id, document), received_at=now)
 
     def waive(self, task_id: str, *units: str, **more: Any) -> None:
         """Waive units of a task."""
         document, now = {"units": list(units), "who": "shifter", "why": "the disk is gone", **more}, self.tick()
         self.writer.run(
-            lambda connection, _: waive_units(
-                connection, self.store, find_task(connection, task_id, experiment="nova"), document, received_at=now
-            )
+            lambda writing: waive_units(
+                writing,
+                find_task(writing.connection, task_id, experiment="nova"),
+                document,
+            ),
+            received_at=now,
         )
 
     def declare_rules(self, *rules: dict[str, Any], **more: Any) -> None:
         """Declare the experiment's rules of triage."""
         document, now = {"rules": list(rules), "who": "shifter", "why": "seen last night", **more}, self.tick()
-        self.writer.run(lambda connection, known: declare_rules(connection, known, "nova", document, received_at=now))
+        self.writer.run(lambda writing: declare_rules(writing, "nova", document), received_at=now)
 
     def reclassify(self, task_id: str | None = None) -> None:
         """Have failures read again by the rules of now."""
         now = self.tick()
         self.writer.run(
-            lambda connection, known: reclassify(
-                connection, known, "nova", received_at=now,
-                task=find_task(connection, task_id, experiment="nova") if task_id else None,
-            )
-        )  # fmt: skip
+            lambda writing: reclassify(
+                writing, "nova", task=find_task(writing.connection, task_id, experiment="nova") if task_id else None
+            ),
+            received_at=now,
+        )
 
     def write(self, use_case: Any, *words: Any) -> Any:
         """Return what a use case returns that writes as of now."""
         now = self.tick()
-        return self.writer.run(lambda connection, known: use_case(connection, known, *words, received_at=now))
+        return self.writer.run(lambda writing: use_case(writing, *words), received_at=now)
 
     def expire(self, **how: Any) -> Expiry:
         """Let old logs of jobs that succeeded expire."""
@@ -194,7 +181,7 @@ class Production:
     def erase_record(self, number: int, **how: Any) -> tuple[RecordErasure, Cleared]:
         """Erase the record of a job, or fields of it."""
         wanted = Wanted(job_id(number), "Eve", "a password slipped through", **how)
-        done = self.write(erase_record, self.store, wanted)
+        done = self.write(erase_record, wanted)
         digests = [*done.plans, *sorted(done.digests)]
         entries = [entry.id for entry in done.entries]
         self.seal()
@@ -205,7 +192,7 @@ class Production:
         with self.database.reading.connect() as connection:
             planned = plan_blob_erasure(connection, self.store, sha256, experiment)
         said = {"who": "Eve", "why": "a password slipped through", **words}
-        erase_blob(self.writer, self.store, planned, **said, received_at=self.tick())
+        erase_blob(self.writer, planned, **said, received_at=self.tick())
         self.seal()
         clear_erased(self.erasing(), experiment, entries=[], digests=[*planned.plans, *planned.digests])
         return planned
@@ -221,9 +208,7 @@ class Production:
     def see(self, name: str, **more: Any) -> None:
         """Take a sighting of a file."""
         document, now = {"experiment": "nova", "name": name, **more}, self.tick()
-        self.writer.run(
-            lambda connection, known: record_sighting(connection, known, document, received_at=now, submitter="catalog")
-        )
+        self.writer.run(lambda writing: record_sighting(writing, document), received_at=now, submitter="catalog")
 
     def work(self) -> None:
         """Do all background work that is due."""
@@ -291,7 +276,7 @@ def play(production: Production) -> None:
     """Play everything: records, witnesses, a conflict, a revision, one not understood, blobs, a moved tag, verdicts and more."""
     repository = make_repository(production.folder / "upstream")
     code = [{"name": "x", "repository": str(repository), "requested_ref": "v1"}]
-    production.writer.run(lambda connection, known: register_repository(connection, known, "x", str(repository)))
+    production.writer.run(lambda writing: register_repository(writing, "x", str(repository)))
     production.see("f3.root", size_bytes=4, checksums=["adler32:00000004"], metadata={"prov.task_id": "t1"})
     production.record(*[record_of(number) for number in range(1, 6)])
     production.record(record_of(6, state="running", ended_at=None, exit=None, outputs=None))
@@ -427,15 +412,13 @@ def launch(production: Production) -> None:
     """Launch two versions of a workflow, have one of its jobs done, one failed, one out; stop it; order retries by a policy."""
     shipped = {"gen.sh": production.upload(b"a script")}
     for text in (WORKFLOW, WORKFLOW.replace("count = 3", "count = 4")):
-        found, _ = production.write(declare_workflow, production.store, {"text": text, "files": shipped})
-    production.write(advance_workflow, production.store, found)
+        found, _ = production.write(declare_workflow, {"text": text, "files": shipped})
+    production.write(advance_workflow, found)
     experiment = found.experiment
     body = TakeBody(experiment=experiment, holder="agent", limit=3)
     with production.database.reading.connect() as connection:
         assert len(connection.execute(select(Order.id)).all()) == 4
-    taken = production.writer.run(
-        lambda connection, _known: take_orders(connection, production.store, body, now=production.tick())
-    )
+    taken = production.writer.run(lambda writing: take_orders(writing, body), received_at=production.tick())
     ids = [order["order_id"] for order in taken]
     placed = [PlacedOrder(each, f"1.{number}@sched") for number, each in enumerate(ids)]
     ended = [EndedOrder(ids[0], exit_code=0), EndedOrder(ids[1], exit_code=1, problem="odd")]
@@ -447,12 +430,10 @@ def launch(production: Production) -> None:
     )
     report = ReportBody(experiment=experiment, placed=placed, ended=ended)
     now = production.tick()
-    production.writer.run(lambda connection, _known: report_orders(connection, report, received_at=now))
-    production.write(advance_workflow, production.store, found)
+    production.writer.run(lambda writing: report_orders(writing, report), received_at=now)
+    production.write(advance_workflow, found)
     production.write(declare_policies, experiment, {"stages": {"gen": {"times": 3, "transient_only": False}}})
-    ordered = production.write(
-        order_retries, production.store, {"experiment": experiment, "jobs": [job_id(71)], "who": "me"}
-    )
+    ordered = production.write(order_retries, {"experiment": experiment, "jobs": [job_id(71)], "who": "me"})
     assert [each["unit"] for each in ordered["tries"]] == ["1"]
     said, now = WorkflowState(state="stopped", who="shifter", why="enough"), production.tick()
-    production.writer.run(lambda connection, _known: set_state(connection, found, said, received_at=now))
+    production.writer.run(lambda writing: set_state(writing, found, said), received_at=now)

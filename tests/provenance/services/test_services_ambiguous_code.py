@@ -16,7 +16,6 @@ from provenance.db.engines import Database, open_database
 from provenance.db.migrating import upgrade
 from provenance.db.recording.writing import gap_document
 from provenance.db.tables import RefObservation, WorkItem
-from provenance.db.writer import Writer
 from provenance.records.gaps import Gap
 from provenance.services.adopt_segments import adopt_segment
 from provenance.services.background import HANDLERS
@@ -31,6 +30,7 @@ from provenance.services.rerun_bundle import unpack
 from provenance.services.resolve_software import fetch_repository
 from provenance.services.show_job import show_job
 from provenance.services.work import Parts, drain
+from provenance.services.writing import Writer
 
 CODE = "software-ambiguous"
 
@@ -45,7 +45,7 @@ def upstream(tmp_path: Path) -> Path:
 def production(database: Database, upstream: Path, tmp_path: Path) -> Iterator[Production]:
     """Yield a production that knows the repository, on both databases."""
     opened = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
-    opened.writer.run(lambda connection, known: register_repository(connection, known, "x", str(upstream)))
+    opened.writer.run(lambda writing: register_repository(writing, "x", str(upstream)))
     yield opened
     opened.close()
 
@@ -233,7 +233,7 @@ def test_other_tags_and_repositories_that_move_concern_nobody(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
     other = make_repository(tmp_path / "other")
-    production.writer.run(lambda connection, known: register_repository(connection, known, "other", str(other)))
+    production.writer.run(lambda writing: register_repository(writing, "other", str(other)))
     record(production, 1, upstream, requested_ref="v1")
     record(production, 2, other, requested_ref="v1")
     git(upstream, "tag", "v2")
@@ -286,7 +286,7 @@ def test_moves_that_stand_in_the_ledger_of_another_experiment_count(
 def test_inferred_products_keep_their_grade_when_the_tag_moved(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
-    production.writer.run(lambda connection, known: map_product(connection, known, "art", "x"))
+    production.writer.run(lambda writing: map_product(writing, "art", "x"))
     product = {"name": "art", "product": {"manager": "ups", "version": "v1"}}
     production.record(record_of(1, software=[product], configurations=[], inputs=[], seeds=[{"value": 1}]))
     production.work()
@@ -332,10 +332,8 @@ def test_segments_adopted_one_by_one_give_the_same(production: Production, upstr
     database = open_database(url)
 
     for reader in read_chain(production.store, "nova"):
-        adopting = Writer(database.writing)
-        adopting.run(
-            lambda connection, known, reader=reader: adopt_segment(connection, known, production.store, reader)
-        )  # type: ignore[misc]
+        adopting = Writer(database, production.store)
+        adopting.run(lambda writing, reader=reader: adopt_segment(writing, reader))  # type: ignore[misc]
         adopting.close()
     second = Production(database, production.store, tmp_path / "second")
     drain(parts_of(second), HANDLERS)
@@ -350,7 +348,7 @@ def test_databases_from_before_are_graded_again(
     production: Production, upstream: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as earlier:
-        earlier.setattr("provenance.services.findings.ambiguous_code", lambda *_: {})
+        earlier.setattr("provenance.services.resolved_code.ambiguous_code", lambda *_: {})
         earlier.setattr("provenance.db.recording.job_rows.INDEX_VERSION", 4)
         record(production, 1, upstream, requested_ref="main")
         production.work()

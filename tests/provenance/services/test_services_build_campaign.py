@@ -13,7 +13,6 @@ from archive.opening import open_store
 from provenance.db.engines import open_database
 from provenance.db.recording.writing import table_of
 from provenance.db.tables import BundlePlan
-from provenance.db.writer import Writer
 from provenance.errors import BundleError, NotFoundError
 from provenance.services.build_bundle import build_bundle
 from provenance.services.build_campaign import Wanted, build_campaign
@@ -21,6 +20,7 @@ from provenance.services.check_archive import check_archive
 from provenance.services.check_bundles import check_bundles
 from provenance.services.rerun_bundle import unpack
 from provenance.services.work import Parts
+from provenance.services.writing import Writer
 
 TASK = "toyexp-join-0001"
 
@@ -29,8 +29,8 @@ TASK = "toyexp-join-0001"
 def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
     shutil.copy(sqlite_template, tmp_path / "jobprov.db")
     database = open_database(f"sqlite:///{tmp_path / 'jobprov.db'}")
-    writer = Writer(database.writing)
     store = open_store("memory:")
+    writer = Writer(database, store)
     made = Parts(database, writer, store, tmp_path / "mirrors")
     record_sample(made, store, make_repository(tmp_path / "joining"))
     yield made
@@ -113,7 +113,7 @@ def test_bundles_are_built_again_and_drift_is_reported(parts: Parts) -> None:
     first = check_bundles(parts.database, parts.writer, parts.store, 10)
     second = check_bundles(parts.database, parts.writer, parts.store, 1)
     parts.writer.run(
-        lambda connection, _known: connection.execute(
+        lambda writing: writing.connection.execute(
             table_of(BundlePlan).update().where(table_of(BundlePlan).c.number == 1).values(tar_sha256="0" * 64)
         )
     )

@@ -18,7 +18,6 @@ from sqlalchemy import delete
 from archive.opening import open_store
 from provenance.db.engines import open_database
 from provenance.db.tables import Repository
-from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import Bundle, build_bundle
@@ -29,6 +28,7 @@ from provenance.services.rerun_bundle import unpack
 from provenance.services.store_blobs import Upload, grant_possession
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
+from provenance.services.writing import Writer
 from provenance.software.worktree import worktree_state
 
 EXPERIMENT = "toyexp"
@@ -74,17 +74,16 @@ def _commit(folder: Path) -> None:
 def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
     shutil.copy(sqlite_template, tmp_path / "jobprov.db")
     database = open_database(f"sqlite:///{tmp_path / 'jobprov.db'}")
-    writer = Writer(database.writing)
-    yield Parts(database, writer, open_store("memory:"), tmp_path / "mirrors")
+    store = open_store("memory:")
+    writer = Writer(database, store)
+    yield Parts(database, writer, store, tmp_path / "mirrors")
     writer.close()
     database.dispose()
 
 
 def register(parts: Parts, *folders: Path) -> None:
     for folder in folders:
-        parts.writer.run(
-            lambda connection, known, folder=folder: register_repository(connection, known, folder.name, str(folder))
-        )
+        parts.writer.run(lambda writing, folder=folder: register_repository(writing, folder.name, str(folder)))
 
 
 def record(
@@ -105,10 +104,10 @@ def record(
         "software": [{"name": "code", "repository": str(repository), "checkout": "/scratch/code", **software}, *others],
     }
     submission = Submission(decode_record(json.dumps(body).encode()), datetime(2026, 11, 24, tzinfo=UTC))
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
+    parts.writer.run(lambda writing: record_jobs(writing, [submission]))
     if blob:
         upload = Upload(EXPERIMENT, parts.store.put(blob).sha256)
-        parts.writer.run(lambda connection, known: grant_possession(connection, known, [upload]))
+        parts.writer.run(lambda writing: grant_possession(writing, [upload]))
     drain(parts, HANDLERS)
     return job_id
 
@@ -207,7 +206,7 @@ def test_source_of_a_product_lies_beside_the_job_and_takes_no_part_in_it(
     with parts.database.writing.begin() as connection:
         connection.execute(delete(Repository).where(Repository.name == "inner"))
 
-    parts.writer.run(lambda connection, known: map_product(connection, known, "middle", "middle"))
+    parts.writer.run(lambda writing: map_product(writing, "middle", "middle"))
     drain(parts, HANDLERS)
     after = build(parts, job_id)
 

@@ -15,7 +15,6 @@ from recorded_sample import EXPERIMENT, GOOD, make_repository, record_sample
 from archive.opening import open_store
 from provenance.db.comparing import differences
 from provenance.db.engines import Database
-from provenance.db.writer import Writer
 from provenance.errors import BadInputError, NotFoundError
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import Bundle, build_bundle
@@ -25,6 +24,7 @@ from provenance.services.repositories import register_repository
 from provenance.services.seal_ledger import seal_all
 from provenance.services.show_job import show_job
 from provenance.services.work import Parts, drain
+from provenance.services.writing import Writer
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
     store = open_store("memory:")
-    parts = Parts(database, Writer(database.writing), store, tmp_path / "mirrors")
+    parts = Parts(database, Writer(database, store), store, tmp_path / "mirrors")
     record_sample(parts, store, make_repository(tmp_path / "joining"))
     yield parts
     parts.writer.close()
@@ -51,11 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 def register(parts: Parts, path: Path, *jobs: str, name: str = "release-1", now: datetime = NOW) -> dict[str, Any]:
     stored = store_capsule(parts.store, path)
-    answer = parts.writer.run(
-        lambda connection, known: register_capsule(
-            connection, known, parts.store, stored, name=name, jobs=jobs, received_at=now
-        )
-    )
+    answer = parts.writer.run(lambda writing: register_capsule(writing, stored, name=name, jobs=jobs), received_at=now)
     drain(parts, HANDLERS)
     return answer
 
@@ -148,7 +144,7 @@ def test_other_stage_or_software_is_not_served_and_a_rebuilt_database_says_the_s
         "software": [{"name": "joining", "repository": str(repository), "requested_ref": "v1"}],
     }
     commit = git(repository, "rev-parse", "HEAD")
-    production.writer.run(lambda connection, known: register_repository(connection, known, "x", str(repository)))
+    production.writer.run(lambda writing: register_repository(writing, "x", str(repository)))
     task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
     production.record(
         record_of(1, **common),

@@ -15,7 +15,6 @@ from recorded_sample import BAD, EXPERIMENT, GOOD, make_repository, record_sampl
 
 from archive.opening import open_store
 from provenance.db.engines import Database
-from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
 from provenance.services import isolation
 from provenance.services.drill import DrilledJob, DrillLimits, DrillParts, drill
@@ -25,6 +24,7 @@ from provenance.services.reproduction import reproduction_facts
 from provenance.services.show_job import show_job
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts
+from provenance.services.writing import Writer
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,8 @@ ANY_AGE = DrillLimits(again_after=timedelta(0))
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[DrillParts]:
     """Yield a service that holds the two jobs of the sample, one that succeeded and one that failed."""
-    writer, store = Writer(database.writing), open_store("memory:")
+    store = open_store("memory:")
+    writer = Writer(database, store)
     record_sample(Parts(database, writer, store, tmp_path / "git"), store, make_repository(tmp_path / "upstream"))
     yield DrillParts(database, writer, store, tmp_path / "drill", apart())
     writer.close()
@@ -54,7 +55,7 @@ def levels(done: list[DrilledJob] | None) -> dict[str, str | None]:
 
 def record(parts: DrillParts, *records: dict[str, Any]) -> None:
     submissions = [Submission(decode_record(json.dumps(each).encode()), NOW) for each in records]
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, submissions))
+    parts.writer.run(lambda writing: record_jobs(writing, submissions))
 
 
 def shell_job(parts: DrillParts, number: int, script: str, **more: Any) -> dict[str, Any]:
@@ -148,7 +149,8 @@ def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillPa
 
 
 def test_job_whose_blobs_are_gone_does_not_stop_the_others(database: Database, tmp_path: Path) -> None:
-    writer, store = Writer(database.writing), open_store(f"file:{tmp_path}/archive")
+    store = open_store(f"file:{tmp_path}/archive")
+    writer = Writer(database, store)
     record_sample(Parts(database, writer, store, tmp_path / "git"), store, make_repository(tmp_path / "upstream"))
     kept = hashlib.sha256(b"1 2 3\n").hexdigest()  # the input; fcl and code are still there
     for file in (tmp_path / "archive").rglob(f"*{kept[2:]}*"):

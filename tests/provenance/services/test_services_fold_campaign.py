@@ -12,12 +12,12 @@ from sqlalchemy import Connection, select
 from provenance.db.queries import folded as queries
 from provenance.db.queries.folded import CampaignKey, read_kept
 from provenance.db.tables import WorkItem
-from provenance.db.writer import Writer
 from provenance.errors import LimitError, NotFoundError
 from provenance.services import fold_campaign as folding
 from provenance.services.background import HANDLERS
 from provenance.services.fold_campaign import FoldedCampaign, enqueue_large, fold_campaign, follow_up
 from provenance.services.work import Parts, drain
+from provenance.services.writing import Writer
 
 UNITS = 6
 
@@ -135,7 +135,7 @@ def test_a_large_campaign_is_kept_and_counted_again_after_a_pause(
     campaign: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folding, "MOST_COUNTED_AT_ONCE", 3)
-    writer = Writer(campaign.database.writing)
+    writer = Writer(campaign.database, campaign.store)
     parts = Parts(campaign.database, writer, campaign.store, tmp_path)
     assert enqueue_large(parts) == 1  # without anybody asking
     assert drain(parts, HANDLERS) >= 1
@@ -143,7 +143,7 @@ def test_a_large_campaign_is_kept_and_counted_again_after_a_pause(
     kept = read_folded(campaign)
     campaign.record(job(300, task=task("merge"), software=software("v2")))
     stale = read_folded(campaign)
-    writer.run(lambda connection, known: follow_up(connection, known, stale))
+    writer.run(lambda writing: follow_up(writing, stale))
 
     assert kept.is_current
     assert not kept.needs_follow_up
@@ -171,7 +171,7 @@ def test_who_asks_first_has_it_kept(campaign: Production, monkeypatch: pytest.Mo
     monkeypatch.setattr(folding, "MOST_COUNTED_AT_ONCE", 3)
 
     counted = read_folded(campaign)
-    campaign.write(lambda connection: follow_up(connection, campaign.known, counted))
+    campaign.write(lambda writing: follow_up(writing, counted))
 
     with campaign.database.reading.connect() as connection:
         assert read_kept(connection, CampaignKey(1, "prod")) is not None

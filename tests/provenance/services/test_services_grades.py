@@ -12,7 +12,6 @@ from recorded_sample import EXPERIMENT, FCL, GOOD, INPUT, WORDS, git, make_repos
 
 from archive.opening import open_store
 from provenance.db.engines import Database
-from provenance.db.writer import Writer
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
 from provenance.services.build_bundle import build_bundle
@@ -23,6 +22,7 @@ from provenance.services.show_job import show_job
 from provenance.services.store_blobs import settle_blob
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain
+from provenance.services.writing import Writer
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LARGE = b"\0" * (16 * 1024 * 1024 + 1)
@@ -94,7 +94,8 @@ WITHOUT_SOFTWARE: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
-    parts = Parts(database, Writer(database.writing), open_store("memory:"), tmp_path / "mirrors")
+    store = open_store("memory:")
+    parts = Parts(database, Writer(database, store), store, tmp_path / "mirrors")
     yield parts
     parts.writer.close()
 
@@ -146,18 +147,16 @@ def test_grade_is_the_level_of_the_bundle_whatever_is_lacking(parts: Parts, tmp_
     held = [parts.store.put(data).sha256 for data in (FCL, WORDS, INPUT, HELD, LARGE)]
     later = parts.store.put(SENT_LATER).sha256
     submissions = [Submission(one, NOW, "tester", None) for one in decoded]
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, submissions))
+    parts.writer.run(lambda writing: record_jobs(writing, submissions))
     for name in ("joining", "outer"):
-        parts.writer.run(lambda c, known, name=name: register_repository(c, known, name, str(tmp_path / name)))  # type: ignore[misc]
+        parts.writer.run(lambda writing, name=name: register_repository(writing, name, str(tmp_path / name)))  # type: ignore[misc]
     for sha256 in held:
-        parts.writer.run(lambda c, known, sha256=sha256: settle_blob(c, known, EXPERIMENT, sha256))  # type: ignore[misc]
+        parts.writer.run(lambda writing, sha256=sha256: settle_blob(writing, EXPERIMENT, sha256))  # type: ignore[misc]
     served = [record["job_id"] for record, _ in wanted.values() if record["task"]["stage"] == "with a capsule"]
     stored = StoredCapsule("image", parts.store.put(b"image").sha256, 5)
-    parts.writer.run(
-        lambda c, known: register_capsule(c, known, parts.store, stored, name="r", jobs=served, received_at=NOW)
-    )
+    parts.writer.run(lambda writing: register_capsule(writing, stored, name="r", jobs=served), received_at=NOW)
     drain(parts, HANDLERS)
-    parts.writer.run(lambda c, known: settle_blob(c, known, EXPERIMENT, later))
+    parts.writer.run(lambda writing: settle_blob(writing, EXPERIMENT, later))
     drain(parts, HANDLERS)
 
     found = {}

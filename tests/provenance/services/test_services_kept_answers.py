@@ -12,13 +12,13 @@ from sqlalchemy import Connection, select, update
 from provenance.db.queries.jobs import JobFilters
 from provenance.db.queries.kept_answers import read_answer
 from provenance.db.tables import KeptAnswerRow, WorkItem
-from provenance.db.writer import Writer
 from provenance.errors import LimitError
 from provenance.services import counting, kept_answers
 from provenance.services.background import HANDLERS
 from provenance.services.count_errors import count_errors
 from provenance.services.kept_answers import CountedAnswer, follow_up, question_of
 from provenance.services.work import Parts, drain
+from provenance.services.writing import Writer
 
 CAMPAIGN = JobFilters(experiment="nova", campaign="prod")
 QUESTION = '{"campaign":"prod","experiment":"nova","kind":"errors"}'
@@ -37,7 +37,7 @@ def campaign(production: Production, monkeypatch: pytest.MonkeyPatch) -> Product
 
 @pytest.fixture
 def parts(campaign: Production, tmp_path: Path) -> Iterator[Parts]:
-    writer = Writer(campaign.database.writing)
+    writer = Writer(campaign.database, campaign.store)
     yield Parts(campaign.database, writer, campaign.store, tmp_path)
     writer.close()
 
@@ -54,7 +54,7 @@ def ask(production: Production, filters: JobFilters = CAMPAIGN, **how: Any) -> C
         words = {**said, **how}
         counted = kept_answers.ask(connection, production.store, counting.COUNTINGS["errors"], words, question)
     if counted.needs_follow_up:
-        production.write(lambda connection: follow_up(connection, production.known, counted))
+        production.write(lambda writing: follow_up(writing, counted))
     return counted
 
 
@@ -112,7 +112,7 @@ def test_an_answer_of_the_same_ledger_is_counted_again_once_it_is_old(campaign: 
     """Classes of failures are read in the background, which the ledger does not tell."""
     ask(campaign)
     before = datetime.now(UTC) - timedelta(hours=1)
-    campaign.write(lambda connection: connection.execute(update(KeptAnswerRow).values(counted_at=before)))
+    campaign.write(lambda writing: writing.connection.execute(update(KeptAnswerRow).values(counted_at=before)))
 
     old = ask(campaign)
 
@@ -133,7 +133,7 @@ def test_facets_and_orders_are_kept_apart(campaign: Production) -> None:
 def test_what_nobody_asked_for_in_a_week_is_forgotten(campaign: Production) -> None:
     ask(campaign)
     before = datetime.now(UTC) - timedelta(days=8)
-    campaign.write(lambda connection: connection.execute(update(KeptAnswerRow).values(counted_at=before)))
+    campaign.write(lambda writing: writing.connection.execute(update(KeptAnswerRow).values(counted_at=before)))
 
     ask(campaign, by="stage")
 
@@ -177,7 +177,7 @@ def test_every_kind_is_kept_and_counted_again_to_the_same(
     assert question is not None
     with campaign.database.reading.connect() as connection:
         first = kept_answers.ask(connection, campaign.store, countings[kind], words, question)
-    campaign.write(lambda connection: follow_up(connection, campaign.known, first))
+    campaign.write(lambda writing: follow_up(writing, first))
     campaign.record(job(7, state="succeeded", task=task()))
 
     with campaign.database.reading.connect() as connection:

@@ -12,12 +12,12 @@ from recorded_sample import BAD, GOOD, make_repository, record_sample
 from archive.opening import open_store
 from provenance.capture.touched import elf_interpreter, touched_path
 from provenance.db.engines import open_database
-from provenance.db.writer import Writer
 from provenance.errors import BadInputError
 from provenance.services.build_bundle import build_bundle
 from provenance.services.isolation import apart
 from provenance.services.make_capsule import make_capsule
 from provenance.services.work import Parts
+from provenance.services.writing import Writer
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def tars(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     folder = tmp_path_factory.mktemp("capsule")
     shutil.copy(sqlite_template, folder / "jobprov.db")
     database, store = open_database(f"sqlite:///{folder}/jobprov.db"), open_store("memory:")
-    writer = Writer(database.writing)
+    writer = Writer(database, store)
     record_sample(Parts(database, writer, store, folder / "git"), store, make_repository(folder / "upstream"))
     for job_id in (GOOD, BAD):
         (folder / f"{job_id}.tar").write_bytes(b"".join(build_bundle(database, writer, store, job_id).stream()))

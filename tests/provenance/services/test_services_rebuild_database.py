@@ -12,13 +12,13 @@ from archive.opening import open_store
 from provenance.db.comparing import LogicalTables, differences
 from provenance.db.engines import Database, open_database
 from provenance.db.migrating import stamp, upgrade
-from provenance.db.writer import Writer
 from provenance.errors import ConflictError
 from provenance.services.adopt_segments import adopt_segment
 from provenance.services.chains import read_chain
 from provenance.services.rebuild_database import rebuild_database
 from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.segment_frames import SegmentError
+from provenance.services.writing import Writer
 
 PLACED = [(1, "first"), (2, "anew"), (3, "last")]
 
@@ -140,10 +140,8 @@ def test_what_was_said_of_a_running_job_is_adopted_with_its_record(production: P
     database = open_database(url)
 
     for reader in read_chain(production.store, "nova"):
-        adopting = Writer(database.writing)  # knows nothing of the segments before
-        adopting.run(
-            lambda connection, known, reader=reader: adopt_segment(connection, known, production.store, reader)
-        )  # type: ignore[misc]
+        adopting = Writer(database, production.store)  # knows nothing of the segments before
+        adopting.run(lambda writing, reader=reader: adopt_segment(writing, reader))  # type: ignore[misc]
         adopting.close()
 
     database.dispose()
@@ -219,7 +217,7 @@ def test_comparison_tells_whose_record_an_entry_is(production: Production) -> No
     found = []
     for change in ("job_id = 3 - job_id", "witness = 'else'", "revision = 1"):
         statement = text(f"UPDATE ledger_entries SET {change} WHERE job_id IS NOT NULL")  # noqa: S608 - ours
-        production.writer.run(lambda connection, _, statement=statement: connection.execute(statement))
+        production.writer.run(lambda writing, statement=statement: writing.connection.execute(statement))
         after = production.tables()
         found.append({line.partition(":")[0] for line in differences(before, after)})
         before = after

@@ -30,6 +30,7 @@ from provenance.records.decoding import decode_record
 from provenance.services.record_jobs import record_jobs
 from provenance.services.show_job import show_job
 from provenance.services.submissions import STATUS, Submission
+from provenance.services.writing import Writing
 
 DONE = job(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
 RUNNING = {**job(1), "state": "running", "ended_at": None}
@@ -185,7 +186,7 @@ def test_no_two_records_of_a_witness_have_one_number(production: Production) -> 
     late = Submission(decode_record(body), MOMENT, None, "sealed", place=(1, 1), revision=1)
 
     with pytest.raises(LostTurnError, match="has a record 1"):
-        production.write(lambda connection: record_jobs(connection, production.known, production.store, [late]))
+        production.write(lambda writing: record_jobs(writing, [late]))
 
     assert records_of_jobs(production) == [("record", 0), ("revision", 1)]
 
@@ -215,7 +216,8 @@ def test_answer_names_the_blobs_that_are_missing(production: Production) -> None
     assert outcome.missing_blobs == [digest(5), digest(6)]
     assert count(production, AwaitedBlob) == 2
 
-    def possess(connection: Any) -> None:
+    def possess(writing: Writing) -> None:
+        connection = writing.connection
         experiment = connection.execute(select(Job.experiment_id)).scalar_one()
         connection.execute(Possession.__table__.insert(), [{"experiment_id": experiment, "sha256": digest(5)}])
 
@@ -231,9 +233,7 @@ def test_bytes_are_kept_exactly(production: Production) -> None:
     from provenance.services.ledger import read_entries  # noqa: PLC0415
 
     body = body.replace(b"lost", b"killed")
-    production.write(
-        lambda c: record_jobs(c, production.known, production.store, [Submission(decode_record(body), MOMENT)])
-    )
+    production.write(lambda writing: record_jobs(writing, [Submission(decode_record(body), MOMENT)]))
     with production.database.reading.connect() as connection:
         [number] = connection.execute(select(LedgerEntry.id)).scalars()
         assert read_entries(connection, production.store, [number]) == {number: body}

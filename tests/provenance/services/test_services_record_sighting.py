@@ -22,7 +22,7 @@ BORN = job(
 
 def see(production: Production, name: str, checksum: int | None = None, size: int | None = None, **more: Any) -> Any:
     document = {"experiment": "nova", **file_entry(name, checksum, size), **more}
-    return production.write(lambda c: record_sighting(c, production.known, document, received_at=MOMENT))
+    return production.write(lambda writing: record_sighting(writing, document), received_at=MOMENT)
 
 
 def shown(production: Production, name: str) -> dict[str, Any]:

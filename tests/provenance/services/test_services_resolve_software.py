@@ -11,7 +11,6 @@ import pytest
 
 from archive.opening import open_store
 from provenance.db.engines import Database
-from provenance.db.writer import Writer
 from provenance.errors import BadInputError, ConflictError
 from provenance.records.decoding import decode_record
 from provenance.services.background import HANDLERS
@@ -21,6 +20,7 @@ from provenance.services.resolve_software import fetch_repository
 from provenance.services.show_job import show_job
 from provenance.services.submissions import Submission
 from provenance.services.work import Parts, drain, waiting_work
+from provenance.services.writing import Writer
 
 JOB = "00000000-0000-4000-8000-000000000001"
 
@@ -48,8 +48,9 @@ def upstream(tmp_path: Path) -> Path:
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Any:
     """Yield what background work is done with."""
-    writer = Writer(database.writing)
-    yield Parts(database, writer, open_store("memory:"), tmp_path / "mirrors")  # type: ignore[arg-type]
+    store = open_store("memory:")
+    writer = Writer(database, store)
+    yield Parts(database, writer, store, tmp_path / "mirrors")  # type: ignore[arg-type]
     writer.close()
 
 
@@ -63,7 +64,7 @@ def record(parts: Parts, repository: str, **software: Any) -> None:
         "software": [{"name": "code", "repository": repository, **software}],
     }
     submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, parts.store, [submission]))
+    parts.writer.run(lambda writing: record_jobs(writing, [submission]))
 
 
 def shown(parts: Parts) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def shown(parts: Parts) -> dict[str, Any]:
 
 
 def register(parts: Parts, upstream: Path) -> None:
-    parts.writer.run(lambda connection, known: register_repository(connection, known, "code", str(upstream)))
+    parts.writer.run(lambda writing: register_repository(writing, "code", str(upstream)))
 
 
 def codes(job: dict[str, Any]) -> set[str]:
@@ -172,10 +173,10 @@ def test_registering_again_changes_nothing_and_other_names_are_refused(parts: Pa
     register(parts, upstream)
 
     with pytest.raises(ConflictError, match="registered as code"):
-        parts.writer.run(lambda connection, known: register_repository(connection, known, "other", str(upstream)))
+        parts.writer.run(lambda writing: register_repository(writing, "other", str(upstream)))
 
 
 @pytest.mark.parametrize("url", ["http://example.org/x.git", "ext::sh -c true", "git://example.org/x", "file:///etc"])
 def test_address_that_may_not_be_fetched_is_refused(parts: Parts, url: str) -> None:
     with pytest.raises(BadInputError):
-        parts.writer.run(lambda connection, known: register_repository(connection, known, "bad", url))
+        parts.writer.run(lambda writing: register_repository(writing, "bad", url))

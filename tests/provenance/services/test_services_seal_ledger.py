@@ -15,7 +15,6 @@ from sqlalchemy import text
 from archive.opening import open_store
 from provenance.db.comparing import differences
 from provenance.db.engines import Database, open_database
-from provenance.db.writer import Writer
 from provenance.services import seal_ledger as sealing
 from provenance.services.held_jobs import load_held
 from provenance.services.ledger import read_entries
@@ -24,6 +23,7 @@ from provenance.services.seal_ledger import seal_all, seal_ledger
 from provenance.services.segment_frames import SegmentError
 from provenance.services.segments import GENESIS, SealedEntry, SegmentReader, write_segment
 from provenance.services.show_job import show_job
+from provenance.services.writing import Writer
 
 
 @pytest.fixture
@@ -326,7 +326,7 @@ def test_a_sealer_that_comes_second_adopts_what_the_first_sealed(
     production.record(*[record_of(number) for number in range(1, 4)])
     before = bodies(production)
     put = production.store.put_document
-    second = Writer(production.database.writing)
+    second = Writer(production.database, production.store)
 
     def put_document(name: str, data: bytes) -> bool:
         if name.endswith(".head"):

@@ -13,6 +13,7 @@ import pytest
 from app.config import load_settings
 from app.wiring import Service, open_service
 from archive.opening import open_store
+from archive.store import Store
 from provenance.db.base import EPOCH
 from provenance.errors import BadInputError, BundleError
 from provenance.records.decoding import decode_record
@@ -20,14 +21,14 @@ from provenance.services.isolation import Isolation
 from provenance.services.make_capsule import CapsuleReport
 from provenance.services.store_blobs import settle_blob
 from provenance.services.submissions import Submission
-from provenance.services.traced_capsule import Bytes, Trace, make_traced_capsule, read_trace
+from provenance.services.traced_capsule import Trace, make_traced_capsule, read_trace
 
 JOB = "00000000-0000-0000-0000-000000000001"
 CONTENT = b"#!/bin/sh\n"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
-def lay_out(folder: Path, *entries: list[str], store: Bytes | None = None) -> CapsuleReport:
+def lay_out(folder: Path, *entries: list[str], store: Store | None = None) -> CapsuleReport:
     """Make a capsule of a listing; the archive holds CONTENT."""
     store = store or open_store("memory:")
     store.put(CONTENT)  # type: ignore[attr-defined]
@@ -118,7 +119,7 @@ def traced(service: Service, listing: bytes | None, owner: str | None = None) ->
     for blob in [CONTENT] + ([listing] if listing else []):
         service.store.put(blob)
     if owner:
-        service.write(lambda connection, known: settle_blob(connection, known, owner, DIGEST))
+        service.write(lambda writing: settle_blob(writing, owner, DIGEST))
     service.record(Submission(decode_record(json.dumps(record).encode()), EPOCH))
     with service.reading() as connection:
         return read_trace(connection, service.store, JOB)
