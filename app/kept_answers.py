@@ -56,5 +56,5 @@ def _read(kind: str, words: dict[str, Any], question: str | None) -> dict[str, A
     with service.reading() as connection:
         counted = ask(connection, service.store, COUNTINGS[kind], words, question)
     if counted.needs_follow_up:
-        service.write(lambda connection, known: follow_up(connection, known, counted))
+        service.write(lambda writing: follow_up(writing, counted))
     return counted.answer()

@@ -7,6 +7,7 @@ of the package here or in `app/errors.py`, nowhere else.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Semaphore
 from typing import TypeVar, cast
 
@@ -18,13 +19,12 @@ from jobprov.archive.errors import ArchiveError
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database, open_database
-from jobprov.provenance.db.keys import KnownKeys
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.services.intake.blobs import Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
 from jobprov.provenance.services.intake.tokens import TokenBook
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
+from jobprov.provenance.services.writing import Writer, Writing
 
 T = TypeVar("T")
 
@@ -49,9 +49,7 @@ class Service:
     unclaimed: Unclaimed
     excerpts: Excerpts
     batch_turns: Semaphore
-    _record: "Callable[[Connection, KnownKeys, Sequence[Submission]], list[Outcome]]" = field(
-        repr=False
-    )
+    _record: Callable[[Writing, Sequence[Submission]], list[Outcome]] = field(repr=False)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -61,9 +59,21 @@ class Service:
             # nothing: but after a rollback psycopg forgets every statement that it prepared
             connection.commit()
 
-    def write(self, use_case: "Callable[[Connection, KnownKeys], T]") -> T:
-        """Return what the use case returns, after the commit that holds its work."""
-        return self.writer.run(use_case)
+    def write(
+        self,
+        use_case: Callable[[Writing], T],
+        *,
+        received_at: datetime | None = None,
+        submitter: str | None = None,
+    ) -> T:
+        """Return what the use case returns, after the commit that holds its work.
+
+        Args:
+            use_case: what to do.
+            received_at: when that came which is written; now, where it is not given.
+            submitter: who sent it.
+        """
+        return self.writer.run(use_case, received_at=received_at, submitter=submitter)
 
     def record(self, submission: Submission) -> Outcome:
         """Record one job; those that wait at the same time share a transaction."""
@@ -71,14 +81,9 @@ class Service:
 
     def record_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
         """Record a batch in one transaction; return the outcomes in order."""
-        return (
-            self.writer.run(
-                lambda connection, known: self._record(connection, known, submissions),
-                len(submissions),
-            )
-            if submissions
-            else []
-        )
+        if not submissions:
+            return []
+        return self.writer.run(lambda writing: self._record(writing, submissions), len(submissions))
 
     def problems(self) -> list[str]:
         """Return what keeps the service from its work, each a sentence.
@@ -119,16 +124,14 @@ def open_service(settings: Settings) -> Service:
 
     unclaimed = Unclaimed()
 
-    def record(
-        connection: Connection, known: KnownKeys, submissions: Sequence[Submission]
-    ) -> list[Outcome]:
-        unclaimed.adopt(connection, known, [submission.decoded for submission in submissions])
-        return record_jobs(connection, known, store, submissions)
+    def record(writing: Writing, submissions: Sequence[Submission]) -> list[Outcome]:
+        unclaimed.adopt(writing, [submission.decoded for submission in submissions])
+        return record_jobs(writing, submissions)
 
     # PostgreSQL writes one in a process of its own while the next is decoded; with SQLite both wait
     # for Python's lock
     turns = Semaphore(1 if database.is_sqlite else 2)
-    writer = Writer(database.writing)
+    writer = Writer(database, store)
     return Service(settings, database, store, writer, tokens, unclaimed, Excerpts(), turns, record)
 
 

@@ -79,19 +79,9 @@ def _record(settings: dict[str, str], folder: Path) -> None:
             Submission(decode_record(json.dumps(job).encode()), moment, "benchmark", None)
             for job in jobs
         ]
-        service.write(
-            lambda connection, known: record_jobs(connection, known, service.store, submissions)
-        )
-        service.write(
-            lambda connection, known: grant_possession(
-                connection, known, [Upload(_EXPERIMENT, sha256)]
-            )
-        )
-        service.write(
-            lambda connection, known: register_repository(
-                connection, known, "release", str(repository)
-            )
-        )
+        service.write(lambda writing: record_jobs(writing, submissions))
+        service.write(lambda writing: grant_possession(writing, [Upload(_EXPERIMENT, sha256)]))
+        service.write(lambda writing: register_repository(writing, "release", str(repository)))
         drain(parts, HANDLERS)
         service.store.seal()
     finally:

@@ -59,7 +59,7 @@ def measure(place: Place, jobs: int, wanted: Callable[[str], bool]) -> None:
             _measure_growth(service, early)
         # the digests of fcl files have no bytes here: that they cannot be evaluated is not what is
         # measured
-        service.write(lambda connection, _: connection.execute(delete(WorkItem)))
+        service.write(lambda writing: writing.connection.execute(delete(WorkItem)))
     finally:
         service.close()
     if wanted("questions"):

@@ -171,7 +171,7 @@ def _prepare(place: Place, jobs: int) -> list[str]:
             recording.record_in_process(
                 service, generate_jobs(jobs - done, first=done), place.process
             )
-        service.write(lambda connection, _known: connection.execute(delete(FoldedGraphRow)))
+        service.write(lambda writing: writing.connection.execute(delete(FoldedGraphRow)))
         chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret
         keys = [chance.randrange(1, min(done or jobs, jobs)) for _ in range(_REQUESTS)]
         with service.reading() as connection:

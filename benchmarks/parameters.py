@@ -127,9 +127,7 @@ def _store_configurations(service: Service, count: int) -> list[dict[str, object
 
 def _stored(service: Service, name: str, text: str) -> dict[str, object]:
     sha256 = str(service.store.put(text.encode()).sha256)
-    service.write(
-        lambda connection, known: grant_possession(connection, known, [Upload(EXPERIMENT, sha256)])
-    )
+    service.write(lambda writing: grant_possession(writing, [Upload(EXPERIMENT, sha256)]))
     return {"name": name, "path": name, "sha256": sha256}
 
 

@@ -73,7 +73,7 @@ def possess(service: Service, jobs: Sequence[GeneratedJob]) -> None:
         for sha256 in shared_blobs()
     ]
     uploads += [Upload(job.experiment, sha256) for job in jobs for sha256 in job.blobs]
-    service.write(lambda connection, known: grant_possession(connection, known, uploads))
+    service.write(lambda writing: grant_possession(writing, uploads))
 
 
 def together(works: Sequence[Work]) -> Work:

@@ -118,11 +118,11 @@ def _prepare(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Prepare
             f"rows for {table.name} lack {', '.join(left_out)}, whose default only SQLAlchemy knows"
         )
         raise ValueError(message)
-    converters = [
-        (place, convert)
-        for place, name in enumerate(names)
-        if (convert := binder(table.c[name].type, dialect)) is not None
-    ]
+    converters = []
+    for place, name in enumerate(names):
+        convert = binder(table.c[name].type, dialect)
+        if convert is not None:
+            converters.append((place, convert))
     quoted = ", ".join(dialect.identifier_preparer.quote(name) for name in names)
     target = f"{dialect.identifier_preparer.quote(table.name)} ({quoted})"
     take = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)

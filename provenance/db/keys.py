@@ -6,7 +6,7 @@ keys never existed.
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -59,20 +59,17 @@ def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]
 def allocate_in_turn(connection: Connection, table: Table, whose: Sequence[int]) -> list[int]:
     """Return an unused key for each of `whose`, in order.
 
-    Of one of them greater than all that were so taken for it and are committed.
+    Greater than all that were taken for the same owner and are committed.
 
-    Who takes for the same one later waits for this commit.
+    Whoever takes keys for the same owner later waits for this commit.
     """
     if connection.dialect.name != "postgresql":
         return allocate_keys(connection, table, len(whose))
-    found = {
-        each: iter(
-            row[0]
-            for row in fetch(connection, _NEXT_IN_TURN, (OF_EXPERIMENT, each, table.name, count))
-        )
-        for each, count in sorted(Counter(whose).items())
-    }
-    return [next(found[each]) for each in whose]
+    unused: dict[int, Iterator[int]] = {}
+    for owner, count in sorted(Counter(whose).items()):
+        rows = fetch(connection, _NEXT_IN_TURN, (OF_EXPERIMENT, owner, table.name, count))
+        unused[owner] = iter([row[0] for row in rows])
+    return [next(unused[owner]) for owner in whose]
 
 
 def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:
@@ -102,11 +99,6 @@ class KnownKeys:
     def __init__(self) -> None:
         self._known: dict[str, dict[Any, int]] = {}
         self._pending: dict[str, dict[Any, int]] = {}
-        self.notes: dict[Any, Any] = {}
-        """What use cases remember of what they read or wrote.
-
-        Dropped with the rest on a rollback.
-        """
 
     def commit(self) -> None:
         """Keep what the transaction added."""
@@ -120,7 +112,6 @@ class KnownKeys:
     def rollback(self) -> None:
         """Forget what the transaction added."""
         self._pending.clear()
-        self.notes.clear()
 
     def get(self, table: Table, key: Any) -> int | None:
         """Return the key of a row, if this process has met it."""

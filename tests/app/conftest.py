@@ -66,8 +66,8 @@ def new_token(service: Service) -> Callable[..., dict[str, str]]:
     def make(experiment: str = "nova", days: int | None = None) -> dict[str, str]:
         now = datetime.now(UTC)
         token = service.write(
-            lambda connection, known: create_token(
-                connection, known, experiment=experiment, name="test", now=now, days=days
+            lambda writing: create_token(
+                writing, experiment=experiment, name="test", now=now, days=days
             )
         )
         return {"Authorization": f"Bearer {token}"}

@@ -81,7 +81,7 @@ class Asking:
         service = self.client.application.extensions["jobprov"]
         if not found["is_current"]:
             due = update(WorkItem).values(due_at=datetime.now(UTC) - timedelta(days=1))
-            service.write(lambda connection, _: connection.execute(due))
+            service.write(lambda writing: writing.connection.execute(due))
             drain(
                 Parts(
                     service.database, service.writer, service.store, service.settings.git_mirrors

@@ -96,7 +96,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory, hook: Path) -> Kept:
 
 def _record(service: Service, url: str, data: Path, hook: Path) -> DemoReport:
     def register(name: str, path: str) -> None:
-        service.write(lambda connection, known: register_repository(connection, known, name, path))
+        service.write(lambda writing: register_repository(writing, name, path))
 
     report = run_demo(
         url=url,

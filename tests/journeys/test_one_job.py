@@ -114,9 +114,7 @@ def test_one_job_from_worker_node_to_rerun(
     assert "BEARER_TOKEN" in job["record"]["environment"]["withheld"]
 
     # 4: the operator registers the repository; the service resolves the commit and pins it
-    service.write(
-        lambda connection, known: register_repository(connection, known, "scaling", str(repository))
-    )
+    service.write(lambda writing: register_repository(writing, "scaling", str(repository)))
     assert (
         drain(
             Parts(service.database, service.writer, service.store, running_service.data / "git"),

@@ -35,7 +35,7 @@ def recorded(
     service = app.extensions["jobprov"]
     now = datetime.now(UTC)
     token = service.write(
-        lambda c, known: create_token(c, known, experiment="nova", name="t", now=now)
+        lambda writing: create_token(writing, experiment="nova", name="t", now=now)
     )
     headers = {"Authorization": f"Bearer {token}"}
     client, production = app.test_client(), LargeProduction(seed=2026)

@@ -20,8 +20,8 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import open_database
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.services.writing import Writer
 from tests.library.environments import programs_of
 from tests.library.productions.joining import BAD, GOOD, joining_repository, record_sample
 
@@ -33,12 +33,12 @@ import hashlib, json, sys
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.tables import BundlePlan
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.writing import Writer
 
 database, store = open_database(sys.argv[1]), open_store(sys.argv[2])
-writer = Writer(database.writing)
-writer.run(lambda connection, known: connection.execute(BundlePlan.__table__.delete()))
+writer = Writer(database, store)
+writer.run(lambda writing: writing.connection.execute(BundlePlan.__table__.delete()))
 built = []
 for job_id in ({GOOD!r}, {BAD!r}) * 2:
     bundle = build_bundle(database, writer, store, job_id)
@@ -78,7 +78,7 @@ class Archived:
         self.folder = folder
         self.store = open_store(self.store_url)
         database = open_database(database_url)
-        writer = Writer(database.writing)
+        writer = Writer(database, self.store)
         record_sample(Parts(database, writer, self.store, self.mirrors), self.store, checkout)
         writer.close()
         database.dispose()

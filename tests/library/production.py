@@ -8,8 +8,6 @@ from typing import Any
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database, open_database
-from jobprov.provenance.db.keys import KnownKeys
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.records.openlineage import read_event
 from jobprov.provenance.services.background import HANDLERS
@@ -34,6 +32,7 @@ from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, clear_e
 from jobprov.provenance.services.upkeep.cleared_erasures import Parts as ErasingParts
 from jobprov.provenance.services.upkeep.sealing import MOST_ENTRIES, seal_ledger
 from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.writing import Writer
 from tests.library.logical_tables import LogicalTables, logical_tables
 from tests.library.records import FIRST, job_id
 
@@ -55,7 +54,7 @@ class Production:
         self.database = database
         self.store = store or open_store("memory:")
         self.folder = folder
-        self.writer = Writer(database.writing)
+        self.writer = Writer(database, self.store)
         self.now = FIRST
         self.most_entries = MOST_ENTRIES  # a segment, where the story itself has to seal
 
@@ -80,9 +79,7 @@ class Production:
             )
             for record in records
         ]
-        return self.writer.run(
-            lambda connection, known: record_jobs(connection, known, self.store, submissions)
-        )
+        return self.writer.run(lambda writing: record_jobs(writing, submissions))
 
     def tell(self, kind: str, number: int, **more: Any) -> None:
         """Take an OpenLineage event of a run."""
@@ -97,41 +94,27 @@ class Production:
             json.dumps({**told, "job": {"namespace": "dbt", "name": "plots"}, **more}).encode()
         )
         self.writer.run(
-            lambda connection, known: record_event(
-                connection,
-                known,
-                self.store,
-                event,
-                experiment="nova",
-                received_at=now,
-                submitter=None,
-            )
+            lambda writing: record_event(writing, event, experiment="nova"), received_at=now
         )
 
     def upload(self, data: bytes, experiment: str = "nova") -> str:
         """Send a blob."""
         sha256 = str(self.store.put(data).sha256)
-        self.writer.run(
-            lambda connection, known: settle_blob(connection, known, experiment, sha256)
-        )
+        self.writer.run(lambda writing: settle_blob(writing, experiment, sha256))
         return sha256
 
     def verdict(self, number: int, level: str) -> None:
         """Post a verdict."""
         now = self.tick()
         self.writer.run(
-            lambda connection, known: post_verdict(
-                connection, known, job_id(number), {"level": level}, received_at=now
-            )
+            lambda writing: post_verdict(writing, job_id(number), {"level": level}), received_at=now
         )
 
     def compare_by(self, *rules: dict[str, Any]) -> None:
         """Declare comparators."""
         document, now = {"output": list(rules)}, self.tick()
         self.writer.run(
-            lambda connection, known: declare_comparators(
-                connection, known, "nova", document, received_at=now
-            )
+            lambda writing: declare_comparators(writing, "nova", document), received_at=now
         )
 
     def keep_capsule(self, data: bytes, *numbers: int) -> None:
@@ -139,19 +122,14 @@ class Production:
         stored = StoredCapsule("image", str(self.store.put(data).sha256), len(data))
         jobs, now = [job_id(number) for number in numbers], self.tick()
         self.writer.run(
-            lambda connection, known: register_capsule(
-                connection, known, self.store, stored, name="release", jobs=jobs, received_at=now
-            )
+            lambda writing: register_capsule(writing, stored, name="release", jobs=jobs),
+            received_at=now,
         )
 
     def declare(self, task_id: str, **more: Any) -> None:
         """Declare a task."""
         document, now = {"experiment": "nova", **more}, self.tick()
-        self.writer.run(
-            lambda connection, known: declare_task(
-                connection, known, task_id, document, store=self.store, received_at=now
-            )
-        )
+        self.writer.run(lambda writing: declare_task(writing, task_id, document), received_at=now)
 
     def waive(self, task_id: str, *units: str, **more: Any) -> None:
         """Waive units of a task."""
@@ -160,13 +138,12 @@ class Production:
             self.tick(),
         )
         self.writer.run(
-            lambda connection, _: waive_units(
-                connection,
-                self.store,
-                find_task(connection, task_id, experiment="nova"),
+            lambda writing: waive_units(
+                writing,
+                find_task(writing.connection, task_id, experiment="nova"),
                 document,
-                received_at=now,
-            )
+            ),
+            received_at=now,
         )
 
     def declare_rules(self, *rules: dict[str, Any], **more: Any) -> None:
@@ -175,37 +152,27 @@ class Production:
             {"rules": list(rules), "who": "shifter", "why": "seen last night", **more},
             self.tick(),
         )
-        self.writer.run(
-            lambda connection, known: declare_rules(
-                connection, known, "nova", document, received_at=now
-            )
-        )
+        self.writer.run(lambda writing: declare_rules(writing, "nova", document), received_at=now)
 
     def reclassify(self, task_id: str | None = None) -> None:
         """Have failures read again by the rules of now."""
         now = self.tick()
         self.writer.run(
-            lambda connection, known: reclassify(
-                connection, known, "nova", received_at=now,
-                task=find_task(connection, task_id, experiment="nova") if task_id else None,
-            )
-        )  # fmt: skip
+            lambda writing: reclassify(
+                writing,
+                "nova",
+                task=find_task(writing.connection, task_id, experiment="nova") if task_id else None,
+            ),
+            received_at=now,
+        )
 
-    @property
-    def known(self) -> KnownKeys:
-        """Return the keys that the writer remembers."""
-        return self.writer._known
-
-    def write(self, use_case: Any) -> Any:
-        """Return what `use_case(connection)` returns, committed."""
-        return self.writer.run(lambda connection, _known: use_case(connection))
+    def write(self, use_case: Any, **sent: Any) -> Any:
+        """Return what `use_case(writing)` returns, committed; `sent` says when it came and from whom."""
+        return self.writer.run(use_case, **sent)
 
     def write_now(self, use_case: Any, *words: Any) -> Any:
         """Return what a use case returns that writes as of now."""
-        now = self.tick()
-        return self.writer.run(
-            lambda connection, known: use_case(connection, known, *words, received_at=now)
-        )
+        return self.writer.run(lambda writing: use_case(writing, *words), received_at=self.tick())
 
     def expire(self, **how: Any) -> Expiry:
         """Let old logs of jobs that succeeded expire."""
@@ -215,7 +182,7 @@ class Production:
     def erase_record(self, number: int, **how: Any) -> tuple[RecordErasure, Cleared]:
         """Erase the record of a job, or fields of it."""
         wanted = Wanted(job_id(number), "Eve", "a password slipped through", **how)
-        done = self.write_now(erase_record, self.store, wanted)
+        done = self.write_now(erase_record, wanted)
         digests = [*done.plans, *sorted(done.digests)]
         entries = [entry.id for entry in done.entries]
         self.seal()
@@ -228,7 +195,7 @@ class Production:
         with self.database.reading.connect() as connection:
             planned = plan_blob_erasure(connection, self.store, sha256, experiment)
         said = {"who": "Eve", "why": "a password slipped through", **words}
-        erase_blob(self.writer, self.store, planned, **said, received_at=self.tick())
+        erase_blob(self.writer, planned, **said, received_at=self.tick())
         self.seal()
         clear_erased(
             self.erasing(), experiment, entries=[], digests=[*planned.plans, *planned.digests]
@@ -247,9 +214,7 @@ class Production:
         """Take a sighting of a file."""
         document, now = {"experiment": "nova", "name": name, **more}, self.tick()
         self.writer.run(
-            lambda connection, known: record_sighting(
-                connection, known, document, received_at=now, submitter="catalog"
-            )
+            lambda writing: record_sighting(writing, document), received_at=now, submitter="catalog"
         )
 
     def work(self) -> None:

@@ -37,9 +37,9 @@ def put_comparators(experiment: str) -> Response:
     check_experiment(grant, checked_name(experiment, "experiment"))
     document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
     answer = get_service().write(
-        lambda connection, known: declare_comparators(
-            connection, known, experiment, document, received_at=now, submitter=grant.submitter
-        )
+        lambda writing: declare_comparators(writing, experiment, document),
+        received_at=now,
+        submitter=grant.submitter,
     )
     return json_answer(answer, 201 if answer["is_new"] else 200)
 

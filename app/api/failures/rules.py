@@ -56,15 +56,9 @@ def put_rules(experiment: str) -> Response:
     document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
     refuse_secrets(document)
     answer = get_service().write(
-        lambda connection, known: declare_rules(
-            connection,
-            known,
-            experiment,
-            document,
-            received_at=now,
-            submitter=grant.submitter,
-            **query,
-        )
+        lambda writing: declare_rules(writing, experiment, document, **query),
+        received_at=now,
+        submitter=grant.submitter,
     )
     return json_answer(answer, 201 if answer["is_new"] else 200)
 
@@ -106,8 +100,8 @@ def post_reclassification(experiment: str) -> Response:
         find_experiment(connection, experiment)
         task = find_task(connection, body.task_id, experiment=experiment) if body.task_id else None
     answer = service.write(
-        lambda connection, known: reclassify(
-            connection, known, experiment, received_at=now, task=task, submitter=grant.submitter
-        )
+        lambda writing: reclassify(writing, experiment, task=task),
+        received_at=now,
+        submitter=grant.submitter,
     )
     return json_answer(answer, 202)

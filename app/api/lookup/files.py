@@ -156,9 +156,9 @@ def post_file() -> Response:
     check_experiment(grant, read_sighting(document).experiment)
     now = datetime.now(UTC)
     seen = get_service().write(
-        lambda connection, known: record_sighting(
-            connection, known, document, received_at=now, submitter=grant.submitter
-        )
+        lambda writing: record_sighting(writing, document),
+        received_at=now,
+        submitter=grant.submitter,
     )
     return json_answer(seen, 201 if seen["change"] == "created" else 200)
 

@@ -216,15 +216,9 @@ def add_verdict(job_id: str) -> Response:
     now = datetime.now(UTC)
     return json_answer(
         service.write(
-            lambda connection, known: post_verdict(
-                connection,
-                known,
-                job_id,
-                document,
-                received_at=now,
-                submitter=grant.submitter,
-                **query,
-            )
+            lambda writing: post_verdict(writing, job_id, document, **query),
+            received_at=now,
+            submitter=grant.submitter,
         ),
         201,
     )
@@ -260,6 +254,4 @@ def _streamed(service: Service, bundle: Bundle) -> Iterator[bytes]:
         digest.update(chunk)
         yield chunk
     if bundle.tar_sha256 is None:
-        service.write(
-            lambda connection, known: note_digest(connection, known, bundle.key, digest.hexdigest())
-        )
+        service.write(lambda writing: note_digest(writing, bundle.key, digest.hexdigest()))

@@ -58,9 +58,7 @@ def post_take() -> Response:
     body = read_document(_document(), TakeBody, "The question")
     check_experiment(grant, body.experiment)
     service, now = get_service(), datetime.now(UTC)
-    orders = service.write(
-        lambda connection, _known: take_orders(connection, service.store, body, now=now)
-    )
+    orders = service.write(lambda writing: take_orders(writing, body), received_at=now)
     return json_answer({"orders": orders})
 
 
@@ -85,9 +83,7 @@ def post_report() -> Response:
     now = datetime.now(UTC)
     return json_answer(
         get_service().write(
-            lambda connection, _known: report_orders(
-                connection, body, received_at=now, submitter=grant.submitter
-            )
+            lambda writing: report_orders(writing, body), received_at=now, submitter=grant.submitter
         )
     )
 
@@ -162,9 +158,7 @@ def post_retries() -> Response:
     check_experiment(grant, read_retry(document).experiment)
     service = get_service()
     answer = service.write(
-        lambda connection, known: order_retries(
-            connection, known, service.store, document, received_at=now, submitter=grant.submitter
-        )
+        lambda writing: order_retries(writing, document), received_at=now, submitter=grant.submitter
     )
     return json_answer(answer, 201)
 
@@ -186,9 +180,9 @@ def put_policies(experiment: str) -> Response:
     check_experiment(grant, checked_name(experiment, "experiment"))
     document, now = _document(), datetime.now(UTC)
     get_service().write(
-        lambda connection, known: declare_policies(
-            connection, known, experiment, document, received_at=now, submitter=grant.submitter
-        )
+        lambda writing: declare_policies(writing, experiment, document),
+        received_at=now,
+        submitter=grant.submitter,
     )
     return get_policies(experiment)
 

@@ -41,6 +41,7 @@ from jobprov.provenance.services.orders.workflows import (
     read_workflows,
     set_state,
 )
+from jobprov.provenance.services.writing import Writing
 
 section = Section("workflows", "Declared workflows: stages, how far they are, what they wait for.")
 _BODY_BYTES = 2 * LONGEST_BYTES
@@ -72,19 +73,11 @@ def put_workflow(name: str) -> Response:
         is_held = held_version(connection, service.store, workflow, document) is not None
     listings = {} if is_held else fetch_listings(workflow, _catalog_of())
 
-    def declare(connection: Any, known: Any) -> Any:
-        service.unclaimed.claim(connection, known, workflow.experiment, body.files.values())
-        return declare_workflow(
-            connection,
-            known,
-            service.store,
-            document,
-            received_at=now,
-            submitter=grant.submitter,
-            listings=listings,
-        )
+    def declare(writing: Writing) -> Any:
+        service.unclaimed.claim(writing, workflow.experiment, body.files.values())
+        return declare_workflow(writing, document, listings=listings)
 
-    found, is_new = service.write(declare)
+    found, is_new = service.write(declare, received_at=now, submitter=grant.submitter)
     answer = {
         "name": found.name,
         "version": found.version,
@@ -158,18 +151,12 @@ def post_advance(name: str) -> Response:
     is_followed = follow and declared.state.state == "running" and not declared.state.is_frozen
     followed = fetch_followed(declared.workflow, _catalog_of()) if is_followed else None
 
-    def advance(connection: Any, known: Any) -> Any:
-        return advance_workflow(
-            connection,
-            known,
-            service.store,
-            found,
-            received_at=now,
-            submitter=grant.submitter,
-            followed=followed,
-        )
-
-    return json_answer(service.write(advance))
+    answer = service.write(
+        lambda writing: advance_workflow(writing, found, followed=followed),
+        received_at=now,
+        submitter=grant.submitter,
+    )
+    return json_answer(answer)
 
 
 @section.call(
@@ -203,9 +190,7 @@ def post_state(name: str) -> Response:
         standing = survey(connection, service.store, found, now=now, room=0)
     state = changed(standing, said)
     service.write(
-        lambda connection, _known: set_state(
-            connection, found, state, received_at=now, submitter=grant.submitter
-        )
+        lambda writing: set_state(writing, found, state), received_at=now, submitter=grant.submitter
     )
     with service.reading() as connection:
         again = find_workflow(

@@ -119,13 +119,9 @@ def put_blob(sha256: str) -> Response:
         size_bytes, is_stored = _finish(half, sha256, part.total)
     if experiment is None:
         is_new = is_stored
-        service.write(
-            lambda connection, known: settle_unclaimed(connection, known, service.unclaimed, sha256)
-        )
+        service.write(lambda writing: settle_unclaimed(writing, service.unclaimed, sha256))
     else:
-        is_new = service.write(
-            lambda connection, known: settle_blob(connection, known, experiment, sha256)
-        )
+        is_new = service.write(lambda writing: settle_blob(writing, experiment, sha256))
     if not is_new and _erase_again(experiment, sha256):
         return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change="erased"))
     return json_answer(BlobAnswer(sha256, size_bytes, is_new), 201 if is_new else 200)

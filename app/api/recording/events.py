@@ -56,15 +56,9 @@ def post_event() -> Response:
     )  # what is wrong is named by its place in this event
     service, now = get_service(), datetime.now(UTC)
     outcome = service.write(
-        lambda connection, known: record_event(
-            connection,
-            known,
-            service.store,
-            event,
-            experiment=experiment,
-            received_at=now,
-            submitter=grant.submitter,
-        )
+        lambda writing: record_event(writing, event, experiment=experiment),
+        received_at=now,
+        submitter=grant.submitter,
     )
     return json_answer(record_answer(outcome, public_url()), STATUS[outcome.change])
 
@@ -76,16 +70,14 @@ def _take_static(
     sightings_of_event(event, experiment)  # what is wrong is said before anything is written
     service, now = get_service(), datetime.now(UTC)
     answer = service.write(
-        lambda connection, known: record_static_event(
-            connection,
-            known,
-            service.store,
+        lambda writing: record_static_event(
+            writing,
             event,
             document,
             experiment=experiment,
-            received_at=now,
-            submitter=grant.submitter,
-        )
+        ),
+        received_at=now,
+        submitter=grant.submitter,
     )
     return json_answer(answer, 201 if answer["change"] == "created" else 200)
 

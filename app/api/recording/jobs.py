@@ -270,7 +270,7 @@ def _letter(grant: Grant, job_id: str, problem: BadInputError, body: bytes) -> U
 
 def _keep_letters(letters: list[Undecoded]) -> None:
     if letters:
-        get_service().write(lambda connection, known: keep_letters(connection, known, letters))
+        get_service().write(lambda writing: keep_letters(writing, letters))
 
 
 class _Named(msgspec.Struct):

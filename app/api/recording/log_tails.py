@@ -73,7 +73,7 @@ def put_log_tail(job_id: str, name: str) -> Response:
     piece = Chunk(
         found.key, found.experiment_key, name, query.get("offset", 0), chunk, datetime.now(UTC)
     )
-    end = service.write(lambda connection, _known: append_tail(connection, piece))
+    end = service.write(lambda writing: append_tail(writing.connection, piece))
     return json_answer(TailAnswer(found.job_id, name, end))
 
 
@@ -97,4 +97,4 @@ def forget_tails(taken: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
             ]
             whole[decoded.experiment, decoded.job_id] = names
     if whole:
-        get_service().write(lambda connection, _known: drop_tails(connection, whole))
+        get_service().write(lambda writing: drop_tails(writing.connection, whole))

@@ -59,13 +59,8 @@ def post_ticket(task_id: str) -> Response:
     checked_name(task_id, "task_id")
     now = datetime.now(UTC)
     ticket, expires_at = get_service().write(
-        lambda connection, known: create_ticket(
-            connection,
-            known,
-            experiment=asked.experiment,
-            task_id=task_id,
-            now=now,
-            days=asked.days,
+        lambda writing: create_ticket(
+            writing, experiment=asked.experiment, task_id=task_id, now=now, days=asked.days
         )
     )
     return json_answer(TicketAnswer(ticket, asked.experiment, task_id, expires_at), 201)

@@ -56,7 +56,7 @@ def _folded(campaign: str, query: dict[str, Any]) -> Response:
         tasks = listed_tasks(connection, experiment, query.get("task_id", ""))
         folded = fold_campaign(connection, experiment, campaign, task_ids=tasks)
     if folded.needs_follow_up:
-        service.write(lambda connection, known: follow_up(connection, known, folded))
+        service.write(lambda writing: follow_up(writing, folded))
     if query["format"] == "dot":
         return Response(
             classes_to_dot(folded.graph), content_type="text/vnd.graphviz; charset=utf-8"

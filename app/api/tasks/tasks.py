@@ -63,15 +63,9 @@ def put_task(task_id: str) -> Response:
     document = _frozen(task_id, document)
     service, now = get_service(), datetime.now(UTC)
     is_new = service.write(
-        lambda connection, known: declare_task(
-            connection,
-            known,
-            task_id,
-            document,
-            store=service.store,
-            received_at=now,
-            submitter=grant.submitter,
-        )
+        lambda writing: declare_task(writing, task_id, document),
+        received_at=now,
+        submitter=grant.submitter,
     )
     answer = {
         "task_id": task_id,
@@ -233,9 +227,9 @@ def post_waiver(task_id: str) -> Response:
         task = find_task(connection, task_id, **query)
     check_experiment(grant, task.experiment)
     count = service.write(
-        lambda connection, _known: waive_units(
-            connection, service.store, task, document, received_at=now, submitter=grant.submitter
-        )
+        lambda writing: waive_units(writing, task, document),
+        received_at=now,
+        submitter=grant.submitter,
     )
     return json_answer(
         {"task_id": task.task_id, "experiment": task.experiment, "unit_count": count}, 201

@@ -62,8 +62,8 @@ def map_it(
     """
     with opened_service(settings_with(data=data)) as service:
         count = service.write(
-            lambda connection, known: map_product(
-                connection, known, name, repository, manager=manager, template=ref
+            lambda writing: map_product(
+                writing, name, repository, manager=manager, template=ref
             )
         )  # fmt: skip
     answer = {
@@ -122,9 +122,7 @@ def unmap(*, name: str, manager: str | None, data: str | None, as_json: bool) ->
     What was resolved by it stays, said to be inferred.
     """
     with opened_service(settings_with(data=data)) as service:
-        count = service.write(
-            lambda connection, known: unmap_product(connection, known, name, manager)
-        )
+        count = service.write(lambda writing: unmap_product(writing, name, manager))
     emit(
         {"name": name, "removed": count}, f"Product {name} is not mapped any more.", as_json=as_json
     )

@@ -42,9 +42,7 @@ def add(*, name: str, url: str, data: str | None, as_json: bool) -> None:
     What records ran of it is then found out in the background.
     """
     with opened_service(settings_with(data=data)) as service:
-        added = service.write(
-            lambda connection, known: register_repository(connection, known, name, url)
-        )
+        added = service.write(lambda writing: register_repository(writing, name, url))
     words = "`jobprov serve` resolves what waits for it, `jobprov work` does so now."
     emit(repository_json(added), f"Repository {added.name} is registered. {words}", as_json=as_json)
 

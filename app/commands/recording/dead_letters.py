@@ -86,9 +86,7 @@ def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None
         for number in numbers:
             try:
                 outcome = service.write(
-                    lambda connection, known, number=number: replay_letter(
-                        connection, known, service.store, number
-                    )
+                    lambda writing, number=number: replay_letter(writing, number)
                 )
             except ProvenanceError as problem:
                 refused.append({"number": number, "reason": str(problem)})

@@ -41,8 +41,8 @@ def create(
     with opened_service(settings_with(data=data)) as service:
         now = datetime.now(UTC)
         made = service.write(
-            lambda connection, known: create_token(
-                connection, known, experiment=experiment, name=name, now=now, days=days
+            lambda writing: create_token(
+                writing, experiment=experiment, name=name, now=now, days=days
             )
         )
     emit({"token": made, "experiment": experiment, "name": name}, made, as_json=as_json)
@@ -73,9 +73,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 def revoke(*, number: int, data: str | None, as_json: bool) -> None:
     """Make a token worthless; services notice within seconds."""
     with opened_service(settings_with(data=data)) as service:
-        service.write(
-            lambda connection, _known: revoke_token(connection, number, datetime.now(UTC))
-        )
+        service.write(lambda writing: revoke_token(writing.connection, number, datetime.now(UTC)))
     emit({"number": number, "is_revoked": True}, f"Token {number} is revoked.", as_json=as_json)
 
 

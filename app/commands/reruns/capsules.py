@@ -126,16 +126,14 @@ def add(
     with opened_service(settings_with(data=data)) as service:
         stored = store_capsule(service.store, path)
         answer = service.write(
-            lambda connection, known: register_capsule(
-                connection,
-                known,
-                service.store,
+            lambda writing: register_capsule(
+                writing,
                 stored,
                 name=name or path.resolve().name,
                 jobs=jobs,
-                received_at=datetime.now(UTC),
                 experiment=experiment,
-            )
+            ),
+            received_at=datetime.now(UTC),
         )
     words = "is registered" if answer["is_new"] else "was registered already"
     line = f"Capsule {answer['name']} {words}: {answer['size_bytes']} bytes, sha256 {answer['sha256']}."

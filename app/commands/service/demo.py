@@ -17,6 +17,7 @@ from jobprov.app.commands.terminal.opening import (
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.services.code.repositories import enqueue_resolutions, register_repository
 from jobprov.provenance.services.demo.production import run_demo
+from jobprov.provenance.services.writing import Writing
 
 
 @click.command()
@@ -52,9 +53,9 @@ def demo(*, slots: int, url: str | None, data: str | None, as_json: bool) -> Non
 def _registration(name: str, path: str) -> Any:
     """Return the use case that registers a repository, unless it is registered, and has waiting software resolved."""
 
-    def register(connection: Any, known: Any) -> None:
-        register_repository(connection, known, name, path)
-        enqueue_resolutions(connection)
+    def register(writing: Writing) -> None:
+        register_repository(writing, name, path)
+        enqueue_resolutions(writing.connection)
 
     return register
 

@@ -87,11 +87,7 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
         others = holders._replace(jobs=[job for job in holders.jobs if job.job_id != found.job_id])
         _confirm(_record_text(planned, others), yes=yes, as_json=as_json)
         now = datetime.now(UTC)
-        done = service.write(
-            lambda connection, known: erase_record(
-                connection, known, service.store, wanted, received_at=now
-            )
-        )
+        done = service.write(lambda writing: erase_record(writing, wanted), received_at=now)
         digests = [*done.plans, *sorted(done.digests)]
         cleared = clear_erased(
             _parts(service), found.experiment, entries=[e.id for e in done.entries], digests=digests
@@ -132,9 +128,7 @@ def blob(
         with service.reading() as connection:
             planned = plan_blob_erasure(connection, service.store, sha256, experiment)
         _confirm(_blob_text(planned), yes=yes, as_json=as_json)
-        erase_blob(
-            service.writer, service.store, planned, who=who, why=why, received_at=datetime.now(UTC)
-        )
+        erase_blob(service.writer, planned, who=who, why=why, received_at=datetime.now(UTC))
         digests = [*planned.plans, *planned.digests]
         cleared = clear_erased(_parts(service), experiment, entries=[], digests=digests)
     document = {

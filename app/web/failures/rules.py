@@ -68,12 +68,12 @@ def change() -> Response:
     said = {name: request.form.get(name, "").strip() for name in ("who", "why", "after")}
     try:
         document = {"rules": read_rules_text(text), "who": said["who"], "why": said["why"]}
+        after = int(said["after"]) if said["after"].isdecimal() else None
         service.write(
-            lambda connection, known: declare_rules(
-                connection, known, experiment, document, received_at=now, submitter=grant.submitter,
-                after=int(said["after"]) if said["after"].isdecimal() else None,
-            )
-        )  # fmt: skip
+            lambda writing: declare_rules(writing, experiment, document, after=after),
+            received_at=now,
+            submitter=grant.submitter,
+        )
     except (BadInputError, ConflictError) as problem:
         with service.reading() as connection:
             shown = show_rules(connection, experiment)
@@ -89,9 +89,7 @@ def read_again() -> Response:
     grant = form_grant(experiment)
     now = datetime.now(UTC)
     done = get_service().write(
-        lambda connection, known: reclassify(
-            connection, known, experiment, received_at=now, submitter=grant.submitter
-        )
+        lambda writing: reclassify(writing, experiment), received_at=now, submitter=grant.submitter
     )
     where = address("/rules", {"experiment": experiment, "queued": str(done["jobs"])})
     return redirect(where, 303)  # type: ignore[return-value]

@@ -130,9 +130,7 @@ def _order(given: dict[str, str], jobs: list[str], submitter: str | None) -> int
         document["memory_factor"] = _factor(given["memory_factor"])
     service, now = get_service(), datetime.now(UTC)
     done = service.write(
-        lambda connection, known: order_retries(
-            connection, known, service.store, document, received_at=now, submitter=submitter
-        )
+        lambda writing: order_retries(writing, document), received_at=now, submitter=submitter
     )
     return len(done["tries"])
 
@@ -144,9 +142,7 @@ def _waive(given: dict[str, str], jobs: list[str], submitter: str | None) -> int
         units = units_of(connection, given["experiment"], jobs)
     document = {"units": units, "who": given["who"], "why": given["why"]}
     return service.write(
-        lambda connection, _known: waive_units(
-            connection, service.store, task, document, received_at=now, submitter=submitter
-        )
+        lambda writing: waive_units(writing, task, document), received_at=now, submitter=submitter
     )
 
 

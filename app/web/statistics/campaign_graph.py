@@ -48,7 +48,7 @@ def show_page(experiment: str, name: str) -> Response:
         except NotFoundError:
             raise problem from None
     if folded.needs_follow_up:
-        service.write(lambda connection, known: follow_up(connection, known, folded))
+        service.write(lambda writing: follow_up(writing, folded))
     graph, links = folded.graph, class_links(folded)
 
     def draw(direction: str) -> str:

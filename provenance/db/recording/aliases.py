@@ -51,11 +51,8 @@ class _Seen(NamedTuple):
     @property
     def rank(self) -> tuple[int, int, list[str]]:
         """Order among sightings of one file: the one that knows most goes last, the same one in whatever order they came."""
-        return (
-            len(self.checksums),
-            -1 if self.size_bytes is None else self.size_bytes,
-            sorted(self.checksums),
-        )
+        size_bytes = -1 if self.size_bytes is None else self.size_bytes
+        return len(self.checksums), size_bytes, sorted(self.checksums)
 
 
 class _Birth(NamedTuple):
@@ -105,16 +102,15 @@ def _concerned_files(
     connection: Connection, jobs: Mapping[int, str], unclaimed: Sequence[int]
 ) -> set[int]:
     """Return the sighted files that may be outputs of these jobs, or were."""
-    found = {
-        row[0] for part in chunks(unclaimed) for row in select_among(connection, _OF_FILE, part)
-    }
+    files: set[int] = set()
+    for part in chunks(unclaimed):
+        files.update(row[0] for row in select_among(connection, _OF_FILE, part))
     for part in chunks(list(jobs)):
-        found.update(
-            row[0] for row in select_among(connection, _OF_JOB, [jobs[key] for key in part])
-        )
+        job_ids = [jobs[key] for key in part]
+        files.update(row[0] for row in select_among(connection, _OF_JOB, job_ids))
         for statement in (_OF_TASK, _OF_CLAIM):
-            found.update(row[0] for row in select_among(connection, statement, part))
-    return found
+            files.update(row[0] for row in select_among(connection, statement, part))
+    return files
 
 
 def alias_files(connection: Connection, files: Iterable[int]) -> None:
@@ -191,10 +187,10 @@ def _birth_query() -> _BirthQuery:
 
 
 def _read_births(connection: Connection, query: _BirthQuery) -> list[_Birth]:
-    return [
-        _Birth(claim, file, job, name, size, frozenset(checksums.split()))
-        for claim, file, job, name, size, checksums in connection.execute(query)
-    ]
+    births = []
+    for claim, file, job, name, size_bytes, checksums in connection.execute(query):
+        births.append(_Birth(claim, file, job, name, size_bytes, frozenset(checksums.split())))
+    return births
 
 
 def _held(connection: Connection, files: Sequence[int]) -> dict[Alias, int]:

@@ -84,21 +84,18 @@ def _links_of(
     group_of: dict[int, int],
     merged: "dict[int, _Known]",
 ) -> set[Link]:
+    """Return the links of one identity: the sure ones, else the possible ones."""
     group = group_of[identity.id]
-    has_checksum = bool(merged[group].values)
-    sure = {
-        Link(identity.id, claim.id, is_sure=True)
-        for claim in claims
-        if has_checksum and group_of[claim.identity_id] == group
-    }
-    if sure:
-        return sure
-    mine = merged[group]
-    return {
-        Link(identity.id, claim.id, is_sure=False)
-        for claim in claims
-        if claim.has_succeeded and not mine.contradicts(merged[group_of[claim.identity_id]])
-    }
+    known = merged[group]
+    if known.values:
+        same = [claim for claim in claims if group_of[claim.identity_id] == group]
+        if same:
+            return {Link(identity.id, claim.id, is_sure=True) for claim in same}
+    possible: set[Link] = set()
+    for claim in claims:
+        if claim.has_succeeded and not known.contradicts(merged[group_of[claim.identity_id]]):
+            possible.add(Link(identity.id, claim.id, is_sure=False))
+    return possible
 
 
 class _Known(NamedTuple):
@@ -113,15 +110,14 @@ class _Known(NamedTuple):
         for word in identity.checksums.split():
             algorithm, _, value = word.partition(":")
             values.setdefault(algorithm, set()).add(value)
-        return cls(values, set() if identity.size_bytes is None else {identity.size_bytes})
+        sizes = set() if identity.size_bytes is None else {identity.size_bytes}
+        return cls(values, sizes)
 
     def contradicts(self, other: "_Known") -> bool:
         if self.sizes and other.sizes and self.sizes.isdisjoint(other.sizes):
             return True
-        return any(
-            self.values[name].isdisjoint(other.values[name])
-            for name in self.values.keys() & other.values.keys()
-        )
+        algorithms = self.values.keys() & other.values.keys()
+        return any(self.values[name].isdisjoint(other.values[name]) for name in algorithms)
 
 
 def _groups(identities: Sequence[IdentityFacts]) -> dict[int, int]:

@@ -10,13 +10,14 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys, chunks
+from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts
 from jobprov.provenance.db.recording.identities import SeenIdentity
 from jobprov.provenance.db.recording.job_rows import ClaimRow, MentionRow, claim_rows, mention_rows
 from jobprov.provenance.db.recording.linking import is_crowd, unlinked_files
 from jobprov.provenance.db.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent
+from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.db.turns import take_files
 from jobprov.provenance.records.job_record import JobRecord
 
@@ -31,9 +32,13 @@ WHERE c.job_id {among}
 
 
 class Touched(NamedTuple):
-    """Files whose edges may have changed, and the keys of claims that were just written.
+    """What was written of files.
 
-    Of new files all that is known of them.
+    Attributes:
+        files: those whose edges may have changed, but for the new ones below.
+        claims: keys of the claims that were just written.
+        new_identities: of files that nobody had named before, all that is known of them.
+        new_claims: the same.
     """
 
     files: set[int]
@@ -42,27 +47,57 @@ class Touched(NamedTuple):
     new_claims: dict[int, list[ClaimFacts]]
 
 
+class _Named(NamedTuple):
+    """What the records of a batch say of files, by key of the job."""
+
+    mentions: dict[int, list[MentionRow]]
+    claims: dict[int, list[ClaimRow]]
+
+    def identities(self) -> dict[bytes, SeenIdentity]:
+        """Return every identity that is named, by its key."""
+        seen: dict[bytes, SeenIdentity] = {}
+        for mentions in self.mentions.values():
+            seen.update((mention.identity.key, mention.identity) for mention in mentions)
+        for claims in self.claims.values():
+            for claim in claims:
+                seen[claim.identity.key] = claim.identity
+                seen.update((parent.key, parent) for parent in claim.parents)
+        return seen
+
+    def of_reruns_alone(self, records: Mapping[int, JobRecord]) -> set[bytes]:
+        """Return the identities that reruns wrote and nobody else names.
+
+        They must not tie others together.
+        """
+        of_reruns: set[bytes] = set()
+        for job, claims in self.claims.items():
+            if records[job].rerun_of is not None:
+                of_reruns.update(claim.identity.key for claim in claims)
+        if not of_reruns:
+            return of_reruns
+        by_others: set[bytes] = set()
+        for mentions in self.mentions.values():
+            by_others.update(mention.identity.key for mention in mentions)
+        for job, claims in self.claims.items():
+            if records[job].rerun_of is None:
+                for claim in claims:
+                    by_others.add(claim.identity.key)
+                    by_others.update(parent.key for parent in claim.parents)
+        return of_reruns - by_others
+
+
 def write_files(
-    connection: Connection,
-    known: KnownKeys,
-    records: Mapping[int, JobRecord],
-    experiments: Mapping[str, int],
+    transaction: Transaction, records: Mapping[int, JobRecord], experiments: Mapping[str, int]
 ) -> Touched:
     """Write the inputs and outputs of jobs, by key of the job."""
+    connection = transaction.connection
     mentions = {job: mention_rows(record, experiments) for job, record in records.items()}
     claims = {
         job: claim_rows(record, mentions[job], experiments) for job, record in records.items()
     }
-    seen: dict[bytes, SeenIdentity] = {
-        row.identity.key: row.identity for rows in mentions.values() for row in rows
-    }
-    for rows in claims.values():
-        for row in rows:
-            seen[row.identity.key] = row.identity
-            for parent in row.parents:
-                seen[parent.key] = parent
-    files, new = known.intern_new(
-        connection,
+    named = _Named(mentions, claims)
+    seen = named.identities()
+    files, new_names = transaction.intern_new(
         table_of(File),
         ["name", "namespace", "experiment_id"],
         {
@@ -70,8 +105,8 @@ def write_files(
             for identity in seen.values()
         },
     )
-    absent = {key for key, identity in seen.items() if identity.file in new}
-    identities, fresh = _intern_identities(connection, known, seen, files, absent)
+    absent = {key for key, identity in seen.items() if identity.file in new_names}
+    identities, fresh = _intern_identities(transaction, seen, files, absent)
     touched = {files[seen[key].file] for key in fresh}
     touched |= unlinked_files(
         connection, [number for key, number in identities.items() if key not in fresh]
@@ -79,83 +114,39 @@ def write_files(
     _insert_mentions(connection, mentions, identities)
     written = _insert_claims(connection, claims, files, identities)
     touched.update(row["file_id"] for row in written)
-    new_files = {files[file] for file in new}
-    facts = _facts_of(new_files, written, records)
-    named = absent - _of_reruns_alone(claims, mentions, records)
-    about = {
-        file: [
-            IdentityFacts(identities[key], seen[key].size_bytes, seen[key].checksums)
-            for key in found
-        ]
-        for file, found in _keys_of(named, seen, files).items()
-        if file in facts
-    }
-    done = new_files - {file for file, found in facts.items() if is_crowd(found)}
-    return Touched(
-        touched - done,
-        [row["id"] for row in written],
-        about,
-        {file: found for file, found in facts.items() if file in done},
-    )
+    new_files = {files[name] for name in new_names}
+    new_claims = _claims_to(new_files, written, records)
+    crowds = {file for file, facts in new_claims.items() if is_crowd(facts)}
+    for file in crowds:
+        del new_claims[file]  # linked as files are that were named before
+    new_identities: dict[int, list[IdentityFacts]] = {}
+    for key in absent - named.of_reruns_alone(records):
+        identity, file = seen[key], files[seen[key].file]
+        if file in new_claims:
+            facts = IdentityFacts(identities[key], identity.size_bytes, identity.checksums)
+            new_identities.setdefault(file, []).append(facts)
+    claim_keys = [row["id"] for row in written]
+    return Touched(touched - (new_files - crowds), claim_keys, new_identities, new_claims)
 
 
-def _facts_of(
+def _claims_to(
     files: set[int], rows: Sequence[Mapping[str, Any]], records: Mapping[int, JobRecord]
 ) -> dict[int, list[ClaimFacts]]:
     """Return the claims to these files that count, of those that were just written.
 
     Those of reruns do not.
     """
-    found: dict[int, list[ClaimFacts]] = {}
+    claims: dict[int, list[ClaimFacts]] = {}
     for row in rows:
         record = records[row["job_id"]]
         if row["file_id"] in files and record.rerun_of is None:
             claim = ClaimFacts(row["id"], row["identity_id"], record.state == "succeeded")
-            found.setdefault(row["file_id"], []).append(claim)
-    return found
-
-
-def _of_reruns_alone(
-    claims: Mapping[int, list[ClaimRow]],
-    mentions: Mapping[int, list[MentionRow]],
-    records: Mapping[int, JobRecord],
-) -> set[bytes]:
-    """Return the identities that reruns wrote and nobody else names.
-
-    They must not tie others together.
-    """
-    of_reruns = {
-        row.identity.key
-        for job, rows in claims.items()
-        if records[job].rerun_of is not None
-        for row in rows
-    }
-    if not of_reruns:
-        return of_reruns
-    named = {row.identity.key for rows in mentions.values() for row in rows}
-    for job, rows in claims.items():
-        if records[job].rerun_of is None:
-            named.update(
-                key
-                for row in rows
-                for key in (row.identity.key, *(parent.key for parent in row.parents))
-            )
-    return of_reruns - named
-
-
-def _keys_of(
-    keys: set[bytes], seen: Mapping[bytes, SeenIdentity], files: Mapping[Any, int]
-) -> dict[int, list[bytes]]:
-    """Return these keys of identities by file."""
-    found: dict[int, list[bytes]] = {}
-    for key in keys:
-        found.setdefault(files[seen[key].file], []).append(key)
-    return found
+            claims.setdefault(row["file_id"], []).append(claim)
+    return claims
 
 
 def _intern_identities(
-    connection: Connection,
-    known: KnownKeys,
+    transaction: Transaction,
     seen: Mapping[bytes, SeenIdentity],
     files: Mapping[Any, int],
     absent: set[bytes],
@@ -166,22 +157,22 @@ def _intern_identities(
     """
     table = table_of(Identity)
     natural = {key: (files[identity.file], key) for key, identity in seen.items()}
-    fresh = {key for key in seen if known.get(table, natural[key]) is None}
-    rows = {
-        natural[key]: {
-            "file_id": natural[key][0],
-            "key": key,
-            "size_bytes": identity.size_bytes,
-            "checksums": identity.checksums,
-        }
-        if key in fresh
-        else {}
-        for key, identity in seen.items()
-    }
-    found, _ = known.intern_new(
-        connection, table, ["file_id", "key"], rows, absent={natural[key] for key in absent}
+    fresh = {key for key in seen if transaction.known_key(table, natural[key]) is None}
+    rows: dict[tuple[int, bytes], dict[str, Any]] = {}
+    for key, identity in seen.items():
+        row: dict[str, Any] = {}  # of one that is known nothing is inserted
+        if key in fresh:
+            row = {
+                "file_id": files[identity.file],
+                "key": key,
+                "size_bytes": identity.size_bytes,
+                "checksums": identity.checksums,
+            }
+        rows[natural[key]] = row
+    numbers, _ = transaction.intern_new(
+        table, ["file_id", "key"], rows, absent={natural[key] for key in absent}
     )
-    return {key: found[natural[key]] for key in seen}, fresh
+    return {key: numbers[natural[key]] for key in seen}, fresh
 
 
 def _insert_mentions(
@@ -189,17 +180,17 @@ def _insert_mentions(
     mentions: Mapping[int, list[MentionRow]],
     identities: Mapping[bytes, int],
 ) -> None:
-    rows = [
-        {
-            "job_id": job,
-            "position": row.position,
-            "identity_id": identities[row.identity.key],
-            "role": row.input.role,
-            "status": row.input.status,
-        }
-        for job, inputs in mentions.items()
-        for row in inputs
-    ]
+    rows: list[dict[str, Any]] = []
+    for job, inputs in mentions.items():
+        for mention in inputs:
+            row = {
+                "job_id": job,
+                "position": mention.position,
+                "identity_id": identities[mention.identity.key],
+                "role": mention.input.role,
+                "status": mention.input.status,
+            }
+            rows.append(row)
     insert_rows(connection, table_of(Mention), rows)
 
 
@@ -209,26 +200,26 @@ def _insert_claims(
     files: Mapping[Any, int],
     identities: Mapping[bytes, int],
 ) -> list[dict[str, Any]]:
-    flat = [(job, row) for job, rows in claims.items() for row in rows]
-    numbers = allocate_keys(connection, table_of(Claim), len(flat))
+    """Write claims with their parents; return the rows of the claims."""
+    numbers = iter(allocate_keys(connection, table_of(Claim), sum(map(len, claims.values()))))
     claim_values: list[dict[str, Any]] = []
     parent_values: list[dict[str, int]] = []
-    for number, (job, row) in zip(numbers, flat, strict=True):
-        claim_values.append(
-            {
+    for job, outputs in claims.items():
+        for claim in outputs:
+            number = next(numbers)
+            values = {
                 "id": number,
-                "file_id": files[row.identity.file],
+                "file_id": files[claim.identity.file],
                 "job_id": job,
-                "identity_id": identities[row.identity.key],
-                "position": row.position,
-                "status": row.output.status,
-                "data_tier": row.output.data_tier,
-                "event_count": row.output.event_count,
+                "identity_id": identities[claim.identity.key],
+                "position": claim.position,
+                "status": claim.output.status,
+                "data_tier": claim.output.data_tier,
+                "event_count": claim.output.event_count,
             }
-        )
-        parent_values += [
-            {"claim_id": number, "identity_id": identities[parent.key]} for parent in row.parents
-        ]
+            claim_values.append(values)
+            parents = [identities[parent.key] for parent in claim.parents]
+            parent_values += [{"claim_id": number, "identity_id": identity} for identity in parents]
     insert_rows(connection, table_of(Claim), claim_values)
     insert_rows(connection, table_of(Parent), parent_values)
     return claim_values

@@ -80,9 +80,9 @@ def link_new_files(
 
     What was just written of them is all there is of them.
     """
-    links = {
-        link for file, found in claims.items() for link in resolve_name(identities[file], found)
-    }
+    links: set[Link] = set()
+    for file, file_claims in claims.items():
+        links |= resolve_name(identities[file], file_claims)
     insert_rows(connection, _PRODUCERS, [link._asdict() for link in sorted(links)])
 
 
@@ -105,12 +105,12 @@ def _relink(connection: Connection, files: Sequence[int]) -> None:
         return
     take_files(connection, files)
     claims = _claims(connection, files)
-    crowds = [number for number, found in claims.items() if is_crowd(found)]
+    crowds = [file for file, file_claims in claims.items() if is_crowd(file_claims)]
     change_among(connection, "UPDATE files SET is_crowded = TRUE WHERE id {among}", crowds)
     identities = _used(connection, _identities(connection, list(claims)), claims)
     desired: set[Link] = set()
-    for number, found in claims.items():
-        desired |= resolve_name(identities[number], found)
+    for file, file_claims in claims.items():
+        desired |= resolve_name(identities[file], file_claims)
     _write_difference(connection, desired, _held(connection, files))
 
 
@@ -127,10 +127,10 @@ def _link_in_crowd(connection: Connection, crowded: set[int], new_claims: Sequen
 
 
 def _identities(connection: Connection, files: Sequence[int]) -> dict[int, list[IdentityFacts]]:
-    found: dict[int, list[IdentityFacts]] = defaultdict(list)
+    identities: dict[int, list[IdentityFacts]] = defaultdict(list)
     for file, identity, size_bytes, checksums in select_among(connection, _IDENTITIES, files):
-        found[file].append(IdentityFacts(identity, size_bytes, unpack_checksums(checksums)))
-    return found
+        identities[file].append(IdentityFacts(identity, size_bytes, unpack_checksums(checksums)))
+    return identities
 
 
 def _used(
@@ -144,24 +144,30 @@ def _used(
     lists of another witness) must not tie others together: it is there in one order of arrival and
     not in another.
     """
-    claimed = {claim.identity_id for found in claims.values() for claim in found}
-    asked = sorted({one.id for found in identities.values() for one in found} - claimed)
-    used = set(claimed)
+    used: set[int] = set()
+    for file_claims in claims.values():
+        used.update(claim.identity_id for claim in file_claims)
+    file_of: dict[int, int] = {}
+    for file, facts in identities.items():
+        file_of.update((identity.id, file) for identity in facts)
+    unclaimed = sorted(file_of.keys() - used)
     for statement in (_MENTIONED, _PARENTS):
-        used.update(row[0] for row in select_among(connection, statement, asked))
-    if left := set(asked) - used:
-        files = [file for file, found in identities.items() if any(one.id in left for one in found)]
-        for part in chunks(files):
+        used.update(row[0] for row in select_among(connection, statement, unclaimed))
+    if left := set(unclaimed) - used:
+        for part in chunks(sorted({file_of[identity] for identity in left})):
             used.update(row[0] for row in select_among(connection, _SIGHTED, part))
-    return {file: [one for one in found if one.id in used] for file, found in identities.items()}
+    still_named: dict[int, list[IdentityFacts]] = {}
+    for file, facts in identities.items():
+        still_named[file] = [identity for identity in facts if identity.id in used]
+    return still_named
 
 
 def _claims(connection: Connection, files: Sequence[int]) -> dict[int, list[ClaimFacts]]:
     """Return the claims that count: those of reruns do not."""
-    found: dict[int, list[ClaimFacts]] = defaultdict(list)
+    claims: dict[int, list[ClaimFacts]] = defaultdict(list)
     for file, claim, identity, state in select_among(connection, _CLAIMS, files):
-        found[file].append(ClaimFacts(claim, identity, state == _SUCCEEDED))
-    return found
+        claims[file].append(ClaimFacts(claim, identity, state == _SUCCEEDED))
+    return claims
 
 
 def _held(connection: Connection, files: Sequence[int]) -> set[Link]:

@@ -7,14 +7,13 @@ seconds_total, seconds_max and rss_delta_bytes_max; None where the record does n
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Connection
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.recording.job_rows import shared_document
 from jobprov.provenance.db.selecting import change_among
 from jobprov.provenance.db.tables import ModuleCost, ModuleSet
+from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.records.job_record import JobRecord, ModuleTime
 
 Costs = tuple[
@@ -29,44 +28,40 @@ _DECODER = msgspec.msgpack.Decoder(Costs)
 
 
 def write_modules(
-    connection: Connection,
-    known: KnownKeys,
-    records: Mapping[int, JobRecord],
-    replaced: Sequence[int],
+    transaction: Transaction, records: Mapping[int, JobRecord], replaced: Sequence[int]
 ) -> None:
     """Write what the modules of these jobs took, by key of the job.
 
     Those of `replaced` jobs were written before.
     """
     if replaced:
-        change_among(connection, "DELETE FROM module_costs WHERE job_id {among}", replaced)
-    told = {job: record.modules for job, record in records.items() if record.modules}
-    if not told:
+        change_among(
+            transaction.connection, "DELETE FROM module_costs WHERE job_id {among}", replaced
+        )
+    timed = {job: record.modules for job, record in records.items() if record.modules}
+    if not timed:
         return
-    documents = {job: _set_document(modules) for job, modules in told.items()}
+    documents = {job: _set_document(modules) for job, modules in timed.items()}
     rows = {
         digest: {"sha256": digest, "document": document} for digest, document in documents.values()
     }
-    sets = known.intern(connection, table_of(ModuleSet), ["sha256"], rows)
-    insert_rows(
-        connection,
-        table_of(ModuleCost),
-        [
-            {"job_id": job, "module_set_id": sets[documents[job][0]], "costs": _pack(modules)}
-            for job, modules in told.items()
-        ],
-    )
+    sets = transaction.intern(table_of(ModuleSet), ["sha256"], rows)
+    cost_rows = []
+    for job, modules in timed.items():
+        digest, _ = documents[job]
+        cost_rows.append({"job_id": job, "module_set_id": sets[digest], "costs": _pack(modules)})
+    insert_rows(transaction.connection, table_of(ModuleCost), cost_rows)
 
 
 def unpack_costs(costs: bytes) -> Costs:
     """Return what the modules of a job took."""
-    found: Costs = _DECODER.decode(costs)
-    return found
+    unpacked: Costs = _DECODER.decode(costs)
+    return unpacked
 
 
 def _set_document(modules: Sequence[ModuleTime]) -> tuple[str, str]:
     digest, body = shared_document(
-        [[each.step, each.path, each.label, each.type] for each in modules]
+        [[module.step, module.path, module.label, module.type] for module in modules]
     )
     return digest, body.decode()
 
@@ -74,9 +69,9 @@ def _set_document(modules: Sequence[ModuleTime]) -> tuple[str, str]:
 def _pack(modules: Sequence[ModuleTime]) -> bytes:
     return msgspec.msgpack.encode(
         [
-            [each.events for each in modules],
-            [each.seconds_total for each in modules],
-            [each.seconds_max for each in modules],
-            [each.rss_delta_bytes_max for each in modules],
+            [module.events for module in modules],
+            [module.seconds_total for module in modules],
+            [module.seconds_max for module in modules],
+            [module.rss_delta_bytes_max for module in modules],
         ]
     )

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.driver import change
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys, chunks
+from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import (
     Parameter,
@@ -25,6 +25,7 @@ from jobprov.provenance.db.tables import (
     ParameterValue,
 )
 from jobprov.provenance.db.tables.parameters import SETS_A_BLOCK
+from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.fhicl import Configuration
 from jobprov.provenance.fhicl.tree import atoms_and_sequences
 
@@ -33,16 +34,15 @@ _BEGINNING = 300
 _LONGEST_KEY = 2000
 CUT = "…"
 _DIGEST_LETTERS = 64
-_ENTER = {
-    dialect: f"INSERT INTO parameter_set_tables (table_id, block, members) {rows}"
-    " ON CONFLICT (table_id, block) DO UPDATE SET members = parameter_set_tables.members | excluded.members"
-    for dialect, rows in (
-        ("sqlite", "SELECT value, ?, ? FROM json_each(?) WHERE true"),
-        (
-            "postgresql",
-            "SELECT key, ?::bigint, ?::bigint FROM (SELECT unnest(?::bigint[]) AS key) AS among",
-        ),
-    )
+_ENTER = """
+INSERT INTO parameter_set_tables (table_id, block, members) {rows}
+ON CONFLICT (table_id, block) DO UPDATE SET members = parameter_set_tables.members | excluded.members
+"""
+_ENTER_BY_DIALECT = {
+    "sqlite": _ENTER.format(rows="SELECT value, ?, ? FROM json_each(?) WHERE true"),
+    "postgresql": _ENTER.format(
+        rows="SELECT key, ?::bigint, ?::bigint FROM (SELECT unnest(?::bigint[]) AS key) AS among"
+    ),
 }
 _NUMBER = re.compile(r"-?\d|[+-]infinity$")
 
@@ -61,10 +61,10 @@ def indexed_tables(configuration: Configuration) -> list[IndexedTable]:
         (path.rpartition(".")[0], indexed_key(path), indexed_text(canonical))
         for path, canonical in values
     )
-    return [
-        _table([(path, text) for _, path, text in inside])
-        for _, inside in groupby(placed, lambda each: each[0])
-    ]
+    tables = []
+    for _, inside in groupby(placed, lambda parameter: parameter[0]):
+        tables.append(_table([(path, text) for _, path, text in inside]))
+    return tables
 
 
 def _table(values: Sequence[tuple[str, str]]) -> IndexedTable:
@@ -117,39 +117,37 @@ def _digits(canonical: str) -> str:
     return beginning + rest[_DIGEST_LETTERS:]
 
 
-def write_tables(
-    connection: Connection, known: KnownKeys, tables: Sequence[IndexedTable]
-) -> dict[bytes, int]:
+def write_tables(transaction: Transaction, tables: Sequence[IndexedTable]) -> dict[bytes, int]:
     """Write the tables that are new, with their parameters; return the integer key of each."""
-    keys = known.intern(
-        connection,
-        table_of(ParameterKey),
-        ["name"],
-        {path: {"name": path} for table in tables for path, _ in table.values},
-    )
-    unmet = [each for each in tables if known.get(table_of(ParameterTable), each.key) is None]
-    fresh = unwritten_tables(connection, unmet)
-    numbers = known.intern(
-        connection,
-        table_of(ParameterTable),
-        ["key"],
-        {each.key: {"key": each.key} for each in tables},
-    )
-    values = known.intern(
-        connection,
-        table_of(ParameterValue),
-        ["key_id", "canonical"],
-        {
-            (keys[path], text): {"key_id": keys[path], "canonical": text, "number": number_in(text)}
-            for table in fresh
-            for path, text in table.values
-        },
-    )
-    rows = [
-        {"value_id": values[keys[path], text], "table_id": numbers[table.key]}
-        for table in fresh
-        for path, text in table.values
+    connection = transaction.connection
+    names: dict[str, dict[str, Any]] = {}
+    for table in tables:
+        names.update((path, {"name": path}) for path, _ in table.values)
+    keys = transaction.intern(table_of(ParameterKey), ["name"], names)
+    unmet = [
+        table
+        for table in tables
+        if transaction.known_key(table_of(ParameterTable), table.key) is None
     ]
+    fresh = unwritten_tables(connection, unmet)
+    by_key = {table.key: {"key": table.key} for table in tables}
+    numbers = transaction.intern(table_of(ParameterTable), ["key"], by_key)
+    wanted: dict[tuple[int, str], dict[str, Any]] = {}
+    for table in fresh:
+        for path, text in table.values:
+            wanted[keys[path], text] = {
+                "key_id": keys[path],
+                "canonical": text,
+                "number": number_in(text),
+            }
+    values = transaction.intern(table_of(ParameterValue), ["key_id", "canonical"], wanted)
+    rows: list[dict[str, int]] = []
+    for table in fresh:
+        number = numbers[table.key]
+        rows.extend(
+            {"value_id": values[keys[path], text], "table_id": number}
+            for path, text in table.values
+        )
     # on PostgreSQL another process may have written the same table since
     insert_rows(
         connection, table_of(Parameter), rows, skip_known=connection.dialect.name == "postgresql"
@@ -159,7 +157,7 @@ def write_tables(
 
 def unwritten_tables(connection: Connection, tables: Sequence[IndexedTable]) -> list[IndexedTable]:
     """Return those of the tables that are not in the index yet."""
-    unmet = {each.key: each for each in tables}
+    unmet = {table.key: table for table in tables}
     column = table_of(ParameterTable).c.key
     for part in chunks(list(unmet)):
         for (key,) in connection.execute(select(column).where(column.in_(part))).all():
@@ -167,16 +165,15 @@ def unwritten_tables(connection: Connection, tables: Sequence[IndexedTable]) -> 
     return list(unmet.values())
 
 
-def write_set(
-    connection: Connection, known: KnownKeys, identity: str, tables: Sequence[IndexedTable]
-) -> int:
+def write_set(transaction: Transaction, identity: str, tables: Sequence[IndexedTable]) -> int:
     """Write a parameter set where it is new; return its integer key."""
+    connection = transaction.connection
     table = table_of(ParameterSet)
     held = select(table.c.id).where(table.c.identity == identity)
-    found: int | None = connection.execute(held).scalar_one_or_none()
-    if found is not None:
-        return found
-    numbers = write_tables(connection, known, tables)
+    number: int | None = connection.execute(held).scalar_one_or_none()
+    if number is not None:
+        return number
+    numbers = write_tables(transaction, tables)
     [number] = allocate_keys(connection, table, 1)
     row = {"id": number, "identity": identity, "parameter_count": sum(map(_count, tables))}
     insert_rows(connection, table, [row])
@@ -185,7 +182,7 @@ def write_set(
     )  # the same order in every process, so that two cannot wait for each other
     keys: Any = json.dumps(among) if connection.dialect.name == "sqlite" else among
     block, place = divmod(number, SETS_A_BLOCK)
-    change(connection, _ENTER[connection.dialect.name], (block, 1 << place, keys))
+    change(connection, _ENTER_BY_DIALECT[connection.dialect.name], (block, 1 << place, keys))
     return number
 
 

@@ -6,18 +6,17 @@ A row for each list, and one for each of its members in order.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.transaction import Transaction
 
 T = TypeVar("T")
 
 
 def intern_lists(
-    connection: Connection,
-    known: KnownKeys,
+    transaction: Transaction,
     tables: tuple[Table, Table],
     lists: Mapping[str, Sequence[T]],
     *,
@@ -27,8 +26,7 @@ def intern_lists(
     """Return the integer key of each list by its digest, made with its members where it is new.
 
     Args:
-        connection: in a transaction.
-        known: the writer's.
+        transaction: to write in.
         tables: of lists, and of their members: whose, position, what.
         lists: by digest.
         digests: names the members of a list, in order.
@@ -36,20 +34,21 @@ def intern_lists(
     """
     sets, members = tables
     whose, position, what = members.columns.keys()
-    fresh = {digest: listed for digest, listed in lists.items() if known.get(sets, digest) is None}
-    member_keys = intern_members(fresh.values())
-    keys = known.intern(
-        connection, sets, ["sha256"], {digest: {"sha256": digest} for digest in lists}
-    )
-    held_already = f"SELECT DISTINCT {whose} FROM {members.name} WHERE {whose} {{among}}"  # noqa: S608 - names are the schema's
-    held = {
-        row[0] for row in select_among(connection, held_already, [keys[digest] for digest in fresh])
+    fresh = {
+        digest: listed
+        for digest, listed in lists.items()
+        if transaction.known_key(sets, digest) is None
     }
-    rows = [
-        {whose: keys[digest], position: place, what: member_keys[member]}
-        for digest in sorted(fresh)
-        if keys[digest] not in held
-        for place, member in enumerate(digests(fresh[digest]))
-    ]
-    insert_rows(connection, members, rows)
+    member_keys = intern_members(fresh.values())
+    keys = transaction.intern(sets, ["sha256"], {digest: {"sha256": digest} for digest in lists})
+    held_already = f"SELECT DISTINCT {whose} FROM {members.name} WHERE {whose} {{among}}"  # noqa: S608 - names are the schema's
+    numbers = [keys[digest] for digest in fresh]
+    with_members = {row[0] for row in select_among(transaction.connection, held_already, numbers)}
+    rows: list[dict[str, int]] = []
+    for digest in sorted(fresh):
+        if keys[digest] in with_members:
+            continue  # another process was first
+        for place, member in enumerate(digests(fresh[digest])):
+            rows.append({whose: keys[digest], position: place, what: member_keys[member]})
+    insert_rows(transaction.connection, members, rows)
     return keys

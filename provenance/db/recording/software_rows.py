@@ -6,14 +6,15 @@ A release's list is stored once, however many jobs ran it.
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.recording.job_rows import shared_document
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.shared_lists import intern_lists
 from jobprov.provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
+from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.records.sharing import remembered
 from jobprov.provenance.software.urls import match_key
@@ -46,46 +47,38 @@ def repository_match_key(repository: str | None) -> str | None:
 
 
 def intern_software_sets(
-    connection: Connection, known: KnownKeys, lists: Sequence[Sequence[Software]]
+    transaction: Transaction, lists: Sequence[Sequence[Software]]
 ) -> dict[str, int]:
     """Return the integer key of each software list by `software_set_digest`, made where it is new."""
     by_digest = {software_set_digest(entries): entries for entries in lists}
-    intern = partial(_intern_entries, connection, known)
+    intern = partial(_intern_entries, transaction)
     return intern_lists(
-        connection,
-        known,
-        (_SETS, _MEMBERS),
-        by_digest,
-        digests=software_digests,
-        intern_members=intern,
+        transaction, (_SETS, _MEMBERS), by_digest, digests=software_digests, intern_members=intern
     )
 
 
 def _intern_entries(
-    connection: Connection, known: KnownKeys, lists: Iterable[Sequence[Software]]
+    transaction: Transaction, lists: Iterable[Sequence[Software]]
 ) -> dict[str, int]:
     """Return the integer key of each entry of these lists, by the digest of its document."""
-    entries = {
-        digest: entry
-        for listed in lists
-        for digest, entry in zip(software_digests(listed), listed, strict=True)
-    }
-    return intern_software(connection, known, entries)
+    by_digest: dict[str, Software] = {}
+    for entries in lists:
+        by_digest.update(zip(software_digests(entries), entries, strict=True))
+    return intern_software(transaction, by_digest)
 
 
-def intern_software(
-    connection: Connection, known: KnownKeys, entries: dict[str, Software]
-) -> dict[str, int]:
+def intern_software(transaction: Transaction, entries: dict[str, Software]) -> dict[str, int]:
     """Return the integer key of each software entry, by the digest of its document."""
-    rows = {
-        digest: {
-            "sha256": digest,
-            "name": entry.name,
-            "match_key": repository_match_key(entry.repository),
-            "requested_ref": entry.requested_ref,
-            "revision": entry.revision,
-            "document": pack(shared_document(entry)[1]),
-        }
-        for digest, entry in entries.items()
+    rows = {digest: _row(digest, entry) for digest, entry in entries.items()}
+    return transaction.intern(_SOFTWARE, ["sha256"], rows)
+
+
+def _row(digest: str, entry: Software) -> dict[str, Any]:
+    return {
+        "sha256": digest,
+        "name": entry.name,
+        "match_key": repository_match_key(entry.repository),
+        "requested_ref": entry.requested_ref,
+        "revision": entry.revision,
+        "document": pack(shared_document(entry)[1]),
     }
-    return known.intern(connection, _SOFTWARE, ["sha256"], rows)

@@ -7,10 +7,10 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.driver import change_many
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.recording.job_rows import stage_key
 from jobprov.provenance.db.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Stage, TaskRow
+from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.records.job_record import JobRecord
 
 StageKey = tuple[int, str, str]
@@ -33,10 +33,7 @@ _WRITE_PLACE = "UPDATE tasks SET stage_id = ? WHERE id = ?"
 
 
 def intern_stages(
-    connection: Connection,
-    known: KnownKeys,
-    records: Sequence[JobRecord],
-    experiments: Mapping[str, int],
+    transaction: Transaction, records: Sequence[JobRecord], experiments: Mapping[str, int]
 ) -> dict[StageKey, int]:
     """Return the integer keys of the stages that records name, made where they are new."""
     rows: dict[StageKey, dict[str, Any]] = {}
@@ -48,14 +45,11 @@ def intern_stages(
                 "campaign": key[0],
                 "name": key[1],
             }
-    return known.intern(connection, table_of(Stage), ["experiment_id", "campaign", "name"], rows)
+    return transaction.intern(table_of(Stage), ["experiment_id", "campaign", "name"], rows)
 
 
 def intern_tasks(
-    connection: Connection,
-    known: KnownKeys,
-    records: Sequence[JobRecord],
-    experiments: Mapping[str, int],
+    transaction: Transaction, records: Sequence[JobRecord], experiments: Mapping[str, int]
 ) -> dict[TaskKey, int]:
     """Return task keys. Campaign and stage of a task are each what its declaration says, else the first by name that a job says."""
     rows: dict[TaskKey, dict[str, Any]] = {}
@@ -67,28 +61,29 @@ def intern_tasks(
         rows[key] = {"experiment_id": key[0], "task_id": key[1]}
         if stage := stage_key(record):
             said[key] = _first_of(said.get(key, _NOWHERE), stage)
-    tasks = known.intern(connection, table_of(TaskRow), ["experiment_id", "task_id"], rows)
-    _place(connection, known, {tasks[key]: (key[0], *place) for key, place in said.items()})
+    tasks = transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], rows)
+    _place(transaction, {tasks[key]: (key[0], *place) for key, place in said.items()})
     return tasks
 
 
-def place_again(connection: Connection, known: KnownKeys, tasks: Iterable[int]) -> None:
+def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
     """Place tasks anew whose declaration is another, or of which a job says something else than before, or nothing more."""
-    rows = select_among(connection, _FIRST_SAID, sorted(tasks))
+    rows = select_among(transaction.connection, _FIRST_SAID, sorted(tasks))
     places = {row[0]: (row[1], *_placed(_place_of(row[2:4]), _place_of(row[4:6]))) for row in rows}
-    _write_places(connection, known, places)
+    _write_places(transaction, places)
 
 
-def _place(connection: Connection, known: KnownKeys, said: Mapping[int, StageKey]) -> None:
+def _place(transaction: Transaction, said: Mapping[int, StageKey]) -> None:
     """Place the tasks of jobs that say another place than what stands there.
 
     Mostly that is none.
     """
+    connection = transaction.connection
     if moved := _moved(connection, said):
         change_among(
             connection, _LOCK, sorted(moved)
         )  # another process may have placed them since: look again
-        _write_places(connection, known, _moved(connection, {task: said[task] for task in moved}))
+        _write_places(transaction, _moved(connection, {task: said[task] for task in moved}))
 
 
 def _moved(connection: Connection, said: Mapping[int, StageKey]) -> dict[int, StageKey]:
@@ -102,14 +97,21 @@ def _moved(connection: Connection, said: Mapping[int, StageKey]) -> dict[int, St
     return found
 
 
-def _write_places(connection: Connection, known: KnownKeys, places: Mapping[int, StageKey]) -> None:
-    rows = {
-        key: {"experiment_id": key[0], "campaign": key[1], "name": key[2]}
-        for key in places.values()
-        if any(key[1:])
-    }
-    stages = known.intern(connection, table_of(Stage), ["experiment_id", "campaign", "name"], rows)
-    change_many(connection, _WRITE_PLACE, [(stages.get(key), task) for task, key in places.items()])
+def _write_places(transaction: Transaction, places: Mapping[int, StageKey]) -> None:
+    rows: dict[StageKey, dict[str, Any]] = {}
+    for experiment, campaign, name in places.values():
+        if campaign or name:
+            rows[experiment, campaign, name] = {
+                "experiment_id": experiment,
+                "campaign": campaign,
+                "name": name,
+            }
+    stages = transaction.intern(table_of(Stage), ["experiment_id", "campaign", "name"], rows)
+    change_many(
+        transaction.connection,
+        _WRITE_PLACE,
+        [(stages.get(key), task) for task, key in places.items()],
+    )
 
 
 def _place_of(words: Sequence[str | None]) -> Place:
@@ -118,8 +120,12 @@ def _place_of(words: Sequence[str | None]) -> Place:
 
 
 def _first_of(one: Place, other: Place) -> Place:
-    campaigns, names = ([word for word in words if word] for words in zip(one, other, strict=True))
-    return min(campaigns, default=""), min(names, default="")
+    """Return the first campaign and the first stage by name, of those that are said."""
+    return _first_name(one[0], other[0]), _first_name(one[1], other[1])
+
+
+def _first_name(one: str, other: str) -> str:
+    return min(one, other) if one and other else one or other
 
 
 def _placed(declared: Place, said: Place) -> Place:

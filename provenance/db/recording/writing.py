@@ -14,7 +14,7 @@ from sqlalchemy import Connection, update
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.closure_rows import closure_set_digest
 from jobprov.provenance.db.recording.file_rows import (
     Removed,
@@ -35,6 +35,7 @@ from jobprov.provenance.db.recording.software_rows import software_set_digest
 from jobprov.provenance.db.recording.task_rows import place_again
 from jobprov.provenance.db.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Job
+from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.records.gaps import Gap
 from jobprov.provenance.records.job_record import JobRecord
 
@@ -68,16 +69,17 @@ class JobDraft(NamedTuple):
     columns: dict[str, Any] | None = None
 
 
-def write_jobs(connection: Connection, known: KnownKeys, drafts: Sequence[JobDraft]) -> set[int]:
+def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]:
     """Write the rows of every draft and bring the edges of all names that they touch up to date.
 
     Returns:
         The files that an earlier reading of these jobs claimed.
     """
+    connection = transaction.connection
     if not drafts:
         return set()
     shared = intern_shared(
-        connection, known, [draft.record for draft in drafts], [draft.gaps for draft in drafts]
+        transaction, [draft.record for draft in drafts], [draft.gaps for draft in drafts]
     )
     replaced = [draft.key for draft in drafts if not draft.is_new]
     removed = remove_files(connection, replaced) if replaced else Removed(set(), set())
@@ -85,11 +87,11 @@ def write_jobs(connection: Connection, known: KnownKeys, drafts: Sequence[JobDra
     _write_job_rows(connection, drafts, shared)
     after = _places(connection, replaced)
     moved = {task for job, (task, stage) in before.items() if task and (task, stage) != after[job]}
-    place_again(connection, known, moved)
+    place_again(transaction, moved)
     records = {draft.key: draft.record for draft in drafts}
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
-    write_modules(connection, known, records, replaced)
-    touched = write_files(connection, known, records, shared.experiments)
+    write_modules(transaction, records, replaced)
+    touched = write_files(transaction, records, shared.experiments)
     link_new_files(connection, touched.new_identities, touched.new_claims)
     link_files(connection, removed.named | touched.files, touched.claims)
     return removed.claimed
@@ -99,11 +101,12 @@ def _places(
     connection: Connection, jobs: Sequence[int]
 ) -> dict[int, tuple[int | None, int | None]]:
     """Return task and stage of each job."""
-    return {
-        row[0]: (row[1], row[2])
-        for part in chunks(jobs)
-        for row in select_among(connection, _PLACES, part)
-    }
+    places: dict[int, tuple[int | None, int | None]] = {}
+    for part in chunks(jobs):
+        places.update(
+            (job, (task, stage)) for job, task, stage in select_among(connection, _PLACES, part)
+        )
+    return places
 
 
 def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
@@ -117,30 +120,35 @@ def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: 
     insert_rows(connection, table_of(Job), fresh)
 
 
-def _stage_of(record: JobRecord, shared: SharedKeys) -> int | None:
-    named = stage_key(record)
-    return shared.stages[(shared.experiments[record.experiment], *named)] if named else None
-
-
 def _job_row(draft: JobDraft, shared: SharedKeys) -> dict[str, Any]:
-    record = draft.record
-    experiment = shared.experiments[record.experiment]
-    host = host_key(record)
     return {
-        **(draft.columns or job_columns(record)),
+        **(draft.columns or job_columns(draft.record)),
+        **_shared_columns(draft.record, shared),
         "received_at": draft.received_at,
-        "experiment_id": experiment,
-        "task_id": shared.tasks.get((experiment, record.task.task_id))
-        if record.task and record.task.task_id
-        else None,
-        "stage_id": _stage_of(record, shared),
-        "host_id": shared.hosts[host] if host else None,
-        "software_set_id": shared.software_sets[software_set_digest(record.software)]
-        if record.software
-        else None,
-        "closure_set_id": shared.closure_sets[closure_set_digest(ran)]
-        if (ran := record.configurations)
-        else None,
         "level": draft.level,
         "gap_set_id": shared.gap_sets[gap_document(draft.gaps)[0]],
     }
+
+
+def _shared_columns(record: JobRecord, shared: SharedKeys) -> dict[str, int | None]:
+    """Return the columns that point at what jobs share; None where the record does not name it."""
+    experiment = shared.experiments[record.experiment]
+    columns: dict[str, int | None] = {
+        "experiment_id": experiment,
+        "task_id": None,
+        "stage_id": None,
+        "host_id": None,
+        "software_set_id": None,
+        "closure_set_id": None,
+    }
+    if record.task and record.task.task_id:
+        columns["task_id"] = shared.tasks.get((experiment, record.task.task_id))
+    if stage := stage_key(record):
+        columns["stage_id"] = shared.stages[(experiment, *stage)]
+    if host := host_key(record):
+        columns["host_id"] = shared.hosts[host]
+    if record.software:
+        columns["software_set_id"] = shared.software_sets[software_set_digest(record.software)]
+    if record.configurations:
+        columns["closure_set_id"] = shared.closure_sets[closure_set_digest(record.configurations)]
+    return columns

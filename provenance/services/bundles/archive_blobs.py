@@ -2,35 +2,12 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
 from threading import Lock
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
-from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.archive.store import Store
 
 _KEPT_BYTES = 48 << 20  # of packs that are read again and again while a release's bundles are built
-
-
-class Blobs(Documents, Protocol):
-    """The archive, as bundles use it."""
-
-    def get(self, sha256: str) -> bytes:
-        """Return all bytes of a blob."""
-
-    def open(self, sha256: str) -> BinaryIO:
-        """Return a blob as a readable file."""
-
-    def size(self, sha256: str) -> int:
-        """Return the bytes of a blob, uncompressed."""
-
-    def put(self, data: bytes) -> Any:
-        """Store a blob; the answer's `sha256` names it."""
-
-    def put_many(self, items: Sequence[bytes]) -> list[str]:
-        """Store many small blobs durably and return their digests, in order."""
-
-    def missing(self, digests: Iterable[str]) -> set[str]:
-        """Return those of the digests that are not stored."""
 
 
 class PossessedBlobs(NamedTuple):
@@ -39,7 +16,7 @@ class PossessedBlobs(NamedTuple):
     What its experiment uploaded, and code packs of the service.
     """
 
-    store: Blobs
+    store: Store
     held: frozenset[str]
 
     def has(self, sha256: str) -> bool:
@@ -62,7 +39,7 @@ class PossessedBlobs(NamedTuple):
 class PlannedBlobs(NamedTuple):
     """The archive, for writing the tar of a plan: whatever the plan names."""
 
-    store: Blobs
+    store: Store
 
     def has(self, sha256: str) -> bool:  # noqa: ARG002
         """Return True: a plan names nothing that was not there."""
@@ -89,11 +66,11 @@ class RecentBlobs:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
-        self._kept: OrderedDict[tuple[int, str], tuple[Blobs, bytes]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, str], tuple[Store, bytes]] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
 
-    def get(self, store: Blobs, sha256: str) -> bytes:
+    def get(self, store: Store, sha256: str) -> bytes:
         """Return all bytes of a blob."""
         key = (id(store), sha256)
         with self._lock:
@@ -131,6 +108,6 @@ class GeneratedBlobs:
         self._made[sha256] = data
         return sha256
 
-    def store(self, blobs: Blobs) -> None:
+    def store(self, blobs: Store) -> None:
         """Store what is not stored already."""
         blobs.put_many([self._made[sha256] for sha256 in sorted(blobs.missing(self._made))])

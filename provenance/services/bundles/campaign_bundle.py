@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.archive.store import Store
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.campaign import MOST_JOBS, make_campaign
 from jobprov.provenance.bundle.ingredients import Ingredients
@@ -20,7 +21,7 @@ from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.job_details import FoundJob, resolutions_of
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
 from jobprov.provenance.errors import AmbiguousError, BundleError, NotFoundError
-from jobprov.provenance.services.bundles.archive_blobs import Blobs, PossessedBlobs
+from jobprov.provenance.services.bundles.archive_blobs import PossessedBlobs
 from jobprov.provenance.services.bundles.ingredients import gather_all
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.lookup.job import ReadJob
@@ -75,7 +76,7 @@ class Wanted(NamedTuple):
 class _Reader:
     """What a plan generated, then the archive as far as the jobs' experiment possesses it."""
 
-    def __init__(self, store: Blobs) -> None:
+    def __init__(self, store: Store) -> None:
         self._made: dict[str, bytes] = {}
         self._held: set[str] = set()
         self._archive = PossessedBlobs(store, frozenset())
@@ -110,7 +111,7 @@ class _Reader:
 
 
 def build_campaign(
-    database: Database, store: Blobs, wanted: Wanted, *, level: str | None = None
+    database: Database, store: Store, wanted: Wanted, *, level: str | None = None
 ) -> Campaign:
     """Return the bundle of many jobs of one experiment.
 
@@ -177,7 +178,7 @@ def _conditions(query: Any, wanted: Wanted) -> Iterator[Any]:
 
 
 def _ingredients(
-    connection: Connection, store: Blobs, rows: Sequence[_Row], reader: _Reader, level: str | None
+    connection: Connection, store: Store, rows: Sequence[_Row], reader: _Reader, level: str | None
 ) -> Iterator[Ingredients]:
     """Yield what each job's part is made of, some hundred read at once."""
     by_set: dict[int | None, Mapping[int, Mapping[str, Any]]] = {}

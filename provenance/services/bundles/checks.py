@@ -12,13 +12,14 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from jobprov.archive.errors import ArchiveError
+from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.db.tables import BundlePlan, ErasedBytes, Experiment, Job
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import BundleError
-from jobprov.provenance.services.bundles.job_bundle import Blobs, read_plan, stream_plan
+from jobprov.provenance.services.bundles.job_bundle import read_plan, stream_plan
 from jobprov.provenance.services.bundles.plans import note_digest
+from jobprov.provenance.services.writing import Writer
 
 
 class Drift(NamedTuple):
@@ -42,7 +43,7 @@ class BundlesReport(NamedTuple):
     drifted: list[Drift]
 
 
-def check_bundles(database: Database, writer: Writer, store: Blobs, count: int) -> BundlesReport:
+def check_bundles(database: Database, writer: Writer, store: Store, count: int) -> BundlesReport:
     """Build a random sample of at most `count` planned bundles and return which have other bytes than at first."""
     erased = (
         select(ErasedBytes.sha256)
@@ -92,10 +93,10 @@ def check_bundles(database: Database, writer: Writer, store: Blobs, count: int) 
 
 
 def _note(writer: Writer, key: int, digest: str) -> None:
-    writer.run(lambda connection, known: note_digest(connection, known, key, digest))
+    writer.run(lambda writing: note_digest(writing, key, digest))
 
 
-def _digest(store: Blobs, plan_sha256: str) -> str:
+def _digest(store: Store, plan_sha256: str) -> str:
     seen = hashlib.sha256()
     for piece in stream_plan(read_plan(store, plan_sha256), store):
         seen.update(piece)

@@ -5,28 +5,23 @@ The newest counts for bundles made from then on.
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.bundle.comparators import OutputRule, read_rules
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import ComparatorSet, Experiment, LedgerEntry
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.documents import check_experiment_name
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import enter_document
+from jobprov.provenance.services.writing import Writing
 
 
 def declare_comparators(
-    connection: Connection,
-    known: KnownKeys,
+    writing: Writing,
     experiment: str,
     document: Mapping[str, Any],
-    *,
-    received_at: datetime,
-    submitter: str | None = None,
 ) -> dict[str, Any]:
     """Declare how outputs of an experiment are compared; return `{experiment, version, is_new}`.
 
@@ -35,16 +30,13 @@ def declare_comparators(
     Raises:
         BadInputError: the rules cannot be read, or no record could name the experiment.
     """
+    connection = writing.connection
     read_rules(document)
-    key = intern_experiments(connection, known, {check_experiment_name(experiment)})[experiment]
+    key = intern_experiments(writing, {check_experiment_name(experiment)})[experiment]
     held = _newest(connection, experiment)
     if held is not None and json.loads(held.document) == document:
         return {"experiment": experiment, "version": held.version, "is_new": False}
-    entry = append_document(
-        connection,
-        NewEntry(key, "comparators", received_at, submitter, b""),
-        {"comparators": dict(document)},
-    )
+    entry = enter_document(writing, key, "comparators", {"comparators": dict(document)})
     return {
         "experiment": experiment,
         "version": write_comparator_row(connection, key, entry, document),

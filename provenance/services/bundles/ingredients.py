@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.bundle.comparators import OutputRule
 from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from jobprov.provenance.bundle.plan import SPEC_VERSION
@@ -24,7 +25,7 @@ from jobprov.provenance.db.queries.reruns.capsules import HeldCapsule, capsules_
 from jobprov.provenance.records.gaps import image_digest
 from jobprov.provenance.records.inputs import small_inputs
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
-from jobprov.provenance.services.bundles.archive_blobs import Blobs, PossessedBlobs
+from jobprov.provenance.services.bundles.archive_blobs import PossessedBlobs
 from jobprov.provenance.services.bundles.comparators import comparators_of
 from jobprov.provenance.services.code.products import is_inferred
 from jobprov.provenance.services.configurations.configuration import (
@@ -32,11 +33,8 @@ from jobprov.provenance.services.configurations.configuration import (
     evaluate_recorded,
 )
 from jobprov.provenance.services.lookup.job import ReadJob
-from jobprov.provenance.services.recording.findings import (
-    ambiguous_entries,
-    placed,
-    possessed_blobs,
-)
+from jobprov.provenance.services.recording.findings import possessed_blobs
+from jobprov.provenance.services.recording.resolved_code import ambiguous_entries, placed
 
 _REMEMBERED = 64  # configurations; those of a release are the same in thousands of jobs
 _LONGEST_REMEMBERED = 1 << 20
@@ -81,7 +79,7 @@ class Gathered:
 
 def gather(
     connection: Connection,
-    store: Blobs,
+    store: Store,
     job: ReadJob,
     *,
     level: str | None = None,
@@ -98,7 +96,7 @@ def gather(
 
 def gather_all(
     connection: Connection,
-    store: Blobs,
+    store: Store,
     jobs: Sequence[ReadJob],
     documents: Mapping[int, Mapping[int, Mapping[str, Any]]],
     *,
@@ -147,7 +145,7 @@ def _wanted(job: ReadJob) -> set[str]:
 
 
 def _capsule(
-    record: JobRecord, registered: HeldCapsule | None, store: Blobs, held: AbstractSet[str]
+    record: JobRecord, registered: HeldCapsule | None, store: Store, held: AbstractSet[str]
 ) -> Capsule | None:
     """Return the image that the job ran in, where it is held, else the capsule that was registered for its release."""
     image = image_digest(record)

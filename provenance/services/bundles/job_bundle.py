@@ -14,20 +14,18 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.archive.store import Store
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.plan import Plan, ceiling_of, make_plan
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.tables import BundlePlan
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import NotFoundError
-
-# Part of this use case's interface
-from jobprov.provenance.services.bundles.archive_blobs import Blobs as Blobs  # noqa: PLC0414
 from jobprov.provenance.services.bundles.archive_blobs import GeneratedBlobs, PlannedBlobs
 from jobprov.provenance.services.bundles.ingredients import gather
 from jobprov.provenance.services.bundles.plans import enter_plan, erased_plans
 from jobprov.provenance.services.bundles.plans import note_digest as note_digest  # noqa: PLC0414
 from jobprov.provenance.services.lookup.job import ReadJob, read_job
+from jobprov.provenance.services.writing import Writer
 
 
 class Bundle(NamedTuple):
@@ -48,7 +46,7 @@ class Bundle(NamedTuple):
     plan_sha256: str
     tar_sha256: str | None
     size_bytes: int
-    reader: Blobs
+    reader: Store
 
     @property
     def etag(self) -> str:
@@ -63,7 +61,7 @@ class Bundle(NamedTuple):
 def build_bundle(
     database: Database,
     writer: Writer,
-    store: Blobs,
+    store: Store,
     job_id: str,
     *,
     experiment: str | None = None,
@@ -114,7 +112,7 @@ def build_bundle(
         "plan_sha256": plan_sha256,
         "tar_bytes": tar.size(plan),
     }
-    writer.run(lambda connection, known: enter_plan(connection, known, job.found, document))
+    writer.run(lambda writing: enter_plan(writing, job.found, document))
     with database.reading.connect() as connection:
         return _existing(
             connection,
@@ -127,7 +125,7 @@ def build_bundle(
 
 def _existing(
     connection: Connection,
-    store: Blobs,
+    store: Store,
     job: ReadJob,
     condition: Any,
     *,
@@ -169,7 +167,7 @@ def _existing(
     )
 
 
-def read_plan(store: Blobs, sha256: str) -> Plan:
+def read_plan(store: Store, sha256: str) -> Plan:
     """Return a stored plan.
 
     Raises:
@@ -178,7 +176,7 @@ def read_plan(store: Blobs, sha256: str) -> Plan:
     return Plan.from_bytes(store.get(sha256), PlannedBlobs(store).get)
 
 
-def stream_plan(plan: Plan, store: Blobs) -> Iterator[bytes]:
+def stream_plan(plan: Plan, store: Store) -> Iterator[bytes]:
     """Yield the tar of a plan.
 
     Raises:

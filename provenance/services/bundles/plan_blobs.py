@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Collection, Iterator
-from typing import Protocol
 
 from sqlalchemy import Connection, select
 
 from jobprov.archive.errors import ArchiveError
+from jobprov.archive.store import Store
 from jobprov.provenance.bundle.plan import Plan
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.blob_users import plan_digests
@@ -15,14 +15,7 @@ from jobprov.provenance.errors import BundleError
 from jobprov.provenance.services.code.submodules import packs_of_submodules
 
 
-class PlanStore(Protocol):
-    """The part of the archive that plans are read from."""
-
-    def get(self, sha256: str) -> bytes:
-        """Return all bytes of a blob."""
-
-
-def named_in_plan(store: PlanStore, sha256: str) -> set[str]:
+def named_in_plan(store: Store, sha256: str) -> set[str]:
     """Return the blobs that a stored plan names; as far as it can be read."""
     try:
         data = store.get(sha256)
@@ -51,7 +44,7 @@ def live_plans(connection: Connection) -> list[str]:
     return [sha256 for sha256 in plan_digests(connection) if sha256 not in erased]
 
 
-def generated_by(connection: Connection, store: PlanStore, plans: Collection[str]) -> set[str]:
+def generated_by(connection: Connection, store: Store, plans: Collection[str]) -> set[str]:
     """Return the blobs that were generated for some plans.
 
     All that they name, but for code, capsules and what somebody sent.
@@ -68,7 +61,7 @@ def generated_by(connection: Connection, store: PlanStore, plans: Collection[str
 
 
 def generated_for_nobody_else(
-    connection: Connection, store: PlanStore, plans: Collection[str]
+    connection: Connection, store: Store, plans: Collection[str]
 ) -> set[str]:
     """Return the blobs that were generated for some plans, and that no plan names that was not erased. Reads all plans."""
     found = generated_by(connection, store, plans)

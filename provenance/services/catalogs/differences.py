@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.catalogs.catalog import Catalog, Source
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
 from jobprov.provenance.db.queries.catalogs.catalogs import (
@@ -29,7 +30,6 @@ from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.units import unit_rows
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.checksums import normal_checksum
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     read_declaration,
@@ -50,7 +50,7 @@ DIFFERENCES = {
 
 
 def compare_catalog(
-    connection: Connection, store: Documents, task: FoundTask, *, catalogs: Catalogs | None = None
+    connection: Connection, store: Store, task: FoundTask, *, catalogs: Catalogs | None = None
 ) -> dict[str, Any]:
     """Return `{task_id, experiment, synced_at, asked_at, problem, units, differences, silent, processes, draining_query}`.
 
@@ -94,7 +94,7 @@ def compare_catalog(
     }
 
 
-def list_draining(connection: Connection, store: Documents, task: FoundTask) -> list[str]:
+def list_draining(connection: Connection, store: Store, task: FoundTask) -> list[str]:
     """Return the units of which the catalog knows no output and that nobody waived.
 
     What is still to be processed.

@@ -8,14 +8,12 @@ Source: http.md, `POST /api/v1/lineage`.
 """
 
 import json
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.advisory_locks import OF_RUN
 from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import ConflictError, LimitError, RecordError
 from jobprov.provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
@@ -26,24 +24,15 @@ from jobprov.provenance.records.openlineage import (
     in_words_of_events,
     record_of_run,
 )
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, load_held
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
+from jobprov.provenance.services.writing import Writing
 
 _LATE = "An OpenLineage event that came after the end of the run."
 
 
-def record_event(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
-    event: ReadEvent,
-    *,
-    experiment: str,
-    received_at: datetime,
-    submitter: str | None,
-) -> Outcome:
+def record_event(writing: Writing, event: ReadEvent, *, experiment: str) -> Outcome:
     """Return what became of the run's record; the same event again changes nothing.
 
     Raises:
@@ -51,9 +40,11 @@ def record_event(
         ConflictError: the run is recorded already, by a record that was made from no events.
         LimitError: the events of the run are longer than a record can be, or too many.
     """
-    key = intern_experiments(connection, known, {experiment})[experiment]
-    _wait_for_others(connection, event.job_id)
-    held = load_held(connection, store, [(event.job_id, key)]).get((event.job_id, key))
+    key = intern_experiments(writing, {experiment})[experiment]
+    _wait_for_others(writing.connection, event.job_id)
+    held = load_held(writing.connection, writing.store, [(event.job_id, key)]).get(
+        (event.job_id, key)
+    )
     body = _held_body(held)
     events = _events(body, event.job_id)
     is_known = any(other.text == event.text for other in events)
@@ -64,7 +55,7 @@ def record_event(
     )
     reason = _LATE if held is not None and WITNESS in held.finals else None
     [outcome] = record_jobs(
-        connection, known, store, [Submission(decoded, received_at, submitter, reason)]
+        writing, [Submission(decoded, writing.received_at, writing.submitter, reason)]
     )
     return outcome
 

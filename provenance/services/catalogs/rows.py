@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from jobprov.provenance.catalogs.catalog import Catalog, CatalogFile, Process
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import (
@@ -21,11 +21,11 @@ from jobprov.provenance.db.tables import (
     CatalogSync,
     CatalogUse,
 )
+from jobprov.provenance.services.writing import Writing
 
 
 def write_outputs(
-    connection: Connection,
-    known: KnownKeys,
+    writing: Writing,
     catalog: Catalog,
     task: FoundTask,
     *,
@@ -35,23 +35,21 @@ def write_outputs(
     """Write what the catalog knows of these units, each with how it calls it, in place of what it knew before."""
     table = table_of(CatalogOutput)
     for part in chunks(list(units)):
-        connection.execute(delete(table).where(table.c.task_id == task.key, table.c.unit.in_(part)))
-    keys = _intern_files(connection, known, catalog, task.experiment_key, files)
+        writing.connection.execute(
+            delete(table).where(table.c.task_id == task.key, table.c.unit.in_(part))
+        )
+    keys = _intern_files(writing, catalog, task.experiment_key, files)
     mine = {called: unit for unit, called in units.items() if unit}
     rows = {
         (unit, keys[file.name]): {"task_id": task.key, "unit": unit, "file_id": keys[file.name]}
         for file in files
         for unit in ([mine[parent] for parent in file.parents if parent in mine] if mine else [""])
     }
-    insert_rows(connection, table, list(rows.values()))
+    insert_rows(writing.connection, table, list(rows.values()))
 
 
 def _intern_files(
-    connection: Connection,
-    known: KnownKeys,
-    catalog: Catalog,
-    experiment: int,
-    files: Iterable[CatalogFile],
+    writing: Writing, catalog: Catalog, experiment: int, files: Iterable[CatalogFile]
 ) -> dict[str, int]:
     """Return the key of each file by name, its row brought up to date."""
     table, now = table_of(CatalogFileRow), datetime.now(UTC)
@@ -70,8 +68,8 @@ def _intern_files(
             "job_uuid": file.job_id if file.job_id and len(file.job_id) == 36 else None,  # noqa: PLR2004 - a UUID
             "seen_at": now,
         }
-    found = known.intern(connection, table, ["name", "namespace", "experiment_id"], rows)
-    _bring_up_to_date(connection, {found[key]: row for key, row in rows.items()})
+    found = writing.intern(table, ["name", "namespace", "experiment_id"], rows)
+    _bring_up_to_date(writing.connection, {found[key]: row for key, row in rows.items()})
     return {name: found[key] for name, key in names.items()}
 
 

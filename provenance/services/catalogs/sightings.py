@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
 from jobprov.provenance.db.recording.aliases import alias_files
 from jobprov.provenance.db.recording.identities import FileKey, see_identity
@@ -22,7 +21,8 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.checks import checksum_problem, name_problem
 from jobprov.provenance.records.job_record import Digest, ExperimentName, JobId, Name, Word
 from jobprov.provenance.records.repairing import split_message, unstorable_text
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import enter_document
+from jobprov.provenance.services.writing import Writing
 
 MOST_LOCATIONS = 1000
 
@@ -91,14 +91,7 @@ def read_sighting(document: dict[str, Any]) -> SightedFile:
     return seen
 
 
-def record_sighting(
-    connection: Connection,
-    known: KnownKeys,
-    document: dict[str, Any],
-    *,
-    received_at: datetime,
-    submitter: str | None = None,
-) -> dict[str, Any]:
+def record_sighting(writing: Writing, document: dict[str, Any]) -> dict[str, Any]:
     """Take a sighting; return what names the file and the job that it was joined to.
 
     The answer is `{change, name, namespace, experiment, url, job_id, job_url, joined_by, is_sure,
@@ -109,20 +102,17 @@ def record_sighting(
     Raises:
         BadInputError: the sighting cannot be read.
     """
+    connection = writing.connection
     seen = read_sighting(document)
     stop_derivations(connection)
-    experiment = intern_experiments(connection, known, {seen.experiment})[seen.experiment]
-    file, identity = _intern_file(connection, known, seen, experiment)
+    experiment = intern_experiments(writing, {seen.experiment})[seen.experiment]
+    file, identity = _intern_file(writing, seen, experiment)
     text = _text(document)
     before = select(Sighting.entry_id).where(Sighting.file_id == file, Sighting.document == text)
     is_new = connection.execute(before).first() is None
     if is_new:
-        entry = append_document(
-            connection,
-            NewEntry(experiment, "sighting", received_at, submitter, b""),
-            {"file": document},
-        )
-        write_sighting_row(connection, known, document, entry=entry, received_at=received_at)
+        entry = enter_document(writing, experiment, "sighting", {"file": document})
+        write_sighting_row(writing, document, entry=entry, received_at=writing.received_at)
     return {
         "change": "created" if is_new else "same",
         "name": seen.name,
@@ -134,24 +124,20 @@ def record_sighting(
 
 
 def write_sighting_row(
-    connection: Connection,
-    known: KnownKeys,
-    document: dict[str, Any],
-    *,
-    entry: int,
-    received_at: datetime,
+    writing: Writing, document: dict[str, Any], *, entry: int, received_at: datetime
 ) -> None:
     """Write the row of a sighting whose ledger entry is there, and join it."""
+    connection = writing.connection
     seen = read_sighting(document)
     stop_derivations(connection)
-    experiment = intern_experiments(connection, known, {seen.experiment})[seen.experiment]
-    file, identity = _intern_file(connection, known, seen, experiment)
+    experiment = intern_experiments(writing, {seen.experiment})[seen.experiment]
+    file, identity = _intern_file(writing, seen, experiment)
     provenance = seen.provenance
     row = {
         "entry_id": entry,
         "file_id": file,
         "identity_id": identity,
-        "task_id": _intern_task(connection, known, experiment, provenance.task_id)
+        "task_id": _intern_task(writing, experiment, provenance.task_id)
         if provenance.task_id
         else None,
         "job_uuid": provenance.job_id,
@@ -167,14 +153,12 @@ def _text(document: dict[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, ensure_ascii=False)
 
 
-def _intern_file(
-    connection: Connection, known: KnownKeys, seen: SightedFile, experiment: int
-) -> tuple[int, int]:
+def _intern_file(writing: Writing, seen: SightedFile, experiment: int) -> tuple[int, int]:
     key = FileKey(seen.name, seen.namespace or "", experiment)
     identity = see_identity(key, seen.size_bytes, seen.checksums, seen.sha256)
     columns = ["name", "namespace", "experiment_id"]
     row = {**key._asdict(), "is_crowded": False}
-    file = known.intern(connection, table_of(File), columns, {tuple(key): row})[tuple(key)]
+    file = writing.intern(table_of(File), columns, {tuple(key): row})[tuple(key)]
     values = {
         "file_id": file,
         "key": identity.key,
@@ -182,17 +166,13 @@ def _intern_file(
         "checksums": identity.checksums,
     }
     natural = (file, identity.key)
-    return file, known.intern(
-        connection, table_of(Identity), ["file_id", "key"], {natural: values}
-    )[natural]
+    return file, writing.intern(table_of(Identity), ["file_id", "key"], {natural: values})[natural]
 
 
-def _intern_task(connection: Connection, known: KnownKeys, experiment: int, task_id: str) -> int:
+def _intern_task(writing: Writing, experiment: int, task_id: str) -> int:
     key = (experiment, task_id)
     row = {"experiment_id": experiment, "task_id": task_id}
-    return known.intern(connection, table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[
-        key
-    ]
+    return writing.intern(table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[key]
 
 
 def _joined(connection: Connection, seen: SightedFile, file: int, identity: int) -> dict[str, Any]:

@@ -11,9 +11,6 @@ Source: http.md, `POST /api/v1/lineage`.
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.records.openlineage_static import (
     MARK,
@@ -23,61 +20,46 @@ from jobprov.provenance.records.openlineage_static import (
     sightings_of_event,
 )
 from jobprov.provenance.services.catalogs.sightings import record_sighting
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.tasks.declarations import declare_task, read_task_document
+from jobprov.provenance.services.writing import Writing
 
 
 def record_static_event(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
+    writing: Writing,
     event: JobEvent | DatasetEvent,
     document: dict[str, Any],
     *,
     experiment: str,
-    received_at: datetime,
-    submitter: str | None,
 ) -> dict[str, Any]:
     """Return `{change, task_id, files}`: `change` is `created`, or `same` where all of it was known; a dataset's event has no task.
 
     Raises:
         BadInputError: a name of the event is none that a file or task can have.
     """
-    when: Any = {"received_at": received_at, "submitter": submitter}
-    files = [
-        record_sighting(connection, known, seen, **when)
-        for seen in sightings_of_event(event, experiment)
-    ]
+    files = [record_sighting(writing, seen) for seen in sightings_of_event(event, experiment)]
     is_new = any(file["change"] == "created" for file in files)
     task_id = None
     if isinstance(event, JobEvent):
         task_id = event.task_id
-        is_new |= _declare(
-            connection, known, store, task_id, declaration_of(event, document, experiment), **when
-        )
+        is_new |= _declare(writing, task_id, declaration_of(event, document, experiment))
     shown = [{name: file[name] for name in ("name", "namespace", "url")} for file in files]
     return {"change": "created" if is_new else "same", "task_id": task_id, "files": shown}
 
 
-def _declare(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
-    task_id: str,
-    declared: dict[str, Any],
-    **when: Any,
-) -> bool:
+def _declare(writing: Writing, task_id: str, declared: dict[str, Any]) -> bool:
     """Declare the job's task; return whether that said anything new.
 
     What others declared of it stays, and so does a later event.
     """
-    held = find_tasks(connection, task_id, declared["experiment"])
-    before = (read_task_document(connection, store, held[0]) if held else None) or {}
+    held = find_tasks(writing.connection, task_id, declared["experiment"])
+    before = (
+        read_task_document(writing.connection, writing.store, held[0]) if held else None
+    ) or {}
     told = before.get(MARK)
     if isinstance(told, dict) and _moment(told) > _moment(declared[MARK]):
         return False
     merged = {**declared, **before, MARK: declared[MARK]}
-    declare_task(connection, known, task_id, merged, store=store, **when)
+    declare_task(writing, task_id, merged)
     return before != merged
 
 

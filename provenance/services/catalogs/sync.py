@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.catalogs.catalog import Catalog, CatalogFile, ProjectCatalog
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.catalogs.catalogs import (
     CatalogedOutput,
     cataloged_outputs,
@@ -29,7 +30,6 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     used_units,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import (
     BadInputError,
     ForbiddenError,
@@ -39,13 +39,13 @@ from jobprov.provenance.errors import (
 )
 from jobprov.provenance.services.catalogs.rows import note_sync, write_outputs, write_processes
 from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     read_declaration,
     read_task_document,
 )
 from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.services.writing import Writer, Writing
 
 UNITS_AT_ONCE = 200
 MOST_INPUT_CALLS = 200
@@ -101,7 +101,7 @@ class _Place(NamedTuple):
 def sync_experiment(
     database: Database,
     writer: Writer,
-    store: Documents,
+    store: Store,
     catalogs: Catalogs,
     experiment: str,
     *,
@@ -151,7 +151,7 @@ def _sync(place: _Place, *, everything: bool) -> tuple[TaskSync, bool]:
     except ProvenanceError as problem:  # not reached, or it refuses a query, which only the declaration's author can mend
         found = found._replace(problem=str(problem), is_whole=False)
         is_away = isinstance(problem, (UnreachableError, ForbiddenError))
-    place.writer.run(lambda connection, _known: _note_end(connection, place.task.key, found))
+    place.writer.run(lambda writing: _note_end(writing.connection, place.task.key, found))
     return found, is_away
 
 
@@ -253,7 +253,7 @@ def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
             break
         inputs[process.process_id] = projects.read_inputs(process.process_id)
     place.writer.run(
-        lambda connection, _known: write_processes(connection, place.task.key, processes, inputs)
+        lambda writing: write_processes(writing.connection, place.task.key, processes, inputs)
     )
     left = [
         each
@@ -271,19 +271,16 @@ def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
         if file.job_id and file.born_as and file.born_as != place.catalog.split(file.name)[1]
     ]
     for part in chunks(documents, _SIGHTINGS_AT_ONCE):
-        place.writer.run(partial(_record_sightings, documents=part))
+        place.writer.run(partial(_record_sightings, documents=part), submitter="catalog sync")
 
 
-def _record_sightings(
-    connection: Connection, known: KnownKeys, *, documents: Sequence[dict[str, Any]]
-) -> None:
-    now = datetime.now(UTC)
+def _record_sightings(writing: Writing, *, documents: Sequence[dict[str, Any]]) -> None:
     for document in documents:
         try:
             read_sighting(document)
         except BadInputError:
             continue  # its metadata are nobody's sidecar
-        record_sighting(connection, known, document, received_at=now, submitter="catalog sync")
+        record_sighting(writing, document)
 
 
 def _sighting(place: _Place, file: CatalogFile) -> dict[str, Any]:
@@ -309,8 +306,7 @@ def _full(place: _Place, unit: str) -> str:
 
 
 def _write_part(
-    connection: Connection,
-    known: KnownKeys,
+    writing: Writing,
     *,
     place: _Place,
     units: Sequence[str],
@@ -318,8 +314,10 @@ def _write_part(
     following: int,
 ) -> None:
     called = {unit: _full(place, unit) for unit in units}
-    write_outputs(connection, known, place.catalog, place.task, units=called, files=files)
-    note_sync(connection, place.task.key, {"next_unit": following, "asked_at": datetime.now(UTC)})
+    write_outputs(writing, place.catalog, place.task, units=called, files=files)
+    note_sync(
+        writing.connection, place.task.key, {"next_unit": following, "asked_at": datetime.now(UTC)}
+    )
 
 
 def _note_end(connection: Connection, task: int, found: TaskSync) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select, tuple_
 
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import RefObservation
+from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.services.code.products import is_inferred
 from jobprov.provenance.software.names import is_abbreviated_oid, is_oid
@@ -33,7 +34,6 @@ _AT_ONCE = 200
 
 Ref = tuple[str, str]
 """Repository, by its match key, and full name of a ref."""
-_Seen = dict[Ref, dict[str, datetime]]
 
 
 class Meaning(NamedTuple):
@@ -63,71 +63,84 @@ def tag_ref(asked: str) -> str:
     return asked if asked.startswith("refs/") else TAGS + asked
 
 
-def note_meaning(
-    notes: dict[Any, Any], software: str, match_key: str, resolution: Mapping[str, Any]
-) -> None:
-    """Remember what the ref of the software entry with this digest was resolved to.
+class RefMeanings:
+    """Remembers what the refs of resolved software entries were resolved to, by digest of the entry; that does not change."""
 
-    That does not change.
+    def __init__(self) -> None:
+        self.by_entry: dict[str, Meaning] = {}
+
+    def note(self, software: str, match_key: str, resolution: Mapping[str, Any]) -> None:
+        """Remember what the ref of the software entry with this digest was resolved to."""
+        kind = resolution.get("ref_kind") or "ref"
+        if kind != COMMIT and not is_inferred(resolution):
+            oid = resolution.get("tag_object") or resolution["commit"]
+            self.by_entry[software] = Meaning(match_key, kind, resolution["commit"], oid)
+
+
+class TagObservations:
+    """The objects that tags were seen to name, and when first.
+
+    In a writer's memory: what a replay read before its rows are there.
     """
-    kind = resolution.get("ref_kind") or "ref"
-    if kind != COMMIT and not is_inferred(resolution):
-        oid = resolution.get("tag_object") or resolution["commit"]
-        meaning = Meaning(match_key, kind, resolution["commit"], oid)
-        notes.setdefault("meanings", {})[software] = meaning
 
+    def __init__(self) -> None:
+        self._objects: dict[Ref, dict[str, datetime]] = {}
 
-def note_observation(notes: dict[Any, Any], observed: Mapping[str, str], seen_at: datetime) -> None:
-    """Remember that a ref named an object, before the row that says so is there."""
-    objects = notes.setdefault("observed", {}).setdefault(
-        (observed["match_key"], observed["ref"]), {}
-    )
-    objects[observed["oid"]] = min(seen_at, objects.get(observed["oid"], seen_at))
+    def note(self, tag: Ref, oid: str, seen_at: datetime) -> None:
+        """Add that a tag named an object."""
+        objects = self._objects.setdefault(tag, {})
+        objects[oid] = min(seen_at, objects.get(oid, seen_at))
+
+    def objects_of(self, tag: Ref) -> Mapping[str, datetime]:
+        """Return the objects that a tag was seen to name, and when first."""
+        return self._objects.get(tag, {})
+
+    def others(self, tag: Ref, oid: str) -> list[str]:
+        """Return the objects that a tag was seen to name besides this one, in the order in which they were seen."""
+        objects = self.objects_of(tag)
+        return sorted(objects.keys() - {oid}, key=lambda other: (objects[other], other))
 
 
 def ambiguous_code(
-    connection: Connection, notes: dict[Any, Any], entries: Mapping[str, Software]
+    connection: Connection, memory: Memory, entries: Mapping[str, Software]
 ) -> dict[str, str]:
-    """Return what is to be said of the entries that may have meant another commit, by digest.
+    """Return what a gap says of the entries that may have meant another commit, by digest.
 
-    The words go on after a name.
+    It goes on after a name.
 
-    `notes` say what the refs of resolved entries mean. No statement is run where each entry names a
-    commit.
+    No statement is run where each entry names a commit.
     """
-    meanings: dict[str, Meaning] = notes.get("meanings", {})
-    asked = {
-        digest: entry.requested_ref or entry.revision or ""
-        for digest, entry in entries.items()
-        if digest in meanings and asks_ref(entry)
-    }
-    tags = {
-        digest: (meanings[digest].match_key, tag_ref(ref))
-        for digest, ref in asked.items()
-        if meanings[digest].kind in (TAG, ANNOTATED_TAG)
-    }
-    seen = _observed(
-        connection, notes, {tag for digest, tag in tags.items() if not is_oid(asked[digest])}
+    meanings = memory.of(RefMeanings).by_entry
+    refs: dict[str, str] = {}
+    tags: dict[str, Ref] = {}
+    for digest, entry in entries.items():
+        if digest not in meanings or not asks_ref(entry):
+            continue
+        refs[digest] = entry.requested_ref or entry.revision or ""
+        if meanings[digest].kind in (TAG, ANNOTATED_TAG):
+            tags[digest] = meanings[digest].match_key, tag_ref(refs[digest])
+    observed = _observed(
+        connection, memory, {tag for digest, tag in tags.items() if not is_oid(refs[digest])}
     )
-    words = {
-        digest: _words(asked[digest], meanings[digest]) for digest in asked.keys() - tags.keys()
-    }
-    for digest, tag in tags.items():
-        if others := _others(seen.get(tag, {}), meanings[digest].oid):
-            words[digest] = (
-                f"{_words(asked[digest], meanings[digest])}; it was seen to name {_listed(others)} as well"
-            )
-    return words
+    sentences: dict[str, str] = {}
+    for digest, ref in refs.items():
+        sentence = _sentence(ref, meanings[digest])
+        if digest not in tags:
+            sentences[digest] = sentence
+        elif others := observed.others(
+            tags[digest], meanings[digest].oid
+        ):  # a tag is fixed until it is seen to move
+            sentences[digest] = f"{sentence}; it was seen to name {_listed(others)} as well"
+    return sentences
 
 
-def _observed(connection: Connection, notes: dict[Any, Any], tags: Iterable[Ref]) -> _Seen:
-    """Return the objects that tags were seen to name and when first.
-
-    A replay knows them before their rows are there.
-    """
+def _observed(connection: Connection, memory: Memory, tags: Iterable[Ref]) -> TagObservations:
+    """Return which objects these tags were seen to name, by the rows and by what a replay read ahead."""
     wanted = sorted(tags)
-    noted: _Seen = notes.get("observed", {})
-    seen = {tag: dict(noted[tag]) for tag in wanted if tag in noted}
+    observed = TagObservations()
+    for tag in wanted:
+        for oid, seen_at in memory.of(TagObservations).objects_of(tag).items():
+            observed.note(tag, oid, seen_at)
     columns = (
         RefObservation.match_key,
         RefObservation.ref,
@@ -139,22 +152,16 @@ def _observed(connection: Connection, notes: dict[Any, Any], tags: Iterable[Ref]
             tuple_(RefObservation.match_key, RefObservation.ref).in_(part)
         )
         for match_key, ref, oid, seen_at in connection.execute(query):
-            objects = seen.setdefault((match_key, ref), {})
-            objects[oid] = min(seen_at, objects.get(oid, seen_at))
-    return seen
+            observed.note((match_key, ref), oid, seen_at)
+    return observed
 
 
-def _others(objects: Mapping[str, datetime], own: str) -> list[str]:
-    """Return the objects but this one, in the order in which they were seen."""
-    return sorted(objects.keys() - {own}, key=lambda oid: (objects[oid], oid))
-
-
-def _words(ref: str, meaning: Meaning) -> str:
+def _sentence(ref: str, meaning: Meaning) -> str:
     kind = TAG if meaning.kind == ANNOTATED_TAG else meaning.kind
     commit = meaning.commit[:_DIGITS]
     return f"the record names {kind} {ref[:_LONGEST_REF]} and no commit; {commit} is what it meant when the service looked"
 
 
-def _listed(others: list[str]) -> str:
-    named = ", ".join(oid[:_DIGITS] for oid in others[:MOST_NAMED])
-    return f"{named} and others" if len(others) > MOST_NAMED else named
+def _listed(oids: list[str]) -> str:
+    named = ", ".join(oid[:_DIGITS] for oid in oids[:MOST_NAMED])
+    return f"{named} and others" if len(oids) > MOST_NAMED else named

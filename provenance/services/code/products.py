@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, delete, select
 
 from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys, chunks
+from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.queries.code.products import Unsourced, unsourced_entries
 from jobprov.provenance.db.recording.software_rows import software_digests, software_set_digest
 from jobprov.provenance.db.recording.writing import table_of
@@ -28,6 +28,7 @@ from jobprov.provenance.services.code.repositories import (
     find_repository,
 )
 from jobprov.provenance.services.work.queue import enqueue_all
+from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE, check_template, tag_of
 
 LONGEST_MANAGER = 40
@@ -52,8 +53,7 @@ ProductMaps = Mapping[tuple[str, str], ProductMap]
 
 
 def map_product(
-    connection: Connection,
-    known: KnownKeys,  # noqa: ARG001
+    writing: Writing,
     name: str,
     repository: str,
     *,
@@ -71,8 +71,9 @@ def map_product(
         BadInputError: a name that is none, or the template makes no tags of versions.
         NotFoundError: no repository has this name.
     """
+    connection = writing.connection
     _check(name, manager, template)
-    found = find_repository(connection, repository)
+    source = find_repository(connection, repository)
     table = table_of(ProductMapRow)
     connection.execute(
         delete(ProductMapRow).where(ProductMapRow.name == name, ProductMapRow.manager == manager)
@@ -82,16 +83,16 @@ def map_product(
         "id": number,
         "name": name,
         "manager": manager,
-        "repository_id": found.id,
+        "repository_id": source.id,
         "template": template,
     }
     connection.execute(table.insert(), [row])
     maps = product_maps(connection)
-    wanted = [
-        entry.sha256
-        for entry in unsourced_entries(connection, name)
-        if (meant := map_of(maps, entry.software)) is not None and not is_by(entry, meant)
-    ]
+    wanted = []
+    for entry in unsourced_entries(connection, name):
+        product_map = map_of(maps, entry.software)
+        if product_map is not None and not is_by(entry, product_map):
+            wanted.append(entry.sha256)
     for part in chunks(wanted):  # those that wait after a failure are due now
         connection.execute(delete(WorkItem).where(WorkItem.kind == RESOLVE, WorkItem.key.in_(part)))
     enqueue_all(connection, RESOLVE, wanted)
@@ -111,12 +112,7 @@ def _check(name: str, manager: str, template: str) -> None:
         raise BadInputError(f"ref: {problem}", {"ref": [str(problem)]}) from None
 
 
-def unmap_product(
-    connection: Connection,
-    known: KnownKeys,  # noqa: ARG001
-    name: str,
-    manager: str | None = None,
-) -> int:
+def unmap_product(writing: Writing, name: str, manager: str | None = None) -> int:
     """Forget what a product is built from; return how many maps that were.
 
     What was resolved by them stays, as inferred.
@@ -124,10 +120,10 @@ def unmap_product(
     Raises:
         NotFoundError: nothing is noted of it.
     """
-    gone = delete(ProductMapRow).where(ProductMapRow.name == name)
-    count = connection.execute(
-        gone if manager is None else gone.where(ProductMapRow.manager == manager)
-    ).rowcount
+    maps = delete(ProductMapRow).where(ProductMapRow.name == name)
+    if manager is not None:
+        maps = maps.where(ProductMapRow.manager == manager)
+    count = writing.connection.execute(maps).rowcount
     if not count:
         of = f" of {manager}" if manager else ""
         raise NotFoundError(f"No product {name}{of} is mapped.")
@@ -145,11 +141,12 @@ def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:
     query = select(
         ProductMapRow.name, ProductMapRow.manager, ProductMapRow.template, *columns
     ).join(Repository, Repository.id == ProductMapRow.repository_id)
-    rows = connection.execute(query.order_by(ProductMapRow.name, ProductMapRow.manager))
-    return {
-        (row[0], row[1]): ProductMap(row[0], row[1], row[2], RegisteredRepository(*row[3:]))
-        for row in rows
-    }
+    maps = {}
+    for name, manager, template, *repository in connection.execute(
+        query.order_by(ProductMapRow.name, ProductMapRow.manager)
+    ):
+        maps[name, manager] = ProductMap(name, manager, template, RegisteredRepository(*repository))
+    return maps
 
 
 def map_of(maps: ProductMaps, entry: Software) -> ProductMap | None:
@@ -159,34 +156,31 @@ def map_of(maps: ProductMaps, entry: Software) -> ProductMap | None:
     """
     if not maps or not is_unsourced(entry) or entry.name is None:
         return None
-    return maps.get((entry.name, entry.product.manager or "" if entry.product else "")) or maps.get(
-        (entry.name, "")
-    )
+    manager = (entry.product.manager if entry.product else None) or ""
+    return maps.get((entry.name, manager)) or maps.get((entry.name, ""))
 
 
 def is_unsourced(entry: Software) -> bool:
     """Whether an entry names a product and does not say itself which code it was."""
-    return entry.product is not None and not (
-        entry.repository or entry.revision or entry.requested_ref or entry.tarball
-    )
+    says_its_source = entry.repository or entry.revision or entry.requested_ref or entry.tarball
+    return entry.product is not None and not says_its_source
 
 
-def is_by(entry: Unsourced, meant: ProductMap) -> bool:
+def is_by(entry: Unsourced, product_map: ProductMap) -> bool:
     """Whether an entry is resolved already as this map has it."""
-    found = entry.resolution
-    return found is not None and (entry.match_key, found.get("template")) == (
-        meant.repository.match_key,
-        meant.template,
-    )
+    if entry.resolution is None or entry.match_key != product_map.repository.match_key:
+        return False
+    return entry.resolution.get("template") == product_map.template
 
 
-def product_tag(meant: ProductMap, entry: Software) -> str:
+def product_tag(product_map: ProductMap, entry: Software) -> str:
     """Return the tag that an entry's version names.
 
     Raises:
         SoftwareError: it names none.
     """
-    return tag_of(meant.template, meant.name, (entry.product or Product()).version or "")
+    version = (entry.product or Product()).version or ""
+    return tag_of(product_map.template, product_map.name, version)
 
 
 def enqueue_products(
@@ -197,12 +191,12 @@ def enqueue_products(
     if not maps:
         return
     distinct = {software_set_digest(software): (software, places) for software, places in lists}
-    wanted = {
-        software_digests(software)[place]
-        for software, places in distinct.values()
-        for place in places
-        if map_of(maps, software[place]) is not None
-    }
+    wanted: set[str] = set()
+    for software, places in distinct.values():
+        digests = software_digests(software)
+        wanted.update(
+            digests[place] for place in places if map_of(maps, software[place]) is not None
+        )
     enqueue_all(connection, RESOLVE, sorted(wanted))
 
 
@@ -214,16 +208,19 @@ def unresolved_words(connection: Connection, entries: Mapping[str, Software]) ->
     The words go on after "NAME is installed software ".
     """
     maps = product_maps(connection)
-    found = {
-        digest: meant
-        for digest, entry in entries.items()
-        if (meant := map_of(maps, entry)) is not None
-    }
-    problems = failures(connection, list(found))
-    return {
-        digest: f"that is said to be built from repository {meant.repository.name}: {problems.get(digest) or 'not resolved yet'}"
-        for digest, meant in found.items()
-    }
+    mapped: dict[str, ProductMap] = {}
+    for digest, entry in entries.items():
+        product_map = map_of(maps, entry)
+        if product_map is not None:
+            mapped[digest] = product_map
+    problems = failures(connection, list(mapped))
+    reasons: dict[str, str] = {}
+    for digest, product_map in mapped.items():
+        problem = problems.get(digest) or "not resolved yet"
+        reasons[digest] = (
+            f"that is said to be built from repository {product_map.repository.name}: {problem}"
+        )
+    return reasons
 
 
 def failures(connection: Connection, digests: Sequence[str]) -> dict[str, str]:
@@ -240,11 +237,11 @@ def is_inferred(resolution: Mapping[str, object]) -> bool:
     return resolution.get("evidence") == INFERRED
 
 
-def inferred_fields(meant: ProductMap, entry: Software) -> dict[str, object]:
+def inferred_fields(product_map: ProductMap, entry: Software) -> dict[str, object]:
     """Return what a resolution says of how its commit was inferred."""
     product = entry.product or Product()
-    said = {"name": entry.name, "manager": product.manager, "version": product.version}
-    return {"evidence": INFERRED, "product": said, "template": meant.template}
+    named = {"name": entry.name, "manager": product.manager, "version": product.version}
+    return {"evidence": INFERRED, "product": named, "template": product_map.template}
 
 
 def inferred(entry: Software, tag: str) -> Software:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys
+from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import (
     Experiment,
@@ -27,6 +27,7 @@ from jobprov.provenance.services.code.repositories import RegisteredRepository, 
 from jobprov.provenance.services.ledger.entries import NewEntry, append_document
 from jobprov.provenance.services.recording.gap_updates import tags_seen
 from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.mirrors import FetchReport, Mirror
 
 _Pair = tuple[str, str]
@@ -48,15 +49,14 @@ def fetch_and_observe(
         SoftwareError: the repository cannot be fetched.
     """
     report = mirror.fetch()
-    parts.writer.run(lambda connection, known: _note(connection, known, repository, report))
+    parts.writer.run(lambda writing: _note(writing, repository, report))
     return report
 
 
-def _note(
-    connection: Connection, known: KnownKeys, repository: RegisteredRepository, report: FetchReport
-) -> None:
+def _note(writing: Writing, repository: RegisteredRepository, report: FetchReport) -> None:
+    connection = writing.connection
     note_fetched(
-        connection, known, repository.id
+        writing, repository.id
     )  # first: its row is the turn at what refs were seen to name
     match_key = repository.match_key
     held = _held(connection, match_key)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select, update
 
 from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys
+from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.recording.software_rows import repository_match_key
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.selecting import select_by
@@ -17,6 +17,7 @@ from jobprov.provenance.db.tables import Repository, SoftwareRow, WorkItem
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
 from jobprov.provenance.records.checks import word_problem
 from jobprov.provenance.services.work.queue import enqueue
+from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.urls import parse_url
 
 RESOLVE = "resolve"
@@ -33,18 +34,14 @@ class RegisteredRepository(NamedTuple):
     fetched_at: datetime | None
 
 
-def register_repository(
-    connection: Connection,
-    known: KnownKeys,  # noqa: ARG001
-    name: str,
-    url: str,
-) -> RegisteredRepository:
+def register_repository(writing: Writing, name: str, url: str) -> RegisteredRepository:
     """Register a repository by URL or local path, and have everything resolved that waits for it.
 
     Raises:
         BadInputError: the URL is none that may be fetched, or the name is none.
         ConflictError: another repository has the name, or the URL is registered under another name.
     """
+    connection = writing.connection
     if not name.strip() or word_problem(name):
         raise BadInputError(f"name: {name!r} is no name of a repository.", {"name": ["no name"]})
     is_local = url.startswith("/")
@@ -139,9 +136,9 @@ def enqueue_resolutions(connection: Connection) -> int:
     return len(found)
 
 
-def note_fetched(connection: Connection, known: KnownKeys, repository: int) -> None:  # noqa: ARG001
+def note_fetched(writing: Writing, repository: int) -> None:
     """Note that a repository was fetched just now."""
-    connection.execute(
+    writing.connection.execute(
         update(Repository).where(Repository.id == repository).values(fetched_at=datetime.now(UTC))
     )
 

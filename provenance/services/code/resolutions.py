@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys
+from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import Possession, Resolution, SoftwareRow
 from jobprov.provenance.errors import SoftwareError
@@ -35,6 +35,7 @@ from jobprov.provenance.services.code.wanted_code import WantedCode, is_still_wa
 from jobprov.provenance.services.ledger.entries import NewEntry, append_document
 from jobprov.provenance.services.recording.gap_updates import code_resolved
 from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.canonical_pack import canonical_pack
 from jobprov.provenance.software.mirrors import FetchReport, Mirror
 from jobprov.provenance.software.object_form import object_id, parse_commit
@@ -50,7 +51,7 @@ def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchRep
         SoftwareError: the repository cannot be fetched.
     """
     report = fetch_and_observe(parts, repository, mirror_of(parts, repository))
-    parts.writer.run(lambda connection, _: enqueue_resolutions(connection))
+    parts.writer.run(lambda writing: enqueue_resolutions(writing.connection))
     return report
 
 
@@ -76,7 +77,7 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
         wanted, found, _store_pack(parts, mirror, found, wanted, extra), has_worktree=bool(extra)
     )
     document["submodules"] = _submodules(parts, mirror, document)
-    parts.writer.run(lambda connection, known: _enter(connection, known, wanted, found, document))
+    parts.writer.run(lambda writing: _enter(writing, wanted, found, document))
 
 
 def _submodules(parts: Parts, mirror: Mirror, document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -216,16 +217,13 @@ def _document(
 
 
 def _enter(
-    connection: Connection,
-    known: KnownKeys,
-    wanted: WantedCode,
-    found: ResolvedRef,
-    document: dict[str, Any],
+    writing: Writing, wanted: WantedCode, found: ResolvedRef, document: dict[str, Any]
 ) -> None:
+    connection = writing.connection
     if not is_still_wanted(connection, wanted):
         return
     note_fetched(
-        connection, known, wanted.repository.id
+        writing, wanted.repository.id
     )  # first: its row is the turn at what refs were seen to name
     now = datetime.now(UTC)
     new = NewEntry(wanted.experiment, "resolution", now, None, b"")

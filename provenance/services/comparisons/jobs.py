@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.services.comparisons.configurations import configuration_facet
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
@@ -23,7 +24,6 @@ from jobprov.provenance.services.comparisons.differences import (
 from jobprov.provenance.services.comparisons.facets import facet, record_facets
 from jobprov.provenance.services.comparisons.sentences import comparison_sentence
 from jobprov.provenance.services.comparisons.text_differences import unified
-from jobprov.provenance.services.configurations.configuration import Blobs
 from jobprov.provenance.services.histories.divergence import full_name
 from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.findings import possessed_blobs
@@ -51,7 +51,7 @@ _SUMMARY = (
 
 def compare_jobs(
     connection: Connection,
-    store: Blobs,
+    store: Store,
     before: str,
     after: str,
     *,
@@ -113,7 +113,7 @@ def _as_compared(job: dict[str, Any]) -> dict[str, Any]:
     return {**job["merged"], **{part: job[part] for part in ("software", "inputs", "outputs")}}
 
 
-def _sources(connection: Connection, store: Blobs, jobs: list[dict[str, Any]]) -> dict[str, bytes]:
+def _sources(connection: Connection, store: Store, jobs: list[dict[str, Any]]) -> dict[str, bytes]:
     """Return the bytes of the fcl files and scripts, as far as they are here and not all the same in both jobs."""
     files = [_fcl_files(job) for job in jobs]
     scripts = [_scripts(job) for job in jobs]

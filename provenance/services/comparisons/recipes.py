@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.comparisons.recipes import (
     ResultRow,
     divergent_recipes,
@@ -19,7 +20,6 @@ from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.job_record import JobRecord, Output
 from jobprov.provenance.records.recipes import is_comparable, parse_recipe, recipe_text, result_text
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 
 MOST = 500
@@ -71,7 +71,7 @@ def list_divergent(
     }
 
 
-def show_recipe(connection: Connection, store: Documents, recipe_id: str) -> dict[str, Any]:
+def show_recipe(connection: Connection, store: Store, recipe_id: str) -> dict[str, Any]:
     """Return a recipe's results with the jobs that had them, the outputs that differ, and what else differs between those jobs.
 
     Raises:
@@ -139,7 +139,7 @@ def _result_json(row: ResultRow) -> dict[str, Any]:
 
 
 def _records(
-    connection: Connection, store: Documents, keys: Sequence[int]
+    connection: Connection, store: Store, keys: Sequence[int]
 ) -> list[tuple[JobRecord, dict[str, Any]]]:
     received = {
         key: summary["received_at"] for key, summary in job_summaries(connection, keys).items()

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.recording.closure_rows import closure_digests
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
 from jobprov.provenance.records.job_record import FclConfiguration
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.lookup.job import read_job
-from jobprov.provenance.services.recording.evaluations import Known, read_evaluations
+from jobprov.provenance.services.recording.evaluations import KnownEvaluation, read_evaluations
 from jobprov.provenance.services.recording.findings import possessed_blobs
 
 
@@ -23,20 +23,13 @@ class ConfigurationError(ProvenanceError):
     """
 
 
-class Blobs(Documents, Protocol):
-    """The part of the archive that fcl files are read from."""
-
-    def get(self, sha256: str) -> bytes:
-        """Return a blob's bytes."""
-
-
 class HeldBlobs(Mapping[str, bytes]):
     """The bytes of blobs by digest, of those that may be read.
 
     Each is read from the archive when it is asked for.
     """
 
-    def __init__(self, store: Blobs, held: AbstractSet[str]) -> None:
+    def __init__(self, store: Store, held: AbstractSet[str]) -> None:
         self._store = store
         self._held = held
 
@@ -67,7 +60,7 @@ class RecordedConfiguration(NamedTuple):
     position: int
     recorded: FclConfiguration
     sources: Mapping[str, bytes]
-    evaluation: Known | None
+    evaluation: KnownEvaluation | None
 
     def evaluate(self) -> Configuration:
         """Return what the recorded files evaluate to.
@@ -102,7 +95,7 @@ def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) 
 
 
 def read_configurations(
-    connection: Connection, store: Blobs, job_id: str, *, experiment: str | None = None
+    connection: Connection, store: Store, job_id: str, *, experiment: str | None = None
 ) -> list[RecordedConfiguration]:
     """Return every configuration of a job with the bytes of its files.
 
@@ -123,7 +116,7 @@ def read_configurations(
 
 
 def read_configuration(
-    connection: Connection, store: Blobs, job_id: str, step: str, *, experiment: str | None = None
+    connection: Connection, store: Store, job_id: str, step: str, *, experiment: str | None = None
 ) -> RecordedConfiguration:
     """Return the configuration of one step, named by the step, or by its position in the record.
 

@@ -18,9 +18,10 @@ import msgspec
 from sqlalchemy import Connection, delete, select
 
 from jobprov.archive.errors import ArchiveError
+from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.recording.parameter_rows import (
     IndexedTable,
@@ -31,12 +32,12 @@ from jobprov.provenance.db.recording.parameter_rows import (
 )
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import Closure, Evaluation, Experiment, WorkItem
+from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, loads
 from jobprov.provenance.fhicl.as_run import contradictions
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.services.configurations.configuration import (
-    Blobs,
     ConfigurationError,
     evaluate_recorded,
 )
@@ -48,6 +49,7 @@ from jobprov.provenance.services.recording.gap_updates import (
 )
 from jobprov.provenance.services.work.evaluations import EVALUATE
 from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.services.writing import Writing, writing_alone
 
 _LONGEST_PROBLEM = 2000
 _TABLES_AT_ONCE = 300
@@ -96,11 +98,11 @@ def evaluate_configuration(parts: Parts, key: str) -> None:
     with parts.database.reading.connect() as connection:
         fresh = unwritten_tables(connection, found.tables)
     for part in chunks(fresh[:-_TABLES_AT_ONCE], _TABLES_AT_ONCE):  # the last go with the set
-        parts.writer.run(lambda connection, known, part=part: write_tables(connection, known, part))  # type: ignore[misc]
-    parts.writer.run(lambda connection, known: _enter_and_refresh(connection, known, wanted, found))
+        parts.writer.run(lambda writing, part=part: write_tables(writing, part))  # type: ignore[misc]
+    parts.writer.run(lambda writing: _enter_and_refresh(writing, wanted, found))
 
 
-def evaluate_waiting(database: Database, known: KnownKeys, store: Blobs) -> int:
+def evaluate_waiting(database: Database, memory: Memory, store: Store) -> int:
     """Evaluate what waits to be evaluated and bring the gaps of its jobs up to date.
 
     Return how many.
@@ -118,18 +120,13 @@ def evaluate_waiting(database: Database, known: KnownKeys, store: Blobs) -> int:
             found = _evaluate(store, wanted) if wanted is not None else None
         except ConfigurationError:
             continue
-        with database.writing.begin() as connection:
-            if (
-                wanted is not None
-                and found is not None
-                and _enter(connection, known, wanted, found)
-            ):
-                for part in chunks(jobs_configured(connection, key)):
-                    refresh_jobs(connection, known, store, part)
-            connection.execute(
+        with writing_alone(database, memory, store) as writing:
+            if wanted is not None and found is not None and _enter(writing, wanted, found):
+                for part in chunks(jobs_configured(writing.connection, key)):
+                    refresh_jobs(writing, part)
+            writing.connection.execute(
                 delete(WorkItem).where(WorkItem.kind == EVALUATE, WorkItem.key == key)
             )
-        known.commit()
         done += 1
     return done
 
@@ -153,7 +150,7 @@ def _read(connection: Connection, key: str) -> _Wanted | None:
     return _Wanted(key, int(experiment), row.id, recorded, frozenset(held))
 
 
-def _evaluate(store: Blobs, wanted: _Wanted) -> Evaluated:
+def _evaluate(store: Store, wanted: _Wanted) -> Evaluated:
     try:
         sources = {sha256: store.get(sha256) for sha256 in sorted(wanted.held)}
     except ArchiveError as problem:
@@ -225,18 +222,17 @@ def _first_line(problem: ProvenanceError) -> str:
     return str(problem).splitlines()[0][:_LONGEST_PROBLEM]
 
 
-def _enter_and_refresh(
-    connection: Connection, known: KnownKeys, wanted: _Wanted, found: Evaluated
-) -> None:
-    if _enter(connection, known, wanted, found):
-        configuration_evaluated(connection, wanted.key)
+def _enter_and_refresh(writing: Writing, wanted: _Wanted, found: Evaluated) -> None:
+    if _enter(writing, wanted, found):
+        configuration_evaluated(writing.connection, wanted.key)
 
 
-def _enter(connection: Connection, known: KnownKeys, wanted: _Wanted, found: Evaluated) -> bool:
+def _enter(writing: Writing, wanted: _Wanted, found: Evaluated) -> bool:
     """Write the evaluation in the place of an earlier one.
 
     Return whether the gaps of the jobs may change by it.
     """
+    connection = writing.connection
     table = table_of(Evaluation)
     here = (table.c.experiment_id == wanted.experiment) & (table.c.closure_id == wanted.closure)
     earlier = connection.execute(select(table.c.problem, table.c.difference).where(here)).first()
@@ -245,7 +241,7 @@ def _enter(connection: Connection, known: KnownKeys, wanted: _Wanted, found: Eva
     columns = {
         "experiment_id": wanted.experiment,
         "closure_id": wanted.closure,
-        "set_id": write_set(connection, known, identity, found.tables) if identity else None,
+        "set_id": write_set(writing, identity, found.tables) if identity else None,
         "parsed_as": found.parsed_as,
         "ran_as": found.ran_as,
         "problem": found.problem,

@@ -9,17 +9,17 @@ Source: storage.md, "Erasure".
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from jobprov.archive.digest import is_digest
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.archive.store import Store
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.db.queries.holdings.erasures import was_erased
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
 from jobprov.provenance.db.tables import BundlePlan, CapsuleRow, Experiment, Job, ProvisionalRecord
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.erasures.log_expiry import Owner
@@ -27,10 +27,11 @@ from jobprov.provenance.services.erasures.rows import Erasure, write_erasure_row
 from jobprov.provenance.services.intake.blobs import holders_of
 from jobprov.provenance.services.intake.secrets import secrets_in
 from jobprov.provenance.services.ledger.chain_erasures import KIND
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
 from jobprov.provenance.services.recording.findings import possessed_blobs
 from jobprov.provenance.services.recording.gap_updates import refresh_jobs
+from jobprov.provenance.services.writing import Writer, Writing
 
 _AT_ONCE = 200
 
@@ -61,7 +62,7 @@ class BlobErasure(NamedTuple):
 
 
 def plan_blob_erasure(
-    connection: Connection, store: Any, sha256: str, experiment: str
+    connection: Connection, store: Store, sha256: str, experiment: str
 ) -> BlobErasure:
     """Return what would go; nothing is written.
 
@@ -114,7 +115,7 @@ def _check_kind(connection: Connection, sha256: str) -> None:
 
 
 def erase_blob(
-    writer: Writer, store: Any, erasure: BlobErasure, *, who: str, why: str, received_at: datetime
+    writer: Writer, erasure: BlobErasure, *, who: str, why: str, received_at: datetime
 ) -> None:
     """Write what is erased, and bring the gaps of its jobs up to date.
 
@@ -141,34 +142,31 @@ def erase_blob(
     }
     whose = erasure.whose
 
-    def write(connection: Connection, known: KnownKeys) -> None:
-        number = append_document(
-            connection, NewEntry(whose.key, KIND, received_at, who, b""), document
-        )
-        write_erasure_rows(connection, known, whose, Erasure(number, document))
+    def write(writing: Writing) -> None:
+        number = enter_document(writing, whose.key, KIND, document)
+        write_erasure_rows(writing, whose, Erasure(number, document))
 
-    writer.run(write)
-    refresh_named(writer, store, whose, [job.job_id for job in erasure.jobs])
+    writer.run(write, received_at=received_at, submitter=who)
+    refresh_named(writer, whose, [job.job_id for job in erasure.jobs])
 
 
-def refresh_named(writer: Writer, store: Any, whose: Owner, jobs: list[str]) -> None:
+def refresh_named(writer: Writer, whose: Owner, jobs: list[str]) -> None:
     """Bring grade and gaps of jobs up to date, and of those that run.
 
     Nobody looks into their records beforehand.
     """
 
-    def keys(connection: Connection, _known: KnownKeys) -> list[int]:
+    def keys(writing: Writing) -> list[int]:
         running = select(ProvisionalRecord.job_id).join(Job, Job.id == ProvisionalRecord.job_id)
         found = {
-            row[0] for row in connection.execute(running.where(Job.experiment_id == whose.key))
+            row[0]
+            for row in writing.connection.execute(running.where(Job.experiment_id == whose.key))
         }
         for part in chunks(jobs):
             query = select(Job.id).where(Job.experiment_id == whose.key, Job.uuid.in_(part))
-            found |= {row[0] for row in connection.execute(query)}
+            found |= {row[0] for row in writing.connection.execute(query)}
         return sorted(found)
 
     for part in chunks(writer.run(keys), _AT_ONCE):
         wanted = list(part)
-        writer.run(
-            lambda connection, known, wanted=wanted: refresh_jobs(connection, known, store, wanted)  # type: ignore[misc]
-        )
+        writer.run(lambda writing, wanted=wanted: refresh_jobs(writing, wanted))  # type: ignore[misc]

@@ -8,16 +8,17 @@ erases them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
 from jobprov.archive.errors import ArchiveError
+from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.expiry import (
     all_expired,
     expired_logs,
@@ -27,38 +28,18 @@ from jobprov.provenance.db.queries.holdings.expiry import (
 )
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import Experiment, ExpiredLog, LogExpiry, Possession
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
-from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
-from jobprov.provenance.services.recording.findings import possessed_blobs
+from jobprov.provenance.services.recording.findings import Possessions, possessed_blobs
 from jobprov.provenance.services.recording.gap_updates import refresh_jobs
+from jobprov.provenance.services.writing import Writer, Writing
 
 KEPT_BYTES = 64 * 1024
 """Of the beginning, and of the end."""
 
 _JOBS_AT_ONCE = 100
-
-
-class Store(Documents, Protocol):
-    """The archive, as logs expire in it."""
-
-    def open(self, sha256: str) -> BinaryIO:
-        """Return a blob as a readable file."""
-
-    def size(self, sha256: str) -> int:
-        """Return the bytes of a blob, uncompressed."""
-
-    def put(self, data: bytes) -> Any:
-        """Store a blob."""
-
-    def missing(self, digests: Sequence[str]) -> set[str]:
-        """Return those that are not stored."""
-
-    def erase(self, digests: Sequence[str]) -> set[str]:
-        """Remove blobs for good; return those of which a copy is left."""
 
 
 class Expiry(NamedTuple):
@@ -225,34 +206,26 @@ def _expire(place: _Place, part: _Part, kept_bytes: int) -> int:
     Return how many logs could not be erased.
     """
     key, store = place.whose.key, place.store
-    kept = [
-        {
-            "sha256": log.sha256,
-            "size_bytes": log.size_bytes,
-            "kept_sha256": store.put(_kept(store, log, kept_bytes)).sha256,
-        }
-        for log in part.logs
-    ]
+    kept: list[dict[str, Any]] = []
+    for log in part.logs:
+        stored = store.put(_kept(store, log, kept_bytes))
+        kept.append(
+            {"sha256": log.sha256, "size_bytes": log.size_bytes, "kept_sha256": stored.sha256}
+        )
 
-    def write(connection: Connection, known: KnownKeys, now: datetime) -> None:
+    def write(writing: Writing) -> None:
         if kept:
-            entry = append_document(
-                connection, NewEntry(key, "expiry", now, None, b""), {"logs": kept}
-            )
-            write_expiry_rows(connection, known, place.whose, entry, kept)
+            entry = enter_document(writing, key, "expiry", {"logs": kept})
+            write_expiry_rows(writing, place.whose, entry, kept)
             grant_possession(
-                connection, known, [Upload(place.whose.name, row["kept_sha256"]) for row in kept]
+                writing, [Upload(place.whose.name, row["kept_sha256"]) for row in kept]
             )
         if part.touched:
-            refresh_jobs(connection, known, store, part.touched)
-        _note_place(connection, key, part.jobs[-1])
+            refresh_jobs(writing, part.touched)
+        _note_place(writing.connection, key, part.jobs[-1])
 
-    place.writer.run(partial(_now, write))
+    place.writer.run(write)
     return _erase(place.database, store, key, [log.sha256 for log in part.logs])
-
-
-def _now(write: Any, connection: Connection, known: KnownKeys) -> None:
-    write(connection, known, datetime.now(UTC))
 
 
 def _kept(store: Store, log: _Log, kept_bytes: int) -> bytes:
@@ -265,11 +238,7 @@ def _kept(store: Store, log: _Log, kept_bytes: int) -> bytes:
 
 
 def write_expiry_rows(
-    connection: Connection,
-    known: KnownKeys,
-    whose: Owner,
-    entry: int,
-    logs: Sequence[Mapping[str, Any]],
+    writing: Writing, whose: Owner, entry: int, logs: Sequence[Mapping[str, Any]]
 ) -> None:
     """Write what an expiry says whose ledger entry is there.
 
@@ -278,7 +247,7 @@ def write_expiry_rows(
     table = table_of(ExpiredLog)
     digests = [log["sha256"] for log in logs]
     for part in chunks(digests):
-        connection.execute(
+        writing.connection.execute(
             delete(table).where(table.c.experiment_id == whose.key, table.c.sha256.in_(part))
         )
     columns = ("sha256", "kept_sha256", "size_bytes")
@@ -286,20 +255,18 @@ def write_expiry_rows(
         {**{name: log[name] for name in columns}, "experiment_id": whose.key, "entry_id": entry}
         for log in logs
     ]
-    insert_rows(connection, table, rows)
-    forget_possession(connection, known, whose, digests)
+    insert_rows(writing.connection, table, rows)
+    forget_possession(writing, whose, digests)
 
 
-def forget_possession(
-    connection: Connection, known: KnownKeys, whose: Owner, digests: Sequence[str]
-) -> None:
+def forget_possession(writing: Writing, whose: Owner, digests: Sequence[str]) -> None:
     """Take blobs from an experiment."""
     table = table_of(Possession)
     for part in chunks(digests):
-        connection.execute(
+        writing.connection.execute(
             delete(table).where(table.c.experiment_id == whose.key, table.c.sha256.in_(part))
         )
-    known.notes.get(("possessed", whose.name), set()).difference_update(digests)
+    writing.remembered(Possessions).forget(whose.name, digests)
 
 
 def _erase(database: Database, store: Store, key: int, digests: Sequence[str] | None) -> int:

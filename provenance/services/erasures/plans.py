@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.holdings.erasures import was_erased
 from jobprov.provenance.db.tables import BundlePlan, Conflict, LedgerEntry, UnreadRecord
 from jobprov.provenance.errors import BadInputError, NotFoundError, RecordError
@@ -103,7 +104,7 @@ class RecordErasure(NamedTuple):
         return set().union(*(digests_of(body) for body in self.bodies))
 
 
-def plan_erasure(connection: Connection, store: Any, wanted: Wanted) -> RecordErasure:
+def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> RecordErasure:
     """Return what would go; nothing is written.
 
     Raises:
@@ -231,7 +232,7 @@ def _paths(value: Any, text: str, path: str) -> list[str]:
     return [path] if isinstance(value, str) and text in value else []
 
 
-def _finals(connection: Connection, store: Any, job: int, witness: str) -> list[Entry]:
+def _finals(connection: Connection, store: Store, job: int, witness: str) -> list[Entry]:
     """Return the final records of a witness that have their bytes, oldest first."""
     query: Any = (
         select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.revision)
@@ -247,7 +248,7 @@ def _finals(connection: Connection, store: Any, job: int, witness: str) -> list[
     ]
 
 
-def _evidence(connection: Connection, store: Any, job: ReadJob, witness: str) -> list[Entry]:
+def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) -> list[Entry]:
     """Return the records of a job that changed nothing.
 
     Contradictions of this witness, and those of a later version.
@@ -277,7 +278,7 @@ def _others(job: ReadJob, witness: str) -> dict[str, bytes]:
 
 
 def _plans_holding(
-    connection: Connection, store: Any, job: ReadJob, digests: set[str], forms: Sequence[bytes]
+    connection: Connection, store: Store, job: ReadJob, digests: set[str], forms: Sequence[bytes]
 ) -> list[str]:
     """Return the job's bundle plans that hold one of these records, or any of some texts in what they generated."""
     query = select(BundlePlan.plan_sha256).where(BundlePlan.job_id == job.found.key)

@@ -7,12 +7,11 @@ in between, doing it again, or `jobprov erase finish`, goes on.
 Source: storage.md, "Erasure".
 """
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from jobprov.provenance.db.keys import KnownKeys
+from jobprov.archive.store import Store
 from jobprov.provenance.db.tables import EntryBody, LedgerEntry, ProvisionalRecord
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.records.decoding import decode_record
@@ -21,15 +20,14 @@ from jobprov.provenance.services.erasures.plans import Entry, RecordErasure, Wan
 from jobprov.provenance.services.erasures.rows import ErasedRow, Erasure, write_erasure_rows
 from jobprov.provenance.services.erasures.traces import remove_traces
 from jobprov.provenance.services.ledger.chain_erasures import KIND, ErasedItem
-from jobprov.provenance.services.ledger.entries import Leaf, NewEntry, append_document, leaves_of
+from jobprov.provenance.services.ledger.entries import Leaf, enter_document, leaves_of
 from jobprov.provenance.services.ledger.erased_segments import NO_SALT
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.writing import Writing
 
 
-def erase_record(
-    connection: Connection, known: KnownKeys, store: Any, wanted: Wanted, *, received_at: datetime
-) -> RecordErasure:
+def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
     """Write the corrected record and the erasure, and take the bytes from the database.
 
     Return what goes.
@@ -38,13 +36,16 @@ def erase_record(
         ConflictError: the corrected record was not taken.
         NotFoundError, BadInputError: as `plan_erasure`.
     """
-    erasure = plan_erasure(connection, store, wanted)
+    connection = writing.connection
+    erasure = plan_erasure(connection, writing.store, wanted)
     found = erasure.job.found
-    leaves = leaves_of(connection, store, [entry.id for entry in erasure.entries])
+    leaves = leaves_of(connection, writing.store, [entry.id for entry in erasure.entries])
     if erasure.replacement is not None:
         reason = None if erasure.provisional is not None else f"erased: {wanted.why}"
-        corrected = Submission(decode_record(erasure.replacement), received_at, wanted.who, reason)
-        _correct(connection, known, store, corrected)
+        corrected = Submission(
+            decode_record(erasure.replacement), writing.received_at, wanted.who, reason
+        )
+        _correct(writing, corrected)
     document = {
         "what": "record",
         "job_id": found.job_id,
@@ -52,12 +53,11 @@ def erase_record(
         "who": wanted.who,
         "why": wanted.why,
         "entries": [_named(entry, leaves) for entry in erasure.entries],
-        "replacement": _replacing_leaf(connection, store, erasure),
+        "replacement": _replacing_leaf(connection, writing.store, erasure),
         "sha256": sorted(erasure.digests),
         "plans": erasure.plans,
     }
-    new = NewEntry(found.experiment_key, KIND, received_at, wanted.who, b"")
-    number = append_document(connection, new, document)
+    number = enter_document(writing.by(wanted.who), found.experiment_key, KIND, document)
     rows = [
         ErasedRow(
             entry.id,
@@ -68,7 +68,7 @@ def erase_record(
         for entry in erasure.entries
     ]
     whose = Owner(found.experiment, found.experiment_key)
-    write_erasure_rows(connection, known, whose, Erasure(number, document, rows))
+    write_erasure_rows(writing, whose, Erasure(number, document, rows))
     _forget_bodies(connection, {entry.id: leaves[entry.id].leaf for entry in erasure.entries})
     here = (ProvisionalRecord.job_id == found.key) & (ProvisionalRecord.witness == erasure.witness)
     if erasure.provisional is None:
@@ -77,8 +77,8 @@ def erase_record(
     return erasure
 
 
-def _correct(connection: Connection, known: KnownKeys, store: Any, corrected: Submission) -> None:
-    [outcome] = record_jobs(connection, known, store, [corrected])
+def _correct(writing: Writing, corrected: Submission) -> None:
+    [outcome] = record_jobs(writing, [corrected])
     if outcome.change not in ("replaced", "created"):
         raise ConflictError(
             f"The corrected record of job {outcome.job_id} was not taken ({outcome.change})."
@@ -96,7 +96,7 @@ def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, Any]:
     }
 
 
-def _replacing_leaf(connection: Connection, store: Any, erasure: RecordErasure) -> str | None:
+def _replacing_leaf(connection: Connection, store: Store, erasure: RecordErasure) -> str | None:
     """Return the leaf of the entry that takes the place.
 
     None where it is no entry, but a running job's record.

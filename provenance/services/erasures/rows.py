@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, select
 
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import (
@@ -23,6 +23,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.services.erasures.log_expiry import Owner, forget_possession
 from jobprov.provenance.services.ledger.chain_erasures import ErasedItem, digests_in
+from jobprov.provenance.services.writing import Writing
 
 
 class ErasedRow(NamedTuple):
@@ -40,10 +41,9 @@ class Erasure(NamedTuple):
     erased: Sequence[ErasedRow] = ()
 
 
-def write_erasure_rows(
-    connection: Connection, known: KnownKeys, whose: Owner, erasure: Erasure
-) -> None:
+def write_erasure_rows(writing: Writing, whose: Owner, erasure: Erasure) -> None:
     """Write what an erasure says whose ledger entry is there."""
+    connection = writing.connection
     document = erasure.document
     fresh = [
         row for row in erasure.erased if not _is_there(connection, ErasedEntry.entry_id, row.entry)
@@ -54,7 +54,7 @@ def write_erasure_rows(
         _keep_evidence(connection, whose.key, row)
     _write_digests(connection, whose.key, erasure.entry, sorted(digests_in(dict(document))))
     if blob := document.get("blob"):
-        forget_possession(connection, known, whose, document["sha256"])
+        forget_possession(writing, whose, document["sha256"])
         forget_evaluations(connection, whose.key, blob)
 
 

@@ -5,24 +5,26 @@ in force; `classes_of` answers for those that were not read yet from what the li
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
 from jobprov.archive.errors import ArchiveError
+from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import Experiment, FailureClass, Job, WorkItem
+from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.records.job_record import JobRecord, Log
 from jobprov.provenance.services.failures.rules import RuleHistory, RuleVersion, failures_of
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.recording.findings import possessed_blobs
 from jobprov.provenance.services.work.classifications import CLASSIFY
 from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.services.writing import writing_alone
 from jobprov.provenance.triage.rules import Failure, LogEnd, Match, find_cause, find_rule, log_end
 
 UNKNOWN = "unknown"
@@ -31,16 +33,6 @@ _MOST_LOGS = 8
 _AT_ONCE = 200
 _BAD = STATES.index("failed")
 _ART = frozenset({"art", "lar", "mu2e", "nova", "gm2", "uboone"})
-
-
-class Blobs(Documents, Protocol):
-    """The part of the archive that the ends of logs are read from."""
-
-    def open(self, sha256: str) -> BinaryIO:
-        """Return a blob as a readable file."""
-
-    def size(self, sha256: str) -> int:
-        """Return the bytes of a blob, uncompressed."""
 
 
 class JobClass(NamedTuple):
@@ -167,19 +159,18 @@ def classify(parts: Parts, key: str) -> None:
     jobs = [int(word) for word in key.partition(":")[2].split(",")]
     with parts.database.reading.connect() as connection:
         rows = _classified(connection, parts.store, jobs)
-    parts.writer.run(lambda connection, _known: _write(connection, jobs, rows))
+    parts.writer.run(lambda writing: _write(writing.connection, jobs, rows))
 
 
-def classify_waiting(database: Database, known: KnownKeys, store: Blobs) -> int:
+def classify_waiting(database: Database, memory: Memory, store: Store) -> int:
     """Read every failure of a database that was rebuilt, which has no writer; return how many."""
     with database.reading.connect() as connection:
         jobs = failures_of(connection, None)
     for part in chunks(jobs, _AT_ONCE):
-        with database.writing.begin() as connection:
-            _write(connection, part, _classified(connection, store, part))
-        known.commit()
-    with database.writing.begin() as connection:
-        connection.execute(delete(WorkItem).where(WorkItem.kind == CLASSIFY))
+        with writing_alone(database, memory, store) as writing:
+            _write(writing.connection, part, _classified(writing.connection, store, part))
+    with writing_alone(database, memory, store) as writing:
+        writing.connection.execute(delete(WorkItem).where(WorkItem.kind == CLASSIFY))
     return len(jobs)
 
 
@@ -191,7 +182,7 @@ def _write(connection: Connection, jobs: Sequence[int], rows: list[dict[str, Any
     insert_rows(connection, table, rows)
 
 
-def _classified(connection: Connection, store: Blobs, jobs: Sequence[int]) -> list[dict[str, Any]]:
+def _classified(connection: Connection, store: Store, jobs: Sequence[int]) -> list[dict[str, Any]]:
     names = select(Experiment.id, Experiment.name)
     rows = connection.execute(_columns().where(Job.id.in_(jobs), Job.state >= _BAD)).all()
     experiments = {row[0]: row[1] for row in connection.execute(names)} if rows else {}
@@ -243,7 +234,7 @@ def program_of(record: JobRecord) -> str | None:
 
 
 def _log_ends(
-    connection: Connection, store: Blobs, experiment: str, logs: Iterable[Log]
+    connection: Connection, store: Store, experiment: str, logs: Iterable[Log]
 ) -> Iterator[LogEnd]:
     """Yield the ends of the logs that are here, standard error first."""
     named = [log for log in logs if log.sha256 is not None][:_MOST_LOGS]

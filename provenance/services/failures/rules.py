@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import (
@@ -25,8 +24,9 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.errors import ConflictError, NotFoundError
 from jobprov.provenance.records.documents import check_experiment_name
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.work.classifications import enqueue_failures
+from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.triage.built_in import VERSION, built_in_rules
 from jobprov.provenance.triage.rules import Rule, RuleTable, read_rules
 
@@ -55,13 +55,10 @@ def _rules(document: str | None, built_in: int) -> tuple[Rule, ...]:
 
 
 def declare_rules(
-    connection: Connection,
-    known: KnownKeys,
+    writing: Writing,
     experiment: str,
     document: Mapping[str, Any],
     *,
-    received_at: datetime,
-    submitter: str | None = None,
     after: int | None = None,
 ) -> dict[str, Any]:
     """Declare an experiment's rules anew, as a whole; return `{experiment, version, is_new}`.
@@ -69,8 +66,7 @@ def declare_rules(
     The same again changes nothing.
 
     Args:
-        connection: to write with.
-        known: keys that the writer knows.
+        writing: the transaction.
         experiment: whose they are.
         document: see `RuleTable`.
         received_at: when it came.
@@ -81,8 +77,9 @@ def declare_rules(
         BadInputError: the rules cannot be read, or no record could name the experiment.
         ConflictError: somebody else declared another version since `after`.
     """
+    connection = writing.connection
     table = read_rules(document)
-    key = intern_experiments(connection, known, {check_experiment_name(experiment)})[experiment]
+    key = intern_experiments(writing, {check_experiment_name(experiment)})[experiment]
     held = _newest(connection, key)
     if after is not None and after != held.version:
         raise ConflictError(
@@ -92,8 +89,8 @@ def declare_rules(
     if held.document is not None and read_rules(json.loads(held.document)).rules == table.rules:
         return {"experiment": experiment, "version": held.version, "is_new": False}
     body = {"rules": dict(document), "built_in": VERSION}
-    entry = append_document(connection, NewEntry(key, "rules", received_at, submitter, b""), body)
-    version = write_rules_row(connection, key, entry, body, received_at)
+    entry = enter_document(writing, key, "rules", body)
+    version = write_rules_row(connection, key, entry, body, writing.received_at)
     return {"experiment": experiment, "version": version, "is_new": True}
 
 
@@ -121,32 +118,28 @@ def write_rules_row(
 
 
 def reclassify(
-    connection: Connection,
-    known: KnownKeys,
+    writing: Writing,
     experiment: str,
     *,
-    received_at: datetime,
     task: FoundTask | None = None,
-    submitter: str | None = None,
 ) -> dict[str, Any]:
     """Have the failures of an experiment, or of one task of it, read again by the rules of now, stored logs included.
 
     Returns:
         `{experiment, version, jobs}`: by which version, and how many failures will be read.
     """
-    key = intern_experiments(connection, known, {experiment})[experiment]
+    connection = writing.connection
+    key = intern_experiments(writing, {experiment})[experiment]
     version = _newest(connection, key).version
     body = {"version": version, "task_id": task.task_id if task else None}
-    entry = append_document(
-        connection, NewEntry(key, "reclassification", received_at, submitter, b""), body
-    )
+    entry = enter_document(writing, key, "reclassification", body)
     write_reclassification_row(
         connection,
         key,
         entry,
         version=version,
         task=task.key if task else None,
-        received_at=received_at,
+        received_at=writing.received_at,
     )
     jobs = failures_of(connection, key, task.key if task else None)
     enqueue_failures(connection, jobs)

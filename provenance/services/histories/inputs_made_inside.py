@@ -6,17 +6,15 @@ not of shared ones, nor where outputs declare what they were made from.
 
 from sqlalchemy import Connection, select
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.histories.rebuilds import PlacedInput
 from jobprov.provenance.db.tables import Job
 from jobprov.provenance.records.parents import Within
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 
 
-def made_inside(
-    connection: Connection, store: Documents, inputs: set[PlacedInput]
-) -> set[PlacedInput]:
+def made_inside(connection: Connection, store: Store, inputs: set[PlacedInput]) -> set[PlacedInput]:
     """Return those of the inputs that an earlier step of their job wrote."""
     found: set[PlacedInput] = set()
     wanted: dict[int, set[int]] = {}

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.fragments.node_facts import file_url
 from jobprov.provenance.db.queries.histories.rebuilds import InputRow, inputs_of, outputs_of
 from jobprov.provenance.db.queries.lookup.files import FoundFile, find_files
@@ -22,7 +23,6 @@ from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.lineage.cycles import strong_components
 from jobprov.provenance.services.histories.inputs_made_inside import made_inside
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.lookup.file import find_file
 
 MOST_JOBS = 10_000
@@ -45,7 +45,7 @@ class _Input(NamedTuple):
 @limited("name fewer files as lost")
 def plan_rebuild(
     connection: Connection,
-    store: Documents,
+    store: Store,
     name: str,
     *,
     experiment: str | None = None,
@@ -168,7 +168,7 @@ def _gone(connection: Connection, files: Iterable[int]) -> _Gone:
 
 
 def _needed(
-    connection: Connection, store: Documents, first: int, lost: _Gone, *, from_scratch: bool
+    connection: Connection, store: Store, first: int, lost: _Gone, *, from_scratch: bool
 ) -> dict[int, list[_Input]]:
     """Return the jobs that are needed, each with its inputs.
 

@@ -6,13 +6,13 @@ nothing.
 Source: storage.md, "Possession".
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
 from jobprov.provenance.capture.redaction import redact
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.erasures import (
     erased_among,
     erased_anywhere,
@@ -26,6 +26,7 @@ from jobprov.provenance.records.decoding import DecodedRecord
 from jobprov.provenance.records.inputs import all_inputs
 from jobprov.provenance.services.recording.findings import possessed_blobs
 from jobprov.provenance.services.recording.gap_updates import blob_arrived
+from jobprov.provenance.services.writing import Writing
 
 _SEARCHED_BYTES = 8 * 1024 * 1024
 _UNCLAIMED_LIMIT = 100_000
@@ -38,40 +39,46 @@ class Upload(NamedTuple):
     sha256: str
 
 
-def grant_possession(
-    connection: Connection, known: KnownKeys, uploads: Sequence[Upload]
-) -> list[bool]:
+def grant_possession(writing: Writing, uploads: Sequence[Upload]) -> list[bool]:
     """Note who possesses what; return for each upload, in order, whether that is new.
 
     What was erased on purpose is not taken.
     """
-    keys = intern_experiments(connection, known, {upload.experiment for upload in uploads})
-    held: set[Upload] = set()
-    for experiment in keys:
-        digests = sorted({upload.sha256 for upload in uploads if upload.experiment == experiment})
-        for part in chunks(digests):
-            held |= {
-                Upload(experiment, sha256)
-                for sha256 in possessed_blobs(connection, experiment, part)
-            }
-    fresh: dict[Upload, None] = {}
-    names = {key: name for name, key in keys.items()}
-    asked = [(keys[upload.experiment], upload.sha256) for upload in uploads if upload not in held]
-    held |= {
-        Upload(names[key], sha256)
-        for key, sha256 in (erased_among(connection, asked) if asked else ())
-    }
+    experiments = intern_experiments(writing, {upload.experiment for upload in uploads})
+    not_taken = _possessed_or_erased(writing.connection, experiments, uploads)
+    rows: list[dict[str, Any]] = []
     answers: list[bool] = []
     for upload in uploads:
-        answers.append(upload not in held and upload not in fresh)
-        if answers[-1]:
-            fresh[upload] = None
-    if fresh:
-        rows = [
-            {"experiment_id": keys[upload.experiment], "sha256": upload.sha256} for upload in fresh
-        ]
-        connection.execute(table_of(Possession).insert(), rows)
+        answers.append(upload not in not_taken)
+        if upload not in not_taken:
+            rows.append({"experiment_id": experiments[upload.experiment], "sha256": upload.sha256})
+            not_taken.add(upload)  # the same again in this list is not new
+    if rows:
+        writing.connection.execute(table_of(Possession).insert(), rows)
     return answers
+
+
+def _possessed_or_erased(
+    connection: Connection, experiments: Mapping[str, int], uploads: Sequence[Upload]
+) -> set[Upload]:
+    """Return the uploads that experiments possess already, and those that they erased on purpose."""
+    known: set[Upload] = set()
+    for experiment in experiments:
+        digests = sorted({upload.sha256 for upload in uploads if upload.experiment == experiment})
+        for part in chunks(digests):
+            known.update(
+                Upload(experiment, sha256)
+                for sha256 in possessed_blobs(connection, experiment, part)
+            )
+    unknown = [
+        (experiments[upload.experiment], upload.sha256) for upload in uploads if upload not in known
+    ]
+    if unknown:
+        names = {key: name for name, key in experiments.items()}
+        known.update(
+            Upload(names[key], sha256) for key, sha256 in erased_among(connection, unknown)
+        )
+    return known
 
 
 def missing_of(connection: Connection, experiment: str | None, digests: Sequence[str]) -> list[str]:
@@ -124,30 +131,25 @@ class Unclaimed:
         if len(self._digests) > _UNCLAIMED_LIMIT:
             self._digests.pop(next(iter(self._digests)))
 
-    def adopt(
-        self, connection: Connection, known: KnownKeys, records: Sequence[DecodedRecord]
-    ) -> None:
+    def adopt(self, writing: Writing, records: Sequence[DecodedRecord]) -> None:
         """Give experiments what their records name of it."""
         if not self._digests:
             return
-        uploads = [
-            Upload(decoded.experiment, sha256)
-            for decoded in records
-            for sha256 in sorted(_named_in(decoded) & self._digests.keys())
-        ]
-        grant_possession(connection, known, uploads)
+        uploads: list[Upload] = []
+        for decoded in records:
+            named = sorted(_named_in(decoded) & self._digests.keys())
+            uploads.extend(Upload(decoded.experiment, sha256) for sha256 in named)
+        grant_possession(writing, uploads)
         for upload in uploads:
             self._digests.pop(upload.sha256, None)
 
-    def claim(
-        self, connection: Connection, known: KnownKeys, experiment: str, digests: Iterable[str]
-    ) -> None:
+    def claim(self, writing: Writing, experiment: str, digests: Iterable[str]) -> None:
         """Give an experiment those of the blobs that it names in a declaration."""
         uploads = [
             Upload(experiment, sha256) for sha256 in sorted(self._digests.keys() & set(digests))
         ]
         if uploads:
-            grant_possession(connection, known, uploads)
+            grant_possession(writing, uploads)
             for upload in uploads:
                 self._digests.pop(upload.sha256)
 
@@ -174,23 +176,21 @@ def experiments_awaiting(connection: Connection, sha256: str) -> list[str]:
     return [row[0] for row in connection.execute(query)]
 
 
-def settle_blob(connection: Connection, known: KnownKeys, experiment: str, sha256: str) -> bool:
+def settle_blob(writing: Writing, experiment: str, sha256: str) -> bool:
     """Note that an experiment sent a blob, and bring the jobs that waited for it up to date.
 
     Return whether it is new to it.
     """
-    is_new = grant_possession(connection, known, [Upload(experiment, sha256)])[0]
+    is_new = grant_possession(writing, [Upload(experiment, sha256)])[0]
     if is_new:
-        blob_arrived(connection, sha256)
+        blob_arrived(writing.connection, sha256)
     return is_new
 
 
-def settle_unclaimed(
-    connection: Connection, known: KnownKeys, unclaimed: Unclaimed, sha256: str
-) -> None:
+def settle_unclaimed(writing: Writing, unclaimed: Unclaimed, sha256: str) -> None:
     """Note that a blob came without a token: it is for those whose jobs wait for it, and for the records to come."""
-    for experiment in experiments_awaiting(connection, sha256):
-        settle_blob(connection, known, experiment, sha256)
+    for experiment in experiments_awaiting(writing.connection, sha256):
+        settle_blob(writing, experiment, sha256)
     unclaimed.add(sha256)
 
 

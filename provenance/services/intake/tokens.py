@@ -18,10 +18,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from jobprov.provenance.db.base import EPOCH
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys
+from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Experiment, WriteToken
 from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.services.writing import Writing
 
 _SHAPE = re.compile(r"prov_([0-9]{1,15})_[A-Za-z0-9_-]{43}")
 _EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -72,8 +73,7 @@ class TokenRow(NamedTuple):
 
 
 def create_token(
-    connection: Connection,
-    known: KnownKeys,
+    writing: Writing,
     *,
     experiment: str,
     name: str,
@@ -100,8 +100,8 @@ def create_token(
             "A token needs a name of 1 to 200 printable characters.",
             {"name": ["1 to 200 printable characters"]},
         )
-    key = intern_experiments(connection, known, {experiment})[experiment]
-    number = allocate_keys(connection, table_of(WriteToken), 1)[0]
+    key = intern_experiments(writing, {experiment})[experiment]
+    number = allocate_keys(writing.connection, table_of(WriteToken), 1)[0]
     token = f"prov_{number}_{secrets.token_urlsafe(32)}"
     row = {
         "id": number,
@@ -112,18 +112,12 @@ def create_token(
         "task_id": task_id,
     }
     expires_at = now + timedelta(days=days) if days is not None else None
-    connection.execute(insert(table_of(WriteToken)).values(**row, expires_at=expires_at))
+    writing.connection.execute(insert(table_of(WriteToken)).values(**row, expires_at=expires_at))
     return token
 
 
 def create_ticket(
-    connection: Connection,
-    known: KnownKeys,
-    *,
-    experiment: str,
-    task_id: str,
-    now: datetime,
-    days: int = TICKET_DAYS,
+    writing: Writing, *, experiment: str, task_id: str, now: datetime, days: int = TICKET_DAYS
 ) -> tuple[str, datetime]:
     """Return an upload ticket of a task, and when it ends. It cannot be shown again.
 
@@ -134,7 +128,7 @@ def create_ticket(
         character if character.isprintable() else "?" for character in f"ticket {task_id}"
     )[:200]
     ticket = create_token(
-        connection, known, experiment=experiment, name=name, now=now, days=days, task_id=task_id
+        writing, experiment=experiment, name=name, now=now, days=days, task_id=task_id
     )
     return ticket, now + timedelta(days=days)
 

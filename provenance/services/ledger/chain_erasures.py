@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from jobprov.provenance.services.ledger.chains import ListedDocuments, read_chain
+from jobprov.archive.store import Store
+from jobprov.provenance.services.ledger.chains import read_chain
 from jobprov.provenance.services.ledger.frames import SegmentError
 from jobprov.provenance.services.ledger.segments import SegmentReader
 from jobprov.provenance.services.ledger.witnessed_jobs import record_bytes
@@ -60,7 +61,7 @@ class ChainErasures(NamedTuple):
         """Return where the entry of a leaf lies; None where it is not sealed."""
         return self.places.get(leaf)
 
-    def stand_in(self, store: ListedDocuments, experiment: str, leaf: str) -> bytes:
+    def stand_in(self, store: Store, experiment: str, leaf: str) -> bytes:
         """Return the bytes of the record that stands in for an erased one.
 
         Raises:
@@ -78,6 +79,26 @@ class ChainErasures(NamedTuple):
         reader = SegmentReader.open(store, experiment, place[0])
         entry = reader.entry(place[1])
         return record_bytes(entry.body, 1 if entry.kind == "revision" else 0)
+
+
+class ErasuresRead:
+    """Remembers what chains say was erased; a chain is read again where it grew."""
+
+    def __init__(self) -> None:
+        self._by_experiment: dict[str, tuple[int, ChainErasures]] = {}
+
+    def of(self, store: Store, experiment: str) -> ChainErasures:
+        """Return what the whole chain of an experiment says was erased.
+
+        Raises:
+            SegmentError: the chain is broken.
+        """
+        length = sum(1 for _ in store.documents(f"ledger/{experiment}/"))
+        length_read, erasures = self._by_experiment.get(experiment, (None, None))
+        if erasures is None or length_read != length:
+            erasures = read_erasures(store, experiment)
+            self._by_experiment[experiment] = length, erasures
+        return erasures
 
 
 def items_of(document: dict[str, Any]) -> dict[str, ErasedItem]:
@@ -99,7 +120,7 @@ def digests_in(document: dict[str, Any]) -> set[str]:
     return {*document["sha256"], *document["plans"]}
 
 
-def read_erasures(store: ListedDocuments, experiment: str) -> ChainErasures:
+def read_erasures(store: Store, experiment: str) -> ChainErasures:
     """Return what the chain of an experiment says was erased.
 
     Raises:
@@ -118,7 +139,7 @@ def read_erasures(store: ListedDocuments, experiment: str) -> ChainErasures:
     return found
 
 
-def find_leaves(store: ListedDocuments, experiment: str, leaves: Iterable[str]) -> dict[str, Place]:
+def find_leaves(store: Store, experiment: str, leaves: Iterable[str]) -> dict[str, Place]:
     """Return where the entries of some leaves lie; those that are not sealed are left out."""
     wanted, places = set(leaves), {}
     for reader in read_chain(store, experiment) if wanted else ():

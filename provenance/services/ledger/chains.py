@@ -2,28 +2,21 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Protocol
 
 from sqlalchemy import Connection, delete, select
 
 from jobprov.archive.errors import DocumentMissingError
-from jobprov.provenance.db.keys import KnownKeys
+from jobprov.archive.store import Store
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import ChainHead, Experiment
-from jobprov.provenance.services.ledger.frames import Documents, SegmentError, head_name
+from jobprov.provenance.services.ledger.frames import SegmentError, head_name
 from jobprov.provenance.services.ledger.segments import GENESIS, SegmentReader
+from jobprov.provenance.services.writing import Writing
 
 _PREFIX = "ledger/"
 
 
-class ListedDocuments(Documents, Protocol):
-    """The part of the archive that lists and gives documents."""
-
-    def documents(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that begin with the prefix."""
-
-
-def archived_experiments(store: ListedDocuments) -> set[str]:
+def archived_experiments(store: Store) -> set[str]:
     """Return the experiments that have a chain in the archive."""
     return {name.split("/")[1] for name in store.documents(_PREFIX)}
 
@@ -42,22 +35,20 @@ def chain_tip(connection: Connection, experiment: str) -> tuple[int, str]:
     return (row[0], row[1]) if row is not None else (0, GENESIS)
 
 
-def note_tip(
-    connection: Connection, known: KnownKeys, experiment: str, segment: int, head: bytes
-) -> None:
+def note_tip(writing: Writing, experiment: str, segment: int, head: bytes) -> None:
     """Note the last segment of a chain."""
-    key = intern_experiments(connection, known, {experiment})[experiment]
-    connection.execute(delete(ChainHead).where(ChainHead.experiment_id == key))
+    key = intern_experiments(writing, {experiment})[experiment]
+    writing.connection.execute(delete(ChainHead).where(ChainHead.experiment_id == key))
     row = {
         "experiment_id": key,
         "segment": segment,
         "head_sha256": hashlib.sha256(head).hexdigest(),
     }
-    connection.execute(table_of(ChainHead).insert(), [row])
+    writing.connection.execute(table_of(ChainHead).insert(), [row])
 
 
 def next_segment(
-    store: ListedDocuments, experiment: str, segment: int, head_sha256: str
+    store: Store, experiment: str, segment: int, head_sha256: str
 ) -> SegmentReader | None:
     """Return the segment after this one, None at the end of the chain.
 
@@ -78,7 +69,7 @@ def next_segment(
     return reader
 
 
-def read_chain(store: ListedDocuments, experiment: str) -> Iterator[SegmentReader]:
+def read_chain(store: Store, experiment: str) -> Iterator[SegmentReader]:
     """Yield the segments of a chain in order, each checked to continue the one before.
 
     Raises:

@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.driver import change_many
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import allocate_in_turn, chunks
 from jobprov.provenance.db.recording.packing import pack_all, unpack
 from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.db.tables import EntryBody, Experiment, LedgerEntry
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.segments import SegmentReader, read_bodies
+from jobprov.provenance.services.writing import Writing
 
 _ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
 _BODIES: Table = EntryBody.__table__  # type: ignore[assignment]
@@ -33,7 +34,7 @@ AND NOT EXISTS (SELECT 1 FROM erased_entries x WHERE x.entry_id = l.id)
 
 
 class OfJob(NamedTuple):
-    """Whose record an entry is: of which job and witness, and the how-manieth of these (0 as first sent)."""
+    """Whose record an entry is: of which job and witness, and its revision number, 0 as first sent."""
 
     job: int
     witness: str
@@ -67,15 +68,17 @@ def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[
     goes by them, and so does a rebuilding, where the last declaration stands and the second of two
     records is the conflict.
     """
-    if entries:
-        numbers = allocate_in_turn(connection, _ENTRIES, [entry.experiment_id for entry in entries])
-        numbered = list(zip(numbers, entries, strict=True))
-        insert_rows(connection, _ENTRIES, [_row_of(number, entry) for number, entry in numbered])
-        insert_rows(
-            connection, _BODIES, _bodies([pair for pair in numbered if pair[1].place is None])
-        )
-        return numbers
-    return []
+    if not entries:
+        return []
+    numbers = allocate_in_turn(connection, _ENTRIES, [entry.experiment_id for entry in entries])
+    numbered = list(zip(numbers, entries, strict=True))
+    insert_rows(connection, _ENTRIES, [_row_of(number, entry) for number, entry in numbered])
+    insert_rows(
+        connection,
+        _BODIES,
+        _bodies([(number, entry) for number, entry in numbered if entry.place is None]),
+    )
+    return numbers
 
 
 def count_entries(connection: Connection, entries: Mapping[int, OfJob]) -> None:
@@ -88,14 +91,11 @@ def _bodies(numbered: Sequence[tuple[int, NewEntry]]) -> list[dict[str, Any]]:
     """Return the rows that hold the bytes of entries, by their keys."""
     packed = iter(pack_all([entry.body for _, entry in numbered if entry.packed is None]))
     salts = os.urandom(_SALT_BYTES * len(numbered))  # at once: each call is a turn of Python's lock
-    return [
-        {
-            "entry_id": number,
-            "salt": salts[place * _SALT_BYTES : (place + 1) * _SALT_BYTES],
-            "body": entry.packed or next(packed),
-        }
-        for place, (number, entry) in enumerate(numbered)
-    ]
+    rows: list[dict[str, Any]] = []
+    for place, (number, entry) in enumerate(numbered):
+        salt = salts[place * _SALT_BYTES : (place + 1) * _SALT_BYTES]
+        rows.append({"entry_id": number, "salt": salt, "body": entry.packed or next(packed)})
+    return rows
 
 
 def _row_of(number: int, entry: NewEntry) -> dict[str, Any]:
@@ -121,6 +121,15 @@ def append_document(connection: Connection, entry: NewEntry, document: dict[str,
     return append_entries(connection, [entry._replace(body=body)])[0]
 
 
+def enter_document(writing: Writing, experiment: int, kind: str, document: dict[str, Any]) -> int:
+    """Write an entry for a small JSON document that came now, from whoever submits it.
+
+    Return its key.
+    """
+    entry = NewEntry(experiment, kind, writing.received_at, writing.submitter, b"")
+    return append_document(writing.connection, entry, document)
+
+
 class Leaf(NamedTuple):
     """The leaf of an entry, and its segment and position where it is sealed."""
 
@@ -128,9 +137,9 @@ class Leaf(NamedTuple):
     place: tuple[int, int] | None
 
 
-def leaves_of(connection: Connection, store: Documents, numbers: Sequence[int]) -> dict[int, Leaf]:
+def leaves_of(connection: Connection, store: Store, numbers: Sequence[int]) -> dict[int, Leaf]:
     """Return the leaves of entries by key, from salt and bytes or, where they are sealed, from the head of their segment."""
-    found: dict[int, Leaf] = {}
+    leaves: dict[int, Leaf] = {}
     query = (
         select(
             LedgerEntry.id,
@@ -145,37 +154,35 @@ def leaves_of(connection: Connection, store: Documents, numbers: Sequence[int]) 
     )
     for row in connection.execute(query.where(LedgerEntry.id.in_(numbers))):
         if row.segment is None:
-            found[row.id] = Leaf(
+            leaves[row.id] = Leaf(
                 hashlib.sha256(bytes(row.salt) + unpack(row.body)).hexdigest(), None
             )
         else:
             reader = SegmentReader.open(store, row.name, row.segment)
-            found[row.id] = Leaf(
+            leaves[row.id] = Leaf(
                 reader.head["entries"][row.position][2], (row.segment, row.position)
             )
-    return found
+    return leaves
 
 
-def read_entries(
-    connection: Connection, store: Documents, numbers: Iterable[int]
-) -> dict[int, bytes]:
+def read_entries(connection: Connection, store: Store, numbers: Iterable[int]) -> dict[int, bytes]:
     """Return the bodies of entries by key, from the database or from the sealed segment.
 
     Those that were erased are left out.
     """
-    found: dict[int, bytes] = {}
+    bodies: dict[int, bytes] = {}
     sealed: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for part in chunks(sorted(set(numbers))):
         for number, body, name, segment, position in select_among(connection, _READ, part):
             if body is not None:
-                found[number] = unpack(body)
+                bodies[number] = unpack(body)
             else:
                 sealed.setdefault((name, segment), []).append((number, position))
     for (experiment, segment), places in sealed.items():
-        bodies = read_bodies(store, experiment, segment, {position for _, position in places})
+        by_position = read_bodies(store, experiment, segment, {position for _, position in places})
         for number, position in places:
             if (
-                position in bodies
+                position in by_position
             ):  # else the entry that says that it is erased follows, and is not replayed yet
-                found[number] = bodies[position]
-    return found
+                bodies[number] = by_position[position]
+    return bodies

@@ -11,14 +11,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.holdings.blob_users import JobName, unsealed_bodies
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.records.erasing import holds_any
-from jobprov.provenance.services.ledger.chains import (
-    ListedDocuments,
-    archived_experiments,
-    read_chain,
-)
+from jobprov.provenance.services.ledger.chains import archived_experiments, read_chain
 from jobprov.provenance.services.ledger.frames import SegmentError
 
 RECORDS = frozenset({"record", "revision", "conflict", "unread"})
@@ -32,9 +29,7 @@ class Holders(NamedTuple):
     others: dict[str, int]
 
 
-def record_bodies(
-    connection: Connection, store: ListedDocuments
-) -> Iterator[tuple[bytes, JobName]]:
+def record_bodies(connection: Connection, store: Store) -> Iterator[tuple[bytes, JobName]]:
     """Yield the bytes of every record with its job; of broken chains, as far as they go."""
     for name, kind, body in entry_bodies(connection, store, None):
         if kind in RECORDS and (job := _job_of(name, body)) is not None:
@@ -42,7 +37,7 @@ def record_bodies(
 
 
 def entry_bodies(
-    connection: Connection, store: ListedDocuments, experiment: str | None
+    connection: Connection, store: Store, experiment: str | None
 ) -> Iterator[tuple[str, str, bytes]]:
     """Yield experiment, kind and bytes of every entry that has any, of one experiment or of all."""
     for name, kind, packed in unsealed_bodies(connection):
@@ -65,7 +60,7 @@ def _job_of(experiment: str, body: bytes) -> JobName | None:
 
 
 def find_holders(
-    connection: Connection, store: ListedDocuments, experiment: str, forms: Sequence[bytes]
+    connection: Connection, store: Store, experiment: str, forms: Sequence[bytes]
 ) -> Holders:
     """Return who of an experiment holds any of some bytes. Reads its whole ledger."""
     jobs: set[JobName] = set()

@@ -10,8 +10,9 @@ its submitter; salt and bytes are gone, and a length that no entry has says so.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+
+from jobprov.archive.store import Store
 
 ERASED_LENGTH = 0xFFFFFFFF
 """The length of an erased entry; a record is 8 MiB at most."""
@@ -19,16 +20,12 @@ NO_SALT = bytes(16)
 _SUFFIX = ".body"
 
 
-class _Listed(Protocol):
-    def documents(self, prefix: str = "") -> Iterator[str]: ...
-
-
-def rewritten_names(store: _Listed, name: str) -> list[str]:
+def rewritten_names(store: Store, name: str) -> list[str]:
     """Return the documents that were written anew in the place of the body `name`, oldest first."""
     return list(store.documents(f"{name.removesuffix(_SUFFIX)}-"))
 
 
-def find_rewritten(store: _Listed, name: str) -> str | None:
+def find_rewritten(store: Store, name: str) -> str | None:
     """Return the newest document that stands in the place of the body `name`.
 
     None where there is none.
@@ -37,7 +34,7 @@ def find_rewritten(store: _Listed, name: str) -> str | None:
     return names[-1] if names else None
 
 
-def next_name(store: _Listed, name: str) -> str:
+def next_name(store: Store, name: str) -> str:
     """Return the name of the next document in the place of the body `name`."""
     newest = find_rewritten(store, name)
     number = int(newest.removesuffix(_SUFFIX)[-4:]) + 1 if newest else 1

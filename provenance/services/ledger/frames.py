@@ -11,12 +11,13 @@ import struct
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 import zstandard
 
 from jobprov.archive.errors import DocumentMissingError
+from jobprov.archive.store import Store
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.services.ledger.erased_segments import ERASED_LENGTH, NO_SALT
 
@@ -36,16 +37,6 @@ _MOST_OUTLINES = 1024
 
 class SegmentError(ProvenanceError):
     """A sealed segment does not hold what its chain says."""
-
-
-class Documents(Protocol):
-    """The part of the archive that sealed segments are read from."""
-
-    def get_document(self, name: str) -> bytes:
-        """Return the document's bytes."""
-
-    def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Return some bytes of a document, None where only the whole can be read."""
 
 
 class PackedEntry(NamedTuple):
@@ -141,7 +132,7 @@ def unpack_frame(frame: bytes) -> Iterator[PackedEntry]:
 
 
 def read_parts(
-    store: Documents, experiment: str, segment: int, positions: Collection[int]
+    store: Store, experiment: str, segment: int, positions: Collection[int]
 ) -> dict[int, bytes | None] | None:
     """Return bodies by position (None: erased), read alone.
 
@@ -184,5 +175,5 @@ def _runs(frames: Sequence[int]) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=_MOST_OUTLINES)
-def _outline(store: Any, experiment: str, segment: int) -> Outline:
+def _outline(store: Store, experiment: str, segment: int) -> Outline:
     return read_outline(store.get_document(head_name(experiment, segment)))

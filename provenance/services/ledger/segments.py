@@ -19,10 +19,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jobprov.archive.errors import DocumentMissingError
+from jobprov.archive.store import Store
 from jobprov.provenance.services.ledger.erased_segments import find_rewritten, read_rewritten
 from jobprov.provenance.services.ledger.frames import (
     FRAME_ENTRIES,
-    Documents,
     PackedEntry,
     SegmentError,
     body_name,
@@ -116,7 +116,7 @@ class SegmentReader:
             )
 
     @classmethod
-    def open(cls, store: Documents, experiment: str, segment: int) -> "SegmentReader":
+    def open(cls, store: Store, experiment: str, segment: int) -> "SegmentReader":
         """Return the reader of a segment in the archive; the last few are kept in memory."""
         reader: SegmentReader = _open_cached(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
         return reader
@@ -182,7 +182,7 @@ class SegmentReader:
 
 
 def read_bodies(
-    store: Documents, experiment: str, segment: int, positions: Collection[int]
+    store: Store, experiment: str, segment: int, positions: Collection[int]
 ) -> dict[int, bytes]:
     """Return the bodies of sealed entries by position, those that were erased left out.
 
@@ -206,7 +206,7 @@ def forget_segments() -> None:
 
 
 @lru_cache(maxsize=8)
-def _open_cached(store: Any, experiment: str, segment: int) -> SegmentReader:
+def _open_cached(store: Store, experiment: str, segment: int) -> SegmentReader:
     head = store.get_document(head_name(experiment, segment))
     name = body_name(experiment, segment, read_outline(head).body_sha256)
     try:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.packing import unpack
@@ -19,7 +20,6 @@ from jobprov.provenance.records.merging import Contradiction, fill, merge_witnes
 from jobprov.provenance.records.references import referenced_blobs
 from jobprov.provenance.records.repairing import read_plain, without_unfit
 from jobprov.provenance.services.ledger.entries import read_entries
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.recording.findings import Reading
 
 _JOBS = table_of(Job)
@@ -85,8 +85,8 @@ class HeldJob(msgspec.Struct, frozen=True):
         Raises:
             LostTurnError: a record of this witness has it.
         """
-        held = self.finals.get(witness)
-        if (witness, revision) in self.gone or (held is not None and revision in held.numbers):
+        final = self.finals.get(witness)
+        if (witness, revision) in self.gone or (final is not None and revision in final.numbers):
             raise LostTurnError(
                 f"Witness {witness} has a record {revision} of this job: another process took it at this moment, or it was erased after "
                 "the state of this database, and the next `jobprov archive seal` brings what is left. Send this one again then."
@@ -94,7 +94,7 @@ class HeldJob(msgspec.Struct, frozen=True):
 
 
 def load_held(
-    connection: Connection, store: Documents, wanted: Sequence[tuple[str, int]]
+    connection: Connection, store: Store, wanted: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], HeldJob]:
     """Return what is held of each job in `wanted`, by (job_id, experiment key).
 
@@ -102,17 +102,16 @@ def load_held(
 
     Others who change these jobs wait from here on until the transaction ends.
     """
-    found: dict[tuple[str, int], HeldJob] = {}
-    for key, row in select_by(
-        connection, _JOBS, ("id", "received_at"), ("uuid", "experiment_id"), wanted
-    ).items():
-        found[key] = HeldJob(row[0], row[1], {}, {})
-    if found:
-        fill_taken(connection, store, {job.key: job for job in found.values()})
-    return found
+    jobs: dict[tuple[str, int], HeldJob] = {}
+    rows = select_by(connection, _JOBS, ("id", "received_at"), ("uuid", "experiment_id"), wanted)
+    for name, (key, received_at) in rows.items():
+        jobs[name] = HeldJob(key, received_at, {}, {})
+    if jobs:
+        fill_taken(connection, store, {job.key: job for job in jobs.values()})
+    return jobs
 
 
-def fill_taken(connection: Connection, store: Documents, jobs: dict[int, HeldJob]) -> None:
+def fill_taken(connection: Connection, store: Store, jobs: dict[int, HeldJob]) -> None:
     """Read the records of these jobs, of which rows are written next.
 
     A witness that another process adds comes before or after.
@@ -121,28 +120,34 @@ def fill_taken(connection: Connection, store: Documents, jobs: dict[int, HeldJob
     fill_records(connection, store, jobs)
 
 
-def fill_records(connection: Connection, store: Documents, jobs: dict[int, HeldJob]) -> None:
+def fill_records(connection: Connection, store: Store, jobs: dict[int, HeldJob]) -> None:
     """Read the records of each witness of these jobs into them."""
     places: dict[int, tuple[int, str, int]] = {}
     for part in chunks(list(jobs)):
         for job, witness, revision, entry in select_among(connection, _FINALS, part):
             places[entry] = (job, witness, revision)
-        for holder, name, body in select_among(connection, _WORKING, part):
-            jobs[holder].provisional[name] = unpack(body)
+        for job, witness, packed in select_among(connection, _WORKING, part):
+            jobs[job].provisional[witness] = unpack(packed)
     bodies = read_entries(connection, store, places)
     for entry, (job, witness, revision) in places.items():
-        if entry not in bodies:
+        if entry in bodies:
+            _add_final(
+                jobs[job],
+                witness,
+                FinalRecord(revision, entry, record_bytes(bodies[entry], revision)),
+            )
+        else:
             jobs[job].gone.add((witness, revision))
-            continue
-        body = bodies[entry]
-        one = FinalRecord(revision, entry, record_bytes(body, revision))
-        held = jobs[job].finals.get(witness)
-        jobs[job].finals[witness] = one if held is None else _newest(one, held)
 
 
-def _newest(one: FinalRecord, other: FinalRecord) -> FinalRecord:
-    newest, older = (one, other) if one.revision > other.revision else (other, one)
-    return newest._replace(
+def _add_final(job: HeldJob, witness: str, record: FinalRecord) -> None:
+    """Add one of the records of a witness: the newest stands, and knows those before it."""
+    other = job.finals.get(witness)
+    if other is None:
+        job.finals[witness] = record
+        return
+    newest, older = (record, other) if record.revision > other.revision else (other, record)
+    job.finals[witness] = newest._replace(
         earlier=(*newest.earlier, *older.earlier, older.body),
         before=(*newest.before, *older.numbers),
     )

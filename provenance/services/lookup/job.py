@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.lookup.job_details import (
     FoundJob,
     attempts_of,
@@ -21,6 +22,7 @@ from jobprov.provenance.db.queries.lookup.job_details import (
 )
 from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
 from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_by_id
+from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.records.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.identity import witness_rank
@@ -28,7 +30,6 @@ from jobprov.provenance.records.merging import merge_witnesses
 from jobprov.provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
 from jobprov.provenance.records.verdicts import rank
 from jobprov.provenance.services.failures.classes import classes_of
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import (
     HeldJob,
     MergedReading,
@@ -114,7 +115,7 @@ def _find_begun(connection: Connection, begun: str, experiment: str | None) -> F
 
 
 def read_job(
-    connection: Connection, store: Documents, job_id: str, *, experiment: str | None = None
+    connection: Connection, store: Store, job_id: str, *, experiment: str | None = None
 ) -> ReadJob:
     """Return the job with the records of all its witnesses.
 
@@ -130,7 +131,7 @@ def read_job(
 
 def show_job(
     connection: Connection,
-    store: Documents,
+    store: Store,
     job_id: str,
     *,
     experiment: str | None = None,
@@ -145,7 +146,7 @@ def show_job(
     job = read_job(connection, store, job_id, experiment=experiment)
     key = job.found.key
     reading = job.reading
-    [found] = find_for(connection, None, [reading])
+    [found] = find_for(connection, Memory(), [reading])
     gaps = find_gaps(reading.record, found)
     level = level_of(gaps, reading.record, found)
     failure = classes_of(connection, [key]).get(key)

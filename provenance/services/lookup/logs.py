@@ -2,26 +2,16 @@
 
 import io
 from datetime import datetime
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.intake.log_tails import read_tail
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.recording.findings import possessed_blobs
-
-
-class Blobs(Documents, Protocol):
-    """The part of the archive that logs are read from."""
-
-    def open(self, sha256: str) -> BinaryIO:
-        """Return a blob as a readable file."""
-
-    def size(self, sha256: str) -> int:
-        """Return the bytes of a blob, uncompressed."""
 
 
 class OpenLog(NamedTuple):
@@ -44,7 +34,7 @@ class OpenLog(NamedTuple):
 
 def read_log(
     connection: Connection,
-    store: Blobs,
+    store: Store,
     job_id: str,
     name: str,
     *,

@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import Connection, delete, select, update
 
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys, chunks
+from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.queries.orders.orders import (
     find_orders,
     find_workflows,
@@ -30,10 +30,10 @@ from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Experiment, Order, OrderInput, OrderLease
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
 from jobprov.provenance.records.job_record import Integer
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document, read_entries
-from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.orders.workflows import read_workflows
 from jobprov.provenance.services.tasks.declarations import intern_task
+from jobprov.provenance.services.writing import Writing
 
 ORDER_NAMESPACE = uuid.UUID("0a6d8a3e-0c60-5f43-8f6e-2b8c6c7f9d01")
 LEASE = timedelta(minutes=10)
@@ -125,13 +125,10 @@ def order_id(experiment: str, order: NewOrder) -> str:
 
 
 def append_orders(
-    connection: Connection,
-    known: KnownKeys,
+    writing: Writing,
     experiment: str,
     orders: Sequence[NewOrder],
     *,
-    received_at: datetime,
-    submitter: str | None = None,
     said: dict[str, Any] | None = None,
 ) -> list[str]:
     """Make orders; return their ids, in order.
@@ -143,8 +140,8 @@ def append_orders(
             has to be ordered.
     """
     ids = [order_id(experiment, order) for order in orders]
-    key = intern_experiments(connection, known, {experiment})[experiment]
-    held = find_orders(connection, key, ids)
+    key = intern_experiments(writing, {experiment})[experiment]
+    held = find_orders(writing.connection, key, ids)
     if over := next((row for row in held.values() if row.ended_at is not None), None):
         raise ConflictError(
             f"Attempt {over.attempt} of unit {over.unit} was ordered and is over: nothing was ordered; ask again."
@@ -152,16 +149,14 @@ def append_orders(
     fresh = {each: order for each, order in zip(ids, orders, strict=True) if each not in held}
     for part in chunks(list(fresh), MOST_TAKEN):
         listed = [{"order_id": each, **msgspec.to_builtins(fresh[each])} for each in part]
-        new = NewEntry(key, "orders", received_at, submitter, b"")
         body = {"orders": listed, **(said or {})}
-        write_order_rows(connection, known, key, append_document(connection, new, body), body)
+        write_order_rows(writing, key, enter_document(writing, key, "orders", body), body)
     return ids
 
 
-def write_order_rows(
-    connection: Connection, known: KnownKeys, experiment: int, entry: int, body: dict[str, Any]
-) -> None:
+def write_order_rows(writing: Writing, experiment: int, entry: int, body: dict[str, Any]) -> None:
     """Write the rows of orders whose ledger entry is there."""
+    connection = writing.connection
     orders = body["orders"]
     numbers = allocate_keys(connection, table_of(Order), len(orders))
     named = {tuple(order["workflow"]) for order in orders if order.get("workflow")}
@@ -172,7 +167,7 @@ def write_order_rows(
     rows = [
         {
             "id": number,
-            "task_id": intern_task(connection, known, experiment, order["task_id"]),
+            "task_id": intern_task(writing, experiment, order["task_id"]),
             "entry_id": entry,
             "workflow_id": workflows.get(tuple(order.get("workflow") or ())),
             "position": place,
@@ -192,9 +187,7 @@ def write_order_rows(
     insert_rows(connection, table_of(OrderInput), inputs)
 
 
-def take_orders(
-    connection: Connection, store: Documents, body: TakeBody, *, now: datetime
-) -> list[dict[str, Any]]:
+def take_orders(writing: Writing, body: TakeBody) -> list[dict[str, Any]]:
     """Return orders that are to be submitted, each leased to the holder.
 
     What `POST /orders/take` answers.
@@ -202,39 +195,45 @@ def take_orders(
     Raises:
         NotFoundError: the workflow that is named is none.
     """
+    connection = writing.connection
     experiment = find_experiment(connection, body.experiment)
     found = find_workflows(connection, name=body.workflow, experiment=body.experiment)
     if body.workflow is not None and not found:
         raise NotFoundError(f"Experiment {body.experiment} has no workflow {body.workflow}.")
     wanting = wanting_workflows(connection, experiment)
-    read = read_workflows(connection, store, [each for each in found if each.key in wanting])
+    read = read_workflows(
+        connection, writing.store, [each for each in found if each.key in wanting]
+    )
     running = [each.found for each in read if each.state.state == "running"]
     keys = [each.key for each in running]
     rows = open_orders(
-        connection, experiment, holder=body.holder, now=now, workflows=keys, limit=body.limit
+        connection,
+        experiment,
+        holder=body.holder,
+        now=writing.received_at,
+        workflows=keys,
+        limit=body.limit,
     )
     leases = table_of(OrderLease)
     for part in chunks([row.id for row in rows]):
-        free = (leases.c.leased_until < now) | (leases.c.holder == body.holder)
+        free = (leases.c.leased_until < writing.received_at) | (leases.c.holder == body.holder)
         connection.execute(delete(leases).where(leases.c.order_id.in_(part), free))
     until = (
-        now + LEASE
+        writing.received_at + LEASE
     )  # where another one was quicker, its lease stands and this breaks a constraint: nothing is taken
     insert_rows(
         connection,
         leases,
         [{"order_id": row.id, "holder": body.holder, "leased_until": until} for row in rows],
     )
-    documents = read_entries(connection, store, {row.entry_id for row in rows})
+    documents = read_entries(connection, writing.store, {row.entry_id for row in rows})
     listed = {entry: json.loads(document)["orders"] for entry, document in documents.items()}
     return [
         {**listed[row.entry_id][row.position], "leased_until": until.isoformat()} for row in rows
     ]
 
 
-def report_orders(
-    connection: Connection, body: ReportBody, *, received_at: datetime, submitter: str | None = None
-) -> dict[str, int]:
+def report_orders(writing: Writing, body: ReportBody) -> dict[str, int]:
     """Note which orders were placed and which are over; return how many of each were new.
 
     Telling twice changes nothing.
@@ -242,6 +241,7 @@ def report_orders(
     Raises:
         BadInputError: the experiment has no such order.
     """
+    connection = writing.connection
     experiment = find_experiment(connection, body.experiment)
     ids = [*(order.order_id for order in body.placed), *(order.order_id for order in body.ended)]
     rows = find_orders(connection, experiment, ids)
@@ -253,10 +253,8 @@ def report_orders(
     ended = [order for order in body.ended if rows[order.order_id].ended_at is None]
     if placed or ended:
         document = {"placed": msgspec.to_builtins(placed), "ended": msgspec.to_builtins(ended)}
-        append_document(
-            connection, NewEntry(experiment, "order_report", received_at, submitter, b""), document
-        )
-        write_report(connection, document, received_at)
+        enter_document(writing, experiment, "order_report", document)
+        write_report(connection, document, writing.received_at)
         leases = table_of(OrderLease)
         for part in chunks([rows[order.order_id].id for order in placed]):
             connection.execute(delete(leases).where(leases.c.order_id.in_(part)))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
 from jobprov.provenance.launchers.resubmitting import Repeat, jobsub_script, submit_file
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.orders.orders import order_id
 from jobprov.provenance.services.orders.retry_choice import Choice
@@ -19,7 +19,7 @@ _ASIDE = ("configuration", "shared")
 
 
 def repeats_of(
-    connection: Connection, store: Documents, choice: Choice, experiment: str
+    connection: Connection, store: Store, choice: Choice, experiment: str
 ) -> list[Repeat]:
     """Return what is tried again, with the files that each job read as recorded."""
     held = {

@@ -10,13 +10,12 @@ Source: http.md, `POST /retries`.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.keys import KnownKeys
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.catalogs.catalogs import units_in_catalog
 from jobprov.provenance.db.queries.orders.orders import OrderRow, last_attempt, orders_of_task
 from jobprov.provenance.db.queries.orders.retries import (
@@ -31,11 +30,11 @@ from jobprov.provenance.launchers.workflow import RetryPolicy
 from jobprov.provenance.records.documents import read_document
 from jobprov.provenance.services.failures.classes import classes_of
 from jobprov.provenance.services.ledger.entries import read_entries
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.orders.orders import NewOrder, append_orders
 from jobprov.provenance.services.orders.retry_choice import Choice, Try, show_choice
 from jobprov.provenance.services.orders.retry_policies import policy_of, read_policies
+from jobprov.provenance.services.writing import Writing
 
 MOST_JOBS = 1000
 _BAD = ("failed", "killed", "lost")
@@ -64,7 +63,7 @@ class RetryBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     why: _Word = "-"
 
 
-def choose_retries(connection: Connection, store: Documents, body: RetryBody) -> Choice:
+def choose_retries(connection: Connection, store: Store, body: RetryBody) -> Choice:
     """Return what would be tried again; nothing is written. A few statements a task.
 
     Raises:
@@ -91,15 +90,7 @@ def choose_retries(connection: Connection, store: Documents, body: RetryBody) ->
     return Choice(tries, skipped)
 
 
-def order_retries(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
-    document: Mapping[str, Any],
-    *,
-    received_at: datetime,
-    submitter: str | None = None,
-) -> dict[str, Any]:
+def order_retries(writing: Writing, document: Mapping[str, Any]) -> dict[str, Any]:
     """Order what is to be tried again.
 
     Return it, as `show_choice` does, with the ids of the orders.
@@ -108,14 +99,11 @@ def order_retries(
         NotFoundError, BadInputError: see `choose_retries`.
     """
     body = read_retry(document)
-    choice = choose_retries(connection, store, body)
+    choice = choose_retries(writing.connection, writing.store, body)
     ids = append_orders(
-        connection,
-        known,
+        writing,
         body.experiment,
         [each.order for each in choice.tries],
-        received_at=received_at,
-        submitter=submitter,
         said={"who": body.who, "why": body.why},
     )
     shown = show_choice(choice)
@@ -175,7 +163,7 @@ class _Task:
     def __init__(
         self,
         connection: Connection,
-        store: Documents,
+        store: Store,
         *,
         task: FoundTask,
         asked: Sequence[Attempt],

@@ -6,21 +6,20 @@ Source: http.md, `PUT /retry-policies/{experiment}`. A workflow says it for its 
 """
 
 import json
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import Connection, delete, select
 
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Experiment, RetryPolicyRow
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.launchers.workflow import RetryPolicy
 from jobprov.provenance.records.documents import check_experiment_name, read_document
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.tasks.samples import is_recorded
+from jobprov.provenance.services.writing import Writing
 
 ANY_STAGE = "*"
 _DEFAULT = RetryPolicy()
@@ -32,15 +31,7 @@ class PoliciesBody(msgspec.Struct, forbid_unknown_fields=True):
     stages: Annotated[dict[str, RetryPolicy], msgspec.Meta(max_length=1000)]
 
 
-def declare_policies(
-    connection: Connection,
-    known: KnownKeys,
-    experiment: str,
-    document: dict[str, Any],
-    *,
-    received_at: datetime,
-    submitter: str | None = None,
-) -> int:
+def declare_policies(writing: Writing, experiment: str, document: dict[str, Any]) -> int:
     """Put these policies in the place of those before; return how many they are.
 
     Raises:
@@ -48,12 +39,10 @@ def declare_policies(
             the experiment.
     """
     body = read_document(document, PoliciesBody, "The policies")
-    key = intern_experiments(connection, known, {check_experiment_name(experiment)})[experiment]
+    key = intern_experiments(writing, {check_experiment_name(experiment)})[experiment]
     policies = {stage: msgspec.to_builtins(policy) for stage, policy in body.stages.items()}
-    new = NewEntry(key, "retry_policies", received_at, submitter, b"")
-    write_policy_rows(
-        connection, key, append_document(connection, new, {"policies": policies}), policies
-    )
+    entry = enter_document(writing, key, "retry_policies", {"policies": policies})
+    write_policy_rows(writing.connection, key, entry, policies)
     return len(policies)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import KnownKeys
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.orders.orders import (
     OrderRow,
     WorkflowFound,
@@ -28,7 +28,6 @@ from jobprov.provenance.db.queries.tasks.units import unit_rows, waived_units
 from jobprov.provenance.db.tables import WorkflowRow
 from jobprov.provenance.launchers.workflow import Stage
 from jobprov.provenance.services.failures.classes import classes_of
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.orders.orders import append_orders
 from jobprov.provenance.services.orders.workflow_plans import (
     STANDINGS,
@@ -49,6 +48,7 @@ from jobprov.provenance.services.orders.workflows import (
     set_state,
 )
 from jobprov.provenance.services.tasks.declarations import declare_task
+from jobprov.provenance.services.writing import Writing
 
 _LISTED = 100
 
@@ -67,7 +67,7 @@ class Standing(NamedTuple):
 
 def survey(
     connection: Connection,
-    store: Documents,
+    store: Store,
     found: WorkflowFound,
     *,
     now: datetime,
@@ -86,13 +86,9 @@ def survey(
 
 
 def advance_workflow(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
+    writing: Writing,
     found: WorkflowFound,
     *,
-    received_at: datetime,
-    submitter: str | None = None,
     followed: Followed | None = None,
 ) -> dict[str, Any]:
     """Order what is ready and return how the workflow stands then, as `show_workflow` does.
@@ -100,31 +96,21 @@ def advance_workflow(
     `followed` is what catalogs list now for stages that follow them; what cannot be taken is said
     in `follow_problem` of the stage.
     """
+    connection = writing.connection
     connection.execute(select(WorkflowRow.id).where(WorkflowRow.id == found.key).with_for_update())
-    problems = (
-        _top_up(connection, known, store, found, followed, received_at=received_at)
-        if followed
-        else {}
-    )
-    standing = survey(connection, store, found, now=received_at)
+    problems = _top_up(writing, found, followed) if followed else {}
+    standing = survey(connection, writing.store, found, now=writing.received_at)
     declared, plans = standing
     state = declared.state.state
     if state == "running":
         said = _stop(declared, plans) or _complete(standing)
         if said is not None:
-            set_state(connection, found, said, received_at=received_at, submitter=submitter)
+            set_state(writing, found, said)
         else:
             orders = [order for plan in plans for order in plan.orders]
-            _declare_tasks(connection, known, store, standing, received_at=received_at)
-            append_orders(
-                connection,
-                known,
-                found.experiment,
-                orders,
-                received_at=received_at,
-                submitter=submitter,
-            )
-        [declared] = read_workflows(connection, store, [_again(connection, found)])
+            _declare_tasks(writing, standing)
+            append_orders(writing, found.experiment, orders)
+        [declared] = read_workflows(connection, writing.store, [_again(connection, found)])
         standing = Standing(declared, plans)
     answer = shown(standing)
     for stage in answer["stages"]:
@@ -132,36 +118,22 @@ def advance_workflow(
     return answer
 
 
-def _top_up(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
-    found: WorkflowFound,
-    followed: Followed,
-    *,
-    received_at: datetime,
-) -> dict[str, str]:
+def _top_up(writing: Writing, found: WorkflowFound, followed: Followed) -> dict[str, str]:
     """Take what is new in the lists of a workflow that still runs and follows.
 
     Return why not, by stage.
     """
-    [declared] = read_workflows(connection, store, [_again(connection, found)])
+    [declared] = read_workflows(
+        writing.connection, writing.store, [_again(writing.connection, found)]
+    )
     if declared.state.state != "running" or declared.state.is_frozen:
         return {}
-    refused = top_up(
-        connection,
-        known,
-        store,
-        found,
-        workflow=declared.workflow,
-        listings=followed.listings,
-        received_at=received_at,
-    )
+    refused = top_up(writing, found, workflow=declared.workflow, listings=followed.listings)
     return {**followed.problems, **refused}
 
 
 def show_workflow(
-    connection: Connection, store: Documents, found: WorkflowFound, *, now: datetime
+    connection: Connection, store: Store, found: WorkflowFound, *, now: datetime
 ) -> dict[str, Any]:
     """Return how a workflow stands, in the words of the HTTP interface.
 
@@ -173,7 +145,7 @@ def show_workflow(
 
 
 def list_workflows(
-    connection: Connection, store: Documents, *, experiment: str | None = None
+    connection: Connection, store: Store, *, experiment: str | None = None
 ) -> list[dict[str, Any]]:
     """Return the newest version of each workflow.
 
@@ -235,7 +207,7 @@ def _shown_stage(plan: StagePlan) -> dict[str, Any]:
 
 
 def _facts(
-    connection: Connection, store: Documents, declared: DeclaredWorkflow, stage: Stage
+    connection: Connection, store: Store, declared: DeclaredWorkflow, stage: Stage
 ) -> StageFacts:
     task_id = declared.task_id(stage.name)
     tasks = find_tasks(connection, task_id, declared.found.experiment)
@@ -263,7 +235,7 @@ def _facts(
 
 
 def _listed(
-    connection: Connection, store: Documents, declared: DeclaredWorkflow, stage: Stage
+    connection: Connection, store: Store, declared: DeclaredWorkflow, stage: Stage
 ) -> list[str]:
     """Return the frozen list of a stage that takes its files from a catalog."""
     if stage.source is None:
@@ -314,14 +286,7 @@ def changed(standing: Standing, said: WorkflowState) -> WorkflowState:
     )
 
 
-def _declare_tasks(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
-    standing: Standing,
-    *,
-    received_at: datetime,
-) -> None:
+def _declare_tasks(writing: Writing, standing: Standing) -> None:
     """Declare the task of each stage that has units, again where their number changed.
 
     The lists of catalogs are declared before.
@@ -332,9 +297,7 @@ def _declare_tasks(
             continue
         units = list(plan.stage.files) if plan.stage.files is not None else plan.expected
         document = stage_document(found, workflow, plan.stage, {"units": units})
-        declare_task(
-            connection, known, plan.task_id, document, store=store, received_at=received_at
-        )
+        declare_task(writing.by(None), plan.task_id, document)
 
 
 def _again(connection: Connection, found: WorkflowFound) -> WorkflowFound:

@@ -5,25 +5,24 @@ appears there later; what left the source stays a unit.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.catalogs.catalog import Catalog
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.queries.orders.orders import WorkflowFound
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import BadInputError, ProvenanceError
 from jobprov.provenance.launchers.workflow import Stage, Workflow
 from jobprov.provenance.services.catalogs.frozen_units import fetch_units
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.tasks.declarations import (
     MOST_UNITS,
     UnitSource,
     declare_task,
     read_task_document,
 )
+from jobprov.provenance.services.writing import Writing
 
 Listing = dict[str, Any]
 """`{units, units_from, namespace}` of what a catalog selects, as a task's declaration says it."""
@@ -84,14 +83,11 @@ def _fetch(workflow: Workflow, stage: Stage, catalog_of: Callable[[str], Catalog
 
 
 def declare_listings(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
+    writing: Writing,
     found: WorkflowFound,
     *,
     workflow: Workflow,
     listings: Mapping[str, Listing],
-    received_at: datetime,
 ) -> None:
     """Declare the task of each stage that takes its files from a catalog, with the list.
 
@@ -108,18 +104,15 @@ def declare_listings(
             )
         document = stage_document(found, workflow, stage, listings[stage.name])
         task_id = workflow.task_id(found.version, stage.name)
-        declare_task(connection, known, task_id, document, store=store, received_at=received_at)
+        declare_task(writing.by(None), task_id, document)
 
 
 def top_up(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
+    writing: Writing,
     found: WorkflowFound,
     *,
     workflow: Workflow,
     listings: Mapping[str, Listing],
-    received_at: datetime,
 ) -> dict[str, str]:
     """Put what is new in these lists behind the units of their stages.
 
@@ -128,7 +121,7 @@ def top_up(
     problems = {}
     for name, listing in listings.items():
         task_id = workflow.task_id(found.version, name)
-        held = read_listing(connection, store, task_id, found.experiment)
+        held = read_listing(writing.connection, writing.store, task_id, found.experiment)
         seen = set(held.get("units", ()))
         fresh = [unit for unit in listing["units"] if unit not in seen]
         if not fresh:
@@ -147,13 +140,11 @@ def top_up(
                 workflow.stage(name),
                 {**listing, "units": [*held.get("units", ()), *fresh]},
             )
-            declare_task(connection, known, task_id, document, store=store, received_at=received_at)
+            declare_task(writing.by(None), task_id, document)
     return problems
 
 
-def read_listing(
-    connection: Connection, store: Documents, task_id: str, experiment: str
-) -> Listing:
+def read_listing(connection: Connection, store: Store, task_id: str, experiment: str) -> Listing:
     """Return the declaration of the task that holds the list of a stage.
 
     Empty where there is none yet.

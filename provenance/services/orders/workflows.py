@@ -7,13 +7,13 @@ Source: docs/how-to/run-a-workflow.md; http.md, `PUT /workflows/{name}`.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, func, select, update
 
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys
+from jobprov.archive.store import Store
+from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.queries.orders.orders import WorkflowFound, find_workflows
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Possession, WorkflowRow
@@ -21,9 +21,9 @@ from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundErr
 from jobprov.provenance.launchers.workflow import LONGEST_BYTES, Workflow, read_workflow
 from jobprov.provenance.records.checks import word_problem
 from jobprov.provenance.records.documents import read_document
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document, read_entries
-from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.orders.workflow_tasks import Listing, declare_listings
+from jobprov.provenance.services.writing import Writing
 
 State = Literal["running", "stopped", "complete"]
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -77,13 +77,9 @@ _FIRST = WorkflowState(state="running", who="-", why="declared")
 
 
 def declare_workflow(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
+    writing: Writing,
     document: dict[str, Any],
     *,
-    received_at: datetime,
-    submitter: str | None = None,
     listings: Mapping[str, Listing] | None = None,
 ) -> tuple[WorkflowFound, bool]:
     """Return the version of a workflow, and whether it is new.
@@ -97,26 +93,20 @@ def declare_workflow(
         BadInputError: it cannot be read, a file that it ships was not sent, or a list that it needs
             did not come.
     """
+    connection = writing.connection
     body = read_document(document, WorkflowBody, "The workflow")
     workflow = read_workflow(body.text)
     _check_words(workflow)
-    experiment = intern_experiments(connection, known, {workflow.experiment})[workflow.experiment]
+    experiment = intern_experiments(writing, {workflow.experiment})[workflow.experiment]
     _check_files(connection, experiment, workflow, body.files)
-    if held := held_version(connection, store, workflow, document):
+    if held := held_version(connection, writing.store, workflow, document):
         return held, False
-    new = NewEntry(experiment, "workflow", received_at, submitter, b"")
-    entry = append_document(connection, new, {"name": workflow.name, "workflow": document})
+    entry = enter_document(
+        writing, experiment, "workflow", {"name": workflow.name, "workflow": document}
+    )
     write_workflow_row(connection, experiment, entry, workflow.name)
     found = find_workflows(connection, name=workflow.name, experiment=workflow.experiment)[0]
-    declare_listings(
-        connection,
-        known,
-        store,
-        found,
-        workflow=workflow,
-        listings=listings or {},
-        received_at=received_at,
-    )
+    declare_listings(writing, found, workflow=workflow, listings=listings or {})
     return found, True
 
 
@@ -130,7 +120,7 @@ def _check_words(workflow: Workflow) -> None:
 
 
 def held_version(
-    connection: Connection, store: Documents, workflow: Workflow, document: dict[str, Any]
+    connection: Connection, store: Store, workflow: Workflow, document: dict[str, Any]
 ) -> WorkflowFound | None:
     """Return the version that this very document declared; None where none did."""
     for held in find_workflows(connection, name=workflow.name, experiment=workflow.experiment):
@@ -157,20 +147,11 @@ def write_workflow_row(connection: Connection, experiment: int, entry: int, name
     connection.execute(table.insert().values(**row))
 
 
-def set_state(
-    connection: Connection,
-    found: WorkflowFound,
-    state: WorkflowState,
-    *,
-    received_at: datetime,
-    submitter: str | None = None,
-) -> None:
+def set_state(writing: Writing, found: WorkflowFound, state: WorkflowState) -> None:
     """Let a workflow run, or stop it."""
-    new = NewEntry(found.experiment_key, "workflow_state", received_at, submitter, b"")
     document = {"name": found.name, "version": found.version, "state": msgspec.to_builtins(state)}
-    write_state(
-        connection, found.experiment_key, append_document(connection, new, document), document
-    )
+    entry = enter_document(writing, found.experiment_key, "workflow_state", document)
+    write_state(writing.connection, found.experiment_key, entry, document)
 
 
 def write_state(
@@ -209,7 +190,7 @@ def find_workflow(
 
 
 def read_workflows(
-    connection: Connection, store: Documents, found: Sequence[WorkflowFound]
+    connection: Connection, store: Store, found: Sequence[WorkflowFound]
 ) -> list[DeclaredWorkflow]:
     """Return versions of workflows with what was declared and how they stand, in the same order."""
     documents = _documents(connection, store, found)
@@ -226,7 +207,7 @@ def _declared(found: WorkflowFound, documents: dict[int, dict[str, Any]]) -> Dec
 
 
 def _documents(
-    connection: Connection, store: Documents, found: Sequence[WorkflowFound]
+    connection: Connection, store: Store, found: Sequence[WorkflowFound]
 ) -> dict[int, dict[str, Any]]:
     entries = [
         entry

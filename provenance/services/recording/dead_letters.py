@@ -13,7 +13,6 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.recording.packing import pack, unpack
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import DeadLetter, Experiment
@@ -21,9 +20,9 @@ from jobprov.provenance.errors import ConflictError, NotFoundError, RecordError
 from jobprov.provenance.records.decoding import DecodedRecord, decode_record
 from jobprov.provenance.services.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.services.intake.tokens import Grant
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
+from jobprov.provenance.services.writing import Writing
 
 
 class Undecoded(NamedTuple):
@@ -68,11 +67,11 @@ class _Revision(msgspec.Struct):
     schema_version: msgspec.UnsetType | msgspec.Raw = msgspec.UNSET
 
 
-def keep_letters(connection: Connection, known: KnownKeys, letters: Sequence[Undecoded]) -> None:
+def keep_letters(writing: Writing, letters: Sequence[Undecoded]) -> None:
     """Keep bodies; one that came before, for the same job and from one who may write the same, is not kept twice."""
     table = table_of(DeadLetter)
     names = {letter.experiment for letter in letters if letter.experiment is not None}
-    keys = intern_experiments(connection, known, names) if names else {}
+    keys = intern_experiments(writing, names) if names else {}
     for letter in letters:
         packed = pack(letter.body)
         experiment = keys[letter.experiment] if letter.experiment is not None else None
@@ -82,7 +81,7 @@ def keep_letters(connection: Connection, known: KnownKeys, letters: Sequence[Und
             table.c.experiment_id.is_not_distinct_from(experiment),
             table.c.task_id.is_not_distinct_from(letter.task_id),
         )
-        if connection.execute(same.limit(1)).first() is None:
+        if writing.connection.execute(same.limit(1)).first() is None:
             row = {
                 "experiment_id": experiment,
                 "task_id": letter.task_id,
@@ -91,7 +90,7 @@ def keep_letters(connection: Connection, known: KnownKeys, letters: Sequence[Und
                 "reason": letter.reason,
                 "body": packed,
             }
-            connection.execute(insert(table).values(row))
+            writing.connection.execute(insert(table).values(row))
 
 
 def list_letters(connection: Connection) -> list[Letter]:
@@ -129,9 +128,7 @@ def read_letter(connection: Connection, number: int) -> bytes:
     return unpack(body)
 
 
-def replay_letter(
-    connection: Connection, known: KnownKeys, store: Documents, number: int
-) -> Outcome:
+def replay_letter(writing: Writing, number: int) -> Outcome:
     """Take a dead letter as if it came now, under the time it came and the token it came with.
 
     Then it is gone.
@@ -141,6 +138,7 @@ def replay_letter(
         RecordError: it cannot be decoded even now, or is not what its token or ticket may record.
         ConflictError: another final record of the job is held; the letter stays.
     """
+    connection = writing.connection
     query = (
         select(DeadLetter.body, DeadLetter.received_at, DeadLetter.task_id, Experiment.name)
         .join(Experiment, Experiment.id == DeadLetter.experiment_id, isouter=True)
@@ -153,9 +151,7 @@ def replay_letter(
         )
     decoded, reason = _read(unpack(row.body))
     _check_grant(connection, Grant(row.name, None, row.task_id), decoded)
-    outcome = record_jobs(
-        connection, known, store, [Submission(decoded, row.received_at, "dead letter", reason)]
-    )[0]
+    outcome = record_jobs(writing, [Submission(decoded, row.received_at, "dead letter", reason)])[0]
     if outcome.change == "conflict":
         raise ConflictError(
             f"Another final record of job {outcome.job_id} is held; the letter {number} stays."

@@ -7,25 +7,27 @@ The records themselves are written by `record_jobs.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.aliases import join_sightings
 from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
 from jobprov.provenance.db.tables import AwaitedBlob
 from jobprov.provenance.db.turns import begin_deriving
 from jobprov.provenance.records.gaps import Findings, Gap, find_gaps, level_of
-from jobprov.provenance.records.job_record import FAILED
+from jobprov.provenance.records.job_record import FAILED, Software
 from jobprov.provenance.services.code.products import enqueue_products
 from jobprov.provenance.services.code.repositories import enqueue_resolutions
 from jobprov.provenance.services.recording.findings import Reading, find_for, pending_of
 from jobprov.provenance.services.work.classifications import enqueue_failures
 from jobprov.provenance.services.work.evaluations import enqueue_evaluations
+from jobprov.provenance.services.writing import Writing
 
 
 class ReadJob(NamedTuple):
@@ -50,66 +52,64 @@ class Grading(NamedTuple):
     missing_blobs: list[str]
 
 
-def derive_jobs(connection: Connection, known: KnownKeys, jobs: Sequence[ReadJob]) -> list[Grading]:
+def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
     """Write the rows of these jobs, no two of them the same.
 
     Return how each is graded, in order.
     """
     if not jobs:
         return []
+    connection = writing.connection
     begin_deriving(connection)
-    readings = [job.reading for job in jobs]
-    findings = find_for(connection, known, readings)
-    gradings = [grade(reading, found) for reading, found in zip(readings, findings, strict=True)]
-    drafts = [
-        JobDraft(
-            job.key,
-            job.is_new,
-            job.reading.record,
-            job.received_at,
-            grading.level,
-            grading.gaps,
-            columns=job.reading.columns,
-        )
-        for job, grading in zip(jobs, gradings, strict=True)
-    ]
-    unclaimed = write_jobs(connection, known, drafts)
-    join_sightings(connection, {draft.key: draft.record.job_id for draft in drafts}, unclaimed)
-    missing = {job.key: found.awaited for job, found in zip(jobs, findings, strict=True)}
-    write_awaited(connection, missing, replace=[job.key for job in jobs if not job.is_new])
-    _ask_for_work(connection, known, jobs, findings)
+    findings = find_for(connection, writing.memory, [job.reading for job in jobs])
+    drafts: list[JobDraft] = []
+    gradings: list[Grading] = []
+    awaited: dict[int, AbstractSet[str]] = {}
+    for job, job_findings in zip(jobs, findings, strict=True):
+        grading = grade(job.reading, job_findings)
+        gradings.append(grading)
+        drafts.append(_draft(job, grading))
+        awaited[job.key] = job_findings.awaited
+    unclaimed = write_jobs(writing, drafts)
+    join_sightings(connection, {job.key: job.reading.record.job_id for job in jobs}, unclaimed)
+    write_awaited(connection, awaited, replace=[job.key for job in jobs if not job.is_new])
+    _ask_for_work(writing, jobs, findings)
     return gradings
 
 
-def grade(reading: Reading, found: Findings) -> Grading:
+def _draft(job: ReadJob, grading: Grading) -> JobDraft:
+    reading = job.reading
+    return JobDraft(
+        job.key,
+        job.is_new,
+        reading.record,
+        job.received_at,
+        grading.level,
+        grading.gaps,
+        columns=reading.columns,
+    )
+
+
+def grade(reading: Reading, findings: Findings) -> Grading:
     """Return what a job's own record and what the service knows beside it say of its rerun."""
-    gaps = find_gaps(reading.record, found)
-    return Grading(level_of(gaps, reading.record, found), gaps, sorted(found.missing_blobs))
+    gaps = find_gaps(reading.record, findings)
+    return Grading(level_of(gaps, reading.record, findings), gaps, sorted(findings.missing_blobs))
 
 
-def _ask_for_work(
-    connection: Connection, known: KnownKeys, jobs: Sequence[ReadJob], findings: Sequence[Findings]
-) -> None:
+def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[Findings]) -> None:
     """Have failures classified, code resolved and configurations evaluated that these jobs are the first to have."""
     if failures := [job.key for job in jobs if job.reading.record.state in FAILED]:
-        enqueue_failures(connection, failures)
-    if any(found.unresolved for found in findings):
-        enqueue_resolutions(connection)
-        enqueue_products(
-            connection,
-            [
-                (job.reading.record.software or (), found.unresolved)
-                for job, found in zip(jobs, findings, strict=True)
-                if found.unresolved
-            ],
-        )
-    if any(found.pending for found in findings):
-        pending = pending_of([job.reading for job in jobs], findings)
-        enqueue_evaluations(
-            connection,
-            intern_experiments(connection, known, {name for name, _ in pending}),
-            pending,
-        )
+        enqueue_failures(writing.connection, failures)
+    unresolved: list[tuple[Sequence[Software], Iterable[int]]] = []
+    for job, job_findings in zip(jobs, findings, strict=True):
+        if job_findings.unresolved:
+            unresolved.append((job.reading.record.software or (), job_findings.unresolved))
+    if unresolved:
+        enqueue_resolutions(writing.connection)
+        enqueue_products(writing.connection, unresolved)
+    if pending := pending_of([job.reading for job in jobs], findings):
+        experiments = intern_experiments(writing, {experiment for experiment, _ in pending})
+        enqueue_evaluations(writing.connection, experiments, pending)
 
 
 def write_awaited(
@@ -121,9 +121,7 @@ def write_awaited(
     """
     for part in chunks(replace):
         connection.execute(delete(AwaitedBlob).where(AwaitedBlob.job_id.in_(part)))
-    rows = [
-        {"sha256": sha256, "job_id": job}
-        for job, digests in missing.items()
-        for sha256 in sorted(digests)
-    ]
+    rows: list[dict[str, Any]] = []
+    for job, digests in missing.items():
+        rows.extend({"sha256": sha256, "job_id": job} for sha256 in sorted(digests))
     insert_rows(connection, table_of(AwaitedBlob), rows)

@@ -5,7 +5,7 @@ Which are done, which failed, and which can be done now.
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -14,6 +14,7 @@ from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.closure_rows import closure_digests
 from jobprov.provenance.db.selecting import select_among, select_by
 from jobprov.provenance.db.tables import Closure
+from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 
 _MOST_REMEMBERED = 100_000
@@ -27,7 +28,7 @@ Configuration = tuple[str, str]
 """Experiment and digest of a closure."""
 
 
-class Known(NamedTuple):
+class KnownEvaluation(NamedTuple):
     """What is known of one configuration: the columns of its evaluation.
 
     `ran_as` None where what art wrote was not looked at.
@@ -37,6 +38,11 @@ class Known(NamedTuple):
     difference: str | None
     ran_as: str | None
     parsed_as: str | None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a gap has nothing to say of it."""
+        return self.problem is None and self.difference is None
 
 
 class EvaluationFindings(NamedTuple):
@@ -53,9 +59,31 @@ class EvaluationFindings(NamedTuple):
 NOTHING_FOUND = EvaluationFindings({}, {}, ())
 
 
+class FinishedConfigurations:
+    """Remembers configurations of which there is nothing to say and nothing left to do.
+
+    That does not change.
+    """
+
+    def __init__(self) -> None:
+        self._finished: set[Configuration] = set()
+
+    def keep_bounded(self) -> None:
+        """Forget them all where they are too many; they are looked up again."""
+        if len(self._finished) > _MOST_REMEMBERED:
+            self._finished.clear()
+
+    def add(self, configuration: Configuration) -> None:
+        """Remember one."""
+        self._finished.add(configuration)
+
+    def __contains__(self, configuration: Configuration) -> bool:
+        return configuration in self._finished
+
+
 def find_evaluations(
     connection: Connection,
-    notes: dict[Any, Any],
+    memory: Memory,
     records: Sequence[JobRecord],
     held: Mapping[str, AbstractSet[str]],
 ) -> list[EvaluationFindings]:
@@ -63,67 +91,65 @@ def find_evaluations(
 
     Args:
         connection: to read with.
-        notes: remembers what cannot become untrue: configurations of which there is nothing to say.
+        memory: keeps the configurations of which there is nothing to say.
         records: merged ones.
         held: digests of the blobs that each experiment possesses, of those that the records refer
             to.
     """
-    done: set[Configuration] = notes.setdefault("evaluated", set())
-    if len(done) > _MOST_REMEMBERED:
-        done.clear()
-    digests = [
-        closure_digests(record.configurations) if record.configurations else ()
-        for record in records
-    ]
-    unsure = {
-        (record.experiment, digest)
-        for record, found in zip(records, digests, strict=True)
-        for digest in found
-    } - done
-    known = read_evaluations(connection, unsure) if unsure else {}
-    return [
-        _findings(record, found, known, done, held.get(record.experiment, frozenset()))
-        if not done.issuperset((record.experiment, digest) for digest in found)
-        else NOTHING_FOUND
-        for record, found in zip(records, digests, strict=True)
-    ]
+    finished = memory.of(FinishedConfigurations)
+    finished.keep_bounded()
+    unsure: set[Configuration] = set()
+    for record in records:
+        unsure.update(_unfinished(record, finished))
+    evaluations = read_evaluations(connection, unsure) if unsure else {}
+    findings = []
+    for record in records:
+        if _unfinished(record, finished):
+            blobs = held.get(record.experiment, frozenset())
+            findings.append(_findings(record, evaluations, finished, blobs))
+        else:
+            findings.append(NOTHING_FOUND)
+    return findings
+
+
+def _unfinished(record: JobRecord, finished: FinishedConfigurations) -> list[Configuration]:
+    """Return those of a record's configurations of which there may be something to say."""
+    if not record.configurations:
+        return []
+    named = ((record.experiment, digest) for digest in closure_digests(record.configurations))
+    return [configuration for configuration in named if configuration not in finished]
 
 
 def _findings(
     record: JobRecord,
-    digests: Sequence[str],
-    known: Mapping[Configuration, Known],
-    done: set[Configuration],
+    evaluations: Mapping[Configuration, KnownEvaluation],
+    finished: FinishedConfigurations,
     held: AbstractSet[str],
 ) -> EvaluationFindings:
-    problems, differences, pending = {}, {}, []
-    for place, (configuration, digest) in enumerate(
-        zip(record.configurations or (), digests, strict=True)
-    ):
-        found = known.get((record.experiment, digest))
-        if found is not None and found.problem is not None:
-            problems[place] = found.problem
-        if found is not None and found.difference is not None:
-            differences[place] = found.difference
-        if (record.experiment, digest) not in done and _can_be_evaluated(
-            configuration, found, held
-        ):
+    problems: dict[int, str] = {}
+    differences: dict[int, str] = {}
+    pending: list[str] = []
+    configurations = record.configurations or ()
+    for place, digest in enumerate(closure_digests(configurations)):
+        name, configuration = (record.experiment, digest), configurations[place]
+        known = evaluations.get(name)
+        if known is not None and known.problem is not None:
+            problems[place] = known.problem
+        if known is not None and known.difference is not None:
+            differences[place] = known.difference
+        if name not in finished and _can_be_evaluated(configuration, known, held):
             pending.append(digest)
         elif (
-            found is not None
-            and _says_nothing(found)
-            and (found.ran_as or not configuration.final_sha256)
+            known is not None
+            and known.is_sound
+            and (known.ran_as or not configuration.final_sha256)
         ):
-            done.add((record.experiment, digest))
+            finished.add(name)
     return EvaluationFindings(problems, differences, tuple(pending))
 
 
-def _says_nothing(known: Known) -> bool:
-    return known.problem is None and known.difference is None
-
-
 def _can_be_evaluated(
-    configuration: FclConfiguration, known: Known | None, held: AbstractSet[str]
+    configuration: FclConfiguration, known: KnownEvaluation | None, held: AbstractSet[str]
 ) -> bool:
     """Return whether evaluating it would tell more.
 
@@ -138,14 +164,14 @@ def _can_be_evaluated(
 
 def read_evaluations(
     connection: Connection, wanted: Iterable[Configuration]
-) -> dict[Configuration, Known]:
+) -> dict[Configuration, KnownEvaluation]:
     """Return what is known of configurations; those that were not evaluated yet are left out."""
     keys = select_by(
         connection, _CLOSURES, ("id",), ("sha256",), sorted({digest for _, digest in wanted})
     )
     digests = {row[0]: digest for digest, row in keys.items()}
-    return {
-        (row[1], digests[row[0]]): Known(*row[2:])
-        for part in chunks(list(digests))
-        for row in select_among(connection, _EVALUATIONS, part)
-    }
+    evaluations: dict[Configuration, KnownEvaluation] = {}
+    for part in chunks(list(digests)):
+        for closure, experiment, *columns in select_among(connection, _EVALUATIONS, part):
+            evaluations[experiment, digests[closure]] = KnownEvaluation(*columns)
+    return evaluations

@@ -3,12 +3,13 @@
 A blob, or the commit of their code.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, select, update
 
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.archive.store import Store
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
 from jobprov.provenance.db.recording.writing import gap_document, intern_experiments, table_of
 from jobprov.provenance.db.tables import (
@@ -26,13 +27,13 @@ from jobprov.provenance.db.turns import begin_deriving, wait_for_derivations
 from jobprov.provenance.records.job_record import FAILED
 from jobprov.provenance.services.code.ambiguous_code import names_commit, tag_ref
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_taken, read_together
-from jobprov.provenance.services.recording.derivation import grade, write_awaited
+from jobprov.provenance.services.recording.derivation import Grading, grade, write_awaited
 from jobprov.provenance.services.recording.findings import find_for, pending_of
 from jobprov.provenance.services.work.classifications import enqueue_failures
 from jobprov.provenance.services.work.evaluations import enqueue_evaluations
 from jobprov.provenance.services.work.queue import Parts, enqueue, enqueue_all
+from jobprov.provenance.services.writing import Writing
 
 REFRESH = "refresh"
 _AT_ONCE = 200
@@ -54,12 +55,11 @@ def blobs_there(connection: Connection, digests: Sequence[str]) -> None:
     """Have the jobs looked at again that wait for any of these blobs, which somebody possesses."""
     waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == Possession.sha256).exists()
     for part in chunks(digests):
-        found = connection.execute(
+        rows = connection.execute(
             select(Possession.sha256).where(Possession.sha256.in_(part), waits)
         )
-        enqueue_all(
-            connection, REFRESH, [f"blob:{sha256}" for sha256 in sorted({row[0] for row in found})]
-        )
+        awaited = sorted({row.sha256 for row in rows})
+        enqueue_all(connection, REFRESH, [f"blob:{sha256}" for sha256 in awaited])
 
 
 def blob_erased(connection: Connection, experiment: str, sha256: str) -> None:
@@ -78,13 +78,14 @@ def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> No
     query = select(SoftwareRow.sha256, SoftwareRow.requested_ref, SoftwareRow.revision).where(
         SoftwareRow.match_key == match_key, SoftwareRow.resolution_id.is_not(None)
     )
-    found = [
-        row.sha256
-        for row in connection.execute(query)
-        if not names_commit(row.revision)
-        and tag_ref(row.requested_ref or row.revision or "") in wanted
-    ]
-    enqueue_all(connection, REFRESH, [f"software:{sha256}" for sha256 in sorted(found)])
+    keys = []
+    for row in connection.execute(query):
+        if (
+            not names_commit(row.revision)
+            and tag_ref(row.requested_ref or row.revision or "") in wanted
+        ):
+            keys.append(f"software:{row.sha256}")  # noqa: PERF401 - plainer so
+    enqueue_all(connection, REFRESH, sorted(keys))
 
 
 def configuration_evaluated(connection: Connection, key: str) -> None:
@@ -102,65 +103,64 @@ def capsule_registered(connection: Connection, entry: int) -> None:
 
 def refresh(parts: Parts, key: str) -> None:
     """Bring grade and gaps of the jobs that `key` names up to date, some hundreds a transaction."""
-    kind, _, sha256 = key.partition(":")
+    kind, _, name = key.partition(":")
     wait_for_derivations(parts.database)
     with parts.database.reading.connect() as connection:
-        jobs = (
-            _FINDERS[kind](connection, sha256)
-            if kind != "named"
-            else _jobs_naming(connection, parts.store, sha256)
-        )
+        jobs = _FINDERS[kind](connection, parts.store, name)
     for part in chunks(jobs, _AT_ONCE):
-        wanted = list(part)
-        parts.writer.run(
-            lambda connection, known, wanted=wanted: refresh_jobs(  # type: ignore[misc]
-                connection, known, parts.store, wanted
-            )
-        )
+        parts.writer.run(partial(refresh_jobs, jobs=list(part)))
 
 
-def refresh_jobs(
-    connection: Connection, known: KnownKeys, store: Documents, jobs: Sequence[int]
-) -> None:
+def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
     """Compute grade and gaps of these jobs anew, and write what changed."""
+    connection = writing.connection
     begin_deriving(connection)
-    held = {
-        key: HeldJob(key, received_at, {}, {})
-        for key, received_at in connection.execute(
-            select(Job.id, Job.received_at).where(Job.id.in_(jobs))
-        )
-    }
-    fill_taken(connection, store, held)
+    held: dict[int, HeldJob] = {}
+    for key, received_at in connection.execute(
+        select(Job.id, Job.received_at).where(Job.id.in_(jobs))
+    ):
+        held[key] = HeldJob(key, received_at, {}, {})
+    fill_taken(connection, writing.store, held)
     keys = list(held)
-    readings = [read_together(held[key].records_but(None)) for key in keys]
-    findings = find_for(connection, known, readings)
+    readings = [read_together(job.records_but(None)) for job in held.values()]
+    findings = find_for(connection, writing.memory, readings)
     gradings = [grade(reading, found) for reading, found in zip(readings, findings, strict=True)]
-    documents = [gap_document(grading.gaps) for grading in gradings]
-    rows = {sha256: {"sha256": sha256, "document": document} for sha256, document in documents}
-    sets = known.intern(connection, table_of(GapSet), ["sha256"], rows)
-    for key, grading, (sha256, _) in zip(keys, gradings, documents, strict=True):
-        connection.execute(
-            update(Job).where(Job.id == key).values(level=grading.level, gap_set_id=sets[sha256])
-        )
-    missing = {key: found.awaited for key, found in zip(keys, findings, strict=True)}
-    write_awaited(connection, missing, replace=keys)
-    if failures := [
+    _write_gradings(writing, dict(zip(keys, gradings, strict=True)))
+    write_awaited(
+        connection,
+        {key: found.awaited for key, found in zip(keys, findings, strict=True)},
+        replace=keys,
+    )
+    if failed := [
         key for key, reading in zip(keys, readings, strict=True) if reading.record.state in FAILED
     ]:
-        enqueue_failures(connection, failures)  # what came may be a log
-    wanted = pending_of(readings, findings)
-    experiments = intern_experiments(connection, known, {name for name, _ in wanted})
-    enqueue_evaluations(connection, experiments, wanted)
+        enqueue_failures(connection, failed)  # what came may be a log
+    pending = pending_of(readings, findings)
+    experiments = intern_experiments(writing, {experiment for experiment, _ in pending})
+    enqueue_evaluations(connection, experiments, pending)
 
 
-def _jobs_awaiting(connection: Connection, sha256: str) -> list[int]:
+def _write_gradings(writing: Writing, gradings: Mapping[int, Grading]) -> None:
+    """Write level and gaps of jobs, by their keys."""
+    documents = {key: gap_document(grading.gaps) for key, grading in gradings.items()}
+    rows = {
+        sha256: {"sha256": sha256, "document": document} for sha256, document in documents.values()
+    }
+    gap_sets = writing.intern(table_of(GapSet), ["sha256"], rows)
+    for key, grading in gradings.items():
+        sha256, _ = documents[key]
+        columns = {"level": grading.level, "gap_set_id": gap_sets[sha256]}
+        writing.connection.execute(update(Job).where(Job.id == key).values(columns))
+
+
+def _jobs_awaiting(connection: Connection, _store: Store, sha256: str) -> list[int]:
     query = (
         select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).order_by(AwaitedBlob.job_id)
     )
     return [row[0] for row in connection.execute(query)]
 
 
-def _jobs_using(connection: Connection, software_sha256: str) -> list[int]:
+def _jobs_using(connection: Connection, _store: Store, software_sha256: str) -> list[int]:
     sets = (
         select(SoftwareSetMember.software_set_id)
         .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
@@ -168,6 +168,10 @@ def _jobs_using(connection: Connection, software_sha256: str) -> list[int]:
     )
     query = select(Job.id).where(Job.software_set_id.in_(sets)).order_by(Job.id)
     return [row[0] for row in connection.execute(query)]
+
+
+def _jobs_configured(connection: Connection, _store: Store, key: str) -> list[int]:
+    return jobs_configured(connection, key)
 
 
 def jobs_configured(connection: Connection, key: str) -> list[int]:
@@ -186,7 +190,7 @@ def jobs_configured(connection: Connection, key: str) -> list[int]:
     return [row[0] for row in connection.execute(query)]
 
 
-def _jobs_naming(connection: Connection, store: Any, key: str) -> list[int]:
+def _jobs_naming(connection: Connection, store: Store, key: str) -> list[int]:
     """Return the jobs whose records name a blob; reads the whole ledger of the experiment."""
     sha256, _, experiment = key.partition(":")
     named = [
@@ -197,19 +201,20 @@ def _jobs_naming(connection: Connection, store: Any, key: str) -> list[int]:
         .join(Experiment, Experiment.id == Job.experiment_id)
         .where(Experiment.name == experiment)
     )
-    rows = [
-        row for part in chunks(named) for row in connection.execute(query.where(Job.uuid.in_(part)))
-    ]
-    return sorted(row[0] for row in rows)
+    jobs: list[int] = []
+    for part in chunks(named):
+        jobs.extend(row.id for row in connection.execute(query.where(Job.uuid.in_(part))))
+    return sorted(jobs)
 
 
-def _jobs_served(connection: Connection, entry: str) -> list[int]:
+def _jobs_served(connection: Connection, _store: Store, entry: str) -> list[int]:
     return jobs_served(connection, int(entry))
 
 
 _FINDERS = {
     "blob": _jobs_awaiting,
     "software": _jobs_using,
-    "configuration": jobs_configured,
+    "configuration": _jobs_configured,
+    "named": _jobs_naming,
     "capsule": _jobs_served,
 }

@@ -9,7 +9,7 @@ Source: record.md, "Identity and finality"; http.md, `PUT /jobs/{job_id}`.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, select, update
 
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys
+from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.queries.holdings.erasures import erased_among
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
@@ -31,7 +31,6 @@ from jobprov.provenance.services.ledger.entries import (
     append_entries,
     count_entries,
 )
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import (
     FinalRecord,
     HeldJob,
@@ -41,13 +40,13 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
 from jobprov.provenance.services.recording.derivation import ReadJob, derive_jobs, grade
 from jobprov.provenance.services.recording.findings import Reading, find_for
 from jobprov.provenance.services.recording.submissions import Change, Outcome, Submission
+from jobprov.provenance.services.writing import Writing
 
 
 class _Batch(NamedTuple):
     """What one call works on: where it writes, and what is held of the jobs already, by (job_id, experiment key)."""
 
-    connection: Connection
-    known: KnownKeys
+    writing: Writing
     experiments: dict[str, int]
     held: dict[tuple[str, int], HeldJob]
 
@@ -60,9 +59,27 @@ class _Batch(NamedTuple):
         return self.held.get(self.key_of(submission))
 
 
-def record_jobs(
-    connection: Connection, known: KnownKeys, store: Documents, submissions: Sequence[Submission]
-) -> list[Outcome]:
+class _Decision(NamedTuple):
+    """What becomes of a submission; `place` is where its answer goes."""
+
+    place: int
+    submission: Submission
+    held: HeldJob | None
+    change: Change
+
+    @property
+    def may_be_erased(self) -> bool:
+        """Whether the record may have been erased on purpose and be sent again.
+
+        A job that is not held had nothing erased.
+        """
+        is_sent = (
+            self.submission.place is None and self.submission.entry is None
+        )  # else the ledger brings it
+        return is_sent and self.change not in ("same", "created")
+
+
+def record_jobs(writing: Writing, submissions: Sequence[Submission]) -> list[Outcome]:
     """Return the outcome of each submission, in order.
 
     Several of one job are taken one after the other.
@@ -78,7 +95,7 @@ def record_jobs(
                 later.append((place, submission))
             else:
                 first[key] = (place, submission)
-        outcomes.update(_record_distinct(connection, known, store, list(first.values())))
+        outcomes.update(_record_distinct(writing, list(first.values())))
         rest = later
     return [outcomes[place] for place in range(len(submissions))]
 
@@ -89,49 +106,45 @@ def revision_body(document: dict[str, Any]) -> bytes:
 
 
 def _record_distinct(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
-    numbered: list[tuple[int, Submission]],
+    writing: Writing, numbered: list[tuple[int, Submission]]
 ) -> dict[int, Outcome]:
-    experiments = intern_experiments(connection, known, {s.decoded.experiment for _, s in numbered})
-    batch = _Batch(connection, known, experiments, {})
-    batch.held.update(
-        load_held(connection, store, [batch.key_of(submission) for _, submission in numbered])
+    experiments = intern_experiments(
+        writing, {submission.decoded.experiment for _, submission in numbered}
     )
-    accepted: list[tuple[int, Submission, Change]] = []
-    unchanged: list[tuple[int, Submission, Change]] = []
-    changes = [_decide(submission, batch.held_of(submission)) for _, submission in numbered]
-    for (place, submission), change in zip(
-        numbered, _erased_among(batch, numbered, changes), strict=True
-    ):
-        if change in ("created", "replaced"):
-            accepted.append((place, submission, change))
+    batch = _Batch(writing, experiments, {})
+    jobs = [batch.key_of(submission) for _, submission in numbered]
+    batch.held.update(load_held(writing.connection, writing.store, jobs))
+    decisions = []
+    for place, submission in numbered:
+        held = batch.held_of(submission)
+        decisions.append(_Decision(place, submission, held, _decide(submission, held)))
+    accepted: list[_Decision] = []
+    unchanged: list[_Decision] = []
+    for decision in _without_erased(batch, decisions):
+        if decision.change in ("created", "replaced"):
+            accepted.append(decision)
         else:
-            _keep_aside(batch, submission, change)
-            unchanged.append((place, submission, change))
+            unchanged.append(decision)
+    _keep_evidence(batch, unchanged)
     return {**_write(batch, accepted), **_describe_unchanged(batch, unchanged)}
 
 
-def _erased_among(
-    batch: _Batch, numbered: Sequence[tuple[int, Submission]], changes: Sequence[Change]
-) -> Iterator[Change]:
-    """Yield the changes, `erased` for what was erased on purpose and is sent again.
-
-    A job that is not held had nothing erased.
-    """
-    asked = {
-        place: [
-            (batch.key_of(submission)[1], sha256) for sha256 in digests_of(submission.decoded.body)
-        ]
-        for (place, submission), change in zip(numbered, changes, strict=True)
-        if change not in ("same", "created")
-        and submission.place is None
-        and submission.entry is None
-    }
-    erased = erased_among(batch.connection, chain.from_iterable(asked.values())) if asked else set()
-    for (place, _), change in zip(numbered, changes, strict=True):
-        yield "erased" if erased and not erased.isdisjoint(asked.get(place, ())) else change
+def _without_erased(batch: _Batch, decisions: list[_Decision]) -> list[_Decision]:
+    """Return the decisions, with `erased` for what was erased on purpose and is sent again."""
+    digests: dict[int, list[tuple[int, str]]] = {}
+    for decision in decisions:
+        if decision.may_be_erased:
+            decoded = decision.submission.decoded
+            experiment = batch.experiments[decoded.experiment]
+            digests[decision.place] = [(experiment, sha256) for sha256 in digests_of(decoded.body)]
+    if not digests:
+        return decisions
+    erased = erased_among(batch.writing.connection, chain.from_iterable(digests.values()))
+    checked = []
+    for decision in decisions:
+        is_erased = not erased.isdisjoint(digests.get(decision.place, ()))
+        checked.append(decision._replace(change="erased") if is_erased else decision)
+    return checked
 
 
 def _decide(submission: Submission, held: HeldJob | None) -> Change:
@@ -153,8 +166,10 @@ def _compare(submission: Submission, final: FinalRecord) -> Change:
         return "ignored"
     if submission.revision is not None and submission.revision not in final.numbers:
         return "replaced"
-    known = (final.body,) if submission.reason is not None else (final.body, *final.earlier)
-    if any(_is_same(body, submission.decoded) for body in known):
+    bodies = [final.body]
+    if submission.reason is None:  # a correction may bring back what an earlier one replaced
+        bodies.extend(final.earlier)
+    if any(_is_same(body, submission.decoded) for body in bodies):
         return "same"
     return "conflict" if submission.reason is None else "replaced"
 
@@ -163,78 +178,87 @@ def _is_same(earlier: bytes, decoded: DecodedRecord) -> bool:
     return earlier == decoded.body or have_equal_values(earlier, decoded.body)
 
 
-def _keep_aside(batch: _Batch, submission: Submission, change: Change) -> None:
+def _keep_evidence(batch: _Batch, unchanged: Sequence[_Decision]) -> None:
     """Keep what changes nothing but must not be lost.
 
-    Evidence of a conflict, records of a later schema.
+    Evidence of conflicts, records of a later schema.
     """
-    if change not in ("conflict", "unread"):
-        return
-    decoded, held = submission.decoded, batch.held_of(submission)
-    sha256 = hashlib.sha256(decoded.body).hexdigest()
-    if change == "conflict" and held is not None:
-        known = select(Conflict.entry_id).where(
-            Conflict.job_id == held.key, Conflict.sha256 == sha256
-        )
-    else:
-        known = select(UnreadRecord.entry_id).where(
-            UnreadRecord.job_uuid == decoded.job_id, UnreadRecord.sha256 == sha256
-        )
-    if batch.connection.execute(known).first() is not None:
-        return
-    entry = submission.entry
-    if entry is None:
-        experiment, kind = batch.experiments[decoded.experiment], submission.kind or change
-        new = NewEntry(
-            experiment,
-            kind,
-            submission.received_at,
-            submission.submitter,
-            decoded.body,
-            submission.place,
-        )
-        [entry] = append_entries(batch.connection, [new])
-    if change == "conflict" and held is not None:
-        row = {
-            "entry_id": entry,
-            "job_id": held.key,
-            "witness": submission.witness,
-            "sha256": sha256,
-        }
-        batch.connection.execute(table_of(Conflict).insert(), [row])
-        if (
-            submission.received_at < held.received_at
-        ):  # in a chain it may stand behind what came later
-            came = update(Job).where(Job.id == held.key)
-            batch.connection.execute(came.values(received_at=submission.received_at))
-    else:
-        row = {"entry_id": entry, "job_uuid": decoded.job_id, "sha256": sha256}
-        batch.connection.execute(table_of(UnreadRecord).insert(), [row])
+    for decision in unchanged:
+        if decision.change == "conflict" and decision.held is not None:
+            _keep_conflict(batch, decision.submission, decision.held)
+        elif decision.change in ("conflict", "unread"):
+            _keep_unread(batch, decision.submission, decision.change)
 
 
-def _write(batch: _Batch, accepted: list[tuple[int, Submission, Change]]) -> dict[int, Outcome]:
+def _keep_conflict(batch: _Batch, submission: Submission, held: HeldJob) -> None:
+    connection, sha256 = (
+        batch.writing.connection,
+        hashlib.sha256(submission.decoded.body).hexdigest(),
+    )
+    kept = select(Conflict.entry_id).where(Conflict.job_id == held.key, Conflict.sha256 == sha256)
+    if connection.execute(kept).first() is not None:
+        return
+    entry = _entry_aside(batch, submission, "conflict")
+    row = {"entry_id": entry, "job_id": held.key, "witness": submission.witness, "sha256": sha256}
+    connection.execute(table_of(Conflict).insert(), [row])
+    if submission.received_at < held.received_at:  # in a chain it may stand behind what came later
+        came = update(Job).where(Job.id == held.key)
+        connection.execute(came.values(received_at=submission.received_at))
+
+
+def _keep_unread(batch: _Batch, submission: Submission, change: Change) -> None:
+    connection, job_id = batch.writing.connection, submission.decoded.job_id
+    sha256 = hashlib.sha256(submission.decoded.body).hexdigest()
+    kept = select(UnreadRecord.entry_id).where(
+        UnreadRecord.job_uuid == job_id, UnreadRecord.sha256 == sha256
+    )
+    if connection.execute(kept).first() is not None:
+        return
+    entry = _entry_aside(batch, submission, change)
+    row = {"entry_id": entry, "job_uuid": job_id, "sha256": sha256}
+    connection.execute(table_of(UnreadRecord).insert(), [row])
+
+
+def _entry_aside(batch: _Batch, submission: Submission, change: Change) -> int:
+    """Return the key of the ledger entry of a record that no job is made of, written where it is not there yet."""
+    if submission.entry is not None:
+        return submission.entry
+    decoded, kind = submission.decoded, submission.kind or change
+    experiment = batch.experiments[decoded.experiment]
+    new = NewEntry(
+        experiment,
+        kind,
+        submission.received_at,
+        submission.submitter,
+        decoded.body,
+        submission.place,
+    )
+    return append_entries(batch.writing.connection, [new])[0]
+
+
+def _write(batch: _Batch, accepted: Sequence[_Decision]) -> dict[int, Outcome]:
+    """Write the records that were accepted, and what follows from them.
+
+    Return the answers by place.
+    """
     if not accepted:
         return {}
-    submissions = [submission for _, submission, _ in accepted]
-    fresh = [
-        batch.key_of(submission) for submission in submissions if batch.held_of(submission) is None
-    ]
-    new_keys = dict(
-        zip(fresh, allocate_keys(batch.connection, table_of(Job), len(fresh)), strict=True)
-    )
+    fresh = [batch.key_of(decision.submission) for decision in accepted if decision.held is None]
+    numbers = allocate_keys(batch.writing.connection, table_of(Job), len(fresh))
+    new_keys = dict(zip(fresh, numbers, strict=True))
     jobs = []
-    for submission in submissions:
-        held = batch.held_of(submission)
+    for decision in accepted:
+        submission, held = decision.submission, decision.held
         key = held.key if held else new_keys[batch.key_of(submission)]
         jobs.append(
             ReadJob(key, held is None, _first_received(submission, held), _merge(submission, held))
         )
-    gradings = derive_jobs(batch.connection, batch.known, jobs)
-    _write_witnesses(batch, [job.key for job in jobs], submissions)
-    return {
-        place: Outcome(job.reading.record.job_id, change, *grading)
-        for (place, _, change), job, grading in zip(accepted, jobs, gradings, strict=True)
-    }
+    gradings = derive_jobs(batch.writing, jobs)
+    _write_witnesses(batch, accepted, [job.key for job in jobs])
+    outcomes = {}
+    for decision, job, grading in zip(accepted, jobs, gradings, strict=True):
+        outcomes[decision.place] = Outcome(job.reading.record.job_id, decision.change, *grading)
+    return outcomes
 
 
 def _first_received(submission: Submission, held: HeldJob | None) -> datetime:
@@ -250,17 +274,15 @@ def _first_received(submission: Submission, held: HeldJob | None) -> datetime:
 
 
 def _merge(submission: Submission, held: HeldJob | None) -> Reading:
-    """Return the job as its witnesses say it: those that are held, and the one that comes now.
-
-    An archive may bring a record of which a later revision is held: that came after an older
-    database was restored, and stands.
-    """
-    decoded = submission.decoded
+    """Return the job as its witnesses say it: those that are held, and the one that comes now."""
+    decoded, revision = submission.decoded, submission.revision
     if (
         held is not None
-        and submission.revision is not None
-        and submission.revision < held.last_revision(submission.witness)
+        and revision is not None
+        and revision < held.last_revision(submission.witness)
     ):
+        # an archive brings a record of which a later revision came after an older database was
+        # restored: that stands
         return read_together(held.records_but(None))
     others = held.records_but(submission.witness) if held is not None else {}
     if decoded.record is not None and not others:
@@ -268,67 +290,64 @@ def _merge(submission: Submission, held: HeldJob | None) -> Reading:
     return read_together({**others, submission.witness: decoded.raw})
 
 
-def _describe_unchanged(
-    batch: _Batch, unchanged: list[tuple[int, Submission, Change]]
-) -> dict[int, Outcome]:
+def _describe_unchanged(batch: _Batch, unchanged: Sequence[_Decision]) -> dict[int, Outcome]:
     """Return the answers for records that changed nothing: grade and gaps as they are today."""
-    outcomes = {
-        place: Outcome(submission.decoded.job_id, change) for place, submission, change in unchanged
-    }
-    there = {
-        place: held
-        for place, submission, _ in unchanged
-        if (held := batch.held_of(submission)) is not None and (held.finals or held.provisional)
-    }
-    readings = [read_together(held.records_but(None)) for held in there.values()]
-    for place, reading, found in zip(
-        there, readings, find_for(batch.connection, batch.known, readings), strict=True
-    ):
+    outcomes: dict[int, Outcome] = {}
+    readings: dict[int, Reading] = {}
+    for decision in unchanged:
+        outcomes[decision.place] = Outcome(decision.submission.decoded.job_id, decision.change)
+        held = decision.held
+        if held is not None and (held.finals or held.provisional):
+            readings[decision.place] = read_together(held.records_but(None))
+    findings = find_for(batch.writing.connection, batch.writing.memory, list(readings.values()))
+    for (place, reading), job_findings in zip(readings.items(), findings, strict=True):
         outcomes[place] = Outcome(
-            outcomes[place].job_id, outcomes[place].change, *grade(reading, found)
+            outcomes[place].job_id, outcomes[place].change, *grade(reading, job_findings)
         )
     return outcomes
 
 
-def _write_witnesses(batch: _Batch, jobs: Sequence[int], submissions: Sequence[Submission]) -> None:
+def _write_witnesses(batch: _Batch, accepted: Sequence[_Decision], jobs: Sequence[int]) -> None:
+    """Write the records themselves: final ones into the ledger, provisional ones where the next replaces them."""
+    connection = batch.writing.connection
     entries: list[NewEntry] = []
     entered: dict[int, OfJob] = {}
-    working: list[dict[str, Any]] = []
-    for job, submission in zip(jobs, submissions, strict=True):
-        held = batch.held_of(submission)
+    provisional: list[dict[str, Any]] = []
+    for decision, job in zip(accepted, jobs, strict=True):
+        submission, held = decision.submission, decision.held
         if held is not None and submission.witness in held.provisional:
-            _remove_provisional(batch.connection, job, submission.witness)
+            _remove_provisional(connection, job, submission.witness)
         if submission.is_provisional:
-            working.append(
-                {
-                    "job_id": job,
-                    "witness": submission.witness,
-                    "received_at": submission.received_at,
-                    "body": submission.packed or pack(submission.decoded.body),
-                }
-            )
+            provisional.append(_provisional_row(job, submission))
             continue
-        revision = (
-            0
-            if submission.reason is None
-            else held.next_revision(submission.witness)
-            if held
-            else 1
-        )
-        of_job = OfJob(
-            job,
-            submission.witness,
-            revision if submission.revision is None else submission.revision,
-        )
+        of_job = OfJob(job, submission.witness, _revision(submission, held))
         if held is not None:
             held.check_free(of_job.witness, of_job.revision)
         if submission.entry is not None:
             entered[submission.entry] = of_job
         else:
             entries.append(_entry_of(submission, batch.experiments, of_job))
-    append_entries(batch.connection, entries)
-    count_entries(batch.connection, entered)
-    insert_rows(batch.connection, table_of(ProvisionalRecord), working)
+    append_entries(connection, entries)
+    count_entries(connection, entered)
+    insert_rows(connection, table_of(ProvisionalRecord), provisional)
+
+
+def _provisional_row(job: int, submission: Submission) -> dict[str, Any]:
+    return {
+        "job_id": job,
+        "witness": submission.witness,
+        "received_at": submission.received_at,
+        "body": submission.packed or pack(submission.decoded.body),
+    }
+
+
+def _revision(submission: Submission, held: HeldJob | None) -> int:
+    """Return the number that a record gets among those of its witness."""
+    if submission.revision is not None:
+        return submission.revision
+    if submission.reason is None:
+        return 0
+    return held.next_revision(submission.witness) if held is not None else 1
 
 
 def _remove_provisional(connection: Connection, job: int, witness: str) -> None:

@@ -12,22 +12,23 @@ Source: storage.md, "Stored bytes are never migrated"; record.md, "A higher sche
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Connection, select, update
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
 from jobprov.provenance.db.tables import Derivation, Job, LedgerEntry, UnreadRecord
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.ledger.entries import read_entries
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_taken, read_together
 from jobprov.provenance.services.recording.derivation import ReadJob, derive_jobs
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, enqueue
+from jobprov.provenance.services.writing import Writing
 
 DERIVE = "derive"
 _JOBS = "jobs"
@@ -47,7 +48,7 @@ def enqueue_derivation(parts: Parts) -> bool:
     with parts.database.reading.connect() as connection:
         if _reached(connection) >= INDEX_VERSION:
             return False
-    parts.writer.run(lambda connection, _: enqueue(connection, DERIVE, f"{INDEX_VERSION}:0"))
+    parts.writer.run(lambda writing: enqueue(writing.connection, DERIVE, f"{INDEX_VERSION}:0"))
     return True
 
 
@@ -57,16 +58,16 @@ def derive_again(parts: Parts, key: str) -> None:
     with parts.database.reading.connect() as connection:
         jobs = _stale(connection, int(after))
     for part in chunks(jobs, _AT_ONCE):
-        wanted, began = list(part), time.monotonic()
-        parts.writer.run(
-            lambda connection, known, wanted=wanted: _derive(connection, known, parts.store, wanted)  # type: ignore[misc]
-        )
+        began = time.monotonic()
+        parts.writer.run(partial(_derive, keys=list(part)))
         time.sleep(_REST * (time.monotonic() - began))
     if jobs:
-        parts.writer.run(lambda connection, _: enqueue(connection, DERIVE, f"{version}:{jobs[-1]}"))
+        parts.writer.run(
+            lambda writing: enqueue(writing.connection, DERIVE, f"{version}:{jobs[-1]}")
+        )
     else:
         _take_unread(parts)
-        parts.writer.run(lambda connection, _: _note_reached(connection))
+        parts.writer.run(lambda writing: _note_reached(writing.connection))
 
 
 def _stale(connection: Connection, after: int) -> list[int]:
@@ -79,29 +80,20 @@ def _stale(connection: Connection, after: int) -> list[int]:
     return [row[0] for row in connection.execute(query)]
 
 
-def _derive(
-    connection: Connection, known: KnownKeys, store: Documents, keys: Sequence[int]
-) -> None:
+def _derive(writing: Writing, keys: Sequence[int]) -> None:
     query = select(Job.id, Job.received_at).where(
         Job.id.in_(keys), Job.index_version < INDEX_VERSION
     )
     held = {
-        key: HeldJob(key, received_at, {}, {}) for key, received_at in connection.execute(query)
+        key: HeldJob(key, received_at, {}, {})
+        for key, received_at in writing.connection.execute(query)
     }
-    fill_taken(connection, store, held)
-    derive_jobs(
-        connection,
-        known,
-        [
-            ReadJob(
-                key,
-                is_new=False,
-                received_at=job.received_at,
-                reading=read_together(job.records_but(None)),
-            )
-            for key, job in held.items()
-        ],
-    )
+    fill_taken(writing.connection, writing.store, held)
+    jobs = []
+    for key, job in held.items():
+        reading = read_together(job.records_but(None))
+        jobs.append(ReadJob(key, is_new=False, received_at=job.received_at, reading=reading))
+    derive_jobs(writing, jobs)
 
 
 def _take_unread(parts: Parts) -> None:
@@ -114,33 +106,27 @@ def _take_unread(parts: Parts) -> None:
             )
         ]
     for part in chunks(entries, _AT_ONCE):
-        wanted = list(part)
-        parts.writer.run(
-            lambda connection, known, wanted=wanted: _read_unread(  # type: ignore[misc]
-                connection, known, parts.store, wanted
-            )
-        )
+        parts.writer.run(partial(_read_unread, entries=list(part)))
 
 
-def _read_unread(
-    connection: Connection, known: KnownKeys, store: Documents, entries: Sequence[int]
-) -> None:
+def _read_unread(writing: Writing, entries: Sequence[int]) -> None:
+    connection = writing.connection
     query = select(LedgerEntry.id, LedgerEntry.received_at, LedgerEntry.submitter).where(
         LedgerEntry.id.in_(entries)
     )
-    bodies = read_entries(connection, store, entries)
-    submissions = [
-        Submission(decode_record(bodies[entry]), received_at, submitter, kind="unread", entry=entry)
-        for entry, received_at, submitter in connection.execute(query.order_by(LedgerEntry.id))
-        if entry in bodies  # else it was erased
-    ]
-    understood = [submission for submission in submissions if submission.decoded.record is not None]
-    record_jobs(connection, known, store, understood)
-    connection.execute(
-        table_of(UnreadRecord)
-        .delete()
-        .where(UnreadRecord.entry_id.in_([one.entry for one in understood]))
-    )
+    bodies = read_entries(connection, writing.store, entries)
+    understood: list[Submission] = []
+    for entry, received_at, submitter in connection.execute(query.order_by(LedgerEntry.id)):
+        if entry not in bodies:
+            continue  # it was erased
+        decoded = decode_record(bodies[entry])
+        if decoded.record is not None:
+            understood.append(
+                Submission(decoded, received_at, submitter, kind="unread", entry=entry)
+            )
+    record_jobs(writing, understood)
+    read = UnreadRecord.entry_id.in_([submission.entry for submission in understood])
+    connection.execute(table_of(UnreadRecord).delete().where(read))
 
 
 def _reached(connection: Connection) -> int:

@@ -74,11 +74,12 @@ class Submission(NamedTuple):
 
         Records that come alone are packed by the writer, with those of others.
         """
-        packed = pack_all([one.body for one in decoded])
-        return [
-            cls.ready(one, received_at, submitter)._replace(packed=body)
-            for one, body in zip(decoded, packed, strict=True)
-        ]
+        submissions = []
+        for record, packed in zip(
+            decoded, pack_all([record.body for record in decoded]), strict=True
+        ):
+            submissions.append(cls.ready(record, received_at, submitter)._replace(packed=packed))
+        return submissions
 
     @property
     def witness(self) -> str:

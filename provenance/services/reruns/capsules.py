@@ -12,33 +12,25 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.queries.reruns.capsules import Use, capsules_of, use_of
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.tables import CapsuleRow, CapsuleUse, Experiment, LedgerEntry
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.intake.blobs import settle_blob
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
-from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.recording.gap_updates import capsule_registered
+from jobprov.provenance.services.writing import Writing
 
 IMAGE, FILES = "image", "files"
 _PIECE = 1 << 20
-
-
-class StreamStore(Protocol):
-    """The archive, as far as a capsule goes into it."""
-
-    def put_stream(self, chunks: Iterator[bytes], *, expected: str) -> Any:
-        """Store a blob that comes in chunks."""
 
 
 class StoredCapsule(NamedTuple):
@@ -52,7 +44,7 @@ class StoredCapsule(NamedTuple):
     size_bytes: int
 
 
-def store_capsule(store: StreamStore, path: Path) -> StoredCapsule:
+def store_capsule(store: Store, path: Path) -> StoredCapsule:
     """Put a capsule's folder, or an image in one file, into the archive.
 
     Raises:
@@ -74,14 +66,11 @@ def store_capsule(store: StreamStore, path: Path) -> StoredCapsule:
 
 
 def register_capsule(
-    connection: Connection,
-    known: KnownKeys,
-    store: Documents,
+    writing: Writing,
     stored: StoredCapsule,
     *,
     name: str,
     jobs: Sequence[str],
-    received_at: datetime,
     experiment: str | None = None,
 ) -> dict[str, Any]:
     """Register a capsule for the release of these jobs.
@@ -92,8 +81,10 @@ def register_capsule(
         BadInputError: the jobs are of several experiments, or one of them names no software.
         NotFoundError: no such job.
     """
+    connection = writing.connection
     records = [
-        read_job(connection, store, job, experiment=experiment).reading.record for job in jobs
+        read_job(connection, writing.store, job, experiment=experiment).reading.record
+        for job in jobs
     ]
     experiments = sorted({record.experiment for record in records})
     if len(experiments) != 1:
@@ -118,11 +109,9 @@ def register_capsule(
     }
     is_new = held != {(name, stored.sha256)} or any((owner, use) not in serving for use in uses)
     if is_new:
-        key = intern_experiments(connection, known, {owner})[owner]
-        settle_blob(connection, known, owner, stored.sha256)
-        entry = append_document(
-            connection, NewEntry(key, "capsule", received_at, None, b""), {"capsule": document}
-        )
+        key = intern_experiments(writing, {owner})[owner]
+        settle_blob(writing, owner, stored.sha256)
+        entry = enter_document(writing.by(None), key, "capsule", {"capsule": document})
         write_capsule_rows(connection, key, entry, document)
         capsule_registered(connection, entry)
     stages = sorted({stage for _, stage in uses})

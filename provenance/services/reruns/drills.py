@@ -21,20 +21,21 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError, ArchiveUnreachableError
+from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.reruns.reproduction import (
     Candidate,
     least_recently_drilled,
     never_drilled,
 )
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import BundleError, NotFoundError, ProvenanceError
 from jobprov.provenance.records.recipes import recipe_text
-from jobprov.provenance.services.bundles.job_bundle import Blobs, build_bundle
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unpack
 from jobprov.provenance.services.reruns.isolation import Isolation
 from jobprov.provenance.services.reruns.verdicts import post_verdict
 from jobprov.provenance.services.tasks.samples import is_recorded
+from jobprov.provenance.services.writing import Writer
 
 _AT_ONCE = 20
 _UNPACKED = 3  # times the bundle: its tar, what it holds, what is laid out for the job
@@ -79,7 +80,7 @@ class DrillParts(NamedTuple):
 
     database: Database
     writer: Writer
-    store: Blobs
+    store: Store
     folder: Path
     isolation: Isolation
 
@@ -238,15 +239,14 @@ def _outcome(base: dict[str, Any], result: RerunResult) -> tuple[dict[str, Any] 
 def _record(parts: DrillParts, candidate: Candidate, verdict: dict[str, Any]) -> None:
     now = datetime.now(UTC)
     parts.writer.run(
-        lambda connection, known: post_verdict(
-            connection,
-            known,
+        lambda writing: post_verdict(
+            writing,
             candidate.job_id,
             verdict,
-            received_at=now,
-            submitter="drill",
             experiment=candidate.experiment,
-        )
+        ),
+        received_at=now,
+        submitter="drill",
     )
 
 

@@ -10,15 +10,15 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.archive.store import Store
 from jobprov.provenance.capture.inventory import read_line
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import Experiment, Possession
 from jobprov.provenance.errors import BadInputError, BundleError
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.reruns.capsule_making import (
     CapsuleReport,
@@ -37,22 +37,6 @@ _EXECUTABLE = 0o111
 _WITHHELD = "-"
 
 
-class Bytes(Documents, Protocol):
-    """The archive, as far as a capsule is made from it."""
-
-    def get(self, sha256: str) -> bytes:
-        """Return a blob."""
-
-    def open(self, sha256: str) -> BinaryIO:
-        """Open a blob."""
-
-    def size(self, sha256: str) -> int:
-        """Return a blob's size in bytes."""
-
-    def missing(self, digests: Sequence[str]) -> set[str]:
-        """Return those that the archive lacks."""
-
-
 class Trace(NamedTuple):
     """What a job touched: the listing's lines as cells, and the digests whose bytes may be taken."""
 
@@ -61,7 +45,7 @@ class Trace(NamedTuple):
 
 
 def read_trace(
-    connection: Connection, store: Bytes, job_id: str, *, experiment: str | None = None
+    connection: Connection, store: Store, job_id: str, *, experiment: str | None = None
 ) -> Trace:
     """Return what a job touched, as it was recorded.
 
@@ -92,7 +76,7 @@ def read_trace(
 
 
 def make_traced_capsule(
-    folder: Path, traces: Sequence[Trace], store: Bytes, tars: Sequence[Path], isolation: Isolation
+    folder: Path, traces: Sequence[Trace], store: Store, tars: Sequence[Path], isolation: Isolation
 ) -> CapsuleReport:
     """Add what jobs touched to a capsule, new or begun before.
 
@@ -119,7 +103,7 @@ def make_traced_capsule(
 
 
 def _held(
-    connection: Connection, store: Bytes, experiment: str, digests: list[str]
+    connection: Connection, store: Store, experiment: str, digests: list[str]
 ) -> frozenset[str]:
     """Return those of the digests that are in the archive, and not because others alone sent them."""
     senders: dict[str, set[str]] = {}
@@ -133,7 +117,7 @@ def _held(
     return frozenset(own) - store.missing(own)
 
 
-def _lay_out(tree: Tree, trace: Trace, store: Bytes) -> set[str]:
+def _lay_out(tree: Tree, trace: Trace, store: Store) -> set[str]:
     """Write files and folders, then links; return the paths of files whose bytes are not held."""
     missing = set()
     for entry in sorted(trace.entries, key=lambda entry: entry[1] == "link"):
@@ -188,7 +172,7 @@ def _link(target: Path, path: str, aim: str) -> None:
     target.symlink_to(os.path.relpath(aim, os.path.dirname(path)) if aim.startswith("/") else aim)  # noqa: PTH120 - text
 
 
-def _copy(store: Bytes, sha256: str, target: Path) -> None:
+def _copy(store: Store, sha256: str, target: Path) -> None:
     seen = hashlib.sha256()
     with store.open(sha256) as held, target.open("xb") as written:
         while piece := held.read(_PIECE):

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import Verdict
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.documents import read_document
 from jobprov.provenance.records.verdicts import LEVELS
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.lookup.job import find_job
+from jobprov.provenance.services.writing import Writing
 
 
 class Comparison(msgspec.Struct, kw_only=True):
@@ -63,13 +63,10 @@ def check_verdict(document: dict[str, Any]) -> PostedVerdict:
 
 
 def post_verdict(
-    connection: Connection,
-    known: KnownKeys,  # noqa: ARG001 - every use case that writes is called alike
+    writing: Writing,
     job_id: str,
     document: dict[str, Any],
     *,
-    received_at: datetime,
-    submitter: str | None = None,
     experiment: str | None = None,
 ) -> dict[str, Any]:
     """Append a verdict to a job; return it with its meaning.
@@ -78,11 +75,13 @@ def post_verdict(
         NotFoundError: no such job.
         BadInputError: the verdict cannot be read.
     """
+    connection = writing.connection
     verdict = check_verdict(document)
     job = find_job(connection, job_id, experiment=experiment)
-    new = NewEntry(job.experiment_key, "verdict", received_at, submitter, b"")
-    entry = append_document(connection, new, {"job_id": job.job_id, "verdict": document})
-    write_verdict_row(connection, job.key, entry, document, received_at)
+    entry = enter_document(
+        writing, job.experiment_key, "verdict", {"job_id": job.job_id, "verdict": document}
+    )
+    write_verdict_row(connection, job.key, entry, document, writing.received_at)
     return {"job_id": job.job_id, "level": verdict.level, "meaning": LEVELS[verdict.level]}
 
 

@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.queries.statistics.campaign_graph import (
     CampaignKey,
     campaign_experiments,
@@ -40,6 +39,7 @@ from jobprov.provenance.services.statistics.counted import (
 )
 from jobprov.provenance.services.statistics.home import campaign_counts
 from jobprov.provenance.services.work.queue import Parts, enqueue, enqueue_all
+from jobprov.provenance.services.writing import Writing
 
 FOLD = "fold"
 MOST_OF_TASKS = 100_000
@@ -156,8 +156,9 @@ def experiment_of_campaign(connection: Connection, campaign: str) -> str:
     return found[0]
 
 
-def follow_up(connection: Connection, _known: KnownKeys, folded: FoldedCampaign) -> None:
+def follow_up(writing: Writing, folded: FoldedCampaign) -> None:
     """Keep what was counted for a large campaign, or note that it is to be counted again."""
+    connection = writing.connection
     if folded.key is None:
         return
     if folded.to_keep is not None:
@@ -173,7 +174,7 @@ def count_again(parts: Parts, key: str) -> None:
         tasks = campaign_tasks(connection, campaign) if campaign else {}
         counted = _count(connection, list(tasks))[1] if tasks else None
     if campaign and counted:
-        parts.writer.run(lambda writing, _known: keep(writing, campaign, counted))
+        parts.writer.run(lambda writing: keep(writing.connection, campaign, counted))
 
 
 def enqueue_large(parts: Parts) -> int:
@@ -189,7 +190,7 @@ def enqueue_large(parts: Parts) -> int:
             if count_jobs(connection, list(campaign_tasks(connection, campaign)), most=most) == most
         ]
     if keys:
-        parts.writer.run(lambda writing, _known: enqueue_all(writing, FOLD, keys))
+        parts.writer.run(lambda writing: enqueue_all(writing.connection, FOLD, keys))
     return len(keys)
 
 

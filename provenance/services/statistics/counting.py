@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.time_limits import time_limit
@@ -46,7 +47,7 @@ def enqueue_first_counts(parts: Parts) -> int:
         questions = [question for words in large if (question := question_of("campaign", words))]
         lacking = [question for question in questions if read_answer(connection, question) is None]
     if lacking:
-        parts.writer.run(lambda writing, _known: enqueue_all(writing, COUNT, lacking))
+        parts.writer.run(lambda writing: enqueue_all(writing.connection, COUNT, lacking))
     return len(lacking)
 
 
@@ -65,7 +66,7 @@ def _resources(connection: Connection, _store: Any, words: Words, seconds: float
     return sum_resources(connection, filters, **how, seconds=seconds)
 
 
-def _estimate(connection: Connection, store: Any, words: Words, seconds: float) -> dict[str, Any]:
+def _estimate(connection: Connection, store: Store, words: Words, seconds: float) -> dict[str, Any]:
     filters, how = _apart(words, "files", "events", "slots")
     return estimate(connection, store, filters, **how, seconds=seconds)
 
@@ -77,7 +78,7 @@ def _campaigns(
         return {"campaigns": campaign_counts(connection)}
 
 
-def _campaign(connection: Connection, store: Any, words: Words, seconds: float) -> dict[str, Any]:
+def _campaign(connection: Connection, store: Store, words: Words, seconds: float) -> dict[str, Any]:
     with time_limit(connection, "ask for its tasks one by one", seconds=seconds):
         return show_campaign(connection, store, words["experiment"], words["campaign"])
 

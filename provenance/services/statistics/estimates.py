@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.estimates import (
     Attempt,
@@ -22,7 +23,6 @@ from jobprov.provenance.db.queries.statistics.estimates import (
 )
 from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.statistics.expected_waits import (
     SampledWait,
     add_waits,
@@ -61,7 +61,7 @@ class _Learnt(NamedTuple):
 
 def estimate(
     connection: Connection,
-    store: Documents,
+    store: Store,
     filters: JobFilters,
     *,
     files: int | None = None,
@@ -124,7 +124,7 @@ def estimate(
     }
 
 
-def _learn(connection: Connection, store: Documents, filters: JobFilters, stage: str) -> _Learnt:
+def _learn(connection: Connection, store: Store, filters: JobFilters, stage: str) -> _Learnt:
     tried = attempts(connection, filters)
     by_unit: dict[str, list[Attempt]] = {}
     for attempt in tried:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.statistics.estimates import Attempt
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.statistics.forecasts import Interval, forecast_sum, hour_of
 from jobprov.provenance.services.statistics.resources import quantile
 from jobprov.provenance.services.statistics.waits import Wait, choose, read_waits
@@ -28,7 +28,7 @@ class SampledWait(NamedTuple):
 
 
 def sample_waits(
-    connection: Connection, store: Documents, tried: Sequence[Attempt]
+    connection: Connection, store: Store, tried: Sequence[Attempt]
 ) -> list[SampledWait]:
     """Return what some of these attempts waited, spread over all of them."""
     chosen = [tried[place] for place in choose(len(tried))]

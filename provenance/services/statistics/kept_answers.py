@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.keys import KnownKeys
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.statistics.kept_answers import (
     KeptAnswer,
     keep_answer,
@@ -28,6 +28,7 @@ from jobprov.provenance.services.statistics.counted import (
     recount_at,
 )
 from jobprov.provenance.services.work.queue import Parts, enqueue
+from jobprov.provenance.services.writing import Writing
 
 COUNT = "count"
 _LONGEST_QUESTION = 200  # it is the key of a work item
@@ -99,7 +100,7 @@ def question_of(kind: str, words: Words) -> str | None:
 
 
 def ask(
-    connection: Connection, store: Any, counting: Counting, words: Words, question: str | None
+    connection: Connection, store: Store, counting: Counting, words: Words, question: str | None
 ) -> CountedAnswer:
     """Return the answer to a question, as it was last counted where that is kept.
 
@@ -123,14 +124,14 @@ def ask(
     return CountedAnswer(_said(found, counted), question, counted if is_kept else None)
 
 
-def follow_up(connection: Connection, _known: KnownKeys, counted: CountedAnswer) -> None:
+def follow_up(writing: Writing, counted: CountedAnswer) -> None:
     """Keep what was counted of many jobs, or note that it is to be counted again."""
     if counted.question is None:
         return
     if counted.to_keep is not None:
-        _keep(connection, counted.question, counted.to_keep)
+        _keep(writing.connection, counted.question, counted.to_keep)
     else:
-        enqueue(connection, COUNT, counted.question, due_at=counted.recount_at)
+        enqueue(writing.connection, COUNT, counted.question, due_at=counted.recount_at)
 
 
 def count_again(parts: Parts, question: str, countings: Mapping[str, Counting]) -> None:
@@ -139,11 +140,11 @@ def count_again(parts: Parts, question: str, countings: Mapping[str, Counting]) 
     counting = countings[words.pop("kind")]
     with parts.database.reading.connect() as connection:
         _, counted = _count(connection, parts.store, counting, words, _BACKGROUND_SECONDS)
-    parts.writer.run(lambda writing, _known: _keep(writing, question, counted))
+    parts.writer.run(lambda writing: _keep(writing.connection, question, counted))
 
 
 def _count(
-    connection: Connection, store: Any, counting: Counting, words: Words, seconds: float
+    connection: Connection, store: Store, counting: Counting, words: Words, seconds: float
 ) -> tuple[dict[str, Any], KeptAnswer]:
     return count_now(connection, lambda: counting.answer(connection, store, words, seconds), dict)
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.tasks import task_waivers
 
@@ -29,7 +29,7 @@ class Counted(NamedTuple):
 
 
 def report_campaign(
-    connection: Connection, store: Documents, counted: Counted, *, now: datetime
+    connection: Connection, store: Store, counted: Counted, *, now: datetime
 ) -> dict[str, Any]:
     """Return `{made_at, counted_at, is_current, last_record_at, campaign, errors, resources, waivers}`.
 

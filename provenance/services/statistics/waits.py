@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.times import read_time
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records
 
 MOST_JOBS = 256
@@ -76,7 +76,7 @@ def choose(count: int) -> Iterator[int]:
         yield from range(start, start + length)
 
 
-def read_waits(connection: Connection, store: Documents, jobs: Sequence[int]) -> list[Wait]:
+def read_waits(connection: Connection, store: Store, jobs: Sequence[int]) -> list[Wait]:
     """Return how long these jobs waited, by their keys, in order.
 
     In two statements and the segments that hold their records.

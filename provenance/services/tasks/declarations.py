@@ -5,13 +5,12 @@ Source: http.md, `PUT /tasks/{task_id}`.
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import Connection, update
 
-from jobprov.provenance.db.keys import KnownKeys
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, find_tasks
 from jobprov.provenance.db.recording.task_rows import place_again
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
@@ -20,8 +19,8 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.checks import word_problem
 from jobprov.provenance.records.documents import read_document
 from jobprov.provenance.records.job_record import ExperimentName
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document, read_entries
-from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.ledger.entries import enter_document, read_entries
+from jobprov.provenance.services.writing import Writing
 
 MOST_UNITS = 1_000_000
 _LONGEST_ID = 1000
@@ -136,21 +135,13 @@ def check_words(task_id: str, declaration: Declaration) -> None:
         raise BadInputError(f"{name}: {problems[name][0]}.", problems)
 
 
-def declare_task(
-    connection: Connection,
-    known: KnownKeys,
-    task_id: str,
-    document: dict[str, Any],
-    *,
-    store: Documents,
-    received_at: datetime,
-    submitter: str | None = None,
-) -> bool:
+def declare_task(writing: Writing, task_id: str, document: dict[str, Any]) -> bool:
     """Declare a task, or declare it anew; return whether it was declared for the first time.
 
     Raises:
         BadInputError: the declaration cannot be read, or the task not be named so.
     """
+    connection = writing.connection
     declaration = read_declaration(document)
     check_words(task_id, declaration)
     if isinstance(declaration.units, UnitSource):
@@ -158,64 +149,53 @@ def declare_task(
             "units: the list was not fetched from the catalog yet.",
             {"units": ["a list or a number is needed here"]},
         )
-    experiment = intern_experiments(connection, known, {declaration.experiment})[
-        declaration.experiment
-    ]
+    experiment = intern_experiments(writing, {declaration.experiment})[declaration.experiment]
     held = find_tasks(connection, task_id, declaration.experiment)
-    before = read_task_document(connection, store, held[0]) if held else None
+    before = read_task_document(connection, writing.store, held[0]) if held else None
     if before == document:
         return False
-    new = NewEntry(experiment, "task", received_at, submitter, b"")
-    entry = append_document(connection, new, {"task_id": task_id, "task": document})
-    write_task_row(connection, known, task_id, document, entry=entry, experiment=experiment)
+    entry = enter_document(writing, experiment, "task", {"task_id": task_id, "task": document})
+    write_task_row(writing, task_id, document, entry=entry, experiment=experiment)
     return before is None
 
 
 def write_task_row(
-    connection: Connection,
-    known: KnownKeys,
-    task_id: str,
-    document: dict[str, Any],
-    *,
-    entry: int,
-    experiment: int,
+    writing: Writing, task_id: str, document: dict[str, Any], *, entry: int, experiment: int
 ) -> None:
     """Write the row of a declared task whose ledger entry is there.
 
     What it says of campaign and stage goes before what jobs say.
     """
     declaration = read_declaration(document)
-    task = intern_task(connection, known, experiment, task_id)
+    task = intern_task(writing, experiment, task_id)
     values: dict[str, Any] = {"entry_id": entry, "declared_stage_id": None}
     if declaration.campaign or declaration.stage:
         stage_key = (experiment, declaration.campaign or "", declaration.stage or "")
         stage = dict(zip(("experiment_id", "campaign", "name"), stage_key, strict=True))
-        stages = known.intern(
-            connection, table_of(Stage), ["experiment_id", "campaign", "name"], {stage_key: stage}
+        stages = writing.intern(
+            table_of(Stage), ["experiment_id", "campaign", "name"], {stage_key: stage}
         )
         values["declared_stage_id"] = stages[stage_key]
-    connection.execute(update(TaskRow).where(TaskRow.id == task).values(**values))
-    place_again(connection, known, [task])
+    writing.connection.execute(update(TaskRow).where(TaskRow.id == task).values(**values))
+    place_again(writing, [task])
 
 
-def intern_task(connection: Connection, known: KnownKeys, experiment: int, task_id: str) -> int:
+def intern_task(writing: Writing, experiment: int, task_id: str) -> int:
     """Return the key of a task, made where it is not known yet."""
     key = (experiment, task_id)
     row = {"experiment_id": experiment, "task_id": task_id}
-    return known.intern(connection, table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[
-        key
-    ]
+    return writing.intern(table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[key]
 
 
 def read_task_document(
-    connection: Connection, store: Documents, task: FoundTask
+    connection: Connection, store: Store, task: FoundTask
 ) -> dict[str, Any] | None:
     """Return a task's declaration as it was sent; None where nobody declared it."""
     return read_task_documents(connection, store, [task]).get(task.key)
 
 
 def read_task_documents(
-    connection: Connection, store: Documents, tasks: Iterable[FoundTask]
+    connection: Connection, store: Store, tasks: Iterable[FoundTask]
 ) -> dict[int, dict[str, Any]]:
     """Return the declarations of tasks as they were sent, by the task's key.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.tasks.tasks import (
     FoundTask,
     declared_tasks,
@@ -18,7 +19,6 @@ from jobprov.provenance.db.queries.tasks.tasks import (
 from jobprov.provenance.db.tables import Experiment
 from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     read_declaration,
@@ -37,7 +37,7 @@ def is_recorded(connection: Connection, experiment: str) -> bool:
     )
 
 
-def list_samples(connection: Connection, store: Documents, experiment: str) -> dict[str, Any]:
+def list_samples(connection: Connection, store: Store, experiment: str) -> dict[str, Any]:
     """Return `{experiment, data_tiers, samples, archived}` of the 2,000 newest declared tasks of an experiment.
 
     A sample is `{sample, cells}`, by name; a cell has `data_tier`, `definitions`, `releases`

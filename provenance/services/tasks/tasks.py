@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import (
     FoundTask,
@@ -24,7 +25,6 @@ from jobprov.provenance.db.queries.tasks.tasks import (
 from jobprov.provenance.db.queries.tasks.units import silent_units
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.services.failures.errors import list_causes
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.statistics.home import campaign_counts
 from jobprov.provenance.services.tasks.declarations import (
     read_declaration,
@@ -61,7 +61,7 @@ def find_task(connection: Connection, task_id: str, *, experiment: str | None = 
 
 
 def show_task(
-    connection: Connection, store: Documents, task_id: str, *, experiment: str | None = None
+    connection: Connection, store: Store, task_id: str, *, experiment: str | None = None
 ) -> dict[str, Any]:
     """Return what the page of a task shows, in the words of the HTTP interface.
 
@@ -110,7 +110,7 @@ def show_task(
 
 
 def missing_units(
-    connection: Connection, store: Documents, task_id: str, *, experiment: str | None = None
+    connection: Connection, store: Store, task_id: str, *, experiment: str | None = None
 ) -> list[dict[str, Any]]:
     """Return the units that nobody waived and of which no attempt succeeded, with the state of the best one (None: never tried)."""
     task = find_task(connection, task_id, experiment=experiment)
@@ -119,7 +119,7 @@ def missing_units(
 
 
 def task_waivers(
-    connection: Connection, store: Documents, task_id: str, *, experiment: str | None = None
+    connection: Connection, store: Store, task_id: str, *, experiment: str | None = None
 ) -> list[dict[str, Any]]:
     """Return the waivers that a task goes on with, newest first, as `list_waivers` does."""
     task = find_task(connection, task_id, experiment=experiment)
@@ -129,7 +129,7 @@ def task_waivers(
 
 
 def show_campaign(
-    connection: Connection, store: Documents, experiment: str, campaign: str
+    connection: Connection, store: Store, experiment: str, campaign: str
 ) -> dict[str, Any]:
     """Return `{experiment, campaign, stages, task_count, tasks, seconds_left}`.
 

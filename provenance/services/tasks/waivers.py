@@ -7,12 +7,12 @@ Source: http.md, `POST /tasks/{task_id}/waivers`.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
@@ -21,13 +21,13 @@ from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import WaivedUnit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.documents import read_document
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document, read_entries
-from jobprov.provenance.services.ledger.frames import Documents
+from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.tasks.declarations import (
     MOST_UNITS,
     read_declaration,
     read_task_document,
 )
+from jobprov.provenance.services.writing import Writing
 
 MOST_LISTED = 100
 _NAMED = 5
@@ -59,22 +59,15 @@ def read_waiver(document: Mapping[str, Any]) -> Waiver:
     return read_document(document, Waiver, "The waiver")
 
 
-def waive_units(
-    connection: Connection,
-    store: Documents,
-    task: FoundTask,
-    document: Mapping[str, Any],
-    *,
-    received_at: datetime,
-    submitter: str | None = None,
-) -> int:
+def waive_units(writing: Writing, task: FoundTask, document: Mapping[str, Any]) -> int:
     """Waive units of a task, or take that back; return how many units it names.
 
     Raises:
         BadInputError: it cannot be read, or names units that are not on the task's frozen list.
     """
+    connection = writing.connection
     waiver = read_waiver(document)
-    declared = read_task_document(connection, store, task)
+    declared = read_task_document(connection, writing.store, task)
     listed = read_declaration(declared).listed_units() if declared else None
     strange = sorted(set(waiver.units) - set(listed)) if listed is not None else []
     if strange:
@@ -83,8 +76,8 @@ def waive_units(
             f"not on the frozen list of task {task.task_id}: {', '.join(strange[:_NAMED])}{more}"
         )
         raise BadInputError(f"units: {message}.", {"units": [message]})
-    new = NewEntry(task.experiment_key, "waiver", received_at, submitter, b"")
-    entry = append_document(connection, new, {"task_id": task.task_id, "waiver": dict(document)})
+    body = {"task_id": task.task_id, "waiver": dict(document)}
+    entry = enter_document(writing, task.experiment_key, "waiver", body)
     write_waiver_rows(connection, task.key, entry, document)
     return len(set(waiver.units))
 
@@ -107,7 +100,7 @@ def write_waiver_rows(
 
 
 def list_waivers(
-    connection: Connection, store: Documents, entries: Mapping[str, int]
+    connection: Connection, store: Store, entries: Mapping[str, int]
 ) -> list[dict[str, Any]]:
     """Return the waivers that stand, newest first.
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, union_all, update
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.packing import pack, unpack
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import (
@@ -30,9 +31,8 @@ from jobprov.provenance.db.tables import (
     Verdict,
 )
 from jobprov.provenance.services.ledger.chain_erasures import KIND, digests_in
-from jobprov.provenance.services.ledger.chains import ListedDocuments, note_tip
+from jobprov.provenance.services.ledger.chains import note_tip
 from jobprov.provenance.services.ledger.entries import read_entries
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.segments import SealedEntry, SegmentReader
 from jobprov.provenance.services.recording.gap_updates import (
     blob_arrived,
@@ -43,6 +43,7 @@ from jobprov.provenance.services.recording.gap_updates import (
 from jobprov.provenance.services.recording.jobs import revision_body
 from jobprov.provenance.services.upkeep.replay import Replay
 from jobprov.provenance.services.upkeep.standing_entries import write_in_order
+from jobprov.provenance.services.writing import Writing
 
 _Key = tuple[str, bytes]
 _TIMES: Mapping[str, tuple[Any, str]] = {
@@ -63,33 +64,32 @@ class _Adopted(NamedTuple):
     entry: SealedEntry
 
 
-def adopt_segment(
-    connection: Connection, known: KnownKeys, store: ListedDocuments, reader: SegmentReader
-) -> None:
+def adopt_segment(writing: Writing, reader: SegmentReader) -> None:
     """Take the segment over, in one transaction.
 
     Raises:
         SegmentError: the segment does not hold what its head says.
     """
+    connection = writing.connection
     experiment, segment = reader.head["experiment"], reader.head["segment"]
-    replay = Replay(connection, known, store, experiment)
+    replay = Replay(writing, experiment)
     placed = _placed(connection, replay.experiment, segment)
     entries = {place: entry for place, entry in enumerate(reader.entries()) if place not in placed}
     matched, lacking = _match(connection, replay.experiment, entries)
     for each in matched:
         _place(connection, each, segment)
-    replay.forbid(_erased_here(connection, store, replay.experiment))
+    replay.forbid(_erased_here(connection, writing.store, replay.experiment))
     replay.prepare(reader)
-    _make_way(connection, store, replay, lacking)
+    _make_way(connection, writing.store, replay, lacking)
     replay.replay(segment, lacking)
     replay.finish(reader)
-    write_in_order(connection, store, replay, reader)
+    write_in_order(connection, writing.store, replay, reader)
     _note_first_received(connection, replay.experiment, segment)
     _look_again(connection, reader)
-    note_tip(connection, known, experiment, segment, reader.head_bytes)
+    note_tip(writing, experiment, segment, reader.head_bytes)
 
 
-def _erased_here(connection: Connection, store: Documents, experiment: int) -> set[str]:
+def _erased_here(connection: Connection, store: Store, experiment: int) -> set[str]:
     """Return the digests that were erased here, by entries that wait.
 
     What is adopted before them gives none back.
@@ -206,10 +206,7 @@ class _Local(NamedTuple):
 
 
 def _make_way(
-    connection: Connection,
-    store: Documents,
-    replay: Replay,
-    lacking: Sequence[tuple[int, SealedEntry]],
+    connection: Connection, store: Store, replay: Replay, lacking: Sequence[tuple[int, SealedEntry]]
 ) -> None:
     """Give what is sealed the places among a job's records that came to be taken after the restoration.
 
@@ -276,7 +273,7 @@ def _renumbered(local: Sequence[_Local], taken: set[int]) -> list[tuple[_Local, 
     return found
 
 
-def _write_conflicts(connection: Connection, store: Documents, records: Sequence[_Local]) -> None:
+def _write_conflicts(connection: Connection, store: Store, records: Sequence[_Local]) -> None:
     bodies = read_entries(connection, store, [each.entry for each in records])
     rows = []
     for each in records:
@@ -298,7 +295,7 @@ def _write_conflicts(connection: Connection, store: Documents, records: Sequence
 
 
 def _renumber(
-    connection: Connection, store: Documents, revisions: Sequence[tuple[_Local, int]]
+    connection: Connection, store: Store, revisions: Sequence[tuple[_Local, int]]
 ) -> None:
     """Give revisions that wait their new numbers, in the rows and in the bytes, of which no head says anything yet."""
     bodies = read_entries(connection, store, [each.entry for each, _ in revisions])

@@ -7,9 +7,8 @@ the power goes. The head, with every leaf, stays as it is: all other entries are
 """
 
 from collections.abc import Collection, Mapping
-from typing import Protocol
 
-from jobprov.provenance.services.ledger.chains import ListedDocuments
+from jobprov.archive.store import Store
 from jobprov.provenance.services.ledger.erased_segments import (
     NO_SALT,
     next_name,
@@ -26,19 +25,7 @@ from jobprov.provenance.services.ledger.segments import (
 )
 
 
-class ErasingDocuments(ListedDocuments, Protocol):
-    """The part of the archive that documents are erased from."""
-
-    def put_document(self, name: str, data: bytes) -> bool:
-        """Store a document unless one of that name is there; return whether it was stored."""
-
-    def erase_documents(self, names: Collection[str]) -> None:
-        """Remove documents for good."""
-
-
-def erase_bodies(
-    store: ErasingDocuments, experiment: str, places: Mapping[int, Collection[int]]
-) -> int:
+def erase_bodies(store: Store, experiment: str, places: Mapping[int, Collection[int]]) -> int:
     """Write the bodies of segments anew without the entries at these positions.
 
     Return how many segments had them still.
@@ -62,7 +49,7 @@ def erase_bodies(
 
 
 def _write_without(
-    store: ErasingDocuments, reader: SegmentReader, first: str, positions: frozenset[int]
+    store: Store, reader: SegmentReader, first: str, positions: frozenset[int]
 ) -> None:
     entries = [
         SealedEntry(entry.kind, entry.received_at, entry.submitter, NO_SALT, b"", entry.leaf)
@@ -78,6 +65,6 @@ def _write_without(
         pass  # each is compared with its leaf
 
 
-def _remove_older(store: ErasingDocuments, first: str) -> None:
+def _remove_older(store: Store, first: str) -> None:
     if names := rewritten_names(store, first):
         store.erase_documents([first, *names[:-1]])

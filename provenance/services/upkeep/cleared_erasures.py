@@ -8,22 +8,23 @@ after a crash, or after a copy of the archive was restored in which the bytes ar
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.clearing import clear_deleted
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.erasures import erased_of, erased_places
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
 from jobprov.provenance.db.tables import BundlePlan, Experiment
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.services.bundles.plan_blobs import generated_for_nobody_else
 from jobprov.provenance.services.intake.partial_blobs import HalfSent
 from jobprov.provenance.services.ledger.chains import archived_experiments
 from jobprov.provenance.services.upkeep.cleared_bodies import erase_bodies
 from jobprov.provenance.services.upkeep.sealing import adopt_archived, one_sealer, seal_ledger
+from jobprov.provenance.services.writing import Writer
 
 
 class Cleared(NamedTuple):
@@ -48,7 +49,7 @@ class Parts(NamedTuple):
 
     database: Database
     writer: Writer
-    store: Any
+    store: Store
     half_sent: Path | None = None
 
 
@@ -118,7 +119,7 @@ def finish_erasures(parts: Parts) -> dict[str, Cleared]:
     return {name: clear_erased(parts, name) for name in erased}
 
 
-def _doomed(connection: Connection, store: Any, wanted: Sequence[str]) -> list[list[str]]:
+def _doomed(connection: Connection, store: Store, wanted: Sequence[str]) -> list[list[str]]:
     """Return what is there and goes: generated members of erased plans, then these bytes that nobody sent but who erased them."""
     free = needed_by_nobody(connection, wanted)
     there = [

@@ -8,27 +8,22 @@ not sealed yet are lost with the database, too.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 
 from jobprov.archive.opening import open_store
+from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database, open_database
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.migrating import upgrade
 from jobprov.provenance.db.tables import Experiment, Job, LedgerEntry, Repository, WriteToken
+from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import ConflictError
-from jobprov.provenance.services.configurations.configuration import Blobs
 from jobprov.provenance.services.configurations.evaluation import evaluate_waiting
-from jobprov.provenance.services.failures.classes import Blobs as Logs
 from jobprov.provenance.services.failures.classes import classify_waiting
-from jobprov.provenance.services.ledger.chains import (
-    ListedDocuments,
-    archived_experiments,
-    note_tip,
-    read_chain,
-)
+from jobprov.provenance.services.ledger.chains import archived_experiments, note_tip, read_chain
 from jobprov.provenance.services.upkeep.replay import Replay
+from jobprov.provenance.services.writing import writing_alone
 
 NOT_DERIVED: Mapping[str, str] = {
     "write_tokens": "an operator's act: make new ones with `jobprov token create`",
@@ -51,10 +46,6 @@ NOT_DERIVED: Mapping[str, str] = {
 """Tables that the ledger does not hold, and what becomes of them in a rebuilt database."""
 
 
-class Archive(ListedDocuments, Blobs, Logs, Protocol):
-    """The archive, as a database is made anew from it."""
-
-
 class RebuildReport(NamedTuple):
     """What was replayed."""
 
@@ -72,7 +63,7 @@ def rebuild_from(
 
 
 def rebuild_database(
-    store: Archive, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
+    store: Store, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
 ) -> RebuildReport:
     """Fill the empty database at `into_url` from the archive.
 
@@ -107,49 +98,44 @@ def _check_empty(database: Database) -> None:
 
 
 def _rebuild(
-    database: Database, store: Archive, told: Callable[[str, int, int], None]
+    database: Database, store: Store, told: Callable[[str, int, int], None]
 ) -> RebuildReport:
-    known = KnownKeys()
+    memory = Memory()
     segments = entries = 0
     experiments = sorted(archived_experiments(store))
-    _prepare(database, known, store, experiments)
+    _prepare(database, memory, store, experiments)
     for experiment in experiments:
         for reader in read_chain(store, experiment):
-            with database.writing.begin() as connection:
-                replay = Replay(connection, known, store, experiment)
-                replay.replay(reader.head["segment"], enumerate(reader.entries()))
-                note_tip(connection, known, experiment, reader.head["segment"], reader.head_bytes)
-            known.commit()
+            with writing_alone(database, memory, store) as writing:
+                Replay(writing, experiment).replay(
+                    reader.head["segment"], enumerate(reader.entries())
+                )
+                note_tip(writing, experiment, reader.head["segment"], reader.head_bytes)
             segments += 1
             entries += len(reader)
             told(experiment, reader.head["segment"], len(reader))
-    _finish(database, known, store, experiments)
-    evaluate_waiting(database, known, store)
-    classify_waiting(database, known, store)
+    _finish(database, memory, store, experiments)
+    evaluate_waiting(database, memory, store)
+    classify_waiting(database, memory, store)
     with database.reading.connect() as connection:
         jobs = connection.execute(select(func.count()).select_from(Job)).scalar_one()
     return RebuildReport(len(experiments), segments, entries, jobs)
 
 
-def _prepare(
-    database: Database, known: KnownKeys, store: ListedDocuments, experiments: list[str]
-) -> None:
+def _prepare(database: Database, memory: Memory, store: Store, experiments: list[str]) -> None:
     """Learn first, of every experiment, what is possessed and resolved.
 
     Records then get their final grade at once.
     """
     for experiment in experiments:
         for reader in read_chain(store, experiment):
-            with database.writing.begin() as connection:
-                Replay(connection, known, store, experiment).prepare(reader)
-            known.commit()
+            with writing_alone(database, memory, store) as writing:
+                Replay(writing, experiment).prepare(reader)
 
 
-def _finish(
-    database: Database, known: KnownKeys, store: ListedDocuments, experiments: list[str]
-) -> None:
+def _finish(database: Database, memory: Memory, store: Store, experiments: list[str]) -> None:
     """Point software entries at resolutions that came before them in some chain."""
     for experiment in experiments:
         for reader in read_chain(store, experiment):
-            with database.writing.begin() as connection:
-                Replay(connection, known, store, experiment).finish(reader)
+            with writing_alone(database, memory, store) as writing:
+                Replay(writing, experiment).finish(reader)

@@ -3,18 +3,16 @@
 And has the jobs looked at that waited for it all the same.
 """
 
-from datetime import UTC, datetime
-
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select, update
 
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Possession
 from jobprov.provenance.db.turns import wait_for_derivations
-from jobprov.provenance.db.writer import Writer
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.recording.gap_updates import blobs_there
+from jobprov.provenance.services.writing import Writer, Writing
 
 _MOST_DIGESTS = 50_000
 """Of an entry."""
@@ -22,27 +20,22 @@ _MOST_DIGESTS = 50_000
 
 def enter_possessions(database: Database, writer: Writer, experiment: str) -> None:
     """Write ledger entries for what the experiment uploaded since the last sealing."""
-    while digests := writer.run(
-        lambda connection, known: _enter_some(connection, known, experiment)
-    ):
+    while digests := writer.run(lambda writing: _enter_some(writing, experiment)):
         wait_for_derivations(database)
-        writer.run(lambda connection, _, digests=digests: blobs_there(connection, digests))  # type: ignore[misc]
+        writer.run(lambda writing, digests=digests: blobs_there(writing.connection, digests))  # type: ignore[misc]
 
 
-def _enter_some(connection: Connection, known: KnownKeys, experiment: str) -> list[str]:
+def _enter_some(writing: Writing, experiment: str) -> list[str]:
     """Write the next entry; return the digests that are in it."""
-    key = intern_experiments(connection, known, {experiment})[experiment]
+    connection = writing.connection
+    key = intern_experiments(writing, {experiment})[experiment]
     table = table_of(Possession)
     fresh = select(table.c.sha256).where(
         table.c.experiment_id == key, table.c.is_entered.is_(False)
     )
     digests = sorted(row[0] for row in connection.execute(fresh.limit(_MOST_DIGESTS)))
     if digests:
-        append_document(
-            connection,
-            NewEntry(key, "possession", datetime.now(UTC), None, b""),
-            {"sha256": digests},
-        )
+        enter_document(writing, key, "possession", {"sha256": digests})
     for part in chunks(digests):
         changed = update(table).where(table.c.experiment_id == key, table.c.sha256.in_(part))
         connection.execute(changed.values(is_entered=True))

@@ -9,15 +9,15 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
-from jobprov.provenance.db.keys import KnownKeys, chunks
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import LedgerEntry, Possession
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.bundles.comparators import write_comparator_row
 from jobprov.provenance.services.catalogs.sightings import write_sighting_row
-from jobprov.provenance.services.code.ambiguous_code import note_observation
+from jobprov.provenance.services.code.ambiguous_code import TagObservations
 from jobprov.provenance.services.code.ref_observations import write_observation_row
 from jobprov.provenance.services.code.resolutions import write_resolution_row
 from jobprov.provenance.services.erasures.log_expiry import (
@@ -31,24 +31,25 @@ from jobprov.provenance.services.ledger.chain_erasures import (
     KIND,
     ChainErasures,
     ErasedItem,
+    ErasuresRead,
     digests_in,
     items_of,
-    read_erasures,
 )
-from jobprov.provenance.services.ledger.chains import ListedDocuments
 from jobprov.provenance.services.ledger.entries import NewEntry, append_entries
 from jobprov.provenance.services.ledger.entry_bytes import RECORDS
 from jobprov.provenance.services.ledger.segments import SealedEntry, SegmentReader
 from jobprov.provenance.services.orders.orders import write_order_rows, write_report
 from jobprov.provenance.services.orders.retry_policies import write_policy_rows
 from jobprov.provenance.services.orders.workflows import write_state, write_workflow_row
-from jobprov.provenance.services.recording.findings import note_resolution
+from jobprov.provenance.services.read_ahead import ReadAhead
 from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.resolved_code import note_resolution
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsules import uses_in, write_capsule_rows
 from jobprov.provenance.services.tasks.declarations import intern_task, write_task_row
 from jobprov.provenance.services.tasks.waivers import write_waiver_rows
 from jobprov.provenance.services.upkeep.waiting_entries import WaitingEntries, WaitingEntry
+from jobprov.provenance.services.writing import Writing
 
 _AT_ONCE = 500
 
@@ -56,22 +57,20 @@ _AT_ONCE = 500
 class Replay:
     """One replay of one experiment's entries, in a transaction of the caller."""
 
-    def __init__(
-        self, connection: Connection, known: KnownKeys, store: ListedDocuments, experiment: str
-    ) -> None:
-        self._connection = connection
-        self._known = known
-        self._store = store
+    def __init__(self, writing: Writing, experiment: str) -> None:
+        self._writing = writing
+        self._connection = writing.connection
         self._name = experiment
         self._chain: ChainErasures | None = None
-        self.experiment = intern_experiments(connection, known, {experiment})[experiment]
-        self._waiting = WaitingEntries(connection, known, store, (experiment, self.experiment))
+        self._read_ahead = writing.remembered(ReadAhead)
+        self.experiment = intern_experiments(writing, {experiment})[experiment]
+        self._waiting = WaitingEntries(writing, (experiment, self.experiment))
 
     def prepare(self, reader: SegmentReader) -> None:
         """Learn what is possessed, resolved, seen of tags and served by a capsule, before any record is read."""
         for position in reader.positions("capsule"):
             uses = uses_in(json.loads(reader.body(position))["capsule"])
-            self._known.notes.setdefault("served", set()).update((self._name, use) for use in uses)
+            self._read_ahead.served.update((self._name, use) for use in uses)
         for position in reader.positions("possession", "expiry"):
             body = json.loads(reader.body(position))
             if "logs" in body:
@@ -82,17 +81,17 @@ class Replay:
         for position in reader.positions(KIND):
             body = json.loads(reader.body(position))
             self._erased().update(digests_in(body))
-            forget_possession(
-                self._connection, self._known, Owner(self._name, self.experiment), body["sha256"]
-            )
+            forget_possession(self._writing, Owner(self._name, self.experiment), body["sha256"])
         for position in reader.positions("resolution"):
             body = json.loads(reader.body(position))
             note_resolution(
-                self._known.notes, body["software"], body["match_key"], body["document"]
+                self._writing.memory, body["software"], body["match_key"], body["document"]
             )
         for position in reader.positions("ref_observation"):
             entry = reader.entry(position)
-            note_observation(self._known.notes, json.loads(entry.body), entry.received_at)
+            observed = json.loads(entry.body)
+            tag = observed["match_key"], observed["ref"]
+            self._writing.remembered(TagObservations).note(tag, observed["oid"], entry.received_at)
 
     def forbid(self, digests: Iterable[str]) -> None:
         """Learn of blobs that are erased, whatever the entries say that are replayed."""
@@ -156,7 +155,7 @@ class Replay:
             waiting = (
                 self._waiting.by_job()
             )  # read while the jobs are not there: of those that are, nothing waits
-            record_jobs(self._connection, self._known, self._store, records)
+            record_jobs(self._writing, records)
             self._waiting.write_of(waiting, {record.decoded.job_id for record in records})
             records.clear()
 
@@ -205,7 +204,9 @@ class Replay:
     def _submission(self, entry: SealedEntry, place: tuple[int, int]) -> Submission:
         """Return a record as it came; of one that was erased, what corrected it."""
         if entry.erased is not None:
-            stand_in = decode_record(self._erasures().stand_in(self._store, self._name, entry.leaf))
+            stand_in = decode_record(
+                self._erasures().stand_in(self._writing.store, self._name, entry.leaf)
+            )
             revision = self._erasures().items[entry.leaf].revision
             reason = "erased" if entry.kind == "revision" else None
             kind = entry.kind if entry.kind == "unread" else None
@@ -239,12 +240,7 @@ class Replay:
         Read where something was, and again where the chain grew.
         """
         if self._chain is None:
-            length = sum(1 for _ in self._store.documents(f"ledger/{self._name}/"))
-            noted = self._known.notes.get(("erasures", self._name))
-            if noted is None or noted[0] != length:
-                noted = (length, read_erasures(self._store, self._name))
-                self._known.notes["erasures", self._name] = noted
-            self._chain = noted[1]
+            self._chain = self._writing.remembered(ErasuresRead).of(self._writing.store, self._name)
         return self._chain
 
     def _erased(self) -> set[str]:
@@ -252,8 +248,7 @@ class Replay:
 
         Records are graded by that, whenever they came.
         """
-        erased: set[str] = self._known.notes.setdefault(("erased", self._name), set())
-        return erased
+        return self._read_ahead.erased[self._name]
 
     def _erasure(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         items: dict[int, dict[int, ErasedItem]] = {}
@@ -266,10 +261,7 @@ class Replay:
             for position, number in self._keys(segment, items[segment]).items()
         ]
         write_erasure_rows(
-            self._connection,
-            self._known,
-            Owner(self._name, self.experiment),
-            Erasure(entry, body, rows),
+            self._writing, Owner(self._name, self.experiment), Erasure(entry, body, rows)
         )
 
     def _expired(self) -> set[str]:
@@ -277,14 +269,11 @@ class Replay:
 
         Records are graded by that, whenever they came.
         """
-        expired: set[str] = self._known.notes.setdefault(("expired", self._name), set())
-        return expired
+        return self._read_ahead.expired[self._name]
 
     def _note_expired(self, digests: Sequence[str]) -> None:
         self._expired().update(digests)
-        forget_possession(
-            self._connection, self._known, Owner(self._name, self.experiment), digests
-        )
+        forget_possession(self._writing, Owner(self._name, self.experiment), digests)
 
     def _possess(self, digests: Sequence[str]) -> None:
         table = table_of(Possession)
@@ -321,29 +310,22 @@ class Replay:
 
     def _task(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         write_task_row(
-            self._connection,
-            self._known,
-            body["task_id"],
-            body["task"],
-            entry=entry,
-            experiment=self.experiment,
+            self._writing, body["task_id"], body["task"], entry=entry, experiment=self.experiment
         )
 
     def _waiver(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        task = intern_task(self._connection, self._known, self.experiment, body["task_id"])
+        task = intern_task(self._writing, self.experiment, body["task_id"])
         write_waiver_rows(self._connection, task, entry, body["waiver"])
 
     def _sighting(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        write_sighting_row(
-            self._connection, self._known, body["file"], entry=entry, received_at=received_at
-        )
+        write_sighting_row(self._writing, body["file"], entry=entry, received_at=received_at)
 
     def _rules(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
         write_rules_row(self._connection, self.experiment, entry, body, received_at)
 
     def _reclassification(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
         name = body["task_id"]
-        task = intern_task(self._connection, self._known, self.experiment, name) if name else None
+        task = intern_task(self._writing, self.experiment, name) if name else None
         write_reclassification_row(
             self._connection,
             self.experiment,
@@ -360,7 +342,7 @@ class Replay:
         write_state(self._connection, self.experiment, entry, body)
 
     def _orders(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        write_order_rows(self._connection, self._known, self.experiment, entry, body)
+        write_order_rows(self._writing, self.experiment, entry, body)
 
     def _order_report(self, _entry: int, body: dict[str, Any], received_at: datetime) -> None:
         write_report(self._connection, body, received_at)
@@ -370,9 +352,7 @@ class Replay:
 
     def _expiry(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
         again = [log["sha256"] for log in body["logs"] if log["sha256"] not in self._expired()]
-        write_expiry_rows(
-            self._connection, self._known, Owner(self._name, self.experiment), entry, body["logs"]
-        )
+        write_expiry_rows(self._writing, Owner(self._name, self.experiment), entry, body["logs"])
         self._possess(again)
 
     def _possession(self, _entry: int, body: dict[str, Any], _received_at: datetime) -> None:

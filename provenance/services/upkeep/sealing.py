@@ -14,22 +14,20 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import zstandard
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from jobprov.archive.errors import ArchiveUnreachableError, DocumentMissingError
-from jobprov.archive.store import SealReport
+from jobprov.archive.store import SealReport, Store
 from jobprov.provenance.db.advisory_locks import SEALING
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import EntryBody, Experiment, LedgerEntry
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.ledger.chains import (
-    ListedDocuments,
     archived_experiments,
     chain_tip,
     next_segment,
@@ -40,21 +38,12 @@ from jobprov.provenance.services.ledger.segments import SealedEntry, write_segme
 from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
 from jobprov.provenance.services.upkeep.possessions import enter_possessions
 from jobprov.provenance.services.upkeep.waiting_entries import settle_waiting
+from jobprov.provenance.services.writing import Writer
 
 MOST_ENTRIES = 16_384
 _MOST_PACKED_BYTES = 64_000_000
 _ROWS_AT_ONCE = 2000
 """Rows a transaction lets go of: some 10 ms, so that no record waits longer behind it."""
-
-
-class SealingStore(ListedDocuments, Protocol):
-    """The archive, as sealing uses it."""
-
-    def put_document(self, name: str, data: bytes) -> bool:
-        """Store a document unless one of that name is there; return whether it was stored."""
-
-    def seal(self) -> SealReport:
-        """Put loose blobs into packs."""
 
 
 class LedgerSeal(NamedTuple):
@@ -84,9 +73,7 @@ class Waiting(NamedTuple):
     entry: SealedEntry
 
 
-def seal_all(
-    database: Database, writer: Writer, store: SealingStore
-) -> tuple[LedgerSeal, SealReport]:
+def seal_all(database: Database, writer: Writer, store: Store) -> tuple[LedgerSeal, SealReport]:
     """Seal the ledger of every experiment, then put the archive's loose blobs into packs.
 
     Of several processes on one database, one does it; the others wait, and find little left to do.
@@ -105,7 +92,7 @@ def seal_all(
 def seal_ledger(
     database: Database,
     writer: Writer,
-    store: SealingStore,
+    store: Store,
     *,
     experiments: Sequence[str] | None = None,
     most_entries: int = MOST_ENTRIES,
@@ -129,7 +116,7 @@ def seal_ledger(
     return ledger
 
 
-def adopt_archived(database: Database, writer: Writer, store: SealingStore, experiment: str) -> int:
+def adopt_archived(database: Database, writer: Writer, store: Store, experiment: str) -> int:
     """Take over what the archive has of an experiment beyond the database, and seal nothing.
 
     Return how many segments.
@@ -144,7 +131,7 @@ def adopt_archived(database: Database, writer: Writer, store: SealingStore, expe
 def _seal_ledger(
     database: Database,
     writer: Writer,
-    store: SealingStore,
+    store: Store,
     experiments: Sequence[str] | None,
     most_entries: int,
 ) -> tuple[LedgerSeal, list[Exception]]:
@@ -168,7 +155,7 @@ def _raise_first(problems: Sequence[Exception]) -> None:
 
 
 def _seal_experiment(
-    database: Database, writer: Writer, store: SealingStore, experiment: str, most_entries: int
+    database: Database, writer: Writer, store: Store, experiment: str, most_entries: int
 ) -> LedgerSeal:
     total = LedgerSeal()
     enter_possessions(database, writer, experiment)
@@ -195,7 +182,7 @@ def _seal_experiment(
         total = total.plus(LedgerSeal(1, len(waiting), 0, len(head), len(body)))
 
 
-def _adopt(database: Database, writer: Writer, store: SealingStore, experiment: str) -> int:
+def _adopt(database: Database, writer: Writer, store: Store, experiment: str) -> int:
     """Take over every segment that the archive has beyond the database; return how many."""
     count = 0
     while True:
@@ -204,9 +191,7 @@ def _adopt(database: Database, writer: Writer, store: SealingStore, experiment: 
         reader = next_segment(store, experiment, *tip)
         if reader is None:
             return count
-        writer.run(
-            lambda connection, known, reader=reader: adopt_segment(connection, known, store, reader)  # type: ignore[misc]
-        )
+        writer.run(lambda writing, reader=reader: adopt_segment(writing, reader))  # type: ignore[misc]
         count += 1
 
 
@@ -245,7 +230,7 @@ def _waiting(connection: Connection, experiment: str, most_entries: int) -> list
     return found
 
 
-def _check_archive_is_ours(store: SealingStore, experiment: str, segment: int) -> None:
+def _check_archive_is_ours(store: Store, experiment: str, segment: int) -> None:
     """Refuse to go on where the archive lacks the segment that this database sealed last.
 
     Raises:
@@ -273,11 +258,11 @@ def _let_go(writer: Writer, segment: int, waiting: Sequence[Waiting]) -> None:
     )
     rows = [{"key": each.id, "place": place} for place, each in enumerate(waiting)]
     for part in chunks(rows, _ROWS_AT_ONCE):
-        writer.run(lambda connection, _known, part=part: _place(connection, statement, part))  # type: ignore[misc]
+        writer.run(lambda writing, part=part: _place(writing.connection, statement, part))  # type: ignore[misc]
 
 
 def _note_tip(writer: Writer, experiment: str, segment: int, head: bytes) -> None:
-    writer.run(lambda connection, known: note_tip(connection, known, experiment, segment, head))
+    writer.run(lambda writing: note_tip(writing, experiment, segment, head))
 
 
 def _place(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.tables import (
@@ -22,7 +23,6 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.services.failures.rules import failures_of
 from jobprov.provenance.services.ledger.entries import read_entries
-from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.segments import SegmentReader
 from jobprov.provenance.services.upkeep.replay import Replay
 from jobprov.provenance.services.work.classifications import enqueue_failures
@@ -33,7 +33,7 @@ _NUMBERED = (ComparatorSet, RuleTableRow, Reclassification)
 
 
 def write_in_order(
-    connection: Connection, store: Documents, replay: Replay, reader: SegmentReader
+    connection: Connection, store: Store, replay: Replay, reader: SegmentReader
 ) -> None:
     """Write anew what entries of these kinds say, those of an adopted segment in its order, then those that wait.
 

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import KnownKeys, allocate_keys
+from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.selecting import select_by
 from jobprov.provenance.db.tables import WorkItem
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import ProvenanceError
-from jobprov.provenance.services.bundles.archive_blobs import Blobs
+from jobprov.provenance.services.writing import Writer, Writing
 
 LEASE = timedelta(minutes=15)
 FIRST_DELAY = timedelta(seconds=10)
@@ -39,7 +39,7 @@ class Parts(NamedTuple):
 
     database: Database
     writer: Writer
-    store: Blobs
+    store: Store
     mirrors: Path
 
 
@@ -72,10 +72,9 @@ def enqueue_all(
     held = select_by(connection, table, ("id",), ("kind", "key"), [(kind, key) for key in keys])
     fresh = [key for key in keys if (kind, key) not in held]
     due_at = due_at or datetime.now(UTC)
-    rows = [
-        {"id": number, "kind": kind, "key": key, "due_at": due_at, "attempts": 0}
-        for number, key in zip(allocate_keys(connection, table, len(fresh)), fresh, strict=True)
-    ]
+    numbered = zip(allocate_keys(connection, table, len(fresh)), fresh, strict=True)
+    noted = {"kind": kind, "due_at": due_at, "attempts": 0}
+    rows = [{"id": number, "key": key, **noted} for number, key in numbered]
     # on PostgreSQL another process may have noted the same since
     insert_rows(connection, table, rows, skip_known=connection.dialect.name == "postgresql")
 
@@ -97,7 +96,7 @@ def drain(
     """
     done = 0
     while not until():
-        item = parts.writer.run(lambda connection, known: _take(connection, known, list(handlers)))
+        item = parts.writer.run(lambda writing: _take(writing, list(handlers)))
         if item is None:
             if not pause:
                 break
@@ -127,13 +126,13 @@ def _do(parts: Parts, handler: Handler, item: TakenItem) -> int:
         handler(parts, item.key)
     except (ProvenanceError, OSError) as problem:
         message = str(problem)
-        parts.writer.run(lambda connection, known: _put_off(connection, known, item, message))
+        parts.writer.run(lambda writing: _put_off(writing, item, message))
         return 0
-    parts.writer.run(lambda connection, known: _remove(connection, known, item))
+    parts.writer.run(lambda writing: _remove(writing, item))
     return 1
 
 
-def _take(connection: Connection, known: KnownKeys, kinds: list[str]) -> TakenItem | None:  # noqa: ARG001
+def _take(writing: Writing, kinds: list[str]) -> TakenItem | None:
     table = table_of(WorkItem)
     now = datetime.now(UTC)
     query = (
@@ -144,15 +143,15 @@ def _take(connection: Connection, known: KnownKeys, kinds: list[str]) -> TakenIt
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    row = connection.execute(query).first()
+    row = writing.connection.execute(query).first()
     if row is None:
         return None
     values = {"leased_until": now + LEASE, "attempts": row.attempts + 1}
-    connection.execute(table.update().where(table.c.id == row.id).values(**values))
+    writing.connection.execute(table.update().where(table.c.id == row.id).values(**values))
     return TakenItem(row.id, row.kind, row.key, row.attempts + 1)
 
 
-def _put_off(connection: Connection, known: KnownKeys, item: TakenItem, message: str) -> None:  # noqa: ARG001
+def _put_off(writing: Writing, item: TakenItem, message: str) -> None:
     table = table_of(WorkItem)
     delay = min(FIRST_DELAY * 2 ** min(item.attempts, 20), LONGEST_DELAY)
     values = {
@@ -160,9 +159,9 @@ def _put_off(connection: Connection, known: KnownKeys, item: TakenItem, message:
         "leased_until": None,
         "last_error": message[:1000],
     }
-    connection.execute(table.update().where(table.c.id == item.id).values(**values))
+    writing.connection.execute(table.update().where(table.c.id == item.id).values(**values))
 
 
-def _remove(connection: Connection, known: KnownKeys, item: TakenItem) -> None:  # noqa: ARG001
+def _remove(writing: Writing, item: TakenItem) -> None:
     table = table_of(WorkItem)
-    connection.execute(table.delete().where(table.c.id == item.id))
+    writing.connection.execute(table.delete().where(table.c.id == item.id))

@@ -221,11 +221,7 @@ def _compare_catalog(service: Service) -> None:
 def _erase(service: Service) -> None:
     """Erase a variable from the record of a job."""
     wanted = Wanted(ERASED_JOB, "Eve", "it slipped through", fields=(ERASED_FIELD,))
-    erased = service.write(
-        lambda connection, known: erase_record(
-            connection, known, service.store, wanted, received_at=Clock.moment
-        )
-    )
+    erased = service.write(lambda writing: erase_record(writing, wanted))
     clear_erased(
         ErasureParts(service.database, service.writer, service.store),
         "nova",

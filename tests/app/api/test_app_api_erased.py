@@ -26,11 +26,7 @@ RECORD = a_record(
 
 def erase_variable(service: Service) -> None:
     wanted = Wanted(JOB, "Eve", "it slipped through", fields=("environment.variables.DOOR",))
-    done = service.write(
-        lambda connection, known: erase_record(
-            connection, known, service.store, wanted, received_at=NOW
-        )
-    )
+    done = service.write(lambda writing: erase_record(writing, wanted), received_at=NOW)
     entries, digests = [entry.id for entry in done.entries], sorted(done.digests)
     clear_erased(
         Parts(service.database, service.writer, service.store),
@@ -43,9 +39,7 @@ def erase_variable(service: Service) -> None:
 def erase_script(service: Service) -> None:
     with service.reading() as connection:
         planned = plan_blob_erasure(connection, service.store, DIGEST, "nova")
-    erase_blob(
-        service.writer, service.store, planned, who="Eve", why="it slipped through", received_at=NOW
-    )
+    erase_blob(service.writer, planned, who="Eve", why="it slipped through", received_at=NOW)
     parts = Parts(service.database, service.writer, service.store)
     clear_erased(parts, "nova", entries=[], digests=[*planned.plans, *planned.digests])
 

@@ -71,7 +71,7 @@ def test_a_file_that_very_much_came_of_is_drawn_in_part_and_counted_to_a_limit(
         connection.execute(text(_ROWS), {"made": made, "most": READERS})
         connection.execute(text(_PARENTS), {"made": made})
 
-    service.write(lambda connection, _known: add_readers(connection))
+    service.write(lambda writing: add_readers(writing.connection))
 
     found = client.get("/api/v1/files/hub/lineage?direction=descendants").get_json()
     page = client.get("/lineage/hub?direction=descendants")

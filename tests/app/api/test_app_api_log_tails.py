@@ -230,10 +230,10 @@ def test_what_nobody_wrote_to_for_a_month_goes_and_of_the_rest_the_oldest(
         jobs = [row.id for row in connection.execute(select(Job.id, Job.uuid).order_by(Job.uuid))]
     for place, job in enumerate(jobs):
         chunk = Chunk(job, 1, "stdout", 0, os.urandom(150), began + timedelta(seconds=place))
-        service.write(lambda connection, _known, chunk=chunk: append_tail(connection, chunk))
+        service.write(lambda writing, chunk=chunk: append_tail(writing.connection, chunk))
 
     def kept(now: datetime) -> list[int]:
-        service.write(lambda connection, _known: sweep(connection, 1, now))
+        service.write(lambda writing: sweep(writing.connection, 1, now))
         with service.reading() as connection:
             return sorted(connection.execute(select(LogTailPiece.job_id)).scalars())
 

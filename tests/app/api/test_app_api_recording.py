@@ -189,11 +189,7 @@ def test_undecodable_record_becomes_a_dead_letter_that_can_be_replayed(
 
     assert [(letter.job_id, letter.size_bytes) for letter in letters] == [(JOB, len(body))]
     with pytest.raises(Exception, match="state"):
-        service.write(
-            lambda connection, known: replay_letter(
-                connection, known, service.store, letters[0].number
-            )
-        )
+        service.write(lambda writing: replay_letter(writing, letters[0].number))
 
 
 def test_replayed_letter_becomes_a_job_and_is_gone(client: FlaskClient, service: Service) -> None:
@@ -201,9 +197,7 @@ def test_replayed_letter_becomes_a_job_and_is_gone(client: FlaskClient, service:
     with service.reading() as connection:
         [letter] = list_letters(connection)
 
-    outcome = service.write(
-        lambda connection, known: replay_letter(connection, known, service.store, letter.number)
-    )
+    outcome = service.write(lambda writing: replay_letter(writing, letter.number))
 
     assert (outcome.job_id, outcome.change) == (JOB, "created")
     with service.reading() as connection:
@@ -235,7 +229,7 @@ def test_a_revision_that_cannot_be_read_becomes_a_dead_letter(
 
     with service.reading() as connection:
         [letter] = list_letters(connection)
-    replay = partial(replay_letter, store=service.store, number=letter.number)
+    replay = partial(replay_letter, number=letter.number)
     if is_addressed:
         with pytest.raises(RecordError, match="state"):
             service.write(replay)

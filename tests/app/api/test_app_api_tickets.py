@@ -114,19 +114,16 @@ def test_ticket_leaves_no_letter_that_a_replay_takes_for_another_task(
     for letter in letters:
         sound = pack(json.dumps(of_task(letter.job_id)).encode())
         service.write(
-            lambda connection, _, sound=sound, letter=letter: connection.execute(
+            lambda writing, sound=sound, letter=letter: writing.connection.execute(
                 update(DeadLetter).where(DeadLetter.id == letter.number).values(body=sound)
             )
         )
 
     with pytest.raises(RecordError, match="task t1 alone; its record is of nova, task t2"):
-        service.write(partial(replay_letter, store=service.store, number=letters[1].number))
+        service.write(partial(replay_letter, number=letters[1].number))
 
     assert client.get(PUT).status_code == 404
-    assert (
-        service.write(partial(replay_letter, store=service.store, number=letters[0].number)).change
-        == "created"
-    )
+    assert service.write(partial(replay_letter, number=letters[0].number)).change == "created"
 
 
 @pytest.mark.parametrize(

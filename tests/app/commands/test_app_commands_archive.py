@@ -123,7 +123,7 @@ def test_rebuild_fills_an_empty_database_and_says_what_is_not_there(
 def test_logs_expire_as_the_options_say_and_growth_is_told(data: Path) -> None:
     service = open_service(load_settings({"JOBPROV_DATA": str(data)}, {}))
     log = service.store.put(b"line\n" * 1000).sha256
-    service.write(lambda connection, known: settle_blob(connection, known, "nova", log))
+    service.write(lambda writing: settle_blob(writing, "nova", log))
     record = {
         "schema_version": 1, "job_id": JOB.replace("1", "2"), "experiment": "nova", "state": "succeeded",
         "started_at": "2026-01-01T00:00:00Z", "logs": [{"name": "out", "sha256": log}],

@@ -40,7 +40,7 @@ def log(tmp_path: Path) -> str:
         service.record(
             Submission(decode_record(json.dumps(record_of(job_id, sha256)).encode()), EPOCH)
         )
-    service.write(lambda connection, known: settle_blob(connection, known, "nova", sha256))
+    service.write(lambda writing: settle_blob(writing, "nova", sha256))
     service.close()
     return sha256
 

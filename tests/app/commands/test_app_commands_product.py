@@ -51,9 +51,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     }
     opened = open_service(settings)
     submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
-    opened.write(
-        lambda connection, known: record_jobs(connection, known, opened.store, [submission])
-    )
+    opened.write(lambda writing: record_jobs(writing, [submission]))
     yield opened
     opened.close()
 

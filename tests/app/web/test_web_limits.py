@@ -239,9 +239,7 @@ def test_odd_names_have_pages_that_lead_to_each_other(service: Service, name: st
 
 def test_reading_by_token_asks_the_browser_for_one(service: Service) -> None:
     secret = service.write(
-        lambda connection, known: create_token(
-            connection, known, experiment="e", name="reader", now=datetime.now(UTC)
-        )
+        lambda writing: create_token(writing, experiment="e", name="reader", now=datetime.now(UTC))
     )
     closed = load_settings(
         {"JOBPROV_DATA": str(service.settings.data), "JOBPROV_READING": "token"}, {}

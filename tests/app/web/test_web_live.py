@@ -40,11 +40,7 @@ def running(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "stage": "reco",
         "units": [f"u{n}" for n in range(4)],
     }
-    service.write(
-        lambda c, known: declare_task(
-            c, known, "t", declared, store=service.store, received_at=_now()
-        )
-    )
+    service.write(lambda writing: declare_task(writing, "t", declared), received_at=_now())
     _record(service, 0, "failed")
     app = create_app(service.settings, service=service)
     app.config["LIVE_SECONDS"] = 1
@@ -75,9 +71,7 @@ def _record(service: Service, unit: int, state: str, **more: Any) -> None:
         **more,
     }
     submission = Submission(decode_record(json.dumps(record).encode()), _now(), "test", None)
-    service.write(
-        lambda connection, known: record_jobs(connection, known, service.store, [submission])
-    )
+    service.write(lambda writing: record_jobs(writing, [submission]))
 
 
 @pytest.mark.parametrize("address", ["/tasks/t", "/campaigns/toy/c"])

@@ -68,11 +68,7 @@ def service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "project": "p1",
     }
     now = datetime.now(UTC)
-    made.write(
-        lambda connection, known: declare_task(
-            connection, known, "t1", declared, store=made.store, received_at=now
-        )
-    )
+    made.write(lambda writing: declare_task(writing, "t1", declared), received_at=now)
     task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
     for number in range(2):
         outputs = [{"name": f"b{number}.root", "size_bytes": 7}]
@@ -111,7 +107,7 @@ def record_failure(service: Service, number: int, experiment: str = "nova") -> s
     Return the address of its page.
     """
     sha256 = service.store.put(LOG).sha256
-    service.write(lambda connection, known: settle_blob(connection, known, experiment, sha256))
+    service.write(lambda writing: settle_blob(writing, experiment, sha256))
     end = {"code": 12, "failed_step": "tool"}
     logs = [{"name": "out", "sha256": sha256}]
     address = record(service, number, experiment=experiment, state="failed", exit=end, logs=logs)
@@ -299,7 +295,7 @@ def test_log_is_searched_and_led_to_its_line(pages: FlaskClient, service: Servic
 
 def test_running_job_is_followed(pages: FlaskClient, service: Service) -> None:
     sha256 = service.store.put(b"so far\n").sha256
-    service.write(lambda connection, known: settle_blob(connection, known, "nova", sha256))
+    service.write(lambda writing: settle_blob(writing, "nova", sha256))
     address = record(service, 20, state="running", logs=[{"name": "out", "sha256": sha256}])
 
     assert "Refresh" not in pages.get(f"{address}/logs/out").headers
@@ -324,8 +320,8 @@ def test_other_sites_and_strangers_change_nothing(pages: FlaskClient, service: S
     now = datetime.now(UTC)
     token, other = (
         service.write(
-            lambda connection, known, name=name: create_token(
-                connection, known, experiment=name, name="t", now=now, days=1
+            lambda writing, name=name: create_token(
+                writing, experiment=name, name="t", now=now, days=1
             )
         )
         for name in ("nova", "dune")

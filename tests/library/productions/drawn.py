@@ -110,9 +110,8 @@ def graph_of(database: Database, batches: list[list[tuple[str, Any, str | None]]
         for kind, document, _ in batch:
             if kind == "sighting":
                 production.write(
-                    lambda c, seen=document: record_sighting(
-                        c, production.known, seen, received_at=MOMENT
-                    )
+                    lambda writing, seen=document: record_sighting(writing, seen),
+                    received_at=MOMENT,
                 )
     production.close()
     with database.reading.connect() as connection:

@@ -148,11 +148,9 @@ def record_sample(parts: Parts, store: Store, checkout: Path) -> None:
         for body in bodies
     ]
     uploads = [Upload(EXPERIMENT, store.put(data).sha256) for data in (FCL, WORDS, INPUT)]
-    parts.writer.run(lambda connection, known: record_jobs(connection, known, store, submissions))
-    parts.writer.run(lambda connection, known: grant_possession(connection, known, uploads))
-    parts.writer.run(
-        lambda connection, known: register_repository(connection, known, "joining", str(checkout))
-    )
+    parts.writer.run(lambda writing: record_jobs(writing, submissions))
+    parts.writer.run(lambda writing: grant_possession(writing, uploads))
+    parts.writer.run(lambda writing: register_repository(writing, "joining", str(checkout)))
     assert drain(parts, HANDLERS) > 0
 
 

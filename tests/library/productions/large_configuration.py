@@ -58,7 +58,5 @@ def fill(service: Service, folder: Path) -> None:
 
 def _file(service: Service, name: str, text: str) -> dict[str, Any]:
     sha256 = str(service.store.put(text.encode()).sha256)
-    service.write(
-        lambda connection, known: grant_possession(connection, known, [Upload("toyexp", sha256)])
-    )
+    service.write(lambda writing: grant_possession(writing, [Upload("toyexp", sha256)]))
     return {"name": name, "sha256": sha256}

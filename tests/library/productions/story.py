@@ -31,9 +31,7 @@ def play(production: Production) -> None:
     """Play everything: records, witnesses, a conflict, a revision, one not understood, blobs, a moved tag, verdicts and more."""
     repository = make_repository(production.folder / "upstream")
     code = [{"name": "x", "repository": str(repository), "requested_ref": "v1"}]
-    production.writer.run(
-        lambda connection, known: register_repository(connection, known, "x", str(repository))
-    )
+    production.writer.run(lambda writing: register_repository(writing, "x", str(repository)))
     production.see(
         "f3.root", size_bytes=4, checksums=["adler32:00000004"], metadata={"prov.task_id": "t1"}
     )
@@ -225,18 +223,14 @@ def launch(production: Production) -> None:
     """
     shipped = {"gen.sh": production.upload(b"a script")}
     for text in (WORKFLOW, WORKFLOW.replace("count = 3", "count = 4")):
-        found, _ = production.write_now(
-            declare_workflow, production.store, {"text": text, "files": shipped}
-        )
-    production.write_now(advance_workflow, production.store, found)
+        found, _ = production.write(declare_workflow, {"text": text, "files": shipped})
+    production.write(advance_workflow, found)
     experiment = found.experiment
     body = TakeBody(experiment=experiment, holder="agent", limit=3)
     with production.database.reading.connect() as connection:
         assert len(connection.execute(select(Order.id)).all()) == 4
     taken = production.writer.run(
-        lambda connection, _known: take_orders(
-            connection, production.store, body, now=production.tick()
-        )
+        lambda writing: take_orders(writing, body), received_at=production.tick()
     )
     ids = [order["order_id"] for order in taken]
     placed = [PlacedOrder(each, f"1.{number}@sched") for number, each in enumerate(ids)]
@@ -251,20 +245,14 @@ def launch(production: Production) -> None:
     )
     report = ReportBody(experiment=experiment, placed=placed, ended=ended)
     now = production.tick()
-    production.writer.run(
-        lambda connection, _known: report_orders(connection, report, received_at=now)
-    )
-    production.write_now(advance_workflow, production.store, found)
-    production.write_now(
+    production.writer.run(lambda writing: report_orders(writing, report), received_at=now)
+    production.write(advance_workflow, found)
+    production.write(
         declare_policies, experiment, {"stages": {"gen": {"times": 3, "transient_only": False}}}
     )
-    ordered = production.write_now(
-        order_retries,
-        production.store,
-        {"experiment": experiment, "jobs": [job_id(71)], "who": "me"},
+    ordered = production.write(
+        order_retries, {"experiment": experiment, "jobs": [job_id(71)], "who": "me"}
     )
     assert [each["unit"] for each in ordered["tries"]] == ["1"]
     said, now = WorkflowState(state="stopped", who="shifter", why="enough"), production.tick()
-    production.writer.run(
-        lambda connection, _known: set_state(connection, found, said, received_at=now)
-    )
+    production.writer.run(lambda writing: set_state(writing, found, said), received_at=now)

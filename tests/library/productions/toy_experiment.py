@@ -59,7 +59,7 @@ def fill(service: Service) -> None:
     """Record the production and store what it refers to."""
     blobs = (*FCL.values(), MISSPELT, FAILING_LOG, _log("gen"), _log("reco"))
     uploads = [Upload(EXPERIMENT, service.store.put(data).sha256) for data in blobs]
-    service.write(lambda connection, known: grant_possession(connection, known, uploads))
+    service.write(lambda writing: grant_possession(writing, uploads))
     now = datetime.now(UTC)
     for record in production(now):
         received = now - timedelta(days=3) if record["job_id"] == job_id("silent") else now
@@ -73,9 +73,9 @@ def fill(service: Service) -> None:
         "comparisons": [{"output": MERGED, "level": "R5", "comparator": "root-content-2"}],
     }
     service.write(
-        lambda connection, known: post_verdict(
-            connection, known, job_id("merge-dimuon"), verdict, received_at=now, submitter="rerun"
-        )
+        lambda writing: post_verdict(writing, job_id("merge-dimuon"), verdict),
+        received_at=now,
+        submitter="rerun",
     )
 
 

@@ -502,7 +502,7 @@ def test_shared_input_of_a_crowded_name_is_the_last_that_was_recorded(
     )
     production.record(*made, reader)
     production.write(
-        lambda connection: connection.execute(
+        lambda writing: writing.connection.execute(
             text("UPDATE files SET is_crowded = TRUE WHERE name = 'calib'")
         )
     )

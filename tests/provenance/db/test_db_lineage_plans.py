@@ -82,7 +82,7 @@ def analysed(production: Production) -> Production:
     ]
     for start in range(0, JOBS, 500):
         production.record(*records[start : start + 500])
-    production.write(lambda connection: connection.execute(text("ANALYZE")))
+    production.write(lambda writing: writing.connection.execute(text("ANALYZE")))
     return production
 
 

@@ -18,7 +18,6 @@ from jobprov.provenance.db.migrating import upgrade
 from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
 from jobprov.provenance.db.recording.writing import gap_document
 from jobprov.provenance.db.tables import RefObservation, WorkItem
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.records.gaps import Gap
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -33,6 +32,7 @@ from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.writing import Writer
 from tests.library.git import git, make_repository
 from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at
@@ -51,9 +51,7 @@ def upstream(tmp_path: Path) -> Path:
 def production(database: Database, upstream: Path, tmp_path: Path) -> Iterator[Production]:
     """Yield a production that knows the repository, on both databases."""
     opened = Production(database, open_store(f"file:{tmp_path / 'archive'}"), tmp_path)
-    opened.writer.run(
-        lambda connection, known: register_repository(connection, known, "x", str(upstream))
-    )
+    opened.writer.run(lambda writing: register_repository(writing, "x", str(upstream)))
     yield opened
     opened.close()
 
@@ -253,9 +251,7 @@ def test_other_tags_and_repositories_that_move_concern_nobody(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
     other = make_repository(tmp_path / "other")
-    production.writer.run(
-        lambda connection, known: register_repository(connection, known, "other", str(other))
-    )
+    production.writer.run(lambda writing: register_repository(writing, "other", str(other)))
     record(production, 1, upstream, requested_ref="v1")
     record(production, 2, other, requested_ref="v1")
     git(upstream, "tag", "v2")
@@ -312,7 +308,7 @@ def test_moves_that_stand_in_the_ledger_of_another_experiment_count(
 def test_inferred_products_keep_their_grade_when_the_tag_moved(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
-    production.writer.run(lambda connection, known: map_product(connection, known, "art", "x"))
+    production.writer.run(lambda writing: map_product(writing, "art", "x"))
     product = {"name": "art", "product": {"manager": "ups", "version": "v1"}}
     production.record(
         record_of(1, software=[product], configurations=[], inputs=[], seeds=[{"value": 1}])
@@ -368,12 +364,8 @@ def test_segments_adopted_one_by_one_give_the_same(
     database = open_database(url)
 
     for reader in read_chain(production.store, "nova"):
-        adopting = Writer(database.writing)
-        adopting.run(
-            lambda connection, known, reader=reader: adopt_segment(
-                connection, known, production.store, reader
-            )
-        )  # type: ignore[misc]
+        adopting = Writer(database, production.store)
+        adopting.run(lambda writing, reader=reader: adopt_segment(writing, reader))  # type: ignore[misc]
         adopting.close()
     second = Production(database, production.store, tmp_path / "second")
     drain(parts_of(second), HANDLERS)
@@ -391,7 +383,7 @@ def test_jobs_that_an_earlier_version_graded_otherwise_are_graded_again(
 ) -> None:
     with monkeypatch.context() as earlier:
         earlier.setattr(
-            "jobprov.provenance.services.recording.findings.ambiguous_code", lambda *_: {}
+            "jobprov.provenance.services.recording.resolved_code.ambiguous_code", lambda *_: {}
         )
         earlier.setattr("jobprov.provenance.db.recording.job_rows.INDEX_VERSION", INDEX_VERSION - 1)
         record(production, 1, upstream, requested_ref="main")

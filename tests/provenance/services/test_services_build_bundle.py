@@ -14,12 +14,12 @@ from sqlalchemy import func, select
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.tables import BundlePlan, Possession
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, note_digest
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 from tests.library.productions.joining import (
     BAD,
@@ -43,7 +43,7 @@ def checkout(tmp_path: Path) -> Path:
 @pytest.fixture
 def parts(database: Database, tmp_path: Path, checkout: Path) -> Iterator[Parts]:
     store = open_store("memory:")
-    parts = Parts(database, Writer(database.writing), store, tmp_path / "mirrors")
+    parts = Parts(database, Writer(database, store), store, tmp_path / "mirrors")
     record_sample(parts, store, checkout)
     yield parts
     parts.writer.close()
@@ -95,8 +95,8 @@ def test_digest_of_the_first_build_stands(parts: Parts) -> None:
     bundle = build(parts)
     sha256 = hashlib.sha256(b"".join(bundle.stream())).hexdigest()
 
-    parts.writer.run(lambda connection, known: note_digest(connection, known, bundle.key, sha256))
-    parts.writer.run(lambda connection, known: note_digest(connection, known, bundle.key, "0" * 64))
+    parts.writer.run(lambda writing: note_digest(writing, bundle.key, sha256))
+    parts.writer.run(lambda writing: note_digest(writing, bundle.key, "0" * 64))
 
     assert build(parts).tar_sha256 == sha256
 
@@ -104,7 +104,7 @@ def test_digest_of_the_first_build_stands(parts: Parts) -> None:
 def take_input_away(parts: Parts) -> None:
     table = Possession.__table__
     query = table.delete().where(table.c.sha256 == INPUT_SHA256)  # type: ignore[attr-defined]
-    parts.writer.run(lambda connection, _known: connection.execute(query))
+    parts.writer.run(lambda writing: writing.connection.execute(query))
 
 
 def test_blob_that_arrives_later_makes_the_next_plan_and_the_first_one_stays(parts: Parts) -> None:
@@ -112,11 +112,7 @@ def test_blob_that_arrives_later_makes_the_next_plan_and_the_first_one_stays(par
     poor = build(parts)
     before = b"".join(poor.stream())
 
-    parts.writer.run(
-        lambda connection, known: grant_possession(
-            connection, known, [Upload(EXPERIMENT, INPUT_SHA256)]
-        )
-    )
+    parts.writer.run(lambda writing: grant_possession(writing, [Upload(EXPERIMENT, INPUT_SHA256)]))
     rich = build(parts)
 
     assert (poor.level, poor.number, rich.level, rich.number) == ("L1", 1, "L2", 2)
@@ -127,11 +123,7 @@ def test_blob_that_arrives_later_makes_the_next_plan_and_the_first_one_stays(par
 
 def test_blob_that_only_another_experiment_sent_is_not_in_the_bundle(parts: Parts) -> None:
     take_input_away(parts)
-    parts.writer.run(
-        lambda connection, known: grant_possession(
-            connection, known, [Upload("other", INPUT_SHA256)]
-        )
-    )
+    parts.writer.run(lambda writing: grant_possession(writing, [Upload("other", INPUT_SHA256)]))
 
     bundle = build(parts)
 

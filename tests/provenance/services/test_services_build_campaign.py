@@ -12,7 +12,6 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import BundlePlan
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.bundles.campaign_bundle import Wanted, build_campaign
 from jobprov.provenance.services.bundles.checks import check_bundles
@@ -20,6 +19,7 @@ from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.services.writing import Writer
 from tests.library.productions.joining import (
     BAD,
     EXPERIMENT,
@@ -35,8 +35,8 @@ TASK = "toyexp-join-0001"
 def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
     shutil.copy(sqlite_template, tmp_path / "jobprov.db")
     database = open_database(f"sqlite:///{tmp_path / 'jobprov.db'}")
-    writer = Writer(database.writing)
     store = open_store("memory:")
+    writer = Writer(database, store)
     made = Parts(database, writer, store, tmp_path / "mirrors")
     record_sample(made, store, joining_repository(tmp_path / "joining"))
     yield made
@@ -129,7 +129,7 @@ def test_bundles_are_built_again_and_drift_is_reported(parts: Parts) -> None:
     first = check_bundles(parts.database, parts.writer, parts.store, 10)
     second = check_bundles(parts.database, parts.writer, parts.store, 1)
     parts.writer.run(
-        lambda connection, _known: connection.execute(
+        lambda writing: writing.connection.execute(
             table_of(BundlePlan)
             .update()
             .where(table_of(BundlePlan).c.number == 1)

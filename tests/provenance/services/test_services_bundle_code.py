@@ -17,7 +17,6 @@ from sqlalchemy import delete
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.tables import Repository
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
@@ -28,6 +27,7 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 
 EXPERIMENT = "toyexp"
@@ -73,8 +73,9 @@ def _commit(folder: Path) -> None:
 def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
     shutil.copy(sqlite_template, tmp_path / "jobprov.db")
     database = open_database(f"sqlite:///{tmp_path / 'jobprov.db'}")
-    writer = Writer(database.writing)
-    yield Parts(database, writer, open_store("memory:"), tmp_path / "mirrors")
+    store = open_store("memory:")
+    writer = Writer(database, store)
+    yield Parts(database, writer, store, tmp_path / "mirrors")
     writer.close()
     database.dispose()
 
@@ -82,9 +83,7 @@ def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
 def register(parts: Parts, *folders: Path) -> None:
     for folder in folders:
         parts.writer.run(
-            lambda connection, known, folder=folder: register_repository(
-                connection, known, folder.name, str(folder)
-            )
+            lambda writing, folder=folder: register_repository(writing, folder.name, str(folder))
         )
 
 
@@ -125,12 +124,10 @@ def record(
     submission = Submission(
         decode_record(json.dumps(body).encode()), datetime(2026, 11, 24, tzinfo=UTC)
     )
-    parts.writer.run(
-        lambda connection, known: record_jobs(connection, known, parts.store, [submission])
-    )
+    parts.writer.run(lambda writing: record_jobs(writing, [submission]))
     if blob:
         upload = Upload(EXPERIMENT, parts.store.put(blob).sha256)
-        parts.writer.run(lambda connection, known: grant_possession(connection, known, [upload]))
+        parts.writer.run(lambda writing: grant_possession(writing, [upload]))
     drain(parts, HANDLERS)
     return job_id
 
@@ -247,7 +244,7 @@ def test_source_of_a_product_lies_beside_the_job_and_takes_no_part_in_it(
     with parts.database.writing.begin() as connection:
         connection.execute(delete(Repository).where(Repository.name == "inner"))
 
-    parts.writer.run(lambda connection, known: map_product(connection, known, "middle", "middle"))
+    parts.writer.run(lambda writing: map_product(writing, "middle", "middle"))
     drain(parts, HANDLERS)
     after = build(parts, job_id)
 

@@ -15,7 +15,6 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
@@ -30,6 +29,7 @@ from jobprov.provenance.services.reruns.capsules import (
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at
@@ -42,7 +42,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
     store = open_store("memory:")
-    parts = Parts(database, Writer(database.writing), store, tmp_path / "mirrors")
+    parts = Parts(database, Writer(database, store), store, tmp_path / "mirrors")
     record_sample(parts, store, joining_repository(tmp_path / "joining"))
     yield parts
     parts.writer.close()
@@ -64,9 +64,7 @@ def register(
 ) -> dict[str, Any]:
     stored = store_capsule(parts.store, path)
     answer = parts.writer.run(
-        lambda connection, known: register_capsule(
-            connection, known, parts.store, stored, name=name, jobs=jobs, received_at=now
-        )
+        lambda writing: register_capsule(writing, stored, name=name, jobs=jobs), received_at=now
     )
     drain(parts, HANDLERS)
     return answer
@@ -169,9 +167,7 @@ def test_other_stage_or_software_is_not_served_and_a_rebuilt_database_says_the_s
         "software": [{"name": "joining", "repository": str(repository), "requested_ref": "v1"}],
     }
     commit = git(repository, "rev-parse", "HEAD")
-    production.writer.run(
-        lambda connection, known: register_repository(connection, known, "x", str(repository))
-    )
+    production.writer.run(lambda writing: register_repository(writing, "x", str(repository)))
     task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
     production.record(
         record_of(1, **common),

@@ -136,7 +136,6 @@ def test_same_rules_again_make_no_version_and_a_late_change_is_refused(
     document = {"rules": [], "who": "Eve", "why": "late"}
     with pytest.raises(ConflictError, match="version 2 by now"):
         production.writer.run(
-            lambda connection, known: declare_rules(
-                connection, known, "nova", document, received_at=production.tick(), after=1
-            )
+            lambda writing: declare_rules(writing, "nova", document, after=1),
+            received_at=production.tick(),
         )

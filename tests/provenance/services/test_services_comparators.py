@@ -23,9 +23,7 @@ def declare(
     production: Production, document: dict[str, Any], experiment: str = "nova"
 ) -> dict[str, Any]:
     answer: dict[str, Any] = production.write(
-        lambda connection: declare_comparators(
-            connection, production.known, experiment, document, received_at=MOMENT
-        )
+        lambda writing: declare_comparators(writing, experiment, document), received_at=MOMENT
     )
     return answer
 

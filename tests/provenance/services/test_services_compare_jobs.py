@@ -68,7 +68,7 @@ def a_job(number: int, main: bytes = MAIN, **more: Any) -> dict[str, Any]:
 def with_blobs(production: Production) -> Production:
     blobs = (MAIN, OTHER, TOOL, COMMENTED, SCRIPT, NEW_SCRIPT)
     uploads = [Upload("nova", production.store.put(data).sha256) for data in blobs]
-    production.write(lambda connection: grant_possession(connection, production.known, uploads))
+    production.write(lambda writing: grant_possession(writing, uploads))
     return production
 
 

@@ -39,7 +39,7 @@ def parts_of(production: Production) -> Parts:
 
 def change(production: Production, *statements: str) -> None:
     production.writer.run(
-        lambda connection, _: [connection.execute(text(statement)) for statement in statements]
+        lambda writing: [writing.connection.execute(text(statement)) for statement in statements]
     )
 
 

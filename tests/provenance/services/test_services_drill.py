@@ -13,7 +13,6 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
@@ -23,6 +22,7 @@ from jobprov.provenance.services.reruns.drills import DrilledJob, DrillLimits, D
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.services.writing import Writer
 from tests.library.productions.joining import (
     BAD,
     EXPERIMENT,
@@ -41,7 +41,8 @@ ANY_AGE = DrillLimits(again_after=timedelta(0))
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[DrillParts]:
     """Yield a service that holds the two jobs of the sample, one that succeeded and one that failed."""
-    writer, store = Writer(database.writing), open_store("memory:")
+    store = open_store("memory:")
+    writer = Writer(database, store)
     record_sample(
         Parts(database, writer, store, tmp_path / "git"),
         store,
@@ -64,9 +65,7 @@ def levels(done: list[DrilledJob] | None) -> dict[str, str | None]:
 
 def record(parts: DrillParts, *records: dict[str, Any]) -> None:
     submissions = [Submission(decode_record(json.dumps(each).encode()), NOW) for each in records]
-    parts.writer.run(
-        lambda connection, known: record_jobs(connection, known, parts.store, submissions)
-    )
+    parts.writer.run(lambda writing: record_jobs(writing, submissions))
 
 
 def shell_job(parts: DrillParts, number: int, script: str, **more: Any) -> dict[str, Any]:
@@ -173,7 +172,8 @@ def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillPa
 def test_job_whose_blobs_are_gone_does_not_stop_the_others(
     database: Database, tmp_path: Path
 ) -> None:
-    writer, store = Writer(database.writing), open_store(f"file:{tmp_path}/archive")
+    store = open_store(f"file:{tmp_path}/archive")
+    writer = Writer(database, store)
     record_sample(
         Parts(database, writer, store, tmp_path / "git"),
         store,

@@ -189,9 +189,7 @@ def send(production: Production, record: dict[str, Any], **how: Any) -> Outcome:
     submission = Submission(
         decode_record(json.dumps(record, **how).encode()), production.tick(), "token 1 hook"
     )
-    [outcome] = production.writer.run(
-        lambda connection, known: record_jobs(connection, known, production.store, [submission])
-    )
+    [outcome] = production.writer.run(lambda writing: record_jobs(writing, [submission]))
     return outcome
 
 
@@ -445,7 +443,7 @@ def test_dead_letters_of_the_job_go_and_what_many_share_is_told(production: Prod
         Undecoded("nova", job_id(number), "no JSON", production.tick(), f"{{ {SECRET}".encode())
         for number in (1, 2)
     ]
-    production.writer.run(lambda connection, known: keep_letters(connection, known, letters))
+    production.writer.run(lambda writing: keep_letters(writing, letters))
     production.record(secret_record(host={"hostname": f"wn-{SECRET}"}))
 
     done, _ = erase(production, fields=(FIELD, "host.hostname"))
@@ -475,11 +473,9 @@ def test_ends_of_logs_and_kept_answers_that_hold_it_go(production: Production) -
         for word in (f"about {SECRET}", "about others")
     ]
     for piece in pieces:
-        production.writer.run(
-            lambda connection, _known, piece=piece: append_tail(connection, piece)
-        )  # type: ignore[misc]
+        production.writer.run(lambda writing, piece=piece: append_tail(writing.connection, piece))  # type: ignore[misc]
     production.writer.run(
-        lambda connection, _: insert_rows(connection, table_of(KeptAnswerRow), answers)
+        lambda writing: insert_rows(writing.connection, table_of(KeptAnswerRow), answers)
     )
 
     erase(production, witness="startd")

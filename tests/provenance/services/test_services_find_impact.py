@@ -172,9 +172,7 @@ def releases(database: Database, tmp_path: Path) -> Iterator[Production]:
     git(upstream, "checkout", "-q", "-b", "side", "v1")
     git(upstream, "commit", "-q", "--allow-empty", "-m", "side")
     commits.append(git(upstream, "rev-parse", "HEAD").strip())
-    made.writer.run(
-        lambda connection, known: register_repository(connection, known, "x", str(upstream))
-    )
+    made.writer.run(lambda writing: register_repository(writing, "x", str(upstream)))
 
     def code(**how: str) -> list[dict[str, str]]:
         return [{"name": "x", "repository": str(upstream), **how}]

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, select
 from jobprov.provenance.db.queries.statistics import campaign_graph as queries
 from jobprov.provenance.db.queries.statistics.campaign_graph import CampaignKey, read_kept
 from jobprov.provenance.db.tables import WorkItem
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import LimitError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.statistics import campaign_graph as folding
@@ -22,6 +21,7 @@ from jobprov.provenance.services.statistics.campaign_graph import (
     follow_up,
 )
 from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.writing import Writer
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry
 
@@ -178,7 +178,7 @@ def test_a_large_campaign_is_kept_and_counted_again_after_a_pause(
     campaign: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folding, "MOST_COUNTED_AT_ONCE", 3)
-    writer = Writer(campaign.database.writing)
+    writer = Writer(campaign.database, campaign.store)
     parts = Parts(campaign.database, writer, campaign.store, tmp_path)
     assert enqueue_large(parts) == 1  # without anybody asking
     assert drain(parts, HANDLERS) >= 1
@@ -186,7 +186,7 @@ def test_a_large_campaign_is_kept_and_counted_again_after_a_pause(
     kept = read_folded(campaign)
     campaign.record(a_record(300, task=task("merge"), software=software("v2")))
     stale = read_folded(campaign)
-    writer.run(lambda connection, known: follow_up(connection, known, stale))
+    writer.run(lambda writing: follow_up(writing, stale))
 
     assert kept.is_current
     assert not kept.needs_follow_up
@@ -219,7 +219,7 @@ def test_who_asks_first_has_it_kept(campaign: Production, monkeypatch: pytest.Mo
     monkeypatch.setattr(folding, "MOST_COUNTED_AT_ONCE", 3)
 
     counted = read_folded(campaign)
-    campaign.write(lambda connection: follow_up(connection, campaign.known, counted))
+    campaign.write(lambda writing: follow_up(writing, counted))
 
     with campaign.database.reading.connect() as connection:
         assert read_kept(connection, CampaignKey(1, "prod")) is not None

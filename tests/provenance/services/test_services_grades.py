@@ -14,7 +14,6 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -25,6 +24,7 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsules import StoredCapsule, register_capsule
 from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 from tests.library.productions.joining import (
     EXPERIMENT,
@@ -157,7 +157,8 @@ WITHOUT_SOFTWARE: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
-    parts = Parts(database, Writer(database.writing), open_store("memory:"), tmp_path / "mirrors")
+    store = open_store("memory:")
+    parts = Parts(database, Writer(database, store), store, tmp_path / "mirrors")
     yield parts
     parts.writer.close()
 
@@ -220,15 +221,13 @@ def test_grade_is_the_level_of_the_bundle_whatever_is_lacking(parts: Parts, tmp_
     held = [parts.store.put(data).sha256 for data in (FCL, WORDS, INPUT, HELD, LARGE)]
     later = parts.store.put(SENT_LATER).sha256
     submissions = [Submission(one, NOW, "tester", None) for one in decoded]
-    parts.writer.run(
-        lambda connection, known: record_jobs(connection, known, parts.store, submissions)
-    )
+    parts.writer.run(lambda writing: record_jobs(writing, submissions))
     for name in ("joining", "outer"):
         parts.writer.run(
-            lambda c, known, name=name: register_repository(c, known, name, str(tmp_path / name))
+            lambda writing, name=name: register_repository(writing, name, str(tmp_path / name))
         )  # type: ignore[misc]
     for sha256 in held:
-        parts.writer.run(lambda c, known, sha256=sha256: settle_blob(c, known, EXPERIMENT, sha256))  # type: ignore[misc]
+        parts.writer.run(lambda writing, sha256=sha256: settle_blob(writing, EXPERIMENT, sha256))  # type: ignore[misc]
     served = [
         record["job_id"]
         for record, _ in wanted.values()
@@ -236,12 +235,10 @@ def test_grade_is_the_level_of_the_bundle_whatever_is_lacking(parts: Parts, tmp_
     ]
     stored = StoredCapsule("image", parts.store.put(b"image").sha256, 5)
     parts.writer.run(
-        lambda c, known: register_capsule(
-            c, known, parts.store, stored, name="r", jobs=served, received_at=NOW
-        )
+        lambda writing: register_capsule(writing, stored, name="r", jobs=served), received_at=NOW
     )
     drain(parts, HANDLERS)
-    parts.writer.run(lambda c, known: settle_blob(c, known, EXPERIMENT, later))
+    parts.writer.run(lambda writing: settle_blob(writing, EXPERIMENT, later))
     drain(parts, HANDLERS)
 
     found = {}

@@ -406,16 +406,7 @@ def test_cost_is_told_by_the_stage_that_a_task_was_declared_to_be(production: Pr
         ),
     )
     declaration = {"experiment": "nova", "stage": "reco"}
-    production.write(
-        lambda connection: declare_task(
-            connection,
-            production.known,
-            "t",
-            declaration,
-            store=production.store,
-            received_at=MOMENT,
-        )
-    )
+    production.write(lambda writing: declare_task(writing, "t", declaration), received_at=MOMENT)
 
     stages = asked(production, sum_costs, "made")["stages"]
 
@@ -579,11 +570,7 @@ def test_what_is_read_under_another_name_came_of_the_file(production: Production
         experiment="nova",
         metadata={"prov.job_id": job_id(1), "prov.output": "birth"},
     )
-    production.write(
-        lambda connection: record_sighting(
-            connection, production.known, renamed, received_at=MOMENT
-        )
-    )
+    production.write(lambda writing: record_sighting(writing, renamed), received_at=MOMENT)
     production.record(
         a_record(2, inputs=[file_entry("renamed", 10, 3)], outputs=[file_entry("kid")])
     )

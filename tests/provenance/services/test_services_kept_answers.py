@@ -14,7 +14,6 @@ from sqlalchemy import Connection, select, update
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.tables import KeptAnswerRow, WorkItem
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.failures.errors import count_errors
@@ -25,6 +24,7 @@ from jobprov.provenance.services.statistics.kept_answers import (
     question_of,
 )
 from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.writing import Writer
 from tests.library.production import Production
 from tests.library.records import a_record
 
@@ -48,7 +48,7 @@ def campaign(production: Production, monkeypatch: pytest.MonkeyPatch) -> Product
 
 @pytest.fixture
 def parts(campaign: Production, tmp_path: Path) -> Iterator[Parts]:
-    writer = Writer(campaign.database.writing)
+    writer = Writer(campaign.database, campaign.store)
     yield Parts(campaign.database, writer, campaign.store, tmp_path)
     writer.close()
 
@@ -69,7 +69,7 @@ def ask(production: Production, filters: JobFilters = CAMPAIGN, **how: Any) -> C
             connection, production.store, counting.COUNTINGS["errors"], words, question
         )
     if counted.needs_follow_up:
-        production.write(lambda connection: follow_up(connection, production.known, counted))
+        production.write(lambda writing: follow_up(writing, counted))
     return counted
 
 
@@ -130,7 +130,7 @@ def test_an_answer_of_the_same_ledger_is_counted_again_once_it_is_old(campaign: 
     ask(campaign)
     before = datetime.now(UTC) - timedelta(hours=1)
     campaign.write(
-        lambda connection: connection.execute(update(KeptAnswerRow).values(counted_at=before))
+        lambda writing: writing.connection.execute(update(KeptAnswerRow).values(counted_at=before))
     )
 
     old = ask(campaign)
@@ -153,7 +153,7 @@ def test_what_nobody_asked_for_in_a_week_is_forgotten(campaign: Production) -> N
     ask(campaign)
     before = datetime.now(UTC) - timedelta(days=8)
     campaign.write(
-        lambda connection: connection.execute(update(KeptAnswerRow).values(counted_at=before))
+        lambda writing: writing.connection.execute(update(KeptAnswerRow).values(counted_at=before))
     )
 
     ask(campaign, by="stage")
@@ -198,7 +198,7 @@ def test_every_kind_is_kept_and_counted_again_to_the_same(
     assert question is not None
     with campaign.database.reading.connect() as connection:
         first = kept_answers.ask(connection, campaign.store, countings[kind], words, question)
-    campaign.write(lambda connection: follow_up(connection, campaign.known, first))
+    campaign.write(lambda writing: follow_up(writing, first))
     campaign.record(a_record(7, state="succeeded", task=task()))
 
     with campaign.database.reading.connect() as connection:

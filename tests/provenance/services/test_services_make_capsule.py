@@ -11,12 +11,12 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.capture.touched import elf_interpreter, touched_path
 from jobprov.provenance.db.engines import open_database
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.capsule_making import make_capsule
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.services.writing import Writer
 from tests.library.productions.joining import BAD, GOOD, joining_repository, record_sample
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def tars(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     folder = tmp_path_factory.mktemp("capsule")
     shutil.copy(sqlite_template, folder / "jobprov.db")
     database, store = open_database(f"sqlite:///{folder}/jobprov.db"), open_store("memory:")
-    writer = Writer(database.writing)
+    writer = Writer(database, store)
     record_sample(
         Parts(database, writer, store, folder / "git"),
         store,

@@ -15,7 +15,6 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.tables import WorkItem
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
@@ -33,6 +32,7 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
+from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
 
@@ -65,8 +65,9 @@ def upstream(tmp_path: Path) -> Path:
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Any:
     """Yield what background work is done with."""
-    writer = Writer(database.writing)
-    yield Parts(database, writer, open_store("memory:"), tmp_path / "mirrors")  # type: ignore[arg-type]
+    store = open_store("memory:")
+    writer = Writer(database, store)
+    yield Parts(database, writer, store, tmp_path / "mirrors")  # type: ignore[arg-type]
     writer.close()
 
 
@@ -97,21 +98,15 @@ def record(parts: Parts, number: int, *software: dict[str, Any]) -> Any:
         "outputs": [{"name": f"f{number}.root", "size_bytes": number, "sha256": f"{number:064x}"}],
     }
     submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
-    return parts.writer.run(
-        lambda connection, known: record_jobs(connection, known, parts.store, [submission])
-    )
+    return parts.writer.run(lambda writing: record_jobs(writing, [submission]))
 
 
 def register(parts: Parts, upstream: Path, name: str = "art-suite") -> None:
-    parts.writer.run(
-        lambda connection, known: register_repository(connection, known, name, str(upstream))
-    )
+    parts.writer.run(lambda writing: register_repository(writing, name, str(upstream)))
 
 
 def map_it(parts: Parts, repository: str = "art-suite", name: str = "art", **how: str) -> int:
-    return parts.writer.run(
-        lambda connection, known: map_product(connection, known, name, repository, **how)
-    )
+    return parts.writer.run(lambda writing: map_product(writing, name, repository, **how))
 
 
 def shown(parts: Parts, number: int = 1) -> dict[str, Any]:
@@ -231,7 +226,9 @@ def test_version_without_a_tag_stays_a_gap_that_says_so_and_is_tried_again(
     git(upstream, "tag", version, "v1_2_3^{commit}")
     fetch_repository(parts, _found(parts))
     past = datetime.now(UTC) - timedelta(seconds=1)
-    parts.writer.run(lambda connection, _: connection.execute(update(WorkItem).values(due_at=past)))
+    parts.writer.run(
+        lambda writing: writing.connection.execute(update(WorkItem).values(due_at=past))
+    )
     drain(parts, HANDLERS)
 
     assert f"art-suite has no tag {version}" in installed["message"]
@@ -307,7 +304,7 @@ def test_unmapping_stops_inferring_and_keeps_what_was_inferred(
     record(parts, 1, ups())
     drain(parts, HANDLERS)
 
-    removed = parts.writer.run(lambda connection, known: unmap_product(connection, known, "art"))
+    removed = parts.writer.run(lambda writing: unmap_product(writing, "art"))
     record(parts, 2, ups("v2_0_0"))
     drain(parts, HANDLERS)
 
@@ -315,7 +312,7 @@ def test_unmapping_stops_inferring_and_keeps_what_was_inferred(
     assert resolved(parts, 1)["evidence"] == "inferred"
     assert resolved(parts, 2) is None
     with pytest.raises(NotFoundError, match="No product art is mapped"):
-        parts.writer.run(lambda connection, known: unmap_product(connection, known, "art"))
+        parts.writer.run(lambda writing: unmap_product(writing, "art"))
 
 
 @pytest.mark.parametrize(

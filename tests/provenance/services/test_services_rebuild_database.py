@@ -10,13 +10,13 @@ from sqlalchemy import text
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.migrating import stamp, upgrade
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.ledger.chains import read_chain
 from jobprov.provenance.services.ledger.frames import SegmentError
 from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
+from jobprov.provenance.services.writing import Writer
 from tests.library.logical_tables import LogicalTables, differences
 from tests.library.production import Production, tables_at
 from tests.library.productions.story import play
@@ -172,12 +172,8 @@ def test_what_was_said_of_a_running_job_is_adopted_with_its_record(
     database = open_database(url)
 
     for reader in read_chain(production.store, "nova"):
-        adopting = Writer(database.writing)  # knows nothing of the segments before
-        adopting.run(
-            lambda connection, known, reader=reader: adopt_segment(
-                connection, known, production.store, reader
-            )
-        )  # type: ignore[misc]
+        adopting = Writer(database, production.store)  # knows nothing of the segments before
+        adopting.run(lambda writing, reader=reader: adopt_segment(writing, reader))  # type: ignore[misc]
         adopting.close()
 
     database.dispose()
@@ -265,7 +261,7 @@ def test_comparison_tells_whose_record_an_entry_is(production: Production) -> No
     for change in ("job_id = 3 - job_id", "witness = 'else'", "revision = 1"):
         statement = text(f"UPDATE ledger_entries SET {change} WHERE job_id IS NOT NULL")  # noqa: S608 - ours
         production.writer.run(
-            lambda connection, _, statement=statement: connection.execute(statement)
+            lambda writing, statement=statement: writing.connection.execute(statement)
         )
         after = production.tables()
         found.append({line.partition(":")[0] for line in differences(before, after)})

@@ -43,15 +43,13 @@ def read(document: dict[str, Any]) -> openlineage.ReadEvent:
 def take(production: Production, *documents: dict[str, Any]) -> list[Outcome]:
     return [
         production.write(
-            lambda connection, document=document: record_event(
-                connection,
-                production.known,
-                production.store,
+            lambda writing, document=document: record_event(
+                writing,
                 read(document),
                 experiment="nova",
-                received_at=MOMENT,
-                submitter="tester",
-            )
+            ),
+            received_at=MOMENT,
+            submitter="tester",
         )
         for document in documents
     ]

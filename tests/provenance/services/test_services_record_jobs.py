@@ -28,6 +28,7 @@ from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import STATUS, Submission
+from jobprov.provenance.services.writing import Writing
 from tests.library.production import Production
 from tests.library.productions.recorded_graph import read_graph
 from tests.library.records import MOMENT, a_record, digest, file_entry, job_id
@@ -211,9 +212,7 @@ def test_no_two_records_of_a_witness_have_one_number(production: Production) -> 
     late = Submission(decode_record(body), MOMENT, None, "sealed", place=(1, 1), revision=1)
 
     with pytest.raises(LostTurnError, match="has a record 1"):
-        production.write(
-            lambda connection: record_jobs(connection, production.known, production.store, [late])
-        )
+        production.write(lambda writing: record_jobs(writing, [late]))
 
     assert records_of_jobs(production) == [("record", 0), ("revision", 1)]
 
@@ -250,7 +249,8 @@ def test_answer_names_the_blobs_that_are_missing(production: Production) -> None
     assert outcome.missing_blobs == [digest(5), digest(6)]
     assert count(production, AwaitedBlob) == 2
 
-    def possess(connection: Any) -> None:
+    def possess(writing: Writing) -> None:
+        connection = writing.connection
         experiment = connection.execute(select(Job.experiment_id)).scalar_one()
         connection.execute(
             Possession.__table__.insert(), [{"experiment_id": experiment, "sha256": digest(5)}]
@@ -270,9 +270,7 @@ def test_bytes_are_kept_exactly(production: Production) -> None:
 
     body = body.replace(b"lost", b"killed")
     production.write(
-        lambda c: record_jobs(
-            c, production.known, production.store, [Submission(decode_record(body), MOMENT)]
-        )
+        lambda writing: record_jobs(writing, [Submission(decode_record(body), MOMENT)])
     )
     with production.database.reading.connect() as connection:
         [number] = connection.execute(select(LedgerEntry.id)).scalars()

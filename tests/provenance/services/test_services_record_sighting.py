@@ -29,9 +29,7 @@ def see(
     **more: Any,
 ) -> Any:
     document = {"experiment": "nova", **file_entry(name, checksum, size), **more}
-    return production.write(
-        lambda c: record_sighting(c, production.known, document, received_at=MOMENT)
-    )
+    return production.write(lambda writing: record_sighting(writing, document), received_at=MOMENT)
 
 
 def shown(production: Production, name: str) -> dict[str, Any]:

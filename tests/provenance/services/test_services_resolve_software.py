@@ -9,7 +9,6 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
@@ -19,6 +18,7 @@ from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
+from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 
 JOB = "00000000-0000-4000-8000-000000000001"
@@ -40,8 +40,9 @@ def upstream(tmp_path: Path) -> Path:
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Any:
     """Yield what background work is done with."""
-    writer = Writer(database.writing)
-    yield Parts(database, writer, open_store("memory:"), tmp_path / "mirrors")  # type: ignore[arg-type]
+    store = open_store("memory:")
+    writer = Writer(database, store)
+    yield Parts(database, writer, store, tmp_path / "mirrors")  # type: ignore[arg-type]
     writer.close()
 
 
@@ -55,9 +56,7 @@ def record(parts: Parts, repository: str, **software: Any) -> None:
         "software": [{"name": "code", "repository": repository, **software}],
     }
     submission = Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
-    parts.writer.run(
-        lambda connection, known: record_jobs(connection, known, parts.store, [submission])
-    )
+    parts.writer.run(lambda writing: record_jobs(writing, [submission]))
 
 
 def shown(parts: Parts) -> dict[str, Any]:
@@ -66,9 +65,7 @@ def shown(parts: Parts) -> dict[str, Any]:
 
 
 def register(parts: Parts, upstream: Path) -> None:
-    parts.writer.run(
-        lambda connection, known: register_repository(connection, known, "code", str(upstream))
-    )
+    parts.writer.run(lambda writing: register_repository(writing, "code", str(upstream)))
 
 
 def codes(job: dict[str, Any]) -> set[str]:
@@ -174,9 +171,7 @@ def test_registering_again_changes_nothing_and_other_names_are_refused(
     register(parts, upstream)
 
     with pytest.raises(ConflictError, match="registered as code"):
-        parts.writer.run(
-            lambda connection, known: register_repository(connection, known, "other", str(upstream))
-        )
+        parts.writer.run(lambda writing: register_repository(writing, "other", str(upstream)))
 
 
 @pytest.mark.parametrize(
@@ -184,6 +179,4 @@ def test_registering_again_changes_nothing_and_other_names_are_refused(
 )
 def test_address_that_may_not_be_fetched_is_refused(parts: Parts, url: str) -> None:
     with pytest.raises(BadInputError):
-        parts.writer.run(
-            lambda connection, known: register_repository(connection, known, "bad", url)
-        )
+        parts.writer.run(lambda writing: register_repository(writing, "bad", url))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput
@@ -22,6 +22,7 @@ from jobprov.provenance.services.orders.resubmission import repeats_of, resubmis
 from jobprov.provenance.services.orders.retries import RetryBody, choose_retries, order_retries
 from jobprov.provenance.services.orders.retry_choice import show_choice
 from jobprov.provenance.services.orders.retry_policies import declare_policies
+from jobprov.provenance.services.writing import Writing
 from tests.library.production import Production
 from tests.library.records import MOMENT, a_record, digest, job_id
 
@@ -54,11 +55,7 @@ def choose(production: Production, **body: Any) -> dict[str, Any]:
 
 def order(production: Production, **document: Any) -> dict[str, Any]:
     document = {"experiment": "nova", "who": "me", "why": "it may help", **document}
-    return production.write(
-        lambda connection: order_retries(
-            connection, production.known, production.store, document, received_at=MOMENT
-        )
-    )
+    return production.write(lambda writing: order_retries(writing, document), received_at=MOMENT)
 
 
 def reasons(shown: dict[str, Any]) -> dict[str, str]:
@@ -102,7 +99,8 @@ def test_a_unit_that_is_done_is_not_offered_where_a_twin_of_its_job_failed_later
 def test_a_unit_whose_output_the_catalog_has_is_not_offered(tried: Production) -> None:
     """The task counts it as done; its job may have failed after its output was declared."""
 
-    def write(connection: Connection) -> None:
+    def write(writing: Writing) -> None:
+        connection = writing.connection
         [task] = find_tasks(connection, "t1", "nova")
         file = {
             "id": 1,
@@ -137,11 +135,7 @@ def test_an_experiments_policy_says_how_often_what_and_how(tried: Production) ->
             "reco": {"times": 1, "transient_only": False, "memory_factor": 2.0, "other_site": True}
         }
     }
-    tried.write(
-        lambda connection: declare_policies(
-            connection, tried.known, "nova", policies, received_at=MOMENT
-        )
-    )
+    tried.write(lambda writing: declare_policies(writing, "nova", policies), received_at=MOMENT)
     tried.record(an_attempt(7, "bad", code=90, resources={"requested_memory_bytes": 1000}))
     tried.record(an_attempt(8, "other", code=12, resources={"requested_memory_bytes": 1000}))
 
@@ -233,11 +227,7 @@ def test_an_order_that_is_over_is_not_answered_as_a_new_one(tried: Production) -
     again = NewOrder(task_id="t1", unit="killed", attempt=2)
 
     with pytest.raises(ConflictError, match="Attempt 2 of unit killed was ordered and is over"):
-        tried.write(
-            lambda connection: append_orders(
-                connection, tried.known, "nova", [again], received_at=MOMENT
-            )
-        )
+        tried.write(lambda writing: append_orders(writing, "nova", [again]), received_at=MOMENT)
 
 
 def test_a_rerun_for_comparison_is_not_tried_again_also_where_nothing_else_is_known_of_its_unit(
@@ -304,19 +294,13 @@ def test_the_exact_resubmission_is_said_in_each_form(tried: Production, form: st
 
 def declare(production: Production, **policy: Any) -> None:
     body = {"stages": {"*": policy}}
-    production.write(
-        lambda connection: declare_policies(
-            connection, production.known, "nova", body, received_at=MOMENT
-        )
-    )
+    production.write(lambda writing: declare_policies(writing, "nova", body), received_at=MOMENT)
 
 
 def take(production: Production, holder: str) -> list[dict[str, Any]]:
     body = TakeBody(experiment="nova", holder=holder)
-    return production.write(
-        lambda connection: take_orders(connection, production.store, body, now=MOMENT)
-    )
+    return production.write(lambda writing: take_orders(writing, body), received_at=MOMENT)
 
 
 def report(production: Production, body: ReportBody) -> dict[str, int]:
-    return production.write(lambda connection: report_orders(connection, body, received_at=MOMENT))
+    return production.write(lambda writing: report_orders(writing, body), received_at=MOMENT)

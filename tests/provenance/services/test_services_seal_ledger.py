@@ -12,7 +12,6 @@ from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database, open_database
-from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.frames import SegmentError
 from jobprov.provenance.services.ledger.segments import (
@@ -26,6 +25,7 @@ from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.upkeep import sealing
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
+from jobprov.provenance.services.writing import Writer
 from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at, tables_of
 from tests.library.productions.story import play
@@ -346,7 +346,7 @@ def test_a_sealer_that_comes_second_adopts_what_the_first_sealed(
     production.record(*[record_of(number) for number in range(1, 4)])
     before = bodies(production)
     put = production.store.put_document
-    second = Writer(production.database.writing)
+    second = Writer(production.database, production.store)
 
     def put_document(name: str, data: bytes) -> bool:
         if name.endswith(".head"):

@@ -211,9 +211,7 @@ def test_file_that_only_a_failed_job_or_a_catalog_had_named_was_there_then(
 ) -> None:
     production.record(a_record(1, state="failed", outputs=[file_entry("left")]))
     seen = {"experiment": "nova", "name": "seen"}
-    production.write(
-        lambda connection: record_sighting(connection, production.known, seen, received_at=MOMENT)
-    )
+    production.write(lambda writing: record_sighting(writing, seen), received_at=MOMENT)
 
     for name in ("left", "seen"):
         assert placeholders(past_of(production, name)[0]) == {name: True}

@@ -13,6 +13,7 @@ import pytest
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
 from jobprov.archive.opening import open_store
+from jobprov.archive.store import Store
 from jobprov.provenance.db.base import EPOCH
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.records.decoding import decode_record
@@ -21,7 +22,6 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsule_making import CapsuleReport
 from jobprov.provenance.services.reruns.isolation import Isolation
 from jobprov.provenance.services.reruns.traced_capsules import (
-    Bytes,
     Trace,
     make_traced_capsule,
     read_trace,
@@ -32,7 +32,7 @@ CONTENT = b"#!/bin/sh\n"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
-def lay_out(folder: Path, *entries: list[str], store: Bytes | None = None) -> CapsuleReport:
+def lay_out(folder: Path, *entries: list[str], store: Store | None = None) -> CapsuleReport:
     """Make a capsule of a listing; the archive holds CONTENT."""
     store = store or open_store("memory:")
     store.put(CONTENT)  # type: ignore[attr-defined]
@@ -139,7 +139,7 @@ def traced(service: Service, listing: bytes | None, owner: str | None = None) ->
     for blob in [CONTENT] + ([listing] if listing else []):
         service.store.put(blob)
     if owner:
-        service.write(lambda connection, known: settle_blob(connection, known, owner, DIGEST))
+        service.write(lambda writing: settle_blob(writing, owner, DIGEST))
     service.record(Submission(decode_record(json.dumps(record).encode()), EPOCH))
     with service.reading() as connection:
         return read_trace(connection, service.store, JOB)

@@ -23,9 +23,8 @@ from sqlalchemy import URL, select, text
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database, open_database
-from jobprov.provenance.db.keys import KnownKeys
 from jobprov.provenance.db.tables import Base, GapSet, Job
-from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sightings import record_sighting
@@ -36,6 +35,7 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.writing import Writer, Writing
 from tests.library.examples import examples
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
@@ -56,8 +56,9 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=Tr
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
     """Yield what the second process works with."""
-    writer = Writer(database.writing)
-    yield Parts(database, writer, open_store(f"file:{tmp_path / 'archive'}"), tmp_path / "mirrors")
+    store = open_store(f"file:{tmp_path / 'archive'}")
+    writer = Writer(database, store)
+    yield Parts(database, writer, store, tmp_path / "mirrors")
     writer.close()
 
 
@@ -83,9 +84,7 @@ def test_job_recorded_while_its_blob_comes_is_found_by_the_next_sealing(parts: P
     data = b"what the job said\n"
     sha256 = parts.store.put(data).sha256
     with unfinished(parts, job(1, logs=[{"name": "stdout", "sha256": sha256}])) as commit:
-        assert parts.writer.run(
-            lambda connection, known: settle_blob(connection, known, "toyexp", sha256)
-        )
+        assert parts.writer.run(lambda writing: settle_blob(writing, "toyexp", sha256))
         commit()
     assert "log-missing" in gaps(parts)
 
@@ -186,7 +185,7 @@ def test_revision_that_comes_while_a_segment_is_adopted_goes_behind_the_sealed_o
 def elsewhere(url: str, parts: Parts) -> Iterator[Parts]:
     """Work on another database with the same archive."""
     database = open_database(url)
-    writer = Writer(database.writing)
+    writer = Writer(database, parts.store)
     yield parts._replace(database=database, writer=writer)
     writer.close()
     database.dispose()
@@ -208,9 +207,7 @@ def meanwhile(parts: Parts, first: Submission, then: Callable[[], object]) -> No
 
 
 def record(parts: Parts, submission: Submission) -> None:
-    parts.writer.run(
-        lambda connection, known: record_jobs(connection, known, parts.store, [submission])
-    )
+    parts.writer.run(lambda writing: record_jobs(writing, [submission]))
 
 
 @settings(
@@ -255,20 +252,17 @@ def empty(database: Database) -> None:
 def record_all(url: URL, store: Any, sent: list[tuple[str, Any, str | None]]) -> None:
     """Record one after the other, as a process of its own does."""
     database = open_database(url.render_as_string(hide_password=False))
-    writer = Writer(database.writing)
+    writer = Writer(database, store)
     for kind, document, reason in sent:
         if kind == "record":
             items = [
                 Submission(decode_record(msgspec.json.encode(document)), MOMENT, "tester", reason)
             ]
-            writer.run(
-                lambda connection, known, items=items: record_jobs(connection, known, store, items)
-            )  # type: ignore[misc]
+            writer.run(lambda writing, items=items: record_jobs(writing, items))  # type: ignore[misc]
         else:
             writer.run(
-                lambda connection, known, seen=document: record_sighting(
-                    connection, known, seen, received_at=MOMENT
-                )  # type: ignore[misc]
+                lambda writing, seen=document: record_sighting(writing, seen),  # type: ignore[misc]
+                received_at=MOMENT,
             )
     writer.close()
     database.dispose()
@@ -278,7 +272,7 @@ def record_all(url: URL, store: Any, sent: list[tuple[str, Any, str | None]]) ->
 def unfinished(parts: Parts, submission: Submission) -> Iterator[Any]:
     """Record a job as the first process does; yields what commits it."""
     with parts.database.writing.connect() as connection:
-        record_jobs(connection, KnownKeys(), parts.store, [submission])
+        record_jobs(Writing(connection, Memory(), parts.store), [submission])
         yield connection.commit
 
 
@@ -296,9 +290,7 @@ def job(number: int, witness: str = "hook", **facts: Any) -> Submission:
 
 
 def register(parts: Parts, repository: Path) -> None:
-    parts.writer.run(
-        lambda connection, known: register_repository(connection, known, "joining", str(repository))
-    )
+    parts.writer.run(lambda writing: register_repository(writing, "joining", str(repository)))
 
 
 def gaps(parts: Parts) -> list[str]:

@@ -4,25 +4,25 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import event, text
 
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.db.turns import LostTurnError
-from jobprov.provenance.db.writer import Writer
+from jobprov.provenance.db.write_queue import WriteQueue
 
 
 class Held:
     """A writer that is kept busy until told to go on, so that requests gather behind it."""
 
     def __init__(self, database: Database) -> None:
-        self.writer = Writer(database.writing)
+        self.writer = WriteQueue(database.writing, Transaction)
         self._begun, self._go_on = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=lambda: self.writer.run(self._wait))]
         self._threads[0].start()
         assert self._begun.wait(10)
 
-    def _wait(self, _connection: Connection, _known: KnownKeys) -> None:
+    def _wait(self, _transaction: Transaction) -> None:
         self._begun.set()
         self._go_on.wait(10)
 
@@ -59,13 +59,13 @@ def begun_transactions(database: Database) -> list[int]:
 def test_a_request_that_lost_its_turn_begins_anew(database: Database) -> None:
     tries: list[int] = []
 
-    def write(_connection: Connection, _known: KnownKeys) -> int:
+    def write(_transaction: Transaction) -> int:
         tries.append(1)
         if len(tries) < 3:
             raise LostTurnError("another was first")
         return len(tries)
 
-    writer = Writer(database.writing)
+    writer = WriteQueue(database.writing, Transaction)
     begun = begun_transactions(database)
 
     assert writer.run(write) == len(begun) == 3
@@ -75,7 +75,7 @@ def test_a_request_that_lost_its_turn_begins_anew(database: Database) -> None:
 def test_single_records_that_wait_together_are_one_group(held: Held) -> None:
     groups: list[list[int]] = []
 
-    def record(_connection: Connection, _known: KnownKeys, items: Sequence[int]) -> list[int]:
+    def record(_transaction: Transaction, items: Sequence[int]) -> list[int]:
         groups.append(sorted(items))
         return [item * 2 for item in items]
 
@@ -95,8 +95,8 @@ def test_large_batches_have_a_commit_each_and_small_requests_share_one(
 ) -> None:
     begun = begun_transactions(database)
 
-    def look(connection: Connection, _known: KnownKeys) -> int:
-        connection.execute(text("SELECT 1"))
+    def look(transaction: Transaction) -> int:
+        transaction.connection.execute(text("SELECT 1"))
         return len(begun)
 
     seen: dict[str, int] = {}
@@ -110,9 +110,9 @@ def test_large_batches_have_a_commit_each_and_small_requests_share_one(
 
 
 def test_request_that_fails_takes_nothing_of_its_neighbours(held: Held) -> None:
-    def insert(name: str) -> Callable[[Connection, KnownKeys], None]:
-        def use_case(connection: Connection, _known: KnownKeys) -> None:
-            connection.execute(
+    def insert(name: str) -> Callable[[Transaction], None]:
+        def use_case(transaction: Transaction) -> None:
+            transaction.connection.execute(
                 text("INSERT INTO experiments (name) VALUES (:name)"), {"name": name}
             )
             if name == "bad":
@@ -134,8 +134,8 @@ def test_request_that_fails_takes_nothing_of_its_neighbours(held: Held) -> None:
     held.go_on()
 
     names = held.writer.run(
-        lambda connection, _: (
-            connection.execute(text("SELECT name FROM experiments")).scalars().all()
+        lambda transaction: (
+            transaction.connection.execute(text("SELECT name FROM experiments")).scalars().all()
         )
     )
     assert sorted(names) == ["dune", "nova"]

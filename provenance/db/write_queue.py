@@ -13,25 +13,23 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.transaction import Memory, Transaction
 from jobprov.provenance.db.turns import LostTurnError
 from jobprov.provenance.errors import ProvenanceError, UnreachableError
 
 T = TypeVar("T")
+W = TypeVar("W", bound=Transaction)
 MOST_AT_ONCE = 256
 QUEUE_LIMIT = 4096
 _TRIES = 4
 _KEYS_ENDED = "2200H"  # sequence_generator_limit_exceeded
 _PATIENCE = 0.010
 """Seconds that the clients of the last group have to come again, so that they share the next commit too."""
-
-UseCase = Callable[[Connection, KnownKeys], T]
-GatheredUseCase = Callable[[Connection, KnownKeys, Sequence[Any]], Sequence[T]]
 
 
 class _Answer:
@@ -64,28 +62,34 @@ class _Answer:
 
 
 class _Request(NamedTuple):
-    use_case: UseCase[Any] | None
-    gathered: GatheredUseCase[Any] | None
+    use_case: Callable[[Any], Any] | None
+    gathered: Callable[[Any, Sequence[Any]], Sequence[Any]] | None
     item: Any
     answer: _Answer
     weight: int
 
 
-class Writer:
+class WriteQueue(Generic[W]):
     """Runs use cases that write, one at a time.
 
     Thread-safe to call, started at first use (after a fork, that is).
+
+    Args:
+        engine: where to.
+        begin: makes what use cases are given, of a connection in a transaction and what is
+            remembered.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, begin: Callable[[Connection, Memory], W]) -> None:
         self._engine = engine
+        self._begin = begin
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._known = KnownKeys()
+        self._memory = Memory()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def run(self, use_case: "UseCase[T]", weight: int = 1) -> T:
-        """Return what `use_case(connection, known)` returns, after the commit that holds its work.
+    def run(self, use_case: Callable[[W], T], weight: int = 1) -> T:
+        """Return what `use_case(transaction)` returns, after the commit that holds its work.
 
         Args:
             use_case: what to do.
@@ -94,8 +98,8 @@ class Writer:
         """
         return self._ask(_Request(use_case, None, None, _Answer(), weight))  # type: ignore[no-any-return]
 
-    def run_gathered(self, use_case: "GatheredUseCase[T]", item: Any) -> T:
-        """Return the answer for `item` of `use_case(connection, known, items)`, called with all the items that wait."""
+    def run_gathered(self, use_case: Callable[[W, Sequence[Any]], Sequence[T]], item: Any) -> T:
+        """Return the answer for `item` of `use_case(transaction, items)`, called with all the items that wait."""
         return self._ask(_Request(None, use_case, item, _Answer(), 1))  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -176,18 +180,19 @@ class Writer:
         for attempt in range(_TRIES):
             try:
                 with self._engine.begin() as connection:
-                    answers = [_run_group(connection, self._known, group) for group in groups]
+                    transaction = self._begin(connection, self._memory)
+                    answers = [_run_group(transaction, group) for group in groups]
             except (OperationalError, IntegrityError, LostTurnError):
                 # a deadlock, or another process was first: the transaction is gone, the requests
                 # are not
-                self._known.rollback()
+                self._memory.rollback()
                 if attempt == _TRIES - 1:
                     raise
             except BaseException:
-                self._known.rollback()
+                self._memory.rollback()
                 raise
             else:
-                self._known.commit()
+                self._memory.commit()
                 return answers
         raise AssertionError
 
@@ -203,13 +208,13 @@ def _grouped(requests: list[_Request]) -> list[list[_Request]]:
     return groups
 
 
-def _run_group(connection: Connection, known: KnownKeys, group: list[_Request]) -> Sequence[Any]:
+def _run_group(transaction: Transaction, group: list[_Request]) -> Sequence[Any]:
     first = group[0]
     if first.gathered is not None:
-        return first.gathered(connection, known, [request.item for request in group])
+        return first.gathered(transaction, [request.item for request in group])
     if first.use_case is None:
         raise AssertionError
-    return [first.use_case(connection, known)]
+    return [first.use_case(transaction)]
 
 
 def _plain(problem: Exception) -> Exception:

@@ -1,0 +1,94 @@
+"""What a use case that writes is given, and the one writer of a process that gives it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Self, TypeVar
+
+from sqlalchemy import Connection
+
+from jobprov.archive.store import Store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.transaction import Memory, Transaction
+from jobprov.provenance.db.write_queue import WriteQueue
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Writing(Transaction):
+    """A transaction of the service, and what was sent to it.
+
+    Attributes:
+        store: the archive.
+        received_at: when that came which is written.
+        submitter: who sent it; None where the service writes of its own accord.
+    """
+
+    store: Store
+    received_at: datetime
+    submitter: str | None = None
+
+    def by(self, submitter: str | None) -> Self:
+        """Return the same for what somebody else submits.
+
+        None for what the service does of its own accord.
+        """
+        return replace(self, submitter=submitter)
+
+
+class Writer(WriteQueue[Writing]):
+    """The one writer of a process, on its database and archive."""
+
+    def __init__(self, database: Database, store: Store) -> None:
+        def begin(connection: Connection, memory: Memory) -> Writing:
+            return Writing(connection, memory, store, datetime.now(UTC))
+
+        super().__init__(database.writing, begin)
+
+    def run(
+        self,
+        use_case: Callable[[Writing], T],
+        weight: int = 1,
+        *,
+        received_at: datetime | None = None,
+        submitter: str | None = None,
+    ) -> T:
+        """Return what `use_case(writing)` returns, after the commit that holds its work.
+
+        Args:
+            use_case: what to do.
+            weight: records that it writes; see `WriteQueue.run`.
+            received_at: when that came which is written; now, where it is not given.
+            submitter: who sent it.
+        """
+        came_at = received_at or datetime.now(
+            UTC
+        )  # not when its turn comes: others may be before it
+        return super().run(
+            lambda writing: use_case(replace(writing, received_at=came_at, submitter=submitter)),
+            weight,
+        )
+
+
+@contextmanager
+def writing_alone(
+    database: Database,
+    memory: Memory,
+    store: Store,
+    *,
+    received_at: datetime | None = None,
+    submitter: str | None = None,
+) -> Iterator[Writing]:
+    """Yield a transaction of a process that fills a database alone, and so has no writer.
+
+    Committed in the end.
+    """
+    try:
+        with database.writing.begin() as connection:
+            yield Writing(connection, memory, store, received_at or datetime.now(UTC), submitter)
+    except BaseException:
+        memory.rollback()
+        raise
+    memory.commit()
