@@ -223,8 +223,8 @@ def launch(production: Production) -> None:
     """
     shipped = {"gen.sh": production.upload(b"a script")}
     for text in (WORKFLOW, WORKFLOW.replace("count = 3", "count = 4")):
-        found, _ = production.write(declare_workflow, {"text": text, "files": shipped})
-    production.write(advance_workflow, found)
+        found, _ = production.write_now(declare_workflow, {"text": text, "files": shipped})
+    production.write_now(advance_workflow, found)
     experiment = found.experiment
     body = TakeBody(experiment=experiment, holder="agent", limit=3)
     with production.database.reading.connect() as connection:
@@ -246,11 +246,11 @@ def launch(production: Production) -> None:
     report = ReportBody(experiment=experiment, placed=placed, ended=ended)
     now = production.tick()
     production.writer.run(lambda writing: report_orders(writing, report), received_at=now)
-    production.write(advance_workflow, found)
-    production.write(
+    production.write_now(advance_workflow, found)
+    production.write_now(
         declare_policies, experiment, {"stages": {"gen": {"times": 3, "transient_only": False}}}
     )
-    ordered = production.write(
+    ordered = production.write_now(
         order_retries, {"experiment": experiment, "jobs": [job_id(71)], "who": "me"}
     )
     assert [each["unit"] for each in ordered["tries"]] == ["1"]
