@@ -63,10 +63,11 @@ def allocate_in_turn(connection: Connection, table: Table, whose: Sequence[int])
 def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:
     """Return keys of the sequence, those reserved before first; a rollback loses some, as it does the sequence's own."""
     with _lock:
-        held = _reserved.setdefault(connection.engine, {}).setdefault(name, [])
-        if len(held) < count:
-            held += [row[0] for row in fetch(connection, _NEXT, (name, max(count - len(held), _RESERVE)))]
-        taken, held[:count] = held[:count], []
+        reserved = _reserved.setdefault(connection.engine, {}).setdefault(name, [])
+        if len(reserved) < count:
+            more = max(count - len(reserved), _RESERVE)
+            reserved += [row[0] for row in fetch(connection, _NEXT, (name, more))]
+        taken, reserved[:count] = reserved[:count], []
     return taken
 
 
@@ -86,10 +87,10 @@ class KnownKeys:
     def commit(self) -> None:
         """Keep what the transaction added."""
         for name, keys in self._pending.items():
-            held = self._known.setdefault(name, {})
-            if len(held) > _LIMIT:
-                held.clear()
-            held.update(keys)
+            known = self._known.setdefault(name, {})
+            if len(known) > _LIMIT:
+                known.clear()
+            known.update(keys)
         self._pending.clear()
 
     def rollback(self) -> None:
@@ -98,8 +99,8 @@ class KnownKeys:
 
     def get(self, table: Table, key: Any) -> int | None:
         """Return the key of a row, if this process has met it."""
-        found = self._pending.get(table.name, {}).get(key)
-        return self._known.get(table.name, {}).get(key) if found is None else found
+        number = self._pending.get(table.name, {}).get(key)
+        return self._known.get(table.name, {}).get(key) if number is None else number
 
     def intern(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Mapping[Any, Mapping[str, Any]]
@@ -124,22 +125,22 @@ class KnownKeys:
         absent: AbstractSet[Any] = frozenset(),
     ) -> tuple[dict[Any, int], set[Any]]:
         """Do the same; return as well which rows were inserted. Those in `absent` cannot be there: they are not looked for."""
-        held, pending = self._known.get(table.name, {}), self._pending.setdefault(table.name, {})
-        found: dict[Any, int] = {}
+        known, pending = self._known.get(table.name, {}), self._pending.setdefault(table.name, {})
+        numbers: dict[Any, int] = {}
         wanted = []
         for key in rows:
-            number = pending.get(key) or held.get(key)
+            number = pending.get(key) or known.get(key)
             if number is None:
                 wanted.append(key)
             else:
-                found[key] = number
+                numbers[key] = number
         if not wanted:
-            return found, set()
+            return numbers, set()
         fresh = self._select(connection, table, columns, [key for key in wanted if key not in absent])
         made = self._insert(connection, table, columns, {key: rows[key] for key in wanted if key not in fresh}, fresh)
         pending.update(fresh)
-        found.update(fresh)
-        return found, made
+        numbers.update(fresh)
+        return numbers, made
 
     def _select(
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[Any]
