@@ -78,12 +78,11 @@ def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:
     A rollback loses some, as it does the sequence's own.
     """
     with _lock:
-        held = _reserved.setdefault(connection.engine, {}).setdefault(name, [])
-        if len(held) < count:
-            held += [
-                row[0] for row in fetch(connection, _NEXT, (name, max(count - len(held), _RESERVE)))
-            ]
-        taken, held[:count] = held[:count], []
+        reserved = _reserved.setdefault(connection.engine, {}).setdefault(name, [])
+        if len(reserved) < count:
+            more = max(count - len(reserved), _RESERVE)
+            reserved += [row[0] for row in fetch(connection, _NEXT, (name, more))]
+        taken, reserved[:count] = reserved[:count], []
     return taken
 
 
@@ -103,10 +102,10 @@ class KnownKeys:
     def commit(self) -> None:
         """Keep what the transaction added."""
         for name, keys in self._pending.items():
-            held = self._known.setdefault(name, {})
-            if len(held) > _LIMIT:
-                held.clear()
-            held.update(keys)
+            known = self._known.setdefault(name, {})
+            if len(known) > _LIMIT:
+                known.clear()
+            known.update(keys)
         self._pending.clear()
 
     def rollback(self) -> None:
@@ -115,8 +114,8 @@ class KnownKeys:
 
     def get(self, table: Table, key: Any) -> int | None:
         """Return the key of a row, if this process has met it."""
-        found = self._pending.get(table.name, {}).get(key)
-        return self._known.get(table.name, {}).get(key) if found is None else found
+        number = self._pending.get(table.name, {}).get(key)
+        return self._known.get(table.name, {}).get(key) if number is None else number
 
     def intern(
         self,
@@ -148,17 +147,17 @@ class KnownKeys:
 
         Those in `absent` cannot be there: they are not looked for.
         """
-        held, pending = self._known.get(table.name, {}), self._pending.setdefault(table.name, {})
-        found: dict[Any, int] = {}
+        known, pending = self._known.get(table.name, {}), self._pending.setdefault(table.name, {})
+        numbers: dict[Any, int] = {}
         wanted = []
         for key in rows:
-            number = pending.get(key) or held.get(key)
+            number = pending.get(key) or known.get(key)
             if number is None:
                 wanted.append(key)
             else:
-                found[key] = number
+                numbers[key] = number
         if not wanted:
-            return found, set()
+            return numbers, set()
         fresh = self._select(
             connection, table, columns, [key for key in wanted if key not in absent]
         )
@@ -170,8 +169,8 @@ class KnownKeys:
             fresh,
         )
         pending.update(fresh)
-        found.update(fresh)
-        return found, made
+        numbers.update(fresh)
+        return numbers, made
 
     def _select(
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[Any]

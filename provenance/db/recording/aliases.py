@@ -146,22 +146,28 @@ def _sightings(connection: Connection, files: Sequence[int]) -> list[_Seen]:
 def _births(connection: Connection, seen: _Seen) -> list[_Birth]:
     """Return the claims under other names that the sighting joins."""
     if seen.job_uuid is not None:
-        made = _read_births(
-            connection,
-            _birth_query().where(Job.uuid == seen.job_uuid, Job.experiment_id == seen.experiment),
-        )
-        named = [birth for birth in made if birth.name == seen.output]
-        return [
-            birth
-            for birth in named or made
-            if birth.file != seen.file and (named or birth.equals(seen))
-        ]
+        return _births_of_job(connection, seen)
     if seen.task is None or seen.size_bytes is None or not seen.checksums:
         return []
-    if any(
-        birth.equals(seen)
-        for birth in _read_births(connection, _birth_query().where(Claim.file_id == seen.file))
-    ):
+    return _births_of_task(connection, seen)
+
+
+def _births_of_job(connection: Connection, seen: _Seen) -> list[_Birth]:
+    """Return the output of the job that had the name at birth, else those that equal what was seen."""
+    of_job = _birth_query().where(Job.uuid == seen.job_uuid, Job.experiment_id == seen.experiment)
+    births = _read_births(connection, of_job)
+    named = [birth for birth in births if birth.name == seen.output]
+    joined = named or [birth for birth in births if birth.equals(seen)]
+    return [birth for birth in joined if birth.file != seen.file]
+
+
+def _births_of_task(connection: Connection, seen: _Seen) -> list[_Birth]:
+    """Return the outputs of the task that equal what was seen.
+
+    None where the name itself has such a claim.
+    """
+    of_name = _birth_query().where(Claim.file_id == seen.file)
+    if any(birth.equals(seen) for birth in _read_births(connection, of_name)):
         return []
     of_task = _birth_query().where(
         Job.task_id == seen.task, Job.state == _SUCCEEDED, Identity.size_bytes == seen.size_bytes

@@ -80,8 +80,9 @@ def _row(digest: str, configuration: FclConfiguration) -> dict[str, Any]:
 
 
 def _file_rows(closure: int, configuration: FclConfiguration) -> list[dict[str, Any]]:
-    files = enumerate(configuration.files or ())
-    return [
-        {"closure_id": closure, "position": position, "sha256": file.sha256, "name": file.name}
-        for position, file in files
-    ]
+    rows = []
+    for position, file in enumerate(configuration.files or ()):
+        rows.append(
+            {"closure_id": closure, "position": position, "sha256": file.sha256, "name": file.name}
+        )
+    return rows

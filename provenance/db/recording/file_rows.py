@@ -57,11 +57,13 @@ class _Named(NamedTuple):
         """Return every identity that is named, by its key."""
         seen: dict[bytes, SeenIdentity] = {}
         for mentions in self.mentions.values():
-            seen.update((mention.identity.key, mention.identity) for mention in mentions)
+            for mention in mentions:
+                seen[mention.identity.key] = mention.identity
         for claims in self.claims.values():
             for claim in claims:
                 seen[claim.identity.key] = claim.identity
-                seen.update((parent.key, parent) for parent in claim.parents)
+                for parent in claim.parents:
+                    seen[parent.key] = parent
         return seen
 
     def of_reruns_alone(self, records: Mapping[int, JobRecord]) -> set[bytes]:
@@ -70,20 +72,13 @@ class _Named(NamedTuple):
         They must not tie others together.
         """
         of_reruns: set[bytes] = set()
-        for job, claims in self.claims.items():
-            if records[job].rerun_of is not None:
-                of_reruns.update(claim.identity.key for claim in claims)
+        others = dict(self.claims)
+        for job, record in records.items():
+            if record.rerun_of is not None:
+                of_reruns.update(claim.identity.key for claim in others.pop(job))
         if not of_reruns:
             return of_reruns
-        by_others: set[bytes] = set()
-        for mentions in self.mentions.values():
-            by_others.update(mention.identity.key for mention in mentions)
-        for job, claims in self.claims.items():
-            if records[job].rerun_of is None:
-                for claim in claims:
-                    by_others.add(claim.identity.key)
-                    by_others.update(parent.key for parent in claim.parents)
-        return of_reruns - by_others
+        return of_reruns - _Named(self.mentions, others).identities().keys()
 
 
 def write_files(
@@ -119,14 +114,14 @@ def write_files(
     crowds = {file for file, facts in new_claims.items() if is_crowd(facts)}
     for file in crowds:
         del new_claims[file]  # linked as files are that were named before
-    new_identities: dict[int, list[IdentityFacts]] = {}
+    new_identities: dict[int, list[IdentityFacts]] = {file: [] for file in new_claims}
     for key in absent - named.of_reruns_alone(records):
         identity, file = seen[key], files[seen[key].file]
         if file in new_claims:
             facts = IdentityFacts(identities[key], identity.size_bytes, identity.checksums)
-            new_identities.setdefault(file, []).append(facts)
-    claim_keys = [row["id"] for row in written]
-    return Touched(touched - (new_files - crowds), claim_keys, new_identities, new_claims)
+            new_identities[file].append(facts)
+    others = touched - (new_files - crowds)
+    return Touched(others, [row["id"] for row in written], new_identities, new_claims)
 
 
 def _claims_to(
@@ -218,8 +213,8 @@ def _insert_claims(
                 "event_count": claim.output.event_count,
             }
             claim_values.append(values)
-            parents = [identities[parent.key] for parent in claim.parents]
-            parent_values += [{"claim_id": number, "identity_id": identity} for identity in parents]
+            for parent in claim.parents:
+                parent_values.append({"claim_id": number, "identity_id": identities[parent.key]})  # noqa: PERF401 - plainer so
     insert_rows(connection, table_of(Claim), claim_values)
     insert_rows(connection, table_of(Parent), parent_values)
     return claim_values

@@ -13,10 +13,12 @@ import msgspec
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
 from jobprov.provenance.records.full_names import splits
 from jobprov.provenance.records.job_record import (
+    Exit,
     FclConfiguration,
     Input,
     JobRecord,
     Output,
+    Resources,
     Software,
 )
 from jobprov.provenance.records.parents import Within, has_too_many_parents
@@ -32,6 +34,7 @@ See `services/recording/rederivation.py`.
 """
 _MOST_INSIDE = 100_000
 """Parents of one job that stand for others which it declares."""
+_NO_EXIT, _NO_RESOURCES = Exit(), Resources()
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -54,16 +57,6 @@ class MentionRow(NamedTuple):
 
 def job_columns(record: JobRecord) -> dict[str, Any]:
     """Return the columns of `jobs` that follow from the record alone."""
-    exit_, resources = record.exit, record.resources
-    cpu = (
-        [
-            seconds
-            for seconds in (resources.cpu_user_seconds, resources.cpu_system_seconds)
-            if seconds is not None
-        ]
-        if resources
-        else []
-    )
     return {
         "uuid": record.job_id,
         "index_version": INDEX_VERSION,
@@ -74,16 +67,33 @@ def job_columns(record: JobRecord) -> dict[str, Any]:
         "rerun_of": record.rerun_of,
         "started_at": utc(record.started_at) if record.started_at else None,
         "ended_at": utc(record.ended_at) if record.ended_at else None,
-        "exit_code": exit_.code if exit_ else None,
-        "exit_signal": exit_.signal if exit_ else None,
-        "failed_step": exit_.failed_step if exit_ else None,
-        "error_class": exit_.error_class if exit_ else None,
-        "message": exit_.message[:MESSAGE_LENGTH] if exit_ and exit_.message else None,
-        "wall_seconds": resources.wall_seconds if resources else None,
-        "cpu_seconds": sum(cpu) if cpu else None,
-        "max_rss_bytes": resources.max_rss_bytes if resources else None,
+        **_exit_columns(record.exit or _NO_EXIT),
+        **_resource_columns(record.resources or _NO_RESOURCES),
         "recipe": recipe_of(record),
         "result": result_of(record),
+    }
+
+
+def _exit_columns(exit_: Exit) -> dict[str, Any]:
+    return {
+        "exit_code": exit_.code,
+        "exit_signal": exit_.signal,
+        "failed_step": exit_.failed_step,
+        "error_class": exit_.error_class,
+        "message": exit_.message[:MESSAGE_LENGTH] if exit_.message else None,
+    }
+
+
+def _resource_columns(resources: Resources) -> dict[str, Any]:
+    cpu = [
+        seconds
+        for seconds in (resources.cpu_user_seconds, resources.cpu_system_seconds)
+        if seconds is not None
+    ]
+    return {
+        "wall_seconds": resources.wall_seconds,
+        "cpu_seconds": sum(cpu) if cpu else None,
+        "max_rss_bytes": resources.max_rss_bytes,
     }
 
 
@@ -131,32 +141,47 @@ def claim_rows(
     Outputs that were never there (status `empty` and `not_kept` were) claim all the same.
     """
     experiment = experiment_ids[record.experiment]
-    is_rerun = (
-        record.rerun_of is not None
-    )  # claims nothing, and so leads from its inputs to nothing
-    outputs = record.outputs or ()
-    derives = (
-        any(output.parents is None for output in outputs)
-        and not is_rerun
-        and not has_too_many_parents(record)
-    )
-    within = Within(record) if derives else None
-    declared = _Declared(
-        record, mentions if any(output.parents for output in outputs) else [], experiment
-    )
+    parents = _Parents(record, mentions, experiment)
     rows = []
-    for position, output in enumerate(outputs):
+    for position, output in enumerate(record.outputs or ()):
         key = FileKey(output.name, output.namespace or "", experiment)
         identity = see_identity(key, output.size_bytes, output.checksums, output.sha256)
-        parents: dict[SeenIdentity, None] = {}
-        if output.parents is not None and not is_rerun:
-            parents = dict.fromkeys(
-                parent for name in output.parents for parent in declared.parents(name)
-            )
-        elif within is not None:
-            parents = dict.fromkeys(mentions[place].identity for place in within.parents(output))
-        rows.append(ClaimRow(identity, position, output, tuple(parents)))
+        rows.append(ClaimRow(identity, position, output, parents.of(output)))
     return rows
+
+
+class _Parents:
+    """Which inputs of a job each of its outputs was made from.
+
+    Those that it declares, else what the job read before.
+    """
+
+    def __init__(self, record: JobRecord, mentions: list[MentionRow], experiment: int) -> None:
+        outputs = record.outputs or ()
+        self._is_rerun = (
+            record.rerun_of is not None
+        )  # claims nothing, and so leads from its inputs to nothing
+        self._mentions = mentions
+        self._within: Within | None = None
+        is_derived = any(output.parents is None for output in outputs) and not self._is_rerun
+        if is_derived and not has_too_many_parents(record):
+            self._within = Within(record)
+        declares = any(output.parents for output in outputs)
+        self._declared = _Declared(record, mentions if declares else [], experiment)
+
+    def of(self, output: Output) -> tuple[SeenIdentity, ...]:
+        """Return the parents of an output, each once."""
+        parents: dict[SeenIdentity, None] = {}
+        if self._is_rerun:
+            return ()
+        if output.parents is not None:
+            for name in output.parents:
+                parents.update(dict.fromkeys(self._declared.parents(name)))
+        elif self._within is not None:
+            parents = dict.fromkeys(
+                self._mentions[place].identity for place in self._within.parents(output)
+            )
+        return tuple(parents)
 
 
 class _Declared:

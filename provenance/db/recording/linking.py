@@ -144,22 +144,28 @@ def _used(
     lists of another witness) must not tie others together: it is there in one order of arrival and
     not in another.
     """
-    used: set[int] = set()
+    claimed: set[int] = set()
     for file_claims in claims.values():
-        used.update(claim.identity_id for claim in file_claims)
+        claimed.update(claim.identity_id for claim in file_claims)
     file_of: dict[int, int] = {}
     for file, facts in identities.items():
-        file_of.update((identity.id, file) for identity in facts)
-    unclaimed = sorted(file_of.keys() - used)
-    for statement in (_MENTIONED, _PARENTS):
-        used.update(row[0] for row in select_among(connection, statement, unclaimed))
-    if left := set(unclaimed) - used:
-        for part in chunks(sorted({file_of[identity] for identity in left})):
-            used.update(row[0] for row in select_among(connection, _SIGHTED, part))
+        file_of.update((identity.id, file) for identity in facts if identity.id not in claimed)
+    used = claimed | _named_elsewhere(connection, file_of)
     still_named: dict[int, list[IdentityFacts]] = {}
     for file, facts in identities.items():
         still_named[file] = [identity for identity in facts if identity.id in used]
     return still_named
+
+
+def _named_elsewhere(connection: Connection, file_of: Mapping[int, int]) -> set[int]:
+    """Return which of these identities, given with their files, an input, a parent or a sighting names."""
+    named: set[int] = set()
+    for statement in (_MENTIONED, _PARENTS):
+        named.update(row[0] for row in select_among(connection, statement, sorted(file_of)))
+    files = {file for identity, file in file_of.items() if identity not in named}
+    for part in chunks(sorted(files)):
+        named.update(row[0] for row in select_among(connection, _SIGHTED, part))
+    return named
 
 
 def _claims(connection: Connection, files: Sequence[int]) -> dict[int, list[ClaimFacts]]:

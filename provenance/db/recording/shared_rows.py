@@ -51,7 +51,9 @@ def intern_shared(
     hosts: dict[tuple[str, str, str], dict[str, str]] = {}
     for record in records:
         names.add(record.experiment)
-        names.update(file.experiment for file in record.inputs or () if file.experiment)
+        for file in record.inputs or ():
+            if file.experiment:
+                names.add(file.experiment)
         if host := host_key(record):
             hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
     experiments = intern_experiments(transaction, names)

@@ -111,32 +111,31 @@ def ambiguous_code(
     No statement is run where each entry names a commit.
     """
     meanings = memory.of(RefMeanings).by_entry
-    refs: dict[str, str] = {}
+    sentences: dict[str, str] = {}
     tags: dict[str, Ref] = {}
     for digest, entry in entries.items():
         if digest not in meanings or not asks_ref(entry):
             continue
-        refs[digest] = entry.requested_ref or entry.revision or ""
-        if meanings[digest].kind in (TAG, ANNOTATED_TAG):
-            tags[digest] = meanings[digest].match_key, tag_ref(refs[digest])
-    observed = _observed(
-        connection, memory, {tag for digest, tag in tags.items() if not is_oid(refs[digest])}
-    )
-    sentences: dict[str, str] = {}
-    for digest, ref in refs.items():
-        sentence = _sentence(ref, meanings[digest])
-        if digest not in tags:
-            sentences[digest] = sentence
-        elif others := observed.others(
-            tags[digest], meanings[digest].oid
-        ):  # a tag is fixed until it is seen to move
-            sentences[digest] = f"{sentence}; it was seen to name {_listed(others)} as well"
+        ref, meaning = entry.requested_ref or entry.revision or "", meanings[digest]
+        is_tag = meaning.kind in (TAG, ANNOTATED_TAG)
+        if is_tag and is_oid(ref):
+            continue  # what was asked for is a commit all the same
+        sentences[digest] = _sentence(ref, meaning)
+        if is_tag:
+            tags[digest] = meaning.match_key, tag_ref(ref)
+    observed = _observed(connection, memory, tags.values())
+    for digest, tag in tags.items():
+        others = observed.others(tag, meanings[digest].oid)
+        if others:
+            sentences[digest] += f"; it was seen to name {_listed(others)} as well"
+        else:
+            del sentences[digest]  # a tag is fixed until it is seen to move
     return sentences
 
 
 def _observed(connection: Connection, memory: Memory, tags: Iterable[Ref]) -> TagObservations:
     """Return which objects these tags were seen to name, by the rows and by what a replay read ahead."""
-    wanted = sorted(tags)
+    wanted = sorted(set(tags))
     observed = TagObservations()
     for tag in wanted:
         for oid, seen_at in memory.of(TagObservations).objects_of(tag).items():

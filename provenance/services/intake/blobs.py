@@ -88,17 +88,16 @@ def missing_of(connection: Connection, experiment: str | None, digests: Sequence
     """
     distinct = list(dict.fromkeys(digests))
     if experiment is not None:
-        held = possessed_blobs(connection, experiment, distinct)
-        held |= expired_logs(
-            connection, experiment, [sha256 for sha256 in distinct if sha256 not in held]
-        ).keys()
-        held |= erased_digests(connection, {experiment: distinct}).get(experiment, set())
+        not_wanted = possessed_blobs(connection, experiment, distinct)
+        others = [sha256 for sha256 in distinct if sha256 not in not_wanted]
+        not_wanted |= expired_logs(connection, experiment, others).keys()
+        not_wanted |= erased_digests(connection, {experiment: distinct}).get(experiment, set())
     else:
-        held = set()
+        not_wanted = set()
         for part in chunks(distinct):
             query = select(Possession.sha256).where(Possession.sha256.in_(part))
-            held |= {row[0] for row in connection.execute(query)}
-    return [sha256 for sha256 in distinct if sha256 not in held]
+            not_wanted.update(row.sha256 for row in connection.execute(query))
+    return [sha256 for sha256 in distinct if sha256 not in not_wanted]
 
 
 def holders_of(connection: Connection, sha256: str) -> list[str]:
@@ -156,11 +155,11 @@ class Unclaimed:
 
 def _named_in(decoded: DecodedRecord) -> set[str]:
     """Return every digest that a bundle of the job could hold."""
-    found = set(decoded.references)
+    named = set(decoded.references)
     if decoded.record is not None:
-        found |= all_inputs(decoded.record)
-        found |= {output.sha256 for output in decoded.record.outputs or () if output.sha256}
-    return found
+        named |= all_inputs(decoded.record)
+        named |= {output.sha256 for output in decoded.record.outputs or () if output.sha256}
+    return named
 
 
 def experiments_awaiting(connection: Connection, sha256: str) -> list[str]:

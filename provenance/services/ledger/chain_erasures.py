@@ -52,10 +52,10 @@ class ChainErasures(NamedTuple):
 
     def has_erased(self, job_id: str, witness: str) -> bool:
         """Whether a record that a job was made of was erased, of one witness."""
-        return any(
-            (item.job_id, item.witness) == (job_id, witness) and item.revision is not None
-            for item in self.items.values()
+        made_of = (
+            (item.job_id, item.witness) for item in self.items.values() if item.revision is not None
         )
+        return (job_id, witness) in made_of
 
     def place_of(self, leaf: str) -> Place | None:
         """Return where the entry of a leaf lies; None where it is not sealed."""
@@ -76,9 +76,10 @@ class ChainErasures(NamedTuple):
                 f"The bytes of the entry with leaf {leaf} of {experiment} are gone, and no erasure says why: restore the body "
                 "of its segment from a copy of the archive."
             )
-        reader = SegmentReader.open(store, experiment, place[0])
-        entry = reader.entry(place[1])
-        return record_bytes(entry.body, 1 if entry.kind == "revision" else 0)
+        segment, position = place
+        entry = SegmentReader.open(store, experiment, segment).entry(position)
+        is_revision = entry.kind == "revision"
+        return record_bytes(entry.body, int(is_revision))
 
 
 class ErasuresRead:
@@ -103,13 +104,17 @@ class ErasuresRead:
 
 def items_of(document: dict[str, Any]) -> dict[str, ErasedItem]:
     """Return the erased entries that an erasure names, by leaf."""
-    return {
-        entry["leaf"]: ErasedItem(
-            entry["kind"], entry["sha256"], entry["revision"], document["job_id"], document["witness"],
-            document["replacement"],
+    items: dict[str, ErasedItem] = {}
+    for entry in document.get("entries", ()):
+        items[entry["leaf"]] = ErasedItem(
+            kind=entry["kind"],
+            sha256=entry["sha256"],
+            revision=entry["revision"],
+            job_id=document["job_id"],
+            witness=document["witness"],
+            replacement=document["replacement"],
         )
-        for entry in document.get("entries", ())
-    }  # fmt: skip
+    return items
 
 
 def digests_in(document: dict[str, Any]) -> set[str]:

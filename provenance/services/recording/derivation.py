@@ -98,12 +98,15 @@ def grade(reading: Reading, findings: Findings) -> Grading:
 
 def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[Findings]) -> None:
     """Have failures classified, code resolved and configurations evaluated that these jobs are the first to have."""
-    if failures := [job.key for job in jobs if job.reading.record.state in FAILED]:
-        enqueue_failures(writing.connection, failures)
+    failures: list[int] = []
     unresolved: list[tuple[Sequence[Software], Iterable[int]]] = []
     for job, job_findings in zip(jobs, findings, strict=True):
+        if job.reading.record.state in FAILED:
+            failures.append(job.key)
         if job_findings.unresolved:
             unresolved.append((job.reading.record.software or (), job_findings.unresolved))
+    if failures:
+        enqueue_failures(writing.connection, failures)
     if unresolved:
         enqueue_resolutions(writing.connection)
         enqueue_products(writing.connection, unresolved)

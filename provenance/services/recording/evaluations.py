@@ -39,10 +39,10 @@ class KnownEvaluation(NamedTuple):
     ran_as: str | None
     parsed_as: str | None
 
-    @property
-    def is_sound(self) -> bool:
-        """Whether a gap has nothing to say of it."""
-        return self.problem is None and self.difference is None
+    def is_finished(self, configuration: FclConfiguration) -> bool:
+        """Whether a gap has nothing to say of it, and nothing is left to be read."""
+        is_read = self.ran_as is not None or not configuration.final_sha256
+        return self.problem is None and self.difference is None and is_read
 
 
 class EvaluationFindings(NamedTuple):
@@ -59,26 +59,16 @@ class EvaluationFindings(NamedTuple):
 NOTHING_FOUND = EvaluationFindings({}, {}, ())
 
 
-class FinishedConfigurations:
+class FinishedConfigurations(set[Configuration]):
     """Remembers configurations of which there is nothing to say and nothing left to do.
 
     That does not change.
     """
 
-    def __init__(self) -> None:
-        self._finished: set[Configuration] = set()
-
     def keep_bounded(self) -> None:
         """Forget them all where they are too many; they are looked up again."""
-        if len(self._finished) > _MOST_REMEMBERED:
-            self._finished.clear()
-
-    def add(self, configuration: Configuration) -> None:
-        """Remember one."""
-        self._finished.add(configuration)
-
-    def __contains__(self, configuration: Configuration) -> bool:
-        return configuration in self._finished
+        if len(self) > _MOST_REMEMBERED:
+            self.clear()
 
 
 def find_evaluations(
@@ -98,26 +88,19 @@ def find_evaluations(
     """
     finished = memory.of(FinishedConfigurations)
     finished.keep_bounded()
-    unsure: set[Configuration] = set()
+    unfinished: set[Configuration] = set()
     for record in records:
-        unsure.update(_unfinished(record, finished))
-    evaluations = read_evaluations(connection, unsure) if unsure else {}
+        for digest in closure_digests(record.configurations or ()):
+            if (record.experiment, digest) not in finished:
+                unfinished.add((record.experiment, digest))
+    if not unfinished:
+        return [NOTHING_FOUND] * len(records)
+    evaluations = read_evaluations(connection, unfinished)
     findings = []
     for record in records:
-        if _unfinished(record, finished):
-            blobs = held.get(record.experiment, frozenset())
-            findings.append(_findings(record, evaluations, finished, blobs))
-        else:
-            findings.append(NOTHING_FOUND)
+        blobs = held.get(record.experiment, frozenset())
+        findings.append(_findings(record, evaluations, finished, blobs))
     return findings
-
-
-def _unfinished(record: JobRecord, finished: FinishedConfigurations) -> list[Configuration]:
-    """Return those of a record's configurations of which there may be something to say."""
-    if not record.configurations:
-        return []
-    named = ((record.experiment, digest) for digest in closure_digests(record.configurations))
-    return [configuration for configuration in named if configuration not in finished]
 
 
 def _findings(
@@ -139,11 +122,7 @@ def _findings(
             differences[place] = known.difference
         if name not in finished and _can_be_evaluated(configuration, known, held):
             pending.append(digest)
-        elif (
-            known is not None
-            and known.is_sound
-            and (known.ran_as or not configuration.final_sha256)
-        ):
+        elif known is not None and known.is_finished(configuration):
             finished.add(name)
     return EvaluationFindings(problems, differences, tuple(pending))
 

@@ -168,17 +168,21 @@ class BlobFindings:
         """Look up these digests, by experiment."""
         if not wanted:
             return
+        for experiment, digests in wanted.items():
+            held = self.held.setdefault(experiment, set())
+            held |= self._possessed.among(self._connection, experiment, digests)
+        # asked afterwards: another process may erase what is remembered here, or was there a moment
+        # ago
         erased = erased_digests(self._connection, wanted)
         for experiment, digests in wanted.items():
             gone = erased.get(experiment, set()) | (digests & self._read_ahead.erased[experiment])
+            self.held[experiment] -= gone
             self._erased.setdefault(experiment, set()).update(gone)
-            held = self.held.setdefault(experiment, set())
-            held |= self._possessed.among(self._connection, experiment, digests)
-            held -= gone  # erased by another process: what is remembered here is older
 
     def missing(self, experiment: str, digests: AbstractSet[str]) -> AbstractSet[str]:
         """Return those of the digests that the experiment neither holds nor erased."""
-        return digests - self.held[experiment] - self._erased[experiment]
+        missing = digests - self.held[experiment]
+        return missing - self._erased[experiment] if missing else missing
 
     def erased(
         self, experiment: str, digests: AbstractSet[str], others: AbstractSet[str]

@@ -4,6 +4,7 @@ A blob, or the commit of their code.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 from sqlalchemy import Connection, select, update
@@ -115,25 +116,25 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
     """Compute grade and gaps of these jobs anew, and write what changed."""
     connection = writing.connection
     begin_deriving(connection)
-    held: dict[int, HeldJob] = {}
+    held_jobs: dict[int, HeldJob] = {}
     for key, received_at in connection.execute(
         select(Job.id, Job.received_at).where(Job.id.in_(jobs))
     ):
-        held[key] = HeldJob(key, received_at, {}, {})
-    fill_taken(connection, writing.store, held)
-    keys = list(held)
-    readings = [read_together(job.records_but(None)) for job in held.values()]
+        held_jobs[key] = HeldJob(key, received_at, {}, {})
+    fill_taken(connection, writing.store, held_jobs)
+    readings = [read_together(held_job.records_but(None)) for held_job in held_jobs.values()]
     findings = find_for(connection, writing.memory, readings)
-    gradings = [grade(reading, found) for reading, found in zip(readings, findings, strict=True)]
-    _write_gradings(writing, dict(zip(keys, gradings, strict=True)))
-    write_awaited(
-        connection,
-        {key: found.awaited for key, found in zip(keys, findings, strict=True)},
-        replace=keys,
-    )
-    if failed := [
-        key for key, reading in zip(keys, readings, strict=True) if reading.record.state in FAILED
-    ]:
+    gradings: dict[int, Grading] = {}
+    awaited: dict[int, AbstractSet[str]] = {}
+    failed: list[int] = []
+    for key, reading, job_findings in zip(held_jobs, readings, findings, strict=True):
+        gradings[key] = grade(reading, job_findings)
+        awaited[key] = job_findings.awaited
+        if reading.record.state in FAILED:
+            failed.append(key)
+    _write_gradings(writing, gradings)
+    write_awaited(connection, awaited, replace=list(held_jobs))
+    if failed:
         enqueue_failures(connection, failed)  # what came may be a log
     pending = pending_of(readings, findings)
     experiments = intern_experiments(writing, {experiment for experiment, _ in pending})

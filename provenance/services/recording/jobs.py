@@ -48,15 +48,15 @@ class _Batch(NamedTuple):
 
     writing: Writing
     experiments: dict[str, int]
-    held: dict[tuple[str, int], HeldJob]
+    held_jobs: dict[tuple[str, int], HeldJob]
 
     def key_of(self, submission: Submission) -> tuple[str, int]:
         """Return what names the job in the database."""
         return submission.decoded.job_id, self.experiments[submission.decoded.experiment]
 
-    def held_of(self, submission: Submission) -> HeldJob | None:
+    def held_job(self, submission: Submission) -> HeldJob | None:
         """Return what is held of the submission's job."""
-        return self.held.get(self.key_of(submission))
+        return self.held_jobs.get(self.key_of(submission))
 
 
 class _Decision(NamedTuple):
@@ -64,7 +64,7 @@ class _Decision(NamedTuple):
 
     place: int
     submission: Submission
-    held: HeldJob | None
+    held_job: HeldJob | None
     change: Change
 
     @property
@@ -113,11 +113,11 @@ def _record_distinct(
     )
     batch = _Batch(writing, experiments, {})
     jobs = [batch.key_of(submission) for _, submission in numbered]
-    batch.held.update(load_held(writing.connection, writing.store, jobs))
+    batch.held_jobs.update(load_held(writing.connection, writing.store, jobs))
     decisions = []
     for place, submission in numbered:
-        held = batch.held_of(submission)
-        decisions.append(_Decision(place, submission, held, _decide(submission, held)))
+        held_job = batch.held_job(submission)
+        decisions.append(_Decision(place, submission, held_job, _decide(submission, held_job)))
     accepted: list[_Decision] = []
     unchanged: list[_Decision] = []
     for decision in _without_erased(batch, decisions):
@@ -140,23 +140,25 @@ def _without_erased(batch: _Batch, decisions: list[_Decision]) -> list[_Decision
     if not digests:
         return decisions
     erased = erased_among(batch.writing.connection, chain.from_iterable(digests.values()))
-    checked = []
+    checked: list[_Decision] = []
     for decision in decisions:
-        is_erased = not erased.isdisjoint(digests.get(decision.place, ()))
-        checked.append(decision._replace(change="erased") if is_erased else decision)
+        if erased.isdisjoint(digests.get(decision.place, ())):
+            checked.append(decision)
+        else:
+            checked.append(decision._replace(change="erased"))
     return checked
 
 
-def _decide(submission: Submission, held: HeldJob | None) -> Change:
+def _decide(submission: Submission, held_job: HeldJob | None) -> Change:
     if submission.decoded.record is None:
         return "unread"
-    if held is None:
+    if held_job is None:
         return "created"
     if submission.is_conflict:
         return "conflict"
-    final = held.finals.get(submission.witness)
+    final = held_job.finals.get(submission.witness)
     if final is None:
-        return "replaced" if submission.witness in held.provisional else "created"
+        return "replaced" if submission.witness in held_job.provisional else "created"
     return _compare(submission, final)
 
 
@@ -184,25 +186,34 @@ def _keep_evidence(batch: _Batch, unchanged: Sequence[_Decision]) -> None:
     Evidence of conflicts, records of a later schema.
     """
     for decision in unchanged:
-        if decision.change == "conflict" and decision.held is not None:
-            _keep_conflict(batch, decision.submission, decision.held)
+        if decision.change == "conflict" and decision.held_job is not None:
+            _keep_conflict(batch, decision.submission, decision.held_job)
         elif decision.change in ("conflict", "unread"):
             _keep_unread(batch, decision.submission, decision.change)
 
 
-def _keep_conflict(batch: _Batch, submission: Submission, held: HeldJob) -> None:
+def _keep_conflict(batch: _Batch, submission: Submission, held_job: HeldJob) -> None:
     connection, sha256 = (
         batch.writing.connection,
         hashlib.sha256(submission.decoded.body).hexdigest(),
     )
-    kept = select(Conflict.entry_id).where(Conflict.job_id == held.key, Conflict.sha256 == sha256)
+    kept = select(Conflict.entry_id).where(
+        Conflict.job_id == held_job.key, Conflict.sha256 == sha256
+    )
     if connection.execute(kept).first() is not None:
         return
     entry = _entry_aside(batch, submission, "conflict")
-    row = {"entry_id": entry, "job_id": held.key, "witness": submission.witness, "sha256": sha256}
+    row = {
+        "entry_id": entry,
+        "job_id": held_job.key,
+        "witness": submission.witness,
+        "sha256": sha256,
+    }
     connection.execute(table_of(Conflict).insert(), [row])
-    if submission.received_at < held.received_at:  # in a chain it may stand behind what came later
-        came = update(Job).where(Job.id == held.key)
+    if (
+        submission.received_at < held_job.received_at
+    ):  # in a chain it may stand behind what came later
+        came = update(Job).where(Job.id == held_job.key)
         connection.execute(came.values(received_at=submission.received_at))
 
 
@@ -243,15 +254,22 @@ def _write(batch: _Batch, accepted: Sequence[_Decision]) -> dict[int, Outcome]:
     """
     if not accepted:
         return {}
-    fresh = [batch.key_of(decision.submission) for decision in accepted if decision.held is None]
+    fresh = [
+        batch.key_of(decision.submission) for decision in accepted if decision.held_job is None
+    ]
     numbers = allocate_keys(batch.writing.connection, table_of(Job), len(fresh))
     new_keys = dict(zip(fresh, numbers, strict=True))
     jobs = []
     for decision in accepted:
-        submission, held = decision.submission, decision.held
-        key = held.key if held else new_keys[batch.key_of(submission)]
+        submission, held_job = decision.submission, decision.held_job
+        key = held_job.key if held_job else new_keys[batch.key_of(submission)]
         jobs.append(
-            ReadJob(key, held is None, _first_received(submission, held), _merge(submission, held))
+            ReadJob(
+                key,
+                held_job is None,
+                _first_received(submission, held_job),
+                _merge(submission, held_job),
+            )
         )
     gradings = derive_jobs(batch.writing, jobs)
     _write_witnesses(batch, accepted, [job.key for job in jobs])
@@ -261,30 +279,32 @@ def _write(batch: _Batch, accepted: Sequence[_Decision]) -> dict[int, Outcome]:
     return outcomes
 
 
-def _first_received(submission: Submission, held: HeldJob | None) -> datetime:
+def _first_received(submission: Submission, held_job: HeldJob | None) -> datetime:
     """Return when the first final record came, before any did the first provisional one.
 
     A replay sees no provisional ones.
     """
-    if held is None or (not held.finals and held.provisional and not submission.is_provisional):
+    if held_job is None or (
+        not held_job.finals and held_job.provisional and not submission.is_provisional
+    ):
         return submission.received_at
-    if held.finals and submission.is_provisional:
-        return held.received_at
-    return min(submission.received_at, held.received_at)
+    if held_job.finals and submission.is_provisional:
+        return held_job.received_at
+    return min(submission.received_at, held_job.received_at)
 
 
-def _merge(submission: Submission, held: HeldJob | None) -> Reading:
+def _merge(submission: Submission, held_job: HeldJob | None) -> Reading:
     """Return the job as its witnesses say it: those that are held, and the one that comes now."""
     decoded, revision = submission.decoded, submission.revision
     if (
-        held is not None
+        held_job is not None
         and revision is not None
-        and revision < held.last_revision(submission.witness)
+        and revision < held_job.last_revision(submission.witness)
     ):
         # an archive brings a record of which a later revision came after an older database was
         # restored: that stands
-        return read_together(held.records_but(None))
-    others = held.records_but(submission.witness) if held is not None else {}
+        return read_together(held_job.records_but(None))
+    others = held_job.records_but(submission.witness) if held_job is not None else {}
     if decoded.record is not None and not others:
         return Reading(decoded.record, decoded.repairs, (), decoded.references, submission.columns)
     return read_together({**others, submission.witness: decoded.raw})
@@ -296,9 +316,9 @@ def _describe_unchanged(batch: _Batch, unchanged: Sequence[_Decision]) -> dict[i
     readings: dict[int, Reading] = {}
     for decision in unchanged:
         outcomes[decision.place] = Outcome(decision.submission.decoded.job_id, decision.change)
-        held = decision.held
-        if held is not None and (held.finals or held.provisional):
-            readings[decision.place] = read_together(held.records_but(None))
+        held_job = decision.held_job
+        if held_job is not None and (held_job.finals or held_job.provisional):
+            readings[decision.place] = read_together(held_job.records_but(None))
     findings = find_for(batch.writing.connection, batch.writing.memory, list(readings.values()))
     for (place, reading), job_findings in zip(readings.items(), findings, strict=True):
         outcomes[place] = Outcome(
@@ -314,15 +334,15 @@ def _write_witnesses(batch: _Batch, accepted: Sequence[_Decision], jobs: Sequenc
     entered: dict[int, OfJob] = {}
     provisional: list[dict[str, Any]] = []
     for decision, job in zip(accepted, jobs, strict=True):
-        submission, held = decision.submission, decision.held
-        if held is not None and submission.witness in held.provisional:
+        submission, held_job = decision.submission, decision.held_job
+        if held_job is not None and submission.witness in held_job.provisional:
             _remove_provisional(connection, job, submission.witness)
         if submission.is_provisional:
             provisional.append(_provisional_row(job, submission))
             continue
-        of_job = OfJob(job, submission.witness, _revision(submission, held))
-        if held is not None:
-            held.check_free(of_job.witness, of_job.revision)
+        of_job = OfJob(job, submission.witness, _revision(submission, held_job))
+        if held_job is not None:
+            held_job.check_free(of_job.witness, of_job.revision)
         if submission.entry is not None:
             entered[submission.entry] = of_job
         else:
@@ -341,13 +361,13 @@ def _provisional_row(job: int, submission: Submission) -> dict[str, Any]:
     }
 
 
-def _revision(submission: Submission, held: HeldJob | None) -> int:
+def _revision(submission: Submission, held_job: HeldJob | None) -> int:
     """Return the number that a record gets among those of its witness."""
     if submission.revision is not None:
         return submission.revision
     if submission.reason is None:
         return 0
-    return held.next_revision(submission.witness) if held is not None else 1
+    return held_job.next_revision(submission.witness) if held_job is not None else 1
 
 
 def _remove_provisional(connection: Connection, job: int, witness: str) -> None:

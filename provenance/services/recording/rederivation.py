@@ -84,13 +84,13 @@ def _derive(writing: Writing, keys: Sequence[int]) -> None:
     query = select(Job.id, Job.received_at).where(
         Job.id.in_(keys), Job.index_version < INDEX_VERSION
     )
-    held = {
+    held_jobs = {
         key: HeldJob(key, received_at, {}, {})
         for key, received_at in writing.connection.execute(query)
     }
-    fill_taken(writing.connection, writing.store, held)
+    fill_taken(writing.connection, writing.store, held_jobs)
     jobs = []
-    for key, job in held.items():
+    for key, job in held_jobs.items():
         reading = read_together(job.records_but(None))
         jobs.append(ReadJob(key, is_new=False, received_at=job.received_at, reading=reading))
     derive_jobs(writing, jobs)

@@ -196,43 +196,43 @@ class Replay:
         """
         here = (LedgerEntry.experiment_id == self.experiment) & (LedgerEntry.segment == segment)
         query = select(LedgerEntry.position, LedgerEntry.id).where(here)
-        rows = self._connection.execute(
-            query if only is None else query.where(LedgerEntry.position.in_(only))
-        )
-        return {row.position: row.id for row in rows}
+        if only is not None:
+            query = query.where(LedgerEntry.position.in_(only))
+        return {row.position: row.id for row in self._connection.execute(query)}
 
     def _submission(self, entry: SealedEntry, place: tuple[int, int]) -> Submission:
         """Return a record as it came; of one that was erased, what corrected it."""
         if entry.erased is not None:
-            stand_in = decode_record(
-                self._erasures().stand_in(self._writing.store, self._name, entry.leaf)
-            )
-            revision = self._erasures().items[entry.leaf].revision
-            reason = "erased" if entry.kind == "revision" else None
-            kind = entry.kind if entry.kind == "unread" else None
-            return Submission(
-                stand_in, entry.received_at, entry.submitter, reason, place, kind=kind,
-                revision=revision if kind is None else revision or None,
-            )  # fmt: skip
-        body, reason, revision = entry.body, None, 0 if entry.kind == "record" else None
+            return self._stand_in(entry, place)
+        sent = (entry.received_at, entry.submitter)
         if entry.kind == "revision":
-            document = json.loads(body)
-            body, reason, revision = (
-                document["record"].encode(),
-                document["reason"],
-                document["revision"],
+            document = json.loads(entry.body)
+            decoded = decode_record(document["record"].encode())
+            return Submission(
+                decoded, *sent, document["reason"], place, revision=document["revision"]
             )
-        decoded, kind = (
-            decode_record(body),
-            entry.kind if entry.kind == "unread" else None,
-        )  # of a later version then
-        is_conflict = entry.kind == "conflict" or (
-            kind is not None and self._erasures().has_erased(decoded.job_id, decoded.witness)
+        decoded = decode_record(entry.body)
+        if entry.kind == "record":
+            return Submission(decoded, *sent, place=place, revision=0)
+        if entry.kind == "conflict":
+            return Submission(decoded, *sent, place=place, is_conflict=True)
+        # unread: it was of a later version then
+        is_conflict = self._erasures().has_erased(decoded.job_id, decoded.witness)
+        return Submission(decoded, *sent, place=place, kind=entry.kind, is_conflict=is_conflict)
+
+    def _stand_in(self, entry: SealedEntry, place: tuple[int, int]) -> Submission:
+        """Return what corrected an erased record, in its place."""
+        decoded = decode_record(
+            self._erasures().stand_in(self._writing.store, self._name, entry.leaf)
         )
-        return Submission(
-            decoded, entry.received_at, entry.submitter, reason, place, kind=kind, revision=revision,
-            is_conflict=is_conflict,
-        )  # fmt: skip
+        revision = self._erasures().items[entry.leaf].revision
+        sent = (entry.received_at, entry.submitter)
+        if entry.kind == "unread":
+            return Submission(
+                decoded, *sent, place=place, kind=entry.kind, revision=revision or None
+            )
+        reason = "erased" if entry.kind == "revision" else None
+        return Submission(decoded, *sent, reason, place, revision=revision)
 
     def _erasures(self) -> ChainErasures:
         """Return what the whole chain says was erased, also further on.
@@ -255,11 +255,12 @@ class Replay:
         for leaf, item in items_of(body).items():
             if (place := self._erasures().place_of(leaf)) is not None:
                 items.setdefault(place[0], {})[place[1]] = item
-        rows = [
-            ErasedRow(number, items[segment][position])
-            for segment in items
-            for position, number in self._keys(segment, items[segment]).items()
-        ]
+        rows: list[ErasedRow] = []
+        for segment, by_position in items.items():
+            keys = self._keys(segment, by_position)
+            rows.extend(
+                ErasedRow(number, by_position[position]) for position, number in keys.items()
+            )
         write_erasure_rows(
             self._writing, Owner(self._name, self.experiment), Erasure(entry, body, rows)
         )
@@ -282,11 +283,8 @@ class Replay:
             mine = (table.c.experiment_id == self.experiment) & table.c.sha256.in_(part)
             held = {row[0] for row in self._connection.execute(select(table.c.sha256).where(mine))}
             self._connection.execute(table.update().where(mine).values(is_entered=True))
-            rows = [
-                {"experiment_id": self.experiment, "sha256": sha256, "is_entered": True}
-                for sha256 in part
-                if sha256 not in held
-            ]
+            entered = {"experiment_id": self.experiment, "is_entered": True}
+            rows = [{"sha256": sha256, **entered} for sha256 in part if sha256 not in held]
             if rows:
                 self._connection.execute(table.insert(), rows)
 

@@ -272,7 +272,7 @@ def record_all(url: URL, store: Any, sent: list[tuple[str, Any, str | None]]) ->
 def unfinished(parts: Parts, submission: Submission) -> Iterator[Any]:
     """Record a job as the first process does; yields what commits it."""
     with parts.database.writing.connect() as connection:
-        record_jobs(Writing(connection, Memory(), parts.store), [submission])
+        record_jobs(Writing(connection, Memory(), parts.store, MOMENT), [submission])
         yield connection.commit
 
 
