@@ -24,10 +24,10 @@ from uuid import uuid4
 from benchmarks.places import KINDS, Place, open_place
 from benchmarks.processes import running_service
 from benchmarks.report import print_heading
-from provenance.capture import delivery, flushing
-from provenance.capture.background import Speaker
 from provenance.capture.options import Options
 from provenance.capture.packing import build
+from provenance.capture.running.background import Speaker
+from provenance.capture.sending import delivery, flushing
 from provenance.client import Client
 
 FCL_FILES = 50
@@ -59,7 +59,7 @@ def _job() -> Iterator[Path]:
         for number in range(FCL_FILES - 1):
             (folder / "fcl" / f"f{number}.fcl").write_text(f"a{number}: {number}\n" * 50)
         (folder / "main.fcl").write_text("".join(f'#include "f{number}.fcl"\n' for number in range(FCL_FILES - 1)))
-        build(str(folder / "hook.pyz"))  # type: ignore[no-untyped-call]
+        build(str(folder / "hook.pyz"))
         yield folder
 
 

@@ -54,7 +54,7 @@ def _flush(path: Path, url: str | None) -> dict[str, object]:
     settings = settings_with(url=url)
     with tempfile.TemporaryDirectory() as folder:
         hook = Path(folder) / "job-end-hook.pyz"
-        build(str(hook))  # type: ignore[no-untyped-call]
+        build(str(hook))
         environment = {**os.environ, **({"JOBPROV_TOKEN": settings.token} if settings.token else {})}
         spool = [] if path.is_dir() else ["--spool", str(Path(folder) / "spool")]
         words = [sys.executable, str(hook), "flush", "--json", *spool, "--url", settings.url, str(path)]

@@ -12,8 +12,8 @@ import click
 from app.commands.asking import client_for
 from app.commands.opening import emit, json_option, settings_with, url_option
 from app.config import Settings
-from provenance.capture.delivery import deliver
-from provenance.capture.hashing import Clock
+from provenance.capture.files.hashing import Clock
+from provenance.capture.sending.delivery import deliver
 from provenance.client import Client
 from provenance.errors import BadInputError
 from provenance.launchers.condor_ads import Ad, read_ads
@@ -98,7 +98,7 @@ def look(settings: Settings, state_file: Path, *, experiment: str, schedd: str |
 
 
 def _deliver_to(settings: Settings) -> Deliver:
-    return lambda entry: deliver(entry, settings.url, settings.token, Clock(_ENTRY_SECONDS))  # type: ignore[no-untyped-call]
+    return lambda entry: deliver(entry, settings.url, settings.token, Clock(_ENTRY_SECONDS))
 
 
 def _ask(collection: Collection, state: WitnessState, given: dict[str, Any], now: int) -> None:

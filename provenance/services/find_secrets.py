@@ -12,7 +12,7 @@ from typing import Any
 
 import ahocorasick_rs
 
-from provenance.capture import redaction
+from provenance.capture.record import redaction
 from provenance.records.decoding import DecodedRecord
 from provenance.records.job_record import JobRecord
 
@@ -58,14 +58,14 @@ def secrets_in(document: Any) -> dict[str, list[str]]:
 
 def without_secrets(body: bytes) -> bytes:
     """Return bytes that nobody could read as a record, each secret in them replaced by the name of its rule."""
-    return bytes(redaction.redact(body)[0])  # type: ignore[no-untyped-call]
+    return bytes(redaction.redact(body)[0])
 
 
 def _is_clean(body: bytes) -> bool:
     """Whether no text between two quotes holds a secret; False as well where an escape could hide one."""
     if b"\\u" in body or b"\\/" in body:
         return False
-    if not (_signs.find_matches_as_indexes(body.lower()) or redaction.has_url_password(body)):  # type: ignore[no-untyped-call]
+    if not (_signs.find_matches_as_indexes(body.lower()) or redaction.has_url_password(body)):
         return True
     if b"\\" in body:
         return False
@@ -73,7 +73,7 @@ def _is_clean(body: bytes) -> bool:
     searched = [text for text in fresh if not _HARMLESS_BYTES.fullmatch(text)]
     if not searched:
         return True
-    if redaction.redact(b"\n".join(searched))[1]:  # type: ignore[no-untyped-call]
+    if redaction.redact(b"\n".join(searched))[1]:
         return False
     if len(_clean) > _REMEMBERED:
         _clean.clear()
@@ -133,7 +133,7 @@ def _rules_of(text: str) -> tuple[str, ...]:
 
 
 def _searched(text: str) -> tuple[str, ...]:
-    return tuple(redaction.redact(text.encode("utf-8", "surrogatepass"))[1])  # type: ignore[no-untyped-call]
+    return tuple(redaction.redact(text.encode("utf-8", "surrogatepass"))[1])
 
 
 _remembered = lru_cache(maxsize=_REMEMBERED)(_searched)
@@ -143,10 +143,10 @@ def _secret_names(variables: Mapping[str, Any]) -> list[str]:
     texts = {name: text for name, text in variables.items() if isinstance(text, str)}
     if not any(map(_is_suspicious, texts)):
         return []
-    return sorted(redaction.secret_names(texts))  # type: ignore[no-untyped-call]
+    return sorted(redaction.secret_names(texts))
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _is_suspicious(name: str) -> bool:
     """Whether the name of a variable alone could make its value a secret."""
-    return bool(redaction.is_secret(name, "no rule finds this value"))  # type: ignore[no-untyped-call]
+    return bool(redaction.is_secret(name, "no rule finds this value"))

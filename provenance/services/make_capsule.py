@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from provenance.capture.touched import interpreters, touched_path
+from provenance.capture.trace.touched import interpreters, touched_path
 from provenance.errors import BadInputError, BundleError
 from provenance.services.isolation import Isolation
 from provenance.services.rerun_bundle import RerunResult, rerun, unpack
@@ -96,7 +96,7 @@ def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator
     traced = isolation._replace(tracer=(*_STRACE, str(trace)))
     _check(rerun(root, out, isolation=traced), name)
     yield "/bin/sh"  # what run.sh starts a step with, wherever the traced shell lay
-    yield from interpreters("/bin/sh")  # type: ignore[no-untyped-call]
+    yield from interpreters("/bin/sh")
     seen: set[str] = set()
     for file in sorted(trace.parent.glob(f"{trace.name}.*")):  # one a process: their lines do not break each other
         with file.open("rb") as lines:
@@ -104,7 +104,7 @@ def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator
                 if path is not None and path not in seen:
                     seen.add(path)
                     yield path
-                    yield from interpreters(path)  # type: ignore[no-untyped-call]
+                    yield from interpreters(path)
 
 
 def _check(result: RerunResult, name: str) -> None:

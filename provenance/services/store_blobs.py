@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from provenance.capture.redaction import redact
+from provenance.capture.record.redaction import redact
 from provenance.db.keys import KnownKeys, chunks
 from provenance.db.queries.erasures import erased_among, erased_anywhere, erased_digests, was_erased
 from provenance.db.queries.expiry import expired_logs, needed_by_nobody
@@ -179,4 +179,4 @@ def find_secret(data: bytes) -> list[str]:
     """Return the rules by which text holds a secret; of binary data, and of more than 8 MiB, none is tried."""
     if len(data) > _SEARCHED_BYTES or b"\0" in data[:8192]:
         return []
-    return list(redact(data)[1])  # type: ignore[no-untyped-call]
+    return list(redact(data)[1])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from provenance.capture.delivery import LaterError, RefusedError
+from provenance.capture.sending.delivery import LaterError, RefusedError
 from provenance.client import Client
 from provenance.errors import BadInputError
 from provenance.launchers.condor_attempts import Attempt, Collection

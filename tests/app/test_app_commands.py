@@ -17,9 +17,9 @@ from app_records import JOB, a_record, numbered
 from live_service import LiveService, run_alone
 
 from app.cli import COMMANDS, exit_code, jobprov
-from provenance.capture import spool
-from provenance.capture.draft import Draft
-from provenance.capture.leftovers import encode_block
+from provenance.capture.record.draft import Draft
+from provenance.capture.sending import spool
+from provenance.capture.sending.leftovers import encode_block
 from provenance.client import Client
 from provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
 

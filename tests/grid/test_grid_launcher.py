@@ -11,7 +11,7 @@ from condor_pool import PATH, Pool
 from grid_needs import need_condor
 from launcher_behaviour import LauncherBehaviour, NewLauncher, a_job, wait_for
 
-from provenance.capture.condor import job_variables
+from provenance.capture.surroundings.condor_ads import job_variables
 from provenance.launchers.condor_launcher import CondorLauncher
 from provenance.launchers.condor_tools import ads_of
 from provenance.launchers.job import BatchJob, Launcher

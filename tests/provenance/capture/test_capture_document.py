@@ -10,7 +10,8 @@ from capture_reading import only_entry
 from capture_runner import Runner
 from capture_service import Service
 
-from provenance.capture import background, options
+from provenance.capture import options
+from provenance.capture.running import background
 
 JOB = "0f8b0000-0000-4000-8000-000000000001"
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "hook.md").read_text()

@@ -10,14 +10,14 @@ from capture_runner import VERSIONS, Runner, find_python
 from provenance.capture.packing import build
 
 MODULES = {
-    "tailing": "Tailer",
-    "delivery": "read_token",
-    "flushing": "flush",
-    "job": "add_usage",
-    "logs": "read_log",
-    "watching": "list_tree",
-    "spool": "encode",
-    "failure": "find",
+    "sending.tailing": "Tailer",
+    "sending.delivery": "read_token",
+    "sending.flushing": "flush",
+    "recording.job": "add_usage",
+    "running.streams": "read_log",
+    "running.watching": "list_tree",
+    "sending.spool": "ready",
+    "logs.failure": "find",
 }
 # eight threads import the same modules at once, and change places as often as the interpreter can
 PROGRAM = f"""
@@ -31,7 +31,7 @@ def run():
     barrier.wait()
     for name, last in {MODULES!r}.items():
         try:
-            getattr(getattr(__import__("provenance.capture", fromlist=[name]), name), last)
+            getattr(__import__("provenance.capture." + name, fromlist=[last]), last)
         except Exception as error:
             half.append("{{}}: {{}}".format(name, error))
 threads = [threading.Thread(target=run) for _ in range(8)]
@@ -59,14 +59,14 @@ def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) 
 def test_modules_know_their_package(hook: str) -> None:
     program = "import sys; sys.path.insert(0, sys.argv[1])\n"
     program += "from provenance.capture import loading; loading.install(); loading.install()\n"
-    program += "from provenance.capture import tailing\n"
+    program += "from provenance.capture.sending import tailing\n"
     program += "print(tailing.__package__, tailing.__spec__.name, len([f for f in sys.meta_path if type(f).__name__ == '_Finder']))"
     python = find_python("3.11") or find_python("3.13")
     assert python is not None
 
     ended = subprocess.run([python, "-c", program, hook], capture_output=True, text=True, check=True, timeout=60)
 
-    assert ended.stdout.split() == ["provenance.capture", "provenance.capture.tailing", "1"]
+    assert ended.stdout.split() == ["provenance.capture.sending", "provenance.capture.sending.tailing", "1"]
 
 
 def test_hook_that_is_replaced_while_the_job_runs_records_it(runner: Runner, tmp_path: Path) -> None:

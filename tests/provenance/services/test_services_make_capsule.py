@@ -10,7 +10,7 @@ import pytest
 from recorded_sample import BAD, GOOD, make_repository, record_sample
 
 from archive.opening import open_store
-from provenance.capture.touched import elf_interpreter, touched_path
+from provenance.capture.trace.touched import elf_interpreter, touched_path
 from provenance.db.engines import open_database
 from provenance.db.writer import Writer
 from provenance.errors import BadInputError

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 import pytest
 from witness_service import ME, NOW, Service, attempt, tell
 
-from provenance.capture.batch import name_job
-from provenance.capture.delivery import LaterError, RefusedError
-from provenance.capture.leftovers import encode_block
+from provenance.capture.sending.delivery import LaterError, RefusedError
+from provenance.capture.sending.leftovers import encode_block
+from provenance.capture.surroundings.batch import name_job
 from provenance.services.witness_state import WitnessState
 
 
