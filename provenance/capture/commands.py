@@ -57,7 +57,7 @@ def start(options: Options, environment: Dict[str, str]) -> int:
     """Open a record for the calling job script."""
     speaker = Speaker(options)
     work = Background(lambda: moments.open_session(options, environment))
-    _tell_failure(work, work.wait(budget(options)), speaker)
+    _tell_failure(work, speaker, is_done=work.wait(budget(options)))
     return 0
 
 
@@ -65,7 +65,8 @@ def end(options: Options, environment: Dict[str, str]) -> int:
     """Close and send the record of the calling job script; returns the job's exit code."""
     speaker, code = Speaker(options), _exit_code(options)
     work = Background(lambda: moments.close_session(options, environment, code, speaker))
-    _tell_failure(work, work.wait(hash_seconds(options) + budget(options)), speaker)
+    is_done = work.wait(hash_seconds(options) + budget(options))
+    _tell_failure(work, speaker, is_done=is_done)
     last: Optional[int] = work.result
     return (last if code is None else code) or 0
 
@@ -84,7 +85,7 @@ def condor_exit(options: Options, environment: Dict[str, str]) -> int:
     speaker = Speaker(options)
     text = sys.stdin.read(_LARGEST_AD)
     work = Background(lambda: record_exit(options, environment, text, speaker))
-    _tell_failure(work, work.wait(budget(options)), speaker)
+    _tell_failure(work, speaker, is_done=work.wait(budget(options)))
     return 0
 
 
@@ -149,10 +150,10 @@ def _wait_for(
     if not is_done and record.spooled.is_set():
         speaker.say("not sent in time; kept in {}, and `flush` sends it later".format(record.spool))
         return
-    _tell_failure(work, is_done, speaker)
+    _tell_failure(work, speaker, is_done=is_done)
 
 
-def _tell_failure(work: Background, is_done: bool, speaker: Speaker) -> None:
+def _tell_failure(work: Background, speaker: Speaker, *, is_done: bool) -> None:
     if not is_done:
         speaker.say("not recorded in time")
     elif work.error is not None:
@@ -161,7 +162,8 @@ def _tell_failure(work: Background, is_done: bool, speaker: Speaker) -> None:
 
 def _warn(options: Options) -> None:
     """Name the words that could not be used at once, before the job prints anything; the record notes them too."""
-    from provenance.capture.record.redaction import redact_text  # noqa: PLC0415 - a mistyped word may be a secret
+    # a mistyped word may be a secret
+    from provenance.capture.record.redaction import redact_text  # noqa: PLC0415
 
     for warning in options.warnings:
         Speaker(options).say(redact_text(warning))

@@ -237,7 +237,8 @@ def _narrow(source: str) -> str:
     return "\n".join(narrow)
 
 
-# Deflate with fixed codes gives the same bytes on every machine, which no zlib promises of another; any zlib reads it.
+# Deflate with fixed codes gives the same bytes on every machine, which no zlib promises of another;
+# any zlib reads it.
 
 
 def deflate(content: bytes) -> bytes:

@@ -92,7 +92,7 @@ def end_of(attempt: Attempt) -> End:
     own = _own_end(attempt, ticket)
     if own is not None:
         code, number = own
-        state = state_of(code, number, False)  # noqa: FBT003 - as the hook's are called
+        state = state_of(code, number, was_evicted=False)
         if state == "succeeded" and error_class and error_class.startswith("held"):
             state = "failed"  # it did its work, and its output did not get home
         message = message or (_said(attempt, "ExitReason") if number else None)

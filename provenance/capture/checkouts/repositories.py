@@ -3,10 +3,10 @@
 # ruff: noqa: PLC0415 - git is loaded where a checkout is met, and its rest while the command runs
 
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-if TYPE_CHECKING:
-    from provenance.capture.record.draft import Draft
+from provenance.capture.checkouts.tops import find_checkout
+from provenance.capture.record.draft import Draft
 
 _MOST_LINKS = 32
 
@@ -18,7 +18,7 @@ class Repositories:
         entries: record entries by top folder; `finish` completes those that are new.
     """
 
-    def __init__(self, draft: "Draft") -> None:
+    def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self.entries: Dict[str, Dict[str, Any]] = {}
         for entry in draft.record.get("software", ()):
@@ -97,19 +97,6 @@ class Repositories:
             free = "{}-{}".format(name, number)
             number += 1
         return free
-
-
-def find_checkout(folder: str, known: Dict[str, Optional[str]]) -> Optional[str]:
-    """Return the nearest folder above that holds `.git`, without starting git, or None; `known` remembers answers."""
-    if folder not in known:
-        parent = os.path.dirname(folder)
-        if os.path.exists(os.path.join(folder, ".git")):
-            known[folder] = folder
-        elif parent == folder:
-            known[folder] = None
-        else:
-            known[folder] = find_checkout(parent, known)
-    return known[folder]
 
 
 def _outermost_link(given: str, real: str, top: str) -> Optional[Dict[str, str]]:

@@ -14,7 +14,8 @@ ART_PROGRAMS = frozenset(
     ["art", "art_ut", "lar", "lar_ut", "mu2e", "nova", "gm2", "uboone", "gallery"]
 )
 INTERPRETERS = re.compile(
-    r"^(?:python|perl|ruby|node|php|lua|tclsh|R(?:script)?|(?:ba|da|z|k|c|tc)?sh|root(?:\.exe)?)[\d.]*$"
+    r"^(?:python|perl|ruby|node|php|lua|tclsh|R(?:script)?|(?:ba|da|z|k|c|tc)?sh"
+    r"|root(?:\.exe)?)[\d.]*$"
 )
 _SOURCES = ("-s", "--source")
 _LISTS = ("-S", "--source-list")
@@ -163,7 +164,7 @@ def _without_label(value: str) -> str:
 
 
 def program_files(argv: Sequence[str]) -> List[str]:
-    """Return the files of code in a command line: the program where it is a script or local, an interpreter's script."""
+    """Return the files of code in a command line: a program that is a script or local, an interpreter's script."""
     if not argv:
         return []
     program_name = os.path.basename(argv[0])

@@ -9,7 +9,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
-from provenance.capture.checkouts.repositories import find_checkout
+from provenance.capture.checkouts.tops import find_checkout
 from provenance.capture.command import arguments, closure
 from provenance.capture.files import standard_input
 from provenance.capture.files.hashing import (

@@ -30,7 +30,8 @@ class Clock:
 
 def hash_file(path: str, clock: Clock) -> Tuple[int, str, str]:
     """Return (size in bytes, SHA-256, `adler32:` and 8 hex digits); raises OSError and OutOfTimeError."""
-    import hashlib  # noqa: PLC0415 - loads slowly, and a job without inputs does without before its command
+    # They load slowly, and a job without inputs does without them before its command.
+    import hashlib  # noqa: PLC0415
     import zlib  # noqa: PLC0415
 
     sha256, adler32, size = hashlib.sha256(), 1, 0

@@ -119,7 +119,7 @@ class _Blanks:
     def _find_keys(self, begin: int, clock: Clock) -> None:
         """Find the date of every key: holes make it impossible to walk from one to the next, but each names its place.
 
-        Places in one block of 64 KiB share all bytes but the last two, so that a plain search for those finds every key.
+        Places in one block of 64 KiB share all bytes but the last two: a plain search for those finds every key.
         """
         for block in range(begin >> 16, (self._size >> 16) + 1):
             clock.check()

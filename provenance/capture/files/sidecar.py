@@ -55,7 +55,7 @@ def write(
 ) -> None:
     """Write the sidecar of an output; `identity` holds prov.job_id and, where known, prov.task_id.
 
-    Raises OSError, and OutOfTimeError where no time is left: on a slow disk thousands take longer than the job may wait.
+    Raises OSError, and OutOfTimeError where no time is left: on a slow disk thousands would take too long.
     """
     clock.check()
     marks = dict(identity)

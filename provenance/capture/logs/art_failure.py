@@ -35,10 +35,13 @@ _KIND = re.compile(r"((?:[^:]|::)+)")
 _CONTEXT = re.compile(r":\s+([\w:]+?):(\w+)@(\w+)\s")
 _WHEN = re.compile(r"\brun:\s*(\d+)(?:\s+subRun:\s*(\d+)(?:\s+event:\s*(\d+))?)?")
 _NUMBERS = ("run", "subrun", "event")
-_PLACE = r"\s+([\w:]+)/(\w+)(?:\s+run:\s*(\d+)(?:\s+subRun:\s*(\d+)(?:\s+event:\s*(\d+))?)?|\s+during\s+(\w+))?"
+_PLACE = (
+    r"\s+([\w:]+)/(\w+)(?:\s+run:\s*(\d+)(?:\s+subRun:\s*(\d+)(?:\s+event:\s*(\d+))?)?"
+    r"|\s+during\s+(\w+))?"
+)
 _THROWN = re.compile(
-    r"(?:thrown while processing|occurred during a (?:previous )?call to(?: the)?|exception going through) module"
-    + _PLACE
+    r"(?:thrown while processing|occurred during a (?:previous )?call to(?: the)?"
+    r"|exception going through) module" + _PLACE
 )
 _THROWN_FIELDS = ("module_type", "module_label", "run", "subrun", "event", "phase")
 _END_JOB = re.compile(r"^[ \t]*([\w:]+)/(\w+)\s+during\s+(\w+)\b", re.MULTILINE)

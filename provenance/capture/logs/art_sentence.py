@@ -10,15 +10,18 @@ _LIST = re.compile(r"^(Missing|Unsupported) parameters:$")
 _LINE = re.compile(r"at (?:or near )?line (\d+), character \d+, of file \"([^\"]+)\"")
 _END_JOB = re.compile(r"^[\w:]+/\w+\s+during\s+\w+\s*(.*)$")
 _SAYS_NOTHING = re.compile(
-    r"^(?:.*was thrown while processing module |.*occurred during a (?:previous )?call to|!! The following"
-    r"|Any parameters prefaced|(?:Module label|module_type ?|service_type ?):|cet::exception caught in"
+    r"^(?:.*was thrown while processing module |.*occurred during a (?:previous )?call to"
+    r"|!! The following"
+    r"|Any parameters prefaced|(?:Module label|module_type ?|service_type ?):"
+    r"|cet::exception caught in"
     r"|Standard library exception caught|std::bad_alloc exception caught|EventProcessor: an exc"
     r"|EndPathExecutor: an exc"
     r"|Path: ProcessingStopped|Exception going through path|The following were encountered"
     r"|An error occurred while processing"
     r"|Unable to create ServiceHandle|Perhaps the FHiCL|The class of the service|ServiceCreation$"
     r"|\[Specific error:\]$|(?:Error|Warning|Info) in <"
-    r"|Skipping event due to|Failing path .* due to|Module (?:ignored an|failed due to an) exception)"
+    r"|Skipping event due to|Failing path .* due to|Module (?:ignored an"
+    r"|failed due to an) exception)"
 )
 
 

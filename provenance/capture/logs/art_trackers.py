@@ -17,12 +17,16 @@ _TIMES = """
     SELECT Path, ModuleLabel, ModuleType, count(*), sum(Time), max(Time)
     FROM TimeModule GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
-_SOURCES = "SELECT 'source', NULL, Source, count(*), sum(Time), max(Time) FROM TimeSource GROUP BY 3 ORDER BY 3"
+_SOURCES = """
+    SELECT 'source', NULL, Source, count(*), sum(Time), max(Time)
+    FROM TimeSource GROUP BY 3 ORDER BY 3
+"""
 _DELTAS = """
     SELECT after.Path, after.ModuleLabel, after.ModuleType,
            max(after.Vsize - before.Vsize), max(after.RSS - before.RSS)
     FROM ModuleInfo AS before CROSS JOIN ModuleInfo AS after ON after.rowid = before.rowid + 1
-    WHERE before.Step LIKE 'Pre%' AND after.Step LIKE 'Post%' AND after.ModuleLabel = before.ModuleLabel
+    WHERE before.Step LIKE 'Pre%' AND after.Step LIKE 'Post%'
+        AND after.ModuleLabel = before.ModuleLabel
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _PEAKS = "SELECT Name, Value FROM PeakUsage WHERE Name IN ('VmPeak', 'VmHWM')"

@@ -14,7 +14,8 @@ from provenance.capture.record import redaction
 from provenance.capture.running.execution import Outcome
 
 _PYTHON = re.compile(
-    r"^((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit|Warning|Iteration))(?:: (.*))?$",
+    r"^((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit|Warning"
+    r"|Iteration))(?:: (.*))?$",
     re.MULTILINE,
 )
 _LINKER = re.compile(
@@ -29,16 +30,19 @@ _BY_USER = re.compile(r"^User signal (SIG[A-Z0-9]+) terminating the process", re
 _LAST_WORDS = re.compile(
     r"^(?:.*Assertion [`'].*' failed\.?.*|.*\*\*\* Break \*\*\* .*"
     r"|\S*(?:free|malloc|realloc|munmap_chunk)\(\): .+"
-    r"|double free or corruption.*|corrupted .*|\*\*\* .+ \*\*\*: terminated|pure virtual method called)$",
+    r"|double free or corruption.*|corrupted .*|\*\*\* .+ \*\*\*: terminated"
+    r"|pure virtual method called)$",
     re.MULTILINE,
 )
 _TROUBLE = re.compile(
-    r"\b(?:error|fatal|exception|fail(?:ed|ure|s)?|abort(?:ed|ing)?|cannot|can't|could not|unable to|no such"
+    r"\b(?:error|fatal|exception|fail(?:ed|ure|s)?|abort(?:ed|ing)?|cannot|can't|could not"
+    r"|unable to|no such"
     r"|not found|denied|killed|segmentation|bad_alloc|out of memory|no space)\b",
     re.IGNORECASE,
 )
 _CHATTER = re.compile(
-    r"^(?:\*\* Config output to|Art has completed and will|%MSG|jobprov: |(?:Trig|Time|Mem)Report\b)"
+    r"^(?:\*\* Config output to|Art has completed and will|%MSG|jobprov: |(?:Trig|Time"
+    r"|Mem)Report\b)"
 )
 _UNUSED_LABELS = re.compile(
     r"^The following module labels are either not assigned to any path,\n"
@@ -73,7 +77,7 @@ _FROM_OUTSIDE = (
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 
 
-def name_state(outcome: Outcome, was_told: bool) -> str:
+def name_state(outcome: Outcome, *, was_told: bool) -> str:
     """Return the record's state; a signal from outside means killed, `was_told` that one was passed on to it."""
     if outcome.code == 0:
         return "succeeded"

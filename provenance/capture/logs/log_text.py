@@ -7,7 +7,8 @@ _ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]{0,200}(?:\x07|\x1b
 _DATED = re.compile(
     r"^(?:\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?\]?"
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: [\w.-]+ [\w.\[\]/-]+:)?"
-    r"|\[[^\]\n]{0,40}\d\d:\d\d:\d\d[^\]\n]{0,20}\]|\d\d:\d\d:\d\d(?:[.,]\d+)?)[ \t]?(?:[:|-][ \t])?"
+    r"|\[[^\]\n]{0,40}\d\d:\d\d:\d\d[^\]\n]{0,20}\]|\d\d:\d\d:\d\d(?:[.,]\d+)?)[ \t]?(?:[:"
+    r"|-][ \t])?"
 )
 _TAIL = 64 * 1024
 _LONGEST_LINE = 2000  # in characters; patterns need not be fast on more

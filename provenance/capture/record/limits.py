@@ -151,8 +151,8 @@ def _note_bytes(draft: Draft) -> None:
         odd.append("the working directory")
     if odd:
         draft.note(
-            "no UTF-8, so that \\xNN in the record stands for a byte, and a rerun gets these letters: "
-            + ", ".join(odd)
+            "no UTF-8, so that \\xNN in the record stands for a byte,"
+            " and a rerun gets these letters: " + ", ".join(odd)
         )
 
 

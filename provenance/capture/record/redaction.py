@@ -10,10 +10,13 @@ import re
 from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
 
 _NAME = re.compile(
-    r"(?:^|[_.-])(?:TOKENS?|PASS|PWD|SECRETS?|CREDS?|CREDENTIALS?|AUTH|OAUTH2?|JWT|COOKIES?|SESSION(?:ID)?"
-    r"|AUTHORIZATION|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION|DEPLOY)[_-]?KEY)[0-9]*(?:[_.-]|$)"
+    r"(?:^|[_.-])(?:TOKENS?|PASS|PWD|SECRETS?|CREDS?|CREDENTIALS?|AUTH|OAUTH2?|JWT|COOKIES?"
+    r"|SESSION(?:ID)?"
+    r"|AUTHORIZATION|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION"
+    r"|DEPLOY)[_-]?KEY)[0-9]*(?:[_.-]|$)"
     r"|PASSWORD|PASSWD|PASSPHRASE"
-    r"|(?:TOKEN|(?:DB|SSH|KRB5)PASS|DBPW|SECRET|(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION)KEY|_PAT)[0-9]*$"
+    r"|(?:TOKEN|(?:DB|SSH|KRB5)PASS|DBPW|SECRET|(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION)KEY"
+    r"|_PAT)[0-9]*$"
     r"|^(?:CONDOR_INHERIT|CONDOR_PRIVATE_.*|_CONDOR_CREDS|SSH_AUTH_SOCK|PGPASSFILE_CONTENT|NETRC)$",
     re.IGNORECASE,
 )
@@ -21,7 +24,8 @@ _NAME = re.compile(
 _PLACE_NAME = re.compile(r"(?:_FILE|_PATH|_DIR|_PROXY|CCNAME)$", re.IGNORECASE)
 _PLACE_VALUE = re.compile(r"^(?:(?:FILE|DIR):)?[./~][^\s]*$")
 _SECRET_FILE = re.compile(
-    r"^(?:x509up_u.*|bt_u.*|\.?netrc|\.git-credentials|g?shadow-?|sudoers|krb5cc.*|.*\.(?:keytab|p12|pfx)"
+    r"^(?:x509up_u.*|bt_u.*|\.?netrc|\.git-credentials|g?shadow-?|sudoers|krb5cc.*"
+    r"|.*\.(?:keytab|p12|pfx)"
     r"|id_(?:rsa|dsa|ecdsa|ed25519).*)$"
     r"|(?:^|[_.-])(?:token|proxy|credentials?|secrets?|passwords?|(?:host|user|private)-?key)"
     r"(?:\.(?:txt|json|pem|jwt|key))?$",
@@ -46,11 +50,14 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "service-token",
         (
-            rb"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
+            rb"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
+            rb"|glpat-[A-Za-z0-9_-]{16,}"
             rb"|hv[sbr]\.[A-Za-z0-9_-]{16,}"
-            rb"|xox[abposr]-[A-Za-z0-9-]{10,}|prov_[A-Za-z0-9]+_[A-Za-z0-9_-]{40,}|AIza[0-9A-Za-z_-]{35}"
+            rb"|xox[abposr]-[A-Za-z0-9-]{10,}|prov_[A-Za-z0-9]+_[A-Za-z0-9_-]{40,}"
+            rb"|AIza[0-9A-Za-z_-]{35}"
             rb"|npm_[A-Za-z0-9]{30,}"
-            rb"|pypi-[A-Za-z0-9_-]{30,}|sk_live_[A-Za-z0-9]{16,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
+            rb"|pypi-[A-Za-z0-9_-]{30,}|sk_live_[A-Za-z0-9]{16,}"
+            rb"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
             rb"|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,})"
             rb"|(?P<keep>\bhooks\.slack\.com/services/)[A-Za-z0-9/]{16,}"
         ),
@@ -69,7 +76,8 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "authorization",
         (
-            rb"(?i)(?P<keep>\b(?:(?:private|job|deploy|x-auth|x-authentication|x-access|x-vault)-token"
+            rb"(?i)(?P<keep>\b(?:(?:private|job|deploy|x-auth|x-authentication|x-access"
+            rb"|x-vault)-token"
             rb"|x-api-key)[\"']?\s*:\s*[\"']?)"
             rb"(?![$<{])[A-Za-z0-9._~+/=-]{12,}"
         ),
@@ -85,14 +93,16 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "signed-query",
         (
-            rb"(?i)(?P<keep>[?&](?:X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-Signature|sig"
+            rb"(?i)(?P<keep>[?&](?:X-Amz-(?:Signature|Credential|Security-Token)"
+            rb"|X-Goog-Signature|sig"
             rb"|signature|access_token|authz|token|api_?key)=)(?![$<{])[^&\s\"'<>]{6,}"
         ),
     ),
     (
         "assignment",
         (
-            rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key"
+            rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key"
+            rb"|api_?key"
             rb"|access_token|auth_token|private_key|refresh_token)[\"']?\s*[:=]\s*)"
             rb"(?:\"(?![$<{%])[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}')"
         ),
@@ -100,7 +110,8 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "assignment",
         (
-            rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key"
+            rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key"
+            rb"|api_?key"
             rb"|access_token|auth_token|private_key|refresh_token|account_?key)=)"
             rb"(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)"
         ),
@@ -108,25 +119,30 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "assignment",
         (
-            rb"(?i)(?P<keep>(?:password|passwd|passphrase|secret_?(?:access_?)?key|api_?key|access_token"
+            rb"(?i)(?P<keep>(?:password|passwd|passphrase|secret_?(?:access_?)?key|api_?key"
+            rb"|access_token"
             rb"|auth_token|private_key|refresh_token)[\"']?[ \t]*:[ \t]+)"
             rb"(?=[^\s\"']*[0-9])(?![$<{%(@/]|[0-9]{4}-)[^\s\"'()\[\]<>,;&|]{8,}(?=[\s\"',;&|]|\Z)"
         ),
     ),
 ]
-# In lower case, what a text must hold for a rule to hit: most texts then cost no pattern, not even its compilation.
+# In lower case, what a text must hold for a rule to hit: most texts then cost no pattern, not even
+# its compilation.
 _SIGNS: Dict[str, List[bytes]] = {
     "pem": [b"private key"],
     "jwt": [b"eyj"],
     "aws-key-id": [b"akia", b"asia"],
     "service-token": (
-        b"ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- hvs. hvb. hvr. xox prov_ aiza npm_ pypi- sk_live_ sg."
+        b"ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- hvs. hvb. hvr. xox prov_ aiza npm_ pypi-"
+        b" sk_live_ sg."
         b" dckr_pat_ hf_ hooks.slack"
     ).split(),
     "url-password": [b"://"],
     "authorization": [b"bearer", b"authorization:", b"-token", b"x-api-key"],
     "user-password": [b"curl"],
-    "signed-query": b"x-amz- x-goog- sig= signature= access_token= authz= token= api_key= apikey=".split(),
+    "signed-query": (
+        b"x-amz- x-goog- sig= signature= access_token= authz= token= api_key= apikey="
+    ).split(),
     "assignment": (
         b"password passwd passphrase _pwd secret api_key apikey access_token auth_token private_key"
         b" refresh_token account_key accountkey"

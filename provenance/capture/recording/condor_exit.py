@@ -61,7 +61,7 @@ def _describe_job(
         "schema_version": 1,
         "job_id": batch.name_job(described),
         "witness": witness,
-        "state": condor_ads.state_of(code, number, was_evicted),
+        "state": condor_ads.state_of(code, number, was_evicted=was_evicted),
         "experiment": str(batch.name_experiment(options, variables, ad) or "unknown"),
         "task": batch.describe_task(options, variables, ad) or None,
         "batch": described,

@@ -1,4 +1,5 @@
 """One job on its way to a record: what is gathered before, while and after its commands run."""
+# ruff: noqa: PLC0415 - what is not needed before the command is loaded while it runs, or after it
 
 import os
 import sys
@@ -155,7 +156,7 @@ class Job:
 
     def after(self, step: Step, outcome: execution.Outcome, prefix: str = "") -> None:
         """Gather what a command left: logs, outputs, sidecars."""
-        from provenance.capture.logs import findings, times  # noqa: PLC0415 - when the command has ended
+        from provenance.capture.logs import findings, times
 
         draft, options = self.draft, self.options
         draft.attempt("standard input", step.settle_standard_input, draft)
@@ -211,7 +212,7 @@ class Job:
         self, entry: Dict[str, Any], parents: Sequence[str], clock: Clock, *, is_written: bool
     ) -> None:
         """Complete an output by its sidecar, and write that."""
-        from provenance.capture.files import sidecar  # noqa: PLC0415
+        from provenance.capture.files import sidecar
 
         what = "sidecar of " + entry["path"]
         content = self.draft.attempt(what, sidecar.read, entry["path"])
@@ -225,7 +226,7 @@ class Job:
 
     def finish(self, outcome: execution.Outcome, state: str) -> None:
         """Complete the record of a job that is one command."""
-        from provenance.capture.logs import failure  # noqa: PLC0415
+        from provenance.capture.logs import failure
 
         command = self.draft.record["command"]
         steps = command.get("steps", ())
@@ -244,7 +245,7 @@ class Job:
         self, outcome: execution.Outcome, failed: Optional[FailedStep], *, was_told: bool
     ) -> None:
         """Complete the record of a job of several steps; `failed` is the first that failed, as `step` kept it."""
-        from provenance.capture.logs import failure  # noqa: PLC0415
+        from provenance.capture.logs import failure
 
         state = "succeeded"
         if outcome.code or (failed and failed.role == "payload"):
@@ -252,7 +253,7 @@ class Job:
             last.code, last.signal = outcome.code, None
             if failed:
                 last.code, last.signal = failed.code, failed.signal
-            state = failure.name_state(last, was_told)
+            state = failure.name_state(last, was_told=was_told)
             outcome.signal = last.signal
         self._close(outcome, state, failed)
 
@@ -275,7 +276,7 @@ class Job:
         self, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]
     ) -> Dict[str, Any]:
         """Return the record's `exit`: with why it failed, or what went wrong though it did not."""
-        from provenance.capture.logs import failure  # noqa: PLC0415
+        from provenance.capture.logs import failure
 
         fields: Dict[str, Any] = {"code": outcome.code, "signal": outcome.signal}
         if failed:
@@ -296,7 +297,7 @@ class Job:
         self.draft.extend("inputs", [without_empty(entry) for entry in inputs])
 
     def _look_around(self) -> None:
-        from provenance.capture.surroundings import container, host, products  # noqa: PLC0415 - while the job runs
+        from provenance.capture.surroundings import container, host, products
 
         draft, record = self.draft, self.draft.record
         words = record["command"].get("argv", ())
@@ -312,7 +313,7 @@ class Job:
 
     def _list_packages(self, argv: Sequence[str]) -> None:
         """Add what the command's Python has installed to the listing; steps share one."""
-        from provenance.capture.surroundings import distributions  # noqa: PLC0415 - while the job runs
+        from provenance.capture.surroundings import distributions
 
         lines = self.draft.attempt(
             "installed packages", distributions.list_packages, argv, self.environment

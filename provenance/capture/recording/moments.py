@@ -150,7 +150,7 @@ class OneCommand:
         from provenance.capture.logs import failure
         from provenance.capture.sending import flushing, spool
 
-        job.finish(outcome, failure.name_state(outcome, outcome.was_told))
+        job.finish(outcome, failure.name_state(outcome, was_told=outcome.was_told))
         entry = flushing.keep(self.spool, job.draft, self.options, self.environment)
         if isinstance(entry, str):
             self.spool = spool.of_entry(entry)

@@ -15,7 +15,8 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tupl
 
 from provenance.capture.running import streams as output
 
-# Not passed on: what nobody can catch, what the system sends us for our own doings, and the signals of terminals.
+# Not passed on: what nobody can catch, what the system sends us for our own doings, and the signals
+# of terminals.
 _OUR_OWN = [
     "KILL",
     "STOP",

@@ -141,7 +141,8 @@ class PipeStream(Stream):
         self._thread = threading.Thread(target=self._pass_on)
         self._thread.daemon = True
         try:
-            self._thread.start()  # before the command: where no thread is to be had, it must get its own streams
+            # before the command: where no thread is to be had, it must get its own streams
+            self._thread.start()
         except RuntimeError as error:
             os.close(self._reader)
             os.close(self._writer)

@@ -35,7 +35,8 @@ _LATER = frozenset([408, 425, 429])
 _OF_THE_CALL = frozenset(
     [401, 403, 404, 405, 407]
 )  # about token, address or proxy, not about the record
-# What Python says of a zip, or of the JSON in it, that is not as it was written; of one by a later version as well.
+# What Python raises for a zip, or for the JSON in it, that is not as it was written; also for one
+# by a later version.
 _DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError)
 _JSON_HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 _BYTES_HEADERS = {"Content-Type": "application/octet-stream"}
@@ -360,7 +361,7 @@ def read_token(options: Options, environment: Dict[str, str]) -> Optional[str]:
 
 
 def _read_token_file(path: str) -> str:
-    """Return what is in a token file, without waiting: it may be a pipe without a writer, or a device without an end."""
+    """Return what is in a token file, without waiting: it may be a pipe without a writer, or an endless device."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         content = os.read(descriptor, _MOST_TOKEN_BYTES + 1)

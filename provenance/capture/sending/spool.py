@@ -143,7 +143,8 @@ def write(stream: Any, draft: "Draft", delivery: Dict[str, Any]) -> None:
         entry.writestr(_information("delivery.json"), encode(delivery))
         entry.close()
     except OSError:
-        # Else it closes itself when it is collected, fails again, and Python prints a traceback to the job's stderr.
+        # Else it closes itself when it is collected, fails again, and Python prints a traceback to
+        # the job's stderr.
         entry.fp = None
         raise
 

@@ -55,7 +55,8 @@ class Tailer:
     def run(self, stopped: threading.Event, seconds: float) -> None:
         """Send about every so many seconds, less often while the service does not take it; what it refuses ends it."""
         pause = seconds
-        while not stopped.wait(random.random() * seconds / 4):  # noqa: S311 - thousands began at once
+        # thousands of jobs may have begun at once
+        while not stopped.wait(random.random() * seconds / 4):  # noqa: S311
             try:
                 self.send()
                 pause = seconds

@@ -1,6 +1,6 @@
 """HTCondor's job and machine ads: their attributes, and what they tell of a job's command, variables and end.
 
-Source: HTCondor manual, the long form of ClassAds; _CONDOR_JOB_AD and _CONDOR_MACHINE_AD, which are frozen at job start.
+Source: HTCondor manual, the long form of ClassAds; _CONDOR_JOB_AD and _CONDOR_MACHINE_AD, frozen at job start.
 """
 
 import math
@@ -83,7 +83,7 @@ def command_of(ad: Dict[str, Any]) -> List[str]:
         return [program, arguments]
 
 
-def state_of(code: Optional[int], number: Optional[int], was_evicted: bool) -> str:
+def state_of(code: Optional[int], number: Optional[int], *, was_evicted: bool) -> str:
     """Return the record's state of a job that ended by itself (code, signal or None) or was evicted."""
     if was_evicted or number in _KILLING:
         return "killed"

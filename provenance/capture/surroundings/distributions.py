@@ -19,7 +19,8 @@ _PYTHON = re.compile(r"^(?:python|pypy)[\d.]*$")
 _FOLDER = re.compile(r"^(.+?)-([^-]+?)(?:-py\d[\d.]*)?(?:-[\w.]+)?\.(?:dist-info|egg-info|egg)$")
 _NAMELESS = re.compile(r"^([^-]+)\.(?:dist-info|egg-info)$")
 _QUESTION = (
-    "import sys; sys.stdout.write('\\n'.join([getattr(getattr(sys, 'implementation', None), 'name', 'cpython'),"
+    "import sys; sys.stdout.write('\\n'.join([getattr(getattr(sys, 'implementation', None),"
+    " 'name', 'cpython'),"
     " sys.version.split()[0], sys.executable, sys.prefix]))"
 )
 _SECONDS = 10

@@ -550,3 +550,14 @@ def test_closure_follows_the_reference_includer(tmp_path: Path, monkeypatch: pyt
         ("sub/b.fcl", "p2/sub/b.fcl", 1),
     ]
     assert found.problems == ['include "main.fcl" is not in FHICL_FILE_PATH']
+
+
+def test_configuration_with_a_missing_include_has_no_process_name_and_is_recorded(runner: Runner) -> None:
+    (runner.folder / "main.fcl").write_text('#include "missing.fcl"\nsource: {}\n')
+
+    runner("run", "--", "sh", "-c", "exit 1", "x", "-c", "main.fcl")
+
+    record, _ = only_entry(runner)
+    assert [entry["main"] for entry in record["configurations"]] == ["main.fcl"]
+    assert "process_name" not in record["configurations"][0]
+    assert 'include "missing.fcl" is not in FHICL_FILE_PATH' in record["extra"]["hook_notes"]
