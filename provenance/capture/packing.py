@@ -121,13 +121,13 @@ def packed(files: Dict[str, bytes]) -> bytes:
     content, listed = bytearray(SHEBANG), bytearray()
     for name in sorted(files):
         is_packed = name != "__main__.py"
-        held = deflate(files[name]) if is_packed else files[name]
+        stored = deflate(files[name]) if is_packed else files[name]
         method = 8 if is_packed else 0
-        sizes = (zlib.crc32(files[name]), len(held), len(files[name]), len(name), 0)
+        sizes = (zlib.crc32(files[name]), len(stored), len(files[name]), len(name), 0)
         shared = struct.pack("<HHHHHIIIHH", _READER, 0, method, 0, _FIRST_DAY, *sizes)
         listed += struct.pack("<IH", _LISTED, _WRITER) + shared
         listed += struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, len(content)) + name.encode()
-        content += struct.pack("<I", _MEMBER) + shared + name.encode() + held
+        content += struct.pack("<I", _MEMBER) + shared + name.encode() + stored
     count = len(files)
     end = struct.pack("<IHHHHIIH", _END, 0, 0, count, count, len(listed), len(content), 0)
     return bytes(content + listed + end)

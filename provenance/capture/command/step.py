@@ -69,14 +69,14 @@ class Step:
 
     def has_large_standard_input(self, draft: Draft) -> bool:
         """Tell whether standard input is too large to be kept, so that only its digest is; leave out what is secret."""
-        found = self.standard_input
-        if found is None:
+        stdin = self.standard_input
+        if stdin is None:
             return False
-        if found.path is not None and redaction.names_secret(found.path):
-            draft.note("standard input {} is not to leave this machine".format(found.path))
+        if stdin.path is not None and redaction.names_secret(stdin.path):
+            draft.note("standard input {} is not to leave this machine".format(stdin.path))
             self.standard_input = None
             return False
-        if found.content is None:
+        if stdin.content is None:
             draft.note("standard input has more than {} bytes and is not kept".format(SMALL_BYTES))
             return True
         return False
@@ -90,16 +90,16 @@ class Step:
 
     def settle_standard_input(self, draft: Draft) -> None:
         """After the command, keep what it found on its standard input; nothing where it did not read it."""
-        found = self.standard_input
-        if found is None or found.was_left():
+        stdin = self.standard_input
+        if stdin is None or stdin.was_left():
             self.stdin_digest = None
             return
-        if found.has_changed():
+        if stdin.has_changed():
             draft.note(
                 "standard input changed while the job ran: the record has what was there before"
             )
-        if found.content is not None:
-            self.stdin_digest = draft.add_text(found.content, "standard input")
+        if stdin.content is not None:
+            self.stdin_digest = draft.add_text(stdin.content, "standard input")
 
     def seeds(self) -> List[Dict[str, Any]]:
         """Return seeds entries of `--seed N` on the command line."""

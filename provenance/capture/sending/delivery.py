@@ -235,12 +235,12 @@ def _ask_wanted(entry: Entry, service: Service) -> FrozenSet[str]:
 
     Of the blobs that a known excerpt names none is missing; if one is, the answer to the record tells.
     """
-    found = entry.excerpts()
-    named = b"".join(excerpt.content for excerpt in found)
-    own = [digest for digest in entry.digests if digest.encode("ascii") not in named]
-    wanted, entry.known = _missing(service, own, [excerpt.sha256 for excerpt in found])
+    own_excerpts = entry.excerpts()
+    named = b"".join(excerpt.content for excerpt in own_excerpts)
+    unnamed = [digest for digest in entry.digests if digest.encode("ascii") not in named]
+    wanted, entry.known = _missing(service, unnamed, [excerpt.sha256 for excerpt in own_excerpts])
     known = entry.known or frozenset()
-    rest = b"".join(excerpt.content for excerpt in found if excerpt.sha256 not in known)
+    rest = b"".join(excerpt.content for excerpt in own_excerpts if excerpt.sha256 not in known)
     in_rest = [digest for digest in entry.digests if digest.encode("ascii") in rest]
     return wanted | ask_missing(service, in_rest)
 

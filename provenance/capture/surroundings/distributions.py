@@ -87,15 +87,15 @@ def site_folders(
 
 def distributions(folder: str) -> List[Tuple[str, str]]:
     """Return [(name, version)] of the distributions in a folder; the version is empty where nothing tells it."""
-    found = []
+    versions = []
     for name in sorted(os.listdir(folder)):
         match = _FOLDER.match(name)
         nameless = _NAMELESS.match(name)
         if match:
-            found.append((match.group(1), match.group(2)))
+            versions.append((match.group(1), match.group(2)))
         elif nameless:
-            found.append((nameless.group(1), _version_inside(os.path.join(folder, name))))
-    return found
+            versions.append((nameless.group(1), _version_inside(os.path.join(folder, name))))
+    return versions
 
 
 def _ask(python: str) -> List[str]:

@@ -193,8 +193,8 @@ def can_start(path: str, depth: int = 0) -> bool:
         return False
     head = _head(path)
     if head.startswith(b"#!"):
-        found = interpreters(path)
-        return bool(found) and can_start(found[0], depth + 1)
+        programs = interpreters(path)
+        return bool(programs) and can_start(programs[0], depth + 1)
     own = _head("/proc/self/exe")
     # class and byte order, kind and machine: as this Python has them
     return head[:4] == b"\x7fELF" and (head[4:6], head[18:20]) == (own[4:6], own[18:20])
