@@ -25,10 +25,10 @@ from uuid import uuid4
 from benchmarks.places import KINDS, Place, open_place
 from benchmarks.processes import running_service
 from benchmarks.report import print_heading
-from jobprov.provenance.capture import delivery, flushing
-from jobprov.provenance.capture.background import Speaker
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.packing import build
+from jobprov.provenance.capture.running.background import Speaker
+from jobprov.provenance.capture.sending import delivery, flushing
 from jobprov.provenance.client import Client
 
 FCL_FILES = 50
@@ -68,7 +68,7 @@ def _job() -> Iterator[Path]:
         (folder / "main.fcl").write_text(
             "".join(f'#include "f{number}.fcl"\n' for number in range(FCL_FILES - 1))
         )
-        build(str(folder / "hook.pyz"))  # type: ignore[no-untyped-call]
+        build(str(folder / "hook.pyz"))
         yield folder
 
 

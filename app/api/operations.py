@@ -119,5 +119,5 @@ def _key_lines(used: dict[str, float]) -> list[str]:
 
 @cache
 def _hook() -> tuple[bytes, str]:
-    content = packed(sources())  # type: ignore[no-untyped-call]
+    content = packed(sources())
     return content, hashlib.sha256(content).hexdigest()

@@ -5,20 +5,24 @@ main thread runs the command and leaves as it left.
 """
 
 import sys
+from typing import Callable, Dict, List, NoReturn, Optional, Sequence
 
-from jobprov.provenance.capture import execution, logs, recording
-from jobprov.provenance.capture import options as option_table
-from jobprov.provenance.capture.background import Background, Speaker, budget, hash_seconds
+from jobprov.provenance.capture.options import USAGE, Options
+from jobprov.provenance.capture.recording import moments
+from jobprov.provenance.capture.running import execution, streams
+from jobprov.provenance.capture.running.background import Background, Speaker, budget, hash_seconds
 
 _LEAVING_SECONDS = 5.0  # after a signal: enough to spool, not to send
+_LARGEST_AD = 4 << 20
+_MISUSED = 2  # exit code
 
 
-def main(words, environment):
+def main(words: Sequence[str], environment: Dict[str, str]) -> int:
     """Run one of the hook's commands; returns the exit code of those that run no job."""
-    logs.occupy_closed()
-    name, rest = (words[0], words[1:]) if words else ("help", [])
+    streams.occupy_closed()
+    name = words[0] if words else "help"
     if name in ("-h", "--help", "help"):
-        sys.stdout.write(option_table.USAGE)
+        sys.stdout.write(USAGE)
         return 0
     if name == "--version":
         from jobprov.provenance.capture import VERSION  # noqa: PLC0415
@@ -26,14 +30,12 @@ def main(words, environment):
         sys.stdout.write(VERSION + "\n")
         return 0
     if name not in _COMMANDS:
-        sys.stderr.write("jobprov: unknown command {}\n{}".format(name, option_table.USAGE))
-        return 2
-    options = option_table.Options(rest, environment)
+        sys.stderr.write("jobprov: unknown command {}\n{}".format(name, USAGE))
+        return _MISUSED
+    options = Options(words[1:], environment)
     if name in ("run", "step") and not options.command:
-        sys.stderr.write(
-            "jobprov: {} needs a command behind `--`\n{}".format(name, option_table.USAGE)
-        )
-        return 2
+        sys.stderr.write("jobprov: {} needs a command behind `--`\n{}".format(name, USAGE))
+        return _MISUSED
     if name not in _TAKING_WORDS:
         options.refuse_words()
     if options.warnings:
@@ -41,60 +43,60 @@ def main(words, environment):
     return _COMMANDS[name](options, environment)
 
 
-def run(options, environment):
+def run(options: Options, environment: Dict[str, str]) -> NoReturn:
     """Run a command, record it, and leave as it left."""
-    _wrap(options, recording.OneCommand(options, environment))
+    _wrap(options, moments.OneCommand(options, environment))
 
 
-def step(options, environment):
+def step(options: Options, environment: Dict[str, str]) -> NoReturn:
     """Run one step of a job that `start` opened, and leave as it left.
 
     Without one, the command just runs.
     """
-    _wrap(options, recording.StepOfSession(options, environment))
+    _wrap(options, moments.StepOfSession(options, environment))
 
 
-def start(options, environment):
+def start(options: Options, environment: Dict[str, str]) -> int:
     """Open a record for the calling job script."""
     speaker = Speaker(options)
-    work = Background(lambda: recording.open_session(options, environment))
-    _tell_failure(work, work.wait(budget(options)), speaker)
+    work = Background(lambda: moments.open_session(options, environment))
+    _tell_failure(work, speaker, is_done=work.wait(budget(options)))
     return 0
 
 
-def end(options, environment):
+def end(options: Options, environment: Dict[str, str]) -> int:
     """Close and send the record of the calling job script; returns the job's exit code."""
     speaker, code = Speaker(options), _exit_code(options)
-    work = Background(lambda: recording.close_session(options, environment, code, speaker))
-    _tell_failure(work, work.wait(hash_seconds(options) + budget(options)), speaker)
-    if code is None and work.result is not None:
-        code = work.result
-    return code or 0
+    work = Background(lambda: moments.close_session(options, environment, code, speaker))
+    is_done = work.wait(hash_seconds(options) + budget(options))
+    _tell_failure(work, speaker, is_done=is_done)
+    last: Optional[int] = work.result
+    return (last if code is None else code) or 0
 
 
-def flush(options, environment):
+def flush(options: Options, environment: Dict[str, str]) -> int:
     """Send what is left in a spool; returns 0 when nothing is left, 3 when something could not be sent."""
-    from jobprov.provenance.capture import flushing  # noqa: PLC0415
+    from jobprov.provenance.capture.sending import flushing  # noqa: PLC0415
 
     return flushing.flush(options, environment, Speaker(options))
 
 
-def condor_exit(options, environment):
+def condor_exit(options: Options, environment: Dict[str, str]) -> int:
     """Record a job from its ad on standard input, as HTCondor's exit hook or PostCmd.
 
     Always returns 0.
     """
-    from jobprov.provenance.capture import condor  # noqa: PLC0415
+    from jobprov.provenance.capture.recording.condor_exit import record_exit  # noqa: PLC0415
 
     speaker = Speaker(options)
-    text = sys.stdin.read(4 << 20)
-    work = Background(lambda: condor.record_exit(options, environment, text, speaker))
-    _tell_failure(work, work.wait(budget(options)), speaker)
+    text = sys.stdin.read(_LARGEST_AD)
+    work = Background(lambda: record_exit(options, environment, text, speaker))
+    _tell_failure(work, speaker, is_done=work.wait(budget(options)))
     return 0
 
 
 _TAKING_WORDS = ("flush", "condor-exit")
-_COMMANDS = {
+_COMMANDS: Dict[str, Callable[[Options, Dict[str, str]], int]] = {
     "run": run,
     "step": step,
     "start": start,
@@ -104,18 +106,18 @@ _COMMANDS = {
 }
 
 
-def _wrap(options, record):
+def _wrap(options: Options, record: moments.OneCommand) -> NoReturn:
     speaker, signals = Speaker(options), execution.Signals()
     signals.install()
     before = Background(record.before)
     before.wait(budget(options))
-    beside = []
-    outcome = execution.execute(
-        options.command,
-        signals,
-        lambda streams: _begin_beside(record, before, beside, signals, streams),
-        record.tracer_words(),
-    )
+    beside: List[Background] = []
+
+    def begin_beside(output: Dict[int, streams.Stream]) -> None:
+        if signals.process is not None:
+            _begin_beside(record, before, beside, signals.process.pid, output)
+
+    outcome = execution.execute(options.command, signals, begin_beside, record.tracer_words())
     record.ended.set()
     outcome.was_told = bool(signals.passed_on)
     try:
@@ -126,16 +128,26 @@ def _wrap(options, record):
     execution.leave(outcome)
 
 
-def _begin_beside(record, before, beside, signals, streams):
-    if record.trace is not None:
-        record.trace.process = signals.process.pid
-        Background(lambda: record.trace.follow(record.ended))
+def _begin_beside(
+    record: moments.OneCommand,
+    before: Background,
+    beside: List[Background],
+    process: int,
+    output: Dict[int, streams.Stream],
+) -> None:
+    """Begin the work beside a command that runs now; what is waited for goes into `beside`."""
+    trace = record.trace
+    if trace is not None:
+        trace.process = process
+        Background(lambda: trace.follow(record.ended))
     beside.append(Background(lambda: record.meanwhile(before)))
-    Background(lambda: record.watch(signals.process.pid))
-    Background(lambda: record.tail(before, streams))
+    Background(lambda: record.watch(process))
+    Background(lambda: record.tail(before, output))
 
 
-def _wait_for(work, record, signals, speaker):
+def _wait_for(
+    work: Background, record: moments.OneCommand, signals: execution.Signals, speaker: Speaker
+) -> None:
     """Wait for the recording as long as its budgets allow.
 
     After a signal only until it is spooled.
@@ -147,27 +159,27 @@ def _wait_for(work, record, signals, speaker):
     if not is_done and record.spooled.is_set():
         speaker.say("not sent in time; kept in {}, and `flush` sends it later".format(record.spool))
         return
-    _tell_failure(work, is_done, speaker)
+    _tell_failure(work, speaker, is_done=is_done)
 
 
-def _tell_failure(work, is_done, speaker):
+def _tell_failure(work: Background, speaker: Speaker, *, is_done: bool) -> None:
     if not is_done:
         speaker.say("not recorded in time")
     elif work.error is not None:
         speaker.say("not recorded: {}: {}".format(type(work.error).__name__, work.error))
 
 
-def _warn(options):
-    """Say at once, so that it stands before what the job says, which words could not be used.
+def _warn(options: Options) -> None:
+    """Name the words that could not be used at once, before the job prints anything.
 
     The record notes them too.
     """
-    # A mistyped word may be a secret
-    from jobprov.provenance.capture.redaction import redact_text  # noqa: PLC0415
+    # a mistyped word may be a secret
+    from jobprov.provenance.capture.record.redaction import redact_text  # noqa: PLC0415
 
     for warning in options.warnings:
         Speaker(options).say(redact_text(warning))
 
 
-def _exit_code(options):
+def _exit_code(options: Options) -> Optional[int]:
     return None if options.exit_code is None else int(options.exit_code) & 0xFF

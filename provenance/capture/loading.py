@@ -1,39 +1,40 @@
 """Loads the hook's modules out of its one file.
 
-Whole ones in every thread, also when the file is replaced while the job runs.
+Whole modules in every thread, even when the file is replaced.
 
 Python's own importer of zips does neither. Before 3.10 it puts a module into `sys.modules` before
-it has run, without the mark that others have to wait for it, so that a second thread gets half a
-module; from 3.8 on, two threads that decompress at once may be told that there is no zlib; and it
-reads the file again for each module. So the file is read once, at the start. Source: importlib,
-`Loader.exec_module` (PEP 451); APPNOTE.TXT 4.3.7, 4.3.12 and 4.3.16.
+it has run, without the mark that makes other threads wait, so that a second thread gets half a
+module. From 3.8 on, two threads that decompress at once may be told that there is no zlib. And it
+reads the file again for each module, so that a hook that is replaced while a job runs breaks. Here
+the file is read once, at the start.
+
+Source: importlib, `Loader.exec_module` (PEP 451); APPNOTE.TXT 4.3.7, 4.3.12 and 4.3.16.
 """
 
 import sys
 import zlib
+from typing import Any, Callable, Iterator, Optional, Tuple
 
-_HEADER, _LISTED, _END = (
-    30,
-    46,
-    22,
-)  # bytes of a local header and of one in the directory, before the name; of what ends the file
+_HEADER_BYTES = 30  # of a member's header, before its name
+_LISTED_BYTES = 46  # of an entry in the directory, before its name
+_END_BYTES = 22  # of what ends the file
 _RAW_DEFLATE = -15
 
 
 class _Loader:
     """Runs a module's code; the import system makes the module, and holds its lock meanwhile.
 
-    Its package gets to know it here: the import system does so only when it has let the others go
-    on.
+    The package gets to know the module here: the import system sets that attribute only after it
+    lets others go on.
     """
 
-    def __init__(self, code):
+    def __init__(self, code: Callable[[], Any]) -> None:
         self._code = code
 
-    def create_module(self, _spec):
+    def create_module(self, _spec: Any) -> None:
         return None
 
-    def exec_module(self, module):
+    def exec_module(self, module: Any) -> None:
         exec(self._code(), module.__dict__)  # noqa: S102 - what an importer does
         package, _, name = module.__name__.rpartition(".")
         if package:
@@ -43,50 +44,49 @@ class _Loader:
 class _Finder:
     """Finds the hook's own modules; all others are left to the interpreter."""
 
-    def __init__(self, archive):
+    def __init__(self, archive: str) -> None:
         with open(archive, "rb") as stream:
             self._content = stream.read()
-        self._archive, self._places = archive, dict(self._read_directory())
+        self._archive = archive
+        self._members = dict(self._read_directory())
 
-    def find_spec(self, name, _path=None, _target=None):
-        inside = name.replace(".", "/") + ".py"
-        if inside not in self._places:
+    def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> Any:
+        folder = name.replace(".", "/")
+        is_package = folder + "/__init__.py" in self._members
+        member = folder + "/__init__.py" if is_package else folder + ".py"
+        if member not in self._members:
             return None
-        return type(__spec__)(
-            name, _Loader(lambda: self._code(inside)), origin=self._archive + "/" + inside
-        )
+        loader = _Loader(lambda: self._code(member))
+        make_spec: Any = type(__spec__)
+        return make_spec(name, loader, origin=self._archive + "/" + member, is_package=is_package)
 
-    def _read_directory(self):
-        """Yield (name in the file, (whether it is packed, bytes, place of its header))."""
-        end = len(self._content) - _END
+    def _read_directory(self) -> Iterator[Tuple[str, Tuple[bool, int, int]]]:
+        """Yield (name in the file, (whether it is packed, its bytes, place of its header))."""
+        end = len(self._content) - _END_BYTES
         at = self._number(end + 16, 4)
         for _ in range(self._number(end + 10, 2)):
-            name_at, length = at + _LISTED, self._number(at + 28, 2)
+            name_at, length = at + _LISTED_BYTES, self._number(at + 28, 2)
             name = self._content[name_at : name_at + length].decode("ascii")
-            yield (
-                name,
-                (self._number(at + 10, 2) != 0, self._number(at + 20, 4), self._number(at + 42, 4)),
-            )
+            is_packed = self._number(at + 10, 2) != 0
+            yield name, (is_packed, self._number(at + 20, 4), self._number(at + 42, 4))
             at = name_at + length + self._number(at + 30, 2) + self._number(at + 32, 2)
 
-    def _code(self, inside):
-        is_packed, size, at = self._places[inside]
-        at += _HEADER + self._number(at + 26, 2) + self._number(at + 28, 2)
+    def _code(self, member: str) -> Any:
+        is_packed, size, at = self._members[member]
+        at += _HEADER_BYTES + self._number(at + 26, 2) + self._number(at + 28, 2)
         source = self._content[at : at + size]
-        path = self._archive + "/" + inside
-        return compile(
-            zlib.decompress(source, _RAW_DEFLATE) if is_packed else source,
-            path,
-            "exec",
-            dont_inherit=True,
-        )
+        if is_packed:
+            source = zlib.decompress(source, _RAW_DEFLATE)
+        return compile(source, self._archive + "/" + member, "exec", dont_inherit=True)
 
-    def _number(self, at, size):
+    def _number(self, at: int, size: int) -> int:
         return int.from_bytes(self._content[at : at + size], "little")
 
 
-def install():
-    """Have the hook's modules loaded that way from now on, where they come out of its one file."""
-    archive = getattr(__spec__.loader, "archive", None)
-    if archive is not None and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder(archive))
+def install() -> None:
+    """From now on load the hook's modules this way, where they come out of its one file."""
+    loader = __spec__.loader
+    archive: Optional[str] = getattr(loader, "archive", None)
+    finders: Any = sys.meta_path
+    if archive is not None and not any(isinstance(finder, _Finder) for finder in finders):
+        finders.insert(0, _Finder(archive))

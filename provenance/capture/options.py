@@ -5,6 +5,7 @@ slip, which would stop the job. An unknown option is a warning here.
 """
 
 import re
+from typing import Any, Dict, List, Optional, Sequence, Set
 
 ONE = [
     "url",
@@ -46,6 +47,7 @@ MANY = [
 ]
 FLAGS = ["no-sidecar", "announce", "trace", "json", "verbose"]
 _NUMBERS = ("part", "budget-seconds", "hash-seconds", "tail-seconds", "trace-bytes")
+_JOB_IDS = ("job-id", "rerun-of", "retry-of")
 
 _NAMES = frozenset(ONE + MANY + FLAGS)
 _LARGEST = 1e9
@@ -67,117 +69,162 @@ without a value:
 
 
 class Options:
-    """What was asked for; a missing value is None, a list, or False by its kind.
+    """What was asked for; a missing value is None, an empty list, or False by its kind.
 
     Attributes:
+        values: by the name of the option; each is an attribute as well, such as `task_id` for
+            `--task-id`.
         command: the words after `--`.
         words: words that are neither options nor command.
         warnings: sentences about words that could not be used.
     """
 
-    def __init__(self, words, environment):
+    url: Optional[str]
+    token_file: Optional[str]
+    spool: Optional[str]
+    experiment: Optional[str]
+    task_id: Optional[str]
+    campaign: Optional[str]
+    stage: Optional[str]
+    unit: Optional[str]
+    project: Optional[str]
+    submitted_by: Optional[str]
+    job_id: Optional[str]
+    name: Optional[str]
+    role: Optional[str]
+    exit_code: Optional[str]
+    rerun_of: Optional[str]
+    retry_of: Optional[str]
+    threads: Optional[str]
+    leftovers: Optional[str]
+    input: List[str]
+    shared_input: List[str]
+    output: List[str]
+    parent: List[str]
+    config: List[str]
+    script: List[str]
+    repository: List[str]
+    log: List[str]
+    metadata: List[str]
+    seed: List[str]
+    keep_variable: List[str]
+    no_sidecar: bool
+    announce: bool
+    trace: bool
+    json: bool
+    verbose: bool
+
+    def __init__(self, words: Sequence[str], environment: Dict[str, str]) -> None:
         self.values = _from_environment(environment)
-        self.command, self.words, self.warnings = [], [], []
+        self.command: List[str] = []
+        self.words: List[str] = []
+        self.warnings: List[str] = []
         self._read(list(words))
         self._check_job_ids()
         self._check_numbers()
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         try:
             return self.values[name.replace("_", "-")]
         except KeyError:
             raise AttributeError(name) from None
 
-    def number(self, name, default):
+    def number(self, name: str, default: float) -> float:
         """Return the option as seconds or count; the default where it is missing."""
-        value = self.values.get(name.replace("_", "-"))
+        value = self.values.get(name)
         return default if value is None else float(value)
 
-    def refuse_words(self):
+    def refuse_words(self) -> None:
         """Warn of words that no option and no command takes."""
         for word in self.words:
-            self.warnings.append(
-                "{} is left out: options begin with --, the command stands behind --".format(word)
-            )
+            sentence = "{} is left out: options begin with --, the command stands behind --"
+            self.warnings.append(sentence.format(word))
 
-    def _check_job_ids(self):
+    def _check_job_ids(self) -> None:
         """Leave out job ids that are no UUID: the service would refuse the record for good."""
-        for name in ("job-id", "rerun-of", "retry-of"):
-            named = self.values[name]
-            if named is not None:
-                self.values[name] = named.lower() if _UUID.match(named) else None
-                if self.values[name] is None:
-                    self.warnings.append("--{} {} is no UUID and is left out".format(name, named))
+        for name in _JOB_IDS:
+            job_id = self.values[name]
+            if job_id is None:
+                continue
+            if _UUID.match(job_id):
+                self.values[name] = job_id.lower()
+            else:
+                self.values[name] = None
+                self.warnings.append("--{} {} is no UUID and is left out".format(name, job_id))
 
-    def _check_numbers(self):
+    def _check_numbers(self) -> None:
         for name in (*_NUMBERS, "exit-code"):
+            value = self.values[name]
             is_usable = _is_whole if name == "exit-code" else _is_number
-            if self.values[name] is not None and not is_usable(self.values[name]):
+            if value is not None and not is_usable(value):
                 self.warnings.append(
-                    "--{} {} is no number of use and is left out".format(name, self.values[name])
+                    "--{} {} is no number of use and is left out".format(name, value)
                 )
                 self.values[name] = None
 
-    def _read(self, words):
-        explicit = set()
+    def _read(self, words: List[str]) -> None:
+        replaced: Set[str] = (
+            set()
+        )  # options of which the command line replaced what the environment said
         while words:
             word = words.pop(0)
             if word == "--":
                 self.command = words
                 return
-            name, equals, value = word.partition("=")
-            name = name[2:] if name.startswith("--") else None
-            if name is None:
+            option, equals, value = word.partition("=")
+            name = option[2:]
+            if not option.startswith("--"):
                 self.words.append(word)
             elif name in FLAGS:
                 self.values[name] = True
-            elif name in ONE or name in MANY:
-                if not equals and (
-                    not words or _is_option(words[0])
-                ):  # such as `--task-id $UNSET -- COMMAND`
-                    self.warnings.append("--{} has no value".format(name))
-                else:
-                    self._set(name, value if equals else words.pop(0), explicit)
-            else:
+            elif name not in _NAMES:
                 self.warnings.append("unknown option {}".format(word))
+            elif equals:
+                self._set(name, value, replaced)
+            elif not words or _is_option(words[0]):  # such as `--task-id $UNSET -- COMMAND`
+                self.warnings.append("--{} has no value".format(name))
+            else:
+                self._set(name, words.pop(0), replaced)
 
-    def _set(self, name, value, explicit):
+    def _set(self, name: str, value: str, replaced: Set[str]) -> None:
         if name in ONE:
             self.values[name] = value
             return
-        if name not in explicit:  # the command line replaces what the environment said
+        if name not in replaced:
             self.values[name] = []
-            explicit.add(name)
+            replaced.add(name)
         self.values[name].append(value)
 
 
-def _is_option(word):
+def _is_option(word: str) -> bool:
     """Tell whether a word ends the options or is one: no value of another one looks like that."""
     return word == "--" or (word.startswith("--") and word[2:].partition("=")[0] in _NAMES)
 
 
-def _is_whole(text):
+def _is_whole(text: str) -> bool:
     try:
-        return int(text) is not None
+        int(text)
     except ValueError:
         return False
+    return True
 
 
-def _is_number(text):
+def _is_number(text: str) -> bool:
     try:
         return 0 <= float(text) < _LARGEST
     except ValueError:
         return False
 
 
-def _from_environment(environment):
-    values = {}
+def _from_environment(environment: Dict[str, str]) -> Dict[str, Any]:
+    values: Dict[str, Any] = {}
     for name in ONE + MANY + FLAGS:
-        text = environment.get("JOBPROV_" + name.upper().replace("-", "_"))
+        text = environment.get("JOBPROV_" + name.upper().replace("-", "_"), "")
         if name in MANY:
-            values[name] = [line.strip() for line in (text or "").splitlines() if line.strip()]
+            lines = [line.strip() for line in text.splitlines()]
+            values[name] = [line for line in lines if line]
         elif name in FLAGS:
-            values[name] = (text or "").lower() in ("1", "true", "yes", "on")
+            values[name] = text.lower() in ("1", "true", "yes", "on")
         else:
             values[name] = text or None
     return values

@@ -1,10 +1,13 @@
-"""Folds the capture modules into the one file `job-end-hook.pyz`.
+"""Folds the hook's modules into the one file `job-end-hook.pyz`.
 
 The same bytes from the same sources, always.
 
 A zip with a `#!` line in front, as the standard library's zipapp makes it, but with fixed times,
-modes, order and deflate; a folder's listing, umask, locale, clock or zlib play no part. Only what a
-job needs goes in. Source: APPNOTE.TXT 4.3.
+modes, order and deflate: a folder's listing, umask, locale, clock or zlib play no part. What only
+readers need stays out: docstrings, comments and annotations. They would cost each job the time to
+compile them, and `typing` the time to load it.
+
+This module is not in the hook. Sources: APPNOTE.TXT 4.3; RFC 1951, 3.2.5 and 3.2.6.
 """
 
 import ast
@@ -14,8 +17,10 @@ import os
 import struct
 import tokenize
 import zlib
+from typing import TYPE_CHECKING, Dict, Iterator, List, Sequence, Set, Tuple, Union
 
-from jobprov.provenance.capture.deflating import deflate
+if TYPE_CHECKING:
+    from typing import TypeGuard  # Python 3.10
 
 SHEBANG = b"#!/usr/bin/env python3\n"
 # Should the hook itself be broken, or the Python too old for it, the command still runs, alone.
@@ -57,7 +62,7 @@ try:
     from jobprov.provenance.capture.loading import install
 
     install()
-    from jobprov.provenance.capture import execution
+    from jobprov.provenance.capture.running import execution
     from jobprov.provenance.capture.commands import main
 
     code = main(sys.argv[1:], dict(os.environ))
@@ -67,13 +72,16 @@ except Exception as error:
     run_alone(sys.argv[1:], error)
 sys.exit(code)
 """
-_LEFT_OUT = frozenset(["packing.py", "deflating.py"])
+_LEFT_OUT = frozenset(["packing.py"])
 _MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
 _READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
 _FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
+_WINDOW, _LONGEST_MATCH, _SHORTEST_MATCH = 32768, 258, 3
+_MOST_TRIED = 48
+_END_OF_BLOCK = 256
 
 
-def build(target):
+def build(target: str) -> str:
     """Write the hook to a path, executable, and return its SHA-256. Raises OSError."""
     content = packed(sources())
     temporary = "{}.{}.tmp".format(target, os.getpid())
@@ -84,65 +92,34 @@ def build(target):
     return hashlib.sha256(content).hexdigest()
 
 
-def sources():
+def sources() -> Dict[str, bytes]:
     """Return {name in the hook: bytes} of everything that goes into it."""
-    folder = os.path.dirname(os.path.abspath(__file__))
-    found = {
-        "__main__.py": _MAIN,
-        "jobprov/__init__.py": b"",
-        "jobprov/provenance/__init__.py": b"",
-    }
-    for name in os.listdir(folder):
-        if name.endswith(".py") and name not in _LEFT_OUT:
-            with open(os.path.join(folder, name), "rb") as stream:
-                found["jobprov/provenance/capture/" + name] = bare(
-                    stream.read().decode("utf-8")
-                ).encode("utf-8")
-    return found
+    top = os.path.dirname(os.path.abspath(__file__))
+    package = os.path.join(*__name__.split(".")[:-1])
+    members = {"__main__.py": _MAIN}
+    for parent in _parents(package):
+        members[parent + "/__init__.py"] = b""
+    for folder, _, names in os.walk(top):
+        for name in names:
+            if name.endswith(".py") and name not in _LEFT_OUT:
+                path = os.path.join(folder, name)
+                with open(path, "rb") as stream:
+                    source = bare(stream.read().decode("utf-8"))
+                inside = os.path.join(package, os.path.relpath(path, top))
+                members[inside] = source.encode("utf-8")
+    return members
 
 
-def bare(source):
-    """Return Python source without docstrings, comments and broad indents.
-
-    Line numbers in tracebacks stay true.
-    """
-    lines = source.splitlines()
-    for node in ast.walk(ast.parse(source)):
-        if (
-            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-            and ast.get_docstring(node) is not None
-        ):
-            first, last = node.body[0].lineno - 1, node.body[0].end_lineno
-            indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
-            lines[first:last] = [indent + '""' if len(node.body) == 1 else ""] + [""] * (
-                last - first - 1
-            )
-    return _narrow("\n".join(lines) + "\n")
+def _parents(folder: str) -> List[str]:
+    """Return the folders above a relative one."""
+    parents = []
+    while os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+        parents.append(folder)
+    return parents
 
 
-def _narrow(source):
-    """Return source without comments, one blank a level of indentation and none where a line only goes on; strings stay."""
-    lines, inside, starts = source.split("\n"), set(), {}
-    level = 0
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        (row, column), (last, _) = token.start, token.end
-        if token.type == tokenize.COMMENT:
-            lines[row - 1] = lines[row - 1][:column].rstrip()
-        elif token.type in (tokenize.INDENT, tokenize.DEDENT):
-            level += 1 if token.type == tokenize.INDENT else -1
-        elif token.type == tokenize.NEWLINE:
-            starts[-1] = None  # the next token begins a line
-        elif token.type not in (tokenize.NL, tokenize.ENDMARKER):
-            inside.update(range(row + 1, last + 1))
-            if starts.pop(-1, 0) is None or row == 1:
-                starts[row] = level
-    return "\n".join(
-        line if row in inside else " " * starts.get(row, 0) + line.lstrip()
-        for row, line in enumerate(lines, 1)
-    )
-
-
-def packed(files):
+def packed(files: Dict[str, bytes]) -> bytes:
     """Return the hook's bytes. What starts it is stored as it is.
 
     Without zlib the command still runs, alone.
@@ -150,13 +127,240 @@ def packed(files):
     content, listed = bytearray(SHEBANG), bytearray()
     for name in sorted(files):
         is_packed = name != "__main__.py"
-        held = deflate(files[name]) if is_packed else files[name]
-        sizes = (zlib.crc32(files[name]), len(held), len(files[name]), len(name), 0)
-        shared = struct.pack(
-            "<HHHHHIIIHH", _READER, 0, 8 if is_packed else 0, 0, _FIRST_DAY, *sizes
-        )
+        stored = deflate(files[name]) if is_packed else files[name]
+        method = 8 if is_packed else 0
+        sizes = (zlib.crc32(files[name]), len(stored), len(files[name]), len(name), 0)
+        shared = struct.pack("<HHHHHIIIHH", _READER, 0, method, 0, _FIRST_DAY, *sizes)
         listed += struct.pack("<IH", _LISTED, _WRITER) + shared
         listed += struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, len(content)) + name.encode()
-        content += struct.pack("<I", _MEMBER) + shared + name.encode() + held
-    end = struct.pack("<IHHHHIIH", _END, 0, 0, len(files), len(files), len(listed), len(content), 0)
+        content += struct.pack("<I", _MEMBER) + shared + name.encode() + stored
+    count = len(files)
+    end = struct.pack("<IHHHHIIH", _END, 0, 0, count, count, len(listed), len(content), 0)
     return bytes(content + listed + end)
+
+
+def bare(source: str) -> str:
+    """Return Python source without what only readers need; line numbers in tracebacks stay true.
+
+    Left out are docstrings, comments, annotations, imports from `typing`, blocks of `if
+    TYPE_CHECKING:`, and broad indents. Raises ValueError where an annotation outside of parentheses
+    goes over several lines.
+    """
+    lines = _without_annotations(source).splitlines()
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node) is not None
+        ):
+            docstring = node.body[0]
+            first, last = docstring.lineno - 1, docstring.end_lineno or docstring.lineno
+            indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
+            instead = indent + '""' if len(node.body) == 1 else ""
+            lines[first:last] = [instead] + [""] * (last - first - 1)
+    return _narrow("\n".join(lines) + "\n")
+
+
+def _without_annotations(source: str) -> str:
+    """Return source without annotations, and without the imports that only they need."""
+    lines = source.encode("utf-8").split(b"\n")  # the columns of a syntax tree count bytes
+    for first, first_column, last, last_column in sorted(_annotations(lines, source), reverse=True):
+        rest = lines[last][last_column:]
+        lines[first] = lines[first][:first_column].rstrip()
+        for row in range(first + 1, last + 1):
+            lines[row] = b""
+        lines[last] += rest
+    return b"\n".join(lines).decode("utf-8")
+
+
+def _annotations(lines: Sequence[bytes], source: str) -> Iterator[Tuple[int, int, int, int]]:
+    """Yield (first row, its column, last row, its column) of what is to be left out.
+
+    Rows count from 0.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.arg) and node.annotation is not None:
+            yield (node.lineno - 1, node.col_offset + len(node.arg), *_end(node))
+        elif isinstance(node, ast.FunctionDef) and node.returns is not None:
+            row = node.returns.lineno - 1
+            arrow = lines[row].rindex(b"->", 0, node.returns.col_offset)
+            yield (row, arrow, *_end_in_row(node.returns, row))
+        elif isinstance(node, ast.AnnAssign):
+            target_row, target_column = _end(node.target)
+            if node.value is None:
+                yield (target_row, node.col_offset, *_end_in_row(node, target_row))
+            else:
+                yield (target_row, target_column, *_end_in_row(node.annotation, target_row))
+        elif _is_for_types(node):
+            yield (node.lineno - 1, node.col_offset, *_end(node))
+
+
+def _is_for_types(node: ast.AST) -> "TypeGuard[ast.stmt]":
+    """Tell whether a statement only serves annotations.
+
+    An import from `typing`, or `if TYPE_CHECKING:`.
+    """
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "typing"
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
+
+
+def _end(node: Union[ast.expr, ast.stmt, ast.arg]) -> Tuple[int, int]:
+    return (node.end_lineno or node.lineno) - 1, node.end_col_offset or 0
+
+
+def _end_in_row(node: Union[ast.expr, ast.stmt], row: int) -> Tuple[int, int]:
+    if (
+        _end(node)[0] != row
+    ):  # without parentheses around it, empty lines in its place would end the statement
+        raise ValueError("the annotation in line {} goes over several lines".format(row + 1))
+    return _end(node)
+
+
+def _narrow(source: str) -> str:
+    """Return source without comments, with one blank for a level of indentation and none before continued lines.
+
+    The insides of strings stay as they are.
+    """
+    lines = source.split("\n")
+    in_string: Set[int] = set()  # rows that begin inside of a token
+    levels: Dict[int, int] = {}  # row -> level of indentation, of rows that begin a statement
+    level, begins_statement = 0, True
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        (row, column), (last, _) = token.start, token.end
+        if token.type == tokenize.COMMENT:
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+        elif token.type == tokenize.INDENT:
+            level += 1
+        elif token.type == tokenize.DEDENT:
+            level -= 1
+        elif token.type == tokenize.NEWLINE:
+            begins_statement = True
+        elif token.type not in (tokenize.NL, tokenize.ENDMARKER):
+            in_string.update(range(row + 1, last + 1))
+            if begins_statement:
+                levels[row] = level
+                begins_statement = False
+    narrow = []
+    for row, line in enumerate(lines, 1):
+        narrow.append(line if row in in_string else " " * levels.get(row, 0) + line.lstrip())
+    return "\n".join(narrow)
+
+
+# Deflate with fixed codes gives the same bytes on every machine, which no zlib promises of another;
+# any zlib reads it.
+
+
+def deflate(content: bytes) -> bytes:
+    """Return the bytes as one deflate block with fixed codes."""
+    bits = _Bits()
+    places: Dict[bytes, List[int]] = {}  # three bytes -> where they stood
+    bits.add(1, 1)  # the last block
+    bits.add(1, 2)  # of fixed codes
+    at = 0
+    while at < len(content):
+        length, distance = _longest_match(content, at, places)
+        if length:
+            _add_match(bits, length, distance)
+        else:
+            _add_symbol(bits, content[at])
+        for place in range(at, at + max(1, length)):
+            places.setdefault(content[place : place + _SHORTEST_MATCH], []).append(place)
+        at += max(1, length)
+    _add_symbol(bits, _END_OF_BLOCK)
+    return bits.finish()
+
+
+class _Bits:
+    """Collects bits, the lowest of a byte first."""
+
+    def __init__(self) -> None:
+        self._content = bytearray()
+        self._held, self._count = 0, 0
+
+    def add(self, value: int, count: int) -> None:
+        """Add a number, its lowest bit first."""
+        self._held |= value << self._count
+        self._count += count
+        while self._count > 7:  # noqa: PLR2004 - a byte is full
+            self._content.append(self._held & 0xFF)
+            self._held >>= 8
+            self._count -= 8
+
+    def add_code(self, code: int, count: int) -> None:
+        """Add a code, its highest bit first."""
+        self.add(int("{:0{}b}".format(code, count)[::-1], 2), count)
+
+    def finish(self) -> bytes:
+        """Return all, the last byte filled up."""
+        if self._count:
+            self.add(0, 8 - self._count)
+        return bytes(self._content)
+
+
+def _longest_match(content: bytes, at: int, places: Dict[bytes, List[int]]) -> Tuple[int, int]:
+    """Return (length, distance) of what stood before and stands here again.
+
+    (0, 0) for too little.
+    """
+    best, distance = 0, 0
+    limit = min(_LONGEST_MATCH, len(content) - at)
+    if limit < _SHORTEST_MATCH:
+        return 0, 0
+    earlier = places.get(content[at : at + _SHORTEST_MATCH], [])
+    for place in earlier[: -_MOST_TRIED - 1 : -1]:
+        if at - place > _WINDOW:
+            break
+        length = _SHORTEST_MATCH
+        while length < limit and content[place + length] == content[at + length]:
+            length += 1
+        if length > best:
+            best, distance = length, at - place
+    return best, distance
+
+
+def _table(first_value: int, groups: Sequence[Tuple[int, int]]) -> List[Tuple[int, int]]:
+    """Return [(first value, extra bits)] of consecutive codes.
+
+    A group is (extra bits, count of codes).
+    """
+    codes, value = [], first_value
+    for extra, count in groups:
+        for _ in range(count):
+            codes.append((value, extra))
+            value += 1 << extra
+    return codes
+
+
+_LENGTHS = [*_table(3, [(0, 8), (1, 4), (2, 4), (3, 4), (4, 4), (5, 3)]), (227, 5), (258, 0)]
+_DISTANCES = _table(1, [(0, 4), *[(extra, 2) for extra in range(1, 14)]])
+
+
+def _add_match(bits: _Bits, length: int, distance: int) -> None:
+    code, extra, rest = _coded(length, _LENGTHS)
+    _add_symbol(bits, 257 + code)
+    bits.add(rest, extra)
+    code, extra, rest = _coded(distance, _DISTANCES)
+    bits.add_code(code, 5)
+    bits.add(rest, extra)
+
+
+def _coded(value: int, table: Sequence[Tuple[int, int]]) -> Tuple[int, int, int]:
+    """Return (code, count of extra bits, their value)."""
+    code = max(index for index, (base, _) in enumerate(table) if base <= value)
+    base, extra = table[code]
+    return code, extra, value - base
+
+
+def _add_symbol(bits: _Bits, symbol: int) -> None:
+    if symbol < 144:  # noqa: PLR2004 - the four ranges of the fixed codes
+        bits.add_code(0x30 + symbol, 8)
+    elif symbol < 256:  # noqa: PLR2004
+        bits.add_code(0x190 + symbol - 144, 9)
+    elif symbol < 280:  # noqa: PLR2004
+        bits.add_code(symbol - 256, 7)
+    else:
+        bits.add_code(0xC0 + symbol - 280, 8)

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from jobprov.provenance.capture.batch import parse_ad
+from jobprov.provenance.capture.surroundings.condor_ads import parse_ad
 from jobprov.provenance.errors import BadInputError
 
 Ad = dict[str, Any]
@@ -113,9 +113,9 @@ def _lines(stream: IO[bytes], first: bytes) -> Iterator[bytes]:
 
 
 def _long_ad(lines: list[str]) -> Ad:
-    ad: Ad = parse_ad("\n".join(lines))  # type: ignore[no-untyped-call]
+    ad: Ad = parse_ad("\n".join(lines))
     for name, value in ad.items():
         if isinstance(value, str) and value.startswith("[ ") and value.endswith("]"):
             inner = "\n".join(f"{key} = {text}" for key, text in _NESTED.findall(value[1:]))
-            ad[name] = parse_ad(inner)  # type: ignore[no-untyped-call]
+            ad[name] = parse_ad(inner)
     return ad

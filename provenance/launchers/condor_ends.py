@@ -8,7 +8,7 @@ belongs to this attempt.
 
 from typing import Any, NamedTuple
 
-from jobprov.provenance.capture.condor import state_of
+from jobprov.provenance.capture.surroundings.condor_ads import state_of
 from jobprov.provenance.launchers.condor_attempts import (
     COMPLETED,
     HELD,
@@ -94,8 +94,7 @@ def end_of(attempt: Attempt) -> End:
     own = _own_end(attempt, ticket)
     if own is not None:
         code, number = own
-        # As the hook's are called
-        state = state_of(code, number, False)  # type: ignore[no-untyped-call]  # noqa: FBT003
+        state = state_of(code, number, was_evicted=False)
         if state == "succeeded" and error_class and error_class.startswith("held"):
             state = "failed"  # it did its work, and its output did not get home
         message = message or (_said(attempt, "ExitReason") if number else None)

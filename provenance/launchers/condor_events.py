@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from jobprov.provenance.capture.batch import parse_ad
+from jobprov.provenance.capture.surroundings.condor_ads import parse_ad
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor_ads import Ad
 
@@ -220,7 +220,7 @@ def _begin(job: _Job, event: Event) -> None:
 
 
 def _take_information(job: _Job, event: Event) -> None:
-    ad: dict[str, Any] = parse_ad("\n".join(event.lines[1:]))  # type: ignore[no-untyped-call]
+    ad: dict[str, Any] = parse_ad("\n".join(event.lines[1:]))
     if isinstance(ad.get("GlobalJobId"), str):
         job.identity = ad["GlobalJobId"]
     if isinstance(ad.get("NumShadowStarts"), int) and job.attempts:

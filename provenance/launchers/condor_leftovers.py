@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from jobprov.provenance.capture import batch
-from jobprov.provenance.capture.homing import SUFFIX, entry_name
-from jobprov.provenance.capture.leftovers import decode_blocks
+from jobprov.provenance.capture.sending.homing import SUFFIX, entry_name
+from jobprov.provenance.capture.sending.leftovers import decode_blocks
+from jobprov.provenance.capture.surroundings import batch
 from jobprov.provenance.launchers.condor_attempts import Attempt
 from jobprov.provenance.launchers.condor_logs import open_owned
 
@@ -46,7 +46,7 @@ class Leftovers:
         """
         job_ids = [_job_id(attempt, part) for part in range(_MOST_PARTS)]
         there = self._names_in(attempt.fact("Iwd"))
-        names = [str(entry_name(job_id)) for job_id in job_ids]  # type: ignore[no-untyped-call]
+        names = [str(entry_name(job_id)) for job_id in job_ids]
         for stream in [
             *(open_owned(attempt, name) for name in names if name in there),
             *_in_errors(attempt),
@@ -74,7 +74,7 @@ class Leftovers:
 
 def _job_id(attempt: Attempt, part: int) -> str:
     described = {"global_job_id": attempt.identity, "attempt": attempt.number, "part": part}
-    return str(batch.name_job(described))  # type: ignore[no-untyped-call]
+    return str(batch.name_job(described))
 
 
 def _in_errors(attempt: Attempt) -> Iterator[BinaryIO]:
@@ -85,7 +85,7 @@ def _in_errors(attempt: Attempt) -> Iterator[BinaryIO]:
         return
     with stream:
         stream.seek(max(0, os.fstat(stream.fileno()).st_size - _SEARCHED_BYTES))
-        for _, entry in decode_blocks(stream.read(_SEARCHED_BYTES)):  # type: ignore[no-untyped-call]
+        for _, entry in decode_blocks(stream.read(_SEARCHED_BYTES)):
             yield io.BytesIO(entry)
 
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from jobprov.provenance.capture import redaction
-from jobprov.provenance.capture.leftovers import without_blocks
-from jobprov.provenance.capture.logs import HEAD_BYTES, TAIL_BYTES, Buffer
+from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.running.streams import HEAD_BYTES, TAIL_BYTES, Buffer
+from jobprov.provenance.capture.sending.leftovers import without_blocks
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor_attempts import Attempt
 from jobprov.provenance.launchers.condor_ends import started_at
@@ -74,20 +74,20 @@ def _own_events(stream: BinaryIO, attempt: Attempt) -> str:
 
 def _cut(name: str, stream: BinaryIO) -> Iterator[KeptLog]:
     size = os.fstat(stream.fileno()).st_size
-    buffer = Buffer()  # type: ignore[no-untyped-call]
-    buffer.add(stream.read(HEAD_BYTES))  # type: ignore[no-untyped-call]
+    buffer = Buffer()
+    buffer.add(stream.read(HEAD_BYTES))
     if size > HEAD_BYTES + TAIL_BYTES:
         buffer.total += size - TAIL_BYTES - stream.tell()
         stream.seek(size - TAIL_BYTES)
-    buffer.add(stream.read(TAIL_BYTES))  # type: ignore[no-untyped-call]
-    content, is_cut = buffer.content()  # type: ignore[no-untyped-call]
-    content = without_blocks(content)  # type: ignore[no-untyped-call]
+    buffer.add(stream.read(TAIL_BYTES))
+    content, is_cut = buffer.content()
+    content = without_blocks(content)
     if content:
         yield KeptLog(name, _clean(content), size, is_cut)
 
 
 def _clean(content: bytes) -> bytes:
-    return bytes(redaction.redact(content)[0])  # type: ignore[no-untyped-call]
+    return bytes(redaction.redact(content)[0])
 
 
 class _opened:  # noqa: N801 - used as a function

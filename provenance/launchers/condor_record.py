@@ -10,10 +10,12 @@ Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Sit
 import uuid
 from typing import Any
 
-from jobprov.provenance.capture import accepting, batch, redaction, spool
-from jobprov.provenance.capture.condor import command_of, job_variables
-from jobprov.provenance.capture.draft import Draft, moment
 from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record import limits, redaction
+from jobprov.provenance.capture.record.draft import Draft, moment
+from jobprov.provenance.capture.record.encoding import clean
+from jobprov.provenance.capture.surroundings import batch
+from jobprov.provenance.capture.surroundings.condor_ads import command_of, job_variables
 from jobprov.provenance.launchers.condor_attempts import Attempt, is_whole
 from jobprov.provenance.launchers.condor_ends import End, end_of, last_seen_at, started_at
 
@@ -30,25 +32,25 @@ _SITES = (
 def experiment_of(attempt: Attempt) -> str | None:
     """Return the experiment that the job's ad names, or None."""
     ad = _whole_ad(attempt)
-    variables = job_variables(ad)  # type: ignore[no-untyped-call]
-    named = batch.name_experiment(Options([], variables), variables, ad)  # type: ignore[no-untyped-call]
+    variables = job_variables(ad)
+    named = batch.name_experiment(Options([], variables), variables, ad)
     return str(named) if named else None
 
 
 def job_id_of(attempt: Attempt) -> str:
     """Return the job id, the same as the hook's."""
-    return str(batch.name_job(_batch(_whole_ad(attempt))))  # type: ignore[no-untyped-call]
+    return str(batch.name_job(_batch(_whole_ad(attempt))))
 
 
 def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
     """Return the record of an attempt that is over, as plain JSON."""
     ad, end = _whole_ad(attempt), end_of(attempt)
     start, described = started_at(attempt), _batch(ad)
-    variables = job_variables(ad)  # type: ignore[no-untyped-call]
+    variables = job_variables(ad)
     record = _known(
         {
             "schema_version": 1,
-            "job_id": batch.name_job(described),  # type: ignore[no-untyped-call]
+            "job_id": batch.name_job(described),
             "witness": "history",
             "state": end.state,
             "experiment": experiment,
@@ -57,7 +59,7 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "batch": described,
             "started_at": _moment(_begun(attempt, start, end)),
             "ended_at": _moment(end.at),
-            "command": {"argv": redaction.redact_arguments(command_of(ad))}  # type: ignore[no-untyped-call]
+            "command": {"argv": redaction.redact_arguments(command_of(ad))}
             if ad.get("Cmd")
             else None,
             "exit": _exit(end),
@@ -75,12 +77,12 @@ def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
 
     Notes in `extra.batch_history` say what was cut.
     """
-    draft = Draft(record)  # type: ignore[no-untyped-call]
-    accepting.mend_task_id(draft)  # type: ignore[no-untyped-call]
-    accepting.mend(draft)  # type: ignore[no-untyped-call]
+    draft = Draft(record)
+    limits.mend_task_id(draft)
+    limits.mend(draft)
     if draft.notes:
         record["extra"]["batch_history"]["notes"] = draft.notes
-    cleaned: dict[str, Any] = spool.clean(record)  # type: ignore[no-untyped-call]
+    cleaned: dict[str, Any] = clean(record)
     return cleaned
 
 
@@ -99,8 +101,8 @@ def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
 
     The unit only where it is named, since what the job read is not known here.
     """
-    options = Options([], variables)  # type: ignore[no-untyped-call]
-    task: dict[str, Any] = batch.describe_task(options, variables, ad)  # type: ignore[no-untyped-call]
+    options = Options([], variables)
+    task: dict[str, Any] = batch.describe_task(options, variables, ad)
     return {**task, "unit": options.unit} if options.unit else task
 
 
@@ -119,11 +121,11 @@ def _whole_ad(attempt: Attempt) -> dict[str, Any]:
 
 
 def _batch(ad: dict[str, Any]) -> dict[str, Any]:
-    return {**batch.describe_batch({}, ad), "part": 0}  # type: ignore[no-untyped-call]
+    return {**batch.describe_batch({}, ad), "part": 0}
 
 
 def _exit(end: End) -> dict[str, Any]:
-    message = redaction.redact_text(end.message)[:_LONGEST_MESSAGE] if end.message else None  # type: ignore[no-untyped-call]
+    message = redaction.redact_text(end.message)[:_LONGEST_MESSAGE] if end.message else None
     return _known(
         {"code": end.code, "signal": end.signal, "error_class": end.error_class, "message": message}
     )
@@ -176,7 +178,7 @@ def _history(attempt: Attempt) -> dict[str, Any]:
 
 
 def _moment(seconds: float | None) -> str | None:
-    return None if seconds is None else str(moment(seconds))  # type: ignore[no-untyped-call]
+    return None if seconds is None else str(moment(seconds))
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from jobprov.app.cli import COMMANDS, exit_code, jobprov
-from jobprov.provenance.capture import spool
-from jobprov.provenance.capture.draft import Draft
-from jobprov.provenance.capture.leftovers import encode_block
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.sending import spool
+from jobprov.provenance.capture.sending.leftovers import encode_block
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
 from tests.library.commands import run_alone

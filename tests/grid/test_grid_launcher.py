@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.capture.condor import job_variables
+from jobprov.provenance.capture.surroundings.condor_ads import job_variables
 from jobprov.provenance.launchers.condor_launcher import CondorLauncher
 from jobprov.provenance.launchers.condor_tools import ads_of
 from jobprov.provenance.launchers.job import BatchJob, Launcher

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from jobprov.provenance.capture import tracing
+from jobprov.provenance.capture.trace import strace as tracing
 
 VERSIONS = [f"3.{minor}" for minor in range(6, 14)]
 

@@ -86,7 +86,7 @@ def runner_of(
     folder.mkdir(parents=True, exist_ok=True)
     hook = given["hook"].resolve() if given["hook"] else folder / "job-end-hook.pyz"
     if given["hook"] is None:
-        build(str(hook))  # type: ignore[no-untyped-call]
+        build(str(hook))
     settings = settings_with(url=client.url)
     is_local = given["kind"] == "local"
     launcher: Launcher = (

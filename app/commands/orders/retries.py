@@ -215,7 +215,7 @@ def _write(
         raise BadInputError(
             "There is nothing to be tried again; without --format, the command says why."
         )
-    build(str(folder / HOOK))  # type: ignore[no-untyped-call]
+    build(str(folder / HOOK))
     _put(folder / SCRIPT, retry_script(), 0o755)
     if settings_with(url=client.url).token:
         _write_ticket(client, folder, tries, asked["experiment"])

@@ -12,8 +12,8 @@ import click
 from jobprov.app.commands.lookup.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
 from jobprov.app.config import Settings
-from jobprov.provenance.capture.delivery import deliver
-from jobprov.provenance.capture.hashing import Clock
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.sending.delivery import deliver
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor_ads import Ad, read_ads
@@ -142,7 +142,7 @@ def look(
 
 
 def _deliver_to(settings: Settings) -> Deliver:
-    return lambda entry: deliver(entry, settings.url, settings.token, Clock(_ENTRY_SECONDS))  # type: ignore[no-untyped-call]
+    return lambda entry: deliver(entry, settings.url, settings.token, Clock(_ENTRY_SECONDS))
 
 
 def _ask(collection: Collection, state: WitnessState, given: dict[str, Any], now: int) -> None:

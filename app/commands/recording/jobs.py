@@ -74,7 +74,7 @@ def _flush(path: Path, url: str | None) -> dict[str, object]:
     settings = settings_with(url=url)
     with tempfile.TemporaryDirectory() as folder:
         hook = Path(folder) / "job-end-hook.pyz"
-        build(str(hook))  # type: ignore[no-untyped-call]
+        build(str(hook))
         environment = {
             **os.environ,
             **({"JOBPROV_TOKEN": settings.token} if settings.token else {}),

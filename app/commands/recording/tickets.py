@@ -8,7 +8,7 @@ import click
 
 from jobprov.app.commands.lookup.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.provenance.capture.redaction import redact_arguments
+from jobprov.provenance.capture.record.redaction import redact_arguments
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
 from jobprov.provenance.launchers.jobsub import (
@@ -150,7 +150,7 @@ def _told(given: dict[str, Any], submission: Submission | None) -> dict[str, Any
         told["campaign"] = told["campaign"] or submission.named("JOBPROV_CAMPAIGN")
         told["stage"] = told["stage"] or submission.named("JOBPROV_STAGE")
         told["batch_id"] = submission.batch_id
-        told["submit_command"] = redact_arguments(submission.argv)  # type: ignore[no-untyped-call]
+        told["submit_command"] = redact_arguments(submission.argv)
         told["submitted_jobs"] = submission.copies
     return {name: value for name, value in told.items() if value is not None}
 

@@ -36,7 +36,7 @@ def demo(*, slots: int, url: str | None, data: str | None, as_json: bool) -> Non
     settings = settings_with(data=data, url=url)
     with opened_service(settings) as service, tempfile.TemporaryDirectory() as folder:
         hook = Path(folder) / "job-end-hook.pyz"
-        build(str(hook))  # type: ignore[no-untyped-call]
+        build(str(hook))
         result = run_demo(
             url=settings.url,
             token=settings.token or None,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from jobprov.provenance.capture.delivery import LaterError, RefusedError
+from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor_attempts import Attempt, Collection

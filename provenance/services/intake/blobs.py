@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.capture.redaction import redact
+from jobprov.provenance.capture.record.redaction import redact
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.erasures import (
     erased_among,
@@ -219,4 +219,4 @@ def find_secret(data: bytes) -> list[str]:
     """
     if len(data) > _SEARCHED_BYTES or b"\0" in data[:8192]:
         return []
-    return list(redact(data)[1])  # type: ignore[no-untyped-call]
+    return list(redact(data)[1])

@@ -15,7 +15,7 @@ from typing import Any
 
 import ahocorasick_rs
 
-from jobprov.provenance.capture import redaction
+from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.records.decoding import DecodedRecord
 from jobprov.provenance.records.job_record import JobRecord
 
@@ -70,7 +70,7 @@ def secrets_in(document: Any) -> dict[str, list[str]]:
 
 def without_secrets(body: bytes) -> bytes:
     """Return bytes that nobody could read as a record, each secret in them replaced by the name of its rule."""
-    return bytes(redaction.redact(body)[0])  # type: ignore[no-untyped-call]
+    return bytes(redaction.redact(body)[0])
 
 
 def _is_clean(body: bytes) -> bool:
@@ -80,7 +80,7 @@ def _is_clean(body: bytes) -> bool:
     """
     if b"\\u" in body or b"\\/" in body:
         return False
-    if not (_signs.find_matches_as_indexes(body.lower()) or redaction.has_url_password(body)):  # type: ignore[no-untyped-call]
+    if not (_signs.find_matches_as_indexes(body.lower()) or redaction.has_url_password(body)):
         return True
     if b"\\" in body:
         return False
@@ -88,7 +88,7 @@ def _is_clean(body: bytes) -> bool:
     searched = [text for text in fresh if not _HARMLESS_BYTES.fullmatch(text)]
     if not searched:
         return True
-    if redaction.redact(b"\n".join(searched))[1]:  # type: ignore[no-untyped-call]
+    if redaction.redact(b"\n".join(searched))[1]:
         return False
     if len(_clean) > _REMEMBERED:
         _clean.clear()
@@ -159,7 +159,7 @@ def _rules_of(text: str) -> tuple[str, ...]:
 
 
 def _searched(text: str) -> tuple[str, ...]:
-    return tuple(redaction.redact(text.encode("utf-8", "surrogatepass"))[1])  # type: ignore[no-untyped-call]
+    return tuple(redaction.redact(text.encode("utf-8", "surrogatepass"))[1])
 
 
 _remembered = lru_cache(maxsize=_REMEMBERED)(_searched)
@@ -169,10 +169,10 @@ def _secret_names(variables: Mapping[str, Any]) -> list[str]:
     texts = {name: text for name, text in variables.items() if isinstance(text, str)}
     if not any(map(_is_suspicious, texts)):
         return []
-    return sorted(redaction.secret_names(texts))  # type: ignore[no-untyped-call]
+    return sorted(redaction.secret_names(texts))
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _is_suspicious(name: str) -> bool:
     """Whether the name of a variable alone could make its value a secret."""
-    return bool(redaction.is_secret(name, "no rule finds this value"))  # type: ignore[no-untyped-call]
+    return bool(redaction.is_secret(name, "no rule finds this value"))

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jobprov.provenance.capture.touched import interpreters, touched_path
+from jobprov.provenance.capture.trace.touched import interpreters, touched_path
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unpack
 from jobprov.provenance.services.reruns.isolation import Isolation
@@ -116,7 +116,7 @@ def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator
     traced = isolation._replace(tracer=(*_STRACE, str(trace)))
     _check(rerun(root, out, isolation=traced), name)
     yield "/bin/sh"  # what run.sh starts a step with, wherever the traced shell lay
-    yield from interpreters("/bin/sh")  # type: ignore[no-untyped-call]
+    yield from interpreters("/bin/sh")
     seen: set[str] = set()
     for file in sorted(
         trace.parent.glob(f"{trace.name}.*")
@@ -126,7 +126,7 @@ def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator
                 if path is not None and path not in seen:
                     seen.add(path)
                     yield path
-                    yield from interpreters(path)  # type: ignore[no-untyped-call]
+                    yield from interpreters(path)
 
 
 def _check(result: RerunResult, name: str) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from jobprov.archive.store import Store
-from jobprov.provenance.capture.inventory import read_line
+from jobprov.provenance.capture.trace.inventory import read_line
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import Experiment, Possession
 from jobprov.provenance.errors import BadInputError, BundleError
@@ -69,7 +69,7 @@ def read_trace(
             {"from-trace": ["not held"]},
         )
     lines = store.get(listing).decode("utf-8", "surrogateescape").split("\n")
-    cells: list[list[str]] = [read_line(line) for line in lines]  # type: ignore[no-untyped-call]
+    cells: list[list[str]] = [read_line(line) for line in lines]
     entries = [entry for entry in cells if len(entry) > 1 and len(entry) == _CELLS.get(entry[1])]
     digests = sorted({entry[4] for entry in entries if entry[1] == "file"} - {_WITHHELD})
     return Trace(entries, _held(connection, store, record.experiment, digests))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.capture import background, options
+from jobprov.provenance.capture import options
+from jobprov.provenance.capture.running import background
 from tests.library.hook import Runner, only_entry
 from tests.library.servers.hook_service import Service
 

@@ -13,14 +13,14 @@ from jobprov.provenance.capture.packing import build
 from tests.library.hook import VERSIONS, Runner, find_python, only_entry
 
 MODULES = {
-    "tailing": "Tailer",
-    "delivery": "read_token",
-    "flushing": "flush",
-    "job": "add_usage",
-    "logs": "read_log",
-    "watching": "list_tree",
-    "spool": "encode",
-    "failure": "find",
+    "sending.tailing": "Tailer",
+    "sending.delivery": "read_token",
+    "sending.flushing": "flush",
+    "recording.job": "add_usage",
+    "running.streams": "read_log",
+    "running.watching": "list_tree",
+    "sending.spool": "ready",
+    "logs.failure": "find",
 }
 # eight threads import the same modules at once, and change places as often as the interpreter can
 PROGRAM = f"""
@@ -33,7 +33,7 @@ def run():
     barrier.wait()
     for name, last in {MODULES!r}.items():
         try:
-            getattr(getattr(__import__("jobprov.provenance.capture", fromlist=[name]), name), last)
+            getattr(__import__("jobprov.provenance.capture." + name, fromlist=[last]), last)
         except Exception as error:
             half.append("{{}}: {{}}".format(name, error))
 threads = [threading.Thread(target=run) for _ in range(8)]
@@ -71,7 +71,7 @@ def test_modules_know_their_package(hook: str) -> None:
     program += (
         "from jobprov.provenance.capture import loading; loading.install(); loading.install()\n"
     )
-    program += "from jobprov.provenance.capture import tailing\n"
+    program += "from jobprov.provenance.capture.sending import tailing\n"
     program += "print(tailing.__package__, tailing.__spec__.name, len([f for f in sys.meta_path if type(f).__name__ == '_Finder']))"
     python = find_python("3.11") or find_python("3.13")
     assert python is not None
@@ -86,8 +86,8 @@ def test_modules_know_their_package(hook: str) -> None:
     )
 
     assert ended.stdout.split() == [
-        "jobprov.provenance.capture",
-        "jobprov.provenance.capture.tailing",
+        "jobprov.provenance.capture.sending",
+        "jobprov.provenance.capture.sending.tailing",
         "1",
     ]
 

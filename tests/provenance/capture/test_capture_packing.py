@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+import typing
 import zipfile
 from pathlib import Path
 
@@ -89,14 +90,17 @@ def test_source_without_comments_does_the_same() -> None:
 def test_every_module_means_the_same_after_packing() -> None:
     folder = Path(packing.__file__).parent
 
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         source = path.read_text()
         assert meaning(packing.bare(source)) == meaning(source), path.name
 
 
 def meaning(source: str) -> str:
-    """Return the syntax tree without docstrings, in whose place a function of nothing else keeps an empty text."""
-    tree = ast.parse(source)
+    """Return the syntax tree without docstrings, in whose place a function of nothing else keeps an empty text.
+
+    Without annotations, too, and without the statements that only they need.
+    """
+    tree = Plain().visit(ast.parse(source))
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
@@ -104,6 +108,52 @@ def meaning(source: str) -> str:
         ):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.dump(tree)
+
+
+class Plain(ast.NodeTransformer):
+    """Takes annotations out of a syntax tree, and what only they need."""
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        node.returns = None
+        self.generic_visit(node)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.Assign | None:
+        if node.value is None:
+            return None
+        return ast.copy_location(ast.Assign([node.target], self.visit(node.value)), node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+        return None if node.module == "typing" else node
+
+    def visit_If(self, node: ast.If) -> ast.If | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None
+        self.generic_visit(node)
+        return node
+
+
+def test_packed_modules_have_no_annotations_and_do_without_typing(hook: str) -> None:
+    """They would cost each job the time to compile them, and to load `typing`."""
+    with zipfile.ZipFile(hook) as archive:
+        sources = {name: archive.read(name).decode() for name in archive.namelist()}
+
+    for name, source in sources.items():
+        names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+        assert not names & {name for name in typing.__all__ if name[0].isupper()}, name
+        for node in ast.walk(ast.parse(source)):
+            assert not isinstance(node, ast.AnnAssign), name
+            assert getattr(node, "annotation", None) is None, name
+            assert getattr(node, "returns", None) is None, name
+
+
+def test_annotation_that_would_break_its_line_is_refused() -> None:
+    with pytest.raises(ValueError, match="line 2 goes over several lines"):
+        packing.bare("x = 1\ndef f() -> Dict[\n    str, int\n]:\n    return {}\n")
 
 
 def test_broken_hook_runs_the_command_alone(hook: str, tmp_path: Path) -> None:

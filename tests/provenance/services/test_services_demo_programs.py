@@ -18,7 +18,7 @@ import pytest
 import uproot
 
 from jobprov.provenance import fhicl
-from jobprov.provenance.capture import trackers
+from jobprov.provenance.capture.logs import art_trackers as trackers
 from jobprov.provenance.services.demo.release import PROGRAMS
 
 pytestmark = pytest.mark.slow
@@ -141,10 +141,10 @@ def test_times_of_modules_are_left_as_art_leaves_them(toy: Toy, tmp_path: Path) 
     modules: dict[Any, dict[str, Any]] = {}
 
     toy("-c", "gen.fcl", "-n", "20", "-o", "gen.root")
-    trackers.read(str(tmp_path / "timing.db"), modules, {})  # type: ignore[no-untyped-call]
+    trackers.read(str(tmp_path / "timing.db"), modules, {})
     toy("-c", "smear.fcl", "-s", "gen.root", "-o", "smeared.root")
     again: dict[Any, dict[str, Any]] = {}
-    trackers.read(str(tmp_path / "timing.db"), again, {})  # type: ignore[no-untyped-call]
+    trackers.read(str(tmp_path / "timing.db"), again, {})
 
     generator = modules["generate", "generator", "ToyPythia"]
     assert (generator["events"], generator["seconds_max"] < generator["seconds_total"]) == (

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from jobprov.provenance.capture.batch import name_job
-from jobprov.provenance.capture.delivery import LaterError, RefusedError
-from jobprov.provenance.capture.leftovers import encode_block
+from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
+from jobprov.provenance.capture.sending.leftovers import encode_block
+from jobprov.provenance.capture.surroundings.batch import name_job
 from jobprov.provenance.services.agents.witness_state import WitnessState
 from tests.library.servers.witnessed import ME, NOW, Service, attempt, tell
 

@@ -1,0 +1,1 @@
+"""The git checkouts that a job's code lies in."""

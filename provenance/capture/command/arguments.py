@@ -1,0 +1,239 @@
+"""What a command line tells: fcl, inputs, outputs, program and script files.
+
+Source: the option tables of art's artapp (`art --help`); `lar`, `mu2e`, `nova`, `gm2` and `uboone`
+share them. Other programs are read the same way once they name an fcl file by `-c`; else each
+argument is judged by what lies there.
+"""
+
+import os
+import re
+from typing import List, Optional, Sequence, Tuple
+
+from jobprov.provenance.capture.files import regular
+
+ART_PROGRAMS = frozenset(
+    ["art", "art_ut", "lar", "lar_ut", "mu2e", "nova", "gm2", "uboone", "gallery"]
+)
+INTERPRETERS = re.compile(
+    r"^(?:python|perl|ruby|node|php|lua|tclsh|R(?:script)?|(?:ba|da|z|k|c|tc)?sh"
+    r"|root(?:\.exe)?)[\d.]*$"
+)
+_SOURCES = ("-s", "--source")
+_LISTS = ("-S", "--source-list")
+_CONFIG = ("-c", "--config")
+_OUTPUTS = ("-o", "--output", "-T", "--TFileName")
+_DATABASES = ("--timing-db", "--memcheck-db")
+_OVERRIDES = frozenset(
+    [
+        "-n",
+        "--nevts",
+        "-e",
+        "--estart",
+        "--nskip",
+        "-j",
+        "--nschedules",
+        "--nthreads",
+        "--parallelism",
+        "--process-name",
+        "--tmpdir",
+        "--prune-config",
+        "--errorOnSIGINT",
+        "--errorOnMissingConsumes",
+        "--rethrow-all",
+        "--trace",
+    ]
+)
+_PREFIXES = frozenset(["env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"])
+_SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/")
+
+
+class CommandLine:
+    """What was found in one command line; paths are as written.
+
+    Attributes:
+        is_art: whether it is art's or was written like art's.
+        config: the fcl file's name as given, to be looked up.
+        sources, outputs: names of files; an output may hold art's `%` patterns.
+        lists: files that list more sources.
+        final, process_name, sam_process_id: `--config-out`, `--process-name` and
+            `--sam-process-id`.
+        databases: `--timing-db` and `--memcheck-db`.
+        overrides: the options that change the configuration, as given.
+    """
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self.argv = argv
+        self.config: Optional[str] = None
+        self.final: Optional[str] = None
+        self.process_name: Optional[str] = None
+        self.sam_process_id: Optional[str] = None
+        self.sources: List[str] = []
+        self.lists: List[str] = []
+        self.outputs: List[str] = []
+        self.databases: List[str] = []
+        self.overrides: List[str] = []
+        is_program = bool(argv) and os.path.basename(argv[0]) in ART_PROGRAMS
+        self.is_art = is_program or _names_fcl(argv)
+        if self.is_art:
+            self._read(argv[1:])
+
+    def _read(self, words: Sequence[str]) -> None:
+        index = 0
+        while index < len(words):
+            name, value, count = _split(words, index)
+            if name in _SOURCES:
+                values, count = _values(words, index, value)
+                self.sources += values
+            elif name in _OVERRIDES:
+                self.overrides += words[index : index + count]
+                if name == "--process-name":
+                    self.process_name = value
+            elif not self._take(name, value):
+                count = 1  # no option that we know: the next word may be one
+            index += count
+
+    def _take(self, name: str, value: Optional[str]) -> bool:
+        """Take the value of an option; tell whether the option is known."""
+        if name in _CONFIG:
+            self.config = value
+        elif name == "--config-out":
+            self.final = value
+        elif name == "--sam-process-id":
+            self.sam_process_id = value
+        elif name in _LISTS:
+            self.lists += [value] if value else []
+        elif name in _DATABASES:
+            self.databases += [value] if value else []
+        elif name in _OUTPUTS:
+            self.outputs += [_without_label(value)] if value else []
+        else:
+            return False
+        return True
+
+    def listed_sources(self) -> List[str]:
+        """Return the inputs that the `-S` lists name.
+
+        Raises OSError where a list cannot be read.
+        """
+        names = []
+        for path in self.lists:
+            content = regular.read(path) or b""
+            for line in os.fsdecode(content).splitlines():
+                name = line.strip()
+                if name and not name.startswith("#"):
+                    names.append(name)
+        return names
+
+
+def _names_fcl(argv: Sequence[str]) -> bool:
+    for index, word in enumerate(argv):
+        following = argv[index + 1] if index + 1 < len(argv) else ""
+        if word in _CONFIG and following.endswith(".fcl"):
+            return True
+        if word.startswith(("--config=", "-c")) and word.endswith(".fcl"):
+            return True
+    return False
+
+
+def _split(words: Sequence[str], index: int) -> Tuple[str, Optional[str], int]:
+    """Return (option, value, words used): `--name=value`, `--name value`, `-nvalue` and `-n value`."""
+    word = words[index]
+    if word.startswith("--"):
+        name, equals, value = word.partition("=")
+        if equals:
+            return name, value, 1
+    elif re.match(r"^-[A-Za-z].", word):
+        return word[:2], word[2:], 1
+    else:
+        name = word
+    if index + 1 < len(words):
+        return name, words[index + 1], 2
+    return name, None, 1
+
+
+def _values(words: Sequence[str], index: int, first: Optional[str]) -> Tuple[List[str], int]:
+    """Return (values, words used) of an option that takes several values."""
+    if words[index] not in _SOURCES:  # the value stands in the same word
+        return [first] if first else [], 1
+    end = index + 1
+    while end < len(words) and not words[end].startswith("-"):
+        end += 1
+    return [word for word in words[index + 1 : end] if word], end - index
+
+
+def _without_label(value: str) -> str:
+    """Return art's `-o [label:]file` without its label; a URL keeps its scheme."""
+    label, colon, rest = value.partition(":")
+    has_label = colon and re.match(r"^\w+$", label) and not rest.startswith("//")
+    return rest if has_label else value
+
+
+def program_files(argv: Sequence[str]) -> List[str]:
+    """Return the files of code in a command line.
+
+    A program that is a script or local, an interpreter's script.
+    """
+    if not argv:
+        return []
+    program_name = os.path.basename(argv[0])
+    if INTERPRETERS.match(program_name):
+        return _script_argument(argv[1:])
+    if program_name in _PREFIXES:
+        return program_files(without_prefix(argv))
+    program = which(argv[0])
+    if program and (_is_script(program) or not _is_system(program)):
+        return [argv[0] if os.sep in argv[0] else program]
+    return []
+
+
+def which(program: str) -> Optional[str]:
+    """Return the path that a program's name stands for on PATH, or None (shutil, which has it too, loads slowly)."""
+    if os.sep in program:
+        return program if os.path.isfile(program) else None
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder or ".", program)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def without_prefix(argv: Sequence[str]) -> Sequence[str]:
+    """Return a command line without the programs that only start another one (`env`, `timeout 9`, `nice`)."""
+    while argv and os.path.basename(argv[0]) in _PREFIXES:
+        argv = _after_prefix(argv[1:])
+    return argv
+
+
+def _script_argument(words: Sequence[str]) -> List[str]:
+    """Return the script that an interpreter is given, as a list of one.
+
+    Empty where code stands in the arguments.
+    """
+    is_value = False
+    for word in words:
+        if is_value:
+            is_value = False
+        elif word in ("-c", "-e", "-m"):
+            return []
+        elif word in ("-W", "-X", "-o"):
+            is_value = True
+        elif not word.startswith("-") and os.path.isfile(word):
+            return [word]
+    return []
+
+
+def _after_prefix(words: Sequence[str]) -> Sequence[str]:
+    for index, word in enumerate(words):
+        is_setting = word.startswith("-") or "=" in word or re.match(r"^[\d.]+[smhd]?$", word)
+        if not is_setting:
+            return words[index:]
+    return []
+
+
+def _is_script(path: str) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(2) == b"#!"
+
+
+def _is_system(path: str) -> bool:
+    return os.path.realpath(path).startswith(_SYSTEM_FOLDERS)

@@ -1,0 +1,164 @@
+"""The include closure of an fcl file: every file that art opens, with its exact bytes.
+
+It follows the reference includer (fhicl-cpp's `intermediate_table` reading, as facts of its
+behaviour): the main file is looked up in "./" and then in FHICL_FILE_PATH, absolute names as they
+are; included files in FHICL_FILE_PATH only, even absolute ones, which are glued behind each folder.
+Values are not evaluated here; the service does that.
+"""
+
+import os
+import re
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from jobprov.provenance.capture.files import regular
+
+_INCLUDE = re.compile(rb"^#include \"(.+)\"$", re.DOTALL)
+_PROCESS_NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
+_MOST_FILES, _MOST_PROBLEMS = 5000, 20
+
+
+class Closure:
+    """Opens one configuration.
+
+    Attributes:
+        files: record entries (name, path, found_in), in the order first opened, each once.
+        contents: path -> bytes.
+        problems: sentences about what art will not find either.
+    """
+
+    def __init__(self, main: str, search_path: Sequence[str]) -> None:
+        self.search_path = search_path
+        self.files: List[Dict[str, Any]] = []
+        self.contents: Dict[str, bytes] = {}
+        self.problems: List[str] = []
+        # path as opened -> included names, each file read once
+        self._includes: Dict[str, List[str]] = {}
+        self._main, index = self._locate_main(main)
+        if self._main is None:
+            self.problems.append("fcl file {} is neither here nor in FHICL_FILE_PATH".format(main))
+            return
+        self._open(main, self._main, index)
+        self._follow(self._main)
+
+    def process_name(self) -> Optional[str]:
+        """Return the name that the last assignment at column 0 gives, includes followed, prologs left out.
+
+        None where there is none.
+        """
+        if self._main is None:
+            return None
+        entered = {self._main}
+        stack = [self._marks_backwards(self._main)]
+        while stack:
+            is_include, word = next(stack[-1], (None, ""))
+            if is_include is None:
+                stack.pop()
+            elif not is_include:
+                return word
+            else:
+                path, _ = self._search(word)
+                if path is not None and path not in entered:
+                    entered.add(path)
+                    stack.append(self._marks_backwards(path))
+        return None
+
+    def _marks_backwards(self, path: str) -> Iterator[Tuple[Optional[bool], str]]:
+        """Yield (True, included name) or (False, process name) of a file, outside prologs, the last first."""
+        content = self.contents.get(_shown(path), b"")
+        if b"process_name" not in content and b"#include" not in content:
+            return
+        marks: List[Tuple[bool, str]] = []
+        is_prolog = False
+        for line in content.replace(b"\r", b"\n").split(b"\n"):
+            if line.startswith((b"BEGIN_PROLOG", b"END_PROLOG")):
+                is_prolog = line.startswith(b"BEGIN")
+                continue
+            if is_prolog:
+                continue
+            assignment = _PROCESS_NAME.match(line)
+            if assignment:
+                marks.append((False, assignment.group(1).decode()))
+            marks += [(True, name) for name in included_names(line)]
+        yield from reversed(marks)
+
+    def _follow(self, main: str) -> None:
+        """Walk the includes depth first, as the includer does.
+
+        Without recursion, since names come from files.
+        """
+        stack = [iter(self._includes[main])]
+        while stack and len(self.files) < _MOST_FILES:
+            name = next(stack[-1], None)
+            if name is None:
+                stack.pop()
+                continue
+            path, index = self._search(name)
+            if path is None:
+                self._add_problem('include "{}" is not in FHICL_FILE_PATH'.format(name))
+            elif path not in self._includes:
+                self._open(name, path, index)
+                stack.append(iter(self._includes[path]))
+
+    def _open(self, name: str, path: str, index: Optional[int]) -> None:
+        self._includes[path] = []
+        try:
+            content = regular.read(path)
+        except OSError as error:
+            self._add_problem("fcl file {} cannot be read: {}".format(path, error.strerror))
+            return
+        if content is None:  # a folder, which art opens too, and finds no lines in
+            return
+        entry: Dict[str, Any] = {"name": name, "path": _shown(path)}
+        if index is not None:
+            entry["found_in"] = index
+        self.files.append(entry)
+        self.contents[entry["path"]] = content
+        self._includes[path] = included_names(content)
+
+    def _locate_main(self, name: str) -> Tuple[Optional[str], Optional[int]]:
+        if name.startswith("/"):
+            return (name if os.path.exists(name) else None), None
+        if os.path.exists("./" + name):
+            return "./" + name, None
+        return self._search(name)
+
+    def _search(self, name: str) -> Tuple[Optional[str], Optional[int]]:
+        """Return (path, place of its folder in the search path), each None where the name is not found."""
+        for index, folder in enumerate(self.search_path):
+            path = re.sub("/+", "/", folder + "/" + name)
+            if os.path.exists(path):
+                return path, index
+        return None, None
+
+    def _add_problem(self, sentence: str) -> None:
+        if sentence not in self.problems and len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(sentence)
+
+
+def _shown(path: str) -> str:
+    return path[2:] if path.startswith("./") else path
+
+
+def search_path(environment: Dict[str, str]) -> List[str]:
+    """Return the folders of FHICL_FILE_PATH.
+
+    Empty components drop out, unset means the working folder, as in art.
+    """
+    if "FHICL_FILE_PATH" not in environment:
+        return ["."]
+    return [folder for folder in environment["FHICL_FILE_PATH"].split(":") if folder]
+
+
+def included_names(content: bytes) -> List[str]:
+    """Return the names that a file's `#include` lines ask for.
+
+    Malformed lines, which art refuses, give none.
+    """
+    if b"#include" not in content:
+        return []
+    names = []
+    for line in content.replace(b"\r", b"\n").split(b"\n"):
+        match = _INCLUDE.match(line.rstrip(b" \t\r\n"))
+        if match:
+            names.append(os.fsdecode(match.group(1)))
+    return names

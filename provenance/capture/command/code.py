@@ -1,0 +1,71 @@
+"""Code and configuration that a command uses.
+
+Script files and fcl, each tied to the repository that it lies in.
+"""
+
+import os
+from typing import Any, Dict, Iterable, Optional, Tuple
+
+from jobprov.provenance.capture.checkouts.repositories import Repositories
+from jobprov.provenance.capture.command.closure import Closure
+from jobprov.provenance.capture.command.step import Step
+from jobprov.provenance.capture.files.hashing import SMALL_BYTES
+from jobprov.provenance.capture.record.draft import Draft, without_empty
+
+_NO_FILES = ("STDOUT", "STDERR", "cout", "cerr")  # art's `--config-out` prints there
+
+
+def keep_scripts(
+    draft: Draft, scripts: Iterable[Tuple[str, str, Optional[bytes]]], repositories: Repositories
+) -> None:
+    """Record script files as a glance has them."""
+    known = {entry["path"] for entry in draft.record.get("scripts", ())}
+    for path, mode, content in scripts:
+        if content is None:
+            draft.note(mode)
+        elif path not in known:
+            known.add(path)
+            entry = {"name": os.path.basename(path), "path": path, "mode": mode}
+            entry["sha256"] = draft.add_text(content, "script " + path)
+            entry.update(draft.attempt("script " + path, repositories.place, path) or {})
+            draft.extend("scripts", [entry])
+
+
+def keep_configurations(
+    draft: Draft, step: Step, closures: Iterable[Tuple[str, Closure]], repositories: Repositories
+) -> None:
+    """Record include closures as a glance has them."""
+    for main, closure in closures:
+        for problem in closure.problems:
+            draft.note(problem)
+        if not closure.files:
+            continue
+        for file in closure.files:
+            path = file["path"]
+            file["sha256"] = draft.add_text(closure.contents[path], "fcl " + path)
+            file.update(draft.attempt("fcl " + path, repositories.place, path) or {})
+        entry: Dict[str, Any] = {
+            "main": main,
+            "process_name": closure.process_name(),
+            "search_path": closure.search_path,
+        }
+        if main == step.line.config:
+            entry["overrides"] = step.line.overrides
+            entry["process_name"] = step.line.process_name or entry["process_name"]
+        entry.update(step=step.name, files=closure.files)
+        draft.extend("configurations", [without_empty(entry)])
+
+
+def keep_final_configuration(draft: Draft, step: Step) -> None:
+    """Record what art wrote with --config-out: the configuration as run."""
+    path = step.line.final
+    if not path or path in _NO_FILES or not os.path.isfile(path):
+        return
+    if os.path.getsize(path) > SMALL_BYTES:
+        draft.note("{} is too large to be kept".format(path))
+        return
+    with open(path, "rb") as stream:
+        content = stream.read()
+    for entry in draft.record.get("configurations", ()):
+        if entry.get("step") == step.name and entry["main"] == step.line.config:
+            entry["final_sha256"] = draft.add_text(content, path)

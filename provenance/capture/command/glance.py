@@ -1,0 +1,183 @@
+"""What a command is about to use, as it lies there just before the command may change it.
+
+Read, and not yet worked on.
+
+This is all that a job waits for, so it loads as little as it can: bytes of scripts and fcl, digests
+of small inputs, and what its arguments name. The record is made of it while the command runs.
+"""
+
+import os
+import stat
+import time
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+
+from jobprov.provenance.capture.checkouts.tops import find_checkout
+from jobprov.provenance.capture.command import arguments, closure
+from jobprov.provenance.capture.files import standard_input
+from jobprov.provenance.capture.files.hashing import (
+    SMALL_BYTES,
+    Clock,
+    OutOfTimeError,
+    hash_file,
+    signature,
+)
+from jobprov.provenance.capture.files.names import guess_role, is_data, is_url
+
+if TYPE_CHECKING:
+    from jobprov.provenance.capture.options import Options
+
+_SECONDS = 5.0  # for hashing small inputs while the command waits
+_LONGEST_NAME = 1000
+
+
+class Glance:
+    """What was there before a command.
+
+    Attributes:
+        began: seconds since 1970.
+        working_directory: the folder that the job runs in, or None where it is gone.
+        line: what the command line tells.
+        scripts: [(path, mode, content)]; content is None, and mode a reason, where it is not kept.
+        closures: [(fcl file as named, its include closure)].
+        named: [(path, role)] of the inputs.
+        candidates: [(argument, signature)] that may be files.
+        hashed: {path: (size, SHA-256, checksum)} of small inputs.
+        standard_input: what the command will read there, or None.
+        tops: top folders of the git checkouts that scripts and fcl lie in.
+        notes: sentences about what could not be looked at.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], options: "Options", environment: Dict[str, str]
+    ) -> None:
+        self.argv, self.line, self.began = argv, arguments.CommandLine(argv), time.time()
+        self.scripts: List[Tuple[str, str, Optional[bytes]]] = []
+        self.closures: List[Tuple[str, closure.Closure]] = []
+        self.named: List[Tuple[str, str]] = []
+        self.candidates: List[Tuple[str, Optional[List[int]]]] = []
+        self.hashed: Dict[str, Tuple[int, str, str]] = {}
+        self.tops: Set[str] = set()
+        self.notes: List[str] = []
+        self._folders: Dict[str, Optional[str]] = {}  # folder -> top folder of its checkout
+        self.working_directory: Optional[str] = self._try("working folder", os.getcwd)
+        self.standard_input: Optional[standard_input.StandardInput] = None
+        self._look_at_standard_input()
+        self._look_at_scripts(options.script)
+        self._look_at_configurations(options.config, environment)
+        self._name_inputs(options)
+        self._hash_inputs()
+
+    def _look_at_standard_input(self) -> None:
+        looked = self._try("standard input", standard_input.look, self.argv)
+        if looked is not None:
+            self.standard_input, why_not = looked
+            if why_not:
+                self.notes.append(why_not)
+
+    def _look_at_scripts(self, further: Sequence[str]) -> None:
+        scripts = self._try("scripts of the command line", arguments.program_files, self.argv) or []
+        for path in dict.fromkeys(scripts + list(further)):
+            script = self._try("script " + path, read_script, path)
+            if script is not None:
+                self.scripts.append((path, *script))
+                self._note_checkout(path)
+
+    def _look_at_configurations(self, further: Sequence[str], environment: Dict[str, str]) -> None:
+        mains = [self.line.config] if self.line.config else []
+        mains += [name for name in further if name != self.line.config]
+        folders = closure.search_path(environment)
+        for main in mains:
+            includes = self._try("configuration " + main, closure.Closure, main, folders)
+            if includes is not None:
+                self.closures.append((main, includes))
+                for entry in includes.files:
+                    self._note_checkout(entry["path"])
+
+    def _name_inputs(self, options: "Options") -> None:
+        self.named = [(path, "primary") for path in options.input]
+        self.named += [(path, "shared") for path in options.shared_input]
+        if not options.input:
+            listed = self._try("source list", self.line.listed_sources) or []
+            self.named += [(path, "primary") for path in self.line.sources + listed]
+        if not self.line.is_art:
+            self.candidates = find_candidates(self.argv, self._known_paths(options))
+        for path, state in self.candidates:
+            role = guess_role(path)
+            if state and (not options.input or role == "configuration"):
+                self.named.append((path, role))
+
+    def _known_paths(self, options: "Options") -> Set[str]:
+        """Return the paths whose part in the job is known already."""
+        known = {path for path, _ in self.named}
+        known.update(options.output, self.line.outputs, options.log)
+        for _, includes in self.closures:
+            known.update(entry["path"] for entry in includes.files)
+        known.update(path for path, _, content in self.scripts if content is not None)
+        return known
+
+    def _hash_inputs(self) -> None:
+        clock = Clock(_SECONDS)
+        for path, _ in self.named:
+            if path in self.hashed or is_url(path):
+                continue
+            try:
+                status = os.stat(path)
+                if stat.S_ISREG(status.st_mode) and status.st_size <= SMALL_BYTES:
+                    self.hashed[path] = hash_file(path, clock)
+            except (OSError, ValueError):
+                continue  # noted when the record is made
+            except OutOfTimeError:
+                return
+
+    def _note_checkout(self, path: str) -> None:
+        top = find_checkout(os.path.dirname(os.path.realpath(path)), self._folders)
+        if top is not None:
+            self.tops.add(top)
+
+    def _try(self, what: str, function: Callable[..., Any], *words: Any) -> Any:
+        """Return what the function returns; None and a note where it fails."""
+        try:
+            return function(*words)
+        except Exception as error:
+            self.notes.append("{}: {}: {}".format(what, type(error).__name__, error))
+            return None
+
+
+def read_script(path: str) -> Tuple[str, Optional[bytes]]:
+    """Return (mode, content) of a script; (a sentence, None) where it is none to keep.
+
+    Raises OSError.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        return "script {} is no regular file".format(path), None
+    if status.st_size > SMALL_BYTES:
+        return "script {} has {} bytes, more than are kept".format(path, status.st_size), None
+    with open(path, "rb") as stream:
+        return "{:04o}".format(stat.S_IMODE(status.st_mode)), stream.read()
+
+
+def find_candidates(argv: Sequence[str], known: Set[str]) -> List[Tuple[str, Optional[List[int]]]]:
+    """Return [(argument, signature)] for arguments that may be files.
+
+    Present ones by inode and time, others None.
+    """
+    candidates = []
+    for word in argv[1:]:
+        is_option = word.startswith("--") and "=" in word
+        path = word.split("=", 1)[1] if is_option else word
+        if (
+            not path
+            or path.startswith("-")
+            or path in known
+            or len(path) > _LONGEST_NAME
+            or "\n" in path
+        ):
+            continue
+        if os.path.isfile(path) or (not os.path.exists(path) and _may_become_file(path)):
+            candidates.append((path, signature(path)))
+    return candidates
+
+
+def _may_become_file(path: str) -> bool:
+    return is_data(path) or ("/" in path and os.path.isdir(os.path.dirname(path)))

@@ -1,0 +1,143 @@
+"""One command of a job: its name and role, and the files that its command line turns out to name."""
+
+import os
+import re
+from typing import Any, Dict, List, Optional, Sequence
+
+from jobprov.provenance.capture.command import arguments
+from jobprov.provenance.capture.command.glance import Glance
+from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, signature
+from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.record.draft import Draft, moment, without_empty
+from jobprov.provenance.capture.running.execution import Outcome
+
+_SMUGGLED = re.compile("[\udc80-\udcff]")  # bytes that Python could not decode (PEP 383)
+_PLAIN = frozenset(map(chr, range(0x20, 0x7F))) - {"%"}
+_STAGES = {
+    "setup": "setup",
+    "copy_in": "stage_in",
+    "stage_in": "stage_in",
+    "copy_out": "stage_out",
+    "stage_out": "stage_out",
+}
+
+
+class Step:
+    """One command of a job, made from the glance before it.
+
+    Attributes:
+        line: what its command line tells.
+        candidates: [(argument, signature before)] that may be files.
+        inputs: its input entries.
+        standard_input: what it will read there, or None.
+        stdin_digest: of what it found on its standard input, or None.
+        began: seconds since 1970.
+    """
+
+    def __init__(self, glance: Glance, name: Optional[str], role: Optional[str]) -> None:
+        self.argv, self.line, self.began = glance.argv, glance.line, glance.began
+        self.candidates, self.standard_input = glance.candidates, glance.standard_input
+        self.name = name or _usual_name(self.argv)
+        self.role = role or _STAGES.get(self.name, "payload")
+        self.inputs: List[Dict[str, Any]] = []
+        self.stdin_digest: Optional[str] = None
+
+    def describe(self, outcome: Outcome) -> Dict[str, Any]:
+        """Return the record's entry of this step."""
+        argv = redaction.redact_arguments(self.argv)
+        fields = {
+            "name": self.name,
+            "role": self.role,
+            "argv": argv,
+            "argv_encoded": _encoded(argv) or None,
+            "stdin_sha256": self.stdin_digest,
+            "exit_code": outcome.code,
+            "signal": outcome.signal,
+            "started_at": moment(outcome.began),
+            "ended_at": moment(outcome.ended),
+        }
+        return without_empty(fields)
+
+    def found_outputs(self) -> List[str]:
+        """Return the arguments that have become files, or other files, since the command began."""
+        return [path for path, before in self.candidates if signature(path) not in (before, None)]
+
+    def drop_outputs_from_inputs(self) -> None:
+        """Take out what only looked like an input: it was there from an earlier run and is written anew."""
+        written = set(self.found_outputs())
+        self.inputs = [entry for entry in self.inputs if entry.get("path") not in written]
+
+    def has_large_standard_input(self, draft: Draft) -> bool:
+        """Tell whether standard input is too large to be kept, so that only its digest is.
+
+        Leave out what is secret.
+        """
+        stdin = self.standard_input
+        if stdin is None:
+            return False
+        if stdin.path is not None and redaction.names_secret(stdin.path):
+            draft.note("standard input {} is not to leave this machine".format(stdin.path))
+            self.standard_input = None
+            return False
+        if stdin.content is None:
+            draft.note("standard input has more than {} bytes and is not kept".format(SMALL_BYTES))
+            return True
+        return False
+
+    def hash_standard_input(self, clock: Clock) -> None:
+        """Digest standard input; nothing where it was changed, for then nobody can tell what the command found."""
+        if self.standard_input is not None:
+            digest = self.standard_input.digest(clock)
+            if not self.standard_input.has_changed():
+                self.stdin_digest = digest
+
+    def settle_standard_input(self, draft: Draft) -> None:
+        """After the command, keep what it found on its standard input.
+
+        Nothing where it did not read it.
+        """
+        stdin = self.standard_input
+        if stdin is None or stdin.was_left():
+            self.stdin_digest = None
+            return
+        if stdin.has_changed():
+            draft.note(
+                "standard input changed while the job ran: the record has what was there before"
+            )
+        if stdin.content is not None:
+            self.stdin_digest = draft.add_text(stdin.content, "standard input")
+
+    def seeds(self) -> List[Dict[str, Any]]:
+        """Return seeds entries of `--seed N` on the command line."""
+        entries = []
+        for index, word in enumerate(self.argv):
+            name, equals, value = word.partition("=")
+            if name not in ("--seed", "--random-seed"):
+                continue
+            if not equals and index + 1 < len(self.argv):
+                value = self.argv[index + 1]
+            if value.isdigit():
+                entries.append({"step": self.name, "seed": int(value), "source": "command line"})
+        return entries
+
+
+def _encoded(argv: Sequence[str]) -> Dict[str, str]:
+    """Return the arguments that are no UTF-8, by position, with `%XX` for each byte but printable ASCII."""
+    encoded = {}
+    for place, word in enumerate(argv):
+        if _SMUGGLED.search(word):
+            encoded[str(place)] = _percent(word.encode("utf-8", "surrogateescape"))
+    return encoded
+
+
+def _percent(content: bytes) -> str:
+    return "".join(chr(byte) if chr(byte) in _PLAIN else "%{:02X}".format(byte) for byte in content)
+
+
+def _usual_name(argv: Sequence[str]) -> str:
+    program = os.path.basename(argv[0])
+    if arguments.INTERPRETERS.match(program):
+        for word in argv[1:]:
+            if not word.startswith("-") and os.path.isfile(word):
+                return os.path.splitext(os.path.basename(word))[0] or "command"
+    return program or "command"

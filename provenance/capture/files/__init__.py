@@ -1,0 +1,1 @@
+"""The files that a job reads and writes: names, sizes, digests and sidecars."""

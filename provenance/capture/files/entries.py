@@ -1,0 +1,193 @@
+"""The files that a job reads and writes, as the record lists them: with size, SHA-256 and adler32.
+
+Inputs are looked at before the command, since it may change or remove them; outputs after it.
+Hashing has a budget of its own: what it cuts off is noted, and the file is recorded without
+digests. A URL is recorded, never opened.
+"""
+
+import os
+import re
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+
+from jobprov.provenance.capture.files import root_content
+from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
+from jobprov.provenance.capture.files.names import as_glob, is_url
+from jobprov.provenance.capture.record.draft import Draft, moment
+from jobprov.provenance.capture.record.limits import MOST_FILES
+
+_KINDS = ("data_tier", "file_format", "file_type", "data_stream")
+_COUNTS = ("event_count", "first_event", "last_event")
+
+
+def describe_inputs(step: Optional[str], named: Iterable[Tuple[str, str]]) -> List[Dict[str, Any]]:
+    """Return input entries, not hashed yet, of [(name as written, role)]; each once."""
+    entries: List[Dict[str, Any]] = []
+    seen = set()
+    for path, role in named:
+        name = path.rstrip("/").rsplit("/", 1)[-1]
+        if path in seen or name in ("", ".", ".."):
+            continue
+        seen.add(path)
+        entry: Dict[str, Any] = {"name": name, "step": step, "role": role, "status": "consumed"}
+        entry["location" if is_url(path) else "path"] = path
+        entries.append(entry)
+    return entries
+
+
+def add_digests(
+    draft: Draft, entries: Iterable[Dict[str, Any]], hashed: Dict[str, Tuple[int, str, str]]
+) -> List[Dict[str, Any]]:
+    """Add what was seen of the inputs before the command, and return those that are still to be hashed.
+
+    `hashed` holds {path: (size, SHA-256, checksum)}; such a file may be gone by now.
+    """
+    rest = []
+    for entry in entries:
+        path = entry.get("path")
+        if path in hashed:
+            _add_digest(draft, entry, hashed[path])
+        elif path is not None and _size(draft, path) is not None:
+            rest.append(entry)
+    return rest
+
+
+def hash_inputs(draft: Draft, entries: Iterable[Dict[str, Any]], clock: Clock) -> None:
+    """Add size and digests to input entries, and keep small files."""
+    for entry in entries:
+        path = entry.get("path")
+        size = None if path is None else _size(draft, path)
+        if path is None or size is None:
+            continue
+        try:
+            _add_digest(draft, entry, hash_file(path, clock))
+        except OSError as error:
+            draft.note("input {}: {}".format(path, error.strerror))
+        except OutOfTimeError as error:
+            entry["size_bytes"] = size
+            draft.note("input {}: {}".format(path, error))
+
+
+def _size(draft: Draft, path: str) -> Optional[int]:
+    """Return an input's size in bytes.
+
+    None and a note where it is not there, or no regular file.
+    """
+    try:
+        size = os.stat(path).st_size
+    except OSError as error:
+        draft.note("input {}: {}".format(path, error.strerror))
+        return None
+    if not os.path.isfile(path):
+        draft.note("input {} is no regular file".format(path))
+        return None
+    return size
+
+
+def _add_digest(draft: Draft, entry: Dict[str, Any], hashed: Tuple[int, str, str]) -> None:
+    size, digest, checksum = hashed
+    entry.update(size_bytes=size, sha256=digest, checksums=[checksum])
+    if size <= SMALL_BYTES:
+        draft.add_file(digest, entry["path"])
+
+
+def expand(patterns: Iterable[str]) -> List[Tuple[str, List[str]]]:
+    """Return [(pattern, paths that it matches now)].
+
+    A name that exists is itself, whatever characters it holds.
+    """
+    import glob  # noqa: PLC0415 - loaded while the job runs, not before
+
+    expanded = []
+    for pattern in patterns:
+        paths = [pattern] if os.path.exists(pattern) else sorted(glob.glob(as_glob(pattern)))
+        expanded.append((pattern, paths))
+    return expanded
+
+
+def describe_outputs(
+    draft: Draft, step: Optional[str], patterns: Iterable[str], clock: Clock
+) -> List[Dict[str, Any]]:
+    """Return entries of the outputs that exist.
+
+    One that was named and is not there becomes a note.
+    """
+    entries = []
+    paths = _output_paths(draft, patterns)
+    if len(paths) > MOST_FILES:
+        sentence = "only {} of {} outputs are looked at: a record holds no more"
+        draft.note(sentence.format(MOST_FILES, len(paths)))
+    for path in paths[:MOST_FILES]:
+        entry = draft.attempt("output " + path, _describe_output, draft, step, path, clock)
+        if entry:
+            entries.append(entry)
+    # Plain digests come first: these take a second reading, and the time may not last.
+    for entry in entries:
+        what = "content of " + entry["path"]
+        digest = draft.attempt(what, root_content.root_digest, entry["path"], clock)
+        if digest is not None:
+            entry["content_digest"] = digest
+    return entries
+
+
+def _output_paths(draft: Draft, patterns: Iterable[str]) -> List[str]:
+    """Return the paths that are there, a file once."""
+    paths: Dict[str, str] = {}
+    for pattern, matching in expand(patterns):
+        if not matching:
+            draft.note("output {} was named and is not there".format(pattern))
+        for path in matching:
+            if not is_url(path):
+                paths.setdefault(os.path.normpath(path), path)
+    return list(paths.values())
+
+
+def _describe_output(
+    draft: Draft, step: Optional[str], path: str, clock: Clock
+) -> Optional[Dict[str, Any]]:
+    status = os.stat(path)
+    if not os.path.isfile(path):
+        draft.note("output {} is no regular file".format(path))
+        return None
+    entry: Dict[str, Any] = {
+        "name": os.path.basename(path),
+        "path": path,
+        "step": step,
+        "size_bytes": status.st_size,
+        "status": "written" if status.st_size else "empty",
+        "closed_at": draft.attempt("time of " + path, moment, status.st_mtime),
+    }
+    try:
+        entry["size_bytes"], entry["sha256"], checksum = hash_file(path, clock)
+        entry["checksums"] = [checksum]
+    except OutOfTimeError as error:
+        draft.note("output {}: {}".format(path, error))
+    return entry
+
+
+def apply_metadata(entry: Dict[str, Any], metadata: Dict[str, Any]) -> None:
+    """Put KEY=VALUE pairs into an output: known keys into their fields, all others into `metadata`."""
+    for key, value in metadata.items():
+        field = key[5:] if key.startswith("core.") else key
+        if field in _KINDS:
+            entry[field] = value
+        elif field in _COUNTS and re.match(r"^\d{1,18}$", str(value)):
+            entry[field] = int(value)
+        else:
+            entry.setdefault("metadata", {})[key] = value
+
+
+def name_parents(parents: Sequence[str]) -> Optional[List[str]]:
+    """Return parents as outputs name them, or None where none was declared."""
+    return [parent.rsplit("/", 1)[-1] for parent in parents] or None
+
+
+def pairs(draft: Draft, words: Iterable[str]) -> Dict[str, str]:
+    """Return {key: value} of KEY=VALUE words; others become notes."""
+    metadata = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and key:
+            metadata[key] = value
+        else:
+            draft.note("--metadata {} is no KEY=VALUE".format(word))
+    return metadata

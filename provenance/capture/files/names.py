@@ -1,0 +1,47 @@
+"""What the name of a file tells: data or configuration, an address, a pattern of art."""
+
+import os
+import re
+
+DATA_SUFFIXES = (
+    ".root",
+    ".h5",
+    ".hdf5",
+    ".hepmc",
+    ".hepmc3",
+    ".lhe",
+    ".parquet",
+    ".npz",
+    ".npy",
+    ".raw",
+    ".dat",
+    ".art",
+)
+_URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ART_PATTERN = re.compile(r"%(?:0?\d*)?(?:if[bdenps]|t[cor]|[lprRsS#])")
+
+
+def is_url(path: str) -> bool:
+    """Tell whether a name is an address: it is recorded, and never opened."""
+    return _URL.match(path) is not None
+
+
+def is_data(path: str) -> bool:
+    """Tell whether a file has a suffix of data."""
+    return os.path.splitext(path)[1].lower() in DATA_SUFFIXES
+
+
+def guess_role(path: str) -> str:
+    """Return the role of an input that was only found on the command line.
+
+    Data by its suffix, else configuration.
+    """
+    return "primary" if is_data(path) else "configuration"
+
+
+def as_glob(pattern: str) -> str:
+    """Return art's output pattern (`%l_%r_%#.root`, `%ifb`) as a glob.
+
+    Other names are returned as they are.
+    """
+    return _ART_PATTERN.sub("*", pattern) if "%" in pattern else pattern

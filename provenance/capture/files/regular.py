@@ -1,0 +1,39 @@
+"""Reads files whose names come from the job: whole, and only what is a regular file.
+
+A pipe or a device that a name leads to belongs to the job alone. To open it would release its
+writer; to read it would take what the job is about to read (`-c <(sed …)`), or never end.
+"""
+
+import os
+import stat
+from typing import Optional
+
+MOST_BYTES = 64 * 1024 * 1024
+
+
+def read(path: str, most: int = MOST_BYTES) -> Optional[bytes]:
+    """Return the bytes of a regular file, None for a folder.
+
+    Raises OSError, also where it is neither, or larger than `most`.
+    """
+    _check(os.stat(path), most)
+    if os.path.isdir(path):
+        return None
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as stream:
+        _check(os.fstat(descriptor), most)  # another file may have taken the name since
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise _refusal("more than {} bytes".format(most))
+    return content
+
+
+def _check(status: os.stat_result, most: int) -> None:
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise _refusal("it is no regular file and left to the job")
+    if stat.S_ISREG(status.st_mode) and status.st_size > most:
+        raise _refusal("it has more than {} bytes".format(most))
+
+
+def _refusal(reason: str) -> OSError:
+    return OSError(0, reason)

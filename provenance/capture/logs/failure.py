@@ -1,0 +1,325 @@
+"""Why a job failed, read from its exit code, signal and the end of its logs.
+
+An error class and one line.
+
+A first reading for people; the service reads the stored logs again with its own rules. Unknown
+stays unknown.
+
+Sources: art's messages (art_log), the last line of a Python traceback, the dynamic linker's and the
+shell's own words.
+"""
+
+import re
+import signal
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from jobprov.provenance.capture.logs import art_failure, art_log, art_sentence, log_text
+from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.running.execution import Outcome
+
+_PYTHON = re.compile(
+    r"^((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit|Warning"
+    r"|Iteration))(?:: (.*))?$",
+    re.MULTILINE,
+)
+_LINKER = re.compile(
+    r"^.*?: (symbol lookup error|error while loading shared libraries): (.*)$", re.MULTILINE
+)
+_OPTION = re.compile(r"^Exception from command line processing in \S+: (.*)$", re.MULTILINE)
+_TERMINATED = re.compile(
+    r"^terminate called after throwing an instance of '([^'\n]+)'(?:\n\s*what\(\):[ \t]*([^\n]*))?",
+    re.MULTILINE,
+)
+_BY_USER = re.compile(r"^User signal (SIG[A-Z0-9]+) terminating the process", re.MULTILINE)
+_LAST_WORDS = re.compile(
+    r"^(?:.*Assertion [`'].*' failed\.?.*|.*\*\*\* Break \*\*\* .*"
+    r"|\S*(?:free|malloc|realloc|munmap_chunk)\(\): .+"
+    r"|double free or corruption.*|corrupted .*|\*\*\* .+ \*\*\*: terminated"
+    r"|pure virtual method called)$",
+    re.MULTILINE,
+)
+_TROUBLE = re.compile(
+    r"\b(?:error|fatal|exception|fail(?:ed|ure|s)?|abort(?:ed|ing)?|cannot|can't|could not"
+    r"|unable to|no such"
+    r"|not found|denied|killed|segmentation|bad_alloc|out of memory|no space)\b",
+    re.IGNORECASE,
+)
+_CHATTER = re.compile(
+    r"^(?:\*\* Config output to|Art has completed and will|%MSG|jobprov: |(?:Trig|Time"
+    r"|Mem)Report\b)"
+)
+_UNUSED_LABELS = re.compile(
+    r"^The following module labels are either not assigned to any path,\n"
+    r"(?:or they have been .*\n)?(?:  \S+(?:\n|$))*",
+    re.MULTILINE,
+)
+_HANDLED = re.compile(r"^Art has handled signal (\d+)\.", re.MULTILINE)
+_PHASES = {  # art's exit codes
+    69: "message facility",
+    70: "message facility",
+    71: "message facility",
+    88: "options",
+    89: "options",
+    90: "parse",
+    91: "parse",
+}
+_MOST_SUPPRESSED = 50
+_LAST_LINES = 200
+_LONGEST = 500  # characters of a category or message
+_SIGNALLED = 128  # what shells add to a signal's number
+_FROM_OUTSIDE = (
+    "SIGKILL",
+    "SIGTERM",
+    "SIGINT",
+    "SIGHUP",
+    "SIGXCPU",
+    "SIGQUIT",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGXFSZ",
+)
+_CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
+
+
+def name_state(outcome: Outcome, *, was_told: bool) -> str:
+    """Return the record's state; a signal from outside means killed, `was_told` that one was passed on to it."""
+    if outcome.code == 0:
+        return "succeeded"
+    number = outcome.signal
+    if not number and was_told and outcome.code > _SIGNALLED:
+        number = outcome.code - _SIGNALLED
+    is_killed = number is not None and signal_name(number) in _FROM_OUTSIDE
+    return "killed" if is_killed else "failed"
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "signal {}".format(number)
+
+
+def explain(outcome: Outcome) -> Tuple[Optional[str], Optional[str]]:
+    """Return (error class, message), each None where nothing tells."""
+    finding = find(outcome)
+    return finding.get("category"), finding.get("message")
+
+
+def find(outcome: Outcome) -> Dict[str, Any]:
+    """Return what is known of a failure: `category`, `message`, and of art the fields of an `art_failure` finding.
+
+    What art says of its own end comes first, then what linker, command line, C++ and Python say,
+    then the signal.
+    """
+    if outcome.error:
+        return {"category": "not started", "message": outcome.error}
+    texts = log_text.read_texts(outcome.logs)
+    runs = [art_log.failing_run(text) for text in texts]
+    reached = _first_reached(runs)
+    finding = _first_of_art(runs)
+    if finding is not None:
+        finding["phase"] = finding.get("phase") or _PHASES.get(outcome.code)
+        return _completed(finding, reached)
+    for reading in (_linker, _option, _terminated, _python):
+        for text in texts:
+            words = reading(text)
+            if words:
+                place = {"phase": "options"} if reading is _option else reached
+                return _crashed(words[0], words[1], place)
+    return _without_word(outcome, texts, runs, reached)
+
+
+def _first_reached(runs: Sequence[str]) -> Dict[str, Any]:
+    for run in runs:
+        place = art_log.reached(run)
+        if place:
+            return place
+    return {}
+
+
+def _first_of_art(runs: Sequence[str]) -> Optional[Dict[str, Any]]:
+    for reading in (art_failure.severe, art_failure.bare):
+        for run in runs:
+            finding = reading(run)
+            if finding:
+                return finding
+    return None
+
+
+def find_suppressed(outcome: Outcome) -> List[Dict[str, Any]]:
+    """Return what went wrong without art giving up.
+
+    Findings, each once with `severity` and `count`, in order.
+    """
+    found: Dict[Any, Dict[str, Any]] = {}
+    for _, content, _ in outcome.logs:
+        if b"%MSG-w" in content or b"%MSG-e" in content:
+            _count_suppressed(art_failure.suppressed(log_text.read_text(content)), found)
+    if outcome.code == 0:
+        for text in log_text.read_texts(outcome.logs):
+            handled = _HANDLED.search(text)
+            if handled:
+                name = signal_name(int(handled.group(1)))
+                found[name] = {
+                    "severity": "warning",
+                    "category": name,
+                    "phase": "event loop",
+                    "message": handled.group(),
+                    "count": 1,
+                }
+    for finding in found.values():
+        finding["category"], finding["message"] = (
+            _short(finding["category"]),
+            _short(finding["message"]),
+        )
+    return list(found.values())
+
+
+def _count_suppressed(findings: Sequence[Dict[str, Any]], found: Dict[Any, Dict[str, Any]]) -> None:
+    """Count findings that are equal; at most 50 different ones."""
+    for finding in findings:
+        fields = ("severity", "category", "module_label", "path", "message")
+        key = tuple(finding.get(field) for field in fields)
+        found.setdefault(key, dict(finding, count=0))["count"] += 1
+        if len(found) >= _MOST_SUPPRESSED:
+            return
+
+
+def say_suppressed(findings: Sequence[Dict[str, Any]]) -> Optional[str]:
+    """Return one line on what `find_suppressed` found, the weightiest first; None for nothing."""
+    if not findings:
+        return None
+    first = min(findings, key=lambda finding: (finding["severity"] != "warning", -finding["count"]))
+    kind = "went on after" if first["severity"] == "warning" else "logged as error"
+    if first["category"] in _FROM_OUTSIDE:
+        kind = "ended early by a signal, exit code 0:"
+    sentence = "{} {}: {}".format(kind, first["category"], art_sentence.with_place(first))
+    if first["count"] > 1:
+        sentence += " ({} times)".format(first["count"])
+    others = sum(finding["count"] for finding in findings) - first["count"]
+    if others:
+        sentence += "; and {} more".format(others)
+    return _short(sentence)
+
+
+def _completed(finding: Dict[str, Any], reached: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a finding of art, completed by how far the log shows it to have come."""
+    transition = {"run": "Run", "subRun": "SubRun"}.get(finding.get("phase") or "")
+    if transition:
+        finding["phase"] = ("end" if reached.get("event") else "begin") + transition
+    message = _short(art_sentence.with_place(finding))
+    return dict(finding, category=_short(finding["category"]), message=message)
+
+
+def _crashed(category: Optional[str], message: str, reached: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the finding of a program that ended without art's word."""
+    event = art_sentence.event_words(reached)
+    if reached.get("module_label"):
+        parts = ["in module {}".format(reached["module_label"]), reached["phase"], event]
+    else:
+        parts = [reached.get("phase"), "in or after " + event if event else ""]
+    place = ", ".join(part for part in parts if part)
+    if place:
+        message = "{} ({})".format(message, place)
+    return dict(reached, category=_short(category), message=_short(message))
+
+
+def _without_word(
+    outcome: Outcome, texts: Sequence[str], runs: Sequence[str], reached: Dict[str, Any]
+) -> Dict[str, Any]:
+    """Return the finding of a failure that no program explains.
+
+    By signal, else by the last words of the logs.
+    """
+    name = _signal_of(outcome)
+    if name is not None:
+        return _signalled(outcome, name, texts, reached)
+    for run in runs:
+        finding = art_failure.severe(run, is_own=False)
+        if finding:
+            return _completed(finding, reached)
+    if outcome.code and 0 in map(art_log.closing_status, texts):
+        sentence = "the process ended with code {}, though art's closing line says 0"
+        return _crashed(None, sentence.format(outcome.code), reached)
+    for text in reversed(texts):
+        line = _last_line(text)
+        if line:
+            return {"message": _short(line)}
+    return {}
+
+
+def _signalled(
+    outcome: Outcome, name: str, texts: Sequence[str], reached: Dict[str, Any]
+) -> Dict[str, Any]:
+    """Return the finding of a job that a signal ended, with the last words of its programs."""
+    if _search(_HANDLED, texts):
+        reached = dict(reached, phase="event loop")  # what came after it is only the clean end
+    message = "ended by {}".format(name)
+    if outcome.signal is None:
+        message = "exit code {}, as after {}".format(outcome.code, name)
+    by_user = _search(_BY_USER, texts)
+    words = by_user or _search(_LAST_WORDS, texts)
+    if words and words.group().strip():
+        message = "{}: {}".format(message, words.group().strip())
+    return _crashed(by_user.group(1) if by_user else name, message, reached)
+
+
+def _search(pattern: Any, texts: Sequence[str]) -> Any:
+    """Return the first match of a pattern in the first of the texts that has one, or None."""
+    for text in texts:
+        match = pattern.search(text)
+        if match:
+            return match
+    return None
+
+
+def _linker(text: str) -> Optional[Tuple[str, str]]:
+    hits = _LINKER.findall(text)
+    return hits[-1] if hits else None
+
+
+def _option(text: str) -> Optional[Tuple[str, str]]:
+    hits = _OPTION.findall(text)
+    return ("bad option", hits[-1]) if hits else None
+
+
+def _terminated(text: str) -> Optional[Tuple[str, str]]:
+    """Return (type, text) of a C++ exception that nobody caught."""
+    hits = _TERMINATED.findall(text)
+    if not hits:
+        return None
+    kind, words = hits[-1]
+    return kind, words.strip() or "nobody caught it"
+
+
+def _python(text: str) -> Optional[Tuple[str, str]]:
+    if "Traceback (most recent call last)" not in text:
+        return None
+    hits = _PYTHON.findall(text)
+    return hits[-1] if hits else None
+
+
+def _signal_of(outcome: Outcome) -> Optional[str]:
+    """Return the name of the signal that ended the command, or its child where the exit code tells, as in shells."""
+    if outcome.signal is not None:
+        return signal_name(outcome.signal)
+    name = signal_name(outcome.code - _SIGNALLED)
+    return name if outcome.code > _SIGNALLED and name in _FROM_OUTSIDE + _CRASHES else None
+
+
+def _last_line(text: str) -> Optional[str]:
+    """Return the last line that tells of trouble, else the last that tells anything."""
+    used = _UNUSED_LABELS.sub("", text).splitlines()
+    lines = [line for line in used if not art_sentence.is_rule(line) and not _CHATTER.match(line)]
+    trouble = [line for line in lines[-_LAST_LINES:] if _TROUBLE.search(line)]
+    for candidates in (trouble, lines):
+        if candidates:
+            return candidates[-1]
+    return None
+
+
+def _short(text: Optional[str]) -> Optional[str]:
+    if not text:
+        return None
+    return redaction.redact_text(text.strip())[:_LONGEST] or None

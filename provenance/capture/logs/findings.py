@@ -1,0 +1,154 @@
+"""What a step that has ended tells of itself.
+
+Logs and databases that its configuration names, seeds, event counts.
+
+Only files that were written since the step began count. The configuration is searched as text, not
+evaluated: a name in it that the job did not use names no file, or an old one.
+"""
+
+import os
+import re
+from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
+
+from jobprov.provenance.capture.command.step import Step
+from jobprov.provenance.capture.logs import art_log, art_trackers, failure, log_text
+from jobprov.provenance.capture.record.draft import Draft, without_empty
+from jobprov.provenance.capture.running import streams
+from jobprov.provenance.capture.running.execution import Outcome
+
+_NAME = rb'{0,2000}?filename[ \t]*:[ \t]*"?([^"\s{}@]+)'
+_DATABASE = re.compile(rb"\bdbOutput(?:[ \t]*:[ \t]*|\.)[^}]" + _NAME)
+_LOG = re.compile(rb'\btype[ \t]*:[ \t]*"?file"?\b[^}]' + _NAME)
+_MOST_FILES = 10
+_NUMBERS = ("run", "subrun", "event")
+
+
+def named_in_configuration(draft: Draft, step: Step) -> Tuple[List[str], List[str]]:
+    """Return (databases, log files) that the step's configuration names, as far as they were written by it."""
+    contents = []
+    for configuration in draft.record.get("configurations", ()):
+        if configuration.get("step") == step.name:
+            digests = [file["sha256"] for file in configuration["files"]]
+            digests.append(configuration.get("final_sha256"))
+            blobs = [draft.blobs.get(digest) for digest in digests]
+            contents += [blob for blob in blobs if isinstance(blob, bytes)]
+    databases, logs = _names(_DATABASE, contents), _names(_LOG, contents)
+    return _written(step, databases), _written(step, logs)
+
+
+def add_logs(outcome: Outcome, draft: Draft, paths: Iterable[str]) -> None:
+    """Add log files that the program wrote by itself to the outcome's logs."""
+    for path in paths:
+        log = draft.attempt("log " + path, streams.read_log, path)
+        if log is None:
+            continue
+        content, is_cut = log
+        if content:
+            outcome.logs.append((os.path.basename(path), content, is_cut))
+
+
+def add_modules(draft: Draft, step: Step, databases: Sequence[str], outcome: Outcome) -> None:
+    """Add the time and memory of art's modules, and the peaks.
+
+    From databases, else as the log prints them.
+    """
+    paths = _written(step, step.line.databases)
+    paths += [path for path in databases if path not in paths]
+    modules: Dict[Any, Dict[str, Any]] = {}
+    peaks: Dict[str, int] = {}
+    for path in paths:
+        draft.attempt(
+            "time and memory of modules in " + path, art_trackers.read, path, modules, peaks
+        )
+    if not modules or not peaks:
+        _add_printed_modules(draft, outcome, modules, peaks)
+    keys = sorted(modules, key=lambda key: [str(part or "") for part in key])
+    draft.extend("modules", [dict(modules[key], step=step.name) for key in keys])
+    resources = draft.record.setdefault("resources", {})
+    for name, field in (("vsize", "max_vsize_bytes"), ("rss", "max_rss_bytes")):
+        if name in peaks:
+            resources[field] = max(peaks[name], resources.get(field) or 0)
+
+
+def _add_printed_modules(
+    draft: Draft, outcome: Outcome, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]
+) -> None:
+    """Add what the logs print; of modules nothing where a database has told of some."""
+    printed = {} if modules else modules
+    for _, content, _ in outcome.logs:
+        if b"TimeTracker printout" in content or b"VmPeak" in content:
+            text = log_text.read_text(content)
+            draft.attempt(
+                "time and memory that the log prints",
+                art_trackers.read_printed,
+                text,
+                printed,
+                peaks,
+            )
+
+
+def add_failure(draft: Draft, step: Step, outcome: Outcome) -> None:
+    """Keep what the logs tell of a failure in `extra.failure`, and of other trouble in `extra.warnings`, by step."""
+    finding = failure.find(outcome) if outcome.code else {}
+    extra = draft.record.setdefault("extra", {})
+    if finding.get("category"):
+        extra.setdefault("failure", {})[step.name] = _numbered(finding)
+    suppressed = failure.find_suppressed(outcome)
+    if suppressed:
+        extra.setdefault("warnings", {})[step.name] = [_numbered(finding) for finding in suppressed]
+    if not extra:
+        del draft.record["extra"]
+
+
+def add_seeds(draft: Draft, step: Step, outcome: Outcome) -> None:
+    """Add the seeds that the logs tell; those on the command line where the record has none yet."""
+    seeds = draft.record.setdefault("seeds", [])
+    for _, content, _ in outcome.logs:
+        if not art_log.may_tell_seeds(content):
+            continue
+        for seed in art_log.seeds(log_text.read_text(content)):
+            entry = without_empty(dict(seed, step=step.name, source="log"))
+            if entry not in seeds:
+                seeds.append(entry)
+    if not seeds:
+        seeds.extend(step.seeds())
+    if not seeds:
+        del draft.record["seeds"]
+
+
+def add_events(draft: Draft, step: Step, outcome: Outcome) -> None:
+    """Keep what art's last report counts in `extra.events`.
+
+    The only primary input was read that often.
+    """
+    for text in log_text.read_texts(outcome.logs):
+        counts = art_log.count_events(text)
+        if counts:
+            draft.record.setdefault("extra", {}).setdefault("events", {})[step.name] = counts
+            primary = [entry for entry in step.inputs if entry.get("role") == "primary"]
+            if len(primary) == 1:
+                primary[0].setdefault("events_read", counts["total"])
+            return
+
+
+def _numbered(finding: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a finding as the record has it: numbers as numbers, what is not known left out."""
+    fields = without_empty(finding)
+    for name in _NUMBERS:
+        if name in fields:
+            fields[name] = int(fields[name])
+    return fields
+
+
+def _names(pattern: Any, contents: Iterable[bytes]) -> List[str]:
+    names: Set[str] = set()
+    for content in contents:
+        names.update(os.fsdecode(name) for name in pattern.findall(content))
+    return sorted(names)
+
+
+def _written(step: Step, names: Iterable[str]) -> List[str]:
+    """Return the regular files among the names that were written since the step began."""
+    began = step.began - 1  # times of files may be whole seconds
+    files = [name for name in names if os.path.isfile(name)]
+    return [name for name in files if os.stat(name).st_mtime >= began][:_MOST_FILES]

@@ -1,0 +1,171 @@
+"""When a step opened and closed its inputs, from the best of three sources.
+
+And inputs that only its log names.
+
+1. `log`: art's dated lines, `24-Nov-2026 14:50:50 UTC  Opened input file "a.root"`. They also name files that SAM
+   delivered, which no argument names. To the second, in the time zone that the line says, where
+   that is UTC or this machine's own.
+2. `sam`: calls of ifdh or samweb that tell SAM of a delivery or release.
+3. `proc`: files seen open in the process tree.
+
+Sources: art's `logFileAction` (strftime `%d-%b-%Y %H:%M:%S %Z`);
+provenance.capture.running.open_files.
+"""
+
+import calendar
+import os
+import re
+import time
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+
+from jobprov.provenance.capture.command.step import Step
+from jobprov.provenance.capture.files import entries
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.record.draft import Draft, moment
+from jobprov.provenance.capture.running import open_files
+from jobprov.provenance.capture.running.execution import Outcome
+
+_LINE = re.compile(
+    rb"^(\d\d)-([A-Z][a-z][a-z])-(\d{4}) (\d\d):(\d\d):(\d\d) (\S{1,10})\s+"
+    rb"(Opened|Closed) (secondary )?input file \"(.{1,4000})\"\s*$",
+    re.MULTILINE,
+)
+_MONTHS = [
+    b"Jan",
+    b"Feb",
+    b"Mar",
+    b"Apr",
+    b"May",
+    b"Jun",
+    b"Jul",
+    b"Aug",
+    b"Sep",
+    b"Oct",
+    b"Nov",
+    b"Dec",
+]
+_UTC = frozenset(["UTC", "GMT"])
+_ROLES = ("primary", "secondary")
+_MOST_INPUTS = 10000
+_LOG_SECONDS = 1.0  # the precision of a log's times
+
+
+def add(
+    draft: Draft, step: Step, outcome: Outcome, seen: Optional[open_files.OpenFiles], seconds: float
+) -> None:
+    """Add times to the step's inputs, and inputs that its logs name.
+
+    `seen` is what the watch saw, or None.
+
+    `seconds` is the budget for hashing inputs that are named for the first time.
+    """
+    logged = read_log(outcome.logs)
+    matched = _add_logged(step, logged)
+    unknown = [path for path in logged if path not in matched][:_MOST_INPUTS]
+    new: List[Dict[str, Any]] = []
+    for role in _ROLES:
+        named = [(path, role) for path in unknown if logged[path][0] == role]
+        new += entries.describe_inputs(step.name, named)
+    if new:
+        entries.hash_inputs(draft, new, Clock(seconds))
+        step.inputs.extend(new)
+        _add_logged(step, logged)
+    if seen is not None:
+        _add_calls(step, seen.calls, seen.late)
+        _add_sightings(step, seen.files, outcome.ended)
+
+
+def read_log(logs: Sequence[Tuple[str, bytes, bool]]) -> Dict[str, List[Any]]:
+    """Return {file as art names it: [role, opened, closed]} of logs.
+
+    Times in seconds since 1970, or None.
+    """
+    files: Dict[str, List[Any]] = {}
+    for _, content, _ in logs:
+        if b' input file "' not in content:
+            continue
+        for match in _LINE.finditer(content):
+            path = os.fsdecode(match.group(10))
+            role = "secondary" if match.group(9) else "primary"
+            file = files.setdefault(path, [role, None, None])
+            if match.group(8) == b"Closed":
+                file[2] = _seconds(match)
+            elif file[1] is None:
+                file[1] = _seconds(match)
+    return files
+
+
+def _seconds(match: Any) -> Optional[float]:
+    """Return a line's time; None where its zone means nothing here."""
+    day, month, year, hour, minute, second = match.groups()[:6]
+    if month not in _MONTHS:
+        return None
+    fields = (int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))
+    zone = match.group(7).decode("ascii", "replace")
+    if zone in _UTC:
+        return float(calendar.timegm(fields))
+    if zone in time.tzname:
+        try:
+            return time.mktime((*fields, 0, 0, time.tzname.index(zone)))
+        except (OverflowError, ValueError):
+            return None
+    return None
+
+
+def _add_logged(step: Step, logged: Dict[str, List[Any]]) -> Set[str]:
+    """Give inputs the times of the log; return the paths of the log that were found among them."""
+    by_name: Dict[str, List[str]] = {}
+    for path in logged:
+        by_name.setdefault(path.rsplit("/", 1)[-1], []).append(path)
+    matched = set()
+    for entry in step.inputs:
+        path = entry.get("path") or entry.get("location") or ""
+        same_name = by_name.get(entry["name"], [])
+        if path not in logged and len(same_name) == 1:
+            path = same_name[0]  # one file, by another path
+        if path in logged:
+            _, opened, closed = logged[path]
+            _set(entry, opened, closed, "log", _LOG_SECONDS)
+            matched.add(path)
+    return matched
+
+
+def _add_calls(step: Step, calls: Sequence[Tuple[str, str, float]], late: float) -> None:
+    """Give inputs the times at which SAM was told of them, and the status that it was told last."""
+    by_name = {entry["name"]: entry for entry in step.inputs if entry.get("role") in _ROLES}
+    for name, status, when in calls:
+        entry = by_name.get(name)
+        if entry is None:
+            continue
+        is_delivery = open_files.is_delivery(status)
+        if not is_delivery:
+            entry["status"] = status
+        if entry.get("times_from") not in (None, "sam"):
+            continue
+        if is_delivery:
+            _set(entry, when, None, "sam", late)
+        else:
+            _set(entry, None, when, "sam", late)
+
+
+def _add_sightings(step: Step, sightings: Dict[str, open_files.Sighting], ended: float) -> None:
+    for entry in step.inputs:
+        if entry.get("path") is None or entry.get("times_from"):
+            continue
+        sighting = sightings.get(os.path.realpath(entry["path"]))
+        if sighting is not None:
+            closed = ended if sighting.closed is None else sighting.closed
+            _set(entry, sighting.opened, closed, "proc", sighting.late)
+
+
+def _set(
+    entry: Dict[str, Any],
+    opened: Optional[float],
+    closed: Optional[float],
+    source: str,
+    late: float,
+) -> None:
+    for field, when in (("opened_at", opened), ("closed_at", closed)):
+        if when is not None:
+            entry[field] = moment(when)
+            entry["times_from"], entry["times_within_seconds"] = source, round(late, 3)

@@ -1,0 +1,108 @@
+"""A job record in the making: its fields, the bytes that it names by digest, and notes about what is missing."""
+
+import hashlib
+import os
+from datetime import datetime, timezone
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Union
+
+from jobprov.provenance.capture.record import redaction
+
+_MOST_NOTES = 200
+_LONGEST_NOTE = 500
+_YEAR_2200 = 7258118400
+
+
+def now() -> str:
+    """Return the present moment as RFC 3339 text in UTC, to the microsecond."""
+    return moment(datetime.now(timezone.utc).timestamp())
+
+
+def moment(seconds: float) -> str:
+    """Return seconds since 1970 as RFC 3339 text in UTC."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment_if_kept(value: Any) -> Optional[str]:
+    """Return seconds since 1970 as `moment` does.
+
+    None for anything else, and outside the years of a record.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return moment(value) if 0 <= value < _YEAR_2200 else None
+
+
+def without_empty(fields: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the fields that are known: None stays out, it is never invented."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+class Draft:
+    """Collects one record.
+
+    Attributes:
+        record: the JSON object so far, after record.md.
+        blobs: digest -> bytes, or the path of a file that still holds them.
+        notes: sentences that end up in `extra.hook_notes`.
+    """
+
+    def __init__(
+        self, record: Optional[Dict[str, Any]] = None, notes: Optional[Sequence[str]] = None
+    ) -> None:
+        self.record: Dict[str, Any] = record or {}
+        self.blobs: Dict[str, Union[bytes, str]] = {}
+        self.notes: List[str] = list(notes or [])
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence about something that is missing, once, at most 200 of them."""
+        sentence = redaction.redact_text(str(sentence))[:_LONGEST_NOTE]
+        if sentence not in self.notes and len(self.notes) < _MOST_NOTES:
+            self.notes.append(sentence)
+
+    def attempt(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what the function returns; None and a note where it fails.
+
+        Capture never stops a job.
+        """
+        try:
+            return function(*arguments)
+        except Exception as error:
+            self.note("{}: {}: {}".format(what, type(error).__name__, error))
+            return None
+
+    def add_text(self, content: bytes, what: str) -> str:
+        """Keep text as a blob, redacted, and return its digest."""
+        redacted, rules = redaction.redact(content)
+        if rules:
+            self.note("{}: secrets were taken out ({})".format(what, ", ".join(rules)))
+        return self.add_bytes(redacted)
+
+    def add_bytes(self, content: bytes) -> str:
+        """Keep bytes as a blob and return their digest."""
+        digest = hashlib.sha256(content).hexdigest()
+        self.blobs[digest] = content
+        return digest
+
+    def add_file(self, digest: str, path: str) -> None:
+        """Keep a file as a blob; it is read, and checked against the digest, when the record is spooled."""
+        self.blobs.setdefault(digest, os.path.abspath(path))
+
+    def add_listing(self, field: str, lines: Iterable[str], what: str) -> None:
+        """Keep lines in a listing of the environment, joined with those of earlier steps."""
+        environment = self.record.setdefault("environment", {})
+        earlier = self._take(environment.get(field)).decode("utf-8", "surrogateescape").splitlines()
+        content = "".join(line + "\n" for line in sorted(set(lines).union(earlier)))
+        environment[field] = self.add_text(content.encode("utf-8", "surrogateescape"), what)
+
+    def extend(self, field: str, entries: Optional[Sequence[Any]]) -> None:
+        """Append to a list field of the record; an empty addition leaves the field missing."""
+        if entries:
+            self.record.setdefault(field, []).extend(entries)
+
+    def _take(self, digest: Optional[str]) -> bytes:
+        """Return the bytes of a blob and forget it: something newer takes its place."""
+        blob = self.blobs.pop(digest, b"") if digest else b""
+        if isinstance(blob, bytes):
+            return blob
+        with open(blob, "rb") as stream:
+            return stream.read()

@@ -1,0 +1,333 @@
+"""Rules that keep secrets out of everything the hook writes or sends.
+
+Variables are withheld by name or by value (the name is kept, the value is not); texts such as
+scripts, fcl, logs and argument lists are redacted by value. A redacted place says which rule hit
+it. No digest of a secret is ever made. Deliberately not here: entropy guesses. They flag every git
+commit and digest, which is what a record is made of.
+"""
+
+import fnmatch
+import re
+from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
+
+_NAME = re.compile(
+    r"(?:^|[_.-])(?:TOKENS?|PASS|PWD|SECRETS?|CREDS?|CREDENTIALS?|AUTH|OAUTH2?|JWT|COOKIES?"
+    r"|SESSION(?:ID)?"
+    r"|AUTHORIZATION|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION"
+    r"|DEPLOY)[_-]?KEY)[0-9]*(?:[_.-]|$)"
+    r"|PASSWORD|PASSWD|PASSPHRASE"
+    r"|(?:TOKEN|(?:DB|SSH|KRB5)PASS|DBPW|SECRET|(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION)KEY"
+    r"|_PAT)[0-9]*$"
+    r"|^(?:CONDOR_INHERIT|CONDOR_PRIVATE_.*|_CONDOR_CREDS|SSH_AUTH_SOCK|PGPASSFILE_CONTENT|NETRC)$",
+    re.IGNORECASE,
+)
+# These name a place, not a secret: the path is kept where the value is one.
+_PLACE_NAME = re.compile(r"(?:_FILE|_PATH|_DIR|_PROXY|CCNAME)$", re.IGNORECASE)
+_PLACE_VALUE = re.compile(r"^(?:(?:FILE|DIR):)?[./~][^\s]*$")
+_SECRET_FILE = re.compile(
+    r"^(?:x509up_u.*|bt_u.*|\.?netrc|\.git-credentials|g?shadow-?|sudoers|krb5cc.*"
+    r"|.*\.(?:keytab|p12|pfx)"
+    r"|id_(?:rsa|dsa|ecdsa|ed25519).*)$"
+    r"|(?:^|[_.-])(?:token|proxy|credentials?|secrets?|passwords?|(?:host|user|private)-?key)"
+    r"(?:\.(?:txt|json|pem|jwt|key))?$",
+    re.IGNORECASE,
+)
+_HARMLESS_NAMES = frozenset(
+    ["PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "DESKTOP_SESSION"]
+)
+_HARMLESS_VALUES = frozenset(["", "0", "1", "true", "false", "yes", "no", "on", "off"])
+
+# (rule name, pattern); the group `keep`, where there is one, stays in front of the mark.
+_RULES: List[Tuple[str, bytes]] = [
+    (
+        "pem",
+        (
+            rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
+            rb"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
+        ),
+    ),
+    ("jwt", rb"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),
+    ("aws-key-id", rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    (
+        "service-token",
+        (
+            rb"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
+            rb"|glpat-[A-Za-z0-9_-]{16,}"
+            rb"|hv[sbr]\.[A-Za-z0-9_-]{16,}"
+            rb"|xox[abposr]-[A-Za-z0-9-]{10,}|prov_[A-Za-z0-9]+_[A-Za-z0-9_-]{40,}"
+            rb"|AIza[0-9A-Za-z_-]{35}"
+            rb"|npm_[A-Za-z0-9]{30,}"
+            rb"|pypi-[A-Za-z0-9_-]{30,}|sk_live_[A-Za-z0-9]{16,}"
+            rb"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
+            rb"|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,})"
+            rb"|(?P<keep>\bhooks\.slack\.com/services/)[A-Za-z0-9/]{16,}"
+        ),
+    ),
+    (
+        "url-password",
+        rb"(?P<keep>://)[^/\s:@'\"<>$]*:(?![$<{]|%(?![0-9A-Fa-f]{2}))[^/\s@'\"<>]+(?=@)",
+    ),
+    (
+        "authorization",
+        (
+            rb"(?i)(?P<keep>(?:\bbearer|authorization:\s*(?:basic|token))\s+)"
+            rb"(?![$<{])[A-Za-z0-9._~+/=-]{16,}"
+        ),
+    ),
+    (
+        "authorization",
+        (
+            rb"(?i)(?P<keep>\b(?:(?:private|job|deploy|x-auth|x-authentication|x-access"
+            rb"|x-vault)-token"
+            rb"|x-api-key)[\"']?\s*:\s*[\"']?)"
+            rb"(?![$<{])[A-Za-z0-9._~+/=-]{12,}"
+        ),
+    ),
+    (
+        "user-password",
+        (
+            rb"(?P<keep>\bcurl\b[^\n|;&]{0,500}?\s(?:-[uU]|--user|--proxy-user)[ =]?[\"']?"
+            rb"[^\s:\"'$<]{1,64}:)(?![$<{])"
+            rb"[^\s\"'$]{4,}"
+        ),
+    ),
+    (
+        "signed-query",
+        (
+            rb"(?i)(?P<keep>[?&](?:X-Amz-(?:Signature|Credential|Security-Token)"
+            rb"|X-Goog-Signature|sig"
+            rb"|signature|access_token|authz|token|api_?key)=)(?![$<{])[^&\s\"'<>]{6,}"
+        ),
+    ),
+    (
+        "assignment",
+        (
+            rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key"
+            rb"|api_?key"
+            rb"|access_token|auth_token|private_key|refresh_token)[\"']?\s*[:=]\s*)"
+            rb"(?:\"(?![$<{%])[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}')"
+        ),
+    ),
+    (
+        "assignment",
+        (
+            rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key"
+            rb"|api_?key"
+            rb"|access_token|auth_token|private_key|refresh_token|account_?key)=)"
+            rb"(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)"
+        ),
+    ),
+    (
+        "assignment",
+        (
+            rb"(?i)(?P<keep>(?:password|passwd|passphrase|secret_?(?:access_?)?key|api_?key"
+            rb"|access_token"
+            rb"|auth_token|private_key|refresh_token)[\"']?[ \t]*:[ \t]+)"
+            rb"(?=[^\s\"']*[0-9])(?![$<{%(@/]|[0-9]{4}-)[^\s\"'()\[\]<>,;&|]{8,}(?=[\s\"',;&|]|\Z)"
+        ),
+    ),
+]
+# In lower case, what a text must hold for a rule to hit: most texts then cost no pattern, not even
+# its compilation.
+_SIGNS: Dict[str, List[bytes]] = {
+    "pem": [b"private key"],
+    "jwt": [b"eyj"],
+    "aws-key-id": [b"akia", b"asia"],
+    "service-token": (
+        b"ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- hvs. hvb. hvr. xox prov_ aiza npm_ pypi-"
+        b" sk_live_ sg."
+        b" dckr_pat_ hf_ hooks.slack"
+    ).split(),
+    "url-password": [b"://"],
+    "authorization": [b"bearer", b"authorization:", b"-token", b"x-api-key"],
+    "user-password": [b"curl"],
+    "signed-query": (
+        b"x-amz- x-goog- sig= signature= access_token= authz= token= api_key= apikey="
+    ).split(),
+    "assignment": (
+        b"password passwd passphrase _pwd secret api_key apikey access_token auth_token private_key"
+        b" refresh_token account_key accountkey"
+    ).split(),
+}
+_COMMON_RULE = "url-password"  # its sign stands in every address
+
+
+def _rare_signs() -> List[bytes]:
+    signs: Set[bytes] = set()
+    for rule, own in _SIGNS.items():
+        if rule != _COMMON_RULE:
+            signs.update(own)
+    return sorted(signs)
+
+
+RARE_SIGNS = _rare_signs()
+_SHORTEST_SECRET = 12  # in characters; what is shorter no rule finds
+_compiled: Dict[bytes, Any] = {}  # pattern -> compiled, when it is first needed
+_VARIABLE = re.compile(r"^(?:-e)?[A-Za-z_]\w*$")  # `env NAME=value`, and jobsub's `-eNAME=value`
+_OPTION = re.compile(
+    r"^--?[\w.-]*(?:password|passwd|passphrase|token|bearer|secret"
+    r"|(?:api|access|secret|private)[-_]?key|credentials?)$",
+    re.IGNORECASE,
+)
+_USER_OPTIONS = ("-u", "-U", "--user", "--proxy-user")
+_USER = re.compile(
+    r"^(?:(?:--user|--proxy-user)=|-[uU])?[^\s:]+:(?=.)"
+)  # curl's `-u name:password`
+
+
+def has_url_password(content: bytes) -> bool:
+    """Tell whether the one rule hits that is not in `RARE_SIGNS`.
+
+    Its sign stands in every address.
+    """
+    return _pattern(dict(_RULES)[_COMMON_RULE]).search(content) is not None
+
+
+def redact(content: bytes) -> Tuple[bytes, List[str]]:
+    """Return (content without secrets, names of the rules that hit), for bytes of any kind of text."""
+    hits, lowered = set(), content.lower()
+    for name, pattern in _RULES:
+        if not any(sign in lowered for sign in _SIGNS[name]):
+            continue
+        content, count = _pattern(pattern).subn(_mark(name), content)
+        if count:
+            hits.add(name)
+    return content, sorted(hits)
+
+
+def redact_text(text: str) -> str:
+    """Return the text without secrets; undecodable bytes, as the system hands them on, survive."""
+    return redact(text.encode("utf-8", "surrogateescape"))[0].decode("utf-8", "surrogateescape")
+
+
+def redact_strings(value: Any) -> Any:
+    """Return the value with secrets taken out of every string in it.
+
+    Nothing leaves that a rule knows.
+    """
+    if isinstance(value, str):
+        return redact_text(value) if len(value) >= _SHORTEST_SECRET else value
+    if isinstance(value, dict):
+        return {redact_strings(key): redact_strings(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [redact_strings(item) for item in value]
+    return value
+
+
+def redact_arguments(arguments: Sequence[str]) -> List[str]:
+    """Return the argument list without secrets.
+
+    By value, and by the option or variable that it is the value of.
+    """
+    redacted, before, is_curl = [], "", False
+    for argument in arguments:
+        redacted.append(_redact_argument(argument, before, is_curl=is_curl))
+        is_curl = is_curl or argument.rpartition("/")[2] == "curl"
+        before = argument
+    return redacted
+
+
+def _redact_argument(argument: str, before: str, *, is_curl: bool) -> str:
+    """Return one argument without secrets; `before` is the argument in front of it."""
+    if _OPTION.match(before) and not argument.startswith("-"):
+        return "<redacted:option>"
+    user = _USER.match(argument)
+    if is_curl and user and _is_user_value(argument, before):
+        return user.group() + "<redacted:user-password>"
+    name, equals, value = argument.partition("=")
+    if equals and _OPTION.match(name) and not _is_harmless(name, value):
+        return name + "=<redacted:option>"
+    if equals and _VARIABLE.match(name) and is_secret(name, value):
+        return name + "=<redacted:variable>"
+    return redact_text(argument)
+
+
+def _is_user_value(argument: str, before: str) -> bool:
+    """Tell whether an argument of curl is the value of its option for a user."""
+    return before in _USER_OPTIONS or argument.startswith(("-u", "-U", "--user=", "--proxy-user="))
+
+
+def split_environment(
+    environment: Dict[str, str], allowed: Sequence[str] = ()
+) -> Tuple[Dict[str, str], List[str]]:
+    """Return (variables to keep, names withheld, sorted); the hook's own settings are in neither.
+
+    Where names are allowed (with `*` and `?`), every variable of another name is withheld: the
+    strict mode.
+    """
+    kept: Dict[str, str] = {}
+    withheld = []
+    secrets = secret_names(environment)
+    allowed_names = re.compile("|".join(map(fnmatch.translate, allowed)))
+    for name, value in environment.items():
+        if name.startswith("JOBPROV_"):
+            continue
+        if name in secrets or (allowed and not allowed_names.match(name)):
+            withheld.append(name)
+        else:
+            kept[name] = value
+    return kept, sorted(withheld)
+
+
+def secret_names(environment: Dict[str, str]) -> Set[str]:
+    """Return the names of the variables whose values have to stay on the worker node.
+
+    A UPS product may have any name: where `SETUP_TOKEN_TOOLS` sets one up, `TOKEN_TOOLS_VERSION` is
+    judged by `VERSION` alone.
+    """
+    products = [name[6:] for name, value in environment.items() if _sets_up(name, value)]
+    names = set()
+    for name, value in environment.items():
+        if not is_secret(name, value):
+            continue
+        is_of_product = _sets_up(name, value) or _has_harmless_rest(name, products)
+        if not is_of_product or redact(value.encode("utf-8", "surrogateescape"))[1]:
+            names.add(name)
+    return names
+
+
+def _has_harmless_rest(name: str, products: Sequence[str]) -> bool:
+    """Tell whether a variable's name is a product's name and a rest that no secret has."""
+    rests = [name[len(product) + 1 :] for product in products if name.startswith(product + "_")]
+    return any(_NAME.search(rest) is None for rest in rests)
+
+
+def _sets_up(name: str, value: str) -> bool:
+    """Tell whether a variable is UPS's `SETUP_X="x v1_2 -f flavor …"`."""
+    if not name.startswith("SETUP_"):
+        return False
+    return value.partition(" ")[0].upper() == name[6:].upper() and " -f " in value
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Tell whether a variable's value has to stay on the worker node."""
+    if _NAME.search(name) and not _is_harmless(name, value):
+        return True
+    return bool(redact(value.encode("utf-8", "surrogateescape"))[1])
+
+
+def names_secret(path: str) -> bool:
+    """Tell whether a file has a name that files with proxies, tokens, keys and passwords have."""
+    return _SECRET_FILE.search(path.rpartition("/")[2]) is not None
+
+
+def _is_harmless(name: str, value: str) -> bool:
+    if name in _HARMLESS_NAMES or value.lower() in _HARMLESS_VALUES:
+        return True
+    return bool(_PLACE_NAME.search(name) and _PLACE_VALUE.match(value))
+
+
+def _pattern(pattern: bytes) -> Any:
+    if pattern not in _compiled:
+        _compiled[pattern] = re.compile(pattern, re.DOTALL)
+    return _compiled[pattern]
+
+
+def _mark(name: str) -> Callable[[Any], bytes]:
+    mark = b"<redacted:" + name.encode() + b">"
+
+    def replacement(match: Any) -> bytes:
+        kept: bytes = match.groupdict().get("keep") or b""
+        return kept + mark
+
+    return replacement

@@ -1,0 +1,1 @@
+"""One job from its first moment to its record."""

@@ -1,0 +1,431 @@
+"""One job on its way to a record: what is gathered before, while and after its commands run."""
+# ruff: noqa: PLC0415 - what is not needed before the command is loaded while it runs, or after it
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+
+from jobprov.provenance.capture import VERSION
+from jobprov.provenance.capture.checkouts.repositories import Repositories
+from jobprov.provenance.capture.command import code
+from jobprov.provenance.capture.command.glance import Glance
+from jobprov.provenance.capture.command.step import Step
+from jobprov.provenance.capture.files import entries
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record import limits, redaction
+from jobprov.provenance.capture.record.draft import Draft, moment, now, without_empty
+from jobprov.provenance.capture.running import execution, streams
+from jobprov.provenance.capture.running.background import budget, hash_seconds
+from jobprov.provenance.capture.sending import spool as spools
+from jobprov.provenance.capture.surroundings import batch, condor_ads
+
+if TYPE_CHECKING:  # where the job is waiting, they are not loaded yet
+    from jobprov.provenance.capture.running.open_files import OpenFiles
+    from jobprov.provenance.capture.running.watching import Watch
+    from jobprov.provenance.capture.surroundings.system_packages import Look
+
+_MEGABYTE = 1024 * 1024
+
+
+class FailedStep:
+    """The step that made a job fail, and why.
+
+    Attributes:
+        name, role: of the step; None where no step is to blame.
+        code, signal: how it ended.
+        error_class, message: why, as far as anything tells.
+    """
+
+    def __init__(  # noqa: PLR0917 - as a session keeps it
+        self,
+        name: Optional[str],
+        role: Optional[str],
+        code: int,
+        signal: Optional[int],
+        error_class: Optional[str],
+        message: Optional[str],
+    ) -> None:
+        self.name, self.role, self.code, self.signal = name, role, code, signal
+        self.error_class, self.message = error_class, message
+
+
+class Job:
+    """Gathers one record.
+
+    Attributes:
+        draft: the record so far.
+        options, environment: what was asked for and what is set.
+        spool: the folder of the spool, or None.
+        later: what is done while the command runs.
+        open_files: what the watch saw of the last command.
+        is_hashing: whether a large file is being hashed just now.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        environment: Dict[str, str],
+        spool: Optional[str],
+        draft: Optional[Draft] = None,
+    ) -> None:
+        self.options, self.environment, self.spool = options, environment, spool
+        self.draft = draft or Draft()
+        for warning in options.warnings:
+            self.draft.note(warning)
+        self.job_ad, self.machine_ad = condor_ads.ads(environment, self.draft)
+        self.repositories = Repositories(self.draft)
+        self.is_hashing = False
+        self.later: List[Callable[[], None]] = []
+        self.open_files: Optional[OpenFiles] = None
+
+    def begin(self, glance: Glance) -> None:
+        """Open the record: who it is and when it began, after the glance at its command."""
+        options, record = self.options, self.draft.record
+        described = self._describe_batch()
+        experiment = batch.name_experiment(options, self.environment, self.job_ad)
+        if experiment is None:
+            self.draft.note(
+                "no experiment was named: set --experiment, JOBPROV_EXPERIMENT or EXPERIMENT"
+            )
+        command = {
+            "argv": redaction.redact_arguments(glance.argv),
+            "working_directory": glance.working_directory,
+        }
+        fields = {
+            "schema_version": 1,
+            "job_id": options.job_id or batch.name_job(described),
+            "witness": "wrapper",
+            "state": "running",
+            "experiment": str(experiment or "unknown"),
+            "started_at": moment(glance.began),
+            "command": without_empty(command),
+            "hook": describe_hook(),
+            "rerun_of": options.rerun_of,
+            "retry_of": options.retry_of,
+            "batch": described or None,
+        }
+        record.update(without_empty(fields))
+        task = batch.describe_task(options, self.environment, self.job_ad)
+        if task:
+            record["task"] = task
+            limits.mend_task_id(self.draft)
+        self.later.append(self._look_around)
+        for folder in options.repository:
+            self.draft.attempt("repository " + folder, self.repositories.add, folder)
+
+    def _describe_batch(self) -> Dict[str, Any]:
+        """Return the record's `batch`, with the number of this record among those of the batch job."""
+        described = batch.describe_batch(self.environment, self.job_ad)
+        if described.get("global_job_id"):
+            identity = "{}|{}".format(described["global_job_id"], described.get("attempt", 1))
+            if self.options.values["part"] is not None:
+                described["part"] = int(self.options.number("part", 0))
+            else:
+                described["part"] = spools.take_part(self.spool, identity)
+            described.setdefault("attempt", 1)
+        return described
+
+    def take(self, glance: Glance, name: Optional[str] = None, role: Optional[str] = None) -> Step:
+        """Take in a glance at what a command is about to use.
+
+        Return the step that `after` takes.
+        """
+        step, draft = Step(glance, name, role), self.draft
+        for note in glance.notes:
+            draft.note(note)
+        code.keep_scripts(draft, glance.scripts, self.repositories)
+        code.keep_configurations(draft, step, glance.closures, self.repositories)
+        sam_process_id = step.line.sam_process_id or ""
+        if sam_process_id.isdigit():
+            draft.record.setdefault("task", {})["sam_process_id"] = int(sam_process_id)
+        if step.has_large_standard_input(draft):
+            self.later.append(lambda: self._hash(step.hash_standard_input))
+        step.inputs = entries.describe_inputs(step.name, glance.named)
+        rest = entries.add_digests(draft, step.inputs, glance.hashed)
+        if rest:
+            self.later.append(
+                lambda: self._hash(lambda clock: entries.hash_inputs(draft, rest, clock))
+            )
+        self.later.append(self.repositories.finish)
+        if step.role == "payload":
+            self.later.append(lambda: self._list_packages(glance.argv))
+        return step
+
+    def meanwhile(self) -> None:
+        """Do what need not be done before the command runs."""
+        while self.later:
+            self.draft.attempt("looking around", self.later.pop(0))
+
+    def after(self, step: Step, outcome: execution.Outcome, prefix: str = "") -> None:
+        """Gather what a command left: logs, outputs, sidecars."""
+        from jobprov.provenance.capture.logs import findings, times
+
+        draft, options = self.draft, self.options
+        draft.attempt("standard input", step.settle_standard_input, draft)
+        draft.record.setdefault("command", {}).setdefault("steps", []).append(
+            step.describe(outcome)
+        )
+        draft.attempt("configuration as run", code.keep_final_configuration, draft, step)
+        databases, log_files = findings.named_in_configuration(draft, step)
+        findings.add_logs(outcome, draft, [path for path in log_files if path not in options.log])
+        for name, content, is_cut in outcome.logs:
+            self._keep_log(prefix + name, step.name, content, is_cut=is_cut)
+        seconds = hash_seconds(options)
+        draft.attempt("times of inputs", times.add, draft, step, outcome, self.open_files, seconds)
+        step.drop_outputs_from_inputs()
+        draft.extend("inputs", step.inputs)
+        draft.attempt("event counts", findings.add_events, draft, step, outcome)
+        patterns = options.output + step.line.outputs + step.found_outputs()
+        self.add_outputs(step.name, patterns, step.inputs, is_success=outcome.code == 0)
+        draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
+        draft.attempt("what the logs tell of failures", findings.add_failure, draft, step, outcome)
+        findings.add_modules(draft, step, databases, outcome)
+
+    def add_outputs(
+        self,
+        step: Optional[str],
+        patterns: Iterable[str],
+        inputs: Iterable[Dict[str, Any]],
+        *,
+        is_success: bool,
+    ) -> None:
+        """Describe outputs that are there, and write their sidecars where their step succeeded."""
+        draft, options = self.draft, self.options
+        clock = Clock(hash_seconds(options))
+        known = {entry["path"] for entry in draft.record.get("outputs", ())}
+        outputs = entries.describe_outputs(draft, step, patterns, clock)
+        metadata = entries.pairs(draft, options.metadata)
+        self._take_settings(metadata, step)
+        declared = entries.name_parents(options.parent)
+        late = Clock(max(clock.left(), budget(options) / 2))
+        for entry in outputs:
+            if entry["path"] in known:
+                continue
+            entries.apply_metadata(entry, metadata)
+            if declared:
+                entry["parents"] = declared
+            parents = declared or _usual_parents(inputs)
+            self._add_sidecar(
+                entry, parents, late, is_written=is_success and not options.no_sidecar
+            )
+            draft.extend("outputs", [without_empty(entry)])
+
+    def _add_sidecar(
+        self, entry: Dict[str, Any], parents: Sequence[str], clock: Clock, *, is_written: bool
+    ) -> None:
+        """Complete an output by its sidecar, and write that."""
+        from jobprov.provenance.capture.files import sidecar
+
+        what = "sidecar of " + entry["path"]
+        content = self.draft.attempt(what, sidecar.read, entry["path"])
+        if content is None:  # there is one, and it cannot be read: it is not ours to replace
+            return
+        sidecar.complete_output(entry, content)
+        if is_written:
+            self.draft.attempt(
+                what, sidecar.write, entry, content, self._identity(), parents, clock
+            )
+
+    def finish(self, outcome: execution.Outcome, state: str) -> None:
+        """Complete the record of a job that is one command."""
+        from jobprov.provenance.capture.logs import failure
+
+        command = self.draft.record["command"]
+        steps = command.get("steps", ())
+        if (
+            len(steps) == 1 and "stdin_sha256" in steps[0]
+        ):  # every service looks for it at the command
+            command["stdin_sha256"] = steps[0].pop("stdin_sha256")
+        failed = None
+        if state != "succeeded":
+            names = [step["name"] for step in steps if step.get("exit_code")]
+            name = names[0] if names else None
+            failed = FailedStep(name, None, outcome.code, outcome.signal, *failure.explain(outcome))
+        self._close(outcome, state, failed)
+
+    def close(
+        self, outcome: execution.Outcome, failed: Optional[FailedStep], *, was_told: bool
+    ) -> None:
+        """Complete the record of a job of several steps.
+
+        `failed` is the first that failed, as `step` kept it.
+        """
+        from jobprov.provenance.capture.logs import failure
+
+        state = "succeeded"
+        if outcome.code or (failed and failed.role == "payload"):
+            last = execution.Outcome()
+            last.code, last.signal = outcome.code, None
+            if failed:
+                last.code, last.signal = failed.code, failed.signal
+            state = failure.name_state(last, was_told=was_told)
+            outcome.signal = last.signal
+        self._close(outcome, state, failed)
+
+    def _close(self, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]) -> None:
+        record, options = self.draft.record, self.options
+        for path in options.log:
+            log = self.draft.attempt("log " + path, streams.read_log, path)
+            if log:
+                content, is_cut = log
+                self._keep_log(os.path.basename(path), None, content, is_cut=is_cut)
+        record["state"], record["ended_at"] = state, moment(outcome.ended)
+        record["exit"] = self._describe_exit(outcome, state, failed)
+        unit = batch.name_unit(options, self.environment, self.job_ad, record.get("inputs", ()))
+        if unit is not None and record.get("task", {}).get("task_id"):
+            record["task"]["unit"] = unit
+        record["sent_at"] = now()
+        self.draft.record = redaction.redact_strings(record)
+
+    def _describe_exit(
+        self, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]
+    ) -> Dict[str, Any]:
+        """Return the record's `exit`: with why it failed, or what went wrong though it did not."""
+        from jobprov.provenance.capture.logs import failure
+
+        fields: Dict[str, Any] = {"code": outcome.code, "signal": outcome.signal}
+        if failed:
+            fields.update(
+                failed_step=failed.name, error_class=failed.error_class, message=failed.message
+            )
+        elif state == "succeeded":
+            warnings: List[Dict[str, Any]] = []
+            for of_step in self.draft.record.get("extra", {}).get("warnings", {}).values():
+                warnings += of_step
+            fields["message"] = failure.say_suppressed(warnings)
+        return without_empty(fields)
+
+    def add_inputs(self, named: Iterable[Tuple[str, str]]) -> None:
+        """Record inputs of the whole job, of no particular step."""
+        inputs = entries.describe_inputs(None, named)
+        entries.hash_inputs(self.draft, inputs, Clock(hash_seconds(self.options)))
+        self.draft.extend("inputs", [without_empty(entry) for entry in inputs])
+
+    def _look_around(self) -> None:
+        from jobprov.provenance.capture.surroundings import container, host, products
+
+        draft, record = self.draft, self.draft.record
+        words = record["command"].get("argv", ())
+        environment = host.describe_environment(draft, self.environment, self.options.keep_variable)
+        image = draft.attempt(
+            "container", container.describe_container, self.environment, self.job_ad, words
+        )
+        environment.update(without_empty({"container": image}))
+        record["environment"] = dict(record.get("environment", {}), **environment)
+        record["host"] = host.describe_host(draft, self.environment, self.machine_ad)
+        listed = draft.attempt("products", products.list_products, draft, self.environment, words)
+        draft.extend("software", listed)
+
+    def _list_packages(self, argv: Sequence[str]) -> None:
+        """Add what the command's Python has installed to the listing; steps share one."""
+        from jobprov.provenance.capture.surroundings import distributions
+
+        lines = self.draft.attempt(
+            "installed packages", distributions.list_packages, argv, self.environment
+        )
+        if lines:
+            self.draft.add_listing("packages_sha256", lines, "installed packages")
+
+    def take_watch(self, watch: "Watch") -> None:
+        """Add what was seen of a command while it ran.
+
+        Memory of its processes together, and mapped libraries.
+        """
+        resources, self.open_files = self.draft.record.setdefault("resources", {}), watch.files
+        if watch.peak_rss_bytes:
+            resources["max_rss_bytes"] = max(
+                watch.peak_rss_bytes, resources.get("max_rss_bytes") or 0
+            )
+        if watch.libraries:
+            self.draft.add_listing("libraries_sha256", watch.list_libraries(), "mapped libraries")
+
+    def take_look(self, look: "Look") -> None:
+        """Add what a look at the system found in time."""
+        environment = self.draft.record.setdefault("environment", {})
+        if look.packages:
+            what = "packages of the operating system"
+            self.draft.add_listing("system_packages_sha256", look.packages, what)
+        if look.image_digest is not None:
+            environment["container"]["digest"] = look.image_digest
+
+    def _hash(self, function: Callable[[Clock], None]) -> None:
+        """Hash something large, and show meanwhile that it is worth waiting for."""
+        self.is_hashing = True
+        try:
+            function(Clock(hash_seconds(self.options)))
+        finally:
+            self.is_hashing = False
+
+    def _keep_log(self, name: str, step: Optional[str], content: bytes, *, is_cut: bool) -> None:
+        name = name.replace("/", "_")
+        taken = [log["name"] for log in self.draft.record.get("logs", ())]
+        if name in taken:
+            same = [other for other in taken if other.startswith(name)]
+            name = "{}-{}".format(name, 1 + len(same))
+        digest = self.draft.add_text(content, "log " + name)
+        entry = {
+            "name": name,
+            "step": step,
+            "sha256": digest,
+            "size_bytes": len(self.draft.blobs[digest]),
+            "is_truncated": is_cut,
+        }
+        self.draft.extend("logs", [without_empty(entry)])
+
+    def _identity(self) -> Dict[str, str]:
+        record = self.draft.record
+        task_id = record.get("task", {}).get("task_id")
+        return without_empty({"prov.job_id": record["job_id"], "prov.task_id": task_id})
+
+    def _take_settings(self, metadata: Dict[str, str], step: Optional[str]) -> None:
+        """Move `seed` and `threads` out of the metadata into fields of their own.
+
+        --seed and --threads go there too.
+        """
+        keys = [key for key in metadata if key == "seed" or key.startswith("seed.")]
+        words = self.options.seed + ["{}={}".format(key[5:], metadata.pop(key)) for key in keys]
+        known = list(self.draft.record.get("seeds", ()))
+        for word in words:
+            module, _, seed = word.rpartition("=")
+            if seed.isdigit():
+                fields = {
+                    "step": step,
+                    "module": module or None,
+                    "seed": int(seed),
+                    "source": "declared",
+                }
+                entry = without_empty(fields)
+                if entry not in known:
+                    self.draft.extend("seeds", [entry])
+        threads = metadata.pop("threads", None) or self.options.threads
+        if threads and threads.isdigit():
+            self.draft.record["threads"] = int(threads)
+
+
+def _usual_parents(inputs: Iterable[Dict[str, Any]]) -> List[str]:
+    return [entry["name"] for entry in inputs if entry.get("role") in ("primary", "secondary")]
+
+
+def describe_hook() -> Dict[str, str]:
+    """Return the record's `hook`."""
+    return {"version": VERSION, "python": "{}.{}.{}".format(*sys.version_info[:3])}
+
+
+def add_usage(record: Dict[str, Any], outcome: execution.Outcome, ad: Dict[str, Any]) -> None:
+    """Add what a command used, after os.wait4, to `resources`.
+
+    Never the ad's figures, which may be zeros.
+    """
+    totals = record.setdefault("resources", {"wall_seconds": 0.0})
+    totals["wall_seconds"] = round(totals["wall_seconds"] + outcome.wall_seconds, 6)
+    usage = outcome.usage
+    if usage is not None:
+        totals["cpu_user_seconds"] = round(totals.get("cpu_user_seconds", 0.0) + usage.ru_utime, 6)
+        totals["cpu_system_seconds"] = round(
+            totals.get("cpu_system_seconds", 0.0) + usage.ru_stime, 6
+        )
+        unit_bytes = 1 if sys.platform == "darwin" else 1024
+        totals["max_rss_bytes"] = max(totals.get("max_rss_bytes", 0), usage.ru_maxrss * unit_bytes)
+    if isinstance(ad.get("RequestMemory"), int):
+        totals["requested_memory_bytes"] = ad["RequestMemory"] * _MEGABYTE

@@ -1,0 +1,378 @@
+"""The moments of a recording: before, while and after a command runs, and the opening and closing of a job script.
+
+Each runs in a thread of its own beside the job, and imports what it needs only then: what is not
+needed before the command must not delay it.
+"""
+# ruff: noqa: PLC0415
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+
+from jobprov.provenance.capture.command.glance import Glance
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.running.background import Background, Speaker, budget, hash_seconds
+from jobprov.provenance.capture.running.execution import Outcome
+from jobprov.provenance.capture.running.streams import Stream
+
+if TYPE_CHECKING:
+    from jobprov.provenance.capture.command.step import Step
+    from jobprov.provenance.capture.record.draft import Draft
+    from jobprov.provenance.capture.recording.job import Job
+    from jobprov.provenance.capture.recording.session import Session
+    from jobprov.provenance.capture.running.watching import Watch
+    from jobprov.provenance.capture.surroundings.system_packages import Look
+    from jobprov.provenance.capture.trace.strace import Trace
+
+_TAIL_SECONDS = 60.0
+_CARRIED = ("output", "parent", "metadata", "seed", "log")  # given at `start`, meant for `end`
+_NOT_STARTED = "no record is open for this job script: call start first"
+
+
+class OneCommand:
+    """Recording of `run`: one command is the whole job.
+
+    Attributes:
+        spool: the folder of the spool, or None where none can be written.
+        spooled: set once the record is kept.
+        ended: set once the command has ended.
+        trace: strace for the command, or None.
+    """
+
+    def __init__(self, options: Options, environment: Dict[str, str]) -> None:
+        self.options, self.environment = options, environment
+        self.spool: Optional[str] = None
+        self.spooled, self.ended = threading.Event(), threading.Event()
+        self.trace: "Optional[Trace]" = None
+        self._glance: Optional[Glance] = None
+        self._watch: "Optional[Watch]" = None
+        self._look: "Optional[Look]" = None
+        self._prefix = ""  # of the names of logs
+        self._opened: "Optional[Tuple[Job, Step]]" = None
+
+    def before(self) -> None:
+        """Look at what the command is about to use.
+
+        Git checkouts, which it may change too, take the whole look.
+        """
+        self._glance = Glance(self.options.command, self.options, self.environment)
+        if self.options.trace:
+            self._prepare_trace(self._glance)
+        if self._glance.tops or self.options.repository:
+            self._open(self._glance)
+
+    def _prepare_trace(self, glance: Glance) -> None:
+        try:
+            from jobprov.provenance.capture.sending import spool
+            from jobprov.provenance.capture.trace.strace import Trace
+
+            self.trace = Trace(self.options.command, spool.find(self.options, self.environment))
+        except Exception as error:
+            glance.notes.append(
+                "trace: the command ran without, {}: {}".format(type(error).__name__, error)
+            )
+
+    def tracer_words(self) -> Sequence[str]:
+        """Return what is put before the command so that it is traced; nothing where it is not."""
+        return self.trace.words if self.trace is not None else ()
+
+    def _job_and_step(self) -> "Tuple[Job, Step]":
+        """Return job and step; the record is opened where it is not yet."""
+        if self._opened is None:
+            if self._glance is None:
+                raise RuntimeError("the command was not looked at")
+            self._open(self._glance)
+        if self._opened is None:
+            raise RuntimeError("the record could not be opened")
+        return self._opened
+
+    def _open(self, glance: Glance) -> None:
+        """Open the record with what was seen."""
+        from jobprov.provenance.capture.recording.job import Job
+        from jobprov.provenance.capture.sending import spool
+
+        self.spool = spool.find(self.options, self.environment)
+        job = Job(self.options, self.environment, self.spool)
+        job.begin(glance)
+        self._opened = job, job.take(glance, self.options.name, self.options.role)
+
+    def meanwhile(self, before: Background) -> None:
+        """Gather what can wait until the command runs."""
+        before.thread.join()
+        if before.error is not None:
+            return
+        job, _ = self._job_and_step()
+        if self.options.announce:
+            _announce(job.draft, self.options, self.environment)
+        job.meanwhile()
+        self._look_at_system(job)
+        # loaded while the job runs: they are needed when it has ended
+        from jobprov.provenance.capture.files import sidecar  # noqa: F401
+        from jobprov.provenance.capture.logs import failure, times  # noqa: F401
+        from jobprov.provenance.capture.sending import delivery  # noqa: F401
+
+    def _look_at_system(self, job: "Job") -> None:
+        """Begin what is never waited for, once a record."""
+        environment = job.draft.record.get("environment", {})
+        if "system_packages_sha256" not in environment and not self.ended.is_set():
+            from jobprov.provenance.capture.surroundings.system_packages import Look
+
+            self._look = Look(environment.get("container"), self.ended)
+            Background(self._look.run)
+
+    def watch(self, process: int) -> None:
+        """Look at the command and all that it starts, until it ends."""
+        from jobprov.provenance.capture.running.watching import Watch
+
+        self._watch = Watch(process)
+        self._watch.run()
+
+    def tail(self, before: Background, streams: Dict[int, Stream]) -> None:
+        """Send the ends of the logs while the command runs, where it runs for long."""
+        seconds = self.options.number("tail-seconds", _TAIL_SECONDS)
+        if not self.options.url or not seconds or self.ended.wait(seconds):
+            return
+        before.thread.join()
+        while self._opened is None:  # the record is opened while the command runs
+            if self.ended.wait(seconds):
+                return
+        from jobprov.provenance.capture.running.streams import named
+        from jobprov.provenance.capture.sending.tailing import Tailer
+
+        record = self._opened[0].draft.record
+        tailer = Tailer(named(streams), self._prefix, record, self.options, self.environment)
+        tailer.run(self.ended, seconds)
+
+    def after(
+        self, before: Background, others: Sequence[Background], outcome: Outcome, speaker: Speaker
+    ) -> None:
+        """Gather what the command left, spool the record, and send it."""
+        job, step = self._settle(before, others)
+        self._record(job, step, outcome)
+        from jobprov.provenance.capture.logs import failure
+        from jobprov.provenance.capture.sending import flushing, spool
+
+        job.finish(outcome, failure.name_state(outcome, was_told=outcome.was_told))
+        entry = flushing.keep(self.spool, job.draft, self.options, self.environment)
+        if isinstance(entry, str):
+            self.spool = spool.of_entry(entry)
+            self.spooled.set()
+        flushing.Sender(self.options, self.environment, speaker).send(entry, job.draft)
+
+    def _record(self, job: "Job", step: "Step", outcome: Outcome) -> None:
+        """Add the command's step, files and usage to the record."""
+        from jobprov.provenance.capture.recording.job import add_usage
+
+        add_usage(job.draft.record, outcome, job.job_ad)
+        if self._watch is not None:
+            self._watch.stop()
+            job.draft.attempt("memory and libraries", job.take_watch, self._watch)
+        if self._look is not None:
+            job.draft.attempt("the system", job.take_look, self._look)
+        job.after(step, outcome, self._prefix)
+        if self.trace is not None:
+            from jobprov.provenance.capture.trace import inventory
+
+            words = (job.draft, self.trace, job.spool, self.options, self.environment)
+            job.draft.attempt("trace", inventory.take, *words)
+
+    def _settle(self, before: Background, others: Sequence[Background]) -> "Tuple[Job, Step]":
+        """Give what ran beside the job a last moment, and return job and step.
+
+        What hangs is left out.
+        """
+        seconds = budget(self.options) / 4
+        if not before.wait(seconds):
+            raise RuntimeError("looking around took too long")
+        if before.error is not None:
+            raise before.error
+        for work in others:
+            if self._is_done(work, seconds):
+                if work.error is not None:
+                    raise work.error
+            elif self._opened is None:
+                raise RuntimeError("opening the record took too long")
+            else:
+                self._opened[0].draft.note("some of the surroundings could not be read in time")
+        job, step = self._job_and_step()
+        job.meanwhile()
+        return job, step
+
+    def _is_done(self, work: Background, seconds: float) -> bool:
+        """Wait for work some seconds, longer while it hashes a large file.
+
+        Tell whether it is done.
+        """
+        if work.wait(seconds):
+            return True
+        is_hashing = self._opened is not None and self._opened[0].is_hashing
+        return is_hashing and work.wait(hash_seconds(self.options))
+
+
+class StepOfSession(OneCommand):
+    """Recording of `step`: adds to the session that `start` opened; sends nothing."""
+
+    def __init__(self, options: Options, environment: Dict[str, str]) -> None:
+        OneCommand.__init__(self, options, environment)
+        self._session: "Optional[Session]" = None
+
+    def _open(self, glance: Glance) -> None:
+        """Find the session, and add what was seen."""
+        self._take_up(glance)
+
+    def _take_up(self, glance: Glance) -> "Tuple[Session, Job, Step]":
+        from jobprov.provenance.capture.recording.job import Job
+
+        self.spool, session = _find_session(self.options, self.environment)
+        job = Job(self.options, self.environment, self.spool, session.draft)
+        step = job.take(glance, self.options.name, self.options.role)
+        self._session, self._opened, self._prefix = session, (job, step), step.name + "."
+        return session, job, step
+
+    def after(
+        self,
+        before: Background,
+        others: Sequence[Background],
+        outcome: Outcome,
+        speaker: Speaker,  # noqa: ARG002 - it sends nothing
+    ) -> None:
+        """Gather what the command left, and keep it until `end`."""
+        job, step = self._settle(before, others)
+        logs = list(outcome.logs)
+        self._record(job, step, outcome)
+        session, glance = self._session, self._glance
+        if session is None or glance is None:
+            raise RuntimeError(_NOT_STARTED)
+        with session.locked():
+            if session.is_outdated():  # by a step beside this one: what it kept must stay
+                outcome.logs = logs
+                session, job, step = self._take_up(glance)
+                job.meanwhile()
+                self._record(job, step, outcome)
+            _keep_step(session, step, outcome)
+        self.spooled.set()
+
+
+def _keep_step(session: "Session", step: "Step", outcome: Outcome) -> None:
+    """Keep how a step ended, and the first that failed."""
+    state = session.state
+    state["last"] = outcome.code
+    state["is_told"] = state["is_told"] or outcome.was_told
+    if outcome.code and "failed" not in state:
+        from jobprov.provenance.capture.logs import failure
+
+        error_class, message = failure.explain(outcome)
+        state["failed"] = [step.name, step.role, outcome.code, outcome.signal, error_class, message]
+    session.save()
+
+
+def open_session(options: Options, environment: Dict[str, str]) -> None:
+    """Open a record for the calling job script.
+
+    Raises RuntimeError where no spool can be written.
+    """
+    from jobprov.provenance.capture.command import code
+    from jobprov.provenance.capture.recording.job import Job
+    from jobprov.provenance.capture.sending import spool
+
+    folder = spool.find(options, environment)
+    if folder is None:
+        raise RuntimeError("no spool can be written: name one by --spool or JOBPROV_SPOOL")
+    job = Job(options, environment, folder)
+    glance = Glance(options.command or _caller_command(), options, environment)
+    job.begin(glance)
+    code.keep_scripts(job.draft, glance.scripts, job.repositories)
+    named = [(path, "primary") for path in options.input]
+    named += [(path, "shared") for path in options.shared_input]
+    job.add_inputs(named)
+    job.later.append(job.repositories.finish)
+    job.meanwhile()
+    _keep_session(job.draft, options, environment)
+    if options.announce:
+        _announce(job.draft, options, environment)
+
+
+def close_session(
+    options: Options, environment: Dict[str, str], code: Optional[int], speaker: Speaker
+) -> int:
+    """Close, spool and send the record of the calling job script.
+
+    Return the exit code of its last step.
+    """
+    from jobprov.provenance.capture.recording.job import FailedStep, Job
+    from jobprov.provenance.capture.sending import flushing
+
+    folder, session = _find_session(options, environment)
+    state = session.state
+    for name, words in state["options"].items():
+        options.values[name] += [word for word in words if word not in options.values[name]]
+    job = Job(options, environment, folder, session.draft)
+    failed = FailedStep(*state["failed"]) if state.get("failed") else None
+    outcome = Outcome()
+    outcome.ended = time.time()
+    if code is not None:
+        outcome.code = code
+    elif failed:
+        outcome.code = failed.code
+    inputs = job.draft.record.get("inputs", ())
+    job.add_outputs(None, options.output, inputs, is_success=outcome.code == 0)
+    job.close(outcome, failed, was_told=state["is_told"])
+    entry = flushing.keep(folder, job.draft, options, environment)
+    session.forget()
+    flushing.Sender(options, environment, speaker).send(entry, job.draft)
+    last: int = state["last"]
+    return last
+
+
+def _announce(draft: "Draft", options: Options, environment: Dict[str, str]) -> None:
+    from jobprov.provenance.capture.sending import flushing
+
+    draft.attempt("announcing", flushing.announce, draft.record, options, environment)
+
+
+def _keep_session(draft: "Draft", options: Options, environment: Dict[str, str]) -> None:
+    """Keep what was opened in the first spool that takes it.
+
+    Raises RuntimeError where none does.
+    """
+    from jobprov.provenance.capture.recording import session as sessions
+    from jobprov.provenance.capture.sending import spool
+
+    problem = None
+    for folder in spool.usable(options, environment):
+        try:
+            session = sessions.create(folder, draft)
+            session.state["options"] = {name: options.values[name] for name in _CARRIED}
+            session.save()
+        except OSError as error:
+            problem = "the spool {} cannot be written: {}".format(folder, error.strerror)
+            draft.note(problem)
+        else:
+            return
+    raise RuntimeError(problem)
+
+
+def _find_session(options: Options, environment: Dict[str, str]) -> "Tuple[str, Session]":
+    """Return (the spool, the session of this job script), from whichever spool `start` could write.
+
+    Raises RuntimeError where there is none.
+    """
+    from jobprov.provenance.capture.recording import session as sessions
+    from jobprov.provenance.capture.sending import spool
+
+    for folder in spool.there(options, environment):
+        session = sessions.find(folder, options.job_id)
+        if session is not None:
+            return folder, session
+    raise RuntimeError(_NOT_STARTED)
+
+
+def _caller_command() -> List[str]:
+    """Return the command line of the job script that called us, as the system shows it."""
+    try:
+        with open("/proc/{}/cmdline".format(os.getppid()), "rb") as stream:
+            words = stream.read().split(b"\0")[:-1]
+    except OSError:
+        return []
+    return [os.fsdecode(word) for word in words]

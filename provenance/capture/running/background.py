@@ -1,0 +1,79 @@
+"""Work beside the job that is never waited for longer than its budget, and the one line about it at the end."""
+
+import os
+import sys
+import threading
+from typing import Any, Callable, Optional
+
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.options import Options
+
+_BUDGET_SECONDS, _HASH_SECONDS = 20.0, 120.0
+_LOOK_SECONDS = 0.1
+
+
+def budget(options: Options) -> float:
+    """Return the seconds that spooling and sending may take after the command."""
+    return options.number("budget-seconds", _BUDGET_SECONDS)
+
+
+def hash_seconds(options: Options) -> float:
+    """Return the seconds that hashing outputs may take, apart from the budget."""
+    return options.number("hash-seconds", _HASH_SECONDS)
+
+
+class Speaker:
+    """Prints one line at the end, and more with --verbose; a closed stderr is no reason to fail."""
+
+    def __init__(self, options: Options) -> None:
+        self.is_verbose = options.verbose
+
+    def say(self, sentence: object) -> None:
+        """Write a line."""
+        try:
+            sys.stderr.write("jobprov: {}\n".format(" ".join(str(sentence).split())))
+            sys.stderr.flush()
+        except (OSError, ValueError, AttributeError):
+            pass
+
+    def write(self, content: bytes) -> None:
+        """Write bytes as they are."""
+        try:
+            sys.stderr.flush()
+            os.write(2, content)
+        except (OSError, ValueError, AttributeError):
+            pass
+
+    def detail(self, sentence: object) -> None:
+        """Write a line with --verbose only."""
+        if self.is_verbose:
+            self.say(sentence)
+
+
+class Background:
+    """Work beside the job, in a thread of its own: an error in it never reaches the job.
+
+    Attributes:
+        error, result: what the work raised, or returned.
+    """
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.error: Optional[BaseException] = None
+        self.result: Any = None
+        self._function = function
+        self.thread = threading.Thread(target=self._run)
+        self.thread.daemon = True
+        self.thread.start()
+
+    def wait(self, seconds: float, should_stop: Callable[[], bool] = bool) -> bool:
+        """Wait at most some seconds; tell whether the work is done."""
+        clock = Clock(seconds)
+        while self.thread.is_alive() and clock.left() and not should_stop():
+            self.thread.join(min(_LOOK_SECONDS, clock.left()))
+        return not self.thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self.result = self._function()
+        except BaseException as error:
+            self.error = error

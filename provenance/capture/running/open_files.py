@@ -1,0 +1,137 @@
+"""Which files a process tree has open, and its calls to SAM, as seen from outside at each look.
+
+Between two looks nothing is seen: a time is late by the pause before it at most, and a call that
+was over sooner is missed.
+
+Sources: proc(5), `PID/fd` and `PID/cmdline`; `ifdh updateFileStatus URI PROCESS FILE STATUS`,
+`samweb release-file` and `samweb set-process-file-status`, as their help texts have them.
+"""
+
+import os
+from typing import Dict, Iterable, List, Optional, Set, Tuple
+
+_MOST_FILES, _MOST_DESCRIPTORS, _MOST_CALLS = 5000, 256, 2000
+_NO_FILES = ("/dev/", "/proc/", "/sys/")
+_DELETED = " (deleted)"
+_DELIVERED = frozenset(["transferred", "delivered"])
+
+
+class Sighting:
+    """One file: when it was first seen open, when it was no longer (None: it still was), and how late both may be."""
+
+    def __init__(self, moment: float, late: float) -> None:
+        self.opened, self.late = moment, late
+        self.closed: Optional[float] = None
+
+
+class OpenFiles:
+    """What the looks at a process tree showed.
+
+    Attributes:
+        files: absolute path -> Sighting.
+        calls: [(file name, status, seconds since 1970)] of SAM, in the order seen.
+        late: longest pause before a look, in seconds.
+    """
+
+    def __init__(self, moment: float) -> None:
+        self.files: Dict[str, Sighting] = {}
+        self.calls: List[Tuple[str, str, float]] = []
+        self.late = 0.0
+        self._last_look = moment
+        self._known: Set[int] = set()  # processes whose command line was read
+
+    def look(self, processes: Iterable[int], moment: float) -> None:
+        """Look at these processes."""
+        pause, self._last_look = moment - self._last_look, moment
+        self.late = max(self.late, pause)
+        now_open: Set[str] = set()
+        for process in processes:
+            now_open.update(_open_files(process))
+            if process not in self._known:
+                self._known.add(process)
+                self._add_call(_words(process), moment)
+        self._note_open(now_open, moment, pause)
+        for path, sighting in self.files.items():
+            if sighting.closed is None and path not in now_open:
+                sighting.closed, sighting.late = moment, max(sighting.late, pause)
+
+    def _note_open(self, now_open: Set[str], moment: float, pause: float) -> None:
+        for path in now_open:
+            sighting = self.files.get(path)
+            if sighting is not None:
+                sighting.closed = None  # open again: the last closing counts
+            elif len(self.files) < _MOST_FILES:
+                self.files[path] = Sighting(moment, pause)
+
+    def _add_call(self, words: List[str], moment: float) -> None:
+        call = sam_call(words)
+        if call is not None and len(self.calls) < _MOST_CALLS:
+            self.calls.append((*call, moment))
+
+
+def sam_call(words: List[str]) -> Optional[Tuple[str, str]]:
+    """Return (file name, status) of a command line that tells SAM of a file, or None."""
+    for place, word in enumerate(words[:2]):  # the second where an interpreter runs the program
+        program, rest = os.path.basename(word), words[place + 1 :]
+        call = None
+        if program == "ifdh":
+            call = _ifdh_call(rest)
+        elif program == "samweb":
+            call = _samweb_call(rest)
+        if call is not None:
+            return call
+    return None
+
+
+def _ifdh_call(words: List[str]) -> Optional[Tuple[str, str]]:
+    """Read `updateFileStatus URI PROCESS FILE STATUS`."""
+    if words[:1] == ["updateFileStatus"] and len(words) >= 5:  # noqa: PLR2004
+        return os.path.basename(words[3]), words[4]
+    return None
+
+
+def _samweb_call(words: List[str]) -> Optional[Tuple[str, str]]:
+    """Read `set-process-file-status PROCESS FILE STATUS` and `release-file [--status=STATUS] PROCESS FILE`."""
+    plain = [word for word in words if not word.startswith("-")]
+    if plain[:1] == ["set-process-file-status"] and len(plain) >= 4:  # noqa: PLR2004
+        return os.path.basename(plain[2]), plain[3]
+    if plain[:1] == ["release-file"] and len(plain) >= 3:  # noqa: PLR2004
+        for word in words:
+            if word.startswith("--status="):
+                return os.path.basename(plain[2]), word[9:]
+        return os.path.basename(plain[2]), "consumed"
+    return None
+
+
+def is_delivery(status: str) -> bool:
+    """Tell whether SAM's word for a file means that it was delivered.
+
+    Any other that it was given back.
+    """
+    return status in _DELIVERED
+
+
+def _open_files(process: int) -> List[str]:
+    folder = "/proc/{}/fd".format(process)
+    try:
+        names = os.listdir(folder)[:_MOST_DESCRIPTORS]
+    except OSError:
+        return []  # gone, or not ours to read
+    paths = []
+    for name in names:
+        try:
+            path = os.readlink("{}/{}".format(folder, name))
+        except OSError:
+            continue
+        if path.startswith("/") and not path.startswith(_NO_FILES):
+            paths.append(path[: -len(_DELETED)] if path.endswith(_DELETED) else path)
+    return paths
+
+
+def _words(process: int) -> List[str]:
+    try:
+        with open("/proc/{}/cmdline".format(process), "rb") as stream:
+            words = stream.read(65536).split(b"\0")[:-1]
+    except OSError:
+        return []
+    return [os.fsdecode(word) for word in words]

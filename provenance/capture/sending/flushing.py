@@ -1,0 +1,300 @@
+"""From a finished draft to the service: kept in the spool first, sent second.
+
+And the leftovers of earlier jobs.
+"""
+
+import io
+import os
+import sys
+from typing import Any, Dict, Iterator, Optional
+
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record import limits
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.encoding import encode
+from jobprov.provenance.capture.running.background import Speaker, budget
+from jobprov.provenance.capture.sending import delivery, homing
+from jobprov.provenance.capture.sending import spool as spools
+
+_ANNOUNCED = (
+    "schema_version",
+    "job_id",
+    "witness",
+    "state",
+    "experiment",
+    "task",
+    "batch",
+    "started_at",
+    "command",
+    "hook",
+)
+_ANNOUNCING_SECONDS = 5.0
+_LOST = "lost, since no spool can be written"
+_LEFT = 3  # exit code of `flush`
+
+
+def keep(spool: Optional[str], draft: Draft, options: Options, environment: Dict[str, str]) -> Any:
+    """Return the path of the spooled entry.
+
+    The entry itself, in memory, where no spool can be written.
+
+    Where one spool takes no entry, the next is tried.
+    """
+    instructions = {"url": options.url}
+    draft.attempt("names, times and lengths", limits.mend, draft)
+    draft.attempt("cutting long lists", limits.fit, draft)
+    tried = set()
+    for place in _spools(spool, options, environment):
+        if place in tried:
+            continue
+        tried.add(place)
+        try:
+            return spools.keep(place, draft, instructions)
+        except OSError as error:
+            draft.note("the spool {} cannot be written: {}".format(place, error.strerror))
+    buffer = io.BytesIO()
+    spools.write(buffer, draft, instructions)
+    return buffer
+
+
+def _spools(first: Optional[str], options: Options, environment: Dict[str, str]) -> Iterator[str]:
+    if first:
+        yield first
+    yield from spools.usable(options, environment)
+
+
+class Sender:
+    """Sends one entry, and prints in one line what became of it.
+
+    It stays in the spool where that fails.
+    """
+
+    def __init__(self, options: Options, environment: Dict[str, str], speaker: Speaker) -> None:
+        self.options, self.environment, self.speaker = options, environment, speaker
+
+    def send(self, entry: Any, draft: Draft) -> None:
+        """Send what `keep` returned."""
+        for note in draft.notes:
+            self.speaker.detail(note)
+        job_id = draft.record["job_id"]
+        is_kept = isinstance(entry, str)
+        where = self._where(entry) if is_kept else _LOST
+        home = homing.lay_out(entry, job_id, self.environment) if is_kept else None
+        if home:
+            where += ", and goes home with the output as {}".format(os.path.basename(home))
+        if not self.options.url:
+            self.speaker.say(
+                "recorded {} ({}; no --url or JOBPROV_URL to send it to)".format(job_id, where)
+            )
+            return
+        owned = spools.claim(entry) if is_kept else entry
+        if owned is None:
+            self.speaker.say("recorded {} (another process is sending it)".format(job_id))
+        else:
+            self._try(owned, job_id, where, home)
+
+    def _where(self, path: str) -> str:
+        spool, wanted = spools.of_entry(path), self.options.spool
+        if wanted and os.path.abspath(wanted) != spool:
+            return "kept in {}, since {} cannot be written".format(spool, wanted)
+        return "kept in {}".format(spool)
+
+    def _try(self, owned: Any, job_id: str, where: str, home: Optional[str]) -> None:
+        try:
+            answer = deliver(owned, self.options, self.environment, Clock(budget(self.options)))
+        except Exception as error:
+            self._put_back(owned, job_id, where, error)
+            return
+        if isinstance(owned, str):
+            os.unlink(owned)
+        if home:
+            os.unlink(home)
+        self.speaker.say("recorded {} ({})".format(job_id, summary(answer)))
+        for gap in answer.get("gaps") or ():
+            self.speaker.detail("gap {}: {}".format(gap.get("code"), gap.get("message")))
+
+    def _put_back(self, owned: Any, job_id: str, where: str, error: Exception) -> None:
+        """Keep the entry after an error, aside where it is refused for good, and say so."""
+        is_kept, is_refused = isinstance(owned, str), isinstance(error, delivery.RefusedError)
+        if isinstance(error, delivery.RefusedError) and error.is_for_good():
+            if is_kept:
+                spools.reject(owned, str(error))
+                where = "kept in {}/rejected".format(spools.of_entry(owned))
+            self.speaker.say("refused {}: {} ({})".format(job_id, error, where))
+            return
+        where = self._carry(owned, job_id) or where
+        if is_kept:
+            spools.release(owned)
+        verb = "refused" if is_refused else "not sent"
+        later = "" if where == _LOST else "; `flush` sends it later"
+        self.speaker.say("{} {}: {} ({}{})".format(verb, job_id, error, where, later))
+
+    def _carry(self, owned: Any, job_id: str) -> Optional[str]:
+        """Send the entry another way home; return in words where it went, or None."""
+        # Where something is left
+        from jobprov.provenance.capture.sending import leftovers  # noqa: PLC0415
+
+        try:
+            return leftovers.carry(
+                owned, job_id, self.options, self.environment, self.speaker.write
+            )
+        except Exception as error:
+            self.speaker.detail("{}: {}".format(type(error).__name__, error))
+            return None
+
+
+def deliver(
+    owned: Any,
+    options: Options,
+    environment: Dict[str, str],
+    clock: Clock,
+    url: Optional[str] = None,
+) -> Dict[str, Any]:
+    """Send an entry and return the service's answer; `url` is used where the options name none.
+
+    Raises delivery.LaterError, delivery.RefusedError, OSError.
+    """
+    token = delivery.read_token(options, environment)
+    address: Any = options.url or url
+    return delivery.deliver(owned, address, token, clock)
+
+
+def summary(answer: Dict[str, Any]) -> str:
+    """Return `grade L2, 1 gap`, as far as the service told."""
+    gaps = answer.get("gaps")
+    words = ["grade {}".format(answer["grade"])] if answer.get("grade") else []
+    if isinstance(gaps, list):
+        count = {0: "no gaps", 1: "1 gap"}.get(len(gaps))
+        words.append(count or "{} gaps".format(len(gaps)))
+    return ", ".join(words) or "taken"
+
+
+def announce(record: Dict[str, Any], options: Options, environment: Dict[str, str]) -> None:
+    """Send a `running` record at once, once, and unspooled: only the end of a job is a promise."""
+    # Loaded by then
+    from jobprov.provenance.capture.record.redaction import redact_strings  # noqa: PLC0415
+
+    if not options.url:
+        return
+    running = {name: record[name] for name in _ANNOUNCED if name in record}
+    token = delivery.read_token(options, environment)
+    service = delivery.Service(options.url, token, Clock(_ANNOUNCING_SECONDS))
+    try:
+        body = delivery.gzip_bytes(encode(redact_strings(running)))
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        service.call("PUT", "/jobs/" + record["job_id"], body, headers)
+    finally:
+        service.close()
+
+
+class Flush:
+    """What came of sending a spool.
+
+    Attributes:
+        spool: its folder, or None where there is none.
+        found: entries that were found in the log that was named, or None where none was.
+        sent, refused, left: entries.
+        problem: why it ended early, or None.
+        is_answered: whether the service took or refused each entry.
+    """
+
+    def __init__(self) -> None:
+        self.spool: Optional[str] = None
+        self.found: Optional[int] = None
+        self.sent, self.refused = 0, 0
+        self.left: Optional[int] = None
+        self.problem: Optional[str] = None
+        self.is_answered = True
+
+
+def flush(options: Options, environment: Dict[str, str], speaker: Speaker) -> int:
+    """Send everything in a spool, oldest first; return 0 when nothing is left, 3 otherwise.
+
+    With --json the result is printed. A service that does not answer ends it at once; a refused
+    entry does not hold up the next ones.
+    """
+    result = Flush()
+    result.spool = _spool_to_send(options, environment, result)
+    if result.spool is None:
+        result.problem = "no spool to send from"
+        speaker.say(result.problem)
+    else:
+        if result.found is not None:
+            speaker.say("found {} in {}".format(result.found, options.words[0]))
+        _send_all(result.spool, result, options, environment, speaker)
+        result.left = len(spools.ready(result.spool))
+        reason = " ({})".format(result.problem) if result.problem else ""
+        speaker.say(
+            "sent {}, refused {}, left {}{}".format(
+                result.sent, result.refused, result.left, reason
+            )
+        )
+        if not options.words:
+            _tell_others(options, environment, result.spool, speaker)
+    if options.json:
+        sys.stdout.write(encode(vars(result)).decode("utf-8") + "\n")
+    return _LEFT if result.left or result.refused or result.problem else 0
+
+
+def _spool_to_send(options: Options, environment: Dict[str, str], result: Flush) -> Optional[str]:
+    """Return the spool of the folder that was named, else the usual one, with the entries of a log that was named."""
+    if options.words and not os.path.isfile(options.words[0]):
+        return spools.open_at(homing.gather(options.words[0]))
+    spool = spools.find(options, environment)
+    if options.words and spool is not None:
+        from jobprov.provenance.capture.sending import leftovers  # noqa: PLC0415
+
+        result.found = leftovers.unpack(options.words[0], os.path.join(spool, "ready"))
+    return spool
+
+
+def _send_all(
+    spool: str, result: Flush, options: Options, environment: Dict[str, str], speaker: Speaker
+) -> None:
+    """Send what a spool holds, and count what came of it."""
+    for path in spools.ready(spool):
+        owned = spools.claim(path)
+        if owned is None:
+            continue
+        try:
+            url = None if options.url else _address(owned)
+            deliver(owned, options, environment, Clock(budget(options)), url)
+            os.unlink(owned)
+            result.sent += 1
+        except delivery.RefusedError as error:
+            if error.is_for_good():
+                spools.reject(owned, str(error))
+            else:  # another experiment's, perhaps: the next ones may be taken
+                spools.release(owned)
+            speaker.say("refused {}: {}".format(os.path.basename(path), error))
+            result.refused += 1
+        except delivery.LaterError as error:
+            spools.release(owned)
+            result.problem, result.is_answered = str(error), False
+            break
+        except Exception as error:  # this one's trouble, as far as anybody can tell
+            spools.release(owned)
+            result.problem = str(error) or type(error).__name__
+
+
+def _tell_others(
+    options: Options, environment: Dict[str, str], spool: str, speaker: Speaker
+) -> None:
+    """Name the other spools that hold entries: a record goes there where its own cannot be written."""
+    for other in spools.there(options, environment):
+        count = len(spools.ready(other)) if other != spool else 0
+        if count:
+            speaker.say("{} more in {}: send them by `flush {}`".format(count, other, other))
+
+
+def _address(owned: str) -> Any:
+    """Return the address that the entry was made for; only used where none is given now."""
+    import json  # noqa: PLC0415
+    import zipfile  # noqa: PLC0415
+
+    try:
+        with zipfile.ZipFile(owned) as entry:
+            return json.loads(entry.read("delivery.json").decode("utf-8")).get("url")
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+        return None

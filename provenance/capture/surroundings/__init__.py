@@ -1,0 +1,1 @@
+"""What surrounds a job: batch system, host, container, installed software."""

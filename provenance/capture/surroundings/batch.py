@@ -1,0 +1,146 @@
+"""Who this job is: batch system, task and job id, from the job and machine ads and from known variables.
+
+Sources: HTCondor's ads (condor_ads), jobsub_lite's, POMS's, justIN's and SAM's variables. The ads
+are preferred to the environment.
+"""
+
+import hashlib
+import os
+from typing import Any, Dict, Iterable, Optional
+
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record.draft import moment_if_kept, without_empty
+
+NAMESPACE = bytes.fromhex(
+    "6f2a0c1e5b7d5e0a9c3f23518a16f001"
+)  # of job ids that every witness can make
+
+
+def describe_batch(environment: Dict[str, str], ad: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the record's `batch`, without its part; empty where no batch system is seen."""
+    if ad.get("GlobalJobId"):
+        return _describe_condor(environment, ad)
+    identity = environment.get("JOBSUBJOBID") or environment.get("JUSTIN_JOBSUB_ID")
+    if identity:
+        fields = {
+            "system": "htcondor",
+            "id": identity,
+            "global_job_id": identity,
+            "section": environment.get("JOBSUBJOBSECTION") or None,
+            "dag": environment.get("DAGMANJOBID") or None,
+        }
+        return without_empty(fields)
+    if environment.get("SLURM_JOB_ID"):
+        cluster = environment.get("SLURM_CLUSTER_NAME", "")
+        return {
+            "system": "slurm",
+            "id": environment["SLURM_JOB_ID"],
+            "global_job_id": "{}#{}".format(cluster, environment["SLURM_JOB_ID"]),
+            "attempt": 1 + _integer(environment.get("SLURM_RESTART_COUNT"), 0),
+        }
+    return {}
+
+
+def _describe_condor(environment: Dict[str, str], ad: Dict[str, Any]) -> Dict[str, Any]:
+    global_job_id = str(ad["GlobalJobId"])
+    schedd = global_job_id.split("#", 1)[0]
+    identity = "{}.{}@{}".format(ad.get("ClusterId", ""), ad.get("ProcId", ""), schedd)
+    dag = ad.get("DAGManJobId") or environment.get("DAGMANJOBID")
+    starts = ad.get("NumShadowStarts")
+    fields = {
+        "system": "htcondor",
+        "id": str(ad.get("JobsubJobId") or environment.get("JOBSUBJOBID") or identity),
+        "global_job_id": global_job_id,
+        "attempt": starts if isinstance(starts, int) else 1,
+        "dag": str(dag) if dag else None,
+        "section": environment.get("JOBSUBJOBSECTION") or None,
+        "queued_at": moment_if_kept(ad.get("QDate")),
+    }
+    return without_empty(fields)
+
+
+def name_job(batch: Dict[str, Any]) -> str:
+    """Return the job id: the same for every witness under a batch system, random elsewhere."""
+    if not batch.get("global_job_id"):
+        return _uuid(os.urandom(16), 4)
+    identity = "{}|{}|{}".format(
+        batch["global_job_id"], batch.get("attempt", 1), batch.get("part", 0)
+    )
+    name = NAMESPACE + identity.encode("utf-8", "surrogateescape")
+    return _uuid(hashlib.sha1(name).digest(), 5)  # noqa: S324 - RFC 9562
+
+
+def _uuid(content: bytes, version: int) -> str:
+    """Return a UUID's text (RFC 9562).
+
+    The uuid module takes longer to load than the hook may take.
+    """
+    octets = bytearray(content[:16])
+    octets[6] = octets[6] & 0x0F | version << 4
+    octets[8] = octets[8] & 0x3F | 0x80
+    text = octets.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def name_experiment(
+    options: Options, environment: Dict[str, str], ad: Dict[str, Any]
+) -> Optional[str]:
+    """Return the experiment, or None where nothing tells."""
+    return (
+        options.experiment
+        or environment.get("EXPERIMENT")
+        or environment.get("SAM_EXPERIMENT")
+        or ad.get("Jobsub_Group")
+        or environment.get("JOBSUB_GROUP")
+        or environment.get("GROUP")
+        or None
+    )
+
+
+def describe_task(
+    options: Options, environment: Dict[str, str], ad: Dict[str, Any]
+) -> Dict[str, Any]:
+    """Return the record's `task`, without its unit."""
+
+    def first(*names: str) -> Optional[str]:
+        for name in names:
+            value = environment.get(name) or ad.get(name)
+            if value not in (None, ""):
+                return str(value)
+        return None
+
+    fields = {
+        "task_id": options.task_id
+        or first("POMS_TASK_ID", "POMS4_SUBMISSION_ID", "JUSTIN_WORKFLOW_ID"),
+        "campaign": options.campaign or first("POMS4_CAMPAIGN_NAME", "POMS_CAMPAIGN_NAME"),
+        "stage": options.stage or first("POMS4_CAMPAIGN_STAGE_NAME", "JUSTIN_STAGE_ID"),
+        "project": options.project or first("SAM_PROJECT_NAME", "SAM_PROJECT"),
+        "submitted_by": options.submitted_by or first("GRID_USER", "Owner"),
+    }
+    return without_empty(fields)
+
+
+def name_unit(
+    options: Options,
+    environment: Dict[str, str],
+    ad: Dict[str, Any],
+    inputs: Iterable[Dict[str, Any]],
+) -> Optional[str]:
+    """Return what a retry has in common with its first try.
+
+    The one input, else the index within the task.
+    """
+    if options.unit:
+        return options.unit
+    primary = [str(entry["name"]) for entry in inputs if entry.get("role") == "primary"]
+    if len(primary) == 1:
+        return primary[0]
+    index = environment.get("PROCESS") or environment.get("SLURM_ARRAY_TASK_ID") or ad.get("ProcId")
+    return None if index in (None, "") else str(index)
+
+
+def _integer(text: Optional[str], default: int) -> int:
+    try:
+        return int(text or "")
+    except ValueError:
+        return default

@@ -1,0 +1,99 @@
+"""HTCondor's job and machine ads: their attributes, and what they tell of a job's command, variables and end.
+
+Source: HTCondor manual, the long form of ClassAds; _CONDOR_JOB_AD and _CONDOR_MACHINE_AD, frozen at
+job start.
+"""
+
+import math
+import re
+import shlex
+import signal
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+from jobprov.provenance.capture.record.draft import Draft
+
+_LINE = re.compile(r"^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
+_LARGEST_AD = 4 << 20
+_KILLING = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGXCPU)
+
+
+def read_ad(path: str) -> Dict[str, Any]:
+    """Return the attributes of a long-form ad.
+
+    Strings, numbers and booleans are decoded, expressions stay text.
+    """
+    with open(path, "rb") as stream:
+        return parse_ad(stream.read(_LARGEST_AD).decode("utf-8", "replace"))
+
+
+def parse_ad(text: str) -> Dict[str, Any]:
+    """Return the attributes of an ad's text."""
+    attributes = {}
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match:
+            attributes[match.group(1)] = _ad_value(match.group(2))
+    return attributes
+
+
+def _ad_value(text: str) -> Union[str, bool, float]:
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", text[1:-1])
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    # What HTCondor means by `inf` is an attribute of that name, and JSON has no such number.
+    return number if math.isfinite(number) else text
+
+
+def ads(environment: Dict[str, str], draft: Draft) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """Return (job ad, machine ad); each empty outside HTCondor."""
+    return _named_ad(environment, draft, "_CONDOR_JOB_AD"), _named_ad(
+        environment, draft, "_CONDOR_MACHINE_AD"
+    )
+
+
+def _named_ad(environment: Dict[str, str], draft: Draft, variable: str) -> Dict[str, Any]:
+    path = environment.get(variable)
+    if not path:
+        return {}
+    return draft.attempt("job or machine ad", read_ad, path) or {}
+
+
+def job_variables(ad: Dict[str, Any]) -> Dict[str, str]:
+    """Return the variables that the ad hands to the job.
+
+    Only names of experiment and task are taken from them.
+    """
+    text = ad.get("Environment")
+    if not isinstance(text, str):
+        return {}
+    try:
+        return dict(word.split("=", 1) for word in shlex.split(text) if "=" in word)
+    except ValueError:
+        return {}
+
+
+def command_of(ad: Dict[str, Any]) -> List[str]:
+    """Return program and arguments of the ad."""
+    program, arguments = str(ad.get("Cmd", "")), str(ad.get("Arguments") or ad.get("Args") or "")
+    try:
+        return [program, *shlex.split(arguments)]
+    except ValueError:
+        return [program, arguments]
+
+
+def state_of(code: Optional[int], number: Optional[int], *, was_evicted: bool) -> str:
+    """Return the record's state of a job that ended by itself (code, signal or None) or was evicted."""
+    if was_evicted or number in _KILLING:
+        return "killed"
+    if code is None:
+        return "lost"
+    return "failed" if code else "succeeded"

@@ -1,0 +1,175 @@
+"""Which Python ran a program, and the distributions in its site-packages.
+
+Names and versions from folder names.
+
+One small text, a line each: kind, name, version and location, parted by tabs, sorted. The
+interpreter is asked for its version without its site module; nothing of the job's own is imported.
+What only a `.pth` file adds is not seen.
+
+Sources: the core metadata folders (`NAME-VERSION.dist-info`, PEP 376;
+`NAME-VERSION[-pyX.Y].egg-info`), `pyvenv.cfg` (PEP 405), Debian's dist-packages.
+"""
+
+import os
+import re
+import subprocess
+from typing import Dict, List, Optional, Sequence, Set, Tuple
+
+from jobprov.provenance.capture.command import arguments
+from jobprov.provenance.capture.command.arguments import which
+
+_PYTHON = re.compile(r"^(?:python|pypy)[\d.]*$")
+_FOLDER = re.compile(r"^(.+?)-([^-]+?)(?:-py\d[\d.]*)?(?:-[\w.]+)?\.(?:dist-info|egg-info|egg)$")
+_NAMELESS = re.compile(r"^([^-]+)\.(?:dist-info|egg-info)$")
+_QUESTION = (
+    "import sys; sys.stdout.write('\\n'.join([getattr(getattr(sys, 'implementation', None),"
+    " 'name', 'cpython'),"
+    " sys.version.split()[0], sys.executable, sys.prefix]))"
+)
+_SECONDS = 10
+_MOST_FOLDERS, _MOST_LINES = 50, 5000
+
+
+def list_packages(argv: Sequence[str], environment: Dict[str, str]) -> Set[str]:
+    """Return the lines about a Python program's interpreter and its distributions.
+
+    Empty where no Python runs it.
+
+    Raises OSError and ValueError where the interpreter cannot be asked.
+    """
+    python = find_interpreter(argv)
+    if python is None:
+        return set()
+    name, version, executable, prefix = _ask(python)
+    lines = {"interpreter\t{}\t{}\t{}".format(name, version, executable)}
+    for folder in site_folders(executable, prefix, version, environment)[:_MOST_FOLDERS]:
+        for distribution in distributions(folder):
+            lines.add("\t".join(("pip", *distribution, folder)))
+            if len(lines) >= _MOST_LINES:
+                return lines
+    return lines
+
+
+def find_interpreter(argv: Sequence[str]) -> Optional[str]:
+    """Return the path of the Python that a command line starts, by its name or by a script's first line, or None."""
+    words = arguments.without_prefix(argv)
+    if not words:
+        return None
+    if _PYTHON.match(os.path.basename(words[0])):
+        return which(words[0])
+    program = which(words[0])
+    interpreter = _interpreter(program) if program else None
+    if interpreter and _PYTHON.match(os.path.basename(interpreter)):
+        return which(interpreter)
+    return None
+
+
+def site_folders(
+    executable: str, prefix: str, version: str, environment: Dict[str, str]
+) -> List[str]:
+    """Return the folders that hold distributions, in the order of the import path, those that exist."""
+    short = "python" + ".".join(version.split(".")[:2])
+    own_prefix = os.path.dirname(os.path.dirname(executable))
+    settings = _settings(own_prefix)
+    folders = [folder for folder in environment.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    is_virtual = settings is not None
+    if is_virtual:
+        folders += _below(own_prefix, short)
+    if not is_virtual or (settings or {}).get("include-system-site-packages", "").lower() == "true":
+        if not environment.get("PYTHONNOUSERSITE"):
+            folders += _below(
+                environment.get("PYTHONUSERBASE") or os.path.expanduser("~/.local"), short
+            )
+        if prefix == "/usr":
+            folders += _below("/usr/local", short)
+        folders += _below(prefix, short)
+    known: Dict[str, str] = {}
+    for folder in folders:
+        if os.path.isdir(folder):
+            known.setdefault(os.path.realpath(folder), folder)  # lib64 is often a link to lib
+    return list(known.values())
+
+
+def distributions(folder: str) -> List[Tuple[str, str]]:
+    """Return [(name, version)] of the distributions in a folder.
+
+    The version is empty where nothing tells it.
+    """
+    versions = []
+    for name in sorted(os.listdir(folder)):
+        match = _FOLDER.match(name)
+        nameless = _NAMELESS.match(name)
+        if match:
+            versions.append((match.group(1), match.group(2)))
+        elif nameless:
+            versions.append((nameless.group(1), _version_inside(os.path.join(folder, name))))
+    return versions
+
+
+def _ask(python: str) -> List[str]:
+    """Return [implementation, version, executable, prefix] as the interpreter tells them."""
+    process = subprocess.Popen(
+        [python, "-E", "-S", "-c", _QUESTION],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        out = process.communicate(timeout=_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise OSError("{} does not tell its version".format(python)) from None
+    answers = out.decode("utf-8", "surrogateescape").split("\n")
+    if process.returncode or len(answers) != 4:  # noqa: PLR2004 - the four that were asked for
+        raise ValueError("{} does not tell its version".format(python))
+    return answers
+
+
+def _below(prefix: str, short: str) -> List[str]:
+    """Return where distributions lie below a prefix; the last is Debian's."""
+    folders = []
+    for site in ("site-packages", "dist-packages"):
+        folders.append(os.path.join(prefix, "lib", short, site))
+        folders.append(os.path.join(prefix, "lib64", short, site))
+    folders.append(os.path.join(prefix, "lib", "python3", "dist-packages"))
+    return folders
+
+
+def _settings(folder: str) -> Optional[Dict[str, str]]:
+    """Return the settings in a folder's pyvenv.cfg, or None where there is none."""
+    path = os.path.join(folder, "pyvenv.cfg")
+    if not os.path.isfile(path):
+        return None
+    settings = {}
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        for line in stream.read(65536).splitlines():
+            name, _, value = line.partition("=")
+            settings[name.strip().lower()] = value.strip()
+    return settings
+
+
+def _interpreter(path: str) -> Optional[str]:
+    """Return the program in a script's first line; behind `env` the one it looks up."""
+    with open(path, "rb") as stream:
+        line = stream.read(512).split(b"\n", 1)[0]
+    if not line.startswith(b"#!"):
+        return None
+    words = os.fsdecode(line[2:]).split()
+    if words and os.path.basename(words[0]) == "env":
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    return words[0] if words else None
+
+
+def _version_inside(path: str) -> str:
+    """Return the version in a distribution's metadata; an empty text where there is none."""
+    files = [path]
+    if os.path.isdir(path):
+        files = [os.path.join(path, name) for name in ("METADATA", "PKG-INFO")]
+    for file in files:
+        if os.path.isfile(file):
+            with open(file, "rb") as stream:
+                match = re.search(rb"^Version:[ \t]*(\S+)", stream.read(4096), re.MULTILINE)
+            if match:
+                return match.group(1).decode("utf-8", "replace")
+    return ""

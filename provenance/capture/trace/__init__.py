@@ -1,0 +1,1 @@
+"""Which files a command touched, as strace sees it."""

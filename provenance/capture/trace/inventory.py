@@ -1,0 +1,257 @@
+"""The inventory of what a traced command touched.
+
+A listing that jobs of one release share, and which files may go.
+
+One line a path, its cells parted by tabs, in the order of their bytes:
+
+    PATH  dir
+    PATH  link  TARGET
+    PATH  file  MODE  SIZE  SHA-256     (mode in octal; `-` for a digest: it is not to leave the worker node)
+
+Backslash, tab and line ends in a name are escaped as in C. Left out is what is the job's own: its
+working directory, scratch and temporary folders, inputs, outputs, and every file that changed after
+it began.
+"""
+
+import os
+import pwd
+import re
+import stat
+from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+
+from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.running.background import hash_seconds
+from jobprov.provenance.capture.sending import delivery
+from jobprov.provenance.capture.trace.strace import Trace
+
+_KERNEL = ("/proc", "/sys", "/dev")
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to be left out
+_SCRATCH = ("_CONDOR_SCRATCH_DIR", "TMPDIR", "CONDOR_DIR_INPUT")
+_MOST_LINKS = 40
+_READABLE = 0o004
+_HEAD_BYTES = 8192
+_SEARCHED_BYTES = 8 * 1024 * 1024  # of text; the service searches as much
+_ASKED = 5000  # digests in one question
+_ASKING_SECONDS = 10.0
+_BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
+_NO_DIGEST = "-"
+_SHOWN = 10  # paths in a note
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_PLAIN = {escape: letter for letter, escape in _ESCAPES.items()}
+
+
+class Inventory:
+    """What was found at the paths that a command touched.
+
+    Attributes:
+        entries: {path: its cells}.
+        files: {digest: (size, path)} of those that may leave the worker node.
+        withheld: paths of those that may not.
+    """
+
+    def __init__(
+        self, own: Iterable[str], written: Collection[str], began: float, clock: Clock
+    ) -> None:
+        self.entries: Dict[str, Tuple[str, ...]] = {}
+        self.files: Dict[str, Tuple[int, str]] = {}
+        self.withheld: List[str] = []
+        self._own = tuple(folder + "/" for folder in own)
+        self._written, self._began, self._clock = written, began, clock
+        self._hidden = tuple(home + "/." for home in _homes())
+
+    def add(self, path: str) -> None:
+        """Take in a path, with the folders and links that lead there; raises OutOfTimeError."""
+        waiting, folder, links = _parts(path), "/", 0
+        while waiting:
+            part = waiting.pop()
+            if part == "..":
+                folder = os.path.dirname(folder)
+                continue
+            place = os.path.join(folder, part)
+            status = None if (place + "/").startswith(self._own) else _status(place)
+            if status is None:
+                return
+            if stat.S_ISLNK(status.st_mode):
+                target, links = os.readlink(place), links + 1
+                self.entries[place] = ("link", target)
+                if links > _MOST_LINKS:
+                    return
+                waiting += _parts(target)
+                folder = "/" if target.startswith("/") else folder
+            elif stat.S_ISDIR(status.st_mode):
+                self.entries[place] = ("dir",)
+                folder = place
+            else:
+                self._add_file(place, status)
+                return
+
+    def _add_file(self, path: str, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode) or path in self.entries:
+            return
+        if path in self._written or status.st_ctime >= self._began:
+            return
+        size, digest = status.st_size, _NO_DIGEST
+        try:
+            if self._may_leave(path, status):
+                size, digest, _ = hash_file(path, self._clock)
+                self.files[digest] = (size, path)
+        except OSError:
+            pass
+        if digest == _NO_DIGEST:
+            self.withheld.append(path)
+        self.entries[path] = (
+            "file",
+            "{:04o}".format(stat.S_IMODE(status.st_mode)),
+            str(size),
+            digest,
+        )
+
+    def _may_leave(self, path: str, status: os.stat_result) -> bool:
+        """Tell whether a file may leave the worker node.
+
+        Everybody may read it, it lies in no hidden folder of a home, and it holds no secret by name
+        or rule.
+        """
+        if (
+            not status.st_mode & _READABLE
+            or path.startswith(self._hidden)
+            or redaction.names_secret(path)
+        ):
+            return False
+        with open(path, "rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+            if b"\0" in head:  # no text
+                return True
+            return (
+                status.st_size <= _SEARCHED_BYTES and not redaction.redact(head + stream.read())[1]
+            )
+
+    def lines(self) -> List[str]:
+        """Return the listing's lines."""
+        return ["\t".join(map(_escape, (path, *cells))) for path, cells in self.entries.items()]
+
+
+def read_line(line: str) -> List[str]:
+    """Return the cells of a line of the listing, without its end."""
+    return [
+        re.sub(r"\\[\\tnr]", lambda escape: _PLAIN[escape.group()], cell)
+        for cell in line.split("\t")
+    ]
+
+
+def take(
+    draft: Draft, trace: Trace, spool: Optional[str], options: Options, environment: Dict[str, str]
+) -> None:
+    """Add what a traced command touched to the record.
+
+    The bytes that the service lacks go with it.
+    """
+    paths = trace.end()
+    for note in trace.notes:
+        draft.note(note)
+    if paths is None:
+        return
+    own = _own_places(draft.record, spool, environment)
+    inventory = Inventory(own, trace.written, trace.began, Clock(hash_seconds(options)))
+    try:
+        for path in paths:
+            inventory.add(path)
+    except OutOfTimeError as error:
+        draft.note("trace: cut, {}".format(error))
+    draft.add_listing("touched_sha256", inventory.lines(), "touched files")
+    if inventory.withheld:
+        shown = ", ".join(sorted(inventory.withheld)[:_SHOWN])
+        draft.note(
+            "trace: {} files are not to leave this machine: {}".format(
+                len(inventory.withheld), shown
+            )
+        )
+    _add_files(draft, inventory.files, options, environment)
+
+
+def _add_files(
+    draft: Draft, files: Dict[str, Tuple[int, str]], options: Options, environment: Dict[str, str]
+) -> None:
+    """Keep the bytes of files, the small ones first, as far as the service lacks them and the budget goes.
+
+    Where the service cannot be asked, none goes: else each job would carry them all, and a later
+    one brings them.
+    """
+    what = "trace: which files the service lacks"
+    wanted = draft.attempt(what, _missing, sorted(files), options, environment) or []
+    room = options.number("trace-bytes", _BUDGET_BYTES)
+    left_out = 0
+    for size, path, digest in sorted((*files[digest], digest) for digest in wanted):
+        if size > room:
+            left_out += 1
+            continue
+        room -= size
+        draft.add_file(digest, path)
+    if left_out:
+        draft.note("trace: {} files are more than --trace-bytes lets go".format(left_out))
+
+
+def _missing(
+    digests: Sequence[str], options: Options, environment: Dict[str, str]
+) -> Sequence[str]:
+    """Return which of the digests the service lacks; all of them where no service is named.
+
+    Raises OSError and what `delivery` raises.
+    """
+    if not options.url:
+        return digests
+    service = delivery.Service(
+        options.url, delivery.read_token(options, environment), Clock(_ASKING_SECONDS)
+    )
+    missing: List[str] = []
+    try:
+        for start in range(0, len(digests), _ASKED):
+            missing += delivery.ask_missing(service, digests[start : start + _ASKED])
+    finally:
+        service.close()
+    return missing
+
+
+def _own_places(
+    record: Dict[str, Any], spool: Optional[str], environment: Dict[str, str]
+) -> List[str]:
+    """Return the folders and files that are the job's own, or the kernel's."""
+    places = [environment.get(name) for name in _SCRATCH]
+    places += [record["command"].get("working_directory"), spool]
+    for entry in record.get("inputs", []) + record.get("outputs", []):
+        places.append(entry.get("path"))
+    return sorted(_with_real(places).union(_KERNEL, _TEMPORARY) - {"/"})
+
+
+def _homes() -> List[str]:
+    homes = [os.environ.get("HOME")]
+    try:
+        homes.append(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        pass
+    return sorted(_with_real(homes) - {"/"})
+
+
+def _with_real(places: Iterable[Optional[str]]) -> Set[str]:
+    """Return the paths of places, absolute, and what they really are where links lead there."""
+    absolute = {os.path.abspath(place) for place in places if place}
+    return absolute.union(os.path.realpath(place) for place in absolute)
+
+
+def _status(path: str) -> Optional[os.stat_result]:
+    try:
+        return os.lstat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _parts(path: str) -> List[str]:
+    """Return the parts of a path, the last first."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _escape(cell: str) -> str:
+    return re.sub("[\\\\\t\n\r]", lambda letter: _ESCAPES[letter.group()], cell)

@@ -1,0 +1,194 @@
+"""Standard input that is a file is in the record, from where it stood.
+
+The job finds it as it would alone.
+"""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jobprov.provenance.capture.files.hashing import SMALL_BYTES
+from tests.library.hook import Runner, only_entry
+
+STEERING = b"1\n2\n3\n"
+
+
+@pytest.fixture
+def steering(runner: Runner) -> Path:
+    path = runner.folder / "steering.txt"
+    path.write_bytes(STEERING)
+    return path
+
+
+def notes(record: dict) -> str:
+    return "\n".join(record.get("extra", {}).get("hook_notes", ()))
+
+
+def run_from(
+    runner: Runner, path: Path, *words: str, skip: int = 0
+) -> tuple[subprocess.CompletedProcess, int]:
+    """Run a command whose standard input is a file that stands at a place.
+
+    Return also where it stands then.
+    """
+    with path.open("rb", buffering=0) as stream:
+        stream.seek(skip)
+        done = runner("run", "--", *words, stdin=stream)
+        return done, stream.tell()
+
+
+def test_file_is_recorded_from_where_it_stands_and_read_by_the_job_alone(
+    runner: Runner, steering: Path
+) -> None:
+    done, place = run_from(runner, steering, "sh", "-c", "read line; echo got $line", skip=2)
+
+    record, blobs = only_entry(runner)
+    assert done.stdout == b"got 2\n"
+    assert place in (
+        4,
+        6,
+    )  # a shell reads a line, or as much as it likes: never from behind what the hook read
+    assert blobs[record["command"]["stdin_sha256"]] == STEERING[2:]
+    assert "stdin_sha256" not in record["command"]["steps"][0]
+
+
+@pytest.mark.parametrize(("skip", "is_kept"), [(0, True), (2, False)])
+def test_file_stands_where_it_stood_for_a_job_that_reads_nothing(
+    runner: Runner, steering: Path, skip: int, *, is_kept: bool
+) -> None:
+    """What stands behind its beginning and is not read is the caller's.
+
+    The list of a loop would be kept with each of its jobs.
+    """
+    _, place = run_from(runner, steering, "true", skip=skip)
+
+    record, blobs = only_entry(runner)
+    assert place == skip
+    assert ("stdin_sha256" in record["command"]) == is_kept
+    assert (STEERING[skip:] in blobs.values()) == is_kept
+
+
+def test_each_step_has_its_own(runner: Runner, steering: Path) -> None:
+    script = f"""
+hook() {{ {runner.python} {runner.hook} "$@"; }}
+hook start
+hook step --name first -- sed -n 1q < {steering}
+hook step --name second -- cat < /dev/null
+printf other > other.txt
+hook step --name third -- cat < other.txt
+hook end
+"""
+    subprocess.run(
+        ["sh", "-c", script],
+        env=runner.environment,
+        cwd=runner.folder,
+        check=True,
+        capture_output=True,
+    )
+
+    record, blobs = only_entry(runner)
+    read = {
+        step["name"]: blobs.get(step.get("stdin_sha256")) for step in record["command"]["steps"]
+    }
+    assert read == {"first": STEERING, "second": None, "third": b"other"}
+    assert "stdin_sha256" not in record["command"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["docker", "login", "--password-stdin"], "steering.txt"),
+        (["gpg", "--passphrase-fd", "0"], "steering.txt"),
+        (["voms-proxy-init", "-pwstdin"], "steering.txt"),
+        (["openssl", "rsa", "-passin", "stdin"], "steering.txt"),
+        (["/usr/bin/kinit", "robot"], "steering.txt"),
+        (["cat"], "x509up_u1000"),
+        (["cat"], "db.password"),
+    ],
+)
+def test_what_may_be_a_password_stays_here(runner: Runner, words: list[str], name: str) -> None:
+    path = runner.folder / name
+    path.write_bytes(b"canary")
+
+    run_from(runner, path, *words)
+
+    record, blobs = only_entry(runner)
+    assert "stdin_sha256" not in record["command"]
+    assert "standard input" in notes(record)
+    logs = {
+        log["sha256"] for log in record.get("logs", ())
+    }  # `cat` says what it read: that is the job's own word
+    assert b"canary" not in b"".join(
+        content for digest, content in blobs.items() if digest not in logs
+    )
+
+
+def test_secrets_in_it_are_taken_out(runner: Runner) -> None:
+    path = runner.folder / "steering.txt"
+    path.write_bytes(b'db_password = "hunter22canary"\n')
+
+    run_from(runner, path, "true")
+
+    record, blobs = only_entry(runner)
+    assert blobs[record["command"]["stdin_sha256"]] == b"db_password = <redacted:assignment>\n"
+    assert "secrets were taken out" in notes(record)
+
+
+def test_large_file_is_named_by_digest(runner: Runner) -> None:
+    path = runner.folder / "large"
+    path.write_bytes(b"." * (SMALL_BYTES + 2))
+
+    run_from(runner, path, "cat", skip=1)
+
+    record, blobs = only_entry(runner)
+    assert record["command"]["stdin_sha256"] == hashlib.sha256(b"." * (SMALL_BYTES + 1)).hexdigest()
+    assert record["command"]["stdin_sha256"] not in blobs
+    assert "is not kept" in notes(record)
+
+
+def test_file_that_changes_is_told(runner: Runner, steering: Path) -> None:
+    run_from(runner, steering, "sh", "-c", f"echo 4 >> {steering}; cat")
+
+    record, blobs = only_entry(runner)
+    assert blobs[record["command"]["stdin_sha256"]] == STEERING
+    assert "standard input changed while the job ran" in notes(record)
+
+
+def test_pipe_is_the_jobs_and_told(runner: Runner) -> None:
+    done = runner("run", "--", "cat", input=STEERING)
+
+    record, _ = only_entry(runner)
+    assert done.stdout == STEERING
+    assert "stdin_sha256" not in record["command"]
+    assert "standard input is a pipe" in notes(record)
+
+
+@pytest.mark.parametrize(
+    "redirection",
+    ["exec </dev/null", "exec <&-", "exec 0>>steering.txt", "exec <steering.txt; cat >/dev/null"],
+)
+def test_nothing_to_read_is_nothing_to_record(
+    runner: Runner, steering: Path, redirection: str
+) -> None:
+    words = [
+        "sh",
+        "-c",
+        f'{redirection}; exec "$@"',
+        "sh",
+        runner.python,
+        runner.hook,
+        "run",
+        "--",
+        "true",
+    ]
+
+    subprocess.run(
+        words, env=runner.environment, cwd=runner.folder, check=True, capture_output=True
+    )
+
+    record, _ = only_entry(runner)
+    assert "stdin_sha256" not in record["command"]
+    assert "standard input" not in notes(record)
+    assert steering.read_bytes() == STEERING

@@ -1,0 +1,163 @@
+"""When inputs were opened and closed: from art's dated lines, from calls to SAM, and from looks at open files."""
+
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobprov.provenance.capture.logs import times
+from jobprov.provenance.capture.running import open_files as opened
+from jobprov.provenance.capture.running.open_files import OpenFiles
+from tests.library.hook import Runner, only_entry
+
+ART = """\
+%MSG-i MF_INIT_OK:  Early 24-Nov-2026 14:50:48 UTC JobSetup
+24-Nov-2026 14:50:50 UTC  Initiating request to open input file "a.root"
+24-Nov-2026 14:50:51 UTC  Opened input file "a.root"
+24-Nov-2026 14:51:02 UTC  Closed input file "a.root"
+24-Nov-2026 14:51:03 UTC  Opened input file "root://door.example.org:1094//pnfs/toy/b.root"
+24-Nov-2026 14:51:04 UTC  Opened secondary input file "raw/c.root"
+24-Nov-2026 14:51:09 UTC  Closed input file "root://door.example.org:1094//pnfs/toy/b.root"
+24-Nov-2026 14:51:09 UTC  Opened output file with pattern "out.root"
+TrigReport Events total = 7 passed = 7 failed = 0
+"""
+
+
+def inputs_of(runner: Runner) -> dict[str, dict[str, Any]]:
+    record, _ = only_entry(runner)
+    return {entry["name"]: entry for entry in record["inputs"]}
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_art_dates_its_inputs_and_names_those_that_sam_delivered(runner: Runner) -> None:
+    (runner.folder / "a.root").write_bytes(b"a" * 10)
+    (runner.folder / "raw").mkdir()
+    (runner.folder / "raw" / "c.root").write_bytes(b"c" * 20)
+    (runner.folder / "log").write_text(ART)
+
+    runner("run", "--input", "a.root", "--", "sh", "-c", "cat log")
+
+    found = inputs_of(runner)
+    assert list(found) == ["a.root", "b.root", "c.root"]
+    a, b, c = found.values()
+    assert (a["opened_at"], a["closed_at"]) == (
+        "2026-11-24T14:50:51.000000Z",
+        "2026-11-24T14:51:02.000000Z",
+    )
+    assert (a["times_from"], a["times_within_seconds"]) == ("log", 1.0)
+    assert (b["location"], b["role"]) == (
+        "root://door.example.org:1094//pnfs/toy/b.root",
+        "primary",
+    )
+    assert b["closed_at"] == "2026-11-24T14:51:09.000000Z"
+    assert (c["role"], c["path"], c["size_bytes"], "closed_at" in c) == (
+        "secondary",
+        "raw/c.root",
+        20,
+        False,
+    )
+    assert c["checksums"][0].startswith("adler32:")
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [("UTC", "2026-07-01T12:00:00+00:00"), ("CDT", "2026-07-01T17:00:00+00:00"), ("XYZ", None)],
+)
+def test_time_zone_is_that_of_the_line(
+    monkeypatch: pytest.MonkeyPatch, zone: str, expected: str | None
+) -> None:
+    monkeypatch.setenv("TZ", "America/Chicago")
+    time.tzset()
+    try:
+        line = f'01-Jul-2026 12:00:00 {zone}  Opened input file "a.root"\n'.encode()
+        ((role, began, closed),) = times.read_log([("stdout", line, False)]).values()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert (role, closed) == ("primary", None)
+    assert began == (None if expected is None else datetime.fromisoformat(expected).timestamp())
+
+
+def test_lines_that_only_look_like_it_say_nothing() -> None:
+    lines = b"""Opened input file "x"
+24-Nov-2026 14:50:51 UTC  Opened input file x
+24-Foo-2026 14:50:51 UTC  Opened input file "y"
+ 24-Nov-2026 14:50:51 UTC  Opened input file "z"
+"""
+
+    assert times.read_log([("stdout", lines, False)]) == {"y": ["primary", None, None]}
+
+
+def test_file_is_seen_open_by_a_process_of_the_tree(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("x")
+    words = f"exec 3<{tmp_path}/in.txt; read go; exec 3<&-; echo; read go"
+    process = subprocess.Popen(
+        ["sh", "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
+    seen = OpenFiles(100.0)
+    end = time.monotonic() + 10
+    while str(tmp_path / "in.txt") not in seen.files and time.monotonic() < end:
+        seen.look([process.pid], 101.0)
+    process.stdin.write(b"\n")
+    process.stdout.read(1)
+    seen.look([process.pid], 103.5)
+
+    sighting = seen.files[str(tmp_path / "in.txt")]
+    process.communicate(b"\n")
+    assert (sighting.opened, sighting.closed, sighting.late) == (101.0, 103.5, 2.5)
+
+
+def test_open_files_of_a_job_give_times_where_nothing_better_does(runner: Runner) -> None:
+    (runner.folder / "in.txt").write_text("x" * 100)
+    began = datetime.now(UTC)
+
+    runner(
+        "run", "--", "python3", "-c", "import time; f = open('in.txt'); time.sleep(1.6)", "in.txt"
+    )
+
+    entry = inputs_of(runner)["in.txt"]
+    assert entry["times_from"] == "proc"
+    assert began < moment(entry["opened_at"]) < moment(entry["closed_at"])
+    assert moment(entry["closed_at"]) - moment(entry["opened_at"]) > timedelta(seconds=0.4)
+    assert entry["times_within_seconds"] < 5
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("ifdh updateFileStatus http://sam/p 17 /pnfs/toy/a.root consumed", ("a.root", "consumed")),
+        (
+            "/bin/bash /products/ifdh updateFileStatus http://sam/p 17 a.root transferred",
+            ("a.root", "transferred"),
+        ),
+        ("python3 /usr/bin/samweb release-file http://sam/p/17 a.root", ("a.root", "consumed")),
+        ("samweb release-file --status=bad http://sam/p/17 a.root", ("a.root", "bad")),
+        ("samweb -e nova set-process-file-status http://sam/p/17 a.root skipped", None),
+        ("samweb set-process-file-status http://sam/p/17 a.root skipped", ("a.root", "skipped")),
+        ("ifdh cp a.root b.root", None),
+        ("echo ifdh updateFileStatus", None),
+        ("", None),
+    ],
+)
+def test_calls_to_sam_are_read(words: str, expected: tuple[str, str] | None) -> None:
+    assert opened.sam_call(words.split()) == expected
+
+
+def test_delivery_and_release_by_sam_give_times(runner: Runner) -> None:
+    (runner.folder / "a.root").write_bytes(b"a" * 10)
+    (runner.folder / "ifdh").write_text("#!/bin/sh\nsleep 1.4\n")
+    (runner.folder / "ifdh").chmod(0o755)
+    call = "./ifdh updateFileStatus http://sam/project 17 a.root"
+
+    runner("run", "--input", "a.root", "--", "sh", "-c", f"{call} transferred; {call} skipped; :")
+
+    entry = inputs_of(runner)["a.root"]
+    assert (entry["times_from"], entry["status"]) == ("sam", "skipped")
+    assert moment(entry["opened_at"]) < moment(entry["closed_at"])

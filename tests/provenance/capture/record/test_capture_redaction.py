@@ -1,0 +1,322 @@
+"""Secrets stay on the worker node; what only looks like one is kept."""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from jobprov.provenance.capture.record import redaction
+from tests.library.git import git
+from tests.library.hook import Runner
+from tests.library.servers.hook_service import Service
+
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub3ZhcHJvIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEcanarycanary\n-----END RSA PRIVATE KEY-----"
+# (rule, text that holds the secret, the secret): by value, wherever it stands
+BY_VALUE = [
+    ("jwt", f"x={JWT}", JWT),
+    ("pem", PEM, "MIIEcanarycanary"),
+    ("aws-key-id", "id AKIAIOSFODNN7CANARYS", "AKIAIOSFODNN7CANARYS"),
+    (
+        "service-token",
+        "ghp_canary0123456789canary0123456789",
+        "ghp_canary0123456789canary0123456789",
+    ),
+    ("service-token", "github_pat_11CANARY0123456789_abc", "github_pat_11CANARY0123456789_abc"),
+    ("service-token", "glpat-canary0123456789abc", "glpat-canary0123456789abc"),
+    ("service-token", "hvs.canary0123456789abcdef", "hvs.canary0123456789abcdef"),
+    ("service-token", "xoxb-123456-canary-token", "xoxb-123456-canary-token"),
+    ("url-password", "https://robot:canarypass@db.example.org/x", "canarypass"),
+    ("url-password", "postgresql://:canarypass2@db/x", "canarypass2"),
+    (
+        "authorization",
+        "curl -H 'Authorization: Bearer canarybearer0123456789'",
+        "canarybearer0123456789",
+    ),
+    (
+        "authorization",
+        "Authorization: Basic Y2FuYXJ5OmNhbmFyeWNhbmFyeQ==",
+        "Y2FuYXJ5OmNhbmFyeWNhbmFyeQ==",
+    ),
+    ("signed-query", "https://s3/x?X-Amz-Signature=canary0123456789&y=1", "canary0123456789"),
+    ("signed-query", "root://h//f?authz=canaryauthz012345", "canaryauthz012345"),
+    ("signed-query", "https://h/f?access_token=canaryaccess01", "canaryaccess01"),
+    ("assignment", 'password: "canary word"', "canary word"),
+    ("assignment", "export DB_PASSWORD=canary123", "canary123"),
+    ("assignment", "aws_secret_access_key='canary/secret/key'", "canary/secret/key"),
+    ("assignment", "client_secret=canary4secret", "canary4secret"),
+    ("assignment", "password: canary5word", "canary5word"),
+    ("assignment", "AccountKey=canary6Key==;EndpointSuffix=x", "canary6Key"),
+    ("url-password", "http://robot:%21canarypercent@proxy:3128", "canarypercent"),
+    (
+        "authorization",
+        "-HAuthorization: Basic Y2FuYXJ5OmNhbmFyeXNlY29uZA==",
+        "Y2FuYXJ5OmNhbmFyeXNlY29uZA==",
+    ),
+    ("authorization", "curl -H 'X-Authentication-Token: canaryheader01'", "canaryheader01"),
+    ("user-password", "curl -s -u robot:canarycurl https://h/x", "canarycurl"),
+    (
+        "service-token",
+        "https://hooks.slack.com/services/T0CANARY/B0CANARY/canaryhook",
+        "canaryhook",
+    ),
+]
+BY_NAME = [
+    "BEARER_TOKEN",
+    "PGPASSWORD",
+    "MYSQL_PWD",
+    "VAULT_TOKEN",
+    "DBPASS",
+    "JUSTIN_JOBSCRIPT_SECRET",
+    "AWS_SECRET_ACCESS_KEY",
+    "GITHUB_PAT",
+    "CONDOR_INHERIT",
+    "CONDOR_PRIVATE_INHERIT",
+    "_CONDOR_CREDS",
+    "SSH_AUTH_SOCK",
+    "MY_COOKIE",
+    "SERVICE_CREDENTIALS",
+    "OPENAI_API_KEY",
+    "my_secret",
+    "dbToken",
+    "SESSION_ID",
+    "HTTP_AUTHORIZATION",
+    "KEYSTORE_PASSPHRASE",
+    "GRID_TOKEN2",
+    "PASSWORD1",
+    "oldPasswordOfDb",
+    "SECRETKEY",
+    "accesskey_id",
+    "SSHPASS",
+    "CI_JOB_JWT",
+    "API-KEY",
+]
+KEPT = {
+    "IFDH_TOKEN_ENABLE": "1",
+    "BEARER_TOKEN_FILE": "/run/bt_u1000",
+    "X509_USER_PROXY": "/run/x509up_u1000",
+    "KRB5CCNAME": "FILE:/tmp/krb5cc_1",
+    "GIT_COMMIT": "d3b07384d113edec49eaa6238ad5ff00d3b07384",
+    "PWD": "/home/x",
+    "MONKEY": "see",
+    "KEYBOARD": "us",
+    "COMPASS_DIR": "/opt/compass",
+    "TOKENIZER": "fast",
+    "SETUP_PASSENGER": "passenger v1_0 -f Linux64 -z /products -q e26:prof",
+    "PATH": "/usr/bin:/bin",
+    "AUTHOR": "me",
+    "COMPASS": "north",
+    "NPASS": "two",
+    "SORT_KEY": "event",
+    "OAUTHLIKE": "no",
+    "http_proxy": "http://squid.example.org:3128",
+}
+
+
+@pytest.mark.parametrize(("rule", "text", "secret"), BY_VALUE)
+def test_secret_is_found_by_value(rule: str, text: str, secret: str) -> None:
+    clean, rules = redaction.redact(text.encode())
+
+    assert rules == [rule]
+    assert secret.encode() not in clean
+    assert b"<redacted:" + rule.encode() + b">" in clean
+
+
+def test_variables_are_withheld_by_name_and_others_kept() -> None:
+    environment = dict({name: f"canary-{name}" for name in BY_NAME}, **KEPT)
+
+    kept, withheld = redaction.split_environment(environment)
+
+    assert kept == KEPT
+    assert withheld == sorted(BY_NAME)
+
+
+def test_arguments_behind_secret_options_are_taken_out() -> None:
+    argv = [
+        "p",
+        "--password",
+        "canary",
+        "--db-token=canary",
+        "--token-file",
+        "/data/t",
+        "--passes",
+        "3",
+        "-n",
+        "5",
+    ]
+
+    assert redaction.redact_arguments(argv) == [
+        "p",
+        "--password",
+        "<redacted:option>",
+        "--db-token=<redacted:option>",
+        "--token-file",
+        "/data/t",
+        "--passes",
+        "3",
+        "-n",
+        "5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "clean"),
+    [
+        (
+            ["curl", "-u", "me:canary", "-o", "a:b"],
+            ["curl", "-u", "me:<redacted:user-password>", "-o", "a:b"],
+        ),
+        (
+            ["/usr/bin/curl", "--user=me:canary"],
+            ["/usr/bin/curl", "--user=me:<redacted:user-password>"],
+        ),
+        (["docker", "run", "-u", "1000:1000", "x"], ["docker", "run", "-u", "1000:1000", "x"]),
+        (
+            ["p", "--dbPassword", "canary", "--accessKey=canary"],
+            ["p", "--dbPassword", "<redacted:option>", "--accessKey=<redacted:option>"],
+        ),
+    ],
+)
+def test_arguments_of_other_styles(argv: list[str], clean: list[str]) -> None:
+    assert redaction.redact_arguments(argv) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password = getpass.getpass()",
+        "password=$PASSWORD",
+        'password: "${DB_PASSWORD}"',
+        "def login(user, password=None):",
+        "password=self.password",
+        "root://host:1094//store/a.root",
+        "https://example.org:8443/a@b",
+        "git@github.com:art-framework-suite/art.git",
+        "bearer of bad news",
+        "commit d3b07384d113edec49eaa6238ad5ff00d3b07384",
+        "sha256:" + "ab" * 32,
+        "secret: true",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n",
+        "module_type: TokenPasser",
+        "token=$(cat file)",
+        "sig=3.5 sigma",
+        "password: required, 8 characters",
+        "access_token: 2026-11-26T10:00:00Z",
+        "private_key: /etc/grid-security/host1key.pem",
+        "postgres://user:%(password1)s@host/db",
+        "postgres://user:%s@host/db",
+        "curl -u $USER:$PASSWORD https://h/x",
+        "curl https://h/x -o a; chown -u robot:robots x",
+    ],
+)
+def test_what_only_looks_like_a_secret_is_kept(text: str) -> None:
+    assert redaction.redact(text.encode()) == (text.encode(), [])
+
+
+def test_no_false_alarm_on_real_fcl() -> None:
+    shared = Path(os.environ.get("JOBPROV_SHARED", Path(__file__).resolve().parents[5] / "shared"))
+    files = [
+        path for path in (shared / "fhicl").rglob("*") if path.is_file() and path.suffix == ".fcl"
+    ]
+    if not files:
+        pytest.skip(f"NO REAL FCL: no .fcl below {shared}/fhicl; set JOBPROV_SHARED")
+
+    alarms = [path for path in files if redaction.redact(path.read_bytes())[1]]
+
+    assert alarms == []
+    assert len(files) > 20
+
+
+def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner: Runner, service: Service) -> None:
+    """Secrets of twenty kinds in variables, arguments, script, fcl, logs, addresses, remote, dirty file and metadata."""
+    top = runner.folder
+    body = "\n".join(
+        f"# {text.replace(chr(10), chr(10) + '# ') if 'BEGIN' not in text else text}"
+        for _, text, _ in BY_VALUE
+    )
+    (top / "secrets.txt").write_text("\n".join(text for _, text, _ in BY_VALUE))
+    (top / "job.sh").write_text(
+        f"#!/bin/sh\ncat secrets.txt; cat secrets.txt >&2; exit 1\n{body}\n"
+    )
+    (top / "job.sh").chmod(0o755)
+    (top / "gen.fcl").write_text(body + "\n")
+    git(top, "init", "-q")
+    git(top, "add", "gen.fcl")
+    git(top, "commit", "-q", "-m", "x")
+    git(top, "remote", "add", "origin", "https://u:canarypass@h.example.org/x.git")
+    environment = {name: f"canaryname{index}" for index, name in enumerate(BY_NAME)}
+    environment.update(
+        {f"V{index}": text for index, (_, text, _) in enumerate(BY_VALUE)},
+        JOBPROV_TOKEN="canarytoken",  # noqa: S106
+    )
+    words = [text for _, text, _ in BY_VALUE if "\n" not in text]
+
+    command = ["./job.sh", "-c", "gen.fcl", "--password", "canaryoption", *words]
+    signed = "https://s3.example.org/a.root?X-Amz-Signature=canary0123456789"
+    options = ["--url", service.url, "--input", signed, "--metadata", f"x.y={JWT}"]
+
+    runner("run", *options, "--", *command, environment=environment)
+    runner("run", "--", *command, environment=environment)
+
+    record = service.only_record()
+    assert set(BY_NAME) <= set(record["environment"]["withheld"])
+    (entry,) = runner.entries()
+    archive = zipfile.ZipFile(io.BytesIO(entry.read_bytes()))
+    pieces = [
+        *service.blobs.values(),
+        *service.records.values(),
+        *(archive.read(name) for name in archive.namelist()),
+    ]
+    pieces += [inflate(piece) for piece in pieces if piece.startswith(b"PACK")]
+    planted = [secret for _, _, secret in BY_VALUE] + [
+        "canaryname",
+        "canaryoption",
+        "canarytoken",
+        "canarypass",
+    ]
+    planted += [base64.b64encode(secret.encode()).decode() for secret in planted]
+    planted += [hashlib.sha256(secret.encode()).hexdigest() for secret in planted]
+    leaks = [
+        (secret, piece[:60]) for piece in pieces for secret in planted if secret.encode() in piece
+    ]
+    assert leaks == []
+    assert json.dumps(record).count("<redacted:") > 15
+
+
+def inflate(pack: bytes) -> bytes:
+    import zlib  # noqa: PLC0415
+
+    found, rest = b"", pack[12:]
+    for start in range(len(rest)):
+        if rest[start : start + 1] == b"\x78":
+            try:
+                found += zlib.decompressobj().decompress(rest[start:])
+            except zlib.error:
+                continue
+    return found
+
+
+def test_fields_that_the_service_names_are_taken_out_and_the_record_arrives(
+    runner: Runner, service: Service
+) -> None:
+    """A newer service knows more rules than the hook: what it names goes, the rest arrives."""
+    told = {
+        "errors": {"command.argv[2]": ["secret-found: new-rule"]},
+        "type": "/problems/secret-found",
+    }
+    command = ("run", "--url", service.url, "--", "sh", "-c", "echo a new kind of secret")
+    runner(*command)
+    service.records.clear()
+    service.faults = [None, (422, {}, told)]  # nothing is missing; then the record
+
+    runner(*command)
+
+    record = service.only_record()
+    assert record["command"]["argv"] == ["sh", "-c", "<redacted:service>"]
+    assert "command.argv[2]" in record["extra"]["hook_notes"][-1]
+    assert runner.entries() == runner.entries("rejected") == []

@@ -1,0 +1,231 @@
+"""Products and images: UPS, Spack with its environments, CVMFS, containers, packages of the operating system."""
+
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.surroundings import container, products
+from jobprov.provenance.capture.surroundings import system_packages as system
+from tests.library.hook import Runner, only_entry
+
+ROOT, GCC, ART = "a2b3c4d5" * 4, "z7y6x5w4" * 4, "m2n3o4p5" * 4
+
+
+def a_lock(folder: Path) -> str:
+    """Make a Spack environment of two packages, one of them external; return its folder."""
+    folder.mkdir()
+    (folder / "spack.yaml").write_text("spack:\n  specs: [root]\n")
+    lock = {
+        "_meta": {"file-type": "spack-lockfile", "lockfile-version": 5, "specfile-version": 4},
+        "roots": [{"hash": ROOT, "spec": "root@6.30"}],
+        "concrete_specs": {
+            ROOT: {"name": "root", "version": "6.30.06", "hash": ROOT},
+            GCC: {"name": "gcc", "version": "13.1.0", "hash": GCC, "external": {"path": "/usr"}},
+        },
+    }
+    (folder / "spack.lock").write_text(json.dumps(lock))
+    return str(folder)
+
+
+def listed(draft: Draft, environment: dict[str, str]) -> dict[str, dict[str, Any]]:
+    return {entry["name"]: entry["product"] for entry in products.list_products(draft, environment)}
+
+
+def test_packages_of_an_active_spack_environment_and_its_lock_are_kept(tmp_path: Path) -> None:
+    folder, draft = a_lock(tmp_path / "env"), Draft()
+    view = f"/cvmfs/x/spack/opt/root-6.30.06-{ROOT}"
+
+    found = listed(draft, {"SPACK_ENV": folder, "PATH": f"/bin:{view}/bin:/usr/bin"})
+
+    assert found == {
+        "gcc": {"manager": "spack", "version": "13.1.0", "root_hash": GCC, "prefix": "/usr"},
+        "root": {"manager": "spack", "version": "6.30.06", "root_hash": ROOT, "prefix": view},
+    }
+    kept = draft.record["extra"]["spack"]
+    assert kept["environment"] == folder
+    assert json.loads(draft.blobs[kept["lock_sha256"]])["roots"][0]["hash"] == ROOT
+    assert draft.blobs[kept["yaml_sha256"]].startswith(b"spack:")
+
+
+def test_loaded_packages_are_named_by_their_prefixes(tmp_path: Path) -> None:
+    prefix = tmp_path / f"art-suite-3.15.00-{ART}"
+    (prefix / ".spack").mkdir(parents=True)
+    (prefix / ".spack" / "spec.json").write_text(
+        json.dumps({"spec": {"nodes": [{"name": "art-suite", "version": "3.15.00", "hash": ART}]}})
+    )
+    folder_name = f"/opt/gcc-runtime-13.1.0-{GCC}"
+    environment = {
+        "SPACK_LOADED_HASHES": f"{ART[:7]}:{GCC}:{ROOT}",
+        "CMAKE_PREFIX_PATH": f"{prefix}:{folder_name}",
+    }
+
+    assert listed(Draft(), environment) == {
+        "art-suite": {
+            "manager": "spack",
+            "version": "3.15.00",
+            "root_hash": ART,
+            "prefix": str(prefix),
+        },
+        "gcc-runtime": {
+            "manager": "spack",
+            "version": "13.1.0",
+            "root_hash": GCC,
+            "prefix": folder_name,
+        },
+        ROOT: {"manager": "spack", "version": ROOT, "root_hash": ROOT},
+    }
+
+
+def test_lock_that_cannot_be_read_is_a_note(tmp_path: Path) -> None:
+    (tmp_path / "spack.lock").write_text("{")
+    draft = Draft()
+
+    assert products.list_products(draft, {"SPACK_ENV": str(tmp_path)}) == []
+    assert draft.notes[0].startswith("spack: ")
+
+
+def test_ups_products_are_listed_with_what_set_them_up() -> None:
+    environment = {
+        "SETUP_ART": r"art v3_15_00 -f Linux64bit+3.10-2.17 -z /cvmfs/larsoft -q e26:prof",
+        "ART_DIR": "/cvmfs/larsoft/art/v3_15_00",
+        "SETUP_SOMETHING": "other v1",
+        "SETUP_EMPTY": "",
+    }
+
+    assert listed(Draft(), environment) == {
+        "art": {
+            "manager": "ups",
+            "version": "v3_15_00",
+            "qualifiers": "e26:prof",
+            "prefix": "/cvmfs/larsoft/art/v3_15_00",
+        }
+    }
+
+
+def test_cvmfs_repository_that_only_the_command_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getxattr", lambda _path, _name: b"42", raising=False)
+
+    (found,) = products.list_products(
+        Draft(), {}, ["art", "-c", "/cvmfs/dune.opensciencegrid.org/job.fcl"]
+    )
+
+    assert (found["name"], found["product"]["version"]) == ("dune.opensciencegrid.org", "42")
+
+
+def a_sif(path: Path) -> str:
+    """Make a file with the head of a SIF image; return its digest."""
+    content = b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC\0" + b"01\0" + os.urandom(100_000)
+    path.write_bytes(content)
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def test_image_that_the_command_starts_is_named_with_its_digest(runner: Runner) -> None:
+    digest = a_sif(runner.folder / "el9.sif")
+    (runner.folder / "apptainer").write_text("#!/bin/sh\nsleep 1\n")
+    (runner.folder / "apptainer").chmod(0o755)
+
+    runner(
+        "run",
+        "--",
+        "./apptainer",
+        "--quiet",
+        "exec",
+        "--bind",
+        "/cvmfs",
+        "el9.sif",
+        "art",
+        "-c",
+        "x.fcl",
+    )
+
+    record, blobs = only_entry(runner)
+    found = record["environment"]["container"]
+    assert (found["image"], found["digest"]) == ("el9.sif", digest)
+    assert found["resolved_path"] == str(runner.folder / "el9.sif")
+    assert digest[7:] not in blobs
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["singularity", "exec", "-B", "/x", "docker://almalinux:9", "ls"], "docker://almalinux:9"),
+        (["/usr/bin/apptainer", "run", "/", "ls"], "/"),
+        (["apptainer", "pull", "docker://almalinux:9"], None),
+        (["apptainer", "exec", "nothing.sif", "ls"], None),
+        (["echo", "exec"], None),
+        (["apptainer"], None),
+    ],
+)
+def test_image_is_what_stands_behind_the_action(words: list[str], expected: str | None) -> None:
+    assert container._started(words) == expected
+
+
+def test_podman_names_image_and_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    container_id, image_id = "ab" * 32, "cd" * 32
+    texts = {
+        "/run/.containerenv": f'engine="podman-4.9"\nimage="quay.io/x:1"\nimageid="{image_id}"\n',
+        "/proc/self/mountinfo": f"1 2 0:1 /var/lib/containers/overlay-containers/{container_id}/userdata/hosts /etc\n",
+    }
+    for path, text in texts.items():
+        (tmp_path / path.replace("/", "_")).write_text(text)
+    monkeypatch.setattr(container, "_MARKS", (str(tmp_path),))
+    monkeypatch.setattr(
+        "builtins.open",
+        lambda path, *rest, _open=open, **more: _open(
+            tmp_path / path.replace("/", "_"), *rest, **more
+        ),
+    )
+
+    found = container.describe_container({}, {})
+
+    assert found == {"image": "quay.io/x:1", "id": container_id, "image_id": image_id}
+
+
+def test_packages_of_this_system_are_listed_and_each_once() -> None:
+    lines = system.list_packages(Clock(60))
+
+    assert len(lines) == len(set(lines)) > 50
+    assert {line.split("\t")[0] for line in lines} <= {"deb", "rpm"}
+    assert {len(line.split("\t")) for line in lines} == {4}
+    assert any(line.split("\t")[1] in ("libc6", "glibc") for line in lines)
+
+
+def test_packages_of_the_system_come_with_a_job_that_lasts_and_hold_up_none(runner: Runner) -> None:
+    runner("run", "--", "sleep", "1")
+
+    record, blobs = only_entry(runner)
+    lines = blobs[record["environment"]["system_packages_sha256"]].decode().splitlines()
+    assert len(lines) > 50
+    assert lines == sorted(lines)
+
+
+def test_rpm_is_asked_and_stopped_when_the_command_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rpm = tmp_path / "rpm"
+    rpm.write_text(
+        "#!/bin/sh\nprintf 'glibc\\t2.34-60.el9\\tx86_64\\n'\n[ -e slow ] && exec sleep 30\nexit 0\n"
+    )
+    rpm.chmod(0o755)
+    monkeypatch.setattr(system, "_DPKG", "/nonexistent")
+    monkeypatch.setattr(system, "_RPM", (str(tmp_path),))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    look = system.Look({}, threading.Event())
+
+    look.run()
+
+    assert look.packages == ["rpm\tglibc\t2.34-60.el9\tx86_64"]
+    (tmp_path / "slow").touch()
+    ended = threading.Event()
+    threading.Timer(0.3, ended.set).start()
+    look = system.Look({}, ended)
+    look.run()
+    assert look.packages == []
