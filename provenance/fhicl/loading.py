@@ -5,12 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from provenance.fhicl.configuration import Configuration
 from provenance.fhicl.evaluator import evaluate
-from provenance.fhicl.identity import canonical_form
-from provenance.fhicl.includer import Expansion, Includer
+from provenance.fhicl.identity import canonical_form, resolve_identifiers
+from provenance.fhicl.includer import Expansion, Includer, SourceMemory
 from provenance.fhicl.limits import DEFAULT_LIMITS, Limits
 from provenance.fhicl.lookup import PERMISSIVE, DiskFiles, FileSource, FoundFile, GivenFiles
-from provenance.fhicl.registry import resolve_identifiers
-from provenance.fhicl.source_text import SourceMemory
 from provenance.fhicl.values import TableBody
 
 SEARCH_PATH_VARIABLE = "FHICL_FILE_PATH"
@@ -30,7 +28,8 @@ def load(
 
     Args:
         path: the main file.
-        search_path: folders for included files, also as one text with colons; None takes FHICL_FILE_PATH (unset: the working folder).
+        search_path: folders for included files, also as one text with colons; None takes FHICL_FILE_PATH, or the working
+            folder if that is not set.
         policy: how names become paths, one of `lookup.POLICIES`.
         limits: when to stop.
 
@@ -58,7 +57,9 @@ def loads(
     Raises:
         FhiclError: as `load`.
     """
-    content = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
+    if isinstance(text, str):
+        text = text.encode("utf-8", "surrogateescape")
+    content = bytes(text)
     source = _TextFirst(FoundFile(name, name, content), _disk(search_path, PERMISSIVE, limits))
     return load_from(source, name, limits=limits)
 
@@ -68,11 +69,11 @@ def load_files(main: str, files: Iterable[FoundFile], *, limits: Limits = DEFAUL
 
     Args:
         main: name or path of the main file.
-        files: the include closure as recorded: name asked for, path, bytes, index of the search path element.
+        files: the main file and all that it includes, as recorded.
         limits: when to stop.
 
     Raises:
-        FhiclError: as `load`; a file that the closure lacks is `include_not_found`.
+        FhiclError: as `load`; a file that the record lacks is `include_not_found`.
     """
     return load_from(GivenFiles(tuple(files)), main, limits=limits)
 
@@ -86,9 +87,10 @@ def load_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMITS)
     expansion = expand_from(source, main, limits=limits)
     root = TableBody(evaluate(expansion, limits))
     canonical_form(root, limits)
+    registry = None
     if any("@id::" in piece.segment.text for piece in expansion.pieces):
-        return Configuration(*resolve_identifiers(root, limits), expansion=expansion, limits=limits)
-    return Configuration(root, None, expansion=expansion, limits=limits)
+        root, registry = resolve_identifiers(root, limits)
+    return Configuration(root, registry, expansion=expansion, limits=limits)
 
 
 def expand(
@@ -98,7 +100,7 @@ def expand(
     policy: str = PERMISSIVE,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Expansion:
-    """Return a file with its includes in, not evaluated; for documents that are in error, and for `jobprov fhicl expand`.
+    """Return a file with its includes in, not evaluated: for documents with errors, and for `jobprov fhicl expand`.
 
     Raises:
         FhiclError: a file is missing, unreadable or includes itself, or a directive is malformed.
@@ -116,7 +118,7 @@ def expand_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMIT
 
 
 def forget_sources() -> None:
-    """Drop the files that are remembered split and parsed; only measurements need it."""
+    """Drop the files that are remembered as split and parsed; only measurements need it."""
     _MEMORY.clear()
 
 
@@ -137,7 +139,7 @@ class _TextFirst:
 def _disk(search_path: Sequence[str | os.PathLike[str]] | None, policy: str, limits: Limits) -> DiskFiles:
     if search_path is None:
         variable = os.environ.get(SEARCH_PATH_VARIABLE)
-        search_path = ["."] if variable is None else variable
+        search_path = variable if variable is not None else ["."]
     if isinstance(search_path, str):
         search_path = search_path.split(":")
     return DiskFiles([os.fspath(folder) for folder in search_path], policy=policy, limits=limits)

@@ -13,7 +13,7 @@ import uproot
 
 from provenance import fhicl
 from provenance.fhicl.limits import DEFAULT_LIMITS
-from provenance.fhicl.registry import registered_tables
+from provenance.fhicl.identity import registered_tables
 
 GEN = """\
 process_name: "Gen"

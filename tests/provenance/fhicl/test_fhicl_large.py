@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from provenance import fhicl
+from provenance.fhicl.includer import SourceMemory
 from provenance.fhicl.loading import forget_sources
-from provenance.fhicl.source_text import SourceMemory
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "fhicl.py"
 

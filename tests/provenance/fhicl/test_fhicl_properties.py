@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance import fhicl
+from provenance.fhicl.errors import FragmentError
 from provenance.fhicl.evaluator import _evaluate_joined, _evaluate_segments
-from provenance.fhicl.faults import FragmentError
 from provenance.fhicl.identity import canonical_form
 from provenance.fhicl.limits import DEFAULT_LIMITS
 from provenance.fhicl.loading import forget_sources
