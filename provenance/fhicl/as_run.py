@@ -1,4 +1,4 @@
-"""Compares a configuration as parsed with the one that art wrote for the same run, and leaves out what art itself changes.
+"""Compares a configuration as parsed with the one that art wrote for the same run, apart from art's own changes.
 
 Between reading and running, art adds and removes parameters: options of the command line, `module_label` and
 `service_type`, services of its own; it prunes modules and paths that nothing reaches. So the two never have the same

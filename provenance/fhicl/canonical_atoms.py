@@ -1,7 +1,7 @@
 """Canonical text of numbers and strings: the ParameterSetID is made from it, and every printer writes it.
 
-Source: FHiCL's canonical forms as the reference computes them (cetlib `canonical_number`, `canonical_string`), by string
-arithmetic only.
+Source: FHiCL's canonical forms as the reference computes them (cetlib `canonical_number`, `canonical_string`), by
+string arithmetic only.
 """
 
 import re

@@ -3,12 +3,24 @@
 from collections.abc import Iterator
 from typing import Any
 
-from provenance.fhicl.identity import canonical_form, compact_form, parameter_set_id, registered_tables
+from provenance.fhicl.identity import (
+    canonical_form,
+    compact_form,
+    parameter_set_id,
+    registered_tables,
+)
 from provenance.fhicl.includer import Expansion, SourceFile
 from provenance.fhicl.limits import Limits
 from provenance.fhicl.positions import Origin
 from provenance.fhicl.printing import annotated_form, indented_form, prefix_annotated_form
-from provenance.fhicl.tree import Parameter, find_value, origin_of, parameters, python_value, tree_of
+from provenance.fhicl.tree import (
+    Parameter,
+    find_value,
+    origin_of,
+    parameters,
+    python_value,
+    tree_of,
+)
 from provenance.fhicl.values import TableBody
 
 
@@ -22,7 +34,12 @@ class Configuration:
     """
 
     def __init__(
-        self, root: TableBody, registry: dict[str, TableBody] | None, *, expansion: Expansion, limits: Limits
+        self,
+        root: TableBody,
+        registry: dict[str, TableBody] | None,
+        *,
+        expansion: Expansion,
+        limits: Limits,
     ) -> None:
         self._root = root
         self._registry = registry

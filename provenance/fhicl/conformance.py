@@ -1,7 +1,7 @@
 """How well the reader agrees with the reference implementation, on cases that the reference has answered.
 
-A folder of cases holds `probes.jsonl` (micro-cases, one a line, with every printed form), or `oracle.tsv` with `corpus/`
-and `search-paths.json` (real files, with digests of what the reference made of them), or both.
+A folder of cases holds `probes.jsonl` (micro-cases, one a line, with every printed form), or `oracle.tsv` with
+`corpus/` and `search-paths.json` (real files, with digests of what the reference made of them), or both.
 """
 
 import csv

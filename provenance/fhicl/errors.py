@@ -1,7 +1,7 @@
 """The errors of the FHiCL reader: what is wrong, in which file, line and column, reached through which includes.
 
-The reference implementation prints one line and a caret too, but from a copied buffer it sometimes prints garbage, and a
-missing include names neither file nor line. Here every error that leaves the package (`FhiclError`) knows its place.
+The reference implementation prints one line and a caret too, but from a copied buffer it sometimes prints garbage, and
+a missing include names neither file nor line. Here every error that leaves the package (`FhiclError`) knows its place.
 """
 
 import re

@@ -247,7 +247,8 @@ def _protected(value: Value, protection: int, name: str, offset: int, symbols: S
     """Return the value with the protection of its binding.
 
     Raises:
-        TextError: something nested in it has a weaker one. (What is nested keeps its own: the reference marks copies of it only.)
+        TextError: something nested in it has a weaker one. (What is nested keeps its own: the reference marks copies
+            of it only.)
     """
     if protection == REFUSING and value.kind >= SEQUENCE:
         _check_nested(value, name, offset, symbols)

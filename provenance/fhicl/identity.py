@@ -1,11 +1,11 @@
 """Canonical form and identity: one line of text, the SHA-1 of it, and the tables of a set by their ids.
 
-The ParameterSetID of a set is the SHA-1 of `to_string()`: keys in byte order at every level, nested tables written out in
-full. Each body keeps its canonical text, so that what documents share is written once.
+The ParameterSetID of a set is the SHA-1 of `to_string()`: keys in byte order at every level, nested tables written out
+in full. Each body keeps its canonical text, so that what documents share is written once.
 
-The reference registers nested tables by id while it makes a ParameterSet: depth first, keys in byte order, the first of
-equal ids stays. Two things follow: `@id::` finds only what is registered by then, and annotations of a table that equals
-an earlier one show where the earlier one's members were written.
+The reference registers nested tables by id while it makes a ParameterSet: depth first, keys in byte order, the first
+of equal ids stays. Two things follow: `@id::` finds only what is registered by then, and annotations of a table that
+equals an earlier one show where the earlier one's members were written.
 
 Source: fhicl-cpp `ParameterSet::to_string`, `ParameterSetID`, `ParameterSetRegistry::put`, `encode(extended_value)`.
 """
@@ -71,8 +71,8 @@ def registered_tables(root: TableBody, limits: Limits) -> dict[str, TableBody]:
 def resolve_identifiers(root: TableBody, limits: Limits) -> tuple[TableBody, dict[str, TableBody]]:
     """Return the set with every `@id::` replaced by the registered table of that id, and the registry.
 
-    An `@id::` registers nothing: the table that it stands for keeps its place in the order, and so its members keep their
-    places in annotations.
+    An `@id::` registers nothing: the table that it stands for keeps its place in the order, and so its members keep
+    their places in annotations.
 
     Raises:
         FhiclError: no table of that id is registered by then; ids are written in lower case.

@@ -1,11 +1,11 @@
 """Stage one: files to one sequence of segments, by following `#include` lines.
 
-A file may be included any number of times, and its text stands there each time; only a file that is still open may not be
-included again. The walk is iterative and each file is split once, so that an expansion costs memory for its inclusions,
-not for its text.
+A file may be included any number of times, and its text stands there each time; only a file that is still open may not
+be included again. The walk is iterative and each file is split once, so that an expansion costs memory for its
+inclusions, not for its text.
 
-Lines end at a newline or a carriage return, and every line is passed on with a newline. A line that begins with `#include`
-in its first column is a directive wherever it stands, even inside a table or a quoted string.
+Lines end at a newline or a carriage return, and every line is passed on with a newline. A line that begins with
+`#include` in its first column is a directive wherever it stands, even inside a table or a quoted string.
 
 Source: facts of the reference's includer (cetlib).
 """
@@ -124,7 +124,7 @@ class SourceMemory:
 
 
 def _normalised(text: str) -> str:
-    """Return the text with every line ended by a newline; a carriage return ends a line, before a newline it adds none."""
+    """Return the text with a newline at the end of every line; a carriage return ends a line too."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text and not text.endswith("\n"):
@@ -237,7 +237,8 @@ class Includer:
         """Return the expansion of a document.
 
         Raises:
-            FhiclError: a file is missing, unreadable or includes itself, a directive is malformed, or a limit is passed.
+            FhiclError: a file is missing, unreadable or includes itself, a directive is malformed, or a limit is
+                passed.
         """
         self._push(self._load_first(main), None)
         while self._stack:

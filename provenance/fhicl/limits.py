@@ -1,6 +1,7 @@
 """What the reader refuses to do, in numbers; hostile input ends at one of them and its error names which.
 
-All lie far above real configurations: the largest known expands to 28 MB with 5,220 inclusions, 12 levels of includes and 14 of tables.
+All lie far above real configurations: the largest known expands to 28 MB with 5,220 inclusions, 12 levels of includes
+and 14 of tables.
 """
 
 from dataclasses import dataclass

@@ -28,8 +28,8 @@ def load(
 
     Args:
         path: the main file.
-        search_path: folders for included files, also as one text with colons; None takes FHICL_FILE_PATH, or the working
-            folder if that is not set.
+        search_path: folders for included files, also as one text with colons; None takes FHICL_FILE_PATH, or the
+            working folder if that is not set.
         policy: how names become paths, one of `lookup.POLICIES`.
         limits: when to stop.
 

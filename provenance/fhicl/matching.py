@@ -1,7 +1,8 @@
 """Which elements of two lists of texts stay: the longest common order, as far as a bounded search finds it.
 
-Texts that occur once in each list anchor the search (patience); between anchors it looks for the shortest edit, up to so
-many changes. The effort grows with length times that bound, whatever the lists hold; past it a stretch counts as replaced.
+Texts that occur once in each list anchor the search (patience); between anchors it looks for the shortest edit, up to
+so many changes. The effort grows with length times that bound, whatever the lists hold; past it a stretch counts as
+replaced.
 
 Source: E. Myers, "An O(ND) difference algorithm and its variations", Algorithmica 1 (1986).
 """
@@ -48,7 +49,7 @@ def _anchors(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
 
 def _longest_rising(pairs: list[_Pair]) -> list[_Pair]:
     """Return the longest sub-list whose second indices rise; the first ones rise already."""
-    # entry by entry: the best list of each length so far ends at `entries[length]`, with the index `ends[length]` in new
+    # of the rising lists of each length so far, the one that ends lowest: its last index in new, and its last entry
     ends: list[int] = []
     entries: list[int] = []
     before: list[int] = []

@@ -5,8 +5,8 @@ include is parsed as one joined text (`document_items`). Both follow the referen
 return, including what that lets through (`[,1]`, `a:@eraseb: 2`, `BEGIN_PROLOGa: 1`).
 
 Three classes, one on top of the other: atoms, references and names, which need no stack; tables and sequences, on an
-explicit stack; items. What is constant is built here, once, as shared values; a table or sequence that holds a reference
-becomes a list of steps.
+explicit stack; items. What is constant is built here, once, as shared values; a table or sequence that holds a
+reference becomes a list of steps.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,15 @@ from provenance.fhicl.canonical_atoms import (
     canonical_number,
     canonical_single,
 )
-from provenance.fhicl.errors import BAD_STRING, DATABASE, LIMIT, PROLOG_PLACEMENT, SYNTAX, FragmentError, TextError
+from provenance.fhicl.errors import (
+    BAD_STRING,
+    DATABASE,
+    LIMIT,
+    PROLOG_PLACEMENT,
+    SYNTAX,
+    FragmentError,
+    TextError,
+)
 from provenance.fhicl.limits import Limits
 from provenance.fhicl.positions import JoinedText, Place, Segment
 from provenance.fhicl.syntax import (
@@ -75,8 +83,8 @@ def segment_items(segment: Segment, limits: Limits) -> list[Item]:
     """Return the items of a segment that stands alone.
 
     Raises:
-        FragmentError: it does not: an item runs across its ends, a prolog word in it means one thing or another depending
-            on what is around it, or it has an error.
+        FragmentError: it does not: an item runs across its ends, a prolog word in it means one thing or another
+            depending on what is around it, or it has an error.
     """
     parser = _ItemParser(segment, limits)
     items: list[Item] = []

@@ -1,9 +1,9 @@
 """Where a character of the expanded text came from: file, line and column.
 
-There are two line numbers. `line` is the true one. `reference_line` is the one that the reference implementation prints in
-annotations: behind an `#include` it counts the lines of the file before that include a second time, except for the first
-character behind the include. (A file whose line 1 is a comment, line 2 an include and line 3 `a: 1` is annotated `:4`.)
-Annotated printing follows it, everything else tells the truth.
+There are two line numbers. `line` is the true one. `reference_line` is the one that the reference implementation
+prints in annotations: behind an `#include` it counts the lines of the file before that include a second time, except
+for the first character behind the include. (A file whose line 1 is a comment, line 2 an include and line 3 `a: 1` is
+annotated `:4`.) Annotated printing follows it, everything else tells the truth.
 
 Source: observed in `art --config-out --annotate`, and in cetlib's includer (`get_posinfo`).
 """

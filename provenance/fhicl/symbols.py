@@ -1,8 +1,8 @@
 """The names that a document has defined so far, prolog and body in one table.
 
-Here are the rules of dotted assignment and protection. Two oddities of the reference are kept on purpose: an assignment
-below a `@protect_ignore` name still creates what is missing on its way, as @nil; and one through @nil replaces it, which
-loses its protection.
+Here are the rules of dotted assignment and protection. Two oddities of the reference are kept on purpose: an
+assignment below a `@protect_ignore` name still creates what is missing on its way, as @nil; and one through @nil
+replaces it, which loses its protection.
 
 Source: fhicl-cpp's `intermediate_table` (insert, find, erase) as facts of behaviour.
 """
@@ -132,7 +132,10 @@ class Symbols:
         return True
 
     def _locate(self, path: Path, offset: int) -> tuple[Any, Value, bool]:
-        """Return the holder of a path's last part, what it holds now (created as @nil), and whether assignments are ignored."""
+        """Return the holder of a path's last part, what it holds now, and whether protection ignores assignments.
+
+        What is missing is created as @nil.
+        """
         holder: Any = self.members
         value = holder.get(path[0])
         if value is None:

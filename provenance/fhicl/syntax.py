@@ -1,7 +1,8 @@
 """What the parser hands to the evaluator: items of a document, and the expressions on their right.
 
-An expression is a `Value` if it is constant (built once a file and shared by all who include it), a `Reference` if it is a bare
-`@local::`, and a `Structure` otherwise: a flat list of steps that the evaluator runs on a small stack, so that nothing recurses.
+An expression is a `Value` if it is constant (built once a file and shared by all who include it), a `Reference` if it
+is a bare `@local::`, and a `Structure` otherwise: a flat list of steps that the evaluator runs on a small stack, so
+that nothing recurses.
 """
 
 from dataclasses import dataclass

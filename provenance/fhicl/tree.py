@@ -1,4 +1,4 @@
-"""An evaluated set as a tree: walked in the order of print, as Python values, by path, and as a flat list of parameters."""
+"""An evaluated set as a tree: in the order of print, as Python values, by path, and as a flat list of parameters."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,17 @@ from provenance.errors import NotFoundError
 from provenance.fhicl.canonical_atoms import decoded
 from provenance.fhicl.identity import parameter_set_id
 from provenance.fhicl.positions import Origin
-from provenance.fhicl.values import BOOL, COMPLEX, NIL, NUMBER, SEQUENCE, STRING, TABLE, TableBody, Value
+from provenance.fhicl.values import (
+    BOOL,
+    COMPLEX,
+    NIL,
+    NUMBER,
+    SEQUENCE,
+    STRING,
+    TABLE,
+    TableBody,
+    Value,
+)
 
 ATOM = 0
 ENTER = 1

@@ -98,7 +98,13 @@ class Value:
     __slots__ = ("body", "kind", "offset", "place", "protection", "text")
 
     def __init__(  # noqa: PLR0917 - made by the hundred thousand, and keywords cost
-        self, kind: int, text: str, body: Any, place: "Place | None", offset: int, protection: int = UNPROTECTED
+        self,
+        kind: int,
+        text: str,
+        body: Any,
+        place: "Place | None",
+        offset: int,
+        protection: int = UNPROTECTED,
     ) -> None:
         self.kind = kind
         self.text = text
