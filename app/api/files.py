@@ -15,11 +15,10 @@ from app.csv_rows import csv_lines
 from app.wiring import get_service
 from provenance.db.queries.file_lists import FileFilters
 from provenance.lineage.dot import to_dot
-from provenance.lineage.graph import Graph
+from provenance.lineage.graph import COLUMNS, Graph, node_rows
 from provenance.lineage.openlineage import to_openlineage
 from provenance.lineage.prov_json import to_prov_json, to_prov_n
 from provenance.lineage.svg import draw
-from provenance.lineage.table import COLUMNS, node_rows
 from provenance.lineage.text import render_text
 from provenance.records.repairing import parse_object
 from provenance.schemas.history_queries import LineageQuery, VersionQuery

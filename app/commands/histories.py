@@ -9,7 +9,7 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, file_name, json_option, pair_options, table, url_option
-from provenance.lineage.file_words import leaves_words, use_words
+from provenance.lineage.sentences import leaves_words, use_words
 from provenance.lineage.words import counted, duration, size
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,7 +8,7 @@ import click
 
 from app.commands.asking import client_for
 from app.commands.opening import emit, experiment_option, file_name, json_option, table, url_option
-from provenance.lineage.file_words import impact_words
+from provenance.lineage.sentences import impact_words
 from provenance.lineage.words import counted
 
 _LISTED = 20

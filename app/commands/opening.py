@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from app.config import Settings, load_settings
-from provenance.lineage.file_words import name_in_path
+from provenance.lineage.sentences import name_in_path
 
 F = TypeVar("F", bound=Callable[..., Any])
 

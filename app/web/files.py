@@ -11,7 +11,7 @@ from app.web.formats import counted, day, text
 from app.web.frame import answer, asked_file
 from app.web.markup import cut, digest
 from app.wiring import get_service
-from provenance.lineage.writers import ended
+from provenance.lineage.graph import ended
 from provenance.services.show_file import find_file, name_for_questions, show_found
 from provenance.services.show_job import show_job
 

@@ -10,8 +10,8 @@ from app.web.formats import counted, duration
 from app.web.frame import answer, asked, asked_file, asked_flag, asked_number, asked_pair, experiment_asked, here
 from app.web.jobs import asked_time
 from app.wiring import get_service
-from provenance.lineage.file_words import leaves_words, use_words
-from provenance.lineage.writers import ended
+from provenance.lineage.graph import ended
+from provenance.lineage.sentences import leaves_words, use_words
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
 from provenance.services.relate_files import find_common, find_paths
 from provenance.services.sum_costs import sum_costs

@@ -10,7 +10,7 @@ from app.web.formats import counted, duration
 from app.web.frame import answer, asked, asked_file, asked_flag, here
 from app.web.jobs import asked_filters
 from app.wiring import get_service
-from provenance.lineage.file_words import impact_words
+from provenance.lineage.sentences import impact_words
 from provenance.services.commit_ranges import resolve_range
 from provenance.services.find_impact import find_impact
 from provenance.services.name_files import name_file

@@ -14,9 +14,9 @@ from provenance.errors import BadInputError
 from provenance.lineage.folding import fold
 from provenance.lineage.graph import FileNode, Graph
 from provenance.lineage.map_view import map_of_view
+from provenance.lineage.sentences import known_briefly, summary
 from provenance.lineage.sheet import Links
 from provenance.lineage.svg import draw_view
-from provenance.lineage.words import known_briefly, summary
 from provenance.services.filter_lineage import NodeFilters, take_filters
 from provenance.services.trace_lineage import MOST_NODES, has_other_side, trace_lineage
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from app.web.frame import asked
 from provenance.errors import BadInputError
-from provenance.lineage.night import as_image
+from provenance.lineage.svg import as_image
 
 INLINE_BYTES = 44_000
 """Both pictures together: with a table of 60 rows and the frame a page stays under 80 kB."""

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, redirect, request
 from app.web.frame import answer
 from app.wiring import get_service
 from provenance.lineage.captions import safe_url
-from provenance.lineage.file_words import name_in_path
+from provenance.lineage.sentences import name_in_path
 from provenance.services.search import MOST, search
 
 _KINDS = {

@@ -1,13 +1,14 @@
 """What a box of a view says: two short lines, the whole story as tooltip, its state, link and badge."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from provenance.lineage.folding import Box, View
 from provenance.lineage.graph import UNHAPPY_STATES, FileNode, JobNode, Node
-from provenance.lineage.labels import name_pattern, tell_apart
-from provenance.lineage.words import columns, counted, elided, known_briefly, number, shown, size, title
+from provenance.lineage.sentences import known_briefly, title
+from provenance.lineage.words import columns, counted, elided, leading, number, shown, size
 
 DETAIL_MORE = 4
 """Details are set smaller, so more columns of them fit under a label."""
@@ -15,6 +16,12 @@ CODE_WIDTH = 20
 SEPARATOR = " · "
 TITLES_AT_MOST = 12
 FEW = 2
+ROUNDS = 6
+"""Each parts names that are still cut to the same label; names that differ in several places need several."""
+CONTEXT = 9
+"""Columns before what differs that are shown where the end of the name must be cut as well."""
+LEAST = 4
+"""An end of a name in fewer columns says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +163,74 @@ def _badge(files: Sequence[FileNode], width: int) -> str:
     if len(files) > 1 and (len(files) > FEW or columns(names) > width):
         return f"{number(len(files))} shared inputs"
     return elided(names, width)
+
+
+def tell_apart(names: Iterable[str], width: int) -> dict[str, str]:
+    """Each name in at most `width` columns; those that differ read differently wherever that is possible."""
+    labels = {name: _cut(shown(name), width) for name in names}
+    for _ in range(ROUNDS):
+        crowds = [some for some in _by_label(labels).values() if len(some) > 1]
+        if not crowds:
+            break
+        for some in crowds:
+            start, end = _shared(some)
+            labels.update({name: _around(shown(name), start, end, width) for name in some})
+    return labels
+
+
+def name_pattern(names: Sequence[str]) -> str:
+    """What names have in common, `*` for the rest: `reco_r*.root`."""
+    start, end = _shared(names)
+    return f"{names[0][:start]}*{names[0][len(names[0]) - end :]}"
+
+
+def _cut(name: str, width: int) -> str:
+    """Both ends of a name; of a pattern what is around its `*`, which says where its members differ."""
+    star = name.find("*")
+    if star < 0 or columns(name) <= width:
+        return elided(name, width)
+    return _around(name, star, len(name) - star - 1, width)
+
+
+def _by_label(labels: dict[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, label in labels.items():
+        found.setdefault(label, []).append(name)
+    return found
+
+
+def _shared(names: Sequence[str]) -> tuple[int, int]:
+    """How many characters all names begin with, and how many of the others they end with."""
+    start = _common_start(names)
+    return start, _common_start([name[start:][::-1] for name in names])
+
+
+def _common_start(names: Sequence[str]) -> int:
+    low, high = min(names), max(names)
+    return next((place for place, char in enumerate(low) if high[place : place + 1] != char), len(low))
+
+
+def _around(name: str, start: int, end: int, width: int) -> str:
+    """The name without what stands far before its own part, and before its end where that is too long as well."""
+    before, own, after = name[:start], name[start : len(name) - end], name[len(name) - end :]
+    room = width - columns(own) - 1
+    if room < LEAST:
+        return f"…{elided(own + after, width - 1)}" if before else elided(own + after, width)
+    if columns(after) <= room:
+        return f"…{_last_words(before, room - columns(after))}{own}{after}"
+    lead = _last_words(before, min(CONTEXT, room // 2))
+    left = room - columns(lead) - 1
+    if left < LEAST:
+        return f"…{_trailing(before, room - 1)}{own}…"
+    return f"…{lead}{own}…{_trailing(after, left)}"
+
+
+def _last_words(text: str, width: int) -> str:
+    """The end of a text, from where a word of it begins if one does."""
+    end = _trailing(text, width)
+    words = re.split("[_.-]", end, maxsplit=1)
+    return words[1] if len(words) > 1 and words[1] else end
+
+
+def _trailing(text: str, width: int) -> str:
+    return leading(text[::-1], width)[::-1]

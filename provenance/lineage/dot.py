@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from provenance.lineage.captions import safe_url
 from provenance.lineage.graph import Edge, FileNode, Graph, Node
-from provenance.lineage.marks import COLOURS, UNKNOWN_COLOUR
+from provenance.lineage.pencil import COLOURS, UNKNOWN_COLOUR
 from provenance.lineage.quotient import FoldedGraph, JobClass
-from provenance.lineage.words import counted, full_name, shown, title
+from provenance.lineage.sentences import full_name, title
+from provenance.lineage.words import counted, shown
 
 SHAPES = {"failed": "triangle", "killed": "square", "running": "doublecircle", "lost": "diamond"}
 

@@ -6,21 +6,25 @@ jobs that did not succeed are never hidden in a chain. Nothing is lost: each nod
 edge is in an arrow, inside a box or in a badge.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from provenance.lineage.cycles import strong_components
 from provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, Node, neighbours
-from provenance.lineage.layers import layers
-from provenance.lineage.similarity import MINIMUM, alike
-from provenance.lineage.words import known_briefly
+from provenance.lineage.layers import layers, strong_components
+from provenance.lineage.sentences import known_briefly
 
 SMALL = 14
 SHALLOW = 7
 """Graphs of at most this many nodes in at most so many layers are drawn node by node."""
 
 BoxKind = Literal["file", "job", "files", "jobs", "chain", "cycle"]
+MINIMUM = 5
+"""A group of fewer nodes is drawn one by one."""
+
+ROUNDS = 64
+"""Refinements at most; then the groups are coarser than they could be, never wrong in their counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,3 +274,59 @@ class _Folding:
 
 def _large_alone(members: list[str]) -> list[list[str]]:
     return [members] if len(members) >= MINIMUM else [[member] for member in members]
+
+
+def alike(
+    facts: Mapping[str, Hashable],
+    after: Mapping[str, Sequence[str]],
+    before: Mapping[str, Sequence[str]],
+    *,
+    alone: Collection[str] = (),
+) -> list[list[str]]:
+    """Every node in exactly one group, groups and members in the order of `facts`; nodes in `alone` stay alone."""
+    single = set(alone)
+    colours: dict[str, int] = _numbered({node: (facts[node], node if node in single else None) for node in facts})
+    for _ in range(ROUNDS):
+        refined = _refined(colours, after, before)
+        if len(set(refined.values())) > len(set(colours.values())):
+            colours = refined
+            continue
+        small = _members_of_small_groups(colours) - single
+        if not small:
+            break
+        single |= small
+        colours = _numbered({node: (colour, node if node in single else None) for node, colour in colours.items()})
+    return _groups(colours, single)
+
+
+def _refined(
+    colours: Mapping[str, int], after: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]]
+) -> dict[str, int]:
+    return _numbered(
+        {
+            node: (
+                colour,
+                tuple(sorted({colours[other] for other in after.get(node, ())})),
+                tuple(sorted({colours[other] for other in before.get(node, ())})),
+            )
+            for node, colour in colours.items()
+        }
+    )
+
+
+def _numbered(looks: Mapping[str, Hashable]) -> dict[str, int]:
+    numbers: dict[Hashable, int] = {}
+    return {node: numbers.setdefault(look, len(numbers)) for node, look in looks.items()}
+
+
+def _members_of_small_groups(colours: Mapping[str, int]) -> set[str]:
+    sizes = Counter(colours.values())
+    return {node for node, colour in colours.items() if sizes[colour] < MINIMUM}
+
+
+def _groups(colours: Mapping[str, int], single: Collection[str]) -> list[list[str]]:
+    small = _members_of_small_groups(colours)
+    groups: dict[Hashable, list[str]] = {}
+    for node, colour in colours.items():
+        groups.setdefault(node if node in single or node in small else colour, []).append(node)
+    return list(groups.values())

@@ -5,19 +5,105 @@ one file, the focus; `Omitted` says what lies outside the cut. Nothing here walk
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from provenance.lineage.past import Past, utc_text
-from provenance.lineage.writers import Writer
-
+_ENDED = {"failed": "failed", "killed": "was killed", "lost": "was lost", "running": "has not ended"}
 SHARED_ROLES = frozenset({"shared", "configuration"})
 """Input roles of files that serve many jobs alike (record.md, `inputs[].role`); drawings show them as badges."""
 
 UNHAPPY_STATES = ("failed", "killed", "lost", "silent")
 """States of jobs that did not end well, worst first; drawings never hide them in a larger box of other states."""
+COLUMNS = (
+    "key", "kind", "name", "namespace", "experiment", "version", "size_bytes", "data_tier", "is_placeholder",
+    "job_id", "label", "state", "stage", "task_id", "campaign", "code_version", "started_at", "from",
+)  # fmt: skip
+"""Names of the columns; what is not a node's own is absent. `from` holds keys with blanks between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The moment at which a graph was known so, and what of it is told as it is today.
+
+    Attributes:
+        as_of: aware UTC.
+        changed_jobs: ids of jobs, at most a hundred, of which a correction or another witness's record came later.
+        relinked_files: names of files, at most a hundred, that another job claimed or a catalog saw later, of which a job that made
+            them said more later, or whose makers what later jobs read tells otherwise: what they are linked to may have been found out
+            since.
+    """
+
+    as_of: datetime
+    changed_jobs: tuple[str, ...] = ()
+    changed_count: int = 0
+    relinked_files: tuple[str, ...] = ()
+    relinked_count: int = 0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing is known to have changed since."""
+        return not self.changed_count and not self.relinked_count
+
+    def to_json(self) -> dict[str, Any]:
+        """The object under `past` of the lineage call."""
+        return {
+            "as_of": utc_text(self.as_of),
+            "is_exact": self.is_exact,
+            "changed_jobs": list(self.changed_jobs),
+            "changed_count": self.changed_count,
+            "relinked_files": list(self.relinked_files),
+            "relinked_count": self.relinked_count,
+        }
+
+
+def utc_text(moment: datetime) -> str:
+    """A time as RFC 3339 in UTC with `Z`, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A job that wrote a file of this name, and did not make it.
+
+    Attributes:
+        label: what people call the job, the batch id where there is one.
+        state: how it ended.
+        url: its page.
+        is_other_version: it made another version, of other checksums or another size; else it did not succeed.
+    """
+
+    job_id: str
+    label: str
+    state: str
+    url: str
+    is_other_version: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The member `writer` of a node."""
+        return {
+            "job_id": self.job_id,
+            "label": self.label,
+            "state": self.state,
+            "url": self.url,
+            "is_other_version": self.is_other_version,
+        }
+
+    def briefly(self) -> str:
+        """What to say of the file in a box of a picture."""
+        return "another version than made" if self.is_other_version else f"of a {self.state} job"
+
+    def fully(self) -> str:
+        """What to say of the file in a sentence."""
+        if self.is_other_version:
+            return f"another version than job {self.label} made"
+        return f"written by job {self.label}, which {ended(self.state)}: it counts as not made"
+
+
+def ended(state: str) -> str:
+    """How a job ended that did not succeed, as a verb."""
+    return _ENDED.get(state, "did not succeed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,3 +380,10 @@ def node_json(node: Node) -> dict[str, Any]:
         "started_at": None if node.started_at is None else utc_text(node.started_at),
         "url": node.url,
     }
+
+
+def node_rows(graph: Graph) -> Iterator[dict[str, Any]]:
+    """Yield the nodes in the graph's order, by the names of `COLUMNS`."""
+    _, before = graph.neighbours()
+    for node in graph.nodes:
+        yield {**node_json(node), "from": " ".join(before.get(node.key, ()))}

@@ -12,9 +12,10 @@ from urllib.parse import quote
 from provenance.lineage.folding import Box, View
 from provenance.lineage.graph import FileNode, JobNode, Node
 from provenance.lineage.quotient import FoldedGraph, JobClass
+from provenance.lineage.sentences import full_name, known_fully
 from provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
 from provenance.lineage.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
-from provenance.lineage.words import counted, day, full_name, known_fully, number, shown, size
+from provenance.lineage.words import counted, day, number, shown, size
 
 MOST_MEMBERS = 1000
 """Members of a folded box that are named, so that a search finds them: as many as a picture holds; more are counted."""

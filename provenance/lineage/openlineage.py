@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from provenance.lineage.graph import FileNode, Graph, JobNode, Node
-from provenance.lineage.past import utc_text
+from provenance.lineage.graph import FileNode, Graph, JobNode, Node, utc_text
 from provenance.records.openlineage import END_OF
 from provenance.records.openlineage_datasets import file_facet, with_slash
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from provenance.lineage.graph import Edge, FileNode, Graph, JobNode
-from provenance.lineage.past import utc_text
-from provenance.lineage.words import full_name, shown
+from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, utc_text
+from provenance.lineage.sentences import full_name
+from provenance.lineage.words import shown
 
 PREFIXES = {"file": "urn:jobprov:file:", "job": "urn:jobprov:job:", "jobprov": "urn:jobprov:terms:"}
 

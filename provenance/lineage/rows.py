@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 
 from provenance.lineage.graph import neighbours
 from provenance.lineage.layers import layers
-from provenance.lineage.marks import add_mark
 from provenance.lineage.pencil import (
     FILE_FILL,
     FOCUS,
@@ -20,6 +19,7 @@ from provenance.lineage.pencil import (
     MUTED,
     PAPER,
     Legend,
+    add_mark,
     draw_legend,
     edge_group,
     edge_path,

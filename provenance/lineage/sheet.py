@@ -7,7 +7,8 @@ from itertools import pairwise
 from provenance.lineage.captions import DETAIL_MORE, Caption, captions, fitted, safe_url
 from provenance.lineage.folding import Box, View
 from provenance.lineage.quotient import FoldedGraph
-from provenance.lineage.words import counted, elided, number, omissions, shown, summary
+from provenance.lineage.sentences import omissions, summary
+from provenance.lineage.words import counted, elided, number, shown
 
 STUB = "\0stub "
 MANY = 9_000

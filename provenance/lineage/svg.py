@@ -20,9 +20,9 @@ from xml.etree import ElementTree as ET
 from provenance.lineage.folding import View, fold
 from provenance.lineage.graph import Graph
 from provenance.lineage.layout import Layout, Place, Size, Spacing, lay_out
-from provenance.lineage.marks import COLOURS, UNKNOWN_COLOUR, add_mark
 from provenance.lineage.pencil import (
     BADGE_CHAR,
+    COLOURS,
     DETAIL_CHAR,
     FILE_FILL,
     FOCUS,
@@ -32,8 +32,10 @@ from provenance.lineage.pencil import (
     MARK_ROOM,
     MUTED,
     PAPER,
+    UNKNOWN_COLOUR,
     Legend,
     Point,
+    add_mark,
     draw_legend,
     edge_group,
     edge_path,
@@ -65,6 +67,29 @@ PLAIN, COUNTED = Spacing(38.0, 14.0), Spacing(106.0, 14.0)
 COUNT_AT = 36.0
 """How far from the end of an arrow the middle of its count stands."""
 COUNT_LINE = 11.0
+DARK = {
+    ".lineage": "fill:#e6edf3",
+    ".lineage-background": "fill:#0d1117",
+    ".lineage-edges,.lineage-line": "stroke:#6e7681",
+    ".lineage-shape,.lineage-sheet,.lineage-sign": "fill:#0d1117;stroke:#6e7681",
+    ".lineage-file .lineage-shape,.lineage-files .lineage-shape,.lineage-sign.is-file": "fill:#1b222b",
+    ".is-placeholder .lineage-shape,.lineage-sign.is-mentioned": "fill:#0d1117;stroke:#9da7b1",
+    ".is-focus .lineage-shape,.lineage-sign.is-focus": "fill:#12304a;stroke:#56b4e9",
+    ".is-focus .lineage-row": "fill:#12304a",
+    ".lineage-down .is-focus .lineage-shape": "fill:#56b4e9",
+    ".lineage-detail": "fill:#9da7b1",
+    ".lineage-count": "fill:#9da7b1;stroke:#0d1117",
+    ".lineage-badge rect": "fill:#262d36",
+    ".lineage-mark.is-succeeded": "fill:#20c997",
+    ".lineage-mark.is-failed": "fill:#ff7b39",
+    ".lineage-mark.is-unknown": "fill:#9da7b1",
+    ".lineage-mark.is-running": "stroke:#4aa8e0",
+    ".lineage-node.is-failed .lineage-shape": "stroke:#ff7b39",
+}
+"""Rules by selector, in their order; states that are not named keep the colour that they have by day."""
+
+_RULES = "".join(f"{selector}{{{look}}}" for selector, look in DARK.items())
+_STYLE = f"<style>@media screen and (prefers-color-scheme:dark){{{_RULES}}}</style>"
 
 
 def draw(
@@ -220,3 +245,9 @@ def _path(points: list[Point]) -> str:
 
 def _at(x: float, y: float) -> str:
     return f"{number_text(x)} {number_text(y)}"
+
+
+def as_image(drawing: str) -> str:
+    """An `<svg>` element, as `svg` draws it, dark where who looks at it prefers that."""
+    opening, bracket, rest = drawing.partition(">")
+    return f"{opening}{bracket}{_STYLE}{rest}"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from provenance.lineage.folding import fold
 from provenance.lineage.graph import SHARED_ROLES, UNHAPPY_STATES, FileNode, Graph, JobNode, Node, neighbours
-from provenance.lineage.sides import reached
-from provenance.lineage.words import THIN_SPACE, day, full_name, known_fully, number, shown, size, summary
+from provenance.lineage.sentences import full_name, known_fully, reached, summary
+from provenance.lineage.words import THIN_SPACE, day, number, shown, size
 
 BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""

@@ -20,7 +20,7 @@ from provenance.db.queries.remaking import InputRow, inputs_of, outputs_of
 from provenance.db.queries.versions import versions_of
 from provenance.db.time_limits import limited
 from provenance.errors import BadInputError, LimitError
-from provenance.lineage.cycles import strong_components
+from provenance.lineage.layers import strong_components
 from provenance.services.inputs_made_inside import made_inside
 from provenance.services.segment_frames import Documents
 from provenance.services.show_file import find_file

@@ -19,9 +19,9 @@ from provenance.db.queries.histories import History, spread
 from provenance.db.queries.node_facts import file_nodes, job_nodes
 from provenance.db.time_limits import limited
 from provenance.errors import BadInputError
-from provenance.lineage.cycles import strong_components
 from provenance.lineage.flow import node_of
 from provenance.lineage.graph import Node, node_json
+from provenance.lineage.layers import strong_components
 from provenance.services.list_jobs import read_cursor
 from provenance.services.show_file import find_pair
 from provenance.services.trace_lineage import find_focus, trace_history

@@ -13,7 +13,7 @@ from provenance.db.queries.searching import (
     revisions_named,
     tasks_named,
 )
-from provenance.lineage.file_words import name_in_path
+from provenance.lineage.sentences import name_in_path
 
 MOST = 10
 SHORTEST = 2

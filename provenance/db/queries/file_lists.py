@@ -11,8 +11,8 @@ from provenance.db.queries.patterns import matches
 from provenance.db.queries.versions import is_made
 from provenance.db.selecting import moment_for, select_among
 from provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Parent, TaskRow
-from provenance.lineage.file_words import MOST_READERS
 from provenance.lineage.graph import SHARED_ROLES
+from provenance.lineage.sentences import MOST_READERS
 
 _MOST_LOOKED_AT = 100_000
 _CONSUMERS = {

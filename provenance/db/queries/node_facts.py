@@ -15,8 +15,7 @@ from provenance.db.recording.edges import CROWD
 from provenance.db.recording.job_rows import STATES
 from provenance.db.selecting import select_among
 from provenance.db.tables import Claim, Experiment, File, Identity, Job, SoftwareRow, SoftwareSetMember, Stage, TaskRow
-from provenance.lineage.graph import FileNode, JobNode
-from provenance.lineage.writers import Writer
+from provenance.lineage.graph import FileNode, JobNode, Writer
 
 _SOFTWARE = (
     select(SoftwareSetMember.software_set_id, SoftwareRow.name, SoftwareRow.requested_ref, SoftwareRow.revision)

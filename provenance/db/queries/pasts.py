@@ -14,7 +14,7 @@ from provenance.db.queries.histories import History, jobs_of
 from provenance.db.queries.relinking import relinked_by_readers
 from provenance.db.selecting import moment_for, select_among
 from provenance.db.tables import Claim, Identity, Job, LedgerEntry, Mention, Parent, Sighting
-from provenance.lineage.past import Past
+from provenance.lineage.graph import Past
 
 MOST_NAMED = 100
 """Changed jobs and files that are named; more are counted."""

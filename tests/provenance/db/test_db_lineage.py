@@ -15,7 +15,7 @@ from provenance.db.queries.walking import walk_ancestors, walk_descendants
 from provenance.db.queries.whole_walks import met_above, met_below
 from provenance.db.recording import job_rows
 from provenance.lineage.graph import Graph, Omitted
-from provenance.lineage.words import summary
+from provenance.lineage.sentences import summary
 from provenance.services.show_file import find_file, show_file
 from provenance.services.trace_lineage import list_ancestors, list_descendants, trace_lineage
 

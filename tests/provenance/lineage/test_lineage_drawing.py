@@ -12,10 +12,9 @@ from lineage_graphs import graphs
 
 from provenance.lineage.captions import safe_url, worst_state
 from provenance.lineage.graph import FileNode, Graph, JobNode
-from provenance.lineage.night import DARK, as_image
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
 from provenance.lineage.sheet import Links
-from provenance.lineage.svg import Direction, draw, draw_classes
+from provenance.lineage.svg import DARK, Direction, as_image, draw, draw_classes
 
 DIRECTIONS: tuple[Direction, ...] = ("right", "down")
 STYLESHEET = Path(__file__).with_name("picture.css")

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given, settings
 from lineage_graphs import graphs
 
-from provenance.lineage.folding import Box, View, fold, shared_files
+from provenance.lineage.folding import Box, View, alike, fold, shared_files
 from provenance.lineage.graph import Graph, JobNode
 from provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded, fold_by_class, stage_counts
-from provenance.lineage.similarity import alike
 
 
 def boxes_of(view: View, kind: str) -> list[Box]:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lineage_graphs import NAMES
 
-from provenance.lineage.labels import name_pattern, tell_apart
+from provenance.lineage.captions import name_pattern, tell_apart
 from provenance.lineage.words import columns
 
 

@@ -7,10 +7,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.lineage.cycles import strong_components
-from provenance.lineage.layers import layers
-from provenance.lineage.layout import Layout, Size, Spacing, lay_out
-from provenance.lineage.ordering import crossings, order_layers
+from provenance.lineage.layers import layers, strong_components
+from provenance.lineage.layout import Layout, Size, Spacing, crossings, lay_out, order_layers
 from provenance.lineage.rows import arrange
 
 KEYS = [f"n{n}" for n in range(14)]

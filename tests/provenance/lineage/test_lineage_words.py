@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from lineage_graphs import graphs
 
 from provenance.lineage.dot import quoted, to_dot
-from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, LeftOut, Omitted
+from provenance.lineage.graph import Edge, FileNode, Graph, JobNode, LeftOut, Omitted, Writer
 from provenance.lineage.prov_json import prov_document, qualified_names, to_prov_json, to_prov_n
+from provenance.lineage.sentences import known_briefly, known_fully, summary
 from provenance.lineage.text import ASCII, BRANCHES_AT_MOST, LINES_AT_MOST, render_text
-from provenance.lineage.words import columns, elided, known_briefly, known_fully, shown, size, summary
-from provenance.lineage.writers import Writer
+from provenance.lineage.words import columns, elided, shown, size
 
 
 def test_first_line_counts_what_made_the_file_and_what_failed() -> None:

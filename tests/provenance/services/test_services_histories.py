@@ -9,7 +9,7 @@ from production_samples import MOMENT, Production, chain, file_entry, job, job_i
 from provenance.db.queries.file_lists import FileFilters
 from provenance.db.queries.histories import History
 from provenance.errors import BadInputError, NotFoundError
-from provenance.lineage.file_words import leaves_words, use_words
+from provenance.lineage.sentences import leaves_words, use_words
 from provenance.services import relate_files
 from provenance.services.filter_lineage import NodeFilters
 from provenance.services.list_ends import list_leaves, list_orphans, list_roots
@@ -357,7 +357,7 @@ def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.Monk
         "broken": "nobody read it",
         "unhappy": "read by 1 job",
     }
-    monkeypatch.setattr("provenance.lineage.file_words.MOST_READERS", 2)
+    monkeypatch.setattr("provenance.lineage.sentences.MOST_READERS", 2)
     assert uses()["calib"] == "read by 3 jobs or more, as shared input"
     diamond.record(job(23, inputs=[file_entry("calib", 90)], outputs=[file_entry("later", 24)]))
     assert uses()["calib"] == "files were made of it"

@@ -9,10 +9,9 @@ from production_samples import MOMENT, Production, chain, file_entry, job, job_i
 
 from provenance.db.queries.jobs import JobFilters
 from provenance.errors import BadInputError, NotFoundError
-from provenance.lineage.graph import FileNode, Graph
+from provenance.lineage.graph import FileNode, Graph, node_rows
 from provenance.lineage.openlineage import to_openlineage
 from provenance.lineage.prov_json import prov_document, to_prov_n
-from provenance.lineage.table import node_rows
 from provenance.services.filter_lineage import NodeFilters
 from provenance.services.trace_lineage import trace_lineage
 

@@ -8,9 +8,8 @@ from production_samples import MOMENT, Production, chain, file_entry, job, job_i
 
 from provenance.db.queries import pasts
 from provenance.errors import NotFoundError
-from provenance.lineage.graph import FileNode, Graph
-from provenance.lineage.past import Past
-from provenance.lineage.words import summary
+from provenance.lineage.graph import FileNode, Graph, Past
+from provenance.lineage.sentences import summary
 from provenance.services.record_sighting import record_sighting
 from provenance.services.trace_lineage import trace_lineage
 
