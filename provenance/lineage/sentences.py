@@ -7,13 +7,13 @@ total than the same picture whole, where nobody counts them.
 Source: pages.md (first lines, missing values).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from provenance.lineage.graph import (
     SHARED_ROLES,
     UNHAPPY_STATES,
-    Edge,
     FileNode,
     Graph,
     JobNode,
@@ -26,17 +26,17 @@ from provenance.lineage.graph import (
 from provenance.lineage.words import counted, day, number, shown, size
 
 MOST_READERS = 1000
-"""Readers of a file that are counted in a list; of more it says that there are at least so many."""
+"""Readers of a file that a list counts; if there are more, it says that there are at least so many."""
 
 _ALL = {1: "it", 2: "both"}
 
 
-_NOTHING = {
+_NOTHING_KNOWN = {
     "ancestors": "No recorded job made this file.",
     "descendants": "Nothing is known that came of this file.",
     "both": "No job is known that made or used this file.",
 }
-"""What is said where a graph holds nothing but its focus: only of the side that was asked for."""
+"""The sentence for a graph that holds only its focus, by the side that was asked for."""
 
 
 def full_name(file: FileNode) -> str:
@@ -46,28 +46,27 @@ def full_name(file: FileNode) -> str:
 
 
 def title(node: Node) -> str:
-    """Everything known of a node in one line, names in full."""
-    return shown(
-        ", ".join(part for part in (_file_parts(node) if isinstance(node, FileNode) else _job_parts(node)) if part)
-    )
+    """Everything known about a node in one line, names in full."""
+    parts = _file_parts(node) if isinstance(node, FileNode) else _job_parts(node)
+    return shown(", ".join(part for part in parts if part))
 
 
 def known_briefly(file: FileNode) -> str:
-    """How a file is known that no recorded job made, for a box or a tag; empty for others."""
+    """How a file that no recorded job made is known, for a box or a tag; empty for others."""
     if file.writer is not None:
         return shown(file.writer.briefly())
     return "only mentioned" if file.is_placeholder else ""
 
 
 def known_fully(file: FileNode) -> str:
-    """How a file is known that no recorded job made, with the job behind it; empty for others."""
+    """How a file that no recorded job made is known, with the job behind it; empty for others."""
     if file.writer is not None:
         return shown(file.writer.fully())
     return "only mentioned, never recorded" if file.is_placeholder else ""
 
 
 def summary(graph: Graph) -> str:
-    """The first line of the lineage page: the total of each side, of what is not shown too, and what went wrong there.
+    """The first line of the lineage page: how much is on each side, shown or not, and what went wrong there.
 
     For example "114 files and 96 jobs made this; 3 failed on the way. 4 files and 4 jobs came of it; 1 failed."
     """
@@ -76,33 +75,38 @@ def summary(graph: Graph) -> str:
     sentences = []
     if makers or _is_any(before):
         tried = _tried(graph, makers, users)
-        sentences.append(f"{_total(makers, before, graph)} made this{_mishaps(tried, before, graph, ' on the way')}.")
+        mishaps = _mishaps(tried, before, graph, where=" on the way")
+        sentences.append(f"{_total(makers, before, graph)} made this{mishaps}.")
     if users or _is_any(after):
-        which = "it" if sentences else "this"
-        sentences.append(f"{_total(users, after, graph)} came of {which}{_mishaps(users, after, graph)}.")
-    sentences = sentences or [_NOTHING[graph.direction]]
-    return " ".join([*sentences, *_of_the_writer(graph), *omissions(graph), *_of_the_past(graph.past)])
+        file = "it" if sentences else "this"
+        mishaps = _mishaps(users, after, graph)
+        sentences.append(f"{_total(users, after, graph)} came of {file}{mishaps}.")
+    if not sentences:
+        sentences = [_NOTHING_KNOWN[graph.direction]]
+    sentences += [*_of_the_writer(graph), *omissions(graph), *_of_the_past(graph.past)]
+    return " ".join(sentences)
 
 
 def _of_the_writer(graph: Graph) -> list[str]:
-    """The job that wrote the focus without success, in a sentence; nothing where there is none."""
+    """The job that wrote the focus without success, in a sentence; nothing if there is none."""
     focus = graph.by_key()[graph.focus]
     if not isinstance(focus, FileNode) or focus.writer is None:
         return []
-    said = known_fully(focus)
-    return [f"It is {said}." if focus.writer.is_other_version else f"It was {said}."]
+    verb = "is" if focus.writer.is_other_version else "was"
+    return [f"It {verb} {known_fully(focus)}."]
 
 
 def _of_the_past(past: Past | None) -> list[str]:
-    """When a graph was known so, and how much of it is told as it is today, a sentence each."""
+    """The moment of a view of the past, and how much may have changed since, a sentence each."""
     if past is None:
         return []
-    said = [f"This is what had been recorded on {day(past.as_of)}."]
+    sentences = [f"This is what had been recorded on {day(past.as_of)}."]
     if past.changed_count:
-        said.append(f"Of {counted(past.changed_count, 'job')} more was recorded since, which is shown.")
+        sentences.append(f"Of {counted(past.changed_count, 'job')} more was recorded since, which is shown.")
     if past.relinked_count:
-        said.append(f"What {counted(past.relinked_count, 'file')} came from may have been found out since.")
-    return said
+        files = counted(past.relinked_count, "file")
+        sentences.append(f"What {files} came from may have been found out since.")
+    return sentences
 
 
 def omissions(graph: Graph) -> list[str]:
@@ -114,23 +118,27 @@ def omissions(graph: Graph) -> list[str]:
     ]
     if not any(parts):
         return ["A limit ended the walk; there is more."] if graph.is_truncated else []
-    stages = [
-        f"{number(count)} {shown(stage) or 'without a stage'}" for stage, count in _largest_first(omitted.by_stage)
-    ]
+    stages = []
+    for stage, count in _largest_first(omitted.by_stage):
+        stages.append(f"{number(count)} {shown(stage) or 'without a stage'}")
     of_which = f" (jobs: {', '.join(stages)})" if stages else ""
     return [f"Not shown: {', '.join(part for part in parts if part)}{of_which}."]
 
 
-def _left_out(count: int, when: str, left: LeftOut | None, omitted: Omitted) -> str:
-    is_least = omitted.is_least if left is None else left.is_least
-    return f"{'at least ' * is_least}{number(count)} {when} {_noun(left, count)}" if count else ""
+def _left_out(count: int, when: str, left_out: LeftOut | None, omitted: Omitted) -> str:
+    if not count:
+        return ""
+    is_least = omitted.is_least if left_out is None else left_out.is_least
+    at_least = "at least " if is_least else ""
+    return f"{at_least}{number(count)} {when} {_noun(left_out, count)}"
 
 
-def _noun(left: LeftOut | None, count: int) -> str:
-    """What so many nodes are, as far as they were told apart."""
-    if left is None or (left.files and left.jobs):
+def _noun(left_out: LeftOut | None, count: int) -> str:
+    """What so many nodes are, as far as they were counted apart."""
+    if left_out is None or (left_out.files and left_out.jobs):
         return "files and jobs" if count > 1 else "file or job"
-    return ("file" if left.files else "job") + "s" * (count > 1)
+    noun = "file" if left_out.files else "job"
+    return f"{noun}s" if count > 1 else noun
 
 
 def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -142,27 +150,35 @@ def _is_any(left: LeftOut | None) -> bool:
 
 
 def _tried(graph: Graph, makers: Sequence[Node], users: Sequence[Node]) -> list[JobNode]:
-    """Jobs that led to the focus, and attempts beside them that made nothing; what only read the focus is not to blame."""
+    """Jobs that led to the focus, and attempts beside them that made nothing; not what only read the focus."""
     later = {node.key for node in users} - {node.key for node in makers}
     return [job for job in graph.jobs() if job.key not in later]
 
 
 def _total(nodes: Sequence[Node], left: LeftOut | None, graph: Graph) -> str:
-    """How many files and jobs lie on one side, shown or not; `at least` where nobody counted all of them."""
+    """How many files and jobs lie on one side, shown or not; `at least` if not all of them were counted."""
     files, jobs = tally(nodes)
     is_least = graph.is_truncated
     if left is not None:
         files, jobs, is_least = files + left.files, jobs + left.jobs, left.is_least
-    said = " and ".join(counted(count, word) for count, word in ((files, "file"), (jobs, "job")) if count)
-    return f"At least {said}" if is_least else said
+    counts = []
+    if files:
+        counts.append(counted(files, "file"))
+    if jobs:
+        counts.append(counted(jobs, "job"))
+    total = " and ".join(counts)
+    return f"At least {total}" if is_least else total
 
 
 def _mishaps(nodes: Iterable[Node], left: LeftOut | None, graph: Graph, where: str = "") -> str:
-    """How many jobs of one side did not end well; of jobs that are left out nobody knows it here."""
-    states = [node.state for node in nodes if isinstance(node, JobNode)]
-    said = [f"{number(count)} {state}" for state in UNHAPPY_STATES if (count := states.count(state))]
+    """How many jobs on one side did not end well; the states of jobs that are left out are not known here."""
+    states = Counter(node.state for node in nodes if isinstance(node, JobNode))
+    mishaps = [f"{number(states[state])} {state}" for state in UNHAPPY_STATES if states[state]]
+    if not mishaps:
+        return ""
     is_part = graph.is_truncated if left is None else bool(left.jobs) or left.is_least
-    return f"; {'of the jobs shown ' * is_part}{', '.join(said)}{where}" if said else ""
+    of_jobs = "of the jobs shown " if is_part else ""
+    return f"; {of_jobs}{', '.join(mishaps)}{where}"
 
 
 def _file_parts(file: FileNode) -> list[str]:
@@ -187,64 +203,69 @@ def _job_parts(job: JobNode) -> list[str]:
 
 
 def name_in_path(text: str) -> str:
-    """Return the name of a file of which somebody gives a path or an address: what stands behind the last slash, '' for a folder.
+    """Return the file's name from a path or an address: what follows the last slash, '' for a folder.
 
-    A name has no slash, so that nothing is lost of one that is given alone.
+    A name has no slash, so a bare name comes back as it is.
     """
-    path = text.split("?", 1)[0] if "://" in text else text
+    path = text
+    if "://" in text:
+        path = text.partition("?")[0]
     return path.rsplit("/", 1)[-1]
 
 
 def use_words(file: Mapping[str, Any]) -> str:
-    """Who used a file that no recorded job made, a row of `GET /lineage/orphans`: for example `read by 240 jobs, as shared input`."""
+    """Who used a file that no recorded job made: for example `read by 240 jobs, as shared input`.
+
+    The file is a row of `GET /lineage/orphans`.
+    """
     if not file["is_isolated"]:
         return "files were made of it"
     count = file["reader_count"]
     if not count:
         return "nobody read it"
     more = " or more" if count >= MOST_READERS else ""
-    return f"read by {counted(count, 'job')}{more}{', as shared input' if file['is_shared'] else ''}"
+    how = ", as shared input" if file["is_shared"] else ""
+    return f"read by {counted(count, 'job')}{more}{how}"
 
 
-def impact_words(found: Mapping[str, Any], *, is_direct: bool) -> str:
-    """What was made from one file, in a sentence: of an answer of `GET /lineage/impact` to `reads=` that counted it."""
-    if not found["jobs"]:
+def impact_words(impact: Mapping[str, Any], *, is_direct: bool) -> str:
+    """What was made from one file, in a sentence, from an answer of `GET /lineage/impact` to `reads=` that counted it."""
+    if not impact["jobs"]:
         return "No recorded job read it."
-    if not found["touched"]:
-        return f"No other file was made from it; {counted(found['jobs'], 'job')} read it."
-    verb = "was" if found["touched"] == 1 else "were"
+    if not impact["touched"]:
+        return f"No other file was made from it; {counted(impact['jobs'], 'job')} read it."
+    files = counted(impact["touched"], "other file")
+    jobs = counted(impact["touched_jobs"], "job")
+    verb = "was" if impact["touched"] == 1 else "were"
     directly = " directly" if is_direct else ""
-    return f"{counted(found['touched'], 'other file')} {verb} made from it{directly}, by {counted(found['touched_jobs'], 'job')}."
+    return f"{files} {verb} made from it{directly}, by {jobs}."
 
 
-def leaves_words(found: Mapping[str, Any]) -> str:
-    """What came of a file last, or who read it where nothing did, in a sentence or two: of an answer of `GET /files/{name}/leaves`."""
-    readers = found["readers"]
+def leaves_words(leaves: Mapping[str, Any]) -> str:
+    """What came of a file last, or who read it if nothing did, from an answer of `GET /files/{name}/leaves`."""
+    readers = leaves["readers"]
     if readers is None:
-        count = found["count"]
-        return (
-            f"{counted(count, 'file')} came of it last."
-            if count
-            else "No file is the last: what came of it is a circle."
-        )
+        if leaves["count"]:
+            return f"{counted(leaves['count'], 'file')} came of it last."
+        return "No file is the last: what came of it is a circle."
     if not readers["count"]:
         return "Nothing was made of it."
     shared = ", as shared input" if readers["is_shared"] else ""
-    how = _how_they_ended(readers["count"], readers["states"])
-    return f"No file was made of it. {counted(readers['count'], 'job')} read it{shared}{how}."
+    ends = _how_they_ended(readers["count"], readers["states"])
+    return f"No file was made of it. {counted(readers['count'], 'job')} read it{shared}{ends}."
 
 
 def _how_they_ended(count: int, states: Mapping[str, int]) -> str:
-    odd = {state: some for state, some in states.items() if state != "succeeded"}
-    if odd == {"failed": count}:
+    mishaps = {state: jobs for state, jobs in states.items() if state != "succeeded"}
+    if not mishaps:
+        return ""
+    if mishaps == {"failed": count}:
         return f"; {_ALL.get(count, 'all')} failed"
-    return "".join(
-        f"{', ' if place else '; '}{number(some)} {state}" for place, (state, some) in enumerate(odd.items())
-    )
+    return "; " + ", ".join(f"{number(jobs)} {state}" for state, jobs in mishaps.items())
 
 
 class Sides(NamedTuple):
-    """Nodes that led to the focus, and nodes that came of it, nearest first; those of a circle are on both sides."""
+    """Nodes that led to the focus, and nodes that came of it, nearest first; nodes in a circle are on both sides."""
 
     makers: list[Node]
     users: list[Node]
@@ -260,32 +281,37 @@ class Tally(NamedTuple):
 def sides_of(graph: Graph) -> Sides:
     """The nodes on each side of the focus."""
     edges = graph.inner_edges()
-    # where filters hide jobs, a shared input is joined to what was made with it, and nothing else may be left to tell of
-    parents = [edge for edge in edges if graph.omitted.hidden or edge.role not in SHARED_ROLES]
-    known = graph.by_key()
-    return Sides(
-        [known[key] for key in reached(graph.focus, _links(parents)[1])],
-        [known[key] for key in reached(graph.focus, _links(edges)[0])],
-    )
+    parents = edges
+    # where filters hide jobs, a shared input is joined to what was made with it, and may be all that is left
+    if not graph.omitted.hidden:
+        parents = [edge for edge in edges if edge.role not in SHARED_ROLES]
+    after, _ = neighbours((edge.source, edge.target) for edge in edges)
+    _, before = neighbours((edge.source, edge.target) for edge in parents)
+    nodes = graph.by_key()
+    makers = [nodes[key] for key in reached(graph.focus, before)]
+    users = [nodes[key] for key in reached(graph.focus, after)]
+    return Sides(makers, users)
 
 
 def tally(nodes: Iterable[Node]) -> Tally:
     """How many files and jobs these nodes are; versions of a file are one file."""
-    listed = list(nodes)
-    files = {(node.experiment, node.namespace, node.name) for node in listed if isinstance(node, FileNode)}
-    return Tally(len(files), sum(not isinstance(node, FileNode) for node in listed))
+    files: set[tuple[str, str, str]] = set()
+    jobs = 0
+    for node in nodes:
+        if isinstance(node, FileNode):
+            files.add((node.experiment, node.namespace, node.name))
+        else:
+            jobs += 1
+    return Tally(len(files), jobs)
 
 
 def reached(start: str, links: Mapping[str, Sequence[str]]) -> list[str]:
     """Keys that the links lead to from `start`, itself left out, nearest first."""
-    seen = {start: None}
-    for key in (queue := [start]):
+    seen = {start}
+    queue = [start]
+    for key in queue:  # which grows on the way
         for other in links.get(key, ()):
             if other not in seen:
-                seen[other] = None
+                seen.add(other)
                 queue.append(other)
-    return list(seen)[1:]
-
-
-def _links(edges: Iterable[Edge]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    return neighbours((edge.source, edge.target) for edge in edges)
+    return queue[1:]

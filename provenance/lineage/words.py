@@ -12,13 +12,18 @@ THIN_SPACE = "\u2009"
 KILO = 1000
 TEN = 10
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_DURATION_UNITS = (
+    (_DAY, "d", _HOUR, "h"),
+    (_HOUR, "h", _MINUTE, "min"),
+    (_MINUTE, "min", 1, "s"),
+)
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 """Control characters, direction marks and lone surrogates: they would drive a terminal, break XML or hide a name."""
 
 
 def shown(name: str) -> str:
-    """A name as it may be shown anywhere: what could drive a terminal or deceive an eye is a replacement mark."""
+    """A name that is safe to show anywhere: what could control a terminal or deceive the eye becomes a replacement mark."""
     return _UNSAFE.sub("\ufffd", name)
 
 
@@ -27,7 +32,8 @@ def elided(text: str, width: int) -> str:
     text = shown(text)
     if columns(text) <= width:
         return text
-    head, tail = (width - 1) // 2, width - 1 - (width - 1) // 2
+    head = (width - 1) // 2
+    tail = width - 1 - head
     return f"{leading(text, head)}…{leading(text[::-1], tail)[::-1]}"
 
 
@@ -35,7 +41,11 @@ def columns(text: str) -> int:
     """Columns that a monospaced face needs: wide characters two, combining ones none."""
     if text.isascii():
         return len(text)
-    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+    width = 0
+    for char in text:
+        if not unicodedata.combining(char):
+            width += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return width
 
 
 def number(value: int) -> str:
@@ -51,7 +61,8 @@ def percent(share: float, decimals: int = 1, *, sign: str = "") -> str:
 
 def counted(value: int, word: str) -> str:
     """`1 file`, `12 files`."""
-    return f"{number(value)} {word}" if value == 1 else f"{number(value)} {word}s"
+    plural = "" if value == 1 else "s"
+    return f"{number(value)} {word}{plural}"
 
 
 def size(size_bytes: int | None) -> str:
@@ -67,32 +78,36 @@ def size(size_bytes: int | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as `1 h 12 min`, `4 min 3 s`, `12.5 s`, `35 ms` or `40 µs`: two units at most."""
+    """Seconds as `1 h 12 min`, `4 min 3 s`, `12.5 s`, `35 ms` or `40 µs`: at most two units."""
     if 0 < seconds < 1 / KILO:
         return f"{max(1, round(seconds * KILO * KILO))} \N{MICRO SIGN}s"
+    if seconds == 0:
+        return "0 s"
     if seconds < 1:
-        return "0 s" if seconds == 0 else f"{max(1, round(seconds * KILO))} ms"
+        return f"{max(1, round(seconds * KILO))} ms"
     if seconds < _MINUTE:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
     whole = round(seconds)
-    for unit, name, less, lesser in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min", 1, "s")):
+    for unit, name, smaller_unit, smaller_name in _DURATION_UNITS:
         if whole >= unit:
-            rest = whole % unit // less
-            return f"{number(whole // unit)} {name}" + (f" {rest} {lesser}" if rest else "")
+            text = f"{number(whole // unit)} {name}"
+            rest = whole % unit // smaller_unit
+            return f"{text} {rest} {smaller_name}" if rest else text
     return f"{whole} s"
 
 
 def day(moment: datetime | None) -> str:
-    """A date in UTC, as `24 Nov 2026 16:01 UTC`; empty where it is unknown."""
-    return "" if moment is None else f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")
+    """A date in UTC, as `24 Nov 2026 16:01 UTC`; empty if it is unknown."""
+    if moment is None:
+        return ""
+    return f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")
 
 
 def leading(text: str, width: int) -> str:
     """As much of the beginning of a text as `width` columns hold."""
-    used, kept = 0, []
-    for char in text:
+    used = 0
+    for place, char in enumerate(text):
         used += columns(char)
         if used > width:
-            break
-        kept.append(char)
-    return "".join(kept)
+            return text[:place]
+    return text
