@@ -1,8 +1,8 @@
 """The text of a box in a view: two short lines, the whole story as tooltip, its state, link and badge.
 
-Names are cut to the width of a box so that names that differ look different. A production names thousands of files alike:
-`fardet_genie_…_prod7_003_of_006.caf.root`. A cut in the middle of each name would remove just what tells them apart, so
-what names share is left out first.
+Names are cut to the width of a box so that names that differ look different. A production names thousands of files
+alike: `fardet_genie_…_prod7_003_of_006.caf.root`. A cut in the middle of each name would remove just what tells them
+apart, so what names share is left out first.
 """
 
 import re
@@ -253,7 +253,7 @@ def _common_start(names: Sequence[str]) -> int:
 
 
 def _around(name: str, start: int, end: int, width: int) -> str:
-    """The name without what is far before its own part, and if its end is too long as well, without what is before that.
+    """The name without what is far before its own part, and without the beginning of its end if that is too long.
 
     Args:
         name: the name.

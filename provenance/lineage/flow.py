@@ -1,8 +1,8 @@
 """What came of what in a whole history: a job leads from an input only to the outputs that were made from it.
 
 A job of several steps may make one file from one input and another from another. Each such step is a *part* of the job
-here, and a node of its own. The first part has the job's key `j3`, others `j3.1`, `j3.2`. A last part from which nothing
-leads on stands for the inputs that a job read without making anything from them.
+here, and a node of its own. The first part has the job's key `j3`, others `j3.1`, `j3.2`. A last part from which
+nothing leads on stands for the inputs that a job read without making anything from them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

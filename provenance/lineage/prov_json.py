@@ -19,7 +19,15 @@ PREFIXES = {"file": "urn:jobprov:file:", "job": "urn:jobprov:job:", "jobprov": "
 
 
 class _Relation(NamedTuple):
-    """What an edge is in PROV: its name, the first letter of its ids, the names of its ends, what PROV-N leaves open."""
+    """What an edge is in PROV.
+
+    Attributes:
+        name: of the relation.
+        letter: the first letter of its ids.
+        target: name of the edge's target in it.
+        source: name of the edge's source in it.
+        rest: what PROV-N leaves open.
+    """
 
     name: str
     letter: str

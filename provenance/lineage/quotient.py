@@ -12,7 +12,7 @@ from typing import Any
 from provenance.lineage.graph import Graph, JobNode
 
 MOST_CLASSES = 200
-"""If there are more, code versions of a stage and state are put together; if that is not enough, the smallest are left out."""
+"""If there are more, code versions of a stage and state are put together; then the smallest classes are left out."""
 
 
 _ClassName = tuple[str, str, str]

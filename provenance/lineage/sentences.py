@@ -1,8 +1,8 @@
 """Sentences about files, jobs and whole graphs, the same on every page, in the command and in pictures.
 
-The two sides of a graph are what made its focus, and what came of it. Inputs that jobs share (calibration, geometry) are
-not parents (record.md, "Files and edges"), so they are on neither side; otherwise a picture that is cut would have another
-total than the same picture whole, where nobody counts them.
+The two sides of a graph are what made its focus, and what came of it. Inputs that jobs share (calibration, geometry)
+are not parents (record.md, "Files and edges"), so they are on neither side; otherwise a picture that is cut would have
+another total than the same picture whole, where nobody counts them.
 
 Source: pages.md (first lines, missing values).
 """
@@ -229,7 +229,7 @@ def use_words(file: Mapping[str, Any]) -> str:
 
 
 def impact_words(impact: Mapping[str, Any], *, is_direct: bool) -> str:
-    """What was made from one file, in a sentence, from an answer of `GET /lineage/impact` to `reads=` that counted it."""
+    """What was made from one file, in a sentence: an answer of `GET /lineage/impact` to `reads=` in words."""
     if not impact["jobs"]:
         return "No recorded job read it."
     if not impact["touched"]:

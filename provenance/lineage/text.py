@@ -170,7 +170,8 @@ class _Tree:
             count_of_box[box] += 1
             if count_of_box[box] <= ALIKE_AT_MOST and len(chosen) < BRANCHES_AT_MOST:
                 chosen.append(key)
-        return chosen, [key for key in keys if key not in set(chosen)]
+        written = set(chosen)
+        return chosen, [key for key in keys if key not in written]
 
     def _left_out(self, key: str, links: Mapping[str, Sequence[str]]) -> int:
         omitted = self.graph.omitted

@@ -23,7 +23,7 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-
 
 
 def shown(name: str) -> str:
-    """A name that is safe to show anywhere: what could control a terminal or deceive the eye becomes a replacement mark."""
+    """A name made safe to show: what could control a terminal or deceive the eye becomes a replacement mark."""
     return _UNSAFE.sub("\ufffd", name)
 
 
