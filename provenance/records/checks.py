@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from provenance.errors import RecordError
@@ -27,15 +28,16 @@ def check_record(record: JobRecord) -> JobRecord:
     Raises:
         RecordError: with all the fields that fail, not only the first.
     """
-    if found := list(_problems(record)):
-        raise refused(found)
+    problems = list(_problems(record))
+    if problems:
+        raise refused(problems)
     return record
 
 
-def refused(found: Iterable[tuple[str, str]]) -> RecordError:
-    """Return the error that names these fields, of which there is at least one, each with what is wrong."""
+def refused(problems: Iterable[tuple[str, str]]) -> RecordError:
+    """Return the error for these fields (at least one), each with what is wrong."""
     fields: dict[str, list[str]] = {}
-    for path, message in found:
+    for path, message in problems:
         fields.setdefault(path, []).append(message)
     first = next(iter(fields))
     return RecordError(f"{first}: {fields[first][0]}.", fields)
@@ -45,34 +47,44 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 TIME_OF_PART = re.compile(
     r"batch\.queued_at|command\.steps\[\d+\]\.(started|ended)_at|(inputs|outputs)\[\d+\]\.(opened|created|closed)_at"
 )
-"""Paths of the times of a record but for its own three."""
+"""Paths of a record's times, without the three of the record itself."""
 
 
 def forget_times(record: JobRecord) -> tuple[str, ...]:
     """Make times of the record's parts null that are outside the years that are kept; return their paths.
 
-    None comes any more, but the ledger holds records from before that was checked, and they must be read.
+    New records have none, but the ledger holds records from before that was checked, and they must be read.
     """
-    told = [record.batch.queued_at] if record.batch is not None else []
-    if record.command is not None:
-        told += [moment for step in record.command.steps or () for moment in (step.started_at, step.ended_at)]
-    told += [moment for file in record.inputs or () for moment in (file.opened_at, file.closed_at)]
-    told += [moment for file in record.outputs or () for moment in (file.created_at, file.closed_at)]
-    if all(moment is None or _FIRST_YEAR < moment.year < _LAST_YEAR for moment in told):
-        return ()  # nearly always: the careful way takes thrice as long
-    found = []
+    moments = _times_of_parts(record)
+    if all(moment is None or _FIRST_YEAR < moment.year < _LAST_YEAR for moment in moments):
+        return ()  # nearly always: the careful way takes three times as long
+    forgotten = []
     for path, parts, fields in _parts_with_times(record):
         for place, part in enumerate(parts):
             for field in fields:
                 moment = getattr(part, field)
                 if moment is not None and not is_kept(moment):
                     setattr(part, field, None)
-                    found.append(f"{path.format(place)}.{field}")
-    return tuple(found)
+                    forgotten.append(f"{path.format(place)}.{field}")
+    return tuple(forgotten)
+
+
+def _times_of_parts(record: JobRecord) -> list[datetime | None]:
+    moments: list[datetime | None] = []
+    if record.batch is not None:
+        moments.append(record.batch.queued_at)
+    if record.command is not None:
+        for step in record.command.steps or ():
+            moments += (step.started_at, step.ended_at)
+    for input_file in record.inputs or ():
+        moments += (input_file.opened_at, input_file.closed_at)
+    for output in record.outputs or ():
+        moments += (output.created_at, output.closed_at)
+    return moments
 
 
 def _parts_with_times(record: JobRecord) -> Iterator[tuple[str, Sequence[Any], tuple[str, str] | tuple[str]]]:
-    """Yield (their path, parts of one kind, their fields)."""
+    """Yield (their path, parts of one kind, their fields that are times)."""
     if record.batch is not None:
         yield "batch", (record.batch,), ("queued_at",)
     if record.command is not None and record.command.steps:
@@ -90,13 +102,16 @@ def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
             yield field, OUTSIDE
     yield from _task_problems(record)
     yield from _file_problems(record)
-    if (pairs := _count_parents(record)) > MOST_PARENTS:
-        words = "name the few inputs that each was made from (parents)"
-        yield "outputs", f"with the inputs of their steps {pairs} pairs, more than {MOST_PARENTS}; {words}"
+    pairs = _count_parents(record)
+    if pairs > MOST_PARENTS:
+        advice = "name the few inputs that each was made from (parents)"
+        message = f"with the inputs of their steps {pairs} pairs, more than {MOST_PARENTS}; {advice}"
+        yield "outputs", message
     yield from _source_problems(record)
     for place, log in enumerate(record.logs or ()):
-        if message := name_problem(log.name):
-            yield f"logs[{place}].name", message
+        problem = name_problem(log.name)
+        if problem:
+            yield f"logs[{place}].name", problem
 
 
 def _task_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
@@ -111,30 +126,46 @@ def _task_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
 
 
 def _file_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
-    for kind, files in (("inputs", record.inputs or []), ("outputs", record.outputs or [])):
-        listed: Sequence[Input | Output] = files
+    lists: tuple[tuple[str, Sequence[Input | Output]], ...] = (
+        ("inputs", record.inputs or ()),
+        ("outputs", record.outputs or ()),
+    )
+    for kind, files in lists:
         if len(files) > MOST_FILES:
             yield kind, f"more than {MOST_FILES} files"
-        for place, file in enumerate(listed):
-            if message := name_problem(file.name):
-                yield f"{kind}[{place}].name", message
-            if file.namespace and (message := name_problem(file.namespace)):
-                yield f"{kind}[{place}].namespace", message
-            for index, checksum in enumerate(file.checksums or ()):
-                if message := checksum_problem(checksum):
-                    yield f"{kind}[{place}].checksums[{index}]", message
-            if file.size_bytes is not None and file.size_bytes < 0:
-                yield f"{kind}[{place}].size_bytes", "less than zero"
+        for place, file in enumerate(files):
+            for field, problem in _problems_of_file(file):
+                yield f"{kind}[{place}].{field}", problem
+
+
+def _problems_of_file(file: Input | Output) -> Iterator[tuple[str, str]]:
+    problem = name_problem(file.name)
+    if problem:
+        yield "name", problem
+    problem = name_problem(file.namespace) if file.namespace else None
+    if problem:
+        yield "namespace", problem
+    for place, checksum in enumerate(file.checksums or ()):
+        problem = checksum_problem(checksum)
+        if problem:
+            yield f"checksums[{place}]", problem
+    if file.size_bytes is not None and file.size_bytes < 0:
+        yield "size_bytes", "less than zero"
 
 
 def _count_parents(record: JobRecord) -> int:
     """Return how many edges the record makes: each output has its declared parents, else the inputs of its step."""
-    steps = Counter(file.step or None for file in record.inputs or () if file.role in PARENT_ROLES)
-    every = steps.total()
-    return sum(
-        len(file.parents) if file.parents is not None else (steps[file.step] + steps[None] if file.step else every)
-        for file in record.outputs or ()
-    )
+    parents = [file for file in record.inputs or () if file.role in PARENT_ROLES]
+    parents_of_step = Counter(file.step or None for file in parents)
+    edges = 0
+    for output in record.outputs or ():
+        if output.parents is not None:
+            edges += len(output.parents)
+        elif output.step:
+            edges += parents_of_step[output.step] + parents_of_step[None]
+        else:
+            edges += len(parents)
+    return edges
 
 
 def _source_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
@@ -147,22 +178,27 @@ def _source_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
 @remembered
 def configuration_problems(configurations: Sequence[FclConfiguration]) -> list[tuple[str, str]]:
     """Return field path and message of each name in configurations that is refused."""
-    return [
-        (f"configurations[{place}].files[{index}].name", "control characters")
-        for place, configuration in enumerate(configurations)
-        for index, file in enumerate(configuration.files or ())
-        if _UNSAFE_WORD.search(file.name)
-    ]
+    problems = []
+    for place, configuration in enumerate(configurations):
+        for index, file in enumerate(configuration.files or ()):
+            if _UNSAFE_WORD.search(file.name):
+                path = f"configurations[{place}].files[{index}].name"
+                problems.append((path, "control characters"))
+    return problems
 
 
 def numbers_fit(record: JobRecord) -> bool:
-    """Return whether no duration is past 64 bits. Whole numbers are held to that by their type, these by the careful way alone."""
-    spent, modules, inputs = record.resources, record.modules or (), record.inputs or ()
-    told = [value for module in modules for value in (module.seconds_total, module.seconds_max)]
-    told += [file.times_within_seconds for file in inputs]
+    """Return whether all durations are within 64 bits.
+
+    The types of whole numbers check that already; for durations only this and the careful way do.
+    """
+    durations = [file.times_within_seconds for file in record.inputs or ()]
+    for module in record.modules or ():
+        durations += (module.seconds_total, module.seconds_max)
+    spent = record.resources
     if spent is not None:
-        told += [spent.wall_seconds, spent.cpu_user_seconds, spent.cpu_system_seconds, spent.cores_used]
-    return all(value is None or -LARGEST <= value <= LARGEST for value in told)
+        durations += (spent.wall_seconds, spent.cpu_user_seconds, spent.cpu_system_seconds, spent.cores_used)
+    return all(value is None or -LARGEST <= value <= LARGEST for value in durations)
 
 
 def name_problem(name: str) -> str | None:

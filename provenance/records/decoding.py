@@ -1,7 +1,7 @@
 """From the exact bytes of a record to a `JobRecord`, or to errors that name the field.
 
-The common record takes the fast way: one typed decode by msgspec. Whatever that refuses (a number past 64 bits, a leap second)
-and what it would round (nanoseconds) takes the slow way, which repairs what the contract says may be repaired
+The common record takes the fast way: one typed decode by msgspec. Whatever that refuses (a number past 64 bits, a leap
+second) and what it would round (nanoseconds) takes the slow way, which repairs what the contract says may be repaired
 (a `:60` second, nanoseconds, a number out of range) and names what it may not.
 """
 
@@ -111,7 +111,7 @@ def decode_new(body: bytes) -> DecodedRecord:
 
 
 def decode_record(body: bytes) -> DecodedRecord:
-    """Return the decoded record. Times of its parts that are outside the years that are kept are read as null, and are repairs.
+    """Return the decoded record. Times of its parts outside the years that are kept become null, and count as repairs.
 
     Raises:
         RecordError: not JSON, a wrong type, a name that is refused; `fields` says where. Nothing of it may be stored.
@@ -152,8 +152,8 @@ _shared_bytes = msgspec.json.Decoder(_SharedBytes)
 def _decode_common(body: bytes) -> DecodedRecord | None:
     """Return a record in which nothing has to be repaired or refused; None for any other.
 
-    A fifth of the careful way's time. What many records share is read once and replaced by a `0` before the rest is read. An
-    escape by number could hide a quote, a NUL or a surrogate; such a record is for the careful way.
+    A fifth of the careful way's time. What many records share is read once and replaced by a `0` before the rest is
+    read. An escape by number could hide a quote, a NUL or a surrogate; such a record is for the careful way.
     """
     if (b"\\" in body and b"\\u" in body) or _NANOSECONDS.search(body):
         return None
@@ -176,7 +176,7 @@ def _decode_common(body: bytes) -> DecodedRecord | None:
 
 
 def _take_shared(body: bytes) -> tuple[dict[str, Part[Any]], bytes]:
-    """Return the shared parts by field, and the bytes with a `0` in their places; nothing where one cannot be told apart."""
+    """Return the shared parts by field, and the bytes with a `0` in their places; nothing if one cannot be cut out."""
     places = _shared_bytes.decode(body)
     shared: dict[str, Part[Any]] = {}
     rest = body
@@ -197,8 +197,8 @@ def _take_shared(body: bytes) -> tuple[dict[str, Part[Any]], bytes]:
 def _is_unique(raw: Any, body: bytes) -> bool:
     """Return whether no key stands twice in one object.
 
-    It shows when the values are written again: there are fewer quotes then, as every string has two, and one inside a string
-    stays one.
+    It shows when the values are written again: there are fewer quotes then, as every string has two, and one inside a
+    string stays one.
     """
     return msgspec.json.encode(raw).count(b'"') == body.count(b'"')
 

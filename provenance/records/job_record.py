@@ -1,7 +1,7 @@
 """The job record, version 1, as typed structs: what the service reads of one execution of one job.
 
-Not here: checks beyond types (`checks.py`), decoding (`decoding.py`). A field that is absent or null is None: unknown, never zero.
-Fields that these structs do not name stay in the record's exact bytes, which are what is kept.
+Not here: checks beyond types (`checks.py`), decoding (`decoding.py`). A field that is absent or null is None: unknown,
+never zero. Fields that these structs do not name stay in the record's exact bytes, which are what is kept.
 
 Source: docs/record.md, the published contract.
 """

@@ -1,9 +1,10 @@
 """OpenLineage events that tell of no run: what a job is declared to read and write, and what is known of a dataset.
 
-A JobEvent declares the task that runs of the job belong to; its datasets, and that of a DatasetEvent, are files as a catalog saw them.
+A JobEvent declares the task that runs of the job belong to; its datasets, and that of a DatasetEvent, are files as a
+catalog saw them.
 
-Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, JobEvent and DatasetEvent; docs/record.md, "Events of
-OpenLineage".
+Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, JobEvent and DatasetEvent;
+docs/record.md, "Events of OpenLineage".
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ from provenance.records.openlineage_datasets import Dataset, converted, file_of,
 
 _LONGEST_LOCATION = 1000
 MARK = "openlineage"
-"""The member of a declaration, and of a sighting's metadata, that holds what the event said."""
+"""The member of a declaration, and of a sighting's metadata, that holds the event."""
 
 
 class JobEvent(Struct):
@@ -48,7 +49,7 @@ class DatasetEvent(Struct):
 
 
 def static_event_of(document: dict[str, Any]) -> JobEvent | DatasetEvent | None:
-    """Return the event of a job or dataset alone that a JSON object is; None where it is, or is meant to be, one of a run.
+    """Return the event of a job or dataset without a run that a JSON object is; None if it is one of a run, or meant to be.
 
     Raises:
         BadInputError: it is none; `fields` names what is missing or wrong.
@@ -57,40 +58,54 @@ def static_event_of(document: dict[str, Any]) -> JobEvent | DatasetEvent | None:
         return None
     if "job" in document:
         return converted(document, JobEvent)
-    return converted(document, DatasetEvent) if "dataset" in document else None
+    if "dataset" in document:
+        return converted(document, DatasetEvent)
+    return None
 
 
 def declaration_of(event: JobEvent, document: dict[str, Any], experiment: str) -> dict[str, Any]:
-    """Return the declaration of the task that a job is, with the event word for word."""
-    said = {"eventTime": event.eventTime.isoformat(), "event": canonical(document)}
-    return {"experiment": experiment, "campaign": event.job.namespace, "stage": event.job.name, MARK: said}
+    """Return the declaration of the task that a job is, with the unchanged event."""
+    return {
+        "experiment": experiment,
+        "campaign": event.job.namespace,
+        "stage": event.job.name,
+        MARK: {"eventTime": event.eventTime.isoformat(), "event": canonical(document)},
+    }
 
 
 def sightings_of_event(event: JobEvent | DatasetEvent, experiment: str) -> list[dict[str, Any]]:
     """Return the datasets of an event as files that were seen.
 
     Raises:
-        BadInputError: a name is none that a task or file can have, or a dataset none that a file can be; `fields` says where.
+        BadInputError: a task or file cannot have such a name, or no file can be such a dataset; `fields` says where.
     """
     if isinstance(event, DatasetEvent):
-        return [_sighting(event.dataset, "dataset", experiment, event, f"OpenLineage of {event.producer}")]
+        catalog = f"OpenLineage of {event.producer}"
+        return [_sighting(event.dataset, "dataset", experiment, event, catalog)]
     refuse({"job.namespace": word_problem(event.job.namespace), "job.name": word_problem(event.job.name)})
     job = f"{event.job.namespace}:{event.job.name}"
-    return [
-        _sighting(dataset, f"{kind}s[{place}]", experiment, event, f"OpenLineage: {kind} of job {job}")
-        for kind, datasets in (("input", event.inputs), ("output", event.outputs))
-        for place, dataset in enumerate(datasets or ())
-    ]
+    sightings = []
+    for kind, datasets in (("input", event.inputs), ("output", event.outputs)):
+        catalog = f"OpenLineage: {kind} of job {job}"
+        for place, dataset in enumerate(datasets or ()):
+            field = f"{kind}s[{place}]"
+            sightings.append(_sighting(dataset, field, experiment, event, catalog))
+    return sightings
 
 
 def _sighting(
-    dataset: Dataset, place: str, experiment: str, event: JobEvent | DatasetEvent, words: str
+    dataset: Dataset, place: str, experiment: str, event: JobEvent | DatasetEvent, catalog: str
 ) -> dict[str, Any]:
-    file = file_of(dataset, experiment, place)
-    location = file.pop("location", None)
-    said = {"producer": event.producer, "eventTime": event.eventTime.isoformat(), "dataset": canonical(_plain(dataset))}
-    where = {"locations": [location]} if location and len(location) <= _LONGEST_LOCATION else {}
-    return {"experiment": experiment, **file, **where, "catalog": words, "metadata": {MARK: said}}
+    sighting = {"experiment": experiment, **file_of(dataset, experiment, place)}
+    location = sighting.pop("location", None)
+    if location and len(location) <= _LONGEST_LOCATION:
+        sighting["locations"] = [location]
+    metadata = {
+        "producer": event.producer,
+        "eventTime": event.eventTime.isoformat(),
+        "dataset": canonical(_plain(dataset)),
+    }
+    return sighting | {"catalog": catalog, "metadata": {MARK: metadata}}
 
 
 def _plain(dataset: Dataset) -> dict[str, Any]:

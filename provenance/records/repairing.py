@@ -1,12 +1,13 @@
-"""The careful way from bytes to a typed record: what may be repaired is, what may not is named.
+"""The careful way from bytes to a typed record: repairs what may be repaired, and names what may not.
 
-For records that `decoding.py` cannot read at once: a number past 64 bits, a leap second, nanoseconds (repaired as the contract says), a
-wrong type, a duplicate key, a NUL (refused, with the field).
+For records that `decoding.py` cannot read at once: a number past 64 bits, a leap second, nanoseconds (repaired as the
+contract says), a wrong type, a duplicate key, a NUL (refused, with the field).
 """
 
 import json
 import math
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from provenance.records.times import is_kept_time, plain_time
 
 SCHEMA_VERSION = 1
 MOST_NESTED = 700
-"""How deep objects and lists may lie in each other: less than Python follows, so that what reads them again can."""
+"""How deep objects and lists may nest: less than Python can recurse, so that whatever reads them again can too."""
 
 _PATTERNS = {
     "-[0-9a-f]{12}": "not a UUID in lower case",
@@ -30,12 +31,15 @@ _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
 
 def parse_object(body: bytes, what: str = "The body") -> dict[str, Any]:
-    """Return the JSON object in `body`, in UTF-8; refuses duplicate keys, NUL and lone surrogates, NaN, and anything but an object.
+    """Return the JSON object in `body`, in UTF-8.
 
-    `what` it is begins the sentence that tells so.
+    Raises:
+        RecordError: it is not an object, nests too deeply, or has duplicate keys, NUL, lone surrogates or NaN. `what`
+            is the beginning of its sentence.
     """
     try:
-        text = body.decode("utf-8", "surrogatepass")  # of bytes, json.loads guesses: UTF-16 would be kept
+        # json.loads guesses the encoding of bytes, and would take UTF-16
+        text = body.decode("utf-8", "surrogatepass")
         raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise _too_deep(what) from None
@@ -45,26 +49,29 @@ def parse_object(body: bytes, what: str = "The body") -> dict[str, Any]:
         raise RecordError(f"{what} is no JSON object.", {"": ["not an object"]})
     if body.count(b"[") + body.count(b"{") > MOST_NESTED and _is_deeper(raw, MOST_NESTED):
         raise _too_deep(what)
-    if _may_hide_text(body) and (path := unstorable_text(raw, "")) is not None:
-        raise RecordError(
-            f"The text of {path} holds a NUL or a lone surrogate; escape it.", {path: ["NUL or lone surrogate"]}
-        )
+    path = unstorable_text(raw, "") if _may_hide_text(body) else None
+    if path is not None:
+        message = f"The text of {path} holds a NUL or a lone surrogate; escape it."
+        raise RecordError(message, {path: ["NUL or lone surrogate"]})
     return raw
 
 
 def _too_deep(what: str) -> RecordError:
-    words = f"{what} is nested too deeply: objects and lists may lie {MOST_NESTED} deep in each other."
-    return RecordError(words, {"": ["nested too deeply"]})
+    message = f"{what} is nested too deeply: objects and lists may lie {MOST_NESTED} deep in each other."
+    return RecordError(message, {"": ["nested too deeply"]})
 
 
 def _is_deeper(value: dict[str, Any], most: int) -> bool:
-    """Return whether objects and lists lie in each other more than so deep, itself counted."""
-    level: list[Any] = [value]
+    """Return whether objects and lists nest deeper than so, the outermost counted."""
+    level: list[dict[str, Any] | list[Any]] = [value]
     for _ in range(most):
-        inner = (item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer))
-        level = [item for item in inner if isinstance(item, dict | list)]
-        if not level:
+        next_level: list[dict[str, Any] | list[Any]] = []
+        for outer in level:
+            items = outer.values() if isinstance(outer, dict) else outer
+            next_level += [item for item in items if isinstance(item, dict | list)]
+        if not next_level:
             return False
+        level = next_level
     return True
 
 
@@ -77,7 +84,11 @@ class _Envelope(msgspec.Struct):
 
 
 def is_later(raw: dict[str, Any]) -> bool:
-    """Return whether the record is of a version that this service does not read yet; its names must hold all the same."""
+    """Return whether the record is of a version that this service does not read yet.
+
+    Raises:
+        RecordError: it is, but the job id or experiment is wrong, which every version has.
+    """
     version = raw.get("schema_version")
     if isinstance(version, bool) or not isinstance(version, int) or version <= SCHEMA_VERSION:
         return False
@@ -99,14 +110,16 @@ def read_typed(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
         return read_plain(raw)
     except msgspec.ValidationError as problem:
         path, message = split_message(str(problem))
-        path = _which_variable(raw) if path == "environment.variables[...]" else path
+        if path == "environment.variables[...]":
+            path = _which_variable(raw)
         raise RecordError(f"{path or 'The record'}: {message}.", {path: [message]}) from None
 
 
 def _which_variable(raw: dict[str, Any]) -> str:
-    """Return the path of the first variable that is no text: msgspec does not say which it was."""
+    """Return the path of the first variable that is no text; msgspec does not tell which it was."""
     variables = raw["environment"]["variables"]
-    return f"environment.variables.{next(name for name in variables if not isinstance(variables[name], str))}"
+    wrong = [name for name, value in variables.items() if not isinstance(value, str)]
+    return f"environment.variables.{wrong[0]}"
 
 
 def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
@@ -117,32 +130,43 @@ def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
     """
     repairs: list[str] = []
     record = msgspec.convert(_repair(raw, "", repairs), JobRecord)
-    if repairs:  # a number may be left out only where a number belongs
+    if repairs:
+        # with null in its place, a number where a text belongs would pass; with another number it does not
         msgspec.convert(_repair(raw, "", [], instead=1), JobRecord)
     return record, (*repairs, *forget_times(record))
 
 
 def without_unfit(raw: dict[str, Any], repairs: list[str]) -> dict[str, Any]:
-    """Return a record with null for values out of range, so that another witness may give them; adds their paths to `repairs`.
+    """Return a record with null for values out of range, so that another witness may give them; note their paths.
 
-    Lists are left as they are: they are taken whole, from one witness.
+    Lists stay as they are, because they are taken whole from one witness.
     """
-    return {key: value if key in _FREE else _fitting(value, key, repairs) for key, value in raw.items()}
+    return _without_unfit_members(raw, "", repairs, depth=1)
 
 
-def _fitting(value: Any, path: str, repairs: list[str], depth: int = 1) -> Any:
-    if isinstance(value, dict) and depth < _DEEPEST:
-        return {
-            key: item if key in _FREE else _fitting(item, f"{path}.{key}", repairs, depth + 1)
-            for key, item in value.items()
-        }
+def _without_unfit_members(members: dict[str, Any], prefix: str, repairs: list[str], depth: int) -> dict[str, Any]:
+    fitting: dict[str, Any] = {}
+    for key, value in members.items():
+        path = f"{prefix}{key}"
+        if key in _FREE:
+            fitting[key] = value
+        elif isinstance(value, dict) and depth < _DEEPEST:
+            fitting[key] = _without_unfit_members(value, f"{path}.", repairs, depth + 1)
+        elif _is_unfit(value, path):
+            repairs.append(path)
+            fitting[key] = None
+        else:
+            fitting[key] = value
+    return fitting
+
+
+def _is_unfit(value: Any, path: str) -> bool:
+    """Return whether a number is out of range, or the time of a part outside the years that are kept."""
     if isinstance(value, str):
-        is_unfit = TIME_OF_PART.fullmatch(path) is not None and not is_kept_time(value)
-    else:
-        is_unfit = isinstance(value, int | float) and not isinstance(value, bool) and not _in_range(value)
-    if is_unfit:
-        repairs.append(path)
-    return None if is_unfit else value
+        return TIME_OF_PART.fullmatch(path) is not None and not is_kept_time(value)
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int | float) and not _in_range(value)
 
 
 def repaired(value: Any) -> Any:
@@ -151,13 +175,16 @@ def repaired(value: Any) -> Any:
 
 
 def split_message(text: str) -> tuple[str, str]:
-    """Return the field path and the words of a msgspec message; in place of a regular expression, what it asks for."""
-    found = _PATH.search(text)
-    if found:
-        message = text[: found.start()].replace("`", "")
-        return found.group(1), next((words for part, words in _PATTERNS.items() if part in message), message)
-    missing = re.search(r"missing required field `(\w+)`", text)
-    return (missing.group(1) if missing else ""), text.replace("`", "")
+    """Return the field path and the text of a msgspec message; in place of a regular expression, what it asks for."""
+    place = _PATH.search(text)
+    if not place:
+        missing = re.search(r"missing required field `(\w+)`", text)
+        return (missing[1] if missing else ""), text.replace("`", "")
+    message = text[: place.start()].replace("`", "")
+    for pattern, meaning in _PATTERNS.items():
+        if pattern in message:
+            return place[1], meaning
+    return place[1], message
 
 
 def _may_hide_text(body: bytes) -> bool:
@@ -166,12 +193,12 @@ def _may_hide_text(body: bytes) -> bool:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise RecordError(f"The key {twice!r} stands twice in one object.", {twice: ["duplicate key"]})
-    return found
+    return members
 
 
 def _refuse_constant(word: str) -> Any:
@@ -179,17 +206,21 @@ def _refuse_constant(word: str) -> Any:
 
 
 def unstorable_text(value: Any, path: str) -> str | None:
-    """Return the path of the first text with a NUL or a lone surrogate, which no database keeps; None where there is none."""
-    stack = [(value, path)]  # by hand: a client's lists may lie in each other as deep as a call can go
+    """Return the path of the first text with a NUL or lone surrogate, which no database keeps; None if there is none."""
+    stack = [(value, path)]  # no recursion: a client's lists may nest as deep as Python can recurse
     while stack:
         value, path = stack.pop()
         if isinstance(value, str) and _is_unstorable(value):
             return path.encode("unicode_escape").decode() if _is_unstorable(path) else path
         if isinstance(value, dict):
-            below = [(key, item, f"{path}.{key}" if path else key) for key, item in value.items()]
-            stack += [pair for key, item, here in reversed(below) for pair in ((item, here), (key, here))]
+            inside: list[tuple[Any, str]] = []
+            for key, item in value.items():
+                path_inside = f"{path}.{key}" if path else key
+                inside += [(key, path_inside), (item, path_inside)]
+            stack += reversed(inside)
         elif isinstance(value, list):
-            stack += [(item, f"{path}[{place}]") for place, item in reversed(list(enumerate(value)))]
+            elements = [(item, f"{path}[{place}]") for place, item in enumerate(value)]
+            stack += reversed(elements)
     return None
 
 
@@ -203,21 +234,27 @@ _DEEPEST = 20  # no typed field lies that deep
 
 
 def _repair(value: Any, path: str, repairs: list[str], *, instead: int | None = None, depth: int = 0) -> Any:
-    if isinstance(value, dict | list) and depth < _DEEPEST:
-        how: Any = {"instead": instead, "depth": depth + 1}
-        if isinstance(value, list):
-            return [_repair(item, f"{path}[{place}]", repairs, **how) for place, item in enumerate(value)]
-        return {
-            key: item if key in _FREE else _repair(item, f"{path}.{key}" if path else key, repairs, **how)
-            for key, item in value.items()
-        }
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float) and not _in_range(value):
-        repairs.append(path)
-        return instead
+    """Return a value with `instead` for numbers out of range, and times cut; add the numbers' paths to `repairs`."""
+    if isinstance(value, dict) and depth < _DEEPEST:
+        members: dict[str, Any] = {}
+        for key, item in value.items():
+            path_inside = f"{path}.{key}" if path else key
+            if key in _FREE:
+                members[key] = item
+            else:
+                members[key] = _repair(item, path_inside, repairs, instead=instead, depth=depth + 1)
+        return members
+    if isinstance(value, list) and depth < _DEEPEST:
+        elements = []
+        for place, item in enumerate(value):
+            path_inside = f"{path}[{place}]"
+            elements.append(_repair(item, path_inside, repairs, instead=instead, depth=depth + 1))
+        return elements
     if isinstance(value, str) and path.endswith("_at"):
         return plain_time(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and not _in_range(value):
+        repairs.append(path)
+        return instead
     return value
 
 
@@ -236,6 +273,5 @@ def utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise RecordError(
-            f"{moment.isoformat()} is outside the years that can be kept.", {"": ["out of range"]}
-        ) from None
+        message = f"{moment.isoformat()} is outside the years that can be kept."
+        raise RecordError(message, {"": ["out of range"]}) from None

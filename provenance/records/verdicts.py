@@ -15,7 +15,7 @@ LEVELS = {
     "R7": "bytes identical",
     "R1=": "failed as recorded",
 }
-"""From the lowest up. A job that failed is compared with its own kind: failing in the same way is the best that it can do."""
+"""From the lowest up. A failed job is compared with its own kind: failing in the same way is the best it can do."""
 
 REPRODUCED = frozenset({"R5~", "R5", "R6", "R7", "R1="})
 """The levels at which a job counts as reproduced."""
