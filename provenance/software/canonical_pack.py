@@ -20,6 +20,7 @@ from provenance.software.pack_form import (
 )
 
 _BATCH_BYTES = 1 << 16
+_HEADER_BYTES, _TRAILER_BYTES = 12, 20
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ class PackPlan:
     @property
     def size_bytes(self) -> int:
         """The exact size of the pack."""
-        return 12 + 20 + sum(len(entry_header(h.kind, h.size_bytes)) + stored_size(h.size_bytes) for h in self.headers)
+        size = _HEADER_BYTES + _TRAILER_BYTES
+        for header in self.headers:
+            size += len(entry_header(header.kind, header.size_bytes)) + stored_size(header.size_bytes)
+        return size
 
 
 def plan_pack(
@@ -63,19 +67,25 @@ def plan_pack(
     Raises:
         MissingObjectError: it lists every object that is nowhere, with its path.
     """
-    given = {object_id(kind, content): (kind, content) for kind, content in extra}
-    named = _names_of_all(objects, list(commits), list(trees), list(tags), given)
+    extra_objects = {object_id(kind, content): (kind, content) for kind, content in extra}
+    names = _names_of_all(objects, list(commits), list(trees), list(tags), extra_objects)
     for oid in without:
-        named.pop(oid, None)
-    given = {oid: known for oid, known in given.items() if oid in named}
-    asked = [oid for oid in named if oid not in given]
-    found = objects.headers(asked)
-    missing = [(oid, named[oid]) for oid, header in zip(asked, found, strict=True) if header is None]
+        names.pop(oid, None)
+    needed_extra = {oid: entry for oid, entry in extra_objects.items() if oid in names}
+    stored = [oid for oid in names if oid not in needed_extra]
+    headers: list[ObjectHeader] = []
+    missing: list[tuple[str, str]] = []
+    for oid, header in zip(stored, objects.headers(stored), strict=True):
+        if header is None:
+            missing.append((oid, names[oid]))
+        else:
+            headers.append(header)
     if missing:
         raise MissingObjectError(missing, objects.where)
-    headers = [header for header in found if header is not None]
-    headers += [ObjectHeader(oid, kind, len(content)) for oid, (kind, content) in given.items()]
-    return PackPlan(tuple(sorted(headers, key=lambda header: sort_key(header.kind, header.oid))), given)
+    for oid, (kind, content) in needed_extra.items():
+        headers.append(ObjectHeader(oid, kind, len(content)))
+    headers.sort(key=lambda header: sort_key(header.kind, header.oid))
+    return PackPlan(tuple(headers), needed_extra)
 
 
 def write_pack(objects: Objects, plan: PackPlan) -> Iterator[bytes]:
@@ -106,45 +116,49 @@ def canonical_pack(
     return write_pack(objects, plan_pack(objects, [commit], trees=trees, tags=tags, extra=extra))
 
 
-def pack_of_objects(given: Iterable[tuple[str, bytes]]) -> bytes:
-    """Return the canonical pack of objects in memory."""
-    known = {object_id(kind, content): (kind, content) for kind, content in given}
-    order = sorted(known, key=lambda oid: sort_key(known[oid][0], oid))
+def pack_of_objects(objects: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return the canonical pack of objects in memory, each as (type, content)."""
+    by_id = {object_id(kind, content): (kind, content) for kind, content in objects}
+    order = sorted(by_id, key=lambda oid: sort_key(by_id[oid][0], oid))
     parts = [pack_header(len(order))]
     for oid in order:
-        kind, content = known[oid]
+        kind, content = by_id[oid]
         parts += [entry_header(kind, len(content)), *stored_zlib([content], len(content))]
     return b"".join(with_trailer(parts))
 
 
 def _names_of_all(
-    objects: Objects, commits: list[str], trees: list[str], tags: list[str], given: Mapping[str, tuple[str, bytes]]
+    objects: Objects,
+    commits: list[str],
+    trees: list[str],
+    tags: list[str],
+    extra: Mapping[str, tuple[str, bytes]],
 ) -> dict[str, str]:
     """Every id of the closure, with the path or role that names it in an error."""
-    named = dict.fromkeys(tags, "tag object") | dict.fromkeys(commits, "commit")
+    names = dict.fromkeys(tags, "tag object") | dict.fromkeys(commits, "commit")
     roots = list(trees)
     for commit in commits:
-        kind, content = given.get(commit) or objects.read(commit, "commit")
+        kind, content = extra.get(commit) or objects.read(commit, "commit")
         if kind != "commit":
             raise SoftwareError(f"Object {commit} is a {kind}, not a commit: a pack is made of a commit.")
         roots.append(parse_commit(content).tree)
-    known: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
 
     def read_tree(oid: str, path: str) -> bytes:
-        if oid not in known:
-            known[oid] = (given.get(oid) or objects.read(oid, path or "the root tree"))[1]
-        return known[oid]
+        if oid not in contents:
+            _, contents[oid] = extra.get(oid) or objects.read(oid, path or "the root tree")
+        return contents[oid]
 
     for root in roots:
-        named.setdefault(root, "the root tree")
+        names.setdefault(root, "the root tree")
         for entry in walk_tree(read_tree, root):
-            if not entry.is_gitlink:
-                named.setdefault(entry.oid, entry.path)
-    return named
+            if not entry.is_gitlink:  # the commit of a submodule is in another repository
+                names.setdefault(entry.oid, entry.path)
+    return names
 
 
 def _parts(objects: Objects, plan: PackPlan) -> Iterator[bytes]:
-    """The pack up to its trailer; `extra` objects are merged in where their ids stand."""
+    """The pack up to its trailer; `extra` objects are merged in by their ids."""
     yield pack_header(len(plan.headers))
     stream = objects.stream(header.oid for header in plan.headers if header.oid not in plan.extra)
     for planned in plan.headers:
