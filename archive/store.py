@@ -1,8 +1,8 @@
 """What every archive backend can do, and the small values that it answers with.
 
 A store keeps *blobs*, named by the SHA-256 of their bytes, and *documents*, named by their writer (ledger segments).
-Both are immutable: a put of what is there changes nothing, and only erasing removes them. It knows no jobs, experiments or permissions.
-The Protocol needs only atomic put-if-absent, so an object store can implement it.
+Both are immutable: a put of what is there changes nothing, and only erasing removes them. It knows no jobs,
+experiments or permissions. The Protocol needs only atomic put-if-absent, so an object store can implement it.
 """
 
 import re
@@ -146,10 +146,10 @@ class Store(Protocol):
         """Move loose blobs into packs; one sealer at a time, readers and writers go on meanwhile."""
 
     def erase(self, digests: Collection[str]) -> set[str]:
-        """Remove blobs for good, those in packs too; returns the digests of which a copy is left, in a pack with damage.
+        """Remove blobs for good, also from packs; returns the digests that still have a copy, in a damaged pack.
 
-        Nothing looks whether anybody needs them, and a put of the same bytes at the same moment may go with them: both are
-        the caller's affair. Documents and all other blobs stay readable, whenever the power goes.
+        Nothing looks whether anybody needs them, and a put of the same bytes at the same moment may go with them: both
+        are the caller's affair. Documents and all other blobs stay readable, whenever the power goes.
         """
 
     def put_document(self, name: str, data: bytes) -> bool:
@@ -171,8 +171,8 @@ class Store(Protocol):
     def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
         """Some bytes of a document of that digest, read without the rest; None where only the whole can be read.
 
-        Parts can be read of what begins with a zstd frame, since it is kept as it came. The digest is that which was found when it was
-        stored; the bytes of the part are not verified, so let them have a check of their own.
+        Parts can be read of what begins with a zstd frame, since it is kept as it came. The digest is that which was
+        found when it was stored; the bytes of the part are not verified, so let them have a check of their own.
 
         Raises:
             BadNameError: no document may have that name.
@@ -184,7 +184,7 @@ class Store(Protocol):
         """The names of all documents that begin with the prefix, sorted."""
 
     def erase_documents(self, names: Collection[str]) -> None:
-        """Remove documents for good; those that are not there are no matter. Whether anybody needs them is the caller's affair.
+        """Remove documents for good; missing ones are ignored. The caller must know that nobody needs them.
 
         Raises:
             BadNameError: no document may have one of the names; nothing is removed then.

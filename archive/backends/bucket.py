@@ -1,8 +1,8 @@
 """A bucket of an S3 server, as the archive uses it: short requests, bounded retries, one error that says what to set.
 
 Keys and address come from the environment, as other S3 tools take them (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-`AWS_ENDPOINT_URL`, `AWS_REGION`, ...); nothing of them is written down. No request moves more than `PART_BYTES`, so that a
-request's time-out says something. An upload is there as a whole or not at all, and durable once it is answered.
+`AWS_ENDPOINT_URL`, `AWS_REGION`, ...); nothing of them is written down. No request moves more than `PART_BYTES`, so
+that a request's time-out says something. An upload is there as a whole or not at all, and durable once it is answered.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Erasing: packs that hold a blob to be removed are written anew without it, and only then removed.
 
-A pack of which a blob is damaged stays as it is, and so does what was to be erased from it: a check finds the damage, and whoever
-mends it erases again.
+A pack of which a blob is damaged stays as it is, and so does what was to be erased from it: a check finds the damage,
+and whoever mends it erases again.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ class Eraser:
         self._copies = copies
 
     def run(self, packs: Sequence[Pack], digests: Collection[str]) -> tuple[list[Pack], set[str]]:
-        """Write what stays of these packs into new ones; returns those that may be removed now, and the digests left in others."""
+        """Copy what remains of these packs into new ones; returns those to remove, and the digests left in others."""
         emptied: list[Pack] = []
         left: set[str] = set()
         with closing(self._filler):

@@ -11,11 +11,11 @@
         92      8  the first bytes of the SHA-256 of the 92 bytes above
        100         the zstd frame
 
-A document that begins with a zstd frame is not compressed again: its stored form is its content, so that parts of it can be read
-where they are. All integers are little-endian. A decoder passes over skippable frames, so `zstd -dc` reads a loose blob, a document or
-a whole pack with nothing of ours at hand. Bytes that do not compress cost a few bytes in a thousand inside zstd, which
-keeps them as they are; there is no second codec. The stored digest of a document covers its name too, so documents
-that changed places are found.
+A document that begins with a zstd frame is not compressed again: its stored form is its content, so that parts of it
+can be read where they are. All integers are little-endian. A decoder passes over skippable frames, so `zstd -dc` reads
+a loose blob, a document or a whole pack with nothing of ours at hand. Bytes that do not compress cost a few bytes in a
+thousand inside zstd, which keeps them as they are; there is no second codec. The stored digest of a document covers
+its name too, so documents that changed places are found.
 
 Source: RFC 8878, section 3.1.2 (skippable frames).
 """
@@ -46,7 +46,7 @@ _codecs = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a frame says about itself; sizes in bytes, digests as 32 raw bytes; `is_plain` where content and stored form are one."""
+    """A frame's description; sizes in bytes, digests as 32 raw bytes; `is_plain` if it stores the content as it is."""
 
     stored_bytes: int
     size_bytes: int

@@ -1,4 +1,4 @@
-"""The three places of an archive on S3: loose blobs, packs and documents, each object named as the file of a local one."""
+"""The three places of an archive on S3: loose blobs, packs and documents; objects have the names of local files."""
 
 import os
 import tempfile

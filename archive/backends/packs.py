@@ -91,7 +91,8 @@ class Pack:
     Args:
         name: of the pack, with its suffix.
         file: its bytes.
-        hold: takes the columns of the index and gives what reads them later on; without it, they are read where they lie.
+        hold: takes the columns of the index and gives what reads them later on; without it, they are read where they
+            lie.
     """
 
     def __init__(self, name: str, file: Readable, hold: Callable[[bytes], ReadAt] | None = None) -> None:

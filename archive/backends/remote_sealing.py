@@ -1,9 +1,10 @@
 """Sealing on S3: loose blobs and small packs become new packs, and what they replace goes an hour later.
 
-There is no lock that several machines could trust, so nothing hangs on one. A loose blob or a pack is removed only because a
-*greater* pack (by size, then by name) holds its blobs, came an hour ago or more, and was read through and found intact. Of the
-packs that ever held a blob, the greatest is thus never removed, however many sealers are at work and however late they are;
-and who looked up a pack, or reads one, has that hour to finish. Sealers at work at the same time only store things twice.
+There is no lock that several machines could trust, so nothing hangs on one. A loose blob or a pack is removed only
+because a *greater* pack (by size, then by name) holds its blobs, came an hour ago or more, and was read through and
+found intact. Of the packs that ever held a blob, the greatest is thus never removed, however many sealers are at work
+and however late they are; and who looked up a pack, or reads one, has that hour to finish. Sealers at work at the same
+time only store things twice.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

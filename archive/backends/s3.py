@@ -4,12 +4,12 @@
     packs/      <SHA-256 of the object>.pack, written by a seal
     documents/  <name>.document
 
-Objects are named as the files of a local archive and have the same bytes, so that a folder copied into a bucket is an archive
-there, and the other way round. Two more, `clock` and `put-if-absent`, tell what time the server has, and whether it keeps the
-first of two objects of one name.
+Objects are named as the files of a local archive and have the same bytes, so that a folder copied into a bucket is an
+archive there, and the other way round. Two more, `clock` and `put-if-absent`, tell what time the server has, and
+whether it keeps the first of two objects of one name.
 
-What an upload, a seal or a reader needs of the local disk lies in the system's folder for temporary files: at most the stored
-form of the blob or pack at hand, and 40 bytes a packed blob as long as the process lives.
+What an upload, a seal or a reader needs of the local disk lies in the system's folder for temporary files: at most the
+stored form of the blob or pack at hand, and 40 bytes a packed blob as long as the process lives.
 """
 
 import heapq
@@ -138,7 +138,7 @@ class S3Store:
             ).run()
 
     def erase(self, digests: Collection[str]) -> set[str]:
-        """Remove blobs for good; packs that hold one are written anew. A sealer at work may keep a copy: erase again then."""
+        """Remove blobs for good; packs with one are rewritten. A running sealer may keep a copy: then erase again."""
         wanted = sorted({check_digest(sha256) for sha256 in digests})
         with reaching(_SCRATCH), tempfile.TemporaryDirectory(prefix="jobprov-") as scratch:
             folder = Path(scratch)

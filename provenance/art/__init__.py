@@ -1,1 +1,1 @@
-"""What an art/ROOT file stores of itself: parameter sets, process history, metadata. Needs the standard library only."""
+"""What an art/ROOT file stores about itself: parameter sets, process history, metadata. Needs only Python."""

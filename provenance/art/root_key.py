@@ -1,7 +1,7 @@
 """The SQLite database that art puts into a ROOT file, found by the file's list of keys and copied out in pieces.
 
-Only this one key is read, and nothing that the file claims is believed before it is compared with the file's size: memory stays the
-same for every file. It lies uncompressed; ROOT itself is not needed.
+Only this one key is read, and nothing that the file claims is believed before it is compared with the file's size:
+memory stays the same for every file. It lies uncompressed; ROOT itself is not needed.
 
 Source: ROOT's io/doc/TFile (header.md, tkey.md, keyslist.md); art-root-io's `tkeyvfs` (key `RootFileDB`, class `TKey`).
 """

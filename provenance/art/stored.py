@@ -1,4 +1,4 @@
-"""The tables of art's database as Python has them. Everything is bounded: rows, bytes, and the work that a query may take.
+"""The tables of art's database as Python values. Everything is bounded: rows, bytes, and the work of a query.
 
 Ids and blobs were bound with their closing NUL, which is cut here. A name of `FileCatalog_metadata` may occur more than
 once, and the last counts; values are JSON, or words that their writer did not quote.

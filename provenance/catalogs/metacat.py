@@ -1,7 +1,7 @@
 """MetaCat, read over HTTP.
 
-Source: the calls and JSON keys of the public client (metacat.webapi), MQL as MetaCat's documentation has it. Metadata keys are
-dotted; parents and children are file ids, which are asked for by batch.
+Source: the calls and JSON keys of the public client (metacat.webapi), MQL as MetaCat's documentation has it. Metadata
+keys are dotted; parents and children are file ids, which are asked for by batch.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -19,7 +19,8 @@ class Client(Histories):
         timeout: seconds that a call may be silent.
 
     Every method raises a `ProvenanceError` of the class that the service's answer stands for: `NotFoundError`,
-    `AmbiguousError`, `BadInputError`, `ConflictError`, `ForbiddenError`, `LimitError`, or `UnreachableError` where nothing answers.
+    `AmbiguousError`, `BadInputError`, `ConflictError`, `ForbiddenError`, `LimitError`, or `UnreachableError` where
+    nothing answers.
     """
 
     def job(self, job_id: str, *, experiment: str | None = None, witness: str | None = None) -> dict[str, Any]:
@@ -69,7 +70,7 @@ class Client(Histories):
         return self._read(f"/tasks/{part(task_id)}/catalog", experiment=experiment)
 
     def draining_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
-        """Return the inputs without an output in the catalog: `{draining: [unit]}`, or text where `form` is `plain` or `sam`."""
+        """Return inputs without an output in the catalog: `{draining: [unit]}`, or text if `form` is plain or sam."""
         path = f"/tasks/{part(task_id)}/draining"
         if form == "json":
             return self._read(path, experiment=experiment)
@@ -118,7 +119,7 @@ class Client(Histories):
         return self._read("/samples", experiment=experiment)
 
     def missing_units(self, task_id: str, *, experiment: str | None = None, form: str = "json") -> Any:
-        """Return the units that are still to be made: `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`."""
+        """Return the units still to be made: `{missing: [{unit, state}]}`, or text if `form` is `plain` or `sam`."""
         path = f"/tasks/{part(task_id)}/missing"
         if form == "json":
             return self._read(path, experiment=experiment)
@@ -162,16 +163,16 @@ class Client(Histories):
         level: str | None = None,
         is_holey: bool = False,
     ) -> str:
-        """Write the rerun bundle of a job to a file, whole or not at all; return its ETag, which names plan and level."""
+        """Write the rerun bundle of a job to a file, or nothing; return its ETag, which names plan and level."""
         query = {"experiment": experiment, "plan": plan, "level": level, "holey": "true" if is_holey else None}
         return self._save(f"/jobs/{part(job_id)}/bundle", query, target)
 
     def save_task_bundle(self, task_id: str, target: Path, **which: Any) -> str:
-        """Write the bundle of all jobs of a task to a file, as `save_bundle` does; `experiment`, `stage` and `level` say which."""
+        """Write the bundle of a task's jobs to a file, as `save_bundle`; `experiment`, `stage` and `level` select."""
         return self._save(f"/tasks/{part(task_id)}/bundle", which, target)
 
     def save_campaign_bundle(self, campaign: str, target: Path, **which: Any) -> str:
-        """Write the bundle of all jobs of a campaign to a file, as `save_bundle` does; `experiment`, `stage` and `level` say which."""
+        """Write a campaign's bundle to a file, as `save_bundle` does; `experiment`, `stage` and `level` select jobs."""
         place, named = campaign_place(campaign)
         return self._save(f"/campaigns/{place}/bundle", {**which, **named}, target)
 
@@ -249,7 +250,7 @@ class Client(Histories):
         return self._json("POST", f"/workflows/{part(name)}/state", json=state, params=params)
 
     def take_orders(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return orders that are to be submitted, leased to `holder`; `{experiment, holder, limit, workflow}` is asked."""
+        """Return orders to submit, leased to `holder`; the request is `{experiment, holder, limit, workflow}`."""
         return list(self._json("POST", "/orders/take", json=asked)["orders"])
 
     def report_orders(self, report: Mapping[str, Any]) -> dict[str, Any]:

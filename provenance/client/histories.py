@@ -10,7 +10,7 @@ class Histories(Transport):
     """What made files, and what was made of them."""
 
     def divergence(self, before: str, after: str, **experiments: str | None) -> dict[str, Any]:
-        """Return where the histories of two files part; `experiment` is of both, `experiment_a` and `experiment_b` of one."""
+        """Return where the histories of two files diverge; `experiment` is for both, `experiment_a` or `_b` for one."""
         return self._read("/lineage/diverge", a=before, b=after, **experiments)
 
     def file(self, name: str, *, experiment: str | None = None, namespace: str | None = None) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class Histories(Transport):
         return self._read(f"/files/{part(name)}/roots", **query)
 
     def leaves(self, name: str, **query: Any) -> dict[str, Any]:
-        """Return the files that came of a file and of which nothing was made; the query is that of `GET /files/{name}/leaves`."""
+        """Return the last files made from a file; the query is that of `GET /files/{name}/leaves`."""
         return self._read(f"/files/{part(name)}/leaves", **query)
 
     def cost(self, name: str, **query: Any) -> dict[str, Any]:

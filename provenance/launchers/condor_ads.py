@@ -2,8 +2,8 @@
 
 Streaming: one ad at a time, whatever the size of the whole. Python bindings of HTCondor are not needed.
 
-Source: HTCondor manual, condor_history (`-json`, `-epochs`), HISTORY and JOB_EPOCH_HISTORY (each ad is followed by a line
-that begins with `***`). Expressions are text, `/Expr(...)/` in JSON; whoever asks for a number does not get one.
+Source: HTCondor manual, condor_history (`-json`, `-epochs`), HISTORY and JOB_EPOCH_HISTORY (each ad is followed by a
+line that begins with `***`). Expressions are text, `/Expr(...)/` in JSON; whoever asks for a number does not get one.
 """
 
 import json

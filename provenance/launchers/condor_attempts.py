@@ -54,7 +54,7 @@ class Attempt:
         return None
 
     def number_of(self, *names: str, below: float = 2**63) -> float | None:
-        """Return the first of these attributes that is a number above zero: the ad's zeros mean that nobody measured."""
+        """Return the first of these attributes that is a number above zero: in an ad, zero means not measured."""
         for source in SOURCES:
             for name in names:
                 value = self.ads.get(source, {}).get(name)

@@ -1,11 +1,12 @@
 """Reads user event logs of HTCondor (`log = FILE` of a submit file) into ads, one for each attempt that is over.
 
-The ads use the names of the batch history, so that one reader serves both. An attempt is numbered by NumShadowStarts if
-the submit file asked for it (`job_ad_information_attrs = GlobalJobId, NumShadowStarts`), else counted; its GlobalJobId is
-taken from there too, else made from the schedd's name, the job's number and the moment of submission.
+The ads use the names of the batch history, so that one reader serves both. An attempt is numbered by NumShadowStarts
+if the submit file asked for it (`job_ad_information_attrs = GlobalJobId, NumShadowStarts`), else counted; its
+GlobalJobId is taken from there too, else made from the schedd's name, the job's number and the moment of submission.
 
 Source: HTCondor manual, "Job Event Log Codes": each event is `NNN (cluster.proc.subproc) DATE TIME text`, lines, and
-`...`. Events of a whole cluster, which is materialized late, have process -1. A time ends in `Z` if the pool writes UTC.
+`...`. Events of a whole cluster, which is materialized late, have process -1. A time ends in `Z` if the pool writes
+UTC.
 """
 
 import re

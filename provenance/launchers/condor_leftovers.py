@@ -1,7 +1,7 @@
-"""Records of the hook that it could not send and that the batch system brought home: beside the job's output, or in its errors.
+"""Records that the hook could not send and the batch system brought home: beside the job's output, or in its errors.
 
-Whoever submitted wrote these files. So one is read only where it belongs to the job's owner, and it counts only where it
-is a record of this very attempt: else a user could speak for the jobs of others with the witness's token.
+Whoever submitted wrote these files. So one is read only where it belongs to the job's owner, and it counts only where
+it is a record of this very attempt: else a user could speak for the jobs of others with the witness's token.
 
 Source: docs/hook.md, "How it is delivered".
 """

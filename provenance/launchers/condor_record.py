@@ -1,7 +1,8 @@
 """The job record of one attempt, as the batch system tells it: the witness `history`.
 
 The same sources give the same bytes, so that sending twice is harmless. What the ad has as zero (CPU, memory) was not
-measured and stays out. A value that no record may hold costs that value alone: it is left out, and a word is cut, with a note.
+measured and stays out. A value that no record may hold costs that value alone: it is left out, and a word is cut, with
+a note.
 
 Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Site` and its like.
 """
@@ -63,7 +64,7 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
 
 
 def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record without what the service would refuse all of it for; notes in `extra.batch_history` say what was cut."""
+    """Return the record without values that the service would refuse; `extra.batch_history` lists what was cut."""
     draft = Draft(record)  # type: ignore[no-untyped-call]
     accepting.mend_task_id(draft)  # type: ignore[no-untyped-call]
     accepting.mend(draft)  # type: ignore[no-untyped-call]
@@ -74,14 +75,14 @@ def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _begun(attempt: Attempt, start: float | None, end: End) -> float | None:
-    """Return when the attempt started; where no source tells, and its state needs one, the first moment that is known after it."""
+    """Return when the attempt started; if no source tells and its state needs it, the first known moment after that."""
     if start is not None or end.state in ("killed", "lost"):
         return start
     return end.at if end.at is not None else last_seen_at(attempt) or attempt.moment_of("QDate")
 
 
 def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """Return what the ad says of the task; the unit only where it is named, since what the job read is not known here."""
+    """Return the task from the ad; the unit only if the ad names it, since the job's inputs are not known here."""
     options = Options([], variables)  # type: ignore[no-untyped-call]
     task: dict[str, Any] = batch.describe_task(options, variables, ad)  # type: ignore[no-untyped-call]
     return {**task, "unit": options.unit} if options.unit else task

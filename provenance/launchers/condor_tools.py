@@ -1,6 +1,7 @@
 """Asks HTCondor's own tools for ads: batch history, epoch history, queue. Streams what they print.
 
-Source: HTCondor manual, condor_history (`-since`: reads newest first and stops where the expression is true) and condor_q.
+Source: HTCondor manual, condor_history (`-since`: reads newest first and stops where the expression is true) and
+condor_q.
 """
 
 import subprocess

@@ -1,7 +1,7 @@
 """What runners and launchers take and give back: a job to run, and its end.
 
-A runner's jobs end with it; a launcher's outlive it, and a new launcher finds them again by name. Neither makes records: they
-start programs and say how they ended; what happened inside is the hook's to tell.
+A runner's jobs end with it; a launcher's outlive it, and a new launcher finds them again by name. Neither makes
+records: they start programs and say how they ended; what happened inside is the hook's to tell.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Launches jobs on this machine, for trials: a few at a time, each in a session of its own that outlives this process.
 
-What a job is up to is told by files beside its folder, so that a launcher that was killed, and its successor, see the same:
-`NAME/` waits, `NAME.pid` began, `NAME.end` is over.
+What a job is up to is told by files beside its folder, so that a launcher that was killed, and its successor, see the
+same: `NAME/` waits, `NAME.pid` began, `NAME.end` is over.
 """
 
 import contextlib

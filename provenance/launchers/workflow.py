@@ -85,7 +85,8 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One stage: its units, and what a job does with one.
 
     Attributes:
-        command: program and arguments, with `{unit}`, `{input}`, `{inputs}`, `{stem}`, `{output}`, `{outputs}`, `{skip}`, `{events}`.
+        command: program and arguments, with `{unit}`, `{input}`, `{inputs}`, `{stem}`, `{output}`, `{outputs}`,
+            `{skip}`, `{events}`.
         count, files: units of a stage that reads no other: so many, or one for each of these files.
         source: where the catalog has them (`from`); the list is frozen when the workflow is declared.
         follow: files that appear in the source later are units too.
@@ -141,7 +142,8 @@ class Workflow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     Attributes:
         storage: folder where outputs go and inputs come from; without it, jobs copy their files themselves.
         in_flight: at most so many jobs wait or run at once.
-        stop_after: it stops when so many units of one stage failed for good: a count, or a share of those tried (`"20%"`).
+        stop_after: it stops when so many units of one stage failed for good: a count, or a share of those tried
+            (`"20%"`).
         settle_seconds: how long to wait for the record of a job that is over in the batch system.
         software: code that the jobs run.
     """

@@ -136,7 +136,7 @@ def texts_gone(bodies: Iterable[bytes], replacement: bytes) -> list[str]:
 
 
 def forms_of(texts: Iterable[str]) -> list[bytes]:
-    """Return how texts can occur in bytes: as they are, and in JSON, once or twice (a revision holds its record as text)."""
+    """Return how texts can occur in bytes: plain, and in JSON, once or twice (a revision holds its record as text)."""
     forms: dict[bytes, None] = {}
     for text in texts:
         for is_ascii in (False, True):

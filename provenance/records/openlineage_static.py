@@ -49,7 +49,7 @@ class DatasetEvent(Struct):
 
 
 def static_event_of(document: dict[str, Any]) -> JobEvent | DatasetEvent | None:
-    """Return the event of a job or dataset without a run that a JSON object is; None if it is one of a run, or meant to be.
+    """Return a JSON object as the event of a job or dataset without a run; None if it is, or is meant as, one of a run.
 
     Raises:
         BadInputError: it is none; `fields` names what is missing or wrong.

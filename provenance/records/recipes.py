@@ -55,7 +55,7 @@ def recipe_of(record: JobRecord) -> bytes | None:
 
 
 def result_of(record: JobRecord) -> bytes | None:
-    """Return the result of a job as the database holds it: its kept outputs, by content if that is known, else by bytes.
+    """Return the result of a job as the database holds it: its kept outputs, by known content, else by bytes.
 
     None if the job did not succeed or kept no output, or if one of them cannot be compared: the bytes of a ROOT file
     contain the date of writing, and so tell nothing.
@@ -92,7 +92,7 @@ def parse_recipe(text: str) -> bytes | None:
 
 
 def result_text(result: bytes) -> str:
-    """Return a result id: `algorithm:hex`; `mixed-tag` stands for several. Results are compared within one algorithm."""
+    """Return a result id: `algorithm:hex`, `mixed-tag` for several. Results are compared within one algorithm."""
     tag = result[:_TAG_BYTES]
     algorithm = _ALGORITHM_OF.get(tag) or f"mixed-{tag.hex()}"
     return f"{algorithm}:{result[_TAG_BYTES:].hex()}"
@@ -239,15 +239,15 @@ def _steps(record: JobRecord) -> list[_Part]:
     if command is None:
         return [None]
     payload = [step for step in command.steps or () if step.role == "payload" and step.argv]
+    if not payload and not command.argv:
+        return [None]
     paths = _Paths(record)
     parts: list[_Part] = []
     for step in payload:
         arguments = [paths.argument(word) for word in step.argv or ()]
         parts += ["step", *arguments, *_standard_input(step.stdin_sha256)]
-    if not payload and command.argv:
-        parts += ["step", *(paths.argument(word) for word in command.argv)]
-    if not parts:
-        return [None]
+    if not payload:
+        parts += ["step", *(paths.argument(word) for word in command.argv or ())]
     return [*parts, *_standard_input(command.stdin_sha256)]
 
 

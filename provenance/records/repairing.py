@@ -206,7 +206,7 @@ def _refuse_constant(word: str) -> Any:
 
 
 def unstorable_text(value: Any, path: str) -> str | None:
-    """Return the path of the first text with a NUL or lone surrogate, which no database keeps; None if there is none."""
+    """Return the path of the first text with a NUL or lone surrogate, which no database keeps, if there is one."""
     stack = [(value, path)]  # no recursion: a client's lists may nest as deep as Python can recurse
     while stack:
         value, path = stack.pop()

@@ -1,4 +1,4 @@
-"""Parameters of addresses: their kinds, and how they are read. Unknown ones are refused, so that a slip is not taken for "all"."""
+"""Parameters of addresses: their kinds, and how they are read. Unknown ones are refused: a typo must not mean "all"."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -6,7 +6,7 @@ from provenance.schemas.parameters import LONGEST, moment, namespace, number, te
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 CONFIGURATION_FORMS = ("expanded", "canonical", "compact", "indented", "annotated", "prefix-annotated", "ran")
-"""What a configuration can be printed as: with its includes in, evaluated in the forms of `fhicl-dump`, as the program wrote it itself."""
+"""The forms of a configuration: with its includes, evaluated as by `fhicl-dump`, or as the program wrote it itself."""
 
 
 class ExperimentQuery(Schema):

@@ -17,10 +17,10 @@ from provenance.services.repositories import RegisteredRepository
 from provenance.services.work import Parts
 from provenance.software.canonical_pack import canonical_pack
 from provenance.software.mirrors import Mirror
-from provenance.software.packed_objects import PackedObjects
 from provenance.software.read_pack import iterate_objects
 from provenance.software.resolving import ResolvedRef, resolve_and_pin
 from provenance.software.submodules import Submodule, submodules_of
+from provenance.software.uploaded_pack import PackedObjects
 from provenance.software.urls import without_credentials
 
 _DEEPEST = 8

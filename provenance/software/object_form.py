@@ -1,6 +1,7 @@
 """The inside of git objects: bytes to commits, tags and trees. Pure functions, no git, no files.
 
-Source: "Git Objects" in gitformat-pack(5) and Documentation/technical of git; "hash of type, blank, size, NUL, content".
+Source: "Git Objects" in gitformat-pack(5) and Documentation/technical of git; "hash of type, blank, size, NUL,
+content".
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The tag for a version of a product, in the repository that the product is built from, by an operator's template.
 
-UPS writes `v1_2_3`, Spack `1.2.3`, and the tag of both may be `v1_2_3`. Only tags count: a branch of that name has moved
-since the product was built, and a version that is a date would pass for the first digits of a commit.
+UPS writes `v1_2_3`, Spack `1.2.3`, and the tag of both may be `v1_2_3`. Only tags count: a branch of that name has
+moved since the product was built, and a version that is a date would pass for the first digits of a commit.
 """
 
 import re

@@ -62,7 +62,8 @@ def iterate_objects(pack: bytes | memoryview, *, max_bytes: int = MAX_UNPACKED_B
     """Yield every object of a pack in its order; `max_bytes` limits what all of them unpack to.
 
     Raises:
-        SoftwareError: no pack, a damaged one, a too large one, or one with differences; raised where reading comes to it.
+        SoftwareError: no pack, a damaged one, a too large one, or one with differences; raised where reading comes to
+            it.
     """
     data = memoryview(pack)
     _check_ends(data)
@@ -94,7 +95,7 @@ def object_at(pack: bytes | memoryview, offset: int) -> bytes:
 
 
 def stored_at(pack: bytes | memoryview, offset: int) -> tuple[int, int] | None:
-    """Return where the content of the object at this offset begins and ends in the pack; None where it does not lie in one piece.
+    """Return start and end of an object's content in the pack, by its offset; None if it is not stored in one piece.
 
     Raises:
         SoftwareError: no object begins there.

@@ -1,8 +1,8 @@
 """Hosts and sites that fail more often than the others by more than chance.
 
-For each of them a one-sided Fisher exact test: could the place have got so many of all failures by drawing its jobs from one urn
-with the others' jobs? The limit on p is divided by the number of places that are looked at (Bonferroni), so that of a thousand
-healthy fleets one shows an outlier.
+For each of them a one-sided Fisher exact test: could the place have got so many of all failures by drawing its jobs
+from one urn with the others' jobs? The limit on p is divided by the number of places that are looked at (Bonferroni),
+so that of a thousand healthy fleets one shows an outlier.
 
 Source: R. A. Fisher, Statistical Methods for Research Workers, 5th edition (1934), section 21.02.
 """
@@ -59,7 +59,7 @@ def find_outliers(counts: Mapping[str, Count]) -> list[Outlier]:
 
 
 def tail_probability(drawn: int, draws: int, marked: int, total: int) -> float:
-    """Return the probability of at least `drawn` marked balls in `draws` from an urn of `total`, `marked` of them marked."""
+    """Return the probability of at least `drawn` marked balls in `draws` from an urn of `total` with `marked` ones."""
     most = min(draws, marked)
     term = exp(_log_choose(marked, drawn) + _log_choose(total - marked, draws - drawn) - _log_choose(total, draws))
     tail = 0.0

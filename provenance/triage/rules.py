@@ -1,7 +1,8 @@
 """Rules that say in plain words what a failure was: conditions as data, the first rule that fits decides.
 
-Patterns are plain text with `*` for anything, found anywhere in a line: no regular expressions, so that no rule can keep the
-service busy. What a payload's exit code means only the payload's rules say; a code is never read as an `errno` of the system.
+Patterns are plain text with `*` for anything, found anywhere in a line: no regular expressions, so that no rule can
+keep the service busy. What a payload's exit code means only the payload's rules say; a code is never read as an
+`errno` of the system.
 """
 
 import re
@@ -41,7 +42,8 @@ class Rule(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
         signal: by number or name, one of these.
         step: the step that failed, `*` for anything.
         program: the program of that step, `*` for anything; `art` is every program that read FHiCL.
-        error_class: as the hook read it, `*` for anything; of nested categories (`DataCorruption > BadBlock`) all or one.
+        error_class: as the hook read it, `*` for anything; of nested categories (`DataCorruption > BadBlock`) all or
+            one.
         pattern: text in a line of the exit message or of a log.
     """
 
@@ -222,7 +224,7 @@ def _find_line(pattern: str, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
 
 
 def find_cause(failure: Failure, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
-    """Return where a log says what the exit message says, or where art's block of that category begins; (log, position in bytes)."""
+    """Return (log, position in bytes) of the exit message, or of the beginning of art's block of that category."""
     message = (failure.message or "").strip().split("\n")[0][:_MESSAGE_LENGTH].strip()
     wanted = [message] if len(message) >= _LEAST_MESSAGE else []
     wanted += [f"---- {failure.error_class.split(NESTED)[-1]} BEGIN"] if failure.error_class else []

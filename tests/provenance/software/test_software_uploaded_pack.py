@@ -13,9 +13,8 @@ from provenance.software.mirrors import Mirror
 from provenance.software.object_form import object_id
 from provenance.software.objects import MissingObjectError, RepositoryObjects
 from provenance.software.pack_form import entry_header, pack_header
-from provenance.software.packed_objects import PackedObjects
 from provenance.software.read_pack import tree_files
-from provenance.software.uploaded_pack import objects_of_uploaded_pack
+from provenance.software.uploaded_pack import PackedObjects, objects_of_uploaded_pack
 
 
 @pytest.fixture
