@@ -65,5 +65,6 @@ class Eraser:
 
 def _holding(packs: Sequence[Pack], digests: Collection[str]) -> Iterator[tuple[Pack, set[str]]]:
     for pack in packs:
-        if erased := {sha256 for sha256 in digests if pack.holds(sha256)}:
+        erased = {sha256 for sha256 in digests if pack.holds(sha256)}
+        if erased:
             yield pack, erased

@@ -121,7 +121,7 @@ class S3Store:
     def digests(self) -> Iterator[str]:
         """Every stored digest once, sorted, as of the first one taken."""
         loose = list(self._loose.sizes())
-        packed = [(sha256 for sha256, _offset in pack.index.entries()) for pack in self._packs.refresh()]
+        packed = [_digests_in(pack) for pack in self._packs.refresh()]
         for sha256, _copies in groupby(heapq.merge(loose, *packed)):
             yield sha256
 
@@ -275,3 +275,8 @@ class S3Store:
 
 def _is_packed(packs: Sequence[Pack], sha256: str) -> bool:
     return any(pack.holds(sha256) for pack in packs)
+
+
+def _digests_in(pack: Pack) -> Iterator[str]:
+    for sha256, _offset in pack.index.entries():
+        yield sha256

@@ -134,9 +134,13 @@ def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
     chosen: list[Pack] = []
     for pack in sorted(packs, key=lambda pack: pack.size_bytes):
         others = [other for other in packs if other is not pack and other not in chosen]
-        if all(any(other.holds(sha256) for other in others) for sha256, _offset in pack.index.entries()):
+        if all(_is_held(others, sha256) for sha256, _offset in pack.index.entries()):
             chosen.append(pack)
     return chosen
+
+
+def _is_held(packs: Sequence[Pack], sha256: str) -> bool:
+    return any(pack.holds(sha256) for pack in packs)
 
 
 def _holds_intact(packs: Sequence[Pack], sha256: str) -> bool:

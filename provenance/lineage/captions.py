@@ -60,9 +60,11 @@ class _Uncut(NamedTuple):
 def captions(view: View, *, label_width: int) -> dict[str, Caption]:
     """The text of each box, by its key; labels at most `label_width` columns wide, and different where names are."""
     nodes = view.graph.by_key()
-    uncut_texts = {box.key: _uncut(box, [nodes[key] for key in box.members]) for box in view.boxes}
+    uncut_texts: dict[str, _Uncut] = {}
     names_by_times: dict[str, list[str]] = {}
-    for uncut in uncut_texts.values():
+    for box in view.boxes:
+        uncut = _uncut(box, [nodes[key] for key in box.members])
+        uncut_texts[box.key] = uncut
         names_by_times.setdefault(uncut.times, []).append(uncut.name)
     labels: dict[str, dict[str, str]] = {}
     for times, names in names_by_times.items():

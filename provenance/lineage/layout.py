@@ -231,7 +231,8 @@ def place_layers(
     for column in columns:
         no_wish = [0.0] * len(column)
         middles.update(zip(column, spread(no_wish, column, heights, gap), strict=True))
-    for turn in range(PASSES if len(heights) <= LARGE else PASSES_OF_LARGE):
+    passes = PASSES if len(heights) <= LARGE else PASSES_OF_LARGE
+    for turn in range(passes):
         is_forward = turn % 2 == 0
         towards = before if is_forward else after
         for column in columns if is_forward else reversed(columns):

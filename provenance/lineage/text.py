@@ -216,5 +216,7 @@ class _Tree:
 def _file_line(file: FileNode) -> str:
     file_size = None if file.size_bytes is None else size(file.size_bytes)
     facts = ", ".join(fact for fact in [file.data_tier, file_size, known_fully(file)] if fact)
-    name = full_name(file)
-    return shown(f"{name} ({facts})" if facts else name)
+    line = full_name(file)
+    if facts:
+        line += f" ({facts})"
+    return shown(line)

@@ -99,13 +99,14 @@ class DecodedRecord:
 
 
 def decode_new(body: bytes) -> DecodedRecord:
-    """Return the decoded record, of one that comes now: what only older records may hold is refused.
+    """Return the decoded record of a new submission; values that only older records may have are refused.
 
     Raises:
         RecordError: as `decode_record`; or a time is outside the years that are kept.
     """
     decoded = decode_record(body)
-    if decoded.repairs and (outside := [(path, OUTSIDE) for path in decoded.repairs if TIME_OF_PART.fullmatch(path)]):
+    outside = [(path, OUTSIDE) for path in decoded.repairs if TIME_OF_PART.fullmatch(path)]
+    if outside:
         raise refused(outside)
     return decoded
 
@@ -114,14 +115,14 @@ def decode_record(body: bytes) -> DecodedRecord:
     """Return the decoded record. Times of its parts outside the years that are kept become null, and count as repairs.
 
     Raises:
-        RecordError: not JSON, a wrong type, a name that is refused; `fields` says where. Nothing of it may be stored.
+        RecordError: not JSON, a wrong type, a refused name; `fields` says where. Nothing of it may be stored.
     """
     if len(body) > LIMIT_BYTES:
-        raise RecordError(
-            f"The record has {len(body)} bytes; a record may have {LIMIT_BYTES}. Send logs and tables as blobs.",
-            {"": [f"longer than {LIMIT_BYTES} bytes"]},
-        )
-    if (common := _decode_common(body)) is not None:
+        message = f"The record has {len(body)} bytes; a record may have {LIMIT_BYTES}."
+        advice = "Send logs and tables as blobs."
+        raise RecordError(f"{message} {advice}", {"": [f"longer than {LIMIT_BYTES} bytes"]})
+    common = _decode_common(body)
+    if common is not None:
         return common
     raw = parse_object(body, "The record")
     if is_later(raw):

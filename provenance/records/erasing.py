@@ -132,7 +132,11 @@ def texts_gone(bodies: Iterable[bytes], replacement: bytes) -> list[str]:
     before: set[str] = set()
     for body in bodies:
         before.update(text for text in texts_in(json.loads(body)) if len(text) >= SHORTEST)
-    return sorted(text for text in before if not any(text in other for other in remaining))
+    return sorted(text for text in before if not _occurs(text, remaining))
+
+
+def _occurs(text: str, texts: Sequence[str]) -> bool:
+    return any(text in other for other in texts)
 
 
 def forms_of(texts: Iterable[str]) -> list[bytes]:
