@@ -161,9 +161,9 @@ class Store(Protocol):
         """Move loose blobs into packs; one sealer at a time, readers and writers go on meanwhile."""
 
     def erase(self, digests: Collection[str]) -> set[str]:
-        """Remove blobs for good, those in packs too.
+        """Remove blobs for good, also from packs.
 
-        Returns the digests of which a copy is left, in a pack with damage.
+        Returns the digests that still have a copy, in a damaged pack.
 
         Nothing looks whether anybody needs them, and a put of the same bytes at the same moment may
         go with them: both are the caller's affair. Documents and all other blobs stay readable,
@@ -205,9 +205,9 @@ class Store(Protocol):
         """The names of all documents that begin with the prefix, sorted."""
 
     def erase_documents(self, names: Collection[str]) -> None:
-        """Remove documents for good; those that are not there are no matter.
+        """Remove documents for good; missing ones are ignored.
 
-        Whether anybody needs them is the caller's affair.
+        The caller must know that nobody needs them.
 
         Raises:
             BadNameError: no document may have one of the names; nothing is removed then.

@@ -14,9 +14,9 @@ SUFFIX = ".document"
 
 
 def place_of_part(data: bytes, start: int, length: int, sha256: str) -> int | None:
-    """Where the part of a document begins in its frame, of which the first bytes are given.
+    """Where the part of a document begins in its frame, from the frame's first bytes.
 
-    None where it was compressed.
+    None if it is compressed.
 
     Raises:
         FrameDamagedError: the header is damaged, or that of another document, or of a shorter one.

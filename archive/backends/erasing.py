@@ -38,9 +38,9 @@ class Eraser:
         self._copies = copies
 
     def run(self, packs: Sequence[Pack], digests: Collection[str]) -> tuple[list[Pack], set[str]]:
-        """Write what stays of these packs into new ones.
+        """Copy what remains of these packs into new ones.
 
-        Returns those that may be removed now, and the digests left in others.
+        Returns those to remove, and the digests left in others.
         """
         emptied: list[Pack] = []
         left: set[str] = set()
@@ -68,5 +68,6 @@ class Eraser:
 
 def _holding(packs: Sequence[Pack], digests: Collection[str]) -> Iterator[tuple[Pack, set[str]]]:
     for pack in packs:
-        if erased := {sha256 for sha256 in digests if pack.holds(sha256)}:
+        erased = {sha256 for sha256 in digests if pack.holds(sha256)}
+        if erased:
             yield pack, erased

@@ -47,9 +47,9 @@ _codecs = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a frame says about itself; sizes in bytes, digests as 32 raw bytes.
+    """A frame's description; sizes in bytes, digests as 32 raw bytes.
 
-    `is_plain` where content and stored form are one.
+    `is_plain` if it stores the content as it is.
     """
 
     stored_bytes: int

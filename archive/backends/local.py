@@ -149,10 +149,7 @@ class LocalStore:
         """Every stored digest once, sorted, as of the first one taken."""
         with reaching(self.root):
             loose = list(self._loose.digests())
-            packed = [
-                (sha256 for sha256, _offset in pack.index.entries())
-                for pack in self._packs.refresh()
-            ]
+            packed = [_digests_in(pack) for pack in self._packs.refresh()]
             for sha256, _copies in groupby(heapq.merge(loose, *packed)):
                 yield sha256
 
@@ -297,3 +294,8 @@ def _content_bytes(copy: Copy) -> int:
         return copy.header().size_bytes
     except BlobDamagedError:
         return 0  # a check finds it
+
+
+def _digests_in(pack: Pack) -> Iterator[str]:
+    for sha256, _offset in pack.index.entries():
+        yield sha256

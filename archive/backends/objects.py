@@ -1,4 +1,7 @@
-"""The three places of an archive on S3: loose blobs, packs and documents, each object named as the file of a local one."""
+"""The three places of an archive on S3: loose blobs, packs and documents.
+
+Objects have the names of local files.
+"""
 
 import os
 import tempfile
@@ -99,18 +102,18 @@ class PackObjects:
         goes last, and an hour after the new one came.
         """
         with self._looking:
-            listed = {
-                (each.key.removeprefix("packs/"), each.modified_at): each
-                for each in self._bucket.listed("packs")
-            }
-            found = sorted(
-                key for key in listed if key[0].endswith(PACK_SUFFIX) and "/" not in key[0]
-            )
-            if found != list(self._packs):
-                new = [key for key in found if key not in self._packs]
-                opened = in_parallel(lambda key: self._open(key[0], listed[key].size_bytes), new)
+            sizes: dict[tuple[str, datetime], int] = {}
+            for listed in self._bucket.listed("packs"):
+                name = listed.key.removeprefix("packs/")
+                if name.endswith(PACK_SUFFIX) and "/" not in name:
+                    sizes[name, listed.modified_at] = listed.size_bytes
+            present = sorted(sizes)
+            if present != list(self._packs):
+                new = [key for key in present if key not in self._packs]
+                opened = in_parallel(lambda key: self._open(key[0], sizes[key]), new)
                 packs = {**self._packs, **dict(zip(new, opened, strict=True))}
-                self._packs = {key: pack for key in found if (pack := packs[key]) is not None}
+                readable = {key: packs[key] for key in present}
+                self._packs = {key: pack for key, pack in readable.items() if pack is not None}
             self._looked_at = time.monotonic()
             return self.known()
 

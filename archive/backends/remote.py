@@ -1,7 +1,4 @@
-"""Stored bytes that are far away, read by position as those of a local file are.
-
-A window at a time, or all into one.
-"""
+"""Remote bytes, read by position like a local file: a window at a time, or all into one file."""
 
 from pathlib import Path
 

@@ -105,24 +105,26 @@ class RemoteSealer:
     def _remove_superseded(
         self, sound: list[Pack], loose: Iterable[str]
     ) -> tuple[Superseded, list[Pack], int]:
-        """Remove what may go; returns what is superseded, the packs that are sound, and how many packs went."""
+        """Remove what may go; returns what is superseded, the packs that are sound, and how many packs were removed."""
         superseded = find_superseded(sound, loose)
-        while damaged := {
-            pack
-            for pack in self._old(superseded.keepers())
-            if not self._packs.is_intact(pack, self._folder)
-        }:
+        damaged = self._damaged_keepers(superseded)
+        while damaged:
             sound = [pack for pack in sound if pack not in damaged]
             superseded = find_superseded(sound, loose)
-        old = self._old(superseded.keepers())  # and intact
-        self._loose.remove([sha256 for sha256, keeper in superseded.loose.items() if keeper in old])
-        removed = [
-            pack
-            for pack in sound
-            if pack.name in superseded.packs and superseded.packs[pack.name] <= old
-        ]
+            damaged = self._damaged_keepers(superseded)
+        keepers = self._old(superseded.keepers())  # old, and intact
+        self._loose.remove(
+            [sha256 for sha256, keeper in superseded.loose.items() if keeper in keepers]
+        )
+        candidates = [pack for pack in sound if pack.name in superseded.packs]
+        removed = [pack for pack in candidates if superseded.packs[pack.name] <= keepers]
         self._packs.remove(removed)
         return superseded, sound, len(removed)
+
+    def _damaged_keepers(self, superseded: Superseded) -> set[Pack]:
+        """The old packs that should keep what others hold too, but are damaged."""
+        keepers = self._old(superseded.keepers())
+        return {pack for pack in keepers if not self._packs.is_intact(pack, self._folder)}
 
     def _old(self, packs: set[Pack]) -> set[Pack]:
         """Those of the packs that came long enough ago."""

@@ -141,9 +141,7 @@ class S3Store:
     def digests(self) -> Iterator[str]:
         """Every stored digest once, sorted, as of the first one taken."""
         loose = list(self._loose.sizes())
-        packed = [
-            (sha256 for sha256, _offset in pack.index.entries()) for pack in self._packs.refresh()
-        ]
+        packed = [_digests_in(pack) for pack in self._packs.refresh()]
         for sha256, _copies in groupby(heapq.merge(loose, *packed)):
             yield sha256
 
@@ -163,9 +161,9 @@ class S3Store:
             ).run()
 
     def erase(self, digests: Collection[str]) -> set[str]:
-        """Remove blobs for good; packs that hold one are written anew.
+        """Remove blobs for good; packs with one are rewritten.
 
-        A sealer at work may keep a copy: erase again then.
+        A running sealer may keep a copy: then erase again.
         """
         wanted = sorted({check_digest(sha256) for sha256 in digests})
         with reaching(_SCRATCH), tempfile.TemporaryDirectory(prefix="jobprov-") as scratch:
@@ -317,3 +315,8 @@ class S3Store:
 
 def _is_packed(packs: Sequence[Pack], sha256: str) -> bool:
     return any(pack.holds(sha256) for pack in packs)
+
+
+def _digests_in(pack: Pack) -> Iterator[str]:
+    for sha256, _offset in pack.index.entries():
+        yield sha256

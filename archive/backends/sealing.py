@@ -34,43 +34,45 @@ class Sealer:
         self._left_loose = 0
 
     def run(self) -> SealReport:
-        """Pack what is loose, and say what was done."""
+        """Pack what is loose, and report what was done."""
         # a pack of a sealer that crashed may have a name that is not on the disk yet
         self._packs.flush()
         packs = self._packs.refresh()
         # a pack whose index is damaged may hold more than a walk finds, so it is kept for its
         # operator
         sound = [pack for pack in packs if pack.index_damage is None]
-        redundant = _choose_redundant(sound)
-        needed = [pack for pack in sound if pack not in redundant]
-        fresh = [
-            sha256
-            for sha256 in list(self._loose.digests())
-            if not self._is_superseded(sha256, sound)
-        ]
-        merged = redundant + choose_merged(
-            needed, self._packed_bytes(fresh), self._pack_limit_bytes
-        )
-        kept = [pack for pack in packs if pack not in merged]
+        fresh = self._remove_superseded(sound)
+        merged = self._choose_packs(sound, fresh)
+        remaining = [pack for pack in packs if pack not in merged]
         with closing(self._filler):
             for sha256 in fresh:
                 self._take_loose(sha256)
-            emptied = [pack for pack in merged if self._take_pack(pack, kept)]
+            emptied = [pack for pack in merged if self._take_pack(pack, remaining)]
             self._filler.finish()
-        emptied = [pack for pack in emptied if pack.name not in self._filler.published]
+        published = self._filler.published
+        # a pack of the same content gets the same name, and must stay
+        emptied = [pack for pack in emptied if pack.name not in published]
         self._packs.remove(emptied)
         self._packs.refresh()
-        written = len(self._filler.published)
-        return SealReport(
-            self._packed, written, len(emptied), self._left_loose, tuple(self._damaged)
-        )
+        damaged = tuple(self._damaged)
+        return SealReport(self._packed, len(published), len(emptied), self._left_loose, damaged)
 
-    def _is_superseded(self, sha256: str, packs: Sequence[Pack]) -> bool:
-        """Whether a pack holds a loose blob, whose file is removed then."""
-        is_packed = _holds_intact(packs, sha256)
-        if is_packed:
-            self._loose.remove(sha256)
-        return is_packed
+    def _choose_packs(self, sound: Sequence[Pack], fresh: Sequence[str]) -> list[Pack]:
+        """The packs to copy into new ones: all of whose blobs lie elsewhere too, and small ones."""
+        redundant = _choose_redundant(sound)
+        needed = [pack for pack in sound if pack not in redundant]
+        fresh_bytes = self._packed_bytes(fresh)
+        return redundant + choose_merged(needed, fresh_bytes, self._pack_limit_bytes)
+
+    def _remove_superseded(self, packs: Sequence[Pack]) -> list[str]:
+        """Remove loose blobs that a pack holds intact; returns the digests of the others."""
+        fresh = []
+        for sha256 in list(self._loose.digests()):
+            if _holds_intact(packs, sha256):
+                self._loose.remove(sha256)
+            else:
+                fresh.append(sha256)
+        return fresh
 
     def _packed_bytes(self, fresh: Sequence[str]) -> int:
         return packed_bytes(
@@ -144,11 +146,13 @@ def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
     chosen: list[Pack] = []
     for pack in sorted(packs, key=lambda pack: pack.size_bytes):
         others = [other for other in packs if other is not pack and other not in chosen]
-        if all(
-            any(other.holds(sha256) for other in others) for sha256, _offset in pack.index.entries()
-        ):
+        if all(_is_held(others, sha256) for sha256, _offset in pack.index.entries()):
             chosen.append(pack)
     return chosen
+
+
+def _is_held(packs: Sequence[Pack], sha256: str) -> bool:
+    return any(pack.holds(sha256) for pack in packs)
 
 
 def _holds_intact(packs: Sequence[Pack], sha256: str) -> bool:

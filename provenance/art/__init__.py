@@ -1,4 +1,4 @@
-"""What an art/ROOT file stores of itself: parameter sets, process history, metadata.
+"""What an art/ROOT file stores about itself: parameter sets, process history, metadata.
 
-Needs the standard library only.
+Needs only Python.
 """

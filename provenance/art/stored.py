@@ -1,9 +1,9 @@
-"""The tables of art's database as Python has them.
+"""The tables of art's database as Python values.
 
-Everything is bounded: rows, bytes, and the work that a query may take.
+Everything is bounded: rows, bytes, and the work of a query.
 
-Ids and blobs were bound with their closing NUL; it is cut here. A name of `FileCatalog_metadata`
-may stand more than once, the last is meant; values are JSON, or words that their writer did not
+Ids and blobs were bound with their closing NUL, which is cut here. A name of `FileCatalog_metadata`
+may occur more than once, and the last counts; values are JSON, or words that their writer did not
 quote.
 
 Source: art-root-io's `RootOutputFile`, `RootInputFile`; canvas `FileCatalogMetadata`;
@@ -30,7 +30,7 @@ _MOST_STEPS = 2000  # of 100,000 instructions: seconds of work, whatever the tab
 
 @dataclass(frozen=True)
 class StoredFile:
-    """What an art file stores of itself.
+    """What an art file stores about itself.
 
     Attributes:
         path: where it was read.
@@ -51,7 +51,7 @@ class StoredFile:
 
 
 def read_stored(path: Path) -> StoredFile:
-    """Return what an art/ROOT file stores of itself.
+    """Return what an art/ROOT file stores about itself.
 
     Raises:
         BadInputError: it is no art file, is not whole, or holds more than can be read.
@@ -70,10 +70,14 @@ def read_stored(path: Path) -> StoredFile:
 
 @contextmanager
 def _opened(file: str) -> Iterator[sqlite3.Connection]:
-    """Yield the database, which nobody trusts: read-only, limited in length and work."""
+    """Yield the database, which is not to be trusted: read-only, limited in length and work."""
     with closing(sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)) as database:
         steps = iter(range(_MOST_STEPS))
-        database.set_progress_handler(lambda: next(steps, None) is None, 100_000)
+
+        def is_too_much() -> bool:
+            return next(steps, None) is None
+
+        database.set_progress_handler(is_too_much, 100_000)
         database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
         database.execute("PRAGMA trusted_schema = OFF")
         database.execute("PRAGMA cell_size_check = ON")
@@ -85,30 +89,32 @@ def _read(database: sqlite3.Connection, path: str, size_bytes: int) -> StoredFil
     tables = {name: _rows(database, name) for name in sorted(_tables(database))}
     for name, count in tables.items():
         if count > _MOST_ROWS:
-            raise BadInputError(
-                f"{path}: its table {name} has {count:,} rows; {_MOST_ROWS:,} is the limit."
-            )
-    sets = metadata = {}
+            limit = f"{_MOST_ROWS:,} is the limit"
+            raise BadInputError(f"{path}: its table {name} has {count:,} rows; {limit}.")
+    sets: dict[str, str] = {}
     if "ParameterSets" in tables:
-        sets = {
-            key: text
-            for key, text in _pairs(database, "ParameterSets", ("ID", "PSetBlob"), path)
-            if key
-        }
+        pairs = _pairs(database, "ParameterSets", ("ID", "PSetBlob"), path)
+        sets = {identity: text for identity, text in pairs if identity}
+    metadata: dict[str, Any] = {}
     if "FileCatalog_metadata" in tables:
-        rows = _pairs(database, "FileCatalog_metadata", ("Name", "Value"), path)
-        metadata = {key: _value(text) for key, text in rows}
-    ranges: list[tuple[int, int, int]] = []
-    if "EventRanges" in tables:
-        query = "SELECT [SubRun], [begin], [end] FROM [EventRanges] ORDER BY rowid"
-        ranges = [
-            row for row in database.execute(query) if all(isinstance(value, int) for value in row)
-        ]
+        pairs = _pairs(database, "FileCatalog_metadata", ("Name", "Value"), path)
+        metadata = {name: _value(text) for name, text in pairs}
+    ranges = _event_ranges(database) if "EventRanges" in tables else []
     return StoredFile(path, size_bytes, sets, metadata, ranges, tables)
 
 
+def _event_ranges(database: sqlite3.Connection) -> list[tuple[int, int, int]]:
+    """Return the rows whose values are numbers, as all of them should be."""
+    query = "SELECT [SubRun], [begin], [end] FROM [EventRanges] ORDER BY rowid"
+    return list(filter(_are_numbers, database.execute(query)))
+
+
+def _are_numbers(row: tuple[Any, ...]) -> bool:
+    return all(isinstance(value, int) for value in row)
+
+
 def _tables(database: sqlite3.Connection) -> set[str]:
-    """Return the names of plain tables: a view or virtual table would run what the file says."""
+    """Return the names of plain tables: a view or virtual table would run code of the file."""
     query = (
         "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE TABLE%' LIMIT 100"
     )
@@ -127,9 +133,8 @@ def _pairs(
     key, value = columns
     total = database.execute(f"SELECT sum(length([{value}])) FROM [{table}]").fetchone()[0] or 0  # noqa: S608 - names are ours
     if total > _LARGEST_BYTES:
-        raise BadInputError(
-            f"{path}: its table {table} holds {total:,} bytes; {_LARGEST_BYTES:,} is the limit."
-        )
+        limit = f"{_LARGEST_BYTES:,} is the limit"
+        raise BadInputError(f"{path}: its table {table} holds {total:,} bytes; {limit}.")
     for row in database.execute(f"SELECT [{key}], [{value}] FROM [{table}] ORDER BY rowid"):  # noqa: S608
         yield _text(row[0]), _text(row[1])
 

@@ -1,6 +1,4 @@
-"""What the service asks of a file catalog, whichever it is.
-
-Names by a query, files with their parents, processes of projects.
+"""What the service asks any file catalog: names by a query, files with their parents, processes of projects.
 
 The catalogs only read. Names are a catalog's own: bare in SAM, `namespace:name` in MetaCat.
 """
@@ -103,9 +101,9 @@ class Catalog(Protocol):
         """Return these files; those that the catalog does not know are left out."""
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
-        """Return the children of these files whose metadata are like this, retired ones left out.
+        """Return the children of these files with these metadata, without retired ones.
 
-        `parents` are among `names`.
+        `parents` are from `names`.
         """
 
     def read_metadata(self, name: str) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Transport:
     def _ask(self, method: str, path: str, what: str, **options: Any) -> Iterator[bytes]:
         """Yield the pieces of an answer.
 
-        What failed before its first byte is asked again, where it may go by itself.
+        A call that fails before its first byte may be repeated.
         """
         until = time.monotonic() + self._access.patience
         answer = self._reach(method, path, what, until, options)
@@ -184,7 +184,7 @@ class Transport:
 
 
 def _pieces(answer: requests.Response) -> Iterator[bytes]:
-    """Yield what comes when it comes: a piece of a length that somebody chose may take hours where each second brings a byte."""
+    """Yield bytes as they come: a piece of a fixed length could take hours if each second brings one byte."""
     pieces = iter(lambda: answer.raw.read1(_PIECE, decode_content=False), b"")
     return (
         _unpacked(pieces)
@@ -194,7 +194,7 @@ def _pieces(answer: requests.Response) -> Iterator[bytes]:
 
 
 def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield what is in a gzip; raises DecodeError also where its end is missing, which the library takes for a shorter list."""
+    """Yield the content of a gzip; raises DecodeError also if its end is missing, which the library ignores."""
     unpacking = zlib.decompressobj(_GZIP)
     try:
         for piece in pieces:

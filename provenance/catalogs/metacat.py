@@ -8,7 +8,7 @@ for by batch.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jobprov.provenance.catalogs import said
+from jobprov.provenance.catalogs import answers
 from jobprov.provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Source
 from jobprov.provenance.catalogs.http import Access, Transport
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
@@ -85,27 +85,29 @@ class MetaCat:
         return [_file(file, by_id) for file in raw]
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
-        """Return the children of these files whose metadata are like this."""
+        """Return the children of these files that have these metadata."""
         parents = self._read([_lookup(name) for name in names])
-        by_id = {file.get("fid"): _name(file) for file in parents}
-        wanted = dict.fromkeys(fid for file in parents for fid in _ids(file.get("children")))
-        children = [
-            file for file in self._read([{"fid": fid} for fid in wanted]) if _is_like(file, outputs)
-        ]
-        return [
-            child for child in (_file(file, by_id) for file in children) if not child.is_retired
-        ]
+        parent_names = {file.get("fid"): _name(file) for file in parents}
+        child_ids: dict[str, None] = {}
+        for file in parents:
+            child_ids.update(dict.fromkeys(_ids(file.get("children"))))
+        children = []
+        for file in self._read([{"fid": fid} for fid in child_ids]):
+            if _is_like(file, outputs):
+                child = _file(file, parent_names)
+                if not child.is_retired:
+                    children.append(child)
+        return children
 
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return a file's metadata, by dotted keys."""
         body = self._transport.get(
             "/data/file", what=f"file {name}", name=name, with_metadata="yes"
         )
-        found = _parsed(body.decode("utf-8", "replace"))
-        if not isinstance(found, dict):
+        file = _parsed(body.decode("utf-8", "replace"))
+        if not isinstance(file, dict):
             raise NotFoundError(f"MetaCat does not know file {name}.")
-        metadata = found.get("metadata")
-        return metadata if isinstance(metadata, dict) else {}
+        return answers.members(file.get("metadata"))
 
     def read_dataset(self, did: str) -> dict[str, Any]:
         """Return a dataset: `file_count`, `frozen`, `metadata` and more.
@@ -114,19 +116,20 @@ class MetaCat:
             NotFoundError: MetaCat does not know it.
         """
         body = self._transport.get("/data/dataset", what=f"dataset {did}", dataset=_did(did))
-        found = _parsed(body.decode("utf-8", "replace"))
-        if not isinstance(found, dict):
+        dataset: Any = _parsed(body.decode("utf-8", "replace"))
+        if not isinstance(dataset, dict):
             raise NotFoundError(f"MetaCat does not know dataset {did}.")
-        return found
+        return dataset
 
     def _read(self, lookups: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+        files: list[dict[str, Any]] = []
         for start in range(0, len(lookups), _AT_ONCE):
             part = lookups[start : start + _AT_ONCE]
             path = "/data/files?with_metadata=yes&with_provenance=yes"
             body = self._transport.post(path, what=f"{len(part)} files", json=part)
-            found += filter(_has_name, _records(iter(body.decode("utf-8", "replace").split("\n"))))
-        return found
+            lines = body.decode("utf-8", "replace").split("\n")
+            files += filter(_has_name, _records(iter(lines)))
+        return files
 
 
 def _records(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
@@ -135,15 +138,16 @@ def _records(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
         text = line.strip().strip(_SEPARATOR)
         if not text:
             continue
-        found = _parsed("\n".join([text, *lines])) if text.startswith("[") else [_parsed(text)]
-        for file in found:
+        is_list = text.startswith("[")
+        files = _parsed("\n".join([text, *lines])) if is_list else [_parsed(text)]
+        for file in files:
             if not isinstance(file, dict):
                 raise UnreachableError("MetaCat answers with something that is no file.")
             yield file
 
 
 def _parsed(text: str) -> Any:
-    return said.parsed(text, "MetaCat", "files")
+    return answers.parsed(text, "MetaCat", "files")
 
 
 def _name(file: dict[str, Any]) -> str:
@@ -151,7 +155,7 @@ def _name(file: dict[str, Any]) -> str:
 
 
 def _has_name(file: dict[str, Any]) -> bool:
-    return None not in (said.word(file.get("namespace")), said.word(file.get("name")))
+    return None not in (answers.word(file.get("namespace")), answers.word(file.get("name")))
 
 
 def _lookup(name: str) -> dict[str, str]:
@@ -161,30 +165,33 @@ def _lookup(name: str) -> dict[str, str]:
 
 def _ids(found: Any) -> list[str]:
     """Return file ids: MetaCat gives them as text, older servers as `{"fid": …}`."""
-    ids = [each.get("fid") if isinstance(each, dict) else each for each in said.entries(found)]
+    ids = [each.get("fid") if isinstance(each, dict) else each for each in answers.entries(found)]
     return [each for each in ids if isinstance(each, str)]
 
 
 def _file(file: dict[str, Any], names: Mapping[Any, str]) -> CatalogFile:
-    metadata, checksums = said.members(file.get("metadata")), said.members(file.get("checksums"))
+    metadata, checksums = (
+        answers.members(file.get("metadata")),
+        answers.members(file.get("checksums")),
+    )
     task = next((metadata[key] for key in _TASK_KEYS if metadata.get(key) not in (None, "")), None)
     return CatalogFile(
         _name(file),
-        said.whole(file.get("size")),
-        said.checksums(
+        answers.whole(file.get("size")),
+        answers.checksums(
             [f"{kind}:{value}" for kind, value in checksums.items() if isinstance(value, str | int)]
         ),
         tuple(names[fid] for fid in _ids(file.get("parents")) if fid in names),
-        said.whole(metadata.get("core.process_id")),
-        None if task is None else said.word(str(task)),
-        said.word(metadata.get("prov.job_id")),
-        said.word(metadata.get("prov.output")),
+        answers.whole(metadata.get("core.process_id")),
+        None if task is None else answers.word(str(task)),
+        answers.word(metadata.get("prov.job_id")),
+        answers.word(metadata.get("prov.output")),
         bool(file.get("retired")),
     )
 
 
 def _is_like(file: dict[str, Any], outputs: Mapping[str, str]) -> bool:
-    metadata = said.members(file.get("metadata"))
+    metadata = answers.members(file.get("metadata"))
     return all(str(metadata.get(name)) == value for name, value in outputs.items())
 
 

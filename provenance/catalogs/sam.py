@@ -1,7 +1,7 @@
 """SAM, read over HTTP.
 
 Source: the calls, parameters and JSON keys of the public clients (samweb_client, POMS, ifdhc); the
-dimensions in `sam_dimensions.py`. Keys that no client reads are guessed where a comment says so.
+dimensions in `sam_dimensions.py`. Keys that no client reads are guesses, which a comment marks.
 """
 
 import getpass
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from jobprov.provenance.catalogs import said
+from jobprov.provenance.catalogs import answers
 from jobprov.provenance.catalogs.catalog import (
     MOST_NAMES,
     CatalogFile,
@@ -61,7 +61,7 @@ class Sam:
                     raise LimitError(
                         f"The dimension selects more than {MOST_NAMES} files.", MOST_NAMES
                     )
-                yield said.file_name(line.strip())
+                yield answers.file_name(line.strip())
 
     def count_files(self, query: str) -> int:
         """Return how many files a dimension selects."""
@@ -93,37 +93,39 @@ class Sam:
 
     def read_files(self, names: Iterable[str]) -> list[CatalogFile]:
         """Return these files, 200 a call; SAM leaves out those that it does not know."""
-        return [_file(each) for part in _parts(names) for each in self._metadata(part)]
+        return [_file(metadata) for metadata in self._all_metadata(names)]
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
-        """Return the children of these files that are like this."""
-        found: dict[str, CatalogFile] = {}
+        """Return the children of these files that have these metadata."""
+        children: dict[str, CatalogFile] = {}
         for child in self._children(names, outputs):
-            held = found.get(child.name)
-            parents = {*child.parents} & {*names} if held is None else {*held.parents}
-            found[child.name] = child._replace(parents=tuple(sorted(parents)))
-        return list(found.values())
+            earlier = children.get(child.name)
+            parents = earlier.parents if earlier else set(child.parents) & set(names)
+            children[child.name] = child._replace(parents=tuple(sorted(parents)))
+        return list(children.values())
 
     def _children(self, names: Sequence[str], outputs: Mapping[str, str]) -> Iterator[CatalogFile]:
-        """Yield children, one more than once.
-
-        By its lineage those of a file that cannot be said in a dimension.
-        """
+        """Yield children, some more than once."""
         for part in _parts(name for name in names if is_sayable(name)):
-            query = f"ischildof: ( {files_dimension(part)} )" + (
-                f" and {_like(outputs)}" if outputs else ""
-            )
+            query = f"ischildof: ( {files_dimension(part)} )"
+            if outputs:
+                query += f" and {_like(outputs)}"
             yield from self.read_files(self.list_names(query))
         for name in names:
-            if is_sayable(name):
-                continue
-            try:
-                children = self.read_lineage(name, "children")
-            except NotFoundError:
-                continue
-            told = [metadata for part in _parts(children) for metadata in self._metadata(part)]
-            files = [_file(metadata) for metadata in told if _is_like(metadata, outputs)]
-            yield from (file for file in files if not file.is_retired)
+            if not is_sayable(name):
+                yield from self._children_by_lineage(name, outputs)
+
+    def _children_by_lineage(self, name: str, outputs: Mapping[str, str]) -> Iterator[CatalogFile]:
+        """Yield the children of a file whose name no dimension can hold."""
+        try:
+            children = self.read_lineage(name, "children")
+        except NotFoundError:
+            return
+        for metadata in self._all_metadata(children):
+            if _is_like(metadata, outputs):
+                file = _file(metadata)
+                if not file.is_retired:
+                    yield file
 
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return a file's metadata, parameters among the fields as SAM has them."""
@@ -139,15 +141,8 @@ class Sam:
                 f"direction: one of {', '.join(LINEAGES)}.", {"direction": ["unknown"]}
             )
         path = f"/files/name/{quote(name, safe='')}/lineage/{direction}"
-        return list(
-            dict.fromkeys(
-                _nested(
-                    said.parsed(
-                        self._transport.get(path, what=f"the lineage of {name}"), "SAM", name
-                    )
-                )
-            )
-        )
+        body = self._transport.get(path, what=f"the lineage of {name}")
+        return list(dict.fromkeys(_nested(answers.parsed(body, "SAM", name))))
 
     def read_definition(self, name: str) -> dict[str, Any]:
         """Return what SAM describes a definition with.
@@ -166,14 +161,13 @@ class Sam:
         summary = _object(
             self._transport.get(path, what=what, format="json", process_limit=0), what
         )
-        counts = summary.get("file_counts")
+        counts = answers.members(summary.get("file_counts"))
+        processes = [_process(process) for process in answers.entries(summary.get("processes"))]
         return ProjectSummary(
-            said.word(summary.get("dataset_def_name")),
-            said.whole(summary.get("files_in_snapshot")),
-            {name: count for name, count in counts.items() if isinstance(count, int)}
-            if isinstance(counts, dict)
-            else {},
-            tuple(filter(None, map(_process, said.entries(summary.get("processes"))))),
+            answers.word(summary.get("dataset_def_name")),
+            answers.whole(summary.get("files_in_snapshot")),
+            {name: count for name, count in counts.items() if isinstance(count, int)},
+            tuple(process for process in processes if process is not None),
         )
 
     def read_inputs(self, process_id: int) -> list[str]:
@@ -199,12 +193,15 @@ class Sam:
         body = self._transport.post(
             "/files/metadata", what=f"the metadata of {len(names)} files", data=form
         )
-        found = said.parsed(body, "SAM", "files")
-        if not isinstance(found, list):
+        answer = answers.parsed(body, "SAM", "files")
+        if not isinstance(answer, list):
             raise UnreachableError("SAM answers with something that is no list of metadata.")
-        return [
-            each for each in found if isinstance(each, dict) and said.word(each.get("file_name"))
-        ]
+        files = [entry for entry in answer if isinstance(entry, dict)]
+        return [metadata for metadata in files if answers.word(metadata.get("file_name"))]
+
+    def _all_metadata(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+        for part in _parts(names):
+            yield from self._metadata(part)
 
 
 def _parts(names: Iterable[str]) -> Iterator[list[str]]:
@@ -219,82 +216,80 @@ def _parts(names: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _like(outputs: Mapping[str, str]) -> str:
-    """Return the dimension of files with these metadata; all that are there for none."""
+    """Return the dimension of files with these metadata; that of all files for none."""
     return " and ".join(dimension(name, value) for name, value in outputs.items()) or "file_id > 0"
 
 
 def _is_like(metadata: dict[str, Any], outputs: Mapping[str, str]) -> bool:
     """Return whether metadata are what a dimension of `outputs` selects."""
-    flat = {
-        f"application.{name}": value
-        for name, value in said.members(metadata.get("application")).items()
-    } | metadata
+    application = answers.members(metadata.get("application"))
+    flat = {f"application.{name}": value for name, value in application.items()} | metadata
     return all(str(flat.get(name)) == value for name, value in outputs.items())
 
 
 def _file(metadata: dict[str, Any]) -> CatalogFile:
-    parents = [
-        said.word(parent.get("file_name"))
-        for parent in map(said.members, said.entries(metadata.get("parents")))
-    ]
-    task = next((metadata[key] for key in _TASK_KEYS if metadata.get(key) not in (None, "")), None)
+    parents = []
+    for entry in answers.entries(metadata.get("parents")):
+        name = answers.word(answers.members(entry).get("file_name"))
+        if name is not None:
+            parents.append(name)
+    tasks = [metadata[key] for key in _TASK_KEYS if metadata.get(key) not in (None, "")]
     return CatalogFile(
         metadata["file_name"],
-        said.whole(metadata.get("file_size")),
+        answers.whole(metadata.get("file_size")),
         _checksums(metadata),
-        tuple(name for name in parents if name is not None),
-        said.whole(metadata.get("process_id")),
-        None if task is None else said.word(str(task)),
-        said.word(metadata.get("prov.job_id")),
-        said.word(metadata.get("prov.output")),
+        tuple(parents),
+        answers.whole(metadata.get("process_id")),
+        answers.word(str(tasks[0])) if tasks else None,
+        answers.word(metadata.get("prov.job_id")),
+        answers.word(metadata.get("prov.output")),
         bool(metadata.get("retired_date") or metadata.get("retired")),
     )
 
 
 def _checksums(metadata: dict[str, Any]) -> tuple[str, ...]:
-    found = metadata.get("checksum")
-    if isinstance(found, list):
-        return said.checksums(found)
-    crc = metadata.get(
-        "crc"
-    )  # the older form; "adler 32 crc type" is enstore's sum, which starts at 0
-    if (
-        isinstance(crc, dict)
-        and crc.get("crc_type") == "adler 32 crc type"
-        and crc.get("crc_value") is not None
-    ):
-        return said.checksums([f"enstore:{crc['crc_value']}"])
-    return ()
+    checksums = metadata.get("checksum")
+    if isinstance(checksums, list):
+        return answers.checksums(checksums)
+    # the older form; "adler 32 crc type" is enstore's sum, which starts at 0
+    crc = answers.members(metadata.get("crc"))
+    if crc.get("crc_type") != "adler 32 crc type" or crc.get("crc_value") is None:
+        return ()
+    return answers.checksums([f"enstore:{crc['crc_value']}"])
 
 
-def _process(found: Any) -> Process | None:
-    """Return a process of a summary.
-
-    No public client reads its id, node and description there: these keys are guessed.
-    """
-    found = said.members(found)
-    number = said.whole(found.get("process_id", found.get("id")))
+def _process(entry: Any) -> Process | None:
+    """Return a process of a summary."""
+    # no public client reads its id, node and description there: these keys are guessed
+    process = answers.members(entry)
+    number = answers.whole(process.get("process_id", process.get("id")))
     if number is None:
         return None
-    node = found.get("node", found.get("node_name"))
-    return Process(
-        number, said.word(found.get("description")), said.word(node), said.word(found.get("status"))
+    node = answers.word(process.get("node", process.get("node_name")))
+    description, status = (
+        answers.word(process.get("description")),
+        answers.word(process.get("status")),
     )
+    return Process(number, description, node, status)
 
 
-def _nested(found: Any) -> Iterator[str]:
+def _nested(lineage: Any) -> Iterator[str]:
     """Yield the names in a lineage, whose entries hold `parents` or `children` in turn."""
-    waiting = list(reversed(found)) if isinstance(found, list) else []
+    waiting = answers.entries(lineage)[::-1]
     while waiting:
         entry = waiting.pop()
         if isinstance(entry, dict):
-            if isinstance(name := entry.get("file_name"), str):
+            name = entry.get("file_name")
+            if isinstance(name, str):
                 yield name
-            waiting += [*said.entries(entry.get("parents")), *said.entries(entry.get("children"))]
+            waiting += [
+                *answers.entries(entry.get("parents")),
+                *answers.entries(entry.get("children")),
+            ]
 
 
 def _object(body: bytes, what: str) -> dict[str, Any]:
-    found = said.parsed(body, "SAM", what)
-    if not isinstance(found, dict):
+    answer = answers.parsed(body, "SAM", what)
+    if not isinstance(answer, dict):
         raise UnreachableError(f"SAM answers with something that is no object: {what}.")
-    return found
+    return answer

@@ -81,9 +81,9 @@ class Client(Histories):
     def draining_units(
         self, task_id: str, *, experiment: str | None = None, form: str = "json"
     ) -> Any:
-        """Return the inputs without an output in the catalog.
+        """Return inputs without an output in the catalog.
 
-        `{draining: [unit]}`, or text where `form` is `plain` or `sam`.
+        `{draining: [unit]}`, or text if `form` is plain or sam.
         """
         path = f"/tasks/{part(task_id)}/draining"
         if form == "json":
@@ -140,10 +140,7 @@ class Client(Histories):
     def missing_units(
         self, task_id: str, *, experiment: str | None = None, form: str = "json"
     ) -> Any:
-        """Return the units that are still to be made.
-
-        `{missing: [{unit, state}]}`, or text where `form` is `plain` or `sam`.
-        """
+        """Return the units still to be made: `{missing: [{unit, state}]}`, or text if `form` is `plain` or `sam`."""
         path = f"/tasks/{part(task_id)}/missing"
         if form == "json":
             return self._read(path, experiment=experiment)
@@ -203,7 +200,7 @@ class Client(Histories):
         level: str | None = None,
         is_holey: bool = False,
     ) -> str:
-        """Write the rerun bundle of a job to a file, whole or not at all.
+        """Write the rerun bundle of a job to a file, or nothing.
 
         Return its ETag, which names plan and level.
         """
@@ -216,16 +213,16 @@ class Client(Histories):
         return self._save(f"/jobs/{part(job_id)}/bundle", query, target)
 
     def save_task_bundle(self, task_id: str, target: Path, **which: Any) -> str:
-        """Write the bundle of all jobs of a task to a file, as `save_bundle` does.
+        """Write the bundle of a task's jobs to a file, as `save_bundle`.
 
-        `experiment`, `stage` and `level` say which.
+        `experiment`, `stage` and `level` select.
         """
         return self._save(f"/tasks/{part(task_id)}/bundle", which, target)
 
     def save_campaign_bundle(self, campaign: str, target: Path, **which: Any) -> str:
-        """Write the bundle of all jobs of a campaign to a file, as `save_bundle` does.
+        """Write a campaign's bundle to a file, as `save_bundle` does.
 
-        `experiment`, `stage` and `level` say which.
+        `experiment`, `stage` and `level` select jobs.
         """
         place, named = campaign_place(campaign)
         return self._save(f"/campaigns/{place}/bundle", {**which, **named}, target)
@@ -327,9 +324,9 @@ class Client(Histories):
         return self._json("POST", f"/workflows/{part(name)}/state", json=state, params=params)
 
     def take_orders(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return orders that are to be submitted, leased to `holder`.
+        """Return orders to submit, leased to `holder`.
 
-        `{experiment, holder, limit, workflow}` is asked.
+        The request is `{experiment, holder, limit, workflow}`.
         """
         return list(self._json("POST", "/orders/take", json=asked)["orders"])
 

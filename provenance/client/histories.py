@@ -11,9 +11,9 @@ class Histories(Transport):
     """What made files, and what was made of them."""
 
     def divergence(self, before: str, after: str, **experiments: str | None) -> dict[str, Any]:
-        """Return where the histories of two files part.
+        """Return where the histories of two files diverge.
 
-        `experiment` is of both, `experiment_a` and `experiment_b` of one.
+        `experiment` is for both, `experiment_a` or `_b` for one.
         """
         return self._read("/lineage/diverge", a=before, b=after, **experiments)
 
@@ -59,7 +59,7 @@ class Histories(Transport):
         return self._read(f"/files/{part(name)}/roots", **query)
 
     def leaves(self, name: str, **query: Any) -> dict[str, Any]:
-        """Return the files that came of a file and of which nothing was made.
+        """Return the last files made from a file.
 
         The query is that of `GET /files/{name}/leaves`.
         """

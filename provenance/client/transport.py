@@ -1,6 +1,6 @@
-"""How calls travel: over a session, with a token.
+"""How calls are sent: over a session, with a token.
 
-Reads are tried three times, and so are writes that are harmless to repeat.
+Reads and repeatable writes are tried three times.
 """
 
 import re
@@ -26,7 +26,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Answer(dict[str, Any]):
-    """What a service answered; where a member is missing that jobprov's answers have, whoever answered is not jobprov."""
+    """The answer of a service; if it lacks a member that all answers of jobprov have, it is not from jobprov."""
 
     def __init__(self, members: Mapping[str, Any], url: str) -> None:
         super().__init__(members)
@@ -63,9 +63,9 @@ class Transport:
         self._session.close()
 
     def page(self, address: str) -> tuple[str, str, bytes] | None:
-        """Return what a page or file of the service's own answers: where it led, type and bytes.
+        """Return a page or file of the service: its final address, type and bytes.
 
-        None where it answers an error.
+        None if the answer is an error.
 
         Raises:
             UnreachableError: nothing answers.
@@ -166,10 +166,7 @@ def part(text: str) -> str:
 
 
 def campaign_place(name: str) -> tuple[str, dict[str, str]]:
-    """Return how a campaign is named in an address.
-
-    Its part of the path, and what stands in the query for a name that no path holds.
-    """
+    """Return a campaign's name for an address: its part of the path, and the query for a name that no path can hold."""
     return (part(name), {}) if fits_path(name) else ("-", {"campaign": _visible(name)})
 
 

@@ -1,10 +1,12 @@
-"""Compares a configuration as parsed with what art wrote of the same run, art's own changes apart.
+"""Compares a configuration as parsed with the one that art wrote for the same run, apart from art's own changes.
 
-Between reading and running, art adds and takes away: options of the command line, `module_label`
-and `service_type`, services of its own, and it prunes modules and paths that nothing reaches. So
-the two never have one ParameterSetID, and only what is left over after that is a contradiction.
+Between reading and running, art adds and removes parameters: options of the command line,
+`module_label` and `service_type`, services of its own; it prunes modules and paths that nothing
+reaches. So the two never have the same ParameterSetID, and only what differs beyond that is a
+contradiction.
+
 Source: art 3.15, `art/Framework/Art` (option handlers, post-processing, prune), and what it wrote
-of 57 real jobs.
+in 57 real jobs.
 """
 
 import re
@@ -16,7 +18,8 @@ _ART_SETS = re.compile(
     r"process_name$"
     r"|(physics\.)?(trigger_paths|end_paths)\b"
     r"|source\b"
-    r"|services\.(scheduler|message|TimeTracker|MemoryTracker|Tracer|CatalogInterface|FileTransfer|FileCatalogMetadata|IFDH)\b"
+    r"|services\.(scheduler|message|TimeTracker|MemoryTracker|Tracer)\b"
+    r"|services\.(CatalogInterface|FileTransfer|FileCatalogMetadata|IFDH)\b"
     r"|services\.TFileService\.(fileName|tmpDir|service_type)$"
     r"|services\.\w+\.service_type$"
     r"|(outputs|physics\.(producers|filters|analyzers))\.\w+\.module_label$"
@@ -31,15 +34,20 @@ _ART_PRUNES = re.compile(r"(physics|outputs)\b")
 def contradictions(
     parsed: Configuration, ran: Configuration
 ) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield (path, value as parsed, value as run) of each parameter that differs without art's doing; None for absent."""
+    """Yield (path, value as parsed, value as run) of each parameter that differs, and not by art's doing.
+
+    None stands for a parameter that is absent.
+    """
     before = {parameter.path: parameter.canonical for parameter in parsed.parameters()}
     after = {parameter.path: parameter.canonical for parameter in ran.parameters()}
     for path, value in before.items():
-        if path in after:
-            if after[path] != value and not _ART_SETS.match(path):
-                yield path, value, after[path]
-        elif not _ART_SETS.match(path) and not _ART_PRUNES.match(path):
-            yield path, value, None
+        if _ART_SETS.match(path):
+            continue
+        if path not in after:
+            if not _ART_PRUNES.match(path):
+                yield path, value, None
+        elif after[path] != value:
+            yield path, value, after[path]
     for path, value in after.items():
         if path not in before and not _ART_SETS.match(path):
             yield path, None, value

@@ -1,4 +1,4 @@
-"""Canonical text of numbers and strings: what the ParameterSetID is taken of, and what every printer writes.
+"""Canonical text of numbers and strings: the ParameterSetID is made from it, and every printer writes it.
 
 Source: FHiCL's canonical forms as the reference computes them (cetlib `canonical_number`,
 `canonical_string`), by string arithmetic only.
@@ -30,7 +30,9 @@ def canonical_number(text: str) -> str:
 
     1e5 -> 100000, 0.5 -> 5e-1, 1234567 -> 1.234567e6.
     """
-    return _remembered_number(text) if len(text) <= _LONGEST_REMEMBERED else _canonical_number(text)
+    if len(text) <= _LONGEST_REMEMBERED:
+        return _remembered_number(text)
+    return _canonical_number(text)
 
 
 def canonical_based(text: str) -> str:
@@ -49,9 +51,8 @@ def canonical_single(content: str) -> str:
         return f'"{content}"'
     bad = _UNPRINTABLE.search(content)
     if bad:
-        raise NotCanonicalError(
-            f"the string holds the unprintable character {bad[0]!r}; write it as \\n or \\t or leave it out"
-        )
+        advice = "write it as \\n or \\t or leave it out"
+        raise NotCanonicalError(f"the string holds the unprintable character {bad[0]!r}; {advice}")
     return f'"{content.translate(_ESCAPED)}"'
 
 
@@ -80,9 +81,8 @@ def _canonical_number(text: str) -> str:
     match = _REAL.fullmatch(text)
     sign, whole, fraction, exponent = match.groups() if match else ("", text, None, None)
     digits = whole + (fraction or "")
-    point = len(whole) + _as_c_integer(
-        exponent or "0"
-    )  # exponent as if the point stood left of the digits
+    # the exponent that the number would have with its point left of all digits
+    point = len(whole) + _as_c_integer(exponent or "0")
     stripped = digits.rstrip("0")
     if not stripped:
         return "0"
@@ -91,8 +91,12 @@ def _canonical_number(text: str) -> str:
     minus = "-" if sign == "-" else ""
     if len(significant) <= point <= _LONGEST_PLAIN_INTEGER:
         return minus + significant.ljust(point, "0")
-    mantissa = f"{significant[0]}.{significant[1:]}" if len(significant) > 1 else significant
-    return f"{minus}{mantissa}" + (f"e{point - 1}" if point != 1 else "")
+    mantissa = significant
+    if len(significant) > 1:
+        mantissa = f"{significant[0]}.{significant[1:]}"
+    if point != 1:
+        mantissa += f"e{point - 1}"
+    return minus + mantissa
 
 
 @lru_cache(maxsize=1 << 16)
@@ -103,8 +107,9 @@ def _remembered_number(text: str) -> str:
 def _meaning(match: re.Match[str]) -> str:
     meaning = _MEANINGS.get(match[1])
     if meaning is None:
+        known = "\\\" \\' \\\\ \\n \\t"
         raise NotCanonicalError(
-            f"the string holds the unknown escape \\{match[1]}; known are \\\" \\' \\\\ \\n \\t"
+            f"the string holds the unknown escape \\{match[1]}; known are {known}"
         )
     return meaning
 
@@ -116,10 +121,9 @@ def _as_c_integer(digits: str) -> int:
     """
     if len(digits) <= 9:  # noqa: PLR2004 - such a number fits
         return int(digits)
-    negative = digits.startswith("-")
+    sign = -1 if digits.startswith("-") else 1
     significant = digits.lstrip("+-0")[:20] or "0"
-    magnitude = int(significant)
-    number = max(-magnitude, -(1 << 63)) if negative else min(magnitude, (1 << 63) - 1)
+    number = min(max(sign * int(significant), -(1 << 63)), (1 << 63) - 1)
     low = number & 0xFFFFFFFF
     return low - (1 << 32) if low >> 31 else low
 
@@ -131,5 +135,8 @@ def _decimal(number: int) -> str:
         powers.append(powers[-1] * powers[-1])
     parts = [number]
     for power in reversed(powers):
-        parts = [half for part in parts for half in divmod(part, power)]
+        halves: list[int] = []
+        for part in parts:
+            halves += divmod(part, power)
+        parts = halves
     return "".join(str(part).rjust(_CHUNK_DIGITS, "0") for part in parts).lstrip("0") or "0"

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-from jobprov.provenance.fhicl.annotated import annotated_form, prefix_annotated_form
-from jobprov.provenance.fhicl.identity import canonical_form, compact_form, parameter_set_id
+from jobprov.provenance.fhicl.identity import (
+    canonical_form,
+    compact_form,
+    parameter_set_id,
+    registered_tables,
+)
 from jobprov.provenance.fhicl.includer import Expansion, SourceFile
-from jobprov.provenance.fhicl.indented import indented_form
 from jobprov.provenance.fhicl.limits import Limits
 from jobprov.provenance.fhicl.positions import Origin
-from jobprov.provenance.fhicl.registry import registered_tables
+from jobprov.provenance.fhicl.printing import annotated_form, indented_form, prefix_annotated_form
 from jobprov.provenance.fhicl.tree import (
     Parameter,
     find_value,
@@ -48,7 +51,8 @@ class Configuration:
         self.expanded_size = expansion.size
 
     def __repr__(self) -> str:
-        return f"<Configuration {self.parameter_set_id} of {self.files[0].path if self.files else 'nothing'}>"
+        main = self.files[0].path if self.files else "nothing"
+        return f"<Configuration {self.parameter_set_id} of {main}>"
 
     @property
     def parameter_set_id(self) -> str:
@@ -83,8 +87,6 @@ class Configuration:
     def value(self, path: str) -> Any:
         """Return a value as Python has it: None, bool, int, float, complex, str, list or dict.
 
-        Numbers beyond a float as their text.
-
         Raises:
             NotFoundError: the configuration has no such path (`a.b[2].c`).
         """
@@ -100,7 +102,9 @@ class Configuration:
         return value.text if value.body is None else str(value.body.canonical)
 
     def origin(self, path: str) -> Origin | None:
-        """Return file and line where a value was written, None where only its place in a sequence or on a way was (`@nil` padding).
+        """Return file and line where a value was written.
+
+        None for `@nil` that only fills a sequence or a path.
 
         Raises:
             NotFoundError: the configuration has no such path.
@@ -108,14 +112,11 @@ class Configuration:
         return origin_of(find_value(self._root, path))
 
     def as_tree(self) -> dict[str, Any]:
-        """Return the set as JSON has it: dict, list, str, int, float, bool and None.
-
-        Infinities and complex numbers as their text.
-        """
+        """Return the set as JSON has it; infinities and complex numbers are their text."""
         return tree_of(self._root)
 
     def parameters(self) -> Iterator[Parameter]:
-        """Yield (path, canonical, origin) of every atom and of every empty table and sequence, in the order of print."""
+        """Yield every atom and every empty table and sequence, in the order of print."""
         return parameters(self._root)
 
     def _registered(self) -> dict[str, TableBody]:

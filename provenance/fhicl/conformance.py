@@ -27,15 +27,22 @@ _MEGA = 1e6
 _MISSING = re.compile(r"Can't find file \"([^\"]+)\"")
 _SHOWN = 20
 
+_Disagreement = tuple[str, str, str]
+"""In what, the reference's answer, the reader's answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """One disagreement: which case, in what, what the reference says and what the reader."""
+    """One disagreement: which case, in what, the reference's answer and the reader's."""
 
     case: str
     what: str
     expected: str
-    found: str
+    actual: str
+
+    def line(self) -> str:
+        """Return it as one line of text."""
+        return f"   {self.case}: {self.what} should be {self.expected}, is {self.actual}"
 
 
 @dataclass(slots=True)
@@ -70,10 +77,7 @@ class Score:
             f"   cannot be judged, its data contradicts itself: {case}"
             for case in self.contradictory
         ]
-        lines += [
-            f"   {each.case}: {each.what} should be {each.expected}, is {each.found}"
-            for each in self.mismatches[:_SHOWN]
-        ]
+        lines += [mismatch.line() for mismatch in self.mismatches[:_SHOWN]]
         if len(self.mismatches) > _SHOWN:
             lines.append(f"   and {len(self.mismatches) - _SHOWN} more")
         return lines
@@ -120,15 +124,14 @@ def _score_probes(path: Path) -> Score:
 def _contradicts_itself(case: dict[str, Any], names: set[str]) -> bool:
     """Return whether the reference missed a file that the case's folder holds.
 
-    An absolute name lost its folder on its way here.
+    That is so where a case includes a file by an absolute name, whose folder was cut off when the
+    cases were collected.
     """
     missing = _MISSING.search(case.get("what", ""))
     return case["class"] == INCLUDE_NOT_FOUND and missing is not None and missing[1] in names
 
 
-def _judge_probe(
-    case: dict[str, Any], folder: Path, result: Score
-) -> Iterator[tuple[str, str, str]]:
+def _judge_probe(case: dict[str, Any], folder: Path, result: Score) -> Iterator[_Disagreement]:
     try:
         configuration = _read(str(folder / case["file"]), [str(folder)], "")
     except FhiclError as error:
@@ -139,17 +142,18 @@ def _judge_probe(
         yield "acceptance", str(case["class"]), "ok"
         return
     result.expanded_bytes += configuration.expanded_size
-    found = {
+    prefix = f"{folder}/"
+    answers = {
         "id": configuration.parameter_set_id,
         "to_string": configuration.to_string(),
         "expanded": configuration.expanded.decode("latin-1"),
         "compact": configuration.to_compact_string(),
         "indented": configuration.to_indented_string(),
-        "annotated": configuration.to_annotated_string().replace(f"{folder}/", ""),
-        "prefix_annotated": configuration.to_prefix_annotated_string().replace(f"{folder}/", ""),
-        "opened": [path.removeprefix(f"{folder}/") for path in configuration.opened],
+        "annotated": configuration.to_annotated_string().replace(prefix, ""),
+        "prefix_annotated": configuration.to_prefix_annotated_string().replace(prefix, ""),
+        "opened": [path.removeprefix(prefix) for path in configuration.opened],
     }
-    for what, answer in found.items():
+    for what, answer in answers.items():
         if what in case and case[what] != answer:
             yield what, repr(case[what]), repr(answer)
 
@@ -161,18 +165,16 @@ def _score_corpus(folder: Path) -> Score:
     result = Score("corpus")
     started = time.perf_counter()
     for row in rows:
-        _note(
-            result,
-            row["path"],
-            list(_judge_row(row, search_paths[row["group"]], folder / "corpus", result)),
-        )
+        search_path = search_paths[row["group"]]
+        disagreements = list(_judge_row(row, search_path, folder / "corpus", result))
+        _note(result, row["path"], disagreements)
     result.seconds = time.perf_counter() - started
     return result
 
 
 def _judge_row(
     row: dict[str, str], search_path: list[str], corpus: Path, result: Score
-) -> Iterator[tuple[str, str, str]]:
+) -> Iterator[_Disagreement]:
     is_good = row["class"] == "ok"
     try:
         configuration = _read(row["path"], search_path, str(corpus))
@@ -184,14 +186,14 @@ def _judge_row(
         yield "acceptance", row["class"], "ok"
         return
     result.expanded_bytes += configuration.expanded_size
-    found = {
+    answers = {
         "parameter_set_id": configuration.parameter_set_id,
-        "sha256_expanded": hashlib.sha256(configuration.expanded).hexdigest(),
-        "sha256_to_string": hashlib.sha256(configuration.to_string().encode("ascii")).hexdigest(),
+        "sha256_expanded": _sha256(configuration.expanded),
+        "sha256_to_string": _sha256(configuration.to_string().encode("ascii")),
         "include_directives": str(len(configuration.opened) - 1),
         "included_files": str(len(configuration.files) - 1),
     }
-    for what, answer in found.items():
+    for what, answer in answers.items():
         if row.get(what, answer) != answer:
             yield what, row[what], answer
 
@@ -203,7 +205,11 @@ def _read(name: str, search_path: list[str], working_folder: str) -> Configurati
     return load_from(files, name)
 
 
-def _note(result: Score, case: str, differences: list[tuple[str, str, str]]) -> None:
+def _note(result: Score, case: str, disagreements: list[_Disagreement]) -> None:
     result.total += 1
-    result.good += not differences
-    result.mismatches += [Mismatch(case, *difference) for difference in differences]
+    result.good += not disagreements
+    result.mismatches += [Mismatch(case, *disagreement) for disagreement in disagreements]
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

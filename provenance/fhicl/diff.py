@@ -1,19 +1,25 @@
 """What differs between two evaluated configurations, by parameter, with the line that each value came from.
 
 Equal parts are skipped by their canonical text. A table under a new name is one rename and what
-changed inside it; an element put into a sequence is one insertion, the elements behind it keep
+changed inside it; an element put into a sequence is one insertion, and the elements behind it keep
 their partners. Values count, not how they were written.
+
+Which table is which under a new name, and which elements belong together, is decided by the
+parameters that two tables share: a path with the same value counts one, with another value a half.
+All searches are bounded; past the bounds only exact partners are found.
 """
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import eq
+from typing import NamedTuple, TypeVar
 
-from jobprov.provenance.fhicl.alignment import aligned, renamed_pairs
 from jobprov.provenance.fhicl.configuration import Configuration
+from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
 from jobprov.provenance.fhicl.positions import Origin
-from jobprov.provenance.fhicl.tree import origin_of
+from jobprov.provenance.fhicl.tree import origin_of, parameters
 from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
 
 CHANGED = "changed"
@@ -23,8 +29,18 @@ RENAMED = "renamed"
 KINDS = (CHANGED, ADDED, REMOVED, RENAMED)
 
 _PATH_PART = re.compile(r"(\w+)|\[(\d+)\]", re.ASCII)
-_SHORTEST_MOVED = 20  # canonical characters; shorter tables equal each other by chance
 _LONGEST_SHOWN = 60
+
+_LEAST_LIKENESS = 0.6
+_LEAST_LIKENESS_IN_PLACE = 0.3
+_MOST_PAIRS = 4000
+# In canonical characters: shorter tables equal each other by chance.
+_SHORTEST_MOVED = 20
+_SHORTEST_RENAMED = 12
+
+Key = TypeVar("Key", str, int)
+IndexPair = tuple[int | None, int | None]
+"""Indices in the old and the new sequence; None where the element has no partner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +48,14 @@ class Change:
     """One difference.
 
     Attributes:
-        kind: one of `KINDS`; a RENAMED table stands at `path_before` in one and at `path_after` in
-            the other, with its inner changes apart.
-        path_before: `a.b[2].c` in the first configuration, None of ADDED.
-        path_after: the same in the second, None of REMOVED.
-        before: canonical text in the first, None of ADDED.
-        after: the same in the second, None of REMOVED.
-        origin_before: file and line of the first, None where nothing wrote it.
-        origin_after: the same of the second.
+        kind: one of `KINDS`; a RENAMED table is at `path_before` in one and at `path_after` in the
+            other. What changed inside it are changes of their own.
+        path_before: `a.b[2].c` in the first configuration, None if ADDED.
+        path_after: the same in the second, None if REMOVED.
+        before: canonical text in the first, None if ADDED.
+        after: the same in the second, None if REMOVED.
+        origin_before: file and line in the first, None where nothing wrote the value.
+        origin_after: the same in the second.
     """
 
     kind: str
@@ -57,26 +73,26 @@ class Change:
 
     def line(self) -> str:
         """Return it as one line of text."""
+        place_before, place_after = _place(self.origin_before), _place(self.origin_after)
         if self.kind == RENAMED:
-            return f"> {self.path_before} -> {self.path_after}{_place(self.origin_before)}{_place(self.origin_after)}"
+            return f"> {self.path_before} -> {self.path_after}{place_before}{place_after}"
         if self.kind == ADDED:
-            return f"+ {self.path_after}: {_short(self.after)}{_place(self.origin_after)}"
+            return f"+ {self.path_after}: {_short(self.after)}{place_after}"
         if self.kind == REMOVED:
-            return f"- {self.path_before}: {_short(self.before)}{_place(self.origin_before)}"
-        name = (
-            self.path
-            if self.path_before == self.path_after
-            else f"{self.path_before} -> {self.path_after}"
-        )
-        return f"~ {name}: {_short(self.before)}{_place(self.origin_before)} -> {_short(self.after)}{_place(self.origin_after)}"
+            return f"- {self.path_before}: {_short(self.before)}{place_before}"
+        name = self.path
+        if self.path_before != self.path_after:
+            name = f"{self.path_before} -> {self.path_after}"
+        before, after = _short(self.before), _short(self.after)
+        return f"~ {name}: {before}{place_before} -> {after}{place_after}"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """All differences of two configurations, in the order of their paths.
+    """All differences between two configurations, in the order of their paths.
 
     Attributes:
-        changes: one entry a difference; empty if the two are the same set.
+        changes: one entry per difference; empty if the two are the same set.
     """
 
     changes: tuple[Change, ...]
@@ -86,8 +102,8 @@ class Difference:
 
     def counts(self) -> dict[str, int]:
         """Return how many differences of each kind there are."""
-        counted = Counter(change.kind for change in self.changes)
-        return {kind: counted[kind] for kind in KINDS if counted[kind]}
+        counts = Counter(change.kind for change in self.changes)
+        return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
     def lines(self) -> list[str]:
         """Return the differences as lines of text."""
@@ -101,98 +117,100 @@ def diff(before: Configuration, after: Configuration) -> Difference:
     return Difference(tuple(comparison.changes()))
 
 
+class _Located(NamedTuple):
+    """A value and its path in one of the configurations."""
+
+    path: str
+    value: Value
+
+
 class _Comparison:
-    """Walks two sets side by side; what waits is kept in a list, so that depth costs no recursion."""
+    """Walks two sets side by side; pairs still to compare wait in a list, so that depth costs no recursion."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Value, Value, str, str]] = []
-        self._found: list[Change] = []
-        self._removed: list[tuple[str, Value]] = []
-        self._added: list[tuple[str, Value]] = []
+        self._waiting: list[tuple[_Located, _Located]] = []
+        self._changes: list[Change] = []
+        self._removed: list[_Located] = []
+        self._added: list[_Located] = []
 
     def compare(self, before: TableBody, after: TableBody) -> None:
         """Compare two sets."""
         self._compare_tables(before, after, "", "")
         while self._waiting:
-            old, new, old_path, new_path = self._waiting.pop()
-            if old.kind == TABLE:
-                self._compare_tables(old.body, new.body, old_path, new_path)
+            old, new = self._waiting.pop()
+            if old.value.kind == TABLE:
+                self._compare_tables(old.value.body, new.value.body, old.path, new.path)
             else:
-                self._compare_sequences(old, new, old_path, new_path)
+                self._compare_sequences(old, new)
 
     def changes(self) -> Iterator[Change]:
         """Yield the differences in the order of their paths.
 
-        What left one place and stands unchanged at another is one rename.
+        A table that left one place and is unchanged at another is one rename.
         """
         self._pair_moved()
-        self._found += [_change(REMOVED, (path, value), None) for path, value in self._removed]
-        self._found += [_change(ADDED, None, (path, value)) for path, value in self._added]
-        yield from sorted(self._found, key=lambda change: (_by_number(change.path), change.kind))
+        self._changes += [_removal(located) for located in self._removed]
+        self._changes += [_addition(located) for located in self._added]
+        yield from sorted(self._changes, key=_order_of)
 
     def _compare_tables(
         self, before: TableBody, after: TableBody, old_path: str, new_path: str
     ) -> None:
         if before.canonical == after.canonical:
             return
-        old, new = before.members, after.members
+        old, new = _located_members(before, old_path), _located_members(after, new_path)
         for name in old.keys() & new.keys():
-            self._compare_values(
-                old[name], new[name], _joined(old_path, name), _joined(new_path, name)
-            )
+            self._compare_values(old[name], new[name])
         gone = {name: old[name] for name in sorted(old.keys() - new.keys())}
         come = {name: new[name] for name in sorted(new.keys() - old.keys())}
-        for old_name, new_name in renamed_pairs(gone, come):
-            pair = (
-                (_joined(old_path, old_name), gone.pop(old_name)),
-                (_joined(new_path, new_name), come.pop(new_name)),
-            )
-            self._found.append(_change(RENAMED, *pair))
-            self._compare_values(pair[0][1], pair[1][1], pair[0][0], pair[1][0])
-        self._removed += [(_joined(old_path, name), value) for name, value in gone.items()]
-        self._added += [(_joined(new_path, name), value) for name, value in come.items()]
+        for old_name, new_name in _renamed_tables(gone, come):
+            old_table, new_table = gone.pop(old_name), come.pop(new_name)
+            self._changes.append(_pair_change(RENAMED, old_table, new_table))
+            self._compare_values(old_table, new_table)
+        self._removed += gone.values()
+        self._added += come.values()
 
-    def _compare_sequences(self, before: Value, after: Value, old_path: str, new_path: str) -> None:
-        old, new = before.body.items, after.body.items
-        for old_index, new_index in aligned(old, new):
-            if old_index is None and new_index is not None:
-                self._added.append((f"{new_path}[{new_index}]", new[new_index]))
-            elif new_index is None and old_index is not None:
-                self._removed.append((f"{old_path}[{old_index}]", old[old_index]))
-            elif old_index is not None and new_index is not None:
-                self._compare_values(
-                    old[old_index],
-                    new[new_index],
-                    f"{old_path}[{old_index}]",
-                    f"{new_path}[{new_index}]",
-                )
+    def _compare_sequences(self, old: _Located, new: _Located) -> None:
+        old_items, new_items = old.value.body.items, new.value.body.items
+        for old_index, new_index in _aligned(old_items, new_items):
+            if old_index is not None:
+                old_element = _Located(f"{old.path}[{old_index}]", old_items[old_index])
+            if new_index is not None:
+                new_element = _Located(f"{new.path}[{new_index}]", new_items[new_index])
+            if old_index is None:
+                self._added.append(new_element)
+            elif new_index is None:
+                self._removed.append(old_element)
+            else:
+                self._compare_values(old_element, new_element)
 
-    def _compare_values(self, old: Value, new: Value, old_path: str, new_path: str) -> None:
-        if text_of(old) == text_of(new):
+    def _compare_values(self, old: _Located, new: _Located) -> None:
+        if text_of(old.value) == text_of(new.value):
             return
-        if old.kind == new.kind and old.kind >= SEQUENCE:
-            self._waiting.append((old, new, old_path, new_path))
+        if old.value.kind == new.value.kind and old.value.kind >= SEQUENCE:
+            self._waiting.append((old, new))
         else:
-            self._found.append(_change(CHANGED, (old_path, old), (new_path, new)))
+            self._changes.append(_pair_change(CHANGED, old, new))
 
     def _pair_moved(self) -> None:
-        """Turn a table that is gone from one place and stands unchanged at another into a rename."""
-        by_text: dict[str, deque[tuple[str, Value]]] = {}
-        for path, value in self._added:
-            if value.kind == TABLE and len(text_of(value)) >= _SHORTEST_MOVED:
-                by_text.setdefault(text_of(value), deque()).append((path, value))
-        paired: set[str] = set()
-        left = []
-        for gone in self._removed:
-            partners = by_text.get(text_of(gone[1])) if gone[1].kind == TABLE else None
-            if partners:
+        """Turn a table that is gone from one place and unchanged at another into a rename."""
+        added_by_text: dict[str, deque[_Located]] = {}
+        for added in self._added:
+            text = text_of(added.value)
+            if added.value.kind == TABLE and len(text) >= _SHORTEST_MOVED:
+                added_by_text.setdefault(text, deque()).append(added)
+        moved_to: set[str] = set()
+        removed_for_good = []
+        for removed in self._removed:
+            partners = added_by_text.get(text_of(removed.value))
+            if partners and removed.value.kind == TABLE:
                 partner = partners.popleft()
-                paired.add(partner[0])
-                self._found.append(_change(RENAMED, gone, partner))
+                moved_to.add(partner.path)
+                self._changes.append(_pair_change(RENAMED, removed, partner))
             else:
-                left.append(gone)
-        self._removed = left
-        self._added = [come for come in self._added if come[0] not in paired]
+                removed_for_good.append(removed)
+        self._removed = removed_for_good
+        self._added = [added for added in self._added if added.path not in moved_to]
 
 
 def text_of(value: Value) -> str:
@@ -200,25 +218,35 @@ def text_of(value: Value) -> str:
     return value.text if value.body is None else str(value.body.canonical)
 
 
-def _change(kind: str, before: tuple[str, Value] | None, after: tuple[str, Value] | None) -> Change:
+def _located_members(body: TableBody, path: str) -> dict[str, _Located]:
+    prefix = f"{path}." if path else ""
+    return {name: _Located(f"{prefix}{name}", value) for name, value in body.members.items()}
+
+
+def _pair_change(kind: str, old: _Located, new: _Located) -> Change:
     return Change(
         kind,
-        before[0] if before else None,
-        after[0] if after else None,
-        text_of(before[1]) if before else None,
-        text_of(after[1]) if after else None,
-        origin_of(before[1]) if before else None,
-        origin_of(after[1]) if after else None,
+        old.path,
+        new.path,
+        text_of(old.value),
+        text_of(new.value),
+        origin_of(old.value),
+        origin_of(new.value),
     )
 
 
-def _by_number(path: str) -> list[tuple[str, int]]:
+def _removal(old: _Located) -> Change:
+    return Change(REMOVED, old.path, None, text_of(old.value), None, origin_of(old.value), None)
+
+
+def _addition(new: _Located) -> Change:
+    return Change(ADDED, None, new.path, None, text_of(new.value), None, origin_of(new.value))
+
+
+def _order_of(change: Change) -> tuple[list[tuple[str, int]], str]:
     """Return a sort key that puts [2] before [10]."""
-    return [(name, int(index or -1)) for name, index in _PATH_PART.findall(path)]
-
-
-def _joined(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    parts = [(name, int(index or -1)) for name, index in _PATH_PART.findall(change.path)]
+    return parts, change.kind
 
 
 def _place(origin: Origin | None) -> str:
@@ -229,3 +257,137 @@ def _short(text: str | None) -> str:
     if text is None or len(text) <= _LONGEST_SHOWN:
         return str(text)
     return f"{text[:_LONGEST_SHOWN]}... ({len(text):,} characters)"
+
+
+def _renamed_tables(
+    gone: Mapping[str, _Located], come: Mapping[str, _Located]
+) -> list[tuple[str, str]]:
+    """Return (old name, new name) of the tables that changed only their name, or little else."""
+    old_tables = _tables({name: located.value for name, located in gone.items()})
+    new_tables = _tables({name: located.value for name, located in come.items()})
+    return _partners(old_tables, new_tables)
+
+
+def _aligned(old: list[Value], new: list[Value]) -> Iterator[IndexPair]:
+    """Yield the pairs of two sequences that differ.
+
+    (old, new) replaced, (old, None) removed, (None, new) added.
+    """
+    old_texts = [text_of(value) for value in old]
+    new_texts = [text_of(value) for value in new]
+    pairs = kept_pairs(old_texts, new_texts)
+    if len(old) == len(new) and sum(map(eq, old_texts, new_texts)) >= len(pairs):
+        yield from _aligned_in_place(old, new)
+        return
+    for old_range, new_range in changed_stretches(pairs, len(old), len(new)):
+        yield from _aligned_by_likeness(old_range, new_range, old, new)
+
+
+def _aligned_in_place(old: list[Value], new: list[Value]) -> Iterator[IndexPair]:
+    """Pair what differs at the same index, unless it is two tables that share next to nothing."""
+    for index, (old_value, new_value) in enumerate(zip(old, new, strict=True)):
+        if text_of(old_value) == text_of(new_value):
+            continue
+        are_tables = old_value.kind == new_value.kind == TABLE
+        if are_tables and _likeness_of(old_value, new_value) < _LEAST_LIKENESS_IN_PLACE:
+            yield index, None
+            yield None, index
+        else:
+            yield index, index
+
+
+def _aligned_by_likeness(
+    old_range: range, new_range: range, old: list[Value], new: list[Value]
+) -> Iterator[IndexPair]:
+    """Pair the tables that are alike, then the rest in order."""
+    old_tables = _tables({index: old[index] for index in old_range})
+    new_tables = _tables({index: new[index] for index in new_range})
+    pairs = dict(_partners(old_tables, new_tables))
+    yield from pairs.items()
+    partners = set(pairs.values())
+    old_rest = [index for index in old_range if index not in pairs]
+    new_rest = [index for index in new_range if index not in partners]
+    yield from _aligned_in_order(old_rest, new_rest, old, new)
+
+
+def _aligned_in_order(
+    old_indices: Sequence[int], new_indices: Sequence[int], old: list[Value], new: list[Value]
+) -> Iterator[IndexPair]:
+    """Pair what is left in order; two tables that reached this point are not alike, so they are no partners."""
+    for old_index, new_index in zip(old_indices, new_indices, strict=False):
+        if old[old_index].kind == new[new_index].kind == TABLE:
+            yield old_index, None
+            yield None, new_index
+        elif text_of(old[old_index]) != text_of(new[new_index]):
+            yield old_index, new_index
+    common = min(len(old_indices), len(new_indices))
+    for index in old_indices[common:]:
+        yield index, None
+    for index in new_indices[common:]:
+        yield None, index
+
+
+def _partners(gone: dict[Key, Value], come: dict[Key, Value]) -> list[tuple[Key, Key]]:
+    """Return the tables that belong together, each in one pair: the most alike are paired first."""
+    if not gone or not come:
+        return []
+    if len(gone) * len(come) > _MOST_PAIRS:
+        return _equal_partners(gone, come)
+    pairs: dict[Key, Key] = {}
+    taken: set[Key] = set()
+    for likeness, old, new in _ranked_pairs(gone, come):
+        if likeness >= _LEAST_LIKENESS and old not in pairs and new not in taken:
+            pairs[old] = new
+            taken.add(new)
+    return sorted(pairs.items())
+
+
+def _ranked_pairs(gone: dict[Key, Value], come: dict[Key, Value]) -> list[tuple[float, Key, Key]]:
+    """Return every pair with its likeness, the most alike first.
+
+    Equally alike ones in the order of the tables.
+    """
+    old_sets = {key: _parameter_set(value) for key, value in gone.items()}
+    new_sets = {key: _parameter_set(value) for key, value in come.items()}
+    ranked = []
+    for old_key, old_set in old_sets.items():
+        for new_key, new_set in new_sets.items():
+            ranked.append((_likeness(old_set, new_set), old_key, new_key))
+    ranked.sort(key=lambda entry: -entry[0])
+    return ranked
+
+
+def _equal_partners(gone: dict[Key, Value], come: dict[Key, Value]) -> list[tuple[Key, Key]]:
+    by_text: dict[str, list[Key]] = {}
+    for key, value in come.items():
+        by_text.setdefault(text_of(value), []).append(key)
+    pairs = []
+    for key, value in gone.items():
+        partners = by_text.get(text_of(value))
+        if partners:
+            pairs.append((key, partners.pop(0)))
+    return pairs
+
+
+def _tables(values: Mapping[Key, Value]) -> dict[Key, Value]:
+    return {key: value for key, value in values.items() if _may_be_renamed(value)}
+
+
+def _may_be_renamed(value: Value) -> bool:
+    return value.kind == TABLE and len(text_of(value)) >= _SHORTEST_RENAMED
+
+
+def _parameter_set(value: Value) -> dict[str, str]:
+    body: TableBody = value.body
+    return {parameter.path: parameter.canonical for parameter in parameters(body)}
+
+
+def _likeness(old: dict[str, str], new: dict[str, str]) -> float:
+    """Return from 0 to 1 how alike two tables are."""
+    common = old.keys() & new.keys()
+    equal = sum(old[path] == new[path] for path in common)
+    return (equal + len(common)) / 2 / max(len(old), len(new), 1)
+
+
+def _likeness_of(old: Value, new: Value) -> float:
+    return _likeness(_parameter_set(old), _parameter_set(new))

@@ -1,9 +1,11 @@
-"""The one error of the FHiCL reader: what is wrong, in which file, line and column, reached through which includes.
+"""The errors of the FHiCL reader: what is wrong, in which file, line and column, reached through which includes.
 
 The reference implementation prints one line and a caret too, but from a copied buffer it sometimes
-prints garbage, and a missing include names neither file nor line. Here every error knows its place.
+prints garbage, and a missing include names neither file nor line. Here every error that leaves the
+package (`FhiclError`) knows its place.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +45,7 @@ KINDS = (
     LIMIT,
 )
 
+_NOT_PRINTABLE = re.compile("[^ -~]")
 _LONGEST_MESSAGE = 600  # a name in it may be as long as the file
 _KEPT_AT_END = 200
 
@@ -82,7 +85,7 @@ class FhiclError(ProvenanceError):
         caret: int = 0,
     ) -> None:
         self.kind = kind
-        self.message = message if len(message) <= _LONGEST_MESSAGE else _elided(message)
+        self.message = _elided(message)
         self.file = file
         self.line = line
         self.column = column
@@ -103,6 +106,8 @@ class FhiclError(ProvenanceError):
 
 
 def _elided(message: str) -> str:
+    if len(message) <= _LONGEST_MESSAGE:
+        return message
     return f"{message[: _LONGEST_MESSAGE - _KEPT_AT_END]}…{message[-_KEPT_AT_END:]}"
 
 
@@ -111,7 +116,30 @@ def _pointed(excerpt: str, caret: int) -> list[str]:
 
     What a terminal cannot show is a question mark.
     """
-    visible = "".join(
-        letter if " " <= letter <= "~" else " " if letter == "\t" else "?" for letter in excerpt
-    )
+    visible = _NOT_PRINTABLE.sub("?", excerpt.replace("\t", " "))
     return [f"   {visible}", f"   {' ' * caret}^"]
+
+
+class TextError(Exception):
+    """What is wrong inside one text, before its file and line are looked up.
+
+    Never leaves the package.
+
+    Attributes:
+        kind: one of `errors.KINDS`.
+        message: one sentence without its place.
+        offset: position in the text being read.
+    """
+
+    def __init__(self, kind: str, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.offset = offset
+
+
+class FragmentError(Exception):
+    """A segment does not stand alone: its items run across an include, so the document is read as one text.
+
+    Never leaves the package.
+    """

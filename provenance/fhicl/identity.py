@@ -1,18 +1,37 @@
-"""Canonical form and identity: one line of text, and the SHA-1 of it.
+"""Canonical form and identity: one line of text, the SHA-1 of it, and the tables of a set by their ids.
 
 The ParameterSetID of a set is the SHA-1 of `to_string()`: keys in byte order at every level, nested
 tables written out in full. Each body keeps its canonical text, so that what documents share is
-written once. Source: fhicl-cpp `ParameterSet::to_string`, `ParameterSetID`.
+written once.
+
+The reference registers nested tables by id while it makes a ParameterSet: depth first, keys in byte
+order, the first of equal ids stays. Two things follow: `@id::` finds only what is registered by
+then, and annotations of a table that equals an earlier one show where the earlier one's members
+were written.
+
+Source: fhicl-cpp `ParameterSet::to_string`, `ParameterSetID`, `ParameterSetRegistry::put`,
+`encode(extended_value)`.
 """
 
 import hashlib
+from collections.abc import Iterator
 
-from jobprov.provenance.fhicl.errors import LIMIT, FhiclError
+from jobprov.provenance.fhicl.errors import LIMIT, UNKNOWN_ID, FhiclError
 from jobprov.provenance.fhicl.limits import Limits
-from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, SequenceBody, TableBody, Value
+from jobprov.provenance.fhicl.symbols import written_at
+from jobprov.provenance.fhicl.values import (
+    IDENTIFIER,
+    SEQUENCE,
+    TABLE,
+    SequenceBody,
+    TableBody,
+    Value,
+)
 
-# characters of `{...}` that a compact form still writes out: as long as its `@id::` and 40 digits
+# A compact form writes out a table of at most so many characters: its `@id::` and 40 digits would
+# be as long.
 _LONGEST_TABLE_KEPT = 45
+_DEEPEST_SEQUENCE = 100
 
 
 def canonical_form(root: TableBody, limits: Limits) -> str:
@@ -29,22 +48,14 @@ def canonical_form(root: TableBody, limits: Limits) -> str:
         if body.canonical is not None:
             waiting.pop()
             continue
-        children = body.children()
-        inner = [
-            child.body
-            for child in children
-            if child.kind >= SEQUENCE and child.body.canonical is None
-        ]
-        if not inner:
-            body.canonical = _written(body, limits)
+        unwritten = [inner for inner in _bodies_inside(body) if inner.canonical is None]
+        if not unwritten:
+            body.canonical = _canonical_text(body, limits)
             waiting.pop()
         elif depth >= limits.nesting:
-            raise FhiclError(
-                LIMIT,
-                f"the evaluated set nests deeper than the limit of {limits.nesting} (nesting)",
-            )
+            raise _too_deep(limits)
         else:
-            waiting += [(each, depth + 1) for each in inner]
+            waiting += [(inner, depth + 1) for inner in unwritten]
     return (root.canonical or "{}")[1:-1]
 
 
@@ -61,21 +72,65 @@ def compact_form(root: TableBody) -> str:
     return " ".join(f"{name}:{_compact(value)}" for name, value in sorted(root.members.items()))
 
 
-def _written(body: TableBody | SequenceBody, limits: Limits) -> str:
+def registered_tables(root: TableBody, limits: Limits) -> dict[str, TableBody]:
+    """Return the nested tables of a set by their ids, the first of each.
+
+    The set's canonical form must be known.
+    """
+    registry: dict[str, TableBody] = {}
+    for body in _tables_inside_out(root, limits):
+        if body is not root:
+            registry.setdefault(parameter_set_id(body), body)
+    return registry
+
+
+def resolve_identifiers(root: TableBody, limits: Limits) -> tuple[TableBody, dict[str, TableBody]]:
+    """Return the set with every `@id::` replaced by the registered table of that id, and the registry.
+
+    An `@id::` registers nothing: the table that it stands for keeps its place in the order, and so
+    its members keep their places in annotations.
+
+    Raises:
+        FhiclError: no table of that id is registered by then; ids are written in lower case.
+    """
+    registry: dict[str, TableBody] = {}
+    resolved: dict[int, TableBody] = {}
+    body = root
+    for body in _tables_inside_out(root, limits):
+        members = {}
+        for name, value in body.members.items():
+            members[name] = _resolved(value, registry, resolved, 0)
+        resolved[id(body)] = replaced = TableBody(members, shared=True)
+        canonical_form(replaced, limits)
+        if body is not root:
+            registry.setdefault(parameter_set_id(replaced), replaced)
+    return resolved[id(body)], registry
+
+
+def _canonical_text(body: TableBody | SequenceBody, limits: Limits) -> str:
+    """Return the canonical text of a body whose inner bodies have theirs."""
     if isinstance(body, TableBody):
-        parts = [
-            f"{name}:{value.body.canonical}" if value.kind >= SEQUENCE else f"{name}:{value.text}"
-            for name, value in sorted(body.members.items())
-        ]
-        text = f"{{{' '.join(parts)}}}"
+        members = [f"{name}:{_text(value)}" for name, value in sorted(body.members.items())]
+        text = f"{{{' '.join(members)}}}"
     else:
-        text = f"[{','.join([value.body.canonical if value.kind >= SEQUENCE else value.text for value in body.items])}]"
+        text = f"[{','.join([_text(value) for value in body.items])}]"
     if len(text) > limits.canonical_bytes:
-        raise FhiclError(
-            LIMIT,
-            f"the canonical form is longer than the limit of {limits.canonical_bytes:,} bytes (canonical_bytes)",
-        )
+        limit = f"{limits.canonical_bytes:,} bytes (canonical_bytes)"
+        raise FhiclError(LIMIT, f"the canonical form is longer than the limit of {limit}")
     return text
+
+
+def _text(value: Value) -> str:
+    return str(value.body.canonical) if value.kind >= SEQUENCE else value.text
+
+
+def _bodies_inside(body: TableBody | SequenceBody) -> list[TableBody | SequenceBody]:
+    return [child.body for child in body.children() if child.kind >= SEQUENCE]
+
+
+def _too_deep(limits: Limits) -> FhiclError:
+    limit = f"{limits.nesting} (nesting)"
+    return FhiclError(LIMIT, f"the evaluated set nests deeper than the limit of {limit}")
 
 
 def _compact(value: Value) -> str:
@@ -86,21 +141,78 @@ def _compact(value: Value) -> str:
     pieces: list[str] = []
     waiting: list[Value | str] = [value]
     while waiting:
-        each = waiting.pop()
-        if isinstance(each, str):
-            pieces.append(each)
-        elif each.kind == TABLE:
-            text: str = each.body.canonical
-            pieces.append(
-                text if len(text) <= _LONGEST_TABLE_KEPT else f"@id::{parameter_set_id(each.body)}"
-            )
-        elif each.kind == SEQUENCE:
-            waiting.append("]")
-            for index in reversed(range(len(each.body.items))):
-                waiting.append(each.body.items[index])
-                waiting.append("," if index else "[")
-            if not each.body.items:
-                waiting.append("[")
+        following = waiting.pop()
+        if isinstance(following, str):
+            pieces.append(following)
+        elif following.kind == TABLE:
+            pieces.append(_compact_table(following.body))
+        elif following.kind == SEQUENCE:
+            waiting += reversed(_with_punctuation(following.body.items))
         else:
-            pieces.append(each.text)
+            pieces.append(following.text)
     return "".join(pieces)
+
+
+def _compact_table(body: TableBody) -> str:
+    text = str(body.canonical)
+    return text if len(text) <= _LONGEST_TABLE_KEPT else f"@id::{parameter_set_id(body)}"
+
+
+def _with_punctuation(items: list[Value]) -> list[Value | str]:
+    """Return the elements of a sequence with the brackets around and the commas between them."""
+    parts: list[Value | str] = ["["]
+    for index, item in enumerate(items):
+        if index:
+            parts.append(",")
+        parts.append(item)
+    parts.append("]")
+    return parts
+
+
+def _resolved(
+    value: Value, registry: dict[str, TableBody], resolved: dict[int, TableBody], depth: int
+) -> Value:
+    if value.kind == IDENTIFIER:
+        table = registry.get(value.text)
+        if table is None:
+            message = (
+                f"no table with the id {value.text} stands before its use at {written_at(value)}"
+            )
+            raise FhiclError(UNKNOWN_ID, message)
+        return Value(TABLE, "", table, value.place, value.offset, value.protection)
+    if value.kind == TABLE:
+        return value.with_body(resolved[id(value.body)])
+    if value.kind == SEQUENCE:
+        if depth > _DEEPEST_SEQUENCE:
+            message = f"sequences beside @id:: nest deeper than the limit of {_DEEPEST_SEQUENCE}"
+            raise FhiclError(LIMIT, message)
+        items = [_resolved(item, registry, resolved, depth + 1) for item in value.body.items]
+        return value.with_body(SequenceBody(items, shared=True))
+    return value
+
+
+def _tables_inside_out(root: TableBody, limits: Limits) -> Iterator[TableBody]:
+    """Yield every table once, those inside before those around them, keys in byte order."""
+    seen: set[int] = set()
+    stack: list[tuple[TableBody | SequenceBody, Iterator[TableBody | SequenceBody]]] = [
+        (root, _inside(root))
+    ]
+    while stack:
+        body, inside = stack[-1]
+        inner = next((body for body in inside if id(body) not in seen), None)
+        if inner is None:
+            stack.pop()
+            if isinstance(body, TableBody):
+                yield body
+        elif len(stack) > limits.nesting:
+            raise _too_deep(limits)
+        else:
+            seen.add(id(inner))
+            stack.append((inner, _inside(inner)))
+
+
+def _inside(body: TableBody | SequenceBody) -> Iterator[TableBody | SequenceBody]:
+    values = body.children()
+    if isinstance(body, TableBody):
+        values = [value for _, value in sorted(body.members.items())]
+    return iter([value.body for value in values if value.kind >= SEQUENCE])

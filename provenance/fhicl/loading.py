@@ -5,12 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from jobprov.provenance.fhicl.configuration import Configuration
 from jobprov.provenance.fhicl.evaluator import evaluate
-from jobprov.provenance.fhicl.identity import canonical_form
-from jobprov.provenance.fhicl.includer import Expansion, Includer
+from jobprov.provenance.fhicl.identity import canonical_form, resolve_identifiers
+from jobprov.provenance.fhicl.includer import Expansion, Includer, SourceMemory
 from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS, Limits
 from jobprov.provenance.fhicl.lookup import PERMISSIVE, DiskFiles, FileSource, FoundFile, GivenFiles
-from jobprov.provenance.fhicl.registry import resolve_identifiers
-from jobprov.provenance.fhicl.source_text import SourceMemory
 from jobprov.provenance.fhicl.values import TableBody
 
 SEARCH_PATH_VARIABLE = "FHICL_FILE_PATH"
@@ -31,7 +29,7 @@ def load(
     Args:
         path: the main file.
         search_path: folders for included files, also as one text with colons; None takes
-            FHICL_FILE_PATH (unset: the working folder).
+            FHICL_FILE_PATH, or the working folder if that is not set.
         policy: how names become paths, one of `lookup.POLICIES`.
         limits: when to stop.
 
@@ -60,7 +58,9 @@ def loads(
     Raises:
         FhiclError: as `load`.
     """
-    content = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
+    if isinstance(text, str):
+        text = text.encode("utf-8", "surrogateescape")
+    content = bytes(text)
     source = _TextFirst(FoundFile(name, name, content), _disk(search_path, PERMISSIVE, limits))
     return load_from(source, name, limits=limits)
 
@@ -72,12 +72,11 @@ def load_files(
 
     Args:
         main: name or path of the main file.
-        files: the include closure as recorded: name asked for, path, bytes, index of the search
-            path element.
+        files: the main file and all that it includes, as recorded.
         limits: when to stop.
 
     Raises:
-        FhiclError: as `load`; a file that the closure lacks is `include_not_found`.
+        FhiclError: as `load`; a file that the record lacks is `include_not_found`.
     """
     return load_from(GivenFiles(tuple(files)), main, limits=limits)
 
@@ -91,9 +90,10 @@ def load_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMITS)
     expansion = expand_from(source, main, limits=limits)
     root = TableBody(evaluate(expansion, limits))
     canonical_form(root, limits)
+    registry = None
     if any("@id::" in piece.segment.text for piece in expansion.pieces):
-        return Configuration(*resolve_identifiers(root, limits), expansion=expansion, limits=limits)
-    return Configuration(root, None, expansion=expansion, limits=limits)
+        root, registry = resolve_identifiers(root, limits)
+    return Configuration(root, registry, expansion=expansion, limits=limits)
 
 
 def expand(
@@ -105,7 +105,7 @@ def expand(
 ) -> Expansion:
     """Return a file with its includes in, not evaluated.
 
-    For documents that are in error, and for `jobprov fhicl expand`.
+    For documents with errors, and for `jobprov fhicl expand`.
 
     Raises:
         FhiclError: a file is missing, unreadable or includes itself, or a directive is malformed.
@@ -123,7 +123,7 @@ def expand_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMIT
 
 
 def forget_sources() -> None:
-    """Drop the files that are remembered split and parsed; only measurements need it."""
+    """Drop the files that are remembered as split and parsed; only measurements need it."""
     _MEMORY.clear()
 
 
@@ -146,7 +146,7 @@ def _disk(
 ) -> DiskFiles:
     if search_path is None:
         variable = os.environ.get(SEARCH_PATH_VARIABLE)
-        search_path = ["."] if variable is None else variable
+        search_path = variable if variable is not None else ["."]
     if isinstance(search_path, str):
         search_path = search_path.split(":")
     return DiskFiles([os.fspath(folder) for folder in search_path], policy=policy, limits=limits)

@@ -1,8 +1,10 @@
 """Finding files: on disk along a search path, as art does it, or among the files of a record.
 
 The default policy is art's: the first file as it is if absolute, else in "./" and then along the
-path; every included file along the path only, even with an absolute name, which is glued behind
-each folder. Source: cetlib `filepath_maker` and `search_path`.
+path; every included file along the path only, even with an absolute name, which is appended to each
+folder.
+
+Source: cetlib `filepath_maker` and `search_path`.
 """
 
 import errno
@@ -87,8 +89,7 @@ class DiskFiles:
         self, search_path: Iterable[str], *, policy: str, limits: Limits, working_folder: str = ""
     ) -> None:
         if policy not in POLICIES:
-            message = f"policy {policy!r} is none of {', '.join(POLICIES)}"
-            raise ValueError(message)
+            raise ValueError(f"policy {policy!r} is none of {', '.join(POLICIES)}")
         self._folders = [(index, folder) for index, folder in enumerate(search_path) if folder]
         self._policy = policy
         self._limits = limits
@@ -96,14 +97,13 @@ class DiskFiles:
 
     def first(self, name: str) -> FoundFile | None:
         """Find the main file by the policy."""
-        if self._policy == PERMISSIVE and not name.startswith("/"):
+        is_absolute = name.startswith("/")
+        if self._policy == PERMISSIVE and not is_absolute:
             here = _SLASHES.sub("/", f"./{name}")
-            return (
-                self._read(name, here, None) if name and self._exists(here) else self._search(name)
-            )
-        if self._policy == ALWAYS_SEARCH or (
-            self._policy == NON_ABSOLUTE and not name.startswith("/")
-        ):
+            if name and self._exists(here):
+                return self._read(name, here, None)
+            return self._search(name)
+        if self._policy == ALWAYS_SEARCH or (self._policy == NON_ABSOLUTE and not is_absolute):
             return self._search(name)
         return self._read(name, name, None)
 
@@ -139,7 +139,7 @@ class DiskFiles:
 
     def _exists(self, path: str) -> bool:
         try:
-            # Runs for each folder and include; Path costs as much as the call
+            # for each folder and include: a Path would cost as much as the call
             os.stat(self._absolute(path))  # noqa: PTH116
         except (OSError, ValueError):
             return False
@@ -152,31 +152,29 @@ class DiskFiles:
 
 
 class GivenFiles:
-    """The files of a record, which knows each by the name that was asked for.
+    """The files of a record, which lists each under the name that was asked for.
 
-    The first one is the main file.
+    The first is the main file.
 
-    A name that both the main and an included file bear means the included one where an `#include`
-    asks for it.
+    If the main file and an included file have the same name, an `#include` of that name means the
+    included one.
     """
 
     def __init__(self, files: Sequence[FoundFile]) -> None:
         self._files = files
-        self._included = {_SLASHES.sub("/", each.name): each for each in reversed(files)}
-        self._included.update(
-            {
-                _SLASHES.sub("/", each.name): each
-                for each in reversed(files)
-                if each.found_in is not None
-            }
-        )
+        self._included: dict[str, FoundFile] = {}
+        for file in files:
+            self._included.setdefault(_SLASHES.sub("/", file.name), file)
+        included = [file for file in files if file.found_in is not None]
+        for file in reversed(included):  # of several files with one name the first counts
+            self._included[_SLASHES.sub("/", file.name)] = file
 
     def first(self, name: str) -> FoundFile | None:
         """Find the main file: the first of that name, else of that path."""
-        for each in self._files:
-            if each.name == name:
-                return each
-        return next((each for each in self._files if each.path == name), None)
+        for file in self._files:
+            if file.name == name:
+                return file
+        return next((file for file in self._files if file.path == name), None)
 
     def included(self, name: str) -> FoundFile | None:
         """Find an included file."""
@@ -188,17 +186,17 @@ def _content(handle: int, path: str, most_bytes: int) -> bytes | None:
 
     Never waits on a pipe and never reads a device.
     """
-    found = os.fstat(handle)
-    if stat.S_ISDIR(found.st_mode):
+    status = os.fstat(handle)
+    if stat.S_ISDIR(status.st_mode):
         return None
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise UnreadableFileError(f"{path} is no regular file; only regular files are read")
-    chunks, size = [], found.st_size
+    chunks: list[bytes] = []
+    size = status.st_size  # a file may also grow while it is read
     while size <= most_bytes and (chunk := os.read(handle, 1 << 20)):
         chunks.append(chunk)
         size = max(size, sum(map(len, chunks)))
     if size > most_bytes:
-        raise LargeFileError(
-            f"{path} is larger than the limit of {most_bytes:,} bytes a file (file_bytes)"
-        )
+        limit = f"{most_bytes:,} bytes a file (file_bytes)"
+        raise LargeFileError(f"{path} is larger than the limit of {limit}")
     return b"".join(chunks)

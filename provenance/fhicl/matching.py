@@ -2,8 +2,8 @@
 
 The longest common order, as far as a bounded search finds it.
 
-Texts that stand once in each list anchor the search (patience); between anchors the shortest edit
-is looked for, up to so many changes. The effort grows with length times that bound, whatever the
+Texts that occur once in each list anchor the search (patience); between anchors it looks for the
+shortest edit, up to so many changes. The effort grows with length times that bound, whatever the
 lists hold; past it a stretch counts as replaced.
 
 Source: E. Myers, "An O(ND) difference algorithm and its variations", Algorithmica 1 (1986).
@@ -32,7 +32,7 @@ def kept_pairs(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
 def changed_stretches(
     pairs: Sequence[_Pair], old_size: int, new_size: int
 ) -> Iterator[tuple[range, range]]:
-    """Yield what stands between elements that stay.
+    """Yield what lies between elements that stay.
 
     A stretch of the old list and what the new one has there.
     """
@@ -44,55 +44,57 @@ def changed_stretches(
 
 
 def _anchors(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
-    """Return the longest rising list of elements that stand once in each."""
-    once_old, once_new = Counter(old), Counter(new)
-    places = {text: place for place, text in enumerate(new) if once_new[text] == 1}
-    unique = [
-        (at, places[text]) for at, text in enumerate(old) if once_old[text] == 1 and text in places
-    ]
-    ends: list[int] = []  # smallest last place in new of a rising list, by its length
+    """Return the longest rising list of elements that occur once in each."""
+    counts_old, counts_new = Counter(old), Counter(new)
+    new_index = {text: index for index, text in enumerate(new) if counts_new[text] == 1}
+    unique: list[_Pair] = []
+    for index, text in enumerate(old):
+        if counts_old[text] == 1 and text in new_index:
+            unique.append((index, new_index[text]))
+    return _longest_rising(unique)
+
+
+def _longest_rising(pairs: list[_Pair]) -> list[_Pair]:
+    """Return the longest sub-list whose second indices rise; the first ones rise already."""
+    # of the rising lists of each length so far, the one that ends lowest: its last index in new,
+    # and its last entry
+    ends: list[int] = []
     entries: list[int] = []
     before: list[int] = []
-    for entry, (_, place) in enumerate(unique):
-        length = bisect_left(ends, place)
+    for entry, (_, index) in enumerate(pairs):
+        length = bisect_left(ends, index)
         before.append(entries[length - 1] if length else -1)
         if length < len(ends):
-            ends[length], entries[length] = place, entry
+            ends[length], entries[length] = index, entry
         else:
-            ends.append(place)
+            ends.append(index)
             entries.append(entry)
-    found: list[_Pair] = []
+    rising: list[_Pair] = []
     entry = entries[-1] if entries else -1
     while entry >= 0:
-        found.append(unique[entry])
+        rising.append(pairs[entry])
         entry = before[entry]
-    return found[::-1]
+    return rising[::-1]
 
 
 def _between(
     old: Sequence[str], new: Sequence[str], old_range: range, new_range: range
 ) -> list[_Pair]:
     """Return the equal pairs of two stretches: their common ends, and within them those of the shortest edit."""
+    shorter = min(len(old_range), len(new_range))
     start = 0
-    while (
-        start < min(len(old_range), len(new_range))
-        and old[old_range[start]] == new[new_range[start]]
-    ):
+    while start < shorter and old[old_range[start]] == new[new_range[start]]:
         start += 1
     tail = 0
-    while (
-        tail < min(len(old_range), len(new_range)) - start
-        and old[old_range[-1 - tail]] == new[new_range[-1 - tail]]
-    ):
+    while tail < shorter - start and old[old_range[-1 - tail]] == new[new_range[-1 - tail]]:
         tail += 1
-    head = list(zip(old_range[:start], new_range[:start], strict=True))
-    rest_old, rest_new = (
-        old_range[start : len(old_range) - tail],
-        new_range[start : len(new_range) - tail],
-    )
-    inner = _shortest_edit(old, new, rest_old, rest_new) if rest_old and rest_new else []
-    end = zip(old_range[len(old_range) - tail :], new_range[len(new_range) - tail :], strict=True)
-    return [*head, *inner, *end]
+    old_end, new_end = len(old_range) - tail, len(new_range) - tail
+    pairs = list(zip(old_range[:start], new_range[:start], strict=True))
+    old_rest, new_rest = old_range[start:old_end], new_range[start:new_end]
+    if old_rest and new_rest:
+        pairs += _shortest_edit(old, new, old_rest, new_rest)
+    pairs += zip(old_range[old_end:], new_range[new_end:], strict=True)
+    return pairs
 
 
 def _shortest_edit(
@@ -107,10 +109,8 @@ def _shortest_edit(
     for edits in range(min(height + width, _MOST_EDITS) + 1):
         trail.append(dict(reached))
         for diagonal in range(-edits, edits + 1, 2):
-            down = diagonal == -edits or (
-                diagonal != edits and reached.get(diagonal - 1, -1) < reached.get(diagonal + 1, -1)
-            )
-            x = reached[diagonal + 1] if down else reached[diagonal - 1] + 1
+            is_insertion = _is_insertion(reached, diagonal, edits)
+            x = reached[diagonal + 1] if is_insertion else reached[diagonal - 1] + 1
             y = x - diagonal
             while x < height and y < width and old[old_range[x]] == new[new_range[y]]:
                 x, y = x + 1, y + 1
@@ -120,17 +120,25 @@ def _shortest_edit(
     return []
 
 
+def _is_insertion(reached: dict[int, int], diagonal: int, edits: int) -> bool:
+    """Return whether the furthest path of so many edits ends on this diagonal with an insertion, not with a removal."""
+    if diagonal == -edits:
+        return True
+    if diagonal == edits:
+        return False
+    return reached.get(diagonal - 1, -1) < reached.get(diagonal + 1, -1)
+
+
 def _walked_back(trail: list[dict[int, int]], old_range: range, new_range: range) -> list[_Pair]:
     x, y = len(old_range), len(new_range)
     pairs: list[_Pair] = []
     for edits in range(len(trail) - 1, -1, -1):
         reached, diagonal = trail[edits], x - y
-        down = diagonal == -edits or (
-            diagonal != edits and reached.get(diagonal - 1, -1) < reached.get(diagonal + 1, -1)
-        )
-        before = diagonal + 1 if down else diagonal - 1
-        from_x = reached[before] if edits else 0
-        from_y = from_x - before if edits else 0
+        before = diagonal + 1 if _is_insertion(reached, diagonal, edits) else diagonal - 1
+        from_x = from_y = 0
+        if edits:
+            from_x = reached[before]
+            from_y = from_x - before
         while x > from_x and y > from_y:
             x, y = x - 1, y - 1
             pairs.append((old_range[x], new_range[y]))

@@ -1,11 +1,12 @@
 """Where a character of the expanded text came from: file, line and column.
 
-Line numbers exist twice. `line` is the true one. `reference_line` is the one that the reference
+There are two line numbers. `line` is the true one. `reference_line` is the one that the reference
 implementation prints in annotations: behind an `#include` it counts the lines of the file before
 that include a second time, except for the first character behind the include. (A file whose line 1
 is a comment, line 2 an include and line 3 `a: 1` is annotated `:4`.) Annotated printing follows it,
-everything else tells the truth. Source: observed in `art --config-out --annotate`, and in cetlib's
-includer (`get_posinfo`).
+everything else tells the truth.
+
+Source: observed in `art --config-out --annotate`, and in cetlib's includer (`get_posinfo`).
 """
 
 from bisect import bisect_right
@@ -39,8 +40,8 @@ class Segment:
         text: the lines, each with its newline.
         first_line: line number of the first of them in the file.
         text_lines_before: lines of earlier segments of the same file.
-        items: what it parses to on its own; None where that is not tried yet, () where it does not
-            stand alone.
+        items: what it parses to on its own; None if that was not tried yet, () if it does not stand
+            alone.
     """
 
     __slots__ = ("_starts", "first_line", "items", "path", "text", "text_lines_before")
@@ -72,17 +73,17 @@ class Segment:
         return offset - self.text.rfind("\n", 0, offset)
 
     def excerpt(self, offset: int) -> tuple[str, int]:
-        """Return the line around the character, cut to what a terminal shows, and where in it the character stands."""
+        """Return the line around the character, cut to what a terminal shows, and the character's position in it."""
         start = max(self.text.rfind("\n", 0, offset) + 1, offset - _WIDEST_EXCERPT // 2)
         end = self.text.find("\n", offset)
-        end = len(self.text) if end < 0 else end
+        if end < 0:
+            end = len(self.text)
         return self.text[start : min(end, start + _WIDEST_EXCERPT)], offset - start
 
     def _lines_up_to(self, offset: int) -> int:
-        starts = self._starts
-        if starts is None:
-            starts = self._starts = _line_ends(self.text)
-        return bisect_right(starts, offset)
+        if self._starts is None:
+            self._starts = _line_starts(self.text)
+        return bisect_right(self._starts, offset)
 
 
 class JoinedText:
@@ -107,11 +108,11 @@ class JoinedText:
         return self._segments[index], offset - self._starts[index]
 
 
-def _line_ends(text: str) -> list[int]:
-    """Return the offsets just behind each newline."""
-    ends = []
+def _line_starts(text: str) -> list[int]:
+    """Return the offset of each line but the first: just behind each newline."""
+    starts = []
     position = text.find("\n") + 1
     while position:
-        ends.append(position)
+        starts.append(position)
         position = text.find("\n", position) + 1
-    return ends
+    return starts

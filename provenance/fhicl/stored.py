@@ -1,6 +1,6 @@
-"""A parameter set out of a table of sets, as art stores them.
+"""A parameter set from a table of sets, as art stores them.
 
-Compact, nested tables named by `@id::` and their ParameterSetID.
+Compact, with `@id::` and an id for each nested table.
 
 Source: fhicl-cpp `ParameterSetRegistry`, `ParameterSet::to_compact_string`.
 """
@@ -20,9 +20,9 @@ _DEEPEST = 200
 def load_stored(
     sets: Mapping[str, str], identity: str, limits: Limits = DEFAULT_LIMITS
 ) -> Configuration:
-    """Return the set with this id, what it names by id written out.
+    """Return the set with this id, the tables that it names by id written out.
 
-    Its own `parameter_set_id` equals `identity` where nothing was altered.
+    Its own `parameter_set_id` equals `identity` if nothing was altered.
 
     Args:
         sets: compact text by ParameterSetID.
@@ -30,7 +30,7 @@ def load_stored(
         limits: `canonical_bytes` bounds the text written out.
 
     Raises:
-        FhiclError: a set is not there, contains itself, or is too large or deep.
+        FhiclError: a set is missing, contains itself, or is too large or deep.
     """
     return loads(_Writer(sets, limits).text(identity, ()), name=f"@id::{identity}", limits=limits)
 
@@ -40,7 +40,7 @@ class _Writer:
         self._sets = sets
         self._limits = limits
         self._written: dict[str, str] = {}
-        self._left = limits.canonical_bytes  # of all that is written out on the way
+        self._bytes_left = limits.canonical_bytes  # for everything that is written out on the way
 
     def text(self, identity: str, around: tuple[str, ...]) -> str:
         """Return a set written out; each is written once."""
@@ -53,17 +53,19 @@ class _Writer:
         if len(around) > _DEEPEST:
             raise FhiclError(LIMIT, f"stored sets nest deeper than the limit of {_DEEPEST}")
         pieces: list[str] = []
-        at = 0
+        position = 0
         compact = self._sets[identity]
         for token in _TOKEN.finditer(compact):
-            inner = f"{{{self.text(token[1], (*around, identity))}}}" if token[1] else token[0]
-            pieces += [compact[at : token.start()], inner]
-            at = token.end()
-            self._left -= len(inner)
-            if self._left < 0:
+            inner = token[0]
+            if token[1]:
+                inner = f"{{{self.text(token[1], (*around, identity))}}}"
+            pieces += [compact[position : token.start()], inner]
+            position = token.end()
+            self._bytes_left -= len(inner)
+            if self._bytes_left < 0:
                 limit = f"{self._limits.canonical_bytes:,} bytes (canonical_bytes)"
-                raise FhiclError(
-                    LIMIT, f"the stored set {identity}, written out, passes the limit of {limit}"
-                )
-        self._written[identity] = found = "".join([*pieces, compact[at:]])
-        return found
+                message = f"the stored set {identity}, written out, passes the limit of {limit}"
+                raise FhiclError(LIMIT, message)
+        pieces.append(compact[position:])
+        self._written[identity] = "".join(pieces)
+        return self._written[identity]

@@ -1,15 +1,23 @@
-"""The names that a document has defined so far, prolog and body in one table, with the rules of dotted assignment and protection.
+"""The names that a document has defined so far, prolog and body in one table.
 
-Source: fhicl-cpp's `intermediate_table` (insert, find, erase) as facts of behaviour. Two of its
-corners are kept on purpose: an assignment below a `@protect_ignore` name still creates what is
-missing on its way, as @nil; and one through @nil replaces it and so loses its protection.
+Here are the rules of dotted assignment and protection. Two oddities of the reference are kept on
+purpose: an assignment below a `@protect_ignore` name still creates what is missing on its way, as
+@nil; and one through @nil replaces it, which loses its protection.
+
+Source: fhicl-cpp's `intermediate_table` (insert, find, erase) as facts of behaviour.
 """
 
 from itertools import pairwise
 from typing import Any, NoReturn
 
-from jobprov.provenance.fhicl.errors import ASSIGNMENT, ERASE, LIMIT, LOCAL_LOOKUP, PROTECTION
-from jobprov.provenance.fhicl.faults import TextError
+from jobprov.provenance.fhicl.errors import (
+    ASSIGNMENT,
+    ERASE,
+    LIMIT,
+    LOCAL_LOOKUP,
+    PROTECTION,
+    TextError,
+)
 from jobprov.provenance.fhicl.limits import Limits
 from jobprov.provenance.fhicl.syntax import Path
 from jobprov.provenance.fhicl.values import (
@@ -29,7 +37,7 @@ class Symbols:
 
     Attributes:
         members: values by name.
-        prolog: the names that a prolog defined and the body has not replaced; they are no part of
+        prolog: the names that a prolog defined and the body has not replaced; they are not part of
             the result.
     """
 
@@ -43,8 +51,8 @@ class Symbols:
         """Count members and elements copied; raise past the limit."""
         self._work += work
         if self._work > self._limits.work:
-            message = f"references copy more than the limit of {self._limits.work:,} members and elements (work)"
-            raise TextError(LIMIT, message, offset)
+            limit = f"{self._limits.work:,} members and elements (work)"
+            raise TextError(LIMIT, f"references copy more than the limit of {limit}", offset)
 
     def find(self, path: Path, offset: int) -> Value:
         """Return what a path is bound to.
@@ -59,22 +67,20 @@ class Symbols:
             part = path[index]
             if isinstance(part, str):
                 if value.kind != TABLE:
-                    _not_found(
-                        path, offset, f'does not exist: "{dotted(path[:index])}" is no table'
-                    )
-                found = value.body.members.get(part)
+                    reason = f'does not exist: "{dotted(path[:index])}" is no table'
+                    _not_found(path, offset, reason)
+                inner = value.body.members.get(part)
             else:
                 if value.kind != SEQUENCE:
-                    _not_found(
-                        path, offset, f'does not exist: "{dotted(path[:index])}" is no sequence'
-                    )
+                    reason = f'does not exist: "{dotted(path[:index])}" is no sequence'
+                    _not_found(path, offset, reason)
                 items = value.body.items
-                found = items[part] if part < len(items) else None
-            if found is None:
+                inner = items[part] if part < len(items) else None
+            if inner is None:
                 _not_found(
                     path, offset, f'does not exist: "{dotted(path[: index + 1])}" is missing'
                 )
-            value = found
+            value = inner
         return value
 
     def insert(self, path: Path, value: Value, offset: int, *, in_prolog: bool) -> None:
@@ -86,18 +92,23 @@ class Symbols:
         top = str(path[0])
         if in_prolog:
             self.prolog.add(top)
-        elif top in self.prolog:
+        elif (
+            top in self.prolog
+        ):  # the body starts the name afresh, whatever the prolog put below it
             self.prolog.discard(top)
             del self.members[top]
         holder, present, is_blocked = self._locate(path, offset)
         if present.kind != NIL and value.protection > present.protection:
-            message = f'"{dotted(path)}" cannot be given a stronger protection than it got at {written_at(present)}'
-            raise TextError(PROTECTION, message, offset)
+            message = f"cannot be given a stronger protection than it got at {written_at(present)}"
+            raise TextError(PROTECTION, f'"{dotted(path)}" {message}', offset)
         if not is_blocked:
             holder[path[-1]] = value
 
     def erase(self, path: Path, offset: int, *, in_prolog: bool) -> None:
-        """Unbind a path; nothing happens where it is not bound, is ignored by protection, or is a prolog's and this is the body.
+        """Unbind a path.
+
+        Nothing happens if it is not bound, if its protection ignores changes, or if the body erases
+        a name of a prolog.
 
         Raises:
             TextError: the way runs through an atom, ends at an element, or something on it is
@@ -119,37 +130,38 @@ class Symbols:
     def _is_erasable(self, path: Path, offset: int) -> bool:
         value: Value | None = None
         for index, part in enumerate(path):
-            held: Any = (
-                self.members if value is None else self._inside(value, path, index, ERASE, offset)
-            )
-            if (part not in held) if isinstance(part, str) else (part >= len(held)):
+            holder: Any = self.members
+            if value is not None:
+                holder = self._inside(value, path, index, ERASE, offset)
+            is_bound = part in holder if isinstance(part, str) else part < len(holder)
+            if not is_bound:
                 return False
-            value = held[part]
+            value = holder[part]
             if isinstance(part, str) and value.protection:
                 self._refuse(value, path, index, offset)
                 return False
         if isinstance(path[-1], int):
-            raise TextError(
-                ERASE,
-                f'"{dotted(path)}" is an element of a sequence, which cannot be erased',
-                offset,
-            )
+            message = f'"{dotted(path)}" is an element of a sequence, which cannot be erased'
+            raise TextError(ERASE, message, offset)
         return True
 
     def _locate(self, path: Path, offset: int) -> tuple[Any, Value, bool]:
-        """Return the holder of a path's last part, what it holds now (created as @nil), and whether protection ignores assignments."""
+        """Return the holder of a path's last part, what it holds now, and whether protection ignores assignments.
+
+        What is missing is created as @nil.
+        """
         holder: Any = self.members
         value = holder.get(path[0])
         if value is None:
             value = holder[path[0]] = NOTHING
-        is_blocked = self._refuse(value, path, 0, offset) if value.protection else False
+        is_blocked = False
+        if value.protection:
+            is_blocked = self._refuse(value, path, 0, offset)
         for index in range(1, len(path)):
             part = path[index]
             if value.kind == NIL:
-                body = TableBody({}) if isinstance(part, str) else SequenceBody([])
-                holder[path[index - 1]] = value = Value(
-                    TABLE if isinstance(part, str) else SEQUENCE, "", body, None, 0
-                )
+                value = _empty_table() if isinstance(part, str) else _empty_sequence()
+                holder[path[index - 1]] = value
             self._inside(value, path, index, ASSIGNMENT, offset)
             body = self._owned(holder, path[index - 1], offset)
             if isinstance(part, str):
@@ -192,11 +204,8 @@ class Symbols:
     def _refuse(self, value: Value, path: Path, index: int, offset: int) -> bool:
         """Raise for a binding that is protected with an error; return True for one that ignores."""
         if value.protection == REFUSING:
-            raise TextError(
-                PROTECTION,
-                f'"{dotted(path[: index + 1])}" is protected at {written_at(value)}',
-                offset,
-            )
+            message = f'"{dotted(path[: index + 1])}" is protected at {written_at(value)}'
+            raise TextError(PROTECTION, message, offset)
         return True
 
 
@@ -204,7 +213,12 @@ def dotted(path: Path) -> str:
     """Return a path as FHiCL writes it: a.b[2].c."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif text:
+            text += f".{part}"
+        else:
+            text = part
     return text
 
 
@@ -218,3 +232,11 @@ def written_at(value: Value) -> str:
 
 def _not_found(path: Path, offset: int, reason: str) -> NoReturn:
     raise TextError(LOCAL_LOOKUP, f'"{dotted(path)}" {reason}', offset)
+
+
+def _empty_table() -> Value:
+    return Value(TABLE, "", TableBody({}), None, 0)
+
+
+def _empty_sequence() -> Value:
+    return Value(SEQUENCE, "", SequenceBody([]), None, 0)

@@ -1,11 +1,13 @@
-"""Evaluated values as Python values, by path, and as a flat list of parameters."""
+"""An evaluated set as a tree: in the order of print, as Python values, by path, and as a flat list of parameters."""
 
 import re
 from collections.abc import Iterator
+from math import isinf
 from typing import Any, NamedTuple
 
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.fhicl.canonical_atoms import decoded
+from jobprov.provenance.fhicl.identity import parameter_set_id
 from jobprov.provenance.fhicl.positions import Origin
 from jobprov.provenance.fhicl.values import (
     BOOL,
@@ -18,11 +20,14 @@ from jobprov.provenance.fhicl.values import (
     TableBody,
     Value,
 )
-from jobprov.provenance.fhicl.walk import ATOM, ENTER, walk
+
+ATOM = 0
+ENTER = 1
+LEAVE = 2
 
 _PART = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]", re.ASCII)
 _NUMBER = re.compile(r"(-?)(\d)(?:\.(\d+))?e(\d+)")
-_MOST_DIGITS = 18  # longer integers become floats: few programs take them, and JSON readers none
+_MOST_DIGITS = 18  # longer integers become floats: few programs and no JSON readers take them
 
 
 class Parameter(NamedTuple):
@@ -39,6 +44,49 @@ class Parameter(NamedTuple):
     origin: Origin | None
 
 
+class Visit(NamedTuple):
+    """One step.
+
+    Attributes:
+        action: ATOM, or ENTER and LEAVE of a table or sequence.
+        key: name in its table, with an index for each sequence around it since: `a`, `a[0]`,
+            `a[0][2]`.
+        position: place in the sequence around it, -1 for a member of a table.
+        value: the value; its body is the registered one where a registry was given.
+    """
+
+    action: int
+    key: str
+    position: int
+    value: Value
+
+
+def walk(root: TableBody, registry: dict[str, TableBody] | None = None) -> Iterator[Visit]:
+    """Yield the visits of a set: keys in byte order, depth first, without recursion.
+
+    With a registry, equal tables are all visited as the first of them.
+    """
+    stack: list[tuple[Visit | None, Iterator[tuple[str, int, Value]]]] = [(None, _members(root))]
+    while stack:
+        entered, inside = stack[-1]
+        following = next(inside, None)
+        if following is None:
+            stack.pop()
+            if entered is not None:
+                yield entered._replace(action=LEAVE)
+            continue
+        key, index, value = following
+        if value.kind < SEQUENCE:
+            yield Visit(ATOM, key, index, value)
+            continue
+        if value.kind == TABLE and registry is not None:
+            value = value.with_body(registry.get(parameter_set_id(value.body), value.body))
+        visit = Visit(ENTER, key, index, value)
+        yield visit
+        inner = _members(value.body) if value.kind == TABLE else _elements(key, value)
+        stack.append((visit, inner))
+
+
 def find_value(root: TableBody, path: str) -> Value:
     """Return the value at a path.
 
@@ -47,14 +95,14 @@ def find_value(root: TableBody, path: str) -> Value:
     """
     value = Value(TABLE, "", root, None, 0)
     for name, index in _parts(path):
-        found = None
+        inner = None
         if name and value.kind == TABLE:
-            found = value.body.members.get(name)
+            inner = value.body.members.get(name)
         elif not name and value.kind == SEQUENCE and int(index) < len(value.body.items):
-            found = value.body.items[int(index)]
-        if found is None:
+            inner = value.body.items[int(index)]
+        if inner is None:
             raise NotFoundError(f'the configuration has no parameter "{path}"')
-        value = found
+        value = inner
     return value
 
 
@@ -65,7 +113,7 @@ def parameters(root: TableBody) -> Iterator[Parameter]:
 
 
 def leaves(root: TableBody) -> Iterator[tuple[str, str, Value]]:
-    """Yield (path, canonical text, value) of what `parameters` yields, without the work of finding out where it was written."""
+    """Yield (path, canonical text, value) of what `parameters` yields, without looking up where it was written."""
     names: list[str] = []
     for action, key, _, value in walk(root):
         if action == ATOM:
@@ -80,7 +128,10 @@ def leaves(root: TableBody) -> Iterator[tuple[str, str, Value]]:
 
 
 def atoms_and_sequences(root: TableBody) -> Iterator[tuple[str, str]]:
-    """Yield (path, canonical text) of every atom, every sequence beside its elements, and every empty table, in order of print."""
+    """Yield (path, canonical text) of every atom, every sequence beside its elements, and every empty table.
+
+    They come in the order of print.
+    """
     names: list[str] = []
     for action, key, _, value in walk(root):
         if action == ATOM:
@@ -97,7 +148,7 @@ def atoms_and_sequences(root: TableBody) -> Iterator[tuple[str, str]]:
 def tree_of(root: TableBody) -> dict[str, Any]:
     """Return the set as JSON has it: dict, list, str, int, float, bool and None.
 
-    Infinities and complex numbers as their text.
+    Infinities and complex numbers are their text.
     """
     tree: dict[str, Any] = {}
     stack: list[Any] = [tree]
@@ -141,6 +192,14 @@ def number_of(canonical: str) -> int | float:
     return float(canonical)
 
 
+def _members(body: TableBody) -> Iterator[tuple[str, int, Value]]:
+    return iter([(name, -1, value) for name, value in sorted(body.members.items())])
+
+
+def _elements(key: str, value: Value) -> Iterator[tuple[str, int, Value]]:
+    return iter([(f"{key}[{index}]", index, item) for index, item in enumerate(value.body.items)])
+
+
 def _parts(path: str) -> Iterator[tuple[str, str]]:
     position, length = 0, len(path)
     while position < length:
@@ -168,10 +227,9 @@ def _python_atom(value: Value) -> Any:
 
 def _json_atom(value: Value) -> Any:
     plain = _python_atom(value)
-    is_portable = not isinstance(plain, complex) and not (
-        isinstance(plain, float) and plain in (float("inf"), -float("inf"))
-    )
-    return plain if is_portable else value.text
+    if isinstance(plain, complex) or (isinstance(plain, float) and isinf(plain)):
+        return value.text  # JSON has neither
+    return plain
 
 
 def _put(holder: Any, key: str, index: int, value: Any) -> None:

@@ -2,8 +2,8 @@
 
 A `Value` is what one name or element is bound to: kind, text or body, where it was written, and the
 protection of the binding. Bodies (`TableBody`, `SequenceBody`) are shared between copies: FHiCL
-copies by value, this reader copies a body only when one of its holders changes it while another
-still looks. That makes `@local::` cost the same for a number and for a table of 10,000 entries.
+copies by value, but this reader copies a body only when one of its holders changes it while another
+still uses it. So `@local::` costs the same for a number and for a table of 10,000 entries.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ class TableBody:
 
     Attributes:
         members: values by name.
-        shared: whether more than one value looks at this body, so that a change must copy it first.
+        shared: whether more than one value uses this body, so that a change must copy it first.
         canonical: `{...}` once it is known.
         identity: ParameterSetID of the table once it is known.
     """

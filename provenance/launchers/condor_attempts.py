@@ -62,7 +62,7 @@ class Attempt:
     def number_of(self, *names: str, below: float = 2**63) -> float | None:
         """Return the first of these attributes that is a number above zero.
 
-        The ad's zeros mean that nobody measured.
+        In an ad, zero means not measured.
         """
         for source in SOURCES:
             for name in names:

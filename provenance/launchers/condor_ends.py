@@ -1,9 +1,10 @@
-"""How an attempt ended, out of what the batch system says of it.
+"""How an attempt ended, from what the batch system tells about it.
+
+Attributes of an earlier attempt stay in the ad of a later one: each is used only if its time, or
+the status before it, shows that it belongs to this attempt.
 
 Source: HTCondor manual, "Job ClassAd Attributes": ToE (ticket of execution: HowCode 0 is "of its
-own accord"), ExitBySignal, HoldReasonCode, VacateReasonCode. Attributes of an earlier attempt stay
-in the ad of a later one: each is taken only where its time, or the status before it, says that it
-belongs to this attempt.
+own accord"), ExitBySignal, HoldReasonCode, VacateReasonCode.
 """
 
 from typing import Any, NamedTuple
@@ -69,11 +70,11 @@ class End(NamedTuple):
     """How an attempt ended.
 
     Attributes:
-        state: word of the record; `lost` where nobody saw the end.
+        state: word of the record; `lost` if nobody saw the end.
         code: exit code, 128 + signal for a signal, or None.
         signal: number, or None.
-        error_class: what the batch system did, such as `held: JobDurationExceeded`; None where the
-            job ended by itself.
+        error_class: what the batch system did, such as `held: JobDurationExceeded`; None if the job
+            ended by itself.
         message: the batch system's sentence.
         at: seconds since 1970, or None.
     """
@@ -90,34 +91,51 @@ def end_of(attempt: Attempt) -> End:
     """Return how an attempt ended."""
     ticket = _ticket(attempt)
     at = _ended_at(attempt, ticket)
-    error_class, message = _act(attempt)
-    own = _own_end(attempt, ticket)
-    if own is not None:
-        code, number = own
-        state = state_of(code, number, was_evicted=False)
-        if state == "succeeded" and error_class and error_class.startswith("held"):
-            state = "failed"  # it did its work, and its output did not get home
-        message = message or (_said(attempt, "ExitReason") if number else None)
-        return End(state, code, number, error_class, message, at)
-    code = attempt.fact("VacateReasonCode")
-    if is_whole(code) and code in _LOST and not error_class:
-        return End("lost", None, None, f"lost: {_reason(code)}", _said(attempt, "VacateReason"), at)
-    if error_class in _AFTER_THE_END:
-        return End("failed", None, None, error_class, message, at)
-    number = _signal(attempt, ticket)
-    message = (
-        message
-        or _said(attempt, "VacateReason")
-        or (_said(attempt, "ExitReason") if number else None)
-    )
-    return End(
-        "killed",
-        128 + number if number else None,
-        number,
-        error_class or _eviction(attempt),
-        message,
-        at,
-    )
+    action = _action(attempt)
+    own_exit = _own_exit(attempt, ticket)
+    if own_exit is not None:
+        return _own_end(attempt, own_exit, action, at)
+    vacate_code = attempt.fact("VacateReasonCode")
+    vacate_reason = _sentence(attempt, "VacateReason")
+    if action is None and is_whole(vacate_code) and vacate_code in _LOST:
+        return End("lost", None, None, f"lost: {_reason(vacate_code)}", vacate_reason, at)
+    if action is not None and action.error_class in _AFTER_THE_END:
+        return End("failed", None, None, action.error_class, action.message, at)
+    signal = _signal(attempt, ticket)
+    message = vacate_reason or (_sentence(attempt, "ExitReason") if signal else None)
+    error_class = _eviction(attempt)
+    if action is not None:
+        message = action.message or message
+        error_class = action.error_class
+    return End("killed", 128 + signal if signal else None, signal, error_class, message, at)
+
+
+class _Action(NamedTuple):
+    """What the batch system did to a job: a hold or a removal.
+
+    Attributes:
+        error_class: in the words of `End`.
+        message: the batch system's sentence.
+    """
+
+    error_class: str
+    message: str
+
+
+def _own_end(
+    attempt: Attempt, own_exit: tuple[int, int | None], action: _Action | None, at: float | None
+) -> End:
+    """Return the end of a job that ended by itself."""
+    code, signal = own_exit
+    # As the hook's are called
+    state = state_of(code, signal, was_evicted=False)
+    message = None if action is None else action.message
+    if not message and signal:
+        message = _sentence(attempt, "ExitReason")
+    error_class = None if action is None else action.error_class
+    if state == "succeeded" and error_class and error_class.startswith("held"):
+        state = "failed"  # it did its work, but its output could not be brought home
+    return End(state, code, signal, error_class, message, at)
 
 
 def started_at(attempt: Attempt) -> float | None:
@@ -133,19 +151,18 @@ def started_at(attempt: Attempt) -> float | None:
 
 
 def last_seen_at(attempt: Attempt) -> float | None:
-    """Return the last moment that any source tells of what became of the attempt, also where clocks say that it was before the start."""
-    tickets = (ad.get("ToE") for ad in attempt.ads.values())
-    told = [ticket.get("When") for ticket in tickets if isinstance(ticket, dict)]
-    told += [attempt.moment_of(name) for name in (*_END_DATES, "EnteredCurrentStatus")]
-    return max(filter(is_moment, told), default=None)
+    """Return the last moment that any source has about the attempt, even if clocks put it before the start."""
+    tickets = [ad.get("ToE") for ad in attempt.ads.values()]
+    moments = [ticket.get("When") for ticket in tickets if isinstance(ticket, dict)]
+    moments += [attempt.moment_of(name) for name in (*_END_DATES, "EnteredCurrentStatus")]
+    return max(filter(is_moment, moments), default=None)
 
 
 def _ticket(attempt: Attempt) -> dict[str, Any]:
     for source in SOURCES:
         ad = attempt.ads.get(source, {})
         ticket = ad.get("ToE")
-        # of these it is this attempt's own, also where clocks were put back between the start and
-        # the end
+        # these have this attempt's own, even if clocks were put back between the start and the end
         is_own = source == "events" or (source == "history" and ad.get("JobStatus") == COMPLETED)
         if isinstance(ticket, dict) and (
             is_own or _belongs(ticket.get("When"), ad.get("JobCurrentStartDate"))
@@ -158,41 +175,47 @@ def _belongs(moment: Any, start: Any) -> bool:
     return is_whole(moment) and (not isinstance(start, int) or moment >= start)
 
 
-def _own_end(attempt: Attempt, ticket: dict[str, Any]) -> tuple[int, int | None] | None:
-    """Return (exit code, signal) where the job ended by itself, else None."""
+def _own_exit(attempt: Attempt, ticket: dict[str, Any]) -> tuple[int, int | None] | None:
+    """Return (exit code, signal) if the job ended by itself, else None."""
     if ticket:
-        told = ticket if ticket.get("HowCode") == _HAS_OWN_END else {}
-    else:  # HTCondor before 9.0 writes none
+        facts = ticket if ticket.get("HowCode") == _HAS_OWN_END else {}
+    else:  # HTCondor before 9.0 writes no ticket
         ad = attempt.ads.get("history", {})
-        told = ad if ad.get("JobStatus") == COMPLETED else {}
-    number, code = told.get("ExitSignal"), told.get("ExitCode")
-    if told.get("ExitBySignal") is True and is_whole(number):
-        return 128 + number, number
+        facts = ad if ad.get("JobStatus") == COMPLETED else {}
+    signal, code = facts.get("ExitSignal"), facts.get("ExitCode")
+    if facts.get("ExitBySignal") is True and is_whole(signal):
+        return 128 + signal, signal
     return (code, None) if is_whole(code) else None
 
 
-def _act(attempt: Attempt) -> tuple[str | None, str | None]:
-    """Return (class, sentence) of the hold or removal that ended this attempt.
-
-    (None, None) where none did.
-    """
+def _action(attempt: Attempt) -> _Action | None:
+    """Return the hold or removal that ended this attempt; None if none did."""
     for source in SOURCES:
-        ad = attempt.ads.get(source, {})
-        is_own = source in {"epochs", "events"}  # both speak of this attempt alone
-        status, before = ad.get("JobStatus"), ad.get("LastJobStatus")
-        if ad.get("HoldReason") and (is_own or (status == HELD and before == RUNNING)):
-            return f"held: {_reason(ad.get('HoldReasonCode'))}", str(ad["HoldReason"])
-        if status == REMOVED and before == HELD and ad.get("LastHoldReason"):
-            return f"held: {_reason(ad.get('LastHoldReasonCode'))}", str(ad["LastHoldReason"])
-        if ad.get("RemoveReason") and (is_own or (status == REMOVED and before == RUNNING)):
-            return "removed", str(ad["RemoveReason"])
-    return None, None
+        action = _action_in(attempt.ads.get(source, {}), is_own=source in {"epochs", "events"})
+        if action is not None:
+            return action
+    return None
+
+
+def _action_in(ad: dict[str, Any], *, is_own: bool) -> _Action | None:
+    """Return the hold or removal in an ad; `is_own` if the source has ads of one attempt alone."""
+    status, status_before = ad.get("JobStatus"), ad.get("LastJobStatus")
+    if ad.get("HoldReason") and (is_own or (status == HELD and status_before == RUNNING)):
+        return _Action(f"held: {_reason(ad.get('HoldReasonCode'))}", str(ad["HoldReason"]))
+    if ad.get("LastHoldReason") and status == REMOVED and status_before == HELD:
+        return _Action(f"held: {_reason(ad.get('LastHoldReasonCode'))}", str(ad["LastHoldReason"]))
+    if ad.get("RemoveReason") and (is_own or (status == REMOVED and status_before == RUNNING)):
+        return _Action("removed", str(ad["RemoveReason"]))
+    return None
 
 
 def _signal(attempt: Attempt, ticket: dict[str, Any]) -> int | None:
-    number = attempt.fact("ExitSignal")
-    is_told = bool(ticket) and attempt.fact("ExitBySignal") is True
-    return number if is_told and isinstance(number, int) and 0 < number < 128 else None  # noqa: PLR2004 - signals end there
+    signal = attempt.fact("ExitSignal")
+    if not ticket or attempt.fact("ExitBySignal") is not True:
+        return None
+    if isinstance(signal, int) and 0 < signal < 128:  # noqa: PLR2004 - signals end there
+        return signal
+    return None
 
 
 def _eviction(attempt: Attempt) -> str:
@@ -200,8 +223,8 @@ def _eviction(attempt: Attempt) -> str:
     return f"evicted: {_reason(code)}" if code else "evicted"
 
 
-def _said(attempt: Attempt, name: str) -> str | None:
-    """Return a sentence of the ads, None where there is none."""
+def _sentence(attempt: Attempt, name: str) -> str | None:
+    """Return a sentence of the ads, None if there is none."""
     text = attempt.fact(name)
     return text if isinstance(text, str) else None
 
@@ -212,7 +235,9 @@ def _reason(code: Any) -> str:
 
 def _ended_at(attempt: Attempt, ticket: dict[str, Any]) -> float | None:
     start = started_at(attempt)
-    for moment in (ticket.get("When"), *(attempt.moment_of(name) for name in _END_DATES)):
+    moments = [ticket.get("When")]
+    moments += [attempt.moment_of(name) for name in _END_DATES]
+    for moment in moments:
         if is_moment(moment) and (start is None or moment >= start):
             return moment
     return None

@@ -1,13 +1,13 @@
 """Reads user event logs of HTCondor (`log = FILE` of a submit file) into ads, one for each attempt that is over.
 
-The ads name what happened as the batch history does, so that one reading serves both. An attempt is
-numbered by NumShadowStarts where the submit file asked for it (`job_ad_information_attrs =
-GlobalJobId, NumShadowStarts`), else counted; its GlobalJobId is taken from there too, else made
-from the schedd's name, the job's number and the moment of submission.
+The ads use the names of the batch history, so that one reader serves both. An attempt is numbered
+by NumShadowStarts if the submit file asked for it (`job_ad_information_attrs = GlobalJobId,
+NumShadowStarts`), else counted; its GlobalJobId is taken from there too, else made from the
+schedd's name, the job's number and the moment of submission.
 
 Source: HTCondor manual, "Job Event Log Codes": each event is `NNN (cluster.proc.subproc) DATE TIME
 text`, lines, and `...`. Events of a whole cluster, which is materialized late, have process -1. A
-time ends in `Z` where the pool writes UTC.
+time ends in `Z` if the pool writes UTC.
 """
 
 import re
@@ -23,10 +23,15 @@ from jobprov.provenance.launchers.condor_ads import Ad
 
 SUBMIT, EXECUTE, EVICTED, TERMINATED, IMAGE_SIZE, SHADOW_EXCEPTION = 0, 1, 4, 5, 6, 7
 ABORTED, HELD, RECONNECT_FAILED, STARTER_ERROR, AD_INFORMATION, TRANSFER = 9, 12, 24, 21, 28, 40
-RECONNECT_FAILED_CODE, SHADOW_EXCEPTION_CODE = 1008, 1002  # VacateReasonCode
+_VACATE_CODES = {RECONNECT_FAILED: 1008, SHADOW_EXCEPTION: 1002}
+"""VacateReasonCode by event."""
 
 _HEAD = re.compile(
-    r"^(\d{3}) \((-?\d+)\.(-?\d+)\.-?\d+\) (?:(\d{4})-)?(\d\d)[-/](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z?)\S*\s*(.*)$"
+    r"^(\d{3}) \((-?\d+)\.(-?\d+)\.-?\d+\) "
+    r"(?:(\d{4})-)?(\d\d)[-/](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z?)\S*\s*(.*)$"
+)
+_USAGE = re.compile(
+    r"Usr (\d+) (\d+):(\d+):(\d+), Sys (\d+) (\d+):(\d+):(\d+)\s+-\s+Run Remote Usage"
 )
 _LARGEST_EVENT_LINES = 2000
 _ONE_ACT_SECONDS = (
@@ -40,7 +45,7 @@ _LEAP_YEARS_APART = 8  # at most, around 1900 and 2100
 
 @dataclass
 class Event:
-    """One event: its number, the job as (cluster, process), seconds since 1970, and its lines, the first one cut."""
+    """One event: its number, the job as (cluster, process), seconds since 1970, and its lines, without the head."""
 
     number: int
     job: tuple[int, int]
@@ -51,7 +56,7 @@ class Event:
 
 @dataclass
 class _Attempt:
-    """What the events say of one attempt, under the names of ads."""
+    """What the events tell about one attempt, under the names of ads."""
 
     ad: Ad = field(default_factory=dict)
     is_over: bool = False
@@ -60,14 +65,15 @@ class _Attempt:
     def end(self, at: int, **facts: Any) -> None:
         """Note why it is over; what was noted before stays."""
         self.is_over = True
-        for name, value in {**facts, "LastVacateTime": at}.items():
+        for name, value in facts.items():
             self.ad.setdefault(name, value)
+        self.ad.setdefault("LastVacateTime", at)
 
     def ended_just_now(self, at: int) -> bool:
         """Return whether what happens at this moment belongs to the end of the attempt."""
-        return not self.is_over or (
-            "ToE" not in self.ad and at - self.ad["LastVacateTime"] <= _ONE_ACT_SECONDS
-        )
+        if not self.is_over:
+            return True
+        return "ToE" not in self.ad and at - self.ad["LastVacateTime"] <= _ONE_ACT_SECONDS
 
 
 @dataclass
@@ -83,7 +89,7 @@ def read_events(lines: Iterable[str], name: str, year: int | None = None) -> Ite
     Args:
         lines: of the log.
         name: of the file, for errors.
-        year: of dates that have none; where left out the last one in which they are not to come.
+        year: of dates without one; by default the last year that does not put them into the future.
 
     Raises:
         BadInputError: a line that should begin an event does not; names file and line.
@@ -97,51 +103,48 @@ def read_events(lines: Iterable[str], name: str, year: int | None = None) -> Ite
         elif block or line.strip():
             block.append(line.rstrip("\n"))
             if len(block) > _LARGEST_EVENT_LINES:
-                raise BadInputError(
-                    f"{name}, line {number}: an event of more than {_LARGEST_EVENT_LINES} lines."
-                )
+                message = f"an event of more than {_LARGEST_EVENT_LINES} lines"
+                raise BadInputError(f"{name}, line {number}: {message}.")
 
 
 def _event(block: list[str], name: str, end: int, year: int | None) -> Event:
-    match = _HEAD.match(block[0])
+    head, place = block[0], f"{name}, line {end - len(block)}"
+    match = _HEAD.match(head)
     if match is None:
-        raise BadInputError(
-            f"{name}, line {end - len(block)}: {block[0][:60]!r} begins no event of a user event log."
-        )
-    number, cluster, process, its_year, *clock, zone, first = match.groups()
-    at = _seconds(
-        int(its_year) if its_year else year, [int(part) for part in clock], is_utc=zone == "Z"
-    )
+        raise BadInputError(f"{place}: {head[:60]!r} begins no event of a user event log.")
+    number, cluster, process, own_year, *clock, zone, first_line = match.groups()
+    if own_year:
+        year = int(own_year)
+    at = _seconds(year, [int(part) for part in clock], is_utc=zone == "Z")
     if at is None:
-        raise BadInputError(
-            f"{name}, line {end - len(block)}: {block[0][:60]!r} has a date that no calendar has."
-        )
-    return Event(
-        int(number),
-        (int(cluster), int(process)),
-        at,
-        [first, *block[1:]],
-        "\n".join([*block, "...", ""]),
-    )
+        raise BadInputError(f"{place}: {head[:60]!r} has a date that no calendar has.")
+    text = "\n".join([*block, "...", ""])
+    return Event(int(number), (int(cluster), int(process)), at, [first_line, *block[1:]], text)
 
 
 def _seconds(year: int | None, clock: list[int], *, is_utc: bool) -> int | None:
-    """Return seconds since 1970 of (month, day, hour, minute, second), in this machine's zone or UTC; None where there is no such time."""
-    month, day, hour, minute, second = clock
-    last = time.localtime().tm_year
-    for guess in [year] if year is not None else range(last, last - _LEAP_YEARS_APART - 1, -1):
-        try:
-            moment = datetime(
-                guess, month, day, hour, minute, min(second, 59), tzinfo=UTC if is_utc else None
-            )
-            at = int(moment.timestamp())
-        except (ValueError, OverflowError):
-            continue
-        if (
-            year is not None or at <= time.time() + _DAY
-        ):  # December's events are read in January too
+    """Return seconds since 1970 of (month, day, hour, minute, second), in this machine's zone or UTC.
+
+    None if there is no such time.
+    """
+    if year is not None:
+        return _seconds_in(year, clock, is_utc=is_utc)
+    this_year = time.localtime().tm_year
+    for guess in range(this_year, this_year - _LEAP_YEARS_APART - 1, -1):
+        at = _seconds_in(guess, clock, is_utc=is_utc)
+        if at is not None and at <= time.time() + _DAY:  # December's events are read in January too
             return at
     return None
+
+
+def _seconds_in(year: int, clock: list[int], *, is_utc: bool) -> int | None:
+    month, day, hour, minute, second = clock
+    zone = UTC if is_utc else None
+    try:
+        moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=zone)
+        return int(moment.timestamp())
+    except (ValueError, OverflowError):
+        return None
 
 
 def attempts_of(events: Iterable[Event], schedd: str | None = None) -> list[Ad]:
@@ -149,24 +152,25 @@ def attempts_of(events: Iterable[Event], schedd: str | None = None) -> list[Ad]:
 
     Args:
         events: of one log.
-        schedd: name of the schedd, as it stands in GlobalJobId, for jobs whose log does not tell
-            it.
+        schedd: name of the schedd, as in GlobalJobId, for jobs whose log does not have it.
     """
-    found = []
+    ads = []
     for (cluster, process), job in _jobs_of(events):
         identity = job.identity
         if identity is None and schedd and job.submitted_at is not None:
             identity = f"{schedd}#{cluster}.{process}#{job.submitted_at}"
+        common = _known(
+            {
+                "ClusterId": cluster,
+                "ProcId": process,
+                "QDate": job.submitted_at,
+                "GlobalJobId": identity,
+            }
+        )
         for place, attempt in enumerate(job.attempts, 1):
             if attempt.is_over:
-                known = {
-                    "ClusterId": cluster,
-                    "ProcId": process,
-                    "QDate": job.submitted_at,
-                    "GlobalJobId": identity,
-                }
-                found.append({"NumShadowStarts": place, **_known(known), **attempt.ad})
-    return found
+                ads.append({"NumShadowStarts": place, **common, **attempt.ad})
+    return ads
 
 
 def _jobs_of(events: Iterable[Event]) -> list[tuple[tuple[int, int], _Job]]:
@@ -174,7 +178,7 @@ def _jobs_of(events: Iterable[Event]) -> list[tuple[tuple[int, int], _Job]]:
 
     A number that is submitted again, as after a schedd lost its queue, is another job.
     """
-    found: list[tuple[tuple[int, int], _Job]] = []
+    jobs: list[tuple[tuple[int, int], _Job]] = []
     last: dict[tuple[int, int], _Job] = {}
     for event in events:
         if min(event.job) < 0:
@@ -184,9 +188,9 @@ def _jobs_of(events: Iterable[Event]) -> list[tuple[tuple[int, int], _Job]]:
             event.number == SUBMIT and (job.attempts or job.submitted_at != event.at)
         ):
             job = last[event.job] = _Job()
-            found.append((event.job, job))
+            jobs.append((event.job, job))
         _take(job, event)
-    return found
+    return jobs
 
 
 def _known(fields: Ad) -> Ad:
@@ -201,7 +205,7 @@ def _take(job: _Job, event: Event) -> None:
     elif event.number in _BEGINNING:
         _begin(job, event)
     elif job.attempts:
-        _go_on(job.attempts[-1], event)
+        _take_for_attempt(job.attempts[-1], event)
 
 
 _BEGINNING = {EXECUTE, TRANSFER, STARTER_ERROR}
@@ -216,7 +220,8 @@ def _begin(job: _Job, event: Event) -> None:
         ad = job.attempts[-1].ad
         ad.update(JobCurrentStartExecutingDate=event.at, NumJobStarts=1)
         slot = re.search(r"^\s*SlotName: (\S+)", event.text, re.MULTILINE)
-        ad.update({"RemoteHost": slot.group(1)} if slot else {})
+        if slot:
+            ad["RemoteHost"] = slot[1]
 
 
 def _take_information(job: _Job, event: Event) -> None:
@@ -227,50 +232,60 @@ def _take_information(job: _Job, event: Event) -> None:
         job.attempts[-1].ad["NumShadowStarts"] = ad["NumShadowStarts"]
 
 
-def _go_on(attempt: _Attempt, event: Event) -> None:
+def _take_for_attempt(attempt: _Attempt, event: Event) -> None:
     reason = " ".join(line.strip() for line in event.lines[1:2])
     if event.number == IMAGE_SIZE:
-        if found := re.search(r"(\d+)\s+-\s+ResidentSetSize", event.text):
-            attempt.ad["ResidentSetSize"] = int(found.group(1))
+        resident = re.search(r"(\d+)\s+-\s+ResidentSetSize", event.text)
+        if resident:
+            attempt.ad["ResidentSetSize"] = int(resident[1])
     elif event.number == HELD:
         _hold(attempt, event, reason)
     elif event.number == ABORTED and attempt.ended_just_now(event.at):
         attempt.end(event.at, RemoveReason=reason, JobStatus=3)
-    elif attempt.is_over:
-        return
-    elif event.number == TERMINATED or (event.number == EVICTED and _REQUEUED in event.text):
-        attempt.is_requeued = event.number == EVICTED
+    elif not attempt.is_over:
+        _take_end(attempt, event, reason)
+
+
+def _take_end(attempt: _Attempt, event: Event, reason: str) -> None:
+    is_requeued = event.number == EVICTED and _REQUEUED in event.text
+    if event.number == TERMINATED or is_requeued:
+        attempt.is_requeued = is_requeued
         _terminate(attempt, event)
-    elif event.number in {RECONNECT_FAILED, SHADOW_EXCEPTION}:
-        code_of = {RECONNECT_FAILED: RECONNECT_FAILED_CODE, SHADOW_EXCEPTION: SHADOW_EXCEPTION_CODE}
-        attempt.end(event.at, VacateReason=reason, VacateReasonCode=code_of[event.number])
+    elif event.number in _VACATE_CODES:
+        code = _VACATE_CODES[event.number]
+        attempt.end(event.at, VacateReason=reason, VacateReasonCode=code)
     elif event.number == EVICTED:
         attempt.end(event.at)
 
 
 def _hold(attempt: _Attempt, event: Event, reason: str) -> None:
-    """Note what ended the attempt; one that was requeued was held while it waited to run again."""
-    if not attempt.is_requeued and ("ToE" in attempt.ad or attempt.ended_just_now(event.at)):
+    """Note the hold if it ended the attempt.
+
+    A requeued one was held while it waited to run again.
+    """
+    if attempt.is_requeued:
+        return
+    if "ToE" in attempt.ad or attempt.ended_just_now(event.at):
         code = re.search(r"Code (\d+) Subcode", event.text)
-        facts = {"HoldReasonCode": int(code.group(1))} if code else {}
+        facts = {"HoldReasonCode": int(code[1])} if code else {}
         attempt.end(event.at, HoldReason=reason, JobStatus=5, **facts)
 
 
 def _terminate(attempt: _Attempt, event: Event) -> None:
-    end: dict[str, Any] = {"HowCode": 0, "When": event.at, "ExitBySignal": False}
-    if found := re.search(r"return value (\d+)", event.text):
-        end["ExitCode"] = int(found.group(1))
-    elif found := re.search(r"\(signal (\d+)\)", event.text):
-        end.update(ExitBySignal=True, ExitSignal=int(found.group(1)))
-    attempt.end(event.at, ToE=end)
-    usage = re.search(
-        r"Usr (\d+) (\d+):(\d+):(\d+), Sys (\d+) (\d+):(\d+):(\d+)\s+-\s+Run Remote Usage",
-        event.text,
-    )
+    ticket: dict[str, Any] = {"HowCode": 0, "When": event.at, "ExitBySignal": False}
+    exit_code = re.search(r"return value (\d+)", event.text)
+    signal = re.search(r"\(signal (\d+)\)", event.text)
+    if exit_code:
+        ticket["ExitCode"] = int(exit_code[1])
+    elif signal:
+        ticket.update(ExitBySignal=True, ExitSignal=int(signal[1]))
+    attempt.end(event.at, ToE=ticket)
+    usage = _USAGE.search(event.text)
     if usage:
         numbers = [int(text) for text in usage.groups()]
-        for name, (days, hours, minutes, seconds) in (
-            ("RemoteUserCpu", numbers[:4]),
-            ("RemoteSysCpu", numbers[4:]),
-        ):
-            attempt.ad[name] = float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+        attempt.ad["RemoteUserCpu"] = _cpu_seconds(*numbers[:4])
+        attempt.ad["RemoteSysCpu"] = _cpu_seconds(*numbers[4:])
+
+
+def _cpu_seconds(days: int, hours: int, minutes: int, seconds: int) -> float:
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)

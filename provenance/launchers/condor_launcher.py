@@ -2,9 +2,9 @@
 
 The engine is HTCondor's.
 
-Each job's ad carries its name (`JobprovJob`), so that whoever asks the queue and the history finds
-it: nothing that was submitted is submitted again, even where the submitter was killed before it
-could note the id. condor_submit queues all jobs of a call or none.
+Each job's ad has its name (`JobprovJob`), by which it is found in the queue and the history:
+nothing is submitted twice, even if the submitter was killed before it could note the id.
+condor_submit queues all jobs of a call or none.
 
 Source: HTCondor manual, condor_submit, condor_q, condor_history (`-since`), "Job ClassAd
 Attributes".
@@ -23,22 +23,34 @@ from jobprov.provenance.launchers.job import BatchJob, LaunchEnd
 from jobprov.provenance.launchers.job_folder import SCRIPT, make_folder
 
 _NAMED = "JobprovJob =!= undefined"
-_WANTED = "JobprovJob,ClusterId,ProcId,GlobalJobId,JobStatus,ExitCode,ExitBySignal,ExitSignal,HoldReason,RemoveReason,LastHoldReason,Iwd"
+_ATTRIBUTES = (
+    "JobprovJob,ClusterId,ProcId,GlobalJobId,JobStatus,ExitCode,ExitBySignal,ExitSignal,"
+    "HoldReason,RemoveReason,LastHoldReason,Iwd"
+)
+_SELECTION = ["-constraint", _NAMED, "-attributes", _ATTRIBUTES]
 _SHORT_HELD_SECONDS = 5
 _MIB = 1 << 20
-_TOLD = frozenset(
-    f"JOBPROV_{word}" for word in ("EXPERIMENT", "TASK_ID", "CAMPAIGN", "STAGE", "UNIT", "RETRY_OF")
+_LEAST_MEMORY_MIB = 256
+_VARIABLES_IN_AD = frozenset(
+    {
+        "JOBPROV_EXPERIMENT",
+        "JOBPROV_TASK_ID",
+        "JOBPROV_CAMPAIGN",
+        "JOBPROV_STAGE",
+        "JOBPROV_UNIT",
+        "JOBPROV_RETRY_OF",
+    }
 )
-"""Variables that are put into the ad too, where exit hooks and the batch history find them."""
+"""Variables that are in the ad too, where exit hooks and the batch history find them."""
 
 
 class CondorLauncher:
-    """Submits jobs to a schedd, each in a folder of its own below `folder`, which its new files come home to.
+    """Submits jobs to a schedd, each with a folder of its own below `folder`, where its new files return to.
 
     Args:
         folder: of the account that submits.
-        schedd: its name, where it is not this machine's own.
-        since: seconds since 1970; what was submitted before is not looked for in the batch history.
+        schedd: its name, if it is not this machine's own.
+        since: seconds since 1970; the batch history is not searched for jobs from before.
         lines: more lines for every submit file, such as an accounting group.
     """
 
@@ -60,17 +72,17 @@ class CondorLauncher:
 
         Raises:
             BadInputError: a job that cannot be run here.
-            UnreachableError: condor_submit is not there, or refuses; with what it said.
+            UnreachableError: condor_submit is missing, or refuses, with its message.
         """
         if not jobs:
             return {}
         folders = [make_folder(self._folder, job) for job in jobs]
         file = self._folder / f"{jobs[0].name}.sub"
         file.write_text(describe(jobs, folders, self._lines), encoding="utf-8")
-        words = ["condor_submit", "-terse", *self._place, str(file)]
+        command = ["condor_submit", "-terse", *self._place, str(file)]
         try:
             done = subprocess.run(
-                words,
+                command,
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -82,9 +94,8 @@ class CondorLauncher:
                 "condor_submit is not on the PATH: run this on a submit node."
             ) from None
         if done.returncode != 0:
-            raise UnreachableError(
-                f"condor_submit refuses {file}: {last_line(done.stderr or done.stdout)}."
-            )
+            reason = last_line(done.stderr or done.stdout)
+            raise UnreachableError(f"condor_submit refuses {file}: {reason}.")
         ids = self.find([job.name for job in jobs])
         if len(ids) < len(jobs):
             raise UnreachableError(
@@ -101,37 +112,33 @@ class CondorLauncher:
         return {name: _batch_id(ad) for name, ad in self._ads(names)}
 
     def ended(self, names: Collection[str]) -> list[LaunchEnd]:
-        """Return how those of the jobs ended that are over.
+        """Return how the jobs ended that are over.
 
-        One that is held is over, for it does not go on by itself.
+        A held job is over, because it does not go on by itself.
 
         Raises:
             UnreachableError: HTCondor does not answer.
         """
-        ads = dict(self._ads(names))
-        over = [
-            self._end(name, ad)
-            for name, ad in ads.items()
-            if ad.get("JobStatus") in (REMOVED, COMPLETED, HELD)
-        ]
-        gone = [
-            LaunchEnd(name, self._folder / name, problem="lost: HTCondor knows nothing of it")
-            for name in names
-        ]
-        return over + [end for end in gone if end.name not in ads]
+        ends: list[LaunchEnd] = []
+        known: set[str] = set()
+        for name, ad in self._ads(names):
+            known.add(name)
+            if ad.get("JobStatus") in (REMOVED, COMPLETED, HELD):
+                ends.append(self._end(name, ad))
+        for name in names:
+            if name not in known:
+                problem = "lost: HTCondor knows nothing of it"
+                ends.append(LaunchEnd(name, self._folder / name, problem=problem))
+        return ends
 
     def remove(self, names: Collection[str]) -> None:
-        """Take those of the jobs out of the queue.
+        """Remove these jobs from the queue.
 
         Raises:
-            UnreachableError: condor_rm is not there.
+            UnreachableError: condor_rm is missing.
         """
-        wanted = set(names)
-        ids = [
-            f"{ad['ClusterId']}.{ad['ProcId']}"
-            for ad in self._queue()
-            if ad.get("JobprovJob") in wanted
-        ]
+        queued = [ad for ad in self._queue() if ad.get("JobprovJob") in set(names)]
+        ids = [f"{ad['ClusterId']}.{ad['ProcId']}" for ad in queued]
         if ids:
             try:
                 subprocess.run(["condor_rm", *self._place, *ids], capture_output=True, check=False)
@@ -141,51 +148,37 @@ class CondorLauncher:
                 ) from None
 
     def _ads(self, names: Collection[str]) -> Iterator[tuple[str, Ad]]:
-        """Yield the ad of each of the jobs that HTCondor knows.
+        """Yield name and ad of each job that HTCondor knows.
 
-        Of the queue, else of the history.
+        From the queue, else from the history.
         """
-        wanted = set(names)
-        # A job that leaves the queue between the two questions is in the history: it is asked
-        # second.
+        missing = set(names)
+        # the history comes second, for a job may leave the queue between the two questions
         for ads in (self._queue, self._history):
-            if not wanted:
+            if not missing:
                 return
             for ad in ads():
-                if ad.get("JobprovJob") in wanted:
-                    wanted.discard(ad["JobprovJob"])
-                    yield ad["JobprovJob"], ad
+                name = ad.get("JobprovJob")
+                if name in missing:
+                    missing.discard(name)
+                    yield name, ad
 
     def _queue(self) -> Iterator[Ad]:
-        return ads_of(
-            ["condor_q", *self._place, "-json", "-constraint", _NAMED, "-attributes", _WANTED]
-        )
+        return ads_of(["condor_q", *self._place, "-json", *_SELECTION])
 
     def _history(self) -> Iterator[Ad]:
         since = ["-since", f"EnteredCurrentStatus < {self._since}"] if self._since else []
-        return ads_of(
-            [
-                "condor_history",
-                *self._place,
-                "-json",
-                *since,
-                "-constraint",
-                _NAMED,
-                "-attributes",
-                _WANTED,
-            ]
-        )
+        return ads_of(["condor_history", *self._place, "-json", *since, *_SELECTION])
 
     def _end(self, name: str, ad: Ad) -> LaunchEnd:
         folder = Path(str(ad.get("Iwd") or self._folder / name))
         if ad.get("JobStatus") == COMPLETED:
-            number = ad.get("ExitSignal") if ad.get("ExitBySignal") is True else None
-            code = ad.get("ExitCode") if number is None else None
-            return LaunchEnd(name, folder, code, number)
+            signal = ad.get("ExitSignal") if ad.get("ExitBySignal") is True else None
+            code = ad.get("ExitCode") if signal is None else None
+            return LaunchEnd(name, folder, code, signal)
         if ad.get("JobStatus") == HELD:
-            return LaunchEnd(
-                name, folder, problem=f"held: {ad.get('HoldReason') or 'no reason given'}"
-            )
+            reason = ad.get("HoldReason") or "no reason given"
+            return LaunchEnd(name, folder, problem=f"held: {reason}")
         reason = ad.get("LastHoldReason") or ad.get("RemoveReason") or "no reason given"
         return LaunchEnd(name, folder, problem=f"removed: {reason}")
 
@@ -195,13 +188,13 @@ def describe(jobs: Sequence[BatchJob], folders: Sequence[Path], lines: Sequence[
 
     `condor_submit` takes it.
 
-    A job that goes on hold leaves the queue after a few seconds: whether it is tried again, and
-    how, is decided elsewhere.
+    A job that goes on hold leaves the queue after a few seconds; whether and how it is retried is
+    decided elsewhere.
 
     Raises:
         BadInputError: a value that a submit file cannot hold.
     """
-    common = [
+    lines_of_file = [
         "universe = vanilla",
         "executable = /bin/sh",
         "transfer_executable = False",
@@ -215,34 +208,29 @@ def describe(jobs: Sequence[BatchJob], folders: Sequence[Path], lines: Sequence[
         f"periodic_remove = JobStatus == 5 && (time() - EnteredCurrentStatus) > {_SHORT_HELD_SECONDS}",
         *lines,
     ]
-    parts = [_describe_one(job, folder) for job, folder in zip(jobs, folders, strict=True)]
-    return "\n".join([*common, *(line for part in parts for line in part), ""])
+    for job, folder in zip(jobs, folders, strict=True):
+        lines_of_file += ["", *_lines_of_job(job, folder)]
+    return "\n".join([*lines_of_file, ""])
 
 
-def _describe_one(job: BatchJob, folder: Path) -> list[str]:
-    told = {name: value for name, value in job.environment.items() if name in _TOLD}
-    variables = " ".join(f"{name}={quoted(value)}" for name, value in sorted(told.items()))
+def _lines_of_job(job: BatchJob, folder: Path) -> list[str]:
+    variables = []
+    for name, value in sorted(job.environment.items()):
+        if name in _VARIABLES_IN_AD:
+            variables.append(f"{name}={quoted(value)}")
     files = [SCRIPT, *(path.name for path in job.inputs), *job.contents]
     sites = [f'(GLIDEIN_Site =!= "{checked(site)}")' for site in job.avoided_sites]
-    memory = (
-        f"request_memory = {-(-job.memory_bytes // _MIB)}M"
-        if job.memory_bytes
-        else "request_memory = 256M"
-    )
-    limit = (
-        f"allowed_job_duration = {job.wall_limit_seconds:.0f}" if job.wall_limit_seconds else None
-    )
-    return [
-        "",
+    memory_mib = -(-job.memory_bytes // _MIB) if job.memory_bytes else _LEAST_MEMORY_MIB
+    lines = [
         f"initialdir = {checked(str(folder))}",
         f'MY.JobprovJob = "{job.name}"',
-        f'environment = "{variables}"',
+        f'environment = "{" ".join(variables)}"',
         f"transfer_input_files = {', '.join(map(_listed, files))}",
-        memory,
-        *([limit] if limit else []),
-        f"requirements = {' && '.join(sites) or 'True'}",
-        "queue",
+        f"request_memory = {memory_mib}M",
     ]
+    if job.wall_limit_seconds:
+        lines.append(f"allowed_job_duration = {job.wall_limit_seconds:.0f}")
+    return [*lines, f"requirements = {' && '.join(sites) or 'True'}", "queue"]
 
 
 def quoted(value: str) -> str:
@@ -256,22 +244,21 @@ def quoted(value: str) -> str:
 
 def _listed(name: str) -> str:
     if "," in name:
-        raise BadInputError(
-            f"{name[:100]!r}: a comma parts the files of a submit file; give it another name."
-        )
+        message = "a comma separates the files of a submit file; give it another name"
+        raise BadInputError(f"{name[:100]!r}: {message}.")
     return checked(name)
 
 
 def checked(value: str, *, quotes: bool = False) -> str:
-    """Return a value that stays within its line, and within its quotes where it may not hold any.
+    """Return a value that stays within its line, and within its quotes unless `quotes` are allowed.
 
-    `$(…)` is a macro there.
+    Raises:
+        BadInputError: it does not, or it has `$(…)`, which is a macro in a submit file.
     """
-    if (
-        any(mark in value for mark in ("\n", "\r", "\0"))
-        or "$(" in value
-        or (not quotes and '"' in value)
-    ):
+    forbidden = ["\n", "\r", "\0", "$("]
+    if not quotes:
+        forbidden.append('"')
+    if any(text in value for text in forbidden):
         raise BadInputError(f"{value[:100]!r} cannot stand in a submit file.")
     return value
 

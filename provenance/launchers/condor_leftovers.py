@@ -1,4 +1,4 @@
-"""Records of the hook that it could not send and that the batch system brought home.
+"""Records that the hook could not send and the batch system brought home.
 
 Beside the job's output, or in its errors.
 

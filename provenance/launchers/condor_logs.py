@@ -108,11 +108,13 @@ class _opened:  # noqa: N801 - used as a function
 
 
 def open_owned(attempt: Attempt, named: object) -> BinaryIO | None:
-    """Return a file, named as from the job's folder, open, where it is a plain file of the job's owner; else None."""
+    """Return an open file, named relative to the job's folder, if it is a plain file of the job's owner; else None."""
     folder = attempt.fact("Iwd")
     if not isinstance(named, str) or "\0" in named:
         return None
-    path = Path(folder if isinstance(folder, str) else "/") / named
+    if not isinstance(folder, str):
+        folder = "/"
+    path = Path(folder) / named
     try:
         owner = pwd.getpwnam(str(attempt.fact("OsUser", "Owner")).split("@", maxsplit=1)[0]).pw_uid
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

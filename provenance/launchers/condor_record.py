@@ -73,9 +73,9 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
 
 
 def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record without what the service would refuse all of it for.
+    """Return the record without values that the service would refuse.
 
-    Notes in `extra.batch_history` say what was cut.
+    `extra.batch_history` lists what was cut.
     """
     draft = Draft(record)
     limits.mend_task_id(draft)
@@ -89,7 +89,7 @@ def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
 def _begun(attempt: Attempt, start: float | None, end: End) -> float | None:
     """Return when the attempt started.
 
-    Where no source tells, and its state needs one, the first moment that is known after it.
+    If no source tells and its state needs it, the first known moment after that.
     """
     if start is not None or end.state in ("killed", "lost"):
         return start
@@ -97,10 +97,7 @@ def _begun(attempt: Attempt, start: float | None, end: End) -> float | None:
 
 
 def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """Return what the ad says of the task.
-
-    The unit only where it is named, since what the job read is not known here.
-    """
+    """Return the task from the ad; the unit only if the ad names it, since the job's inputs are not known here."""
     options = Options([], variables)
     task: dict[str, Any] = batch.describe_task(options, variables, ad)
     return {**task, "unit": options.unit} if options.unit else task

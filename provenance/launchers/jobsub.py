@@ -1,4 +1,4 @@
-"""What a `jobsub_submit` command line says of the task that it submits, and how to hand a task's settings to its jobs.
+"""What a `jobsub_submit` command line tells about its task, and how to hand a task's settings to its jobs.
 
 Source: jobsub_lite's options (`-e NAME=VALUE`, `-G`, `-N`, `--dataset-definition`) and its
 `--job-info SCRIPT`, which is called after a submission as `SCRIPT <cluster>.0@<schedd> "<repr of
@@ -17,16 +17,18 @@ Form = Literal["shell", "jobsub", "condor"]
 FORMS: tuple[Form, ...] = ("shell", "jobsub", "condor")
 _BATCH_ID = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?@[A-Za-z0-9._-]{1,250}")
 _TASK_NAMES = ("JOBPROV_TASK_ID", "POMS_TASK_ID", "POMS4_SUBMISSION_ID")
+_FILE_OPTIONS = ("-f", "--input-file", "--tar-file-name")
 _LONGEST = 1024 * 1024  # characters of an argument list
+_LONGEST_COUNT = 7  # digits
 
 
 class Submission(NamedTuple):
-    """A submission as its command line tells it; None where it does not.
+    """A submission as its command line tells it; None for what it does not tell.
 
     Attributes:
         batch_id: `cluster.0@schedd`.
         variables: what `-e` sets in the jobs.
-        copies: how many jobs it makes; None where a SAM dataset decides.
+        copies: how many jobs it makes; None if a SAM dataset decides.
     """
 
     batch_id: str
@@ -37,46 +39,54 @@ class Submission(NamedTuple):
 
     @property
     def task_id(self) -> str:
-        """Return the task's id: what its jobs are told, else the batch id."""
-        return next(
-            (self.variables[name] for name in _TASK_NAMES if self.variables.get(name)),
-            self.batch_id,
-        )
+        """Return the task's id: from the variables of its jobs, else the batch id."""
+        for name in _TASK_NAMES:
+            if self.variables.get(name):
+                return self.variables[name]
+        return self.batch_id
 
     def named(self, name: str) -> str | None:
         """Return a variable that jobs of the task get, or None."""
         return self.variables.get(name) or None
 
 
-def read_job_info(batch_id: str, told: str) -> Submission:
-    """Return what `--job-info` tells of a submission.
+def read_job_info(batch_id: str, arguments: str) -> Submission:
+    """Return the submission that `--job-info` reports.
 
     Raises:
         BadInputError: these are not the two arguments that jobsub gives.
     """
     if not _BATCH_ID.fullmatch(batch_id):
-        raise BadInputError(
-            f"{batch_id[:100]!r} is no batch id; jobsub's is like 81234.0@schedd.example.org."
-        )
+        example = "jobsub's is like 81234.0@schedd.example.org"
+        raise BadInputError(f"{batch_id[:100]!r} is no batch id; {example}.")
+    argv = _argument_list(arguments)
+    variables: dict[str, str] = {}
+    experiment: str | None = None
+    copies: int | None = 1
+    has_dataset = False
+    for option, value in _options(argv):
+        if option in ("-e", "--environment") and "=" in value:
+            name, _, text = value.partition("=")
+            variables[name] = text
+        elif option in ("-G", "--group"):
+            experiment = value
+        elif option == "-N" and value.isdecimal() and len(value) <= _LONGEST_COUNT:
+            copies = int(value)
+        elif option.startswith("--dataset"):
+            has_dataset = True
+    return Submission(batch_id, argv, variables, experiment, None if has_dataset else copies)
+
+
+def _argument_list(text: str) -> list[str]:
+    """Return the list of words that Python's `repr` wrote."""
     try:
-        argv = ast.literal_eval(told) if len(told) <= _LONGEST else None
+        argv = ast.literal_eval(text) if len(text) <= _LONGEST else None
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         argv = None
     if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv):
-        raise BadInputError(
-            "The second argument is no list of words as Python writes it; `--job-info` gives one."
-        )
-    options = _options(argv)
-    variables = dict(
-        word.split("=", 1)
-        for name, word in options
-        if name in ("-e", "--environment") and "=" in word
-    )
-    groups = [word for name, word in options if name in ("-G", "--group")]
-    counts = [word for name, word in options if name == "-N" and word.isdecimal() and len(word) < 8]  # noqa: PLR2004
-    is_dataset = any(name.startswith("--dataset") for name, _ in options)
-    copies = None if is_dataset else int(counts[-1]) if counts else 1
-    return Submission(batch_id, argv, variables, groups[-1] if groups else None, copies)
+        message = "The second argument is no list of words as Python writes it"
+        raise BadInputError(f"{message}; `--job-info` gives one.")
+    return argv
 
 
 def _options(argv: Sequence[str]) -> list[tuple[str, str]]:
@@ -84,41 +94,38 @@ def _options(argv: Sequence[str]) -> list[tuple[str, str]]:
 
     `--name=value`, `--name value`, `-Gvalue` and `-G value`.
     """
-    found: list[tuple[str, str]] = []
+    options: list[tuple[str, str]] = []
     for place, word in enumerate(argv):
-        if word.startswith(("file://", "dropbox://")) and argv[place - 1] not in (
-            "-f",
-            "--input-file",
-            "--tar-file-name",
-        ):
-            break  # what follows are the executable's own
+        is_value = argv[place - 1] in _FILE_OPTIONS
+        if word.startswith(("file://", "dropbox://")) and not is_value:
+            break  # the executable; the options that follow are its own
         following = argv[place + 1] if place + 1 < len(argv) else ""
         if word.startswith("--"):
             name, equals, value = word.partition("=")
-            found.append((name, value if equals else following))
+            options.append((name, value if equals else following))
         elif re.match(r"-[eGN]", word):
-            found.append((word[:2], word[2:].removeprefix("=") or following))
-    return found
+            options.append((word[:2], word[2:].removeprefix("=") or following))
+    return options
 
 
 def settings_lines(
     variables: Mapping[str, str], form: Form, ticket_file: str | None = None
 ) -> list[str]:
-    """Return lines that hand variables, and the file with the ticket, to jobs.
-
-    For a shell, jobsub_submit or a submit file.
-    """
+    """Return lines for a shell, jobsub_submit or a submit file that give jobs variables and the ticket's file."""
     if form == "shell":
         return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     if form == "jobsub":
-        words = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
-        words += ["-f", f"dropbox://{ticket_file}"] if ticket_file else []
-        return [shlex.join(words)]
+        options: list[str] = []
+        for name, value in variables.items():
+            options += ["-e", f"{name}={value}"]
+        if ticket_file:
+            options += ["-f", f"dropbox://{ticket_file}"]
+        return [shlex.join(options)]
     quoted = " ".join(f"{name}={_condor(value)}" for name, value in variables.items())
-    return [
-        f'environment = "{quoted}"',
-        *([f"transfer_input_files = {ticket_file}"] if ticket_file else []),
-    ]
+    lines = [f'environment = "{quoted}"']
+    if ticket_file:
+        lines.append(f"transfer_input_files = {ticket_file}")
+    return lines
 
 
 def _condor(value: str) -> str:
@@ -127,4 +134,6 @@ def _condor(value: str) -> str:
     Quotes of both kinds are doubled.
     """
     doubled = value.replace('"', '""').replace("'", "''")
-    return f"'{doubled}'" if re.search(r"[\s'\"]", value) or not value else doubled
+    if not value or re.search(r"[\s'\"]", value):
+        return f"'{doubled}'"
+    return doubled

@@ -68,9 +68,10 @@ class LocalLauncher:
         return {name: name for name in names if (self._folder / f"{name}.limit").is_file()}
 
     def ended(self, names: Collection[str]) -> list[LaunchEnd]:
-        """Return how those of the jobs ended that are over; start others that wait."""
+        """Return how the jobs ended that are over; start others that wait."""
         self._fill_slots()
-        return [end for name in names if (end := self._end(name)) is not None]
+        ends = [self._end(name) for name in names]
+        return [end for end in ends if end is not None]
 
     def remove(self, names: Collection[str]) -> None:
         """Stop those of the jobs that run, with all that they started, and never start those that wait."""
@@ -89,11 +90,9 @@ class LocalLauncher:
                 end.write(str(_SIGNALLED + signal.SIGKILL))
 
     def _fill_slots(self) -> None:
-        waiting = sorted(
-            file.name.removesuffix(".limit")
-            for file in self._folder.glob("*.limit")
-            if not file.with_suffix(".pid").exists()
-        )
+        limit_files = self._folder.glob("*.limit")
+        unstarted = [file for file in limit_files if not file.with_suffix(".pid").exists()]
+        waiting = sorted(file.name.removesuffix(".limit") for file in unstarted)
         free = self._slots - sum(self._is_running(file.stem) for file in self._folder.glob("*.pid"))
         for name in waiting[: max(0, free)]:
             self._start(name)

@@ -16,9 +16,9 @@ from typing import Self
 from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.launchers.job import BatchJob, JobEnd
 
-# The soft limit gives SIGXCPU, which a job may see; the hard one, a little later, SIGKILL. A shell
-# sets them, because code between fork and exec is unsafe in a process with threads. No core files:
-# they would fill the scratch folder.
+# The soft limit gives SIGXCPU, which a job may handle; the hard one, a little later, SIGKILL. A
+# shell sets them, because code between fork and exec is unsafe in a process with threads. No core
+# files: they would fill the folder.
 _LIMITED = 'ulimit -S -c 0; ulimit -S -t "$0" && ulimit -H -t "$(($0 + 5))" && exec "$@"'
 _UNLIMITED = 'ulimit -S -c 0; exec "$@"'
 

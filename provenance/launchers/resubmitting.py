@@ -1,10 +1,12 @@
-"""Recorded jobs as they are submitted again by hand.
+"""How recorded jobs are submitted again by hand.
 
 A submit file for condor_submit, a script around jobsub_submit.
 
-Both run `retry-job.sh` with the hook beside it, on the jobs' own bundles. `jobprov retry` lays
-these files out; the service only says the text. Source: HTCondor manual, condor_submit;
-jobsub_lite's options (`-G`, `-N`, `-e`, `-f dropbox://`, `--memory`, `--blacklist`).
+Both run `retry-job.sh` with the hook beside it, on the jobs' own bundles. `jobprov retry` writes
+these files; the service only makes their text.
+
+Source: HTCondor manual, condor_submit; jobsub_lite's options (`-G`, `-N`, `-e`, `-f dropbox://`,
+`--memory`, `--blacklist`).
 """
 
 import shlex
@@ -23,10 +25,10 @@ _MIB = 1 << 20
 
 
 class Repeat(NamedTuple):
-    """One recorded job that is to be tried again.
+    """One recorded job that is to be retried.
 
     Attributes:
-        order_id: names the try; goes into the batch system with it.
+        order_id: of this try; the batch system gets it too.
         job_id: the recorded job, whose bundle is run.
         inputs: names of the files that it reads.
     """
@@ -54,9 +56,10 @@ def submit_file(
 
     It expects script, hook, ticket and bundles beside it.
     """
+    and_ticket = f", and {TICKET}" if with_ticket else ""
     lines = [
-        f"# Tries {len(repeats)} recorded jobs again, with the recorded code, configuration and inputs. Beside it: {SCRIPT}, {HOOK},",
-        f"# and the jobs' bundles{f', and {TICKET}' if with_ticket else ''}. Then: condor_submit {SUBMIT_FILE}",
+        f"{_retries(repeats)} Beside it: {SCRIPT}, {HOOK},",
+        f"# and the jobs' bundles{and_ticket}. Then: condor_submit {SUBMIT_FILE}",
         "universe = vanilla",
         f"executable = {SCRIPT}",
         "should_transfer_files = YES",
@@ -70,70 +73,79 @@ def submit_file(
     return "\n".join([*lines, ""])
 
 
-def _condor_lines(repeat: Repeat, told: dict[str, str], ticket: list[str]) -> list[str]:
-    told = told | ({"JOBPROV_TOKEN_FILE": TICKET} if ticket else {})
-    variables = " ".join(f"{name}={quoted(value)}" for name, value in told.items())
-    sites = " && ".join(f'(GLIDEIN_Site =!= "{checked(site)}")' for site in repeat.avoided_sites)
-    memory = repeat.memory_bytes
-    return [
+def _retries(repeats: Sequence[Repeat]) -> str:
+    return f"# Tries {len(repeats)} recorded jobs again, with the recorded code, configuration and inputs."
+
+
+def _condor_lines(repeat: Repeat, variables: dict[str, str], ticket: list[str]) -> list[str]:
+    if ticket:
+        variables = variables | {"JOBPROV_TOKEN_FILE": TICKET}
+    environment = " ".join(f"{name}={quoted(value)}" for name, value in variables.items())
+    lines = [
         f"# unit {checked(repeat.unit)} of task {checked(repeat.task_id)}",
         f"arguments = {repeat.bundle_file}",
-        f'environment = "{variables}"',
+        f'environment = "{environment}"',
         f"transfer_input_files = {', '.join([HOOK, *ticket, repeat.bundle_file])}",
         f'MY.JobprovJob = "{repeat.order_id}"',
         f"output = {repeat.order_id}.out",
         f"error = {repeat.order_id}.err",
-        *([f"request_memory = {-(-memory // _MIB)}M"] if memory else []),
-        *([f"requirements = {sites}"] if sites else []),
-        "queue",
     ]
+    if repeat.memory_bytes:
+        lines.append(f"request_memory = {-(-repeat.memory_bytes // _MIB)}M")
+    if repeat.avoided_sites:
+        sites = [f'(GLIDEIN_Site =!= "{checked(site)}")' for site in repeat.avoided_sites]
+        lines.append(f"requirements = {' && '.join(sites)}")
+    return [*lines, "queue"]
 
 
 def jobsub_script(repeats: Sequence[Repeat], *, experiment: str, url: str) -> str:
-    """Return a shell script that submits all repeats, one `jobsub_submit` for those that ask for the same; jobs fetch their bundles."""
+    """Return a shell script that submits all repeats; jobs fetch their bundles.
+
+    Repeats that need the same memory and sites share one `jobsub_submit`.
+    """
     groups: dict[tuple[int | None, tuple[str, ...]], list[Repeat]] = defaultdict(list)
     for repeat in repeats:
         groups[repeat.memory_bytes, repeat.avoided_sites].append(repeat)
     lines = [
         "#!/bin/sh",
-        f"# Tries {len(repeats)} recorded jobs again, with the recorded code, configuration and inputs. Beside it: {SCRIPT}, {HOOK},",
+        f"{_retries(repeats)} Beside it: {SCRIPT}, {HOOK},",
         f"# and {TICKET} where the service asks for one.",
         "set -e",
         'cd "$(dirname "$0")"',
     ]
     for number, ((memory, sites), group) in enumerate(groups.items(), 1):
         file = f"retry-{number}.list"
-        lines += [
-            f"cat > {file} <<'LIST'",
-            *(_list_line(repeat, experiment, url) for repeat in group),
-            "LIST",
-        ]
-        words = ["jobsub_submit", "-G", experiment, "-N", str(len(group))]
-        words += [f"--memory={-(-memory // _MIB)}MB"] if memory else []
-        words += [f"--blacklist={','.join(sites)}"] if sites else []
-        words += ["-e", f"JOBPROV_URL={url}", "-e", f"JOBPROV_EXPERIMENT={experiment}"]
-        words += ["-e", f"JOBPROV_TOKEN_FILE={TICKET}"]
+        entries = [_list_line(repeat, experiment, url) for repeat in group]
+        lines += [f"cat > {file} <<'LIST'", *entries, "LIST"]
+        command = ["jobsub_submit", "-G", experiment, "-N", str(len(group))]
+        if memory:
+            command.append(f"--memory={-(-memory // _MIB)}MB")
+        if sites:
+            command.append(f"--blacklist={','.join(sites)}")
+        command += ["-e", f"JOBPROV_URL={url}", "-e", f"JOBPROV_EXPERIMENT={experiment}"]
+        command += ["-e", f"JOBPROV_TOKEN_FILE={TICKET}"]
         dropped = " ".join(f'-f "dropbox://$PWD/{name}"' for name in (HOOK, file))
         ticket = f'$([ ! -f {TICKET} ] || echo "-f dropbox://$PWD/{TICKET}")'
-        lines.append(f'{shlex.join(words)} {dropped} {ticket} "file://$PWD/{SCRIPT}" --list {file}')
+        script = f'"file://$PWD/{SCRIPT}" --list {file}'
+        lines.append(f"{shlex.join(command)} {dropped} {ticket} {script}")
     return "\n".join([*lines, ""])
 
 
 def _list_line(repeat: Repeat, experiment: str, url: str) -> str:
     bundle = f"{url}/api/v1/jobs/{repeat.job_id}/bundle?experiment={quote(experiment, safe='')}"
-    fields = (
+    fields = [
         repeat.task_id,
         repeat.stage or "",
         repeat.campaign or "",
         repeat.unit,
         repeat.job_id,
         bundle,
-    )
+    ]
     return "\t".join(checked(field.replace("\t", " ")) for field in fields)
 
 
 def _variables(repeat: Repeat, experiment: str, url: str) -> dict[str, str]:
-    told = {
+    variables = {
         "JOBPROV_URL": url,
         "JOBPROV_EXPERIMENT": experiment,
         "JOBPROV_TASK_ID": repeat.task_id,
@@ -142,4 +154,4 @@ def _variables(repeat: Repeat, experiment: str, url: str) -> dict[str, str]:
         "JOBPROV_STAGE": repeat.stage,
         "JOBPROV_CAMPAIGN": repeat.campaign,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in variables.items() if value}

@@ -1,9 +1,10 @@
-"""At which line of a TOML text a value is set, so that an error can name it.
+"""The line of a TOML text where a value is set, so that an error can name it.
 
-Not a parser: tomllib has read the text before.
+Not a parser: tomllib comes first.
 
-Source: TOML 1.0. Keys within inline tables and array elements are found at the line where the whole
-value begins.
+Keys within inline tables and array elements have the line where the whole value begins.
+
+Source: TOML 1.0.
 """
 
 import re
@@ -22,32 +23,33 @@ def line_numbers(text: str) -> dict[Path, int]:
 
     Elements of arrays of tables are numbered from 0.
     """
-    found: dict[Path, int] = {}
+    lines: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     table: Path = ()
-    depth, inside = 0, ""
+    depth, open_quotes = 0, ""
     for number, line in enumerate(text.splitlines(), 1):
-        if inside:
-            inside = "" if inside in line else inside
+        if open_quotes:
+            if open_quotes in line:
+                open_quotes = ""
             continue
         if depth > 0:
-            depth += _opened(line)
+            depth += _brackets_opened(line)
             continue
-        if header := _HEADER.match(line):
-            table = _entered(_split(header.group(2)), counts, is_array=header.group(1) == "[[")
-            found.setdefault(table, number)
-        elif key := _KEY.match(line):
-            found.setdefault((*table, *_split(key.group(1))), number)
-            value = key.group(2)
-            inside = next((mark for mark in _MULTILINE if value.count(mark) % 2), "")
-            depth = 0 if inside else max(0, _opened(value))
-    return found
+        header, key = _HEADER.match(line), _KEY.match(line)
+        if header:
+            table = _entered(_split(header[2]), counts, is_array=header[1] == "[[")
+            lines.setdefault(table, number)
+        elif key:
+            lines.setdefault((*table, *_split(key[1])), number)
+            open_quotes = _open_quotes(key[2])
+            depth = 0 if open_quotes else max(0, _brackets_opened(key[2]))
+    return lines
 
 
 def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
-    """Return the line of a value, else of what it is in.
+    """Return the line of a value, else of the table that it belongs to.
 
-    None where nothing of it is in the text.
+    None if the text has neither.
     """
     for length in range(len(path), 0, -1):
         if path[:length] in lines:
@@ -55,11 +57,12 @@ def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
     return None
 
 
-def _entered(words: Sequence[str], counts: dict[Path, int], *, is_array: bool) -> Path:
+def _entered(names: Sequence[str], counts: dict[Path, int], *, is_array: bool) -> Path:
+    """Return the path of a table's header, with the number of each array element on the way."""
     path: Path = ()
-    for place, word in enumerate(words):
-        path = (*path, word)
-        if is_array and place == len(words) - 1:
+    for place, name in enumerate(names):
+        path = (*path, name)
+        if is_array and place == len(names) - 1:
             counts[path] = counts.get(path, -1) + 1
         if path in counts:
             path = (*path, counts[path])
@@ -67,9 +70,18 @@ def _entered(words: Sequence[str], counts: dict[Path, int], *, is_array: bool) -
 
 
 def _split(key: str) -> list[str]:
-    return [word.strip().strip("\"'") for word in key.split(".")]
+    return [name.strip().strip("\"'") for name in key.split(".")]
 
 
-def _opened(value: str) -> int:
+def _open_quotes(value: str) -> str:
+    """Return the quotes of a multi-line string that begins here and does not end."""
+    for quotes in _MULTILINE:
+        if value.count(quotes) % 2:
+            return quotes
+    return ""
+
+
+def _brackets_opened(value: str) -> int:
+    """Return how many more brackets open than close, outside of strings and comments."""
     bare = _QUOTED.sub("", value)
     return bare.count("[") + bare.count("{") - bare.count("]") - bare.count("}")

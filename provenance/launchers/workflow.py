@@ -1,6 +1,7 @@
-"""A declared workflow: stages, what each reads, runs and makes, and how failures are met.
+"""A declared workflow: stages, what each reads, runs and makes, and how failures are handled.
 
-TOML, checked with errors naming line and field.
+It is TOML, and errors name line and field. Nothing is looked up here: the service knows which files
+are ready, and whether a job failed.
 
 Source: docs/reference/workflow.md. Nothing is looked up here: which files are ready, and whether a job
 failed, is for the service to say.
@@ -8,6 +9,7 @@ failed, is for the service to say.
 
 import re
 import tomllib
+from collections import Counter
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
@@ -31,12 +33,12 @@ _STEP = re.compile(r"([^\[.]+)|\[(\d+)\]")
 
 
 class RetryPolicy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What is tried again without asking.
+    """What is retried without asking.
 
     Attributes:
-        times: how often one unit is tried again.
-        transient_only: whether the error must be of a transient class; else whatever failed is
-            tried again.
+        times: how often one unit is retried.
+        transient_only: whether the error must be of a transient class; otherwise every failure is
+            retried.
         memory_factor: each try gets so many times the memory of the one before.
         other_site: whether sites where the unit failed are avoided.
     """
@@ -61,15 +63,16 @@ class CatalogSource(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omi
     dataset: _Word | None = None
     query: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)] | None = None
 
-    def said(self) -> dict[str, Any]:
-        """Return what is said of it, as a task's declaration says it."""
-        found: dict[str, Any] = msgspec.to_builtins(self)
-        return found
+    def declared(self) -> dict[str, Any]:
+        """Return the fields that are set, in the form of a task's declaration."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return fields
 
     def words(self) -> str:
-        """Return it as people say it."""
-        [(kind, value)] = self.said().items()
-        return {"snapshot_id": "snapshot"}.get(kind, kind) + f" {value}"
+        """Return it for people to read."""
+        [(kind, value)] = self.declared().items()
+        name = "snapshot" if kind == "snapshot_id" else kind
+        return f"{name} {value}"
 
 
 class Software(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -126,9 +129,10 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     def shipped(self) -> list[str]:
         """Return the names of all files that a job gets from beside the workflow."""
-        return list(
-            dict.fromkeys([*self.ships, *([self.configuration] if self.configuration else [])])
-        )
+        names = [*self.ships]
+        if self.configuration and self.configuration not in names:
+            names.append(self.configuration)
+        return list(dict.fromkeys(names))
 
     def reads_name(self, name: str) -> bool:
         """Whether the stage reads a file of this name."""
@@ -139,13 +143,12 @@ class Workflow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Stages of one campaign.
 
     Attributes:
-        storage: folder that what jobs make is brought to, and what they read is taken from; without
-            it, jobs do that themselves.
-        in_flight: so many jobs wait or run at once, at most.
+        storage: folder where outputs go and inputs come from; without it, jobs copy their files
+            themselves.
+        in_flight: at most so many jobs wait or run at once.
         stop_after: it stops when so many units of one stage failed for good: a count, or a share of
             those tried (`"20%"`).
-        settle_seconds: how long a job that is over in the batch system is waited for until its
-            record comes.
+        settle_seconds: how long to wait for the record of a job that is over in the batch system.
         software: code that the jobs run.
     """
 
@@ -165,11 +168,15 @@ class Workflow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     def stage(self, name: str) -> Stage:
         """Return the stage of this name; raises KeyError."""
-        return {stage.name: stage for stage in self.stages}[name]
+        by_name = {stage.name: stage for stage in self.stages}
+        return by_name[name]
 
     def shipped(self) -> list[str]:
         """Return the names of all files beside the workflow that jobs get."""
-        return sorted({name for stage in self.stages for name in stage.shipped()})
+        names: set[str] = set()
+        for stage in self.stages:
+            names.update(stage.shipped())
+        return sorted(names)
 
     def task_id(self, version: int, stage: str) -> str:
         """Return the id of the task that holds a stage of a version."""
@@ -179,8 +186,8 @@ class Workflow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         """Return how many units of a stage may fail for good, of so many that were tried."""
         if isinstance(self.stop_after, int):
             return self.stop_after - 1
-        # a share of few says little: the first ten failures of a small stage are looked at by
-        # people, not by a rule
+        # a share of a few units means little, so a rule must not stop a small stage for its first
+        # failures
         return max(9, tried * int(self.stop_after.rstrip("%")) // 100)
 
 
@@ -199,18 +206,23 @@ def read_workflow(text: str, source: str = "the workflow") -> Workflow:
         workflow = msgspec.convert(document, Workflow)
     except msgspec.ValidationError as problem:
         field, message = split_message(str(problem))
+        path = _path(field)
         unknown = _UNKNOWN.search(message)
-        path = (*_path(field), unknown.group(1)) if unknown else _path(field)
+        if unknown:
+            path = (*path, unknown[1])
         raise _wrong(source, lines, path, message) from None
-    for path, message in _problems(workflow):
+    problems = _problems(workflow)
+    if problems:
+        path, message = problems[0]
         raise _wrong(source, lines, path, message)
     return workflow
 
 
 def _wrong(source: str, lines: dict[Path, int], path: Path, message: str) -> BadInputError:
-    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(
-        "."
-    )
+    field = ""
+    for step in path:
+        field += f"[{step}]" if isinstance(step, int) else f".{step}"
+    field = field.lstrip(".")
     line = line_of(lines, path)
     where = f"{source}, line {line}" if line else source
     return BadInputError(f"{where}: {field or 'the table'}: {message}.", {field: [message]})
@@ -221,93 +233,116 @@ def _path(field: str) -> Path:
 
 
 def _problems(workflow: Workflow) -> list[tuple[Path, str]]:
-    found: list[tuple[Path, str]] = []
-    seen: list[str] = []
+    """Return what is wrong, each with the path of its field."""
+    problems: list[tuple[Path, str]] = []
+    earlier: list[str] = []
     for place, stage in enumerate(workflow.stages):
-        at: Path = ("stage", place)
-        if stage.name in seen:
-            found.append(((*at, "name"), f"there are two stages {stage.name}"))
-        held = {
-            "count": stage.count,
-            "files": stage.files,
-            "from": stage.source,
-            "after": stage.after,
-        }
-        sources = [name for name, value in held.items() if value is not None]
-        if len(sources) != 1:
-            words = f"has {' and '.join(sources)}" if sources else "has none of them"
-            found.append(
-                (at, f"stage {stage.name} needs one of count, files, from and after, and {words}")
-            )
-        for name, field in [(stage.after, "after"), *((need, "needs") for need in stage.needs)]:
-            if name is not None and name not in seen:
-                known = ", ".join(seen) or "none"
-                found.append(
-                    ((*at, field), f"no earlier stage is called {name}; earlier are: {known}")
-                )
-        found += [((*at, field), words) for field, words in _own_problems(stage)]
-        seen.append(stage.name)
-    return found
+        own_path: Path = ("stage", place)
+        if stage.name in earlier:
+            problems.append(((*own_path, "name"), f"there are two stages {stage.name}"))
+        problem = _units_problem(stage)
+        if problem:
+            problems.append((own_path, problem))
+        for field, message in [
+            *_order_problems(stage, earlier),
+            *_unit_field_problems(stage),
+            *_name_problems(stage),
+        ]:
+            problems.append(((*own_path, field), message))
+        earlier.append(stage.name)
+    return problems
 
 
-def _own_problems(stage: Stage) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+def _units_problem(stage: Stage) -> str | None:
+    """Return what is wrong if a stage does not have exactly one source of units."""
+    fields = {
+        "count": stage.count,
+        "files": stage.files,
+        "from": stage.source,
+        "after": stage.after,
+    }
+    sources = [name for name, value in fields.items() if value is not None]
+    if len(sources) == 1:
+        return None
+    has = f"has {' and '.join(sources)}" if sources else "has none of them"
+    return f"stage {stage.name} needs one of count, files, from and after, and {has}"
+
+
+def _order_problems(stage: Stage, earlier: list[str]) -> list[tuple[str, str]]:
+    """Return which stages it names that do not come before it."""
+    named = [("needs", name) for name in stage.needs]
+    if stage.after is not None:
+        named.insert(0, ("after", stage.after))
+    problems = []
+    for field, name in named:
+        if name not in earlier:
+            known = ", ".join(earlier) or "none"
+            problems.append((field, f"no earlier stage is called {name}; earlier are: {known}"))
+    return problems
+
+
+def _unit_field_problems(stage: Stage) -> list[tuple[str, str]]:
+    """Return which fields about the units of a stage do not go together."""
+    problems: list[tuple[str, str]] = []
     if stage.merge and stage.split_events:
-        found.append(("split_events", "a stage merges or splits, not both"))
-    if stage.merge and stage.after is None:
-        found.append(("merge", "only a stage that reads another (after) can merge its files"))
-    if stage.split_events and stage.after is None:
-        found.append(
-            (
-                "split_events",
-                "only a stage that reads another (after) knows the event counts of its files",
-            )
-        )
-    if stage.follow and (stage.source is None or stage.source.snapshot_id is not None):
-        words = (
-            "a snapshot never grows"
-            if stage.source
-            else "only a stage that takes its files from a catalog (from) can"
-        )
-        found.append(("follow", words))
-    if stage.source is not None and len(stage.source.said()) != 1:
-        found.append(("from", "say exactly one of definition, snapshot_id, dataset and query"))
-    if stage.files and len(set(stage.files)) != len(stage.files):
-        twice = next(name for name in stage.files if stage.files.count(name) > 1)
-        found.append(("files", f"{twice} is in it twice"))
-    found += [(field, words) for field, words in _name_problems(stage)]
-    return found
+        problems.append(("split_events", "a stage merges or splits, not both"))
+    if stage.after is None:
+        reader = "only a stage that reads another (after)"
+        if stage.merge:
+            problems.append(("merge", f"{reader} can merge its files"))
+        if stage.split_events:
+            problems.append(("split_events", f"{reader} knows the event counts of its files"))
+    if stage.follow and stage.source is None:
+        problems.append(("follow", "only a stage that takes its files from a catalog (from) can"))
+    elif stage.follow and stage.source is not None and stage.source.snapshot_id is not None:
+        problems.append(("follow", "a snapshot never grows"))
+    if stage.source is not None and len(stage.source.declared()) != 1:
+        problems.append(("from", "say exactly one of definition, snapshot_id, dataset and query"))
+    for name, count in Counter(stage.files).items():
+        if count > 1:
+            problems.append(("files", f"{name} is in it twice"))
+            break
+    return problems
 
 
 def _name_problems(stage: Stage) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    """Return what is wrong with words in braces, and with names of outputs."""
     known = _known_words(stage)
-    for field, texts, words in (
-        ("command", stage.command, known),
-        ("outputs", stage.outputs, known - {"output", "outputs"}),
-    ):
-        strange = [name for text in texts for name in _FILL.findall(text) if name not in words]
-        found += [
-            (field, f"{{{name}}} stands for nothing here; known are {', '.join(sorted(words))}")
-            for name in strange
-        ]
-    if stage.count != 1 and any(not _FILL.search(name) for name in stage.outputs):
-        found.append(("outputs", "every job would make the same file; put {unit} into its name"))
+    problems = _fill_problems("command", stage.command, known)
+    problems += _fill_problems("outputs", stage.outputs, known - {"output", "outputs"})
+    if stage.count != 1 and not all(_FILL.search(name) for name in stage.outputs):
+        problems.append(("outputs", "every job would make the same file; put {unit} into its name"))
     if any("/" in name for name in stage.outputs):
-        found.append(("outputs", "names of files, not paths; jobs make them in their own folder"))
-    return found
+        message = "names of files, not paths; jobs make them in their own folder"
+        problems.append(("outputs", message))
+    return problems
+
+
+def _fill_problems(field: str, texts: list[str], known: set[str]) -> list[tuple[str, str]]:
+    problems = []
+    for text in texts:
+        for word in _FILL.findall(text):
+            if word not in known:
+                listed = ", ".join(sorted(known))
+                problems.append((field, f"{{{word}}} stands for nothing here; known are {listed}"))
+    return problems
 
 
 def _known_words(stage: Stage) -> set[str]:
     words = {"unit"}
-    words |= {"output"} if len(stage.outputs) == 1 else set()
-    words |= {"outputs"} if stage.outputs else set()
-    words |= {"configuration"} if stage.configuration else set()
+    if len(stage.outputs) == 1:
+        words.add("output")
+    if stage.outputs:
+        words.add("outputs")
+    if stage.configuration:
+        words.add("configuration")
     if stage.merge:
-        words |= {"inputs"}
+        words.add("inputs")
     elif stage.count is None:
         words |= {"input", "stem"}
-    return words | ({"skip", "events", "part"} if stage.split_events else set())
+    if stage.split_events:
+        words |= {"skip", "events", "part"}
+    return words
 
 
 def fill(text: str, values: dict[str, Any]) -> str:

@@ -1,29 +1,35 @@
-"""What a box of a view says: two short lines, the whole story as tooltip, its state, link and badge."""
+"""The text of a box in a view: two short lines, the whole story as tooltip, its state, link and badge.
 
-from collections.abc import Mapping, Sequence
+Names are cut to the width of a box so that names that differ look different. A production names
+thousands of files alike: `fardet_genie_…_prod7_003_of_006.caf.root`. A cut in the middle of each
+name would remove just what tells them apart, so what names share is left out first.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from jobprov.provenance.lineage.folding import Box, View
 from jobprov.provenance.lineage.graph import UNHAPPY_STATES, FileNode, JobNode, Node
-from jobprov.provenance.lineage.labels import name_pattern, tell_apart
-from jobprov.provenance.lineage.words import (
-    columns,
-    counted,
-    elided,
-    known_briefly,
-    number,
-    shown,
-    size,
-    title,
-)
+from jobprov.provenance.lineage.sentences import known_briefly, title
+from jobprov.provenance.lineage.words import columns, counted, elided, leading, number, shown, size
 
 DETAIL_MORE = 4
-"""Details are set smaller, so more columns of them fit under a label."""
+"""Details are printed smaller, so more columns of them fit under a label."""
 CODE_WIDTH = 20
 SEPARATOR = " · "
 TITLES_AT_MOST = 12
 FEW = 2
+CUTS_AT_MOST = 6
+"""Each tells apart names that still have the same label.
+
+Names that differ in several places need several.
+"""
+CONTEXT = 9
+"""Columns shown before what differs, if the end of the name must be cut as well."""
+LEAST = 4
+"""An end of a name in fewer columns tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +37,9 @@ class Caption:
     """The text of one box.
 
     Attributes:
-        title: everything in full, a line a member; for tooltips and screen readers.
+        title: everything in full, a line per member; for tooltips and screen readers.
         state: whose mark to draw; None for files.
-        badge: text of the badge, empty where there is none; `badge_title` names each shared input.
+        badge: text of the badge, empty if there is none; `badge_title` names each shared input.
     """
 
     label: str
@@ -46,8 +52,8 @@ class Caption:
     is_placeholder: bool = False
 
 
-class _Said(NamedTuple):
-    """What a box says before it is cut: how many it stands for, whose name, and the parts of the second line."""
+class _Uncut(NamedTuple):
+    """The text of a box before it is cut: how many it stands for, its name, and the parts of the second line."""
 
     times: str
     name: str
@@ -60,21 +66,26 @@ def captions(view: View, *, label_width: int) -> dict[str, Caption]:
     Labels at most `label_width` columns wide, and different where names are.
     """
     nodes = view.graph.by_key()
-    said = {box.key: _said(box, [nodes[key] for key in box.members]) for box in view.boxes}
-    names: dict[str, list[str]] = {}
-    for one in said.values():
-        names.setdefault(one.times, []).append(one.name)
-    labels = {
-        times: tell_apart(some, label_width - columns(times)) for times, some in names.items()
-    }
-    return {
-        box.key: _caption(box, nodes, said[box.key], labels[said[box.key].times], label_width)
-        for box in view.boxes
-    }
+    uncut_texts: dict[str, _Uncut] = {}
+    names_by_times: dict[str, list[str]] = {}
+    for box in view.boxes:
+        uncut = _uncut(box, [nodes[key] for key in box.members])
+        uncut_texts[box.key] = uncut
+        names_by_times.setdefault(uncut.times, []).append(uncut.name)
+    labels: dict[str, dict[str, str]] = {}
+    for times, names in names_by_times.items():
+        labels[times] = tell_apart(names, label_width - columns(times))
+    texts: dict[str, Caption] = {}
+    for box in view.boxes:
+        uncut = uncut_texts[box.key]
+        label = f"{uncut.times}{labels[uncut.times][uncut.name]}"
+        detail = fitted(uncut.parts, label_width + DETAIL_MORE)
+        texts[box.key] = _caption(box, nodes, label, detail, label_width)
+    return texts
 
 
 def fitted(parts: Sequence[str | None], width: int) -> str:
-    """Parts of a line, joined: what does not fit is left out from the end, so that no two parts are cut into one word."""
+    """Parts joined to a line; parts at the end that do not fit are left out, and only the first may be cut."""
     line = ""
     for part in filter(None, parts):
         longer = f"{line}{SEPARATOR}{shown(part)}" if line else elided(part, width)
@@ -85,43 +96,62 @@ def fitted(parts: Sequence[str | None], width: int) -> str:
 
 
 def _caption(
-    box: Box, nodes: Mapping[str, Node], said: _Said, labels: Mapping[str, str], width: int
+    box: Box, nodes: Mapping[str, Node], label: str, detail: str, label_width: int
 ) -> Caption:
     members = [nodes[key] for key in box.members]
-    jobs = [node for node in members if isinstance(node, JobNode)]
-    badges = [node for key in box.badges if isinstance(node := nodes[key], FileNode)]
+    jobs = _jobs_among(members)
+    badges = _files_among([nodes[key] for key in box.badges])
     first = members[0]
     return Caption(
-        label=f"{said.times}{labels[said.name]}",
-        detail=fitted(said.parts, width + DETAIL_MORE),
+        label,
+        detail,
         title=_titles(members),
         state=worst_state(jobs) if jobs else None,
         url=safe_url(first.url) if len(members) == 1 else None,
-        badge=_badge(badges, width),
+        badge=_badge(badges, label_width),
         badge_title=_titles(badges),
         is_placeholder=not jobs and isinstance(first, FileNode) and not first.is_made,
     )
 
 
-def _said(box: Box, members: Sequence[Node]) -> _Said:
-    files = [node for node in members if isinstance(node, FileNode)]
-    jobs = [node for node in members if isinstance(node, JobNode)]
+def _uncut(box: Box, members: Sequence[Node]) -> _Uncut:
     # The sign of the drawing
     times = f"{number(box.lanes)} × " if box.lanes > 1 else ""  # noqa: RUF001
-    if box.kind == "file":
-        return _Said("", files[0].name, _file_parts(files[0]))
+    if box.kind in {"file", "files"}:
+        return _uncut_files(times, _files_among(members))
+    jobs = _jobs_among(members)
     if box.kind == "job":
-        return _Said("", jobs[0].stage or jobs[0].label or jobs[0].job_id, _job_parts(jobs[0]))
-    if box.kind == "files":
-        return _Said(times, name_pattern([file.name for file in files]), _files_parts(files))
+        job = jobs[0]
+        return _Uncut("", job.stage or job.label or job.job_id, _job_parts(job))
     if box.kind == "jobs":
-        return _Said(times, jobs[0].stage or "jobs", _jobs_parts(jobs))
+        return _Uncut(times, jobs[0].stage or "jobs", _jobs_parts(jobs))
     if box.kind == "cycle":
-        return _Said("", f"cycle of {number(len(box.members))}", ["these lead to each other"])
-    stages = " → ".join(_ends(list(dict.fromkeys(job.stage or "job" for job in jobs))))
-    return _Said(
-        times, stages, [f"{counted(len(jobs), 'job')}{' in a row' if box.lanes == 1 else ''}"]
-    )
+        return _Uncut("", f"cycle of {number(len(box.members))}", ["these lead to each other"])
+    return _uncut_chain(times, jobs)
+
+
+def _uncut_files(times: str, files: Sequence[FileNode]) -> _Uncut:
+    if len(files) == 1:
+        return _Uncut("", files[0].name, _file_parts(files[0]))
+    return _Uncut(times, name_pattern([file.name for file in files]), _files_parts(files))
+
+
+def _uncut_chain(times: str, jobs: Sequence[JobNode]) -> _Uncut:
+    stages = list(dict.fromkeys(job.stage or "job" for job in jobs))
+    if len(stages) > FEW + 1:
+        stages = [stages[0], "…", stages[-1]]
+    count = counted(len(jobs), "job")
+    if not times:
+        count += " in a row"
+    return _Uncut(times, " → ".join(stages), [count])
+
+
+def _files_among(nodes: Sequence[Node]) -> list[FileNode]:
+    return [node for node in nodes if isinstance(node, FileNode)]
+
+
+def _jobs_among(nodes: Sequence[Node]) -> list[JobNode]:
+    return [node for node in nodes if isinstance(node, JobNode)]
 
 
 def worst_state(jobs: Sequence[JobNode]) -> str:
@@ -131,13 +161,14 @@ def worst_state(jobs: Sequence[JobNode]) -> str:
 
 
 def safe_url(url: str | None) -> str | None:
-    """The URL where it leads to a page, None where a browser might run it."""
-    is_local = url is not None and url[:1] in {"/", "?", "#"} and url[1:2] not in {"/", "\\"}
-    return shown(url) if url and (is_local or url.startswith(("http://", "https://"))) else None
-
-
-def _ends(stages: list[str]) -> list[str]:
-    return stages if len(stages) <= FEW + 1 else [stages[0], "…", stages[-1]]
+    """The URL if it leads to a page, None if a browser might run it."""
+    if not url:
+        return None
+    # browsers take `//host` and `/\host` as addresses of another host
+    is_local = url[0] in {"/", "?", "#"} and url[1:2] not in {"/", "\\"}
+    if is_local or url.startswith(("http://", "https://")):
+        return shown(url)
+    return None
 
 
 def _titles(nodes: Sequence[Node]) -> str:
@@ -151,7 +182,8 @@ def _file_parts(file: FileNode) -> list[str | None]:
     if not file.is_made:
         return [known_briefly(file), file.data_tier]
     version = None if file.version is None else f"version {file.version}"
-    return [file.data_tier, None if file.size_bytes is None else size(file.size_bytes), version]
+    file_size = None if file.size_bytes is None else size(file.size_bytes)
+    return [file.data_tier, file_size, version]
 
 
 def _files_parts(files: Sequence[FileNode]) -> list[str | None]:
@@ -161,14 +193,18 @@ def _files_parts(files: Sequence[FileNode]) -> list[str | None]:
 
 
 def _job_parts(job: JobNode) -> list[str | None]:
-    """State, id and code: where there is no room for all, the id of a job that failed is worth more than its code."""
+    """State, id and code, in this order: if not all fit, the id of a failed job is worth more than its code."""
     state = None if job.state == "succeeded" else job.state
-    batch_id = (job.label or job.job_id[:12]).partition("@")[0]  # the schedd is in the title
-    return [state, batch_id if job.stage else None, elided(job.code_version or "", CODE_WIDTH)]
+    batch_id = None
+    if job.stage:
+        batch_id = (job.label or job.job_id[:12]).partition("@")[0]  # the schedd is in the title
+    return [state, batch_id, elided(job.code_version or "", CODE_WIDTH)]
 
 
 def _jobs_parts(jobs: Sequence[JobNode]) -> list[str | None]:
-    return [None if jobs[0].state == "succeeded" else jobs[0].state, jobs[0].code_version]
+    first = jobs[0]
+    state = None if first.state == "succeeded" else first.state
+    return [state, first.code_version]
 
 
 def _badge(files: Sequence[FileNode], width: int) -> str:
@@ -176,3 +212,90 @@ def _badge(files: Sequence[FileNode], width: int) -> str:
     if len(files) > 1 and (len(files) > FEW or columns(names) > width):
         return f"{number(len(files))} shared inputs"
     return elided(names, width)
+
+
+def tell_apart(names: Iterable[str], width: int) -> dict[str, str]:
+    """Each name in at most `width` columns.
+
+    Those that differ read differently wherever that is possible.
+    """
+    labels = {name: _cut(shown(name), width) for name in names}
+    for _ in range(CUTS_AT_MOST):
+        crowds = [crowd for crowd in _by_label(labels).values() if len(crowd) > 1]
+        if not crowds:
+            break
+        for crowd in crowds:
+            start, end = _shared_ends(crowd)
+            labels.update({name: _around(shown(name), start, end, width) for name in crowd})
+    return labels
+
+
+def name_pattern(names: Sequence[str]) -> str:
+    """What names have in common, `*` for the rest: `reco_r*.root`."""
+    start, end = _shared_ends(names)
+    return f"{names[0][:start]}*{names[0][len(names[0]) - end :]}"
+
+
+def _cut(name: str, width: int) -> str:
+    """Both ends of a name; for a pattern what is around its `*`, where its members differ."""
+    star = name.find("*")
+    if star < 0 or columns(name) <= width:
+        return elided(name, width)
+    return _around(name, star, len(name) - star - 1, width)
+
+
+def _by_label(labels: dict[str, str]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for name, label in labels.items():
+        names.setdefault(label, []).append(name)
+    return names
+
+
+def _shared_ends(names: Sequence[str]) -> tuple[int, int]:
+    """How many first characters all names share, and how many last ones of the rest."""
+    start = _common_start(names)
+    return start, _common_start([name[start:][::-1] for name in names])
+
+
+def _common_start(names: Sequence[str]) -> int:
+    # what the first and the last name in the order of text share, all between them share too
+    low, high = min(names), max(names)
+    for place, char in enumerate(low):
+        if high[place : place + 1] != char:
+            return place
+    return len(low)
+
+
+def _around(name: str, start: int, end: int, width: int) -> str:
+    """The name without what is far before its own part, and without the beginning of its end if that is too long.
+
+    Args:
+        name: the name.
+        start: how many first characters it shares with others.
+        end: how many last ones.
+        width: columns for the result.
+    """
+    before, own, after = name[:start], name[start : len(name) - end], name[len(name) - end :]
+    room = width - columns(own) - 1
+    if room < LEAST:
+        if before:
+            return f"…{elided(own + after, width - 1)}"
+        return elided(own + after, width)
+    if columns(after) <= room:
+        return f"…{_last_words(before, room - columns(after))}{own}{after}"
+    lead = _last_words(before, min(CONTEXT, room // 2))
+    left = room - columns(lead) - 1
+    if left < LEAST:
+        return f"…{_trailing(before, room - 1)}{own}…"
+    return f"…{lead}{own}…{_trailing(after, left)}"
+
+
+def _last_words(text: str, width: int) -> str:
+    """The end of a text, from the beginning of a word if one begins in it."""
+    end = _trailing(text, width)
+    _, *rest = re.split("[_.-]", end, maxsplit=1)
+    return rest[0] if rest and rest[0] else end
+
+
+def _trailing(text: str, width: int) -> str:
+    return leading(text[::-1], width)[::-1]

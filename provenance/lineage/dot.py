@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from jobprov.provenance.lineage.captions import safe_url
 from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, Node
-from jobprov.provenance.lineage.marks import COLOURS, UNKNOWN_COLOUR
+from jobprov.provenance.lineage.pencil import COLOURS, UNKNOWN_COLOUR
 from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
-from jobprov.provenance.lineage.words import counted, full_name, shown, title
+from jobprov.provenance.lineage.sentences import full_name, title
+from jobprov.provenance.lineage.words import counted, shown
 
 SHAPES = {"failed": "triangle", "killed": "square", "running": "doublecircle", "lost": "diamond"}
 
@@ -30,14 +31,11 @@ def classes_to_dot(folded: FoldedGraph) -> str:
     Ends with a line break.
     """
     lines = ["digraph campaign {", "  rankdir=LR;", '  node [fontname="sans-serif", fontsize=10];']
-    lines += [
-        f"  {index} [{_attributes(_class_look(some))}];"
-        for index, some in enumerate(folded.classes)
-    ]
-    lines += [
-        f"  {flow.source} -> {flow.target} [{_attributes({'label': counted(flow.files, 'file')})}];"
-        for flow in folded.flows
-    ]
+    for index, job_class in enumerate(folded.classes):
+        lines.append(f"  {index} [{_attributes(_class_look(job_class))}];")
+    for flow in folded.flows:
+        label = _attributes({"label": counted(flow.files, "file")})
+        lines.append(f"  {flow.source} -> {flow.target} [{label}];")
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -49,25 +47,29 @@ def quoted(text: str) -> str:
 
 def _node(node: Node, *, is_focus: bool) -> str:
     if isinstance(node, FileNode):
-        style = (
-            "rounded,dashed" if node.is_placeholder else "rounded,bold" if is_focus else "rounded"
-        )
+        style = "rounded"
+        if node.is_placeholder:
+            style = "rounded,dashed"
+        elif is_focus:
+            style = "rounded,bold"
         attributes = {"label": full_name(node), "shape": "box", "style": style}
     else:
         attributes = {"label": node.stage or node.label or node.job_id, **_state_look(node.state)}
     attributes["tooltip"] = title(node)
-    if url := safe_url(node.url):
+    url = safe_url(node.url)
+    if url:
         attributes["URL"] = url
     return f"{quoted(node.key)} [{_attributes(attributes)}];"
 
 
-def _class_look(some: JobClass) -> dict[str, str]:
-    words = (
-        some.stage or "no stage",
-        f"{counted(some.jobs, 'job')} {some.state}",
-        some.code_version,
-    )
-    return {"label": " · ".join(word for word in words if word), **_state_look(some.state)}
+def _class_look(job_class: JobClass) -> dict[str, str]:
+    parts = [
+        job_class.stage or "no stage",
+        f"{counted(job_class.jobs, 'job')} {job_class.state}",
+    ]
+    if job_class.code_version:
+        parts.append(job_class.code_version)
+    return {"label": " · ".join(parts), **_state_look(job_class.state)}
 
 
 def _state_look(state: str) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""What came of what in a whole history: through a job leads only what its outputs were made from, each of its own inputs.
+"""What came of what in a whole history: a job leads from an input only to the outputs that were made from it.
 
-A job of several steps may make one file from one input and another from another: each stands for
-itself here, as a *part* of the job. The first part goes by the job's key `j3`, others by `j3.1`,
-`j3.2`; one from which nothing leads on stands for what a job read and made nothing of.
+A job of several steps may make one file from one input and another from another. Each such step is
+a *part* of the job here, and a node of its own. The first part has the job's key `j3`, others
+`j3.1`, `j3.2`. A last part from which nothing leads on stands for the inputs that a job read
+without making anything from them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,11 +25,11 @@ Neighbours = tuple[dict[str, list[str]], dict[str, list[str]]]
 
 
 class Link(NamedTuple):
-    """How a file and a job hang together: as `Edge` of the drawn graph says it.
+    """How a file and a job are related, as `Edge` in the drawn graph.
 
     Attributes:
-        is_parent: the job made something from the file; what it only shares with many others it did
-            not.
+        is_parent: the job made something from the file, which is not so for inputs that it shares
+            with many others.
     """
 
     is_sure: bool
@@ -44,26 +45,28 @@ def node_of(key: str) -> str:
 def _from_inputs(
     outputs: Sequence[str], sources: Mapping[str, AbstractSet[str]], inputs: AbstractSet[str]
 ) -> dict[str, frozenset[str]]:
-    """Return of which inputs each output of a job was made, also through others of its outputs.
+    """Return the inputs that each output of a job was made from, also through others of its outputs.
 
-    Of all where that is too much to tell.
+    If there are too many steps inside the job to follow, each output counts as made from all
+    inputs.
     """
-    everything, own = frozenset(inputs), set(outputs)
-    found: dict[str, frozenset[str]] = {}
+    all_inputs, all_outputs = frozenset(inputs), set(outputs)
+    inputs_of: dict[str, frozenset[str]] = {}
     steps = 0
     for output in outputs:
-        met, stack, its = {output}, [output], set[str]()
+        seen, stack = {output}, [output]
+        own_inputs: set[str] = set()
         while stack:
-            told = sources.get(stack.pop(), everything)
-            its |= told & everything
-            inner = (told & own) - met
-            met |= inner
-            stack += inner
-            steps += len(inner)
-        found[output] = frozenset(its)
+            made_from = sources.get(stack.pop(), all_inputs)
+            own_inputs |= made_from & all_inputs
+            inner_outputs = (made_from & all_outputs) - seen
+            seen |= inner_outputs
+            stack += inner_outputs
+            steps += len(inner_outputs)
+        inputs_of[output] = frozenset(own_inputs)
         if steps > _MOST_INSIDE:
-            return dict.fromkeys(outputs, everything)
-    return found
+            return dict.fromkeys(outputs, all_inputs)
+    return inputs_of
 
 
 class Flow:
@@ -75,16 +78,20 @@ class Flow:
         sources: Mapping[str, AbstractSet[str]],
         neighbours_of: Neighbours,
     ) -> None:
-        """Take links from files to jobs and from jobs to what they made.
+        """Cut jobs into parts.
 
-        What outputs were made from, where that is told; neighbours.
+        Args:
+            links: from files to jobs that read them, and from jobs to files that they made.
+            sources: what outputs were made from, where records tell.
+            neighbours_of: the neighbours by those links.
         """
         self._links = links
-        self._of_part: dict[str, AbstractSet[str]] = {}
+        self._inputs_of_part: dict[str, AbstractSet[str]] = {}
         self._parts: dict[str, list[str]] = {}
         self._after, self._before = neighbours_of
-        if made := dict(self._jobs_in_parts(sources)):
-            self._after, self._before = neighbours(self._edges(made))
+        maker_of_output = self._cut_jobs(sources)
+        if maker_of_output:
+            self._after, self._before = neighbours(self._edges(maker_of_output))
 
     def after(self, key: str) -> list[str]:
         """Return what follows directly, parts of jobs."""
@@ -103,63 +110,85 @@ class Flow:
         return [near for near in self.after(key) if self._is_parent(key, near)]
 
     def parts(self, key: str) -> list[str]:
-        """Return the parts of a job; of anything else itself."""
+        """Return the parts of a job; for anything else the key itself."""
         return self._parts.get(key, [key])
 
     def link(self, source: str, target: str) -> Link:
-        """Return how two neighbours hang together."""
+        """Return how two neighbours are related."""
         return self._links[node_of(source), node_of(target)]
 
     def _is_parent(self, source: str, target: str) -> bool:
-        made_from = self._of_part.get(target)
-        return self.link(source, target).is_parent if made_from is None else source in made_from
+        part_inputs = self._inputs_of_part.get(target)
+        if part_inputs is None:
+            return self.link(source, target).is_parent
+        return source in part_inputs
 
-    def _jobs_in_parts(
-        self, sources: Mapping[str, AbstractSet[str]]
-    ) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield the jobs that have several parts, with the part that made each output.
+    def _cut_jobs(self, sources: Mapping[str, AbstractSet[str]]) -> dict[str, dict[str, str]]:
+        """Return the part that made each output, of each job that has several parts.
 
-        Note what each part was made from.
+        Note each part's inputs.
         """
-        readers = {
-            ends[1]
-            for ends, link in self._links.items()
-            if not link.is_parent and link.role not in SHARED_ROLES
-        }
+        jobs_with_other_inputs: set[str] = set()
+        for (_, target), link in self._links.items():
+            if not link.is_parent and link.role not in SHARED_ROLES:
+                jobs_with_other_inputs.add(target)
+        maker_of_output: dict[str, dict[str, str]] = {}
         for job, outputs in self._after.items():
-            if job[0] != "j" or (len(outputs) == 1 and job not in readers):
-                continue  # most jobs: what they made they made from all that they read
+            has_other_inputs = job in jobs_with_other_inputs
+            if job[0] != "j" or (len(outputs) == 1 and not has_other_inputs):
+                continue  # most jobs made everything from all that they read
             inputs = self._before.get(job, [])
-            parents = {near for near in inputs if self._links[near, job].is_parent}
-            groups: dict[frozenset[str], list[str]] = {}
+            parents = {source for source in inputs if self._links[source, job].is_parent}
+            outputs_by_inputs: dict[frozenset[str], list[str]] = {}
             for output, made_from in _from_inputs(outputs, sources, parents).items():
-                groups.setdefault(made_from, []).append(output)
-            if len(groups) == 1 and job not in readers and len(parents) == len(next(iter(groups))):
+                outputs_by_inputs.setdefault(made_from, []).append(output)
+            used_parents = frozenset[str]().union(*outputs_by_inputs)
+            has_unused_inputs = has_other_inputs or used_parents != parents
+            if len(outputs_by_inputs) == 1 and not has_unused_inputs:
                 continue
-            shared = sum(self._links[near, job].role in SHARED_ROLES for near in inputs)
-            if shared * len(groups) > _MOST_SHARED:
-                continue
-            made: dict[str, str] = {}
-            for number, (group, its) in enumerate(groups.items()):
-                part = f"{job}.{number}" if number else job
-                self._of_part[part] = group
-                made.update(dict.fromkeys(its, part))
-            parts = list(dict.fromkeys(made.values()))
-            if job in readers or parents - frozenset[str]().union(*groups):
-                parts.append(f"{job}.{len(groups)}")
-                self._of_part[parts[-1]] = frozenset()
-            self._parts[job] = parts
-            yield job, made
+            shared = sum(self._links[source, job].role in SHARED_ROLES for source in inputs)
+            if shared * len(outputs_by_inputs) <= _MOST_SHARED:
+                maker_of_output[job] = self._cut_job(
+                    job, outputs_by_inputs, has_unused_inputs=has_unused_inputs
+                )
+        return maker_of_output
 
-    def _edges(self, made: Mapping[str, Mapping[str, str]]) -> Iterator[Ends]:
-        """Yield all links, those of jobs in parts to each part that they belong to."""
-        for source, target in self._links:
-            if source in made:
-                yield made[source][target], target
-            elif target in made:
-                parts = self._parts[target]
-                is_shared = self._links[source, target].role in SHARED_ROLES
-                through = [part for part in parts if is_shared or source in self._of_part[part]]
-                yield from ((source, part) for part in through or parts[-1:])
+    def _cut_job(
+        self,
+        job: str,
+        outputs_by_inputs: Mapping[frozenset[str], Sequence[str]],
+        *,
+        has_unused_inputs: bool,
+    ) -> dict[str, str]:
+        """Return the part of one job that made each output; note each part's inputs."""
+        maker_of: dict[str, str] = {}
+        parts: list[str] = []
+        for number, (part_inputs, outputs) in enumerate(outputs_by_inputs.items()):
+            part = f"{job}.{number}" if number else job
+            self._inputs_of_part[part] = part_inputs
+            maker_of.update(dict.fromkeys(outputs, part))
+            parts.append(part)
+        if has_unused_inputs:
+            part = f"{job}.{len(outputs_by_inputs)}"
+            self._inputs_of_part[part] = frozenset()
+            parts.append(part)
+        self._parts[job] = parts
+        return maker_of
+
+    def _edges(self, maker_of_output: Mapping[str, Mapping[str, str]]) -> Iterator[Ends]:
+        """Yield all links; those of a job in parts lead to each part that they belong to."""
+        for (source, target), link in self._links.items():
+            if source in maker_of_output:
+                yield maker_of_output[source][target], target
+            elif target in maker_of_output:
+                for part in self._reading_parts(source, target, link):
+                    yield source, part
             else:
                 yield source, target
+
+    def _reading_parts(self, source: str, job: str, link: Link) -> Sequence[str]:
+        parts = self._parts[job]
+        if link.role in SHARED_ROLES:
+            return parts
+        using = [part for part in parts if source in self._inputs_of_part[part]]
+        return using or parts[-1:]

@@ -5,23 +5,34 @@ siblings become one box with a count, and 1:1 chains of succeeded jobs become on
 its direct producers and consumers, and jobs that did not succeed are never hidden in a chain.
 Nothing is lost: each node is in one box or in badges, and each edge is in an arrow, inside a box or
 in a badge.
+
+Siblings are alike if their facts are the same and their neighbours on both sides are alike. That is
+found by colours, which are refined until they are stable: two nodes keep one colour while their
+facts agree and the colours around them agree. Groups too small to be worth a box are taken apart,
+and the refinement runs again, so that forty files of two merges become two groups of twenty and not
+one of forty.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, NamedTuple
 
-from jobprov.provenance.lineage.cycles import strong_components
 from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, FileNode, Graph, Node, neighbours
-from jobprov.provenance.lineage.layers import layers
-from jobprov.provenance.lineage.similarity import MINIMUM, alike
-from jobprov.provenance.lineage.words import known_briefly
+from jobprov.provenance.lineage.layers import layers, strong_components
+from jobprov.provenance.lineage.sentences import known_briefly
 
 SMALL = 14
 SHALLOW = 7
 """Graphs of at most this many nodes in at most so many layers are drawn node by node."""
 
 BoxKind = Literal["file", "job", "files", "jobs", "chain", "cycle"]
+MINIMUM = 5
+"""A group of fewer nodes is drawn node by node."""
+
+REFINEMENTS_AT_MOST = 64
+"""After so many the groups may be coarser than they could be, but are never wrong in their counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class Box:
         members: keys of the graph's nodes, in the graph's order; in chains upstream first.
         lanes: how many alike siblings (or alike chains) it stands for.
         badges: keys of the shared inputs of its jobs, in the graph's order.
-        opened_by: the handle of the box that was opened to show this one; empty where none was.
+        opened_by: the handle of the box that was opened to show this one; empty if there was none.
     """
 
     key: str
@@ -45,7 +56,7 @@ class Box:
 
     @property
     def handle(self) -> str:
-        """What `fold` takes as `expanded` to open the box; empty where nothing is folded in it.
+        """What `fold` takes as `expanded` to open the box; empty if nothing is folded in it.
 
         A chain of groups opens into its groups, and a group into its members, so a handle says the
         kind as well.
@@ -87,8 +98,8 @@ def fold(graph: Graph, *, expanded: Collection[str] = ()) -> View:
 
     Args:
         graph: what to fold.
-        expanded: handles of boxes to open where they stand, the others stay as they are; or keys of
-            nodes that are to stand alone. What names nothing is passed over.
+        expanded: handles of boxes to open in place, or keys of nodes that are to stand alone.
+            Unknown ones are ignored.
     """
     shared = shared_files(graph)
     edges = [edge for edge in graph.inner_edges() if edge.source not in shared]
@@ -96,12 +107,13 @@ def fold(graph: Graph, *, expanded: Collection[str] = ()) -> View:
     nodes = {key: node for key, node in graph.by_key().items() if key not in shared}
     groups = _Folding(nodes, edges, graph.focus, frozenset(expanded)).groups()
     boxes = [_box(group, badges) for group in groups]
-    box_of = {key: box.key for box in boxes for key in box.members}
+    box_of: dict[str, str] = {}
+    for box in boxes:
+        box_of.update(dict.fromkeys(box.members, box.key))
     arrows, inside = _arrows(edges, box_of)
     badge_edges = len(graph.inner_edges()) - len(edges)
-    return View(
-        graph, box_of.get(graph.focus, graph.focus), tuple(boxes), arrows, inside, badge_edges
-    )
+    focus = box_of.get(graph.focus, graph.focus)
+    return View(graph, focus, tuple(boxes), arrows, inside, badge_edges)
 
 
 def shared_files(graph: Graph) -> set[str]:
@@ -110,19 +122,17 @@ def shared_files(graph: Graph) -> set[str]:
     Never the focus.
     """
     nodes = graph.by_key()
-    edges = graph.inner_edges()
-    produced = {edge.target for edge in edges}
-    used_alone = {
-        edge.source
-        for edge in edges
-        if (edge.role or _role(nodes[edge.source])) not in SHARED_ROLES
-    }
-    used = {edge.source for edge in edges if isinstance(nodes[edge.source], FileNode)}
-    return used - used_alone - produced - {graph.focus}
-
-
-def _role(node: Node) -> str:
-    return node.role if isinstance(node, FileNode) else ""
+    used: set[str] = set()
+    used_by_one: set[str] = set()
+    produced: set[str] = set()
+    for edge in graph.inner_edges():
+        source = nodes[edge.source]
+        produced.add(edge.target)
+        if isinstance(source, FileNode):
+            used.add(edge.source)
+            if (edge.role or source.role) not in SHARED_ROLES:
+                used_by_one.add(edge.source)
+    return used - used_by_one - produced - {graph.focus}
 
 
 def _badges(graph: Graph, shared: Collection[str]) -> dict[str, list[str]]:
@@ -141,10 +151,11 @@ def _handle(kind: str, key: str) -> str:
 
 
 def _box(group: "_Group", badges: Mapping[str, Sequence[str]]) -> Box:
-    own = dict.fromkeys(badge for member in group.members for badge in badges.get(member, ()))
-    return Box(
-        group.members[0], group.kind, tuple(group.members), group.lanes, tuple(own), group.opened_by
-    )
+    own_badges: dict[str, None] = {}
+    for member in group.members:
+        own_badges.update(dict.fromkeys(badges.get(member, ())))
+    members = tuple(group.members)
+    return Box(members[0], group.kind, members, group.lanes, tuple(own_badges), group.opened_by)
 
 
 def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[tuple[Arrow, ...], int]:
@@ -156,10 +167,10 @@ def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[tuple[Arr
             inside += 1
         else:
             bundles.setdefault(ends, []).append(edge)
-    arrows = (
-        Arrow(*ends, len(some), any(edge.is_sure for edge in some))
-        for ends, some in bundles.items()
-    )
+    arrows = []
+    for (source, target), bundle in bundles.items():
+        is_sure = any(edge.is_sure for edge in bundle)
+        arrows.append(Arrow(source, target, len(bundle), is_sure))
     return tuple(arrows), inside
 
 
@@ -183,24 +194,23 @@ class _Folding:
         self.nodes = nodes
         self.focus = focus
         self.expanded = expanded
-        after, _ = neighbours((edge.source, edge.target) for edge in edges)
-        order = {key: place for place, key in enumerate(nodes)}
-        components = [
-            sorted(some, key=order.__getitem__) for some in strong_components(nodes, after)
-        ]
-        components.sort(key=lambda some: order[some[0]])
-        cycles = [some for some in components if len(some) > 1]
-        self.opened = {
-            key: _handle("cycle", some[0])
-            for some in cycles
-            for key in some
-            if self._is_open("cycle", some)
-        }
-        parts = [part for some in components for part in self._parts(some)]
-        self.cycle = {some[0]: some for some in parts if len(some) > 1}
-        self.units = [some[0] for some in parts]
-        unit_of = {key: some[0] for some in parts for key in some}
-        links = {(unit_of[edge.source], unit_of[edge.target]): None for edge in edges}
+        self.opened: dict[str, str] = {}  # handle of the opened cycle, by the keys of its nodes
+        self.cycle: dict[str, list[str]] = {}  # members of a closed cycle, by its unit
+        self.units: list[str] = []
+        unit_of: dict[str, str] = {}
+        for component in _components_in_order(nodes, edges):
+            if len(component) == 1:
+                parts = [component]
+            elif self._is_open("cycle", component):
+                self.opened.update(dict.fromkeys(component, _handle("cycle", component[0])))
+                parts = [[key] for key in component]
+            else:
+                self.cycle[component[0]] = component
+                parts = [component]
+            for part in parts:
+                self.units.append(part[0])
+                unit_of.update(dict.fromkeys(part, part[0]))
+        links = dict.fromkeys((unit_of[edge.source], unit_of[edge.target]) for edge in edges)
         self.after, self.before = neighbours(ends for ends in links if ends[0] != ends[1])
         self.focus_unit = unit_of.get(focus, focus)
 
@@ -209,21 +219,24 @@ class _Folding:
             return [self._single(unit) for unit in self.units]
         facts = {unit: self._facts(unit) for unit in self.units}
         alone = {self.focus_unit, *self.cycle, *self.opened, *self.expanded}
-        siblings = alike(facts, self.after, self.before, alone=alone)
-        return self._with_chains([part for some in siblings for part in _large_alone(some)])
+        groups: list[list[str]] = []
+        for siblings in alike(facts, self.after, self.before, alone=alone):
+            if len(siblings) >= MINIMUM:
+                groups.append(siblings)
+            else:
+                groups += [[unit] for unit in siblings]
+        return self._with_chains(groups)
 
     def _is_open(self, kind: str, members: Sequence[str]) -> bool:
         return _handle(kind, members[0]) in self.expanded
 
-    def _parts(self, component: list[str]) -> list[list[str]]:
-        return [[key] for key in component] if component[0] in self.opened else [component]
-
     def _is_small(self) -> bool:
-        links = [(source, target) for source, targets in self.after.items() for target in targets]
-        return (
-            len(self.nodes) <= SMALL
-            and max(layers(self.units, links).values(), default=0) < SHALLOW
-        )
+        if len(self.nodes) > SMALL:
+            return False
+        links: list[tuple[str, str]] = []
+        for source, targets in self.after.items():
+            links += [(source, target) for target in targets]
+        return max(layers(self.units, links).values(), default=0) < SHALLOW
 
     def _facts(self, unit: str) -> tuple[object, ...]:
         node = self.nodes[unit]
@@ -234,35 +247,24 @@ class _Folding:
     def _single(self, unit: str) -> _Group:
         if unit in self.cycle:
             return _Group("cycle", self.cycle[unit])
-        return _Group(
-            "file" if isinstance(self.nodes[unit], FileNode) else "job",
-            [unit],
-            1,
-            self.opened.get(unit, ""),
-        )
+        kind: BoxKind = "file" if isinstance(self.nodes[unit], FileNode) else "job"
+        return _Group(kind, [unit], opened_by=self.opened.get(unit, ""))
 
     def _siblings(self, members: list[str], opened_by: str = "") -> list[_Group]:
-        """A group as one box, or as many where it is opened."""
+        """A group as one box, or as many if it is opened."""
         if len(members) == 1:
             single = self._single(members[0])
             return [single._replace(opened_by=single.opened_by or opened_by)]
         kind: BoxKind = "files" if isinstance(self.nodes[members[0]], FileNode) else "jobs"
         if not self._is_open(kind, members):
             return [_Group(kind, members, len(members), opened_by)]
-        return [
-            self._single(member)._replace(opened_by=_handle(kind, members[0])) for member in members
-        ]
+        handle = _handle(kind, members[0])
+        return [self._single(member)._replace(opened_by=handle) for member in members]
 
     def _with_chains(self, siblings: list[list[str]]) -> list[_Group]:
         by_first = {members[0]: members for members in siblings}
-        first_of = {member: members[0] for members in siblings for member in members}
-        link = {
-            first: after
-            for first in by_first
-            if (after := self._one_to_one(by_first, first_of, first))
-        }
-        chains = self._chains(link)
-        hidden = {part for run in chains.values() for part in run}
+        chains = self._chains(self._followers(by_first))
+        hidden = set(chain.from_iterable(chains.values()))
         groups: list[_Group] = []
         for first, members in by_first.items():
             if first in chains:
@@ -272,59 +274,143 @@ class _Folding:
         return groups
 
     def _chain(self, parts: list[list[str]]) -> list[_Group]:
-        """A chain as one box, or its parts where it is opened."""
+        """A chain as one box, or its parts if it is opened."""
         if not self._is_open("chain", parts[0]):
-            return [_Group("chain", [key for part in parts for key in part], len(parts[0]))]
+            return [_Group("chain", list(chain.from_iterable(parts)), len(parts[0]))]
         handle = _handle("chain", parts[0][0])
-        return [group for part in parts for group in self._siblings(part, handle)]
+        groups: list[_Group] = []
+        for part in parts:
+            groups += self._siblings(part, handle)
+        return groups
 
-    def _chains(self, link: Mapping[str, str]) -> dict[str, list[str]]:
+    def _chains(self, follower_of: Mapping[str, str]) -> dict[str, list[str]]:
         """Runs of job, file, job, ... that go 1:1, by their first job.
 
         Runs of one job are left out.
         """
-        jobs = [first for first in link if not isinstance(self.nodes[first], FileNode)]
-        next_job = {job: link[link[job]] for job in jobs if link[job] in link}
+        next_job: dict[str, str] = {}
+        for first, follower in follower_of.items():
+            if not isinstance(self.nodes[first], FileNode) and follower in follower_of:
+                next_job[first] = follower_of[follower]
         chains = {}
         for job in next_job.keys() - set(next_job.values()):
             run = [job]
             while run[-1] in next_job:
-                run += [link[run[-1]], next_job[run[-1]]]
+                run += [follower_of[run[-1]], next_job[run[-1]]]
             chains[job] = run
         return chains
 
-    def _one_to_one(
-        self, by_first: Mapping[str, list[str]], first_of: Mapping[str, str], first: str
-    ) -> str | None:
-        """The group that follows this one member by member, where both may be hidden in a chain."""
-        members = by_first[first]
-        targets = [target for member in members for target in self.after.get(member, ())]
-        if len(targets) != len(members) or any(
-            len(self.after.get(member, ())) != 1 for member in members
-        ):
-            return None
-        follower = first_of[targets[0]]
-        same = len(set(targets)) == len(targets) == len(by_first[follower])
-        alone = all(
-            first_of[target] == follower and len(self.before[target]) == 1 for target in targets
-        )
-        return (
-            follower
-            if same and alone and self._may_hide(first) and self._may_hide(follower)
-            else None
-        )
+    def _followers(self, by_first: Mapping[str, list[str]]) -> dict[str, str]:
+        """The group that follows each one by one, by their first members, if both may be hidden in a chain."""
+        first_of: dict[str, str] = {}
+        for first, members in by_first.items():
+            first_of.update(dict.fromkeys(members, first))
+        followers: dict[str, str] = {}
+        for first, members in by_first.items():
+            targets = self._only_targets(members)
+            if not targets:
+                continue
+            follower = first_of[targets[0]]
+            is_whole_group = {first_of[target] for target in targets} == {follower} and (
+                len(set(targets)) == len(targets) == len(by_first[follower])
+            )
+            if is_whole_group and self._may_hide(first) and self._may_hide(follower):
+                followers[first] = follower
+        return followers
+
+    def _only_targets(self, members: Sequence[str]) -> list[str]:
+        """What follows each of these, where each has one follower that follows nothing else.
+
+        Empty otherwise.
+        """
+        targets: list[str] = []
+        for member in members:
+            after = self.after.get(member, ())
+            if len(after) != 1 or len(self.before[after[0]]) != 1:
+                return []
+            targets.append(after[0])
+        return targets
 
     def _may_hide(self, unit: str) -> bool:
-        node = self.nodes[unit]
-        around = {
-            *self.after.get(self.focus_unit, ()),
-            *self.before.get(self.focus_unit, ()),
-            self.focus_unit,
-        }
-        if unit in around or unit in self.cycle or unit in self.opened or unit in self.expanded:
+        after_focus = self.after.get(self.focus_unit, ())
+        before_focus = self.before.get(self.focus_unit, ())
+        if unit == self.focus_unit or unit in after_focus or unit in before_focus:
             return False
+        if unit in self.cycle or unit in self.opened or unit in self.expanded:
+            return False
+        node = self.nodes[unit]
         return isinstance(node, FileNode) or node.state == "succeeded"
 
 
-def _large_alone(members: list[str]) -> list[list[str]]:
-    return [members] if len(members) >= MINIMUM else [[member] for member in members]
+def _components_in_order(nodes: Mapping[str, Node], edges: Sequence[Edge]) -> list[list[str]]:
+    """Sets of nodes that reach each other, sets and members in the order of the nodes."""
+    after, _ = neighbours((edge.source, edge.target) for edge in edges)
+    order = {key: place for place, key in enumerate(nodes)}
+    components = strong_components(nodes, after)
+    for component in components:
+        component.sort(key=order.__getitem__)
+    components.sort(key=lambda component: order[component[0]])
+    return components
+
+
+def alike(
+    facts: Mapping[str, Hashable],
+    after: Mapping[str, Sequence[str]],
+    before: Mapping[str, Sequence[str]],
+    *,
+    alone: Collection[str] = (),
+) -> list[list[str]]:
+    """Every node in exactly one group, groups and members in the order of `facts`.
+
+    Nodes in `alone` stay alone.
+    """
+    single = set(alone)
+    colours = _numbered({node: (facts[node], _own(node, single)) for node in facts})
+    for _ in range(REFINEMENTS_AT_MOST):
+        refined = _refined(colours, after, before)
+        if len(set(refined.values())) > len(set(colours.values())):
+            colours = refined
+            continue
+        small = _members_of_small_groups(colours) - single
+        if not small:
+            break
+        single |= small
+        colours = _numbered({node: (colours[node], _own(node, single)) for node in colours})
+    return _groups(colours, single)
+
+
+def _own(node: str, single: Collection[str]) -> str | None:
+    """What tells a node apart that is to stay alone."""
+    return node if node in single else None
+
+
+def _refined(
+    colours: Mapping[str, int],
+    after: Mapping[str, Sequence[str]],
+    before: Mapping[str, Sequence[str]],
+) -> dict[str, int]:
+    looks: dict[str, Hashable] = {}
+    for node, colour in colours.items():
+        colours_after = frozenset(colours[other] for other in after.get(node, ()))
+        colours_before = frozenset(colours[other] for other in before.get(node, ()))
+        looks[node] = (colour, colours_after, colours_before)
+    return _numbered(looks)
+
+
+def _numbered(looks: Mapping[str, Hashable]) -> dict[str, int]:
+    numbers: dict[Hashable, int] = {}
+    return {node: numbers.setdefault(look, len(numbers)) for node, look in looks.items()}
+
+
+def _members_of_small_groups(colours: Mapping[str, int]) -> set[str]:
+    sizes = Counter(colours.values())
+    return {node for node, colour in colours.items() if sizes[colour] < MINIMUM}
+
+
+def _groups(colours: Mapping[str, int], single: Collection[str]) -> list[list[str]]:
+    small = _members_of_small_groups(colours)
+    groups: dict[Hashable, list[str]] = {}
+    for node, colour in colours.items():
+        is_alone = node in single or node in small
+        groups.setdefault(node if is_alone else colour, []).append(node)
+    return list(groups.values())

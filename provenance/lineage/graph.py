@@ -3,17 +3,24 @@
 The database layer fills these; everything else in this package reads them. A graph is a bounded cut
 of history around one file, the focus; `Omitted` says what lies outside the cut. Nothing here walks
 a database or knows a page.
+
+A job that did not succeed makes nothing unless some job surely read it (record.md, "Files and
+edges"); and a file that was read with other checksums than the one that was made is another version
+of it. Such jobs are a file's `writer`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from jobprov.provenance.lineage.past import Past, utc_text
-from jobprov.provenance.lineage.writers import Writer
-
+_ENDED = {
+    "failed": "failed",
+    "killed": "was killed",
+    "lost": "was lost",
+    "running": "has not ended",
+}
 SHARED_ROLES = frozenset({"shared", "configuration"})
 """Input roles of files that serve many jobs alike (record.md, `inputs[].role`).
 
@@ -25,6 +32,100 @@ UNHAPPY_STATES = ("failed", "killed", "lost", "silent")
 
 Drawings never hide them in a larger box of other states.
 """
+COLUMNS = (
+    "key", "kind", "name", "namespace", "experiment", "version", "size_bytes", "data_tier", "is_placeholder",
+    "job_id", "label", "state", "stage", "task_id", "campaign", "code_version", "started_at", "from",
+)  # fmt: skip
+"""Names of the columns of `node_rows`.
+
+`from` has the keys of what lies directly before a node, with blanks between.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The moment that a view of the past shows, and the parts of it that are told as they are today.
+
+    Attributes:
+        as_of: aware UTC.
+        changed_jobs: ids of jobs, at most a hundred, that were corrected later or got another
+            witness's record.
+        relinked_files: names of files, at most a hundred, whose links may have been found out
+            since: another job claimed them later, a catalog saw them later, a job that made them
+            was recorded more fully later, or later jobs read them in a way that tells their makers
+            otherwise.
+    """
+
+    as_of: datetime
+    changed_jobs: tuple[str, ...] = ()
+    changed_count: int = 0
+    relinked_files: tuple[str, ...] = ()
+    relinked_count: int = 0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing is known to have changed since."""
+        return not self.changed_count and not self.relinked_count
+
+    def to_json(self) -> dict[str, Any]:
+        """The object under `past` of the lineage call."""
+        return {
+            "as_of": utc_text(self.as_of),
+            "is_exact": self.is_exact,
+            "changed_jobs": list(self.changed_jobs),
+            "changed_count": self.changed_count,
+            "relinked_files": list(self.relinked_files),
+            "relinked_count": self.relinked_count,
+        }
+
+
+def utc_text(moment: datetime) -> str:
+    """A time as RFC 3339 in UTC with `Z`, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A job that wrote a file of this name, and did not make it.
+
+    Attributes:
+        label: what people call the job, the batch id where there is one.
+        state: how it ended.
+        url: its page.
+        is_other_version: it made another version, of other checksums or another size; else it did
+            not succeed.
+    """
+
+    job_id: str
+    label: str
+    state: str
+    url: str
+    is_other_version: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The member `writer` of a node."""
+        return {
+            "job_id": self.job_id,
+            "label": self.label,
+            "state": self.state,
+            "url": self.url,
+            "is_other_version": self.is_other_version,
+        }
+
+    def briefly(self) -> str:
+        """What a box of a picture tells about the file."""
+        return "another version than made" if self.is_other_version else f"of a {self.state} job"
+
+    def fully(self) -> str:
+        """What a sentence tells about the file."""
+        if self.is_other_version:
+            return f"another version than job {self.label} made"
+        return f"written by job {self.label}, which {ended(self.state)}: it counts as not made"
+
+
+def ended(state: str) -> str:
+    """How a job that did not succeed ended, as a verb."""
+    return _ENDED.get(state, "did not succeed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +210,24 @@ class Edge:
     is_sure: bool = True
     role: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """One of `edges` of the lineage call."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "is_sure": self.is_sure,
+            "role": self.role,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """How much lies on one side of the focus and is not in the graph.
+    """How many files and jobs lie on one side of the focus and are not in the graph.
 
-    Files, each counted once whatever its versions, and jobs.
+    Versions of a file count once.
 
     Attributes:
-        is_least: the counting ended early; there are at least so many.
+        is_least: counting stopped early; there are at least so many.
     """
 
     files: int = 0
@@ -136,15 +246,15 @@ class Omitted:
     Attributes:
         by_stage: jobs left out, by stage.
         by_kind: nodes left out, by `file` and `job`.
-        before: what is left out before the focus, shared inputs apart; None where nobody counted
-            it.
+        before: what is left out before the focus, without shared inputs; None if that was not
+            counted.
         after: the same after it.
-        ancestors: nodes left out before the focus.
-        descendants: nodes left out after it.
+        ancestors: how many nodes are left out before the focus.
+        descendants: how many after it.
         inputs_of: direct neighbours left out before a node that is in the graph, by its key.
         outputs_of: the same after it.
         hidden: nodes that filters do not show; the walk went through them.
-        is_least: the counting ended early; there are at least so many.
+        is_least: counting stopped early; there are at least so many.
     """
 
     by_stage: Mapping[str, int] = field(default_factory=dict)
@@ -170,8 +280,8 @@ class Omitted:
             "hidden": self.hidden,
             "is_least": self.is_least,
             "sides": {
-                "ancestors": self.before.to_json() if self.before is not None else None,
-                "descendants": self.after.to_json() if self.after is not None else None,
+                "ancestors": None if self.before is None else self.before.to_json(),
+                "descendants": None if self.after is None else self.after.to_json(),
             },
         }
 
@@ -188,9 +298,9 @@ class Graph:
         nodes: files and jobs, nearest to the focus first.
         edges: between nodes of this graph; others are dropped by whoever reads them.
         is_truncated: True when a limit, not the end of history, ended the walk.
-        past: the moment at which it was known so; None where it is as it is known today.
+        past: the moment that it shows; None for what is known today.
         direction: which side was asked for: `ancestors`, `descendants` or `both`.
-        version: number of the version of the focus; None where no recorded job made it.
+        version: number of the version of the focus; None if no recorded job made it.
         versions: how many versions of the focus there are.
     """
 
@@ -207,7 +317,7 @@ class Graph:
     _inner: Sequence[Edge] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # a page asks for both some ten times
+        # a page asks for both about ten times
         object.__setattr__(self, "_known", {node.key: node for node in self.nodes})
         object.__setattr__(self, "_inner", self._inner_edges())
 
@@ -236,44 +346,37 @@ class Graph:
         return neighbours((edge.source, edge.target) for edge in self._inner)
 
     def _inner_edges(self) -> Sequence[Edge]:
-        known, best = self._known, dict[tuple[str, str], Edge]()
+        known = self._known
+        best: dict[tuple[str, str], Edge] = {}
         for edge in self.edges:
             if edge.source in known and edge.target in known:
                 ends = (edge.source, edge.target)
-                held = best.get(ends)
-                best[ends] = edge if held is None else max(held, edge, key=_weight)
+                best[ends] = max(best.get(ends, edge), edge, key=_weight)
         return list(best.values())
 
     def to_json(self) -> dict[str, Any]:
         """The answer of the lineage call (http.md): `nodes`, `edges`, `omitted`."""
-        return {
+        answer = {
             "focus": self.focus,
             "nodes": [node_json(node) for node in self.nodes],
-            "edges": [
-                {
-                    "source": edge.source,
-                    "target": edge.target,
-                    "is_sure": edge.is_sure,
-                    "role": edge.role,
-                }
-                for edge in self.inner_edges()
-            ],
+            "edges": [edge.to_json() for edge in self.inner_edges()],
             "omitted": self.omitted.to_json(),
             "is_truncated": self.is_truncated,
             "version": self.version,
             "versions": self.versions,
-            **({"past": self.past.to_json()} if self.past is not None else {}),
         }
+        if self.past is not None:
+            answer["past"] = self.past.to_json()
+        return answer
 
 
 def plain_role(roles: Iterable[str]) -> str:
-    """Of the roles in which a job read one file, the one that an edge tells.
+    """The role for an edge, of all in which a job read one file.
 
-    Its own before a shared one, empty where none is said.
+    Its own before a shared one, empty if it has none.
     """
-    return min(
-        (role for role in roles if role), key=lambda role: (role in SHARED_ROLES, role), default=""
-    )
+    known_roles = [role for role in roles if role]
+    return min(known_roles, key=lambda role: (role in SHARED_ROLES, role), default="")
 
 
 def _weight(edge: Edge) -> tuple[bool, bool]:
@@ -322,3 +425,13 @@ def node_json(node: Node) -> dict[str, Any]:
         "started_at": None if node.started_at is None else utc_text(node.started_at),
         "url": node.url,
     }
+
+
+def node_rows(graph: Graph) -> Iterator[dict[str, Any]]:
+    """Yield the nodes in the graph's order, by the names of `COLUMNS`.
+
+    A column that a kind of node lacks is absent.
+    """
+    _, before = graph.neighbours()
+    for node in graph.nodes:
+        yield {**node_json(node), "from": " ".join(before.get(node.key, ()))}

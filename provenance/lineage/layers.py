@@ -1,27 +1,91 @@
-"""Layers of a graph that may hold cycles: which nodes lie before which."""
+"""Cycles and layers: which nodes reach each other, and which lie before which.
 
-from collections.abc import Sequence
+Client data may hold cycles (record.md); drawings condense them.
+"""
 
-from jobprov.provenance.lineage.cycles import strong_components
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
 from jobprov.provenance.lineage.graph import neighbours
+
+
+def strong_components(nodes: Iterable[str], after: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Sets of nodes that reach each other, those that come later in the graph first.
+
+    A node that reaches no node back is a set of one.
+
+    Source: R. Tarjan, Depth-first search and linear graph algorithms, 1972; without recursion, as
+    chains may be long.
+    """
+    walk = _Walk(after)
+    for node in nodes:
+        if node not in walk.number:
+            walk.visit(node)
+    return walk.components
+
+
+class _Walk:
+    def __init__(self, after: Mapping[str, Sequence[str]]) -> None:
+        self.after = after
+        self.number: dict[str, int] = {}
+        self.low: dict[str, int] = {}
+        self.open: list[str] = []
+        self.is_open: set[str] = set()
+        self.components: list[list[str]] = []
+
+    def visit(self, root: str) -> None:
+        stack = [self._enter(root)]
+        while stack:
+            node, targets = stack[-1]
+            target = next(targets, None)
+            if target is None:
+                stack.pop()
+                self._leave(node, stack[-1][0] if stack else None)
+            elif target not in self.number:
+                stack.append(self._enter(target))
+            elif target in self.is_open:
+                self.low[node] = min(self.low[node], self.number[target])
+
+    def _enter(self, node: str) -> tuple[str, Iterator[str]]:
+        self.number[node] = self.low[node] = len(self.number)
+        self.open.append(node)
+        self.is_open.add(node)
+        return node, iter(self.after.get(node, ()))
+
+    def _leave(self, node: str, caller: str | None) -> None:
+        if caller is not None:
+            self.low[caller] = min(self.low[caller], self.low[node])
+        if self.low[node] == self.number[node]:
+            start = self.open.index(node) if self.open[-1] != node else len(self.open) - 1
+            component = self.open[start:]
+            del self.open[start:]
+            self.is_open.difference_update(component)
+            self.components.append(component)
 
 
 def layers(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
     """The layer of each node, from 0: after all that lead to it, and sources right before what they lead to."""
     after, _ = neighbours(links)
     components = strong_components(nodes, after)
-    part_of = {node: place for place, some in enumerate(components) for node in some}
+    component_of: dict[str, int] = {}
+    for place, component in enumerate(components):
+        component_of.update(dict.fromkeys(component, place))
     later: list[set[int]] = [set() for _ in components]
     for source, target in links:
-        if part_of[source] != part_of[target]:
-            later[part_of[source]].add(part_of[target])
-    depth = [0] * len(components)
-    is_source = [True] * len(components)
-    for part in range(len(components) - 1, -1, -1):  # components come latest first
-        for next_part in later[part]:
-            depth[next_part] = max(depth[next_part], depth[part] + 1)
-            is_source[next_part] = False
-    for part, next_parts in enumerate(later):
-        if is_source[part] and next_parts:
-            depth[part] = min(depth[next_part] for next_part in next_parts) - 1
-    return {node: depth[part_of[node]] for node in nodes}
+        if component_of[source] != component_of[target]:
+            later[component_of[source]].add(component_of[target])
+    depth = _depths(later)
+    return {node: depth[component_of[node]] for node in nodes}
+
+
+def _depths(later: Sequence[set[int]]) -> list[int]:
+    """The layer of each component, from what directly follows each."""
+    depth = [0] * len(later)
+    is_source = [True] * len(later)
+    for component in range(len(later) - 1, -1, -1):  # components come latest first
+        for follower in later[component]:
+            depth[follower] = max(depth[follower], depth[component] + 1)
+            is_source[follower] = False
+    for component, followers in enumerate(later):
+        if is_source[component] and followers:
+            depth[component] = min(depth[follower] for follower in followers) - 1
+    return depth

@@ -1,28 +1,21 @@
-"""A picture as plain values, for a script that draws it in the browser and lets people walk about in it.
+"""A picture as plain values, for a script that draws it in the browser and lets people move about in it.
 
-The script decides nothing: which boxes there are, what they say, how large they are, what opens
-them and which facts stand beside them comes from here, the same as in the server's own drawing.
+The script decides nothing: the boxes, their text and size, what opens them and the facts beside
+them come from here, the same as in the server's own drawing.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from jobprov.provenance.lineage.folding import Box, View
 from jobprov.provenance.lineage.graph import FileNode, JobNode, Node
 from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
+from jobprov.provenance.lineage.sentences import full_name, known_fully
 from jobprov.provenance.lineage.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
 from jobprov.provenance.lineage.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
-from jobprov.provenance.lineage.words import (
-    counted,
-    day,
-    full_name,
-    known_fully,
-    number,
-    shown,
-    size,
-)
+from jobprov.provenance.lineage.words import counted, day, number, shown, size
 
 MOST_MEMBERS = 1000
 """Members of a folded box that are named, so that a search finds them: as many as a picture holds.
@@ -33,67 +26,56 @@ More are counted.
 _NAME_DIGITS = 10
 
 _Fact = tuple[str, ...]
-"""Name, value, and where it leads, if anywhere."""
+"""Name, value, and the address it links to, if any."""
 
 
 def map_of_view(view: View, links: Links) -> dict[str, Any]:
     """A folded graph: `{words, notes, focus, boxes, arrows, order, states, shapes}`.
 
-    A box's `open` and `close` are handles for `fold`.
+    The members `open` and `close` of a box are handles for `fold`.
     """
     sheet = sheet_of(view, links, label_width=LABEL_WIDTH)
     nodes = view.graph.by_key()
     boxes = {box.key: box for box in view.boxes}
-    drawn = [
-        {**_drawn(key, item), **(_of_box(boxes[key], nodes) if key in boxes else _of_stub(item))}
-        for key, item in sheet.items.items()
-    ]
+    drawn_boxes = []
+    for key, item in sheet.items.items():
+        beside = _of_box(boxes[key], nodes) if key in boxes else _of_stub(item)
+        drawn_boxes.append(_drawn(key, item) | beside)
     counts = {(arrow.source, arrow.target): arrow.count for arrow in view.arrows}
-    return _map(sheet, drawn, counts)
+    return _map(sheet, drawn_boxes, counts)
 
 
 def map_of_classes(
     folded: FoldedGraph, links: Links, *, stages: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """A campaign's folded graph in the same words.
+    """A campaign's folded graph in the same form.
 
-    A box leads to the list of its jobs, an arrow says how many files it is.
+    A box links to the list of its jobs, an arrow counts its files.
     """
     sheet = sheet_of_classes(folded, links, label_width=CLASS_WIDTH, stages=stages)
     counts = {(str(flow.source), str(flow.target)): flow.files for flow in folded.flows}
-    names = {str(index): name_of_class(some) for index, some in enumerate(folded.classes)}
-    drawn = []
-    for key, item in sheet.items.items():
-        some = folded.classes[int(key)]
-        facts = [
-            ("Stage", some.stage),
-            ("State", some.state),
-            ("Code", some.code_version),
-            ("Jobs", number(some.jobs)),
-        ]
-        action = f"List {'this' if some.jobs == 1 else 'these'} {counted(some.jobs, 'job')}"
-        drawn.append(
-            {**_drawn(key, item), "id": names[key], "action": action, "facts": _said(facts)}
-        )
-    made = _map(sheet, drawn, counts)
-    arrows = [[names[source], names[target], *rest] for source, target, *rest in made["arrows"]]
-    order = [[names[before], names[after]] for before, after in made["order"]]
-    return {
-        **made,
-        "focus": names.get(made["focus"], ""),
-        "arrows": arrows,
-        "order": order,
-        "unit": "file",
-    }
+    names: dict[str, str] = {}
+    drawn_boxes = []
+    for index, job_class in enumerate(folded.classes):
+        key = str(index)
+        names[key] = name_of_class(job_class)
+        drawn = _drawn(key, sheet.items[key])
+        drawn_boxes.append(drawn | {"id": names[key]} | _of_class(job_class))
+    picture = _map(sheet, drawn_boxes, counts)
+    # a class's index changes as soon as a stage, version or state is added, its name does not
+    picture["arrows"] = [
+        [names[source], names[target], *rest] for source, target, *rest in picture["arrows"]
+    ]
+    picture["order"] = [[names[before], names[after]] for before, after in picture["order"]]
+    picture["focus"] = names.get(picture["focus"], "")
+    picture["unit"] = "file"
+    return picture
 
 
-def name_of_class(some: JobClass) -> str:
-    """What a link to the picture calls these jobs.
-
-    Their place among others moves as soon as one stage, version or state more is there.
-    """
-    said = f"{some.stage}\0{some.code_version}\0{some.state}"
-    return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()[:_NAME_DIGITS]
+def name_of_class(job_class: JobClass) -> str:
+    """A name for links to these jobs in the picture, which stays when other stages, versions or states are added."""
+    parts = f"{job_class.stage}\0{job_class.code_version}\0{job_class.state}"
+    return hashlib.sha256(parts.encode(errors="surrogatepass")).hexdigest()[:_NAME_DIGITS]
 
 
 def _map(
@@ -114,7 +96,7 @@ def _map(
 
 def _drawn(key: str, item: Item) -> dict[str, Any]:
     text, room = item.text, item_size(item)
-    found = {
+    members = {
         "id": key,
         "kind": item.kind,
         "label": text.label,
@@ -129,57 +111,72 @@ def _drawn(key: str, item: Item) -> dict[str, Any]:
         "width": round(room.along),
         "height": round(room.across),
     }
-    return {name: value for name, value in found.items() if value not in ("", None, False)}
+    return {name: value for name, value in members.items() if value not in ("", None, False)}
 
 
 def _of_stub(item: Item) -> dict[str, Any]:
     return {"action": "Show more", "facts": [["Not shown", item.text.title]]}
 
 
+def _of_class(job_class: JobClass) -> dict[str, Any]:
+    these = "this" if job_class.jobs == 1 else "these"
+    facts = [
+        ("Stage", job_class.stage),
+        ("State", job_class.state),
+        ("Code", job_class.code_version),
+        ("Jobs", number(job_class.jobs)),
+    ]
+    action = f"List {these} {counted(job_class.jobs, 'job')}"
+    return {"action": action, "facts": _known_facts(facts)}
+
+
 def _of_box(box: Box, nodes: Mapping[str, Node]) -> dict[str, Any]:
     members = [nodes[key] for key in box.members]
-    found: dict[str, Any] = {"keys": list(box.members)}
+    values: dict[str, Any] = {"keys": list(box.members)}
+    more = 0
     if box.handle:
-        found |= {
-            "open": box.handle,
-            "facts": _said(_facts_of_many(members)),
-            "members": _listed(members),
-        }
+        facts = _known_facts(_facts_of_many(members))
+        values |= {"open": box.handle, "facts": facts, "members": _listed(members)}
+        more = max(0, len(members) - MOST_MEMBERS)
     else:
-        found |= _one(members[0])
+        values |= _of_node(members[0])
     if box.opened_by:
-        found["close"] = box.opened_by
+        values["close"] = box.opened_by
     if box.badges:
-        found["shared"] = _listed([nodes[key] for key in box.badges])
-    found["more"] = max(0, len(members) - MOST_MEMBERS) if box.handle else 0
-    return found
+        values["shared"] = _listed([nodes[key] for key in box.badges])
+    values["more"] = more
+    return values
 
 
-def _one(node: Node) -> dict[str, Any]:
-    facts = _file_facts(node) if isinstance(node, FileNode) else _job_facts(node)
-    action = "Open the file's page" if isinstance(node, FileNode) else "Open the job's page"
-    found: dict[str, Any] = {"name": _name(node), "action": action, "facts": _said(facts)}
-    if isinstance(node, FileNode) and node.url:
-        found["lineage"] = node.url.replace("/files/", "/lineage/", 1)
-    return found
+def _of_node(node: Node) -> dict[str, Any]:
+    if not isinstance(node, FileNode):
+        action, facts = "Open the job's page", _known_facts(_job_facts(node))
+        return {"name": _name(node), "action": action, "facts": facts}
+    action, facts = "Open the file's page", _known_facts(_file_facts(node))
+    values: dict[str, Any] = {"name": _name(node), "action": action, "facts": facts}
+    if node.url:
+        values["lineage"] = node.url.replace("/files/", "/lineage/", 1)
+    return values
 
 
 def _file_facts(file: FileNode) -> list[_Fact]:
+    writer = [file.writer.url] if file.writer else []
     return [
         ("File", full_name(file)),
         ("Experiment", file.experiment),
         ("Data tier", file.data_tier or ""),
         ("Size", "" if file.size_bytes is None else size(file.size_bytes)),
-        ("Known", known_fully(file), *([file.writer.url] if file.writer else [])),
+        ("Known", known_fully(file), *writer),
     ]
 
 
 def _job_facts(job: JobNode) -> list[_Fact]:
+    task = [job.task_id, f"/tasks/{quote(job.task_id)}"] if job.task_id else [""]
     return [
         ("State", job.state),
         ("Stage", job.stage or ""),
         ("Job", job.label or job.job_id),
-        ("Task", job.task_id or "", f"/tasks/{quote(job.task_id)}" if job.task_id else ""),
+        ("Task", *task),
         ("Campaign", job.campaign or ""),
         ("Code", job.code_version or ""),
         ("Started", day(job.started_at)),
@@ -189,30 +186,42 @@ def _job_facts(job: JobNode) -> list[_Fact]:
 def _facts_of_many(members: Sequence[Node]) -> list[_Fact]:
     files = [node for node in members if isinstance(node, FileNode)]
     jobs = [node for node in members if isinstance(node, JobNode)]
-    sizes = [file.size_bytes for file in files if file.size_bytes is not None]
-    counts = [counted(len(some), word) for some, word in ((files, "file"), (jobs, "job")) if some]
+    counts = []
+    if files:
+        counts.append(counted(len(files), "file"))
+    if jobs:
+        counts.append(counted(len(jobs), "job"))
     return [
         ("Holds", " and ".join(counts)),
-        ("Stage", ", ".join(dict.fromkeys(job.stage or "no stage" for job in jobs))),
-        ("State", ", ".join(dict.fromkeys(job.state for job in jobs))),
-        ("Code", ", ".join(dict.fromkeys(job.code_version for job in jobs if job.code_version))),
-        ("Data tier", ", ".join(dict.fromkeys(file.data_tier for file in files if file.data_tier))),
-        ("Size", size(sum(sizes)) if files and len(sizes) == len(files) else ""),
+        ("Stage", _distinct(job.stage or "no stage" for job in jobs)),
+        ("State", _distinct(job.state for job in jobs)),
+        ("Code", _distinct(job.code_version for job in jobs)),
+        ("Data tier", _distinct(file.data_tier for file in files)),
+        ("Size", _total_size(files)),
     ]
 
 
-def _said(facts: Sequence[_Fact]) -> list[list[str]]:
+def _distinct(values: Iterable[str | None]) -> str:
+    """The values that occur, each once, without missing ones."""
+    return ", ".join(dict.fromkeys(filter(None, values)))
+
+
+def _total_size(files: Sequence[FileNode]) -> str:
+    """The size of all files together, empty if that of one is not known."""
+    sizes = [file.size_bytes for file in files if file.size_bytes is not None]
+    return size(sum(sizes)) if files and len(sizes) == len(files) else ""
+
+
+def _known_facts(facts: Sequence[_Fact]) -> list[list[str]]:
     return [[name, shown(value), *where] for name, value, *where in facts if value]
 
 
 def _listed(nodes: Sequence[Node]) -> list[list[str]]:
-    """The first members, each as (words, address)."""
+    """The first members, each as (name, address)."""
     return [[_name(node), node.url or ""] for node in nodes[:MOST_MEMBERS]]
 
 
 def _name(node: Node) -> str:
-    return shown(
-        full_name(node)
-        if isinstance(node, FileNode)
-        else f"{node.stage or 'job'} {node.label or node.job_id}"
-    )
+    if isinstance(node, FileNode):
+        return shown(full_name(node))
+    return shown(f"{node.stage or 'job'} {node.label or node.job_id}")

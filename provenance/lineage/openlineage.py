@@ -1,10 +1,10 @@
-"""A graph as OpenLineage run events, one a line.
+"""A graph as OpenLineage run events, one per line.
 
 Each job with those of its inputs and outputs that the graph holds.
 
 Files are named as `POST /api/v1/lineage` takes them: the dataset's namespace is the file's, or the
-experiment where it has none. The facet `jobprov_file` tells versions of a name apart, so that
-another service draws the same edges.
+experiment if it has none. The facet `jobprov_file` tells versions of a name apart, so that another
+service draws the same edges.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, RunEvent.
 """
@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode, Node
-from jobprov.provenance.lineage.past import utc_text
+from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode, Node, utc_text
 from jobprov.provenance.records.openlineage import END_OF
 from jobprov.provenance.records.openlineage_datasets import file_facet, with_slash
 
@@ -28,20 +27,20 @@ _Use = tuple[Node, bool]
 
 
 def to_openlineage(graph: Graph) -> str:
-    """Run events in the order of time, one a line; a job that runs still has none but its START."""
-    events = sorted(
-        _events(graph),
-        key=lambda event: (
-            event["eventTime"],
-            event["run"]["runId"],
-            event["eventType"] != "START",
-        ),
-    )
-    return "".join(json.dumps(event, ensure_ascii=False, sort_keys=True) + "\n" for event in events)
+    """Run events in the order of time, one per line; a job that still runs has only its START."""
+    events = sorted(_events(graph), key=_order_of)
+    lines = [json.dumps(event, ensure_ascii=False, sort_keys=True) for event in events]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _order_of(event: dict[str, Any]) -> tuple[str, str, bool]:
+    """Time, run, and of two events at one time START first."""
+    return event["eventTime"], event["run"]["runId"], event["eventType"] != "START"
 
 
 def _events(graph: Graph) -> Iterator[dict[str, Any]]:
-    nodes, focus = graph.by_key(), graph.by_key().get(graph.focus)
+    nodes = graph.by_key()
+    focus = nodes.get(graph.focus)
     experiment = focus.experiment if isinstance(focus, FileNode) else ""
     after, before = defaultdict[str, list[_Use]](list), defaultdict[str, list[_Use]](list)
     for edge in graph.inner_edges():
@@ -49,30 +48,20 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
         before[edge.target].append((nodes[edge.source], edge.is_sure))
     for job in graph.jobs():
         inputs, outputs = _datasets(before[job.key]), _datasets(after[job.key])
+        namespace = job.experiment or experiment or "unknown"
         common = {
             "producer": _PRODUCER,
             "schemaURL": RUN_EVENT,
             "run": {"runId": job.job_id},
-            "job": {
-                "namespace": job.experiment or experiment or "unknown",
-                "name": job.stage or job.task_id or "job",
-            },
+            "job": {"namespace": namespace, "name": job.stage or job.task_id or "job"},
+            "inputs": inputs,
         }
         if job.started_at is not None:
-            start = {
-                "eventType": "START",
-                "eventTime": utc_text(job.started_at),
-                "inputs": inputs,
-                "outputs": [],
-            }
-            yield common | start
-        if (kind := END_OF.get(job.state)) and (moment := _end(job)):
-            yield common | {
-                "eventType": kind,
-                "eventTime": utc_text(moment),
-                "inputs": inputs,
-                "outputs": outputs,
-            }
+            started_at = utc_text(job.started_at)
+            yield common | {"eventType": "START", "eventTime": started_at, "outputs": []}
+        end_type, end = END_OF.get(job.state), _end(job)
+        if end_type and end:
+            yield common | {"eventType": end_type, "eventTime": utc_text(end), "outputs": outputs}
 
 
 def _end(job: JobNode) -> datetime | None:
@@ -80,24 +69,30 @@ def _end(job: JobNode) -> datetime | None:
 
 
 def _datasets(uses: Iterable[_Use]) -> list[dict[str, Any]]:
-    """Jobs among the neighbours are left out: what hangs together through a hidden file is no dataset."""
-    named = defaultdict[tuple[str, str], list[tuple[FileNode, bool]]](list)
+    """Jobs among the neighbours are left out: two jobs that are linked through a hidden file share no dataset here."""
+    versions_by_name = defaultdict[tuple[str, str], list[tuple[FileNode, bool]]](list)
     for node, is_sure in uses:
         if isinstance(node, FileNode):
-            named[with_slash(node.namespace) or node.experiment, node.name].append((node, is_sure))
-    return [
-        {"namespace": namespace, "name": name, **_facets(versions)}
-        for (namespace, name), versions in sorted(named.items())
-    ]
+            namespace = with_slash(node.namespace) or node.experiment
+            versions_by_name[namespace, node.name].append((node, is_sure))
+    datasets = []
+    for namespace, name in sorted(versions_by_name):
+        facets = _facets(versions_by_name[namespace, name])
+        datasets.append({"namespace": namespace, "name": name, **facets})
+    return datasets
 
 
 def _facets(versions: Sequence[tuple[FileNode, bool]]) -> dict[str, Any]:
-    """Return what tells versions apart, where it is sure which one it was.
+    """Return what tells versions apart, if it is sure which one it was.
 
-    The checksums of all, when several jobs made the same.
+    If several jobs made the same, the checksums of all.
     """
-    if not all(is_sure for _, is_sure in versions):
-        return {}
-    checksums = sorted({word for file, _ in versions for word in file.checksums})
-    sizes = {file.size_bytes for file, _ in versions}
-    return file_facet(checksums, sizes.pop() if len(sizes) == 1 else None, producer=_PRODUCER)
+    checksums: set[str] = set()
+    sizes: set[int | None] = set()
+    for file, is_sure in versions:
+        if not is_sure:
+            return {}
+        checksums.update(file.checksums)
+        sizes.add(file.size_bytes)
+    only_size = sizes.pop() if len(sizes) == 1 else None
+    return file_facet(sorted(checksums), only_size, producer=_PRODUCER)

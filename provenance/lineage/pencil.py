@@ -1,17 +1,31 @@
-"""The strokes that all pictures share: text, badges, the frame, notes and legend, with their looks.
+"""The strokes that all pictures share: text, badges, marks of states, the frame, notes and legend, with their looks.
 
 Looks are presentation attributes, which any stylesheet overrides; ElementTree escapes every text.
+Each state has a shape and a colour, so that colour is never the only cue.
+
+Source: pages.md, "State by shape and colour", with the colours of M. Okabe and K. Ito, Color
+universal design, 2008.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from jobprov.provenance.lineage.captions import Caption
-from jobprov.provenance.lineage.marks import COLOURS, add_mark
 from jobprov.provenance.lineage.words import columns, shown
 
+COLOURS = {
+    "succeeded": "#009e73",
+    "failed": "#d55e00",
+    "killed": "#cc79a7",
+    "running": "#0072b2",
+    "silent": "#e69f00",
+    "lost": "#56b4e9",
+}
+UNKNOWN_COLOUR = "#767676"
+MARK_RADIUS = 7.0
 LABEL_CHAR = 7.25
 """Width of a monospaced character at 12 px; an em of 0.6 and a little for faces that are wider."""
 DETAIL_CHAR = 6.3
@@ -28,9 +42,19 @@ FILE_FILL, FOCUS_FILL, BADGE_FILL = "#f3f5f8", "#ddeefa", "#eceff2"
 Point = tuple[float, float]
 
 
+def add_mark(parent: ET.Element, state: str, x: float, y: float) -> None:
+    """Adds the mark of a state with its middle at (x, y).
+
+    A state without a mark of its own gets a diamond.
+    """
+    draw = _MARKS.get(state, _diamond)
+    name = state if state in COLOURS else "unknown"
+    draw(parent, f"lineage-mark is-{name}", COLOURS.get(state, UNKNOWN_COLOUR), (x, y))
+
+
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """What stands below a picture: notes in words, then the shapes and the marks of the states that occur.
+    """What is below a picture: notes in words, then the shapes and the marks of the states that occur.
 
     Attributes:
         shapes: name and meaning, as `Sheet.shapes` has them.
@@ -40,11 +64,19 @@ class Legend:
     states: Sequence[str]
     shapes: Sequence[tuple[str, str]] = ()
 
-    def signs(self) -> list[tuple[str, str, bool]]:
-        """Name, words, and whether it is a state's mark, in the order in which they stand."""
-        return [(*shape, False) for shape in self.shapes] + [
-            (state, shown(state), True) for state in self.states
-        ]
+    def signs(self) -> list["Sign"]:
+        """Shapes and marks in their order."""
+        shapes = [Sign(name, words, is_state=False) for name, words in self.shapes]
+        marks = [Sign(state, shown(state), is_state=True) for state in self.states]
+        return shapes + marks
+
+
+class Sign(NamedTuple):
+    """One entry of a legend: a shape or the mark of a state, and its meaning in words."""
+
+    name: str
+    words: str
+    is_state: bool
 
 
 def number_text(value: float) -> str:
@@ -74,21 +106,29 @@ def node_element(
     parent: ET.Element, name: str, text: Caption, corner: Point, *, is_focus: bool
 ) -> ET.Element:
     """The group of one box, a link where it has a page, with its tooltip, which names it to screen readers too."""
-    states = " is-focus" * is_focus + " is-placeholder" * text.is_placeholder
+    classes = ["lineage-node", name]
+    title = text.title
+    if is_focus:
+        classes.append("is-focus")
+        title += ", the one asked for"
+    if text.is_placeholder:
+        classes.append("is-placeholder")
     if is_unhappy(text.state):
-        states += f" is-{text.state if text.state in COLOURS else 'unknown'}"
+        classes.append(f"is-{text.state}" if text.state in COLOURS else "is-unknown")
     place = f"translate({number_text(corner[0])} {number_text(corner[1])})"
-    named = {"class": f"lineage-node {name}{states}", "transform": place}
-    tag, more = ("a", {"href": text.url}) if text.url else ("g", {"role": "img"})
-    node = ET.SubElement(parent, tag, {**named, **more})
-    ET.SubElement(node, "title").text = f"{text.title}{', the one asked for' * is_focus}"
+    attributes = {"class": " ".join(classes), "transform": place}
+    if text.url:
+        node = ET.SubElement(parent, "a", {**attributes, "href": text.url})
+    else:
+        node = ET.SubElement(parent, "g", {**attributes, "role": "img"})
+    ET.SubElement(node, "title").text = title
     return node
 
 
 def is_unhappy(state: str | None) -> bool:
-    """True for jobs that did not end well, or in a state that nobody knows.
+    """True for jobs that did not end well, or in an unknown state.
 
-    Their boxes have a frame in its colour.
+    Their boxes have a frame in the state's colour.
     """
     return state is not None and state not in {"succeeded", "running"}
 
@@ -124,7 +164,7 @@ def edge_path(parent: ET.Element, path: str, *, is_sure: bool) -> None:
 
 
 def write_count(parent: ET.Element, words: str, at: Point) -> None:
-    """Adds how much an arrow is, beside it, on a rim of paper where it crosses other lines."""
+    """Adds the count of an arrow beside it, with a rim in the colour of the paper where it crosses other lines."""
     look = {
         "font-size": "10",
         "text-anchor": "middle",
@@ -148,13 +188,13 @@ def draw_legend(parent: ET.Element, legend: Legend, top: float, width: float) ->
     marks = ET.SubElement(parent, "g", {"class": "lineage-legend", "aria-hidden": "true"})
     for row, items in enumerate(_rows(legend, width), len(lines)):
         middle = top + LEGEND_LINE * row + 10
-        for (name, words, is_state), left in items:
-            if is_state:
-                add_mark(marks, name, left + 8, middle)
+        for sign, left in items:
+            if sign.is_state:
+                add_mark(marks, sign.name, left + 8, middle)
             else:
-                _add_shape(marks, name, left, middle)
+                _add_shape(marks, sign.name, left, middle)
             at = (left + MARK_ROOM, middle + 4)
-            write(marks, "lineage-detail", words, at, {"font-size": "11", "fill": MUTED})
+            write(marks, "lineage-detail", sign.words, at, {"font-size": "11", "fill": MUTED})
 
 
 def _badge(node: ET.Element, text: Caption, corner: Point) -> None:
@@ -173,7 +213,10 @@ def _badge(node: ET.Element, text: Caption, corner: Point) -> None:
 
 
 def _note_lines(legend: Legend, width: float) -> list[str]:
-    return [line for note in legend.notes for line in wrap(note, int(width / (DETAIL_CHAR + 0.6)))]
+    lines: list[str] = []
+    for note in legend.notes:
+        lines += wrap(note, int(width / (DETAIL_CHAR + 0.6)))
+    return lines
 
 
 def _add_shape(parent: ET.Element, name: str, left: float, middle: float) -> None:
@@ -188,19 +231,14 @@ def _add_shape(parent: ET.Element, name: str, left: float, middle: float) -> Non
         path = f"M{number_text(left)} {number_text(middle)}h16"
         ET.SubElement(parent, "path", {"class": "lineage-line", "d": path, **line})
         return
-    for shift in (4.0, 2.0, 0.0) if name == "stack" else (0.0,):
+    shifts, extent = [0.0], {"width": "15", "height": "11"}
+    if name == "stack":
+        shifts, extent = [4.0, 2.0, 0.0], {"width": "12", "height": "8"}
+    look = {"class": f"lineage-sign is-{name}", "fill": PAPER, "stroke": LINE_COLOUR}
+    look |= _SIGNS.get(name, {})
+    for shift in shifts:
         place = {"x": number_text(left + 0.5 + shift), "y": number_text(middle - 5.5 + shift)}
-        extent = {
-            "width": "12" if name == "stack" else "15",
-            "height": "8" if name == "stack" else "11",
-        }
         radius = {"rx": _RADII.get(name, "4")}
-        look = {
-            "class": f"lineage-sign is-{name}",
-            "fill": PAPER,
-            "stroke": LINE_COLOUR,
-            **_SIGNS.get(name, {}),
-        }
         ET.SubElement(parent, "rect", {**place, **extent, **radius, **look})
 
 
@@ -213,15 +251,70 @@ _SIGNS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def _rows(legend: Legend, width: float) -> list[list[tuple[tuple[str, str, bool], float]]]:
+def _rows(legend: Legend, width: float) -> list[list[tuple[Sign, float]]]:
     """Signs with their left ends, in as many rows as the width needs."""
-    rows: list[list[tuple[tuple[str, str, bool], float]]] = []
+    rows: list[list[tuple[Sign, float]]] = []
     left = width
     for sign in legend.signs():
-        need = MARK_ROOM + text_width(sign[1], DETAIL_CHAR) + 14
+        need = MARK_ROOM + text_width(sign.words, DETAIL_CHAR) + 14
         if left + need > width:
             rows.append([])
             left = 0.0
         rows[-1].append((sign, left))
         left += need
     return rows
+
+
+def _triangle(parent: ET.Element, name: str, colour: str, at: Point) -> None:
+    x, y = at
+    points = [(x, y - MARK_RADIUS), (x + MARK_RADIUS, y + 6), (x - MARK_RADIUS, y + 6)]
+    _polygon(parent, name, colour, points)
+
+
+def _diamond(parent: ET.Element, name: str, colour: str, at: Point) -> None:
+    x, y = at
+    r = MARK_RADIUS
+    _polygon(parent, name, colour, [(x, y - r), (x + r, y), (x, y + r), (x - r, y)])
+
+
+def _polygon(parent: ET.Element, name: str, colour: str, points: list[Point]) -> None:
+    text = " ".join(f"{number_text(x)},{number_text(y)}" for x, y in points)
+    ET.SubElement(parent, "polygon", {"class": name, "points": text, "fill": colour})
+
+
+def _square(parent: ET.Element, name: str, colour: str, at: Point) -> None:
+    side = 2 * (MARK_RADIUS - 1)
+    place = {"x": number_text(at[0] - side / 2), "y": number_text(at[1] - side / 2)}
+    extent = {"width": number_text(side), "height": number_text(side)}
+    ET.SubElement(parent, "rect", {"class": name, **place, **extent, "fill": colour})
+
+
+def _ring(parent: ET.Element, name: str, colour: str, at: Point, dashes: str = "none") -> None:
+    place = {"cx": number_text(at[0]), "cy": number_text(at[1]), "r": number_text(MARK_RADIUS - 2)}
+    stroke = {"fill": "none", "stroke": colour, "stroke-width": "2.5", "stroke-dasharray": dashes}
+    ET.SubElement(parent, "circle", {"class": f"{name} is-ring", **place, **stroke})
+
+
+def _dashed_ring(parent: ET.Element, name: str, colour: str, at: Point) -> None:
+    _ring(parent, name, colour, at, dashes="3.5 2.8")
+
+
+def _question(parent: ET.Element, name: str, colour: str, at: Point) -> None:
+    place = {"x": number_text(at[0]), "y": number_text(at[1] + 6), "text-anchor": "middle"}
+    look = {"font-size": "17", "font-weight": "700", "fill": colour}
+    ET.SubElement(parent, "text", {"class": name, **place, **look}).text = "?"
+
+
+def _disc(parent: ET.Element, name: str, colour: str, at: Point) -> None:
+    place = {"cx": number_text(at[0]), "cy": number_text(at[1]), "r": number_text(MARK_RADIUS - 1)}
+    ET.SubElement(parent, "circle", {"class": name, **place, "fill": colour})
+
+
+_MARKS = {
+    "succeeded": _disc,
+    "failed": _triangle,
+    "killed": _square,
+    "running": _ring,
+    "silent": _dashed_ring,
+    "lost": _question,
+}

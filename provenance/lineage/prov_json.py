@@ -12,15 +12,23 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode
-from jobprov.provenance.lineage.past import utc_text
-from jobprov.provenance.lineage.words import full_name, shown
+from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode, utc_text
+from jobprov.provenance.lineage.sentences import full_name
+from jobprov.provenance.lineage.words import shown
 
 PREFIXES = {"file": "urn:jobprov:file:", "job": "urn:jobprov:job:", "jobprov": "urn:jobprov:terms:"}
 
 
 class _Relation(NamedTuple):
-    """What an edge is in PROV: its name, the first letter of its ids, what its ends are called, what PROV-N leaves open."""
+    """What an edge is in PROV.
+
+    Attributes:
+        name: of the relation.
+        letter: the first letter of its ids.
+        target: name of the edge's target in it.
+        source: name of the edge's source in it.
+        rest: what PROV-N leaves open.
+    """
 
     name: str
     letter: str
@@ -39,7 +47,7 @@ _RELATIONS = {
 }
 """By whether source and target are jobs.
 
-The last two join what only nodes that are not shown lie between.
+The last two join nodes with only hidden nodes between them.
 """
 
 
@@ -59,14 +67,11 @@ def prov_document(graph: Graph) -> dict[str, Any]:
         "wasGeneratedBy": {},
     }
     for relation, edges in _relations(graph, names):
-        document[relation.name] = {
-            f"_:{relation.letter}{index}": {
-                relation.target: names[edge.target],
-                relation.source: names[edge.source],
-                **_edge_facts(edge),
-            }
-            for index, edge in enumerate(edges, 1)
-        }
+        statements: dict[str, Any] = {}
+        for index, edge in enumerate(edges, 1):
+            ends = {relation.target: names[edge.target], relation.source: names[edge.source]}
+            statements[f"_:{relation.letter}{index}"] = ends | _edge_facts(edge)
+        document[relation.name] = statements
     return document
 
 
@@ -74,19 +79,21 @@ def to_prov_n(graph: Graph) -> str:
     """A PROV-N document; ends with a line break."""
     names = qualified_names(graph)
     lines = [f"  prefix {prefix} <{iri}>" for prefix, iri in sorted(PREFIXES.items())]
-    lines += sorted(
-        f"  entity({names[file.key]}{_attributes(_entity(file))})" for file in graph.files()
-    )
-    lines += sorted(
-        f"  activity({names[job.key]}, {_start(job)}, -{_attributes(_rest(job))})"
-        for job in graph.jobs()
-    )
-    lines += [
-        f"  {relation.name}({names[edge.target]}, {names[edge.source]}{relation.rest}{_attributes(_edge_facts(edge))})"
-        for relation, edges in _relations(graph, names)
-        for edge in edges
-    ]
+    lines += sorted(_entity_line(file, names[file.key]) for file in graph.files())
+    lines += sorted(_activity_line(job, names[job.key]) for job in graph.jobs())
+    for relation, edges in _relations(graph, names):
+        for edge in edges:
+            rest = f"{relation.rest}{_attributes(_edge_facts(edge))}"
+            lines.append(f"  {relation.name}({names[edge.target]}, {names[edge.source]}{rest})")
     return "\n".join(["document", *lines, "endDocument"]) + "\n"
+
+
+def _entity_line(file: FileNode, name: str) -> str:
+    return f"  entity({name}{_attributes(_entity(file))})"
+
+
+def _activity_line(job: JobNode, name: str) -> str:
+    return f"  activity({name}, {_start(job)}, -{_attributes(_facts_beside_start(job))})"
 
 
 def qualified_names(graph: Graph) -> dict[str, str]:
@@ -97,7 +104,7 @@ def qualified_names(graph: Graph) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for node in sorted(graph.nodes, key=lambda node: node.key):
-        name = _file_name(node) if isinstance(node, FileNode) else f"job:{_local(node.job_id)}"
+        name = _file_name(node) if isinstance(node, FileNode) else _job_name(node)
         if name in taken:
             name = f"{name}/{_local(node.key)}"
         taken.add(name)
@@ -106,46 +113,54 @@ def qualified_names(graph: Graph) -> dict[str, str]:
 
 
 def _file_name(file: FileNode) -> str:
+    parts = [file.experiment, file.namespace, file.name]
+    path = "/".join(_local(part) for part in parts if part)
     version = "" if file.version is None else f"/version/{file.version}"
-    parts = (
-        [file.experiment, file.namespace, file.name]
-        if file.namespace
-        else [file.experiment, file.name]
-    )
-    return f"file:{'/'.join(_local(part) for part in parts if part)}{version}"
+    return f"file:{path}{version}"
+
+
+def _job_name(job: JobNode) -> str:
+    return f"job:{_local(job.job_id)}"
 
 
 def _local(text: str) -> str:
-    """Percent-encoded so far that nothing needs the escapes of PROV-N.
+    """Percent-encoded until nothing needs the escapes of PROV-N.
 
     No `-` or `.` in front, no `.` at the end.
     """
     encoded = quote(text, safe="", errors="replace").replace("~", "%7E")
     if encoded[:1] in {"-", "."}:
         encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"
-    return encoded[:-1] + "%2E" if encoded.endswith(".") else encoded
+    if encoded.endswith("."):
+        encoded = f"{encoded[:-1]}%2E"
+    return encoded
 
 
 def _relations(graph: Graph, names: Mapping[str, str]) -> list[tuple[_Relation, list[Edge]]]:
-    """The edges by what they say in PROV, each sorted by names.
+    """The edges by their relation in PROV.
 
-    The first two kinds may be empty, the others are left out then.
+    The first two relations may have none, the others are left out then.
 
-    Keys are those of a database: in another one, or one that was rebuilt, they count otherwise.
+    They are sorted by names, since keys differ from database to database.
     """
     nodes = graph.by_key()
-    found: dict[tuple[bool, bool], list[Edge]] = {kind: [] for kind in list(_RELATIONS)[:2]}
+    edges_of: dict[tuple[bool, bool], list[Edge]] = {kind: [] for kind in list(_RELATIONS)[:2]}
     for edge in sorted(
         graph.inner_edges(), key=lambda edge: (names[edge.source], names[edge.target])
     ):
-        kind = (isinstance(nodes[edge.source], JobNode), isinstance(nodes[edge.target], JobNode))
-        found.setdefault(kind, []).append(edge)
-    return [(relation, found[kind]) for kind, relation in _RELATIONS.items() if kind in found]
+        source, target = nodes[edge.source], nodes[edge.target]
+        kind = (isinstance(source, JobNode), isinstance(target, JobNode))
+        edges_of.setdefault(kind, []).append(edge)
+    return [(relation, edges_of[kind]) for kind, relation in _RELATIONS.items() if kind in edges_of]
 
 
 def _edge_facts(edge: Edge) -> dict[str, Any]:
-    role = {"prov:role": edge.role} if edge.role else {}
-    return role if edge.is_sure else {**role, "jobprov:is_sure": False}
+    facts: dict[str, Any] = {}
+    if edge.role:
+        facts["prov:role"] = edge.role
+    if not edge.is_sure:
+        facts["jobprov:is_sure"] = False
+    return facts
 
 
 def _entity(file: FileNode) -> dict[str, Any]:
@@ -159,15 +174,17 @@ def _entity(file: FileNode) -> dict[str, Any]:
         "jobprov:version": file.version,
         "jobprov:is_placeholder": file.is_placeholder or None,
     }
-    return _told(facts)
+    return _without_missing(facts)
 
 
 def _activity(job: JobNode) -> dict[str, Any]:
-    start = {} if job.started_at is None else {"prov:startTime": utc_text(job.started_at)}
-    return {**start, **_rest(job)}
+    facts = _facts_beside_start(job)
+    if job.started_at is not None:
+        facts["prov:startTime"] = utc_text(job.started_at)
+    return facts
 
 
-def _rest(job: JobNode) -> dict[str, Any]:
+def _facts_beside_start(job: JobNode) -> dict[str, Any]:
     facts = {
         "prov:label": job.label or job.job_id,
         "jobprov:job_id": job.job_id,
@@ -177,16 +194,18 @@ def _rest(job: JobNode) -> dict[str, Any]:
         "jobprov:campaign": job.campaign,
         "jobprov:code_version": job.code_version,
     }
-    return _told(facts)
+    return _without_missing(facts)
 
 
-def _told(facts: dict[str, Any]) -> dict[str, Any]:
-    """What is known; lone surrogates and control characters in names are replaced, as no serialization takes them."""
-    return {
-        name: shown(value) if isinstance(value, str) else value
-        for name, value in facts.items()
-        if value is not None
-    }
+def _without_missing(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts that are known; no serialization takes lone surrogates and control characters, so they are replaced."""
+    known: dict[str, Any] = {}
+    for name, value in facts.items():
+        if isinstance(value, str):
+            known[name] = shown(value)
+        elif value is not None:
+            known[name] = value
+    return known
 
 
 def _start(job: JobNode) -> str:
@@ -194,8 +213,8 @@ def _start(job: JobNode) -> str:
 
 
 def _attributes(facts: dict[str, Any]) -> str:
-    told = ", ".join(f"{name}={_literal(value)}" for name, value in sorted(facts.items()))
-    return f", [{told}]" if told else ""
+    attributes = ", ".join(f"{name}={_literal(value)}" for name, value in sorted(facts.items()))
+    return f", [{attributes}]" if attributes else ""
 
 
 def _literal(value: Any) -> str:

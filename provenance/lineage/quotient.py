@@ -6,21 +6,30 @@ the same answer.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Any
 
 from jobprov.provenance.lineage.graph import Graph, JobNode
 
 MOST_CLASSES = 200
-"""More are not drawn: first the code versions of a stage and state are put together, then the smallest are left out."""
+"""If there are more, code versions of a stage and state are put together.
+
+Then the smallest classes are left out.
+"""
+
+
+_ClassName = tuple[str, str, str]
+"""Stage, code version and state."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobClass:
-    """Jobs of one stage that ran one code version and ended in one state, and how many they are.
+    """Jobs of one stage that ran one code version and ended in one state.
 
     Attributes:
-        revision: the ref or commit that finds them among all jobs; empty where none does.
+        jobs: how many they are.
+        revision: the ref or commit that finds them among all jobs; empty if none does.
     """
 
     stage: str
@@ -56,20 +65,8 @@ class FoldedGraph:
     def to_json(self) -> dict[str, Any]:
         """The answer of the folded lineage call: `nodes` and `edges` with counts."""
         return {
-            "nodes": [
-                {
-                    "stage": some.stage,
-                    "code_version": some.code_version,
-                    "state": some.state,
-                    "jobs": some.jobs,
-                    "revision": some.revision,
-                }
-                for some in self.classes
-            ],
-            "edges": [
-                {"source": flow.source, "target": flow.target, "files": flow.files}
-                for flow in self.flows
-            ],
+            "nodes": [asdict(job_class) for job_class in self.classes],
+            "edges": [asdict(flow) for flow in self.flows],
             "omitted": {"nodes": self.omitted_classes, "jobs": self.omitted_jobs},
         }
 
@@ -90,15 +87,15 @@ def fold_by_class(graph: Graph) -> FoldedGraph:
 
     A file counts once for each pair of classes that it joins.
     """
-    class_of = {
+    name_of = {
         job.key: (job.stage or "", job.code_version or "", job.state) for job in graph.jobs()
     }
-    counts = Counter(class_of.values())
-    index = {some: place for place, some in enumerate(sorted(counts))}
-    flows = _flows(graph, {key: index[some] for key, some in class_of.items()})
+    counts = Counter(name_of.values())
+    place = {name: index for index, name in enumerate(sorted(counts))}
+    files = _files_between(graph, {key: place[name] for key, name in name_of.items()})
     return FoldedGraph(
-        tuple(JobClass(*some, counts[some]) for some in sorted(counts)),
-        tuple(Flow(*ends, files) for ends, files in sorted(flows.items())),
+        tuple(JobClass(*name, counts[name]) for name in place),
+        _sorted_flows(files),
     )
 
 
@@ -107,15 +104,11 @@ def bounded(
 ) -> FoldedGraph:
     """A folded graph of at most `most` classes.
 
-    Alike ones become one, and what is too much is put together or left out.
+    Equal ones become one, and too many are put together or left out.
     """
     folded = merged(classes, flows)
     if len(folded.classes) > most:
-        versions = Counter((some.stage, some.state) for some in folded.classes)
-        folded = merged(
-            [_without_version(some, versions[some.stage, some.state]) for some in folded.classes],
-            folded.flows,
-        )
+        folded = merged(_without_versions(folded.classes), folded.flows)
     if len(folded.classes) > most:
         return _largest(folded, most)
     return folded
@@ -123,58 +116,67 @@ def bounded(
 
 def merged(classes: Sequence[JobClass], flows: Sequence[Flow]) -> FoldedGraph:
     """Classes of equal stage, code version and state as one, sorted, and their flows."""
-    jobs: Counter[tuple[str, str, str]] = Counter()
-    revisions: dict[tuple[str, str, str], set[str]] = {}
-    names = [(some.stage, some.code_version, some.state) for some in classes]
-    for name, some in zip(names, classes, strict=True):
-        jobs[name] += some.jobs
-        revisions.setdefault(name, set()).add(some.revision)
+    jobs: Counter[_ClassName] = Counter()
+    revisions: dict[_ClassName, set[str]] = {}
+    names: list[_ClassName] = []
+    for job_class in classes:
+        name = (job_class.stage, job_class.code_version, job_class.state)
+        names.append(name)
+        jobs[name] += job_class.jobs
+        revisions.setdefault(name, set()).add(job_class.revision)
     place = {name: index for index, name in enumerate(sorted(jobs))}
     files: Counter[tuple[int, int]] = Counter()
     for flow in flows:
         files[place[names[flow.source]], place[names[flow.target]]] += flow.files
-    return FoldedGraph(
-        tuple(JobClass(*name, jobs[name], _only(revisions[name])) for name in place),
-        tuple(Flow(*ends, count) for ends, count in sorted(files.items())),
-    )
+    merged_classes = [JobClass(*name, jobs[name], _only(revisions[name])) for name in place]
+    return FoldedGraph(tuple(merged_classes), _sorted_flows(files))
 
 
-def _only(words: set[str]) -> str:
-    return next(iter(words)) if len(words) == 1 else ""
+def _sorted_flows(files: Mapping[tuple[int, int], int]) -> tuple[Flow, ...]:
+    return tuple(Flow(*ends, count) for ends, count in sorted(files.items()))
 
 
-def _without_version(some: JobClass, versions: int) -> JobClass:
-    return (
-        some
-        if versions == 1
-        else JobClass(some.stage, f"{versions} code versions", some.state, some.jobs)
-    )
+def _only(revisions: set[str]) -> str:
+    """The revision, if there is only one."""
+    return next(iter(revisions)) if len(revisions) == 1 else ""
+
+
+def _without_versions(classes: Sequence[JobClass]) -> list[JobClass]:
+    """The classes in the same order; where a stage and state have several code versions, all say only how many."""
+    versions = Counter((job_class.stage, job_class.state) for job_class in classes)
+    without_versions = []
+    for job_class in classes:
+        count = versions[job_class.stage, job_class.state]
+        if count == 1:
+            without_versions.append(job_class)
+        else:
+            all_versions = f"{count} code versions"
+            without_versions.append(replace(job_class, code_version=all_versions, revision=""))
+    return without_versions
 
 
 def _largest(folded: FoldedGraph, most: int) -> FoldedGraph:
-    by_size = sorted(
-        range(len(folded.classes)), key=lambda index: (-folded.classes[index].jobs, index)
-    )
+    classes = folded.classes
+    by_size = sorted(range(len(classes)), key=lambda index: (-classes[index].jobs, index))
     place = {index: new for new, index in enumerate(sorted(by_size[:most]))}
+    kept_flows = [flow for flow in folded.flows if flow.source in place and flow.target in place]
+    flows = [Flow(place[flow.source], place[flow.target], flow.files) for flow in kept_flows]
     return FoldedGraph(
-        tuple(folded.classes[index] for index in place),
-        tuple(
-            Flow(place[flow.source], place[flow.target], flow.files)
-            for flow in folded.flows
-            if flow.source in place and flow.target in place
-        ),
-        len(folded.classes) - most,
-        sum(folded.classes[index].jobs for index in by_size[most:]),
+        tuple(classes[index] for index in place),
+        tuple(flows),
+        len(classes) - most,
+        sum(classes[index].jobs for index in by_size[most:]),
     )
 
 
-def _flows(graph: Graph, class_of: Mapping[str, int]) -> Counter[tuple[int, int]]:
+def _files_between(graph: Graph, class_of: Mapping[str, int]) -> Counter[tuple[int, int]]:
+    """How many files each class, by index, handed to each other."""
     after, before = graph.neighbours()
-    flows: Counter[tuple[int, int]] = Counter()
+    counts: Counter[tuple[int, int]] = Counter()
     for node in graph.nodes:
         if isinstance(node, JobNode):
             continue
         makers = {class_of[job] for job in before.get(node.key, ()) if job in class_of}
         users = {class_of[job] for job in after.get(node.key, ()) if job in class_of}
-        flows.update((maker, user) for maker in makers for user in users)
-    return flows
+        counts.update(product(makers, users))
+    return counts

@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 
 from jobprov.provenance.lineage.graph import neighbours
 from jobprov.provenance.lineage.layers import layers
-from jobprov.provenance.lineage.marks import add_mark
 from jobprov.provenance.lineage.pencil import (
     FILE_FILL,
     FOCUS,
@@ -20,6 +19,8 @@ from jobprov.provenance.lineage.pencil import (
     MUTED,
     PAPER,
     Legend,
+    Point,
+    add_mark,
     draw_legend,
     edge_group,
     edge_path,
@@ -36,7 +37,7 @@ WIDTH = 332.0
 LANE = 18.0
 GUTTER_AT_MOST = 126.0
 LABEL_WIDTH = 26
-"""Columns of a label at least; more where few lanes leave room."""
+"""Columns of a label at least; more if few lanes leave room."""
 ROW = 46.0
 BADGE_ROOM = 22.0
 STUB_ROW = 30.0
@@ -58,22 +59,25 @@ def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
     rows = arrange(list(sheet.items), list(sheet.arrows), first=sheet.first, order=sheet.order)
     step = min(LANE, GUTTER_AT_MOST / max(1, rows.lanes))
     left = step * rows.lanes + 8
-    if (room := int((WIDTH - left) / LABEL_CHAR)) > LABEL_WIDTH:
+    room = int((WIDTH - left) / LABEL_CHAR)
+    if room > LABEL_WIDTH:
         sheet = sheet_for(room)
-    heights = [_height(sheet.items[key]) for key in rows.order]
-    tops = [sum(heights[:row]) for row in range(len(heights))]
-    place = {
-        key: (step * rows.lane_of[key] + 9, top + 14)
-        for key, top in zip(rows.order, tops, strict=True)
-    }
-    height = sum(heights) + 8
-    # a job is its mark alone here, so that there is no shape of a job to explain
+    top_of: dict[str, float] = {}
+    mark_of: dict[str, Point] = {}
+    height = 0.0
+    for key in rows.order:
+        top_of[key] = height
+        mark_of[key] = (step * rows.lane_of[key] + 9, height + 14)
+        height += _height(sheet.items[key])
+    height += 8
+    # a job is drawn as its mark alone, so there is no shape of a job to explain
     shapes = [shape for shape in sheet.shapes() if shape[0] != "job"]
     legend = Legend(sheet.notes, sheet.states(), shapes)
-    root, body = frame("lineage-down", WIDTH, height + legend_height(legend, WIDTH), sheet.words)
-    _draw_edges(body, sheet, place)
-    for key, top in zip(rows.order, tops, strict=True):
-        _draw_row(body, sheet.items[key], place[key][0], left, top)
+    whole_height = height + legend_height(legend, WIDTH)
+    root, body = frame("lineage-down", WIDTH, whole_height, sheet.words)
+    _draw_edges(body, sheet, mark_of)
+    for key in rows.order:
+        _draw_row(body, sheet.items[key], mark_of[key][0], left, top_of[key])
     draw_legend(body, legend, height, WIDTH)
     return root
 
@@ -87,9 +91,9 @@ def arrange(
 ) -> Rows:
     """Rows in which everything stands below what came of it.
 
-    What made a box follows it as closely as can be.
+    What made a box follows it as closely as possible.
 
-    `order` has pairs that only stand one before the other.
+    `order` has pairs that stand one before the other without a line between them.
     """
     return _with_lanes(_order(keys, [*links, *order], first), links)
 
@@ -97,20 +101,18 @@ def arrange(
 def _with_lanes(order: list[str], links: Sequence[tuple[str, str]]) -> Rows:
     row_of = {key: row for row, key in enumerate(order)}
     _, before = neighbours(ends for ends in links if row_of[ends[0]] > row_of[ends[1]])
-    last_row = {key: max(row_of[source] for source in sources) for key, sources in before.items()}
     lane_of: dict[str, int] = {}
     busy_until: list[int] = []
     for row, key in enumerate(order):
-        lane = next(
-            (lane for lane, until in enumerate(busy_until) if until <= row), len(busy_until)
-        )
-        if lane == len(busy_until):
+        # a lane that ends in this row is free for it
+        free_lanes = [lane for lane, until in enumerate(busy_until) if until <= row]
+        lane = free_lanes[0] if free_lanes else len(busy_until)
+        if not free_lanes:
             busy_until.append(row)
-        busy_until[lane] = last_row.get(key, row)
-        # a lane that ends at this row is free for it; one that ends in itself is free for the next
-        busy_until[lane] = (
-            max(busy_until[lane], row + 1) if key not in last_row else busy_until[lane]
-        )
+        if key in before:
+            busy_until[lane] = max(row_of[source] for source in before[key])
+        else:
+            busy_until[lane] = row + 1
         lane_of[key] = lane
     return Rows(order, lane_of, len(busy_until))
 
@@ -121,14 +123,16 @@ def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) ->
     depth = {key: layer_of[key] if key in before else -1 for key in keys}
     waiting = {key: len(after.get(key, ())) for key in keys}
     stack = [key for key in reversed(keys) if not waiting[key] and key != first]
-    stack += [first] * (waiting.get(first) == 0)
+    if waiting.get(first) == 0:
+        stack.append(first)
     order: list[str] = []
-    left = dict.fromkeys(keys)
-    while left:
-        key = stack.pop() if stack else next(iter(left))  # the latter only within cycles
-        if key not in left:
+    unplaced = dict.fromkeys(keys)
+    while unplaced:
+        # within cycles everything waits for something else
+        key = stack.pop() if stack else next(iter(unplaced))
+        if key not in unplaced:
             continue
-        del left[key]
+        del unplaced[key]
         order.append(key)
         short_first = sorted(before.get(key, ()), key=depth.__getitem__)
         for source in short_first[::-1]:  # the stack gives back the last one first
@@ -139,17 +143,22 @@ def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) ->
 
 
 def _height(item: Item) -> float:
-    return STUB_ROW if item.kind == "stub" else ROW + BADGE_ROOM * bool(item.text.badge)
+    if item.kind == "stub":
+        return STUB_ROW
+    return ROW + BADGE_ROOM if item.text.badge else ROW
 
 
-def _draw_edges(body: ET.Element, sheet: Sheet, place: Mapping[str, tuple[float, float]]) -> None:
+def _draw_edges(body: ET.Element, sheet: Sheet, mark_of: Mapping[str, Point]) -> None:
     edges = edge_group(body)
     for (source, target), is_sure in sheet.arrows.items():
-        (x, y), (lane, top) = place[source], place[target]
+        (x, y), (lane, top) = mark_of[source], mark_of[target]
         down = BEND if y > top else -BEND
         n = number_text
-        end = f"V{n(y - 9)}" if lane == x else f"V{n(y - down)}Q{n(lane)} {n(y)} {n(x)} {n(y)}"
-        head = f"M{n(lane - 3.5)} {n(top + 16)}L{n(lane)} {n(top + 10.5)}L{n(lane + 3.5)} {n(top + 16)}"
+        end = f"V{n(y - 9)}"
+        if lane != x:
+            end = f"V{n(y - down)}Q{n(lane)} {n(y)} {n(x)} {n(y)}"
+        left, right, tip = n(lane - 3.5), n(lane + 3.5), f"{n(lane)} {n(top + 10.5)}"
+        head = f"M{left} {n(top + 16)}L{tip}L{right} {n(top + 16)}"
         edge_path(edges, f"M{n(lane)} {n(top + 10)}{end}{head}", is_sure=is_sure)
 
 
@@ -162,11 +171,9 @@ def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -
         "height": number_text(_height(item) - 4),
         "rx": "4",
     }
-    look = (
-        {"fill": FOCUS_FILL, "fill-opacity": "1"}
-        if item.is_focus
-        else {"fill": PAPER, "fill-opacity": "0"}
-    )
+    look = {"fill": PAPER, "fill-opacity": "0"}
+    if item.is_focus:
+        look = {"fill": FOCUS_FILL, "fill-opacity": "1"}
     ET.SubElement(node, "rect", {"class": "lineage-row", **attributes, **look})
     if item.text.state:
         add_mark(node, item.text.state, x, 14)
@@ -180,17 +187,13 @@ def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -
 
 def _draw_file(node: ET.Element, item: Item, x: float) -> None:
     """A small rounded box in the lane; two for several files."""
-    for shift in (3.0, 0.0) if item.is_folded else (0.0,):
-        place = {
-            "x": number_text(x - 7 + shift),
-            "y": number_text(9 + shift),
-            "width": "14",
-            "height": "10",
-            "rx": "3",
-        }
-        look = {"fill": FILE_FILL, "stroke": LINE_COLOUR}
-        if item.is_focus:
-            look = {"fill": FOCUS, "stroke": FOCUS}
-        elif item.text.is_placeholder:
-            look = {"fill": PAPER, "stroke": MUTED, "stroke-dasharray": "3 2"}
+    look = {"fill": FILE_FILL, "stroke": LINE_COLOUR}
+    if item.is_focus:
+        look = {"fill": FOCUS, "stroke": FOCUS}
+    elif item.text.is_placeholder:
+        look = {"fill": PAPER, "stroke": MUTED, "stroke-dasharray": "3 2"}
+    size = {"width": "14", "height": "10", "rx": "3"}
+    shifts = (3.0, 0.0) if item.is_folded else (0.0,)
+    for shift in shifts:
+        place = {"x": number_text(x - 7 + shift), "y": number_text(9 + shift), **size}
         ET.SubElement(node, "rect", {"class": "lineage-shape", **place, **look})

@@ -3,7 +3,8 @@
 There is no script, no `<style>` and no `style` attribute (the pages' Content-Security-Policy
 forbids them). Elements have classes for a stylesheet, and presentation attributes, which any
 stylesheet overrides, for a file that stands alone. There are no ids, so several pictures fit on one
-page.
+page. Only an image (`as_image`), which no stylesheet of the page reaches, brings a `<style>` of its
+own, for pages that may be dark; on paper it keeps the colours of day.
 
 Classes: `lineage` on the root with `lineage-right` (`is-wide`) or `lineage-down`;
 `lineage-background`, `lineage-edges` (paths in it may be `is-possible`), `lineage-node` with
@@ -22,9 +23,9 @@ from xml.etree import ElementTree as ET
 from jobprov.provenance.lineage.folding import View, fold
 from jobprov.provenance.lineage.graph import Graph
 from jobprov.provenance.lineage.layout import Layout, Place, Size, Spacing, lay_out
-from jobprov.provenance.lineage.marks import COLOURS, UNKNOWN_COLOUR, add_mark
 from jobprov.provenance.lineage.pencil import (
     BADGE_CHAR,
+    COLOURS,
     DETAIL_CHAR,
     FILE_FILL,
     FOCUS,
@@ -34,8 +35,10 @@ from jobprov.provenance.lineage.pencil import (
     MARK_ROOM,
     MUTED,
     PAPER,
+    UNKNOWN_COLOUR,
     Legend,
     Point,
+    add_mark,
     draw_legend,
     edge_group,
     edge_path,
@@ -56,17 +59,46 @@ Direction = Literal["right", "down"]
 
 LABEL_WIDTH = 28
 CLASS_WIDTH = 38
-"""Columns of a label at most; classes of jobs are few, and say more."""
+"""Columns of a label at most; classes of jobs are few, and have more text."""
 PADDING = 10.0
 LINE = 16.0
 LEAST_WIDTH = 340.0
 WIDE = 1_500.0
-"""Wider pictures say so by a class: a page scrolls them, where it scales others down to its own width."""
+"""Wider pictures have a class of their own.
+
+A page scrolls them, while it scales others down to its own width.
+"""
 SHEET_SHIFT = 3.0
 PLAIN, COUNTED = Spacing(38.0, 14.0), Spacing(106.0, 14.0)
 COUNT_AT = 36.0
 """How far from the end of an arrow the middle of its count stands."""
 COUNT_LINE = 11.0
+DARK = {
+    ".lineage": "fill:#e6edf3",
+    ".lineage-background": "fill:#0d1117",
+    ".lineage-edges,.lineage-line": "stroke:#6e7681",
+    ".lineage-shape,.lineage-sheet,.lineage-sign": "fill:#0d1117;stroke:#6e7681",
+    ".lineage-file .lineage-shape,.lineage-files .lineage-shape,.lineage-sign.is-file": "fill:#1b222b",
+    ".is-placeholder .lineage-shape,.lineage-sign.is-mentioned": "fill:#0d1117;stroke:#9da7b1",
+    ".is-focus .lineage-shape,.lineage-sign.is-focus": "fill:#12304a;stroke:#56b4e9",
+    ".is-focus .lineage-row": "fill:#12304a",
+    ".lineage-down .is-focus .lineage-shape": "fill:#56b4e9",
+    ".lineage-detail": "fill:#9da7b1",
+    ".lineage-count": "fill:#9da7b1;stroke:#0d1117",
+    ".lineage-badge rect": "fill:#262d36",
+    ".lineage-mark.is-succeeded": "fill:#20c997",
+    ".lineage-mark.is-failed": "fill:#ff7b39",
+    ".lineage-mark.is-unknown": "fill:#9da7b1",
+    ".lineage-mark.is-running": "stroke:#4aa8e0",
+    ".lineage-node.is-failed .lineage-shape": "stroke:#ff7b39",
+}
+"""Rules by selector, in this order.
+
+States that are not named keep the colour that they have by day.
+"""
+
+_RULES = "".join(f"{selector}{{{look}}}" for selector, look in DARK.items())
+_STYLE = f"<style>@media screen and (prefers-color-scheme:dark){{{_RULES}}}</style>"
 
 
 def draw(
@@ -101,7 +133,7 @@ def draw_classes(
 
     A box for each stage, code version and state.
 
-    Where no file joins its classes they stand in the order of `stages`.
+    If no file joins its classes, they stand in the order of `stages`.
     """
     chosen = links or Links()
     least = CLASS_WIDTH if direction == "right" else 0
@@ -113,17 +145,15 @@ def draw_classes(
 
 
 def _drawn(sheet_for: Callable[[int], Sheet], direction: Direction) -> str:
-    element = (
-        rows_element(sheet_for) if direction == "down" else _columns_element(sheet_for(LABEL_WIDTH))
-    )
-    return ET.tostring(element, encoding="unicode")
+    if direction == "down":
+        return ET.tostring(rows_element(sheet_for), encoding="unicode")
+    return ET.tostring(_columns_element(sheet_for(LABEL_WIDTH)), encoding="unicode")
 
 
 def _columns_element(sheet: Sheet) -> ET.Element:
     sizes = {key: item_size(item) for key, item in sheet.items.items()}
-    layout = lay_out(
-        sizes, [*sheet.arrows, *sheet.order], spacing=COUNTED if sheet.counts else PLAIN
-    )
+    spacing = COUNTED if sheet.counts else PLAIN
+    layout = lay_out(sizes, [*sheet.arrows, *sheet.order], spacing=spacing)
     width, height = max(layout.along, LEAST_WIDTH), layout.across + LINE
     legend = Legend(sheet.notes, sheet.states(), sheet.shapes())
     name = "lineage-right is-wide" if width > WIDE else "lineage-right"
@@ -140,31 +170,45 @@ def _columns_element(sheet: Sheet) -> ET.Element:
 def item_size(item: Item) -> Size:
     """The room that a box of the picture takes, in pixels."""
     text = item.text
-    room = 2 * PADDING + (MARK_ROOM if text.state else 0.0)
+    room = 2 * PADDING
+    if text.state:
+        room += MARK_ROOM
     if item.kind == "stub":
         return Size(text_width(text.label, LABEL_CHAR) + room, 22.0)
     widths = [text_width(text.label, LABEL_CHAR), text_width(text.detail, DETAIL_CHAR)]
-    widths.append(text_width(text.badge, BADGE_CHAR) + 12 if text.badge else 0.0)
-    return Size(max(widths) + room, LINE * (1 + bool(text.detail)) + 20 * bool(text.badge) + 12)
+    height = LINE + 12
+    if text.detail:
+        height += LINE
+    if text.badge:
+        widths.append(text_width(text.badge, BADGE_CHAR) + 12)
+        height += 20
+    return Size(max(widths) + room, height)
 
 
 def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
     edges = edge_group(body)
     for ends, is_sure in sheet.arrows.items():
-        source, target = (layout.places[key] for key in ends)
-        points = [_exit(source), *layout.bends.get(ends, ()), _entry(target)]
+        source, target = layout.places[ends[0]], layout.places[ends[1]]
+        start_x, start_y = _exit(source)
+        points = [(start_x, start_y)]
         if source.layer == target.layer:
-            points = [_exit(source), _exit(target)]
-        elif (
-            source.layer_end > points[0][0]
-        ):  # straight to where the layer ends, so as not to cross wider boxes
-            points.insert(1, (source.layer_end, points[0][1]))
+            points.append(_exit(target))
+        else:
+            if (
+                source.layer_end > start_x
+            ):  # straight to the end of the layer, so as not to cross wider boxes
+                points.append((source.layer_end, start_y))
+            points += [*layout.bends.get(ends, ()), _entry(target)]
         edge_path(edges, _path(points), is_sure=is_sure)
     _draw_counts(body, sheet, layout)
 
 
 def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
-    """Writes counts at the end of arrows where fewer come together, and those of one end below each other: else they hide each other."""
+    """Writes the counts of arrows so that they do not hide each other.
+
+    Each stands at that end of its arrow where fewer arrows meet; counts at one end stand below each
+    other.
+    """
     leaving = Counter(source for source, _ in sheet.arrows)
     arriving = Counter(target for _, target in sheet.arrows)
     ends: dict[tuple[str, bool], list[tuple[float, str]]] = {}
@@ -174,11 +218,10 @@ def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
         ends.setdefault((near, is_exit), []).append((layout.places[far].across, words))
     for (key, is_exit), counts in ends.items():
         x, y = _exit(layout.places[key]) if is_exit else _entry(layout.places[key])
+        middle = x + COUNT_AT if is_exit else x - COUNT_AT
         first = y - 4 - COUNT_LINE * (len(counts) - 1) / 2
         for place, (_, words) in enumerate(sorted(counts)):
-            write_count(
-                body, words, (x + (COUNT_AT if is_exit else -COUNT_AT), first + COUNT_LINE * place)
-            )
+            write_count(body, words, (middle, first + COUNT_LINE * place))
 
 
 def _draw_item(body: ET.Element, item: Item, place: Place) -> None:
@@ -195,17 +238,14 @@ def _draw_item(body: ET.Element, item: Item, place: Place) -> None:
 
 def _draw_shape(node: ET.Element, item: Item, size: Size) -> None:
     is_job = item.text.state is not None
-    radius = "11" if item.kind == "stub" else "3" if is_job else "9"
+    radius = "3" if is_job else "9"
+    if item.kind == "stub":
+        radius = "11"
     if item.is_folded:
         look = {"stroke": LINE_COLOUR, "fill": PAPER if is_job else FILE_FILL}
         for shift in (2 * SHEET_SHIFT, SHEET_SHIFT):
-            _rect(
-                node,
-                "lineage-sheet",
-                size,
-                radius,
-                {"x": number_text(shift), "y": number_text(shift), **look},
-            )
+            corner = {"x": number_text(shift), "y": number_text(shift)}
+            _rect(node, "lineage-sheet", size, radius, {**corner, **look})
     _rect(node, "lineage-shape", size, radius, _look(item, is_job=is_job))
 
 
@@ -217,11 +257,8 @@ def _look(item: Item, *, is_job: bool) -> dict[str, str]:
     if item.text.is_placeholder:
         return {"stroke": MUTED, "stroke-dasharray": "4 3", "fill": PAPER}
     if is_unhappy(item.text.state):
-        return {
-            "stroke": COLOURS.get(item.text.state or "", UNKNOWN_COLOUR),
-            "stroke-width": "2.5",
-            "fill": PAPER,
-        }
+        colour = COLOURS.get(item.text.state or "", UNKNOWN_COLOUR)
+        return {"stroke": colour, "stroke-width": "2.5", "fill": PAPER}
     return {"stroke": LINE_COLOUR, "fill": PAPER if is_job else FILE_FILL}
 
 
@@ -242,9 +279,11 @@ def _path(points: list[Point]) -> str:
     """A smooth line through the points with an open arrow head at its end."""
     parts = [f"M{_at(*points[0])}"]
     for (x, y), (next_x, next_y) in pairwise(points):
-        middle = (x + next_x) / 2
-        curve = f"C{_at(middle, y)} {_at(middle, next_y)} {_at(next_x, next_y)}"
-        parts.append(f"L{_at(next_x, next_y)}" if y == next_y else curve)
+        if y == next_y:
+            parts.append(f"L{_at(next_x, next_y)}")
+        else:
+            middle = (x + next_x) / 2
+            parts.append(f"C{_at(middle, y)} {_at(middle, next_y)} {_at(next_x, next_y)}")
     x, y = points[-1]
     parts.append(f"M{_at(x - 6, y - 3.5)}L{_at(x - 0.5, y)}L{_at(x - 6, y + 3.5)}")
     return "".join(parts)
@@ -252,3 +291,9 @@ def _path(points: list[Point]) -> str:
 
 def _at(x: float, y: float) -> str:
     return f"{number_text(x)} {number_text(y)}"
+
+
+def as_image(drawing: str) -> str:
+    """An `<svg>` element for use as an image, dark for people who prefer dark pages."""
+    opening, bracket, rest = drawing.partition(">")
+    return f"{opening}{bracket}{_STYLE}{rest}"

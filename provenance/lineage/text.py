@@ -9,6 +9,7 @@ terminals.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from jobprov.provenance.lineage.folding import fold
 from jobprov.provenance.lineage.graph import (
@@ -20,26 +21,17 @@ from jobprov.provenance.lineage.graph import (
     Node,
     neighbours,
 )
-from jobprov.provenance.lineage.sides import reached
-from jobprov.provenance.lineage.words import (
-    THIN_SPACE,
-    day,
-    full_name,
-    known_fully,
-    number,
-    shown,
-    size,
-    summary,
-)
+from jobprov.provenance.lineage.sentences import full_name, known_fully, reached, summary
+from jobprov.provenance.lineage.words import THIN_SPACE, day, number, shown, size
 
 BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""
 
 ALIKE_AT_MOST = 2
-"""Of branches that a drawing would put into one box, so many are written out."""
+"""So many branches are written out of those that a drawing would put into one box."""
 
 LINES_AT_MOST = 200
-"""Of each of the two trees; what follows them must not scroll away."""
+"""Of each of the two trees, so that what follows them does not scroll away."""
 NAMES_AT_MOST = 4
 
 
@@ -77,6 +69,24 @@ def render_text(graph: Graph, *, style: Style = UNICODE) -> str:
     return text
 
 
+class _Branch(NamedTuple):
+    """A line of the tree that is to be written.
+
+    Attributes:
+        key: the node to write, with its own branches below; None for a line of text only.
+        sign: the sign of the branch, empty for the root.
+        indent: what stands before the sign.
+        came_from: key of the node above.
+        text: what to write where there is no node.
+    """
+
+    key: str | None
+    sign: str
+    indent: str
+    came_from: str
+    text: str = ""
+
+
 class _Tree:
     def __init__(self, graph: Graph, style: Style) -> None:
         self.graph = graph
@@ -85,73 +95,67 @@ class _Tree:
         self.edge_of = {(edge.source, edge.target): edge for edge in graph.inner_edges()}
         self.after, self.before = neighbours(self.edge_of)
         self.written: set[str] = set()
-        self.box_of = {key: box.key for box in fold(graph).boxes for key in box.members}
+        self.box_of: dict[str, str] = {}
+        for box in fold(graph).boxes:
+            self.box_of.update(dict.fromkeys(box.members, box.key))
 
     def section(self, side: str) -> list[str]:
-        """The tree on one side of the focus; nothing where that side is empty."""
+        """The tree on one side of the focus; nothing if that side is empty."""
+        focus = self.graph.focus
         links = self.before if side == "before" else self.after
-        focus = self.nodes.get(self.graph.focus)
-        is_needed = links.get(self.graph.focus) or (
-            side == "before" and not self.after.get(self.graph.focus)
-        )
-        if focus is None or not is_needed:
+        is_alone = not self.before.get(focus) and not self.after.get(focus)
+        is_needed = bool(links.get(focus)) or (side == "before" and is_alone)
+        if focus not in self.nodes or not is_needed:
             return []
-        heading = ["", "Used by:"] if focus.key in self.written else []
-        self.written.discard(focus.key)
-        return [*heading, *self._grown(focus.key, links, side)]
+        heading = ["", "Used by:"] if focus in self.written else []
+        self.written.discard(focus)
+        return [*heading, *self._grown(focus, links, side)]
 
     def beside(self) -> list[str]:
         """Jobs that neither made the focus nor came of it and did not end well, with what they read."""
-        related = {
-            self.graph.focus,
-            *reached(self.graph.focus, self.before),
-            *reached(self.graph.focus, self.after),
-        }
-        jobs = [
-            job
-            for job in self.graph.jobs()
-            if job.key not in related and job.state in UNHAPPY_STATES
-        ]
-        if not jobs:
+        focus = self.graph.focus
+        related = {focus, *reached(focus, self.before), *reached(focus, self.after)}
+        lines = []
+        for job in self.graph.jobs():
+            if job.key not in related and job.state in UNHAPPY_STATES:
+                inputs = self._names(self.before.get(job.key, ()))
+                lines.append(f"{self._line(job)}, read {inputs}")
+        if not lines:
             return []
-        lines = [
-            f"{self._line(job)}, read {self._names(self.before.get(job.key, ()))}" for job in jobs
-        ]
-        more = (
-            [f"… {number(len(lines) - BRANCHES_AT_MOST)} more"]
-            if len(lines) > BRANCHES_AT_MOST
-            else []
-        )
-        return ["", "On the way, without a result:", *lines[:BRANCHES_AT_MOST], *more]
+        more = len(lines) - BRANCHES_AT_MOST
+        if more > 0:
+            lines = [*lines[:BRANCHES_AT_MOST], f"… {number(more)} more"]
+        return ["", "On the way, without a result:", *lines]
 
     def _grown(self, root: str, links: Mapping[str, Sequence[str]], side: str) -> list[str]:
         """Depth first without recursion, as chains may be long."""
         lines: list[str] = []
-        stack: list[tuple[str | None, str, str, str]] = [(root, "", "", "")]
+        stack = [_Branch(root, "", "", "")]
         while stack and len(lines) < LINES_AT_MOST:
-            key, sign, indent, came_from = stack.pop()
-            if key is None:
-                lines.append(indent + sign)
+            branch = stack.pop()
+            if branch.key is None:
+                lines.append(f"{branch.indent}{branch.sign}{branch.text}")
                 continue
-            word = self._relation(key, came_from, side)
-            is_again = key in self.written and bool(links.get(key))
-            lines.append(
-                f"{indent}{sign}{word}{self._line(self.nodes[key])}{' (see above)' * is_again}"
-            )
+            relation = self._relation(branch.key, branch.came_from, side)
+            is_again = branch.key in self.written and bool(links.get(branch.key))
+            note = " (see above)" if is_again else ""
+            line = self._line(self.nodes[branch.key])
+            lines.append(f"{branch.indent}{branch.sign}{relation}{line}{note}")
             if is_again:
                 continue
-            self.written.add(key)
-            below = indent + (
-                self.style.bar if sign == self.style.branch else self.style.gap * bool(sign)
-            )
-            stack.extend(reversed(self._branches(key, links, below)))
+            self.written.add(branch.key)
+            stack.extend(reversed(self._branches(branch.key, links, self._indent_below(branch))))
         if stack:
             lines.append("… and more: ask for less depth, or for JSON.")
         return lines
 
-    def _branches(
-        self, key: str, links: Mapping[str, Sequence[str]], indent: str
-    ) -> list[tuple[str | None, str, str, str]]:
+    def _indent_below(self, branch: _Branch) -> str:
+        if not branch.sign:  # the root
+            return ""
+        is_last = branch.sign == self.style.last
+        return branch.indent + (self.style.gap if is_last else self.style.bar)
+
+    def _branches(self, key: str, links: Mapping[str, Sequence[str]], indent: str) -> list[_Branch]:
         others = links.get(key, ())
         shared = [other for other in others if self._is_badge(other, key)]
         whole = [other for other in others if other not in shared]
@@ -159,30 +163,32 @@ class _Tree:
         texts = [f"with {self._names(shared)}"] if shared else []
         if rest:
             texts.append(f"… {number(len(rest))} more: {self._names(rest)}")
-        if left_out := self._left_out(key, links):
+        left_out = self._left_out(key, links)
+        if left_out:
             texts.append(f"… {number(left_out)} more, not shown")
-        items: list[tuple[str | None, str]] = [(other, "") for other in chosen]
-        items += [(None, text) for text in texts]
-        signs = [self.style.branch] * (len(items) - 1) + [self.style.last] * bool(items)
-        return [
-            (item, sign + text, indent, key)
-            for (item, text), sign in zip(items, signs, strict=True)
-        ]
+        sign = self.style.branch
+        branches = [_Branch(other, sign, indent, key) for other in chosen]
+        branches += [_Branch(None, sign, indent, key, text) for text in texts]
+        if branches:
+            branches[-1] = branches[-1]._replace(sign=self.style.last)
+        return branches
 
     def _representatives(self, keys: Sequence[str]) -> tuple[list[str], list[str]]:
         """Branches to write out, the first of those that are alike, and the others."""
-        met: Counter[str] = Counter()
+        count_of_box: Counter[str] = Counter()
         chosen: list[str] = []
         for key in keys:
-            met[self.box_of.get(key, key)] += 1
-            if met[self.box_of.get(key, key)] <= ALIKE_AT_MOST and len(chosen) < BRANCHES_AT_MOST:
+            box = self.box_of.get(key, key)
+            count_of_box[box] += 1
+            if count_of_box[box] <= ALIKE_AT_MOST and len(chosen) < BRANCHES_AT_MOST:
                 chosen.append(key)
         written = set(chosen)
         return chosen, [key for key in keys if key not in written]
 
     def _left_out(self, key: str, links: Mapping[str, Sequence[str]]) -> int:
         omitted = self.graph.omitted
-        return (omitted.inputs_of if links is self.before else omitted.outputs_of).get(key, 0)
+        counts = omitted.inputs_of if links is self.before else omitted.outputs_of
+        return counts.get(key, 0)
 
     def _is_badge(self, key: str, user: str) -> bool:
         edge = self.edge_of.get((key, user))
@@ -193,36 +199,36 @@ class _Tree:
             return ""
         is_file = isinstance(self.nodes[key], FileNode)
         if side == "before":
-            edge, words = self.edge_of[key, came_from], ("from " if is_file else "made by ")
+            edge = self.edge_of[key, came_from]
+            relation = "from " if is_file else "made by "
         else:
-            edge, words = self.edge_of[came_from, key], ("made " if is_file else "used by ")
-        return words if edge.is_sure else f"possibly {words}"
+            edge = self.edge_of[came_from, key]
+            relation = "made " if is_file else "used by "
+        return relation if edge.is_sure else f"possibly {relation}"
 
     def _names(self, keys: Sequence[str]) -> str:
-        names = [
-            shown(node.name)
-            for key in keys[:NAMES_AT_MOST]
-            if isinstance(node := self.nodes[key], FileNode)
-        ]
-        names += [
-            self._line(node)
-            for key in keys[:NAMES_AT_MOST]
-            if isinstance(node := self.nodes[key], JobNode)
-        ]
-        more = [f"{number(len(keys) - NAMES_AT_MOST)} more"] if len(keys) > NAMES_AT_MOST else []
-        return ", ".join([*names, *more]) or "nothing"
+        """The first of these nodes in a line, files before jobs."""
+        nodes = [self.nodes[key] for key in keys[:NAMES_AT_MOST]]
+        names = [shown(node.name) for node in nodes if isinstance(node, FileNode)]
+        names += [self._line(node) for node in nodes if isinstance(node, JobNode)]
+        if len(keys) > NAMES_AT_MOST:
+            names.append(f"{number(len(keys) - NAMES_AT_MOST)} more")
+        return ", ".join(names) or "nothing"
 
     def _line(self, node: Node) -> str:
-        if isinstance(node, FileNode):
-            facts = [node.data_tier, None if node.size_bytes is None else size(node.size_bytes)]
-            facts.append(known_fully(node))
-            told = ", ".join(fact for fact in facts if fact)
-            return shown(full_name(node) + (f" ({told})" if told else ""))
-        mark = self.style.marks.get(node.state, self.style.marks["unknown"])
-        facts = [
-            f"{node.stage or 'job'} {node.label or node.job_id}",
-            node.state,
-            node.code_version,
-            day(node.started_at),
-        ]
+        return _file_line(node) if isinstance(node, FileNode) else self._job_line(node)
+
+    def _job_line(self, job: JobNode) -> str:
+        mark = self.style.marks.get(job.state, self.style.marks["unknown"])
+        name = f"{job.stage or 'job'} {job.label or job.job_id}"
+        facts = [name, job.state, job.code_version, day(job.started_at)]
         return f"{mark} {shown(', '.join(fact for fact in facts if fact))}"
+
+
+def _file_line(file: FileNode) -> str:
+    file_size = None if file.size_bytes is None else size(file.size_bytes)
+    facts = ", ".join(fact for fact in [file.data_tier, file_size, known_fully(file)] if fact)
+    line = full_name(file)
+    if facts:
+        line += f" ({facts})"
+    return shown(line)

@@ -4,9 +4,9 @@ from urllib.parse import quote, urlencode
 
 
 def fits_path(name: str) -> bool:
-    """Return whether a name that may hold slashes is safe in a path.
+    """Return whether a name with slashes is safe in a path.
 
-    Browsers and servers fold `.`, `..` and empty parts.
+    Browsers and servers remove `.`, `..` and empty parts.
     """
     return not any(part in ("", ".", "..") for part in name.split("/"))
 
@@ -16,9 +16,10 @@ def campaign_url(
 ) -> str:
     """Return the path of a campaign's page, or of a view of it.
 
-    A name that a browser or server would fold as a path is in the query.
+    A name that a browser or server would change as part of a path is in the query instead.
     """
-    is_kept = fits_path(name)
-    path = quote(f"/{kind}/{experiment}/{name if is_kept else '-'}{view}")
-    query = urlencode({**({} if is_kept else {"campaign": name}), **words})
-    return f"{path}?{query}" if query else path
+    query = words
+    if not fits_path(name):
+        query, name = {"campaign": name, **words}, "-"
+    path = quote(f"/{kind}/{experiment}/{name}{view}")
+    return f"{path}?{urlencode(query)}" if query else path

@@ -1,6 +1,6 @@
 """Checksums of catalogs, `algorithm:value`, in one form.
 
-Writers differ in capitals, `0x`, and the zeros that adler32 begins with.
+Writers differ in capitals, `0x`, and zeros before adler32.
 
 Source: record.md, "Files and edges".
 """
@@ -14,7 +14,9 @@ def normal_checksum(checksum: str) -> str:
     algorithm = algorithm.lower()
     if algorithm in _HEX:
         value = value.lower().removeprefix("0x")
-    return f"{algorithm}:{value.zfill(8) if algorithm == 'adler32' else value}"
+    if algorithm == "adler32":
+        value = value.zfill(8)
+    return f"{algorithm}:{value}"
 
 
 _BYTES = {
@@ -29,19 +31,19 @@ _BYTES = {
 """Code and bytes of a checksum whose value is hexadecimal."""
 _OF_CODE = {code: (algorithm, size) for algorithm, (code, size) in _BYTES.items()}
 _TEXT = 0
-"""Code of any other word: four bytes of length, and its UTF-8."""
+"""Code of any other checksum: four bytes of length, and its UTF-8."""
 
 
-def pack_checksums(words: str) -> bytes:
-    """Return `algorithm:value` words, joined by blanks, in half the bytes.
+def pack_checksums(checksums: str) -> bytes:
+    """Return checksums, separated by blanks, in half the bytes.
 
     A code and the value's own bytes for each.
     """
-    return b"".join([_pack_word(word) for word in words.split()])
+    return b"".join([_pack_checksum(checksum) for checksum in checksums.split()])
 
 
-def _pack_word(word: str) -> bytes:
-    algorithm, _, value = word.partition(":")
+def _pack_checksum(checksum: str) -> bytes:
+    algorithm, _, value = checksum.partition(":")
     code, size = _BYTES.get(algorithm, (_TEXT, 0))
     if code != _TEXT and len(value) == 2 * size:
         try:
@@ -50,21 +52,23 @@ def _pack_word(word: str) -> bytes:
             packed = b""
         if packed.hex() == value:
             return bytes((code,)) + packed
-    text = word.encode()
+    text = checksum.encode()
     return bytes((_TEXT,)) + len(text).to_bytes(4, "big") + text
 
 
 def unpack_checksums(packed: bytes) -> str:
-    """Return what `pack_checksums` was given, one blank between two words."""
-    words, place = [], 0
+    """Return what `pack_checksums` was given, with one blank between checksums."""
+    checksums: list[str] = []
+    place = 0
     while place < len(packed):
-        code, place = packed[place], place + 1
+        code = packed[place]
+        place += 1
         if code == _TEXT:
             size = int.from_bytes(packed[place : place + 4], "big")
             place += 4
-            words.append(packed[place : place + size].decode())
+            checksums.append(packed[place : place + size].decode())
         else:
             algorithm, size = _OF_CODE[code]
-            words.append(f"{algorithm}:{packed[place : place + size].hex()}")
+            checksums.append(f"{algorithm}:{packed[place : place + size].hex()}")
         place += size
-    return " ".join(words)
+    return " ".join(checksums)

@@ -17,16 +17,18 @@ class _Named(msgspec.Struct):
 
 
 def check_experiment_name(name: str) -> str:
-    """Return the name of an experiment that an address says and that something is declared for, where a record could say it.
+    """Return the name of an experiment from an address, if a record could have it.
 
     Raises:
-        BadInputError: it could not.
+        BadInputError: no record could.
     """
     return read_document({"experiment": name}, _Named, "The address").experiment
 
 
 def read_document(document: Mapping[str, Any], kind: type[T], what: str) -> T:
-    """Return the typed reading of a document; `what` it is, for where no field is to blame.
+    """Return the typed reading of a document.
+
+    `what` it is begins the error if no field is to blame.
 
     Raises:
         BadInputError: a field is missing or wrong; `fields` says which.

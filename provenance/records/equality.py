@@ -1,4 +1,7 @@
-"""Whether two JSON texts say the same values, in whatever words; not whether they mean the same."""
+"""Whether two JSON texts have the same values, however they are written.
+
+Not whether they mean the same.
+"""
 
 import json
 import math
@@ -8,27 +11,27 @@ from typing import Any
 _MOST_DIGITS = 4000
 
 
-def have_equal_values(one: bytes, other: bytes) -> bool:
+def have_equal_values(left_body: bytes, right_body: bytes) -> bool:
     """Return whether two JSON documents have equal values.
 
     The order of keys does not count, nor how a number is written (`1`, `1.0` and `1e0`); a truth
-    value is no number. Numbers with a fraction or an exponent are equal where they are as doubles,
-    as most who write records hold them so; those that no double holds are compared as they are
-    written.
+    value is no number. Numbers with a fraction or an exponent are equal if they are equal as
+    doubles, since most programs that write records use doubles; numbers beyond doubles are compared
+    as they are written.
     """
-    pairs = [(_values(one), _values(other))]
+    pairs = [(_values(left_body), _values(right_body))]
     while pairs:  # no recursion: records may nest deeply
-        mine, its = pairs.pop()
-        if isinstance(mine, dict) and isinstance(its, dict):
-            if mine.keys() != its.keys():
+        left, right = pairs.pop()
+        if isinstance(left, dict) and isinstance(right, dict):
+            if left.keys() != right.keys():
                 return False
-            pairs += [(value, its[key]) for key, value in mine.items()]
-        elif isinstance(mine, list) and isinstance(its, list):
-            if len(mine) != len(its):
+            pairs += [(value, right[key]) for key, value in left.items()]
+        elif isinstance(left, list) and isinstance(right, list):
+            if len(left) != len(right):
                 return False
-            pairs += zip(mine, its, strict=True)
-        elif isinstance(mine, bool) is not isinstance(its, bool) or mine != its:
-            return False
+            pairs += zip(left, right, strict=True)
+        elif isinstance(left, bool) is not isinstance(right, bool) or left != right:
+            return False  # Python holds True equal to 1
     return True
 
 
@@ -37,9 +40,8 @@ def _values(body: bytes) -> Any:
 
 
 def _integer(text: str) -> int | Decimal:
-    return (
-        int(text) if len(text) <= _MOST_DIGITS else Decimal(text)
-    )  # Python refuses to read longer ones
+    # Python refuses to read longer ones as int
+    return int(text) if len(text) <= _MOST_DIGITS else Decimal(text)
 
 
 def _number(text: str) -> float | Decimal:

@@ -1,4 +1,4 @@
-"""What erasing needs to know of a record: its digests, a copy without some fields, and the texts that the copy no longer has."""
+"""What erasing needs from a record: its digests, a copy without some fields, and the texts that the copy lacks."""
 
 import hashlib
 import json
@@ -10,19 +10,14 @@ from jobprov.provenance.errors import RecordError
 
 ERASED = "[erased]"
 SHORTEST = 6
-"""A text that is shorter stands in every record."""
+"""Shorter texts occur in every record."""
 _PART = re.compile(r"\[(\d+)\]")
 
 
 def digests_of(body: bytes) -> set[str]:
-    """Return the SHA-256 of a record's bytes, and of its values however they are written.
-
-    Two that are the same share it.
-    """
-    return {
-        hashlib.sha256(body).hexdigest(),
-        hashlib.sha256(_canonical(json.loads(body))).hexdigest(),
-    }
+    """Return the SHA-256 of a record's bytes, and that of its values, which does not depend on how they are written."""
+    canonical = _canonical(json.loads(body))
+    return {hashlib.sha256(body).hexdigest(), hashlib.sha256(canonical).hexdigest()}
 
 
 def _canonical(value: Any) -> bytes:
@@ -30,9 +25,7 @@ def _canonical(value: Any) -> bytes:
 
 
 def without_fields(body: bytes, paths: Sequence[str]) -> bytes:
-    """Return a record without what stands in some fields.
-
-    A variable becomes a withheld one, text `[erased]`, all else null.
+    """Return a record with some fields erased: a variable becomes a withheld one, text `[erased]`, all else null.
 
     Args:
         body: the record.
@@ -55,13 +48,17 @@ def without_fields(body: bytes, paths: Sequence[str]) -> bytes:
 
 
 def values_at(body: bytes, paths: Sequence[str]) -> list[Any]:
-    """Return what stands in some fields.
+    """Return the content of some fields.
 
     Raises:
         RecordError: the record has no such field.
     """
     record = json.loads(body)
-    return [holder[key] for holder, key in (_find(record, path) for path in paths)]
+    values = []
+    for path in paths:
+        holder, key = _find(record, path)
+        values.append(holder[key])
+    return values
 
 
 def _erase_field(record: dict[str, Any], path: str) -> None:
@@ -71,47 +68,57 @@ def _erase_field(record: dict[str, Any], path: str) -> None:
     if isinstance(environment, dict) and isinstance(variables, dict) and holder is variables:
         del variables[key]
         withheld = environment.get("withheld") or []
-        environment["withheld"] = [*withheld, *([key] if key not in withheld else [])]
+        if key not in withheld:
+            withheld = [*withheld, key]
+        environment["withheld"] = withheld
     else:
         holder[key] = ERASED if isinstance(holder[key], str) else None
 
 
 def _find(record: Any, path: str) -> tuple[Any, Any]:
-    """Return what holds a field, and the key or place of it.
-
-    Keys may have dots, so the longest that fits is taken.
-    """
-    holder, key, left = None, None, path
+    """Return the object or list that holds a field, and the field's key or position in it."""
+    holder, key, rest = None, None, path
     value: Any = record
-    while left:
-        if place := _PART.match(left):
-            number = int(place[1])
-            if not isinstance(value, list) or number >= len(value):
-                break
-            holder, key, left = value, number, left[place.end() :]
-        else:
-            left = left.removeprefix(".")
-            fitting = (
-                [name for name in value if _begins(left, name)] if isinstance(value, dict) else []
-            )
-            if not fitting:
-                break
-            holder, key = value, max(fitting, key=len)
-            left = left[len(key) :]
+    while rest:
+        step = _step_into(value, rest)
+        if step is None:
+            break
+        holder = value
+        key, rest = step
         value = holder[key]
-    if left or holder is None:
+    if rest or holder is None:
         raise RecordError(f"The record has no field {path}.", {path: ["not in the record"]})
     return holder, key
 
 
+def _step_into(value: Any, path: str) -> tuple[Any, str] | None:
+    """Return the key or position with which a path into a value begins, and its rest.
+
+    None if it leads nowhere.
+    """
+    part = _PART.match(path)
+    if part:
+        position = int(part[1])
+        if isinstance(value, list) and position < len(value):
+            return position, path[part.end() :]
+        return None
+    path = path.removeprefix(".")
+    if not isinstance(value, dict):
+        return None
+    fitting = [name for name in value if _begins(path, name)]
+    if not fitting:
+        return None
+    key = max(fitting, key=len)  # keys may have dots, so the longest that fits is meant
+    return key, path[len(key) :]
+
+
 def _begins(path: str, name: str) -> bool:
-    return (
-        bool(name) and path.startswith(name) and path[len(name) : len(name) + 1] in ("", ".", "[")
-    )
+    following = path[len(name) : len(name) + 1]
+    return bool(name) and path.startswith(name) and following in ("", ".", "[")
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Yield every text and number of a JSON value, names of fields apart."""
+    """Yield every text and number of a JSON value, but not the names of its fields."""
     if isinstance(value, dict):
         for item in value.values():
             yield from texts_in(item)
@@ -124,25 +131,29 @@ def texts_in(value: Any) -> Iterator[str]:
         yield json.dumps(value)
 
 
-def texts_gone(bodies: Iterable[bytes], kept: bytes) -> list[str]:
-    """Return the texts of some records that another one no longer has, also not within a longer one; without short ones."""
-    left = list(texts_in(json.loads(kept)))
-    before = {
-        text for body in bodies for text in texts_in(json.loads(body)) if len(text) >= SHORTEST
-    }
-    return sorted(text for text in before if not any(text in other for other in left))
+def texts_gone(bodies: Iterable[bytes], replacement: bytes) -> list[str]:
+    """Return the longer texts of some records that their replacement no longer has, not even within another text."""
+    remaining = list(texts_in(json.loads(replacement)))
+    before: set[str] = set()
+    for body in bodies:
+        before.update(text for text in texts_in(json.loads(body)) if len(text) >= SHORTEST)
+    return sorted(text for text in before if not _occurs(text, remaining))
+
+
+def _occurs(text: str, texts: Sequence[str]) -> bool:
+    return any(text in other for other in texts)
 
 
 def forms_of(texts: Iterable[str]) -> list[bytes]:
-    """Return how texts can stand in bytes: as they are, and in JSON, once and twice (a revision holds its record as a text)."""
-    found: dict[bytes, None] = {}
+    """Return how texts can occur in bytes: plain, and in JSON, once or twice (a revision holds its record as text)."""
+    forms: dict[bytes, None] = {}
     for text in texts:
         for is_ascii in (False, True):
             form = text
             for _ in range(3):
-                found[form.encode("utf-8", "surrogatepass")] = None
+                forms[form.encode("utf-8", "surrogatepass")] = None
                 form = json.dumps(form, ensure_ascii=is_ascii)[1:-1]
-    return list(found)
+    return list(forms)
 
 
 def holds_any(data: bytes, forms: Sequence[bytes]) -> bool:

@@ -16,19 +16,19 @@ class Findings(msgspec.Struct, frozen=True):
         unreferenced: positions of entries of `software` whose commit no branch or tag led to when
             it was resolved.
         submodules: positions of entries of `software` whose tree has submodules that are not held.
-        ambiguous: of entries of `software` whose branch or tag may have meant another commit, what
-            is to be said, by position.
-        inferred: positions of entries of `software` that name an installed product, whose source
-            was inferred from its version.
-        unheld_inputs: sha256 of inputs that the experiment does not possess: of the small ones, and
-            of all where a capsule is held.
+        ambiguous: what to tell about entries of `software` whose branch or tag may have meant
+            another commit, by position.
+        inferred: positions of installed products in `software` whose source was inferred from their
+            version.
+        unheld_inputs: sha256 of inputs that the experiment does not possess: small ones, and all if
+            a capsule is held.
         repairs: field paths of values out of range.
-        contradictions: fields of which witnesses say different things.
+        contradictions: fields for which witnesses have different values.
         unevaluated: why an entry of `configurations` cannot be evaluated, by position.
         differing: how an entry of `configurations` as run contradicts it as parsed, by position.
         pending: digests of the configurations that can be evaluated now and were not yet.
         has_capsule: an environment capsule that serves the job is held.
-        expired: digests of logs of which only beginning and end are kept.
+        expired: digests of logs that expired, so that only their beginning and end are kept.
         erased: digests that the record refers to and an operator erased on purpose; they are
             neither missing nor unheld.
     """
@@ -52,7 +52,4 @@ class Findings(msgspec.Struct, frozen=True):
     @property
     def awaited(self) -> AbstractSet[str]:
         """Digests of the blobs that would change grade or gaps when they come."""
-        awaited = (
-            self.missing_blobs | self.unheld_inputs if self.unheld_inputs else self.missing_blobs
-        )
-        return awaited | self.expired if self.expired else awaited
+        return self.missing_blobs | self.unheld_inputs | self.expired

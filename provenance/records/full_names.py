@@ -1,7 +1,4 @@
-"""Files as questions and records name them.
-
-`namespace:name`, where either part may hold colons too (`s3:%2F%2Fbucket:a.root`).
-"""
+"""Names of files in questions and records: `namespace:name`, both of which may hold colons (`s3:%2F%2Fb:a.root`)."""
 
 
 def splits(text: str) -> list[tuple[str, str]]:

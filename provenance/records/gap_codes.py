@@ -1,122 +1,148 @@
 """The codes of gaps: the closure level that each stops, and how to close it. docs/reference/gaps.md says what each means."""
 
-GAPS: dict[str, tuple[int, str]] = {
-    # code: (the level that it stops; 9 stops none, how to close it)
-    "command-missing": (
+from typing import NamedTuple
+
+
+class GapRule(NamedTuple):
+    """What one code of gaps means for a job.
+
+    Attributes:
+        level: the closure level that it stops; 9 if it stops none.
+        how_to_close: in a sentence.
+    """
+
+    level: int
+    how_to_close: str
+
+
+GAPS: dict[str, GapRule] = {
+    "command-missing": GapRule(
         1,
         "Run the job under the hook (`job-end-hook.pyz run -- COMMAND`), or send `command.argv`.",
     ),
-    "environment-missing": (
+    "environment-missing": GapRule(
         1,
         "Send `environment.variables`; the hook does, with secrets withheld.",
     ),
-    "fcl-missing": (
+    "fcl-missing": GapRule(
         1,
         "Upload the fcl file: PUT /api/v1/blobs/{sha256}, or flush the hook's spool.",
     ),
-    "script-missing": (
+    "script-missing": GapRule(
         1,
         "Upload the script: PUT /api/v1/blobs/{sha256}, or flush the hook's spool.",
     ),
-    "software-missing": (
+    "software-missing": GapRule(
         1,
         "Name the repository of the job's code: `--repository PATH` of the hook.",
     ),
-    "software-unresolved": (
+    "software-unresolved": GapRule(
         1,
         "Have an operator register the repository (`jobprov repository add`), and push the commit or tag to it.",
     ),
-    "software-ambiguous": (
+    "software-ambiguous": GapRule(
         1,
-        "Have the record say the commit (the hook does: `--repository PATH`), or send a revision of the record with `revision`.",
+        "Have the record say the commit (the hook does: `--repository PATH`), or send a "
+        "revision of the record with `revision`.",
     ),
-    "software-installed": (
+    "software-installed": GapRule(
         3,
-        "Register a capsule of the release (`jobprov capsule add`), or name the repository of the product in `software`.",
+        "Register a capsule of the release (`jobprov capsule add`), or name the "
+        "repository of the product in `software`.",
     ),
-    "submodule-missing": (
+    "submodule-missing": GapRule(
         1,
-        "Have an operator register the submodule's repository before the next job of the release (`jobprov repository add`).",
+        "Have an operator register the submodule's repository before the next job of the "
+        "release (`jobprov repository add`).",
     ),
-    "dirty-tree-missing": (
+    "dirty-tree-missing": GapRule(
         1,
         "Upload the objects of the changed files (`objects_sha256`), or commit and push before the next job.",
     ),
-    "input-missing": (
+    "input-missing": GapRule(
         2,
         "Upload the small input: the hook does up to 16 MiB a file, also of standard input (`< FILE`).",
     ),
-    "input-without-checksum": (
+    "input-without-checksum": GapRule(
         2,
         "Send `checksums` or `sha256` of the input; the hook hashes what it can read.",
     ),
-    "conditions-missing": (
+    "conditions-missing": GapRule(
         2,
         "Send `payload_sha256` of each conditions database, and upload the payload.",
     ),
-    "input-checksum-short": (
+    "input-checksum-short": GapRule(
         4,
-        "Send `sha256` of the input; the hook hashes what it can read. Short checksums tell damage, not one file from another.",
+        "Send `sha256` of the input; the hook hashes what it can read. Short checksums "
+        "tell damage, not one file from another.",
     ),
-    "image-without-digest": (3, "Name the container image by digest, not only by tag."),
-    "conditions-untagged": (
+    "image-without-digest": GapRule(3, "Name the container image by digest, not only by tag."),
+    "conditions-untagged": GapRule(
         9,
         "Send the tag of each conditions database: it says which constants were meant.",
     ),
-    "configuration-unevaluated": (
+    "configuration-unevaluated": GapRule(
         9,
         "Open the job's configuration page: it names file and line; send the file that is missing, or mend the fcl.",
     ),
-    "configuration-differs": (
+    "configuration-differs": GapRule(
         9,
         "Compare the configuration as run with the files sent: one of them is not what the program read.",
     ),
-    "configuration-differs-in-file": (
+    "configuration-differs-in-file": GapRule(
         9,
-        "Compare what the file stores (`jobprov art FILE.root --fcl`) with the job's configuration page: one is another job's.",
+        "Compare what the file stores (`jobprov art FILE.root --fcl`) with the job's "
+        "configuration page: one is another job's.",
     ),
-    "commit-unreferenced": (
+    "commit-unreferenced": GapRule(
         9,
-        "Nothing is lost here, the commit's objects are kept. Put a tag on it, so that others find it and its server keeps it.",
+        "Nothing is lost here, the commit's objects are kept. Put a tag on it, so that "
+        "others find it and its server keeps it.",
     ),
-    "output-without-checksum": (
+    "output-without-checksum": GapRule(
         9,
         "Send `sha256` or `checksums` of the output, so that a rerun can be compared.",
     ),
-    "seed-unknown": (9, "Send `seeds`: `--seed` of the hook, or have the program print them."),
-    "threads-unseeded": (
+    "seed-unknown": GapRule(
+        9, "Send `seeds`: `--seed` of the hook, or have the program print them."
+    ),
+    "threads-unseeded": GapRule(
         9,
         "Run with one thread, or seed each event, so that the order of threads cannot matter.",
     ),
-    "log-missing": (9, "Send the logs; the hook keeps stdout and stderr."),
-    "log-expired": (
+    "log-missing": GapRule(9, "Send the logs; the hook keeps stdout and stderr."),
+    "log-expired": GapRule(
         9,
         "Nothing to do: the operator lets old logs of jobs that succeeded expire. A failing job's stay.",
     ),
-    "source-erased": (
+    "source-erased": GapRule(
         1,
         "Nothing can: an operator erased it, and says why in the ledger. Run the next job without it.",
     ),
-    "input-erased": (
+    "input-erased": GapRule(
         2,
         "Nothing can: an operator erased it, and says why in the ledger. Run the next job without it.",
     ),
-    "blob-erased": (
+    "blob-erased": GapRule(
         9,
         "Nothing can: an operator erased it, and says why in the ledger. Nothing is to be sent.",
     ),
-    "blob-missing": (9, "Upload the blob: PUT /api/v1/blobs/{sha256}."),
-    "task-missing": (9, "Give the task id: `--task-id` of the hook, or POMS_TASK_ID."),
-    "exit-missing": (9, "Send `exit.code` or `exit.signal`; the batch history knows it too."),
-    "event-count-mismatch": (9, "Check the counts, or declare that the stage filters."),
-    "parents-unknown": (
+    "blob-missing": GapRule(9, "Upload the blob: PUT /api/v1/blobs/{sha256}."),
+    "task-missing": GapRule(9, "Give the task id: `--task-id` of the hook, or POMS_TASK_ID."),
+    "exit-missing": GapRule(
+        9, "Send `exit.code` or `exit.signal`; the batch history knows it too."
+    ),
+    "event-count-mismatch": GapRule(9, "Check the counts, or declare that the stage filters."),
+    "parents-unknown": GapRule(
         9,
         "Send a revision whose outputs name the few inputs that each was made from (`parents`).",
     ),
-    "value-out-of-range": (
+    "value-out-of-range": GapRule(
         9,
         "Mend the program that wrote the number; it was kept as sent, but not indexed.",
     ),
-    "unknown-word": (9, "Nothing to do if the hook is newer than the service; else mend the word."),
-    "witness-contradiction": (9, "Look at the job page: witnesses say different things."),
+    "unknown-word": GapRule(
+        9, "Nothing to do if the hook is newer than the service; else mend the word."
+    ),
+    "witness-contradiction": GapRule(9, "Look at the job page: witnesses say different things."),
 }

@@ -1,4 +1,4 @@
-"""What would stop a rerun in ten years and can still be closed today.
+"""What would stop a rerun in ten years and can still be fixed today.
 
 Each gap has a code (documented in docs/reference/gaps.md), a sentence about this record, and what closes it.
 The *level* of a job is the highest closure level that the gaps leave complete: L0 description, L1
@@ -9,7 +9,8 @@ Source: record.md, bundle.md ("Closure levels").
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -18,10 +19,16 @@ from jobprov.provenance.records.findings import Findings as Findings  # noqa: PL
 
 # Part of this module's interface
 from jobprov.provenance.records.gap_codes import GAPS as GAPS  # noqa: PLC0414
-from jobprov.provenance.records.gaps_of_bytes import erased_gaps, listings_of, source_gaps
 from jobprov.provenance.records.identity import WITNESSES
 from jobprov.provenance.records.inputs import may_be_small, needed_inputs, standard_inputs
-from jobprov.provenance.records.job_record import JobRecord, Software
+from jobprov.provenance.records.job_record import (
+    Input,
+    JobRecord,
+    Log,
+    Output,
+    Software,
+    SourceFile,
+)
 from jobprov.provenance.records.parents import MOST_PARENTS, has_too_many_parents
 
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
@@ -31,7 +38,11 @@ _STRONG = ("sha256:", "sha512:", "sha1:", "md5:")
 EVIDENCE = ("observed", "declared", "inferred")
 NO_REPOSITORY = "of no known repository"
 
-_WITHOUT_CAPSULE, _HIGHEST = 2, 4  # closure levels
+# Closure levels.
+_WITHOUT_CAPSULE, _HIGHEST = 2, 4
+
+_Message = tuple[str, str]
+"""Code of a gap, and a sentence about this record."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -43,51 +54,59 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 def find_gaps(record: JobRecord, findings: Findings) -> list[Gap]:
-    """Return the gaps of a record, those that cost the lowest level first."""
-    found = [Gap(code, message, GAPS[code][1]) for code, message in _gaps(record, findings)]
-    return sorted(found, key=lambda gap: GAPS[gap.code][0])
+    """Return the gaps of a record, those that stop the lowest level first."""
+    gaps = [
+        Gap(code, message, GAPS[code].how_to_close) for code, message in _gaps(record, findings)
+    ]
+    return sorted(gaps, key=lambda gap: GAPS[gap.code].level)
 
 
 def level_of(gaps: list[Gap], record: JobRecord, findings: Findings) -> int:
     """Return the highest closure level that is complete, 0 to 4."""
-    if not findings.has_capsule:
-        return max(0, min([GAPS[gap.code][0] - 1 for gap in gaps] + [_WITHOUT_CAPSULE]))
-    # what is held of the environment is enough, however its image was named
-    levels = [GAPS[gap.code][0] - 1 for gap in gaps if GAPS[gap.code][0] != _WITHOUT_CAPSULE + 1]
-    return max(0, min([*levels, _HIGHEST if _holds_all_inputs(record, findings) else _HIGHEST - 1]))
+    stopped = {GAPS[gap.code].level for gap in gaps}
+    highest = _WITHOUT_CAPSULE
+    if findings.has_capsule:
+        # a held environment is enough, however the record names its image
+        stopped.discard(_WITHOUT_CAPSULE + 1)
+        highest = _HIGHEST if _holds_all_inputs(record, findings) else _HIGHEST - 1
+    return max(0, min([highest, *(level - 1 for level in stopped)]))
 
 
 def needs_of_next(level: int, gaps: list[Gap]) -> list[str]:
     """Return what the closure level after this one needs.
 
-    Codes of gaps, `capsule`, or `large-inputs`; nothing after the highest.
+    Codes of gaps, `capsule`, or `large-inputs`.
+
+    The highest level needs nothing more.
     """
     if level == _HIGHEST:
         return []
     if level == _WITHOUT_CAPSULE:
         return ["capsule"]
-    codes = dict.fromkeys(gap.code for gap in gaps if GAPS[gap.code][0] == level + 1)
+    codes = dict.fromkeys(gap.code for gap in gaps if GAPS[gap.code].level == level + 1)
     return list(codes) or ["large-inputs"]
 
 
 def _holds_all_inputs(record: JobRecord, findings: Findings) -> bool:
-    lost = findings.unheld_inputs | findings.erased if findings.erased else findings.unheld_inputs
-    return all(file.sha256 and file.sha256 not in lost for file in needed_inputs(record))
+    unheld = findings.unheld_inputs | findings.erased
+    return all(file.sha256 and file.sha256 not in unheld for file in needed_inputs(record))
 
 
 def image_digest(record: JobRecord) -> str:
     """Return the sha256 of the container image that a job ran in.
 
-    Empty where none is named by one, whatever else it says.
+    Empty if the record does not name it by one.
     """
     container = record.environment.container if record.environment else None
-    found = _IMAGE.fullmatch((container.digest or "") if container else "")
-    return found[1] if found else ""
+    if container is None or not container.digest:
+        return ""
+    match = _IMAGE.fullmatch(container.digest)
+    return match[1] if match else ""
 
 
-def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+def _gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     yield from _command_gaps(record)
-    yield from source_gaps(record, findings)
+    yield from _source_gaps(record, findings)
     yield from _configuration_gaps(record, findings)
     yield from _software_gaps(record, findings)
     yield from _environment_gaps(record, findings)
@@ -95,22 +114,29 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)
     if findings.erased:
-        yield from erased_gaps(record, findings.erased)
+        yield from _erased_gaps(record, findings.erased)
 
 
-def _command_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
-    command = record.command
-    if command is None or not (
-        command.argv or any(step.argv and step.role == "payload" for step in command.steps or ())
-    ):
+def _command_gaps(record: JobRecord) -> Iterator[_Message]:
+    if not _names_command(record):
         yield "command-missing", "The record does not say what was run."
-    if record.state in ("succeeded", "failed") and (
-        record.exit is None or (record.exit.code is None and record.exit.signal is None)
-    ):
+    has_end = record.exit is not None and (
+        record.exit.code is not None or record.exit.signal is not None
+    )
+    if record.state in ("succeeded", "failed") and not has_end:
         yield "exit-missing", "The record does not say how the job ended."
 
 
-def _configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+def _names_command(record: JobRecord) -> bool:
+    command = record.command
+    if command is None:
+        return False
+    return bool(command.argv) or any(
+        step.argv and step.role == "payload" for step in command.steps or ()
+    )
+
+
+def _configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     for place, configuration in enumerate(record.configurations or ()):
         name = configuration.main or configuration.step or f"configurations[{place}]"
         if place in findings.unevaluated:
@@ -120,167 +146,173 @@ def _configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple
             )
         if place in findings.differing:
             yield "configuration-differs", f"{name}: {findings.differing[place]}"
-    said = {
-        found.parameter_set_id for found in record.configurations or () if found.parameter_set_id
-    }
-    name, stored = _stored_by_art(record)
-    if said and stored and not said & stored:
+    yield from _stored_configuration_gaps(record)
+
+
+def _stored_configuration_gaps(record: JobRecord) -> Iterator[_Message]:
+    """Yield whether the configuration that art wrote into a file is another one than the record says."""
+    recorded: set[str] = set()
+    for configuration in record.configurations or ():
+        if configuration.parameter_set_id:
+            recorded.add(configuration.parameter_set_id)
+    file_name, stored = _stored_by_art(record)
+    if recorded and stored and not recorded & stored:
+        ids = ", ".join(sorted(stored)[:3])
         yield (
             "configuration-differs-in-file",
-            f"The record says ParameterSetID {min(said)[:40]} was run; {name}, as art wrote it, has {', '.join(sorted(stored)[:3])}.",
+            f"The record says ParameterSetID {min(recorded)[:40]} was run; {file_name}, as art wrote it, has {ids}.",
         )
 
 
 def _stored_by_art(record: JobRecord) -> tuple[str, set[str]]:
-    """Return the name of an art file that the job wrote and the ParameterSetIDs of the processes in it; none where nobody looked."""
+    """Return the name of an art file that the job wrote and the ParameterSetIDs of the processes in it.
+
+    There are none if nobody looked into the file.
+    """
     for key in ("checked", "reconstructed"):
-        told = (record.extra or {}).get(key)
-        processes = told.get("processes") if isinstance(told, dict) else None
-        if isinstance(told, dict) and isinstance(processes, list):
-            ids = {
-                str(each.get("parameter_set_id")) for each in processes if isinstance(each, dict)
-            }
-            return str(told.get("file") or "the file"), ids
+        art_file = (record.extra or {}).get(key)
+        processes = art_file.get("processes") if isinstance(art_file, dict) else None
+        if isinstance(art_file, dict) and isinstance(processes, list):
+            described = [process for process in processes if isinstance(process, dict)]
+            ids = {str(process.get("parameter_set_id")) for process in described}
+            return str(art_file.get("file") or "the file"), ids
     return "", set()
 
 
-def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     if not record.software and not record.scripts:
         yield "software-missing", "The record names no repository, product, tarball or script."
     for place, software in enumerate(record.software or ()):
         name = software.name or software.repository or f"software[{place}]"
         if place in findings.unresolved:
-            if not _is_held_otherwise(software, findings):
-                yield "software-unresolved", f"{name}: {findings.unresolved[place]}."
-            elif software.tarball is None:
-                yield (
-                    "software-installed",
-                    f"{name} is installed software {findings.unresolved[place]}.",
-                )
-        if (
-            place in findings.inferred
-        ):  # what ran is what was installed, and what its source lacks costs no level
-            yield (
-                "software-installed",
-                f"{name} is installed software; its source is held, inferred from its version.",
-            )
-            continue
-        yield from _commit_gaps(name, place, software, findings)
+            yield from _unresolved_gaps(name, software, findings.unresolved[place], findings)
+        if place in findings.inferred:
+            # the installed product is what ran, so gaps of its inferred source cost no level
+            source = "its source is held, inferred from its version"
+            yield "software-installed", f"{name} is installed software; {source}."
+        else:
+            yield from _commit_gaps(name, place, software, findings)
+
+
+def _unresolved_gaps(
+    name: str, software: Software, reason: str, findings: Findings
+) -> Iterator[_Message]:
+    if not _is_held_otherwise(software, findings):
+        yield "software-unresolved", f"{name}: {reason}."
+    elif software.tarball is None:
+        yield "software-installed", f"{name} is installed software {reason}."
 
 
 def _commit_gaps(
     name: str, place: int, software: Software, findings: Findings
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[_Message]:
     if place in findings.ambiguous:
         yield "software-ambiguous", f"{name}: {findings.ambiguous[place]}."
     if place in findings.submodules:
         yield "submodule-missing", f"{name}: files of its submodules are not here."
     if place in findings.unreferenced:
-        yield (
-            "commit-unreferenced",
-            f"{name}: no branch or tag led to commit {(software.revision or '')[:12]}.",
-        )
-    if software.is_dirty and (
-        software.objects_sha256 is None or software.objects_sha256 in findings.missing_blobs
-    ):
+        revision = (software.revision or "")[:12]
+        yield "commit-unreferenced", f"{name}: no branch or tag led to commit {revision}."
+    if software.is_dirty and _is_missing(software.objects_sha256, findings):
         yield (
             "dirty-tree-missing",
             f"{name} was changed and not committed; its changed files are not here.",
         )
 
 
+def _is_missing(digest: str | None, findings: Findings) -> bool:
+    return not digest or digest in findings.missing_blobs
+
+
 def _is_held_otherwise(software: Software, findings: Findings) -> bool:
-    """Return whether no repository is wanted: a tar file that is held, or an installed product, which is environment."""
+    """Return whether no repository is needed: for a held tar file, or an installed product, which is environment."""
     if software.tarball is not None:
-        return (
-            software.tarball.sha256 is not None
-            and software.tarball.sha256 not in findings.missing_blobs
-        )
+        return not _is_missing(software.tarball.sha256, findings)
     return not (software.repository or software.revision)
 
 
-def _environment_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+def _environment_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     environment = record.environment
     if environment is None or environment.variables is None:
         yield "environment-missing", "The record has no environment variables."
-    for what, digest in listings_of(record):
+    for what, digest in _listings_of(record):
         if digest in findings.missing_blobs:
             yield "environment-missing", f"The listing of {what} is not here."
-    if (
-        environment
-        and environment.container
-        and environment.container.image
-        and not environment.container.digest
-    ):
-        yield (
-            "image-without-digest",
-            f"The container image {environment.container.image} is named by tag only.",
-        )
+    container = environment.container if environment else None
+    if container and container.image and not container.digest:
+        yield "image-without-digest", f"The container image {container.image} is named by tag only."
     for condition in record.conditions or ():
         name = condition.database or "a database"
-        if not condition.payload_sha256 or condition.payload_sha256 in findings.missing_blobs:
+        if _is_missing(condition.payload_sha256, findings):
             yield "conditions-missing", f"Conditions of {name} have no payload here."
         if not condition.tag:
             yield "conditions-untagged", f"Conditions of {name} have no tag."
 
 
-def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     if any(digest in findings.missing_blobs for digest in standard_inputs(record)):
         yield "input-missing", "What the job read from standard input is not here."
     for file in needed_inputs(record):
-        is_missing = may_be_small(file) and (
-            not file.sha256 or file.sha256 in findings.unheld_inputs
-        )
-        if not file.sha256 and not file.checksums:
-            yield "input-without-checksum", f"Input {file.name} has no checksum."
-        elif is_missing:
-            yield (
-                "input-missing",
-                f"Input {file.name} is small, or of unknown size, and its bytes are not here.",
-            )
-        if (
-            not file.sha256
-            and file.checksums
-            and not any(word.lower().startswith(_STRONG) for word in file.checksums)
-        ):
-            yield "input-checksum-short", f"Input {file.name} is told by {file.checksums[0]} alone."
+        yield from _input_gaps(file, findings)
     for output in record.outputs or ():
-        if (
-            output.status in (None, "written")
-            and not output.sha256
-            and not output.checksums
-            and not output.content_digest
-            and record.state == "succeeded"
-        ):
+        if record.state == "succeeded" and _lacks_checksum(output):
             yield "output-without-checksum", f"Output {output.name} has no checksum."
     if has_too_many_parents(record):
         yield (
             "parents-unknown",
             f"Outputs and the inputs of their steps are more than {MOST_PARENTS} pairs.",
         )
-    read = [file.events_read for file in record.inputs or () if file.role in (None, "primary")]
-    written = [output.event_count for output in record.outputs or ()]
-    if (
-        len(read) > 1
-        and len(written) == 1
-        and None not in read
-        and None not in written
-        and sum(read) != written[0]  # type: ignore[arg-type]
-    ):
+    yield from _event_count_gaps(record)
+
+
+def _input_gaps(file: Input, findings: Findings) -> Iterator[_Message]:
+    checksums = file.checksums or ()
+    if not file.sha256 and not checksums:
+        yield "input-without-checksum", f"Input {file.name} has no checksum."
+    elif may_be_small(file) and (not file.sha256 or file.sha256 in findings.unheld_inputs):
+        yield (
+            "input-missing",
+            f"Input {file.name} is small, or of unknown size, and its bytes are not here.",
+        )
+    has_strong_checksum = any(checksum.lower().startswith(_STRONG) for checksum in checksums)
+    if checksums and not file.sha256 and not has_strong_checksum:
+        yield "input-checksum-short", f"Input {file.name} is told by {checksums[0]} alone."
+
+
+def _lacks_checksum(output: Output) -> bool:
+    """Return whether nothing names the content of an output that was written."""
+    if output.status not in (None, "written"):
+        return False
+    return not (output.sha256 or output.checksums or output.content_digest)
+
+
+def _event_count_gaps(record: JobRecord) -> Iterator[_Message]:
+    """Yield whether a merge wrote another number of events than it read."""
+    primary_inputs = [file for file in record.inputs or () if file.role in (None, "primary")]
+    outputs = record.outputs or ()
+    if len(primary_inputs) < 2 or len(outputs) != 1:  # noqa: PLR2004 - a merge has several inputs
+        return
+    events_written = outputs[0].event_count
+    events_read = 0
+    for file in primary_inputs:
+        if file.events_read is None:
+            return
+        events_read += file.events_read
+    if events_written is not None and events_read != events_written:
         yield (
             "event-count-mismatch",
-            f"The inputs had {sum(read)} events, the output has {written[0]}.",  # type: ignore[arg-type]
+            f"The inputs had {events_read} events, the output has {events_written}.",
         )
 
 
-def _randomness_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
+def _randomness_gaps(record: JobRecord) -> Iterator[_Message]:
     if not record.inputs and record.outputs and not record.seeds:
         yield "seed-unknown", "A job without inputs that names no seed."
     if record.threads is not None and record.threads > 1 and not record.seeds:
         yield "threads-unseeded", f"{record.threads} threads and no seeds."
 
 
-def _report_gaps(record: JobRecord, findings: Findings) -> Iterator[tuple[str, str]]:
+def _report_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     if record.task is None or record.task.task_id is None:
         yield "task-missing", "The job belongs to no task."
     for path in findings.repairs:
@@ -301,3 +333,101 @@ def _words(record: JobRecord) -> Iterator[tuple[str, str | None, tuple[str, ...]
         yield f"outputs[{place}].status", output.status, STATUSES
     for place, software in enumerate(record.software or ()):
         yield f"software[{place}].evidence", software.evidence, EVIDENCE
+
+
+def _source_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
+    """Yield what is not here of fcl files, scripts, logs and other blobs.
+
+    Never sent, or expired.
+    """
+    yield from _missing_sources("fcl-missing", "", _fcl_files(record), findings)
+    yield from _missing_sources("script-missing", "", record.scripts or (), findings)
+    yield from _missing_sources("log-missing", "log ", record.logs or (), findings)
+    for log in record.logs or ():
+        if log.sha256 in findings.expired:
+            yield (
+                "log-expired",
+                f"Of log {log.name} only beginning and end are kept; the rest expired.",
+            )
+    if not record.logs and record.state not in ("running", "lost"):
+        yield "log-missing", "The job has no log."
+    if findings.missing_blobs:
+        others = findings.missing_blobs - _digests_with_own_gap(record)
+        if others:
+            examples = ", ".join(digest[:12] for digest in sorted(others)[:3])
+            yield (
+                "blob-missing",
+                f"Blobs that the record names are not here: {len(others)}, such as {examples}.",
+            )
+
+
+def _missing_sources(
+    code: str, what: str, sources: Iterable[SourceFile | Log], findings: Findings
+) -> Iterator[_Message]:
+    for source in sources:
+        if source.sha256 is None or source.sha256 in findings.missing_blobs:
+            yield code, f"The bytes of {what}{source.name} are not here."
+
+
+def _fcl_files(record: JobRecord) -> Iterator[SourceFile]:
+    for configuration in record.configurations or ():
+        yield from configuration.files or ()
+
+
+def _erased_gaps(record: JobRecord, erased: AbstractSet[str]) -> Iterator[_Message]:
+    """Yield what an operator erased: a code for each closure level that it costs."""
+    sources, inputs = _names_of_sources(record), _names_of_inputs(record)
+    logs = {log.sha256: f"log {log.name}" for log in record.logs or ()}
+    for digest in sorted(erased):
+        if digest in sources:
+            code, name = "source-erased", sources[digest]
+        elif digest in inputs:
+            code, name = "input-erased", inputs[digest]
+        else:
+            code, name = "blob-erased", logs.get(digest, f"blob {digest[:12]}")
+        yield code, f"The bytes of {name} were erased on purpose."
+
+
+def _names_of_sources(record: JobRecord) -> dict[str | None, str]:
+    """Return by digest what level 1 needs, in words."""
+    names: dict[str | None, str] = {file.sha256: str(file.name) for file in _fcl_files(record)}
+    names |= {script.sha256: str(script.name) for script in record.scripts or ()}
+    for software in record.software or ():
+        name = str(software.name or software.repository)
+        names[software.objects_sha256] = f"changed files of {name}"
+        if software.tarball:
+            names[software.tarball.sha256] = f"tar file of {name}"
+    names |= {digest: f"listing of {what}" for what, digest in _listings_of(record)}
+    return names
+
+
+def _names_of_inputs(record: JobRecord) -> dict[str | None, str]:
+    """Return by digest what the levels from 2 on need, in words."""
+    names: dict[str | None, str] = {file.sha256: str(file.name) for file in needed_inputs(record)}
+    for condition in record.conditions or ():
+        names[condition.payload_sha256] = f"conditions of {condition.database}"
+    names |= dict.fromkeys(standard_inputs(record), "standard input")
+    return names
+
+
+def _digests_with_own_gap(record: JobRecord) -> set[str | None]:
+    """Return the digests whose absence is a gap of another code than `blob-missing`."""
+    digests: set[str | None] = {file.sha256 for file in _fcl_files(record)}
+    digests |= {script.sha256 for script in record.scripts or ()}
+    digests |= {log.sha256 for log in record.logs or ()}
+    digests |= {software.objects_sha256 for software in record.software or () if software.is_dirty}
+    digests |= {condition.payload_sha256 for condition in record.conditions or ()}
+    digests |= {digest for _, digest in _listings_of(record)}
+    digests.update(standard_inputs(record))
+    return digests
+
+
+def _listings_of(record: JobRecord) -> Iterator[tuple[str, str]]:
+    """Yield (what it lists, digest) of the listings of the environment that the record names."""
+    environment = record.environment
+    if environment is None:
+        return
+    if environment.packages_sha256:
+        yield "packages", environment.packages_sha256
+    if environment.libraries_sha256:
+        yield "libraries", environment.libraries_sha256

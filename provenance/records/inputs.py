@@ -1,4 +1,4 @@
-"""Which inputs of a job a bundle holds, and a rerun wants from outside.
+"""Which inputs of a job a bundle holds, and which a rerun needs from outside.
 
 Docs/bundle.md has the levels.
 """
@@ -23,16 +23,14 @@ def all_inputs(record: JobRecord) -> set[str]:
 def standard_inputs(record: JobRecord) -> list[str]:
     """Return the digests of what the payload read from standard input.
 
-    Of the job as a whole, or step by step.
+    For the job as a whole, or step by step.
     """
     command = record.command
     if command is None:
         return []
-    read = [
-        command.stdin_sha256,
-        *(step.stdin_sha256 for step in command.steps or () if step.role == "payload"),
-    ]
-    return [digest for digest in read if digest]
+    digests = [command.stdin_sha256]
+    digests += [step.stdin_sha256 for step in command.steps or () if step.role == "payload"]
+    return [digest for digest in digests if digest]
 
 
 def may_be_small(file: Input) -> bool:
@@ -41,23 +39,23 @@ def may_be_small(file: Input) -> bool:
 
 
 def needed_inputs(record: JobRecord) -> Sequence[Input]:
-    """Return the inputs that a rerun wants from outside.
+    """Return the inputs that a rerun needs from outside.
 
-    Not those that an earlier step of the job wrote, or that were never there.
+    Those that an earlier step of the job wrote, or that were never there, are left out.
     """
     inputs: Sequence[Input] = record.inputs or ()
     if not inputs:
         return inputs
-    made: dict[str | None, str | None] = {
-        output.path or output.name: output.sha256 for output in record.outputs or ()
-    }
-    return [file for file in inputs if not _is_made(file, made) and not _is_unseen(file)]
+    output_digests = {output.path or output.name: output.sha256 for output in record.outputs or ()}
+    return [file for file in inputs if not (_is_output(file, output_digests) or _is_unseen(file))]
 
 
-def _is_made(file: Input, made: Mapping[str | None, str | None]) -> bool:
-    location = file.location or ""
-    path = file.path or (location if "://" in location else "") or file.name
-    return path in made and (not file.sha256 or file.sha256 == made[path])
+def _is_output(file: Input, output_digests: Mapping[str, str | None]) -> bool:
+    path = file.path
+    if not path and "://" in (file.location or ""):
+        path = file.location
+    path = path or file.name
+    return path in output_digests and file.sha256 in (None, "", output_digests[path])
 
 
 def _is_unseen(file: Input) -> bool:

@@ -1,9 +1,9 @@
 """One job out of what several witnesses saw.
 
 Field by field, the first witness in the precedence that has a value gives it; lists are taken
-whole. The result does not depend on the order of arrival. Where two witnesses say different things,
-both values are kept for the page to show. Moments, amounts and reasons each witness takes its own
-way: they contradict each other only where no way of looking explains the difference.
+whole. The result does not depend on the order of arrival. If two witnesses differ, both values are
+kept for the page to show. Each witness measures times, amounts and reasons in its own way: they
+contradict each other only if no way of measuring explains the difference.
 
 Source: record.md, "Witnesses".
 """
@@ -38,11 +38,11 @@ _APART_SECONDS = 3600.0  # bringing the input may take as long; a wrong clock is
 
 
 class Contradiction(msgspec.Struct, frozen=True):
-    """A field of which witnesses say different things.
+    """A field for which witnesses have different values.
 
     Attributes:
         field: path, as `exit.code`.
-        values: what each witness says, by witness.
+        values: by witness.
     """
 
     field: str
@@ -54,7 +54,8 @@ class Contradiction(msgspec.Struct, frozen=True):
         if self.field.startswith(_OWN_WAY):
             return False
         values = list(self.values.values())
-        if self.field.endswith("_at") and (moments := _moments(values)):
+        moments = _moments(values) if self.field.endswith("_at") else []
+        if moments:
             return max(moments) - min(moments) > _APART_SECONDS
         if self.field == "host.hostname":  # with and without its domain
             return len({str(value).split(".")[0].lower() for value in values}) > 1
@@ -66,25 +67,25 @@ def merge_witnesses(
 ) -> tuple[dict[str, Any], list[Contradiction]]:
     """Return the merged record and the contradictions, from plain JSON records by witness.
 
-    A final state goes before a provisional one whoever saw it: a witness that lost sight of the job
-    does not overrule one that saw it end. That it runs, a witness says at its beginning: any other
-    word is newer. So far for how it ended; what it was, a witness knows at its beginning as well as
-    later, and the precedence alone decides.
+    For fields about the job's end, a final state goes before a provisional one, whoever saw it: a
+    witness that lost sight of the job does not overrule one that saw it end. `running` comes last,
+    since witnesses report it at the beginning. For all other fields, which a witness knows at the
+    beginning as well as later, the precedence alone decides.
     """
     by_rank = sorted(records, key=witness_rank)
-    ordered = sorted(by_rank, key=lambda name: _place_of(records[name].get("state")))
+    by_state = sorted(by_rank, key=lambda witness: _place_of(records[witness].get("state")))
     merged: dict[str, Any] = {}
-    contradictions: list[Contradiction] = []
-    for name in ordered:
-        fill(merged, {key: value for key, value in records[name].items() if key in _ENDING})
-    for name in by_rank:
-        fill(merged, {key: value for key, value in records[name].items() if key not in _ENDING})
-    if len(ordered) > 1:
-        finals = {
-            name: records[name] for name in ordered if records[name].get("state") not in PROVISIONAL
-        }
-        contradictions = _contradictions(finals, "")
-    return merged, contradictions
+    for witness in by_state:
+        record = records[witness]
+        fill(merged, {key: value for key, value in record.items() if key in _ENDING})
+    for witness in by_rank:
+        record = records[witness]
+        fill(merged, {key: value for key, value in record.items() if key not in _ENDING})
+    finals: dict[str, dict[str, Any]] = {}
+    for witness in by_state:
+        if records[witness].get("state") not in PROVISIONAL:
+            finals[witness] = records[witness]
+    return merged, _contradictions(finals, "")
 
 
 def _place_of(state: Any) -> int:
@@ -94,29 +95,32 @@ def _place_of(state: Any) -> int:
 def fill(target: dict[str, Any], source: dict[str, Any]) -> None:
     """Put into the target what it lacks and the source has; lists are taken whole."""
     for key, value in source.items():
-        held = target.get(key)
-        if held is None or held == []:
+        present = target.get(key)
+        if present is None or present == []:
             target[key] = dict(value) if isinstance(value, dict) else value
-        elif isinstance(held, dict) and isinstance(value, dict):
-            copy = dict(held)
+        elif isinstance(present, dict) and isinstance(value, dict):
+            copy = dict(present)
             fill(copy, value)
             target[key] = copy
 
 
 def _contradictions(records: dict[str, dict[str, Any]], prefix: str) -> list[Contradiction]:
-    found = []
-    for key in sorted({key for record in records.values() for key in record}):
+    if len(records) < 2:  # noqa: PLR2004 - one witness contradicts nobody
+        return []
+    contradictions = []
+    for key in sorted(set().union(*records.values())):
         if not prefix and key in _OWN and key != "state":
             continue
-        values = {
-            name: record[key] for name, record in records.items() if record.get(key) is not None
-        }
+        values = {}
+        for witness, record in records.items():
+            if record.get(key) is not None:
+                values[witness] = record[key]
         path = f"{prefix}{key}"
-        if len(values) > 1 and all(isinstance(value, dict) for value in values.values()):
-            found += _contradictions(values, f"{path}.")
-        elif len(values) > 1 and _differ(key, list(values.values())):
-            found.append(Contradiction(path, values))
-    return found
+        if all(isinstance(value, dict) for value in values.values()):
+            contradictions += _contradictions(values, f"{path}.")
+        elif _differ(key, list(values.values())):
+            contradictions.append(Contradiction(path, values))
+    return contradictions
 
 
 def _differ(key: str, values: list[Any]) -> bool:
@@ -124,15 +128,19 @@ def _differ(key: str, values: list[Any]) -> bool:
 
     A moment may be written in several ways.
     """
-    first, *others = values
-    if any(isinstance(value, list | dict) for value in values) or all(
-        other == first for other in others
-    ):
+    if any(isinstance(value, list | dict) for value in values):
+        return False
+    if all(value == values[0] for value in values):
         return False
     return not key.endswith("_at") or len(set(_moments(values))) != 1
 
 
 def _moments(values: list[Any]) -> list[float]:
-    """Return seconds since 1970; nothing where one is no moment."""
-    moments = [moment.timestamp() for moment in map(read_time, values) if moment is not None]
-    return moments if len(moments) == len(values) else []
+    """Return seconds since 1970; nothing if one of the values is no moment."""
+    moments = []
+    for value in values:
+        moment = read_time(value)
+        if moment is None:
+            return []
+        moments.append(moment.timestamp())
+    return moments

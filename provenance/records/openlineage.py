@@ -1,8 +1,8 @@
-"""OpenLineage run events as a job record: what steps outside the batch system (Airflow, dbt, Spark) tell of themselves.
+"""OpenLineage run events as a job record: how steps outside the batch system (Airflow, dbt, Spark) report themselves.
 
-A run tells its story in pieces, in any order and more than once. The record is made anew from all
-events of the run that came so far, sorted by their time, so that the order of arrival cannot
-matter; it keeps them word for word in `extra.openlineage.events`.
+A run is reported in pieces, in any order and more than once. The record is made anew from all
+events of the run so far, sorted by their time, so that the order of arrival cannot matter; it keeps
+them unchanged in `extra.openlineage.events`.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, RunEvent;
 record.md, "Events of OpenLineage".
@@ -35,7 +35,7 @@ WITNESS = "import"
 MOST_EVENTS = 500
 ENDS = {"COMPLETE": "succeeded", "FAIL": "failed", "ABORT": "killed"}
 END_OF = {state: kind for kind, state in ENDS.items()} | {"lost": "FAIL"}
-"""Which event tells that a job ended so; none for one that runs."""
+"""The event for the state in which a job ended; none for one that runs."""
 _RANKS = ("START", "RUNNING", "OTHER", None, "ABORT", "FAIL", "COMPLETE")
 _PLACES = {
     "started_at": "eventTime",
@@ -118,12 +118,10 @@ def run_event_of(document: dict[str, Any]) -> ReadEvent:
 
 def _job_id(run_id: str) -> str:
     try:
-        found = uuid.UUID(run_id)
+        return str(uuid.UUID(run_id))
     except ValueError:
-        raise BadInputError(
-            f"run.runId: {run_id[:60]!r} is no UUID.", {"run.runId": ["not a UUID"]}
-        ) from None
-    return str(found)
+        message = f"run.runId: {run_id[:60]!r} is no UUID."
+        raise BadInputError(message, {"run.runId": ["not a UUID"]}) from None
 
 
 def canonical(document: dict[str, Any]) -> str:
@@ -132,10 +130,12 @@ def canonical(document: dict[str, Any]) -> str:
 
 
 def events_of(record: dict[str, Any]) -> list[ReadEvent] | None:
-    """Return the events that a record was made from; None where it was made from none."""
-    held = (record.get("extra") or {}).get("openlineage")
-    texts = held.get("events") if isinstance(held, dict) else None
-    return [read_event(str(text).encode()) for text in texts] if isinstance(texts, list) else None
+    """Return the events that a record was made from; None if it was not made from events."""
+    section = (record.get("extra") or {}).get("openlineage")
+    texts = section.get("events") if isinstance(section, dict) else None
+    if not isinstance(texts, list):
+        return None
+    return [read_event(str(text).encode()) for text in texts]
 
 
 def record_of_run(events: Iterable[ReadEvent], experiment: str) -> dict[str, Any]:
@@ -146,81 +146,88 @@ def record_of_run(events: Iterable[ReadEvent], experiment: str) -> dict[str, Any
         LimitError: more events than are kept.
     """
     ordered = sorted(events, key=lambda event: event.rank)
-    if (
-        sum(not event.is_end for event in ordered) > MOST_EVENTS
-    ):  # whatever their times: an end may be stamped early
-        raise LimitError(
-            f"Run {ordered[0].job_id} has more than {MOST_EVENTS} events; send its end alone.",
-            MOST_EVENTS,
-        )
-    told = [one.event for one in ordered]
-    end = next((event for event in reversed(told) if event.eventType in ENDS), None)
-    starts = [event.eventTime for event in told if event.eventType == "START"]
-    run_facets, job_facets = (
-        _merged(event.run.facets for event in told),
-        _merged(event.job.facets for event in told),
-    )
+    # ends do not count, whatever their time: an end may be stamped too early
+    if sum(not event.is_end for event in ordered) > MOST_EVENTS:
+        message = f"Run {ordered[0].job_id} has more than {MOST_EVENTS} events; send its end alone."
+        raise LimitError(message, MOST_EVENTS)
+    run_events = [event.event for event in ordered]
+    first, last = run_events[0], run_events[-1]
+    starts = [event.eventTime for event in run_events if event.eventType == "START"]
+    end = _end_among(run_events)
+    run_facets = _merged(event.run.facets for event in run_events)
+    job_facets = _merged(event.job.facets for event in run_events)
+    inputs = _files("inputs", run_events, experiment)
     record = {
         "schema_version": 1,
         "job_id": ordered[0].job_id,
         "experiment": experiment,
         "witness": WITNESS,
         "state": ENDS[end.eventType] if end is not None and end.eventType else "running",
-        "started_at": min(starts or [told[0].eventTime]).isoformat(),
+        "started_at": min(starts or [first.eventTime]).isoformat(),
         "ended_at": end.eventTime.isoformat() if end is not None else None,
-        "task": _task(told[-1].job, run_facets),
+        "task": _task(last.job, run_facets),
         "exit": _exit(end, run_facets),
         "software": list(_software(job_facets)),
         "environment": _environment(run_facets),
-        "inputs": [{**file, "role": "primary"} for file in _files("inputs", told, experiment)],
-        "outputs": _files("outputs", told, experiment),
+        "inputs": [{**file, "role": "primary"} for file in inputs],
+        "outputs": _files("outputs", run_events, experiment),
         "extra": {
             "openlineage": {
-                "producers": sorted({event.producer for event in told}),
-                "job": {"namespace": told[-1].job.namespace, "name": told[-1].job.name},
-                "events": [
-                    one.text for one in ordered
-                ],  # texts: a facet's `sha256` names no blob of ours
+                "producers": sorted({event.producer for event in run_events}),
+                "job": {"namespace": last.job.namespace, "name": last.job.name},
+                # as texts, because a facet's `sha256` does not refer to a blob of ours
+                "events": [event.text for event in ordered],
             }
         },
     }
     return {name: value for name, value in record.items() if value}
 
 
+def _end_among(run_events: Sequence[RunEvent]) -> RunEvent | None:
+    """Return the last event with which the run is over."""
+    for event in reversed(run_events):
+        if event.eventType in ENDS:
+            return event
+    return None
+
+
 def in_words_of_events(problem: RecordError) -> BadInputError:
-    """Return what is wrong with the record of a run, named by the fields of its events."""
-    named = {_PLACES.get(field, field): messages for field, messages in problem.fields.items()}
-    if {"task.campaign", "task.stage"} & problem.fields.keys():
-        named.pop(_PLACES["task.task_id"], None)  # it is made of these two
-    field, messages = next(iter(named.items()))
-    return BadInputError(f"{field}: {messages[0]}.", named)
-
-
-def _merged(facets: Iterable[Facets]) -> dict[str, Any]:
-    """Return facets by name, the latest of each; what is no object is none."""
-    return {
-        name: facet
-        for some in facets
-        for name, facet in (some or {}).items()
-        if isinstance(facet, dict)
+    """Return what is wrong with the record of a run, by the fields of its events."""
+    event_fields = {
+        _PLACES.get(field, field): messages for field, messages in problem.fields.items()
     }
+    if {"task.campaign", "task.stage"} & problem.fields.keys():
+        event_fields.pop(_PLACES["task.task_id"], None)  # it is made of these two
+    field, messages = next(iter(event_fields.items()))
+    return BadInputError(f"{field}: {messages[0]}.", event_fields)
+
+
+def _merged(facets_of_events: Iterable[Facets]) -> dict[str, Any]:
+    """Return facets by name, the latest of each; a facet that is not an object is ignored."""
+    merged: dict[str, Any] = {}
+    for facets in facets_of_events:
+        objects = {name: facet for name, facet in (facets or {}).items() if isinstance(facet, dict)}
+        merged.update(objects)
+    return merged
 
 
 def _task(job: Job, facets: dict[str, Any]) -> dict[str, str]:
     """Return campaign, stage and task: namespace and name of the job, and the parent's run that submitted it."""
     parent = facets.get("parent", {}).get("run")
     run = parent.get("runId") if isinstance(parent, dict) else None
-    name = f"{job.namespace}:{job.name}" + (f"@{run}" if isinstance(run, str) and run else "")
-    is_long = isinstance(run, str) and len(run) > len(job.name)
-    field = _PLACES["task.task_id"] if is_long else "job.name"
+    name, field = f"{job.namespace}:{job.name}", "job.name"
+    if isinstance(run, str) and run:
+        name += f"@{run}"
+        if len(run) > len(job.name):  # then it is the run's fault if the name is too long
+            field = _PLACES["task.task_id"]
     return {"task_id": task_id_of(name, field), "campaign": job.namespace, "stage": job.name}
 
 
 def task_id_of(name: str, field: str = "job.name") -> str:
-    """Return the id of the task that a job of this full name is.
+    """Return the id of the task for a job of this full name.
 
     Raises:
-        BadInputError: it is longer than a task id can be; `field` is what of the event makes it so.
+        BadInputError: it is longer than a task id can be, because of the event's field `field`.
     """
     task_id = without_slash(name)
     if len(task_id) > 1000:  # noqa: PLR2004 - as the record says
@@ -230,21 +237,22 @@ def task_id_of(name: str, field: str = "job.name") -> str:
 
 def _exit(end: RunEvent | None, facets: dict[str, Any]) -> dict[str, str]:
     message = text_of(facets.get("errorMessage", {}), "message")
-    return (
-        {"message": message} if message and end is not None and end.eventType != "COMPLETE" else {}
-    )
+    has_failed = end is not None and end.eventType != "COMPLETE"
+    return {"message": message} if message and has_failed else {}
 
 
 def _software(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what `sourceCodeLocation` says: repository, and a commit or a ref."""
+    """Yield the code in `sourceCodeLocation`: repository, and a commit or a ref."""
     facet = facets.get("sourceCodeLocation", {})
     repository = text_of(facet, "repoUrl") or text_of(facet, "url")
     if not repository:
         return
     version = text_of(facet, "version")
     is_commit = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", version) is not None
-    ref = text_of(facet, "tag") or text_of(facet, "branch") or ("" if is_commit else version)
-    found = {
+    ref = text_of(facet, "tag") or text_of(facet, "branch")
+    if not ref and not is_commit:
+        ref = version
+    software = {
         "name": repository.rstrip("/").rpartition("/")[2].removesuffix(".git")[:1000],
         "evidence": "declared",
         "vcs": text_of(facet, "type") or "git",
@@ -252,34 +260,38 @@ def _software(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "requested_ref": ref,
         "revision": version if is_commit else "",
     }
-    yield {name: value for name, value in found.items() if value}
+    yield {name: value for name, value in software.items() if value}
 
 
 def _environment(facets: dict[str, Any]) -> dict[str, Any]:
-    listed = facets.get("environmentVariables", {}).get("environmentVariables")
-    pairs = [pair for pair in listed if isinstance(pair, dict)] if isinstance(listed, list) else []
-    variables = {
-        text_of(pair, "name"): text_of(pair, "value") for pair in pairs if text_of(pair, "name")
-    }
+    pairs = facets.get("environmentVariables", {}).get("environmentVariables")
+    if not isinstance(pairs, list):
+        return {}
+    variables: dict[str, str] = {}
+    for pair in pairs:
+        if isinstance(pair, dict) and text_of(pair, "name"):
+            variables[text_of(pair, "name")] = text_of(pair, "value")
     return {"variables": variables} if variables else {}
 
 
 def _files(kind: str, events: Sequence[RunEvent], experiment: str) -> list[dict[str, Any]]:
     """Return the datasets as inputs or outputs."""
-    found = _datasets((getattr(event, kind) for event in events), experiment)
-    return [file_of(dataset, experiment, f"{kind}[{place}]") for place, dataset in found]
+    datasets = _datasets([getattr(event, kind) for event in events], experiment)
+    return [file_of(dataset, experiment, f"{kind}[{place}]") for place, dataset in datasets]
 
 
 def _datasets(
     lists: Iterable[Sequence[Dataset] | None], experiment: str
 ) -> list[tuple[int, Dataset]]:
-    """Return each file once, as the latest event spells it, with the latest of each of its facets, and its place in that event."""
-    found: dict[tuple[str, str], tuple[int, Dataset]] = {}
-    for place, dataset in (pair for some in lists for pair in enumerate(some or ())):
-        key = place_of(dataset, experiment)
-        held = found[key][1].facets if key in found else {}
-        found[key] = (
-            place,
-            Dataset(dataset.namespace, dataset.name, _merged([held, dataset.facets])),
-        )
-    return list(found.values())
+    """Return each file once, as the latest event spells it, with the latest of each of its facets.
+
+    Beside it stands its place in that event.
+    """
+    latest: dict[tuple[str, str], tuple[int, Dataset]] = {}
+    for datasets in lists:
+        for place, dataset in enumerate(datasets or ()):
+            key = place_of(dataset, experiment)
+            earlier_facets: Facets = latest[key][1].facets if key in latest else {}
+            facets = _merged([earlier_facets, dataset.facets])
+            latest[key] = place, Dataset(dataset.namespace, dataset.name, facets)
+    return list(latest.values())

@@ -1,4 +1,4 @@
-"""Datasets of OpenLineage as files, and names of its as names of ours.
+"""Datasets of OpenLineage as files, and its names as names of ours.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, Dataset;
 record.md, "Events of OpenLineage".
@@ -16,11 +16,11 @@ from jobprov.provenance.records.checks import LARGEST, checksum_problem, name_pr
 from jobprov.provenance.records.job_record import Digest
 from jobprov.provenance.records.repairing import split_message
 
-_Said = TypeVar("_Said")
+_Kind = TypeVar("_Kind")
 _LONGEST = 1000
 Text = Annotated[str, Meta(min_length=1, max_length=_LONGEST)]
 Facets = dict[str, Any] | None
-"""By name; null says nothing, as everywhere in a record."""
+"""By name; null means nothing, as everywhere in a record."""
 _FACET = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/DatasetFacet"
 _VERSION = re.compile(r"[^\s\x00-\x1f]{1,200}")
 
@@ -41,7 +41,7 @@ class _File(Struct):
     sha256: Digest | None = None
 
 
-def converted(document: Any, kind: type[_Said], place: str = "") -> _Said:
+def converted(document: Any, kind: type[_Kind], place: str = "") -> _Kind:
     """Return a part of an event, typed.
 
     Raises:
@@ -52,8 +52,9 @@ def converted(document: Any, kind: type[_Said], place: str = "") -> _Said:
     except msgspec.ValidationError as problem:
         path, message = split_message(str(problem))
         missing = re.search(r"missing required field (\w+)", message)
-        below = f"{path}.{missing[1]}" if missing and path != missing[1] else path
-        field = ".".join(word for word in (place, below) if word)
+        if missing and path != missing[1]:
+            path = f"{path}.{missing[1]}"
+        field = ".".join(filter(None, [place, path]))
         raise BadInputError(f"{field or 'The event'}: {message}.", {field: [message]}) from None
 
 
@@ -63,9 +64,10 @@ def refuse(problems: dict[str, str | None]) -> None:
     Raises:
         BadInputError: with every field that has a problem.
     """
-    if found := {field: [message] for field, message in problems.items() if message}:
-        field, messages = next(iter(found.items()))
-        raise BadInputError(f"{field}: {messages[0]}.", found)
+    fields = {field: [message] for field, message in problems.items() if message}
+    if fields:
+        field, messages = next(iter(fields.items()))
+        raise BadInputError(f"{field}: {messages[0]}.", fields)
 
 
 def without_slash(name: str) -> str:
@@ -89,9 +91,12 @@ def file_of(dataset: Dataset, experiment: str, place: str) -> dict[str, Any]:
     """
     outer = _outer(dataset, experiment)
     namespace, name = place_of(dataset, experiment)
-    is_outer = _problem(without_slash(outer) or "-") is not None
     refuse({f"{place}.name": _problem(name) if name else "no last part"})
-    refuse({f"{place}.{'namespace' if is_outer else 'name'}": _problem(namespace or "-")})
+    # the namespace of ours is made of both: of the one that is wrong by itself, else of the folders
+    # in the name
+    is_outer_wrong = _problem(without_slash(outer) or "-") is not None
+    field = "namespace" if is_outer_wrong else "name"
+    refuse({f"{place}.{field}": _problem(namespace or "-")})
     known = _known_file(dataset, f"{place}.facets.jobprov_file")
     version = text_of(_facet(dataset, "version"), "datasetVersion")
     file = {
@@ -106,27 +111,28 @@ def file_of(dataset: Dataset, experiment: str, place: str) -> dict[str, Any]:
 
 
 def file_facet(checksums: list[str], size_bytes: int | None, *, producer: str) -> dict[str, Any]:
-    """Return the member `facets` of a dataset that says what file it is, as `file_of` reads it.
+    """Return the member `facets` that identifies a dataset's file, as `file_of` reads it.
 
-    Empty where nothing is known.
+    Empty if nothing is known.
     """
-    known = {"checksums": checksums, "size_bytes": size_bytes}
-    told = {name: value for name, value in known.items() if value not in (None, [])}
-    return (
-        {"facets": {"jobprov_file": {"_producer": producer, "_schemaURL": _FACET, **told}}}
-        if told
-        else {}
-    )
+    facet: dict[str, Any] = {"_producer": producer, "_schemaURL": _FACET}
+    if checksums:
+        facet["checksums"] = checksums
+    if size_bytes is not None:
+        facet["size_bytes"] = size_bytes
+    return {"facets": {"jobprov_file": facet}} if checksums or size_bytes is not None else {}
 
 
 def place_of(dataset: Dataset, experiment: str) -> tuple[str, str]:
-    """Return namespace and name of the file that a dataset is, '' where it has none.
+    """Return namespace and name of the file that a dataset is, '' if it has none.
 
     Several spellings may be one file.
     """
-    outer = _outer(dataset, experiment)
+    namespace = _outer(dataset, experiment)
     folder, slash, name = dataset.name.rstrip("/").rpartition("/")
-    return without_slash(f"{outer}/{folder.lstrip('/')}".rstrip("/") if slash else outer), name
+    if slash:
+        namespace = f"{namespace}/{folder.lstrip('/')}".rstrip("/")
+    return without_slash(namespace), name
 
 
 def _outer(dataset: Dataset, experiment: str) -> str:
@@ -134,52 +140,46 @@ def _outer(dataset: Dataset, experiment: str) -> str:
 
 
 def _problem(name: str) -> str | None:
-    return name_problem(name) or (
-        f"longer than {_LONGEST} characters" if len(name) > _LONGEST else None
-    )
+    problem = name_problem(name)
+    if problem is None and len(name) > _LONGEST:
+        problem = f"longer than {_LONGEST} characters"
+    return problem
 
 
 def _known_file(dataset: Dataset, place: str) -> _File:
-    """Return what the facet `jobprov_file` says.
-
-    A size past 64 bits says nothing, as in a record.
-    """
-    said = {
-        name: value
-        for name, value in _facet(dataset, "jobprov_file").items()
-        if value not in (None, "", [])
-    }
-    known = converted(said, _File, place)
-    checksums = {
-        f"{place}.checksums[{at}]": checksum_problem(word)
-        for at, word in enumerate(known.checksums or ())
-    }
-    size = known.size_bytes or 0
-    refuse({**checksums, f"{place}.size_bytes": "less than zero" if size < 0 else None})
-    return known if size <= LARGEST else msgspec.structs.replace(known, size_bytes=None)
+    """Return the facet `jobprov_file`; a size past 64 bits is ignored, as in a record."""
+    facet = _facet(dataset, "jobprov_file")
+    members = {name: value for name, value in facet.items() if value not in (None, "", [])}
+    file = converted(members, _File, place)
+    problems: dict[str, str | None] = {}
+    for index, checksum in enumerate(file.checksums or ()):
+        problems[f"{place}.checksums[{index}]"] = checksum_problem(checksum)
+    size = file.size_bytes or 0
+    if size < 0:
+        problems[f"{place}.size_bytes"] = "less than zero"
+    refuse(problems)
+    return file if size <= LARGEST else msgspec.structs.replace(file, size_bytes=None)
 
 
 def _facet(dataset: Dataset, name: str) -> dict[str, Any]:
-    """Return a facet, empty where there is none.
-
-    Null takes one away, and what is no object is none.
-    """
-    found = (dataset.facets or {}).get(name)
-    return found if isinstance(found, dict) else {}
+    """Return a facet, empty if there is none: null removes one, and only an object is one."""
+    facet = (dataset.facets or {}).get(name)
+    return facet if isinstance(facet, dict) else {}
 
 
 def _version_checksum(version: str) -> list[str]:
-    """Return a dataset's version in the place of a checksum.
+    """Return a dataset's version in the form of a checksum.
 
-    Two versions of one name are not the same content.
+    Two versions of one name do not have the same content.
     """
     if not version:
         return []
-    plain = version if _VERSION.fullmatch(version) else hashlib.sha256(version.encode()).hexdigest()
-    return [f"openlineage-version:{plain}"]
+    if not _VERSION.fullmatch(version):
+        version = hashlib.sha256(version.encode()).hexdigest()
+    return [f"openlineage-version:{version}"]
 
 
 def text_of(facet: dict[str, Any], name: str) -> str:
-    """Return a text of a facet, '' where it has none."""
-    found = facet.get(name)
-    return found if isinstance(found, str) else ""
+    """Return a text of a facet, '' if it has none."""
+    text = facet.get(name)
+    return text if isinstance(text, str) else ""

@@ -18,7 +18,7 @@ from jobprov.provenance.records.openlineage_datasets import Dataset, converted, 
 
 _LONGEST_LOCATION = 1000
 MARK = "openlineage"
-"""The member of a declaration, and of a sighting's metadata, that holds what the event said."""
+"""The member of a declaration, and of a sighting's metadata, that holds the event."""
 
 
 class JobEvent(Struct):
@@ -49,9 +49,9 @@ class DatasetEvent(Struct):
 
 
 def static_event_of(document: dict[str, Any]) -> JobEvent | DatasetEvent | None:
-    """Return the event of a job or dataset alone that a JSON object is.
+    """Return a JSON object as the event of a job or dataset without a run.
 
-    None where it is, or is meant to be, one of a run.
+    None if it is, or is meant as, one of a run.
 
     Raises:
         BadInputError: it is none; `fields` names what is missing or wrong.
@@ -60,17 +60,18 @@ def static_event_of(document: dict[str, Any]) -> JobEvent | DatasetEvent | None:
         return None
     if "job" in document:
         return converted(document, JobEvent)
-    return converted(document, DatasetEvent) if "dataset" in document else None
+    if "dataset" in document:
+        return converted(document, DatasetEvent)
+    return None
 
 
 def declaration_of(event: JobEvent, document: dict[str, Any], experiment: str) -> dict[str, Any]:
-    """Return the declaration of the task that a job is, with the event word for word."""
-    said = {"eventTime": event.eventTime.isoformat(), "event": canonical(document)}
+    """Return the declaration of the task that a job is, with the unchanged event."""
     return {
         "experiment": experiment,
         "campaign": event.job.namespace,
         "stage": event.job.name,
-        MARK: said,
+        MARK: {"eventTime": event.eventTime.isoformat(), "event": canonical(document)},
     }
 
 
@@ -78,15 +79,12 @@ def sightings_of_event(event: JobEvent | DatasetEvent, experiment: str) -> list[
     """Return the datasets of an event as files that were seen.
 
     Raises:
-        BadInputError: a name is none that a task or file can have, or a dataset none that a file
-            can be; `fields` says where.
+        BadInputError: a task or file cannot have such a name, or no file can be such a dataset;
+            `fields` says where.
     """
     if isinstance(event, DatasetEvent):
-        return [
-            _sighting(
-                event.dataset, "dataset", experiment, event, f"OpenLineage of {event.producer}"
-            )
-        ]
+        catalog = f"OpenLineage of {event.producer}"
+        return [_sighting(event.dataset, "dataset", experiment, event, catalog)]
     refuse(
         {
             "job.namespace": word_problem(event.job.namespace),
@@ -94,27 +92,28 @@ def sightings_of_event(event: JobEvent | DatasetEvent, experiment: str) -> list[
         }
     )
     job = f"{event.job.namespace}:{event.job.name}"
-    return [
-        _sighting(
-            dataset, f"{kind}s[{place}]", experiment, event, f"OpenLineage: {kind} of job {job}"
-        )
-        for kind, datasets in (("input", event.inputs), ("output", event.outputs))
-        for place, dataset in enumerate(datasets or ())
-    ]
+    sightings = []
+    for kind, datasets in (("input", event.inputs), ("output", event.outputs)):
+        catalog = f"OpenLineage: {kind} of job {job}"
+        for place, dataset in enumerate(datasets or ()):
+            field = f"{kind}s[{place}]"
+            sightings.append(_sighting(dataset, field, experiment, event, catalog))
+    return sightings
 
 
 def _sighting(
-    dataset: Dataset, place: str, experiment: str, event: JobEvent | DatasetEvent, words: str
+    dataset: Dataset, place: str, experiment: str, event: JobEvent | DatasetEvent, catalog: str
 ) -> dict[str, Any]:
-    file = file_of(dataset, experiment, place)
-    location = file.pop("location", None)
-    said = {
+    sighting = {"experiment": experiment, **file_of(dataset, experiment, place)}
+    location = sighting.pop("location", None)
+    if location and len(location) <= _LONGEST_LOCATION:
+        sighting["locations"] = [location]
+    metadata = {
         "producer": event.producer,
         "eventTime": event.eventTime.isoformat(),
         "dataset": canonical(_plain(dataset)),
     }
-    where = {"locations": [location]} if location and len(location) <= _LONGEST_LOCATION else {}
-    return {"experiment": experiment, **file, **where, "catalog": words, "metadata": {MARK: said}}
+    return sighting | {"catalog": catalog, "metadata": {MARK: metadata}}
 
 
 def _plain(dataset: Dataset) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 What went in (the recipe) and what came out (the result).
 
 Jobs of one recipe that have different results are nondeterministic, whoever ran them and whenever.
-Names of files, folders and hosts are no part of either; git and ParameterSet ids of clean checkouts
-stand for the bytes that they name.
+Names of files, folders and hosts are not part of either; git and ParameterSet ids of clean
+checkouts stand for the bytes that they name.
 
 Source: docs/reference/verdicts.md ("Recipe and result"), record.md ("Two identities").
 """
@@ -14,11 +14,18 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from jobprov.provenance.records.job_record import Condition, Input, JobRecord, Output, Software
+from jobprov.provenance.records.job_record import (
+    Condition,
+    Input,
+    JobRecord,
+    Output,
+    Product,
+    Software,
+)
 
 _STRONG, _WEAK = b"\x00", b"\x01"
 _SCHEMES = {_STRONG: "r1", _WEAK: "r1w"}
-_DIGEST_BYTES = 16  # of a thousand million recipes no two are alike by accident
+_DIGEST_BYTES = 16  # enough that no two of a thousand million recipes are equal by accident
 _TAG_BYTES = 4
 _ALGORITHMS = (
     "root-content-2",
@@ -39,17 +46,18 @@ _ROOT_FORMATS = frozenset({"root", "artroot", "rootntuple", "caf"})
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _OUTPUT = "{output}"
 _Part = str | None
+"""None for something that the record does not tell."""
 
 
 def recipe_of(record: JobRecord) -> bytes | None:
     """Return the recipe of a job as the database holds it.
 
-    None where the record does not say everything that decides what comes out.
+    None if the record lacks what decides the outcome.
     """
-    if not (record.software or record.scripts) or (
-        record.outputs and not record.inputs and not record.seeds
-    ):
-        return None  # no code, or a generator whose seed nobody told
+    has_code = bool(record.software or record.scripts)
+    is_unseeded_generator = bool(record.outputs and not record.inputs and not record.seeds)
+    if not has_code or is_unseeded_generator:
+        return None
     inputs, is_weak = _inputs(record.inputs or ())
     parts = [*_code(record), *_randomness(record), *inputs, *_steps(record)]
     if None in parts:
@@ -60,30 +68,36 @@ def recipe_of(record: JobRecord) -> bytes | None:
 def result_of(record: JobRecord) -> bytes | None:
     """Return the result of a job as the database holds it.
 
-    Its outputs kept, by content where that is known, else by bytes.
+    Its kept outputs, by known content, else by bytes.
 
-    None where the job did not succeed or keep an output, or one of them cannot be compared: the
-    bytes of a ROOT file hold the date of writing, and so tell nothing.
+    None if the job did not succeed or kept no output, or if one of them cannot be compared: the
+    bytes of a ROOT file contain the date of writing, and so tell nothing.
     """
     if record.state != "succeeded":
         return None
-    found = [_output(output) for output in record.outputs or () if output.status in _KEPT]
-    if not found or None in found:
+    digests: list[str] = []
+    for output in record.outputs or ():
+        if output.status in _KEPT:
+            digest = _output(output)
+            if digest is None:
+                return None
+            digests.append(digest)
+    if not digests:
         return None
-    digests: list[str] = sorted(found)  # type: ignore[arg-type]
-    return _tag(sorted({digest.partition(":")[0] for digest in digests})) + _digest(digests)
+    algorithms = {digest.partition(":")[0] for digest in digests}
+    return _tag(sorted(algorithms)) + _digest(sorted(digests))
 
 
 def recipe_text(recipe: bytes) -> str:
-    """Return a recipe id: `r1:hex`, or `r1w:hex` where an input is named by size and short checksum alone.
+    """Return a recipe id: `r1:hex`, or `r1w:hex` if an input is identified by size and short checksum alone.
 
-    Weak ones are compared with weak ones only, as all ids are compared as a whole.
+    Since ids are compared as a whole, weak ones never equal strong ones.
     """
     return f"{_SCHEMES[recipe[:1]]}:{recipe[1:].hex()}"
 
 
 def parse_recipe(text: str) -> bytes | None:
-    """Return what the database holds of a recipe id; None where this is none."""
+    """Return a recipe id as the database holds it; None if the text is none."""
     scheme, _, digest = text.partition(":")
     if scheme not in _SCHEMES.values() or not _DIGEST.fullmatch(digest):
         return None
@@ -91,23 +105,23 @@ def parse_recipe(text: str) -> bytes | None:
 
 
 def result_text(result: bytes) -> str:
-    """Return a result id: `algorithm:hex`, where results are compared within one algorithm.
+    """Return a result id: `algorithm:hex`, `mixed-tag` for several.
 
-    `mixed-tag` names several.
+    Results are compared within one algorithm.
     """
     tag = result[:_TAG_BYTES]
-    return f"{_ALGORITHM_OF.get(tag) or 'mixed-' + tag.hex()}:{result[_TAG_BYTES:].hex()}"
+    algorithm = _ALGORITHM_OF.get(tag) or f"mixed-{tag.hex()}"
+    return f"{algorithm}:{result[_TAG_BYTES:].hex()}"
 
 
-def is_comparable(one: bytes, other: bytes) -> bool:
-    """Return whether two results are of the same algorithm, so that being different means something."""
-    return one[:_TAG_BYTES] == other[:_TAG_BYTES]
+def is_comparable(first: bytes, second: bytes) -> bool:
+    """Return whether two results are of the same algorithm, so that a difference means something."""
+    return first[:_TAG_BYTES] == second[:_TAG_BYTES]
 
 
 def _digest(parts: Sequence[str]) -> bytes:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[
-        :_DIGEST_BYTES
-    ]
+    text = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).digest()[:_DIGEST_BYTES]
 
 
 @lru_cache(maxsize=256)
@@ -123,26 +137,21 @@ _ALGORITHM_OF = {_tag([name]): name for name in _ALGORITHMS}
 
 
 def _code(record: JobRecord) -> list[_Part]:
-    """Return what ran: configurations, scripts, repositories and products, container, conditions.
-
-    None where one is not known.
-    """
+    """Return what ran: configurations, scripts, repositories and products, container, conditions."""
     parts: list[_Part] = []
     for configuration in record.configurations or ():
         parts += ["fcl", configuration.process_name or "", *(configuration.overrides or ())]
         parts += [file.sha256 for file in configuration.files or ()]
-    parts.append("scripts")
-    parts += _sorted([script.sha256 for script in record.scripts or ()])
-    parts.append("software")
-    parts += _sorted([_software(software) for software in record.software or ()])
-    if record.environment is not None and (container := record.environment.container) is not None:
-        parts += [
-            "container",
-            container.digest or container.root_hash or (None if container.image else ""),
-        ]
+    scripts = [script.sha256 for script in record.scripts or ()]
+    software = [_software(software) for software in record.software or ()]
+    parts += ["scripts", *_sorted(scripts), "software", *_sorted(software)]
+    container = record.environment.container if record.environment else None
+    if container is not None:
+        without_image = None if container.image else ""
+        parts += ["container", container.digest or container.root_hash or without_image]
     if record.conditions:
-        parts.append("conditions")
-        parts += _sorted([_condition(condition) for condition in record.conditions])
+        conditions = [_condition(condition) for condition in record.conditions]
+        parts += ["conditions", *_sorted(conditions)]
     return parts
 
 
@@ -151,61 +160,70 @@ def _sorted(parts: list[_Part]) -> list[_Part]:
 
 
 def _software(software: Software) -> _Part:
-    """Return what names the code: the files that ran, as far as they are known by an id of their bytes."""
+    """Return what identifies the code: an id of the bytes that ran if one is known."""
     if software.is_dirty:
         return software.worktree_tree or software.objects_sha256
     if software.revision or software.tree:
         return software.revision or software.tree
-    tarball, product = software.tarball, software.product
-    if tarball is not None and tarball.sha256:
-        return tarball.sha256
-    if product is None or not (product.root_hash or product.version):
+    if software.tarball is not None and software.tarball.sha256:
+        return software.tarball.sha256
+    return None if software.product is None else _product(software.name, software.product)
+
+
+def _product(name: str | None, product: Product) -> _Part:
+    if product.root_hash:
+        return product.root_hash
+    if not product.version:
         return None
-    return (
-        product.root_hash or f"{software.name or ''} {product.version} {product.qualifiers or ''}"
-    )
+    return f"{name or ''} {product.version} {product.qualifiers or ''}"
 
 
 def _condition(condition: Condition) -> _Part:
     if not (condition.tag or condition.payload_sha256):
         return None
-    named = condition.payload_sha256 or f"{condition.tag} {condition.validity or ''}"
-    return f"{condition.database or ''} {named}"
+    constants = condition.payload_sha256 or f"{condition.tag} {condition.validity or ''}"
+    return f"{condition.database or ''} {constants}"
 
 
 def _randomness(record: JobRecord) -> list[_Part]:
-    seeds: list[_Part] = [
-        f"{seed.step or ''} {seed.module or ''} {seed.instance or ''} {seed.engine or ''} {seed.seed} {seed.state_sha256 or ''}"
-        for seed in record.seeds or ()
-    ]
+    seeds: list[_Part] = []
+    for seed in record.seeds or ():
+        engine = f"{seed.step or ''} {seed.module or ''} {seed.instance or ''} {seed.engine or ''}"
+        seeds.append(f"{engine} {seed.seed} {seed.state_sha256 or ''}")
     return ["seeds", *_sorted(seeds), str(record.threads or 1)]
 
 
 def _inputs(inputs: Sequence[Input]) -> tuple[list[_Part], bool]:
-    """Return what names each input, and whether one has a short checksum only.
+    """Return what identifies each input, and whether one has only a short checksum.
 
-    The order of data is kept, that of the rest is not.
+    The order of data counts, that of shared inputs does not.
     """
     data: list[_Part] = []
-    rest: list[_Part] = []
+    shared: list[_Part] = []
     is_weak = False
     for file in inputs:
-        named: _Part = file.sha256
-        if not named:
-            named, is_strong = _by_checksum(file)
+        identity: _Part = file.sha256
+        if not identity:
+            identity, is_strong = _by_checksum(file)
             is_weak = is_weak or not is_strong
-        (data if file.role in _PARENT_ROLES else rest).append(named)
-    return ["inputs", *data, "shared", *_sorted(rest)], is_weak
+        if file.role in _PARENT_ROLES:
+            data.append(identity)
+        else:
+            shared.append(identity)
+    return ["inputs", *data, "shared", *_sorted(shared)], is_weak
 
 
 def _by_checksum(file: Input) -> tuple[_Part, bool]:
-    """Return what names an input without SHA-256, and whether that is as good."""
+    """Return what identifies an input without SHA-256, and whether that is as good."""
     checksum = _best_checksum(file.checksums)
-    if checksum is not None and checksum[0] in _STRONG_CHECKSUMS:
-        return f"{checksum[0]}:{checksum[1]}", True
-    if checksum is None or file.size_bytes is None:
+    if checksum is None:
         return None, False
-    return f"{file.size_bytes} {checksum[0]}:{checksum[1]}", False
+    algorithm, value = checksum
+    if algorithm in _STRONG_CHECKSUMS:
+        return f"{algorithm}:{value}", True
+    if file.size_bytes is None:
+        return None, False
+    return f"{file.size_bytes} {algorithm}:{value}", False
 
 
 def _best_checksum(checksums: Sequence[str] | None) -> tuple[str, str] | None:
@@ -225,86 +243,70 @@ def _output(output: Output) -> _Part:
     if output.sha256:
         return f"sha256:{output.sha256}"
     checksum = _best_checksum(output.checksums)
-    return None if checksum is None else f"{checksum[0]}:{output.size_bytes or ''} {checksum[1]}"
+    if checksum is None:
+        return None
+    algorithm, value = checksum
+    return f"{algorithm}:{output.size_bytes or ''} {value}"
 
 
 def _steps(record: JobRecord) -> list[_Part]:
-    """Return the argument lists of the payload, declared paths replaced by what they stand for, and what it read from standard input."""
+    """Return the arguments of the payload, declared paths replaced by what they stand for, and its standard input."""
     command = record.command
     if command is None:
         return [None]
-    steps = [
-        (step.argv, step.stdin_sha256)
-        for step in command.steps or ()
-        if step.role == "payload" and step.argv
-    ]
-    if not steps and command.argv:
-        steps = [(command.argv, None)]
-    if not steps:
+    payload = [step for step in command.steps or () if step.role == "payload" and step.argv]
+    if not payload and not command.argv:
         return [None]
     paths = _Paths(record)
     parts: list[_Part] = []
-    for argv, stdin in steps:
-        parts.append("step")
-        parts += [paths.word(word) for word in argv]
-        parts += _read_from(stdin)
-    return [*parts, *_read_from(command.stdin_sha256)]
+    for step in payload:
+        arguments = [paths.argument(word) for word in step.argv or ()]
+        parts += ["step", *arguments, *_standard_input(step.stdin_sha256)]
+    if not payload:
+        parts += ["step", *(paths.argument(word) for word in command.argv or ())]
+    return [*parts, *_standard_input(command.stdin_sha256)]
 
 
-def _read_from(stdin: str | None) -> list[_Part]:
-    """Return what names the bytes on standard input.
+def _standard_input(stdin: str | None) -> list[_Part]:
+    """Return what identifies the bytes on standard input.
 
-    Nothing where there were none, so that recipes of other jobs are what they were.
+    Nothing if there were none, so that recipes of other jobs stayed the same when this was added.
     """
     return ["standard input", stdin] if stdin else []
 
 
 class _Paths:
-    """The declared paths of a job, to be taken out of words.
+    """The declared paths of a job, which arguments are compared without.
 
-    Inputs and scripts are named by what they hold, outputs as they are met.
+    Inputs and scripts are named by their content, outputs by the order in which arguments name
+    them.
     """
 
     def __init__(self, record: JobRecord) -> None:
         self._record = record
         self._roots: list[tuple[str, str]] | None = None
-        labels = {
-            configuration.main: "{fcl}"
-            for configuration in record.configurations or ()
-            if configuration.main
-        }
-        for script in record.scripts or ():
-            labels[script.path or script.name] = f"{{script {script.sha256}}}"
-        for place, file in enumerate(record.inputs or ()):
-            label = f"{{input {file.sha256 or place}}}"
-            labels[file.path or file.name] = label
-            if file.location:
-                labels[file.location] = label
-        for output in record.outputs or ():
-            labels[output.path or output.name] = _OUTPUT
-        self._labels = {
-            path if "/" not in path else self._plain(path): label for path, label in labels.items()
-        }
-        self._met: dict[str, str] = {}
+        self._labels: dict[str, str] = {}
+        for path, label in _declared_paths(record):
+            plain = self._plain(path) if "/" in path else path
+            self._labels[plain] = label
+        self._output_labels: dict[str, str] = {}
 
-    def word(self, word: str) -> str:
+    def argument(self, word: str) -> str:
         """Return an argument as the recipe holds it.
 
         The value of `--option=value` is looked at by itself.
         """
-        if word[:1] == "-":
+        if word.startswith("-"):
             option, equals, value = word.partition("=")
-            return f"{option}={self._role(value)}" if equals else word
-        return self._role(word)
+            return f"{option}={self._labelled(value)}" if equals else word
+        return self._labelled(word)
 
-    def _role(self, word: str) -> str:
+    def _labelled(self, word: str) -> str:
         plain = self._plain(word) if "/" in word else word
         label = self._labels.get(plain, plain)
-        return (
-            label
-            if label is not _OUTPUT
-            else self._met.setdefault(plain, f"{{output {len(self._met)}}}")
-        )
+        if label is not _OUTPUT:
+            return label
+        return self._output_labels.setdefault(plain, f"{{output {len(self._output_labels)}}}")
 
     def _plain(self, path: str) -> str:
         """Return a path relative to the working directory, or to the checkout or product that it lies in."""
@@ -317,15 +319,35 @@ class _Paths:
         return path.removeprefix("./")
 
 
+def _declared_paths(record: JobRecord) -> Iterator[tuple[str, str]]:
+    """Yield paths as arguments may name them, and what stands for them.
+
+    A later one of the same path counts.
+    """
+    for configuration in record.configurations or ():
+        if configuration.main:
+            yield configuration.main, "{fcl}"
+    for script in record.scripts or ():
+        yield script.path or script.name, f"{{script {script.sha256}}}"
+    for place, file in enumerate(record.inputs or ()):
+        label = f"{{input {file.sha256 or place}}}"
+        yield file.path or file.name, label
+        if file.location:
+            yield file.location, label
+    for output in record.outputs or ():
+        yield output.path or output.name, _OUTPUT
+
+
 def _roots(record: JobRecord) -> Iterator[tuple[str, str]]:
     """Yield folders, each with a slash at its end, and what stands for them."""
-    folders = [(record.command.working_directory if record.command else None, "")]
+    folders: list[tuple[str | None, str]] = []
+    if record.command:
+        folders.append((record.command.working_directory, ""))
     for software in record.software or ():
         label = f"{{{software.name or ''}}}/"
-        folders += [
-            (software.checkout, label),
-            (software.product.prefix if software.product else None, label),
-        ]
+        folders.append((software.checkout, label))
+        if software.product:
+            folders.append((software.product.prefix, label))
     for folder, label in folders:
         if folder and folder.strip("/"):
             yield folder.rstrip("/") + "/", label

@@ -17,13 +17,13 @@ _TIME = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:(\d\d)(\.\d+)?([Zz]|[+-]\d\d
 def read_time(value: Any) -> datetime | None:
     """Return the time in a text as aware UTC.
 
-    None where there is none, no zone is said, or no calendar names it in UTC.
+    None if there is none, it has no zone, or UTC has no date for it.
     """
     if not isinstance(value, str):
         return None
     try:
-        found = datetime.fromisoformat(plain_time(value))
-        return found.astimezone(UTC) if found.tzinfo is not None else None
+        moment = datetime.fromisoformat(plain_time(value))
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -33,14 +33,15 @@ def plain_time(text: str) -> str:
 
     Any other text as it is.
     """
-    found = _TIME.match(text)
-    if not found:
+    match = _TIME.match(text)
+    if not match:
         return text
-    second, fraction, zone = found.groups()
-    second = "59" if second == "60" else second
-    return f"{text[:17]}{second}{(fraction or '')[:7]}{zone.upper()}".replace(" ", "T", 1).replace(
-        "t", "T", 1
-    )
+    second, fraction, zone = match.groups()
+    if second == "60":
+        second = "59"
+    fraction = (fraction or "")[:7]
+    day, minutes = text[:10], text[11:17]
+    return f"{day}T{minutes}{second}{fraction}{zone.upper()}"
 
 
 def is_kept(moment: datetime) -> bool:

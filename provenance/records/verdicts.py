@@ -15,9 +15,9 @@ LEVELS = {
     "R7": "bytes identical",
     "R1=": "failed as recorded",
 }
-"""From the lowest up. A job that failed is compared with its own kind.
+"""From the lowest up. A failed job is compared with its own kind.
 
-Failing in the same way is the best that it can do.
+Failing in the same way is the best it can do.
 """
 
 REPRODUCED = frozenset({"R5~", "R5", "R6", "R7", "R1="})

@@ -1,6 +1,6 @@
 """Parameters of addresses: their kinds, and how they are read.
 
-Unknown ones are refused, so that a slip is not taken for "all".
+Unknown ones are refused: a typo must not mean "all".
 """
 
 from datetime import UTC, datetime
@@ -60,33 +60,31 @@ def read_query(schema: type[Schema], arguments: Any) -> dict[str, Any]:
         BadInputError: one is unknown, wrong or given twice; `fields` names it.
     """
     _refuse_repeated(arguments)
+    values = arguments.to_dict() if hasattr(arguments, "to_dict") else arguments
     try:
-        found: dict[str, Any] = schema().load(
-            arguments.to_dict() if hasattr(arguments, "to_dict") else arguments
-        )
+        parameters: dict[str, Any] = schema().load(values)
     except ValidationError as problem:
-        messages = {
-            str(name): [str(word) for word in words]
-            for name, words in problem.messages_dict.items()
-        }
+        messages: dict[str, list[str]] = {}
+        for name, sentences in problem.messages_dict.items():
+            messages[str(name)] = [str(sentence) for sentence in sentences]
         first = next(iter(messages))
         raise BadInputError(f"{first}: {messages[first][0]}", messages) from None
-    for name, value in found.items():
+    for name, value in parameters.items():
         if isinstance(value, str) and "\0" in value:
             raise BadInputError(f"{name}: a NUL cannot be part of it.", {name: ["NUL"]})
-    return found
+    return parameters
 
 
 def _refuse_repeated(arguments: Any) -> None:
-    """Refuse parameters that stand in an address more than once.
+    """Refuse parameters that an address has more than once.
 
-    Whichever was taken, the other would be ignored.
+    All but one of their values would be ignored.
 
     Raises:
-        BadInputError: one does; `fields` names it.
+        BadInputError: there is one; `fields` names it.
     """
-    many = dict(arguments.lists()) if hasattr(arguments, "lists") else {}
-    if twice := [name for name, values in many.items() if len(values) > 1]:
-        raise BadInputError(
-            f"{twice[0]}: given more than once.", {name: ["given more than once"] for name in twice}
-        )
+    all_values = dict(arguments.lists()) if hasattr(arguments, "lists") else {}
+    repeated = [name for name, values in all_values.items() if len(values) > 1]
+    if repeated:
+        message = "given more than once"
+        raise BadInputError(f"{repeated[0]}: {message}.", {name: [message] for name in repeated})

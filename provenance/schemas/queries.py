@@ -17,7 +17,7 @@ CONFIGURATION_FORMS = (
     "prefix-annotated",
     "ran",
 )
-"""What a configuration can be printed as: with its includes in, evaluated in the forms of `fhicl-dump`, as the program wrote it itself."""
+"""The forms of a configuration: with its includes, evaluated as by `fhicl-dump`, or as the program wrote it itself."""
 
 
 class ExperimentQuery(Schema):

@@ -35,7 +35,10 @@ def list_remote(
     """
     listing = ["ls-remote", "--refs", "--heads", "--tags", "--", fetch_address(url)]
     answer = _talk(mirror, url, listing, settings=settings, limits=_LISTING)
-    refs = {ref: oid for oid, _, ref in (line.partition("\t") for line in answer.lines)}
+    refs: dict[str, str] = {}
+    for line in answer.lines:
+        oid, _, ref = line.partition("\t")
+        refs[ref] = oid
     if len(refs) > MAX_REFS:
         raise SoftwareError(
             f"Repository {url.public} has {len(refs)} refs: more than {MAX_REFS} are not mirrored."

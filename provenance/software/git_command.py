@@ -233,16 +233,16 @@ def _command(
 ) -> list[str]:
     if arguments[0] not in SUBCOMMANDS:
         raise GitError(f"git {arguments[0]} is not among the commands that the service runs.")
-    if unknown := set(transports) - TRANSPORTS:
-        raise GitError(
-            f"Transport {', '.join(sorted(unknown))} is not allowed: use https, ssh or a local path."
-        )
+    unknown = sorted(set(transports) - TRANSPORTS)
+    if unknown:
+        names = ", ".join(unknown)
+        raise GitError(f"Transport {names} is not allowed: use https, ssh or a local path.")
     if any("\0" in argument for argument in arguments):
         raise GitError(f"git {arguments[0]} was given an argument with a NUL byte.")
     allowed = [f"protocol.{transport}.allow=always" for transport in sorted(transports)]
-    configuration = [
-        part for setting in (*_SETTINGS, *allowed, *settings) for part in ("-c", setting)
-    ]
+    configuration: list[str] = []
+    for setting in (*_SETTINGS, *allowed, *settings):
+        configuration += ["-c", setting]
     # without a repository git must not find one by walking up from the working folder
     where = [f"--git-dir={git_dir}"] if git_dir else ["--git-dir=/nonexistent"]
     return [_binary(), *configuration, "--no-pager", "--literal-pathspecs", *where, *arguments]

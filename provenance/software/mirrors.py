@@ -8,8 +8,10 @@ away and is reported. Nothing is ever checked out.
 A mirror is a cache all the same: what a bundle needs is stored as a canonical pack.
 """
 
+import fcntl
 import os
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +19,9 @@ from typing import Self
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.fetching import fetch_commit, fetch_refs, list_remote
-from jobprov.provenance.software.folder_lock import hold_lock
 from jobprov.provenance.software.git_command import NETWORK, GitError, Limits, run_git
 from jobprov.provenance.software.names import checked_oid
 from jobprov.provenance.software.objects import RepositoryObjects
-from jobprov.provenance.software.ref_changes import RefObservation, compare_refs, old_values_to_keep
 from jobprov.provenance.software.urls import RepositoryUrl, parse_url, public_address
 
 PINS = "refs/prov/pins/"
@@ -29,6 +29,25 @@ TAG_OBJECTS = "refs/prov/tagobj/"
 SEEN = "refs/prov/seen/"
 KNOWN = ("refs/heads", "refs/tags")
 _QUICK = Limits(wall_seconds=10)
+_PAUSE_SECONDS = 0.05  # between two attempts to take the lock
+
+
+@dataclass(frozen=True)
+class RefObservation:
+    """One ref that is not as it was known.
+
+    Attributes:
+        ref: full name, `refs/heads/…` or `refs/tags/…`.
+        old: the object id known before, None for a new ref.
+        new: the object id now, None for a deleted ref.
+        change: created, advanced (a branch grew), moved (a tag, or a branch that lost commits) or
+            deleted.
+    """
+
+    ref: str
+    old: str | None
+    new: str | None
+    change: str
 
 
 @dataclass(frozen=True)
@@ -44,11 +63,8 @@ class FetchReport:
 
         Jobs that used them need to be marked.
         """
-        return [
-            seen
-            for seen in self.changes
-            if seen.ref.startswith("refs/tags/") and seen.change in ("moved", "deleted")
-        ]
+        tags = [change for change in self.changes if change.ref.startswith("refs/tags/")]
+        return [change for change in tags if change.change in ("moved", "deleted")]
 
 
 class Mirror:
@@ -95,29 +111,20 @@ class Mirror:
         Raises:
             SoftwareError: the url is none, or is of a kind that may not be fetched.
         """
-        read = parse_url(url)
+        parsed = parse_url(url)
         allowed = {"file"} if is_local else {"https", "ssh"}
-        if read.scheme not in allowed:
+        if parsed.scheme not in allowed:
+            advice = "register it by https or ssh, or as a local path"
             raise SoftwareError(
-                f"Repository {read.public} is not fetched by {read.scheme}: register it by https or ssh, "
-                "or as a local path."
+                f"Repository {parsed.public} is not fetched by {parsed.scheme}: {advice}."
             )
         folder = folder.resolve()
         folder.parent.mkdir(parents=True, exist_ok=True)
         with hold_lock(_lock_of(folder)):
             if not (folder / "HEAD").exists():
-                run_git(
-                    [
-                        "init",
-                        "--quiet",
-                        "--bare",
-                        "--template=",
-                        "--initial-branch=main",
-                        "--",
-                        str(folder),
-                    ]
-                )
-        return cls(folder, read, trusted_hosts=trusted_hosts, limits=limits)
+                options = ["--quiet", "--bare", "--template=", "--initial-branch=main"]
+                run_git(["init", *options, "--", str(folder)])
+        return cls(folder, parsed, trusted_hosts=trusted_hosts, limits=limits)
 
     def fetch(self) -> FetchReport:
         """Bring the mirror up to date, and return what changed.
@@ -135,15 +142,13 @@ class Mirror:
             if remote == before:
                 return FetchReport(before, ())
             fetch_refs(self.folder, self.url, SEEN, settings=settings, limits=self._limits)
-            now = {
-                "refs/" + ref.removeprefix(SEEN): oid
-                for ref, oid in self._refs_under(SEEN.rstrip("/")).items()
-            }
-            if lacking := sorted(remote.keys() - now.keys()):
-                raise SoftwareError(
-                    f"Repository {self.url.public} lists {lacking[0]} but does not give it: a shallow clone cannot be "
-                    "mirrored, register the complete repository."
-                )
+            fetched = self._refs_under(SEEN.rstrip("/"))
+            now = {f"refs/{ref.removeprefix(SEEN)}": oid for ref, oid in fetched.items()}
+            lacking = sorted(remote.keys() - now.keys())
+            if lacking:
+                advice = "a shallow clone cannot be mirrored, register the complete repository"
+                message = f"Repository {self.url.public} lists {lacking[0]} but does not give it"
+                raise SoftwareError(f"{message}: {advice}.")
             changes = compare_refs(before, now, is_ancestor=self._is_ancestor)
             self._apply(changes)
             return FetchReport(now, tuple(changes))
@@ -155,13 +160,9 @@ class Mirror:
         """
         with hold_lock(_lock_of(self.folder)):
             if not self.has_commit(commit):
-                fetch_commit(
-                    self.folder,
-                    self.url,
-                    checked_oid(commit),
-                    settings=self._settings(),
-                    limits=self._limits,
-                )
+                settings = self._settings()
+                oid = checked_oid(commit)
+                fetch_commit(self.folder, self.url, oid, settings=settings, limits=self._limits)
         if not self.has_commit(commit):
             return False
         self.pin(commit)
@@ -176,9 +177,11 @@ class Mirror:
 
     def refs_named(self, *full_refs: str) -> dict[str, str]:
         """Return those of the given branches and tags (well-formed names) that there are, as `refs` does."""
-        known = [ref for ref in full_refs if ref.startswith(("refs/heads/", "refs/tags/"))]
-        found = self._refs_under(*known) if known else {}
-        return {ref: found[ref] for ref in known if ref in found}
+        wanted = [ref for ref in full_refs if ref.startswith(("refs/heads/", "refs/tags/"))]
+        if not wanted:
+            return {}  # git would list all refs
+        present = self._refs_under(*wanted)
+        return {ref: present[ref] for ref in wanted if ref in present}
 
     def pins(self) -> list[str]:
         """Return the ids of the commits that are kept for ever."""
@@ -202,17 +205,12 @@ class Mirror:
 
     def has_commit(self, oid: str) -> bool:
         """Whether the commit is here, reachable or not."""
-        answer = run_git(
-            ["cat-file", "-e", f"{checked_oid(oid)}^{{commit}}"],
-            git_dir=self.folder,
-            accept=(0, 1, 128),
-        )
+        command = ["cat-file", "-e", f"{checked_oid(oid)}^{{commit}}"]
+        answer = run_git(command, git_dir=self.folder, accept=(0, 1, 128))
         return answer.exit_code == 0
 
     def commits_between(self, first: str, last: str) -> list[str]:
-        """Return the commits that come after `first` and lead to `last`, both included.
-
-        None where `first` is no ancestor.
+        """Return the commits from `first` to `last`, both included; none if `first` is no ancestor.
 
         Raises:
             SoftwareError: it takes git more than ten seconds.
@@ -240,16 +238,17 @@ class Mirror:
         address = public_address(self.url, trusted_hosts=self._trusted_hosts)
         if self.url.scheme != "https":
             return []
-        shown = f"[{address}]" if ":" in address else address
-        return [f"http.curloptResolve={self.url.host}:{self.url.port or 443}:{shown}"]
+        if ":" in address:
+            address = f"[{address}]"
+        return [f"http.curloptResolve={self.url.host}:{self.url.port or 443}:{address}"]
 
     def _refs_under(self, *prefixes: str) -> dict[str, str]:
-        answer = run_git(
-            ["for-each-ref", "--format=%(objectname) %(refname)", "--", *prefixes],
-            git_dir=self.folder,
-        )
-        pairs = (line.split(" ", 1) for line in answer.lines)
-        return {ref: oid for oid, ref in pairs}
+        command = ["for-each-ref", "--format=%(objectname) %(refname)", "--", *prefixes]
+        refs: dict[str, str] = {}
+        for line in run_git(command, git_dir=self.folder).lines:
+            oid, ref = line.split(" ", 1)
+            refs[ref] = oid
+        return refs
 
     def _is_ancestor(self, old: str, new: str) -> bool:
         arguments = ["merge-base", "--is-ancestor", checked_oid(old), checked_oid(new)]
@@ -258,22 +257,26 @@ class Mirror:
     def _apply(self, changes: list[RefObservation]) -> None:
         """Keep old values and drop refs first: a branch `a` may have to make room for `a/b`."""
         with self.objects() as objects:
-            kept = old_values_to_keep(
-                changes, kind_of=lambda oid: objects.read(oid)[0], pins=PINS, tags=TAG_OBJECTS
-            )
-        dropped = [f"delete {seen.ref} {seen.old}\n" for seen in changes if seen.new is None]
-        self._update_refs([f"update {ref} {oid}\n" for ref, oid in kept.items()] + dropped)
-        self._update_refs(
-            [f"update {seen.ref} {seen.new}\n" for seen in changes if seen.new is not None]
-        )
+
+            def kind_of(oid: str) -> str:
+                kind, _ = objects.read(oid)
+                return kind
+
+            keeping = old_values_to_keep(changes, kind_of=kind_of, pins=PINS, tags=TAG_OBJECTS)
+        first = [f"update {ref} {oid}\n" for ref, oid in keeping.items()]
+        second = []
+        for change in changes:
+            if change.new is None:
+                first.append(f"delete {change.ref} {change.old}\n")
+            else:
+                second.append(f"update {change.ref} {change.new}\n")
+        self._update_refs(first)
+        self._update_refs(second)
         run_git(["pack-refs", "--all"], git_dir=self.folder)
 
     def _update_refs(self, lines: list[str]) -> None:
-        run_git(
-            ["update-ref", "--no-deref", "--stdin"],
-            git_dir=self.folder,
-            stdin=os.fsencode("".join(lines)),
-        )
+        commands = os.fsencode("".join(lines))
+        run_git(["update-ref", "--no-deref", "--stdin"], git_dir=self.folder, stdin=commands)
 
     def _keep(self, prefix: str, oid: str, kind: str) -> None:
         answer = run_git(["cat-file", "-t", checked_oid(oid)], git_dir=self.folder, accept=(0, 128))
@@ -286,3 +289,74 @@ class Mirror:
 
 def _lock_of(folder: Path) -> Path:
     return folder.with_name(folder.name + ".lock")
+
+
+def compare_refs(
+    before: Mapping[str, str], now: Mapping[str, str], *, is_ancestor: Callable[[str, str], bool]
+) -> list[RefObservation]:
+    """Return what changed, by ref; `is_ancestor(old, new)` tells growth from a rewrite."""
+    changes = []
+    for ref in sorted(before.keys() | now.keys()):
+        old, new = before.get(ref), now.get(ref)
+        if old != new:
+            changes.append(_observe(ref, old, new, is_ancestor))
+    return changes
+
+
+def old_values_to_keep(
+    changes: Iterable[RefObservation], *, kind_of: Callable[[str], str], pins: str, tags: str
+) -> dict[str, str]:
+    """Return the object id by keeping ref for every old value that no ref would reach any more.
+
+    Args:
+        changes: as observed.
+        kind_of: the type of an object.
+        pins: prefix of the refs that keep commits.
+        tags: prefix of the refs that keep tag objects.
+    """
+    lost: set[str] = set()
+    for change in changes:
+        if change.old is not None and change.change in ("moved", "deleted"):
+            lost.add(change.old)
+    keeping: dict[str, str] = {}
+    for oid in sorted(lost):
+        prefix = tags if kind_of(oid) == "tag" else pins
+        keeping[f"{prefix}{oid}"] = oid
+    return keeping
+
+
+def _observe(
+    ref: str, old: str | None, new: str | None, is_ancestor: Callable[[str, str], bool]
+) -> RefObservation:
+    if old is None:
+        return RefObservation(ref, old, new, "created")
+    if new is None:
+        return RefObservation(ref, old, new, "deleted")
+    has_grown = ref.startswith("refs/heads/") and is_ancestor(old, new)
+    return RefObservation(ref, old, new, "advanced" if has_grown else "moved")
+
+
+@contextmanager
+def hold_lock(path: Path, *, wait_seconds: float = 900.0) -> Iterator[None]:
+    """Hold the lock named by a file, which stays behind empty.
+
+    Raises:
+        SoftwareError: another holder kept it for `wait_seconds`.
+    """
+    until = time.monotonic() + wait_seconds
+    with path.open("ab") as file:
+        while not _is_taken(file.fileno()):
+            if time.monotonic() > until:
+                raise SoftwareError(
+                    f"{path} is held by another fetch for {wait_seconds:g} seconds: try again later."
+                )
+            time.sleep(_PAUSE_SECONDS)
+        yield
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

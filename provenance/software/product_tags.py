@@ -1,7 +1,7 @@
-"""Which tag a version of a product names in the repository that the product is built from, by an operator's template.
+"""The tag for a version of a product, in the repository that the product is built from, by an operator's template.
 
-UPS writes `v1_2_3`, Spack `1.2.3`, and the tag of both may be `v1_2_3`. Tags alone: a branch of
-that name has moved since the product was built, and a version that is a date would pass for the
+UPS writes `v1_2_3`, Spack `1.2.3`, and the tag of both may be `v1_2_3`. Only tags count: a branch
+of that name has moved since the product was built, and a version that is a date would pass for the
 first digits of a commit.
 """
 
@@ -18,10 +18,10 @@ _LEADING_LETTER = re.compile(r"\Av(?=\d)")
 
 
 def check_template(template: str) -> None:
-    """Return where the template makes tags of versions.
+    """Return if the template makes tags from versions.
 
     Raises:
-        SoftwareError: it does not; says why.
+        SoftwareError: it does not, and why.
     """
     try:
         parts = list(Formatter().parse(template))
@@ -29,16 +29,14 @@ def check_template(template: str) -> None:
         raise SoftwareError(f"{template!r} is no template: {problem}.") from None
     fields = [name for _, name, _, _ in parts if name is not None]
     listed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    if unknown := [name for name in fields if name not in PLACEHOLDERS]:
-        raise SoftwareError(
-            f"{template!r} has the placeholder {{{unknown[0]}}}; known are {listed}."
-        )
+    for name in fields:
+        if name not in PLACEHOLDERS:
+            raise SoftwareError(f"{template!r} has the placeholder {{{name}}}; known are {listed}.")
     if any(conversion or form for _, _, form, conversion in parts):
         raise SoftwareError(f"{template!r} formats a placeholder; they stand alone: {listed}.")
     if not set(fields) & set(_OF_THE_VERSION):
-        raise SoftwareError(
-            f"{template!r} names the same tag for every version; put {{version}} where it belongs."
-        )
+        message = "names the same tag for every version; put {version} where it belongs"
+        raise SoftwareError(f"{template!r} {message}.")
     if not is_ref_name(_filled(template, "name", "1")):
         raise SoftwareError(f"{template!r} makes no name of a tag.")
 
@@ -59,5 +57,5 @@ def tag_of(template: str, name: str, version: str) -> str:
 
 def _filled(template: str, name: str, version: str) -> str:
     bare = _LEADING_LETTER.sub("", version)
-    words = {"dotted": bare.replace("_", "."), "underscored": bare.replace(".", "_")}
-    return template.format(version=version, name=name, **words)
+    dotted, underscored = bare.replace("_", "."), bare.replace(".", "_")
+    return template.format(version=version, name=name, dotted=dotted, underscored=underscored)

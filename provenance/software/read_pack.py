@@ -100,9 +100,9 @@ def object_at(pack: bytes | memoryview, offset: int) -> bytes:
 
 
 def stored_at(pack: bytes | memoryview, offset: int) -> tuple[int, int] | None:
-    """Return where the content of the object at this offset begins and ends in the pack.
+    """Return start and end of an object's content in the pack, by its offset.
 
-    None where it does not lie in one piece.
+    None if it is not stored in one piece.
 
     Raises:
         SoftwareError: no object begins there.
@@ -131,29 +131,37 @@ def iterate_tree(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
         SoftwareError: before the first file, where the pack is damaged or lacks an object of the
             commit.
     """
-    objects = {
-        item.oid: item if item.kind != "blob" else replace(item, content=b"")
-        for item in iterate_objects(pack)
-    }
+    objects = _objects_without_blobs(pack)
 
-    def found(oid: str, path: str) -> PackedObject:
+    def find(oid: str, path: str) -> PackedObject:
         if oid not in objects:
-            raise SoftwareError(
-                f"The pack lacks object {oid} ({path or 'the root tree'}) of {commit}."
-            )
+            place = path or "the root tree"
+            raise SoftwareError(f"The pack lacks object {oid} ({place}) of {commit}.")
         return objects[oid]
 
     def content(oid: str, path: str) -> bytes:
-        return found(oid, path).content
+        return find(oid, path).content
 
-    root = content(commit, "the commit")
-    tree = parse_commit(root).tree if objects[commit].kind == "commit" else commit
+    tree = commit
+    commit_content = content(commit, "the commit")
+    if objects[commit].kind == "commit":
+        tree = parse_commit(commit_content).tree
     entries = [entry for entry in walk_tree(content, tree) if not entry.is_tree]
     entries.sort(key=lambda entry: entry.path.encode("utf-8", "surrogateescape"))
-    offsets = [-1 if entry.is_gitlink else found(entry.oid, entry.path).offset for entry in entries]
+    # all of them before the first file is given out, so that a pack with a gap gives none
+    offsets = [-1 if entry.is_gitlink else find(entry.oid, entry.path).offset for entry in entries]
     for entry, offset in zip(entries, offsets, strict=True):
+        # a submodule's "content" is the commit that it names
         data = entry.oid.encode() if entry.is_gitlink else object_at(pack, offset)
         yield TreeFile(entry.path, entry.mode, data, offset)
+
+
+def _objects_without_blobs(pack: bytes | memoryview) -> dict[str, PackedObject]:
+    """Return all objects by id, those of files without their content."""
+    objects: dict[str, PackedObject] = {}
+    for packed in iterate_objects(pack):
+        objects[packed.oid] = replace(packed, content=b"") if packed.kind == "blob" else packed
+    return objects
 
 
 def _check_ends(data: memoryview) -> None:

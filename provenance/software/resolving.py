@@ -70,10 +70,10 @@ def resolve(mirror: Mirror, name: str) -> ResolvedRef | UnresolvedRef:
     A name that is both a tag and a branch is the tag, as git has it.
     """
     try:
-        found = _look_up(mirror, name)
-        if isinstance(found, UnresolvedRef):
-            return found
-        full_ref, oid = found
+        ref_and_id = _look_up(mirror, name)
+        if isinstance(ref_and_id, UnresolvedRef):
+            return ref_and_id
+        full_ref, oid = ref_and_id
         with mirror.objects() as objects:
             return _resolved(mirror, objects, name, full_ref, oid)
     except MissingObjectError as error:
@@ -82,12 +82,12 @@ def resolve(mirror: Mirror, name: str) -> ResolvedRef | UnresolvedRef:
 
 def resolve_and_pin(mirror: Mirror, name: str) -> ResolvedRef | UnresolvedRef:
     """Return what a name means, with its commit and tag objects kept in the mirror for ever."""
-    found = resolve(mirror, name)
-    if isinstance(found, ResolvedRef):
-        mirror.pin(found.commit)
-        for oid in found.tag_objects:
+    resolved = resolve(mirror, name)
+    if isinstance(resolved, ResolvedRef):
+        mirror.pin(resolved.commit)
+        for oid in resolved.tag_objects:
             mirror.pin_tag_object(oid)
-    return found
+    return resolved
 
 
 def _look_up(mirror: Mirror, name: str) -> tuple[str | None, str] | UnresolvedRef:
@@ -104,7 +104,8 @@ def _look_up(mirror: Mirror, name: str) -> tuple[str | None, str] | UnresolvedRe
     )
     if refs:
         return next(iter(refs.items()))
-    if is_abbreviated_oid(name) and (oid := _whole_oid(mirror, name)):
+    oid = _whole_oid(mirror, name) if is_abbreviated_oid(name) else None
+    if oid:
         return None, oid
     return UnresolvedRef(name, f"Repository {where} has no tag, branch or commit {name!r}.")
 
@@ -126,9 +127,8 @@ def _resolved(
         oid = parse_tag(content).target
         kind, content = objects.read(oid, f"under tag object {tag_objects[-1]}")
     if kind != "commit":
-        return UnresolvedRef(
-            name, f"{name!r} names a {kind} in repository {mirror.url.public}, not a commit."
-        )
+        where = f"in repository {mirror.url.public}"
+        return UnresolvedRef(name, f"{name!r} names a {kind} {where}, not a commit.")
     try:
         fields = parse_commit(content)
     except SoftwareError as error:

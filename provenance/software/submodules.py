@@ -58,38 +58,31 @@ def submodules_of(objects: Trees, tree: str, *, base_url: str | None = None) -> 
 
 
 def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str]:
-    file = next(
-        (
-            entry
-            for entry in entries
-            if entry.path == ".gitmodules" and entry.mode.startswith("100")
-        ),
-        None,
-    )
-    if file is None:
+    # git reads the file only if it is a regular one, not a link
+    files = [
+        entry for entry in entries if entry.path == ".gitmodules" and entry.mode.startswith("100")
+    ]
+    if not files:
         return {}
-    content = objects.read(file.oid, file.path)[1]
+    _, content = objects.read(files[0].oid, files[0].path)
     if len(content) > _MAX_BYTES:
         raise SoftwareError(
             f".gitmodules of {len(content)} bytes is not read: the limit is {_MAX_BYTES}."
         )
     # git reads its own format; --no-includes keeps it from opening a file that the text names
-    answer = run_git(
-        ["config", "--no-includes", "--file", "-", "--null", "--list"],
-        stdin=content,
-        accept=(0, 1, 3, 128),
-    )
-    values: dict[str, dict[str, str]] = {}
+    command = ["config", "--no-includes", "--file", "-", "--null", "--list"]
+    answer = run_git(command, stdin=content, accept=(0, 1, 3, 128))
+    fields_by_name: dict[str, dict[str, str]] = {}
     for item in answer.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]:
         key, _, value = item.partition("\n")
         if key.startswith("submodule."):
             name, _, field = key.removeprefix("submodule.").rpartition(".")
-            values.setdefault(name, {})[field] = value
-    return {
-        fields["path"]: fields["url"]
-        for fields in values.values()
-        if "path" in fields and "url" in fields
-    }
+            fields_by_name.setdefault(name, {})[field] = value
+    urls: dict[str, str] = {}
+    for fields in fields_by_name.values():
+        if "path" in fields and "url" in fields:
+            urls[fields["path"]] = fields["url"]
+    return urls
 
 
 def _absolute(url: str | None, base_url: str | None) -> str | None:
@@ -100,7 +93,8 @@ def _absolute(url: str | None, base_url: str | None) -> str | None:
     except SoftwareError:
         return url
     path = posixpath.normpath(f"/{base.path.strip('/')}/{url}")
-    is_scp = base.scheme == "ssh" and not base.path.startswith("/")
-    return RepositoryUrl(
-        base.scheme, base.user, base.host, base.port, path.lstrip("/") if is_scp else path
-    ).public
+    if base.scheme == "ssh" and not base.path.startswith(
+        "/"
+    ):  # scp-like, relative to the user's home
+        path = path.lstrip("/")
+    return RepositoryUrl(base.scheme, base.user, base.host, base.port, path).public

@@ -9,12 +9,13 @@ leaves out.
 """
 
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.git_command import Limits, run_git
-from jobprov.provenance.software.object_form import KINDS
-from jobprov.provenance.software.objects import RepositoryObjects
+from jobprov.provenance.software.object_form import KINDS, TreeEntry, walk_tree
+from jobprov.provenance.software.objects import MissingObjectError, ObjectHeader, RepositoryObjects
 from jobprov.provenance.software.read_pack import DifferencesError, PackedObject, iterate_objects
 
 MAX_PACK_BYTES = 256 << 20
@@ -65,3 +66,55 @@ def _read_by_git(pack: bytes, max_bytes: int) -> list[PackedObject]:
                 for head, chunks in objects.stream(sizes)
             ]
         return sorted(found, key=lambda item: (KINDS.index(item.kind), item.oid))
+
+
+class PackedObjects:
+    """What a pack holds, behind the interface of `Objects`."""
+
+    where = "of the uploaded pack"
+
+    def __init__(self, objects: Iterable[PackedObject]) -> None:
+        self._objects = {packed.oid: packed for packed in objects}
+
+    def read(self, oid: str, path: str = "") -> tuple[str, bytes]:
+        """Return type and content of one object.
+
+        Raises:
+            MissingObjectError: the pack lacks it.
+        """
+        if oid not in self._objects:
+            raise MissingObjectError([(oid, path or "asked for by id")], self.where)
+        return self._objects[oid].kind, self._objects[oid].content
+
+    def walk(self, tree: str) -> Iterator[TreeEntry]:
+        """Yield the entries of a tree and of those below it.
+
+        Raises:
+            MissingObjectError: the pack lacks one of the trees.
+        """
+        return iter(walk_tree(self._content, tree))
+
+    def _content(self, oid: str, path: str) -> bytes:
+        _, content = self.read(oid, path)
+        return content
+
+    def headers(self, oids: Iterable[str]) -> list[ObjectHeader | None]:
+        """Return type and size of each object in order, None where it is missing."""
+        headers: list[ObjectHeader | None] = []
+        for oid in oids:
+            packed = self._objects.get(oid)
+            if packed is None:
+                headers.append(None)
+            else:
+                headers.append(ObjectHeader(oid, packed.kind, len(packed.content)))
+        return headers
+
+    def stream(self, oids: Iterable[str]) -> Iterator[tuple[ObjectHeader, Iterator[bytes]]]:
+        """Yield each object in order with its content in one chunk.
+
+        Raises:
+            MissingObjectError: the pack lacks one.
+        """
+        for oid in oids:
+            kind, content = self.read(oid)
+            yield ObjectHeader(oid, kind, len(content)), iter([content] if content else [])

@@ -56,10 +56,10 @@ class RepositoryUrl:
 
 
 def parse_url(text: str) -> RepositoryUrl:
-    """Return `text`, a url, a scp-like `user@host:path` or an absolute local path, read.
+    """Return a url, a scp-like `user@host:path` or an absolute local path in its parts.
 
     Raises:
-        SoftwareError: none of these, or a host or path that could be taken for an option.
+        SoftwareError: `text` is none of these, or git could take its host or path for an option.
     """
     if text.startswith("/"):
         return RepositoryUrl("file", "", "", None, text)
@@ -67,22 +67,11 @@ def parse_url(text: str) -> RepositoryUrl:
         raise _unreadable(text)
     if "://" not in text:
         return _from_scp(text)
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise _unreadable(text) from error
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
-        return RepositoryUrl("file", "", "", None, unquote(parts.path))
-    scheme = parts.scheme.removeprefix("git+")
-    if scheme not in _REMOTE or len(parts.path) < 2:  # noqa: PLR2004 - "/" names no repository
-        raise _unreadable(text)
-    host = _checked_host(parts.hostname or "", text)
-    return RepositoryUrl(scheme, _checked_user(parts.username or "", text), host, port, parts.path)
+    return _from_url(text)
 
 
 def match_key(text: str) -> str:
-    """Return the key of a url, or `text` itself where it is none, so that odd ones match at least themselves."""
+    """Return the key of a url, or `text` itself if it is none, so that odd ones match at least themselves."""
     try:
         return parse_url(text).key
     except SoftwareError:
@@ -92,7 +81,7 @@ def match_key(text: str) -> str:
 def without_credentials(text: str) -> str:
     """Return `text` as it may be stored and shown.
 
-    What cannot be read as a url loses whatever stands before an @.
+    A text that is no url loses everything before an @.
     """
     try:
         return parse_url(text).public
@@ -101,14 +90,13 @@ def without_credentials(text: str) -> str:
 
 
 def is_private_address(address: str) -> bool:
-    """Whether `address` lies in a network that a service must not be sent to by a client's url."""
-    read = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(read, "ipv4_mapped", None) or getattr(read, "sixtofour", None)
-    return (
-        not read.is_global
-        or read.is_multicast
-        or (inner is not None and is_private_address(str(inner)))
-    )
+    """Whether `address` is in a network where a client's url must not send the service."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if not parsed.is_global or parsed.is_multicast:
+        return True
+    # an IPv6 address may stand for an IPv4 one
+    inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
+    return inner is not None and is_private_address(str(inner))
 
 
 def public_address(url: RepositoryUrl, *, trusted_hosts: Collection[str] = ()) -> str:
@@ -120,14 +108,12 @@ def public_address(url: RepositoryUrl, *, trusted_hosts: Collection[str] = ()) -
         SoftwareError: the host is unknown, or leads into a private network.
     """
     try:
-        found = socket.getaddrinfo(
-            url.host, url.port or _PORTS[url.scheme], type=socket.SOCK_STREAM
-        )
+        port = url.port or _PORTS[url.scheme]
+        entries = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise SoftwareError(
-            f"Host {url.host} of repository {url.public} is not known: {error}."
-        ) from error
-    addresses = [str(entry[4][0]) for entry in found]
+        message = f"Host {url.host} of repository {url.public} is not known: {error}."
+        raise SoftwareError(message) from error
+    addresses = [str(entry[4][0]) for entry in entries]
     private = [address for address in addresses if is_private_address(address)]
     if private and url.host not in trusted_hosts:
         raise SoftwareError(
@@ -135,6 +121,23 @@ def public_address(url: RepositoryUrl, *, trusted_hosts: Collection[str] = ()) -
             "an operator must list the host as trusted first."
         )
     return addresses[0]
+
+
+def _from_url(text: str) -> RepositoryUrl:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise _unreadable(text) from error
+    is_local = parts.netloc in ("", "localhost") and parts.path.startswith("/")
+    if parts.scheme == "file" and is_local:
+        return RepositoryUrl("file", "", "", None, unquote(parts.path))
+    scheme = parts.scheme.removeprefix("git+")
+    if scheme not in _REMOTE or len(parts.path) < 2:  # noqa: PLR2004 - "/" names no repository
+        raise _unreadable(text)
+    host = _checked_host(parts.hostname or "", text)
+    user = _checked_user(parts.username or "", text)
+    return RepositoryUrl(scheme, user, host, port, parts.path)
 
 
 def _from_scp(text: str) -> RepositoryUrl:

@@ -63,7 +63,7 @@ def find_outliers(counts: Mapping[str, Count]) -> list[Outlier]:
 
 
 def tail_probability(drawn: int, draws: int, marked: int, total: int) -> float:
-    """Return the probability of at least `drawn` marked balls in `draws` from an urn of `total`, `marked` of them marked."""
+    """Return the probability of at least `drawn` marked balls in `draws` from an urn of `total` with `marked` ones."""
     most = min(draws, marked)
     term = exp(
         _log_choose(marked, drawn)

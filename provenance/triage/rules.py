@@ -117,7 +117,8 @@ def read_rules(document: Mapping[str, Any]) -> RuleTable:
     problems: dict[str, list[str]] = {}
     seen: set[str] = set()
     for place, rule in enumerate(table.rules):
-        if message := _problem(rule, seen):
+        message = _problem(rule, seen)
+        if message:
             problems[f"rules[{place}]"] = [f"rule {rule.name}: {message}"]
         seen.add(rule.name)
     if problems:
@@ -127,20 +128,11 @@ def read_rules(document: Mapping[str, Any]) -> RuleTable:
 
 
 def _problem(rule: Rule, seen: set[str]) -> str | None:
-    conditions = (
-        rule.state,
-        rule.exit_code,
-        rule.signal,
-        rule.step,
-        rule.program,
-        rule.error_class,
-        rule.pattern,
-    )
     if rule.name.startswith("built-in."):
         return "names that begin with built-in. are the service's own"
     if rule.name in seen:
         return "the name stands twice"
-    if all(condition is None for condition in conditions):
+    if not _has_condition(rule):
         return "it has no condition and would fit every failure"
     for word in rule.signal or ():
         if isinstance(word, str) and word not in signal.Signals.__members__:
@@ -150,38 +142,54 @@ def _problem(rule: Rule, seen: set[str]) -> str | None:
     return None
 
 
-def find_rule(rules: Iterable[Rule], failure: Failure, logs: Sequence[LogEnd] = ()) -> Match | None:
-    """Return the first rule that fits; None where none does.
+def _has_condition(rule: Rule) -> bool:
+    conditions = (
+        rule.state,
+        rule.exit_code,
+        rule.signal,
+        rule.step,
+        rule.program,
+        rule.error_class,
+        rule.pattern,
+    )
+    return any(condition is not None for condition in conditions)
 
-    Of several lines with a pattern, the last one counts.
+
+def find_rule(rules: Iterable[Rule], failure: Failure, logs: Sequence[LogEnd] = ()) -> Match | None:
+    """Return the first rule that fits; None if none does.
+
+    If several lines have its pattern, the last one counts.
     """
     for rule in rules:
         if not _fits(rule, failure):
             continue
         if rule.pattern is None:
             return Match(rule)
-        if (found := _find_line(rule.pattern, logs)) is not None:
-            return Match(rule, *found)
+        line = _find_line(rule.pattern, logs)
+        if line is not None:
+            return Match(rule, *line)
         if any(holds(rule.pattern, line) for line in (failure.message or "").split("\n")):
             return Match(rule)
     return None
 
 
 def _fits(rule: Rule, failure: Failure) -> bool:
-    return (
-        (rule.state is None or failure.state in rule.state)
-        and (rule.exit_code is None or failure.exit_code in rule.exit_code)
-        and (
-            rule.signal is None or failure.signal in [_signal_number(word) for word in rule.signal]
-        )
-        and _is_like(rule.step, failure.step)
-        and _is_like(rule.program, failure.program)
-        and any(_is_like(rule.error_class, name) for name in _classes(failure.error_class))
-    )
+    """Return whether all conditions of a rule hold but its pattern."""
+    if rule.state is not None and failure.state not in rule.state:
+        return False
+    if rule.exit_code is not None and failure.exit_code not in rule.exit_code:
+        return False
+    if rule.signal is not None:
+        numbers = [_signal_number(word) for word in rule.signal]
+        if failure.signal not in numbers:
+            return False
+    if not (_is_like(rule.step, failure.step) and _is_like(rule.program, failure.program)):
+        return False
+    return any(_is_like(rule.error_class, name) for name in _classes(failure.error_class))
 
 
 def _classes(error_class: str | None) -> list[str | None]:
-    """Return an error class and, where it tells of nested exceptions, each category of it."""
+    """Return an error class and, if it is one of nested exceptions, each category of it."""
     if error_class is None or NESTED not in error_class:
         return [error_class]
     return [error_class, *error_class.split(NESTED)]
@@ -229,7 +237,7 @@ def _find_line(pattern: str, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
 
 
 def find_cause(failure: Failure, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
-    """Return where a log says what the exit message says, or where art's block of that category begins; (log, position in bytes)."""
+    """Return (log, position in bytes) of the exit message, or of the beginning of art's block of that category."""
     message = (failure.message or "").strip().split("\n")[0][:_MESSAGE_LENGTH].strip()
     wanted = [message] if len(message) >= _LEAST_MESSAGE else []
     wanted += [f"---- {failure.error_class.split(NESTED)[-1]} BEGIN"] if failure.error_class else []

@@ -24,36 +24,40 @@ EXAMPLE = """\
 
 def rules_text(rules: Iterable[Mapping[str, Any]]) -> str:
     """Return rules as TOML, in their order; an example in comments for none."""
-    parts = [
-        "\n".join(
-            ["[[rules]]", *(f"{key} = {_value(rule[key])}" for key in sorted(rule, key=_place))]
-        )
-        for rule in rules
-    ]
-    return "\n\n".join(parts) + "\n" if parts else EXAMPLE
+    tables = [_table(rule) for rule in rules]
+    if not tables:
+        return EXAMPLE
+    return "\n\n".join(tables) + "\n"
+
+
+def _table(rule: Mapping[str, Any]) -> str:
+    lines = [f"{key} = {_value(rule[key])}" for key in sorted(rule, key=_place)]
+    return "\n".join(["[[rules]]", *lines])
 
 
 def read_rules_text(text: str) -> list[Any]:
-    """Return what stands in the TOML under `rules`, not checked further.
+    """Return the content of `rules` in a TOML text, not checked further.
 
     Raises:
-        BadInputError: it is no TOML, or there is more in it than `rules`.
+        BadInputError: it is no TOML, or has more than `rules`.
     """
     try:
-        found = tomllib.loads(text)
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise BadInputError(
             f"The rules are no TOML: {problem}.", {"rules": [str(problem)]}
         ) from None
-    if strange := sorted(found.keys() - {"rules"}):
-        words = f"only [[rules]] may stand there, not {strange[0]}"
-        raise BadInputError(f"rules: {words}.", {"rules": [words]})
-    rules = found.get("rules", [])
+    unknown = sorted(document.keys() - {"rules"})
+    if unknown:
+        message = f"only [[rules]] may stand there, not {unknown[0]}"
+        raise BadInputError(f"rules: {message}.", {"rules": [message]})
+    rules = document.get("rules", [])
     return rules if isinstance(rules, list) else [rules]
 
 
 def _place(key: str) -> tuple[int, str]:
-    return (_ORDER.index(key) if key in _ORDER else len(_ORDER), key)
+    place = _ORDER.index(key) if key in _ORDER else len(_ORDER)
+    return place, key
 
 
 def _value(value: Any) -> str:

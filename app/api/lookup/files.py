@@ -15,11 +15,10 @@ from jobprov.app.csv_rows import csv_lines
 from jobprov.app.wiring import get_service
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.lineage.dot import to_dot
-from jobprov.provenance.lineage.graph import Graph
+from jobprov.provenance.lineage.graph import COLUMNS, Graph, node_rows
 from jobprov.provenance.lineage.openlineage import to_openlineage
 from jobprov.provenance.lineage.prov_json import to_prov_json, to_prov_n
 from jobprov.provenance.lineage.svg import draw
-from jobprov.provenance.lineage.table import COLUMNS, node_rows
 from jobprov.provenance.lineage.text import render_text
 from jobprov.provenance.records.repairing import parse_object
 from jobprov.provenance.schemas.history_queries import LineageQuery, VersionQuery

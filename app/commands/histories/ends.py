@@ -16,7 +16,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.lineage.file_words import leaves_words, use_words
+from jobprov.provenance.lineage.sentences import leaves_words, use_words
 from jobprov.provenance.lineage.words import counted
 
 _LISTED = 20

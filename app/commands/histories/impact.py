@@ -15,7 +15,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.lineage.file_words import impact_words
+from jobprov.provenance.lineage.sentences import impact_words
 from jobprov.provenance.lineage.words import counted
 
 _LISTED = 20

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from jobprov.app.config import Settings, load_settings
-from jobprov.provenance.lineage.file_words import name_in_path
+from jobprov.provenance.lineage.sentences import name_in_path
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -19,8 +19,8 @@ from jobprov.app.web.frame.page import (
 )
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.app.wiring import get_service
-from jobprov.provenance.lineage.file_words import leaves_words, use_words
-from jobprov.provenance.lineage.writers import ended
+from jobprov.provenance.lineage.graph import ended
+from jobprov.provenance.lineage.sentences import leaves_words, use_words
 from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots
 from jobprov.provenance.services.histories.relations import find_common, find_paths
 

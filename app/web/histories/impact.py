@@ -13,7 +13,7 @@ from jobprov.app.web.frame.formats import counted, duration
 from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag, here
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.app.wiring import get_service
-from jobprov.provenance.lineage.file_words import impact_words
+from jobprov.provenance.lineage.sentences import impact_words
 from jobprov.provenance.services.code.commit_ranges import resolve_range
 from jobprov.provenance.services.histories.impact import find_impact
 from jobprov.provenance.services.histories.rebuilds import listed_files, plan_rebuild

@@ -14,7 +14,7 @@ from jobprov.app.web.frame.formats import counted, day, text
 from jobprov.app.web.frame.markup import cut, digest
 from jobprov.app.web.frame.page import answer, asked_file
 from jobprov.app.wiring import get_service
-from jobprov.provenance.lineage.writers import ended
+from jobprov.provenance.lineage.graph import ended
 from jobprov.provenance.services.lookup.file import find_file, name_for_questions, show_found
 from jobprov.provenance.services.lookup.job import show_job
 

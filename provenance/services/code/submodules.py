@@ -20,10 +20,10 @@ from jobprov.provenance.services.code.repositories import RegisteredRepository
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.software.canonical_pack import canonical_pack
 from jobprov.provenance.software.mirrors import Mirror
-from jobprov.provenance.software.packed_objects import PackedObjects
 from jobprov.provenance.software.read_pack import iterate_objects
 from jobprov.provenance.software.resolving import ResolvedRef, resolve_and_pin
 from jobprov.provenance.software.submodules import Submodule, submodules_of
+from jobprov.provenance.software.uploaded_pack import PackedObjects
 from jobprov.provenance.software.urls import without_credentials
 
 _DEEPEST = 8

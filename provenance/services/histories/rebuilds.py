@@ -21,7 +21,7 @@ from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
 from jobprov.provenance.db.queries.lookup.versions import versions_of
 from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import BadInputError, LimitError
-from jobprov.provenance.lineage.cycles import strong_components
+from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.services.histories.inputs_made_inside import made_inside
 from jobprov.provenance.services.lookup.file import find_file
 

@@ -19,9 +19,9 @@ from jobprov.provenance.db.queries.lookup.files import FoundFile
 from jobprov.provenance.db.queries.lookup.focus import claims_of
 from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.lineage.cycles import strong_components
 from jobprov.provenance.lineage.flow import node_of
 from jobprov.provenance.lineage.graph import Node, node_json
+from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
 from jobprov.provenance.services.lookup.file import find_pair
 from jobprov.provenance.services.lookup.jobs import read_cursor

@@ -13,7 +13,7 @@ from jobprov.provenance.db.queries.lookup.search import (
     revisions_named,
     tasks_named,
 )
-from jobprov.provenance.lineage.file_words import name_in_path
+from jobprov.provenance.lineage.sentences import name_in_path
 
 MOST = 10
 SHORTEST = 2

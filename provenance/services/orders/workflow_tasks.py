@@ -73,7 +73,7 @@ def fetch_followed(workflow: Workflow, catalog_of: Callable[[str], Catalog]) -> 
 
 
 def _fetch(workflow: Workflow, stage: Stage, catalog_of: Callable[[str], Catalog]) -> Listing:
-    said = stage.source.said() if stage.source is not None else {}
+    said = stage.source.declared() if stage.source is not None else {}
     try:
         return fetch_units(
             catalog_of(workflow.experiment), UnitSource(**said), may_be_empty=stage.follow

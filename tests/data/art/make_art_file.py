@@ -13,7 +13,7 @@ import uproot
 
 from jobprov.provenance import fhicl
 from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
-from jobprov.provenance.fhicl.registry import registered_tables
+from jobprov.provenance.fhicl.identity import registered_tables
 
 GEN = """\
 process_name: "Gen"

@@ -14,7 +14,7 @@ from jobprov.provenance.db.queries.histories.whole_walks import met_above, met_b
 from jobprov.provenance.db.queries.lookup.focus import focus_of
 from jobprov.provenance.db.recording import job_rows
 from jobprov.provenance.lineage.graph import Graph, Omitted
-from jobprov.provenance.lineage.words import summary
+from jobprov.provenance.lineage.sentences import summary
 from jobprov.provenance.services.histories.lineage import (
     list_ancestors,
     list_descendants,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobprov.provenance import fhicl
+from jobprov.provenance.fhicl.errors import FragmentError
 from jobprov.provenance.fhicl.evaluator import _evaluate_joined, _evaluate_segments
-from jobprov.provenance.fhicl.faults import FragmentError
 from jobprov.provenance.fhicl.identity import canonical_form
 from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
 from jobprov.provenance.fhicl.loading import forget_sources

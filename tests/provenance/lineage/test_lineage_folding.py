@@ -3,10 +3,15 @@
 import pytest
 from hypothesis import given, settings
 
-from jobprov.provenance.lineage.folding import Box, View, fold, shared_files
+from jobprov.provenance.lineage.folding import Box, View, alike, fold, shared_files
 from jobprov.provenance.lineage.graph import Graph, JobNode
-from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded, fold_by_class
-from jobprov.provenance.lineage.similarity import alike
+from jobprov.provenance.lineage.quotient import (
+    Flow,
+    FoldedGraph,
+    JobClass,
+    bounded,
+    fold_by_class,
+)
 from tests.library.examples import examples
 from tests.library.productions import graphs as samples
 from tests.library.productions.drawn_graphs import graphs

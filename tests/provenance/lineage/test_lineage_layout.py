@@ -7,10 +7,15 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobprov.provenance.lineage.cycles import strong_components
-from jobprov.provenance.lineage.layers import layers
-from jobprov.provenance.lineage.layout import Layout, Size, Spacing, lay_out
-from jobprov.provenance.lineage.ordering import crossings, order_layers
+from jobprov.provenance.lineage.layers import layers, strong_components
+from jobprov.provenance.lineage.layout import (
+    Layout,
+    Size,
+    Spacing,
+    crossings,
+    lay_out,
+    order_layers,
+)
 from jobprov.provenance.lineage.rows import arrange
 from tests.library.examples import examples
 

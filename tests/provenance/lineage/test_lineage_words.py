@@ -10,24 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobprov.provenance.lineage.dot import quoted, to_dot
-from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode, LeftOut, Omitted
+from jobprov.provenance.lineage.graph import (
+    Edge,
+    FileNode,
+    Graph,
+    JobNode,
+    LeftOut,
+    Omitted,
+    Writer,
+)
 from jobprov.provenance.lineage.prov_json import (
     prov_document,
     qualified_names,
     to_prov_json,
     to_prov_n,
 )
+from jobprov.provenance.lineage.sentences import known_briefly, known_fully, summary
 from jobprov.provenance.lineage.text import ASCII, BRANCHES_AT_MOST, LINES_AT_MOST, render_text
-from jobprov.provenance.lineage.words import (
-    columns,
-    elided,
-    known_briefly,
-    known_fully,
-    shown,
-    size,
-    summary,
-)
-from jobprov.provenance.lineage.writers import Writer
+from jobprov.provenance.lineage.words import columns, elided, shown, size
 from tests.library.examples import examples
 from tests.library.productions import graphs as samples
 from tests.library.productions.drawn_graphs import graphs

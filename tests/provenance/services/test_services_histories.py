@@ -11,7 +11,7 @@ import pytest
 from jobprov.provenance.db.queries.histories.whole_histories import History
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.lineage.file_words import leaves_words, use_words
+from jobprov.provenance.lineage.sentences import leaves_words, use_words
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.histories import relations as relate_files
 from jobprov.provenance.services.histories.costs import sum_costs
@@ -482,7 +482,7 @@ def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.Monk
         "broken": "nobody read it",
         "unhappy": "read by 1 job",
     }
-    monkeypatch.setattr("jobprov.provenance.lineage.file_words.MOST_READERS", 2)
+    monkeypatch.setattr("jobprov.provenance.lineage.sentences.MOST_READERS", 2)
     assert uses()["calib"] == "read by 3 jobs or more, as shared input"
     diamond.record(
         a_record(23, inputs=[file_entry("calib", 90)], outputs=[file_entry("later", 24)])

@@ -11,10 +11,9 @@ import pytest
 
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.lineage.graph import FileNode, Graph
+from jobprov.provenance.lineage.graph import FileNode, Graph, node_rows
 from jobprov.provenance.lineage.openlineage import to_openlineage
 from jobprov.provenance.lineage.prov_json import prov_document, to_prov_n
-from jobprov.provenance.lineage.table import node_rows
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters
 from tests.library.production import Production

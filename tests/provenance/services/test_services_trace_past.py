@@ -10,9 +10,8 @@ import pytest
 
 from jobprov.provenance.db.queries.histories import pasts
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.lineage.graph import FileNode, Graph
-from jobprov.provenance.lineage.past import Past
-from jobprov.provenance.lineage.words import summary
+from jobprov.provenance.lineage.graph import FileNode, Graph, Past
+from jobprov.provenance.lineage.sentences import summary
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from tests.library.production import Production

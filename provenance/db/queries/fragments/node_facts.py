@@ -25,8 +25,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.lineage.graph import FileNode, JobNode
-from jobprov.provenance.lineage.writers import Writer
+from jobprov.provenance.lineage.graph import FileNode, JobNode, Writer
 
 _SOFTWARE = (
     select(

@@ -23,7 +23,7 @@ from jobprov.provenance.db.tables import (
     Parent,
     Sighting,
 )
-from jobprov.provenance.lineage.past import Past
+from jobprov.provenance.lineage.graph import Past
 
 MOST_NAMED = 100
 """Changed jobs and files that are named; more are counted."""

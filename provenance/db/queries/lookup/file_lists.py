@@ -20,8 +20,8 @@ from jobprov.provenance.db.tables import (
     Parent,
     TaskRow,
 )
-from jobprov.provenance.lineage.file_words import MOST_READERS
 from jobprov.provenance.lineage.graph import SHARED_ROLES
+from jobprov.provenance.lineage.sentences import MOST_READERS
 
 _MOST_LOOKED_AT = 100_000
 _CONSUMERS = {

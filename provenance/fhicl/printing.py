@@ -1,0 +1,144 @@
+"""Every form in which the reference prints a configuration.
+
+Plain: as `fhicl-dump` and `--config-out` do, three blanks a level, one element a line. With the
+place of each item: as `--annotate` and `--prefix-annotate` do. Oddities of the reference are kept,
+and marked below; its places are odd too (line numbers: positions.py; equal tables: identity.py),
+while `Configuration.origin` tells the true ones.
+
+Source: fhicl-cpp `Prettifier`, `PrettifierAnnotated`.
+"""
+
+from jobprov.provenance.fhicl.tree import ATOM, ENTER, walk
+from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
+
+_INDENT = "   "
+_UNKNOWN = "-:1"
+
+
+def indented_form(root: TableBody) -> str:
+    """Return `to_indented_string()`."""
+    lines: list[str] = []
+    depth, last_table_size = 0, 0
+    sizes: list[int] = []
+    for action, key, index, value in walk(root):
+        indent = _INDENT * depth
+        if action == ATOM:
+            lines.append(f"{indent}{_prefix(key, index)}{value.text}{_comma(index, sizes)}\n")
+        elif action == ENTER:
+            size = len(value.body)
+            line_end = "\n" if size else ""
+            lines.append(f"{indent}{_prefix(key, index)}{_opening(value)}{line_end}")
+            depth += 1
+            if value.kind == TABLE:
+                last_table_size = size
+            else:
+                sizes.append(size)
+        else:
+            depth -= 1
+            # the reference looks at the table visited last, not at this one, so a brace may lose
+            # its indentation
+            is_indented = last_table_size > 0 if value.kind == TABLE else sizes.pop() > 0
+            indent = _INDENT * depth if is_indented else ""
+            lines.append(f"{indent}{_closing(value)}{_comma(index, sizes)}\n")
+    return "".join(lines)
+
+
+def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
+    """Return the indented form with `  # file:line` behind each item, `""` where it is that of the item before."""
+    lines: list[str] = []
+    depth, place, place_before = 0, "", ""
+    sizes: list[int] = []
+    for action, key, index, value in walk(root, registry):
+        if action == ATOM:
+            place = reference_place(value)
+            text = f"{value.text}{_comma(index, sizes)}{_note(place, place_before)}"
+            lines.append(f"{_INDENT * depth}{_prefix(key, index)}{text}\n")
+            place_before = place
+        elif action == ENTER:
+            place = reference_place(value)
+            text = f"{_opening(value)}{_note(place, place_before)}"
+            lines.append(f"{_INDENT * depth}{_prefix(key, index)}{text}\n")
+            depth += 1
+            if value.kind == SEQUENCE:
+                sizes.append(len(value.body))
+        else:
+            depth -= 1
+            lines.append(f"{_INDENT * depth}{_closing_with_comma(value, index, sizes)}\n")
+            place_before = place
+    return "".join(lines)
+
+
+def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
+    """Return the indented form with two lines before each item.
+
+    `#KEY|path|` and `#SRC|file:line|`.
+    """
+    lines: list[str] = []
+    depth = 0
+    sizes: list[int] = []
+    names: list[str] = []
+    for action, key, index, value in walk(root, registry):
+        if action in (ATOM, ENTER):
+            lines.append(f"#KEY|{''.join(names)}{key}|\n#SRC|{_known_place(value)}|\n")
+        if action == ATOM:
+            text = f"{value.text}{_comma(index, sizes)}"
+            lines.append(f"{_INDENT * depth}{_prefix(key, index)}{text}\n")
+        elif action == ENTER:
+            lines.append(f"{_INDENT * depth}{_prefix(key, index)}{_opening(value)}\n")
+            depth += 1
+            if value.kind == TABLE:
+                names.append(f"{key}.")
+            else:
+                sizes.append(len(value.body))
+        else:
+            depth -= 1
+            if value.kind == TABLE:
+                names.pop()
+            lines.append(f"{_INDENT * depth}{_closing_with_comma(value, index, sizes)}\n")
+    return "".join(lines)
+
+
+def reference_place(value: Value) -> str:
+    """Return `file:line` as the reference gives it, "" where nothing wrote the value."""
+    if value.place is None:
+        return ""
+    segment, offset = value.place.resolve(value.offset)
+    return f"{segment.path}:{segment.reference_line(offset)}"
+
+
+def _known_place(value: Value) -> str:
+    place = reference_place(value)
+    return "" if place == _UNKNOWN else place
+
+
+def _note(place: str, place_before: str) -> str:
+    if place in ("", _UNKNOWN):
+        return ""
+    return '  # ""' if place == place_before else f"  # {place}"
+
+
+def _prefix(key: str, index: int) -> str:
+    """Return the name of a member of a table; elements of a sequence have none."""
+    return f"{key}: " if index < 0 else ""
+
+
+def _opening(value: Value) -> str:
+    return "{" if value.kind == TABLE else "["
+
+
+def _closing(value: Value) -> str:
+    return "}" if value.kind == TABLE else "]"
+
+
+def _closing_with_comma(value: Value, index: int, sizes: list[int]) -> str:
+    """Return the closing bracket and its comma."""
+    # the comma goes by the sequence that was opened last, even if it is the one that closes here
+    text = _closing(value) + _comma(index, sizes)
+    if value.kind == SEQUENCE:
+        sizes.pop()
+    return text
+
+
+def _comma(index: int, sizes: list[int]) -> str:
+    """Return what follows an element: a comma for all but the last of its sequence."""
+    return "," if index >= 0 and index != sizes[-1] - 1 else ""

@@ -1,0 +1,342 @@
+"""Sentences about files, jobs and whole graphs, the same on every page, in the command and in pictures.
+
+The two sides of a graph are what made its focus, and what came of it. Inputs that jobs share
+(calibration, geometry) are not parents (record.md, "Files and edges"), so they are on neither side;
+otherwise a picture that is cut would have another total than the same picture whole, where nobody
+counts them.
+
+Source: pages.md (first lines, missing values).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jobprov.provenance.lineage.graph import (
+    SHARED_ROLES,
+    UNHAPPY_STATES,
+    FileNode,
+    Graph,
+    JobNode,
+    LeftOut,
+    Node,
+    Omitted,
+    Past,
+    neighbours,
+)
+from jobprov.provenance.lineage.words import counted, day, number, shown, size
+
+MOST_READERS = 1000
+"""Readers of a file that a list counts.
+
+If there are more, it says that there are at least so many.
+"""
+
+_ALL = {1: "it", 2: "both"}
+
+
+_NOTHING_KNOWN = {
+    "ancestors": "No recorded job made this file.",
+    "descendants": "Nothing is known that came of this file.",
+    "both": "No job is known that made or used this file.",
+}
+"""The sentence for a graph that holds only its focus, by the side that was asked for."""
+
+
+def full_name(file: FileNode) -> str:
+    """`namespace:name`, bare without a namespace, with its version where there are several."""
+    name = f"{file.namespace}:{file.name}" if file.namespace else file.name
+    return name if file.version is None else f"{name} (version {file.version})"
+
+
+def title(node: Node) -> str:
+    """Everything known about a node in one line, names in full."""
+    parts = _file_parts(node) if isinstance(node, FileNode) else _job_parts(node)
+    return shown(", ".join(part for part in parts if part))
+
+
+def known_briefly(file: FileNode) -> str:
+    """How a file that no recorded job made is known, for a box or a tag; empty for others."""
+    if file.writer is not None:
+        return shown(file.writer.briefly())
+    return "only mentioned" if file.is_placeholder else ""
+
+
+def known_fully(file: FileNode) -> str:
+    """How a file that no recorded job made is known, with the job behind it; empty for others."""
+    if file.writer is not None:
+        return shown(file.writer.fully())
+    return "only mentioned, never recorded" if file.is_placeholder else ""
+
+
+def summary(graph: Graph) -> str:
+    """The first line of the lineage page: how much is on each side, shown or not, and what went wrong there.
+
+    For example "114 files and 96 jobs made this; 3 failed on the way. 4 files and 4 jobs came of
+    it; 1 failed."
+    """
+    makers, users = sides_of(graph)
+    before, after = graph.omitted.before, graph.omitted.after
+    sentences = []
+    if makers or _is_any(before):
+        tried = _tried(graph, makers, users)
+        mishaps = _mishaps(tried, before, graph, where=" on the way")
+        sentences.append(f"{_total(makers, before, graph)} made this{mishaps}.")
+    if users or _is_any(after):
+        file = "it" if sentences else "this"
+        mishaps = _mishaps(users, after, graph)
+        sentences.append(f"{_total(users, after, graph)} came of {file}{mishaps}.")
+    if not sentences:
+        sentences = [_NOTHING_KNOWN[graph.direction]]
+    sentences += [*_of_the_writer(graph), *omissions(graph), *_of_the_past(graph.past)]
+    return " ".join(sentences)
+
+
+def _of_the_writer(graph: Graph) -> list[str]:
+    """The job that wrote the focus without success, in a sentence; nothing if there is none."""
+    focus = graph.by_key()[graph.focus]
+    if not isinstance(focus, FileNode) or focus.writer is None:
+        return []
+    verb = "is" if focus.writer.is_other_version else "was"
+    return [f"It {verb} {known_fully(focus)}."]
+
+
+def _of_the_past(past: Past | None) -> list[str]:
+    """The moment of a view of the past, and how much may have changed since, a sentence each."""
+    if past is None:
+        return []
+    sentences = [f"This is what had been recorded on {day(past.as_of)}."]
+    if past.changed_count:
+        sentences.append(
+            f"Of {counted(past.changed_count, 'job')} more was recorded since, which is shown."
+        )
+    if past.relinked_count:
+        files = counted(past.relinked_count, "file")
+        sentences.append(f"What {files} came from may have been found out since.")
+    return sentences
+
+
+def omissions(graph: Graph) -> list[str]:
+    """What the graph leaves out, a sentence each; empty when it leaves out nothing."""
+    omitted = graph.omitted
+    parts = [
+        _left_out(omitted.ancestors, "earlier", omitted.before, omitted),
+        _left_out(omitted.descendants, "later", omitted.after, omitted),
+    ]
+    if not any(parts):
+        return ["A limit ended the walk; there is more."] if graph.is_truncated else []
+    stages = []
+    for stage, count in _largest_first(omitted.by_stage):
+        stages.append(f"{number(count)} {shown(stage) or 'without a stage'}")
+    of_which = f" (jobs: {', '.join(stages)})" if stages else ""
+    return [f"Not shown: {', '.join(part for part in parts if part)}{of_which}."]
+
+
+def _left_out(count: int, when: str, left_out: LeftOut | None, omitted: Omitted) -> str:
+    if not count:
+        return ""
+    is_least = omitted.is_least if left_out is None else left_out.is_least
+    at_least = "at least " if is_least else ""
+    return f"{at_least}{number(count)} {when} {_noun(left_out, count)}"
+
+
+def _noun(left_out: LeftOut | None, count: int) -> str:
+    """What so many nodes are, as far as they were counted apart."""
+    if left_out is None or (left_out.files and left_out.jobs):
+        return "files and jobs" if count > 1 else "file or job"
+    noun = "file" if left_out.files else "job"
+    return f"{noun}s" if count > 1 else noun
+
+
+def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _is_any(left: LeftOut | None) -> bool:
+    return left is not None and bool(left.files or left.jobs)
+
+
+def _tried(graph: Graph, makers: Sequence[Node], users: Sequence[Node]) -> list[JobNode]:
+    """Jobs that led to the focus, and attempts beside them that made nothing.
+
+    Not what only read the focus.
+    """
+    later = {node.key for node in users} - {node.key for node in makers}
+    return [job for job in graph.jobs() if job.key not in later]
+
+
+def _total(nodes: Sequence[Node], left: LeftOut | None, graph: Graph) -> str:
+    """How many files and jobs lie on one side, shown or not.
+
+    `at least` if not all of them were counted.
+    """
+    files, jobs = tally(nodes)
+    is_least = graph.is_truncated
+    if left is not None:
+        files, jobs, is_least = files + left.files, jobs + left.jobs, left.is_least
+    counts = []
+    if files:
+        counts.append(counted(files, "file"))
+    if jobs:
+        counts.append(counted(jobs, "job"))
+    total = " and ".join(counts)
+    return f"At least {total}" if is_least else total
+
+
+def _mishaps(nodes: Iterable[Node], left: LeftOut | None, graph: Graph, where: str = "") -> str:
+    """How many jobs on one side did not end well.
+
+    The states of jobs that are left out are not known here.
+    """
+    states = Counter(node.state for node in nodes if isinstance(node, JobNode))
+    mishaps = [f"{number(states[state])} {state}" for state in UNHAPPY_STATES if states[state]]
+    if not mishaps:
+        return ""
+    is_part = graph.is_truncated if left is None else bool(left.jobs) or left.is_least
+    of_jobs = "of the jobs shown " if is_part else ""
+    return f"; {of_jobs}{', '.join(mishaps)}{where}"
+
+
+def _file_parts(file: FileNode) -> list[str]:
+    return [
+        full_name(file),
+        file.experiment,
+        file.data_tier or "",
+        size(file.size_bytes) if file.size_bytes is not None else "",
+        known_fully(file),
+    ]
+
+
+def _job_parts(job: JobNode) -> list[str]:
+    return [
+        f"{job.stage or 'job'} {job.label or job.job_id}",
+        job.state,
+        f"code {job.code_version}" if job.code_version else "",
+        f"task {job.task_id}" if job.task_id else "",
+        f"campaign {job.campaign}" if job.campaign else "",
+        f"started {day(job.started_at)}" if job.started_at else "",
+    ]
+
+
+def name_in_path(text: str) -> str:
+    """Return the file's name from a path or an address.
+
+    What follows the last slash, '' for a folder.
+
+    A name has no slash, so a bare name comes back as it is.
+    """
+    path = text
+    if "://" in text:
+        path = text.partition("?")[0]
+    return path.rsplit("/", 1)[-1]
+
+
+def use_words(file: Mapping[str, Any]) -> str:
+    """Who used a file that no recorded job made: for example `read by 240 jobs, as shared input`.
+
+    The file is a row of `GET /lineage/orphans`.
+    """
+    if not file["is_isolated"]:
+        return "files were made of it"
+    count = file["reader_count"]
+    if not count:
+        return "nobody read it"
+    more = " or more" if count >= MOST_READERS else ""
+    how = ", as shared input" if file["is_shared"] else ""
+    return f"read by {counted(count, 'job')}{more}{how}"
+
+
+def impact_words(impact: Mapping[str, Any], *, is_direct: bool) -> str:
+    """What was made from one file, in a sentence.
+
+    An answer of `GET /lineage/impact` to `reads=` in words.
+    """
+    if not impact["jobs"]:
+        return "No recorded job read it."
+    if not impact["touched"]:
+        return f"No other file was made from it; {counted(impact['jobs'], 'job')} read it."
+    files = counted(impact["touched"], "other file")
+    jobs = counted(impact["touched_jobs"], "job")
+    verb = "was" if impact["touched"] == 1 else "were"
+    directly = " directly" if is_direct else ""
+    return f"{files} {verb} made from it{directly}, by {jobs}."
+
+
+def leaves_words(leaves: Mapping[str, Any]) -> str:
+    """What came of a file last, or who read it if nothing did, from an answer of `GET /files/{name}/leaves`."""
+    readers = leaves["readers"]
+    if readers is None:
+        if leaves["count"]:
+            return f"{counted(leaves['count'], 'file')} came of it last."
+        return "No file is the last: what came of it is a circle."
+    if not readers["count"]:
+        return "Nothing was made of it."
+    shared = ", as shared input" if readers["is_shared"] else ""
+    ends = _how_they_ended(readers["count"], readers["states"])
+    return f"No file was made of it. {counted(readers['count'], 'job')} read it{shared}{ends}."
+
+
+def _how_they_ended(count: int, states: Mapping[str, int]) -> str:
+    mishaps = {state: jobs for state, jobs in states.items() if state != "succeeded"}
+    if not mishaps:
+        return ""
+    if mishaps == {"failed": count}:
+        return f"; {_ALL.get(count, 'all')} failed"
+    return "; " + ", ".join(f"{number(jobs)} {state}" for state, jobs in mishaps.items())
+
+
+class Sides(NamedTuple):
+    """Nodes that led to the focus, and nodes that came of it, nearest first.
+
+    Nodes in a circle are on both sides.
+    """
+
+    makers: list[Node]
+    users: list[Node]
+
+
+class Tally(NamedTuple):
+    """How many files, by name, and how many jobs."""
+
+    files: int
+    jobs: int
+
+
+def sides_of(graph: Graph) -> Sides:
+    """The nodes on each side of the focus."""
+    edges = graph.inner_edges()
+    parents = edges
+    # where filters hide jobs, a shared input is joined to what was made with it, and may be all
+    # that is left
+    if not graph.omitted.hidden:
+        parents = [edge for edge in edges if edge.role not in SHARED_ROLES]
+    after, _ = neighbours((edge.source, edge.target) for edge in edges)
+    _, before = neighbours((edge.source, edge.target) for edge in parents)
+    nodes = graph.by_key()
+    makers = [nodes[key] for key in reached(graph.focus, before)]
+    users = [nodes[key] for key in reached(graph.focus, after)]
+    return Sides(makers, users)
+
+
+def tally(nodes: Iterable[Node]) -> Tally:
+    """How many files and jobs these nodes are; versions of a file are one file."""
+    files: set[tuple[str, str, str]] = set()
+    jobs = 0
+    for node in nodes:
+        if isinstance(node, FileNode):
+            files.add((node.experiment, node.namespace, node.name))
+        else:
+            jobs += 1
+    return Tally(len(files), jobs)
+
+
+def reached(start: str, links: Mapping[str, Sequence[str]]) -> list[str]:
+    """Keys that the links lead to from `start`, itself left out, nearest first."""
+    seen = {start}
+    queue = [start]
+    for key in queue:  # which grows on the way
+        for other in links.get(key, ()):
+            if other not in seen:
+                seen.add(other)
+                queue.append(other)
+    return queue[1:]
