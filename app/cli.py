@@ -23,7 +23,7 @@ from jobprov.provenance.errors import (
 SECTIONS = {
     "Ask about files and jobs": {
         "lookup": "lookup.asking",
-        "lineage": "lookup.asking",
+        "lineage": "histories.lineage",
         "roots": "histories.ends",
         "leaves": "histories.ends",
         "cost": "histories.costs",

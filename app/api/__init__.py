@@ -8,9 +8,8 @@ from jobprov.app.api.catalogs import differences as catalogs
 from jobprov.app.api.comparisons import jobs as comparisons
 from jobprov.app.api.comparisons import recipes
 from jobprov.app.api.failures import rules
-from jobprov.app.api.histories import costs
+from jobprov.app.api.histories import costs, impact, lineage, lineage_lists
 from jobprov.app.api.histories import ends as histories
-from jobprov.app.api.histories import impact as lineage
 from jobprov.app.api.lookup import exports, files
 from jobprov.app.api.lookup import jobs as job_views
 from jobprov.app.api.orders import orders, workflows
@@ -30,6 +29,8 @@ SECTIONS = (
     comparators.section,
     files.section,
     lineage.section,
+    lineage_lists.section,
+    impact.section,
     costs.section,
     histories.section,
     events.section,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from jobprov.provenance.answers.histories import FileCost
+from jobprov.provenance.answers.histories import FileCost, LineageGraph, LineageList
 from jobprov.provenance.client.transport import Transport, part
 
 
@@ -23,9 +23,9 @@ class Histories(Transport):
         """Return what made a file."""
         return self._read(f"/files/{part(name)}", experiment=experiment, namespace=namespace)
 
-    def lineage(self, name: str, **query: Any) -> dict[str, Any]:
+    def lineage(self, name: str, **query: Any) -> LineageGraph:
         """Return the graph around a file; the query is that of `GET /files/{name}/lineage`."""
-        return self._read(f"/files/{part(name)}/lineage", **query)
+        return self._ask(LineageGraph, f"/files/{part(name)}/lineage", **query)
 
     def lineage_text(self, name: str, form: str, **query: Any) -> str:
         """Return the graph around a file as `text`, `dot`, `svg`, `prov-json` or `prov-n`."""
@@ -37,19 +37,13 @@ class Histories(Transport):
         """Return what makes a lost file again; the query is that of `GET /files/{name}/rebuild`."""
         return self._read(f"/files/{part(name)}/rebuild", **query)
 
-    def ancestors(self, name: str, **query: Any) -> dict[str, Any]:
-        """Return every file that a file was made from.
+    def ancestors(self, name: str, **query: Any) -> LineageList:
+        """Return all that a file was made from; the query is that of `GET /files/{name}/ancestors`."""
+        return self._ask(LineageList, f"/files/{part(name)}/ancestors", **query)
 
-        The query is that of `GET /files/{name}/ancestors`.
-        """
-        return self._read(f"/files/{part(name)}/ancestors", **query)
-
-    def descendants(self, name: str, **query: Any) -> dict[str, Any]:
-        """Return every file that was made from a file.
-
-        The query is that of `GET /files/{name}/descendants`.
-        """
-        return self._read(f"/files/{part(name)}/descendants", **query)
+    def descendants(self, name: str, **query: Any) -> LineageList:
+        """Return all that was made from a file; the query is that of `GET /files/{name}/descendants`."""
+        return self._ask(LineageList, f"/files/{part(name)}/descendants", **query)
 
     def roots(self, name: str, **query: Any) -> dict[str, Any]:
         """Return the files that a file goes back to.

@@ -18,7 +18,7 @@ from jobprov.provenance.services.code.commit_ranges import resolve_range
 from jobprov.provenance.services.histories.impact import find_impact, stream_impact
 from jobprov.provenance.services.histories.rebuilds import listed_files, plan_rebuild
 
-section = Section("lineage", "Questions to the whole graph.")
+section = Section("impact", "What is touched by something.")
 _COLUMNS = ("name", "namespace", "experiment", "job_id", "task_id", "stage", "is_direct")
 _encode = msgspec.json.encode
 

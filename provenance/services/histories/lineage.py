@@ -8,11 +8,6 @@ from sqlalchemy import Connection
 from jobprov.provenance.db.queries.fragments.node_facts import with_writers
 from jobprov.provenance.db.queries.histories.neighbourhood import DIRECTIONS, draw_neighbourhood
 from jobprov.provenance.db.queries.histories.pasts import changed_since, known_at, was_named
-from jobprov.provenance.db.queries.histories.walks import (
-    WalkedFile,
-    walk_ancestors,
-    walk_descendants,
-)
 from jobprov.provenance.db.queries.histories.whole_histories import History, read_history
 from jobprov.provenance.db.queries.histories.whole_walks import is_used
 from jobprov.provenance.db.queries.lookup.files import FoundFile
@@ -157,28 +152,3 @@ def trace_history(
     with time_limit(connection, "ask for one direction, or for a file in between"):
         history = read_history(connection, focus, direction=direction)
         return history if as_of is None else known_at(connection, history, as_of)
-
-
-def list_ancestors(
-    connection: Connection,
-    name: str,
-    *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-) -> list[WalkedFile]:
-    """Return every file that a file was made from, at any depth."""
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    claim = focus_of(connection, file.id).claim_id
-    return walk_ancestors(connection, claim) if claim is not None else []
-
-
-def list_descendants(
-    connection: Connection,
-    name: str,
-    *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-) -> list[WalkedFile]:
-    """Return every file that was made from a file, from whichever of its versions, at any depth."""
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    return walk_descendants(connection, None, file=file.id)

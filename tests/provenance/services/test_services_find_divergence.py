@@ -7,9 +7,9 @@ from production_samples import Production, file_entry, job, job_id
 
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.histories import divergence as find_divergence_module
-from jobprov.provenance.services.histories import lineage_lists as list_lineage_module
+from jobprov.provenance.services.histories import lineage_lists as lineage_lists_module
 from jobprov.provenance.services.histories.divergence import find_divergence
-from jobprov.provenance.services.histories.lineage_lists import list_lineage
+from jobprov.provenance.services.histories.lineage_lists import list_ancestors
 
 
 def made(number: int, stage: str, source: str | None, name: str, argument: str) -> dict[str, Any]:
@@ -82,17 +82,17 @@ def test_one_content_that_very_many_jobs_made_is_no_long_history(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each job that wrote an empty log may have made the one that was read; a limit is of files."""
-    for module in (find_divergence_module, list_lineage_module):
+    for module in (find_divergence_module, lineage_lists_module):
         monkeypatch.setattr(module, "MOST_FILES", 3)
     logs = [job(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 6)]
     read = [file_entry("empty.log", 1)]
     production.record(*logs, job(6, inputs=read, outputs=[file_entry("a", 2)]))
 
     with production.database.reading.connect() as connection:
-        listed = list_lineage(connection, "a")
+        listed = list_ancestors(connection, "a")
         found = find_divergence(connection, "a", "empty.log")
 
-    assert (len(listed["files"]), listed["count"], listed["is_truncated"]) == (5, 1, False)
+    assert (len(listed.files), listed.count, listed.is_truncated) == (5, 1, False)
     assert found["common_jobs"] == 1
 
 

@@ -6,6 +6,7 @@ Counted by hand on small productions.
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from production_samples import MOMENT, Production, chain, file_entry, job, job_id
 
@@ -19,7 +20,7 @@ from jobprov.provenance.services.histories.costs import sum_costs
 from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters
-from jobprov.provenance.services.histories.lineage_lists import list_lineage
+from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.histories.rebuilds import plan_rebuild
 from jobprov.provenance.services.histories.relations import find_common, find_paths
 from jobprov.provenance.services.lookup.file import show_file
@@ -29,8 +30,9 @@ from jobprov.provenance.services.tasks.declarations import declare_task
 
 
 def asked(production: Production, question: Any, *names: Any, **how: Any) -> dict[str, Any]:
+    """Return the answer to a question as a client reads it."""
     with production.database.reading.connect() as connection:
-        answer: dict[str, Any] = question(connection, *names, **how)
+        answer: dict[str, Any] = msgspec.to_builtins(question(connection, *names, **how))
         return answer
 
 
@@ -540,12 +542,12 @@ def test_input_of_the_name_of_an_output_was_made_before_it(production: Productio
         job(3, inputs=[file_entry("n"), file_entry("q")], outputs=[file_entry("last")]),
     )
 
-    up = asked(production, list_lineage, "last")["files"]
+    up = asked(production, list_ancestors, "last")["files"]
     assert [(row["name"], row["job_id"]) for row in up] == [
         ("m", None), ("m", job_id(1)), ("n", job_id(1)), ("q", job_id(2)),
     ]  # fmt: skip
     assert [
-        (row["name"], row["job_id"]) for row in asked(production, list_lineage, "m")["files"]
+        (row["name"], row["job_id"]) for row in asked(production, list_ancestors, "m")["files"]
     ] == [("m", None)]
     roots = asked(production, list_roots, "n")
     assert [(row["name"], row["is_placeholder"]) for row in roots["files"]] == [("m", True)]
@@ -558,7 +560,7 @@ def test_input_of_the_name_of_an_output_was_made_before_it(production: Productio
         assert [parent["job_id"] for parent in show_file(connection, "n")["parents"]] == [None]
     assert {node.key for node in drawn.nodes} == {node.key for node in whole.nodes}
     assert sorted(file.name for file in drawn.files() if file.is_placeholder) == ["m"]
-    below = asked(production, list_lineage, "m", descendants=True, version=1)["files"]
+    below = asked(production, list_descendants, "m", version=1)["files"]
     assert names(below) == ["last", "q"]
 
 
@@ -579,7 +581,7 @@ def test_what_is_read_under_another_name_came_of_the_file(production: Production
     production.record(job(2, inputs=[file_entry("renamed", 10, 3)], outputs=[file_entry("kid")]))
 
     for name in ("birth", "renamed"):
-        assert names(asked(production, list_lineage, name, descendants=True)["files"]) == ["kid"]
+        assert names(asked(production, list_descendants, name)["files"]) == ["kid"]
         assert names(asked(production, list_leaves, name)["files"]) == ["kid"]
         with production.database.reading.connect() as connection:
             for moment in (None, MOMENT):
@@ -605,7 +607,7 @@ def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(
     )
 
     for name, expected in (("x", ["y"]), ("v", ["w1", "w2"])):
-        below = asked(production, list_lineage, name, descendants=True)
+        below = asked(production, list_descendants, name)
         assert (names(below["files"]), below["version"]) == (expected, None)
         assert sorted(names(asked(production, list_leaves, name)["files"])) == expected
         with production.database.reading.connect() as connection:
@@ -618,12 +620,10 @@ def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(
     )
     first = asked(production, list_leaves, "v", version=1)
     assert (names(first["files"]), first["version"], first["versions"]) == (["w1"], 1, 2)
-    assert names(asked(production, list_lineage, "v", descendants=True, version=2)["files"]) == [
-        "w2"
-    ]
+    assert names(asked(production, list_descendants, "v", version=2)["files"]) == ["w2"]
     assert [
         asked(production, question, "v")["version"]
-        for question in (list_roots, sum_costs, list_lineage)
+        for question in (list_roots, sum_costs, list_ancestors)
     ] == [2] * 3
     assert asked(production, sum_costs, "v", version=1)["version"] == 1
 
@@ -631,7 +631,7 @@ def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(
 def test_version_that_is_none_is_refused_with_those_that_are(production: Production) -> None:
     production.record(job(1, outputs=[file_entry("v", 1)]), job(2, outputs=[file_entry("v", 2)]))
 
-    for question in (trace_lineage, list_lineage, list_roots, list_leaves, sum_costs):
+    for question in (trace_lineage, list_ancestors, list_roots, list_leaves, sum_costs):
         with pytest.raises(
             BadInputError, match="version: there is no version 99; known: 1, 2"
         ) as refused:
@@ -798,7 +798,7 @@ def test_rows_of_ancestors_tell_experiments_apart(production: Production) -> Non
     inputs = [file_entry("z"), file_entry("z", experiment="dune")]
     production.record(job(1, inputs=inputs, outputs=[file_entry("o")]))
 
-    found = asked(production, list_lineage, "o")
+    found = asked(production, list_ancestors, "o")
     assert (found["count"], [row["experiment"] for row in found["files"]]) == (2, ["dune", "nova"])
 
 
@@ -824,7 +824,7 @@ def test_name_that_a_correction_took_back_is_no_file(production: Production) -> 
 
     production.record(job(1, outputs=[file_entry("right.root", 1)]), reason="a slip")
 
-    for question in (show_file, list_roots, list_lineage):
+    for question in (show_file, list_roots, list_ancestors):
         with pytest.raises(NotFoundError) as raised:
             asked(production, question, "mistyped.root")
         assert raised.value.nearest == ["mistyped.txt"]
