@@ -8,8 +8,7 @@ from jobprov.app.api.catalogs import differences as catalogs
 from jobprov.app.api.comparisons import jobs as comparisons
 from jobprov.app.api.comparisons import recipes
 from jobprov.app.api.failures import rules
-from jobprov.app.api.histories import costs, impact, lineage, lineage_lists
-from jobprov.app.api.histories import ends as histories
+from jobprov.app.api.histories import costs, ends, impact, lineage, lineage_lists, relations
 from jobprov.app.api.lookup import exports, files
 from jobprov.app.api.lookup import jobs as job_views
 from jobprov.app.api.orders import orders, workflows
@@ -32,7 +31,8 @@ SECTIONS = (
     lineage_lists.section,
     impact.section,
     costs.section,
-    histories.section,
+    ends.section,
+    relations.section,
     events.section,
     tasks.section,
     catalogs.section,

@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from jobprov.provenance.answers.histories import FileCost, LineageGraph, LineageList
+from jobprov.provenance.answers.histories import (
+    CommonAncestors,
+    FileCost,
+    FileLeaves,
+    FilePaths,
+    FileRoots,
+    LineageGraph,
+    LineageList,
+    Orphan,
+    Orphans,
+)
 from jobprov.provenance.client.transport import Transport, part
 
 
@@ -45,35 +55,30 @@ class Histories(Transport):
         """Return all that was made from a file; the query is that of `GET /files/{name}/descendants`."""
         return self._ask(LineageList, f"/files/{part(name)}/descendants", **query)
 
-    def roots(self, name: str, **query: Any) -> dict[str, Any]:
-        """Return the files that a file goes back to.
+    def roots(self, name: str, **query: Any) -> FileRoots:
+        """Return what a file goes back to; the query is that of `GET /files/{name}/roots`."""
+        return self._ask(FileRoots, f"/files/{part(name)}/roots", **query)
 
-        The query is that of `GET /files/{name}/roots`.
-        """
-        return self._read(f"/files/{part(name)}/roots", **query)
-
-    def leaves(self, name: str, **query: Any) -> dict[str, Any]:
-        """Return the files that came of a file and of which nothing was made.
-
-        The query is that of `GET /files/{name}/leaves`.
-        """
-        return self._read(f"/files/{part(name)}/leaves", **query)
+    def leaves(self, name: str, **query: Any) -> FileLeaves:
+        """Return the final products of a file; the query is that of `GET /files/{name}/leaves`."""
+        return self._ask(FileLeaves, f"/files/{part(name)}/leaves", **query)
 
     def cost(self, name: str, **query: Any) -> FileCost:
         """Return what it took to make a file; the query is that of `GET /files/{name}/cost`."""
         return self._ask(FileCost, f"/files/{part(name)}/cost", **query)
 
-    def orphans(self, **query: Any) -> Iterator[dict[str, Any]]:
-        """Yield the files that somebody names and no recorded job made, page by page."""
-        return self._rows("/lineage/orphans", "files", **query)
+    def orphans(self, **query: Any) -> Iterator[Orphan]:
+        """Yield the files that records or catalogs name and no recorded job made, page by page."""
+        for page in self._pages(Orphans, "/lineage/orphans", **query):
+            yield from page.files
 
-    def paths(self, a: str, b: str, **query: Any) -> dict[str, Any]:
+    def paths(self, a: str, b: str, **query: Any) -> FilePaths:
         """Return the ways between two files; the query is that of `GET /lineage/paths`."""
-        return self._read("/lineage/paths", a=a, b=b, **query)
+        return self._ask(FilePaths, "/lineage/paths", a=a, b=b, **query)
 
-    def common_ancestors(self, a: str, b: str, **query: Any) -> dict[str, Any]:
+    def common_ancestors(self, a: str, b: str, **query: Any) -> CommonAncestors:
         """Return what two files were both made from; the query is that of `GET /lineage/common`."""
-        return self._read("/lineage/common", a=a, b=b, **query)
+        return self._ask(CommonAncestors, "/lineage/common", a=a, b=b, **query)
 
     def impact(self, **query: Any) -> dict[str, Any]:
         """Return what some jobs made and all that was made from it.

@@ -13,7 +13,6 @@ from production_samples import MOMENT, Production, chain, file_entry, job, job_i
 from jobprov.provenance.db.queries.histories.whole_histories import History
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.lineage.file_words import leaves_words, use_words
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.histories import relations as relate_files
 from jobprov.provenance.services.histories.costs import sum_costs
@@ -23,6 +22,7 @@ from jobprov.provenance.services.histories.lineage_filters import NodeFilters
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.histories.rebuilds import plan_rebuild
 from jobprov.provenance.services.histories.relations import find_common, find_paths
+from jobprov.provenance.services.histories.sentences import leaves_sentence, orphan_use
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
 from jobprov.provenance.services.lookup.search import search
@@ -85,18 +85,19 @@ def test_leaves_of_a_file_of_which_nothing_was_made_say_who_read_it(diamond: Pro
     )
 
     def said(name: str) -> str:
-        return leaves_words(asked(diamond, list_leaves, name))
+        with diamond.database.reading.connect() as connection:
+            return leaves_sentence(list_leaves(connection, name))
 
-    assert said("plot") == "No file was made of it. 2 jobs read it; both failed."
-    assert said("lonely") == "No file was made of it. 1 job read it; 1 killed."
-    assert said("skim") == "Nothing was made of it."
-    assert said("calib") == "No file was made of it. 2 jobs read it, as shared input."
-    assert said("merged") == "1 file came of it last."
+    assert said("plot") == "No file was made from it. 2 jobs read it; both failed."
+    assert said("lonely") == "No file was made from it. 1 job read it; 1 killed."
+    assert said("skim") == "Nothing was made from it."
+    assert said("calib") == "No file was made from it. 2 jobs read it, as shared input."
+    assert said("merged") == "1 final product came from it."
     diamond.record(
         job(23, inputs=[file_entry("plot", 7)]),
         job(24, inputs=[file_entry("plot", 7)], state="killed"),
     )
-    assert said("plot") == "No file was made of it. 4 jobs read it; 2 failed, 1 killed."
+    assert said("plot") == "No file was made from it. 4 jobs read it; 2 failed, 1 killed."
 
 
 def test_ends_come_page_by_page(diamond: Production) -> None:
@@ -479,19 +480,20 @@ def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.Monk
     )
 
     def uses() -> dict[str, str]:
-        return {row["name"]: use_words(row) for row in asked(diamond, list_orphans)["files"]}
+        with diamond.database.reading.connect() as connection:
+            return {file.name: orphan_use(file) for file in list_orphans(connection).files}
 
     assert uses() == {
         "calib": "read by 3 jobs, as shared input",
-        "extern": "files were made of it",
-        "lonely": "files were made of it",
-        "broken": "nobody read it",
+        "extern": "files were made from it",
+        "lonely": "files were made from it",
+        "broken": "no job read it",
         "unhappy": "read by 1 job",
     }
-    monkeypatch.setattr("jobprov.provenance.lineage.file_words.MOST_READERS", 2)
+    monkeypatch.setattr("jobprov.provenance.services.histories.sentences.MOST_READERS", 2)
     assert uses()["calib"] == "read by 3 jobs or more, as shared input"
     diamond.record(job(23, inputs=[file_entry("calib", 90)], outputs=[file_entry("later", 24)]))
-    assert uses()["calib"] == "files were made of it"
+    assert uses()["calib"] == "files were made from it"
 
 
 def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
