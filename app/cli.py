@@ -31,7 +31,7 @@ SECTIONS = {
         "common-ancestors": "histories.relations",
         "orphans": "histories.ends",
         "impact": "histories.impact",
-        "rebuild-file": "histories.impact",
+        "rebuild-file": "histories.rebuilds",
         "job": "lookup.asking",
         "jobs": "lookup.jobs",
         "diff": "comparisons.jobs",

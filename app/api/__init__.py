@@ -8,7 +8,15 @@ from jobprov.app.api.catalogs import differences as catalogs
 from jobprov.app.api.comparisons import jobs as comparisons
 from jobprov.app.api.comparisons import recipes
 from jobprov.app.api.failures import rules
-from jobprov.app.api.histories import costs, ends, impact, lineage, lineage_lists, relations
+from jobprov.app.api.histories import (
+    costs,
+    ends,
+    impact,
+    lineage,
+    lineage_lists,
+    rebuilds,
+    relations,
+)
 from jobprov.app.api.lookup import exports, files
 from jobprov.app.api.lookup import jobs as job_views
 from jobprov.app.api.orders import orders, workflows
@@ -29,6 +37,7 @@ SECTIONS = (
     files.section,
     lineage.section,
     lineage_lists.section,
+    rebuilds.section,
     impact.section,
     costs.section,
     ends.section,

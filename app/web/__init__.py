@@ -13,7 +13,15 @@ from jobprov.app.web.configurations import configuration as configurations
 from jobprov.app.web.failures import errors, rules
 from jobprov.app.web.frame.page import make_blueprint
 from jobprov.app.web.frame.problems import problem_page
-from jobprov.app.web.histories import costs, divergence, ends, impact, lineage, relations
+from jobprov.app.web.histories import (
+    costs,
+    divergence,
+    ends,
+    impact,
+    lineage,
+    rebuilds,
+    relations,
+)
 from jobprov.app.web.lookup import file as files
 from jobprov.app.web.lookup import job, jobs, logs
 from jobprov.app.web.lookup import search as searching
@@ -43,6 +51,7 @@ _PAGES = (
     rules,
     catalog,
     impact,
+    rebuilds,
     ends,
     relations,
     costs,

@@ -403,7 +403,7 @@ class InferredCode(Struct, frozen=True):
         commit: the commit of the tag.
     """
 
-    name: str
+    name: str | None
     version: str | None
     ref: str | None
     commit: str | None

@@ -9,10 +9,12 @@ from jobprov.provenance.answers.histories import (
     FileLeaves,
     FilePaths,
     FileRoots,
+    Impact,
     LineageGraph,
     LineageList,
     Orphan,
     Orphans,
+    RebuildPlan,
 )
 from jobprov.provenance.client.transport import Transport, part
 
@@ -43,9 +45,9 @@ class Histories(Transport):
             "GET", f"/files/{part(name)}/lineage", params={**query, "format": form}
         ).content.decode()
 
-    def rebuild_plan(self, name: str, **query: Any) -> dict[str, Any]:
+    def rebuild_plan(self, name: str, **query: Any) -> RebuildPlan:
         """Return what makes a lost file again; the query is that of `GET /files/{name}/rebuild`."""
-        return self._read(f"/files/{part(name)}/rebuild", **query)
+        return self._ask(RebuildPlan, f"/files/{part(name)}/rebuild", **query)
 
     def ancestors(self, name: str, **query: Any) -> LineageList:
         """Return all that a file was made from; the query is that of `GET /files/{name}/ancestors`."""
@@ -80,12 +82,9 @@ class Histories(Transport):
         """Return what two files were both made from; the query is that of `GET /lineage/common`."""
         return self._ask(CommonAncestors, "/lineage/common", a=a, b=b, **query)
 
-    def impact(self, **query: Any) -> dict[str, Any]:
-        """Return what some jobs made and all that was made from it.
-
-        The query is that of `GET /lineage/impact`.
-        """
-        return self._read("/lineage/impact", **query)
+    def impact(self, **query: Any) -> Impact:
+        """Return what is touched by some jobs; the query is that of `GET /lineage/impact`."""
+        return self._ask(Impact, "/lineage/impact", **query)
 
     def impact_lines(self, form: str, **query: Any) -> Iterator[bytes]:
         """Yield every file that is touched, as lines of `csv` or `ndjson`."""

@@ -8,9 +8,11 @@ from flask import Blueprint, Response
 
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, asked_flag, experiment_asked, here
+from jobprov.app.web.frame.page import answer, asked, asked_flag, experiment_asked
 from jobprov.app.web.histories.question import (
     asked_question,
+    first_page,
+    next_page,
     place_of,
     query_of,
     version_sentence,
@@ -87,16 +89,6 @@ def _show_ends(kind: str, ends: FileRoots, sentence: str, *, is_alone: bool) -> 
         first_page=first_page(),
         next_page=next_page(ends.next),
     )
-
-
-def first_page() -> str | None:
-    """Return the address of the first page of a list; None where this is it."""
-    return here(cursor=None) if asked("cursor") else None
-
-
-def next_page(cursor: str | None) -> str | None:
-    """Return the address of the next page of a list; None where this is the last."""
-    return here(cursor=cursor) if cursor else None
 
 
 class OrphanQuestion(NamedTuple):

@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_pair
-from jobprov.app.web.histories.ends import first_page, next_page
+from jobprov.app.web.histories.question import first_page, next_page
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.histories import CommonAncestors, FilePaths

@@ -410,7 +410,7 @@ def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(
     assert f"/rebuild/{samples.MERGED}?experiment=toyexp" in text
     assert f"/impact?file={samples.MERGED}&amp;file_experiment=toyexp" in text
     assert lead(pages, f"/rebuild/{samples.MERGED}").startswith(
-        "1 job, from 10 files that must be there"
+        "1 job, from 10 files that must still exist"
     )
     assert lead(pages, f"/rebuild/{samples.MERGED}?from_scratch=1").startswith("21 jobs, from")
     assert lead(pages, f"/impact?file={samples.FIRST_GEN}&file_experiment=toyexp").endswith(

@@ -1,7 +1,4 @@
-"""What jobs read and who made that, for many jobs in one statement.
-
-How a lost file is made again.
-"""
+"""What jobs read, which jobs made that, and what they made: for plans that make a lost file again."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -134,9 +131,15 @@ def _from_outside(
     return found
 
 
+def received_at_of(connection: Connection, jobs: Sequence[int]) -> dict[int, datetime]:
+    """Return when the first record of each of a few jobs came."""
+    query = select(Job.id, Job.received_at).where(Job.id.in_(jobs))
+    return {job: received_at for job, received_at in connection.execute(query)}  # noqa: C416
+
+
 def outputs_of(connection: Connection, jobs: Sequence[int]) -> dict[int, list[str]]:
     """Return the names of what jobs made, in the order of the record."""
-    found: dict[int, list[str]] = {}
+    names: dict[int, list[str]] = {}
     for part in chunks(jobs):
         query = (
             select(Claim.job_id, File.name)
@@ -145,5 +148,5 @@ def outputs_of(connection: Connection, jobs: Sequence[int]) -> dict[int, list[st
             .order_by(Claim.job_id, Claim.position)
         )
         for job, name in connection.execute(query):
-            found.setdefault(job, []).append(name)
-    return found
+            names.setdefault(job, []).append(name)
+    return names
