@@ -35,7 +35,7 @@ SECTIONS = {
         "job": "lookup.asking",
         "jobs": "lookup.jobs",
         "diff": "comparisons.jobs",
-        "diverge": "comparisons.jobs",
+        "diverge": "histories.divergence",
         "recipes": "comparisons.recipes",
         "fhicl": "configurations.fhicl",
         "art": "configurations.art_files",

@@ -10,6 +10,7 @@ from jobprov.app.api.comparisons import recipes
 from jobprov.app.api.failures import rules
 from jobprov.app.api.histories import (
     costs,
+    divergence,
     ends,
     impact,
     lineage,
@@ -42,6 +43,7 @@ SECTIONS = (
     costs.section,
     ends.section,
     relations.section,
+    divergence.section,
     events.section,
     tasks.section,
     catalogs.section,

@@ -1,7 +1,7 @@
 """Answers to questions about the histories of files."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -498,3 +498,20 @@ class RebuildPlan(Struct, frozen=True):
     beyond: list[FileName]
     circle: list[str]
     resources: RebuildCost
+
+
+class Divergence(Struct, frozen=True):
+    """Where the histories of two files part.
+
+    Attributes:
+        common_jobs: how many jobs made both.
+        stage: the earliest stage in which jobs of different recipes made them: empty for jobs that
+            name none, None where the histories part nowhere.
+        a, b: the first of these jobs for each file, as in a list of jobs, with its `recipe_id`; None
+            where only the other file has such a job.
+    """
+
+    common_jobs: int
+    stage: str | None
+    a: dict[str, Any] | None
+    b: dict[str, Any] | None

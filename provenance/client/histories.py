@@ -5,6 +5,7 @@ from typing import Any
 
 from jobprov.provenance.answers.histories import (
     CommonAncestors,
+    Divergence,
     FileCost,
     FileLeaves,
     FilePaths,
@@ -22,12 +23,12 @@ from jobprov.provenance.client.transport import Transport, part
 class Histories(Transport):
     """What made files, and what was made of them."""
 
-    def divergence(self, before: str, after: str, **experiments: str | None) -> dict[str, Any]:
+    def divergence(self, before: str, after: str, **experiments: str | None) -> Divergence:
         """Return where the histories of two files part.
 
         `experiment` is of both, `experiment_a` and `experiment_b` of one.
         """
-        return self._read("/lineage/diverge", a=before, b=after, **experiments)
+        return self._ask(Divergence, "/lineage/diverge", a=before, b=after, **experiments)
 
     def file(
         self, name: str, *, experiment: str | None = None, namespace: str | None = None

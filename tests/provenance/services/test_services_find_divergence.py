@@ -44,9 +44,9 @@ def test_the_earliest_pair_of_one_stage_with_other_recipes_is_found(filled: Prod
     with filled.database.reading.connect() as connection:
         found = find_divergence(connection, "m1", "m2")
 
-    assert (found["stage"], found["common_jobs"]) == ("reco", 1)
-    assert (found["a"]["job_id"], found["b"]["job_id"]) == (job_id(2), job_id(3))
-    assert found["a"]["recipe_id"] != found["b"]["recipe_id"]
+    assert (found.stage, found.common_jobs) == ("reco", 1)
+    assert (found.a["job_id"], found.b["job_id"]) == (job_id(2), job_id(3))
+    assert found.a["recipe_id"] != found.b["recipe_id"]
 
 
 def test_files_of_one_recipe_part_nowhere_and_a_stage_of_one_alone_is_told(
@@ -60,8 +60,8 @@ def test_files_of_one_recipe_part_nowhere_and_a_stage_of_one_alone_is_told(
         with pytest.raises(NotFoundError):
             find_divergence(connection, "m1", "nowhere")
 
-    assert (same["stage"], same["a"], same["b"]) == (None, None, None)
-    assert (longer["stage"], longer["a"], longer["b"]["job_id"]) == ("merge", None, job_id(5))
+    assert (same.stage, same.a, same.b) == (None, None, None)
+    assert (longer.stage, longer.a, longer.b["job_id"]) == ("merge", None, job_id(5))
 
 
 def test_a_job_of_no_task_is_of_the_stage_that_it_says(production: Production) -> None:
@@ -71,7 +71,7 @@ def test_a_job_of_no_task_is_of_the_stage_that_it_says(production: Production) -
     with production.database.reading.connect() as connection:
         found = find_divergence(connection, "a", "b")
 
-    assert (found["stage"], found["a"]["job_id"], found["b"]["job_id"]) == (
+    assert (found.stage, found.a["job_id"], found.b["job_id"]) == (
         "gen",
         job_id(1),
         job_id(2),
@@ -93,7 +93,7 @@ def test_one_content_that_very_many_jobs_made_is_no_long_history(
         found = find_divergence(connection, "a", "empty.log")
 
     assert (len(listed.files), listed.count, listed.is_truncated) == (5, 1, False)
-    assert found["common_jobs"] == 1
+    assert found.common_jobs == 1
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -116,4 +116,4 @@ def test_of_jobs_that_started_at_one_moment_the_same_is_shown_whichever_was_reco
     with production.database.reading.connect() as connection:
         found = find_divergence(connection, "m1", "m2")
 
-    assert (found["a"]["job_id"], found["b"]["job_id"]) == (job_id(2), job_id(4))
+    assert (found.a["job_id"], found.b["job_id"]) == (job_id(2), job_id(4))
