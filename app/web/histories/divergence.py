@@ -119,8 +119,8 @@ def divergence_sentence(divergence: Divergence, compared: dict[str, Any] | None)
     if divergence.stage:
         stage = f"in stage {divergence.stage}"
     if compared is None:
-        one, other = ("first", "second") if divergence.a else ("second", "first")
-        return f"They part {stage}: the {one} has a job there that the {other} has not; {common}."
+        having, lacking = ("first", "second") if divergence.a else ("second", "first")
+        return f"They part {stage}: only the {having} has a job there, the {lacking} has none; {common}."
     return f"They part {stage}; {common}. {compared['first_line']}"
 
 

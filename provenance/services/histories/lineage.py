@@ -37,7 +37,7 @@ def trace_lineage(
     filters: NodeFilters = _ALL,
     as_of: datetime | None = None,
 ) -> Graph:
-    """Return the graph around a file, at most `limit` nodes, nearest first, with counts of what is left out.
+    """Return the graph around a file, nearest first, with counts of what is left out.
 
     Args:
         connection: where from.
@@ -46,32 +46,23 @@ def trace_lineage(
         namespace: where several know the name.
         version: which version of the file; the newest by default.
         direction: `ancestors`, `descendants` or `both`.
-        depth: so many jobs away at most.
-        limit: most nodes.
-        filters: what is shown; the walk goes on behind what is not.
-        as_of: only jobs that had been recorded then; `past` of the graph says what is told as it is
-            today all the same.
+        depth: at most this many jobs away.
+        limit: at most this many nodes.
+        filters: what is shown; the walk goes on through what is not.
+        as_of: only jobs that had been recorded by then; `past` of the graph says what is shown as it
+            is known today all the same.
 
     Raises:
         NotFoundError: no record mentions the file, or none did then.
         AmbiguousError: several experiments or namespaces know the name.
-        BadInputError: a direction, depth, limit or version that is none.
+        BadInputError: a wrong direction, limit or state, or there is no such version.
         LimitError: it took more than five seconds.
     """
-    if direction not in DIRECTIONS:
-        raise BadInputError(
-            f"direction: {direction!r} is none of {', '.join(DIRECTIONS)}.",
-            {"direction": ["unknown"]},
-        )
-    if not 1 <= limit <= MOST_NODES:
-        raise BadInputError(
-            f"limit: between 1 and {MOST_NODES}.", {"limit": [f"between 1 and {MOST_NODES}"]}
-        )
+    _check(direction, limit)
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     if filters.jobs.state is not None and filters.jobs.state not in STATES:
-        raise BadInputError(
-            f"state: one of {', '.join(STATES)}.", {"state": [f"one of {', '.join(STATES)}"]}
-        )
+        problem = f"one of {', '.join(STATES)}"
+        raise BadInputError(f"state: {problem}.", {"state": [problem]})
     focus = find_focus(connection, file, version=version, as_of=as_of)
     if as_of is None and filters == _ALL:
         graph = draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
@@ -85,6 +76,17 @@ def trace_lineage(
     return replace(graph, past=changed_since(connection, history, as_of))
 
 
+def _check(direction: str, limit: int) -> None:
+    if direction not in DIRECTIONS:
+        raise BadInputError(
+            f"direction: {direction!r} is none of {', '.join(DIRECTIONS)}.",
+            {"direction": ["unknown"]},
+        )
+    if not 1 <= limit <= MOST_NODES:
+        problem = f"between 1 and {MOST_NODES}"
+        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
+
+
 def find_focus(
     connection: Connection,
     file: FoundFile,
@@ -94,7 +96,7 @@ def find_focus(
 ) -> Focus:
     """Return the version of a file that a question is about: the newest by default.
 
-    With `as_of`, of those recorded then.
+    With `as_of`, of the versions that had been recorded by then.
 
     Raises:
         NotFoundError: no record had mentioned the file at `as_of`, and no catalog had seen it.
@@ -107,7 +109,7 @@ def find_focus(
 
 
 def _with_writers(connection: Connection, graph: Graph) -> Graph:
-    """Return the graph, its placeholders with the jobs behind them."""
+    """Return the graph, its placeholders with the jobs that wrote other versions of them, or failed."""
     files: dict[str, Node] = {node.key: node for node in with_writers(connection, graph.files())}
     return replace(graph, nodes=tuple(files.get(node.key, node) for node in graph.nodes))
 
