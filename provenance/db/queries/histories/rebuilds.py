@@ -15,7 +15,8 @@ from jobprov.provenance.db.tables import Claim, Experiment, File, Identity, Job,
 # of an input that an earlier step wrote nothing was made: recording puts in its place what that
 # step read
 _PARENTS = """
-SELECT DISTINCT c.job_id, p.identity_id FROM claims AS c CROSS JOIN parents AS p WHERE c.job_id {among} AND p.claim_id = c.id
+SELECT DISTINCT c.job_id, p.identity_id
+FROM claims AS c CROSS JOIN parents AS p WHERE c.job_id {among} AND p.claim_id = c.id
 """
 _SUCCEEDED = STATES.index("succeeded")
 
@@ -83,8 +84,9 @@ def inputs_of(
     for part in chunks(jobs):
         query = (
             select(
-                Mention.job_id, Mention.position, Mention.identity_id, File.id, File.name, File.namespace, Experiment.name, Claim.id,
-                Claim.job_id, Claim.status, Job.state, Job.ended_at, Job.uuid,
+                Mention.job_id, Mention.position, Mention.identity_id,
+                File.id, File.name, File.namespace, Experiment.name,
+                Claim.id, Claim.job_id, Claim.status, Job.state, Job.ended_at, Job.uuid,
             )
             .join(Identity, Identity.id == Mention.identity_id)
             .join(File, File.id == Identity.file_id)
