@@ -486,7 +486,7 @@ def test_help_lists_every_command_once_by_what_it_is_for() -> None:
 def test_gaps_of_a_name_that_nobody_knows_are_no_good_news(live: LiveService) -> None:
     nobodys, all_of_them = live.run("gaps", "--campaign", "nosuch"), live.run("gaps")
 
-    assert nobodys.stdout.startswith("No job matches")
+    assert nobodys.stdout.startswith("No job was found")
     assert (all_of_them.returncode, " jobs\n" in all_of_them.stdout) == (1, True)
 
 
