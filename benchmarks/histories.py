@@ -18,6 +18,7 @@ from sqlalchemy import Connection, func, select
 
 from benchmarks.campaign import CONCAT, EXPERIMENT, generate_jobs
 from benchmarks.places import KINDS, Place, open_place
+from benchmarks.reading import walked_ancestors
 from benchmarks.recording import record_in_process
 from benchmarks.report import Figure, print_figure, print_heading
 from jobprov.app.config import load_settings
@@ -28,7 +29,7 @@ from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.histories.costs import sum_costs
 from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots
 from jobprov.provenance.services.histories.impact import find_impact
-from jobprov.provenance.services.histories.lineage import list_ancestors, trace_lineage
+from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters
 from jobprov.provenance.services.histories.relations import find_common, find_paths
 
@@ -40,7 +41,7 @@ _WHERE = {"experiment": EXPERIMENT}
 
 Question = Callable[[Connection], Any]
 QUESTIONS: dict[str, Question] = {
-    "ancestors of a concat": lambda c: list_ancestors(c, _MERGED, **_WHERE),
+    "ancestors of a concat": lambda c: walked_ancestors(c, _MERGED),
     "its picture, files alone": lambda c: _picture(c, _MERGED, NodeFilters(kind="file")),
     "its picture, one stage": lambda c: _picture(
         c, _MERGED, NodeFilters(jobs=JobFilters(stage="reco"))

@@ -10,7 +10,12 @@ from sqlalchemy import Connection
 
 from benchmarks.campaign import CONCAT, EXPERIMENT, UNITS
 from jobprov.app.wiring import Service
-from jobprov.provenance.services.histories.lineage import list_ancestors, list_descendants
+from jobprov.provenance.db.queries.histories.walks import (
+    WalkedFile,
+    walk_ancestors,
+    walk_descendants,
+)
+from jobprov.provenance.db.queries.lookup.focus import focus_of
 from jobprov.provenance.services.lookup.file import find_file, show_file
 
 RAW_FILE = "nova_r00000_s0500.raw.root"
@@ -65,22 +70,31 @@ def raw_lookup_waits(connection: Connection, names: list[str]) -> list[float]:
     return [_timed(lambda name=name: _fetch(connection, statement, name)) for name in names]  # type: ignore[misc]
 
 
+def walked_ancestors(connection: Connection, name: str) -> list[WalkedFile]:
+    """Return every file of the history of a file of the campaign."""
+    file = find_file(connection, name, experiment=EXPERIMENT)
+    claim = focus_of(connection, file.id).claim_id
+    return walk_ancestors(connection, claim) if claim is not None else []
+
+
+def walked_descendants(connection: Connection, name: str) -> list[WalkedFile]:
+    """Return every file that was made from a file of the campaign."""
+    file = find_file(connection, name, experiment=EXPERIMENT)
+    return walk_descendants(connection, None, file=file.id)
+
+
 def ancestor_waits(connection: Connection, tree: int) -> tuple[list[float], int]:
     """Return the seconds of listing all ancestors of a concat, several times, and how many there are."""
     name = CONCAT.format(tree=tree)
-    return [
-        _timed(lambda: list_ancestors(connection, name, experiment=EXPERIMENT))
-        for _ in range(WALKS)
-    ], len(list_ancestors(connection, name, experiment=EXPERIMENT))
+    return [_timed(lambda: walked_ancestors(connection, name)) for _ in range(WALKS)], len(
+        walked_ancestors(connection, name)
+    )
 
 
 def descendant_waits(connection: Connection, name: str) -> tuple[list[float], int]:
     """Return the seconds of listing all descendants of a file, several times, and how many there are."""
-    found = len(list_descendants(connection, name, experiment=EXPERIMENT))
-    return [
-        _timed(lambda: list_descendants(connection, name, experiment=EXPERIMENT))
-        for _ in range(WALKS)
-    ], found
+    found = len(walked_descendants(connection, name))
+    return [_timed(lambda: walked_descendants(connection, name)) for _ in range(WALKS)], found
 
 
 def usual_waits(service: Service) -> dict[str, float]:

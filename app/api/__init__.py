@@ -8,9 +8,16 @@ from jobprov.app.api.catalogs import differences as catalogs
 from jobprov.app.api.comparisons import jobs as comparisons
 from jobprov.app.api.comparisons import recipes
 from jobprov.app.api.failures import rules
-from jobprov.app.api.histories import costs
-from jobprov.app.api.histories import ends as histories
-from jobprov.app.api.histories import impact as lineage
+from jobprov.app.api.histories import (
+    costs,
+    divergence,
+    ends,
+    impact,
+    lineage,
+    lineage_lists,
+    rebuilds,
+    relations,
+)
 from jobprov.app.api.lookup import exports, files
 from jobprov.app.api.lookup import jobs as job_views
 from jobprov.app.api.orders import orders, workflows
@@ -30,8 +37,13 @@ SECTIONS = (
     comparators.section,
     files.section,
     lineage.section,
+    lineage_lists.section,
+    rebuilds.section,
+    impact.section,
     costs.section,
-    histories.section,
+    ends.section,
+    relations.section,
+    divergence.section,
     events.section,
     tasks.section,
     catalogs.section,

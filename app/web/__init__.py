@@ -13,8 +13,15 @@ from jobprov.app.web.configurations import configuration as configurations
 from jobprov.app.web.failures import errors, rules
 from jobprov.app.web.frame.page import make_blueprint
 from jobprov.app.web.frame.problems import problem_page
-from jobprov.app.web.histories import costs, divergence, impact, lineage
-from jobprov.app.web.histories import ends as histories
+from jobprov.app.web.histories import (
+    costs,
+    divergence,
+    ends,
+    impact,
+    lineage,
+    rebuilds,
+    relations,
+)
 from jobprov.app.web.lookup import file as files
 from jobprov.app.web.lookup import job, jobs, logs
 from jobprov.app.web.lookup import search as searching
@@ -44,7 +51,9 @@ _PAGES = (
     rules,
     catalog,
     impact,
-    histories,
+    rebuilds,
+    ends,
+    relations,
     costs,
     resources,
     modules,

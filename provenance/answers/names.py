@@ -15,3 +15,15 @@ class FileName(Struct, frozen=True):
     namespace: str
     experiment: str
     url: str
+
+
+class FileVersion(FileName, frozen=True):
+    """What names a file, and one of its versions.
+
+    Attributes:
+        version: its number, None for a file that no recorded job made.
+        versions: how many versions of the file there are.
+    """
+
+    version: int | None
+    versions: int

@@ -3,19 +3,32 @@
 from collections.abc import Iterator
 from typing import Any
 
-from jobprov.provenance.answers.histories import FileCost
+from jobprov.provenance.answers.histories import (
+    CommonAncestors,
+    Divergence,
+    FileCost,
+    FileLeaves,
+    FilePaths,
+    FileRoots,
+    Impact,
+    LineageGraph,
+    LineageList,
+    Orphan,
+    Orphans,
+    RebuildPlan,
+)
 from jobprov.provenance.client.transport import Transport, part
 
 
 class Histories(Transport):
     """What made files, and what was made of them."""
 
-    def divergence(self, before: str, after: str, **experiments: str | None) -> dict[str, Any]:
-        """Return where the histories of two files diverge.
+    def divergence(self, before: str, after: str, **experiments: str | None) -> Divergence:
+        """Return where the histories of two files part.
 
         `experiment` is for both, `experiment_a` or `_b` for one.
         """
-        return self._read("/lineage/diverge", a=before, b=after, **experiments)
+        return self._ask(Divergence, "/lineage/diverge", a=before, b=after, **experiments)
 
     def file(
         self, name: str, *, experiment: str | None = None, namespace: str | None = None
@@ -23,9 +36,9 @@ class Histories(Transport):
         """Return what made a file."""
         return self._read(f"/files/{part(name)}", experiment=experiment, namespace=namespace)
 
-    def lineage(self, name: str, **query: Any) -> dict[str, Any]:
+    def lineage(self, name: str, **query: Any) -> LineageGraph:
         """Return the graph around a file; the query is that of `GET /files/{name}/lineage`."""
-        return self._read(f"/files/{part(name)}/lineage", **query)
+        return self._ask(LineageGraph, f"/files/{part(name)}/lineage", **query)
 
     def lineage_text(self, name: str, form: str, **query: Any) -> str:
         """Return the graph around a file as `text`, `dot`, `svg`, `prov-json` or `prov-n`."""
@@ -33,60 +46,46 @@ class Histories(Transport):
             "GET", f"/files/{part(name)}/lineage", params={**query, "format": form}
         ).content.decode()
 
-    def rebuild_plan(self, name: str, **query: Any) -> dict[str, Any]:
+    def rebuild_plan(self, name: str, **query: Any) -> RebuildPlan:
         """Return what makes a lost file again; the query is that of `GET /files/{name}/rebuild`."""
-        return self._read(f"/files/{part(name)}/rebuild", **query)
+        return self._ask(RebuildPlan, f"/files/{part(name)}/rebuild", **query)
 
-    def ancestors(self, name: str, **query: Any) -> dict[str, Any]:
-        """Return every file that a file was made from.
+    def ancestors(self, name: str, **query: Any) -> LineageList:
+        """Return all that a file was made from; the query is that of `GET /files/{name}/ancestors`."""
+        return self._ask(LineageList, f"/files/{part(name)}/ancestors", **query)
 
-        The query is that of `GET /files/{name}/ancestors`.
-        """
-        return self._read(f"/files/{part(name)}/ancestors", **query)
+    def descendants(self, name: str, **query: Any) -> LineageList:
+        """Return all that was made from a file; the query is that of `GET /files/{name}/descendants`."""
+        return self._ask(LineageList, f"/files/{part(name)}/descendants", **query)
 
-    def descendants(self, name: str, **query: Any) -> dict[str, Any]:
-        """Return every file that was made from a file.
+    def roots(self, name: str, **query: Any) -> FileRoots:
+        """Return what a file goes back to; the query is that of `GET /files/{name}/roots`."""
+        return self._ask(FileRoots, f"/files/{part(name)}/roots", **query)
 
-        The query is that of `GET /files/{name}/descendants`.
-        """
-        return self._read(f"/files/{part(name)}/descendants", **query)
-
-    def roots(self, name: str, **query: Any) -> dict[str, Any]:
-        """Return the files that a file goes back to.
-
-        The query is that of `GET /files/{name}/roots`.
-        """
-        return self._read(f"/files/{part(name)}/roots", **query)
-
-    def leaves(self, name: str, **query: Any) -> dict[str, Any]:
-        """Return the last files made from a file.
-
-        The query is that of `GET /files/{name}/leaves`.
-        """
-        return self._read(f"/files/{part(name)}/leaves", **query)
+    def leaves(self, name: str, **query: Any) -> FileLeaves:
+        """Return the final products of a file; the query is that of `GET /files/{name}/leaves`."""
+        return self._ask(FileLeaves, f"/files/{part(name)}/leaves", **query)
 
     def cost(self, name: str, **query: Any) -> FileCost:
         """Return what it took to make a file; the query is that of `GET /files/{name}/cost`."""
         return self._ask(FileCost, f"/files/{part(name)}/cost", **query)
 
-    def orphans(self, **query: Any) -> Iterator[dict[str, Any]]:
-        """Yield the files that somebody names and no recorded job made, page by page."""
-        return self._rows("/lineage/orphans", "files", **query)
+    def orphans(self, **query: Any) -> Iterator[Orphan]:
+        """Yield the files that records or catalogs name and no recorded job made, page by page."""
+        for page in self._pages(Orphans, "/lineage/orphans", **query):
+            yield from page.files
 
-    def paths(self, a: str, b: str, **query: Any) -> dict[str, Any]:
+    def paths(self, a: str, b: str, **query: Any) -> FilePaths:
         """Return the ways between two files; the query is that of `GET /lineage/paths`."""
-        return self._read("/lineage/paths", a=a, b=b, **query)
+        return self._ask(FilePaths, "/lineage/paths", a=a, b=b, **query)
 
-    def common_ancestors(self, a: str, b: str, **query: Any) -> dict[str, Any]:
+    def common_ancestors(self, a: str, b: str, **query: Any) -> CommonAncestors:
         """Return what two files were both made from; the query is that of `GET /lineage/common`."""
-        return self._read("/lineage/common", a=a, b=b, **query)
+        return self._ask(CommonAncestors, "/lineage/common", a=a, b=b, **query)
 
-    def impact(self, **query: Any) -> dict[str, Any]:
-        """Return what some jobs made and all that was made from it.
-
-        The query is that of `GET /lineage/impact`.
-        """
-        return self._read("/lineage/impact", **query)
+    def impact(self, **query: Any) -> Impact:
+        """Return what is touched by some jobs; the query is that of `GET /lineage/impact`."""
+        return self._ask(Impact, "/lineage/impact", **query)
 
     def impact_lines(self, form: str, **query: Any) -> Iterator[bytes]:
         """Yield every file that is touched, as lines of `csv` or `ndjson`."""

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -22,7 +22,15 @@ TRIES = 3
 _PAUSE_SECONDS = 0.5
 _LATER = (429, 502, 503, 504)
 T = TypeVar("T")
+P = TypeVar("P", bound="_Page")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _Page(Protocol):
+    """A page of a list; `next` is the cursor of the one after it, None at the end."""
+
+    @property
+    def next(self) -> str | None: ...
 
 
 class Answer(dict[str, Any]):
@@ -103,6 +111,16 @@ class Transport:
             page = self._read(path, **query, cursor=cursor)
             yield from page[member]
             cursor = page["next"]
+            if cursor is None:
+                return
+
+    def _pages(self, kind: type[P], path: str, **query: Any) -> Iterator[P]:
+        """Yield the pages of a list as their type."""
+        cursor = query.pop("cursor", None)
+        while True:
+            page = self._ask(kind, path, **query, cursor=cursor)
+            yield page
+            cursor = page.next
             if cursor is None:
                 return
 

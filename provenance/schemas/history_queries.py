@@ -11,21 +11,24 @@ from jobprov.provenance.schemas.queries import (
 )
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
-_AS_OF = "Only what had been recorded at this time."
-_PAGE = "How many at most; 100 by default."
-_CURSOR = "`next` of the answer before."
+_AS_OF = "Only what had been recorded by this time."
+_PAGE = "At most this many; 100 by default."
+_CURSOR = "`next` of the page before."
 
 
 class PairQuery(ExperimentQuery):
     """Two files."""
 
     a = file_name(
-        "A file; `namespace:name` where several namespaces know the name, `:name` for the one without."
+        "A file; `namespace:name` where several namespaces know the name, "
+        "`:name` for the one without a namespace."
     )
     b = file_name("Another file.")
-    experiment = text("Of both files, where several experiments know a name.")
-    experiment_a = text("Of the first file, where the two are of different experiments.")
-    experiment_b = text("Of the other.")
+    experiment = text("The experiment of both files, where several know a name.")
+    experiment_a = text(
+        "The experiment of the first file, where the two are of different experiments."
+    )
+    experiment_b = text("The experiment of the other file.")
 
 
 class VersionQuery(FileQuery):
@@ -34,7 +37,8 @@ class VersionQuery(FileQuery):
     version = number(
         1,
         2**31 - 1,
-        "Which version of the file. What made it: of the newest by default; what came of it: of all.",
+        "Which version of the file. By default what made it is asked of the newest version, "
+        "and what was made from it of all versions.",
     )
 
 
@@ -44,19 +48,19 @@ class LineageQuery(FileQuery):
     direction = fields.String(
         validate=validate.OneOf(["ancestors", "descendants", "both"]), load_default="both"
     )
-    depth = number(1, 1000, "So many jobs away at most.")
+    depth = number(1, 1000, "At most this many jobs away.")
     limit = fields.Integer(
         validate=validate.Range(min=1, max=1000),
         load_default=200,
-        metadata={"description": "Nodes at most."},
+        metadata={"description": "At most this many nodes."},
     )
     version = number(1, 2**31 - 1, "Which version of the file; the newest by default.")
     kind = fields.String(
         validate=validate.OneOf(["file", "job"]),
-        metadata={"description": "Only files, or only jobs, joined directly."},
+        metadata={"description": "Only files, or only jobs, linked directly."},
     )
     role = text(
-        "Files that a job used so (primary, secondary, shared, configuration), and these jobs."
+        "Files in this role (primary, secondary, shared, configuration), and the jobs that read them."
     )
     stage = text("Jobs of this stage, and the files that they made.")
     state = fields.String(
@@ -82,11 +86,12 @@ class RebuildQuery(FileQuery):
     """What is lost."""
 
     lost = text(
-        "Names of other files that are lost too, with commas between them: `name`, `namespace:name` or `experiment/namespace:name`."
+        "Names of other files that are lost too, separated by commas: `name`, `namespace:name` "
+        "or `experiment/namespace:name`."
     )
     from_scratch = fields.Boolean(
         load_default=False,
-        metadata={"description": "Take every file as lost that a recorded job made."},
+        metadata={"description": "Treat every file as lost that a recorded job made."},
     )
 
 
@@ -99,17 +104,18 @@ class ImpactQuery(JobsByFileQuery, SomeJobsQuery):
     )
     state = text("running, succeeded, failed, killed or lost.")
     parameter = text(
-        "Jobs whose configuration has this parameter; its key, with `*` for any letters."
+        "Jobs whose configuration has this parameter: its key, where `*` stands for any letters."
     )
     value = text(
-        "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2]."
+        "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. "
+        "A whole sequence is [1, 2]."
     )
     direct = fields.Boolean(
         load_default=False, metadata={"description": "Only what these jobs made themselves."}
     )
     format = fields.String(validate=validate.OneOf(["json", "csv", "ndjson"]), load_default="json")
-    limit = number(1, 1000, "How many at most; 100 by default.")
-    cursor = text("`next` of the answer before.")
+    limit = number(1, 1000, _PAGE)
+    cursor = text(_CURSOR)
 
 
 class CostQuery(VersionQuery):
@@ -126,10 +132,11 @@ class EndsQuery(CostQuery):
 
 
 class OrphansQuery(FileQuery):
-    """Whose files that nobody made."""
+    """Which files that no recorded job made."""
 
     isolated = fields.Boolean(
-        load_default=False, metadata={"description": "Only those of which no file was made either."}
+        load_default=False,
+        metadata={"description": "Only those from which no file was made either."},
     )
     unread = fields.Boolean(
         load_default=False, metadata={"description": "Only those that no job read either."}
@@ -142,13 +149,13 @@ class PathsQuery(PairQuery):
     """Between which files."""
 
     as_of = moment(_AS_OF)
-    limit = number(1, 100, "How many paths at most; 10 by default.")
+    limit = number(1, 100, "At most this many paths; 10 by default.")
 
 
 class CommonQuery(PairQuery):
     """Of which files."""
 
     as_of = moment(_AS_OF)
-    hub = number(1, 10**6, "A file that more jobs read is a hub; 100 by default.")
+    hub = number(1, 10**6, "A file that more jobs than this read is a hub; 100 by default.")
     limit = number(1, 1000, _PAGE)
     cursor = text(_CURSOR)

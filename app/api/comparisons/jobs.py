@@ -7,11 +7,9 @@ from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.schemas.history_queries import PairQuery
 from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import DIFFERENCES_A_FACET, compare_jobs
-from jobprov.provenance.services.histories.divergence import find_divergence
 
 section = Section("comparisons", "Two jobs, side by side.")
 _MOST = 10_000
@@ -61,20 +59,3 @@ def get_companions(job_id: str) -> Response:
     query = asked(ExperimentQuery)
     with get_service().reading() as connection:
         return json_answer(find_companions(connection, checked_name(job_id, "job_id"), **query))
-
-
-@section.call(
-    "GET",
-    "/lineage/diverge",
-    answers={200: OBJECT},
-    parameters=parameters(PairQuery),
-    errors=(300, 401, 404, 413, 422),
-)
-def get_divergence() -> Response:
-    """Return where the histories of two files part.
-
-    The first jobs of one stage whose recipes differ.
-    """
-    query = asked(PairQuery)
-    with get_service().reading() as connection:
-        return json_answer(find_divergence(connection, query.pop("a"), query.pop("b"), **query))

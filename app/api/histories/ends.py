@@ -1,36 +1,28 @@
-"""Questions to whole histories: where they end, how two files hang together, what a file cost, what nobody made."""
+"""Where histories end, over HTTP: roots and leaves of a file, and files that no recorded job made."""
 
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.schemas.history_queries import (
-    CommonQuery,
-    EndsQuery,
-    OrphansQuery,
-    PathsQuery,
-)
+from jobprov.provenance.answers.histories import FileLeaves, FileRoots, Orphans
+from jobprov.provenance.schemas.history_queries import EndsQuery, OrphansQuery
 from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots
-from jobprov.provenance.services.histories.relations import find_common, find_paths
 
-section = Section("histories", "Questions to whole histories.")
+section = Section("ends", "Where histories end.")
 _ERRORS = (300, 401, 404, 413, 422)
 
 
 @section.call(
     "GET",
     "/files/<name>/roots",
-    answers={200: OBJECT},
+    answers={200: FileRoots},
     parameters=parameters(EndsQuery),
     errors=_ERRORS,
 )
 def get_roots(name: str) -> Response:
-    """Return the files that a file goes back to, and that were made from no others.
-
-    `{file, count, files, is_truncated, next}`.
-    """
+    """Return the files that a file goes back to and that were made from no others."""
     query = asked(EndsQuery)
     with get_service().reading() as connection:
         return json_answer(list_roots(connection, checked_name(name), **query))
@@ -39,15 +31,12 @@ def get_roots(name: str) -> Response:
 @section.call(
     "GET",
     "/files/<name>/leaves",
-    answers={200: OBJECT},
+    answers={200: FileLeaves},
     parameters=parameters(EndsQuery),
     errors=_ERRORS,
 )
 def get_leaves(name: str) -> Response:
-    """Return the files that came of a file, and that no other was made from.
-
-    `{file, count, files, is_truncated, next}`.
-    """
+    """Return the final products of a file: made from it, and no other was made from them."""
     query = asked(EndsQuery)
     with get_service().reading() as connection:
         return json_answer(list_leaves(connection, checked_name(name), **query))
@@ -56,49 +45,12 @@ def get_leaves(name: str) -> Response:
 @section.call(
     "GET",
     "/lineage/orphans",
-    answers={200: OBJECT},
+    answers={200: Orphans},
     parameters=parameters(OrphansQuery),
     errors=(401, 413, 422),
 )
 def get_orphans() -> Response:
-    """Return files that somebody names and no recorded job made: `{files, next}`.
-
-    A page may be short and still have a `next`.
-    """
+    """Return files that records or catalogs name and that no recorded job made."""
     query = asked(OrphansQuery)
     with get_service().reading() as connection:
         return json_answer(list_orphans(connection, **query))
-
-
-@section.call(
-    "GET",
-    "/lineage/paths",
-    answers={200: OBJECT},
-    parameters=parameters(PathsQuery),
-    errors=_ERRORS,
-)
-def get_paths() -> Response:
-    """Return the ways from the older of two files to the younger, shortest first.
-
-    `{a, b, older, paths, is_truncated}`.
-    """
-    query = asked(PathsQuery)
-    with get_service().reading() as connection:
-        return json_answer(find_paths(connection, **query))
-
-
-@section.call(
-    "GET",
-    "/lineage/common",
-    answers={200: OBJECT},
-    parameters=parameters(CommonQuery),
-    errors=_ERRORS,
-)
-def get_common() -> Response:
-    """Return what two files were both made from, nearest first.
-
-    `{a, b, count, ancestors, hub_count, hubs, is_truncated, next}`.
-    """
-    query = asked(CommonQuery)
-    with get_service().reading() as connection:
-        return json_answer(find_common(connection, **query))

@@ -1,4 +1,4 @@
-"""Files over HTTP: what made one, and its lineage in every form; and the one search box."""
+"""Files over HTTP: lists of them, what made one, and the one search box."""
 
 from datetime import UTC, datetime
 
@@ -10,48 +10,21 @@ from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
-from jobprov.app.csv_rows import CONTENT_TYPE as CSV
-from jobprov.app.csv_rows import csv_lines
 from jobprov.app.wiring import get_service
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
-from jobprov.provenance.lineage.dot import to_dot
-from jobprov.provenance.lineage.graph import COLUMNS, Graph, node_rows
-from jobprov.provenance.lineage.openlineage import to_openlineage
-from jobprov.provenance.lineage.prov_json import to_prov_json, to_prov_n
-from jobprov.provenance.lineage.svg import draw
-from jobprov.provenance.lineage.text import render_text
 from jobprov.provenance.records.repairing import parse_object
-from jobprov.provenance.schemas.history_queries import LineageQuery, VersionQuery
 from jobprov.provenance.schemas.queries import FileQuery, FilesQuery, SearchQuery
 from jobprov.provenance.services.catalogs.sightings import (
     SightedFile,
     read_sighting,
     record_sighting,
 )
-from jobprov.provenance.services.histories.lineage import trace_lineage
-from jobprov.provenance.services.histories.lineage_filters import take_filters
-from jobprov.provenance.services.histories.lineage_lists import list_lineage
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
 from jobprov.provenance.services.lookup.search import search
 
-
-def to_csv(graph: Graph) -> str:
-    """Return a graph as CSV: a row a node."""
-    return b"".join(csv_lines(COLUMNS, node_rows(graph))).decode()
-
-
-section = Section("files", "Files and their lineage.")
+section = Section("files", "Files.")
 _SIGHTING_BYTES = 1024 * 1024
-_FORMS = {
-    "dot": ("text/vnd.graphviz; charset=utf-8", to_dot),
-    "svg": ("image/svg+xml; charset=utf-8", draw),
-    "prov-json": ("application/json", to_prov_json),
-    "prov-n": ("text/provenance-notation; charset=utf-8", to_prov_n),
-    "openlineage": ("application/x-ndjson", to_openlineage),
-    "csv": (CSV, to_csv),
-    "text": ("text/plain; charset=utf-8", render_text),
-}
 
 
 @section.call(
@@ -84,56 +57,6 @@ def get_file(name: str) -> Response:
     query = asked(FileQuery)
     with get_service().reading() as connection:
         return json_answer(show_file(connection, checked_name(name), **query))
-
-
-@section.call(
-    "GET",
-    "/files/<name>/lineage",
-    answers={200: OBJECT},
-    parameters=parameters(LineageQuery),
-    errors=(300, 401, 404, 413, 422),
-)
-def get_lineage(name: str) -> Response:
-    """Return the graph around a file, nearest first: nodes, edges and what was omitted.
-
-    Or drawn, or exported.
-    """
-    query = asked(LineageQuery)
-    form, filters = query.pop("format"), take_filters(query)
-    with get_service().reading() as connection:
-        graph = trace_lineage(connection, checked_name(name), filters=filters, **query)
-    return _formed(graph, form)
-
-
-@section.call(
-    "GET",
-    "/files/<name>/ancestors",
-    answers={200: OBJECT},
-    parameters=parameters(VersionQuery),
-    errors=(300, 401, 404, 413, 422),
-)
-def get_ancestors(name: str) -> Response:
-    """Return every file that a file was made from, at any depth.
-
-    `{file, version, versions, count, files, is_truncated}`.
-    """
-    query = asked(VersionQuery)
-    with get_service().reading() as connection:
-        return json_answer(list_lineage(connection, checked_name(name), **query))
-
-
-@section.call(
-    "GET",
-    "/files/<name>/descendants",
-    answers={200: OBJECT},
-    parameters=parameters(VersionQuery),
-    errors=(300, 401, 404, 413, 422),
-)
-def get_descendants(name: str) -> Response:
-    """Return every file that was made from a file, at any depth, in the same form."""
-    query = asked(VersionQuery)
-    with get_service().reading() as connection:
-        return json_answer(list_lineage(connection, checked_name(name), descendants=True, **query))
 
 
 @section.call(
@@ -173,10 +96,3 @@ def get_hits() -> Response:
     query = asked(SearchQuery)
     with get_service().reading() as connection:
         return json_answer({"hits": search(connection, query["q"])})
-
-
-def _formed(graph: Graph, form: str) -> Response:
-    if form == "json":
-        return json_answer(graph.to_json())
-    content_type, write = _FORMS[form]
-    return Response(write(graph), content_type=content_type)

@@ -1,4 +1,4 @@
-"""`jobprov diff` and `diverge`: what is not the same in two jobs, or in the histories of two files, for a reader who has little time."""
+"""`jobprov diff`: what is not the same in two jobs, for a reader who has little time."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -10,9 +10,7 @@ from jobprov.app.commands.lookup.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
-    file_name,
     json_option,
-    pair_options,
     url_option,
 )
 from jobprov.provenance.lineage.words import counted, shown
@@ -155,39 +153,4 @@ def _rest(facets: list[dict[str, Any]], *, everything: bool) -> Iterator[str]:
         yield f"Differs in any two runs, shown by --all: {', '.join(other)}."
 
 
-@click.command()
-@click.argument("before", metavar="FILE", type=file_name)
-@click.argument("after", metavar="OTHER", type=file_name)
-@pair_options
-@url_option
-@json_option
-def diverge(
-    *, before: str, after: str, url: str | None, as_json: bool, **experiments: str | None
-) -> None:
-    """Tell where the histories of FILE and OTHER part.
-
-    The first jobs of one stage whose recipes differ; exit code 1 where they do.
-    """
-    found = client_for(url).divergence(before, after, **experiments)
-    emit(found, divergence_text(found), as_json=as_json)
-    if found["a"] or found["b"]:
-        sys.exit(1)
-
-
-def divergence_text(found: dict[str, Any]) -> str:
-    """Return where two histories part, as text, and what to type next."""
-    jobs = found["a"], found["b"]
-    if not any(jobs):
-        return f"Nowhere: {counted(found['common_jobs'], 'job')} made both, and the others are of the same recipes."
-    stage = shown(found["stage"] or "that no record names")
-    lines = [f"They part in stage {stage}; {counted(found['common_jobs'], 'job')} made both.", ""]
-    lines += [
-        _job(letter, job) if job else f"{letter}  no job there"
-        for letter, job in zip("ab", jobs, strict=True)
-    ]
-    if all(jobs):
-        lines += ["", f"jobprov diff {jobs[0]['job_id']} {jobs[1]['job_id']}"]
-    return "\n".join(lines)
-
-
-COMMANDS = {"diff": diff, "diverge": diverge}
+COMMANDS = {"diff": diff}

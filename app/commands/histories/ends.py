@@ -1,6 +1,5 @@
-"""`jobprov roots`, `leaves`, `orphans`, `paths` and `common-ancestors`: whole histories."""
+"""`jobprov roots`, `leaves` and `orphans`: where histories end."""
 
-import sys
 from itertools import islice
 from typing import Any
 
@@ -10,65 +9,65 @@ from jobprov.app.commands.histories.options import file_question
 from jobprov.app.commands.lookup.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
-    file_name,
     json_option,
-    pair_options,
     table,
     url_option,
 )
-from jobprov.provenance.lineage.sentences import leaves_words, use_words
+from jobprov.provenance.answers.histories import FileRoots, Orphan
 from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.services.histories.sentences import leaves_sentence, orphan_use
 
-_LISTED = 20
+_END_COLUMNS = {"name": "FILE", "data_tier": "TIER", "experiment": "EXPERIMENT"}
+_ORPHAN_COLUMNS = {"name": "FILE", "experiment": "EXPERIMENT", "use": "USE"}
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1, 1000), help="Files at most; 100 by default.")
+@click.option("--limit", type=click.IntRange(1, 1000), help="At most this many files; default 100.")
 @file_question
 def roots(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell which files FILE goes back to, and that were made from no others."""
-    found = client_for(url).roots(file, **query)
-    placeholders = sum(row["is_placeholder"] for row in found["files"])
-    head = f"{found['file']['name']} goes back to {counted(found['count'], 'file')}"
-    if placeholders:
-        head += f"; no recorded job made {placeholders} of those below"
-    emit(found, _listed(f"{head}.", found), as_json=as_json)
+    """List the files that FILE goes back to and that were made from no others."""
+    answer = client_for(url).roots(file, **query)
+    sentence = f"{answer.file.name} goes back to {counted(answer.count, 'file')}"
+    if unmade := sum(root.is_placeholder for root in answer.files):
+        sentence += f"; no recorded job made {unmade} of those below"
+    emit(answer, _text(f"{sentence}.", answer), as_json=as_json)
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1, 1000), help="Files at most; 100 by default.")
+@click.option("--limit", type=click.IntRange(1, 1000), help="At most this many files; default 100.")
 @file_question
 def leaves(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell what last was made of FILE: the files that no other was made from."""
-    found = client_for(url).leaves(file, **query)
-    if found["readers"] is not None:
-        emit(found, f"{found['file']['name']}: {leaves_words(found)}", as_json=as_json)
-        return
-    emit(
-        found,
-        _listed(f"{counted(found['count'], 'file')} came last of {found['file']['name']}.", found),
-        as_json=as_json,
-    )
+    """List the final products of FILE: made from it, and no other file was made from them."""
+    answer = client_for(url).leaves(file, **query)
+    if answer.readers is not None:
+        text = f"{answer.file.name}: {leaves_sentence(answer)}"
+    else:
+        products = counted(answer.count, "final product")
+        text = _text(f"{products} came from {answer.file.name}.", answer)
+    emit(answer, text, as_json=as_json)
 
 
-def _listed(head: str, found: dict[str, Any]) -> str:
-    """Return a sentence and the files below it, with what is left out."""
-    lines = [head]
-    if found["files"]:
-        lines.append(
-            table(found["files"], {"name": "FILE", "data_tier": "TIER", "experiment": "EXPERIMENT"})
-        )
-    if found["next"]:
-        lines.append(
-            f"{found['count'] - len(found['files'])} more: --limit, or --json with `next`."
-        )
-    if found["is_truncated"]:
-        lines.append("The history is larger than what was walked.")
+def _text(sentence: str, ends: FileRoots) -> str:
+    """Return a sentence, the files below it, and what is left out."""
+    lines = [sentence]
+    if ends.files:
+        rows = [
+            {"name": file.name, "data_tier": file.data_tier, "experiment": file.experiment}
+            for file in ends.files
+        ]
+        lines.append(table(rows, _END_COLUMNS))
+    if ends.next:
+        left = ends.count - len(ends.files)
+        lines.append(f"{left} more: raise --limit, or follow `next` of --json.")
+    if ends.is_truncated:
+        lines.append("The history is too long to be walked whole.")
     return "\n".join(lines)
 
 
 @click.command()
-@click.option("--isolated", is_flag=True, help="Only files of which no file was made either.")
+@click.option(
+    "--isolated", is_flag=True, help="Only files from which no other file was made either."
+)
 @click.option("--unread", is_flag=True, help="Only files that no job read either.")
 @click.option("--namespace", help="Only files of this namespace.")
 @click.option(
@@ -76,118 +75,40 @@ def _listed(head: str, found: dict[str, Any]) -> str:
     type=click.IntRange(1, 1_000_000),
     default=100,
     show_default=True,
-    help="Files at most.",
+    help="At most this many files.",
 )
 @click.option("--experiment", help="Only files of this experiment.")
 @url_option
 @json_option
 def orphans(
-    *, limit: int, isolated: bool, unread: bool, url: str | None, as_json: bool, **query: Any
+    *,
+    limit: int,
+    isolated: bool,
+    unread: bool,
+    namespace: str | None,
+    experiment: str | None,
+    url: str | None,
+    as_json: bool,
 ) -> None:
     """List the files that records or catalogs name and that no recorded job made."""
-    found = list(
-        islice(client_for(url).orphans(isolated=isolated, unread=unread, **query), limit + 1)
+    every = client_for(url).orphans(
+        isolated=isolated, unread=unread, namespace=namespace, experiment=experiment
     )
-    rows, is_more = found[:limit], len(found) > limit
-    shown = [{**row, "uses": use_words(row)} for row in rows]
-    text = (
-        table(shown, {"name": "FILE", "experiment": "EXPERIMENT", "uses": "USE"})
-        if rows
-        else _none(query)
-    )
-    text += "\nThere are more: --limit." if is_more else ""
-    emit({"files": rows, "is_truncated": is_more}, text, as_json=as_json)
+    first = list(islice(every, limit + 1))
+    files, is_truncated = first[:limit], len(first) > limit
+    if files:
+        text = table([_orphan_row(file) for file in files], _ORPHAN_COLUMNS)
+    elif namespace is not None or experiment is not None:
+        text = "There is none, or a name is not spelt as it is recorded."
+    else:
+        text = "There is none."
+    if is_truncated:
+        text += "\nThere are more: raise --limit."
+    emit({"files": files, "is_truncated": is_truncated}, text, as_json=as_json)
 
 
-def _none(query: dict[str, Any]) -> str:
-    is_named = query["experiment"] is not None or query["namespace"] is not None
-    return (
-        "There is none, or a name is not spelt as it is recorded." if is_named else "There is none."
-    )
+def _orphan_row(file: Orphan) -> dict[str, str]:
+    return {"name": file.name, "experiment": file.experiment, "use": orphan_use(file)}
 
 
-@click.command()
-@click.argument("a", type=file_name)
-@click.argument("b", type=file_name)
-@click.option("--limit", type=click.IntRange(1, 100), help="Paths at most; 10 by default.")
-@click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time.")
-@pair_options
-@url_option
-@json_option
-def paths(*, a: str, b: str, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell how the younger of the files A and B was made from the older.
-
-    Exit code 1 where it was not.
-    """
-    found = client_for(url).paths(a, b, **query)
-    emit(found, _paths_text(found), as_json=as_json)
-    sys.exit(0 if found["paths"] else 1)
-
-
-def _paths_text(found: dict[str, Any]) -> str:
-    if found["older"] is None:
-        return f"Neither of {found['a']['name']} and {found['b']['name']} was made from the other."
-    older, younger = (
-        found[key]["name"] for key in (("a", "b") if found["older"] == "a" else ("b", "a"))
-    )
-    more = ", and there are more" if found["is_truncated"] else ""
-    lines = [f"{younger} was made from {older} in {counted(len(found['paths']), 'way')}{more}:"]
-    for path in found["paths"]:
-        lines += [
-            "",
-            f"{counted(path['jobs'], 'job')}{'' if path['is_sure'] else ', not all links are sure'}",
-        ]
-        lines += [f"  {_step(node)}" for node in path["nodes"]]
-    return "\n".join(lines)
-
-
-def _step(node: dict[str, Any]) -> str:
-    if node["kind"] == "file":
-        return str(node["name"])
-    return f"  -> {node['stage'] or 'job'} {node['job_id'][:8]} {node['state']}"
-
-
-@click.command("common-ancestors")
-@click.argument("a", type=file_name)
-@click.argument("b", type=file_name)
-@click.option(
-    "--hub",
-    type=click.IntRange(1, 1_000_000),
-    help="A file that more jobs read is left out; 100 by default.",
-)
-@click.option("--limit", type=click.IntRange(1, 1000), help="Files at most; 100 by default.")
-@click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time.")
-@pair_options
-@url_option
-@json_option
-def common_ancestors(*, a: str, b: str, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell what the files A and B were both made from. Exit code 1 where it is nothing."""
-    found = client_for(url).common_ancestors(a, b, **query)
-    emit(found, _common_text(found), as_json=as_json)
-    sys.exit(0 if found["count"] else 1)
-
-
-def _common_text(found: dict[str, Any]) -> str:
-    count = counted(found["count"], "file") if found["count"] else "no file"
-    lines = [
-        f"{found['a']['name']} and {found['b']['name']} were both made from {count}, the nearest first."
-    ]
-    if found["hub_count"]:
-        lines.append(f"Left out: {counted(found['hub_count'], 'file')} that many jobs read.")
-    if found["ancestors"]:
-        rows = [
-            {**row, "nearest": "nearest" if row["is_nearest"] else ""}
-            for row in found["ancestors"][:_LISTED]
-        ]
-        titles = {"name": "FILE", "jobs_to_a": "JOBS TO A", "jobs_to_b": "JOBS TO B", "nearest": ""}
-        lines.append(table(rows, titles))
-    return "\n".join(lines)
-
-
-COMMANDS = {
-    "roots": roots,
-    "leaves": leaves,
-    "orphans": orphans,
-    "paths": paths,
-    "common-ancestors": common_ancestors,
-}
+COMMANDS = {"roots": roots, "leaves": leaves, "orphans": orphans}

@@ -21,7 +21,7 @@ def file_question(function: F) -> F:
         click.argument("file", type=file_name),
         click.option("--namespace", help="Needed where several namespaces know the name."),
         click.option("--version", type=click.IntRange(1), help="Which version of the file."),
-        click.option("--as-of", metavar="TIME", help="Only what had been recorded at this time."),
+        click.option("--as-of", metavar="TIME", help="Only what had been recorded by this time."),
         experiment_option,
         url_option,
         json_option,

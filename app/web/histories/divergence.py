@@ -1,6 +1,6 @@
-"""The page of two files: where their histories part, what differs there, and which other file one would put beside a file."""
+"""The page of where the histories of two files part, what differs there, and files to compare with."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Response
 
@@ -9,10 +9,15 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_pair
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.histories import Divergence
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
-from jobprov.provenance.services.histories.divergence import find_alike_files, find_divergence
+from jobprov.provenance.services.histories.divergence import (
+    AlikeFiles,
+    find_alike_files,
+    find_divergence,
+)
 
-_PARAMETERS = 12
+_MOST_PARAMETERS = 12
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -20,85 +25,121 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/diverge", view_func=show_page, endpoint="diverge")
 
 
+class PairQuestion(NamedTuple):
+    """Which two files the address asks about, and of which experiments."""
+
+    a: str | None
+    b: str | None
+    experiments: dict[str, str | None]
+
+    @property
+    def first(self) -> str | None:
+        """The file that the address names where it names only one."""
+        return self.a or self.b
+
+    @property
+    def experiment(self) -> str | None:
+        """The experiment of that file."""
+        of_one = "experiment_a" if self.a is not None else "experiment_b"
+        return self.experiments[of_one] or self.experiments["experiment"]
+
+    def swapped(self) -> dict[str, str | None]:
+        """Return the query that asks the same the other way round."""
+        return {
+            "a": self.b,
+            "b": self.a,
+            "experiment": self.experiments["experiment"],
+            "experiment_a": self.experiments["experiment_b"],
+            "experiment_b": self.experiments["experiment_a"],
+        }
+
+
 def show_page() -> Response:
-    """Show where the histories of two files part; ask for what the address does not name."""
-    before, after, experiments = asked("a"), asked("b"), asked_pair()
-    if before is None or after is None:
-        of = "experiment_a" if before is not None else "experiment_b"
-        return _ask(before or after, experiments[of] or experiments["experiment"])
+    """Show where the histories of two files part; ask for files that the address does not name."""
+    question = PairQuestion(asked("a"), asked("b"), asked_pair())
+    if question.a is None or question.b is None:
+        return _ask_for_files(question)
     service = get_service()
+    compared: dict[str, Any] | None = None
     with service.reading() as connection:
-        found = find_divergence(connection, before, after, **experiments)
-        jobs = found["a"], found["b"]
-        compared = (
-            compare_jobs(connection, service.store, jobs[0]["job_id"], jobs[1]["job_id"])
-            if all(jobs)
-            else None
-        )
-    configuration = _configuration(compared)
+        divergence = find_divergence(connection, question.a, question.b, **question.experiments)
+        if divergence.a and divergence.b:
+            job_ids = divergence.a["job_id"], divergence.b["job_id"]
+            compared = compare_jobs(connection, service.store, *job_ids)
+    query = {"a": question.a, "b": question.b, **question.experiments}
+    parameters = _parameters(compared)
     return answer(
         "histories/diverge.html",
-        twin=address("/lineage/diverge", {"a": before, "b": after, **experiments}),
-        names=(before, after),
-        found=found,
-        first_line=first_line(found, compared),
-        parameters=configuration["differences"][:_PARAMETERS],
-        parameter_count=configuration["count"],
+        twin=address("/lineage/diverge", query),
+        names=(question.a, question.b),
+        experiments=question.experiments,
+        first_line=divergence_sentence(divergence, compared),
+        divergence=divergence,
+        parameters=parameters.rows[:_MOST_PARAMETERS],
+        parameter_count=parameters.total,
         shown=shown_row,
-        swapped=address("/diverge", {"a": after, "b": before, **_swapped(experiments)}),
-        diff=_diff_address(found),
+        swapped=address("/diverge", question.swapped()),
+        diff=_diff_address(divergence),
         alike=[],
-        experiments=experiments,
     )
 
 
-def _swapped(experiments: dict[str, str | None]) -> dict[str, str | None]:
-    a, b = experiments["experiment_a"], experiments["experiment_b"]
-    return {**experiments, "experiment_a": b, "experiment_b": a}
+def _ask_for_files(question: PairQuestion) -> Response:
+    """Ask for one file or two, and offer some."""
+    first_line = "Where do the histories of two files part?"
+    alike: list[AlikeFiles] = []
+    if question.first is not None:
+        first_line = "With which other file?"
+        with get_service().reading() as connection:
+            alike = find_alike_files(connection, question.first, experiment=question.experiment)
+    return answer(
+        "histories/diverge.html",
+        names=(question.first, None),
+        experiments={
+            "experiment": question.experiment,
+            "experiment_a": None,
+            "experiment_b": None,
+        },
+        first_line=first_line,
+        divergence=None,
+        parameters=[],
+        swapped=None,
+        alike=alike,
+    )
 
 
-def first_line(found: dict[str, Any], compared: dict[str, Any] | None) -> str:
+def divergence_sentence(divergence: Divergence, compared: dict[str, Any] | None) -> str:
     """Return where two histories part, in words."""
-    common = (
-        f"{counted(found['common_jobs'], 'job')} made both"
-        if found["common_jobs"]
-        else "no job made both"
-    )
-    if not found["a"] and not found["b"]:
-        return f"They part nowhere: {common}, and the others are of the same recipes."
-    stage = f"in stage {found['stage']}" if found["stage"] else "in a stage that no record names"
+    common = "no job made both"
+    if divergence.common_jobs:
+        common = f"{counted(divergence.common_jobs, 'job')} made both"
+    if not divergence.a and not divergence.b:
+        return f"They part nowhere: {common}, and the others have the same recipes."
+    stage = "in a stage that no record names"
+    if divergence.stage:
+        stage = f"in stage {divergence.stage}"
     if compared is None:
-        return f"They part {stage}: only the {'first' if found['a'] else 'second'} has a job there that the other has not; {common}."
+        having, lacking = ("first", "second") if divergence.a else ("second", "first")
+        return f"They part {stage}: only the {having} has a job there, the {lacking} has none; {common}."
     return f"They part {stage}; {common}. {compared['first_line']}"
 
 
-def _ask(name: str | None, experiment: str | None) -> Response:
-    """Ask for one file or two, and offer some."""
-    alike: list[dict[str, Any]] = []
-    if name is not None:
-        with get_service().reading() as connection:
-            alike = find_alike_files(connection, name, experiment=experiment)["alike"]
-    return answer(
-        "histories/diverge.html",
-        names=(name, None),
-        first_line="Where do the histories of two files part?"
-        if name is None
-        else "With which other file?",
-        alike=alike,
-        experiments={"experiment": experiment},
-    )
+class ParameterDifferences(NamedTuple):
+    """Parameters that differ, and how many they are; there may be more than are listed."""
+
+    rows: list[dict[str, Any]]
+    total: int
 
 
-def _configuration(compared: dict[str, Any] | None) -> dict[str, Any]:
+def _parameters(compared: dict[str, Any] | None) -> ParameterDifferences:
     """Return what differs in the configurations of the two jobs."""
-    facets = compared["facets"] if compared else ()
-    return next(
-        (facet for facet in facets if facet["name"] == "configuration"),
-        {"differences": [], "count": 0},
-    )
+    for facet in compared["facets"] if compared else ():
+        if facet["name"] == "configuration":
+            return ParameterDifferences(facet["differences"], facet["count"])
+    return ParameterDifferences([], 0)
 
 
-def _diff_address(found: dict[str, Any]) -> str | None:
-    if not (found["a"] and found["b"]):
+def _diff_address(divergence: Divergence) -> str | None:
+    if not (divergence.a and divergence.b):
         return None
-    return address(f"/jobs/{found['a']['job_id']}/diff/{found['b']['job_id']}", {})
+    return address(f"/jobs/{divergence.a['job_id']}/diff/{divergence.b['job_id']}", {})

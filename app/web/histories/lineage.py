@@ -1,6 +1,8 @@
 """The page of a file's history: how many files and jobs, the picture, the table, the exports."""
 
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -8,6 +10,7 @@ from flask import Blueprint, Response, request
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.page import answer, asked, asked_file, asked_number, here
 from jobprov.app.web.frame.pictures import asked_drawing, draw_picture
+from jobprov.app.web.histories.question import asked_question
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import BadInputError
@@ -54,154 +57,246 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/lineage/<path:name>", view_func=show_page, endpoint="lineage")
 
 
+class LineageQuestion(NamedTuple):
+    """What the address asks about the history of a file.
+
+    Attributes:
+        file: experiment, namespace and version of the file.
+        depth: jobs away from it at most; None for all.
+        limit: files and jobs at most.
+        filters: what the form of filters holds, by field; empty where a field is not set.
+        as_of: only what had been recorded by then.
+    """
+
+    file: dict[str, Any]
+    direction: str
+    depth: int | None
+    limit: int
+    filters: dict[str, str]
+    as_of: datetime | None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether only part of the history is asked for."""
+        return any(self.filters.values())
+
+
+def _asked() -> LineageQuestion:
+    """Return what the address asks.
+
+    Raises:
+        BadInputError: a number or a time cannot be read.
+    """
+    question = asked_question()
+    return LineageQuestion(
+        file={
+            "experiment": question.experiment,
+            "namespace": question.namespace,
+            "version": question.version,
+        },
+        direction=asked("direction") or "ancestors",
+        depth=asked_number("depth", least=1, most=1000),
+        limit=asked_number("limit", least=1, most=MOST_NODES) or LIMITS[0],
+        filters={name: asked(name) or "" for name in FILTERS},
+        as_of=question.as_of,
+    )
+
+
 def show_page(name: str) -> Response:
     """Show a file's history, or with `picture=` its drawing alone."""
-    said = {word for word, value in asked_file().items() if value is not None}
-    direction, depth = asked("direction") or "ancestors", asked_number("depth", least=1, most=1000)
-    limit = asked_number("limit", least=1, most=MOST_NODES) or LIMITS[0]
-    words = {word: asked(word) or "" for word in FILTERS}
-    file: dict[str, Any] = {**asked_file(), "version": asked_number("version", least=1, most=10**6)}
+    question = _asked()
     with get_service().reading() as connection:
         graph = trace_lineage(
             connection,
             name,
-            **file,
-            direction=direction,
-            depth=depth,
-            limit=limit,
-            filters=_asked_filters(words),
-            as_of=asked_time("as_of"),
+            **question.file,
+            direction=question.direction,
+            depth=question.depth,
+            limit=question.limit,
+            filters=_node_filters(question.filters),
+            as_of=question.as_of,
         )
-        is_empty = len(graph.nodes) == 1 and not any(words.values())
-        other = is_empty and has_other_side(connection, name, **file, direction=direction)
-    first_line = _first_line(graph, is_filtered=any(words.values()))
-    directions = {
-        word: (title, here(direction=word, expanded=None)) for word, title in DIRECTIONS.items()
-    }
-    view, links = (
-        fold(graph, expanded=frozenset(request.args.getlist("expanded"))),
-        _links(graph, depth, limit),
-    )
+        is_alone = len(graph.nodes) == 1 and not question.is_filtered
+        offers_other_side = is_alone and has_other_side(
+            connection, name, **question.file, direction=question.direction
+        )
+    view = fold(graph, expanded=frozenset(request.args.getlist("expanded")))
+    links = _links(graph, question)
+    first_line = _first_line(graph, question)
 
     def draw(direction: str) -> str:
         return draw_view(view, direction="down" if direction == "down" else "right", links=links)
 
-    if (
-        drawing := asked_drawing(draw, lambda: {**map_of_view(view, links), "words": first_line})
-    ) is not None:
+    def view_map() -> dict[str, Any]:
+        return {**map_of_view(view, links), "words": first_line}
+
+    drawing = asked_drawing(draw, view_map)
+    if drawing is not None:
         return drawing
     return answer(
         "histories/lineage.html",
-        **_addresses(name, graph, {"direction": direction, "depth": str(depth or ""), **words}),
+        **_addresses(name, graph, question),
         name=name,
         graph=graph,
         first_line=first_line,
-        other_side=directions["descendants" if direction == "ancestors" else "ancestors"]
-        if other
-        else None,
-        picture=draw_picture(draw, len(view.boxes)),
-        map_url=_drawing_address("map"),
-        right_url=_drawing_address("right"),
-        down_url=_drawing_address("down"),
-        nodes=cut_rows("nodes", graph.nodes, _ROWS),
-        filters=words,
-        kept={word: asked(word) or "" for word in _OF_THE_FILE if asked(word) or word in said},
-        known_briefly=known_briefly,
-        is_filtered=any(words.values()),
-        everything=here(expanded=None, **dict.fromkeys(FILTERS)),
-        direction=direction,
-        depth=depth,
-        directions=directions,
-        depths=[(step, here(depth=str(step), expanded=None)) for step in DEPTHS],
-        limit=limit,
-        limits=[(step, here(limit=str(step), expanded=None)) for step in LIMITS]
-        if len(graph.nodes) >= LIMITS[0]
-        else [],
-        all_depths=here(depth=None, expanded=None),
+        question=question,
+        choices=_choices(graph, question, offers_other_side=offers_other_side),
+        kept_fields=_kept_fields(),
         is_expanded="expanded" in request.args,
-        folded_again=here(expanded=None),
+        picture=draw_picture(draw, len(view.boxes)),
+        nodes=cut_rows("nodes", graph.nodes, _ROWS),
+        known_briefly=known_briefly,
     )
 
 
-def _first_line(graph: Graph, *, is_filtered: bool) -> str:
-    if is_filtered and len(graph.nodes) == 1:
+def _first_line(graph: Graph, question: LineageQuestion) -> str:
+    if question.is_filtered and len(graph.nodes) == 1:
         return "Nothing of this file's history passes these filters."
     return summary(graph)
 
 
-def _asked_filters(words: dict[str, str]) -> NodeFilters:
+def _node_filters(fields: dict[str, str]) -> NodeFilters:
     """Return what of the history is shown.
 
     Raises:
-        BadInputError: a word that is none, or a time that cannot be read.
+        BadInputError: an unknown kind, or a time that cannot be read.
     """
-    if words["kind"] not in ("", "file", "job"):
+    if fields["kind"] not in ("", "file", "job"):
         raise BadInputError(
-            f"kind: {words['kind'][:40]!r} is neither file nor job.", {"kind": ["file or job"]}
+            f"kind: {fields['kind'][:40]!r} is neither file nor job.", {"kind": ["file or job"]}
         )
-    times = {word: asked_time(word) for word in ("started_after", "started_before")}
-    said = {word: value for word, value in words.items() if value and word != "as_of"}
-    return take_filters(
-        {**said, **{word: time for word, time in times.items() if time is not None}}
+    filters: dict[str, Any] = {
+        name: value for name, value in fields.items() if value and name != "as_of"
+    }
+    for name in ("started_after", "started_before"):
+        moment = asked_time(name)
+        if moment is not None:
+            filters[name] = moment
+    return take_filters(filters)
+
+
+def _kept_fields() -> dict[str, str]:
+    """Return the fields of the address that the form of filters keeps, hidden."""
+    fields = {name: asked(name) or "" for name in _OF_THE_FILE}
+    # an empty namespace is one, too: the file has none
+    is_named = {name for name, value in asked_file().items() if value is not None}
+    return {name: value for name, value in fields.items() if value or name in is_named}
+
+
+class LineageChoices(NamedTuple):
+    """What else of the history the page offers: titles or numbers, each with its address.
+
+    Attributes:
+        other_side: the side that the page does not show, where this one is empty and that is not.
+        limits: empty where the graph is small.
+        everything: the page without filters.
+        folded_again: the page with all boxes folded.
+    """
+
+    directions: dict[str, tuple[str, str]]
+    other_side: tuple[str, str] | None
+    depths: list[tuple[int, str]]
+    all_depths: str
+    limits: list[tuple[int, str]]
+    everything: str
+    folded_again: str
+
+
+def _choices(graph: Graph, question: LineageQuestion, *, offers_other_side: bool) -> LineageChoices:
+    directions = {}
+    for direction, title in DIRECTIONS.items():
+        directions[direction] = (title, here(direction=direction, expanded=None))
+    other = "descendants" if question.direction == "ancestors" else "ancestors"
+    limits = []
+    if len(graph.nodes) >= LIMITS[0]:
+        limits = [(limit, here(limit=str(limit), expanded=None)) for limit in LIMITS]
+    return LineageChoices(
+        directions=directions,
+        other_side=directions[other] if offers_other_side else None,
+        depths=[(depth, here(depth=str(depth), expanded=None)) for depth in DEPTHS],
+        all_depths=here(depth=None, expanded=None),
+        limits=limits,
+        everything=here(expanded=None, **dict.fromkeys(FILTERS)),
+        folded_again=here(expanded=None),
     )
 
 
-def _addresses(name: str, graph: Graph, query: dict[str, str]) -> dict[str, Any]:
-    """Return the page's JSON twin, the same graph in other forms, and the file's own page."""
+def _addresses(name: str, graph: Graph, question: LineageQuestion) -> dict[str, Any]:
+    """Return the page's JSON twin, the same graph in other forms, its drawings, and the file's own page."""
     focus = graph.by_key()[graph.focus]
-    words = (
-        {"experiment": focus.experiment, "namespace": focus.namespace}
-        if isinstance(focus, FileNode)
-        else {}
-    )
-    same = {**words, "version": asked("version") or "", "limit": asked("limit") or "", **query}
+    place = {}
+    if isinstance(focus, FileNode):
+        place = {"experiment": focus.experiment, "namespace": focus.namespace}
+    query = {
+        **place,
+        "version": asked("version") or "",
+        "limit": asked("limit") or "",
+        "direction": question.direction,
+        "depth": str(question.depth or ""),
+        **question.filters,
+    }
     twin = f"/files/{quote(name, safe='')}/lineage"
+    exports = {}
+    for form, title in FORMATS.items():
+        exports[title] = f"/api/v1{twin}{address('', {**query, 'format': form})}"
     return {
-        "twin": twin + address("", same),
-        "exports": {
-            title: f"/api/v1{twin}{address('', {**same, 'format': kind})}"
-            for kind, title in FORMATS.items()
-        },
+        "twin": twin + address("", query),
+        "exports": exports,
         "file": focus,
-        "file_url": f"/files/{quote(name, safe='')}{address('', words)}",
+        "file_url": f"/files/{quote(name, safe='')}{address('', place)}",
+        "map_url": _drawing_address("map"),
+        "right_url": _drawing_address("right"),
+        "down_url": _drawing_address("down"),
     }
 
 
-def _links(graph: Graph, depth: int | None, limit: int) -> Links:
-    """Return where folded boxes lead (the same page, opened) and where stubs do (more of it, a level more, or that file's own page)."""
-    nodes = graph.by_key()
-    larger = next((step for step in LIMITS if len(graph.nodes) >= limit and step > limit), None)
+def _links(graph: Graph, question: LineageQuestion) -> Links:
+    """Return where the boxes of the picture lead.
 
-    def expand(key: str) -> str:
-        words = [
-            (name, value) for name, value in request.args.items(multi=True) if name != "picture"
-        ]
-        return f"{quote(request.path)}?{_query([*words, ('expanded', key)])}"
+    Folded boxes lead to the same page, opened; stubs to more of it, to one level more, or to the
+    page of that file.
+    """
+    return Links(expand=_expanded_address, more=_more_address(graph, question))
+
+
+def _expanded_address(key: str) -> str:
+    """Return the address of this page with one more box opened."""
+    query = [(name, value) for name, value in request.args.items(multi=True) if name != "picture"]
+    return f"{quote(request.path)}?{_encoded([*query, ('expanded', key)])}"
+
+
+def _more_address(graph: Graph, question: LineageQuestion) -> Callable[[str], str | None]:
+    """Return what gives the address of more of the history beyond a node."""
+    nodes = graph.by_key()
+    larger = None
+    if len(graph.nodes) >= question.limit:
+        larger = next((limit for limit in LIMITS if limit > question.limit), None)
 
     def more(key: str) -> str | None:
         if larger is not None:
             return here(limit=str(larger), picture=None, expanded=None)
-        if depth is not None:
-            return here(depth=str(depth + 1), picture=None)
+        if question.depth is not None:
+            return here(depth=str(question.depth + 1), picture=None)
         node = nodes.get(key)
-        return (
-            node.url.replace("/files/", "/lineage/", 1) if node is not None and node.url else None
-        )
+        if node is None or node.url is None:
+            return None
+        return node.url.replace("/files/", "/lineage/", 1)
 
-    return Links(expand=expand, more=more)
+    return more
 
 
 def _drawing_address(form: str) -> str:
     """Return where a drawing of this graph is.
 
-    The script of the map adds itself which boxes are opened.
+    The script of the map itself adds which boxes are opened.
     """
     dropped = _NOT_OF_THE_GRAPH | ({"expanded"} if form == "map" else set())
-    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in dropped]
-    return f"{quote(request.path)}?{_query([*kept, ('picture', form)])}"
+    query = [(name, value) for name, value in request.args.items(multi=True) if name not in dropped]
+    return f"{quote(request.path)}?{_encoded([*query, ('picture', form)])}"
 
 
-def _query(words: list[tuple[str, str]]) -> str:
+def _encoded(query: list[tuple[str, str]]) -> str:
+    """Return a query as text, each pair of a name and a value once."""
     return "&".join(
-        f"{quote(name)}={quote(value, safe='')}" for name, value in dict.fromkeys(words)
+        f"{quote(name)}={quote(value, safe='')}" for name, value in dict.fromkeys(query)
     )

@@ -1,9 +1,9 @@
-"""Which file, which of its versions and which moment the address of a page of a history asks about."""
+"""What the address of a page of a history asks about, and the addresses that ask it again."""
 
 from datetime import datetime
 from typing import NamedTuple
 
-from jobprov.app.web.frame.page import asked, asked_file, asked_number
+from jobprov.app.web.frame.page import asked, asked_file, asked_number, here
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.provenance.answers.names import FileName
 
@@ -51,3 +51,13 @@ def version_sentence(version: int | None, versions: int) -> str:
     if version is None:
         return f" That is of all {versions} versions."
     return f" That is of version {version} of {versions}."
+
+
+def first_page() -> str | None:
+    """Return the address of the first page of a list; None where this is it."""
+    return here(cursor=None) if asked("cursor") else None
+
+
+def next_page(cursor: str | None) -> str | None:
+    """Return the address of the next page of a list; None where this is the last."""
+    return here(cursor=cursor) if cursor else None

@@ -1,15 +1,16 @@
-"""What is touched by it? Files made with a commit, a parameter's value, on a host, from a file, and all that was made from these.
+"""What is touched: files that some jobs made, and all that was made from these.
 
-Source: http.md, `GET /lineage/impact`.
+The jobs are those of a commit, a parameter's value, a host, an input file, or of any other filter.
 """
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.histories import Impact, ImpactedFile
 from jobprov.provenance.db.queries.fragments.claim_places import place_of
 from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
 from jobprov.provenance.db.queries.histories.impact import (
@@ -54,13 +55,25 @@ _FILTERS = (
     "started_after",
     "started_before",
 )
-_UNCOUNTED: dict[str, Any] = {
-    "made": None,
-    "touched_jobs": None,
-    "touched": None,
-    "is_truncated": True,
-}
 _ADVICE = "narrow it down, or ask for direct=true"
+
+
+class _Reach(NamedTuple):
+    """What is touched.
+
+    Attributes:
+        made: claims of the jobs that were asked about.
+        files: how many files are touched.
+        jobs: how many jobs made these.
+        listed: claims of the page that was asked for, and of one file more where there is one.
+        is_cut: a limit ended the walk.
+    """
+
+    made: list[MadeClaim]
+    files: int
+    jobs: int
+    listed: list[int]
+    is_cut: bool
 
 
 def find_impact(
@@ -70,17 +83,10 @@ def find_impact(
     is_direct: bool = False,
     limit: int = 100,
     cursor: str | None = None,
-) -> dict[str, Any]:
-    """Return `{jobs, made, touched_jobs, touched, is_truncated, inferred, files, next}`.
+) -> Impact:
+    """Return what jobs made and all that was made from it: counts, and a page of the files.
 
-    Counts first, then a page of the files.
-
-    `jobs` pass the filters and made `made` files; with all that was made from these at any depth,
-    `touched` files of `touched_jobs` jobs. A file is `{name, namespace, experiment, url, job_id,
-    job_url, task_id, stage, is_direct}`. More than twenty thousand jobs are only counted: the other
-    counts are None, and `files` are those that they made themselves. `inferred` names the products
-    among the code asked for whose commit follows from their version, as an operator says, and was
-    not observed.
+    More than twenty thousand jobs are only counted, with a page of what they made themselves.
 
     Args:
         connection: where from.
@@ -90,101 +96,144 @@ def find_impact(
         cursor: `next` of the page before.
 
     Raises:
-        BadInputError: no filter, or a state, limit, cursor or question to parameters that is none.
-        NotFoundError, AmbiguousError: the file that the jobs touch; see `find_file`.
+        BadInputError: no filter, or a wrong state, limit, cursor or condition on parameters.
+        NotFoundError, AmbiguousError: of the file that the jobs touch; see `find_file`.
         LimitError: more than 100,000 files to begin with, or it took more than five seconds.
     """
     if not 1 <= limit <= MOST_LISTED:
-        raise BadInputError(
-            f"limit: between 1 and {MOST_LISTED}.", {"limit": [f"between 1 and {MOST_LISTED}"]}
-        )
+        problem = f"between 1 and {MOST_LISTED}"
+        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
     after = read_cursor(cursor) or 0
     with time_limit(connection, _ADVICE):
         chosen = _chosen(connection, filters)
-        jobs = count_jobs(connection, chosen) if chosen is not None else 0
-        if chosen is not None and jobs > MOST_FOLLOWED:
+        inferred = inferred_code(connection, filters)
+        if chosen is None:
+            return Impact(0, 0, 0, 0, is_truncated=False, inferred=inferred, files=[], next=None)
+        jobs = count_jobs(connection, chosen)
+        if jobs > MOST_FOLLOWED:
             claims = next_claims(connection, chosen, after=after, most=limit + 1)
             page = _page(connection, claims, set(claims), limit)
-            return {
-                **_UNCOUNTED,
-                "jobs": jobs,
-                "inferred": inferred_code(connection, filters),
-                **page,
-            }
-        claims, made = _touched(connection, chosen, is_direct=is_direct)
-        named = [claim for claim in made if claim.alias_of is None]
-        touched, touched_jobs = (
-            (len(named), len({claim.job for claim in named}))
-            if is_direct
-            else count_touched(connection, claims)
-        )
-        listed = (
-            _behind(named, after)[: limit + 1]
-            if is_direct
-            else in_order(connection, claims, after=after, most=limit + 1)
-        )
-    return {
-        "jobs": jobs,
-        "made": len(named),
-        "touched_jobs": touched_jobs,
-        "touched": touched,
-        "is_truncated": len(claims) >= MOST_FILES,
-        "inferred": inferred_code(connection, filters),
-        **_page(connection, listed, {claim.claim for claim in made}, limit),
-    }
+            return Impact(
+                jobs=jobs,
+                made=None,
+                touched_jobs=None,
+                touched=None,
+                is_truncated=True,
+                inferred=inferred,
+                files=page.files,
+                next=page.next,
+            )
+        find_reach = _direct_reach if is_direct else _whole_reach
+        reach = find_reach(connection, chosen, after, limit)
+    page = _page(connection, reach.listed, {claim.claim for claim in reach.made}, limit)
+    return Impact(
+        jobs=jobs,
+        made=sum(claim.alias_of is None for claim in reach.made),
+        touched_jobs=reach.jobs,
+        touched=reach.files,
+        is_truncated=reach.is_cut,
+        inferred=inferred,
+        files=page.files,
+        next=page.next,
+    )
+
+
+def _direct_reach(connection: Connection, chosen: Conditions, after: int, limit: int) -> _Reach:
+    """Return what the chosen jobs made themselves."""
+    made = made_claims(connection, chosen, most=MOST_FILES)
+    named = [claim for claim in made if claim.alias_of is None]
+    jobs = {claim.job for claim in named}
+    listed = _behind(named, after)[: limit + 1]
+    return _Reach(made, len(named), len(jobs), listed, is_cut=len(made) >= MOST_FILES)
+
+
+def _whole_reach(connection: Connection, chosen: Conditions, after: int, limit: int) -> _Reach:
+    """Return what the chosen jobs made, and all that was made from it."""
+    made = _seeds(connection, chosen)
+    claims = _with_products(connection, made)
+    files, jobs = count_touched(connection, claims)
+    listed = in_order(connection, claims, after=after, most=limit + 1)
+    return _Reach(made, files, jobs, listed, is_cut=len(claims) >= MOST_FILES)
+
+
+def _seeds(connection: Connection, chosen: Conditions) -> list[MadeClaim]:
+    """Return what the chosen jobs made, to be followed.
+
+    Raises:
+        LimitError: these are too many files.
+    """
+    made = made_claims(connection, chosen, most=MOST_SEEDS + 1)
+    if len(made) > MOST_SEEDS:
+        raise LimitError(f"These jobs made more than {MOST_SEEDS} files; {_ADVICE}.", MOST_SEEDS)
+    return made
+
+
+def _with_products(connection: Connection, made: Sequence[MadeClaim]) -> list[int]:
+    """Return these claims and all that was made from them."""
+    if not made:
+        return []
+    return with_descendants(connection, [claim.claim for claim in made], most=MOST_FILES)
 
 
 def _behind(made: Sequence[MadeClaim], after: int = 0) -> list[int]:
-    """Return those of the claims that come after a place, other names apart.
-
-    They are in the order of places.
-    """
+    """Return the claims that come after a place, other names of the same bytes excluded, in order."""
     return [
-        each.claim
-        for each in made
-        if each.alias_of is None and place_of(each.job, each.position) > after
+        claim.claim
+        for claim in made
+        if claim.alias_of is None and place_of(claim.job, claim.position) > after
     ]
+
+
+class _Page(NamedTuple):
+    """A page of files, and where the next one begins."""
+
+    files: list[ImpactedFile]
+    next: str | None
 
 
 def _page(
     connection: Connection, claims: Sequence[int], direct: AbstractSet[int], limit: int
-) -> dict[str, Any]:
+) -> _Page:
     shown = list(islice(touched_files(connection, claims), limit + 1))
-    return {
-        "files": [_file(file, is_direct=file.claim in direct) for file in shown[:limit]],
-        "next": str(shown[limit - 1].place) if len(shown) > limit else None,
-    }
+    files = [_file(file, is_direct=file.claim in direct) for file in shown[:limit]]
+    is_last = len(shown) <= limit
+    return _Page(files, None if is_last else str(shown[limit - 1].place))
 
 
 def stream_impact(
     connection: Connection, filters: JobFilters, *, is_direct: bool = False
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[ImpactedFile]:
     """Yield every file that is touched, as in `find_impact`.
-
-    Of what very many jobs made themselves, a stretch at a time.
 
     Raises:
         BadInputError: see `find_impact`.
-        LimitError: what is made from the files of more than 100,000 jobs is not followed, nor what
-            takes more than five seconds.
+        LimitError: the jobs made more than 100,000 files, which are not followed, or it took more
+            than five seconds.
     """
     with time_limit(connection, _ADVICE):
         chosen = _chosen(connection, filters)
-        is_wide = chosen is not None and count_jobs(connection, chosen) > MOST_SEEDS
-        claims, made = (
-            ([], []) if is_wide and is_direct else _touched(connection, chosen, is_direct=is_direct)
-        )
-        direct = {claim.claim for claim in made}
-    if chosen is not None and is_wide:
+        if chosen is None:
+            return
+        is_wide = is_direct and count_jobs(connection, chosen) > MOST_SEEDS
+        made: list[MadeClaim] = []
+        claims: list[int] = []
+        if is_direct and not is_wide:
+            made = made_claims(connection, chosen, most=MOST_FILES)
+            claims = _behind(made)
+        elif not is_direct:
+            made = _seeds(connection, chosen)
+            claims = in_order(connection, _with_products(connection, made))
+    if is_wide:
         for file in _made_by_many(connection, chosen):
             yield _file(file, is_direct=True)
-    for file in touched_files(
-        connection, _behind(made) if is_direct else in_order(connection, claims)
-    ):
+        return
+    direct = {claim.claim for claim in made}
+    for file in touched_files(connection, claims):
         yield _file(file, is_direct=file.claim in direct)
 
 
 def _made_by_many(connection: Connection, chosen: Conditions) -> Iterator[TouchedFile]:
+    """Yield what very many jobs made, a stretch of files at a time."""
     after = 0
     while claims := next_claims(connection, chosen, after=after, most=_STRETCH):
         for file in touched_files(connection, claims):
@@ -193,6 +242,7 @@ def _made_by_many(connection: Connection, chosen: Conditions) -> Iterator[Touche
 
 
 def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
+    """Return what must hold of a job; None where no job can pass."""
     if filters == JobFilters():
         message = "Say which jobs: by commit, parameter, host, file, task or time."
         raise BadInputError(message, {name: ["one of these is needed"] for name in _FILTERS})
@@ -200,30 +250,15 @@ def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
     return jobs_that(connection, name_file(connection, filters), condition)
 
 
-def _touched(
-    connection: Connection, jobs: Conditions | None, *, is_direct: bool
-) -> tuple[list[int], list[MadeClaim]]:
-    """Return the claims that are touched, and those of them that the jobs themselves made."""
-    if jobs is None:
-        return [], []
-    made = made_claims(connection, jobs, most=MOST_FILES if is_direct else MOST_SEEDS + 1)
-    claims = [claim.claim for claim in made]
-    if is_direct:
-        return claims, made
-    if len(made) > MOST_SEEDS:
-        raise LimitError(f"These jobs made more than {MOST_SEEDS} files; {_ADVICE}.", MOST_SEEDS)
-    return with_descendants(connection, claims, most=MOST_FILES) if made else [], made
-
-
-def _file(file: TouchedFile, *, is_direct: bool) -> dict[str, Any]:
-    return {
-        "name": file.name,
-        "namespace": file.namespace,
-        "experiment": file.experiment,
-        "url": file_url(file.name, file.experiment, file.namespace),
-        "job_id": file.job_id,
-        "job_url": job_url(file.job_id),
-        "task_id": file.task_id,
-        "stage": file.stage,
-        "is_direct": is_direct,
-    }
+def _file(file: TouchedFile, *, is_direct: bool) -> ImpactedFile:
+    return ImpactedFile(
+        name=file.name,
+        namespace=file.namespace,
+        experiment=file.experiment,
+        url=file_url(file.name, file.experiment, file.namespace),
+        job_id=file.job_id,
+        job_url=job_url(file.job_id),
+        task_id=file.task_id,
+        stage=file.stage,
+        is_direct=is_direct,
+    )

@@ -8,11 +8,6 @@ from sqlalchemy import Connection
 from jobprov.provenance.db.queries.fragments.node_facts import with_writers
 from jobprov.provenance.db.queries.histories.neighbourhood import DIRECTIONS, draw_neighbourhood
 from jobprov.provenance.db.queries.histories.pasts import changed_since, known_at, was_named
-from jobprov.provenance.db.queries.histories.walks import (
-    WalkedFile,
-    walk_ancestors,
-    walk_descendants,
-)
 from jobprov.provenance.db.queries.histories.whole_histories import History, read_history
 from jobprov.provenance.db.queries.histories.whole_walks import is_used
 from jobprov.provenance.db.queries.lookup.files import FoundFile
@@ -42,7 +37,7 @@ def trace_lineage(
     filters: NodeFilters = _ALL,
     as_of: datetime | None = None,
 ) -> Graph:
-    """Return the graph around a file, at most `limit` nodes, nearest first, with counts of what is left out.
+    """Return the graph around a file, nearest first, with counts of what is left out.
 
     Args:
         connection: where from.
@@ -51,32 +46,23 @@ def trace_lineage(
         namespace: where several know the name.
         version: which version of the file; the newest by default.
         direction: `ancestors`, `descendants` or `both`.
-        depth: so many jobs away at most.
-        limit: most nodes.
-        filters: what is shown; the walk goes on behind what is not.
-        as_of: only jobs that had been recorded then; `past` of the graph says what is told as it is
-            today all the same.
+        depth: at most this many jobs away.
+        limit: at most this many nodes.
+        filters: what is shown; the walk goes on through what is not.
+        as_of: only jobs that had been recorded by then; `past` of the graph says what is shown as it
+            is known today all the same.
 
     Raises:
         NotFoundError: no record mentions the file, or none did then.
         AmbiguousError: several experiments or namespaces know the name.
-        BadInputError: a direction, depth, limit or version that is none.
+        BadInputError: a wrong direction, limit or state, or there is no such version.
         LimitError: it took more than five seconds.
     """
-    if direction not in DIRECTIONS:
-        raise BadInputError(
-            f"direction: {direction!r} is none of {', '.join(DIRECTIONS)}.",
-            {"direction": ["unknown"]},
-        )
-    if not 1 <= limit <= MOST_NODES:
-        raise BadInputError(
-            f"limit: between 1 and {MOST_NODES}.", {"limit": [f"between 1 and {MOST_NODES}"]}
-        )
+    _check(direction, limit)
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     if filters.jobs.state is not None and filters.jobs.state not in STATES:
-        raise BadInputError(
-            f"state: one of {', '.join(STATES)}.", {"state": [f"one of {', '.join(STATES)}"]}
-        )
+        problem = f"one of {', '.join(STATES)}"
+        raise BadInputError(f"state: {problem}.", {"state": [problem]})
     focus = find_focus(connection, file, version=version, as_of=as_of)
     if as_of is None and filters == _ALL:
         graph = draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
@@ -90,6 +76,17 @@ def trace_lineage(
     return replace(graph, past=changed_since(connection, history, as_of))
 
 
+def _check(direction: str, limit: int) -> None:
+    if direction not in DIRECTIONS:
+        raise BadInputError(
+            f"direction: {direction!r} is none of {', '.join(DIRECTIONS)}.",
+            {"direction": ["unknown"]},
+        )
+    if not 1 <= limit <= MOST_NODES:
+        problem = f"between 1 and {MOST_NODES}"
+        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
+
+
 def find_focus(
     connection: Connection,
     file: FoundFile,
@@ -99,7 +96,7 @@ def find_focus(
 ) -> Focus:
     """Return the version of a file that a question is about: the newest by default.
 
-    With `as_of`, of those recorded then.
+    With `as_of`, of the versions that had been recorded by then.
 
     Raises:
         NotFoundError: no record had mentioned the file at `as_of`, and no catalog had seen it.
@@ -112,7 +109,7 @@ def find_focus(
 
 
 def _with_writers(connection: Connection, graph: Graph) -> Graph:
-    """Return the graph, its placeholders with the jobs behind them."""
+    """Return the graph, its placeholders with the jobs that wrote other versions of them, or failed."""
     files: dict[str, Node] = {node.key: node for node in with_writers(connection, graph.files())}
     return replace(graph, nodes=tuple(files.get(node.key, node) for node in graph.nodes))
 
@@ -157,28 +154,3 @@ def trace_history(
     with time_limit(connection, "ask for one direction, or for a file in between"):
         history = read_history(connection, focus, direction=direction)
         return history if as_of is None else known_at(connection, history, as_of)
-
-
-def list_ancestors(
-    connection: Connection,
-    name: str,
-    *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-) -> list[WalkedFile]:
-    """Return every file that a file was made from, at any depth."""
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    claim = focus_of(connection, file.id).claim_id
-    return walk_ancestors(connection, claim) if claim is not None else []
-
-
-def list_descendants(
-    connection: Connection,
-    name: str,
-    *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-) -> list[WalkedFile]:
-    """Return every file that was made from a file, from whichever of its versions, at any depth."""
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    return walk_descendants(connection, None, file=file.id)

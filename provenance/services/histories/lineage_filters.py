@@ -1,10 +1,8 @@
-"""Part of a history as a graph: nodes that filters let through, with what is known at a moment.
+"""Part of a history as a graph: the nodes that pass filters.
 
-The walk goes through nodes that are not shown, so that nothing behind them is lost; two nodes with
-only such between them are joined directly: file to file, or job to job. A file passes the filters
-on jobs where the job that made it does.
-
-Source: http.md, `GET /files/{name}/lineage`.
+The walk goes through nodes that are not shown, so that nothing behind them is lost. Two nodes with
+only hidden nodes between them are linked directly: file to file, or job to job. A file passes the
+filters on jobs where the job that made it does.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -26,19 +24,17 @@ from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, Graph, LeftOut,
 
 MOST_STEPS = 1_000_000
 """Links that are followed through nodes that are not shown."""
-
-
-JOB_WORDS = ("stage", "state", "started_after", "started_before", "software", "revision")
+JOB_FILTERS = ("stage", "state", "started_after", "started_before", "software", "revision")
 """Filters on jobs, by the names of the question."""
 
 
 class NodeFilters(NamedTuple):
-    """What is shown of a history; None for what does not matter.
+    """What is shown of a history; None where everything is.
 
     Attributes:
         kind: `file` or `job`.
-        role: files that a job used so, and these jobs; an input whose record says no role is
-            primary.
+        role: files that a job used in this role, and these jobs; an input without a role in its
+            record is primary.
         jobs: these jobs, and the files that they made.
     """
 
@@ -48,10 +44,10 @@ class NodeFilters(NamedTuple):
 
 
 def take_filters(query: dict[str, Any]) -> NodeFilters:
-    """Return the filters among the parameters of a question, and take them out of these."""
+    """Take the filters out of the parameters of a question, and return them."""
     kind, role = query.pop("kind", None), query.pop("role", None)
-    words = {name: query.pop(name) for name in JOB_WORDS if name in query}
-    return NodeFilters(kind, role, JobFilters(**words))
+    of_jobs = {name: query.pop(name) for name in JOB_FILTERS if name in query}
+    return NodeFilters(kind, role, JobFilters(**of_jobs))
 
 
 def filter_history(
@@ -63,19 +59,21 @@ def filter_history(
     """
     distances = history.distances()
     passing = [history.start, *_passing(connection, history, distances, filters)]
+    # a job is one link away from its inputs, and they are two links away from its outputs
     near = [key for key in passing if depth is None or distances[key] <= 2 * depth]
     shown = dict.fromkeys(near[:limit])
     hidden = distances.keys() - set(passing)
     links, is_whole = _joined(history, shown, hidden)
-    facts: dict[str, Node] = {node.key: node for node in file_nodes(connection, shown)}
-    facts |= {node.key: node for node in job_nodes(connection, shown)}
+
+    nodes: list[Node] = [*file_nodes(connection, shown), *job_nodes(connection, shown)]
+    by_key = {node.key: node for node in nodes}
+    edges = [
+        Edge(source, target, link.is_sure, link.role) for (source, target), link in links.items()
+    ]
     return Graph(
         history.start,
-        tuple(facts[key] for key in shown if key in facts),
-        tuple(
-            Edge(source, target, link.is_sure, link.role)
-            for (source, target), link in links.items()
-        ),
+        tuple(by_key[key] for key in shown if key in by_key),
+        tuple(edges),
         _omitted(history, passing, shown, len(hidden)),
         is_truncated=len(shown) < len(passing) or history.is_cut or not is_whole,
     )
@@ -105,21 +103,21 @@ def _passing_jobs(connection: Connection, history: History, filters: JobFilters)
 
 
 def _of_role(history: History, role: str | None) -> set[str] | None:
+    """Return the files that jobs used in a role, and these jobs; None where the role does not matter."""
     if role is None:
         return None
-    used = (
-        ends
-        for ends, link in history.links.items()
-        if ends[1][0] == "j" and (link.role or "primary") == role
-    )
-    return {key for ends in used for key in ends}
+    keys: set[str] = set()
+    for (source, target), link in history.links.items():
+        if target[0] == "j" and (link.role or "primary") == role:
+            keys |= {source, target}
+    return keys
 
 
 def _joined(
     history: History, shown: Collection[str], hidden: Collection[str]
 ) -> tuple[dict[tuple[str, str], Link], bool]:
     """Return the links between shown nodes, through hidden ones too, and whether all could be followed."""
-    found: dict[tuple[str, str], Link] = {}
+    links: dict[tuple[str, str], Link] = {}
     flow = history.flow
     steps = 0
     for source in shown:
@@ -132,20 +130,19 @@ def _joined(
                 link, node = flow.link(key, target), node_of(target)
                 if node in shown and node != source:
                     role = link.role if key == source else ""
-                    found.setdefault((source, node), Link(is_sure and link.is_sure, role))
+                    links.setdefault((source, node), Link(is_sure and link.is_sure, role))
                 elif node in hidden and target not in met:
                     met.add(target)
                     stack.append((target, is_sure and link.is_sure))
             if steps > MOST_STEPS:
-                return found, False
-    return found, True
+                return links, False
+    return links, True
 
 
 def _omitted(history: History, passing: list[str], shown: Collection[str], hidden: int) -> Omitted:
     left = [key for key in passing if key not in shown]
-    before = _left_out(
-        history, left, nodes_of(spread([history.start], _parents_in(history, hidden)))
-    )
+    behind = nodes_of(spread([history.start], _parents_in(history, hidden)))
+    before = _left_out(history, left, behind)
     after = _left_out(history, left, history.ahead())
     jobs = sum(key[0] == "j" for key in left)
     return Omitted(
@@ -160,9 +157,9 @@ def _omitted(history: History, passing: list[str], shown: Collection[str], hidde
 
 
 def _parents_in(history: History, hidden: int) -> Step:
-    """Return what makes up the side before the start.
+    """Return the step back that makes up the side before the start.
 
-    As in `sides_of`, what jobs share does not count unless something is hidden.
+    Inputs that jobs share do not count unless something is hidden, as in `sides_of`.
     """
     flow = history.flow
     if hidden:

@@ -1,11 +1,9 @@
-"""All files that a file was made from, or that were made from it, at any depth, as a list without edges."""
+"""All ancestors or all descendants of a file, as a list without edges."""
 
-from collections.abc import Sequence
-from typing import Any
+from sqlalchemy import Connection
 
-from sqlalchemy import Connection, bindparam, select
-
-from jobprov.provenance.db.composed import run
+from jobprov.provenance.answers.histories import LineageList
+from jobprov.provenance.db.queries.histories.lineage_lists import listed_files
 from jobprov.provenance.db.queries.histories.walks import (
     MOST_FILES,
     WalkedFile,
@@ -13,31 +11,20 @@ from jobprov.provenance.db.queries.histories.walks import (
     walk_ancestors,
     walk_descendants,
 )
-from jobprov.provenance.db.queries.lookup.focus import focus_of
-from jobprov.provenance.db.tables import Experiment, Job
+from jobprov.provenance.db.queries.lookup.files import FoundFile
+from jobprov.provenance.db.queries.lookup.focus import Focus, focus_of
 from jobprov.provenance.services.lookup.file import find_file
 
-_JOB_IDS = select(Job.id, Job.uuid).where(Job.id.in_(bindparam("jobs", expanding=True)))
-_EXPERIMENTS = select(Experiment.id, Experiment.name)
 
-
-def list_lineage(
+def list_ancestors(
     connection: Connection,
     name: str,
     *,
-    descendants: bool = False,
     experiment: str | None = None,
     namespace: str | None = None,
     version: int | None = None,
-) -> dict[str, Any]:
-    """Return `{file, version, versions, count, files, is_truncated}`.
-
-    Every ancestor of a file in the order of names, or every descendant.
-
-    Ancestors are those of a version, the newest by default; descendants those of all that goes by
-    the name, or of a version. One of `files` is `{name, namespace, experiment, job_id}`; a file
-    that one of several jobs may have made is there with each, one that no recorded job made with
-    None. `count` counts it once. At most 100,000 are listed.
+) -> LineageList:
+    """Return every file that a version of a file was made from, of the newest by default.
 
     Raises:
         NotFoundError: no record mentions the file.
@@ -47,31 +34,41 @@ def list_lineage(
     """
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     focus = focus_of(connection, file.id, version)
-    if descendants:
-        focus = focus if version is not None else focus.of_name()
-        walked = walk_descendants(connection, focus.claim_id, file=file.id)
-    else:
-        walked = walk_ancestors(connection, focus.claim_id) if focus.claim_id is not None else []
-    return {
-        "file": file.to_json(),
-        **focus.to_json(),
-        "count": len({row.file_id for row in walked}),
-        "files": _listed(connection, walked),
-        "is_truncated": met_count(walked) >= MOST_FILES,
-    }
+    walked = []
+    if focus.claim_id is not None:
+        walked = walk_ancestors(connection, focus.claim_id)
+    return _answer(connection, file, focus, walked)
 
 
-def _listed(connection: Connection, walked: Sequence[WalkedFile]) -> list[dict[str, Any]]:
-    made_by = {row.job_id for row in walked if row.job_id is not None}
-    job_ids: dict[int | None, str] = dict(run(connection, _JOB_IDS, {"jobs": sorted(made_by)}))
-    experiments: dict[int, str] = dict(run(connection, _EXPERIMENTS, {}))
-    files = sorted(
-        {
-            (row.name, row.namespace, experiments[row.experiment_id], job_ids.get(row.job_id, ""))
-            for row in walked
-        }
+def list_descendants(
+    connection: Connection,
+    name: str,
+    *,
+    experiment: str | None = None,
+    namespace: str | None = None,
+    version: int | None = None,
+) -> LineageList:
+    """Return every file that was made from a file, from whichever of its versions unless one is named.
+
+    Raises:
+        NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_ancestors`.
+    """
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    focus = focus_of(connection, file.id, version)
+    if version is None:
+        focus = focus.of_name()
+    walked = walk_descendants(connection, focus.claim_id, file=file.id)
+    return _answer(connection, file, focus, walked)
+
+
+def _answer(
+    connection: Connection, file: FoundFile, focus: Focus, walked: list[WalkedFile]
+) -> LineageList:
+    return LineageList(
+        file=file.as_answer(),
+        version=focus.version,
+        versions=focus.versions,
+        count=len({row.file_id for row in walked}),
+        files=listed_files(connection, walked),
+        is_truncated=met_count(walked) >= MOST_FILES,
     )
-    return [
-        {"name": name, "namespace": space, "experiment": experiment, "job_id": job or None}
-        for name, space, experiment, job in files
-    ]

@@ -1,9 +1,7 @@
 """The smallest set of jobs, in order, that makes a lost file again.
 
-Going back from the file, a job is needed where its output is lost, and what it read is needed of it
-in turn. An input that lies somewhere still ends the way: only what is lost is made again.
-
-Source: http.md, `GET /files/{name}/rebuild`.
+Going back from the file, a job is needed where its output is lost, and then what it read is needed
+in turn. An input that still exists ends the way: only what is lost is made again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,8 +11,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.histories import RebuildCost, RebuildPlan, RebuildStep
+from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.node_facts import file_url
-from jobprov.provenance.db.queries.histories.rebuilds import InputRow, inputs_of, outputs_of
+from jobprov.provenance.db.queries.histories.rebuilds import (
+    InputRow,
+    PlacedInput,
+    inputs_of,
+    outputs_of,
+    received_at_of,
+)
 from jobprov.provenance.db.queries.lookup.files import FoundFile, find_files
 from jobprov.provenance.db.queries.lookup.focus import claims_of
 from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
@@ -22,24 +29,36 @@ from jobprov.provenance.db.queries.lookup.versions import versions_of
 from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.lineage.layers import strong_components
-from jobprov.provenance.services.histories.inputs_made_inside import made_inside
+from jobprov.provenance.records.parents import Within
+from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.lookup.file import find_file
 
 MOST_JOBS = 10_000
-_SHOWN = 20
+_MOST_NAMED = 20
 
 
-class _Input(NamedTuple):
-    """An input of a job that is needed, and the job that is to make it.
-
-    None where it is there, or nobody can.
-    """
+class _File(NamedTuple):
+    """What names a file, in the order of lists."""
 
     name: str
     namespace: str
     experiment: str
+
+
+class _Input(NamedTuple):
+    """An input of a job that is needed.
+
+    Attributes:
+        maker: the job that is to make it; None where it still exists, or no recorded job made it.
+    """
+
+    file: _File
     maker: int | None
     is_lost: bool
+
+
+Needed = Mapping[int, Sequence[_Input]]
+"""The inputs of the jobs that are needed, by key of the job."""
 
 
 @limited("name fewer files as lost")
@@ -52,66 +71,55 @@ def plan_rebuild(
     namespace: str | None = None,
     lost: Iterable[str] = (),
     from_scratch: bool = False,
-) -> dict[str, Any]:
-    """Return `{file, is_possible, why, jobs, needs, beyond, circle, resources}`.
-
-    What makes a file again.
-
-    `jobs` come in an order in which they can run: `{job_id, url, state, stage, grade, after, reads,
-    makes}`, `after` being the jobs that must be done before. `needs` are files that are taken as
-    they are, `beyond` those that are lost and of which no recorded job is the maker, `circle` the
-    ids of jobs that wait for each other: with one of these the plan cannot work, and `why` says so.
-    `resources` are what the jobs took the first time.
+) -> RebuildPlan:
+    """Return what makes a file again.
 
     Args:
         connection: where from.
-        store: of records, where only they tell whether a job read a file or wrote it before.
+        store: of records, where only they say whether a job read a file or wrote it before.
         name: the file that is lost.
         experiment: where several know the name.
         namespace: where several know the name.
         lost: names of other files that are lost too, in every experiment and namespace unless they
             name one (`namespace:name`, `experiment/namespace:name`), and under their other names;
-            those that were never kept are without being named.
+            files that were never kept are lost without being named.
         from_scratch: take every file as lost that a recorded job made.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
-        BadInputError: no record mentions a file that is said to be lost.
+        BadInputError: no record mentions a file that is named as lost.
         LimitError: the plan has more than ten thousand jobs, or took more than five seconds.
     """
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     maker = _maker_of(connection, file.id)
     gone = _gone(connection, [file.id, *_files_named(connection, lost)])
-    needed = (
-        _needed(connection, store, maker, gone, from_scratch=from_scratch)
-        if maker is not None
-        else {}
-    )
+    needed: Needed = {}
+    if maker is not None:
+        needed = _needed(connection, store, maker, gone, from_scratch=from_scratch)
     order = _in_order(needed)
+
+    inputs = [row for job in order for row in needed[job]]
+    needs = {row.file for row in inputs if not row.is_lost}
+    beyond = {row.file for row in inputs if row.is_lost and row.maker is None}
+    if maker is None:
+        beyond.add(_File(file.name, file.namespace, file.experiment))
+
     outputs = outputs_of(connection, order)
     summaries = job_summaries(connection, order)
-    inputs = [one for job in order for one in needed[job]]
-    beyond = {
-        (one.name, one.namespace, one.experiment)
-        for one in inputs
-        if one.is_lost and one.maker is None
-    }
-    if maker is None:
-        beyond.add((file.name, file.namespace, file.experiment))
-    needs = {(one.name, one.namespace, one.experiment) for one in inputs if not one.is_lost}
-    circle = [summaries[job]["job_id"] for job in _circle(needed)]
-    return {
-        "file": file.to_json(),
-        "is_possible": not beyond and not circle,
-        "why": _why(sorted(name for name, _, _ in beyond), circle),
-        "jobs": [
-            _step(summaries[job], needed[job], outputs.get(job, []), summaries) for job in order
-        ],
-        "needs": _files(needs),
-        "beyond": _files(beyond),
-        "circle": circle,
-        "resources": _resources([summaries[job] for job in order]),
-    }
+    circle = [str(summaries[job]["job_id"]) for job in _circle(needed)]
+    return RebuildPlan(
+        file=file.as_answer(),
+        is_possible=not beyond and not circle,
+        why=_why(sorted(lost_file.name for lost_file in beyond), circle),
+        jobs=[_step(job, needed, outputs.get(job, []), summaries) for job in order],
+        needs=_named(needs),
+        beyond=_named(beyond),
+        circle=circle,
+        resources=RebuildCost(
+            wall_seconds=_total([summaries[job] for job in order], "wall_seconds"),
+            cpu_seconds=_total([summaries[job] for job in order], "cpu_seconds"),
+        ),
+    )
 
 
 def _maker_of(connection: Connection, file: int) -> int | None:
@@ -129,14 +137,14 @@ class _Gone(NamedTuple):
         return row.file in self.files or row.claim in self.claims
 
 
-def listed_files(connection: Connection, words: str) -> list[str]:
-    """Return the files that a question names, parted by commas.
+def listed_files(connection: Connection, names: str) -> list[str]:
+    """Return the files that a question names, separated by commas.
 
     A name that holds commas may stand there alone.
     """
-    if "," in words and _called(connection, words):
-        return [words]
-    return [word for word in words.split(",") if word]
+    if "," in names and _called(connection, names):
+        return [names]
+    return [name for name in names.split(",") if name]
 
 
 def _called(connection: Connection, name: str) -> list[FoundFile]:
@@ -146,34 +154,37 @@ def _called(connection: Connection, name: str) -> list[FoundFile]:
     """
     experiment, slash, rest = name.rpartition("/")
     where = {"experiment": experiment} if slash else {}
-    space, _, bare = rest.partition(":")
-    found = find_files(connection, rest, **where)
-    return found or (find_files(connection, bare, namespace=space, **where) if bare else [])
+    namespace, _, bare = rest.partition(":")
+    files = find_files(connection, rest, **where)
+    if not files and bare:
+        files = find_files(connection, bare, namespace=namespace, **where)
+    return files
 
 
 def _files_named(connection: Connection, names: Iterable[str]) -> Iterator[int]:
+    """Yield the keys of the files with these names.
+
+    Raises:
+        BadInputError: no record mentions one of them.
+    """
     for name in names:
-        found = _called(connection, name)
-        if not found:
-            words = f"no record mentions a file named {name}"
-            raise BadInputError(f"lost: {words}.", {"lost": [words]})
-        yield from (file.id for file in found)
+        files = _called(connection, name)
+        if not files:
+            problem = f"no record mentions a file named {name}"
+            raise BadInputError(f"lost: {problem}.", {"lost": [problem]})
+        yield from (file.id for file in files)
 
 
 def _gone(connection: Connection, files: Iterable[int]) -> _Gone:
-    listed = frozenset(files)
-    return _Gone(
-        listed, frozenset(claim for file in listed for claim in claims_of(connection, file))
-    )
+    lost = frozenset(files)
+    claims = {claim for file in lost for claim in claims_of(connection, file)}
+    return _Gone(lost, frozenset(claims))
 
 
 def _needed(
     connection: Connection, store: Store, first: int, lost: _Gone, *, from_scratch: bool
 ) -> dict[int, list[_Input]]:
-    """Return the jobs that are needed, each with its inputs.
-
-    A level of the graph is one statement.
-    """
+    """Return the jobs that are needed, each with its inputs; one statement for a level of the graph."""
     needed: dict[int, list[_Input]] = {}
     level = [first]
     while level:
@@ -181,70 +192,97 @@ def _needed(
             raise LimitError(
                 f"More than {MOST_JOBS} jobs are needed; ask for the files in between.", MOST_JOBS
             )
-        rows = inputs_of(connection, level, partial(made_inside, connection, store))
-        found: dict[int, list[_Input]] = {job: [] for job in level} | _inputs(
-            rows, lost, from_scratch=from_scratch
-        )
-        needed |= found
-        makers = (one.maker for inputs in found.values() for one in inputs if one.maker is not None)
-        level = sorted({maker for maker in makers if maker not in needed})
+        rows = inputs_of(connection, level, partial(_made_inside, connection, store))
+        inputs = _inputs(rows, lost, from_scratch=from_scratch)
+        makers: set[int] = set()
+        for job in level:
+            needed[job] = inputs.get(job, [])
+            makers.update(row.maker for row in needed[job] if row.maker is not None)
+        level = sorted(makers - needed.keys())
     return needed
+
+
+def _made_inside(
+    connection: Connection, store: Store, inputs: set[PlacedInput]
+) -> set[PlacedInput]:
+    """Return the inputs that an earlier step of their job wrote, where only its record says that.
+
+    The tables have no steps (docs/decisions/0001). What was made from an input shows it for most
+    inputs, but not for shared ones, nor where outputs declare what they were made from.
+    """
+    inside: set[PlacedInput] = set()
+    for part in chunks(sorted({placed.job for placed in inputs})):
+        moments = received_at_of(connection, part)
+        held = {job: HeldJob(job, moment, {}, {}) for job, moment in moments.items()}
+        fill_records(connection, store, held)
+        for job, records in held.items():
+            record = read_together(records.records_but(None)).record
+            within = Within(record)
+            for position, file in enumerate(record.inputs or ()):
+                placed = PlacedInput(job, position)
+                if placed in inputs and within.is_made_inside(file):
+                    inside.add(placed)
+    return inside
 
 
 def _inputs(
     rows: Iterable[InputRow], lost: _Gone, *, from_scratch: bool
 ) -> dict[int, list[_Input]]:
-    """Return the inputs by job; of several jobs that made the same content the newest that succeeded is taken.
+    """Return the inputs by job.
 
-    What one of them kept is there, whatever became of the others'.
+    Of several jobs that made the same content the newest that succeeded is taken. If one of them
+    kept the file it still exists, whatever became of the others'.
     """
     best: dict[tuple[int, int], InputRow] = {}
     gone: set[tuple[int, int]] = set()
     kept: set[tuple[int, int]] = set()
     for row in rows:
         key = (row.job, row.identity)
-        held = best.get(key)
-        if held is None or row.rank >= held.rank:
+        if key not in best or row.rank >= best[key].rank:
             best[key] = row
         if row.is_kept:
             kept.add(key)
         if lost.holds(row):
             gone.add(key)
-    found: dict[int, list[_Input]] = {}
+    inputs: dict[int, list[_Input]] = {}
     for key, row in best.items():
-        is_lost = key in gone or (row.maker is not None and (from_scratch or key not in kept))
+        is_unkept = row.maker is not None and (from_scratch or key not in kept)
+        is_lost = key in gone or is_unkept
+        file = _File(row.name, row.namespace, row.experiment)
         maker = row.maker if is_lost else None
-        found.setdefault(row.job, []).append(
-            _Input(row.name, row.namespace, row.experiment, maker, is_lost)
-        )
-    return found
+        inputs.setdefault(row.job, []).append(_Input(file, maker, is_lost))
+    return inputs
 
 
-def _circle(needed: Mapping[int, list[_Input]]) -> list[int]:
-    """Return jobs that wait for each other, of the first circle of them.
-
-    None where each can run after others.
-    """
-    after = {
-        str(job): [str(one.maker) for one in inputs if one.maker is not None]
-        for job, inputs in needed.items()
-    }
-    circles = (found for found in strong_components(after, after) if len(found) > 1)
-    return sorted(int(job) for job in next(circles, []))
+def _circle(needed: Needed) -> list[int]:
+    """Return the jobs of the first circle in which jobs wait for each other; none where there is no circle."""
+    makers = {}
+    for job, inputs in needed.items():
+        makers[str(job)] = [str(row.maker) for row in inputs if row.maker is not None]
+    for component in strong_components(makers, makers):
+        if len(component) > 1:
+            return sorted(int(job) for job in component)
+    return []
 
 
 def _why(beyond: Sequence[str], circle: Sequence[str]) -> str | None:
     """Return why a plan cannot work, as a sentence; None where it can."""
     if beyond:
-        more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
-        return f"No recorded job made {', '.join(beyond[:_SHOWN])}{more}."
+        return f"No recorded job made {_enumerated(beyond)}."
     if circle:
-        more = f" and {len(circle) - _SHOWN} more" if len(circle) > _SHOWN else ""
-        return f"These jobs read each other's outputs, so that none can be the first: {', '.join(circle[:_SHOWN])}{more}."
+        return (
+            "These jobs read each other's outputs, so that none can be the first: "
+            f"{_enumerated(circle)}."
+        )
     return None
 
 
-def _in_order(needed: Mapping[int, list[_Input]]) -> list[int]:
+def _enumerated(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
+
+
+def _in_order(needed: Needed) -> list[int]:
     """Return the jobs so that each comes after those whose outputs it reads.
 
     A cycle in what clients sent is cut where it closes.
@@ -260,54 +298,42 @@ def _in_order(needed: Mapping[int, list[_Input]]) -> list[int]:
             elif job not in done:
                 done.add(job)
                 stack.append((job, True))
-                stack += [
-                    (one.maker, False)
-                    for one in needed[job]
-                    if one.maker is not None and one.maker not in done
-                ]
+                makers = [row.maker for row in needed[job] if row.maker is not None]
+                stack += [(maker, False) for maker in makers if maker not in done]
     return order
 
 
 def _step(
-    summary: dict[str, Any],
-    inputs: list[_Input],
-    makes: list[str],
-    summaries: Mapping[int, dict[str, Any]],
-) -> dict[str, Any]:
-    return {
-        "job_id": summary["job_id"],
-        "url": summary["url"],
-        "state": summary["state"],
-        "stage": summary["task"]["stage"],
-        "grade": summary["grade"],
-        "after": sorted(
-            {summaries[one.maker]["job_id"] for one in inputs if one.maker is not None}
-        ),
-        "reads": [one.name for one in inputs],
-        "makes": makes,
-    }
+    job: int, needed: Needed, makes: list[str], summaries: Mapping[int, Mapping[str, Any]]
+) -> RebuildStep:
+    summary = summaries[job]
+    makers = {row.maker for row in needed[job] if row.maker is not None}
+    return RebuildStep(
+        job_id=summary["job_id"],
+        url=summary["url"],
+        state=summary["state"],
+        stage=summary["task"]["stage"],
+        grade=summary["grade"],
+        after=sorted(summaries[maker]["job_id"] for maker in makers),
+        reads=[row.file.name for row in needed[job]],
+        makes=makes,
+    )
 
 
-def _files(files: set[tuple[str, str, str]]) -> list[dict[str, str]]:
+def _named(files: set[_File]) -> list[FileName]:
     return [
-        {
-            "name": name,
-            "namespace": namespace,
-            "experiment": experiment,
-            "url": file_url(name, experiment, namespace),
-        }
-        for name, namespace, experiment in sorted(files)
+        FileName(
+            name=file.name,
+            namespace=file.namespace,
+            experiment=file.experiment,
+            url=file_url(file.name, file.experiment, file.namespace),
+        )
+        for file in sorted(files)
     ]
 
 
-def _resources(summaries: list[dict[str, Any]]) -> dict[str, float | None]:
-    """Return sums over jobs; None where no job said it."""
-    found: dict[str, float | None] = {}
-    for name in ("wall_seconds", "cpu_seconds"):
-        said = [
-            summary["resources"][name]
-            for summary in summaries
-            if summary["resources"][name] is not None
-        ]
-        found[name] = sum(said) if said else None
-    return found
+def _total(summaries: Iterable[Mapping[str, Any]], name: str) -> float | None:
+    """Return the sum of a resource over jobs; None where no job says it."""
+    values = [summary["resources"][name] for summary in summaries]
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -1,28 +1,35 @@
-"""How two files hang together: the ways from one to the other, and what both were made from.
-
-Source: http.md, `GET /lineage/paths` and `/lineage/common`.
-"""
+"""How two files are related: the ways from one to the other, and what both were made from."""
 
 import heapq
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
+from msgspec import structs
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.histories import (
+    CommonAncestor,
+    CommonAncestors,
+    FilePaths,
+    LineageFile,
+    LineagePath,
+)
+from jobprov.provenance.answers.names import FileVersion
 from jobprov.provenance.db.queries.fragments.claim_places import node_places
 from jobprov.provenance.db.queries.fragments.node_facts import file_nodes, job_nodes
 from jobprov.provenance.db.queries.histories.whole_histories import History, spread
 from jobprov.provenance.db.queries.lookup.file_lists import count_consumers
 from jobprov.provenance.db.queries.lookup.files import FoundFile
-from jobprov.provenance.db.queries.lookup.focus import claims_of
+from jobprov.provenance.db.queries.lookup.focus import Focus, claims_of
 from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.flow import node_of
-from jobprov.provenance.lineage.graph import Node, node_json
+from jobprov.provenance.lineage.graph import Node
 from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
+from jobprov.provenance.services.histories.nodes import file_answer, node_answer
 from jobprov.provenance.services.lookup.file import find_pair
 from jobprov.provenance.services.lookup.jobs import read_cursor
 
@@ -35,34 +42,31 @@ _MOST_LOOKS = 5_000_000
 
 
 class _Way(NamedTuple):
-    """A way back from the younger file, as its last node and the way to it."""
+    """A way back from the younger file: its last node, and the way to that."""
 
     key: str
     before: "_Way | None" = None
 
-    def keys(self) -> list[str]:
+    def nodes(self) -> list[str]:
         """Return its nodes, the oldest first."""
-        found, way = [], self
-        while True:
-            found.append(way.key)
-            if way.before is None:
-                return found
-            way = way.before
-
-    def within(self, circle: Mapping[str, int], number: int) -> list[str]:
-        """Return its last nodes that lie on one circle.
-
-        A way that has left a circle never comes back to it.
-        """
-        found: list[str] = []
+        keys = []
         way: _Way | None = self
-        while way is not None and circle[way.key] == number:
-            found.append(way.key)
+        while way is not None:
+            keys.append(way.key)
             way = way.before
-        return found
+        return keys
+
+    def within(self, circle_of: Mapping[str, int], circle: int) -> list[str]:
+        """Return its last nodes that lie on a circle; a way that has left a circle never comes back."""
+        keys = []
+        way: _Way | None = self
+        while way is not None and circle_of[way.key] == circle:
+            keys.append(way.key)
+            way = way.before
+        return keys
 
 
-@limited("ask for files that have less behind them")
+@limited("ask for files with a shorter history")
 def find_paths(
     connection: Connection,
     /,
@@ -72,35 +76,72 @@ def find_paths(
     as_of: datetime | None = None,
     limit: int = 10,
     **experiments: str | None,
-) -> dict[str, Any]:
-    """Return `{a, b, older, paths, is_truncated}`.
-
-    The ways from the older of two files to the younger, shortest first.
+) -> FilePaths:
+    """Return the ways from the older of two files to the younger, shortest first.
 
     They lead to the newest version of the younger, from any version of the older and from the same
-    bytes under its other names. `older` is `a` or `b`, None where neither was made from the other.
-    A path is `{jobs, is_sure, nodes}`: how many jobs lie on it, whether all its links are sure, and
-    files and jobs by turns. An input that jobs share with many others counts as well.
+    bytes under its other names. An input that jobs share with many others counts as well.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
-        BadInputError: a limit that is none.
+        BadInputError: a wrong limit.
         LimitError: it took more than five seconds.
     """
     _check(limit, MOST_PATHS)
-    files = dict(zip("ab", find_pair(connection, a, b, **experiments), strict=True))
-    focuses = {name: find_focus(connection, file, as_of=as_of) for name, file in files.items()}
-    names = {name: {**file.to_json(), **focuses[name].to_json()} for name, file in files.items()}
-    is_cut = False
-    for older, younger in (("a", "b"), ("b", "a")):
-        history = trace_history(connection, focuses[younger], as_of=as_of)
+    first, second = find_pair(connection, a, b, **experiments)
+    focus_a = find_focus(connection, first, as_of=as_of)
+    focus_b = find_focus(connection, second, as_of=as_of)
+
+    history = trace_history(connection, focus_b, as_of=as_of)
+    is_cut = history.is_cut
+    older: Literal["a", "b"] | None = "a"
+    ways = _ways_from(connection, first, history, limit)
+    if ways is None:
+        history = trace_history(connection, focus_a, as_of=as_of)
         is_cut |= history.is_cut
-        targets = _keys_of(connection, files[older]) & history.behind().keys() - {history.start}
-        if targets:
-            ways, is_whole = _ways(history, targets, limit)
-            paths = _described(connection, history, ways)
-            return {**names, "older": older, "paths": paths, "is_truncated": is_cut or not is_whole}
-    return {**names, "older": None, "paths": [], "is_truncated": is_cut}
+        older = "b"
+        ways = _ways_from(connection, second, history, limit)
+    if ways is None:
+        older = None
+        ways = _Ways([], is_whole=True)
+    return FilePaths(
+        a=_named(first, focus_a),
+        b=_named(second, focus_b),
+        older=older,
+        paths=ways.paths,
+        is_truncated=is_cut or not ways.is_whole,
+    )
+
+
+class _Ways(NamedTuple):
+    """Ways from one file to another, and whether there are no others."""
+
+    paths: list[LineagePath]
+    is_whole: bool
+
+
+def _ways_from(
+    connection: Connection, older: FoundFile, history: History, limit: int
+) -> _Ways | None:
+    """Return the ways from a file to the start of a history; None where the file is not in it."""
+    targets = _keys_of(connection, older) & history.behind().keys() - {history.start}
+    if not targets:
+        return None
+    ways, is_whole = _ways(history, targets, limit)
+    return _Ways(_paths(connection, history, ways), is_whole)
+
+
+def _named(file: FoundFile, focus: Focus) -> FileVersion:
+    """Return what names a file and the version that stands for it."""
+    names = file.as_answer()
+    return FileVersion(
+        name=names.name,
+        namespace=names.namespace,
+        experiment=names.experiment,
+        url=names.url,
+        version=focus.version,
+        versions=focus.versions,
+    )
 
 
 def _keys_of(connection: Connection, file: FoundFile) -> set[str]:
@@ -108,74 +149,79 @@ def _keys_of(connection: Connection, file: FoundFile) -> set[str]:
     return {f"f{file.id}", *(f"c{claim}" for claim in claims_of(connection, file.id))}
 
 
-def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[list[str]], bool]:
-    """Return the shortest ways to any of the targets, and whether these are all.
+class _Trial(NamedTuple):
+    """A way that may go on. A heap gives the one with the least members first.
 
-    Only nodes that lead to one are tried.
-
-    Of ways that promise the same length the one that is furthest goes on, so that diamonds one
-    behind the other cost no more.
+    Attributes:
+        length: links that the whole way has at least.
+        links: links so far, counted down, so that of ways of one length the longest goes on:
+            diamonds one behind the other cost no more then.
+        number: of the trial, since ways themselves cannot be compared.
     """
+
+    length: int
+    links: int
+    number: int
+    way: _Way
+
+
+def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[list[str]], bool]:
+    """Return the shortest ways to any of the targets, and whether these are all."""
     flow = history.flow
-    left = spread(targets, flow.after)
-    circle = _circles(history, left)
-    order = itertools.count()
-    heap: list[tuple[int, int, int, _Way]] = [
-        (left[history.start], 0, next(order), _Way(history.start))
-    ]
-    found: list[list[str]] = []
+    links_left = spread(targets, flow.after)  # only nodes that lead to a target are tried
+    circle_of = _circles(history, links_left)
+    numbers = itertools.count()
+    heap = [_Trial(links_left[history.start], 0, next(numbers), _Way(history.start))]
+    ways: list[list[str]] = []
     steps = looks = 0
     while heap and steps < MOST_STEPS and looks < _MOST_LOOKS:
-        _, before, _, way = heapq.heappop(heap)  # links so far, less than nothing
+        trial = heapq.heappop(heap)
+        way = trial.way
         if way.key in targets:
-            if len(found) == limit:
-                return found, False
-            keys = way.keys()
-            found.append([node_of(key) for key in keys])
+            if len(ways) == limit:
+                return ways, False
+            ways.append([node_of(key) for key in way.nodes()])
             continue
         for key in flow.before(way.key):
             steps += 1
-            if key not in left:
+            if key not in links_left:
                 continue
-            passed = way.within(circle, circle[key])
+            passed = way.within(circle_of, circle_of[key])
             looks += len(passed)
             if key not in passed:
-                heapq.heappush(
-                    heap, (1 - before + left[key], before - 1, next(order), _Way(key, way))
-                )
-    return found, not heap
+                links = trial.links - 1
+                length = links_left[key] - links
+                heapq.heappush(heap, _Trial(length, links, next(numbers), _Way(key, way)))
+    return ways, not heap
 
 
 def _circles(history: History, keys: Collection[str]) -> dict[str, int]:
-    """Return for each node a number that it shares with those that lead to it and that it leads to.
-
-    Itself, but for circles.
-    """
+    """Return a number for each node, the same for nodes of one circle."""
     before = {key: [near for near in history.flow.before(key) if near in keys] for key in keys}
-    return {
-        key: number
-        for number, members in enumerate(strong_components(keys, before))
-        for key in members
-    }
+    circle_of = {}
+    for number, members in enumerate(strong_components(keys, before)):
+        for key in members:
+            circle_of[key] = number
+    return circle_of
 
 
-def _described(
-    connection: Connection, history: History, ways: list[list[str]]
-) -> list[dict[str, Any]]:
+def _paths(connection: Connection, history: History, ways: list[list[str]]) -> list[LineagePath]:
     keys = dict.fromkeys(key for way in ways for key in way)
     nodes: list[Node] = [*file_nodes(connection, keys), *job_nodes(connection, keys)]
-    facts = {node.key: node_json(node) for node in nodes}
-    return [
-        {
-            "jobs": sum(key[0] == "j" for key in way),
-            "is_sure": all(history.links[ends].is_sure for ends in itertools.pairwise(way)),
-            "nodes": [facts[key] for key in way],
-        }
-        for way in ways
-    ]
+    answers = {node.key: node_answer(node) for node in nodes}
+    paths = []
+    for way in ways:
+        links = [history.links[ends] for ends in itertools.pairwise(way)]
+        path = LineagePath(
+            jobs=sum(key[0] == "j" for key in way),
+            is_sure=all(link.is_sure for link in links),
+            nodes=[answers[key] for key in way],
+        )
+        paths.append(path)
+    return paths
 
 
-@limited("ask for files that have less behind them")
+@limited("ask for files with a shorter history")
 def find_common(
     connection: Connection,
     /,
@@ -187,74 +233,72 @@ def find_common(
     limit: int = 100,
     cursor: str | None = None,
     **experiments: str | None,
-) -> dict[str, Any]:
-    """Return `{a, b, count, ancestors, hub_count, hubs, is_truncated, next}`.
+) -> CommonAncestors:
+    """Return what both files were made from, nearest first.
 
-    What both files were made from, the nearest first.
-
-    An ancestor is a file node with `jobs_to_a`, `jobs_to_b` and `is_nearest`: no other common
-    ancestor was made from it, by whatever way. A file that the jobs behind one of the two share by
-    role, or that more than `hub` jobs read, is a hub and told apart, since it says nothing of these
-    two; at most a hundred are named. One of the two files counts where the other was made from it,
-    from whichever of its versions or names; else they stand for their newest versions.
+    A file that the jobs behind one of the two share by role, or that more than `hub` jobs read, is
+    a hub: it says nothing about these two files, and is listed apart. One of the two files is a
+    common ancestor where the other was made from it, from whichever of its versions or names;
+    otherwise they stand for their newest versions.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
-        BadInputError: a limit, cursor or hub that is none.
+        BadInputError: a wrong limit, cursor or hub.
         LimitError: it took more than five seconds.
     """
     _check(limit, MOST_LISTED)
     first, second = find_pair(connection, a, b, **experiments)
     focuses = [find_focus(connection, file, as_of=as_of) for file in (first, second)]
     histories = [trace_history(connection, focus, as_of=as_of) for focus in focuses]
-    met = _met(connection, histories, (first, second))
-    common = {
-        key: met[0][key] + met[1][key] for key in met[0].keys() & met[1].keys() if key[0] != "j"
-    }
+
+    links_to_a, links_to_b = _links_to(connection, histories, (first, second))
+    common = [key for key in links_to_a.keys() & links_to_b.keys() if key[0] != "j"]
     consumers = count_consumers(connection, common, most=hub + 1, as_of=as_of)
-    hubs = {
-        key
-        for key in common
-        if consumers[key] > hub or any(_is_shared(history, key) for history in histories)
-    }
     places = node_places(connection, common)
-    kept = sorted(common.keys() - hubs, key=lambda key: (common[key], places[key]))
+    hubs, ancestors = [], []
+    for key in common:
+        is_shared = any(_is_shared(history, key) for history in histories)
+        if is_shared or consumers[key] > hub:
+            hubs.append(key)
+        else:
+            ancestors.append(key)
+    hubs.sort(key=places.__getitem__)
+    ancestors.sort(key=lambda key: (links_to_a[key] + links_to_b[key], places[key]))
+
     start = read_cursor(cursor) or 0
-    page = kept[start : start + limit]
-    distances = {key: (met[0][key] // 2, met[1][key] // 2) for key in page}
-    nearest = set(kept) - _behind(histories[0], kept) - _behind(histories[1], kept)
-    return {
-        "a": {**first.to_json(), **focuses[0].to_json()},
-        "b": {**second.to_json(), **focuses[1].to_json()},
-        "count": len(kept),
-        "ancestors": [
-            {
-                **row,
-                "jobs_to_a": distances[row["key"]][0],
-                "jobs_to_b": distances[row["key"]][1],
-                "is_nearest": row["key"] in nearest,
-            }
-            for row in _files(connection, page)
-        ],
-        "hub_count": len(hubs),
-        "hubs": _files(connection, sorted(hubs, key=places.__getitem__)[:MOST_PATHS]),
-        "is_truncated": any(history.is_cut for history in histories),
-        "next": str(start + limit) if start + limit < len(kept) else None,
-    }
+    page = ancestors[start : start + limit]
+    nearest = set(ancestors) - _behind(histories[0], ancestors) - _behind(histories[1], ancestors)
+    nodes = [
+        CommonAncestor(
+            **structs.asdict(file),
+            jobs_to_a=links_to_a[file.key] // 2,
+            jobs_to_b=links_to_b[file.key] // 2,
+            is_nearest=file.key in nearest,
+        )
+        for file in _files(connection, page)
+    ]
+    return CommonAncestors(
+        a=_named(first, focuses[0]),
+        b=_named(second, focuses[1]),
+        count=len(ancestors),
+        ancestors=nodes,
+        hub_count=len(hubs),
+        hubs=_files(connection, hubs[:MOST_PATHS]),
+        is_truncated=any(history.is_cut for history in histories),
+        next=str(start + limit) if start + limit < len(ancestors) else None,
+    )
 
 
-def _files(connection: Connection, keys: Collection[str]) -> list[dict[str, Any]]:
-    """Return the file nodes in the order of the keys."""
-    facts: Mapping[str, dict[str, Any]] = {
-        node.key: node_json(node) for node in file_nodes(connection, keys)
-    }
-    return [facts[key] for key in keys if key in facts]
+def _files(connection: Connection, keys: Collection[str]) -> list[LineageFile]:
+    """Return the files with these keys, in the order of the keys."""
+    files = {node.key: file_answer(node) for node in file_nodes(connection, keys)}
+    return [files[key] for key in keys if key in files]
 
 
-def _met(
+def _links_to(
     connection: Connection, histories: Sequence[History], files: Sequence[FoundFile]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return how many links before each file its ancestors are.
+    """Return how many links away from each file its ancestors are; a job and its inputs are two links.
 
     A file is met in the other's history under all its versions and names.
     """
@@ -276,4 +320,5 @@ def _behind(history: History, common: Collection[str]) -> set[str]:
 
 def _check(limit: int, most: int) -> None:
     if not 1 <= limit <= most:
-        raise BadInputError(f"limit: between 1 and {most}.", {"limit": [f"between 1 and {most}"]})
+        problem = f"between 1 and {most}"
+        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from jobprov.app.commands.comparisons.jobs import comparison_text, divergence_text
+from jobprov.app.commands.comparisons.jobs import comparison_text
+from jobprov.app.commands.histories.divergence import divergence_text
+from jobprov.provenance.answers.histories import Divergence
 
 
 def facet(name: str, matters: str, *rows: dict[str, Any], said: int = 1) -> dict[str, Any]:
@@ -101,9 +103,11 @@ def test_nothing_drives_the_terminal() -> None:
 
 
 def test_where_histories_part_leads_to_the_comparison() -> None:
-    found = {"common_jobs": 1, "stage": "reco", "a": a_job("failed"), "b": a_job("succeeded")}
+    of_both = Divergence(1, "reco", a_job("failed"), a_job("succeeded"))
+    of_one = Divergence(1, "reco", None, a_job("succeeded"))
+    of_none = Divergence(1, None, None, None)
 
-    assert divergence_text(found).splitlines()[0] == "They part in stage reco; 1 job made both."
-    assert divergence_text(found).endswith("jobprov diff 00000000 00000000")
-    assert divergence_text({**found, "a": None}).splitlines()[2] == "a  no job there"
-    assert divergence_text({**found, "a": None, "b": None}).startswith("Nowhere: 1 job made both")
+    assert divergence_text(of_both).splitlines()[0] == "They part in stage reco; 1 job made both."
+    assert divergence_text(of_both).endswith("jobprov diff 00000000 00000000")
+    assert divergence_text(of_one).splitlines()[2] == "a  no job there"
+    assert divergence_text(of_none).startswith("Nowhere: 1 job made both")

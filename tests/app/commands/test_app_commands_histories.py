@@ -61,8 +61,8 @@ def typed(address: str, *words: str) -> Result:
     ("words", "told", "code"),
     [
         (("roots", "left"), ("left goes back to 1 file; no recorded job made 1", "raw"), 0),
-        (("leaves", "raw"), ("2 files came last of raw", "right"), 0),
-        (("orphans",), ("raw", "files were made of it"), 0),
+        (("leaves", "raw"), ("2 final products came from raw.", "right"), 0),
+        (("orphans",), ("raw", "files were made from it"), 0),
         (("orphans", "--isolated"), ("There is none.",), 0),
         (("orphans", "--unread"), ("There is none.",), 0),
         (("paths", "left", "raw"), ("left was made from raw in 1 way", "-> reco"), 0),
@@ -116,7 +116,7 @@ def test_list_that_is_cut_says_so(address: str) -> None:
 
     assert (len(cut["files"]), cut["is_truncated"]) == (1, True)
     assert (len(whole["files"]), whole["is_truncated"]) == (2, False)
-    assert "There are more: --limit." in typed(address, "orphans", "--limit", "1").output
+    assert "There are more: raise --limit." in typed(address, "orphans", "--limit", "1").output
 
 
 @pytest.mark.parametrize(

@@ -327,7 +327,7 @@ def test_paper_has_no_links_that_lead_on_and_breaks_no_words(browser: Browser, s
     page = watched.page
     page.emulate_media(media="print")
     page.goto(f"{site}/lineage/{samples.MERGED}")
-    assert page.get_by_text("Take it along").is_hidden()
+    assert page.get_by_text("Export this graph").is_hidden()
 
     page.goto(f"{site}/tasks/toyexp-demo-reco-0001")
     assert page.get_by_role("link", name="Try again, or go on without").is_hidden()

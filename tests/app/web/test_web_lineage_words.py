@@ -19,8 +19,10 @@ from flask.testing import FlaskClient
 
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
-from jobprov.app.web.histories.ends import relation_line
+from jobprov.app.web.histories.relations import relation_sentence
 from jobprov.app.wiring import open_service
+from jobprov.provenance.answers.histories import CommonAncestors, FilePaths
+from jobprov.provenance.answers.names import FileVersion
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission
 
@@ -142,10 +144,10 @@ def test_orphans_say_who_used_them_and_are_listed_by_it(
     told: FlaskClient, only: str, listed: list[str]
 ) -> None:
     uses = {
-        "raw": "files were made of it",
+        "raw": "files were made from it",
         "geometry": "read by 2 jobs, as shared input",
-        "other-raw": "files were made of it",
-        "broken": "nobody read it",
+        "other-raw": "files were made from it",
+        "broken": "no job read it",
         "lonely": "read by 2 jobs",
     }
 
@@ -259,13 +261,13 @@ def test_impact_of_a_file_is_what_came_of_it_without_itself(
 
 
 def test_ends_of_a_file_alone_are_a_sentence_and_no_list_of_itself(told: FlaskClient) -> None:
-    assert lead(told, "/leaves/lonely") == "No file was made of it. 2 jobs read it; both failed."
+    assert lead(told, "/leaves/lonely") == "No file was made from it. 2 jobs read it; both failed."
     assert (
         lead(told, "/leaves/geometry")
-        == "No file was made of it. 2 jobs read it, as shared input; 1 failed."
+        == "No file was made from it. 2 jobs read it, as shared input; 1 failed."
     )
-    assert lead(told, "/leaves/broken") == "Nothing was made of it."
-    assert lead(told, "/roots/raw") == "It was made from no other file, as far as is recorded."
+    assert lead(told, "/leaves/broken") == "Nothing was made from it."
+    assert lead(told, "/roots/raw") == "It was not made from any other file, as far as is recorded."
     for address in ("/leaves/lonely", "/leaves/broken", "/roots/raw"):
         assert "<table>" not in page(told, address)
     assert "<table>" in page(told, "/leaves/caf")
@@ -283,13 +285,15 @@ def test_ends_of_a_file_alone_are_a_sentence_and_no_list_of_itself(told: FlaskCl
         (
             2,
             1,
-            "Neither was made from the other; both were made from 2 files; 1 file that many jobs read left out.",
+            "Neither was made from the other; both were made from 2 files, not counting 1 file that many jobs read.",
         ),
     ],
 )
 def test_files_that_share_only_what_many_jobs_read_have_that_in_common(
     count: int, hub_count: int, words: str
 ) -> None:
-    nothing = {"older": None, "paths": [], "is_truncated": False}
+    file = FileVersion("a", "", "nova", "/files/a", 1, 1)
+    no_paths = FilePaths(file, file, None, [], is_truncated=False)
+    common = CommonAncestors(file, file, count, [], hub_count, [], is_truncated=False, next=None)
 
-    assert relation_line(nothing, {"count": count, "hub_count": hub_count}) == words
+    assert relation_sentence(no_paths, common) == words

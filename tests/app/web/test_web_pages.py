@@ -410,7 +410,7 @@ def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(
     assert f"/rebuild/{samples.MERGED}?experiment=toyexp" in text
     assert f"/impact?file={samples.MERGED}&amp;file_experiment=toyexp" in text
     assert lead(pages, f"/rebuild/{samples.MERGED}").startswith(
-        "1 job, from 10 files that must be there"
+        "1 job, from 10 files that must still exist"
     )
     assert lead(pages, f"/rebuild/{samples.MERGED}?from_scratch=1").startswith("21 jobs, from")
     assert lead(pages, f"/impact?file={samples.FIRST_GEN}&file_experiment=toyexp").endswith(
@@ -441,7 +441,7 @@ def test_questions_to_a_history_are_answered_in_the_first_line(pages: FlaskClien
 
     assert f"/roots/{merged}?experiment=toyexp" in pages.get(f"/files/{merged}").text
     assert lead(pages, f"/roots/{merged}") == "It goes back to 10 files."
-    assert lead(pages, f"/leaves/{first}?experiment=toyexp") == "2 files came of it last."
+    assert lead(pages, f"/leaves/{first}?experiment=toyexp") == "2 final products came from it."
     assert lead(pages, f"/cost/{merged}").startswith(
         "21 jobs took 4 h 10 min of CPU; 1 attempt failed and took"
     )

@@ -15,11 +15,8 @@ from jobprov.provenance.db.queries.lookup.focus import focus_of
 from jobprov.provenance.db.recording import job_rows
 from jobprov.provenance.lineage.graph import Graph, Omitted
 from jobprov.provenance.lineage.sentences import summary
-from jobprov.provenance.services.histories.lineage import (
-    list_ancestors,
-    list_descendants,
-    trace_lineage,
-)
+from jobprov.provenance.services.histories.lineage import trace_lineage
+from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.lookup.file import find_file, show_file
 from tests.library.production import Production
 from tests.library.records import MOMENT, a_record, chain, file_entry
@@ -35,11 +32,11 @@ def recorded(production: Production, *records: dict) -> Iterator[Connection]:  #
 
 
 def ancestors(connection: Connection, name: str) -> list[str]:
-    return sorted({file.name for file in list_ancestors(connection, name)})
+    return sorted({file.name for file in list_ancestors(connection, name).files})
 
 
 def descendants(connection: Connection, name: str) -> list[str]:
-    return sorted({file.name for file in list_descendants(connection, name)})
+    return sorted({file.name for file in list_descendants(connection, name).files})
 
 
 def test_chain_is_walked_to_its_ends(production: Production) -> None:
@@ -52,7 +49,7 @@ def test_chain_is_walked_to_its_ends(production: Production) -> None:
 
 def test_file_without_a_recorded_producer_ends_the_walk(production: Production) -> None:
     with recorded(production, *chain("a", "b", "c")[1:]) as connection:
-        found = {file.name: file.job_id for file in list_ancestors(connection, "c")}
+        found = {file.name: file.job_id for file in list_ancestors(connection, "c").files}
         assert found["a"] is None
         assert found["b"] is not None
         assert (ancestors(connection, "a"), descendants(connection, "a")) == ([], ["b", "c"])
@@ -92,8 +89,8 @@ def test_chained_diamonds_are_walked_once(production: Production) -> None:
             )
         )
     with recorded(production, *records) as connection:
-        assert len(list_ancestors(connection, "m20")) == 60
-        assert len(list_descendants(connection, "m0")) == 60
+        assert len(list_ancestors(connection, "m20").files) == 60
+        assert len(list_descendants(connection, "m0").files) == 60
 
 
 def test_input_that_an_earlier_step_wrote_does_not_end_the_ancestry(production: Production) -> None:
@@ -218,7 +215,7 @@ def test_input_from_another_experiment_is_followed(production: Production) -> No
         made,
         a_record(5, inputs=[file_entry("a", 1, experiment="dune")], outputs=[file_entry("b", 2)]),
     ) as connection:
-        [parent] = list_ancestors(connection, "b")
+        [parent] = list_ancestors(connection, "b").files
         assert (parent.name, parent.job_id is None) == ("a", False)
 
 

@@ -26,7 +26,7 @@ from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
 from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.tables import File, Job
 from jobprov.provenance.services.histories.lineage import trace_lineage
-from jobprov.provenance.services.histories.lineage_lists import list_lineage
+from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.lookup.file import show_file
 from tests.library.production import Production
 from tests.library.records import a_record, chain, file_entry
@@ -112,8 +112,8 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "a file": lambda connection: show_file(connection, "f9"),
     "a picture": lambda connection: trace_lineage(connection, "f9", depth=1),
     "a large picture": lambda connection: trace_lineage(connection, "f9"),
-    "ancestors": lambda connection: list_lineage(connection, "f9"),
-    "descendants": lambda connection: list_lineage(connection, "f9", descendants=True),
+    "ancestors": lambda connection: list_ancestors(connection, "f9"),
+    "descendants": lambda connection: list_descendants(connection, "f9"),
 }
 
 

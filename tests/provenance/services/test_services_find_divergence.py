@@ -6,9 +6,9 @@ import pytest
 
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.histories import divergence as find_divergence_module
-from jobprov.provenance.services.histories import lineage_lists as list_lineage_module
+from jobprov.provenance.services.histories import lineage_lists as lineage_lists_module
 from jobprov.provenance.services.histories.divergence import find_divergence
-from jobprov.provenance.services.histories.lineage_lists import list_lineage
+from jobprov.provenance.services.histories.lineage_lists import list_ancestors
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry, job_id
 
@@ -45,9 +45,9 @@ def test_the_earliest_pair_of_one_stage_with_other_recipes_is_found(filled: Prod
     with filled.database.reading.connect() as connection:
         found = find_divergence(connection, "m1", "m2")
 
-    assert (found["stage"], found["common_jobs"]) == ("reco", 1)
-    assert (found["a"]["job_id"], found["b"]["job_id"]) == (job_id(2), job_id(3))
-    assert found["a"]["recipe_id"] != found["b"]["recipe_id"]
+    assert (found.stage, found.common_jobs) == ("reco", 1)
+    assert (found.a["job_id"], found.b["job_id"]) == (job_id(2), job_id(3))
+    assert found.a["recipe_id"] != found.b["recipe_id"]
 
 
 def test_files_of_one_recipe_part_nowhere_and_a_stage_of_one_alone_is_told(
@@ -61,8 +61,8 @@ def test_files_of_one_recipe_part_nowhere_and_a_stage_of_one_alone_is_told(
         with pytest.raises(NotFoundError):
             find_divergence(connection, "m1", "nowhere")
 
-    assert (same["stage"], same["a"], same["b"]) == (None, None, None)
-    assert (longer["stage"], longer["a"], longer["b"]["job_id"]) == ("merge", None, job_id(5))
+    assert (same.stage, same.a, same.b) == (None, None, None)
+    assert (longer.stage, longer.a, longer.b["job_id"]) == ("merge", None, job_id(5))
 
 
 def test_a_job_of_no_task_is_of_the_stage_that_it_says(production: Production) -> None:
@@ -72,7 +72,7 @@ def test_a_job_of_no_task_is_of_the_stage_that_it_says(production: Production) -
     with production.database.reading.connect() as connection:
         found = find_divergence(connection, "a", "b")
 
-    assert (found["stage"], found["a"]["job_id"], found["b"]["job_id"]) == (
+    assert (found.stage, found.a["job_id"], found.b["job_id"]) == (
         "gen",
         job_id(1),
         job_id(2),
@@ -83,18 +83,18 @@ def test_one_content_that_very_many_jobs_made_is_no_long_history(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each job that wrote an empty log may have made the one that was read; a limit is of files."""
-    for module in (find_divergence_module, list_lineage_module):
+    for module in (find_divergence_module, lineage_lists_module):
         monkeypatch.setattr(module, "MOST_FILES", 3)
     logs = [a_record(number, outputs=[file_entry("empty.log", 1)]) for number in range(1, 6)]
     read = [file_entry("empty.log", 1)]
     production.record(*logs, a_record(6, inputs=read, outputs=[file_entry("a", 2)]))
 
     with production.database.reading.connect() as connection:
-        listed = list_lineage(connection, "a")
+        listed = list_ancestors(connection, "a")
         found = find_divergence(connection, "a", "empty.log")
 
-    assert (len(listed["files"]), listed["count"], listed["is_truncated"]) == (5, 1, False)
-    assert found["common_jobs"] == 1
+    assert (len(listed.files), listed.count, listed.is_truncated) == (5, 1, False)
+    assert found.common_jobs == 1
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -117,4 +117,4 @@ def test_of_jobs_that_started_at_one_moment_the_same_is_shown_whichever_was_reco
     with production.database.reading.connect() as connection:
         found = find_divergence(connection, "m1", "m2")
 
-    assert (found["a"]["job_id"], found["b"]["job_id"]) == (job_id(2), job_id(4))
+    assert (found.a["job_id"], found.b["job_id"]) == (job_id(2), job_id(4))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from jobprov.archive.opening import open_store
@@ -57,7 +58,8 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 def found(production: Production, filters: JobFilters, **how: Any) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return find_impact(connection, filters, **how)
+        answer: dict[str, Any] = msgspec.to_builtins(find_impact(connection, filters, **how))
+        return answer
 
 
 def names(answer: dict[str, Any]) -> list[str]:
@@ -117,7 +119,7 @@ def test_files_come_page_by_page_and_as_a_stream(production: Production) -> None
             break
 
     with production.database.reading.connect() as connection:
-        streamed = [file["name"] for file in stream_impact(connection, JobFilters(file="flux"))]
+        streamed = [file.name for file in stream_impact(connection, JobFilters(file="flux"))]
     assert listed == streamed
     assert len(listed) == 5
 
@@ -133,7 +135,7 @@ def test_too_many_jobs_to_follow_are_counted_and_their_own_files_listed(
 ) -> None:
     """The rerun on the same host counts nowhere."""
     for limit in ("MOST_SEEDS", "MOST_FOLLOWED"):
-        monkeypatch.setattr(f"provenance.services.histories.impact.{limit}", 0)
+        monkeypatch.setattr(f"jobprov.provenance.services.histories.impact.{limit}", 0)
     monkeypatch.setattr("jobprov.provenance.services.histories.impact._STRETCH", 1)
     hot = JobFilters(host="hot")
 
@@ -148,7 +150,7 @@ def test_too_many_jobs_to_follow_are_counted_and_their_own_files_listed(
     assert names(first) + names(second) == ["reco2", "log2"]
     assert second["next"] is None
     with production.database.reading.connect() as connection:
-        assert [file["name"] for file in stream_impact(connection, hot, is_direct=True)] == [
+        assert [file.name for file in stream_impact(connection, hot, is_direct=True)] == [
             "reco2",
             "log2",
         ]
@@ -197,7 +199,7 @@ def test_files_made_between_two_commits_are_found_by_the_mirror(
             filters = resolve_range(
                 connection, JobFilters(revision=revision, **more), tmp_path / "git"
             )
-            return names(find_impact(connection, filters))
+            return sorted(file.name for file in find_impact(connection, filters).files)
 
     assert between("v1..v3") == ["by tag", "by1", "by2", "by3"]
     assert between("v2..v3") == ["by tag", "by2", "by3"]

@@ -6,21 +6,22 @@ Counted by hand on small productions.
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from jobprov.provenance.db.queries.histories.whole_histories import History
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.lineage.sentences import leaves_words, use_words
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.histories import relations as relate_files
 from jobprov.provenance.services.histories.costs import sum_costs
 from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters
-from jobprov.provenance.services.histories.lineage_lists import list_lineage
+from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.histories.rebuilds import plan_rebuild
 from jobprov.provenance.services.histories.relations import find_common, find_paths
+from jobprov.provenance.services.histories.sentences import leaves_sentence, orphan_use
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
 from jobprov.provenance.services.lookup.search import search
@@ -30,8 +31,9 @@ from tests.library.records import MOMENT, a_record, chain, file_entry, job_id
 
 
 def asked(production: Production, question: Any, *names: Any, **how: Any) -> dict[str, Any]:
+    """Return the answer to a question as a client reads it."""
     with production.database.reading.connect() as connection:
-        answer: dict[str, Any] = question(connection, *names, **how)
+        answer: dict[str, Any] = msgspec.to_builtins(question(connection, *names, **how))
         return answer
 
 
@@ -84,18 +86,19 @@ def test_leaves_of_a_file_of_which_nothing_was_made_say_who_read_it(diamond: Pro
     )
 
     def said(name: str) -> str:
-        return leaves_words(asked(diamond, list_leaves, name))
+        with diamond.database.reading.connect() as connection:
+            return leaves_sentence(list_leaves(connection, name))
 
-    assert said("plot") == "No file was made of it. 2 jobs read it; both failed."
-    assert said("lonely") == "No file was made of it. 1 job read it; 1 killed."
-    assert said("skim") == "Nothing was made of it."
-    assert said("calib") == "No file was made of it. 2 jobs read it, as shared input."
-    assert said("merged") == "1 file came of it last."
+    assert said("plot") == "No file was made from it. 2 jobs read it; both failed."
+    assert said("lonely") == "No file was made from it. 1 job read it; 1 killed."
+    assert said("skim") == "Nothing was made from it."
+    assert said("calib") == "No file was made from it. 2 jobs read it, as shared input."
+    assert said("merged") == "1 final product came from it."
     diamond.record(
         a_record(23, inputs=[file_entry("plot", 7)]),
         a_record(24, inputs=[file_entry("plot", 7)], state="killed"),
     )
-    assert said("plot") == "No file was made of it. 4 jobs read it; 2 failed, 1 killed."
+    assert said("plot") == "No file was made from it. 4 jobs read it; 2 failed, 1 killed."
 
 
 def test_ends_come_page_by_page(diamond: Production) -> None:
@@ -473,21 +476,22 @@ def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.Monk
     )
 
     def uses() -> dict[str, str]:
-        return {row["name"]: use_words(row) for row in asked(diamond, list_orphans)["files"]}
+        with diamond.database.reading.connect() as connection:
+            return {file.name: orphan_use(file) for file in list_orphans(connection).files}
 
     assert uses() == {
         "calib": "read by 3 jobs, as shared input",
-        "extern": "files were made of it",
-        "lonely": "files were made of it",
-        "broken": "nobody read it",
+        "extern": "files were made from it",
+        "lonely": "files were made from it",
+        "broken": "no job read it",
         "unhappy": "read by 1 job",
     }
-    monkeypatch.setattr("jobprov.provenance.lineage.sentences.MOST_READERS", 2)
+    monkeypatch.setattr("jobprov.provenance.services.histories.sentences.MOST_READERS", 2)
     assert uses()["calib"] == "read by 3 jobs or more, as shared input"
     diamond.record(
         a_record(23, inputs=[file_entry("calib", 90)], outputs=[file_entry("later", 24)])
     )
-    assert uses()["calib"] == "files were made of it"
+    assert uses()["calib"] == "files were made from it"
 
 
 def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -539,12 +543,12 @@ def test_input_of_the_name_of_an_output_was_made_before_it(production: Productio
         a_record(3, inputs=[file_entry("n"), file_entry("q")], outputs=[file_entry("last")]),
     )
 
-    up = asked(production, list_lineage, "last")["files"]
+    up = asked(production, list_ancestors, "last")["files"]
     assert [(row["name"], row["job_id"]) for row in up] == [
         ("m", None), ("m", job_id(1)), ("n", job_id(1)), ("q", job_id(2)),
     ]  # fmt: skip
     assert [
-        (row["name"], row["job_id"]) for row in asked(production, list_lineage, "m")["files"]
+        (row["name"], row["job_id"]) for row in asked(production, list_ancestors, "m")["files"]
     ] == [("m", None)]
     roots = asked(production, list_roots, "n")
     assert [(row["name"], row["is_placeholder"]) for row in roots["files"]] == [("m", True)]
@@ -557,7 +561,7 @@ def test_input_of_the_name_of_an_output_was_made_before_it(production: Productio
         assert [parent["job_id"] for parent in show_file(connection, "n")["parents"]] == [None]
     assert {node.key for node in drawn.nodes} == {node.key for node in whole.nodes}
     assert sorted(file.name for file in drawn.files() if file.is_placeholder) == ["m"]
-    below = asked(production, list_lineage, "m", descendants=True, version=1)["files"]
+    below = asked(production, list_descendants, "m", version=1)["files"]
     assert names(below) == ["last", "q"]
 
 
@@ -576,7 +580,7 @@ def test_what_is_read_under_another_name_came_of_the_file(production: Production
     )
 
     for name in ("birth", "renamed"):
-        assert names(asked(production, list_lineage, name, descendants=True)["files"]) == ["kid"]
+        assert names(asked(production, list_descendants, name)["files"]) == ["kid"]
         assert names(asked(production, list_leaves, name)["files"]) == ["kid"]
         with production.database.reading.connect() as connection:
             for moment in (None, MOMENT):
@@ -602,7 +606,7 @@ def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(
     )
 
     for name, expected in (("x", ["y"]), ("v", ["w1", "w2"])):
-        below = asked(production, list_lineage, name, descendants=True)
+        below = asked(production, list_descendants, name)
         assert (names(below["files"]), below["version"]) == (expected, None)
         assert sorted(names(asked(production, list_leaves, name)["files"])) == expected
         with production.database.reading.connect() as connection:
@@ -615,12 +619,10 @@ def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(
     )
     first = asked(production, list_leaves, "v", version=1)
     assert (names(first["files"]), first["version"], first["versions"]) == (["w1"], 1, 2)
-    assert names(asked(production, list_lineage, "v", descendants=True, version=2)["files"]) == [
-        "w2"
-    ]
+    assert names(asked(production, list_descendants, "v", version=2)["files"]) == ["w2"]
     assert [
         asked(production, question, "v")["version"]
-        for question in (list_roots, sum_costs, list_lineage)
+        for question in (list_roots, sum_costs, list_ancestors)
     ] == [2] * 3
     assert asked(production, sum_costs, "v", version=1)["version"] == 1
 
@@ -630,7 +632,7 @@ def test_version_that_is_none_is_refused_with_those_that_are(production: Product
         a_record(1, outputs=[file_entry("v", 1)]), a_record(2, outputs=[file_entry("v", 2)])
     )
 
-    for question in (trace_lineage, list_lineage, list_roots, list_leaves, sum_costs):
+    for question in (trace_lineage, list_ancestors, list_roots, list_leaves, sum_costs):
         with pytest.raises(
             BadInputError, match="version: there is no version 99; known: 1, 2"
         ) as refused:
@@ -804,7 +806,7 @@ def test_rows_of_ancestors_tell_experiments_apart(production: Production) -> Non
     inputs = [file_entry("z"), file_entry("z", experiment="dune")]
     production.record(a_record(1, inputs=inputs, outputs=[file_entry("o")]))
 
-    found = asked(production, list_lineage, "o")
+    found = asked(production, list_ancestors, "o")
     assert (found["count"], [row["experiment"] for row in found["files"]]) == (2, ["dune", "nova"])
 
 
@@ -830,7 +832,7 @@ def test_name_that_a_correction_took_back_is_no_file(production: Production) -> 
 
     production.record(a_record(1, outputs=[file_entry("right.root", 1)]), reason="a slip")
 
-    for question in (show_file, list_roots, list_lineage):
+    for question in (show_file, list_roots, list_ancestors):
         with pytest.raises(NotFoundError) as raised:
             asked(production, question, "mistyped.root")
         assert raised.value.nearest == ["mistyped.txt"]

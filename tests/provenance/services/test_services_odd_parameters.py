@@ -129,8 +129,8 @@ def test_what_is_touched_is_told_by_what_ran_in_each_experiment(production: Prod
     with production.database.reading.connect() as connection:
         touched = find_impact(connection, filters._replace(experiment="nova"), is_direct=True)
         of_three = find_impact(connection, filters._replace(value="3"), is_direct=True)
-        four = {file["name"] for file in stream_impact(connection, filters, is_direct=True)}
+        four = {file.name for file in stream_impact(connection, filters, is_direct=True)}
 
-    assert touched["jobs"] == 0
-    assert of_three["jobs"] == len(expected) + 1
+    assert touched.jobs == 0
+    assert of_three.jobs == len(expected) + 1
     assert four == {f"o{number}" for number in range(3, 22)}

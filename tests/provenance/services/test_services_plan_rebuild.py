@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from jobprov.archive.opening import open_store
@@ -50,7 +51,9 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 def planned(production: Production, name: str, **how: Any) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return plan_rebuild(connection, production.store, name, **how)
+        plan = plan_rebuild(connection, production.store, name, **how)
+    answer: dict[str, Any] = msgspec.to_builtins(plan)
+    return answer
 
 
 def jobs_of(plan: dict[str, Any]) -> list[int]:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.histories import InferredCode
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.tables import WorkItem
@@ -387,12 +388,10 @@ def test_impact_jobs_and_search_find_the_inferred_commit_and_say_so(
         other = find_impact(connection, JobFilters(revision="f" * 40))
         [hit] = search(connection, wanted)
 
-    assert [file["name"] for file in by_commit["files"]] == ["f1.root"]
-    assert by_commit["inferred"] == [
-        {"name": "art", "version": "v1_2_3", "ref": "v1_2_3", "commit": wanted}
-    ]
+    assert [file.name for file in by_commit.files] == ["f1.root"]
+    assert by_commit.inferred == [InferredCode("art", "v1_2_3", "v1_2_3", wanted)]
     assert by_tag == by_commit
-    assert (other["jobs"], other["inferred"]) == (0, [])
+    assert (other.jobs, other.inferred) == (0, [])
     assert (hit["text"], hit["detail"]) == (wanted, "art-suite v1_2_3 inferred")
 
 

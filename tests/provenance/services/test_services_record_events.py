@@ -11,7 +11,7 @@ from jobprov.provenance.records import openlineage, openlineage_datasets
 from jobprov.provenance.records.openlineage import read_event, record_of_run
 from jobprov.provenance.services.catalogs import events as record_events
 from jobprov.provenance.services.catalogs.events import record_event
-from jobprov.provenance.services.histories.lineage import list_ancestors
+from jobprov.provenance.services.histories.lineage_lists import list_ancestors
 from jobprov.provenance.services.recording.submissions import Outcome
 from tests.library.production import Production
 from tests.library.productions.recorded_graph import read_graph
@@ -73,7 +73,9 @@ def test_steps_outside_the_batch_system_join_the_graph(production: Production) -
 
     assert [outcome.change for outcome in outcomes] == ["created", "replaced", "replaced"]
     with production.database.reading.connect() as connection:
-        found = {file.name: file.job_id is None for file in list_ancestors(connection, "a.parquet")}
+        found = {
+            file.name: file.job_id is None for file in list_ancestors(connection, "a.parquet").files
+        }
     assert found == {"reco": False, "other": True}
 
 

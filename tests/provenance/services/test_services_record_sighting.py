@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from jobprov.provenance.db.tables import Claim, LedgerEntry, Sighting
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
-from jobprov.provenance.services.histories.lineage import list_ancestors, list_descendants
+from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.lookup.file import show_file
 from tests.library.production import Production
 from tests.library.records import MOMENT, a_record, digest, file_entry, job_id
@@ -103,11 +103,11 @@ def test_later_jobs_continue_the_lineage_through_the_new_name(production: Produc
     see(production, "new.root", 2, 500, **RENAMED)
     production.record(BORN)
     with production.database.reading.connect() as connection:
-        assert {file.name for file in list_ancestors(connection, "hist.root")} == {
+        assert {file.name for file in list_ancestors(connection, "hist.root").files} == {
             "new.root",
             "raw.root",
         }
-        assert "hist.root" in {file.name for file in list_descendants(connection, "new.root")}
+        assert "hist.root" in {file.name for file in list_descendants(connection, "new.root").files}
 
 
 def test_file_of_the_same_name_is_joined_by_checksum_or_by_name(production: Production) -> None:

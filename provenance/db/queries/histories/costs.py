@@ -1,4 +1,4 @@
-"""What jobs took, and what attempts before them took that came to nothing."""
+"""What jobs took, and what failed attempts before them took."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -39,50 +39,60 @@ class JobCost(NamedTuple):
 
 def job_costs(connection: Connection, jobs: Collection[int]) -> list[JobCost]:
     """Return what each of these jobs took."""
-    found: list[JobCost] = []
+    costs: list[JobCost] = []
     for part in chunks(sorted(jobs), _AT_ONCE):
-        found += _read(connection, _query().where(among(connection, Job.id, part)))
-    return found
+        costs += _read(connection, _query().where(among(connection, Job.id, part)))
+    return costs
 
 
 def failed_attempts(
     connection: Connection, jobs: Iterable[JobCost], *, as_of: datetime | None = None
 ) -> list[JobCost]:
-    """Return what attempts at the same units took that did not succeed, and those that jobs name as what they retry.
+    """Return what failed attempts at the same units took, and failed jobs that these jobs retry.
 
-    With `as_of` only those that had been recorded then.
+    With `as_of` only those that had been recorded by then.
     """
     costs = list(jobs)
-    units = {
-        (cost.task, cost.unit) for cost in costs if cost.task is not None and cost.unit is not None
-    }
-    bad = _query().where(Job.state >= _FIRST_BAD, Job.rerun_of.is_(None))
+    failed_jobs = _query().where(Job.state >= _FIRST_BAD, Job.rerun_of.is_(None))
     if as_of is not None:
-        bad = bad.where(Job.received_at <= as_of)
-    found: dict[int, JobCost] = {}
-    for part in chunks(sorted({task for task, _ in units if task is not None}), _AT_ONCE):
-        for cost in _read(connection, bad.where(among(connection, Job.task_id, part))):
-            if (cost.task, cost.unit) in units:
-                found[cost.key] = cost
-    wanted = {cost.before for cost in (*costs, *found.values()) if cost.retry_of is not None}
+        failed_jobs = failed_jobs.where(Job.received_at <= as_of)
+
+    failed = _of_same_units(connection, costs, failed_jobs)
+    wanted = {cost.before for cost in (*costs, *failed.values()) if cost.retry_of is not None}
     for _ in range(_MOST_BEFORE):  # an attempt may name the one before it, and so on
-        uuids = sorted({uuid for _, uuid in wanted if uuid is not None})
-        earlier = [
-            cost
-            for part in chunks(uuids)
-            for cost in _read(connection, bad.where(Job.uuid.in_(part)))
-        ]
-        fresh = {
-            cost.key: cost
-            for cost in earlier
-            if cost.key not in found and (cost.experiment, cost.uuid) in wanted
-        }
+        named = _named(connection, wanted, failed_jobs)
+        fresh = {cost.key: cost for cost in named if cost.key not in failed}
         if not fresh:
             break
-        found |= fresh
+        failed |= fresh
         wanted = {cost.before for cost in fresh.values() if cost.retry_of is not None}
     own = {cost.key for cost in costs}
-    return [cost for cost in found.values() if cost.key not in own]
+    return [cost for cost in failed.values() if cost.key not in own]
+
+
+def _of_same_units(
+    connection: Connection, jobs: Iterable[JobCost], failed_jobs: Select[Any]
+) -> dict[int, JobCost]:
+    """Return the failed jobs of the units of these jobs, by key."""
+    units = {(job.task, job.unit) for job in jobs if job.task is not None and job.unit is not None}
+    tasks = sorted({task for task, _ in units if task is not None})
+    failed = {}
+    for part in chunks(tasks, _AT_ONCE):
+        for cost in _read(connection, failed_jobs.where(among(connection, Job.task_id, part))):
+            if (cost.task, cost.unit) in units:
+                failed[cost.key] = cost
+    return failed
+
+
+def _named(
+    connection: Connection, wanted: Collection[tuple[int, str | None]], failed_jobs: Select[Any]
+) -> list[JobCost]:
+    """Return the failed jobs with these experiments and ids."""
+    job_ids = sorted({job_id for _, job_id in wanted if job_id is not None})
+    costs: list[JobCost] = []
+    for part in chunks(job_ids):
+        costs += _read(connection, failed_jobs.where(Job.uuid.in_(part)))
+    return [cost for cost in costs if (cost.experiment, cost.uuid) in wanted]
 
 
 def output_bytes(connection: Connection, jobs: Collection[int]) -> dict[int, int]:
@@ -90,7 +100,7 @@ def output_bytes(connection: Connection, jobs: Collection[int]) -> dict[int, int
 
     Other names of the same bytes are not counted again.
     """
-    found: dict[int, int] = {}
+    sizes: dict[int, int] = {}
     for part in chunks(sorted(jobs), _AT_ONCE):
         query = (
             select(Claim.job_id, wide_sum(Identity.size_bytes))
@@ -102,14 +112,14 @@ def output_bytes(connection: Connection, jobs: Collection[int]) -> dict[int, int
             )
             .group_by(Claim.job_id)
         )
-        found.update((job, int(size or 0)) for job, size in connection.execute(query))
-    return found
+        sizes.update((job, int(size or 0)) for job, size in connection.execute(query))
+    return sizes
 
 
 def _query() -> Select[Any]:
     columns: tuple[Any, ...] = (
-        Job.id, func.coalesce(Stage.name, ""), Job.wall_seconds, Job.cpu_seconds, Job.task_id, Job.unit, Job.retry_of,
-        Job.experiment_id, Job.uuid,
+        Job.id, func.coalesce(Stage.name, ""), Job.wall_seconds, Job.cpu_seconds,
+        Job.task_id, Job.unit, Job.retry_of, Job.experiment_id, Job.uuid,
     )  # fmt: skip
     return with_stage(select(*columns))
 

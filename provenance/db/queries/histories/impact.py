@@ -1,15 +1,16 @@
-"""Files that some jobs made, and all that was made from these.
+"""Files that some jobs made, and the jobs that made them.
 
-What a job left behind that did not succeed counts as in `versions.py`.
+What a failed job left behind counts as it does in `versions.py`.
 """
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, true
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.answers.histories import InferredCode
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import (
@@ -57,7 +58,12 @@ class TouchedFile(NamedTuple):
 
 
 class MadeClaim(NamedTuple):
-    """A claim, the job that made it and where its record has it, and of which claim it is another name; None where of none."""
+    """What a job claims to have made.
+
+    Attributes:
+        position: among the outputs of its record.
+        alias_of: the claim of the same bytes under their first name; None where this is it.
+    """
 
     claim: int
     job: int
@@ -68,23 +74,20 @@ class MadeClaim(NamedTuple):
 def jobs_that(
     connection: Connection, filters: JobFilters, condition: ParameterCondition | None
 ) -> Conditions | None:
-    """Return what must hold of a job, its being a rerun apart.
+    """Return what must hold of a job, leaving aside whether it is a rerun.
 
     None where no configuration holds the condition.
     """
     others, software = by_software(connection, filters)
-    found = [*job_conditions(others), *software]
+    conditions = [*job_conditions(others), *software]
     if condition is None:
-        return found
+        return conditions
     ran = configurations_with(connection, condition)
-    return [*found, ran_one_of(connection, ran)] if ran else None
+    return [*conditions, ran_one_of(connection, ran)] if ran else None
 
 
-def inferred_code(connection: Connection, filters: JobFilters) -> list[dict[str, Any]]:
-    """Return the code of products that these filters ask for and whose commit was inferred.
-
-    `{name, version, ref, commit}`.
-    """
+def inferred_code(connection: Connection, filters: JobFilters) -> list[InferredCode]:
+    """Return the code of products that these filters ask for and whose commit was inferred."""
     if filters.revision is None and filters.software_keys is None:
         return []
     query = (
@@ -94,37 +97,27 @@ def inferred_code(connection: Connection, filters: JobFilters) -> list[dict[str,
         .distinct()
         .limit(MOST_INFERRED)
     )
-    found = [(name, json.loads(document)) for name, document in connection.execute(query)]
-    rows = [
-        {
-            "name": name,
-            "version": said["product"]["version"],
-            "ref": said["requested_ref"],
-            "commit": said["commit"],
-        }
-        for name, said in found
-        if said.get("product")
-    ]
-    return sorted(rows, key=lambda row: (str(row["name"]), str(row["version"])))
+    codes = []
+    for name, text in connection.execute(query):
+        resolution = json.loads(text)
+        if product := resolution.get("product"):
+            version, ref = product["version"], resolution["requested_ref"]
+            codes.append(InferredCode(name, version, ref, resolution["commit"]))
+    return sorted(codes, key=lambda code: (str(code.name), str(code.version)))
 
 
 def count_jobs(connection: Connection, jobs: Conditions) -> int:
-    """Return how many jobs these are: an index counts them, and the few reruns among them apart."""
+    """Return how many jobs these are without reruns: an index counts all, and the few reruns are counted apart."""
     query = select(func.count()).select_from(Job).where(*jobs)
     count = connection.execute(query).scalar_one()
     reruns = [row[0] for row in connection.execute(select(Job.id).where(Job.rerun_of.is_not(None)))]
-    return (
-        count - connection.execute(query.where(among(connection, Job.id, reruns))).scalar_one()
-        if reruns
-        else count
-    )
+    if not reruns:
+        return count
+    return count - connection.execute(query.where(among(connection, Job.id, reruns))).scalar_one()
 
 
 def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[MadeClaim]:
-    """Return the claims of these jobs in the order of places, at most `most`.
-
-    For jobs that are few.
-    """
+    """Return the claims of few jobs in the order of places, at most `most`."""
     chosen = _keys(jobs).subquery()
     columns = Claim.id, Claim.job_id, Claim.position, Claim.alias_of
     if connection.dialect.name == "postgresql":
@@ -147,9 +140,9 @@ def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[
 
 
 def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: int) -> list[int]:
-    """Return the first claims of these jobs behind a place, other names apart.
+    """Return the first claims of these jobs behind a place, other names of the same bytes excluded.
 
-    For so many jobs that these are soon met.
+    Made for very many jobs, whose claims are soon met.
     """
     is_chosen = exists(
         _keys(jobs).where(Job.id == Claim.job_id, is_made(Job.state)).correlate(Claim)
@@ -161,7 +154,10 @@ def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: i
 def in_order(
     connection: Connection, claims: Sequence[int], *, after: int = 0, most: int | None = None
 ) -> list[int]:
-    """Return those of these claims that count as made, other names apart, behind a place and in the order of places; at most `most`."""
+    """Return the claims behind a place in the order of places, at most `most`.
+
+    Other names of the same bytes are left out, and what does not count as made.
+    """
     query = (
         select(Claim.id)
         .join(Job, Job.id == Claim.job_id)
@@ -209,7 +205,7 @@ def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[Tou
 
 
 def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, int]:
-    """Return how many files these claims are, other names apart, and how many jobs made them."""
+    """Return how many files these claims are, a file of several names once, and how many jobs made them."""
     query = select(func.count(), func.count(Claim.job_id.distinct())).join(
         Job, Job.id == Claim.job_id
     )

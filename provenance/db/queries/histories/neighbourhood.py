@@ -33,6 +33,7 @@ from jobprov.provenance.lineage.graph import (
 MOST_COUNTED = 20_000
 """Files beside a picture that are counted; of more it says that there are at least so many."""
 DIRECTIONS = ("ancestors", "descendants", "both")
+_PRODUCED = "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}"
 
 
 @dataclass
@@ -48,10 +49,7 @@ class _Picture:
     refused: set[str] = field(default_factory=set)
     """Nodes that found no room."""
     above: set[str] = field(default_factory=set)
-    """Files from which the walk went up.
-
-    One that is met on the way down is still to be gone up from.
-    """
+    """Files from which the walk went up; one that was met on the way down is not among them yet."""
     below: set[str] = field(default_factory=set)
 
     def add(self, key: str) -> bool:
@@ -66,9 +64,9 @@ class _Picture:
         return True
 
     def join(self, source: str, target: str, *, is_sure: bool = True, role: str = "") -> None:
-        held = self.edges.get((source, target))
-        if held is not None:
-            is_sure, role = is_sure or held.is_sure, plain_role((held.role, role))
+        known = self.edges.get((source, target))
+        if known is not None:
+            is_sure, role = is_sure or known.is_sure, plain_role((known.role, role))
         self.edges[source, target] = Edge(source, target, is_sure, role)
 
 
@@ -80,14 +78,14 @@ def draw_neighbourhood(
     depth: int | None = None,
     limit: int = 200,
 ) -> Graph:
-    """Return the graph around `focus`, at most `limit` nodes, nearest first, with counts of what is left out.
+    """Return the graph around `focus`, nearest first, with counts of what is left out.
 
     Args:
         connection: to read from.
         focus: where to start.
         direction: `ancestors`, `descendants` or `both`.
         depth: levels of jobs to walk; None for as many as the limit holds.
-        limit: most nodes.
+        limit: at most this many nodes.
     """
     picture = _Picture(limit)
     picture.add(focus.key)
@@ -102,32 +100,26 @@ def draw_neighbourhood(
     _add_shared_inputs(connection, picture)
     by_key: dict[str, Node] = {node.key: node for node in file_nodes(connection, picture.order)}
     by_key |= {node.key: node for node in job_nodes(connection, picture.order)}
-    omitted = (
-        _omitted(connection, picture, focus, direction)
-        if picture.is_truncated or up or down
-        else Omitted()
-    )
+    omitted = Omitted()
+    if picture.is_truncated or up or down:
+        omitted = _omitted(connection, picture, focus, direction)
+    is_more = bool(omitted.ancestors or omitted.descendants or omitted.is_least)
     return Graph(
         focus.key,
         tuple(_ordered(picture, by_key)),
         tuple(picture.edges.values()),
         omitted,
-        is_truncated=picture.is_truncated
-        or bool(omitted.ancestors or omitted.descendants or omitted.is_least),
+        is_truncated=picture.is_truncated or is_more,
         direction=direction,
     )
 
 
 def _ordered(picture: _Picture, nodes: Mapping[str, Node]) -> Iterator[Node]:
-    """Yield the nodes level by level, those of a level as one looks for them.
-
-    Jobs by stage, files by name.
-    """
+    """Yield the nodes level by level: of a level the jobs by stage, then the files by name."""
     keys = list(picture.order)
     for start, end in pairwise((0, 1, *picture.ends, len(keys))):
-        yield from sorted(
-            (nodes[key] for key in keys[start:end] if key in nodes), key=_place_in_level
-        )
+        level = [nodes[key] for key in keys[start:end] if key in nodes]
+        yield from sorted(level, key=_place_in_level)
 
 
 def _place_in_level(node: Node) -> tuple[bool, str, str, int]:
@@ -138,7 +130,7 @@ def _place_in_level(node: Node) -> tuple[bool, str, str, int]:
 
 def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[int]) -> list[int]:
     """Add the jobs that made these claims and their parents; return the claims to go on from."""
-    found: dict[int, None] = {}
+    next_claims: dict[int, None] = {}
     level = list(claims)
     while level:
         picture.above.update(f"c{claim}" for claim in level)
@@ -151,24 +143,22 @@ def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[in
             parents = parent_rows(connection, part, 4 * picture.limit)
             picture.is_truncated |= len(parents) == 4 * picture.limit
             for (claim, _), rows in _by_input(parents).items():
-                _add_input(picture, jobs[claim], rows, found, inside)
+                _add_input(picture, jobs[claim], rows, next_claims, inside)
         level = [claim for claim in inside if f"c{claim}" not in picture.above]
-    return [claim for claim in found if f"c{claim}" not in picture.above]
+    return [claim for claim in next_claims if f"c{claim}" not in picture.above]
 
 
 def _add_input(
     picture: _Picture,
     job: int,
     rows: Sequence[Any],
-    found: dict[int, None],
+    next_claims: dict[int, None],
     inside: dict[int, None],
 ) -> None:
     """Add what a job read, by the rows of one identity.
 
-    Note the claims to go on from, and those that the job itself made.
-
-    A job's output never satisfies its own input: where no other job made it, its maker is not
-    known.
+    The claims to go on from are added to `next_claims`, those that the job itself made to `inside`.
+    A job's output never satisfies its own input: where no other job made it, its maker is unknown.
     """
     outside = [row for row in rows if row.producer_job != job]
     if not outside and not rows[0].is_input:
@@ -179,52 +169,52 @@ def _add_input(
         key = f"c{row.claim_id}" if is_made else f"f{row.file_id}"
         if f"j{job}" in picture.order and picture.add(key):
             is_sure = not is_made or bool(row.is_sure)
-            picture.join(
-                key,
-                f"j{job}",
-                is_sure=is_sure,
-                role=plain_role((row.role or "", row.shared_role or "")),
-            )
+            role = plain_role((row.role or "", row.shared_role or ""))
+            picture.join(key, f"j{job}", is_sure=is_sure, role=role)
             if is_made:
-                found[row.claim_id] = None
+                next_claims[row.claim_id] = None
 
 
 def _by_input(rows: Iterable[Any]) -> dict[tuple[int, int], list[Any]]:
-    found: dict[tuple[int, int], list[Any]] = {}
+    inputs: dict[tuple[int, int], list[Any]] = {}
     for row in rows:
-        found.setdefault((row.child, row.identity_id), []).append(row)
-    return found
+        inputs.setdefault((row.child, row.identity_id), []).append(row)
+    return inputs
 
 
 def _one_level_down(
     connection: Connection, picture: _Picture, keys: Sequence[str], focus: Focus
 ) -> list[str]:
-    """Add the jobs that consumed these files and what they made of them.
-
-    Return the files to go on from.
-    """
+    """Add the jobs that read these files and what they made from them; return the files to go on from."""
     picture.below.update(keys)
-    found: dict[str, None] = {}
-    source_of = _identities_of(connection, keys, focus)
-    maker = {
-        f"c{claim}": job for claim, job in jobs_of_claims(connection, _claims_among(keys)).items()
-    }
-    for part in chunks(sorted(source_of)):
+    next_files: dict[str, None] = {}
+    sources_of = _identities_of(connection, keys, focus)
+    jobs = jobs_of_claims(connection, _claims_among(keys))
+    maker = {f"c{claim}": job for claim, job in jobs.items()}
+    for part in chunks(sorted(sources_of)):
         for row in consumer_rows(connection, part, picture.limit):
-            sources = [one for one in source_of[row.identity_id] if maker.get(one[0]) != row.job_id]
+            sources = [
+                source
+                for source in sources_of[row.identity_id]
+                if maker.get(source[0]) != row.job_id
+            ]
             if sources and picture.add(f"j{row.job_id}"):
                 for source, is_sure in sources:
                     picture.join(source, f"j{row.job_id}", is_sure=is_sure, role=row.role or "")
         for row in child_rows(connection, part, picture.limit):
-            sources = [one for one in source_of[row.identity_id] if maker.get(one[0]) != row.job_id]
+            sources = [
+                source
+                for source in sources_of[row.identity_id]
+                if maker.get(source[0]) != row.job_id
+            ]
             if row.is_input and not sources:
                 continue
             if picture.add(f"j{row.job_id}") and picture.add(f"c{row.claim_id}"):
                 for source, is_sure in sources:
                     picture.join(source, f"j{row.job_id}", is_sure=is_sure)
                 picture.join(f"j{row.job_id}", f"c{row.claim_id}")
-                found[f"c{row.claim_id}"] = None
-    return [key for key in found if key not in picture.below]
+                next_files[f"c{row.claim_id}"] = None
+    return [key for key in next_files if key not in picture.below]
 
 
 def _claims_among(keys: Iterable[str]) -> list[int]:
@@ -234,24 +224,15 @@ def _claims_among(keys: Iterable[str]) -> list[int]:
 def _identities_of(
     connection: Connection, keys: Sequence[str], focus: Focus
 ) -> dict[int, list[tuple[str, bool]]]:
-    """Return the identities that resolve to these files.
-
-    The nodes of each, and whether they surely are; the focus under all its names.
-    """
-    found: dict[int, list[tuple[str, bool]]] = {}
+    """Return the files that each identity resolves to, and whether surely; the focus under all its names."""
+    files: dict[int, list[tuple[str, bool]]] = {}
     if focus.key in keys:
-        found = {
-            identity: [(focus.key, is_sure)]
-            for identity, is_sure in identities_of(connection, focus).items()
-        }
+        for identity, is_sure in identities_of(connection, focus).items():
+            files[identity] = [(focus.key, is_sure)]
     claims = [claim for claim in _claims_among(keys) if claim != focus.claim_id]
-    for identity, claim, is_sure in select_among(
-        connection,
-        "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}",
-        claims,
-    ):
-        found.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
-    return found
+    for identity, claim, is_sure in select_among(connection, _PRODUCED, claims):
+        files.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
+    return files
 
 
 def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:

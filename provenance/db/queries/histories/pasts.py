@@ -1,8 +1,8 @@
-"""The history around a file as it had been recorded at a moment, and what of it is told as it is today.
+"""The history around a file as it had been recorded at a moment, and what of it is shown as it is today.
 
 Jobs and files carry no versions of themselves in the database: a correction or another witness's
-record changes their rows. What was so is in the ledger; which jobs and links changed since is told
-here, so that a reader knows where the view of the past is exact.
+record changes their rows, and only the ledger has the earlier state. Here is found out which jobs
+and links changed since, so that a reader knows where the view of the past is exact.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,8 @@ MOST_NAMED = 100
 """Changed jobs and files that are named; more are counted."""
 _RECEIVED = "SELECT id, received_at FROM jobs WHERE id {among}"
 _CLAIMS = """
-SELECT c.id, c.file_id, j.received_at FROM claims AS c JOIN jobs AS j ON j.id = c.job_id WHERE c.id {among}
+SELECT c.id, c.file_id, j.received_at
+FROM claims AS c JOIN jobs AS j ON j.id = c.job_id WHERE c.id {among}
 """
 _LAST_RECORD = """
 SELECT job_id, max(received_at) FROM ledger_entries WHERE job_id {among} GROUP BY job_id
@@ -42,11 +43,13 @@ WHERE c.file_id {among} GROUP BY f.id, f.name
 _CORRECTED = """
 SELECT f.name, j.id, j.received_at, e.received_at
 FROM claims AS c CROSS JOIN jobs AS j CROSS JOIN ledger_entries AS e CROSS JOIN files AS f
-WHERE c.file_id {among} AND j.id = c.job_id AND e.job_id = j.id AND e.received_at > j.received_at AND f.id = c.file_id
+WHERE c.file_id {among} AND j.id = c.job_id
+AND e.job_id = j.id AND e.received_at > j.received_at AND f.id = c.file_id
 """
 _SIGHTED = """
 SELECT f.name, max(e.received_at)
-FROM sightings AS s JOIN ledger_entries AS e ON e.id = s.entry_id JOIN files AS f ON f.id = s.file_id
+FROM sightings AS s
+JOIN ledger_entries AS e ON e.id = s.entry_id JOIN files AS f ON f.id = s.file_id
 WHERE s.file_id {among} GROUP BY f.id, f.name
 """
 
@@ -54,7 +57,7 @@ WHERE s.file_id {among} GROUP BY f.id, f.name
 def known_at(connection: Connection, history: History, moment: datetime) -> History:
     """Return the history as far as it had been recorded at a moment.
 
-    What nobody had claimed then is a file that is only mentioned.
+    A file that nobody had claimed by then is one that is only mentioned.
     """
     limit = moment_for(connection, moment)
     known = {
@@ -66,33 +69,30 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     file_of = {f"c{claim}": f"f{file}" for claim, file, _ in claims}
     later = {f"c{claim}" for claim, _, received in claims if received > limit}
     unclaimed = _unclaimed(connection, history.start, limit)
-    found = History(history.start, is_cut=history.is_cut, direction=history.direction)
+    past = History(history.start, is_cut=history.is_cut, direction=history.direction)
     for ends, link in history.links.items():
-        if ends[0] in known or (ends[1] in known and ends[0] not in later):
-            found.links[ends] = link._replace(is_sure=True) if ends[0] in unclaimed else link
-    resolved = {(file_of.get(source, source), target) for source, target in found.links}
+        source, target = ends
+        if source in known or (target in known and source not in later):
+            past.links[ends] = link._replace(is_sure=True) if source in unclaimed else link
+    resolved = {(file_of.get(source, source), target) for source, target in past.links}
     for (source, target), link in history.links.items():
         if target in known and source in later and (file_of[source], target) not in resolved:
-            found.links[file_of[source], target] = link._replace(is_sure=True)
+            past.links[file_of[source], target] = link._replace(is_sure=True)
     for claim, sources in history.sources.items():
         if claim not in later:
-            found.sources[claim] = {
-                file_of[source] if source in later else source for source in sources
-            }
-    return found
+            then = {file_of[source] if source in later else source for source in sources}
+            past.sources[claim] = then
+    return past
 
 
 def _unclaimed(connection: Connection, start: str, limit: Any) -> set[str]:
-    """Return the start of a history where it is a file that nobody had claimed.
-
-    What was read of it was surely that one.
-    """
+    """Return the start of a history where nobody had claimed it: whoever read it surely read this file."""
     claimed = select_among(connection, _CLAIMED, _numbers([start], "f"))
     return {start} if start[0] == "f" and all(first > limit for _, first, _ in claimed) else set()
 
 
 def changed_since(connection: Connection, history: History, moment: datetime) -> Past:
-    """Return which jobs and which links of files, of a history as it was known at a moment, are told as they are today."""
+    """Return which jobs and links of a history as it was known at a moment are shown as they are today."""
     limit = moment_for(connection, moment)
     keys = _keys(history)
     claims = select_among(connection, _CLAIMS, _numbers(keys, "c"))
@@ -120,7 +120,10 @@ def changed_since(connection: Connection, history: History, moment: datetime) ->
 
 
 def was_named(connection: Connection, file: int, moment: datetime) -> bool:
-    """Return whether, until a moment, a job was recorded that consumed a file, claimed it, or made another from it, or a catalog saw it."""
+    """Return whether anything recorded until a moment mentions a file.
+
+    That is a job that read it, claimed it or made another from it, or a catalog that saw it.
+    """
     seen = select(Identity.id).where(Identity.file_id == file)
     consumed = (
         select(Job.id).join(Mention, Mention.job_id == Job.id).where(Mention.identity_id.in_(seen))

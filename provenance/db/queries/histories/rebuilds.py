@@ -1,7 +1,4 @@
-"""What jobs read and who made that, for many jobs in one statement.
-
-How a lost file is made again.
-"""
+"""What jobs read, which jobs made that, and what they made: for plans that make a lost file again."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -18,7 +15,8 @@ from jobprov.provenance.db.tables import Claim, Experiment, File, Identity, Job,
 # of an input that an earlier step wrote nothing was made: recording puts in its place what that
 # step read
 _PARENTS = """
-SELECT DISTINCT c.job_id, p.identity_id FROM claims AS c CROSS JOIN parents AS p WHERE c.job_id {among} AND p.claim_id = c.id
+SELECT DISTINCT c.job_id, p.identity_id
+FROM claims AS c CROSS JOIN parents AS p WHERE c.job_id {among} AND p.claim_id = c.id
 """
 _SUCCEEDED = STATES.index("succeeded")
 
@@ -86,8 +84,9 @@ def inputs_of(
     for part in chunks(jobs):
         query = (
             select(
-                Mention.job_id, Mention.position, Mention.identity_id, File.id, File.name, File.namespace, Experiment.name, Claim.id,
-                Claim.job_id, Claim.status, Job.state, Job.ended_at, Job.uuid,
+                Mention.job_id, Mention.position, Mention.identity_id,
+                File.id, File.name, File.namespace, Experiment.name,
+                Claim.id, Claim.job_id, Claim.status, Job.state, Job.ended_at, Job.uuid,
             )
             .join(Identity, Identity.id == Mention.identity_id)
             .join(File, File.id == Identity.file_id)
@@ -134,9 +133,15 @@ def _from_outside(
     return found
 
 
+def received_at_of(connection: Connection, jobs: Sequence[int]) -> dict[int, datetime]:
+    """Return when the first record of each of a few jobs came."""
+    query = select(Job.id, Job.received_at).where(Job.id.in_(jobs))
+    return {job: received_at for job, received_at in connection.execute(query)}  # noqa: C416
+
+
 def outputs_of(connection: Connection, jobs: Sequence[int]) -> dict[int, list[str]]:
     """Return the names of what jobs made, in the order of the record."""
-    found: dict[int, list[str]] = {}
+    names: dict[int, list[str]] = {}
     for part in chunks(jobs):
         query = (
             select(Claim.job_id, File.name)
@@ -145,5 +150,5 @@ def outputs_of(connection: Connection, jobs: Sequence[int]) -> dict[int, list[st
             .order_by(Claim.job_id, Claim.position)
         )
         for job, name in connection.execute(query):
-            found.setdefault(job, []).append(name)
-    return found
+            names.setdefault(job, []).append(name)
+    return names

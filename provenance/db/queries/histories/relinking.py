@@ -1,6 +1,6 @@
-"""Files whose links changed because somebody read them.
+"""Files whose links changed because a job read them.
 
-What a reader says of a file may tie together, or tell apart, what was known.
+What the record of a reader says about a file may link, or tell apart, what was known before.
 
 The edges of a name are a function of what its identities are and who claims them
 (`recording/edges.py`), so that those of a moment can be computed again: from what had been named
@@ -19,20 +19,28 @@ from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.records.checksums import unpack_checksums
 
 _IDENTITIES = """
-SELECT f.id, f.name, i.id, i.size_bytes, i.checksums, (SELECT min(m.job_id) FROM mentions AS m WHERE m.identity_id = i.id)
-FROM files AS f CROSS JOIN identities AS i WHERE f.id {among} AND i.file_id = f.id AND NOT f.is_crowded
+SELECT f.id, f.name, i.id, i.size_bytes, i.checksums,
+    (SELECT min(m.job_id) FROM mentions AS m WHERE m.identity_id = i.id)
+FROM files AS f CROSS JOIN identities AS i
+WHERE f.id {among} AND i.file_id = f.id AND NOT f.is_crowded
 """
 _CLAIMS = """
 SELECT c.file_id, c.id, c.identity_id, j.state, j.received_at
 FROM files AS f CROSS JOIN claims AS c CROSS JOIN jobs AS j
-WHERE f.id {among} AND c.file_id = f.id AND j.id = c.job_id AND j.rerun_of IS NULL AND NOT f.is_crowded
+WHERE f.id {among} AND c.file_id = f.id AND j.id = c.job_id
+AND j.rerun_of IS NULL AND NOT f.is_crowded
 """
 _RECEIVED = "SELECT id, received_at FROM jobs WHERE id {among}"
 _SUCCEEDED = STATES.index("succeeded")
 
 
 class _Name(NamedTuple):
-    """What is known of one file: `read_then` are identities that a job had read at the moment, `read` those that any has."""
+    """What is known of one file.
+
+    Attributes:
+        read_then: identities that a job had read at the moment.
+        read: identities that any job has read since.
+    """
 
     identities: list[IdentityFacts]
     read_then: set[int]
@@ -40,7 +48,7 @@ class _Name(NamedTuple):
 
 
 def relinked_by_readers(connection: Connection, files: Sequence[int], limit: Any) -> set[str]:
-    """Return the names of the files whose makers of a moment are others now, since jobs read them that were recorded later.
+    """Return the names of files that have other makers now, because jobs recorded since a moment read them.
 
     Args:
         connection: where from.
@@ -72,22 +80,23 @@ def _is_relinked(facts: _Name, claims: Sequence[ClaimFacts]) -> bool:
     if facts.read == facts.read_then:
         return False
     claimed = {claim.identity_id for claim in claims}
+    read_since = facts.read - facts.read_then
     then = [
-        one
-        for one in facts.identities
-        if one.id not in facts.read - facts.read_then or one.id in claimed
+        identity
+        for identity in facts.identities
+        if identity.id not in read_since or identity.id in claimed
     ]
     before, now = resolve_name(then, claims), resolve_name(facts.identities, claims)
-    held = {one.id for one in then}
-    return before != {link for link in now if link.identity_id in held} or _versions(
-        before, facts.read_then, claims
-    ) != _versions(now, facts.read, claims)
+    known_then = {identity.id for identity in then}
+    if before != {link for link in now if link.identity_id in known_then}:
+        return True
+    return _versions(before, facts.read_then, claims) != _versions(now, facts.read, claims)
 
 
 def _versions(
     links: Collection[Link], read: Collection[int], claims: Sequence[ClaimFacts]
 ) -> set[int]:
-    """Return the claims of jobs without success that count all the same, since something was surely made of them."""
+    """Return the claims of failed jobs that count all the same, since something was surely made from them."""
     failed = {claim.id for claim in claims if not claim.has_succeeded}
     return {
         link.claim_id

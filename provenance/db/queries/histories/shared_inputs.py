@@ -30,8 +30,10 @@ ORDER BY id, place
 # of a name that more jobs wrote than anybody orders, the last that was recorded and the first
 _CROWDED = """
 SELECT few.id, few.file_id, c.id, c.job_id, few.is_sure FROM (
-    SELECT i.id, i.file_id, max(r.claim_id) AS last, min(r.claim_id) AS first, max(CASE WHEN r.is_sure THEN 1 ELSE 0 END) AS is_sure
-    FROM identities AS i JOIN files AS f ON f.id = i.file_id LEFT JOIN producers AS r ON r.identity_id = i.id
+    SELECT i.id, i.file_id, max(r.claim_id) AS last, min(r.claim_id) AS first,
+        max(CASE WHEN r.is_sure THEN 1 ELSE 0 END) AS is_sure
+    FROM identities AS i JOIN files AS f ON f.id = i.file_id
+    LEFT JOIN producers AS r ON r.identity_id = i.id
     WHERE i.id {among} AND f.is_crowded GROUP BY i.id, i.file_id
 ) AS few
 LEFT JOIN claims AS c ON c.id IN (few.first, few.last)

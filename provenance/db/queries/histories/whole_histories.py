@@ -1,10 +1,8 @@
-"""The whole history around a file as a graph of keys.
+"""The whole history around a file as a graph of keys, for filters, paths, ends, costs and views of the past.
 
-What filters, paths, ends, sums and views of the past are answered from.
-
-A few statements however large it is, at most fifty thousand files each way, which take 150 MB;
-facts of the nodes are read elsewhere, for those that are shown. Keys are those of the picture:
-claims `c7`, files that nobody claims `f9`, jobs `j3`.
+It takes a few statements however large it is: at most fifty thousand files each way, which take
+150 MB. Facts of the nodes are read elsewhere, for those that are shown. Keys are those of the
+picture: claims `c7`, files that nobody claims `f9`, jobs `j3`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,10 +28,7 @@ from jobprov.provenance.lineage.graph import SHARED_ROLES, neighbours, plain_rol
 MOST_FILES = 50_000
 _MOST_LINKS = 200_000  # as the statements say
 _MOST_BADGED = 10_000
-"""Jobs after the start of which shared inputs are looked up.
-
-Badges of a picture, which shows a thousand.
-"""
+"""Jobs after the start whose shared inputs are looked up, for badges of a picture of a thousand nodes."""
 _PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIMIT 200000"
 _CHILDREN = "SELECT identity_id, claim_id FROM parents WHERE identity_id {among} LIMIT 200000"
 _PRODUCED = "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}"
@@ -72,11 +67,11 @@ class History:
         role: str = "",
         is_parent: bool = True,
     ) -> None:
-        """Add a link, or what more is known of it: a sure one goes before a possible one, a role before none."""
-        held = self.links.get((source, target))
-        if held is not None:
-            is_sure, is_parent = is_sure or held.is_sure, is_parent or held.is_parent
-            role = plain_role((held.role, role))
+        """Add a link, or what more is known of it: a sure link goes before a possible one, a role before none."""
+        known = self.links.get((source, target))
+        if known is not None:
+            is_sure, is_parent = is_sure or known.is_sure, is_parent or known.is_parent
+            role = plain_role((known.role, role))
         self.links[source, target] = Link(is_sure, role, is_parent)
 
     def note_sources(
@@ -114,14 +109,14 @@ class History:
 
         A job is one link, its inputs are two.
         """
-        found = {} if self.direction == "descendants" else self.behind()
+        distances = {} if self.direction == "descendants" else self.behind()
         ahead = {} if self.direction == "ancestors" else self.ahead()
         for key, distance in ahead.items():
-            found[key] = min(distance, found.get(key, distance))
+            distances[key] = min(distance, distances.get(key, distance))
         for (source, target), link in self.links.items():
-            if link.role in SHARED_ROLES and target in found:
-                found.setdefault(source, found[target] + 1)
-        return dict(sorted(found.items(), key=lambda item: item[1]))
+            if link.role in SHARED_ROLES and target in distances:
+                distances.setdefault(source, distances[target] + 1)
+        return dict(sorted(distances.items(), key=lambda item: item[1]))
 
     def behind(self) -> dict[str, int]:
         """Return the distance from the start of all that lies before it, itself included."""
@@ -133,26 +128,23 @@ class History:
 
 
 def nodes_of(reached: Mapping[str, int]) -> dict[str, int]:
-    """Return the distances of nodes, where those of the parts of jobs were found.
-
-    Each node's least, nearest first.
-    """
-    found: dict[str, int] = {}
+    """Return the distances of nodes from those of the parts of jobs: the least of each, nearest first."""
+    distances: dict[str, int] = {}
     for key, distance in reached.items():
-        found.setdefault(node_of(key), distance)
-    return found
+        distances.setdefault(node_of(key), distance)
+    return distances
 
 
 def spread(start: Iterable[str], step: Step) -> dict[str, int]:
     """Return the distance of every key that is reached from the start, breadth first."""
-    found = dict.fromkeys(start, 0)
-    level, distance = list(found), 0
+    distances = dict.fromkeys(start, 0)
+    level, distance = list(distances), 0
     while level:
         distance += 1
-        reached = dict.fromkeys(near for key in level for near in step(key) if near not in found)
-        found.update(dict.fromkeys(reached, distance))
-        level = list(reached)
-    return found
+        reached = (near for key in level for near in step(key) if near not in distances)
+        level = list(dict.fromkeys(reached))
+        distances.update(dict.fromkeys(level, distance))
+    return distances
 
 
 def read_history(
@@ -174,11 +166,10 @@ def jobs_of(history: History) -> list[int]:
 
 def _add_ancestors(connection: Connection, history: History, claim: int, most: int) -> None:
     rows = met_identities(connection, claim, most=most)
-    maker: dict[int, int] = {
-        row.claim_id: row.job_id
-        for row in rows
-        if row.claim_id is not None and row.job_id is not None
-    }
+    maker: dict[int, int] = {}
+    for row in rows:
+        if row.claim_id is not None and row.job_id is not None:
+            maker[row.claim_id] = row.job_id
     maker.update(jobs_of_claims(connection, [claim]))
     for made, job in maker.items():
         history.join(f"j{job}", f"c{made}")
@@ -188,16 +179,15 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
     sources = _Sources(rows)
     outside: dict[tuple[int, int], list[tuple[str, bool]]] = {}
     for job, identity in dict.fromkeys((maker[made], identity) for made, identity in parents):
-        found = outside[job, identity] = sources.outside(job, identity)
-        for key, is_sure in found:
-            history.join(key, f"j{job}", is_sure=is_sure, role=role_of.get((job, identity), ""))
-    history.note_sources(
-        maker,
-        (
-            (made, outside[maker[made], identity] or sources.inside(maker[made], identity))
-            for made, identity in parents
-        ),
-    )
+        outside[job, identity] = sources.outside(job, identity)
+        role = role_of.get((job, identity), "")
+        for key, is_sure in outside[job, identity]:
+            history.join(key, f"j{job}", is_sure=is_sure, role=role)
+    made_from = []
+    for made, identity in parents:
+        job = maker[made]
+        made_from.append((made, outside[job, identity] or sources.inside(job, identity)))
+    history.note_sources(maker, made_from)
     _add_shared(connection, history, mentions)
     history.is_cut |= (
         met_count(rows) >= most or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
@@ -222,26 +212,26 @@ class _Sources:
         Never what the job made itself.
         """
         made = self._made.get(identity, [])
-        found = [(key, is_sure) for key, is_sure, maker in made if maker != job]
-        if found or identity not in self._file or (made and (job, identity) not in self._own):
-            return found
+        by_others = [(key, is_sure) for key, is_sure, maker in made if maker != job]
+        is_own = bool(made) and (job, identity) not in self._own
+        if by_others or is_own or identity not in self._file:
+            return by_others
         return [(self._file[identity], True)]
 
     def inside(self, job: int, identity: int) -> list[tuple[str, bool]]:
         """Return what the job made itself and then made others from, as these declare."""
-        return (
-            []
-            if (job, identity) in self._own
-            else [row[:2] for row in self._made.get(identity, []) if row[2] == job]
-        )
+        if (job, identity) in self._own:
+            return []
+        made = self._made.get(identity, [])
+        return [(key, is_sure) for key, is_sure, maker in made if maker == job]
 
 
 def _roles(mentions: Iterable[Row]) -> dict[tuple[int, int], str]:
-    """Return as what each job read each identity."""
-    found: dict[tuple[int, int], str] = {}
+    """Return the role in which each job read each identity."""
+    roles: dict[tuple[int, int], str] = {}
     for job, identity, role in mentions:
-        found[job, identity] = plain_role((found.get((job, identity), ""), role or ""))
-    return found
+        roles[job, identity] = plain_role((roles.get((job, identity), ""), role or ""))
+    return roles
 
 
 def _add_shared(connection: Connection, history: History, mentions: Iterable[Row]) -> None:
@@ -254,41 +244,27 @@ def _add_shared(connection: Connection, history: History, mentions: Iterable[Row
 def _add_descendants(connection: Connection, history: History, focus: Focus, most: int) -> None:
     made = met_claims(connection, focus.claim_id, file=focus.file_id, most=most)
     sources = _sources_below(connection, focus, made)
-    maker = {f"c{claim}": job for claim, job in made.items()}
-    if focus.claim_id is not None:
-        maker.update(
-            (history.start, job) for job in jobs_of_claims(connection, [focus.claim_id]).values()
-        )
+    maker = _makers_below(connection, focus, made)
     mentions = select_among(connection, _CONSUMERS, sorted(sources))
     for job, identity, role in mentions:
         for key, is_sure in sources[identity]:
             if maker.get(key) != job:
                 history.join(key, f"j{job}", is_sure=is_sure, role=role or "", is_parent=False)
     children = select_among(connection, _CHILDREN, sorted(sources))
-    for identity, job in dict.fromkeys(
-        (identity, made[claim]) for identity, claim in children if claim in made
-    ):
-        for key, is_sure in sources[identity]:
-            if maker.get(key) != job:
-                history.join(key, f"j{job}", is_sure=is_sure)
+    met = [(identity, claim) for identity, claim in children if claim in made]
+    for identity, job in dict.fromkeys((identity, made[claim]) for identity, claim in met):
+        for key, is_sure in _not_made_by(job, sources[identity], maker):
+            history.join(key, f"j{job}", is_sure=is_sure)
     for claim, job in made.items():
         history.join(f"j{job}", f"c{claim}")
     read = {(job, identity) for job, identity, _ in mentions}
-    history.note_sources(
-        made,
-        (
-            (
-                claim,
-                [
-                    row
-                    for row in sources[identity]
-                    if maker.get(row[0]) != job or (job, identity) not in read
-                ],
-            )
-            for identity, claim in children
-            if (job := made.get(claim)) is not None
-        ),
-    )
+    made_from = []
+    for identity, claim in met:
+        nodes = sources[identity]
+        if (made[claim], identity) in read:
+            nodes = _not_made_by(made[claim], nodes, maker)
+        made_from.append((claim, nodes))
+    history.note_sources(made, made_from)
     consumers = sorted({*made.values(), *(job for job, _, _ in mentions)})[:_MOST_BADGED]
     _add_shared(connection, history, select_among(connection, _MENTIONS, consumers))
     history.is_cut |= (
@@ -296,18 +272,30 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
     )
 
 
+def _makers_below(connection: Connection, focus: Focus, made: Mapping[int, int]) -> dict[str, int]:
+    """Return the job that made each node, the start included."""
+    maker = {f"c{claim}": job for claim, job in made.items()}
+    if focus.claim_id is not None:
+        for job in jobs_of_claims(connection, [focus.claim_id]).values():
+            maker[focus.key] = job
+    return maker
+
+
+def _not_made_by(
+    job: int, nodes: Sequence[tuple[str, bool]], maker: Mapping[str, int]
+) -> list[tuple[str, bool]]:
+    """Return the nodes that a job did not make itself: what it reads is never its own output."""
+    return [node for node in nodes if maker.get(node[0]) != job]
+
+
 def _sources_below(
     connection: Connection, focus: Focus, made: Iterable[int]
 ) -> dict[int, list[tuple[str, bool]]]:
-    """Return which nodes each identity resolves to.
-
-    The start under all its names, and those of the walk.
-    """
-    found: dict[int, list[tuple[str, bool]]] = {}
+    """Return which nodes each identity resolves to: the start under all its names, and those of the walk."""
+    nodes: dict[int, list[tuple[str, bool]]] = {}
     for identity, is_sure in identities_of(connection, focus).items():
-        found.setdefault(identity, []).append((focus.key, is_sure))
-    for identity, claim, is_sure in select_among(
-        connection, _PRODUCED, sorted({*made} - {focus.claim_id})
-    ):
-        found.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
-    return found
+        nodes.setdefault(identity, []).append((focus.key, is_sure))
+    others = sorted({*made} - {focus.claim_id})
+    for identity, claim, is_sure in select_among(connection, _PRODUCED, others):
+        nodes.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
+    return nodes

@@ -1,4 +1,4 @@
-"""All nodes that whole walks meet: against them a bounded picture tells how much it leaves out."""
+"""All nodes that whole walks meet, by which a bounded picture counts how much it leaves out."""
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -18,7 +18,8 @@ from jobprov.provenance.db.time_limits import time_limit
 
 _TWO_READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT 2"
 _TWO_MAKERS = """
-SELECT DISTINCT c.job_id FROM parents AS p JOIN claims AS c ON c.id = p.claim_id WHERE p.identity_id {among} LIMIT 2
+SELECT DISTINCT c.job_id
+FROM parents AS p JOIN claims AS c ON c.id = p.claim_id WHERE p.identity_id {among} LIMIT 2
 """
 _READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT {most}"
 
@@ -66,10 +67,10 @@ class Met:
 
 def met_of(keys: Iterable[str]) -> Met:
     """Return the nodes of these keys."""
-    found: dict[str, set[int]] = {"c": set(), "f": set(), "j": set()}
+    numbers: dict[str, set[int]] = {"c": set(), "f": set(), "j": set()}
     for key in keys:
-        found[key[0]].add(int(key[1:]))
-    return Met(found["c"], found["f"], found["j"])
+        numbers[key[0]].add(int(key[1:]))
+    return Met(numbers["c"], numbers["f"], numbers["j"])
 
 
 def met_above(connection: Connection, focus: Focus, *, most: int) -> Met:
@@ -108,9 +109,8 @@ def met_below(connection: Connection, focus: Focus, *, most: int) -> Met:
             row[0]
             for row in select_among(connection, _READERS.format(most=most, among="{among}"), seen)
         }
-    jobs = (readers - _maker_of(connection, focus)) | set(
-        made.values()
-    )  # what a job read was not what it made
+    # what a job read was not what it made
+    jobs = (readers - _maker_of(connection, focus)) | set(made.values())
     return Met(made.keys(), jobs=jobs, is_cut=max(len(made), len(readers)) >= most)
 
 
@@ -125,8 +125,6 @@ def is_used(connection: Connection, focus: Focus) -> bool:
 
 
 def _maker_of(connection: Connection, focus: Focus) -> set[int]:
-    return (
-        set()
-        if focus.claim_id is None
-        else set(jobs_of_claims(connection, [focus.claim_id]).values())
-    )
+    if focus.claim_id is None:
+        return set()
+    return set(jobs_of_claims(connection, [focus.claim_id]).values())

@@ -1,0 +1,61 @@
+"""`jobprov diverge`: where the histories of two files part."""
+
+import sys
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    file_name,
+    json_option,
+    pair_options,
+    url_option,
+)
+from jobprov.provenance.answers.histories import Divergence
+from jobprov.provenance.lineage.words import counted, shown
+
+
+@click.command()
+@click.argument("before", metavar="FILE", type=file_name)
+@click.argument("after", metavar="OTHER", type=file_name)
+@pair_options
+@url_option
+@json_option
+def diverge(
+    *, before: str, after: str, url: str | None, as_json: bool, **experiments: str | None
+) -> None:
+    """Show where the histories of FILE and OTHER part.
+
+    The first jobs of one stage whose recipes differ; exit code 1 where there are any.
+    """
+    answer = client_for(url).divergence(before, after, **experiments)
+    emit(answer, divergence_text(answer), as_json=as_json)
+    if answer.a or answer.b:
+        sys.exit(1)
+
+
+def divergence_text(answer: Divergence) -> str:
+    """Return where two histories part, as text, and what to type next."""
+    common = f"{counted(answer.common_jobs, 'job')} made both"
+    if not answer.a and not answer.b:
+        return f"Nowhere: {common}, and the others have the same recipes."
+    stage = shown(answer.stage or "that no record names")
+    lines = [f"They part in stage {stage}; {common}.", ""]
+    lines += [_job_line("a", answer.a), _job_line("b", answer.b)]
+    if answer.a and answer.b:
+        lines += ["", f"jobprov diff {answer.a['job_id']} {answer.b['job_id']}"]
+    return "\n".join(lines)
+
+
+def _job_line(letter: str, job: dict[str, Any] | None) -> str:
+    if job is None:
+        return f"{letter}  no job there"
+    task, hostname = job["task"], job["host"]["hostname"]
+    places = [job["batch_id"], task["task_id"], task["unit"], hostname, job["code"]]
+    place = ", ".join(place for place in places if place)
+    return f"{letter}  {job['job_id']}  {job['state']:9}  {shown(place)}"
+
+
+COMMANDS = {"diverge": diverge}

@@ -1,0 +1,87 @@
+"""`jobprov rebuild-file`: the jobs that make a lost file again."""
+
+import re
+import sys
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    file_name,
+    json_option,
+    table,
+    url_option,
+)
+from jobprov.provenance.answers.histories import RebuildPlan, RebuildStep
+from jobprov.provenance.lineage.words import counted
+
+_MOST_NAMED = 20
+_MOST_OUTPUTS = 3
+_COLUMNS = {"job_id": "JOB", "stage": "STAGE", "grade": "GRADE", "makes": "MAKES"}
+
+
+def _lost_name(given: str) -> str:
+    """Return the name of a lost file: EXPERIMENT/NAMESPACE:NAME as it is, the last part of any other path."""
+    is_full_name = re.fullmatch(r"[^/:]+/[^/:]*:[^/]+", given)
+    return given if is_full_name else file_name(given)
+
+
+@click.command()
+@click.argument("file", type=file_name)
+@click.option(
+    "--lost",
+    type=_lost_name,
+    multiple=True,
+    help="Another lost file: NAME, NAMESPACE:NAME or EXPERIMENT/NAMESPACE:NAME; can be repeated.",
+)
+@click.option(
+    "--from-scratch", is_flag=True, help="Treat every file as lost that a recorded job made."
+)
+@click.option("--namespace", help="Needed where several namespaces know the name.")
+@experiment_option
+@url_option
+@json_option
+def rebuild_file(
+    *, file: str, lost: tuple[str, ...], url: str | None, as_json: bool, **query: Any
+) -> None:
+    """List the jobs that make FILE again, in order. Exit code 1 where no recorded job can."""
+    plan = client_for(url).rebuild_plan(file, lost=",".join(lost) or None, **query)
+    emit(plan, _text(plan), as_json=as_json)
+    sys.exit(0 if plan.is_possible else 1)
+
+
+def _text(plan: RebuildPlan) -> str:
+    lines = [_sentence(plan)]
+    if plan.jobs:
+        lines.append(table([_row(step) for step in plan.jobs], _COLUMNS))
+    if plan.needs:
+        names = ", ".join(file.name for file in plan.needs[:_MOST_NAMED])
+        if len(plan.needs) > _MOST_NAMED:
+            names += f" and {len(plan.needs) - _MOST_NAMED} more"
+        lines.append(f"Taken as they are: {names}")
+    if plan.jobs and plan.is_possible:
+        lines.append(f"Run the first: jobprov rerun {plan.jobs[0].job_id} --into FOLDER")
+    return "\n".join(lines)
+
+
+def _sentence(plan: RebuildPlan) -> str:
+    name = plan.file.name
+    if not plan.is_possible:
+        return f"{name} cannot be made again. {plan.why}"
+    verb = "makes" if len(plan.jobs) == 1 else "make"
+    return f"{counted(len(plan.jobs), 'job')} {verb} {name} again, in this order:"
+
+
+def _row(step: RebuildStep) -> dict[str, str | None]:
+    return {
+        "job_id": step.job_id,
+        "stage": step.stage,
+        "grade": step.grade,
+        "makes": ", ".join(step.makes[:_MOST_OUTPUTS]),
+    }
+
+
+COMMANDS = {"rebuild-file": rebuild_file}

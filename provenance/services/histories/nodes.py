@@ -1,0 +1,145 @@
+"""Lineage graphs and their nodes as answers."""
+
+from datetime import UTC, datetime
+
+from msgspec import UNSET, UnsetType
+
+from jobprov.provenance.answers.histories import (
+    FileWriter,
+    LineageEdge,
+    LineageFile,
+    LineageGraph,
+    LineageNode,
+    LineagePast,
+    OmittedHistory,
+    OmittedSide,
+    OmittedSides,
+)
+from jobprov.provenance.lineage.graph import (
+    FileNode,
+    Graph,
+    JobNode,
+    LeftOut,
+    Node,
+    Omitted,
+    Past,
+    Writer,
+)
+
+
+def graph_answer(graph: Graph) -> LineageGraph:
+    """Return a graph as the lineage call answers it."""
+    edges = [
+        LineageEdge(edge.source, edge.target, edge.is_sure, edge.role)
+        for edge in graph.inner_edges()
+    ]
+    return LineageGraph(
+        focus=graph.focus,
+        nodes=[node_answer(node) for node in graph.nodes],
+        edges=edges,
+        omitted=_omitted(graph.omitted),
+        is_truncated=graph.is_truncated,
+        version=graph.version,
+        versions=graph.versions,
+        past=_past(graph.past),
+    )
+
+
+def node_answer(node: Node) -> LineageNode:
+    """Return a file or a job of a graph."""
+    return _file_node(node) if isinstance(node, FileNode) else _job_node(node)
+
+
+def file_answer(node: FileNode) -> LineageFile:
+    """Return a file of a graph, for answers that hold files alone."""
+    return LineageFile(
+        key=node.key,
+        name=node.name,
+        namespace=node.namespace,
+        experiment=node.experiment,
+        role=node.role,
+        size_bytes=node.size_bytes,
+        data_tier=node.data_tier,
+        is_placeholder=node.is_placeholder,
+        version=node.version,
+        url=node.url,
+        writer=_writer(node.writer),
+    )
+
+
+def _file_node(node: FileNode) -> LineageNode:
+    return LineageNode(
+        key=node.key,
+        kind="file",
+        name=node.name,
+        namespace=node.namespace,
+        experiment=node.experiment,
+        role=node.role,
+        size_bytes=node.size_bytes,
+        data_tier=node.data_tier,
+        is_placeholder=node.is_placeholder,
+        version=node.version,
+        url=node.url,
+        writer=_writer(node.writer),
+    )
+
+
+def _job_node(node: JobNode) -> LineageNode:
+    return LineageNode(
+        key=node.key,
+        kind="job",
+        job_id=node.job_id,
+        label=node.label,
+        state=node.state,
+        stage=node.stage,
+        task_id=node.task_id,
+        campaign=node.campaign,
+        code_version=node.code_version,
+        started_at=None if node.started_at is None else _to_the_second(node.started_at),
+        url=node.url,
+    )
+
+
+def _writer(writer: Writer | None) -> FileWriter | None:
+    if writer is None:
+        return None
+    return FileWriter(
+        writer.job_id, writer.label, writer.state, writer.url, writer.is_other_version
+    )
+
+
+def _omitted(omitted: Omitted) -> OmittedHistory:
+    return OmittedHistory(
+        by_stage=dict(sorted(omitted.by_stage.items())),
+        by_kind=dict(sorted(omitted.by_kind.items())),
+        ancestors=omitted.ancestors,
+        descendants=omitted.descendants,
+        inputs_of=dict(sorted(omitted.inputs_of.items())),
+        outputs_of=dict(sorted(omitted.outputs_of.items())),
+        hidden=omitted.hidden,
+        is_least=omitted.is_least,
+        sides=OmittedSides(_side(omitted.before), _side(omitted.after)),
+    )
+
+
+def _side(left_out: LeftOut | None) -> OmittedSide | None:
+    if left_out is None:
+        return None
+    return OmittedSide(left_out.files, left_out.jobs, left_out.is_least)
+
+
+def _past(past: Past | None) -> LineagePast | UnsetType:
+    if past is None:
+        return UNSET
+    return LineagePast(
+        as_of=_to_the_second(past.as_of),
+        is_exact=past.is_exact,
+        changed_jobs=list(past.changed_jobs),
+        changed_count=past.changed_count,
+        relinked_files=list(past.relinked_files),
+        relinked_count=past.relinked_count,
+    )
+
+
+def _to_the_second(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=0)
