@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -22,7 +22,15 @@ TRIES = 3
 _PAUSE_SECONDS = 0.5
 _LATER = (429, 502, 503, 504)
 T = TypeVar("T")
+P = TypeVar("P", bound="_Page")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _Page(Protocol):
+    """A page of a list; `next` is the cursor of the one after it, None at the end."""
+
+    @property
+    def next(self) -> str | None: ...
 
 
 class Answer(dict[str, Any]):
@@ -106,6 +114,16 @@ class Transport:
             if cursor is None:
                 return
 
+    def _pages(self, kind: type[P], path: str, **query: Any) -> Iterator[P]:
+        """Yield the pages of a list as their type."""
+        cursor = query.pop("cursor", None)
+        while True:
+            page = self._ask(kind, path, **query, cursor=cursor)
+            yield page
+            cursor = page.next
+            if cursor is None:
+                return
+
     def _read(self, path: str, **query: Any) -> dict[str, Any]:
         return self._json(
             "GET", path, params={name: _visible(value) for name, value in query.items()}
@@ -121,6 +139,8 @@ class Transport:
         answer = self._call("GET", path, params=params)
         try:
             return msgspec.json.decode(answer.content, type=kind)
+        except msgspec.ValidationError as problem:
+            raise self._stranger(f": {problem}") from None
         except msgspec.DecodeError:
             raise self._stranger() from None
 
@@ -131,9 +151,9 @@ class Transport:
         except (TypeError, ValueError):
             raise self._stranger() from None
 
-    def _stranger(self) -> UnreachableError:
+    def _stranger(self, why: str = "") -> UnreachableError:
         return UnreachableError(
-            f"{self.url} does not answer as jobprov does; is the address right?"
+            f"{self.url} does not answer as jobprov does{why}; is the address right?"
         )
 
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:

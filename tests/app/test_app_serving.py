@@ -99,7 +99,7 @@ def test_sixteen_clients_record_at_once_and_lose_nothing(live: LiveService) -> N
     for thread in threads:
         thread.join()
 
-    found = {job["job_id"] for job in Client(live.url).jobs(limit=1000)}
+    found = {job.job_id for job in Client(live.url).jobs(limit=1000)}
     assert {numbered(number)["job_id"] for number in range(1000, 1160)} <= found
 
 

@@ -1,4 +1,4 @@
-"""Files over HTTP: what made one, and its lineage in every form; and the one search box."""
+"""Files over HTTP: what made one, and its lineage in every form."""
 
 from datetime import UTC, datetime
 
@@ -23,7 +23,7 @@ from jobprov.provenance.lineage.table import COLUMNS, node_rows
 from jobprov.provenance.lineage.text import render_text
 from jobprov.provenance.records.repairing import parse_object
 from jobprov.provenance.schemas.history_queries import LineageQuery, VersionQuery
-from jobprov.provenance.schemas.queries import FileQuery, FilesQuery, SearchQuery
+from jobprov.provenance.schemas.queries import FileQuery, FilesQuery
 from jobprov.provenance.services.catalogs.sightings import (
     SightedFile,
     read_sighting,
@@ -34,7 +34,6 @@ from jobprov.provenance.services.histories.lineage_filters import take_filters
 from jobprov.provenance.services.histories.lineage_lists import list_lineage
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
-from jobprov.provenance.services.lookup.search import search
 
 
 def to_csv(graph: Graph) -> str:
@@ -161,19 +160,6 @@ def post_file() -> Response:
         )
     )
     return json_answer(seen, 201 if seen["change"] == "created" else 200)
-
-
-@section.call(
-    "GET", "/search", answers={200: OBJECT}, parameters=parameters(SearchQuery), errors=(401, 422)
-)
-def get_hits() -> Response:
-    """Return hits of a file name, job id, batch id, task, campaign, commit or host.
-
-    `{hits: [{kind, text, detail, url}]}`.
-    """
-    query = asked(SearchQuery)
-    with get_service().reading() as connection:
-        return json_answer({"hits": search(connection, query["q"])})
 
 
 def _formed(graph: Graph, form: str) -> Response:

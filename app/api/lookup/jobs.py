@@ -19,6 +19,7 @@ from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.wiring import Service, get_service
+from jobprov.provenance.answers.lookup import JobList
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.repairing import parse_object
 from jobprov.provenance.schemas.queries import (
@@ -53,15 +54,12 @@ _TAIL_CHUNK = 1 << 16
 @section.call(
     "GET",
     "/jobs",
-    answers={200: OBJECT},
+    answers={200: JobList},
     parameters=parameters(JobsQuery),
     errors=(300, 401, 404, 413, 422),
 )
 def get_jobs() -> Response:
-    """Return jobs, newest first: `{jobs: […], next}`.
-
-    `next` goes into `cursor` of the next call.
-    """
+    """Return jobs in short, newest first."""
     query = asked(JobsQuery)
     limit, cursor = query.pop("limit", 100), query.pop("cursor", None)
     if "recipe_id" in query:

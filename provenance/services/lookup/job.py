@@ -96,11 +96,11 @@ def find_job(connection: Connection, job_id: str, *, experiment: str | None = No
 
 
 def _find_begun(connection: Connection, begun: str, experiment: str | None) -> FoundJob:
-    ids = {hit["text"] for hit in jobs_by_id(connection, begun, _MOST_BEGUN)}
+    ids = {hit.text for hit in jobs_by_id(connection, begun, _MOST_BEGUN)}
     batch_ids = (
         set()
         if "@" in begun
-        else {hit["text"] for hit in jobs_by_batch_id(connection, f"{begun}@", _MOST_BEGUN)}
+        else {hit.text for hit in jobs_by_batch_id(connection, f"{begun}@", _MOST_BEGUN)}
     )
     if len(ids) == 1:
         return find_job(connection, ids.pop(), experiment=experiment)

@@ -110,12 +110,12 @@ def test_no_planted_secret_is_in_any_byte_from_spool_to_bundle(
 
     client = Client(live.url)
     [job] = client.jobs()
-    client.save_bundle(job["job_id"], tmp_path / "bundle.tar")
+    client.save_bundle(job.job_id, tmp_path / "bundle.tar")
     with tarfile.open(tmp_path / "bundle.tar") as bundle:
         bundled = [bundle.extractfile(member).read() for member in bundle if member.isfile()]
     kept = [path.read_bytes() for path in live.data.rglob("*") if path.is_file()]
-    pages = [json.dumps(client.job(job["job_id"])).encode()]
-    pages += [client.log(job["job_id"], name).encode() for name in ("stdout", "stderr")]
+    pages = [json.dumps(client.job(job.job_id)).encode()]
+    pages += [client.log(job.job_id, name).encode() for name in ("stdout", "stderr")]
 
     assert (flushed.returncode, len(PLANTED), len(KINDS)) == (0, 60, 20)
     assert len(kept) > 1

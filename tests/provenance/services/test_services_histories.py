@@ -829,7 +829,7 @@ def test_name_that_a_correction_took_back_is_no_file(production: Production) -> 
             asked(production, question, "mistyped.root")
         assert raised.value.nearest == ["mistyped.txt"]
     with production.database.reading.connect() as connection:
-        assert [hit["text"] for hit in search(connection, "mistyped")] == ["mistyped.txt"]
+        assert [hit.text for hit in search(connection, "mistyped").hits] == ["mistyped.txt"]
         listed = list_files(connection, FileFilters())["files"]
     assert names(listed) == ["mistyped.txt", "other", "right.root"]
     production.record(job(4, inputs=[slip]))

@@ -402,7 +402,7 @@ def test_impact_jobs_and_search_find_the_inferred_commit_and_say_so(
         by_commit = find_impact(connection, JobFilters(revision=wanted[:12]))
         by_tag = find_impact(connection, JobFilters(revision="v1_2_3"))
         other = find_impact(connection, JobFilters(revision="f" * 40))
-        [hit] = search(connection, wanted)
+        [hit] = search(connection, wanted).hits
 
     assert [file["name"] for file in by_commit["files"]] == ["f1.root"]
     assert by_commit["inferred"] == [
@@ -410,7 +410,7 @@ def test_impact_jobs_and_search_find_the_inferred_commit_and_say_so(
     ]
     assert by_tag == by_commit
     assert (other["jobs"], other["inferred"]) == (0, [])
-    assert (hit["text"], hit["detail"]) == (wanted, "art-suite v1_2_3 inferred")
+    assert (hit.text, hit.detail) == (wanted, "art-suite v1_2_3 inferred")
 
 
 def test_comparison_of_two_jobs_shows_the_inferred_commits(parts: Parts, upstream: Path) -> None:
