@@ -11,7 +11,7 @@ from jobprov.app.api.failures import rules
 from jobprov.app.api.histories import costs
 from jobprov.app.api.histories import ends as histories
 from jobprov.app.api.histories import impact as lineage
-from jobprov.app.api.lookup import exports, files, gaps, search
+from jobprov.app.api.lookup import exports, file, files, gaps, job, logs, search
 from jobprov.app.api.lookup import jobs as job_views
 from jobprov.app.api.orders import orders, workflows
 from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets
@@ -23,12 +23,15 @@ from jobprov.app.api.wire.documenting import JobprovApi, add_schemas
 SECTIONS = (
     jobs.section,
     job_views.section,
+    job.section,
+    logs.section,
     bundles.section,
     comparisons.section,
     exports.section,
     recipes.section,
     comparators.section,
     files.section,
+    file.section,
     search.section,
     gaps.section,
     lineage.section,

@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jobprov.provenance.answers.lookup import GapCounts, Hit, Hits, JobList, JobSummary
+from jobprov.provenance.answers.lookup import (
+    FileAnswer,
+    GapCounts,
+    Hit,
+    Hits,
+    JobAnswer,
+    JobList,
+    JobSummary,
+)
 from jobprov.provenance.client.histories import Histories
 from jobprov.provenance.client.transport import campaign_place, part
 from jobprov.provenance.errors import BadInputError, ProvenanceError
@@ -24,11 +32,19 @@ class Client(Histories):
     `LimitError`, or `UnreachableError` where nothing answers.
     """
 
+    def file(
+        self, name: str, *, experiment: str | None = None, namespace: str | None = None
+    ) -> FileAnswer:
+        """Return what made a file, and what was made from it."""
+        path = f"/files/{part(name)}"
+        return self._ask(FileAnswer, path, experiment=experiment, namespace=namespace)
+
     def job(
         self, job_id: str, *, experiment: str | None = None, witness: str | None = None
-    ) -> dict[str, Any]:
-        """Return everything recorded of a job."""
-        return self._read(f"/jobs/{part(job_id)}", experiment=experiment, witness=witness)
+    ) -> JobAnswer:
+        """Return everything recorded of a job, and what the service found out about it."""
+        path = f"/jobs/{part(job_id)}"
+        return self._ask(JobAnswer, path, experiment=experiment, witness=witness)
 
     def jobs(self, **filters: Any) -> Iterator[JobSummary]:
         """Yield jobs in short, newest first, page by page; filters are those of `GET /jobs`."""

@@ -13,6 +13,7 @@ from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.csv_rows import CONTENT_TYPE as CSV
 from jobprov.app.csv_rows import csv_lines
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.lookup import FileList
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.lineage.dot import to_dot
 from jobprov.provenance.lineage.graph import Graph
@@ -23,7 +24,7 @@ from jobprov.provenance.lineage.table import COLUMNS, node_rows
 from jobprov.provenance.lineage.text import render_text
 from jobprov.provenance.records.repairing import parse_object
 from jobprov.provenance.schemas.history_queries import LineageQuery, VersionQuery
-from jobprov.provenance.schemas.queries import FileQuery, FilesQuery
+from jobprov.provenance.schemas.queries import FilesQuery
 from jobprov.provenance.services.catalogs.sightings import (
     SightedFile,
     read_sighting,
@@ -32,7 +33,6 @@ from jobprov.provenance.services.catalogs.sightings import (
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import take_filters
 from jobprov.provenance.services.histories.lineage_lists import list_lineage
-from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
 
 
@@ -57,33 +57,16 @@ _FORMS = {
 @section.call(
     "GET",
     "/files",
-    answers={200: OBJECT},
+    answers={200: FileList},
     parameters=parameters(FilesQuery),
     errors=(401, 413, 422),
 )
 def get_files() -> Response:
-    """Return files in the order of names: `{files: […], next}`.
-
-    `next` goes into `cursor` of the next call.
-    """
+    """Return files in the order of their names."""
     query = asked(FilesQuery)
     limit, cursor = query.pop("limit", 100), query.pop("cursor", None)
     with get_service().reading() as connection:
         return json_answer(list_files(connection, FileFilters(**query), limit=limit, cursor=cursor))
-
-
-@section.call(
-    "GET",
-    "/files/<name>",
-    answers={200: OBJECT},
-    parameters=parameters(FileQuery),
-    errors=(300, 401, 404, 422),
-)
-def get_file(name: str) -> Response:
-    """Return what made a file: versions, producer, consumers, parents, children, locations, task and aliases."""
-    query = asked(FileQuery)
-    with get_service().reading() as connection:
-        return json_answer(show_file(connection, checked_name(name), **query))
 
 
 @section.call(

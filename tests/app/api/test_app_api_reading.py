@@ -11,7 +11,7 @@ import pytest
 from app_records import JOB, a_record, assert_problem, numbered, sha256
 from flask.testing import FlaskClient
 
-from jobprov.app.api.lookup.jobs import last_lines
+from jobprov.app.api.lookup.logs import last_lines
 
 LOG = b"".join(b"line %d\n" % number for number in range(30_000))
 FCL = b"physics: { producers: { x: 1 } }\n"

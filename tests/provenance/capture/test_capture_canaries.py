@@ -4,7 +4,6 @@ import base64
 import contextlib
 import hashlib
 import io
-import json
 import random
 import string
 import subprocess
@@ -13,6 +12,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import zstandard
 from capture_runner import Runner
@@ -114,7 +114,7 @@ def test_no_planted_secret_is_in_any_byte_from_spool_to_bundle(
     with tarfile.open(tmp_path / "bundle.tar") as bundle:
         bundled = [bundle.extractfile(member).read() for member in bundle if member.isfile()]
     kept = [path.read_bytes() for path in live.data.rglob("*") if path.is_file()]
-    pages = [json.dumps(client.job(job.job_id)).encode()]
+    pages = [msgspec.json.encode(client.job(job.job_id))]
     pages += [client.log(job.job_id, name).encode() for name in ("stdout", "stderr")]
 
     assert (flushed.returncode, len(PLANTED), len(KINDS)) == (0, 60, 20)

@@ -55,6 +55,20 @@ def summary(job_id: str) -> dict[str, Any]:
     }
 
 
+def file_answer(name: str) -> dict[str, Any]:
+    """Return the answer about a file that no recorded job made."""
+    lists = ("versions", "parents", "children", "consumers", "locations", "aliases", "sightings")
+    unknown = ("producer", "written_by", "task")
+    return {
+        "file": {"name": name, "namespace": "", "experiment": "nova", "url": "/files/x"},
+        "is_placeholder": True,
+        "is_crowded": False,
+        "consumer_count": 0,
+        **dict.fromkeys(unknown),
+        **{member: [] for member in lists},
+    }
+
+
 class Peer:
     """A server on loopback. `answers` are given in order, the last one again and again.
 
@@ -154,6 +168,8 @@ def test_verdict_is_posted_once_whatever_happens(peer: Peer) -> None:
 
 
 def test_names_are_one_part_of_the_address(peer: Peer) -> None:
+    peer.answers = [(200, file_answer("a b/ä?#.root"))]
+
     Client(f"{peer.url}/api/v1/", "t").file("a b/ä?#.root", experiment="nova")
 
     assert peer.requests[0][1] == "/api/v1/files/a%20b%2F%C3%A4%3F%23.root?experiment=nova"
@@ -252,6 +268,6 @@ def test_line_break_behind_a_token_is_not_sent(peer: Peer) -> None:
     """No header can hold it, and a secret that is mounted as a variable often ends with one."""
     peer.answers = [(200, {"status": "ok"})]
 
-    Client(peer.url, "prov_1_x\n").job(JOB)
+    Client(peer.url, "prov_1_x\n").log(JOB, "out")
 
     assert peer.requests[0][3] == "Bearer prov_1_x"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ledger_story import Production, job_id, record_of, tables_at, tables_of
 from restored_production import close, copy_of, restore
+from shown_jobs import shown_job
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.comparing import LogicalTables, differences
@@ -18,7 +19,6 @@ from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.turns import LostTurnError
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.comparators import show_comparators
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 
 
@@ -189,7 +189,7 @@ def test_a_record_that_was_erased_since_is_named_as_such(
         older.database.reading.connect() as connection,
         pytest.raises(NotFoundError, match="were erased"),
     ):
-        show_job(connection, older.store, job_id(1))
+        shown_job(connection, older.store, job_id(1))
     older.seal()
 
     assert differences(tables_of(older.database), local.tables()) == []

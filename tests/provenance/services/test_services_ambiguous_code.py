@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, git, job_id, make_repository, record_of, tables_at
+from shown_jobs import shown_job
 from sqlalchemy import event, select
 
 from jobprov.archive.opening import open_store
@@ -27,7 +28,6 @@ from jobprov.provenance.services.code.products import map_product
 from jobprov.provenance.services.code.repositories import find_repository, register_repository
 from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.ledger.chains import read_chain
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.gap_updates import REFRESH
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation
 from jobprov.provenance.services.reruns.execution import unpack
@@ -86,7 +86,7 @@ def move(upstream: Path, tag: str = "v1") -> str:
 
 def shown(production: Production, number: int) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return show_job(connection, production.store, job_id(number))
+        return shown_job(connection, production.store, job_id(number))
 
 
 def words(production: Production, number: int) -> list[str]:

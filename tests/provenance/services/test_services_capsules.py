@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ledger_story import Production, git, job_id, record_of, tables_at
 from recorded_sample import EXPERIMENT, GOOD, make_repository, record_sample
+from shown_jobs import shown_job
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.comparing import differences
@@ -23,7 +24,6 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
 from jobprov.provenance.services.code.repositories import register_repository
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.reruns.capsules import (
     find_capsule,
     list_capsules,
@@ -76,7 +76,7 @@ def build(parts: Parts, **more: Any) -> Bundle:
 
 def shown(parts: Parts, job: str = GOOD) -> dict[str, Any]:
     with parts.database.reading.connect() as connection:
-        return show_job(connection, parts.store, job)
+        return shown_job(connection, parts.store, job)
 
 
 def needs_of(bundle: Bundle) -> list[list[str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ledger_story import Production, job_id, play, record_of, tables_at
+from shown_jobs import shown_job
 from sqlalchemy import select
 
 from jobprov.archive.opening import open_store
@@ -32,7 +33,7 @@ from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
 from jobprov.provenance.services.ledger.frames import SegmentError
 from jobprov.provenance.services.ledger.segments import SegmentReader
-from jobprov.provenance.services.lookup.job import find_job, show_job
+from jobprov.provenance.services.lookup.job import find_job
 from jobprov.provenance.services.recording.dead_letters import Undecoded, keep_letters, list_letters
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
@@ -64,7 +65,7 @@ def erase(production: Production, number: int = 1, **how: Any) -> tuple[RecordEr
 
 def shown(production: Production, number: int = 1) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return show_job(connection, production.store, job_id(number))
+        return shown_job(connection, production.store, job_id(number))
 
 
 def files_with(production: Production, text: str) -> list[str]:

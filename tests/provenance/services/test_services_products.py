@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from shown_jobs import shown_job
 from sqlalchemy import update
 
 from jobprov.archive.opening import open_store
@@ -29,7 +30,6 @@ from jobprov.provenance.services.code.repositories import find_repository, regis
 from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
 from jobprov.provenance.services.histories.impact import find_impact
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.lookup.search import search
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
@@ -130,7 +130,7 @@ def map_it(parts: Parts, repository: str = "art-suite", name: str = "art", **how
 
 def shown(parts: Parts, number: int = 1) -> dict[str, Any]:
     with parts.database.reading.connect() as connection:
-        return show_job(connection, parts.store, job_id(number))
+        return shown_job(connection, parts.store, job_id(number))
 
 
 def resolved(parts: Parts, number: int = 1) -> dict[str, Any]:
@@ -484,7 +484,7 @@ def test_rebuilt_database_has_the_inferred_commits_without_a_map(
     again = open_database(url)
     with database.reading.connect() as first, again.reading.connect() as second:
         assert differences(logical_tables(first), logical_tables(second)) == []
-        job = show_job(second, parts.store, job_id(1))
+        job = shown_job(second, parts.store, job_id(1))
         assert list_products(second)["mapped"] == []
     again.dispose()
     assert job["software"][0]["resolution"] == resolved(parts)

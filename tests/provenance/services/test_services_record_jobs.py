@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from graph_reading import read_graph
 from production_samples import MOMENT, Production, digest, file_entry, job, job_id
+from shown_jobs import shown_job
 from sqlalchemy import func, select
 
 from jobprov.provenance.db.recording import edges, linking
@@ -27,7 +28,6 @@ from jobprov.provenance.db.tables import (
 from jobprov.provenance.db.turns import LostTurnError
 from jobprov.provenance.records import parents
 from jobprov.provenance.records.decoding import decode_record
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import STATUS, Submission
 
@@ -49,7 +49,7 @@ def records_of_jobs(production: Production) -> list[tuple[str, int]]:
 
 def shown(production: Production, number: int = 1) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return show_job(connection, production.store, job_id(number))
+        return shown_job(connection, production.store, job_id(number))
 
 
 def changes(

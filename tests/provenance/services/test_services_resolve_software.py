@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from shown_jobs import shown_job
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
@@ -17,7 +18,6 @@ from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.code.repositories import find_repository, register_repository
 from jobprov.provenance.services.code.resolutions import fetch_repository
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
@@ -76,7 +76,7 @@ def record(parts: Parts, repository: str, **software: Any) -> None:
 
 def shown(parts: Parts) -> dict[str, Any]:
     with parts.database.reading.connect() as connection:
-        return show_job(connection, parts.store, JOB)
+        return shown_job(connection, parts.store, JOB)
 
 
 def register(parts: Parts, upstream: Path) -> None:
