@@ -115,6 +115,7 @@ def test_page_of_a_log_whose_bytes_the_archive_lost_says_so_and_leads_to_the_job
     pages_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = "a" * 64
+    monkeypatch.setattr("jobprov.app.web.lookup.logs.read_job", lambda *_, **__: None)
     monkeypatch.setattr("jobprov.app.web.lookup.logs.read_log", raises(BlobMissingError(digest)))
 
     answer = pages_app.test_client().get("/jobs/some-id/logs/reco.out")
