@@ -59,9 +59,9 @@ def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
     """List jobs, newest first; exit code 1 where there are none."""
     given = {name: value for name, value in filters.items() if value is not None}
     newest = client_for(url).jobs(**given, limit=min(limit + 1, _MOST_A_PAGE))
-    # one more than is shown tells whether there are more
-    found = list(islice(newest, limit + 1))
-    listed, has_more = found[:limit], len(found) > limit
+    # one more than is listed tells whether there are more
+    read = list(islice(newest, limit + 1))
+    listed, has_more = read[:limit], len(read) > limit
     if not listed and not as_json:
         click.echo("No job matches these filters.", err=True)
         sys.exit(1)

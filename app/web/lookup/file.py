@@ -49,12 +49,12 @@ def show_page(name: str) -> Response:
     """Show a file."""
     service = get_service()
     with service.reading() as connection:
-        found = find_file(connection, name, **asked_file())
-        shown = show_found(connection, found)
-        name_in_questions = name_for_questions(connection, found)
+        file = find_file(connection, name, **asked_file())
+        shown = show_found(connection, file)
+        name_in_questions = name_for_questions(connection, file)
         maker = None
         if shown.producer is not None:
-            maker = _maker(connection, service.store, shown.producer, found.name)
+            maker = _maker(connection, service.store, shown.producer, file.name)
     return answer("lookup/file.html", **_values(shown, maker, name_in_questions))
 
 
@@ -131,13 +131,13 @@ def first_line(shown: FileAnswer, maker: Maker | None) -> Markup:
 
 
 def _tried(shown: FileAnswer, job: JobSummary, name: Markup) -> Markup:
-    """Return which job wrote the file without success, and who uses it all the same."""
+    """Return which job wrote the file without success, and who uses it anyway."""
     sentence = Markup("{} was written by {}, which {}; it counts as not made.").format(
         name, _job(job), ended(job.state)
     )
     if not shown.consumer_count:
         return sentence
-    return sentence + Markup(" {} it all the same.").format(_users(shown))
+    return sentence + Markup(" {} it anyway.").format(_users(shown))
 
 
 def _users(shown: FileAnswer) -> str:

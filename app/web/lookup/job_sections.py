@@ -188,18 +188,18 @@ def software_row(entry: Mapping[str, Any]) -> dict[str, Any]:
     product, resolution = entry.get("product"), entry["resolution"]
     known_product = complete(product, Product)
     tarball = complete(entry.get("tarball"), Tarball)
-    found = {"commit": None, "evidence": None, "requested_ref": None, **(resolution or {})}
+    resolved = {"commit": None, "evidence": None, "requested_ref": None, **(resolution or {})}
     row = complete(entry, Software)
     return {
         **row,
         "title": row["name"] or known_product["manager"],
-        "asked_for": row["requested_ref"] or row["describe"] or found["requested_ref"],
+        "asked_for": row["requested_ref"] or row["describe"] or resolved["requested_ref"],
         "origin": row["repository"]
         or known_product["prefix"]
         or row["checkout"]
         or tarball["path"],
         "product": known_product if product else None,
-        "resolution": found if resolution else None,
+        "resolution": resolved if resolution else None,
         "submodules": complete_all(row["submodules"], Submodule),
     }
 

@@ -55,7 +55,7 @@ def _ended(job: JobSummary) -> str:
         return f"Running since {_minute(job.started_at)}" if job.started_at else "Running"
     if state == "silent":
         heard_at = _minute(job.heard_at)
-        return f"Silent: said to be running, and nothing was heard since {heard_at}"
+        return f"Silent: it was running when last heard of, {heard_at}"
     return "Lost: nobody saw it end"
 
 
