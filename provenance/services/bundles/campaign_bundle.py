@@ -17,7 +17,7 @@ from jobprov.provenance.bundle.ingredients import Ingredients
 from jobprov.provenance.bundle.plan import Plan, ceiling_of
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.lookup.job_details import FoundJob, resolutions_of
+from jobprov.provenance.db.queries.lookup.job import FoundJob, resolutions_of
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
 from jobprov.provenance.errors import AmbiguousError, BundleError, NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import Blobs, PossessedBlobs

@@ -16,7 +16,7 @@ from jobprov.provenance.answers.lookup import (
     RecordOfWitness,
     Witness,
 )
-from jobprov.provenance.db.queries.lookup.job_details import (
+from jobprov.provenance.db.queries.lookup.job import (
     FoundJob,
     attempts_of,
     conflict_count,
