@@ -22,7 +22,7 @@ from jobprov.provenance.errors import (
 
 SECTIONS = {
     "Ask about files and jobs": {
-        "lookup": "lookup.asking",
+        "lookup": "lookup.file",
         "lineage": "histories.lineage",
         "roots": "histories.ends",
         "leaves": "histories.ends",
@@ -32,7 +32,7 @@ SECTIONS = {
         "orphans": "histories.ends",
         "impact": "histories.impact",
         "rebuild-file": "histories.rebuilds",
-        "job": "lookup.asking",
+        "job": "lookup.job",
         "jobs": "lookup.jobs",
         "diff": "comparisons.jobs",
         "diverge": "histories.divergence",

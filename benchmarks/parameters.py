@@ -194,8 +194,8 @@ def _print_questions(connection: Connection, process: int | None) -> None:
             found = list_jobs(connection, filters, limit=100)
             waits.append((time.perf_counter() - start) * 1000)
         used = (_cpu(process) - used) * 1000 / ROUNDS
-        more = " and more" if found["next"] else ""
-        note = f"CPU {used:.0f} ms; {parameter} {value or ''}: {len(found['jobs'])} jobs{more}; slowest {max(waits):.1f} ms"
+        more = " and more" if found.next else ""
+        note = f"CPU {used:.0f} ms; {parameter} {value or ''}: {len(found.jobs)} jobs{more}; slowest {max(waits):.1f} ms"
         limit = raw if name.startswith("half") else None
         print_figure(
             Figure(f"jobs, {name}, p50", median(waits), "ms", mark=MARK, limit=limit, note=note)

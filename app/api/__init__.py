@@ -18,7 +18,7 @@ from jobprov.app.api.histories import (
     rebuilds,
     relations,
 )
-from jobprov.app.api.lookup import exports, files
+from jobprov.app.api.lookup import exports, file, files, gaps, job, logs, search
 from jobprov.app.api.lookup import jobs as job_views
 from jobprov.app.api.orders import orders, workflows
 from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets
@@ -30,12 +30,17 @@ from jobprov.app.api.wire.documenting import JobprovApi, add_schemas
 SECTIONS = (
     jobs.section,
     job_views.section,
+    job.section,
+    logs.section,
     bundles.section,
     comparisons.section,
     exports.section,
     recipes.section,
     comparators.section,
     files.section,
+    file.section,
+    search.section,
+    gaps.section,
     lineage.section,
     lineage_lists.section,
     rebuilds.section,

@@ -5,6 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobprov.provenance.answers.lookup import (
+    FileAnswer,
+    GapCounts,
+    Hit,
+    Hits,
+    JobAnswer,
+    JobList,
+    JobSummary,
+)
 from jobprov.provenance.client.histories import Histories
 from jobprov.provenance.client.transport import campaign_place, part
 from jobprov.provenance.errors import BadInputError, ProvenanceError
@@ -23,24 +32,33 @@ class Client(Histories):
     `LimitError`, or `UnreachableError` where nothing answers.
     """
 
+    def file(
+        self, name: str, *, experiment: str | None = None, namespace: str | None = None
+    ) -> FileAnswer:
+        """Return what made a file, and what was made from it."""
+        path = f"/files/{part(name)}"
+        return self._ask(FileAnswer, path, experiment=experiment, namespace=namespace)
+
     def job(
         self, job_id: str, *, experiment: str | None = None, witness: str | None = None
-    ) -> dict[str, Any]:
-        """Return everything recorded of a job."""
-        return self._read(f"/jobs/{part(job_id)}", experiment=experiment, witness=witness)
+    ) -> JobAnswer:
+        """Return everything recorded of a job, and what the service found out about it."""
+        path = f"/jobs/{part(job_id)}"
+        return self._ask(JobAnswer, path, experiment=experiment, witness=witness)
 
-    def jobs(self, **filters: Any) -> Iterator[dict[str, Any]]:
-        """Yield summaries of jobs, newest first, page by page; filters are those of `GET /jobs`."""
-        return self._rows("/jobs", "jobs", **filters)
+    def jobs(self, **filters: Any) -> Iterator[JobSummary]:
+        """Yield jobs in short, newest first, page by page; filters are those of `GET /jobs`."""
+        for page in self._pages(JobList, "/jobs", **filters):
+            yield from page.jobs
 
     def export(self, job_id: str, form: str, *, experiment: str | None = None) -> str:
         """Return a job as `prov-json`, `prov-n`, `openlineage` or `in-toto`."""
         path = f"/jobs/{part(job_id)}/exports/{part(form)}"
         return self._call("GET", path, params={"experiment": experiment}).content.decode()
 
-    def gaps(self, **filters: Any) -> dict[str, Any]:
+    def gaps(self, **filters: Any) -> GapCounts:
         """Return what would stop reruns, counted by code; filters are those of `GET /gaps`."""
-        return self._read("/gaps", **filters)
+        return self._ask(GapCounts, "/gaps", **filters)
 
     def reproduction(self) -> dict[str, Any]:
         """Return which share of recipes was reproduced when last run again."""
@@ -366,9 +384,9 @@ class Client(Histories):
         """
         return self._json("PUT", f"/retry-policies/{part(experiment)}", json=document)
 
-    def search(self, text: str) -> list[dict[str, Any]]:
+    def search(self, text: str) -> list[Hit]:
         """Return what a name or id could mean."""
-        return list(self._read("/search", q=text)["hits"])
+        return self._ask(Hits, "/search", q=text).hits
 
     def is_ready(self) -> bool:
         """Return whether the service is there and can work."""

@@ -30,12 +30,6 @@ class Histories(Transport):
         """
         return self._ask(Divergence, "/lineage/diverge", a=before, b=after, **experiments)
 
-    def file(
-        self, name: str, *, experiment: str | None = None, namespace: str | None = None
-    ) -> dict[str, Any]:
-        """Return what made a file."""
-        return self._read(f"/files/{part(name)}", experiment=experiment, namespace=namespace)
-
     def lineage(self, name: str, **query: Any) -> LineageGraph:
         """Return the graph around a file; the query is that of `GET /files/{name}/lineage`."""
         return self._ask(LineageGraph, f"/files/{part(name)}/lineage", **query)

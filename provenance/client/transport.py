@@ -139,6 +139,8 @@ class Transport:
         answer = self._call("GET", path, params=params)
         try:
             return msgspec.json.decode(answer.content, type=kind)
+        except msgspec.ValidationError as problem:
+            raise self._stranger(f": {problem}") from None
         except msgspec.DecodeError:
             raise self._stranger() from None
 
@@ -149,9 +151,9 @@ class Transport:
         except (TypeError, ValueError):
             raise self._stranger() from None
 
-    def _stranger(self) -> UnreachableError:
+    def _stranger(self, why: str = "") -> UnreachableError:
         return UnreachableError(
-            f"{self.url} does not answer as jobprov does; is the address right?"
+            f"{self.url} does not answer as jobprov does{why}; is the address right?"
         )
 
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:

@@ -163,7 +163,7 @@ def test_jobs_are_listed_by_filters(live: LiveService) -> None:
     assert (none.returncode, none.stdout, none.stderr) == (
         1,
         "",
-        "No job is recorded that is so.\n",
+        "No job matches these filters.\n",
     )
 
     wrong = live.run("jobs", "--parameter", "a", "--value", "=>5")
@@ -483,7 +483,7 @@ def test_help_lists_every_command_once_by_what_it_is_for() -> None:
 def test_gaps_of_a_name_that_nobody_knows_are_no_good_news(live: LiveService) -> None:
     nobodys, all_of_them = live.run("gaps", "--campaign", "nosuch"), live.run("gaps")
 
-    assert nobodys.stdout.startswith("No job was found")
+    assert nobodys.stdout.startswith("No job matches")
     assert (all_of_them.returncode, " jobs\n" in all_of_them.stdout) == (1, True)
 
 

@@ -48,7 +48,7 @@ def test_records_and_blobs_come_over_a_real_socket(live: LiveService) -> None:
     answer = client.record(a_record(scripts=[{"name": "x", "sha256": sha256(content)}]))
 
     assert answer["missing_blobs"] == []
-    assert client.job(JOB)["summary"]["state"] == "succeeded"
+    assert client.job(JOB).summary.state == "succeeded"
 
 
 def test_body_past_the_limit_gets_an_answer_and_not_a_broken_line(live: LiveService) -> None:
@@ -96,7 +96,7 @@ def test_sixteen_clients_record_at_once_and_lose_nothing(live: LiveService) -> N
     for thread in threads:
         thread.join()
 
-    found = {job["job_id"] for job in Client(live.url).jobs(limit=1000)}
+    found = {job.job_id for job in Client(live.url).jobs(limit=1000)}
     assert {a_record(number)["job_id"] for number in range(1000, 1160)} <= found
 
 
@@ -149,7 +149,7 @@ def test_request_under_way_is_finished_before_the_service_ends(tmp_path: Path) -
     assert answer.startswith(b"HTTP/1.1 201")
     assert service.stop() == 0
     again = LiveService(tmp_path / "var")
-    assert Client(again.url).job(JOB)["summary"]["job_id"] == JOB
+    assert Client(again.url).job(JOB).summary.job_id == JOB
     assert again.stop() == 0
 
 

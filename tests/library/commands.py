@@ -22,7 +22,7 @@ _forks.set_forkserver_preload(
     [
         "jobprov.app.cli",
         "jobprov.app.wiring",
-        "jobprov.app.commands.lookup.asking",
+        "jobprov.app.commands.terminal.asking",
         "jobprov.provenance.client",
         "jobprov.provenance.services.background",
     ]

@@ -8,10 +8,8 @@ from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.schemas.queries import GapsQuery, RecipesQuery
+from jobprov.provenance.schemas.queries import RecipesQuery
 from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
-from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 
 section = Section("recipes", "What jobs have in common that should come out alike.")
@@ -28,19 +26,6 @@ def get_recipes() -> Response:
     query = asked(RecipesQuery)
     with get_service().reading() as connection:
         return json_answer(list_divergent(connection, **query))
-
-
-@section.call(
-    "GET", "/gaps", answers={200: OBJECT}, parameters=parameters(GapsQuery), errors=(401, 422)
-)
-def get_gaps() -> Response:
-    """Return what would stop reruns, counted by code.
-
-    `{job_count, gaps: [{code, stops, job_count, how_to_close, example}]}`.
-    """
-    query = asked(GapsQuery)
-    with get_service().reading() as connection:
-        return json_answer(list_gaps(connection, JobFilters(**query)))
 
 
 @section.call("GET", "/reproduction", answers={200: OBJECT}, errors=(401,))

@@ -1,4 +1,4 @@
-"""Jobs in other people's words over HTTP."""
+"""Jobs in the formats of PROV, OpenLineage and in-toto, over HTTP."""
 
 from flask import Response
 
@@ -11,7 +11,7 @@ from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.bundles.exports import export_job
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 
-section = Section("exports", "Jobs in the words of PROV, OpenLineage and in-toto.")
+section = Section("exports", "Jobs in the formats of PROV, OpenLineage and in-toto.")
 
 
 @section.call(
@@ -22,11 +22,13 @@ section = Section("exports", "Jobs in the words of PROV, OpenLineage and in-toto
     errors=(300, 401, 404, 409, 422),
 )
 def get_export(job_id: str, form: str) -> Response:
-    """Return the job as `prov-json`, `prov-n`, `openlineage` (events, one a line) or `in-toto` (a statement), as its bundle holds it."""
+    """Return the job as its bundle holds it.
+
+    As `prov-json`, `prov-n`, `openlineage` (events, one a line) or `in-toto` (a statement).
+    """
     if form not in FORMS:
-        raise NotFoundError(
-            f"There is no form {form[:40]!r}; there are {', '.join(FORMS)}.", list(FORMS)
-        )
+        known = ", ".join(FORMS)
+        raise NotFoundError(f"There is no form {form[:40]!r}; there are {known}.", list(FORMS))
     query, service = asked(ExperimentQuery), get_service()
     bundle = build_bundle(
         service.database, service.writer, service.store, checked_name(job_id, "job_id"), **query

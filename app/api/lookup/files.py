@@ -1,27 +1,26 @@
-"""Files over HTTP: lists of them, what made one, and the one search box."""
+"""Files over HTTP: lists of them, and what a catalog saw."""
 
 from datetime import UTC, datetime
 
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, parameters
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.lookup import FileList
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.records.repairing import parse_object
-from jobprov.provenance.schemas.queries import FileQuery, FilesQuery, SearchQuery
+from jobprov.provenance.schemas.queries import FilesQuery
 from jobprov.provenance.services.catalogs.sightings import (
     SightedFile,
     read_sighting,
     record_sighting,
 )
-from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
-from jobprov.provenance.services.lookup.search import search
 
 section = Section("files", "Files.")
 _SIGHTING_BYTES = 1024 * 1024
@@ -30,33 +29,16 @@ _SIGHTING_BYTES = 1024 * 1024
 @section.call(
     "GET",
     "/files",
-    answers={200: OBJECT},
+    answers={200: FileList},
     parameters=parameters(FilesQuery),
     errors=(401, 413, 422),
 )
 def get_files() -> Response:
-    """Return files in the order of names: `{files: […], next}`.
-
-    `next` goes into `cursor` of the next call.
-    """
+    """Return files in the order of their names."""
     query = asked(FilesQuery)
     limit, cursor = query.pop("limit", 100), query.pop("cursor", None)
     with get_service().reading() as connection:
         return json_answer(list_files(connection, FileFilters(**query), limit=limit, cursor=cursor))
-
-
-@section.call(
-    "GET",
-    "/files/<name>",
-    answers={200: OBJECT},
-    parameters=parameters(FileQuery),
-    errors=(300, 401, 404, 422),
-)
-def get_file(name: str) -> Response:
-    """Return what made a file: versions, producer, consumers, parents, children, locations, task and aliases."""
-    query = asked(FileQuery)
-    with get_service().reading() as connection:
-        return json_answer(show_file(connection, checked_name(name), **query))
 
 
 @section.call(
@@ -83,16 +65,3 @@ def post_file() -> Response:
         submitter=grant.submitter,
     )
     return json_answer(seen, 201 if seen["change"] == "created" else 200)
-
-
-@section.call(
-    "GET", "/search", answers={200: OBJECT}, parameters=parameters(SearchQuery), errors=(401, 422)
-)
-def get_hits() -> Response:
-    """Return hits of a file name, job id, batch id, task, campaign, commit or host.
-
-    `{hits: [{kind, text, detail, url}]}`.
-    """
-    query = asked(SearchQuery)
-    with get_service().reading() as connection:
-        return json_answer({"hits": search(connection, query["q"])})

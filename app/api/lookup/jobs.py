@@ -1,13 +1,10 @@
-"""Reading jobs over HTTP: one, a list, their configurations, logs and bundles.
-
-And verdicts of reruns.
-"""
+"""Lists of jobs over HTTP; their configurations, bundles and verdicts of reruns."""
 
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any
 
 from flask import Response, request
 
@@ -17,8 +14,8 @@ from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
-from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.wiring import Service, get_service
+from jobprov.provenance.answers.lookup import JobList
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.repairing import parse_object
 from jobprov.provenance.schemas.queries import (
@@ -26,9 +23,7 @@ from jobprov.provenance.schemas.queries import (
     BundleQuery,
     ConfigurationQuery,
     ExperimentQuery,
-    JobQuery,
     JobsQuery,
-    LogQuery,
 )
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, note_digest
 from jobprov.provenance.services.comparisons.recipes import read_recipe
@@ -38,57 +33,30 @@ from jobprov.provenance.services.configurations.configuration import (
     read_configuration,
     source_of,
 )
-from jobprov.provenance.services.intake.log_tails import list_tails
-from jobprov.provenance.services.lookup.job import find_job, show_job
+from jobprov.provenance.services.lookup.job import find_job
 from jobprov.provenance.services.lookup.jobs import list_jobs
-from jobprov.provenance.services.lookup.logs import read_log
 from jobprov.provenance.services.reruns.verdicts import PostedVerdict, post_verdict
 
 section = Section("jobs", "Jobs, their configurations, logs and bundles.")
 TEXT = "text/plain; charset=utf-8"
 _VERDICT_BYTES = 1024 * 1024
-_TAIL_CHUNK = 1 << 16
 
 
 @section.call(
     "GET",
     "/jobs",
-    answers={200: OBJECT},
+    answers={200: JobList},
     parameters=parameters(JobsQuery),
     errors=(300, 401, 404, 413, 422),
 )
 def get_jobs() -> Response:
-    """Return jobs, newest first: `{jobs: […], next}`.
-
-    `next` goes into `cursor` of the next call.
-    """
+    """Return jobs in short, newest first."""
     query = asked(JobsQuery)
     limit, cursor = query.pop("limit", 100), query.pop("cursor", None)
     if "recipe_id" in query:
         query["recipe"] = read_recipe(query.pop("recipe_id"))
     with get_service().reading() as connection:
         return json_answer(list_jobs(connection, JobFilters(**query), limit=limit, cursor=cursor))
-
-
-@section.call(
-    "GET",
-    "/jobs/<job_id>",
-    answers={200: OBJECT},
-    parameters=parameters(JobQuery),
-    errors=(300, 401, 404, 422),
-)
-def get_job(job_id: str) -> Response:
-    """Return everything recorded of a job, and what the service found out about it."""
-    query = asked(JobQuery)
-    service = get_service()
-    with service.reading() as connection:
-        shown = show_job(connection, service.store, checked_name(job_id, "job_id"), **query)
-        tails = list_tails(connection, shown["summary"]["experiment"], shown["summary"]["job_id"])
-    rows = [
-        {"name": tail.name, "start": tail.start, "end": tail.end, "received_at": tail.received_at}
-        for tail in tails
-    ]
-    return json_answer({**shown, "log_tails": rows})
 
 
 @section.call(
@@ -126,37 +94,6 @@ def get_configuration(job_id: str, step: str) -> Response:
             "evaluation": evaluation,
         }
     )
-
-
-@section.call(
-    "GET",
-    "/jobs/<job_id>/logs/<name>",
-    answers={200: (TEXT, "The log.")},
-    parameters=parameters(LogQuery),
-    errors=(300, 401, 404, 416, 422),
-)
-def get_log(job_id: str, name: str) -> Response:
-    """Return a log as text; `Range` is honoured, `tail` gives the last lines.
-
-    Of a running job it is the end that came so far.
-    """
-    query = asked(LogQuery)
-    tail, service = query.pop("tail", None), get_service()
-    with service.reading() as connection:
-        log = read_log(
-            connection,
-            service.store,
-            checked_name(job_id, "job_id"),
-            checked_name(name),
-            **query,
-        )
-    if tail is not None:
-        with log.stream:
-            return Response(last_lines(log.stream, log.size_bytes, tail), content_type=TEXT)
-    etag = hashlib.sha256(f"{job_id} {name} {log.size_bytes} {log.tail_at}".encode()).hexdigest()
-    answer = send_stream(log.stream, log.size_bytes, TEXT, etag=etag)
-    answer.headers["Cache-Control"] = "no-cache"
-    return answer
 
 
 @section.call(
@@ -222,17 +159,6 @@ def add_verdict(job_id: str) -> Response:
         ),
         201,
     )
-
-
-def last_lines(stream: BinaryIO, size_bytes: int, lines: int) -> bytes:
-    """Return the last lines of a seekable stream, reading no more of it than they need."""
-    start, kept = size_bytes, b""
-    while start > 0 and kept.count(b"\n") <= lines:
-        step = min(_TAIL_CHUNK, start)
-        start -= step
-        stream.seek(start)
-        kept = stream.read(step) + kept
-    return b"".join(kept.splitlines(keepends=True)[-lines:])
 
 
 def _file_json(file: Any, sources: Any) -> dict[str, Any]:

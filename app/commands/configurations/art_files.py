@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import (
@@ -110,13 +111,14 @@ def _check(
     file: ArtFile, name: str, experiment: str | None, url: str | None, *, as_json: bool
 ) -> None:
     client = client_for(url)
-    producer = client.file(name, experiment=experiment)["producer"]
+    producer = client.file(name, experiment=experiment).producer
     if producer is None:
         raise NotFoundError(
             f"No recorded job made {name}; `jobprov art --record` makes a record from the file."
         )
-    job: dict[str, Any] = client.job(producer["job_id"], experiment=producer["experiment"])
-    found = {"job_id": producer["job_id"], **check_against(file, job)}
+    answer = client.job(producer.job_id, experiment=producer.experiment)
+    job: dict[str, Any] = msgspec.to_builtins(answer)
+    found = {"job_id": producer.job_id, **check_against(file, job)}
     words = f"{found['verdict']}: job {found['job_id']}. {found['words']}"
     if found["verdict"] == "differs":
         found["kept"], kept = _keep(client, file, job)

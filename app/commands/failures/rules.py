@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
 from jobprov.provenance.errors import BadInputError

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
     file_name,

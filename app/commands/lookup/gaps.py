@@ -4,9 +4,12 @@ import sys
 from typing import Any
 
 import click
+from msgspec.structs import asdict
 
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.provenance.answers.lookup import GapCounts
+from jobprov.provenance.lineage.words import counted
 
 _COLUMNS = {"code": "GAP", "stops": "STOPS", "job_count": "JOBS", "how_to_close": "HOW TO CLOSE IT"}
 
@@ -20,17 +23,20 @@ _COLUMNS = {"code": "GAP", "stops": "STOPS", "job_count": "JOBS", "how_to_close"
 @json_option
 def gaps(*, url: str | None, as_json: bool, **filters: Any) -> None:
     """Count the gaps of jobs by code, with how to close them; exit code 1 where there are any."""
-    found = client_for(url).gaps(**filters)
-    emit(found, _text(found), as_json=as_json)
-    sys.exit(1 if found["gaps"] else 0)
+    counts = client_for(url).gaps(**filters)
+    emit(counts, _text(counts), as_json=as_json)
+    sys.exit(1 if counts.gaps else 0)
 
 
-def _text(found: dict[str, Any]) -> str:
-    if not found["job_count"]:
-        return "No job was found: none is recorded yet, or a name is not spelt as it is recorded."
-    return f"{found['job_count']} jobs\n" + (
-        table(found["gaps"], _COLUMNS) if found["gaps"] else "no gaps"
-    )
+def _text(counts: GapCounts) -> str:
+    if not counts.job_count:
+        return "No job matches: none is recorded yet, or a name is not spelled as it was recorded."
+    lines = [counted(counts.job_count, "job")]
+    if counts.gaps:
+        lines.append(table([asdict(gap) for gap in counts.gaps], _COLUMNS))
+    else:
+        lines.append("no gaps")
+    return "\n".join(lines)
 
 
 COMMANDS = {"gaps": gaps}

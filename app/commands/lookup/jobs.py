@@ -1,4 +1,4 @@
-"""`jobprov jobs`: which jobs ran so, a line each. The filters are those of `GET /api/v1/jobs`."""
+"""`jobprov jobs`: a list of jobs, a line each. The filters are those of `GET /api/v1/jobs`."""
 
 import sys
 from itertools import islice
@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, file_name, json_option, table, url_option
 from jobprov.app.reports.rows import moment
+from jobprov.provenance.answers.lookup import JobSummary
 
 _STATES = ["running", "succeeded", "failed", "killed", "lost"]
 _COLUMNS = {
@@ -20,6 +21,7 @@ _COLUMNS = {
     "code": "CODE",
     "started": "STARTED",
 }
+_MOST_A_PAGE = 1000
 
 
 @click.command()
@@ -29,7 +31,10 @@ _COLUMNS = {
 )
 @click.option(
     "--value",
-    help="With --parameter: its value, after one of = != < <= > >= ~, such as '<5', '[1,2]' or '~Slicer*'.",
+    help=(
+        "With --parameter: its value, after one of = != < <= > >= ~, "
+        "such as '<5', '[1,2]' or '~Slicer*'."
+    ),
 )
 @click.option("--experiment", help="Jobs of this experiment.")
 @click.option("--campaign", help="Jobs of this campaign.")
@@ -51,18 +56,33 @@ _COLUMNS = {
 @url_option
 @json_option
 def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
-    """List jobs, newest first; exit code 1 where there is none."""
-    asked = {name: value for name, value in filters.items() if value is not None}
-    found = list(islice(client_for(url).jobs(**asked, limit=min(limit + 1, 1000)), limit + 1))
-    is_more, found = len(found) > limit, found[:limit]
-    if not found and not as_json:
-        click.echo("No job is recorded that is so.", err=True)
+    """List jobs, newest first; exit code 1 where there are none."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    newest = client_for(url).jobs(**given, limit=min(limit + 1, _MOST_A_PAGE))
+    # one more than is listed tells whether there are more
+    read = list(islice(newest, limit + 1))
+    listed, has_more = read[:limit], len(read) > limit
+    if not listed and not as_json:
+        click.echo("No job matches these filters.", err=True)
         sys.exit(1)
-    rows = [{**job, **job["task"], "started": moment(job["started_at"])} for job in found]
-    more = "\nThere are more: --limit." if is_more else ""
-    emit(found, table(rows, _COLUMNS) + more, as_json=as_json)
-    if not found:
+    text = table([_row(job) for job in listed], _COLUMNS)
+    if has_more:
+        text += "\nThere are more: --limit."
+    emit(listed, text, as_json=as_json)
+    if not listed:
         sys.exit(1)
+
+
+def _row(job: JobSummary) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "state": job.state,
+        "stage": job.task.stage,
+        "task_id": job.task.task_id,
+        "unit": job.task.unit,
+        "code": job.code,
+        "started": moment(job.started_at),
+    }
 
 
 COMMANDS = {"jobs": jobs}

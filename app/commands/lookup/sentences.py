@@ -1,177 +1,67 @@
-"""What the commands say of files and jobs: one sentence that answers, then the facts, then what to type next."""
+"""The lines in which commands show files and jobs: a title and a fact."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobprov.provenance.lineage.words import counted, duration, size
-from jobprov.provenance.records.verdicts import rank
+from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.lineage.words import counted
 
-_LISTED = 10
-
-
-def file_text(shown: dict[str, Any], job: dict[str, Any] | None, url: str) -> str:
-    """Return what made a file, as text."""
-    file = shown["file"]
-    lines = [_file_sentence(shown, job), ""]
-    for version in shown["versions"][:_LISTED]:
-        words = [
-            size(version["size_bytes"]),
-            *version["checksums"],
-            version["data_tier"],
-            _events(version["event_count"]),
-        ]
-        lines.append(
-            _fact(f"version {version['number']}", ", ".join(word for word in words if word))
-        )
-    lines += _names("from", [parent["name"] for parent in shown["parents"]])
-    lines += _names("became", [child["name"] for child in shown["children"]])
-    lines += _names("lies at", shown["locations"])
-    if job is not None:
-        lines += _software(job)
-        lines += [
-            _fact(
-                "job",
-                f"{job['summary']['job_id']} ({job['summary']['state']}, grade {job['grade']})",
-            )
-        ]
-        lines += [_fact("rerun", f"jobprov rerun {job['summary']['job_id']} --into FOLDER")]
-    lines.append(_fact("page", f"{url}{file['url']}"))
-    return "\n".join(lines)
+MOST_LISTED = 10
 
 
-def job_text(shown: dict[str, Any], url: str) -> str:
-    """Return what there is to know of a job, as text."""
-    summary = shown["summary"]
-    exit_facts, task = summary["exit"], summary["task"]
-    lines = [_job_sentence(summary, shown["verdicts"]), ""]
-    where = " of ".join(word for word in (task["task_id"], task["stage"], task["campaign"]) if word)
-    lines += [
-        _fact(
-            "job",
-            summary["job_id"] + (f" (batch {summary['batch_id']})" if summary["batch_id"] else ""),
-        )
-    ]
-    lines += [_fact("task", where)] if where else []
-    lines += [
-        _fact(
-            "ran",
-            f"{_place(summary)}, {_moment(summary['started_at'])} to {_moment(summary['ended_at'])}",
-        )
-    ]
-    lines += [_fact("error", exit_facts["message"])] if exit_facts["message"] else []
-    lines += _software(shown)
-    lines += _names("read", [file["name"] for file in shown["inputs"]])
-    lines += _names("wrote", [_output(file) for file in shown["outputs"]])
-    lines += _names("logs", [log["name"] for log in shown["merged"].get("logs") or []])
-    lines += [_fact("grade", f"{shown['grade']}, {counted(len(shown['gaps']), 'gap')}")]
-    for gap in shown["gaps"][:_LISTED]:
-        lines += [_fact("gap", f"{gap['message']} {gap['how_to_close']}")]
-    lines += [
-        _fact("rerun", f"jobprov rerun {summary['job_id']} --into FOLDER"),
-        _fact("page", f"{url}{summary['url']}"),
-    ]
-    return "\n".join(lines)
+def fact(title: str, text: str) -> str:
+    """Return one line: what it is about, and what there is to know."""
+    return f"{title:<10} {text}"
 
 
-def _file_sentence(shown: dict[str, Any], job: dict[str, Any] | None) -> str:
-    name, users = shown["file"]["name"], shown["consumer_count"]
-    if job is None:
-        return f"{name} was not made by a recorded job; {counted(users, 'job')} used it."
-    summary = job["summary"]
-    identity = summary["batch_id"] or summary["job_id"]
-    task = f" (task {summary['task']['task_id']})" if summary["task"]["task_id"] else ""
-    code = f" with {summary['code']}" if summary["code"] else ""
-    mains = [entry["main"] for entry in job["configurations"] if entry.get("main")]
-    fcl = f" and {', '.join(mains[:3])}" if mains else ""
-    source = (
-        f", from {counted(len(shown['parents']), 'file')}" if shown["parents"] else ", from no file"
-    )
-    ended = _moment(summary["ended_at"])
-    return (
-        f"{name} was made by job {identity}{task} on {_place(summary)}, {ended}{source}{code}{fcl}."
-    )
-
-
-def _job_sentence(summary: dict[str, Any], verdicts: list[dict[str, Any]]) -> str:
-    seconds, facts = summary["resources"]["wall_seconds"], summary["exit"]
-    took = f" after {duration(seconds)}" if seconds is not None else ""
-    if summary["state"] == "succeeded":
-        best = max((str(verdict["level"]) for verdict in verdicts), key=rank, default="")
-        again = f"; rerun {counted(len(verdicts), 'time')}, best outcome {best}" if verdicts else ""
-        return f"Succeeded{took}{again}."
-    step = f" in step {facts['failed_step']}" if facts["failed_step"] else ""
-    code = f" with exit code {facts['code']}" if facts["code"] is not None else ""
-    signal = f" by signal {facts['signal']}" if facts["signal"] is not None else ""
-    cause = f": {facts['error_class']}" if facts["error_class"] else ""
-    return f"{str(summary['state']).capitalize()}{step}{code}{signal}{took}{cause}."
-
-
-def _software(job: dict[str, Any]) -> list[str]:
+def names(title: str, listed: Sequence[str]) -> list[str]:
+    """Return a line for each name, as many as a screen bears."""
     lines = []
-    for entry in job["software"][:_LISTED]:
-        found = entry.get("resolution") or {}
-        commit = found.get("commit") or entry.get("revision")
-        product = entry.get("product") or {}
-        words = [
-            entry.get("requested_ref") or product.get("version"),
-            f"commit {commit}" if commit else None,
-            "inferred from its version" if found.get("evidence") == "inferred" else None,
-            "changed" if entry.get("is_dirty") else None,
-        ]
-        kept = "kept here" if found else "not kept here"
-        lines.append(
-            _fact(
-                "code", f"{entry.get('name')} {', '.join(word for word in words if word)} ({kept})"
-            )
-        )
-    for place, entry in enumerate(job["configurations"][:_LISTED]):
-        step = entry.get("step") or place
-        lines.append(
-            _fact(
-                "fcl",
-                f"{entry.get('main')} with {counted(len(entry.get('files') or []), 'file')} (step {step})",
-            )
-        )
+    for place, name in enumerate(listed[:MOST_LISTED]):
+        lines.append(fact("" if place else title, name))
+    if len(listed) > MOST_LISTED:
+        lines.append(fact("", f"… and {len(listed) - MOST_LISTED} more"))
     return lines
 
 
-def _output(file: dict[str, Any]) -> str:
-    words = [
-        word
-        for word in (
-            file.get("status"),
-            size(file["size_bytes"]) if file.get("size_bytes") is not None else None,
-        )
-        if word
-    ]
-    return f"{file['name']} ({', '.join(words)})" if words else str(file["name"])
+def code_lines(
+    software: Iterable[Mapping[str, Any]], configurations: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """Return the software and the configurations that a job ran, a line each."""
+    lines = [fact("code", _code(entry)) for entry in list(software)[:MOST_LISTED]]
+    for place, entry in enumerate(list(configurations)[:MOST_LISTED]):
+        files = counted(len(entry.get("files") or []), "file")
+        step = entry.get("step") or place
+        lines.append(fact("fcl", f"{entry.get('main')} with {files} (step {step})"))
+    return lines
 
 
-def _names(title: str, names: Iterable[str]) -> list[str]:
-    listed = list(names)
-    lines = [
-        _fact(title if place == 0 else "", name) for place, name in enumerate(listed[:_LISTED])
-    ]
-    return lines + (
-        [_fact("", f"… and {len(listed) - _LISTED} more")] if len(listed) > _LISTED else []
-    )
+def _code(entry: Mapping[str, Any]) -> str:
+    """Return a software entry: its version, its commit, and whether the service keeps that."""
+    resolution = entry.get("resolution") or {}
+    product = entry.get("product") or {}
+    parts = []
+    if version := entry.get("requested_ref") or product.get("version"):
+        parts.append(version)
+    if commit := resolution.get("commit") or entry.get("revision"):
+        parts.append(f"commit {commit}")
+    if resolution.get("evidence") == "inferred":
+        parts.append("inferred from its version")
+    if entry.get("is_dirty"):
+        parts.append("changed")
+    kept = "kept here" if resolution else "not kept here"
+    return f"{entry.get('name')} {', '.join(parts)} ({kept})"
 
 
-def _events(count: int | None) -> str | None:
-    return None if count is None else counted(count, "event")
+def place(job: JobSummary) -> str:
+    """Return where a job ran."""
+    host = job.host.hostname or "an unknown host"
+    return f"{host} at {job.host.site}" if job.host.site else host
 
 
-def _place(summary: dict[str, Any]) -> str:
-    host, site = summary["host"]["hostname"], summary["host"]["site"]
-    return f"{host or 'an unknown host'} at {site}" if site else str(host or "an unknown host")
-
-
-def _moment(text: str | None) -> str:
-    return (
-        datetime.fromisoformat(text).strftime("%-d %b %Y %H:%M UTC") if text else "an unknown time"
-    )
-
-
-def _fact(title: str, words: str) -> str:
-    return f"{title:<10} {words}"
+def minute(moment: str | None) -> str:
+    """Return a moment to the minute."""
+    if not moment:
+        return "an unknown time"
+    return datetime.fromisoformat(moment).strftime("%-d %b %Y %H:%M UTC")

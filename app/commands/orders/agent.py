@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
 from jobprov.app.commands.orders.launching import (
     AGAIN,
     every,
@@ -16,6 +15,7 @@ from jobprov.app.commands.orders.launching import (
     runner_of,
     say_problems,
 )
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import UnreachableError
 

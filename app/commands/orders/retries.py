@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from jobprov.app.commands.bundles.bundles import unpacked
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
     json_option,
@@ -156,7 +156,7 @@ def retry_policy(*, experiment: str, file: Path | None, url: str | None, as_json
 
 def _whole_id(client: Client, begun: str, experiment: str) -> str:
     """Return the id of the job that a batch id or the first digits of an id name."""
-    return str(client.job(begun, experiment=experiment)["summary"]["job_id"])
+    return client.job(begun, experiment=experiment).summary.job_id
 
 
 def _asked(client: Client, asked: dict[str, Any], jobs: Sequence[str]) -> dict[str, Any]:

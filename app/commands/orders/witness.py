@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
 from jobprov.app.config import Settings
 from jobprov.provenance.capture.files.hashing import Clock

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.errors import ProvenanceError, UnreachableError

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
 from jobprov.provenance.capture.record.redaction import redact_arguments
 from jobprov.provenance.client import Client

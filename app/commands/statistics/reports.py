@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
 from jobprov.app.commands.statistics.report_text import report_text
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
 from jobprov.app.reports.rows import headline
 from jobprov.provenance.client import Client

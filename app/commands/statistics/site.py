@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
 from jobprov.app.static_copy import Fetched, copy_pages
 from jobprov.provenance.client import Client

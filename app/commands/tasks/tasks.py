@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import click
 
-from jobprov.app.commands.lookup.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,

@@ -27,7 +27,7 @@ from jobprov.provenance.services.configurations.known_parameters import (
     EvaluatedParameters,
     parameters_of,
 )
-from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.lookup.job import read_job, show_job
 
 FORMS = {
     "evaluated": "Evaluated",
@@ -64,21 +64,20 @@ def show_page(job_id: str, step: str) -> Response:
     service, experiment = get_service(), experiment_asked()
     with service.reading() as connection:
         found = read_configuration(connection, service.store, job_id, step, experiment=experiment)
-        job = (
-            None
-            if asked("piece")
-            else show_job(connection, service.store, job_id, experiment=experiment)
-        )
+        job = None
+        if not asked("piece"):
+            read = read_job(connection, service.store, job_id, experiment=experiment)
+            job = show_job(connection, read)
     evaluated, problem = _evaluated(found)
     if job is None:
         return _piece(found, evaluated)
-    path = f"/jobs/{job['summary']['job_id']}/configurations/{quote(step, safe='')}"
+    path = f"/jobs/{job.summary.job_id}/configurations/{quote(step, safe='')}"
     ran_is_here = found.recorded.final_sha256 in found.sources
     return answer(
         "configurations/configuration.html",
         twin=path
         + address("", {"form": form if form != "ran" else "files", "experiment": experiment or ""}),
-        summary=job["summary"],
+        summary=job.summary,
         configuration=found.recorded,
         step=step,
         form=form,
@@ -103,7 +102,7 @@ def show_page(job_id: str, step: str) -> Response:
         api=f"/api/v1{path}",
         commits={
             entry.get("name"): entry.get("revision")
-            for entry in job["software"]
+            for entry in job.software
             if entry.get("revision")
         },
         **_shown(form, found, evaluated),

@@ -3,7 +3,8 @@
 Then its neighbours, versions, facts and uses.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response
@@ -13,10 +14,30 @@ from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, day, text
 from jobprov.app.web.frame.markup import cut, digest
 from jobprov.app.web.frame.page import answer, asked_file
+from jobprov.app.web.lookup.entries import complete
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.lookup import FileAnswer, JobSummary
 from jobprov.provenance.lineage.graph import ended
+from jobprov.provenance.records.job_record import Output
 from jobprov.provenance.services.lookup.file import find_file, name_for_questions, show_found
-from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.lookup.job import read_job, software_of
+
+_MOST_CONFIGURATIONS = 3
+
+
+class Maker(NamedTuple):
+    """The job that made the newest version of a file, as far as the page shows it.
+
+    Attributes:
+        output: the file as the job recorded it.
+        software: its software with the commits that the service found.
+        fcl_files: the main files of its configurations.
+    """
+
+    summary: JobSummary
+    output: dict[str, Any]
+    software: list[dict[str, Any]]
+    fcl_files: list[str]
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -28,148 +49,138 @@ def show_page(name: str) -> Response:
     """Show a file."""
     service = get_service()
     with service.reading() as connection:
-        found = find_file(connection, name, **asked_file())
-        shown, full = show_found(connection, found), name_for_questions(connection, found)
-        file, producer = shown["file"], shown["producer"]
-        where = {"experiment": file["experiment"], "namespace": file["namespace"]}
-        job = (
-            show_job(
-                connection, service.store, producer["job_id"], experiment=producer["experiment"]
-            )
-            if producer
-            else None
-        )
-    output = _output_of(job, file) if job else {}
-    query = address("", where)
-    return answer(
-        "lookup/file.html",
-        twin=f"/files/{quote(file['name'], safe='')}{query}",
-        lineage=f"/lineage/{quote(file['name'], safe='')}{query}",
-        rebuild=f"/rebuild/{quote(file['name'], safe='')}{query}",
-        diverge=address("/diverge", {"a": full, "experiment": file["experiment"]}),
-        impact=address("/impact", {"file": full, "file_experiment": file["experiment"]}),
-        questions=_questions(file, query, full),
-        file=file,
-        shown=shown,
-        job=job,
-        output=output,
-        newest=shown["versions"][0] if shown["versions"] else None,
-        first_line=first_line(shown, job),
-        versions=cut_rows("versions", shown["versions"], 20),
-        parents=cut_rows("parents", shown["parents"], 20),
-        children=cut_rows("children", shown["children"], 20),
-        consumers=cut_rows("consumers", shown["consumers"], 20),
-        locations=cut_rows("locations", _locations(shown, output), 20),
-        metadata=cut_rows("metadata", sorted((output.get("metadata") or {}).items()), 40),
-        sightings=cut_rows("sightings", shown["sightings"], 5),
-    )
+        file = find_file(connection, name, **asked_file())
+        shown = show_found(connection, file)
+        name_in_questions = name_for_questions(connection, file)
+        maker = None
+        if shown.producer is not None:
+            maker = _maker(connection, service.store, shown.producer, file.name)
+    return answer("lookup/file.html", **_values(shown, maker, name_in_questions))
 
 
-def _questions(file: dict[str, Any], query: str, full: str) -> list[tuple[str, str]]:
-    """Return what else one may ask of a file, with the page that answers."""
-    name = quote(file["name"], safe="")
-    pages = {"roots": "First inputs", "leaves": "Final products", "cost": "What it cost"}
-    other = address("/relation", {"a": full, "experiment": file["experiment"]})
-    return [
-        *((words, f"/{page}/{name}{query}") for page, words in pages.items()),
-        ("Common history with another file", other),
-    ]
+def _maker(connection: Any, store: Any, producer: JobSummary, name: str) -> Maker:
+    job = read_job(connection, store, producer.job_id, experiment=producer.experiment)
+    record = job.reading.raw
+    outputs = [output for output in record.get("outputs") or () if output["name"] == name]
+    output = outputs[0] if outputs else None
+    configurations = record.get("configurations") or ()
+    mains = [entry["main"] for entry in configurations if entry.get("main")]
+    software = software_of(connection, job)
+    return Maker(producer, complete(output, Output), software, mains)
 
 
-def first_line(shown: dict[str, Any], job: dict[str, Any] | None) -> Markup:
+def _values(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> dict[str, Any]:
+    """Return what the template of the page needs."""
+    file = shown.file
+    name = quote(file.name, safe="")
+    query = address("", {"experiment": file.experiment, "namespace": file.namespace})
+    output = maker.output if maker else complete(None, Output)
+    of_pair = {"a": name_in_questions, "experiment": file.experiment}
+    of_filter = {"file": name_in_questions, "file_experiment": file.experiment}
+    metadata = sorted((output["metadata"] or {}).items())
+    return {
+        "twin": f"/files/{name}{query}",
+        "lineage": f"/lineage/{name}{query}",
+        "rebuild": f"/rebuild/{name}{query}",
+        "diverge": address("/diverge", of_pair),
+        "impact": address("/impact", of_filter),
+        "questions": [
+            ("First inputs", f"/roots/{name}{query}"),
+            ("Final products", f"/leaves/{name}{query}"),
+            ("What it cost", f"/cost/{name}{query}"),
+            ("Common history with another file", address("/relation", of_pair)),
+        ],
+        "file": file,
+        "shown": shown,
+        "bundle": f"/api/v1/jobs/{maker.summary.job_id}/bundle" if maker else None,
+        "output": output,
+        "newest": shown.versions[0] if shown.versions else None,
+        "first_line": first_line(shown, maker),
+        "versions": cut_rows("versions", shown.versions, 20),
+        "parents": cut_rows("parents", shown.parents, 20),
+        "children": cut_rows("children", shown.children, 20),
+        "consumers": cut_rows("consumers", shown.consumers, 20),
+        "locations": cut_rows("locations", _locations(shown, output), 20),
+        "metadata": cut_rows("metadata", metadata, 40),
+        "sightings": cut_rows("sightings", shown.sightings, 5),
+    }
+
+
+def first_line(shown: FileAnswer, maker: Maker | None) -> Markup:
     """Return what made the file: job, place, day, inputs, code and configuration.
 
     Or who mentions it.
     """
-    name = Markup("<code>{}</code>").format(cut(shown["file"]["name"], 80))
-    if job is None and shown["written_by"]:
-        return _tried(shown, name)
-    if job is None:
-        return Markup("{} was not made by a recorded job; {} {} it.").format(
-            name,
-            counted(shown["consumer_count"], "job"),
-            "uses" if shown["consumer_count"] == 1 else "use",
-        )
-    producer = shown["producer"]
-    parts = [Markup("{} was made by {}").format(name, _job(producer))]
-    parts += (
-        [Markup(" on {}").format(text(producer["host"]["hostname"]))]
-        if producer["host"]["hostname"]
-        else []
-    )
-    parts += (
-        [Markup(" at {}").format(text(producer["host"]["site"]))]
-        if producer["host"]["site"]
-        else []
-    )
-    moment = producer["ended_at"] or producer["started_at"]
-    parts += [Markup(", {},").format(day(moment))] if moment else []
-    parts += [Markup(" {}").format(_from(len(shown["parents"]))), _with(job)]
+    name = Markup("<code>{}</code>").format(cut(shown.file.name, 80))
+    if maker is None and shown.written_by is not None:
+        return _tried(shown, shown.written_by, name)
+    if maker is None:
+        return Markup("{} was not made by a recorded job; {} it.").format(name, _users(shown))
+    job = maker.summary
+    parts = [Markup("{} was made by {}").format(name, _job(job))]
+    if job.host.hostname:
+        parts.append(Markup(" on {}").format(text(job.host.hostname)))
+    if job.host.site:
+        parts.append(Markup(" at {}").format(text(job.host.site)))
+    if moment := job.ended_at or job.started_at:
+        parts.append(Markup(", {},").format(day(moment)))
+    inputs = counted(len(shown.parents), "input")
+    parts.append(Markup(" from {}").format(inputs) if shown.parents else Markup(" without inputs"))
+    parts.append(_with(maker))
     return Markup("").join(parts) + "."
 
 
-def _tried(shown: dict[str, Any], name: Markup) -> Markup:
-    """Return which job wrote the file without success, and who uses it all the same."""
-    job, count = shown["written_by"], shown["consumer_count"]
-    used = (
-        f" {counted(count, 'job')} {'uses' if count == 1 else 'use'} it all the same."
-        if count
-        else ""
+def _tried(shown: FileAnswer, job: JobSummary, name: Markup) -> Markup:
+    """Return which job wrote the file without success, and who uses it anyway."""
+    sentence = Markup("{} was written by {}, which {}; it counts as not made.").format(
+        name, _job(job), ended(job.state)
     )
-    return Markup("{} was written by {}, which {}; it counts as not made.{}").format(
-        name, _job(job), ended(job["state"]), used
-    )
+    if not shown.consumer_count:
+        return sentence
+    return sentence + Markup(" {} it anyway.").format(_users(shown))
 
 
-def _job(producer: dict[str, Any]) -> Markup:
-    name = text(producer["batch_id"]) if producer["batch_id"] else producer["job_id"][:8]
-    link = Markup('job <a href="{}">{}</a>').format(producer["url"], name)
-    task = producer["task"]["task_id"]
-    if not task:
+def _users(shown: FileAnswer) -> str:
+    verb = "uses" if shown.consumer_count == 1 else "use"
+    return f"{counted(shown.consumer_count, 'job')} {verb}"
+
+
+def _job(job: JobSummary) -> Markup:
+    name = text(job.batch_id) if job.batch_id else job.job_id[:8]
+    link = Markup('job <a href="{}">{}</a>').format(job.url, name)
+    task_id = job.task.task_id
+    if not task_id:
         return link
-    url = address(f"/tasks/{task}", {"experiment": producer["experiment"]})
-    return Markup('{} (task <a href="{}">{}</a>)').format(link, url, cut(task, 50))
+    url = address(f"/tasks/{task_id}", {"experiment": job.experiment})
+    return Markup('{} (task <a href="{}">{}</a>)').format(link, url, cut(task_id, 50))
 
 
-def _from(count: int) -> str:
-    return f"from {counted(count, 'input')}" if count else "without inputs"
-
-
-def _with(job: dict[str, Any]) -> Markup:
-    """Return code and configuration in words; nothing where the record names none."""
-    words = []
-    for entry in job["software"][:1]:
-        commit = (entry.get("resolution") or {}).get("commit") or entry.get("revision")
-        name = (
-            " ".join(text(entry[key]) for key in ("name", "requested_ref") if entry.get(key))
-            or "code"
-        )
-        said = (
-            "inferred commit"
-            if (entry.get("resolution") or {}).get("evidence") == "inferred"
-            else "commit"
-        )
-        words.append(
-            Markup("{} ({} {})").format(name, said, digest(commit, 8))
-            if commit
-            else Markup("{}").format(name)
-        )
-    mains = [entry["main"] for entry in job["configurations"] if entry.get("main")]
-    words += [Markup("<code>{}</code>").format(cut(main, 40)) for main in dict.fromkeys(mains[:3])]
-    if not words:
+def _with(maker: Maker) -> Markup:
+    """Return code and configurations in words; nothing where the record names none."""
+    parts = [_code(entry) for entry in maker.software[:1]]
+    mains = dict.fromkeys(maker.fcl_files[:_MOST_CONFIGURATIONS])
+    parts += [Markup("<code>{}</code>").format(cut(main, 40)) for main in mains]
+    if not parts:
         return Markup("")
-    head, last = words[:-1], words[-1]
-    return Markup(" with {}").format(
-        Markup(", ").join(head) + Markup(" and ") + last if head else last
-    )
+    listed = Markup(", ").join(parts[:-1])
+    last = parts[-1]
+    return Markup(" with {}").format(listed + Markup(" and ") + last if listed else last)
 
 
-def _output_of(job: dict[str, Any], file: dict[str, Any]) -> dict[str, Any]:
-    """Return the file as its producer recorded it."""
-    same = [output for output in job["outputs"] if output["name"] == file["name"]]
-    return same[0] if same else {}
+def _code(entry: dict[str, Any]) -> Markup:
+    """Return the first software entry as people call it, with its commit."""
+    names = [text(entry[key]) for key in ("name", "requested_ref") if entry.get(key)]
+    name = " ".join(names) or "code"
+    resolution = entry["resolution"] or {}
+    commit = resolution.get("commit") or entry.get("revision")
+    if not commit:
+        return Markup("{}").format(name)
+    is_inferred = resolution.get("evidence") == "inferred"
+    noun = "inferred commit" if is_inferred else "commit"
+    return Markup("{} ({} {})").format(name, noun, digest(commit, 8))
 
 
-def _locations(shown: dict[str, Any], output: dict[str, Any]) -> list[str]:
-    own = [output["location"]] if output.get("location") else []
-    return list(dict.fromkeys([*own, *shown["locations"]]))
+def _locations(shown: FileAnswer, output: dict[str, Any]) -> Sequence[str]:
+    """Return where the file lies: first where its job put it."""
+    recorded = [output["location"]] if output["location"] else []
+    return list(dict.fromkeys([*recorded, *shown.locations]))

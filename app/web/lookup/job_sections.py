@@ -5,8 +5,12 @@ Rows cut to what a page bears, bars measured, gaps grouped.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from jobprov.app.web.frame.cuts import cut_rows
 from jobprov.app.web.frame.formats import (
@@ -19,14 +23,52 @@ from jobprov.app.web.frame.formats import (
     seconds_between,
     size,
 )
+from jobprov.app.web.lookup.entries import complete, complete_all
 from jobprov.app.web.lookup.job_sentences import wall_seconds
+from jobprov.provenance.answers.lookup import JobAnswer, JobSummary, Witness
 from jobprov.provenance.lineage.words import elided
-from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.job_record import (
+    Batch,
+    Command,
+    Condition,
+    Container,
+    Environment,
+    FclConfiguration,
+    Hook,
+    Host,
+    Input,
+    JobRecord,
+    Log,
+    ModuleTime,
+    OperatingSystem,
+    Output,
+    Product,
+    Resources,
+    Seed,
+    Software,
+    SourceFile,
+    Step,
+    Submodule,
+    Tarball,
+    Task,
+)
+from jobprov.provenance.services.reruns.verdicts import Comparison, PostedVerdict
 
 BAR = 1000
+_SHORTEST_BAR = 4
+_PARTS: dict[str, type[Struct]] = {
+    "batch": Batch,
+    "command": Command,
+    "hook": Hook,
+    "host": Host,
+    "task": Task,
+}
 _KNOWN = frozenset(JobRecord.__struct_fields__) - {"hosts", "ranks", "extra"}
 _LONGEST_JSON = 1500
 _MESSAGES_A_GAP = 3
+_MOST_CONFIGURATIONS = 10
+_MOST_WITNESSES = 12
 
 
 class Bar(NamedTuple):
@@ -36,144 +78,228 @@ class Bar(NamedTuple):
     length: int
 
 
-def sections(shown: dict[str, Any]) -> dict[str, Any]:
-    """Return what the template of the page needs, by name.
+class GapGroup(Struct, frozen=True):
+    """The gaps of one code: what closes them is the same.
 
-    Args:
-        shown: what `show_job` answers.
+    Attributes:
+        messages: the first of them.
+        count: how many there are.
     """
-    record = shown["merged"]
+
+    code: str
+    how_to_close: str
+    messages: list[str]
+    count: int
+
+
+def sections(job: JobAnswer) -> dict[str, Any]:
+    """Return what the template of the page needs of each section, by name."""
+    record = job.merged
     environment = record.get("environment") or {}
     variables = sorted((environment.get("variables") or {}).items())
+    seeds, conditions = record.get("seeds"), record.get("conditions")
+    scripts, logs = record.get("scripts"), record.get("logs")
     return {
+        "record": known_parts(record),
+        "environment": shown_environment(environment) if environment else None,
         "steps": cut_rows("steps", steps(record), 30),
-        "inputs": cut_rows("inputs", shown["inputs"], 15),
-        "outputs": cut_rows("outputs", shown["outputs"], 15),
-        "configurations": configurations(shown),
-        "scripts": cut_rows("scripts", record.get("scripts"), 15),
-        "software": cut_rows("software", shown["software"], 10),
+        "inputs": cut_rows("inputs", complete_all(job.inputs, Input), 15),
+        "outputs": cut_rows("outputs", complete_all(job.outputs, Output), 15),
+        "configurations": configurations(job),
+        "scripts": cut_rows("scripts", complete_all(scripts, SourceFile), 15),
+        "software": cut_rows("software", [software_row(entry) for entry in job.software], 10),
         "variables": cut_rows("environment", variables, 40),
         "withheld": cut_rows("withheld", environment.get("withheld"), 30),
         "modules": cut_rows("modules", modules(record), 15),
-        "resources": resources(shown),
-        "seeds": cut_rows("seeds", record.get("seeds"), 15),
-        "conditions": cut_rows("conditions", record.get("conditions"), 15),
-        "logs": cut_rows("logs", record.get("logs"), 15),
-        "gaps": cut_rows("gaps", grouped_gaps(shown["gaps"]), 20),
-        "contradictions": cut_rows("contradictions", shown["contradictions"], 15),
-        "attempts": cut_rows("attempts", shown["attempts"], 10),
-        "verdicts": cut_rows("verdicts", shown["verdicts"], 10),
+        "resources": resources(job.summary, record),
+        "seeds": cut_rows("seeds", complete_all(seeds, Seed), 15),
+        "conditions": cut_rows("conditions", complete_all(conditions, Condition), 15),
+        "logs": cut_rows("logs", complete_all(logs, Log), 15),
+        "gaps": cut_rows("gaps", grouped_gaps(job.gaps), 20),
+        "witnesses": witnesses(job)[:_MOST_WITNESSES],
+        "contradictions": cut_rows("contradictions", job.contradictions, 15),
+        "attempts": cut_rows("attempts", job.attempts, 10),
+        "verdicts": cut_rows("verdicts", [verdict_row(verdict) for verdict in job.verdicts], 10),
+        "best_verdict": verdict_row(job.best_verdict) if job.best_verdict else None,
         "others": cut_rows("others", others(record), 15),
+    }
+
+
+def known_parts(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record with all its members, and those of its parts, None for what it does not say."""
+    parts = {name: complete(record.get(name), kind) for name, kind in _PARTS.items()}
+    return {**complete(record, JobRecord), **parts}
+
+
+def shown_environment(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the environment with all its members; `os` is None where the record does not name it."""
+    system = environment.get("os")
+    return {
+        **complete(environment, Environment),
+        "container": complete(environment.get("container"), Container),
+        "os": complete(system, OperatingSystem) if system else None,
     }
 
 
 def steps(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the steps with how each ended and where it lies on the job's time line."""
-    listed = (record.get("command") or {}).get("steps") or []
-    times = [record.get("started_at"), record.get("ended_at")]
-    times += [step.get(key) for step in listed for key in ("started_at", "ended_at")]
-    known = sorted(time for time in map(moment, times) if time is not None)
-    return [_step(step, record.get("state"), known) for step in listed]
+    command = record.get("command") or {}
+    entries = complete_all(command.get("steps"), Step)
+    times = [moment(record.get("started_at")), moment(record.get("ended_at"))]
+    for step in entries:
+        times += [moment(step["started_at"]), moment(step["ended_at"])]
+    known_times = sorted(time for time in times if time is not None)
+    rows = []
+    for step in entries:
+        seconds = seconds_between(step["started_at"], step["ended_at"])
+        state = _step_state(step, record.get("state"))
+        bar = _step_bar(moment(step["started_at"]), seconds, known_times)
+        rows.append({**step, "state": state, "seconds": seconds, "bar": bar})
+    return rows
 
 
-def _step(step: dict[str, Any], job_state: Any, known: Sequence[Any]) -> dict[str, Any]:
-    seconds = seconds_between(step.get("started_at"), step.get("ended_at"))
-    bar = None
-    started = moment(step.get("started_at"))
-    total = (known[-1] - known[0]).total_seconds() if known else 0
-    if seconds is not None and started is not None and total > 0:
-        start = round(BAR * (started - known[0]).total_seconds() / total)
-        bar = Bar(min(start, BAR - 4), max(4, round(BAR * seconds / total)))
-    return {**step, "state": _step_state(step, job_state), "seconds": seconds, "bar": bar}
+def _step_bar(
+    started: datetime | None, seconds: float | None, known_times: Sequence[datetime]
+) -> Bar | None:
+    """Return where a step lies between the first and the last time that the record names."""
+    if started is None or seconds is None:
+        return None
+    total = (known_times[-1] - known_times[0]).total_seconds()
+    if total <= 0:
+        return None
+    start = round(BAR * (started - known_times[0]).total_seconds() / total)
+    length = round(BAR * seconds / total)
+    return Bar(min(start, BAR - _SHORTEST_BAR), max(_SHORTEST_BAR, length))
 
 
 def _step_state(step: Mapping[str, Any], job_state: Any) -> str:
-    if step.get("signal") is not None:
+    if step["signal"] is not None:
         return "killed"
-    if step.get("exit_code") is not None:
+    if step["exit_code"] is not None:
         return "succeeded" if step["exit_code"] == 0 else "failed"
-    return "running" if job_state == "running" and not step.get("ended_at") else "unknown"
+    return "running" if job_state == "running" and not step["ended_at"] else "unknown"
+
+
+def software_row(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a software entry with what the columns of the table say of it.
+
+    `title`, `asked_for` and `origin` are the first of several members that the record has.
+    """
+    product, resolution = entry.get("product"), entry["resolution"]
+    known_product = complete(product, Product)
+    tarball = complete(entry.get("tarball"), Tarball)
+    resolved = {"commit": None, "evidence": None, "requested_ref": None, **(resolution or {})}
+    row = complete(entry, Software)
+    return {
+        **row,
+        "title": row["name"] or known_product["manager"],
+        "asked_for": row["requested_ref"] or row["describe"] or resolved["requested_ref"],
+        "origin": row["repository"]
+        or known_product["prefix"]
+        or row["checkout"]
+        or tarball["path"],
+        "product": known_product if product else None,
+        "resolution": resolved if resolution else None,
+        "submodules": complete_all(row["submodules"], Submodule),
+    }
 
 
 def modules(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the modules, those that took longest first, each with its bar."""
-    listed = record.get("modules") or []
-    times = [row["seconds_total"] if is_number(row.get("seconds_total")) else 0.0 for row in listed]
-    most = max(times, default=0.0)
-    rows = [
-        {**row, "bar": Bar(0, round(BAR * max(0.0, time) / most)) if most > 0 else None}
-        for row, time in zip(listed, times, strict=True)
-    ]
-    order = sorted(range(len(rows)), key=lambda place: -times[place])
-    return [rows[place] for place in order]
-
-
-def resources(shown: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what the job took as (name, value), only what was measured."""
-    found = shown["merged"].get("resources") or {}
-    summary = shown["summary"]
-    wall, cpu = wall_seconds(summary), summary["resources"]["cpu_seconds"]
-    cores = found.get("cores_used") or 1
-    efficiency = None
-    if is_number(wall) and is_number(cpu) and is_number(cores) and wall and wall * cores > 0:
-        efficiency = percent(cpu / (wall * cores), 0)
-    rows = [
-        ("Wall time", duration(wall)),
-        ("CPU, user", duration(found.get("cpu_user_seconds"))),
-        ("CPU, system", duration(found.get("cpu_system_seconds"))),
-        ("CPU efficiency", efficiency or MISSING),
-        ("Cores used", number(found.get("cores_used"))),
-        ("Largest memory (RSS)", size(found.get("max_rss_bytes"))),
-        ("Largest address space", size(found.get("max_vsize_bytes"))),
-        ("Memory asked for", size(found.get("requested_memory_bytes"))),
-        ("Read", size(found.get("read_bytes"))),
-        ("Written", size(found.get("write_bytes"))),
-    ]
-    return [row for row in rows if row[1] != MISSING]
-
-
-def configurations(shown: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the configurations, each with the address of its page and its files."""
-    job = shown["summary"]["url"]
-    names = [entry.get("step") for entry in shown["configurations"]]
+    entries = complete_all(record.get("modules"), ModuleTime)
+    longest = max((_module_seconds(entry) for entry in entries), default=0.0)
     rows = []
-    for place, entry in enumerate(shown["configurations"]):
-        is_named = entry.get("step") and names.count(entry["step"]) == 1
+    for entry in sorted(entries, key=_module_seconds, reverse=True):
+        bar = None
+        if longest > 0:
+            bar = Bar(0, round(BAR * max(0.0, _module_seconds(entry)) / longest))
+        rows.append({**entry, "bar": bar})
+    return rows
+
+
+def _module_seconds(entry: Mapping[str, Any]) -> float:
+    seconds = entry["seconds_total"]
+    return seconds if is_number(seconds) else 0.0
+
+
+def resources(job: JobSummary, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what the job took as (name, value), only what was measured."""
+    measured = complete(record.get("resources"), Resources)
+    rows = [
+        ("Wall time", duration(wall_seconds(job))),
+        ("CPU, user", duration(measured["cpu_user_seconds"])),
+        ("CPU, system", duration(measured["cpu_system_seconds"])),
+        ("CPU efficiency", _efficiency(job, measured["cores_used"] or 1)),
+        ("Cores used", number(measured["cores_used"])),
+        ("Largest memory (RSS)", size(measured["max_rss_bytes"])),
+        ("Largest address space", size(measured["max_vsize_bytes"])),
+        ("Memory asked for", size(measured["requested_memory_bytes"])),
+        ("Read", size(measured["read_bytes"])),
+        ("Written", size(measured["write_bytes"])),
+    ]
+    return [(name, value) for name, value in rows if value != MISSING]
+
+
+def _efficiency(job: JobSummary, cores: Any) -> str:
+    """Return the share of the cores' time that was used."""
+    wall, cpu = wall_seconds(job), job.resources.cpu_seconds
+    if wall is None or cpu is None or not is_number(cores) or wall * cores <= 0:
+        return MISSING
+    return percent(cpu / (wall * cores), 0)
+
+
+def configurations(job: JobAnswer) -> list[dict[str, Any]]:
+    """Return the configurations, each with the address of its page and its files."""
+    entries = complete_all(job.configurations, FclConfiguration)
+    steps_named = [entry["step"] for entry in entries]
+    rows = []
+    for place, entry in enumerate(entries[:_MOST_CONFIGURATIONS]):
+        # a step that is named twice is asked for by its place
+        is_named = entry["step"] and steps_named.count(entry["step"]) == 1
         name = quote(str(entry["step"]), safe="") if is_named else str(place)
-        files = entry.get("files") or []
+        files = complete_all(entry["files"], SourceFile)
         rows.append(
             {
                 **entry,
-                "url": f"{job}/configurations/{name}",
+                "url": f"{job.summary.url}/configurations/{name}",
                 "cut": cut_rows(f"fcl-{place}", files, 12),
                 "count": len(files),
             }
         )
-    return rows[:10]
+    return rows
 
 
-def grouped_gaps(gaps: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """Return gaps by code: what closes them is the same."""
-    found: dict[str, dict[str, Any]] = {}
+def grouped_gaps(gaps: Sequence[Gap]) -> list[GapGroup]:
+    """Return gaps by code, in their order."""
+    by_code: dict[str, list[Gap]] = {}
     for gap in gaps:
-        group = found.setdefault(
-            gap["code"], {"code": gap["code"], "how_to_close": gap["how_to_close"], "messages": []}
-        )
-        group["messages"].append(gap["message"])
-    return [
-        {**group, "count": len(group["messages"]), "messages": group["messages"][:_MESSAGES_A_GAP]}
-        for group in found.values()
-    ]
+        by_code.setdefault(gap.code, []).append(gap)
+    groups = []
+    for code, alike in by_code.items():
+        messages = [gap.message for gap in alike[:_MESSAGES_A_GAP]]
+        groups.append(GapGroup(code, alike[0].how_to_close, messages, len(alike)))
+    return groups
+
+
+def witnesses(job: JobAnswer) -> list[Witness]:
+    """Return the records of all witnesses, behind them the corrections."""
+    corrections = [Witness(**asdict(record), state=None, reason=None) for record in job.revisions]
+    return [*job.witnesses, *corrections]
+
+
+def verdict_row(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a verdict with all members that the table shows."""
+    row = complete(verdict, PostedVerdict)
+    return {**row, "comparisons": complete_all(row["comparisons"], Comparison)}
 
 
 def others(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what the record holds beyond the fields that the page knows, as JSON."""
-    rest = {
-        key: value
-        for key, value in record.items()
-        if key not in _KNOWN and value not in (None, {}, [])
-    }
-    return [(key, compact_json(value)) for key, value in sorted(rest.items())]
+    rows = []
+    for name, value in sorted(record.items()):
+        if name not in _KNOWN and value not in (None, {}, []):
+            rows.append((name, compact_json(value)))
+    return rows
 
 
 def compact_json(value: Any) -> str:

@@ -1,5 +1,6 @@
 """The first line of a job's page: how it ended, whether it was reproduced, how complete its record is."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from jobprov.app.web.frame.formats import (
@@ -11,6 +12,7 @@ from jobprov.app.web.frame.formats import (
     signal_name,
     text,
 )
+from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
 
 _REPRODUCED = {
     "R7": "reproduced byte for byte",
@@ -26,84 +28,83 @@ _REPRODUCED = {
 }
 
 
-def first_line(shown: dict[str, Any]) -> str:
-    """Return the first line, of one or two sentences.
+def first_line(job: JobAnswer) -> str:
+    """Return the first line, of one or two sentences."""
+    gaps = counted(len(job.gaps), "gap") if job.gaps else "no gaps"
+    quality = [f"grade {job.grade}, {gaps}"]
+    if job.verdicts:
+        quality.insert(0, _newest_verdict(job.verdicts))
+    ended = _ended(job.summary)
+    if shown_state(job.summary.state, job.summary.heard_at) == "succeeded":
+        return "; ".join([ended, *quality]) + "."
+    rest = "; ".join(quality)
+    return f"{ended}. {rest[0].upper()}{rest[1:]}."
 
-    Args:
-        shown: what `show_job` answers.
-    """
-    summary = shown["summary"]
-    state = shown_state(summary["state"], summary["heard_at"])
-    took = wall_seconds(summary)
-    how = {
-        "succeeded": "Succeeded" + (f" in {duration(took)}" if took is not None else ""),
-        "failed": _failed(summary, took),
-        "killed": _killed(summary, took),
-        "running": "Running" + (f" since {_since(summary)}" if summary["started_at"] else ""),
-        "silent": f"Silent: said to be running, and nothing was heard since {_since({'started_at': summary['heard_at']})}",
-        "lost": "Lost: nobody saw it end",
-    }[state]
-    verdict = _verdict_words(shown["verdicts"])
-    grade = f"grade {shown['grade']}, {counted(len(shown['gaps']), 'gap') if shown['gaps'] else 'no gaps'}"
+
+def _ended(job: JobSummary) -> str:
+    """Return how a job ended, or that it has not."""
+    state = shown_state(job.state, job.heard_at)
+    took = wall_seconds(job)
     if state == "succeeded":
-        return "; ".join(part for part in (how, verdict, grade) if part) + "."
-    rest = "; ".join(part for part in (verdict, grade) if part)
-    return f"{how}. {rest[0].upper()}{rest[1:]}."
+        return "Succeeded" if took is None else f"Succeeded in {duration(took)}"
+    if state == "failed":
+        return _failed(job, took)
+    if state == "killed":
+        return _killed(job, took)
+    if state == "running":
+        return f"Running since {_minute(job.started_at)}" if job.started_at else "Running"
+    if state == "silent":
+        heard_at = _minute(job.heard_at)
+        return f"Silent: it was running when last heard of, {heard_at}"
+    return "Lost: nobody saw it end"
 
 
-def wall_seconds(summary: dict[str, Any]) -> float | None:
+def wall_seconds(job: JobSummary) -> float | None:
     """Return how long a job took: as it measured itself, else from its times."""
-    measured = summary["resources"]["wall_seconds"]
-    return (
-        measured
-        if measured is not None
-        else seconds_between(summary["started_at"], summary["ended_at"])
-    )
+    if job.resources.wall_seconds is not None:
+        return job.resources.wall_seconds
+    return seconds_between(job.started_at, job.ended_at)
 
 
-def ending(summary: dict[str, Any]) -> str:
+def ending(job: JobSummary) -> str:
     """Return how the job's process ended: `exit code 65`, `signal 9 (SIGKILL)`.
 
     Empty where nothing tells.
     """
-    end = summary["exit"]
-    if end["signal"] is not None:
-        return f"signal {signal_name(end['signal'])}"
-    return "" if end["code"] is None else f"exit code {text(end['code'])}"
+    if job.exit.signal is not None:
+        return f"signal {signal_name(job.exit.signal)}"
+    return "" if job.exit.code is None else f"exit code {text(job.exit.code)}"
 
 
-def _failed(summary: dict[str, Any], took: float | None) -> str:
-    error = summary["exit"]["error_class"]
-    why = ", ".join(part for part in (text(error) if error else "", ending(summary)) if part)
-    return f"Failed{_where(summary)}{_after(took)}" + (f": {why}" if why else "")
+def _failed(job: JobSummary, took: float | None) -> str:
+    sentence = f"Failed{_where(job)}{_after(took)}"
+    error = job.exit.error_class
+    reasons = [text(error) if error else "", ending(job)]
+    why = ", ".join(reason for reason in reasons if reason)
+    return f"{sentence}: {why}" if why else sentence
 
 
-def _killed(summary: dict[str, Any], took: float | None) -> str:
-    number = summary["exit"]["signal"]
-    return (
-        "Killed"
-        + (f" by signal {signal_name(number)}" if number is not None else "")
-        + _where(summary)
-        + _after(took)
-    )
+def _killed(job: JobSummary, took: float | None) -> str:
+    signal = job.exit.signal
+    by = "" if signal is None else f" by signal {signal_name(signal)}"
+    return f"Killed{by}{_where(job)}{_after(took)}"
 
 
-def _where(summary: dict[str, Any]) -> str:
-    step = summary["exit"]["failed_step"]
+def _where(job: JobSummary) -> str:
+    step = job.exit.failed_step
     return f" in step {text(step)}" if step else ""
 
 
 def _after(took: float | None) -> str:
-    return f" after {duration(took)}" if took is not None else ""
+    return "" if took is None else f" after {duration(took)}"
 
 
-def _since(summary: dict[str, Any]) -> str:
-    return f"{day(summary['started_at'])} {str(summary['started_at'])[11:16]} UTC"
+def _minute(moment: str) -> str:
+    """Return day and minute of a moment such as `2026-11-24T16:00:00Z`."""
+    return f"{day(moment)} {moment[11:16]} UTC"
 
 
-def _verdict_words(verdicts: list[dict[str, Any]]) -> str:
-    if not verdicts:
-        return ""
-    newest = verdicts[0]
-    words = _REPRODUCED.get(str(newest.get("level")), f"verdict {text(newest.get('level'))}")
-    return f"{words} on {day(newest.get('posted_at'))}"
+def _newest_verdict(verdicts: Sequence[dict[str, Any]]) -> str:
+    level, posted_at = verdicts[0].get("level"), verdicts[0].get("posted_at")
+    outcome = _REPRODUCED.get(str(level), f"verdict {text(level)}")
+    return f"{outcome} on {day(posted_at)}"

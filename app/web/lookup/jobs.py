@@ -1,8 +1,8 @@
 """The list of jobs: filters, newest first, a page at a time, all in the address."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, request
 
@@ -10,12 +10,13 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import moment
 from jobprov.app.web.frame.page import answer_rows, asked, asked_file, asked_number, here, table
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.lookup import JobList, JobSummary
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.lookup.jobs import list_jobs
 
-_WORDS = (
+_TEXTS = (
     "experiment",
     "task_id",
     "campaign",
@@ -33,9 +34,12 @@ _WORDS = (
     "failed_step",
     "error_class",
     "failure_class",
+    "parameter",
+    "value",
 )
-_PARAMETER = ("parameter", "value")
 _TIMES = ("started_after", "started_before", "received_after")
+_SHOWN = frozenset({*JobFilters._fields, "recipe_id"})
+"""The words of an address that the page shows as filters."""
 _ROWS = 100
 _COLUMNS = (
     "job_id",
@@ -49,8 +53,6 @@ _COLUMNS = (
     "hostname",
     "site",
     "code",
-)
-_MORE_COLUMNS = (
     "started_at",
     "ended_at",
     "exit_code",
@@ -58,7 +60,34 @@ _MORE_COLUMNS = (
     "failed_step",
     "error_class",
     "message",
+    "wall_seconds",
+    "cpu_seconds",
+    "max_rss_bytes",
+    "grade",
 )
+
+
+class JobsQuestion(NamedTuple):
+    """Which jobs the address asks for.
+
+    Attributes:
+        limit: how many at most.
+        cursor: where the page before ended; None for the newest.
+    """
+
+    filters: JobFilters
+    limit: int
+    cursor: str | None
+
+    @classmethod
+    def from_request(cls) -> "JobsQuestion":
+        """Return what the query of the address says.
+
+        Raises:
+            BadInputError: a filter or the limit cannot be read.
+        """
+        limit = asked_number("limit", least=1, most=_ROWS) or _ROWS
+        return cls(asked_filters(), limit, asked("cursor"))
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -68,66 +97,69 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_list() -> Response:
     """Show the jobs that pass the filters of the address, as a page or as CSV."""
-    filters = asked_filters()
-    limit = asked_number("limit", least=1, most=_ROWS) or _ROWS
+    question = JobsQuestion.from_request()
     if asked("format") == "csv":
-        return _csv(_list(filters, limit)["jobs"])
-    return answer_rows("lookup/jobs.html", limit, lambda rows: _values(filters, rows))
+        return table("jobs", _COLUMNS, map(_csv_row, _list(question).jobs))
+
+    def values_of(rows: int) -> dict[str, Any]:
+        shorter = question._replace(limit=rows)
+        return _values(shorter, _list(shorter))
+
+    return answer_rows("lookup/jobs.html", question.limit, values_of)
 
 
-def _list(filters: JobFilters, limit: int) -> dict[str, Any]:
+def _list(question: JobsQuestion) -> JobList:
     with get_service().reading() as connection:
-        return list_jobs(connection, filters, limit=limit, cursor=asked("cursor"))
+        return list_jobs(connection, question.filters, limit=question.limit, cursor=question.cursor)
 
 
-def _values(filters: JobFilters, limit: int) -> dict[str, Any]:
-    """Return what the page shows of so many jobs."""
-    found = _list(filters, limit)
-    set_filters = {
-        name: str(value)
-        for name, value in request.args.to_dict().items()
-        if name in (*filters._fields, "recipe_id") and (value or name == "namespace")
-    }
+def _values(question: JobsQuestion, page: JobList) -> dict[str, Any]:
+    """Return what the template of the page needs."""
+    filters = _filters_of_address()
+    paging = {"limit": str(question.limit), "cursor": question.cursor or ""}
     return {
-        "twin": address(
-            "/jobs", {**set_filters, "limit": str(limit), "cursor": asked("cursor") or ""}
-        ),
-        "jobs": found["jobs"],
-        "filters": set_filters,
-        "words": first_line(len(found["jobs"]), set_filters, is_more=found["next"] is not None),
-        "next_page": here(cursor=found["next"]) if found["next"] else None,
-        "first_page": here(cursor=None) if asked("cursor") else None,
-        "csv": here(format="csv", limit=str(limit)),
+        "twin": address("/jobs", {**filters, **paging}),
+        "jobs": page.jobs,
+        "filters": filters,
+        "first_line": first_line(len(page.jobs), filters, is_more=page.next is not None),
+        "next_page": here(cursor=page.next) if page.next else None,
+        "first_page": here(cursor=None) if question.cursor else None,
+        "csv": here(format="csv", limit=str(question.limit)),
+    }
+
+
+def _filters_of_address() -> dict[str, str]:
+    """Return the filters as they stand in the address; an empty namespace means a file without one."""
+    return {
+        name: value
+        for name, value in request.args.to_dict().items()
+        if name in _SHOWN and (value or name == "namespace")
     }
 
 
 def asked_filters(of: Container[str] | None = None) -> JobFilters:
     """Return the filters in the address; only those named `of`, where a page has no others.
 
-    It counts what it says.
-
     Raises:
-        BadInputError: a time or number cannot be read.
+        BadInputError: a state, time or number cannot be read, whether or not it is among `of`.
     """
-    found = _all_filters()
-    job_conditions(
-        JobFilters(state=found.state)
-    )  # a word that is no state is refused, also where it counts nothing
-    return (
-        found
-        if of is None
-        else JobFilters(**{name: v for name, v in found._asdict().items() if name in of})
-    )
+    filters = _all_filters()
+    # refuses what is no state, on pages that have no such filter too
+    job_conditions(JobFilters(state=filters.state))
+    if of is None:
+        return filters
+    chosen = {name: value for name, value in filters._asdict().items() if name in of}
+    return JobFilters(**chosen)
 
 
 def _all_filters() -> JobFilters:
-    words: dict[str, Any] = {name: asked(name) for name in (*_WORDS, *_PARAMETER)}
-    words |= {name: asked_time(name) for name in _TIMES}
-    if words["file"] is not None:
-        words["namespace"] = asked_file()["namespace"]
-    recipe = asked("recipe_id")
-    words["recipe"] = None if recipe is None else read_recipe(recipe)
-    return JobFilters(**words, exit_code=asked_number("exit_code", least=0, most=2**31))
+    filters: dict[str, Any] = {name: asked(name) for name in _TEXTS}
+    filters |= {name: asked_time(name) for name in _TIMES}
+    if filters["file"] is not None:
+        filters["namespace"] = asked_file()["namespace"]
+    if recipe := asked("recipe_id"):
+        filters["recipe"] = read_recipe(recipe)
+    return JobFilters(**filters, exit_code=asked_number("exit_code", least=0, most=2**31))
 
 
 def asked_time(name: str) -> datetime | None:
@@ -139,22 +171,21 @@ def asked_time(name: str) -> datetime | None:
     value = asked(name)
     if value is None:
         return None
-    found = moment(value) or moment(f"{value}Z") or moment(f"{value}T00:00:00Z")
-    if found is None:
+    time = moment(value) or moment(f"{value}Z") or moment(f"{value}T00:00:00Z")
+    if time is None:
         raise BadInputError(
             f"{name}: {value[:40]!r} is no time; write 2026-11-24 or 2026-11-24T16:00:00Z.",
             {name: ["not a time"]},
         )
-    return found
+    return time
 
 
-def first_line(count: int, filters: dict[str, str], *, is_more: bool) -> str:
+def first_line(count: int, filters: Mapping[str, str], *, is_more: bool) -> str:
     """Return what the list is, in words."""
-    told = ", ".join(
-        f"{name.replace('_', ' ')} {value}" if value else f"no {name}"
-        for name, value in filters.items()
-    )
-    of_what = f" with {told}" if told else ""
+    parts = []
+    for name, value in filters.items():
+        parts.append(f"{name.replace('_', ' ')} {value}" if value else f"no {name}")
+    of_what = f" with {', '.join(parts)}" if parts else ""
     if not count:
         return f"No job{of_what} is recorded."
     if is_more:
@@ -162,16 +193,28 @@ def first_line(count: int, filters: dict[str, str], *, is_more: bool) -> str:
     return f"{count} jobs{of_what}." if count > 1 else f"One job{of_what}."
 
 
-def _csv(jobs: list[dict[str, Any]]) -> Response:
-    """Return the same rows as CSV."""
-    names = (*_COLUMNS, *_MORE_COLUMNS, "wall_seconds", "cpu_seconds", "max_rss_bytes", "grade")
-    return table("jobs", names, map(_flat, jobs))
-
-
-def _flat(job: dict[str, Any]) -> dict[str, Any]:
-    parts = {**job["task"], **job["host"], **job["resources"], **job["exit"]}
+def _csv_row(job: JobSummary) -> dict[str, Any]:
     return {
-        **parts,
-        **job,
-        "exit_code": job["exit"]["code"],
-    }  # `code` of a job is what ran, that of its exit a number
+        "job_id": job.job_id,
+        "experiment": job.experiment,
+        "state": job.state,
+        "batch_id": job.batch_id,
+        "campaign": job.task.campaign,
+        "stage": job.task.stage,
+        "task_id": job.task.task_id,
+        "unit": job.task.unit,
+        "hostname": job.host.hostname,
+        "site": job.host.site,
+        "code": job.code,
+        "started_at": job.started_at,
+        "ended_at": job.ended_at,
+        "exit_code": job.exit.code,
+        "signal": job.exit.signal,
+        "failed_step": job.exit.failed_step,
+        "error_class": job.exit.error_class,
+        "message": job.exit.message,
+        "wall_seconds": job.resources.wall_seconds,
+        "cpu_seconds": job.resources.cpu_seconds,
+        "max_rss_bytes": job.resources.max_rss_bytes,
+        "grade": job.grade,
+    }

@@ -61,25 +61,31 @@ def _line(row: str) -> str:
         states = [state for state in row.split("\r") if state]
         row = states[-1] if states else ""
     row = "\t".join(shown(part) for part in row.split("\t"))
-    return (
-        row
-        if len(row) <= LONGEST_LINE
-        else f"{row[:LONGEST_LINE]}… {len(row) - LONGEST_LINE} characters more"
-    )
+    if len(row) <= LONGEST_LINE:
+        return row
+    return f"{row[:LONGEST_LINE]}… {len(row) - LONGEST_LINE} characters more"
 
 
 def excerpt(stream: BinaryIO, size_bytes: int, message: str | None) -> Excerpt:
-    """Return the lines around the one that holds the exit message, else the last ones, from a log's last 64 kB."""
+    """Return the lines around the one that holds the exit message, else the last ones.
+
+    Only the last 64 kB of a log are looked at.
+    """
     start = max(0, size_bytes - TAIL_BYTES)
     stream.seek(start)
     lines = lines_of(stream.read(TAIL_BYTES))
     if start:
-        lines = lines[1:]
-    found = find_line(lines, message)
-    last = len(lines) if found is None else min(len(lines), found + _LINES_AFTER + 1)
-    first = max(0, (last - 1 if found is None else found) - _LINES_BEFORE)
-    mark = None if found is None else found - first
-    return Excerpt(lines[first:last], mark, first == 0 and start == 0, last == len(lines))
+        lines = lines[1:]  # the first is only the end of a line
+    message_at = find_line(lines, message)
+    if message_at is None:
+        first, last = max(0, len(lines) - 1 - _LINES_BEFORE), len(lines)
+        mark = None
+    else:
+        first = max(0, message_at - _LINES_BEFORE)
+        last = min(len(lines), message_at + _LINES_AFTER + 1)
+        mark = message_at - first
+    is_start = first == 0 and start == 0
+    return Excerpt(lines[first:last], mark, is_start, is_end=last == len(lines))
 
 
 def find_line(lines: list[str], message: str | None) -> int | None:
@@ -87,7 +93,10 @@ def find_line(lines: list[str], message: str | None) -> int | None:
     wanted = _line((message or "").strip().split("\n")[0])[:80].strip()
     if len(wanted) < _LEAST_MATCH:
         return None
-    return next((place for place in range(len(lines) - 1, -1, -1) if wanted in lines[place]), None)
+    for place in reversed(range(len(lines))):
+        if wanted in lines[place]:
+            return place
+    return None
 
 
 class Window(NamedTuple):
@@ -112,10 +121,14 @@ def window(stream: BinaryIO, size_bytes: int, at: int, length: int) -> Window:
     stream.seek(at)
     data = stream.read(length)
     end = at + len(data)
-    if not is_line_start and 0 <= (cut := data.find(b"\n")) < len(data) - 1:
-        at, data = at + cut + 1, data[cut + 1 :]
-    if end < size_bytes and (cut := data.rfind(b"\n")) >= 0:
-        end, data = at + cut + 1, data[: cut + 1]
+    first_break = data.find(b"\n")
+    if not is_line_start and 0 <= first_break < len(data) - 1:
+        at += first_break + 1
+        data = data[first_break + 1 :]
+    last_break = data.rfind(b"\n")
+    if end < size_bytes and last_break >= 0:
+        end = at + last_break + 1
+        data = data[: last_break + 1]
     return Window(lines_of(data), at, end)
 
 
@@ -126,24 +139,25 @@ def window_around(stream: BinaryIO, size_bytes: int, line_at: int) -> Window:
     stream.seek(start)
     before = stream.read(line_at - start)
     first = 0 if start == 0 else before.find(b"\n") + 1
-    found = fitting_window(stream, size_bytes, start + first)
     before = before[first:]
-    if found.end <= line_at:  # the lines before it show longer than they are
-        found, before = (
-            fitting_window(stream, size_bytes, start + first + before.rfind(b"\n") + 1),
-            b"",
-        )
-    return found._replace(mark=min(before.count(b"\n"), max(0, len(found.lines) - 1)))
+    begin = start + first
+    around = fitting_window(stream, size_bytes, begin)
+    if around.end <= line_at:
+        # the lines before it take all the room of the page: begin with the line itself
+        around = fitting_window(stream, size_bytes, begin + before.rfind(b"\n") + 1)
+        before = b""
+    last_line = max(0, len(around.lines) - 1)
+    return around._replace(mark=min(before.count(b"\n"), last_line))
 
 
-class Hit(NamedTuple):
+class Match(NamedTuple):
     """Where a text stands in a log, and where the line begins that holds it, in bytes."""
 
     at: int
     line_at: int
 
 
-def find_next(stream: BinaryIO, size_bytes: int, text: str, at: int) -> Hit | None:
+def find_next(stream: BinaryIO, size_bytes: int, text: str, at: int) -> Match | None:
     """Return where a text stands next from a byte on, whatever its case.
 
     None where it does not in the next 256 MB.
@@ -151,12 +165,21 @@ def find_next(stream: BinaryIO, size_bytes: int, text: str, at: int) -> Hit | No
     wanted = text.encode().lower()
     start = max(0, at - LONGEST_SEARCHED_LINE)  # so that the beginning of the line is seen
     stream.seek(start)
-    data, place, until = stream.read(at - start), at, min(size_bytes, at + SEARCHED_BYTES)
-    while place < until and (piece := stream.read(min(_SEARCHED_AT_ONCE, until - place))):
-        begin = max(0, len(data) - len(wanted) + 1) if place > at else len(data)
-        data, offset = data + piece, place - len(data)
-        if (found := data.lower().find(wanted, begin)) >= 0:
-            return Hit(offset + found, offset + data.rfind(b"\n", 0, found) + 1)
+    data = stream.read(at - start)
+    place, until = at, min(size_bytes, at + SEARCHED_BYTES)
+    while place < until:
+        piece = stream.read(min(_SEARCHED_AT_ONCE, until - place))
+        if not piece:
+            return None
+        begin = len(data)
+        if place > at:  # the text may begin in the piece before
+            begin = max(0, len(data) - len(wanted) + 1)
+        offset = place - len(data)
+        data += piece
+        match_at = data.lower().find(wanted, begin)
+        if match_at >= 0:
+            line_at = data.rfind(b"\n", 0, match_at) + 1
+            return Match(offset + match_at, offset + line_at)
         data = data[-LONGEST_SEARCHED_LINE:]
         place += len(piece)
     return None
@@ -172,12 +195,12 @@ def fitting_window(stream: BinaryIO, size_bytes: int, at: int | None) -> Window:
     length = WINDOW_BYTES
     while True:
         start = max(0, size_bytes - length) if at is None else at
-        found = window(stream, size_bytes, start, length)
-        if length <= LEAST_WINDOW_BYTES or _shown_bytes(found.lines) <= SHOWN_BYTES:
-            return found
+        fitting = window(stream, size_bytes, start, length)
+        if length <= LEAST_WINDOW_BYTES or _shown_bytes(fitting.lines) <= SHOWN_BYTES:
+            return fitting
         length //= 2
 
 
 def _shown_bytes(lines: list[str]) -> int:
-    """Return the bytes of the lines in a page: what is escaped, and what is not ASCII, takes more of them."""
+    """Return the bytes of the lines in a page: what is escaped or not ASCII takes more of them."""
     return sum(len(str(escape(line)).encode()) + 1 for line in lines)

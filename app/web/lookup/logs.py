@@ -1,6 +1,9 @@
-"""The page of a log: a window of it as harmless text, the line that tells why marked, search, following, the plain bytes to be saved."""
+"""The page of a log: a window of it as harmless text, the line that tells why marked.
 
-from typing import BinaryIO
+With search, following, and the plain bytes to be saved.
+"""
+
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -16,13 +19,56 @@ from jobprov.app.web.lookup.log_text import (
     window_around,
 )
 from jobprov.app.wiring import get_service
-from jobprov.provenance.services.failures.classes import class_of
-from jobprov.provenance.services.lookup.job import show_job
-from jobprov.provenance.services.lookup.logs import read_log
+from jobprov.provenance.answers.lookup import Failure, JobSummary
+from jobprov.provenance.services.lookup.job import failure_of, read_job, summarize_job
+from jobprov.provenance.services.lookup.logs import OpenLog, read_log
 
 _FOLLOW_SECONDS = 10
 _FARTHEST = 2**62
 _LONGEST_SEARCH = 200
+
+
+class LogQuestion(NamedTuple):
+    """Which part of a log the address asks for; the end by default.
+
+    Attributes:
+        at: the byte that the part begins at.
+        line: a byte whose line the part is around.
+        searched: a text that the part is to have, looked for from `at` on; empty for none.
+        is_followed: the page is to come again by itself while the job runs.
+    """
+
+    experiment: str | None
+    at: int | None
+    line: int | None
+    searched: str
+    is_followed: bool
+
+    @classmethod
+    def from_request(cls) -> "LogQuestion":
+        """Return what the query of the address says.
+
+        Raises:
+            BadInputError: a position is no number.
+        """
+        return cls(
+            experiment=experiment_asked(),
+            at=asked_number("at", least=0, most=_FARTHEST),
+            line=asked_number("line", least=0, most=_FARTHEST),
+            searched=(asked("q") or "")[:_LONGEST_SEARCH],
+            is_followed=bool(asked("follow")),
+        )
+
+
+class LogPart(NamedTuple):
+    """What is shown of a log.
+
+    Attributes:
+        found_at: where the line with the searched text begins; None where there is none.
+    """
+
+    window: Window
+    found_at: int | None = None
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -31,75 +77,91 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def show_page(job_id: str, name: str) -> Response:
-    """Show the end of a log, or the part that the address asks for.
-
-    From a byte (`at`), around one (`line`), or with a text (`q`).
-    """
-    service, experiment = get_service(), experiment_asked()
+    """Show the end of a log, or the part that the address asks for."""
+    question, service = LogQuestion.from_request(), get_service()
     with service.reading() as connection:
-        opened = read_log(connection, service.store, job_id, name, experiment=experiment)
-        job = show_job(connection, service.store, job_id, experiment=experiment)
-        read = class_of(
-            connection, job["summary"]["job_id"], experiment=job["summary"]["experiment"]
-        )
-    searched = (asked("q") or "")[:_LONGEST_SEARCH]
-    with opened.stream as stream:
-        part, found_at = _part(stream, opened.size_bytes, searched)
-    mark = (
-        part.mark
-        if part.mark is not None
-        else find_line(part.lines, job["summary"]["exit"]["message"])
-    )
-    told_at = read.log_at if read is not None and read.log_name == name and not searched else None
-    is_end, is_running = part.end >= opened.size_bytes, job["summary"]["state"] == "running"
-    raw = f"/jobs/{job['summary']['job_id']}/logs/{quote(name, safe='')}{address('', {'experiment': experiment or ''})}"
-    page = answer(
-        "lookup/log.html",
-        twin=raw,
-        log=opened,
-        part=part,
-        mark=mark,
-        summary=job["summary"],
-        read=read,
-        path=quote(request.path),
-        searched=searched,
-        is_found=found_at is not None,
-        next_match=_here(q=searched, at=str(found_at + 1)) if found_at is not None else None,
-        why=_here(line=str(told_at)) + "#why" if told_at is not None and mark is None else None,
-        is_end=is_end,
-        is_running=is_running,
-        follow=_here(follow="1") if is_running and not asked("follow") else None,
-        is_followed=is_running and bool(asked("follow")),
-        first=_here(at="0") if part.start > 0 else None,
-        earlier=_here(at=str(max(0, part.start - WINDOW_BYTES))) if part.start > 0 else None,
-        later=None if is_end else _here(at=str(part.end)),
-        last=None if is_end else _here(),
-    )
-    if is_running and asked("follow"):
+        job = read_job(connection, service.store, job_id, experiment=question.experiment)
+        log = read_log(connection, service.store, job, name)
+        summary = summarize_job(connection, job)
+        failure = failure_of(connection, job)
+    with log.stream:
+        part = _part(log, question)
+    page = answer("lookup/log.html", **_values(question, log, part, summary, failure))
+    if summary.state == "running" and question.is_followed:
         page.headers["Refresh"] = str(_FOLLOW_SECONDS)
     return page
 
 
-def _part(stream: BinaryIO, size_bytes: int, searched: str) -> tuple[Window, int | None]:
-    """Return what to show, and where the text that was searched begins its line.
-
-    None where it is not found, or none was.
-    """
-    at, line = (
-        asked_number("at", least=0, most=_FARTHEST),
-        asked_number("line", least=0, most=_FARTHEST),
-    )
-    if searched:
-        found = find_next(stream, size_bytes, searched, at or 0)
-        if found is not None:
-            return window_around(stream, size_bytes, found.line_at), found.at
-        return fitting_window(stream, size_bytes, at), None
-    if line is not None:
-        return window_around(stream, size_bytes, line), None
-    return fitting_window(stream, size_bytes, at), None
+def _part(log: OpenLog, question: LogQuestion) -> LogPart:
+    stream: BinaryIO = log.stream
+    if question.searched:
+        match = find_next(stream, log.size_bytes, question.searched, question.at or 0)
+        if match is not None:
+            window = window_around(stream, log.size_bytes, match.line_at)
+            return LogPart(window, match.at)
+    elif question.line is not None:
+        return LogPart(window_around(stream, log.size_bytes, question.line))
+    return LogPart(fitting_window(stream, log.size_bytes, question.at))
 
 
-def _here(**words: str) -> str:
-    """Return the address of this log with these words alone."""
-    plain: dict[str, str | None] = dict.fromkeys(("at", "line", "q", "follow"))
-    return here(**{**plain, **words})
+def _values(
+    question: LogQuestion,
+    log: OpenLog,
+    part: LogPart,
+    summary: JobSummary,
+    failure: Failure | None,
+) -> dict[str, Any]:
+    """Return what the template of the page needs."""
+    window, searched = part.window, question.searched
+    mark = window.mark
+    if mark is None:
+        mark = find_line(window.lines, summary.exit.message)
+    is_running = summary.state == "running"
+    is_end = window.end >= log.size_bytes
+    bytes_path = f"/jobs/{summary.job_id}/logs/{quote(log.name, safe='')}"
+    return {
+        "twin": bytes_path + address("", {"experiment": question.experiment}),
+        "log": log,
+        "part": window,
+        "mark": mark,
+        "summary": summary,
+        "failure": failure,
+        "path": quote(request.path),
+        "searched": searched,
+        "is_found": part.found_at is not None,
+        "next_match": _next_match(part, searched),
+        "why": _why(log, failure, searched) if mark is None else None,
+        "is_end": is_end,
+        "is_running": is_running,
+        "follow": _here(follow="1") if is_running and not question.is_followed else None,
+        "is_followed": is_running and question.is_followed,
+        "first": _here(at="0") if window.start > 0 else None,
+        "earlier": _earlier(window),
+        "later": None if is_end else _here(at=str(window.end)),
+        "last": None if is_end else _here(),
+    }
+
+
+def _next_match(part: LogPart, searched: str) -> str | None:
+    if part.found_at is None:
+        return None
+    return _here(q=searched, at=str(part.found_at + 1))
+
+
+def _earlier(window: Window) -> str | None:
+    if window.start == 0:
+        return None
+    return _here(at=str(max(0, window.start - WINDOW_BYTES)))
+
+
+def _why(log: OpenLog, failure: Failure | None, searched: str) -> str | None:
+    """Return the address of the line of this log that told what the failure was."""
+    if failure is None or failure.log_name != log.name or failure.log_at is None or searched:
+        return None
+    return _here(line=str(failure.log_at)) + "#why"
+
+
+def _here(**query: str) -> str:
+    """Return the address of another part of this log."""
+    no_part: dict[str, str | None] = dict.fromkeys(("at", "line", "q", "follow"))
+    return here(**{**no_part, **query})

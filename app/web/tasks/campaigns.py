@@ -44,8 +44,8 @@ def show_page(experiment: str, name: str) -> Response:
         first_line=first_line(campaign),
         stages=[{**stage, "bars": _bars(stage["units"])} for stage in campaign["stages"]],
         tasks=cut_rows("tasks", tasks, 40),
-        gaps=cut_rows("gaps", gaps["gaps"], 15) if gaps else None,
-        gap_jobs=gaps["job_count"] if gaps else None,
+        gaps=cut_rows("gaps", gaps.gaps, 15) if gaps else None,
+        gap_jobs=gaps.job_count if gaps else None,
         is_begun=any(stage["states"].get("succeeded") for stage in campaign["stages"]),
         count_gaps=here(whole="gaps"),
     )

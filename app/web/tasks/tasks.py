@@ -50,17 +50,17 @@ def show_page(task_id: str) -> Response:
         failing=cut_rows("failing", task["failing_jobs"], 15),
         blocking=cut_rows("blocking", task["blocking"], 20),
         waivers=cut_rows("waivers", task["waivers"], 10),
-        gaps=cut_rows("gaps", gaps["gaps"], 15),
-        gap_jobs=gaps["job_count"],
+        gaps=cut_rows("gaps", gaps.gaps, 15),
+        gap_jobs=gaps.job_count,
         ready=cut_rows("ready", ready["files"], 15),
         is_more_ready=ready["next"] is not None,
-        jobs=jobs["jobs"],
+        jobs=jobs.jobs,
         all_jobs=address("/jobs", mine),
         again=address(
             "/estimate", {**mine, "files": str(task["expected"] or task["produced"] or "")}
         ),
         missing=_missing(task) if task["missing"] else None,
-        is_more=jobs["next"] is not None,
+        is_more=jobs.next is not None,
     )
 
 

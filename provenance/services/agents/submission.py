@@ -185,7 +185,7 @@ class OrderRunner:
             shown = self.client.job(job_id, experiment=self.workshop.experiment)
         except NotFoundError:
             return False
-        return bool(shown["record"]["state"] != "running")
+        return bool(shown.record["state"] != "running")
 
     def _tell(
         self, *, placed: Mapping[str, str] | None = None, ended: Sequence[Mapping[str, Any]] = ()

@@ -18,12 +18,12 @@ from jobprov.provenance.bundle.ingredients import Ingredients
 from jobprov.provenance.bundle.plan import Plan, ceiling_of
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.lookup.job_details import FoundJob, resolutions_of
+from jobprov.provenance.db.queries.lookup.job import FoundJob, resolutions_of
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
 from jobprov.provenance.errors import AmbiguousError, BundleError, NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import PossessedBlobs
 from jobprov.provenance.services.bundles.ingredients import gather_all
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records
 from jobprov.provenance.services.lookup.job import ReadJob
 
 _AT_ONCE = 500
@@ -189,10 +189,7 @@ def _ingredients(
         for row in part:
             if row.software_set not in by_set:
                 by_set[row.software_set] = resolutions_of(connection, row.job.key)
-        jobs = [
-            ReadJob(row.job, held[row.job.key], read_together(held[row.job.key].records_but(None)))
-            for row in part
-        ]
+        jobs = [ReadJob.of(row.job, held[row.job.key]) for row in part]
         documents = {row.job.key: by_set[row.software_set] for row in part}
         for gathered in gather_all(connection, store, jobs, documents, level=level):
             reader.allow(gathered.reader.held)

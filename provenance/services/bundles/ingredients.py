@@ -20,7 +20,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.bundle.comparators import OutputRule
 from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from jobprov.provenance.bundle.plan import SPEC_VERSION
-from jobprov.provenance.db.queries.lookup.job_details import resolutions_of
+from jobprov.provenance.db.queries.lookup.job import resolutions_of
 from jobprov.provenance.db.queries.reruns.capsules import HeldCapsule, capsules_of, use_of
 from jobprov.provenance.records.gaps import image_digest
 from jobprov.provenance.records.inputs import small_inputs

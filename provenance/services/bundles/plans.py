@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from jobprov.provenance.db.keys import allocate_keys
-from jobprov.provenance.db.queries.lookup.job_details import FoundJob
+from jobprov.provenance.db.queries.lookup.job import FoundJob
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import BundlePlan, ErasedBytes
 from jobprov.provenance.services.ledger.entries import enter_document

@@ -25,7 +25,7 @@ from jobprov.provenance.services.comparisons.facets import facet, record_facets
 from jobprov.provenance.services.comparisons.sentences import comparison_sentence
 from jobprov.provenance.services.comparisons.text_differences import unified
 from jobprov.provenance.services.histories.divergence import full_name
-from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.lookup.job import read_job, show_job
 from jobprov.provenance.services.recording.findings import possessed_blobs
 
 DIFFERENCES_A_FACET = 1000
@@ -68,7 +68,7 @@ def compare_jobs(
         NotFoundError: one of them is not recorded.
         AmbiguousError: several experiments have it.
     """
-    jobs = [show_job(connection, store, name, experiment=experiment) for name in (before, after)]
+    jobs = [_shown(connection, store, name, experiment) for name in (before, after)]
     records = [_as_compared(job) for job in jobs]
     sources = _sources(connection, store, jobs)
     facets = [*record_facets(*records), *_file_facets(jobs, sources)]
@@ -85,6 +85,15 @@ def compare_jobs(
         and _is_same(jobs, facets, "result_id", RESULT),
         "facets": [msgspec.to_builtins(found) for found in facets],
     }
+
+
+def _shown(
+    connection: Connection, store: Store, job_id: str, experiment: str | None
+) -> dict[str, Any]:
+    """Return everything recorded of a job, as plain values that facets compare."""
+    job = read_job(connection, store, job_id, experiment=experiment)
+    shown: dict[str, Any] = msgspec.to_builtins(show_job(connection, job))
+    return shown
 
 
 def _is_same(jobs: list[dict[str, Any]], facets: list[Facet], identity: str, matters: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, String, Text, delete, func, or_, select
 
 from jobprov.provenance.db.base import Base, table_of
-from jobprov.provenance.db.queries.lookup.job_details import FoundJob
+from jobprov.provenance.db.queries.lookup.job import FoundJob
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import DeadLetter, FoldedGraphRow, KeptAnswerRow, LogTailPiece
 from jobprov.provenance.records.erasing import forms_of, holds_any

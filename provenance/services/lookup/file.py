@@ -1,32 +1,25 @@
 """What made this file: the file, its versions, producer, parents, children, consumers and where it lies."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.composed import run
+from jobprov.provenance.answers.lookup import FileAnswer, JobSummary, RecordedVersion
 from jobprov.provenance.db.queries.lookup.files import (
     FoundFile,
     children_of,
     consumers,
     find_files,
     nearest_names,
+    other_names_of,
     parents_of,
     sightings_of,
 )
-from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
-from jobprov.provenance.db.tables import Claim, File
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 
-_PLACES = 5
-_named = select(File.name).join(Claim, Claim.file_id == File.id)
-# an alias is a claim of the same job, and no index has `alias_of`
-_ALIASES = _named.where(
-    Claim.job_id.in_(bindparam("jobs", expanding=True)),
-    Claim.alias_of.in_(bindparam("claims", expanding=True)),
-)
-_BIRTHS = _named.where(Claim.id.in_(bindparam("births", expanding=True)))
+_MOST_PLACES = 5
 
 
 def find_file(
@@ -54,12 +47,12 @@ def find_file(
             else it is.
         AmbiguousError: several experiments or namespaces know it.
     """
-    found = find_files(connection, name, experiment=experiment, namespace=namespace)
-    if not found:
+    files = find_files(connection, name, experiment=experiment, namespace=namespace)
+    if not files:
         raise _unknown(connection, name, experiment, namespace)
-    if len(found) > 1:
-        raise _ambiguous(name, found, of)
-    return found[0]
+    if len(files) > 1:
+        raise _ambiguous(name, files, of)
+    return files[0]
 
 
 def find_pair(
@@ -86,60 +79,59 @@ def find_pair(
 
 def name_for_questions(connection: Connection, file: FoundFile) -> str:
     """Return the shortest name by which a question about two files finds this one in its experiment."""
-    full = f"{file.namespace}:{file.name}"
+    full_name = f"{file.namespace}:{file.name}"
     if file.namespace:
-        return full
-    return (
-        file.name
-        if len(find_files(connection, file.name, experiment=file.experiment)) == 1
-        else full
-    )
+        return full_name
+    is_alone = len(find_files(connection, file.name, experiment=file.experiment)) == 1
+    return file.name if is_alone else full_name
 
 
 def _unknown(
     connection: Connection, name: str, experiment: str | None, namespace: str | None
 ) -> NotFoundError:
-    """Return that nobody knows a name, or not there."""
-    known = find_files(connection, name) if experiment is not None or namespace is not None else []
-    if not known:
+    """Return that nobody knows a name, or that it is known elsewhere."""
+    is_narrowed = experiment is not None or namespace is not None
+    elsewhere = find_files(connection, name) if is_narrowed else []
+    if not elsewhere:
         return NotFoundError(
             f"No record mentions a file named {name}.", nearest_names(connection, name)
         )
-    places = [(file.experiment, file.namespace) for file in known]
-    words = [_place(*place) for place in places[:_PLACES]]
-    more = f", and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
-    asked = _place(experiment, namespace)
+    places = [(file.experiment, file.namespace) for file in elsewhere]
+    known = "; ".join(_place(*place) for place in places[:_MOST_PLACES])
+    if len(places) > _MOST_PLACES:
+        known += f", and {len(places) - _MOST_PLACES} more"
+    here = _place(experiment, namespace)
     return NotFoundError(
-        f"No record mentions a file named {name} in {asked}; it is known in {'; '.join(words)}{more}.",
+        f"No record mentions a file named {name} in {here}; it is known in {known}.",
         known_in=places,
     )
 
 
 def _place(experiment: str | None, namespace: str | None) -> str:
-    """Return an experiment and a namespace in words, as far as they are said."""
-    spaces = {None: None, "": "no namespace"}
-    words = (
-        f"experiment {experiment}" if experiment else None,
-        spaces.get(namespace, f"namespace {namespace}"),
-    )
-    return ", ".join(word for word in words if word)
+    """Return an experiment and a namespace in words; None is any."""
+    parts = []
+    if experiment:
+        parts.append(f"experiment {experiment}")
+    if namespace == "":
+        parts.append("no namespace")
+    elif namespace is not None:
+        parts.append(f"namespace {namespace}")
+    return ", ".join(parts)
 
 
-def _ambiguous(name: str, found: list[FoundFile], of: str | None) -> AmbiguousError:
+def _ambiguous(name: str, files: Sequence[FoundFile], of: str | None) -> AmbiguousError:
     """Return that several files have a name, with how to ask for each."""
-    choices = [(file.experiment, file.namespace) for file in found]
+    choices = [(file.experiment, file.namespace) for file in files]
     if of is None:
         how = "say which with experiment= and namespace="
-        questions = [
-            {"experiment": experiment, "namespace": namespace} for experiment, namespace in choices
-        ]
+        questions = [{"experiment": file.experiment, "namespace": file.namespace} for file in files]
     else:
         parameter = "file_experiment" if of in ("file", "reads") else f"experiment_{of}"
         how = f"say which with {parameter}=, and with its namespace before it, {of}=NAMESPACE:NAME"
         questions = [
-            {of: f"{file.namespace}:{file.name}", parameter: file.experiment} for file in found
+            {of: f"{file.namespace}:{file.name}", parameter: file.experiment} for file in files
         ]
-    return AmbiguousError(f"{len(found)} files are named {name}; {how}.", choices, questions)
+    return AmbiguousError(f"{len(files)} files are named {name}; {how}.", choices, questions)
 
 
 def show_file(
@@ -148,64 +140,58 @@ def show_file(
     *,
     experiment: str | None = None,
     namespace: str | None = None,
-) -> dict[str, Any]:
-    """Return everything that the page of a file shows, in the words of the HTTP interface.
+) -> FileAnswer:
+    """Return what made a file, and what was made from it.
 
     Raises:
-        NotFoundError: no record mentions it.
-        AmbiguousError: several experiments or namespaces know it.
+        NotFoundError, AmbiguousError: see `find_file`.
     """
-    return show_found(
-        connection, find_file(connection, name, experiment=experiment, namespace=namespace)
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    return show_found(connection, file)
+
+
+def show_found(connection: Connection, file: FoundFile) -> FileAnswer:
+    """Return the same of a file that was found before."""
+    versions = versions_of(connection, [file.id]).get(file.id, [])
+    consumer_count, first_consumers = consumers(connection, file.id)
+    jobs = summaries_of(connection, [version.job_id for version in versions])
+    sightings = sightings_of(connection, file.id)
+    newest = versions[-1] if versions else None
+    producer = None if newest is None else jobs[newest.job_id]
+    locations: set[str] = set()
+    for sighting in sightings:
+        locations.update(sighting.get("locations") or ())
+    return FileAnswer(
+        file=file.as_answer(),
+        is_placeholder=newest is None,
+        is_crowded=file.is_crowded,
+        versions=[_version(version, jobs[version.job_id]) for version in reversed(versions)],
+        producer=producer,
+        written_by=None if versions else _last_try(connection, file),
+        parents=[] if newest is None else parents_of(connection, newest.claim_id),
+        children=children_of(connection, file.id),
+        consumers=first_consumers,
+        consumer_count=consumer_count,
+        locations=sorted(locations),
+        task=None if producer is None else producer.task,
+        aliases=other_names_of(connection, versions),
+        sightings=sightings,
     )
 
 
-def show_found(connection: Connection, file: FoundFile) -> dict[str, Any]:
-    """Return the same of a file that was found before."""
-    versions = versions_of(connection, [file.id]).get(file.id, [])
-    count, first_consumers = consumers(connection, file.id)
-    jobs = job_summaries(connection, [version.job_id for version in versions])
-    sightings = sightings_of(connection, file.id)
-    newest = versions[-1] if versions else None
-    tries = {} if versions else last_tries(connection, [file.id])
-    return {
-        "file": file.to_json(),
-        "is_placeholder": not versions,
-        "is_crowded": file.is_crowded,
-        "versions": [
-            _version_json(version, jobs[version.job_id]) for version in reversed(versions)
-        ],
-        "producer": jobs[newest.job_id] if newest else None,
-        "written_by": next(iter(job_summaries(connection, tries.values()).values()), None),
-        "parents": parents_of(connection, newest.claim_id) if newest else [],
-        "children": children_of(connection, file.id),
-        "consumers": first_consumers,
-        "consumer_count": count,
-        "locations": sorted({place for seen in sightings for place in seen.get("locations") or ()}),
-        "task": jobs[newest.job_id]["task"] if newest else None,
-        "aliases": _aliases(connection, versions),
-        "sightings": sightings,
-    }
+def _last_try(connection: Connection, file: FoundFile) -> JobSummary | None:
+    """Return the job that wrote a file last without success."""
+    job_keys = last_tries(connection, [file.id])
+    return next(iter(summaries_of(connection, job_keys.values()).values()), None)
 
 
-def _version_json(version: Version, job: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "number": version.number,
-        "job": job,
-        "size_bytes": version.size_bytes,
-        "checksums": list(version.checksums),
-        "status": version.status,
-        "data_tier": version.data_tier,
-        "event_count": version.event_count,
-    }
-
-
-def _aliases(connection: Connection, versions: list[Version]) -> list[str]:
-    """Return other names of the same bytes: what it was renamed to, and what it was called at birth."""
-    asked = {
-        "claims": [version.claim_id for version in versions],
-        "jobs": sorted({version.job_id for version in versions}),
-        "births": [version.alias_of for version in versions if version.alias_of is not None],
-    }
-    queries = [query for word, query in (("claims", _ALIASES), ("births", _BIRTHS)) if asked[word]]
-    return sorted({row[0] for query in queries for row in run(connection, query, asked)})
+def _version(version: Version, job: JobSummary) -> RecordedVersion:
+    return RecordedVersion(
+        number=version.number,
+        job=job,
+        size_bytes=version.size_bytes,
+        checksums=list(version.checksums),
+        status=version.status,
+        data_tier=version.data_tier,
+        event_count=version.event_count,
+    )

@@ -7,13 +7,11 @@ from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.file import find_file
 
-_ALONE = "says of which file; name that too"
+_WITHOUT_FILE = "says of which file; name that too"
 
 
 def name_file(connection: Connection, filters: JobFilters) -> JobFilters:
     """Return filters in which the files that they name are replaced by their keys.
-
-    Others as they are.
 
     It is the file of the jobs' experiment where that has one of this name, unless `file_experiment`
     says otherwise.
@@ -23,9 +21,7 @@ def name_file(connection: Connection, filters: JobFilters) -> JobFilters:
         BadInputError: an experiment or namespace of a file, and no file.
     """
     if filters.file is None and filters.reads is None:
-        where = {"file_experiment": filters.file_experiment, "namespace": filters.namespace}
-        if alone := [name for name, value in where.items() if value is not None]:
-            raise BadInputError(f"{alone[0]}: {_ALONE}.", {name: [_ALONE] for name in alone})
+        _check_alone(filters)
         return filters
     return filters._replace(
         file=None,
@@ -37,13 +33,25 @@ def name_file(connection: Connection, filters: JobFilters) -> JobFilters:
     )
 
 
-def _key_of(connection: Connection, filters: JobFilters, name: str | None, of: str) -> int | None:
+def _check_alone(filters: JobFilters) -> None:
+    """Refuse filters that say of which file, where none names one."""
+    of_file = {"file_experiment": filters.file_experiment, "namespace": filters.namespace}
+    given = [name for name, value in of_file.items() if value is not None]
+    if given:
+        problems = {name: [_WITHOUT_FILE] for name in given}
+        raise BadInputError(f"{given[0]}: {_WITHOUT_FILE}.", problems)
+
+
+def _key_of(
+    connection: Connection, filters: JobFilters, name: str | None, parameter: str
+) -> int | None:
+    """Return the key of the file that a parameter names; None where it names none."""
     if name is None:
         return None
-    experiment = filters.file_experiment
+    experiment, namespace = filters.file_experiment, filters.namespace
     if experiment is None and filters.experiment is not None:
-        here = find_files(
-            connection, name, experiment=filters.experiment, namespace=filters.namespace
-        )
-        experiment = filters.experiment if here else None
-    return find_file(connection, name, experiment=experiment, namespace=filters.namespace, of=of).id
+        # jobs may read files of other experiments, but their own goes first
+        own = find_files(connection, name, experiment=filters.experiment, namespace=namespace)
+        experiment = filters.experiment if own else None
+    file = find_file(connection, name, experiment=experiment, namespace=namespace, of=parameter)
+    return file.id

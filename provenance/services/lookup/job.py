@@ -1,26 +1,39 @@
 """Everything recorded of one job, and what the service found out about it."""
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.queries.lookup.job_details import (
+from jobprov.provenance.answers.lookup import (
+    Disagreement,
+    Failure,
+    JobAnswer,
+    JobLinks,
+    JobSummary,
+    LogTail,
+    RecordOfWitness,
+    Witness,
+)
+from jobprov.provenance.db.queries.lookup.job import (
     FoundJob,
     attempts_of,
     conflict_count,
-    file_links,
+    final_records_of,
     find_batch_job,
     find_jobs,
     input_links,
+    input_urls,
     moved_refs,
     output_consumers,
+    output_urls,
+    provisional_records_of,
     resolutions_of,
     verdicts_of,
-    witnesses_of,
 )
-from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_by_id
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
@@ -29,7 +42,8 @@ from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.merging import merge_witnesses
 from jobprov.provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
 from jobprov.provenance.records.verdicts import rank
-from jobprov.provenance.services.failures.classes import classes_of
+from jobprov.provenance.services.failures.classes import JobClass, classes_of
+from jobprov.provenance.services.intake.log_tails import list_tails
 from jobprov.provenance.services.ledger.witnessed_jobs import (
     HeldJob,
     MergedReading,
@@ -39,14 +53,31 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
 from jobprov.provenance.services.recording.findings import find_for
 
 _MOST_BEGUN = 10
+_UUID_LENGTH, _UUID_DASHES = 36, 4
+_UUID_LETTERS = frozenset("0123456789abcdef-")
 
 
 class ReadJob(NamedTuple):
-    """A job with its records as they stand."""
+    """A job with its records as they stand, read once for whatever is asked of it.
+
+    Attributes:
+        records: the plain record of each witness.
+    """
 
     found: FoundJob
     held: HeldJob
+    records: dict[str, dict[str, Any]]
     reading: MergedReading
+
+    @classmethod
+    def of(cls, found: FoundJob, held: HeldJob) -> "ReadJob":
+        """Return a job whose records are filled in.
+
+        Raises:
+            NotFoundError: there are none: see `read_together`.
+        """
+        records = held.records_but(None)
+        return cls(found, held, records, read_together(records))
 
     def body_of(self, witness: str | None = None) -> bytes:
         """Return the exact bytes of one witness's record; the first in precedence by default.
@@ -54,11 +85,9 @@ class ReadJob(NamedTuple):
         Raises:
             NotFoundError: that witness sent none.
         """
-        bodies = {
-            **self.held.provisional,
-            **{name: final.body for name, final in self.held.finals.items()},
-        }
-        best = sorted(bodies, key=lambda name: (name not in self.held.finals, witness_rank(name)))
+        finals = {name: final.body for name, final in self.held.finals.items()}
+        bodies = {**self.held.provisional, **finals}
+        best = sorted(bodies, key=lambda name: (name not in finals, witness_rank(name)))
         if witness is None:
             return bodies[best[0]]
         if witness not in bodies:
@@ -76,33 +105,34 @@ def find_job(connection: Connection, job_id: str, *, experiment: str | None = No
         NotFoundError: no such job is recorded, or several begin so.
         AmbiguousError: several experiments have it.
     """
-    is_uuid = (
-        len(job_id) == 36  # noqa: PLR2004
-        and job_id.count("-") == 4  # noqa: PLR2004
-        and not set(job_id.lower()) - set("0123456789abcdef-")
-    )
-    if not is_uuid:
-        if found := find_batch_job(connection, job_id):
-            return found[0]
-        return _find_begun(connection, job_id, experiment)
-    found = find_jobs(connection, job_id.lower(), experiment)
-    if not found:
+    if not _is_uuid(job_id):
+        attempts = find_batch_job(connection, job_id)
+        return attempts[0] if attempts else _find_begun(connection, job_id, experiment)
+    jobs = find_jobs(connection, job_id.lower(), experiment)
+    if not jobs:
         raise NotFoundError(f"No job {job_id} is recorded.")
-    if len(found) > 1:
-        choices = [(job.experiment, "") for job in found]
+    if len(jobs) > 1:
+        choices = [(job.experiment, "") for job in jobs]
         raise AmbiguousError(
             f"Several experiments have a job {job_id}; say which with experiment=.", choices
         )
-    return found[0]
+    return jobs[0]
+
+
+def _is_uuid(job_id: str) -> bool:
+    return (
+        len(job_id) == _UUID_LENGTH
+        and job_id.count("-") == _UUID_DASHES
+        and not set(job_id.lower()) - _UUID_LETTERS
+    )
 
 
 def _find_begun(connection: Connection, begun: str, experiment: str | None) -> FoundJob:
-    ids = {hit["text"] for hit in jobs_by_id(connection, begun, _MOST_BEGUN)}
-    batch_ids = (
-        set()
-        if "@" in begun
-        else {hit["text"] for hit in jobs_by_batch_id(connection, f"{begun}@", _MOST_BEGUN)}
-    )
+    """Return the only job whose id, or whose batch id without its schedd, begins so."""
+    ids = {hit.text for hit in jobs_by_id(connection, begun, _MOST_BEGUN)}
+    batch_ids: set[str] = set()
+    if "@" not in begun:
+        batch_ids = {hit.text for hit in jobs_by_batch_id(connection, f"{begun}@", _MOST_BEGUN)}
     if len(ids) == 1:
         return find_job(connection, ids.pop(), experiment=experiment)
     if len(batch_ids) == 1:
@@ -122,116 +152,145 @@ def read_job(
     Raises:
         NotFoundError: no such job is recorded, or its records were erased in a later state of this
             database.
+        AmbiguousError: several experiments have it.
     """
     found = find_job(connection, job_id, experiment=experiment)
     held = HeldJob(found.key, found.received_at, {}, {})
     fill_records(connection, store, {found.key: held})
-    return ReadJob(found, held, read_together(held.records_but(None)))
+    return ReadJob.of(found, held)
 
 
-def show_job(
-    connection: Connection,
-    store: Store,
-    job_id: str,
-    *,
-    experiment: str | None = None,
-    witness: str | None = None,
-) -> dict[str, Any]:
-    """Return everything that the page of a job shows, in the words of the HTTP interface.
+def summarize_job(connection: Connection, job: ReadJob) -> JobSummary:
+    """Return a job in short."""
+    return summaries_of(connection, [job.found.key])[job.found.key]
+
+
+def failure_of(connection: Connection, job: ReadJob) -> Failure | None:
+    """Return what the failure of a job was; None where it did not fail."""
+    job_class = classes_of(connection, [job.found.key]).get(job.found.key)
+    return None if job_class is None else _failure(job_class)
+
+
+def _failure(job_class: JobClass) -> Failure:
+    return Failure(**job_class._asdict())
+
+
+def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None) -> JobAnswer:
+    """Return everything recorded of a job, and what the service found out about it.
 
     Raises:
-        NotFoundError: no such job is recorded, or that witness sent no record.
-        AmbiguousError: several experiments have it.
+        NotFoundError: that witness sent no record.
     """
-    job = read_job(connection, store, job_id, experiment=experiment)
-    key = job.found.key
-    reading = job.reading
-    [found] = find_for(connection, Memory(), [reading])
-    gaps = find_gaps(reading.record, found)
-    level = level_of(gaps, reading.record, found)
-    failure = classes_of(connection, [key]).get(key)
-    witnesses, revisions = witnesses_of(connection, key)
-    records = job.held.records_but(None)
-    inputs, outputs = _linked_files(connection, key, reading.raw)
-    summary = job_summaries(connection, [key])[key]
+    key, reading = job.found.key, job.reading
+    [findings] = find_for(connection, Memory(), [reading])
+    gaps = find_gaps(reading.record, findings)
+    level = level_of(gaps, reading.record, findings)
+    recipe, result = recipe_of(reading.record), result_of(reading.record)
+    summary = summarize_job(connection, job)
+    finals = final_records_of(connection, key)
+    firsts = [record for record in finals if record.revision == 0]
+    firsts += provisional_records_of(connection, key)
     attempts = attempts_of(connection, key)
     verdicts = verdicts_of(connection, key)
-    return {
-        "failure": failure.shown() if failure else None,
-        "summary": summary,
-        "record": json.loads(job.body_of(witness)),
-        "merged": reading.raw,
-        "received_at": summary["received_at"],
-        "witnesses": [{**row, **_said(records[row["witness"]])} for row in witnesses],
-        "contradictions": _contradictions(records),
-        "software": _software(connection, key, reading.raw),
-        "configurations": reading.raw.get("configurations") or [],
-        "inputs": inputs,
-        "outputs": outputs,
-        "grade": f"L{level}",
-        "level": level,
-        "next_level_needs": needs_of_next(level, gaps),
-        "gaps": [
-            {"code": gap.code, "message": gap.message, "how_to_close": gap.how_to_close}
-            for gap in gaps
-        ],
-        "missing_blobs": sorted(found.missing_blobs),
-        "recipe_id": None if (recipe := recipe_of(reading.record)) is None else recipe_text(recipe),
-        "result_id": None if (result := result_of(reading.record)) is None else result_text(result),
-        "revisions": revisions,
-        "conflict_count": conflict_count(connection, key),
-        "verdicts": verdicts,
-        "best_verdict": max(
-            verdicts, key=lambda verdict: rank(str(verdict.get("level"))), default=None
-        ),
-        "attempts": attempts,
-        "retry_of": summary["retry_of"] or _derived_retry(attempts, summary["job_id"]),
-        "links": {
-            "self": f"/api/v1/jobs/{job.found.job_id}",
-            "page": summary["url"],
-            "bundle": f"/api/v1/jobs/{job.found.job_id}/bundle",
-        },
-    }
+    return JobAnswer(
+        failure=failure_of(connection, job),
+        summary=summary,
+        record=json.loads(job.body_of(witness)),
+        merged=reading.raw,
+        received_at=summary.received_at,
+        witnesses=[_witness(record, job.records[record.witness]) for record in firsts],
+        contradictions=_disagreements(job),
+        software=software_of(connection, job),
+        configurations=reading.raw.get("configurations") or [],
+        inputs=_inputs(connection, job),
+        outputs=_outputs(connection, job),
+        grade=f"L{level}",
+        level=level,
+        next_level_needs=needs_of_next(level, gaps),
+        gaps=gaps,
+        missing_blobs=sorted(findings.missing_blobs),
+        recipe_id=None if recipe is None else recipe_text(recipe),
+        result_id=None if result is None else result_text(result),
+        revisions=[record for record in finals if record.revision > 0],
+        conflict_count=conflict_count(connection, key),
+        verdicts=verdicts,
+        best_verdict=_best(verdicts),
+        attempts=attempts,
+        retry_of=summary.retry_of or _attempt_before(attempts, summary.job_id),
+        links=_links(job, summary),
+        log_tails=_log_tails(connection, job),
+    )
 
 
-def _said(record: dict[str, Any]) -> dict[str, Any]:
-    """Return what one witness says of the end: also where another one's word goes before."""
-    end = record.get("exit") or {}
-    words = [end[name] for name in ("error_class", "message") if isinstance(end.get(name), str)]
-    return {"state": record.get("state"), "reason": ": ".join(words) or None}
+def _witness(record: RecordOfWitness, said: Mapping[str, Any]) -> Witness:
+    """Return what one witness says of the end, even where another one prevails."""
+    end = said.get("exit") or {}
+    reasons = [end[name] for name in ("error_class", "message") if isinstance(end.get(name), str)]
+    return Witness(
+        witness=record.witness,
+        revision=record.revision,
+        received_at=record.received_at,
+        submitter=record.submitter,
+        is_final=record.is_final,
+        state=said.get("state"),
+        reason=": ".join(reasons) or None,
+    )
 
 
-def _contradictions(records: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{"field": found.field, "values": found.values} for found in merge_witnesses(records)[1]]
+def _disagreements(job: ReadJob) -> list[Disagreement]:
+    _, contradictions = merge_witnesses(job.records)
+    return [Disagreement(found.field, found.values) for found in contradictions]
 
 
-def _software(connection: Connection, key: int, raw: dict[str, Any]) -> list[dict[str, Any]]:
-    resolved, moved = resolutions_of(connection, key), moved_refs(connection, key)
+def software_of(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
+    """Return the software of a job as recorded, each entry with what the service found about it."""
+    key = job.found.key
+    resolutions, moved = resolutions_of(connection, key), moved_refs(connection, key)
+    entries = job.reading.raw.get("software") or ()
     return [
-        {**entry, "resolution": resolved.get(place), "moved_ref": moved.get(place, [])}
-        for place, entry in enumerate(raw.get("software") or ())
+        {**entry, "resolution": resolutions.get(place), "moved_ref": moved.get(place, [])}
+        for place, entry in enumerate(entries)
     ]
 
 
-def _linked_files(
-    connection: Connection, key: int, raw: dict[str, Any]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return inputs and outputs as recorded, each with its page, its producers or the number of its consumers."""
-    producers, used = input_links(connection, key), output_consumers(connection, key)
-    input_urls, output_urls = file_links(connection, key)
-    inputs = [
-        {**file, "url": input_urls.get(place), "producers": producers.get(place, [])}
-        for place, file in enumerate(raw.get("inputs") or ())
+def _inputs(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
+    """Return the inputs as recorded, each with its page and the jobs that made it."""
+    key = job.found.key
+    makers, urls = input_links(connection, key), input_urls(connection, key)
+    files = job.reading.raw.get("inputs") or ()
+    return [
+        {**file, "url": urls.get(place), "producers": makers.get(place, [])}
+        for place, file in enumerate(files)
     ]
-    outputs = [
-        {**file, "url": output_urls.get(place), "consumer_count": used.get(place, 0)}
-        for place, file in enumerate(raw.get("outputs") or ())
-    ]
-    return inputs, outputs
 
 
-def _derived_retry(attempts: list[dict[str, Any]], job_id: str) -> str | None:
+def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
+    """Return the outputs as recorded, each with its page and how many jobs read it."""
+    key = job.found.key
+    counts, urls = output_consumers(connection, key), output_urls(connection, key)
+    files = job.reading.raw.get("outputs") or ()
+    return [
+        {**file, "url": urls.get(place), "consumer_count": counts.get(place, 0)}
+        for place, file in enumerate(files)
+    ]
+
+
+def _best(verdicts: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    return max(verdicts, key=lambda verdict: rank(str(verdict.get("level"))), default=None)
+
+
+def _attempt_before(attempts: Sequence[JobSummary], job_id: str) -> str | None:
     """Return the attempt before this one at the same unit, which is what a retry repeats."""
-    ids = [attempt["job_id"] for attempt in attempts]
+    ids = [attempt.job_id for attempt in attempts]
     place = ids.index(job_id) if job_id in ids else 0
     return ids[place - 1] if place > 0 else None
+
+
+def _links(job: ReadJob, summary: JobSummary) -> JobLinks:
+    answer = f"/api/v1/jobs/{job.found.job_id}"
+    return JobLinks(answer=answer, page=summary.url, bundle=f"{answer}/bundle")
+
+
+def _log_tails(connection: Connection, job: ReadJob) -> list[LogTail]:
+    tails = list_tails(connection, job.found.experiment, job.found.job_id)
+    return [LogTail(tail.name, tail.start, tail.end, tail.received_at) for tail in tails]

@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.records.job_record import Log
 from jobprov.provenance.services.intake.log_tails import read_tail
-from jobprov.provenance.services.lookup.job import read_job
+from jobprov.provenance.services.lookup.job import ReadJob
 from jobprov.provenance.services.recording.findings import possessed_blobs
 
 
@@ -32,47 +33,52 @@ class OpenLog(NamedTuple):
     expired_at: datetime | None = None
 
 
-def read_log(
-    connection: Connection,
-    store: Store,
-    job_id: str,
-    name: str,
-    *,
-    experiment: str | None = None,
-) -> OpenLog:
+def read_log(connection: Connection, store: Store, job: ReadJob, name: str) -> OpenLog:
     """Return a job's log by name; the caller closes the stream.
 
     Where no record brought it, the end that came while the job ran.
 
     Raises:
-        NotFoundError: no such job, no such log, or its bytes never came.
+        NotFoundError: the job has no such log, or its bytes never came.
     """
-    job = read_job(connection, store, job_id, experiment=experiment)
     logs = job.reading.record.logs or []
-    found = next((log for log in logs if log.name == name), None)
-    if (
-        found is None
-        or found.sha256 is None
-        or not possessed_blobs(connection, job.found.experiment, [found.sha256])
-    ):
-        tail = read_tail(connection, job.found.key, name)
-        if tail is not None:
-            content = io.BytesIO(tail.content)
-            return OpenLog(name, None, len(tail.content), tail.start > 0, content, tail.received_at)
-        if found is None:
-            raise NotFoundError(f"Job {job_id} has no log {name}.", [log.name for log in logs])
-        digests = [found.sha256] if found.sha256 else []
-        for kept in expired_logs(connection, job.found.experiment, digests).values():
-            size = store.size(kept.kept_sha256)
-            stream = store.open(kept.kept_sha256)
-            return OpenLog(
-                found.name,
-                found.step,
-                size,
-                is_truncated=True,
-                stream=stream,
-                expired_at=kept.expired_at,
-            )
-        raise NotFoundError(f"The bytes of log {name} of job {job_id} were never uploaded.")
-    size = store.size(found.sha256)
-    return OpenLog(found.name, found.step, size, bool(found.is_truncated), store.open(found.sha256))
+    log = next((log for log in logs if log.name == name), None)
+    if log is not None and log.sha256 is not None and _is_here(connection, job, log.sha256):
+        size, stream = store.size(log.sha256), store.open(log.sha256)
+        return OpenLog(log.name, log.step, size, bool(log.is_truncated), stream)
+
+    tail = read_tail(connection, job.found.key, name)
+    if tail is not None:
+        content = io.BytesIO(tail.content)
+        return OpenLog(name, None, len(tail.content), tail.start > 0, content, tail.received_at)
+
+    if log is None:
+        names = [log.name for log in logs]
+        raise NotFoundError(f"Job {job.found.job_id} has no log {name}.", names)
+    expired = _open_expired(connection, store, job, log)
+    if expired is None:
+        raise NotFoundError(
+            f"The bytes of log {name} of job {job.found.job_id} were never uploaded."
+        )
+    return expired
+
+
+def _is_here(connection: Connection, job: ReadJob, sha256: str) -> bool:
+    return bool(possessed_blobs(connection, job.found.experiment, [sha256]))
+
+
+def _open_expired(connection: Connection, store: Store, job: ReadJob, log: Log) -> OpenLog | None:
+    """Return the head and tail that were kept of a log whose middle expired; None where it did not."""
+    if not log.sha256:
+        return None
+    kept = expired_logs(connection, job.found.experiment, [log.sha256]).get(log.sha256)
+    if kept is None:
+        return None
+    return OpenLog(
+        log.name,
+        log.step,
+        store.size(kept.kept_sha256),
+        is_truncated=True,
+        stream=store.open(kept.kept_sha256),
+        expired_at=kept.expired_at,
+    )

@@ -1,4 +1,4 @@
-"""Reads questions to parameters: `physics.producers.slicer.threshold` and `<5` become a condition."""
+"""Reads filters on parameters: `physics.producers.slicer.threshold` and `<5` become a condition."""
 
 import re
 
@@ -15,26 +15,43 @@ _NAME = "value"
 
 
 def read_condition(parameter: str | None, value: str | None) -> ParameterCondition | None:
-    """Return the condition that a key (`*` for any letters) and a value (with an operator before it) say; None without a key.
+    """Return the condition that a key and a value say; None without a key.
 
-    Values are those of FHiCL: `5`, `0x10`, `true`, `@nil`, `"quoted"`, `[1, 2, 3]`; what is nothing
-    of these is a string. Behind `~` stands a string with `*` for any letters and `?` for one.
+    In the key `*` stands for any letters. Before the value may stand an operator; values are those
+    of FHiCL: `5`, `0x10`, `true`, `@nil`, `"quoted"`, `[1, 2, 3]`; anything else is a string. Behind
+    `~` stands a string with `*` for any letters and `?` for one.
 
     Raises:
-        BadInputError: a key, an operator or a value that is none, or a value without a key.
+        BadInputError: a key, an operator or a value cannot be read, or a value has no key.
     """
     if parameter is None:
         if value is not None:
             raise _bad("value", "say of which parameter: parameter=physics.producers.x.y")
         return None
+    key = _read_key(parameter)
+    if value is None:
+        return ParameterCondition(key)
+    operator, text = _read_value(value)
+    if operator == "~":
+        return ParameterCondition(key, operator, _string(_unquoted(text)))
+    canonical = _canonical(text)
+    number = number_in(canonical)
+    if operator[0] in "<>" and number is None:
+        raise _bad("value", f"{operator} compares numbers, and {text[:60]!r} is none")
+    return ParameterCondition(key, operator, indexed_text(canonical), number or 0.0)
+
+
+def _read_key(parameter: str) -> str:
     if not _KEY.fullmatch(parameter):
         raise _bad(
             "parameter",
             f"{parameter[:60]!r} is no key; write a.b.c or a.b[2], with * for any letters",
         )
-    parameter = parameter if "*" in parameter else indexed_key(parameter)
-    if value is None:
-        return ParameterCondition(parameter)
+    return parameter if "*" in parameter else indexed_key(parameter)
+
+
+def _read_value(value: str) -> tuple[str, str]:
+    """Return the operator, `=` where none stands there, and the text behind it."""
     match = _VALUE.fullmatch(value)
     operator, text = (match[1] or "=", match[2]) if match else ("=", value)
     if operator not in OPERATORS:
@@ -44,32 +61,33 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
             "value",
             f'nothing stands behind {operator}; write {operator}5, or "" for the empty string',
         )
-    if operator == "~":
-        unquoted = (
-            text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
-        )
-        return ParameterCondition(parameter, operator, _string(unquoted))
-    canonical = _canonical(text)
-    number = number_in(canonical)
-    if operator[0] in "<>" and number is None:
-        raise _bad("value", f"{operator} compares numbers, and {text[:60]!r} is none")
-    return ParameterCondition(parameter, operator, indexed_text(canonical), number or 0.0)
+    return operator, text
+
+
+def _unquoted(text: str) -> str:
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1] if is_quoted else text
 
 
 def _canonical(text: str) -> str:
+    """Return a value in the canonical form of FHiCL; a string where it is nothing else."""
     try:
         # in brackets, as a comment, which is none here, hides the one that closes
-        read = loads(f"{_NAME}: [ {text} ]\n")
+        document = loads(f"{_NAME}: [ {text} ]\n")
     except FhiclError:
-        read = None
-    if read is not None and list(read.root.members) == [_NAME] and len(read.value(_NAME)) == 1:
-        canonical = read.canonical_value(f"{_NAME}[0]")
-        if canonical == "{}" or not canonical.startswith("{"):
-            return canonical
+        document = None
+    if document is not None:
+        is_alone = list(document.root.members) == [_NAME] and len(document.value(_NAME)) == 1
+        if is_alone:
+            canonical = document.canonical_value(f"{_NAME}[0]")
+            is_table = canonical.startswith("{") and canonical != "{}"
+            if not is_table:
+                return canonical
     if text.startswith(("[", "{", "(")):
         raise _bad(
             "value",
-            f"{text[:60]!r} is no single value and no whole sequence as FHiCL writes them; of a table ask for what is in it: a.b.c",
+            f"{text[:60]!r} is no single value and no whole sequence as FHiCL writes them; "
+            "of a table ask for what is in it: a.b.c",
         )
     return _string(text)
 

@@ -1,48 +1,49 @@
-"""One box: a file name, job id, batch id, task, campaign, commit or host, found by index look-ups alone."""
-
-from typing import Any
+"""The search box: a file name, job id, batch id, task, campaign, commit or host, found by index look-ups alone."""
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.lookup import Hit, Hits
 from jobprov.provenance.db.queries.lookup.search import (
     campaigns_named,
+    commits_named,
     files_named,
     hosts_named,
     jobs_by_batch_id,
     jobs_by_id,
-    revisions_named,
     tasks_named,
 )
 from jobprov.provenance.lineage.sentences import name_in_path
 
 MOST = 10
 SHORTEST = 2
+_FINDERS = (
+    files_named,
+    jobs_by_id,
+    jobs_by_batch_id,
+    tasks_named,
+    campaigns_named,
+    commits_named,
+    hosts_named,
+)
 
 
-def search(connection: Connection, text: str) -> list[dict[str, Any]]:
-    """Return hits as `{kind, text, detail, url}`, exact ones first, at most ten a kind.
+def search(connection: Connection, text: str) -> Hits:
+    """Return what begins with a text of two letters or more.
 
-    None for less than two letters.
-
-    Of a path or an address that nothing begins with, what its last part finds: people hold files by
+    Of a path or an address that nothing begins with, what its last part finds: people have files by
     their paths.
     """
     wanted = text.strip()
     hits = _hits(connection, wanted)
-    return hits if hits or "/" not in wanted else _hits(connection, name_in_path(wanted))
+    if not hits and "/" in wanted:
+        hits = _hits(connection, name_in_path(wanted))
+    return Hits(hits)
 
 
-def _hits(connection: Connection, wanted: str) -> list[dict[str, Any]]:
+def _hits(connection: Connection, wanted: str) -> list[Hit]:
     if len(wanted) < SHORTEST or "\0" in wanted:
         return []
-    finders = (
-        files_named,
-        jobs_by_id,
-        jobs_by_batch_id,
-        tasks_named,
-        campaigns_named,
-        revisions_named,
-        hosts_named,
-    )
-    hits = [hit for finder in finders for hit in finder(connection, wanted, MOST)]
-    return sorted(hits, key=lambda hit: hit["text"] != wanted)
+    hits: list[Hit] = []
+    for find in _FINDERS:
+        hits += find(connection, wanted, MOST)
+    return sorted(hits, key=lambda hit: hit.text != wanted)

@@ -43,13 +43,13 @@ def report_campaign(
     experiment = found["experiment"]
     newest = list_jobs(
         connection, JobFilters(experiment=experiment, campaign=found["campaign"]), limit=1
-    )["jobs"]
+    ).jobs
     waived = [task["task_id"] for task in found["tasks"] if task["waived"]][:MOST_WAIVED_TASKS]
     return {
         "made_at": now.isoformat(),
         "counted_at": min(answer["counted_at"] for answer in counted),
         "is_current": all(answer["is_current"] for answer in counted),
-        "last_record_at": newest[0]["received_at"] if newest else None,
+        "last_record_at": newest[0].received_at if newest else None,
         "campaign": found,
         "errors": {**errors, "causes": errors["causes"][:MOST_CAUSES]},
         "resources": [_resources(group) for group in counted.resources["groups"]],

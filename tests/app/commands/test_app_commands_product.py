@@ -11,10 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from jobprov.app.cli import jobprov
-from jobprov.app.commands.lookup.sentences import job_text
+from jobprov.app.commands.lookup.job import job_text
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.answers.lookup import JobAnswer
 from jobprov.provenance.db.migrating import upgrade
 from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
@@ -132,7 +133,7 @@ def test_pages_and_commands_say_that_the_commit_is_inferred(
 
     page = client.get(f"/jobs/{JOB}").text
     impact_page = client.get(f"/impact?revision={commit}").text
-    shown = client.get(f"/api/v1/jobs/{JOB}").get_json()
+    shown = msgspec.json.decode(client.get(f"/api/v1/jobs/{JOB}").data, type=JobAnswer)
     made = client.get(f"/files/{FILE}").text
     application.extensions["jobprov"].close()
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from jobprov.provenance.capture.packing import build
@@ -73,7 +74,7 @@ def test_job_reports_with_the_ticket_and_the_task_counts_it(
     ticket = folder / "jobprov.ticket"
     assert stat.S_IMODE(ticket.stat().st_mode) == 0o600
     [job] = client.jobs(task_id="my-first-task")
-    assert ticket.read_text().strip() not in json.dumps(client.job(job["job_id"]))
+    assert ticket.read_text().strip() not in msgspec.json.encode(client.job(job.job_id)).decode()
 
 
 def test_job_of_another_task_is_refused_and_kept_for_another_token(

@@ -192,7 +192,9 @@ def test_page_of_a_reproduced_job_says_so(pages: FlaskClient) -> None:
 
 
 def test_a_job_not_heard_of_for_a_day_is_silent(pages: FlaskClient) -> None:
-    assert lead(pages, f"/jobs/{samples.job_id('silent')}").startswith("Silent: said to be running")
+    assert lead(pages, f"/jobs/{samples.job_id('silent')}").startswith(
+        "Silent: it was running when"
+    )
     assert lead(pages, f"/jobs/{samples.job_id('histogram')}").startswith("Running since ")
 
 

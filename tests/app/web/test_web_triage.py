@@ -290,7 +290,7 @@ def test_log_is_searched_and_led_to_its_line(pages: FlaskClient, service: Servic
     assert "The line that tells why" in whole
     assert '<mark id="why">E: cannot find the map</mark>' in found
     assert "Next" in found
-    assert "xyz does not stand in the log" in none
+    assert "xyz is not in the log" in none
 
 
 def test_running_job_is_followed(pages: FlaskClient, service: Service) -> None:

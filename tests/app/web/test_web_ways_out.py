@@ -94,7 +94,7 @@ def test_first_page_leads_to_every_experiment(wide: FlaskClient) -> None:
 def test_search_that_is_cut_does_not_say_that_it_counted_all(wide: FlaskClient) -> None:
     assert lead(wide, "/search?q=0f8b0000").startswith("At least 10 things begin with ")
     assert lead(wide, "/search?q=calib").startswith("1 thing begins with ")
-    further = "Type more of a name to see those that are not here."
+    further = "Type more of the name to see the others."
     assert [further in wide.get(f"/search?q={words}").text for words in ("0f8b0000", "calib")] == [
         True,
         False,
@@ -115,6 +115,7 @@ def test_page_of_a_log_whose_bytes_the_archive_lost_says_so_and_leads_to_the_job
     pages_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = "a" * 64
+    monkeypatch.setattr("jobprov.app.web.lookup.logs.read_job", lambda *_, **__: None)
     monkeypatch.setattr("jobprov.app.web.lookup.logs.read_log", raises(BlobMissingError(digest)))
 
     answer = pages_app.test_client().get("/jobs/some-id/logs/reco.out")

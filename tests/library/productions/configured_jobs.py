@@ -26,8 +26,7 @@ def found(production: Production, **filters: Any) -> list[int]:
     """Return the numbers of the jobs that are listed, in order of number."""
     with production.database.reading.connect() as connection:
         return sorted(
-            int(job["job_id"][-4:], 16)
-            for job in list_jobs(connection, JobFilters(**filters))["jobs"]
+            int(job.job_id[-4:], 16) for job in list_jobs(connection, JobFilters(**filters)).jobs
         )
 
 
@@ -37,8 +36,8 @@ def paged(production: Production, **filters: Any) -> list[int]:
     with production.database.reading.connect() as connection:
         while True:
             page = list_jobs(connection, JobFilters(**filters), limit=3, cursor=cursor)
-            numbers += [int(job["job_id"][-4:], 16) for job in page["jobs"]]
-            cursor = page["next"]
+            numbers += [int(job.job_id[-4:], 16) for job in page.jobs]
+            cursor = page.next
             if cursor is None:
                 return numbers
-            assert len(page["jobs"]) == 3
+            assert len(page.jobs) == 3

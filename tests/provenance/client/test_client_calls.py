@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 
@@ -26,6 +27,46 @@ from jobprov.provenance.errors import (
 )
 
 JOB = "0f8b0000-0000-4000-8000-000000000001"
+
+
+def summary(job_id: str) -> dict[str, Any]:
+    """Return a job in short, as lists answer it."""
+    unknown_task = dict.fromkeys(("task_id", "campaign", "stage", "unit"))
+    unknown_exit = dict.fromkeys(("code", "signal", "failed_step", "error_class", "message"))
+    unknown_resources = dict.fromkeys(("wall_seconds", "cpu_seconds", "max_rss_bytes"))
+    return {
+        "job_id": job_id,
+        "experiment": "nova",
+        "state": "succeeded",
+        "batch_id": None,
+        "task": unknown_task,
+        "host": {"hostname": None, "site": None},
+        "code": None,
+        "received_at": "2026-11-24T16:00:00Z",
+        "heard_at": "2026-11-24T16:00:00Z",
+        "started_at": None,
+        "ended_at": None,
+        "exit": unknown_exit,
+        "resources": unknown_resources,
+        "grade": "L0",
+        "rerun_of": None,
+        "retry_of": None,
+        "url": f"/jobs/{job_id}",
+    }
+
+
+def file_answer(name: str) -> dict[str, Any]:
+    """Return the answer about a file that no recorded job made."""
+    lists = ("versions", "parents", "children", "consumers", "locations", "aliases", "sightings")
+    unknown = ("producer", "written_by", "task")
+    return {
+        "file": {"name": name, "namespace": "", "experiment": "nova", "url": "/files/x"},
+        "is_placeholder": True,
+        "is_crowded": False,
+        "consumer_count": 0,
+        **dict.fromkeys(unknown),
+        **{member: [] for member in lists},
+    }
 
 
 class Peer:
@@ -127,6 +168,8 @@ def test_verdict_is_posted_once_whatever_happens(peer: Peer) -> None:
 
 
 def test_names_are_one_part_of_the_address(peer: Peer) -> None:
+    peer.answers = [(200, file_answer("a b/ä?#.root"))]
+
     Client(f"{peer.url}/api/v1/", "t").file("a b/ä?#.root", experiment="nova")
 
     assert peer.requests[0][1] == "/api/v1/files/a%20b%2F%C3%A4%3F%23.root?experiment=nova"
@@ -151,15 +194,23 @@ def test_answer_that_says_nothing_of_the_record_is_none_of_jobprovs(peer: Peer) 
 def test_answer_without_what_jobprov_says_is_a_strangers(peer: Peer) -> None:
     peer.answers = [(200, {"status": "ok"})] * 2
 
-    with pytest.raises(UnreachableError, match="without 'jobs'; is the address right"):
+    with pytest.raises(
+        UnreachableError, match="missing required field `jobs`; is the address right"
+    ):
         list(Client(peer.url).jobs())
     assert Client(peer.url).task("t1") == {"status": "ok"}
 
 
 def test_lists_are_read_to_their_end(peer: Peer) -> None:
-    peer.answers = [(200, {"jobs": [1], "next": "7"}), (200, {"jobs": [2], "next": None})]
+    first, second = summary("first"), summary("second")
+    peer.answers = [
+        (200, {"jobs": [first], "next": "7"}),
+        (200, {"jobs": [second], "next": None}),
+    ]
 
-    assert list(Client(peer.url).jobs(state="failed")) == [1, 2]
+    jobs = list(Client(peer.url).jobs(state="failed"))
+
+    assert [msgspec.to_builtins(job) for job in jobs] == [first, second]
     assert peer.requests[1][1] == "/api/v1/jobs?state=failed&cursor=7"
 
 
@@ -217,6 +268,6 @@ def test_line_break_behind_a_token_is_not_sent(peer: Peer) -> None:
     """No header can hold it, and a secret that is mounted as a variable often ends with one."""
     peer.answers = [(200, {"status": "ok"})]
 
-    Client(peer.url, "prov_1_x\n").job(JOB)
+    Client(peer.url, "prov_1_x\n").log(JOB, "out")
 
     assert peer.requests[0][3] == "Bearer prov_1_x"

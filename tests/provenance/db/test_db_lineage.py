@@ -53,7 +53,7 @@ def test_file_without_a_recorded_producer_ends_the_walk(production: Production) 
         assert found["a"] is None
         assert found["b"] is not None
         assert (ancestors(connection, "a"), descendants(connection, "a")) == ([], ["b", "c"])
-        assert [child["name"] for child in show_file(connection, "a")["children"]] == ["b"]
+        assert [child.name for child in show_file(connection, "a").children] == ["b"]
 
 
 def test_cycle_in_what_clients_sent_ends(production: Production) -> None:

@@ -15,11 +15,11 @@ from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.turns import LostTurnError
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.comparators import show_comparators
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from tests.library.logical_tables import LogicalTables, differences
 from tests.library.production import Production, tables_at, tables_of
 from tests.library.records import job_id, record_of
+from tests.library.shown_jobs import shown_job
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_a_record_that_was_erased_since_is_named_as_such(
         older.database.reading.connect() as connection,
         pytest.raises(NotFoundError, match="were erased"),
     ):
-        show_job(connection, older.store, job_id(1))
+        shown_job(connection, older.store, job_id(1))
     older.seal()
 
     assert differences(tables_of(older.database), local.tables()) == []

@@ -25,7 +25,6 @@ from jobprov.provenance.services.code.products import map_product
 from jobprov.provenance.services.code.repositories import find_repository, register_repository
 from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.ledger.chains import read_chain
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.gap_updates import REFRESH
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation
 from jobprov.provenance.services.reruns.execution import unpack
@@ -37,6 +36,7 @@ from tests.library.git import git, make_repository
 from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at
 from tests.library.records import job_id, record_of
+from tests.library.shown_jobs import shown_job
 
 CODE = "software-ambiguous"
 
@@ -87,7 +87,7 @@ def move(upstream: Path, tag: str = "v1") -> str:
 
 def shown(production: Production, number: int) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return show_job(connection, production.store, job_id(number))
+        return shown_job(connection, production.store, job_id(number))
 
 
 def words(production: Production, number: int) -> list[str]:

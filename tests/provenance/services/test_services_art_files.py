@@ -15,9 +15,9 @@ from jobprov.provenance.services.configurations.art_files import (
     read_art_file,
     reconstruct,
 )
-from jobprov.provenance.services.lookup.job import show_job
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry
+from tests.library.shown_jobs import shown_job
 
 TOY = Path(__file__).parents[2] / "data" / "art" / "toy_reco.root"
 RECO = "a4422c8028a420ee3ed44b0adaa40b57e38a3a91"
@@ -86,7 +86,7 @@ def test_lineage_joins_a_reconstructed_job_to_the_maker_of_its_parent(
     production.record(a_record(1, outputs=[file_entry("toy_gen.root", 1)]), record)
 
     with production.database.reading.connect() as connection:
-        shown = show_job(connection, production.store, record["job_id"])
+        shown = shown_job(connection, production.store, record["job_id"])
     assert [made["job_id"] for made in shown["inputs"][0]["producers"]] == [a_record(1)["job_id"]]
     assert shown["witnesses"][0]["witness"] == "import"
 

@@ -19,7 +19,6 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
 from jobprov.provenance.services.code.repositories import register_repository
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.reruns.capsules import (
     find_capsule,
     list_capsules,
@@ -35,6 +34,7 @@ from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at
 from tests.library.productions.joining import EXPERIMENT, GOOD, joining_repository, record_sample
 from tests.library.records import job_id, record_of
+from tests.library.shown_jobs import shown_job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -76,7 +76,7 @@ def build(parts: Parts, **more: Any) -> Bundle:
 
 def shown(parts: Parts, job: str = GOOD) -> dict[str, Any]:
     with parts.database.reading.connect() as connection:
-        return show_job(connection, parts.store, job)
+        return shown_job(connection, parts.store, job)
 
 
 def needs_of(bundle: Bundle) -> list[list[str]]:

@@ -83,7 +83,7 @@ def test_jobs_are_filtered_by_recipe(fleet: Production) -> None:
     with fleet.database.reading.connect() as connection:
         found = list_jobs(connection, JobFilters(recipe=parse_recipe(listed["recipe_id"])))
 
-    assert {row["job_id"] for row in found["jobs"]} == {
+    assert {row.job_id for row in found.jobs} == {
         a_record(number)["job_id"] for number in (3, 4, 5, 6)
     }
 

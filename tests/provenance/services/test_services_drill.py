@@ -14,7 +14,6 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.records.decoding import decode_record
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns import isolation
@@ -31,6 +30,7 @@ from tests.library.productions.joining import (
     record_sample,
 )
 from tests.library.records import a_record
+from tests.library.shown_jobs import shown_job
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def parts(database: Database, tmp_path: Path) -> Iterator[DrillParts]:
 
 def verdicts(parts: DrillParts, job_id: str) -> list[dict[str, Any]]:
     with parts.database.reading.connect() as connection:
-        found: list[dict[str, Any]] = show_job(connection, parts.store, job_id)["verdicts"]
+        found: list[dict[str, Any]] = shown_job(connection, parts.store, job_id)["verdicts"]
     return found
 
 
@@ -71,7 +71,7 @@ def record(parts: DrillParts, *records: dict[str, Any]) -> None:
 def shell_job(parts: DrillParts, number: int, script: str, **more: Any) -> dict[str, Any]:
     """A job of the sample's release that runs a line of shell."""
     with parts.database.reading.connect() as connection:
-        sample = show_job(connection, parts.store, GOOD)["record"]
+        sample = shown_job(connection, parts.store, GOOD)["record"]
     return {
         **sample,
         "job_id": a_record(number)["job_id"],

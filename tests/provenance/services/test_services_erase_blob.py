@@ -15,7 +15,6 @@ from jobprov.provenance.db.tables import Evaluation
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.intake.blobs import missing_of
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.cleared_erasures import finish_erasures
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
@@ -24,6 +23,7 @@ from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at
 from tests.library.productions.story import play
 from tests.library.records import job_id, record_of
+from tests.library.shown_jobs import shown_job
 
 FCL = b"process_name: reco\nphysics: { door: hunter2 }\n"
 SCRIPT = b"#!/bin/sh\n# the door opens by hunter2\n"
@@ -52,7 +52,7 @@ def run_job(production: Production, number: int, fcl: str | None, **changes: Any
 
 def gaps(production: Production, number: int) -> list[str]:
     with production.database.reading.connect() as connection:
-        found = show_job(connection, production.store, job_id(number))
+        found = shown_job(connection, production.store, job_id(number))
     codes = [gap["code"] for gap in found["gaps"]]
     listed = next(
         row["gap_set_id"] for row in production.tables()["jobs"] if row["uuid"] == job_id(number)
@@ -100,7 +100,7 @@ def test_jobs_have_a_gap_and_others_have_none_and_nothing_is_asked_for_again(
     assert (gaps(production, 1), gaps(production, 2)) == (["source-erased"], [])
     with production.database.reading.connect() as connection:
         assert missing_of(connection, "nova", [fcl]) == []
-        assert show_job(connection, production.store, job_id(1))["missing_blobs"] == []
+        assert shown_job(connection, production.store, job_id(1))["missing_blobs"] == []
         assert len(connection.execute(select(Evaluation.closure_id)).all()) == 1, (
             "what it evaluated to is gone as well"
         )

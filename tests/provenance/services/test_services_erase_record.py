@@ -30,7 +30,7 @@ from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
 from jobprov.provenance.services.ledger.frames import SegmentError
 from jobprov.provenance.services.ledger.segments import SegmentReader
-from jobprov.provenance.services.lookup.job import find_job, show_job
+from jobprov.provenance.services.lookup.job import find_job
 from jobprov.provenance.services.recording.dead_letters import Undecoded, keep_letters, list_letters
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
@@ -41,6 +41,7 @@ from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at
 from tests.library.productions.story import play
 from tests.library.records import job_id, record_of
+from tests.library.shown_jobs import shown_job
 
 SECRET = "hunter2-of-Ada"  # noqa: S105 - of nobody
 FIELD = "environment.variables.DOOR"
@@ -66,7 +67,7 @@ def erase(production: Production, number: int = 1, **how: Any) -> tuple[RecordEr
 
 def shown(production: Production, number: int = 1) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return show_job(connection, production.store, job_id(number))
+        return shown_job(connection, production.store, job_id(number))
 
 
 def files_with(production: Production, text: str) -> list[str]:

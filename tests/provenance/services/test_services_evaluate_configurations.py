@@ -24,10 +24,10 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.fhicl import loads
 from jobprov.provenance.fhicl.as_run import contradictions
-from jobprov.provenance.services.lookup.job import show_job
 from tests.library.production import Production
 from tests.library.productions.configured_jobs import configured, found, paged
 from tests.library.records import job_id, record_of
+from tests.library.shown_jobs import shown_job
 
 BASE = (
     b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"
@@ -209,7 +209,7 @@ def test_a_configuration_that_is_none_leaves_its_job_standing_with_a_gap(
     [gap] = [gap for gap in again[0].gaps if gap.code == "configuration-unevaluated"]
     assert "job.fcl:1:4" in gap.message
     with production.database.reading.connect() as connection:
-        shown = show_job(connection, production.store, job_id(2))
+        shown = shown_job(connection, production.store, job_id(2))
     assert "configuration-unevaluated" in [gap["code"] for gap in shown["gaps"]]
 
 

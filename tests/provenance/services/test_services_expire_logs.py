@@ -10,12 +10,13 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.services.erasures.log_expiry import Expiry
 from jobprov.provenance.services.intake.blobs import missing_of
-from jobprov.provenance.services.lookup.job import show_job
+from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.lookup.logs import OpenLog, read_log
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.archive_growth import Growth, forecast_growth
 from tests.library.production import Production
 from tests.library.records import job_id, record_of
+from tests.library.shown_jobs import shown_job
 
 LOG = b"begun\n" + b"line\n" * 2000 + b"ended\n"
 
@@ -37,12 +38,17 @@ def ran(production: Production, number: int, log: bytes, **changes: Any) -> str:
 
 def opened(production: Production, number: int) -> OpenLog:
     with production.database.reading.connect() as connection:
-        return read_log(connection, production.store, job_id(number), "out")
+        return read_log(
+            connection,
+            production.store,
+            read_job(connection, production.store, job_id(number)),
+            "out",
+        )
 
 
 def gaps(production: Production, number: int) -> list[str]:
     with production.database.reading.connect() as connection:
-        shown = show_job(connection, production.store, job_id(number))
+        shown = shown_job(connection, production.store, job_id(number))
     return [gap["code"] for gap in shown["gaps"] if gap["code"].startswith(("log", "blob"))]
 
 

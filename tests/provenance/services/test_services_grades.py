@@ -19,7 +19,6 @@ from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.code.repositories import register_repository
 from jobprov.provenance.services.intake.blobs import settle_blob
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsules import StoredCapsule, register_capsule
@@ -35,6 +34,7 @@ from tests.library.productions.joining import (
     joining_repository,
     record_body,
 )
+from tests.library.shown_jobs import shown_job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LARGE = b"\0" * (16 * 1024 * 1024 + 1)
@@ -244,7 +244,7 @@ def test_grade_is_the_level_of_the_bundle_whatever_is_lacking(parts: Parts, tmp_
     found = {}
     for name, (record, _) in wanted.items():
         with parts.database.reading.connect() as connection:
-            shown = show_job(connection, parts.store, record["job_id"])
+            shown = shown_job(connection, parts.store, record["job_id"])
         bundle = build_bundle(parts.database, parts.writer, parts.store, record["job_id"])
         found[name] = sorted({shown["grade"], shown["summary"]["grade"], bundle.level})
 

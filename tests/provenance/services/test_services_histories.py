@@ -448,13 +448,11 @@ def test_what_only_its_failed_job_read_is_no_version(production: Production) -> 
         a_record(1, inputs=[file_entry("between", 1, step="two")], outputs=[file_entry("between", 1, step="one")],
             command=steps, state="failed"),
     )  # fmt: skip
-    assert asked(production, show_file, "between")["versions"] == []
+    assert asked(production, show_file, "between").versions == []
     assert names(asked(production, list_orphans)["files"]) == ["between"]
 
     production.record(a_record(2, inputs=[file_entry("between", 1)]))
-    assert [row["job"]["state"] for row in asked(production, show_file, "between")["versions"]] == [
-        "failed"
-    ]
+    assert [row.job.state for row in asked(production, show_file, "between").versions] == ["failed"]
     assert asked(production, list_orphans)["files"] == []
 
 
@@ -557,8 +555,8 @@ def test_input_of_the_name_of_an_output_was_made_before_it(production: Productio
             trace_lineage(connection, "last", direction="ancestors", as_of=at)
             for at in (None, MOMENT)
         )
-        assert names(show_file(connection, "m")["parents"]) == ["m"]
-        assert [parent["job_id"] for parent in show_file(connection, "n")["parents"]] == [None]
+        assert [parent.name for parent in show_file(connection, "m").parents] == ["m"]
+        assert [parent.job_id for parent in show_file(connection, "n").parents] == [None]
     assert {node.key for node in drawn.nodes} == {node.key for node in whole.nodes}
     assert sorted(file.name for file in drawn.files() if file.is_placeholder) == ["m"]
     below = asked(production, list_descendants, "m", version=1)["files"]
@@ -586,7 +584,7 @@ def test_what_is_read_under_another_name_came_of_the_file(production: Production
             for moment in (None, MOMENT):
                 graph = trace_lineage(connection, name, as_of=moment)
                 assert sorted(node.name for node in graph.files()) == sorted([name, "kid"])
-            assert names(show_file(connection, name)["children"]) == ["kid"]
+            assert [child.name for child in show_file(connection, name).children] == ["kid"]
         assert asked(production, find_paths, name, "kid")["older"] == "a"
         assert names(asked(production, find_common, "kid", name)["ancestors"]) == ["renamed"]
         plan = asked(production, plan_rebuild, production.store, "kid", lost=[name])
@@ -610,7 +608,7 @@ def test_what_came_of_a_name_came_of_any_of_its_versions_and_contents(
         assert (names(below["files"]), below["version"]) == (expected, None)
         assert sorted(names(asked(production, list_leaves, name)["files"])) == expected
         with production.database.reading.connect() as connection:
-            assert names(show_file(connection, name)["children"]) == expected
+            assert [child.name for child in show_file(connection, name).children] == expected
     assert asked(production, find_paths, "x", "y")["older"] == "a"
     assert (
         asked(production, find_common, "x", "y")["count"]
@@ -737,7 +735,7 @@ def test_job_that_reads_a_file_in_two_steps_is_one_reader(production: Production
     assert names(asked(production, find_common, "a", "b", hub=1)["ancestors"]) == ["p"]
     with production.database.reading.connect() as connection:
         shown = show_file(connection, "p")
-    assert (shown["consumer_count"], len(shown["consumers"])) == (1, 1)
+    assert (shown.consumer_count, len(shown.consumers)) == (1, 1)
 
 
 @pytest.fixture
@@ -828,7 +826,7 @@ def test_name_that_a_correction_took_back_is_no_file(production: Production) -> 
         a_record(2, inputs=[read]),
         a_record(3, outputs=[file_entry("other", parents=[])]),
     )
-    assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
+    assert asked(production, show_file, "mistyped.root").file.name == "mistyped.root"
 
     production.record(a_record(1, outputs=[file_entry("right.root", 1)]), reason="a slip")
 
@@ -837,11 +835,11 @@ def test_name_that_a_correction_took_back_is_no_file(production: Production) -> 
             asked(production, question, "mistyped.root")
         assert raised.value.nearest == ["mistyped.txt"]
     with production.database.reading.connect() as connection:
-        assert [hit["text"] for hit in search(connection, "mistyped")] == ["mistyped.txt"]
-        listed = list_files(connection, FileFilters())["files"]
-    assert names(listed) == ["mistyped.txt", "other", "right.root"]
+        assert [hit.text for hit in search(connection, "mistyped").hits] == ["mistyped.txt"]
+        listed = list_files(connection, FileFilters()).files
+    assert [file.name for file in listed] == ["mistyped.txt", "other", "right.root"]
     production.record(a_record(4, inputs=[slip]))
-    assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
+    assert asked(production, show_file, "mistyped.root").file.name == "mistyped.root"
 
 
 def test_declared_parent_is_the_input_that_is_called_so_wherever_the_colons_are(

@@ -40,7 +40,7 @@ def filled(production: Production) -> Production:
 
 def listed(filled: Production, **filters: Any) -> list[str]:
     with filled.database.reading.connect() as connection:
-        return [row["name"] for row in list_files(connection, FileFilters(**filters))["files"]]
+        return [row.name for row in list_files(connection, FileFilters(**filters)).files]
 
 
 @pytest.mark.parametrize(
@@ -76,20 +76,20 @@ def test_row_says_what_the_newest_version_is(filled: Production) -> None:
         a_record(60, outputs=[file_entry("a1.root", 77, 5)], task={"task_id": "t9", "unit": "x"})
     )
     with filled.database.reading.connect() as connection:
-        made, failed = list_files(connection, FileFilters(name="a1.root"))["files"]
-        [raw] = list_files(connection, FileFilters(name="raw.root"))["files"]
-    assert (made["version_count"], made["size_bytes"], made["checksums"]) == (
+        made, failed = list_files(connection, FileFilters(name="a1.root")).files
+        [raw] = list_files(connection, FileFilters(name="raw.root")).files
+    assert (made.version_count, made.size_bytes, made.checksums) == (
         2,
         5,
         ["adler32:0000004d"],
     )
-    assert (made["job_id"], made["task_id"], made["url"]) == (
+    assert (made.job_id, made.task_id, made.url) == (
         job_id(60),
         "t9",
         "/files/a1.root?experiment=nova&namespace=",
     )
-    assert (failed["is_placeholder"], failed["job_id"], failed["namespace"]) == (True, None, "user")
-    assert (raw["is_placeholder"], raw["version_count"], raw["checksums"]) == (True, 0, [])
+    assert (failed.is_placeholder, failed.job_id, failed.namespace) == (True, None, "user")
+    assert (raw.is_placeholder, raw.version_count, raw.checksums) == (True, 0, [])
 
 
 def test_pages_hold_every_file_once_in_the_order_of_names(filled: Production) -> None:
@@ -97,8 +97,8 @@ def test_pages_hold_every_file_once_in_the_order_of_names(filled: Production) ->
     with filled.database.reading.connect() as connection:
         while True:
             page = list_files(connection, FileFilters(), limit=2, cursor=cursor)
-            found += [(row["name"], row["experiment"]) for row in page["files"]]
-            cursor = page["next"]
+            found += [(row.name, row.experiment) for row in page.files]
+            cursor = page.next
             if cursor is None:
                 break
     assert len(found) == len(set(found)) == len(NAMES) + 2
@@ -141,21 +141,21 @@ def test_a_crowded_name_has_its_last_thousand_versions_and_takes_none_from_its_n
     production.record(*tries, a_record(9999, outputs=[file_entry("other.root", 1)]))
 
     with production.database.reading.connect() as connection:
-        hist, other = list_files(connection, FileFilters(), limit=2)["files"]
+        hist, other = list_files(connection, FileFilters(), limit=2).files
         shown = show_file(connection, "hist.root")
 
-    assert (hist["name"], hist["version_count"], hist["job_id"]) == (
+    assert (hist.name, hist.version_count, hist.job_id) == (
         "hist.root",
         MOST_VERSIONS,
         job_id(count),
     )
-    assert (other["name"], other["version_count"], other["job_id"]) == (
+    assert (other.name, other.version_count, other.job_id) == (
         "other.root",
         1,
         job_id(9999),
     )
-    assert shown["producer"]["job_id"] == job_id(count)
-    assert [shown["versions"][place]["job"]["job_id"] for place in (0, -1)] == [
+    assert shown.producer.job_id == job_id(count)
+    assert [shown.versions[place].job.job_id for place in (0, -1)] == [
         job_id(count),
         job_id(201),
     ]
@@ -178,10 +178,10 @@ def test_a_parent_that_very_many_jobs_made_takes_no_room_from_the_other_parents(
     )
 
     with production.database.reading.connect() as connection:
-        parents = show_file(connection, "made.root")["parents"]
+        parents = show_file(connection, "made.root").parents
 
-    assert [row["job_id"] for row in parents if row["name"] == "other.root"] == [job_id(5000)]
-    logs = [row["job_id"] for row in parents if row["name"] == "empty.log"]
+    assert [row.job_id for row in parents if row.name == "other.root"] == [job_id(5000)]
+    logs = [row.job_id for row in parents if row.name == "empty.log"]
     assert logs == [job_id(number) for number in range(1100 - MOST_MAKERS + 1, 1101)]
 
 
@@ -201,5 +201,5 @@ def test_job_that_last_wrote_a_file_without_success_is_the_one_that_ended_last(
     with production.database.reading.connect() as connection:
         found = show_file(connection, "half.root")
 
-    assert found["is_placeholder"]
-    assert found["written_by"]["job_id"] == job_id(1)
+    assert found.is_placeholder
+    assert found.written_by.job_id == job_id(1)

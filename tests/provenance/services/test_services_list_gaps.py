@@ -1,5 +1,6 @@
 """Gaps of many jobs, counted by code."""
 
+from jobprov.provenance.answers.lookup import GapCounts
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.gaps import GAPS
 from jobprov.provenance.services.lookup.gaps import list_gaps
@@ -20,16 +21,16 @@ def test_gaps_are_counted_over_the_jobs_of_a_campaign(production: Production) ->
         campaign = list_gaps(connection, JobFilters(campaign="c"))
         task_alone = list_gaps(connection, JobFilters(task_id="t2"))
         nothing = list_gaps(connection, JobFilters(campaign="none"))
-    counts = {row["code"]: row for row in campaign["gaps"]}
+    counts = {row.code: row for row in campaign.gaps}
 
-    assert campaign["job_count"] == 3
-    assert (counts["command-missing"]["job_count"], counts["command-missing"]["stops"]) == (3, "L1")
-    assert counts["input-checksum-short"]["job_count"] == 2  # jobs, not inputs
-    assert counts["input-checksum-short"]["example"]["job_id"] == a_record(2)["job_id"]
-    assert counts["log-missing"]["stops"] is None
-    assert all(row["how_to_close"] == GAPS[code][1] for code, row in counts.items())
-    assert [GAPS[row["code"]][0] for row in campaign["gaps"]] == sorted(
-        GAPS[row["code"]][0] for row in campaign["gaps"]
+    assert campaign.job_count == 3
+    assert (counts["command-missing"].job_count, counts["command-missing"].stops) == (3, "L1")
+    assert counts["input-checksum-short"].job_count == 2  # jobs, not inputs
+    assert counts["input-checksum-short"].example.job_id == a_record(2)["job_id"]
+    assert counts["log-missing"].stops is None
+    assert all(row.how_to_close == GAPS[code][1] for code, row in counts.items())
+    assert [GAPS[row.code][0] for row in campaign.gaps] == sorted(
+        GAPS[row.code][0] for row in campaign.gaps
     )
-    assert "input-checksum-short" not in {row["code"] for row in task_alone["gaps"]}
-    assert nothing == {"job_count": 0, "gaps": []}
+    assert "input-checksum-short" not in {row.code for row in task_alone.gaps}
+    assert nothing == GapCounts(job_count=0, gaps=[])

@@ -26,7 +26,6 @@ from jobprov.provenance.services.code.repositories import find_repository, regis
 from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
 from jobprov.provenance.services.histories.impact import find_impact
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.lookup.search import search
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
@@ -36,6 +35,7 @@ from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
 from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
+from tests.library.shown_jobs import shown_job
 
 
 def job_id(number: int) -> str:
@@ -112,7 +112,7 @@ def map_it(parts: Parts, repository: str = "art-suite", name: str = "art", **how
 
 def shown(parts: Parts, number: int = 1) -> dict[str, Any]:
     with parts.database.reading.connect() as connection:
-        return show_job(connection, parts.store, job_id(number))
+        return shown_job(connection, parts.store, job_id(number))
 
 
 def resolved(parts: Parts, number: int = 1) -> dict[str, Any]:
@@ -386,13 +386,13 @@ def test_impact_jobs_and_search_find_the_inferred_commit_and_say_so(
         by_commit = find_impact(connection, JobFilters(revision=wanted[:12]))
         by_tag = find_impact(connection, JobFilters(revision="v1_2_3"))
         other = find_impact(connection, JobFilters(revision="f" * 40))
-        [hit] = search(connection, wanted)
+        [hit] = search(connection, wanted).hits
 
     assert [file.name for file in by_commit.files] == ["f1.root"]
     assert by_commit.inferred == [InferredCode("art", "v1_2_3", "v1_2_3", wanted)]
     assert by_tag == by_commit
     assert (other.jobs, other.inferred) == (0, [])
-    assert (hit["text"], hit["detail"]) == (wanted, "art-suite v1_2_3 inferred")
+    assert (hit.text, hit.detail) == (wanted, "art-suite v1_2_3 inferred")
 
 
 def test_comparison_of_two_jobs_shows_the_inferred_commits(parts: Parts, upstream: Path) -> None:
@@ -466,7 +466,7 @@ def test_rebuilt_database_has_the_inferred_commits_without_a_map(
     again = open_database(url)
     with database.reading.connect() as first, again.reading.connect() as second:
         assert differences(logical_tables(first), logical_tables(second)) == []
-        job = show_job(second, parts.store, job_id(1))
+        job = shown_job(second, parts.store, job_id(1))
         assert list_products(second)["mapped"] == []
     again.dispose()
     assert job["software"][0]["resolution"] == resolved(parts)

@@ -25,13 +25,13 @@ from jobprov.provenance.db.tables import (
 from jobprov.provenance.db.turns import LostTurnError
 from jobprov.provenance.records import parents
 from jobprov.provenance.records.decoding import decode_record
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import STATUS, Submission
 from jobprov.provenance.services.writing import Writing
 from tests.library.production import Production
 from tests.library.productions.recorded_graph import read_graph
 from tests.library.records import MOMENT, a_record, digest, file_entry, job_id
+from tests.library.shown_jobs import shown_job
 
 DONE = a_record(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
 RUNNING = {**a_record(1), "state": "running", "ended_at": None}
@@ -51,7 +51,7 @@ def records_of_jobs(production: Production) -> list[tuple[str, int]]:
 
 def shown(production: Production, number: int = 1) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return show_job(connection, production.store, job_id(number))
+        return shown_job(connection, production.store, job_id(number))
 
 
 def changes(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from jobprov.provenance.answers.lookup import FileAnswer
 from jobprov.provenance.db.tables import Claim, LedgerEntry, Sighting
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
@@ -32,7 +33,7 @@ def see(
     return production.write(lambda writing: record_sighting(writing, document), received_at=MOMENT)
 
 
-def shown(production: Production, name: str) -> dict[str, Any]:
+def shown(production: Production, name: str) -> FileAnswer:
     with production.database.reading.connect() as connection:
         return show_file(connection, name)
 
@@ -68,11 +69,11 @@ def test_renamed_file_becomes_an_alias_in_either_order(
         answer = see(production, "new.root", **seen)
         assert (answer["job_id"], answer["aliases"]) == (job_id(1), ["out.root"])
     page = shown(production, "new.root")
-    assert page["producer"]["job_id"] == job_id(1)
-    assert page["aliases"] == ["out.root"]
-    assert page["versions"][0]["data_tier"] == "reco"
-    assert [parent["name"] for parent in page["parents"]] == ["raw.root"]
-    assert shown(production, "out.root")["aliases"] == ["new.root"]
+    assert page.producer.job_id == job_id(1)
+    assert page.aliases == ["out.root"]
+    assert page.versions[0].data_tier == "reco"
+    assert [parent.name for parent in page.parents] == ["raw.root"]
+    assert shown(production, "out.root").aliases == ["new.root"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_file_that_nothing_ties_to_a_job_stays_a_placeholder(
 ) -> None:
     production.record(BORN)
     assert see(production, "new.root", **seen)["job_id"] is None, why
-    assert shown(production, "new.root")["is_placeholder"]
+    assert shown(production, "new.root").is_placeholder
 
 
 def test_later_jobs_continue_the_lineage_through_the_new_name(production: Production) -> None:
@@ -120,7 +121,7 @@ def test_file_of_the_same_name_is_joined_by_checksum_or_by_name(production: Prod
     ]
     assert by == ["checksum", "name", "job", None]
     page = shown(production, "out.root")
-    assert (len(page["versions"]), page["aliases"], page["locations"]) == (1, [], ["dcache:/a"])
+    assert (len(page.versions), page.aliases, page.locations) == (1, [], ["dcache:/a"])
 
 
 def test_own_claim_of_the_name_goes_before_a_twin_in_the_task(production: Production) -> None:
@@ -129,10 +130,10 @@ def test_own_claim_of_the_name_goes_before_a_twin_in_the_task(production: Produc
     )
     see(production, "twin.root", 2, 500, metadata={"prov.task_id": "t1"})
     production.record(BORN)
-    assert shown(production, "twin.root")["aliases"] == ["out.root"]
+    assert shown(production, "twin.root").aliases == ["out.root"]
     production.record(twin)
-    assert shown(production, "twin.root")["aliases"] == []
-    assert shown(production, "twin.root")["producer"]["job_id"] == job_id(2)
+    assert shown(production, "twin.root").aliases == []
+    assert shown(production, "twin.root").producer.job_id == job_id(2)
 
 
 def test_alias_follows_a_revision_of_its_job(production: Production) -> None:
@@ -141,11 +142,11 @@ def test_alias_follows_a_revision_of_its_job(production: Production) -> None:
     production.record(
         {**BORN, "outputs": [file_entry("other.root", 2)]}, reason="the name was wrong"
     )
-    assert shown(production, "new.root")["aliases"] == [
+    assert shown(production, "new.root").aliases == [
         "other.root"
     ]  # no output of that name any more: by checksum
     production.record({**BORN, "outputs": [file_entry("other.root", 3)]}, reason="and the checksum")
-    assert shown(production, "new.root")["is_placeholder"]
+    assert shown(production, "new.root").is_placeholder
 
 
 def test_file_that_a_corrected_job_no_longer_claims_is_joined_to_its_birth(
@@ -161,14 +162,14 @@ def test_file_that_a_corrected_job_no_longer_claims_is_joined_to_its_birth(
     production.record(BORN)
     production.record(twin)
     see(production, "twin.root", 2, 500, metadata={"prov.task_id": "t1"})
-    assert shown(production, "twin.root")["aliases"] == []
+    assert shown(production, "twin.root").aliases == []
 
     production.record(
         {**twin, "outputs": [file_entry("else.root", 9)]}, reason="the name was wrong"
     )
 
-    assert shown(production, "twin.root")["aliases"] == ["out.root"]
-    assert shown(production, "twin.root")["producer"]["job_id"] == job_id(1)
+    assert shown(production, "twin.root").aliases == ["out.root"]
+    assert shown(production, "twin.root").producer.job_id == job_id(1)
 
 
 def test_seeing_a_file_again_adds_nothing(production: Production) -> None:

@@ -14,12 +14,12 @@ from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.code.repositories import find_repository, register_repository
 from jobprov.provenance.services.code.resolutions import fetch_repository
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
 from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
+from tests.library.shown_jobs import shown_job
 
 JOB = "00000000-0000-4000-8000-000000000001"
 
@@ -61,7 +61,7 @@ def record(parts: Parts, repository: str, **software: Any) -> None:
 
 def shown(parts: Parts) -> dict[str, Any]:
     with parts.database.reading.connect() as connection:
-        return show_job(connection, parts.store, JOB)
+        return shown_job(connection, parts.store, JOB)
 
 
 def register(parts: Parts, upstream: Path) -> None:

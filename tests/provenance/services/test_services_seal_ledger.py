@@ -21,7 +21,6 @@ from jobprov.provenance.services.ledger.segments import (
     write_segment,
 )
 from jobprov.provenance.services.ledger.witnessed_jobs import load_held
-from jobprov.provenance.services.lookup.job import show_job
 from jobprov.provenance.services.upkeep import sealing
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
@@ -30,6 +29,7 @@ from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at, tables_of
 from tests.library.productions.story import play
 from tests.library.records import FIRST, record_of
+from tests.library.shown_jobs import shown_job
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_sealed_job_still_takes_witnesses_and_revisions(production: Production
     revised = production.record(record_of(1, exit={"code": 3}), reason="wrong code")
 
     with production.database.reading.connect() as connection:
-        shown = show_job(connection, production.store, record_of(1)["job_id"])
+        shown = shown_job(connection, production.store, record_of(1)["job_id"])
     assert (again[0].change, revised[0].change) == ("same", "replaced")
     assert shown["record"]["exit"] == {"code": 3}
 
@@ -256,7 +256,7 @@ def test_a_sealed_record_stands_against_another_that_came_after_a_restoration(
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
     rebuild_database(local.store, url)
     with restored.database.reading.connect() as connection:
-        shown = show_job(connection, restored.store, record_of(1)["job_id"])
+        shown = shown_job(connection, restored.store, record_of(1)["job_id"])
     found = tables_of(restored.database)
     restored.close_all()
     assert shown["record"]["exit"] == {"code": 1}
@@ -266,7 +266,7 @@ def test_a_sealed_record_stands_against_another_that_came_after_a_restoration(
 
 def shown_of(production: Production, number: int) -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return show_job(connection, production.store, record_of(number)["job_id"])
+        return shown_job(connection, production.store, record_of(number)["job_id"])
 
 
 def test_revisions_made_after_a_restoration_go_after_the_sealed_ones(

@@ -170,7 +170,7 @@ def test_renamed_file_with_a_colon_is_known_by_its_whole_name(site: Site) -> Non
             connection, "new:b.root", experiment="nova", namespace=site.prefix.removesuffix(":")
         )
 
-    assert found["producer"]["job_id"] == job_id(1)
+    assert found.producer.job_id == job_id(1)
 
 
 @pytest.mark.parametrize("unit", UNITS[3:])

@@ -440,11 +440,9 @@ def test_silent_are_the_units_that_only_jobs_which_were_not_heard_of_run(
     task = shown(production)
 
     with production.database.reading.connect() as connection:
-        jobs = {
-            job["job_id"]: job for job in list_jobs(connection, JobFilters(task_id="t1"))["jobs"]
-        }
+        jobs = {job.job_id: job for job in list_jobs(connection, JobFilters(task_id="t1")).jobs}
     renewed, fell_silent = jobs[job_id(4)], jobs[job_id(3)]
-    assert fell_silent["heard_at"] == fell_silent["received_at"]
-    assert renewed["heard_at"] > renewed["received_at"]
+    assert fell_silent.heard_at == fell_silent.received_at
+    assert renewed.heard_at > renewed.received_at
     assert long_ago < datetime.now(UTC) - timedelta(days=1)
     assert (task["produced"], task["running"], task["silent"]) == (1, 3, 1)

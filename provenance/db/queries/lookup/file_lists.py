@@ -49,6 +49,7 @@ _KNOWN = "AND EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = m.job_id AND j.receiv
 
 
 _ROLES_LOOKED_AT = 20
+_SHARED = ", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))
 _READERS = f"""
 SELECT f.id, (
     SELECT count(*) FROM (
@@ -61,8 +62,10 @@ FROM files AS f WHERE f.id {{among}}
 _UNSHARED = f"""
 SELECT i.file_id, (
     SELECT count(*)
-    FROM (SELECT m.role FROM mentions AS m WHERE m.identity_id = i.id LIMIT {_ROLES_LOOKED_AT}) AS few
-    WHERE coalesce(few.role, '') NOT IN ({", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))})
+    FROM (
+        SELECT m.role FROM mentions AS m WHERE m.identity_id = i.id LIMIT {_ROLES_LOOKED_AT}
+    ) AS few
+    WHERE coalesce(few.role, '') NOT IN ({_SHARED})
 )
 FROM identities AS i WHERE i.file_id {{among}}
 """  # noqa: S608 - constants of this module
@@ -97,7 +100,10 @@ class FileRow(NamedTuple):
 def list_file_rows(
     connection: Connection, filters: FileFilters, *, limit: int, after: tuple[str, str, int] | None
 ) -> list[FileRow]:
-    """Return the first files that pass the filters, in the order of (name, namespace, experiment), from behind `after`."""
+    """Return the first files that pass the filters, from behind `after`.
+
+    In the order of (name, namespace, experiment), which `after` names.
+    """
     order = (File.name, File.namespace, File.experiment_id)
     query = (
         select(File.id, *order, Experiment.name)
@@ -171,9 +177,8 @@ def list_unmade(
     first = connection.execute(_first_behind(after)).scalar()
     if first is None:
         return [], None
-    last = (
-        first + _MOST_LOOKED_AT - 1
-    )  # a range of keys: a search in their order can stop once the page is full
+    # a range of keys: a search in their order can stop once the page is full
+    last = first + _MOST_LOOKED_AT - 1
     made = exists().where(
         Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None), is_made(Job.state)
     )
@@ -194,12 +199,13 @@ def list_unmade(
         query = query.where(~has_children)
     if unread:
         query = query.where(~is_read)
-    rows = _with_readers(
-        connection, [UnmadeFile(*row[:4], bool(row[4])) for row in connection.execute(query)]
-    )
-    if len(rows) == limit:
-        return rows, rows[-1].key
-    return rows, None if connection.execute(_first_behind(last)).scalar() is None else last
+    rows = connection.execute(query)
+    unmade = [UnmadeFile(*row[:4], is_isolated=bool(row[4])) for row in rows]
+    files = _with_readers(connection, unmade)
+    if len(files) == limit:
+        return files, files[-1].key
+    is_end = connection.execute(_first_behind(last)).scalar() is None
+    return files, None if is_end else last
 
 
 def _first_behind(key: int) -> Select[Any]:
@@ -209,32 +215,31 @@ def _first_behind(key: int) -> Select[Any]:
 def _with_readers(connection: Connection, files: list[UnmadeFile]) -> list[UnmadeFile]:
     """Return the files with their readers, a job once whatever it read of a file.
 
-    What they are as is told by the first few.
+    The first few tell whether they read it as a shared input.
     """
     keys = [file.key for file in files]
     counts: dict[int, int] = dict(select_among(connection, _READERS, keys))
     unshared = {file for file, others in select_among(connection, _UNSHARED, keys) if others}
-    return [
-        file._replace(
-            reader_count=counts[file.key],
-            is_shared=counts[file.key] > 0 and file.key not in unshared,
-        )
-        for file in files
-    ]
+    with_readers = []
+    for file in files:
+        count = counts[file.key]
+        is_shared = count > 0 and file.key not in unshared
+        with_readers.append(file._replace(reader_count=count, is_shared=is_shared))
+    return with_readers
 
 
 def count_consumers(
     connection: Connection, keys: Collection[str], *, most: int, as_of: datetime | None = None
 ) -> dict[str, int]:
-    """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`), counted up to `most`.
+    """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`).
 
-    With `as_of` only jobs that had been recorded then.
+    Counted up to `most`. With `as_of` only jobs that had been recorded then.
     """
-    found = dict.fromkeys(keys, 0)
+    counts = dict.fromkeys(keys, 0)
     moment = [] if as_of is None else [moment_for(connection, as_of)]
-    for letter, words in _CONSUMERS.items():
+    for letter, template in _CONSUMERS.items():
         numbers = sorted(int(key[1:]) for key in keys if key[0] == letter)
-        statement = words.format(most=most, among="{among}", known=_KNOWN if moment else "")
+        statement = template.format(most=most, among="{among}", known=_KNOWN if moment else "")
         for number, count in select_among(connection, statement, numbers, *moment):
-            found[f"{letter}{number}"] = count
-    return found
+            counts[f"{letter}{number}"] = count
+    return counts

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.answers.lookup import Consumer, Relative
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.composed import run
 from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of
 from jobprov.provenance.db.queries.lookup.named_files import is_named
+from jobprov.provenance.db.queries.lookup.versions import Version
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,
@@ -36,6 +38,9 @@ MOST_MAKERS = 100
 """Jobs that made one parent: tens of thousands may have made the same empty log."""
 MOST_CHILDREN = 1000
 NEAREST = 8
+_SHORTEST_BEGINNING = 3
+_LONGEST_SLIP = 61
+"""Letters at the end of a name that may be mistyped, before it counts as another name."""
 
 
 _FOUND = (
@@ -85,7 +90,8 @@ _USED = select(Mention.job_id).where(
 )
 _PARENTS = (
     select(
-        File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid, _parent.c.identity_id,
+        File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid,
+        _parent.c.identity_id,
         (Job.id == _child.job_id).label("is_own"), _USED.exists().label("is_input"),
     )
     .select_from(_parent)
@@ -95,7 +101,10 @@ _PARENTS = (
     .join(Experiment, Experiment.id == File.experiment_id)
     .outerjoin(
         Producer,
-        and_(Producer.identity_id == _parent.c.identity_id, Producer.claim_id >= _parent.c.first_maker),
+        and_(
+            Producer.identity_id == _parent.c.identity_id,
+            Producer.claim_id >= _parent.c.first_maker,
+        ),
     )
     .outerjoin(Claim, Claim.id == Producer.claim_id)
     .outerjoin(Job, Job.id == Claim.job_id)
@@ -130,6 +139,13 @@ _SIGHTINGS = (
     .order_by(Sighting.entry_id.desc())
     .limit(20)
 )
+_name_of_claim = select(File.name).join(Claim, Claim.file_id == File.id)
+# an alias is a claim of the same job, and no index has `alias_of`
+_ALIASES = _name_of_claim.where(
+    Claim.job_id.in_(bindparam("jobs", expanding=True)),
+    Claim.alias_of.in_(bindparam("claims", expanding=True)),
+)
+_BIRTHS = _name_of_claim.where(Claim.id.in_(bindparam("births", expanding=True)))
 
 
 class FoundFile(NamedTuple):
@@ -165,7 +181,8 @@ def find_files(
 ) -> list[FoundFile]:
     """Return the files of this name; of a name with colons also those that it names as `namespace:name`.
 
-    With `namespace`, '' being none, the name goes before what it could mean besides.
+    With `namespace`, '' being none, a file of exactly this name goes before what it could mean
+    besides.
     """
     pairs = splits(name)
     query = _named(
@@ -173,12 +190,14 @@ def find_files(
         of_namespace=namespace is not None,
         may_be_full=bool(pairs),
     )
-    asked = {"name": name, "experiment": experiment, "namespace": namespace, "pairs": pairs}
-    # a list of pairs is none of plain values
-    rows = connection.execute(query, asked) if pairs else run(connection, query, asked)
-    found = [FoundFile(*row) for row in rows]
-    exact = [file for file in found if file.name == name] if namespace is not None else []
-    return exact or found
+    values = {"name": name, "experiment": experiment, "namespace": namespace, "pairs": pairs}
+    # `run` binds lists of plain values, and no pairs
+    rows = connection.execute(query, values) if pairs else run(connection, query, values)
+    files = [FoundFile(*row) for row in rows]
+    if namespace is None:
+        return files
+    exact = [file for file in files if file.name == name]
+    return exact or files
 
 
 @cache
@@ -194,7 +213,9 @@ def _named(
     query = _FOUND.where(is_called)
     if of_experiment:
         query = query.where(Experiment.name == bindparam("experiment"))
-    return query.where(File.namespace == bindparam("namespace")) if of_namespace else query
+    if of_namespace:
+        query = query.where(File.namespace == bindparam("namespace"))
+    return query
 
 
 def nearest_names(connection: Connection, name: str) -> list[str]:
@@ -202,57 +223,65 @@ def nearest_names(connection: Connection, name: str) -> list[str]:
 
     A few index look-ups.
     """
-    for length in range(len(name), 2, -1):
+    shortest = max(_SHORTEST_BEGINNING, len(name) - _LONGEST_SLIP)
+    for length in range(len(name), shortest - 1, -1):
         query = select(File.name).where(begins(File.name, name[:length]), is_named())
         query = query.order_by(File.name).distinct().limit(NEAREST)
-        if found := [row[0] for row in connection.execute(query)]:
-            return found
-        if len(name) - length > 60:  # noqa: PLR2004 - a wrong name that long is not a slip
-            break
+        if names := list(connection.execute(query).scalars()):
+            return names
     return []
 
 
 def consumers(
     connection: Connection, file: int, *, limit: int = MOST_CONSUMERS
-) -> tuple[int, list[dict[str, Any]]]:
-    """Return how many jobs mention the file, and the first of them.
+) -> tuple[int, list[Consumer]]:
+    """Return how many jobs read the file, and the first of them."""
+    values = {"file": file, "limit": limit}
+    rows = run(connection, _CONSUMERS, values)
+    # a job of several steps may read it in each: its first mention counts
+    first_mentions: dict[str, Any] = {}
+    for row in rows:
+        first_mentions.setdefault(row[0], row)
+    listed = [_consumer(row) for row in first_mentions.values()]
+    if len(rows) < limit:
+        return len(listed), listed
+    return run(connection, _CONSUMER_COUNT, values)[0][0], listed
 
-    `is_linked` where what they read may be what a job made.
+
+def _consumer(row: Any) -> Consumer:
+    job_id, state, batch_id, role, stage, task_id, is_linked = row
+    return Consumer(
+        job_id=job_id,
+        state=STATES[state],
+        batch_id=batch_id,
+        role=role,
+        stage=stage,
+        task_id=task_id,
+        is_linked=bool(is_linked),
+        url=job_url(job_id),
+    )
+
+
+def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[Relative]:
+    """Return the files that a claim was made from, with the jobs that made them.
+
+    Of very many makers of one parent, the last recorded.
     """
-    asked = {"file": file, "limit": limit}
-    rows = run(connection, _CONSUMERS, asked)
-    first = {row[0]: row for row in reversed(rows)}  # a job of several steps may read it in each
-    count = len(first) if len(rows) < limit else run(connection, _CONSUMER_COUNT, asked)[0][0]
-    return count, [
-        {
-            "job_id": row[0],
-            "state": STATES[row[1]],
-            "batch_id": row[2],
-            "role": row[3],
-            "stage": row[4],
-            "task_id": row[5],
-            "is_linked": bool(row[6]),
-        }
-        | {"url": job_url(row[0])}
-        for row in reversed(first.values())
-    ]
-
-
-def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[dict[str, Any]]:
-    """Return the files that a claim was made from, with the job that made each, where it is recorded; of many makers the last recorded."""
     rows = run(connection, _PARENTS, {"claim": claim, "limit": limit})
-    found: list[Sequence[Any]] = []
+    parents = []
     for _, group in itertools.groupby(rows, key=lambda row: row.identity_id):
-        parents = list(group)
-        others = [row for row in parents if not row.is_own]
-        if others or not parents[0].is_input:
-            found += others or parents
-        else:  # a job's output never satisfies its own input: who made that is not known
-            found.append((*parents[0][:3], None, None))
-    return [_relative(row[:5]) for row in found]
+        makers = list(group)
+        name, namespace, experiment = makers[0][:3]
+        others = [row for row in makers if not row.is_own]
+        if not others and makers[0].is_input:
+            # a job's output never satisfies its own input: who made that is not known
+            parents.append(_relative(name, namespace, experiment))
+            continue
+        parents += [_relative(*row[:5]) for row in others or makers]
+    return parents
 
 
-def children_of(connection: Connection, file: int) -> list[dict[str, Any]]:
+def children_of(connection: Connection, file: int) -> list[Relative]:
     """Return files that were made from a file, whichever of its versions, or under another name.
 
     With the job that made each.
@@ -263,23 +292,40 @@ def children_of(connection: Connection, file: int) -> list[dict[str, Any]]:
     identities = identities_of(connection, Focus(file, None))
     rows = run(connection, _CHILDREN, {"identities": sorted(identities), "limit": MOST_CHILDREN})
     is_sure: dict[int, bool] = {}
-    for *_, claim, identity in rows:
+    for row in rows:
+        claim, identity = row[5], row[6]
         is_sure[claim] = is_sure.get(claim, False) or identities[identity]
-    made = {row[5]: row for row in rows if row[0] != file}
-    ordered = sorted(made.values(), key=lambda row: (row[1], row[5]))
-    return [_relative((*row[1:4], is_sure[row[5]], row[4])) for row in ordered]
+    by_claim = {row[5]: row for row in rows if row[0] != file}
+    children = []
+    for row in sorted(by_claim.values(), key=lambda row: (row[1], row[5])):
+        _, name, namespace, experiment, job_id, claim, _ = row
+        children.append(_relative(name, namespace, experiment, is_sure[claim], job_id))
+    return children
 
 
-def _relative(row: Any) -> dict[str, Any]:
-    name, namespace, experiment, is_sure, job_id = row
-    return {
-        "name": name,
-        "namespace": namespace,
-        "experiment": experiment,
-        "is_sure": is_sure is not False,
-        "job_id": job_id,
-        "url": file_url(name, experiment, namespace),
-    }
+def _relative(
+    name: str,
+    namespace: str,
+    experiment: str,
+    is_sure: bool | None = None,  # noqa: FBT001 - a column of the rows
+    job_id: str | None = None,
+) -> Relative:
+    """Return a relative; that it is one is sure unless a link says that it is not."""
+    url = file_url(name, experiment, namespace)
+    return Relative(name, namespace, experiment, is_sure is not False, job_id, url)
+
+
+def other_names_of(connection: Connection, versions: Sequence[Version]) -> list[str]:
+    """Return other names of the same bytes: what they were renamed to, and what they were called at birth."""
+    claims = [version.claim_id for version in versions]
+    births = [version.alias_of for version in versions if version.alias_of is not None]
+    rows: list[Any] = []
+    if claims:
+        jobs = sorted({version.job_id for version in versions})
+        rows += run(connection, _ALIASES, {"claims": claims, "jobs": jobs})
+    if births:
+        rows += run(connection, _BIRTHS, {"births": births})
+    return sorted({row[0] for row in rows})
 
 
 def sightings_of(connection: Connection, file: int) -> list[dict[str, Any]]:

@@ -49,7 +49,10 @@ class Focus(NamedTuple):
         return f"f{self.file_id}" if self.claim_id is None else f"c{self.claim_id}"
 
     def of_name(self) -> "Focus":
-        """Return the focus on the whole name: all its versions, and contents that no recorded job made."""
+        """Return the focus on the whole name.
+
+        That is all its versions, and contents that no recorded job made.
+        """
         return self._replace(claim_id=None, version=None)
 
     def to_json(self) -> dict[str, Any]:
@@ -71,26 +74,33 @@ def focus_of(
     Raises:
         BadInputError: there is no version with this number.
     """
-    known = versions_of(connection, [file_id]).get(file_id, [])
+    versions = versions_of(connection, [file_id]).get(file_id, [])
     if as_of is not None:
-        query = select(Job.id).where(
-            Job.id.in_([one.job_id for one in known]), Job.received_at <= as_of
-        )
-        then = {row[0] for row in connection.execute(query)}
-        known = [one for one in known if one.job_id in then]
-    if version is not None and all(one.number != version for one in known):
-        words = f"there is no version {version}; {_known(known)}"
-        raise BadInputError(f"version: {words}.", {"version": [words]})
-    if not known:
+        versions = _recorded_until(connection, versions, as_of)
+    numbered = {recorded.number: recorded for recorded in versions}
+    if version is not None and version not in numbered:
+        problem = f"there is no version {version}; {_known(versions)}"
+        raise BadInputError(f"version: {problem}.", {"version": [problem]})
+    if not versions:
         return Focus(file_id, None)
-    chosen = next((one for one in known if one.number == version), known[-1])
-    return Focus(file_id, chosen.claim_id, chosen.number, len(known))
+    chosen = versions[-1] if version is None else numbered[version]
+    return Focus(file_id, chosen.claim_id, chosen.number, len(versions))
+
+
+def _recorded_until(
+    connection: Connection, versions: Sequence[Version], moment: datetime
+) -> list[Version]:
+    """Return the versions whose jobs had been recorded at a moment."""
+    jobs = [version.job_id for version in versions]
+    query = select(Job.id).where(Job.id.in_(jobs), Job.received_at <= moment)
+    recorded = set(connection.execute(query).scalars())
+    return [version for version in versions if version.job_id in recorded]
 
 
 def _known(versions: Sequence[Version]) -> str:
     if not versions:
         return "no recorded job made the file"
-    numbers = [str(one.number) for one in versions]
+    numbers = [str(version.number) for version in versions]
     if len(numbers) > _MOST_NAMED:
         return f"those from {numbers[0]} to {numbers[-1]} are known"
     return f"known: {', '.join(numbers)}"
@@ -102,20 +112,26 @@ def jobs_of_claims(connection: Connection, claims: Sequence[int]) -> dict[int, i
 
 
 def identities_of(connection: Connection, focus: Focus) -> dict[int, bool]:
-    """Return the identities under which others read a version or a name, under its other names too, and whether each is surely it."""
+    """Return the identities under which others read a version or a name, and whether each is surely it.
+
+    Under its other names too.
+    """
     if focus.claim_id is not None:
         rows = fetch(connection, _OF_VERSION, (focus.claim_id,))
     else:
         rows = fetch(connection, _OF_NAME, (focus.file_id, focus.file_id))
-    found: dict[int, bool] = {}
+    identities: dict[int, bool] = {}
     for identity, is_sure in rows:
-        found[identity] = found.get(identity, True) if is_sure is None else bool(is_sure)
-    return found
+        # None: contents of the name itself, which a version may have told more of before
+        known = identities.get(identity, True) if is_sure is None else bool(is_sure)
+        identities[identity] = known
+    return identities
 
 
 def claims_of(connection: Connection, file: int) -> list[int]:
     """Return the claims of a file, and of the same bytes under other names."""
     claims = select_among(connection, _NAMED, [file])
-    births = {row[2] for row in claims}
-    siblings = select_among(connection, _OF_JOBS, sorted({row[1] for row in claims}))
-    return [claim for claim, birth in siblings if birth in births]
+    births = {birth for _, _, birth in claims}
+    jobs = sorted({job for _, job, _ in claims})
+    of_these_jobs = select_among(connection, _OF_JOBS, jobs)
+    return [claim for claim, birth in of_these_jobs if birth in births]

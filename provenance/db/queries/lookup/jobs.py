@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, select, union_all
 
+from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import (
     among,
@@ -84,10 +85,15 @@ def list_job_rows(
     limit: int,
     before: int | None,
     condition: ParameterCondition | None = None,
-) -> list[tuple[int, dict[str, Any]]]:
-    """Return (key, summary) of the newest jobs that pass the filters, recorded before the job with key `before`.
+) -> list[tuple[int, JobSummary]]:
+    """Return (key, summary) of the newest jobs that pass the filters.
 
-    `condition` is what the filters `parameter` and `value` say.
+    Args:
+        connection: where from.
+        filters: what they must pass.
+        limit: how many at most.
+        before: only jobs that were recorded before the one with this key.
+        condition: what the filters `parameter` and `value` say.
     """
     others, software = by_software(connection, filters)
     query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
@@ -106,13 +112,13 @@ def _that_ran(
     *,
     limit: int,
     before: int | None,
-) -> list[tuple[int, dict[str, Any]]]:
-    """Return the first of the query's jobs whose configuration is so."""
+) -> list[tuple[int, JobSummary]]:
+    """Return the first of the query's jobs whose configuration meets the condition."""
     rows: dict[int, Any] = {}
-    ran = configurations_with(connection, condition)
-    for jobs in newest_that_ran(connection, ran, before=before, length=limit):
-        found = query.where(among(connection, Job.id, jobs)).limit(limit)
-        rows.update((row[0], row) for row in connection.execute(found))
+    configurations = configurations_with(connection, condition)
+    for jobs in newest_that_ran(connection, configurations, before=before, length=limit):
+        of_these = query.where(among(connection, Job.id, jobs)).limit(limit)
+        rows.update((row[0], row) for row in connection.execute(of_these))
         if len(rows) >= limit:
             break
     return list(summaries(connection, list(rows.values())[:limit]).items())
@@ -128,8 +134,11 @@ def jobs_among(connection: Connection, filters: JobFilters, keys: Sequence[int])
 
 
 def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
-    """Return a query over jobs, `selected` with experiment, task, stage and host, that passes only what the filters let through."""
-    equal = {
+    """Return a query over jobs, narrowed to those that pass the filters.
+
+    It is one that `selected` made, with experiment, task, stage and host.
+    """
+    of_joined_tables = {
         Experiment.name: filters.experiment,
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
@@ -137,8 +146,7 @@ def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
         Host.hostname: filters.host,
         Host.site: filters.site,
     }
-    joined = [column == value for column, value in equal.items() if value is not None]
-    return query.where(*joined, *_own_conditions(filters))
+    return query.where(*_equalities(of_joined_tables), *_own_conditions(filters))
 
 
 def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
@@ -146,100 +154,115 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
 
     An index answers a count by itself then.
     """
-    found = _own_conditions(filters)
+    conditions = _own_conditions(filters)
     if filters.experiment is not None:
-        found.append(
-            Job.experiment_id
-            == _key_of(Experiment, {Experiment.name: filters.experiment}).scalar_subquery()
-        )
+        experiment = _key_of(Experiment, {Experiment.name: filters.experiment})
+        conditions.append(Job.experiment_id == experiment.scalar_subquery())
     tasks = {
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
         Stage.name: filters.stage,
     }
     if any(value is not None for value in tasks.values()):
-        query = _key_of(TaskRow, tasks)
-        is_staged = filters.campaign is not None or filters.stage is not None
-        found.append(
-            Job.task_id.in_(query.join(Stage, Stage.id == TaskRow.stage_id) if is_staged else query)
-        )
+        keys_of_tasks = _key_of(TaskRow, tasks)
+        if filters.campaign is not None or filters.stage is not None:
+            keys_of_tasks = keys_of_tasks.join(Stage, Stage.id == TaskRow.stage_id)
+        conditions.append(Job.task_id.in_(keys_of_tasks))
     hosts = {Host.hostname: filters.host, Host.site: filters.site}
     if any(value is not None for value in hosts.values()):
-        found.append(Job.host_id.in_(_key_of(Host, hosts)))
-    return found
+        conditions.append(Job.host_id.in_(_key_of(Host, hosts)))
+    return conditions
 
 
-def _key_of(table: Any, equal: Mapping[Any, str | None]) -> Select[int]:
-    return select(table.id).where(
-        *(column == value for column, value in equal.items() if value is not None)
-    )
+def _key_of(table: Any, wanted: Mapping[Any, str | None]) -> Select[int]:
+    return select(table.id).where(*_equalities(wanted))
+
+
+def _equalities(wanted: Mapping[Any, Any]) -> list[ColumnElement[bool]]:
+    """Return the conditions that these columns have these values, without those that do not matter."""
+    return [column == value for column, value in wanted.items() if value is not None]
 
 
 def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     """Return what the filters say of a job's own columns."""
-    equal = {
-        Job.exit_code: filters.exit_code,
-        Job.failed_step: filters.failed_step,
-        Job.error_class: filters.error_class,
-        Job.unit: filters.unit,
-        Job.batch_id: filters.batch_id,
-        Job.recipe: filters.recipe,
-        Job.state: None if filters.state is None else _state_number(filters.state),
-    }
-    found = [column == value for column, value in equal.items() if value is not None]
-    if filters.started_after is not None:
-        found.append(Job.started_at >= filters.started_after)
-    if filters.started_before is not None:
-        found.append(Job.started_at < filters.started_before)
-    if filters.received_after is not None:
-        found.append(Job.received_at >= filters.received_after)
+    state = None if filters.state is None else _state_number(filters.state)
+    conditions = _equalities(
+        {
+            Job.exit_code: filters.exit_code,
+            Job.failed_step: filters.failed_step,
+            Job.error_class: filters.error_class,
+            Job.unit: filters.unit,
+            Job.batch_id: filters.batch_id,
+            Job.recipe: filters.recipe,
+            Job.state: state,
+        }
+    )
+    conditions += _time_conditions(filters)
     if software_conditions(filters):
-        found.append(Job.software_set_id.in_(_software_sets(filters)))
+        conditions.append(Job.software_set_id.in_(_software_sets(filters)))
     if filters.failure_class is not None:
-        read = select(FailureClass.job_id).where(FailureClass.class_name == filters.failure_class)
-        found += [Job.id.in_(read), Job.state >= _FIRST_BAD]
+        classified = select(FailureClass.job_id).where(
+            FailureClass.class_name == filters.failure_class
+        )
+        conditions += [Job.id.in_(classified), Job.state >= _FIRST_BAD]
     if filters.file_key is not None:
-        found.append(Job.id.in_(union_all(_made(filters.file_key), _read(filters.file_key))))
+        touching = union_all(_made(filters.file_key), _read(filters.file_key))
+        conditions.append(Job.id.in_(touching))
     if filters.reads_key is not None:
-        found.append(Job.id.in_(_read(filters.reads_key)))
-    return found
+        conditions.append(Job.id.in_(_read(filters.reads_key)))
+    return conditions
+
+
+def _time_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if filters.started_after is not None:
+        conditions.append(Job.started_at >= filters.started_after)
+    if filters.started_before is not None:
+        conditions.append(Job.started_at < filters.started_before)
+    if filters.received_after is not None:
+        conditions.append(Job.received_at >= filters.received_after)
+    return conditions
 
 
 def _state_number(state: str) -> int:
     if state not in STATES:
-        raise BadInputError(
-            f"state: one of {', '.join(STATES)}.", {"state": [f"one of {', '.join(STATES)}"]}
-        )
+        known = f"one of {', '.join(STATES)}"
+        raise BadInputError(f"state: {known}.", {"state": [known]})
     return STATES.index(state)
 
 
 def software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     """Return what must hold of one entry of a job's list of software."""
-    found: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = []
     if filters.software is not None:
-        found.append(SoftwareRow.name == filters.software)
+        conditions.append(SoftwareRow.name == filters.software)
     if filters.software_keys is not None:
-        found.append(SoftwareRow.id.in_(sorted(filters.software_keys)))
-    if (
-        revision := filters.revision
-    ) is not None:  # a commit, whole or by its first digits, or a ref
-        is_commit = begins(SoftwareRow.revision, revision)
-        is_found = Resolution.commit.startswith(revision, autoescape=True) | (
-            Resolution.asked == revision
-        )
-        resolved = SoftwareRow.resolution_id.in_(
-            select(Resolution.id).where(is_found)
-        )  # of a product: inferred
-        found.append(is_commit | (SoftwareRow.requested_ref == revision) | resolved)
-    return found
+        conditions.append(SoftwareRow.id.in_(sorted(filters.software_keys)))
+    if filters.revision is not None:
+        conditions.append(_is_at(filters.revision))
+    return conditions
+
+
+def _is_at(revision: str) -> ColumnElement[bool]:
+    """Return the condition that an entry was at a commit, whole or by its first digits, or at a ref."""
+    resolutions = select(Resolution.id).where(
+        Resolution.commit.startswith(revision, autoescape=True) | (Resolution.asked == revision)
+    )
+    return (
+        begins(SoftwareRow.revision, revision)
+        | (SoftwareRow.requested_ref == revision)
+        # a product names no commit itself: the service inferred it from the version
+        | SoftwareRow.resolution_id.in_(resolutions)
+    )
 
 
 def by_software(
     connection: Connection, filters: JobFilters
 ) -> tuple[JobFilters, list[ColumnElement[bool]]]:
-    """Return the filters without what they say of software, and the condition that says it by keys of lists that are looked up here.
+    """Return the filters without their software, and the condition that says it by keys.
 
-    PostgreSQL knows how many jobs have each list, but guesses of a join, and reads all jobs then.
+    The keys of the lists of software are looked up here: PostgreSQL knows how many jobs have each
+    list, but only guesses how many a join has, and reads all jobs then.
     """
     if not software_conditions(filters):
         return filters, []

@@ -1,7 +1,9 @@
-"""Which files anybody names: a file whose name a correction or an erasure took out of every record keeps its row, and is no file.
+"""Which files anybody names.
 
-The row stays since other processes may hold its key (`db/keys.py`), and since finding out that
-nothing refers to an identity would read all claims; a database that is rebuilt has none of them.
+A file whose name a correction or an erasure took out of every record keeps its row, but does not
+count as a file. The row stays since other processes may hold its key (`db/keys.py`), and since
+finding out that nothing refers to an identity would read all claims; a database that is rebuilt has
+no such rows.
 """
 
 from functools import cache
@@ -15,10 +17,9 @@ from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent,
 def is_named() -> ColumnElement[bool]:
     """Return the condition that a record or a catalog names the file of a row of `files`.
 
-    A few look-ups by index.
-
-    Composed once: that takes longer than the look-ups. Not by EXISTS: of several with OR,
-    PostgreSQL reads all claims, mentions and parents once, for a page of ten files as well.
+    A few look-ups by index, composed once since that takes longer than they do. Not by EXISTS: where
+    several are joined by OR, PostgreSQL reads all claims, mentions and parents, even for a page of
+    ten files.
     """
     of_file = select(Identity.id).where(Identity.file_id == File.id).correlate(File)
     namers = (

@@ -2,11 +2,11 @@
 
 import json
 import uuid
-from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, LargeBinary, exists, func, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, LargeBinary, exists, func, select, type_coerce
 
+from jobprov.provenance.answers.lookup import Hit
 from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.lookup.named_files import is_named
@@ -23,47 +23,51 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.records.addresses import campaign_url
 
+_HEX_DIGITS = frozenset("0123456789abcdef")
+_SHORTEST_JOB_ID, _LONGEST_JOB_ID = 8, 32
+_SHORTEST_COMMIT = 6
 
-def _hit(kind: str, text: str, detail: str, url: str) -> dict[str, Any]:
-    return {"kind": kind, "text": text, "detail": detail, "url": url}
 
-
-def files_named(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:
-    """Return files whose name begins so."""
+def files_named(connection: Connection, text: str, most: int) -> list[Hit]:
+    """Return files whose name begins so; `namespace:` before it does not matter."""
+    name = text.rpartition(":")[2] if ":" in text else text
     query = (
         select(File.name, File.namespace, Experiment.name)
         .join(Experiment, Experiment.id == File.experiment_id)
-        .where(begins(File.name, text.rpartition(":")[2] if ":" in text else text), is_named())
+        .where(begins(File.name, name), is_named())
         .order_by(File.name, File.namespace, Experiment.name)
         .limit(most)
     )
-    return [
-        _hit("file", row[0], f"{row[2]} {row[1]}".strip(), file_url(row[0], row[2], row[1]))
-        for row in connection.execute(query)
-    ]
+    hits = []
+    for full_name, namespace, experiment in connection.execute(query):
+        detail = f"{experiment} {namespace}".strip()
+        hits.append(Hit("file", full_name, detail, file_url(full_name, experiment, namespace)))
+    return hits
 
 
-def jobs_by_id(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:
+def jobs_by_id(connection: Connection, text: str, most: int) -> list[Hit]:
     """Return jobs whose id begins so; eight digits at least."""
     digits = text.lower().replace("-", "")
-    if len(digits) < 8 or len(digits) > 32 or set(digits) - set("0123456789abcdef"):  # noqa: PLR2004
+    if not _SHORTEST_JOB_ID <= len(digits) <= _LONGEST_JOB_ID or set(digits) - _HEX_DIGITS:
         return []
-    low, high = (type_coerce(uuid.UUID(digits.ljust(32, fill)).bytes, LargeBinary) for fill in "0f")
-    column = type_coerce(Job.uuid, LargeBinary)
+    # ids are compared as the 16 bytes that are stored, so that an index finds a range of them
+    first = type_coerce(uuid.UUID(digits.ljust(_LONGEST_JOB_ID, "0")).bytes, LargeBinary)
+    last = type_coerce(uuid.UUID(digits.ljust(_LONGEST_JOB_ID, "f")).bytes, LargeBinary)
+    stored_id = type_coerce(Job.uuid, LargeBinary)
     query = (
         select(Job.uuid, Job.state, Experiment.name)
         .join(Experiment, Experiment.id == Job.experiment_id)
-        .where(column >= low, column <= high)
+        .where(stored_id >= first, stored_id <= last)
         .limit(most)
     )
     return [
-        _hit("job", row[0], f"{row[2]}, {STATES[row[1]]}", job_url(row[0]))
-        for row in connection.execute(query)
+        Hit("job", job_id, f"{experiment}, {STATES[state]}", job_url(job_id))
+        for job_id, state, experiment in connection.execute(query)
     ]
 
 
-def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:
-    """Return jobs whose batch id begins so, if it looks like one."""
+def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[Hit]:
+    """Return jobs whose batch id begins so; none where the text does not look like one."""
     if not text[0].isdigit():
         return []
     query = (
@@ -73,12 +77,12 @@ def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[dict[
         .limit(most)
     )
     return [
-        _hit("job", row[1] or "", STATES[row[2]], job_url(row[0]))
-        for row in connection.execute(query)
+        Hit("job", batch_id or "", STATES[state], job_url(job_id))
+        for job_id, batch_id, state in connection.execute(query)
     ]
 
 
-def tasks_named(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:
+def tasks_named(connection: Connection, text: str, most: int) -> list[Hit]:
     """Return tasks whose id begins so."""
     query = (
         select(TaskRow.task_id, Experiment.name)
@@ -87,16 +91,17 @@ def tasks_named(connection: Connection, text: str, most: int) -> list[dict[str, 
         .order_by(TaskRow.task_id)
         .limit(most)
     )
-    return [
-        _hit("task", row[0], row[1], f"/tasks/{quote(row[0], safe='')}?experiment={row[1]}")
-        for row in connection.execute(query)
-    ]
+    hits = []
+    for task_id, experiment in connection.execute(query):
+        url = f"/tasks/{quote(task_id, safe='')}?experiment={experiment}"
+        hits.append(Hit("task", task_id, experiment, url))
+    return hits
 
 
-def campaigns_named(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:
-    """Return campaigns whose name begins so and that a task belongs to.
+def campaigns_named(connection: Connection, text: str, most: int) -> list[Hit]:
+    """Return campaigns whose name begins so and that have a task.
 
-    Of others nothing is left but the name.
+    Of the others nothing is left but the name.
     """
     query = (
         select(Stage.campaign, Experiment.name)
@@ -107,59 +112,62 @@ def campaigns_named(connection: Connection, text: str, most: int) -> list[dict[s
         .limit(most)
     )
     return [
-        _hit("campaign", row[0], row[1], campaign_url(row[0], row[1]))
-        for row in connection.execute(query)
+        Hit("campaign", campaign, experiment, campaign_url(campaign, experiment))
+        for campaign, experiment in connection.execute(query)
     ]
 
 
-def revisions_named(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:
+def commits_named(connection: Connection, text: str, most: int) -> list[Hit]:
     """Return commits that begin so, or refs of this name."""
     digits = text.lower()
-    is_commit = len(digits) >= 6 and not set(digits) - set("0123456789abcdef")  # noqa: PLR2004
-    match = begins(SoftwareRow.revision, digits) if is_commit else SoftwareRow.requested_ref == text
+    is_commit = len(digits) >= _SHORTEST_COMMIT and not set(digits) - _HEX_DIGITS
+    if not is_commit:
+        return _recorded_commits(connection, SoftwareRow.requested_ref == text, most)
+    recorded = _recorded_commits(connection, begins(SoftwareRow.revision, digits), most)
+    recorded_names = {hit.text for hit in recorded}
+    resolved = _resolved_commits(connection, digits, most)
+    return recorded + [hit for hit in resolved if hit.text not in recorded_names]
+
+
+def _recorded_commits(
+    connection: Connection, condition: ColumnElement[bool], most: int
+) -> list[Hit]:
+    """Return commits that records name."""
     query = (
         select(SoftwareRow.revision, SoftwareRow.requested_ref, SoftwareRow.name)
-        .where(match)
+        .where(condition)
         .distinct()
         .limit(most)
     )
-    hits = [
-        _hit(
-            "commit",
-            row[0] or row[1] or "",
-            f"{row[2] or ''} {row[1] or ''}".strip(),
-            f"/jobs?revision={quote(row[0] or row[1] or '')}",
-        )
-        for row in connection.execute(query)
-    ]
-    named = {hit["text"] for hit in hits}
-    return (
-        hits + [hit for hit in _resolved(connection, digits, most) if hit["text"] not in named]
-        if is_commit
-        else hits
-    )
+    hits = []
+    for revision, ref, name in connection.execute(query):
+        commit = revision or ref or ""
+        detail = f"{name or ''} {ref or ''}".strip()
+        hits.append(Hit("commit", commit, detail, _jobs_at(commit)))
+    return hits
 
 
-def _resolved(connection: Connection, digits: str, most: int) -> list[dict[str, Any]]:
-    """Return commits that begin so and that no record names.
-
-    Those of tags, and of products, where they are inferred.
-    """
+def _resolved_commits(connection: Connection, digits: str, most: int) -> list[Hit]:
+    """Return commits that the service found for a tag or product, whether or not a record names them."""
     query = (
         select(Resolution.commit, Resolution.document)
         .where(begins(Resolution.commit, digits))
         .limit(most)
     )
-    found = {}
+    hits: dict[str, Hit] = {}
     for commit, text in connection.execute(query):
         document = json.loads(text)
-        words = [document.get("name"), document.get("requested_ref"), document.get("evidence")]
-        detail = " ".join(word for word in words if word)
-        found[commit] = _hit("commit", commit, detail, f"/jobs?revision={quote(commit)}")
-    return list(found.values())
+        details = [document.get(key) for key in ("name", "requested_ref", "evidence")]
+        detail = " ".join(detail for detail in details if detail)
+        hits[commit] = Hit("commit", commit, detail, _jobs_at(commit))
+    return list(hits.values())
 
 
-def hosts_named(connection: Connection, text: str, most: int) -> list[dict[str, Any]]:
+def _jobs_at(commit: str) -> str:
+    return f"/jobs?revision={quote(commit)}"
+
+
+def hosts_named(connection: Connection, text: str, most: int) -> list[Hit]:
     """Return worker nodes whose name begins so."""
     query = (
         select(Host.hostname, func.min(Host.site))
@@ -169,6 +177,6 @@ def hosts_named(connection: Connection, text: str, most: int) -> list[dict[str, 
         .limit(most)
     )
     return [
-        _hit("host", row[0], row[1], f"/jobs?host={quote(row[0])}")
-        for row in connection.execute(query)
+        Hit("host", hostname, site, f"/jobs?host={quote(hostname)}")
+        for hostname, site in connection.execute(query)
     ]

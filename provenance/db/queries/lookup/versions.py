@@ -1,11 +1,12 @@
-"""Versions of files: their claims, numbered by (ended_at, job_id, position among the outputs), so that everybody counts alike.
+"""Versions of files: their claims, numbered so that everybody counts alike.
 
-A claim of a job that did not succeed is a version only where another job surely read it; claims of
-reruns are none. Of a crowded name only the last thousand that were recorded count: a name that
-every job writes has as many versions as there are jobs.
+By (ended_at, job_id, position among the outputs). A claim of a job that did not succeed is a version
+only where another job surely read it; claims of reruns are no versions. Of a crowded name only the
+last thousand that were recorded count: a name that every job writes has as many versions as there
+are jobs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -65,8 +66,8 @@ _looked_at = (
 )
 _CLAIMS = (
     select(
-        Claim.file_id, Claim.id, Job.id, Job.uuid, Job.state, Job.ended_at, Identity.size_bytes, Identity.checksums,
-        Claim.status, Claim.data_tier, Claim.event_count, Claim.alias_of, Claim.position,
+        Claim.file_id, Claim.id, Job.id, Job.uuid, Job.state, Job.ended_at,
+        Identity.size_bytes, Identity.checksums, Claim.status, Claim.data_tier, Claim.event_count, Claim.alias_of, Claim.position,
     )
     .select_from(_looked_at)
     .join(Claim, and_(Claim.file_id == _looked_at.c.file_id, Claim.id >= _looked_at.c.first))
@@ -107,7 +108,6 @@ class Version(NamedTuple):
 
     Attributes:
         number: from 1, oldest first.
-        is_claim_of_success: whether the job that made it succeeded.
     """
 
     number: int
@@ -129,34 +129,42 @@ def versions_of(connection: Connection, files: Sequence[int]) -> dict[int, list[
 
     Files without one are left out.
     """
-    found: dict[int, list[tuple[object, ...]]] = {}
+    claims: dict[int, list[tuple[Any, ...]]] = {}
     for part in chunks(files):
         for row in run(connection, _CLAIMS, {"files": part}):
-            found.setdefault(row[0], []).append(row[1:])
-    return {file: _numbered(rows) for file, rows in found.items()}
+            claims.setdefault(row[0], []).append(row[1:])
+    return {file: _numbered(rows) for file, rows in claims.items()}
 
 
 def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:
     """Return the job that last wrote each file without success, by file; reruns claim nothing."""
-    found: dict[int, int] = {}
+    jobs: dict[int, int] = {}
     for part in chunks(files):
-        found.update(run(connection, _TRIES, {"files": part}))
-    return found
+        jobs.update(run(connection, _TRIES, {"files": part}))
+    return jobs
 
 
-def _numbered(rows: list[tuple[Any, ...]]) -> list[Version]:
+def _numbered(rows: Iterable[tuple[Any, ...]]) -> list[Version]:
+    """Return the versions of a file, of rows of its claims without the file."""
     ordered = sorted(rows, key=lambda row: (row[4] or EPOCH, row[2], row[11]))
-    return [
-        Version(
-            number,
-            row[0],
-            row[1],
-            row[2],
-            STATES[row[3]],
-            row[4],
-            row[5],
-            tuple(str(row[6]).split()),
-            *row[7:11],
+    versions = []
+    for number, row in enumerate(ordered, 1):
+        claim, job, job_uuid, state, ended_at, size_bytes, checksums, *rest = row
+        status, data_tier, event_count, alias_of, _position = rest
+        versions.append(
+            Version(
+                number,
+                claim,
+                job,
+                job_uuid,
+                STATES[state],
+                ended_at,
+                size_bytes,
+                tuple(str(checksums).split()),
+                status,
+                data_tier,
+                event_count,
+                alias_of,
+            )
         )
-        for number, row in enumerate(ordered, 1)
-    ]
+    return versions

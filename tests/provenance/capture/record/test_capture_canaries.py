@@ -4,13 +4,13 @@ import base64
 import contextlib
 import hashlib
 import io
-import json
 import random
 import string
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import zstandard
 
@@ -106,12 +106,12 @@ def test_no_planted_secret_is_in_any_byte_from_spool_to_bundle(
 
     client = Client(live.url)
     [job] = client.jobs()
-    client.save_bundle(job["job_id"], tmp_path / "bundle.tar")
+    client.save_bundle(job.job_id, tmp_path / "bundle.tar")
     with tarfile.open(tmp_path / "bundle.tar") as bundle:
         bundled = [bundle.extractfile(member).read() for member in bundle if member.isfile()]
     kept = [path.read_bytes() for path in live.data.rglob("*") if path.is_file()]
-    pages = [json.dumps(client.job(job["job_id"])).encode()]
-    pages += [client.log(job["job_id"], name).encode() for name in ("stdout", "stderr")]
+    pages = [msgspec.json.encode(client.job(job.job_id))]
+    pages += [client.log(job.job_id, name).encode() for name in ("stdout", "stderr")]
 
     assert (flushed.returncode, len(PLANTED), len(KINDS)) == (0, 60, 20)
     assert len(kept) > 1

@@ -1,16 +1,15 @@
-"""What the page of one job needs beyond its record.
-
-Attempts, edges of its files, code found, verdicts.
-"""
+"""What the page of one job needs beyond its record: attempts, links of its files, code, verdicts."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, case, func, literal, select
+from sqlalchemy import Connection, Select, and_, case, func, literal, select
 
+from jobprov.provenance.answers.lookup import JobSummary, RecordOfWitness
 from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
-from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,
@@ -31,6 +30,9 @@ from jobprov.provenance.db.tables import (
 from jobprov.provenance.db.tables.files import Producer
 
 MOST_ATTEMPTS = 50
+_FOUND = select(Job.id, Job.uuid, Experiment.name, Experiment.id, Job.received_at).join(
+    Experiment, Experiment.id == Job.experiment_id
+)
 
 
 class FoundJob(NamedTuple):
@@ -45,12 +47,7 @@ class FoundJob(NamedTuple):
 
 def find_jobs(connection: Connection, job_id: str, experiment: str | None) -> list[FoundJob]:
     """Return the jobs with this id; more than one only where experiments share it."""
-    query = (
-        select(Job.id, Job.uuid, Experiment.name, Experiment.id, Job.received_at)
-        .join(Experiment, Experiment.id == Job.experiment_id)
-        .where(Job.uuid == job_id)
-        .order_by(Experiment.name)
-    )
+    query = _FOUND.where(Job.uuid == job_id).order_by(Experiment.name)
     if experiment is not None:
         query = query.where(Experiment.name == experiment)
     return [FoundJob(*row) for row in connection.execute(query)]
@@ -58,17 +55,11 @@ def find_jobs(connection: Connection, job_id: str, experiment: str | None) -> li
 
 def find_batch_job(connection: Connection, batch_id: str) -> list[FoundJob]:
     """Return the jobs with this batch id, newest first."""
-    query = (
-        select(Job.id, Job.uuid, Experiment.name, Experiment.id, Job.received_at)
-        .join(Experiment, Experiment.id == Job.experiment_id)
-        .where(Job.batch_id == batch_id)
-        .order_by(Job.id.desc())
-        .limit(MOST_ATTEMPTS)
-    )
+    query = _FOUND.where(Job.batch_id == batch_id).order_by(Job.id.desc()).limit(MOST_ATTEMPTS)
     return [FoundJob(*row) for row in connection.execute(query)]
 
 
-def attempts_of(connection: Connection, key: int) -> list[dict[str, Any]]:
+def attempts_of(connection: Connection, key: int) -> list[JobSummary]:
     """Return the executions of the same unit of the same task, this one among them, in order of start."""
     here = connection.execute(select(Job.task_id, Job.unit).where(Job.id == key)).one()
     if here.task_id is None or here.unit is None:
@@ -80,8 +71,8 @@ def attempts_of(connection: Connection, key: int) -> list[dict[str, Any]]:
         .limit(MOST_ATTEMPTS)
     )
     keys = [row[0] for row in connection.execute(query)]
-    summaries = job_summaries(connection, keys)
-    return [summaries[found] for found in keys]
+    summaries = summaries_of(connection, keys)
+    return [summaries[attempt] for attempt in keys]
 
 
 def input_links(connection: Connection, key: int) -> dict[int, list[dict[str, Any]]]:
@@ -94,30 +85,42 @@ def input_links(connection: Connection, key: int) -> dict[int, list[dict[str, An
         .where(Mention.job_id == key, Claim.job_id != key)
         .order_by(Mention.position, Job.uuid)
     )
-    found: dict[int, list[dict[str, Any]]] = {}
+    makers: dict[int, list[dict[str, Any]]] = {}
     for position, uuid, state, is_sure in connection.execute(query):
-        link = {"job_id": uuid, "state": STATES[state], "is_sure": is_sure, "url": job_url(uuid)}
-        found.setdefault(position, []).append(link)
-    return found
+        maker = {"job_id": uuid, "state": STATES[state], "is_sure": is_sure, "url": job_url(uuid)}
+        makers.setdefault(position, []).append(maker)
+    return makers
 
 
-def file_links(connection: Connection, key: int) -> tuple[dict[int, str], dict[int, str]]:
-    """Return the paths of the pages of a job's inputs and outputs, by position."""
-    read = (
+def input_urls(connection: Connection, key: int) -> dict[int, str]:
+    """Return the paths of the pages of a job's inputs, by position."""
+    query = (
         select(Mention.position, File.name, File.namespace, Experiment.name)
         .join(Identity, Identity.id == Mention.identity_id)
         .join(File, File.id == Identity.file_id)
         .join(Experiment, Experiment.id == File.experiment_id)
         .where(Mention.job_id == key)
     )
-    made = (
+    return _urls(connection, query)
+
+
+def output_urls(connection: Connection, key: int) -> dict[int, str]:
+    """Return the paths of the pages of a job's outputs, by position."""
+    query = (
         select(Claim.position, File.name, File.namespace, Experiment.name)
         .join(File, File.id == Claim.file_id)
         .join(Experiment, Experiment.id == File.experiment_id)
         .where(Claim.job_id == key, Claim.alias_of.is_(None))
     )
-    inputs = {row[0]: file_url(row[1], row[3], row[2]) for row in connection.execute(read)}
-    return inputs, {row[0]: file_url(row[1], row[3], row[2]) for row in connection.execute(made)}
+    return _urls(connection, query)
+
+
+def _urls(connection: Connection, query: Select[int, str, str, str]) -> dict[int, str]:
+    """Return the paths of the pages of files by position, of rows (position, name, namespace, experiment)."""
+    return {
+        position: file_url(name, experiment, namespace)
+        for position, name, namespace, experiment in connection.execute(query)
+    }
 
 
 def output_consumers(connection: Connection, key: int) -> dict[int, int]:
@@ -150,8 +153,9 @@ def resolutions_of(connection: Connection, key: int) -> dict[int, dict[str, Any]
 
 def moved_refs(connection: Connection, key: int) -> dict[int, list[str]]:
     """Return, by position in `software`, all objects that an asked tag was seen to name, where it moved."""
-    asked = func.coalesce(SoftwareRow.requested_ref, Resolution.asked)  # of a product: inferred
-    tag = case((asked.startswith("refs/"), asked), else_=literal("refs/tags/") + asked)
+    # a product asks for no ref itself: the service inferred one from its version
+    asked_ref = func.coalesce(SoftwareRow.requested_ref, Resolution.asked)
+    tag = case((asked_ref.startswith("refs/"), asked_ref), else_=literal("refs/tags/") + asked_ref)
     repository = func.coalesce(SoftwareRow.match_key, Resolution.match_key)
     query = (
         select(SoftwareSetMember.position, RefObservation.oid)
@@ -165,19 +169,14 @@ def moved_refs(connection: Connection, key: int) -> dict[int, list[str]]:
         .where(Job.id == key)
         .order_by(RefObservation.id)
     )
-    found: dict[int, list[str]] = {}
+    seen: dict[int, list[str]] = {}
     for position, oid in connection.execute(query):
-        found.setdefault(position, []).append(oid)
-    return {position: oids for position, oids in found.items() if len(oids) > 1}
+        seen.setdefault(position, []).append(oid)
+    return {position: oids for position, oids in seen.items() if len(oids) > 1}
 
 
-def witnesses_of(
-    connection: Connection, key: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return (witnesses, revisions): who saw the job and when that was received.
-
-    Corrections apart.
-    """
+def final_records_of(connection: Connection, key: int) -> list[RecordOfWitness]:
+    """Return the final records of a job and their corrections, by revision."""
     query = (
         select(
             LedgerEntry.witness,
@@ -188,31 +187,22 @@ def witnesses_of(
         .where(LedgerEntry.job_id == key)
         .order_by(LedgerEntry.revision, LedgerEntry.id)
     )
-    rows: list[dict[str, Any]] = [
-        {
-            "witness": row[0],
-            "revision": row[1],
-            "received_at": row[2].isoformat(),
-            "submitter": row[3],
-            "is_final": True,
-        }
-        for row in connection.execute(query)
+    # entries of jobs have a witness and a revision; of the other kinds not all have
+    rows: Sequence[Any] = connection.execute(query).all()
+    return [
+        RecordOfWitness(witness, revision, received_at.isoformat(), submitter, is_final=True)
+        for witness, revision, received_at, submitter in rows
     ]
-    working = select(ProvisionalRecord.witness, ProvisionalRecord.received_at).where(
+
+
+def provisional_records_of(connection: Connection, key: int) -> list[RecordOfWitness]:
+    """Return the records that say that a job runs or was lost sight of."""
+    query = select(ProvisionalRecord.witness, ProvisionalRecord.received_at).where(
         ProvisionalRecord.job_id == key
     )
-    provisional = [
-        {
-            "witness": row[0],
-            "revision": 0,
-            "received_at": row[1].isoformat(),
-            "submitter": None,
-            "is_final": False,
-        }
-        for row in connection.execute(working)
-    ]
-    return [row for row in rows if row["revision"] == 0] + provisional, [
-        row for row in rows if row["revision"] > 0
+    return [
+        RecordOfWitness(witness, 0, received_at.isoformat(), submitter=None, is_final=False)
+        for witness, received_at in connection.execute(query)
     ]
 
 

@@ -1,0 +1,91 @@
+"""`jobprov lookup`: what made a file, from what, with which configuration and code."""
+
+from typing import Any
+
+import click
+from msgspec.structs import asdict
+
+from jobprov.app.commands.lookup.sentences import (
+    MOST_LISTED,
+    code_lines,
+    fact,
+    minute,
+    names,
+    place,
+)
+from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    file_name,
+    json_option,
+    url_option,
+)
+from jobprov.provenance.answers.lookup import FileAnswer, JobAnswer, RecordedVersion
+from jobprov.provenance.lineage.words import counted, size
+
+_MOST_CONFIGURATIONS = 3
+
+
+@click.command()
+@click.argument("file", type=file_name)
+@click.option("--namespace", help="Needed where several namespaces know the name.")
+@experiment_option
+@url_option
+@json_option
+def lookup(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
+    """Tell what made FILE, from what, with which configuration and code."""
+    client = client_for(url)
+    answer = client.file(file, **query)
+    job = None
+    if answer.producer is not None:
+        job = client.job(answer.producer.job_id, experiment=answer.producer.experiment)
+    emit({**asdict(answer), "job": job}, file_text(answer, job, client.url), as_json=as_json)
+
+
+def file_text(answer: FileAnswer, job: JobAnswer | None, url: str) -> str:
+    """Return what made a file, as text: a sentence that answers, then the facts, then what to type next."""
+    lines = [_sentence(answer, job), ""]
+    lines += [_version(version) for version in answer.versions[:MOST_LISTED]]
+    lines += names("from", [parent.name for parent in answer.parents])
+    lines += names("became", [child.name for child in answer.children])
+    lines += names("lies at", answer.locations)
+    if job is not None:
+        job_id = job.summary.job_id
+        lines += code_lines(job.software, job.configurations)
+        lines.append(fact("job", f"{job_id} ({job.summary.state}, grade {job.grade})"))
+        lines.append(fact("rerun", f"jobprov rerun {job_id} --into FOLDER"))
+    lines.append(fact("page", f"{url}{answer.file.url}"))
+    return "\n".join(lines)
+
+
+def _sentence(answer: FileAnswer, job: JobAnswer | None) -> str:
+    name = answer.file.name
+    if job is None:
+        users = counted(answer.consumer_count, "job")
+        return f"{name} was not made by a recorded job; {users} used it."
+    summary = job.summary
+    sentence = f"{name} was made by job {summary.batch_id or summary.job_id}"
+    if summary.task.task_id:
+        sentence += f" (task {summary.task.task_id})"
+    sentence += f" on {place(summary)}, {minute(summary.ended_at)}"
+    parents = counted(len(answer.parents), "file") if answer.parents else "no file"
+    sentence += f", from {parents}"
+    if summary.code:
+        sentence += f" with {summary.code}"
+    mains = [entry["main"] for entry in job.configurations if entry.get("main")]
+    if mains:
+        sentence += f" and {', '.join(mains[:_MOST_CONFIGURATIONS])}"
+    return sentence + "."
+
+
+def _version(version: RecordedVersion) -> str:
+    facts = [size(version.size_bytes), *version.checksums]
+    if version.data_tier:
+        facts.append(version.data_tier)
+    if version.event_count is not None:
+        facts.append(counted(version.event_count, "event"))
+    return fact(f"version {version.number}", ", ".join(text for text in facts if text))
+
+
+COMMANDS = {"lookup": lookup}

@@ -1,0 +1,120 @@
+"""`jobprov job`: everything recorded of a job, or one of its logs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from jobprov.app.commands.lookup.sentences import (
+    MOST_LISTED,
+    code_lines,
+    fact,
+    minute,
+    names,
+    place,
+)
+from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    json_option,
+    url_option,
+)
+from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
+from jobprov.provenance.lineage.words import counted, duration, size
+from jobprov.provenance.records.verdicts import rank
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--log", "log_name", help="Print this log of the job instead.")
+@click.option(
+    "--tail", type=click.IntRange(1, 100_000), help="With --log: only so many last lines."
+)
+@experiment_option
+@url_option
+@json_option
+def job(
+    *,
+    job_id: str,
+    log_name: str | None,
+    tail: int | None,
+    experiment: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Show the job with this job id or batch id."""
+    client = client_for(url)
+    if log_name is not None:
+        click.echo(client.log(job_id, log_name, experiment=experiment, tail=tail), nl=False)
+        return
+    answer = client.job(job_id, experiment=experiment)
+    emit(answer, job_text(answer, client.url), as_json=as_json)
+
+
+def job_text(answer: JobAnswer, url: str) -> str:
+    """Return a job as text: a sentence how it ended, then the facts, then what to type next."""
+    summary = answer.summary
+    lines = [_sentence(summary, answer.verdicts), "", fact("job", _ids(summary))]
+    task = [summary.task.task_id, summary.task.stage, summary.task.campaign]
+    if any(task):
+        lines.append(fact("task", " of ".join(name for name in task if name)))
+    times = f"{minute(summary.started_at)} to {minute(summary.ended_at)}"
+    lines.append(fact("ran", f"{place(summary)}, {times}"))
+    if summary.exit.message:
+        lines.append(fact("error", summary.exit.message))
+    lines += code_lines(answer.software, answer.configurations)
+    lines += names("read", [file["name"] for file in answer.inputs])
+    lines += names("wrote", [_output(file) for file in answer.outputs])
+    lines += names("logs", [log["name"] for log in answer.merged.get("logs") or []])
+    lines.append(fact("grade", f"{answer.grade}, {counted(len(answer.gaps), 'gap')}"))
+    gaps = answer.gaps[:MOST_LISTED]
+    lines += [fact("gap", f"{gap.message} {gap.how_to_close}") for gap in gaps]
+    lines.append(fact("rerun", f"jobprov rerun {summary.job_id} --into FOLDER"))
+    lines.append(fact("page", f"{url}{summary.url}"))
+    return "\n".join(lines)
+
+
+def _sentence(summary: JobSummary, verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """Return how a job ended."""
+    seconds, end = summary.resources.wall_seconds, summary.exit
+    took = "" if seconds is None else f" after {duration(seconds)}"
+    if summary.state == "succeeded":
+        return f"Succeeded{took}{_reruns(verdicts)}."
+    sentence = summary.state.capitalize()
+    if end.failed_step:
+        sentence += f" in step {end.failed_step}"
+    if end.code is not None:
+        sentence += f" with exit code {end.code}"
+    if end.signal is not None:
+        sentence += f" by signal {end.signal}"
+    sentence += took
+    if end.error_class:
+        sentence += f": {end.error_class}"
+    return sentence + "."
+
+
+def _reruns(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    if not verdicts:
+        return ""
+    best = max((str(verdict["level"]) for verdict in verdicts), key=rank)
+    return f"; rerun {counted(len(verdicts), 'time')}, best outcome {best}"
+
+
+def _ids(summary: JobSummary) -> str:
+    if not summary.batch_id:
+        return summary.job_id
+    return f"{summary.job_id} (batch {summary.batch_id})"
+
+
+def _output(file: Mapping[str, Any]) -> str:
+    """Return the name of an output, with its status and size where the record says them."""
+    facts = []
+    if file.get("status"):
+        facts.append(file["status"])
+    if file.get("size_bytes") is not None:
+        facts.append(size(file["size_bytes"]))
+    return f"{file['name']} ({', '.join(facts)})" if facts else str(file["name"])
+
+
+COMMANDS = {"job": job}

@@ -1,0 +1,378 @@
+"""Answers about one job or file, lists of them, and what names begin with."""
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct, field
+
+from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.records.gaps import Gap
+
+
+class Hit(Struct, frozen=True):
+    """Something whose name begins as the text that was searched for.
+
+    Attributes:
+        kind: `file`, `job`, `task`, `campaign`, `commit` or `host`.
+        text: its name or id.
+        detail: what tells it from others, such as its experiment; may be empty.
+        url: the path of its page, or of the list of its jobs.
+    """
+
+    kind: str
+    text: str
+    detail: str
+    url: str
+
+
+class Hits(Struct, frozen=True):
+    """What a text could mean, exact names first, at most ten of a kind."""
+
+    hits: list[Hit]
+
+
+class TaskOfJob(Struct, frozen=True):
+    """Which unit of which task a job was to make; None for what no record says."""
+
+    task_id: str | None
+    campaign: str | None
+    stage: str | None
+    unit: str | None
+
+
+class HostOfJob(Struct, frozen=True):
+    """Where a job ran; None for what no record says."""
+
+    hostname: str | None
+    site: str | None
+
+
+class JobExit(Struct, frozen=True):
+    """How a job ended; None for what no record says."""
+
+    code: int | None
+    signal: int | None
+    failed_step: str | None
+    error_class: str | None
+    message: str | None
+
+
+class JobResources(Struct, frozen=True):
+    """What a job took; None for what no record says."""
+
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    max_rss_bytes: int | None
+
+
+class JobSummary(Struct, frozen=True):
+    """A job in short, as lists show it. Times are in UTC, such as `2026-11-24T16:00:00Z`.
+
+    Attributes:
+        state: `running`, `succeeded`, `failed`, `killed` or `lost`.
+        batch_id: `cluster.process@schedd`.
+        code: name and version of the first software entry, as people call it.
+        received_at: when its first record came.
+        heard_at: of a running job, when a record last said that it runs; else as `received_at`.
+        grade: closure level of its record, `L0` to `L4`.
+        rerun_of: the job that it repeats for a verdict.
+        retry_of: the job that it says it tries again.
+        url: the path of its page.
+    """
+
+    job_id: str
+    experiment: str
+    state: str
+    batch_id: str | None
+    task: TaskOfJob
+    host: HostOfJob
+    code: str | None
+    received_at: str
+    heard_at: str
+    started_at: str | None
+    ended_at: str | None
+    exit: JobExit
+    resources: JobResources
+    grade: str
+    rerun_of: str | None
+    retry_of: str | None
+    url: str
+
+
+class JobList(Struct, frozen=True):
+    """Jobs, the newest first.
+
+    Attributes:
+        next: what goes into `cursor` of the next call; None at the end.
+    """
+
+    jobs: list[JobSummary]
+    next: str | None
+
+
+class GapCount(Struct, frozen=True):
+    """How many jobs have a gap.
+
+    Attributes:
+        code: explained in gaps.md.
+        stops: the closure level that the gap leaves incomplete, `L1` to `L4`; None where it stops none.
+        example: the newest job that has it.
+    """
+
+    code: str
+    stops: str | None
+    job_count: int
+    how_to_close: str
+    example: JobSummary
+
+
+class GapCounts(Struct, frozen=True):
+    """What would stop reruns of some jobs in ten years, what stops the lowest level first."""
+
+    job_count: int
+    gaps: list[GapCount]
+
+
+class ListedFile(FileName, frozen=True):
+    """A file in a list. From `size_bytes` on it is its newest version.
+
+    Attributes:
+        is_placeholder: no recorded job made it; `job_id`, `state` and `task_id` are None then.
+        size_bytes, data_tier, event_count: None also where the record does not say it.
+        checksums: such as `adler32:0a1b2c3d`.
+        state: of the job that made it.
+    """
+
+    is_placeholder: bool
+    version_count: int
+    size_bytes: int | None
+    checksums: list[str]
+    data_tier: str | None
+    event_count: int | None
+    job_id: str | None
+    state: str | None
+    task_id: str | None
+
+
+class FileList(Struct, frozen=True):
+    """Files in the order of their names.
+
+    Attributes:
+        next: what goes into `cursor` of the next call; None at the end.
+    """
+
+    files: list[ListedFile]
+    next: str | None
+
+
+class RecordedVersion(Struct, frozen=True):
+    """A version of a file as the job that made it recorded it; None for what the record does not say.
+
+    Attributes:
+        number: from 1, the oldest.
+    """
+
+    number: int
+    job: JobSummary
+    size_bytes: int | None
+    checksums: list[str]
+    status: str | None
+    data_tier: str | None
+    event_count: int | None
+
+
+class Relative(Struct, frozen=True):
+    """A file that another one was made from, or that was made from it.
+
+    Attributes:
+        is_sure: False where only the name says so.
+        job_id: the job that made it; None where that is not recorded.
+    """
+
+    name: str
+    namespace: str
+    experiment: str
+    is_sure: bool
+    job_id: str | None
+    url: str
+
+
+class Consumer(Struct, frozen=True):
+    """A job that read a file.
+
+    Attributes:
+        role: what it read the file as, such as `primary`; None where the record does not say it.
+        is_linked: False where it read another version than any that was made.
+    """
+
+    job_id: str
+    state: str
+    batch_id: str | None
+    role: str | None
+    stage: str | None
+    task_id: str | None
+    is_linked: bool
+    url: str
+
+
+class FileAnswer(Struct, frozen=True):
+    """What made a file, and what was made from it.
+
+    Attributes:
+        is_placeholder: no recorded job made it.
+        is_crowded: more than a thousand jobs wrote the name; its possible links are not walked.
+        versions: the newest first.
+        producer: the job that made the newest version.
+        written_by: of a placeholder, the job that wrote it last without success.
+        parents: of the newest version, a thousand at most, as `children` are.
+        consumers: the first hundred of `consumer_count`.
+        locations: where catalogs and transfer services saw it.
+        task: that of `producer`.
+        aliases: other names of the same bytes.
+        sightings: what catalogs sent, as they sent it, each with `seen_at`; the newest first.
+    """
+
+    file: FileName
+    is_placeholder: bool
+    is_crowded: bool
+    versions: list[RecordedVersion]
+    producer: JobSummary | None
+    written_by: JobSummary | None
+    parents: list[Relative]
+    children: list[Relative]
+    consumers: list[Consumer]
+    consumer_count: int
+    locations: list[str]
+    task: TaskOfJob | None
+    aliases: list[str]
+    sightings: list[dict[str, Any]]
+
+
+class Failure(Struct, frozen=True):
+    """What a failure was; see triage.md.
+
+    Attributes:
+        class_name: class of the rule that fits; `unknown` where none does.
+        words: what happened, for people; None where no rule fits.
+        advice: what to do, where the rule says it.
+        transient: whether the same job may succeed when it is tried again; None where nobody knows.
+        rule: the rule's name.
+        version: of the experiment's table of rules, 0 where it had none.
+        log_name, log_at: the log that told, and the byte at which its line begins.
+        is_read: whether record and logs were read; else only code, signal, step and message were.
+    """
+
+    class_name: str = field(name="class")
+    words: str | None
+    advice: str | None
+    transient: bool | None
+    rule: str | None
+    version: int
+    log_name: str | None
+    log_at: int | None
+    is_read: bool
+
+
+class RecordOfWitness(Struct, frozen=True):
+    """A record of a job that a witness sent.
+
+    Attributes:
+        revision: 0 for the first, then the number of the correction.
+        submitter: whose token sent it; None for a provisional one.
+    """
+
+    witness: str
+    revision: int
+    received_at: str
+    submitter: str | None
+    is_final: bool
+
+
+class Witness(RecordOfWitness, frozen=True):
+    """The first record of a witness, and what it says of the end, even where another one prevails.
+
+    Attributes:
+        state: as the record says it.
+        reason: class and message of the error; None where it names none.
+    """
+
+    state: Any
+    reason: str | None
+
+
+class Disagreement(Struct, frozen=True):
+    """A field of which witnesses say different things.
+
+    Attributes:
+        field: its path, such as `exit.code`.
+        values: what each witness says.
+    """
+
+    field: str
+    values: dict[str, Any]
+
+
+class JobLinks(Struct, frozen=True):
+    """Paths of a job: of this answer, of its page, of its rerun bundle."""
+
+    answer: str = field(name="self")
+    page: str
+    bundle: str
+
+
+class LogTail(Struct, frozen=True):
+    """The end of a log, as it came while the job ran: from which byte to which."""
+
+    name: str
+    start: int
+    end: int
+    received_at: datetime
+
+
+class JobAnswer(Struct, frozen=True):
+    """Everything recorded of a job, and what the service found out about it.
+
+    Attributes:
+        failure: None where the job did not fail.
+        record: as one witness sent it, the first in precedence unless another one was asked for.
+        merged: the records of all witnesses together.
+        received_at: when the first record of it came.
+        software: the entries of `merged`, each with its `resolution` (the commit that the service found)
+            and `moved_ref` (what a tag that moved was seen to name).
+        inputs: the entries of `merged`, each with the `url` of its page and its `producers`.
+        outputs: the entries of `merged`, each with the `url` of its page and its `consumer_count`.
+        next_level_needs: codes of gaps, `capsule` or `large-inputs`.
+        missing_blobs: digests that its records name and nobody sent.
+        revisions: corrected records, the oldest first.
+        conflict_count: final records that were refused and kept as evidence.
+        verdicts: outcomes of reruns as they were posted, each with `posted_at`; the newest first.
+        attempts: jobs at the same unit, this one among them, in order of start.
+        retry_of: the attempt before this one.
+    """
+
+    failure: Failure | None
+    summary: JobSummary
+    record: dict[str, Any]
+    merged: dict[str, Any]
+    received_at: str
+    witnesses: list[Witness]
+    contradictions: list[Disagreement]
+    software: list[dict[str, Any]]
+    configurations: list[dict[str, Any]]
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    grade: str
+    level: int
+    next_level_needs: list[str]
+    gaps: list[Gap]
+    missing_blobs: list[str]
+    recipe_id: str | None
+    result_id: str | None
+    revisions: list[RecordOfWitness]
+    conflict_count: int
+    verdicts: list[dict[str, Any]]
+    best_verdict: dict[str, Any] | None
+    attempts: list[JobSummary]
+    retry_of: str | None
+    links: JobLinks
+    log_tails: list[LogTail]
