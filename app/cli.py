@@ -41,7 +41,7 @@ SECTIONS = {
         "art": "configurations.art_files",
     },
     "Watch and steer a production": {
-        "declare": "catalogs.catalogs",
+        "declare": "tasks.declarations",
         "task": "tasks.tasks",
         "missing": "tasks.tasks",
         "ready": "tasks.tasks",
@@ -57,7 +57,7 @@ SECTIONS = {
         "retry-policy": "orders.retries",
         "launch": "orders.launch",
         "agent": "orders.agent",
-        "catalog": "catalogs.catalogs",
+        "catalog": "catalogs.differences",
         "gaps": "lookup.gaps",
     },
     "Run jobs again": {

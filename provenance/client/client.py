@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
 from jobprov.provenance.client.histories import Histories
 from jobprov.provenance.client.transport import campaign_place, part
 from jobprov.provenance.errors import BadInputError, ProvenanceError
@@ -74,23 +75,21 @@ class Client(Histories):
             "POST", f"/rules/{part(experiment)}/reclassifications", json={"task_id": task_id}
         )
 
-    def task_catalog(self, task_id: str, *, experiment: str | None = None) -> dict[str, Any]:
+    def task_catalog(self, task_id: str, *, experiment: str | None = None) -> CatalogComparison:
         """Return where a task's jobs and its catalog differ."""
-        return self._read(f"/tasks/{part(task_id)}/catalog", experiment=experiment)
+        path = f"/tasks/{part(task_id)}/catalog"
+        return self._ask(CatalogComparison, path, experiment=experiment)
 
-    def draining_units(
-        self, task_id: str, *, experiment: str | None = None, form: str = "json"
-    ) -> Any:
-        """Return the inputs without an output in the catalog.
-
-        `{draining: [unit]}`, or text where `form` is `plain` or `sam`.
-        """
+    def draining_units(self, task_id: str, *, experiment: str | None = None) -> DrainingUnits:
+        """Return the inputs without an output in the catalog."""
         path = f"/tasks/{part(task_id)}/draining"
-        if form == "json":
-            return self._read(path, experiment=experiment)
-        return self._call(
-            "GET", path, params={"experiment": experiment, "format": form}
-        ).content.decode()
+        return self._ask(DrainingUnits, path, experiment=experiment)
+
+    def draining_text(self, task_id: str, form: str, *, experiment: str | None = None) -> str:
+        """Return the same inputs as text: `plain`, one a line, or `sam`, a dimension of SAM."""
+        path = f"/tasks/{part(task_id)}/draining"
+        answer = self._call("GET", path, params={"experiment": experiment, "format": form})
+        return answer.content.decode()
 
     def recipes(self, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the recipes whose jobs have more than one result, page by page."""

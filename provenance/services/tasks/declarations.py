@@ -207,6 +207,14 @@ def intern_task(connection: Connection, known: KnownKeys, experiment: int, task_
     ]
 
 
+def find_declaration(
+    connection: Connection, store: Documents, task: FoundTask
+) -> Declaration | None:
+    """Return the declaration of a task; None where nobody declared it."""
+    document = read_task_document(connection, store, task)
+    return None if document is None else read_declaration(document)
+
+
 def read_task_document(
     connection: Connection, store: Documents, task: FoundTask
 ) -> dict[str, Any] | None:
