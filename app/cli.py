@@ -43,9 +43,9 @@ SECTIONS = {
     "Watch and steer a production": {
         "declare": "tasks.declarations",
         "task": "tasks.tasks",
-        "missing": "tasks.tasks",
-        "ready": "tasks.tasks",
-        "waive": "tasks.tasks",
+        "missing": "tasks.units",
+        "ready": "tasks.units",
+        "waive": "tasks.waivers",
         "errors": "failures.errors",
         "rules": "failures.rules",
         "modules": "statistics.modules",

@@ -51,13 +51,9 @@ def declare(*, task_id: str, url: str | None, as_json: bool, **said: Any) -> Non
     if said["catalog_url"]:
         document = {**document, **_fetched(document.get("units"), said["catalog_url"])}
     answer = client_for(url).declare_task(task_id, document)
-    units = answer.get("unit_count")
-    how_many = "" if units is None else f" with {counted(units, 'unit')}"
-    emit(
-        answer,
-        f"Task {task_id} is declared{how_many}{'' if answer['is_new'] else ', as before or anew'}.",
-        as_json=as_json,
-    )
+    units = "" if answer.unit_count is None else f" with {counted(answer.unit_count, 'unit')}"
+    again = "" if answer.is_new else ", as before or anew"
+    emit(answer, f"Task {task_id} is declared{units}{again}.", as_json=as_json)
 
 
 def _declaration(said: Mapping[str, Any]) -> dict[str, Any]:

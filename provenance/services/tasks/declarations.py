@@ -104,6 +104,13 @@ class Declaration(msgspec.Struct, kw_only=True):
             return None
         return len(set(self.units)) if isinstance(self.units, list) else self.units
 
+    def expected_files(self) -> int | None:
+        """Return how many files there are to be; None where nobody said."""
+        units = self.unit_count()
+        if units is None or self.outputs_per_unit is None:
+            return None
+        return units * self.outputs_per_unit
+
 
 def read_declaration(document: dict[str, Any]) -> Declaration:
     """Return the typed reading of a declaration.

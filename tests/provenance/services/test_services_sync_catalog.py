@@ -119,7 +119,9 @@ class Site:
     def shown(self) -> dict[str, Any]:
         """Return the page of the task."""
         with self.production.database.reading.connect() as connection:
-            return show_task(connection, self.production.store, "t1")
+            task = show_task(connection, self.production.store, find_task(connection, "t1"))
+        answer: dict[str, Any] = msgspec.to_builtins(task)
+        return answer
 
     def draining(self) -> list[str]:
         """Return what is still to be processed."""

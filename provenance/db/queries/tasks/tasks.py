@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, select
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.answers.tasks import TaskResources
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.node_facts import code_versions
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
@@ -151,21 +152,21 @@ def is_no_rerun() -> ColumnElement[bool]:
     return Job.id.not_in(select(rerun.id).where(rerun.rerun_of.is_not(None)))
 
 
-def resource_sums(connection: Connection, task: int) -> dict[str, Any]:
-    """Return what the jobs of a task took: sums over all attempts, the largest memory, when the first began and the last ended."""
+def resource_sums(connection: Connection, task: int) -> TaskResources:
+    """Return what the jobs of a task took, all attempts included."""
     query = select(
         func.count(), func.sum(Job.wall_seconds), func.sum(Job.cpu_seconds), func.max(Job.max_rss_bytes),
         func.min(Job.started_at), func.max(Job.ended_at),
     ).where(Job.task_id == task, Job.rerun_of.is_(None))  # fmt: skip
-    row = connection.execute(query).one()
-    return {
-        "jobs": row[0],
-        "wall_seconds": row[1],
-        "cpu_seconds": row[2],
-        "max_rss_bytes": row[3],
-        "first_started_at": row[4].isoformat() if row[4] else None,
-        "last_ended_at": row[5].isoformat() if row[5] else None,
-    }
+    jobs, wall_seconds, cpu_seconds, max_rss_bytes, started, ended = connection.execute(query).one()
+    return TaskResources(
+        jobs=jobs,
+        wall_seconds=wall_seconds,
+        cpu_seconds=cpu_seconds,
+        max_rss_bytes=max_rss_bytes,
+        first_started_at=started.isoformat() if started else None,
+        last_ended_at=ended.isoformat() if ended else None,
+    )
 
 
 def output_count(connection: Connection, task: int) -> int:
