@@ -10,6 +10,7 @@ from jobprov.provenance.answers.tasks import (
     MissingUnits,
     ReadyFile,
     ReadyFiles,
+    Samples,
     TaskDeclared,
     TaskProgress,
     UnitsWaived,
@@ -140,9 +141,9 @@ class Client(Histories):
         place, named = campaign_place(name)
         return self._read(f"/campaigns/{place}/report", experiment=experiment, **named)
 
-    def samples(self, experiment: str) -> dict[str, Any]:
+    def samples(self, experiment: str) -> Samples:
         """Return the declared tasks of an experiment as samples by data tier."""
-        return self._read("/samples", experiment=experiment)
+        return self._ask(Samples, "/samples", experiment=experiment)
 
     def missing_units(self, task_id: str, *, experiment: str | None = None) -> MissingUnits:
         """Return the units that are still to be made."""

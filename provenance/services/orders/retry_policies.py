@@ -14,13 +14,13 @@ from sqlalchemy import Connection, delete, select
 
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import KnownKeys
+from jobprov.provenance.db.queries.tasks.samples import is_recorded
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Experiment, RetryPolicyRow
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.launchers.workflow import RetryPolicy
 from jobprov.provenance.records.documents import check_experiment_name, read_document
 from jobprov.provenance.services.ledger.entries import NewEntry, append_document
-from jobprov.provenance.services.tasks.samples import is_recorded
 
 ANY_STAGE = "*"
 _DEFAULT = RetryPolicy()

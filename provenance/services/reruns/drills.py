@@ -27,6 +27,7 @@ from jobprov.provenance.db.queries.reruns.reproduction import (
     least_recently_drilled,
     never_drilled,
 )
+from jobprov.provenance.db.queries.tasks.samples import is_recorded
 from jobprov.provenance.db.writer import Writer
 from jobprov.provenance.errors import BundleError, NotFoundError, ProvenanceError
 from jobprov.provenance.records.recipes import recipe_text
@@ -34,7 +35,6 @@ from jobprov.provenance.services.bundles.job_bundle import Blobs, build_bundle
 from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unpack
 from jobprov.provenance.services.reruns.isolation import Isolation
 from jobprov.provenance.services.reruns.verdicts import post_verdict
-from jobprov.provenance.services.tasks.samples import is_recorded
 
 _AT_ONCE = 20
 _UNPACKED = 3  # times the bundle: its tar, what it holds, what is laid out for the job

@@ -111,6 +111,13 @@ class Declaration(msgspec.Struct, kw_only=True):
             return None
         return units * self.outputs_per_unit
 
+    def expected_events(self) -> int | None:
+        """Return how many events there are to be; None where nobody said."""
+        units = self.unit_count()
+        if units is None or self.events_per_unit is None:
+            return None
+        return units * self.events_per_unit
+
 
 def read_declaration(document: dict[str, Any]) -> Declaration:
     """Return the typed reading of a declaration.

@@ -15,11 +15,9 @@ from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.tasks import TaskResources
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.fragments.node_facts import code_versions
-from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Claim, Experiment, Job, SoftwareSet, Stage, TaskRow
+from jobprov.provenance.db.tables import Claim, Experiment, Job, Stage, TaskRow
 
 MOST_FAILING = 100
 
@@ -98,49 +96,6 @@ def declared_tasks(connection: Connection, experiment: str, *, most: int) -> lis
         .limit(most)
     )
     return [FoundTask(*row) for row in connection.execute(query)]
-
-
-def outputs_of_tasks(
-    connection: Connection, tasks: Iterable[int]
-) -> dict[int, dict[str | None, tuple[int, int]]]:
-    """Return what successful jobs of each task made.
-
-    Files and events by data tier, in one statement for 400 tasks.
-    """
-    found: dict[int, dict[str | None, tuple[int, int]]] = {}
-    for part in chunks(sorted(tasks)):
-        query = (
-            select(TaskRow.id, Claim.data_tier, func.count(), wide_sum(Claim.event_count))
-            .join(Job, Job.task_id == TaskRow.id)
-            .join(Claim, Claim.job_id == Job.id)
-            .where(TaskRow.id.in_(part), Job.state == STATES.index("succeeded"))
-            .where(Claim.alias_of.is_(None), Job.rerun_of.is_(None))
-            .group_by(TaskRow.id, Claim.data_tier)
-        )
-        for task, tier, files, events in connection.execute(query):
-            found.setdefault(task, {})[tier] = (files, int(events or 0))
-    return found
-
-
-def versions_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, list[str]]:
-    """Return what people call the code that successful jobs of each task ran, by name."""
-    pairs: set[tuple[int, int]] = set()
-    for part in chunks(sorted(tasks)):
-        query = (
-            select(TaskRow.id, SoftwareSet.id)
-            .join(Job, Job.task_id == TaskRow.id)
-            .join(SoftwareSet, SoftwareSet.id == Job.software_set_id)
-            .where(
-                TaskRow.id.in_(part), Job.state == STATES.index("succeeded"), Job.rerun_of.is_(None)
-            )
-            .distinct()
-        )
-        pairs.update((row[0], row[1]) for row in connection.execute(query))
-    names = code_versions(connection, {software for _, software in pairs})
-    found: dict[int, set[str]] = {}
-    for task, software in pairs:
-        found.setdefault(task, set()).add(names[software])
-    return {task: sorted(versions) for task, versions in found.items()}
 
 
 def is_no_rerun() -> ColumnElement[bool]:
