@@ -11,6 +11,14 @@ from jobprov.app.commands.lookup.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
 from jobprov.provenance.lineage.words import counted
 
+_SOURCES = {
+    "sam_definition": "definition",
+    "sam_snapshot": "snapshot_id",
+    "metacat_dataset": "dataset",
+    "query": "query",
+}
+"""Options that say where a catalog has the inputs, and the members of `units` that they stand for."""
+
 
 @click.command()
 @click.argument("task_id", metavar="ID")
@@ -45,42 +53,54 @@ from jobprov.provenance.lineage.words import counted
 @click.option("--project", help="The SAM project that hands the inputs out.")
 @url_option
 @json_option
-def declare(*, task_id: str, url: str | None, as_json: bool, **said: Any) -> None:
-    """Declare task ID: what is to be made. The list of inputs is frozen by that."""
-    document = _declaration(said)
-    if said["catalog_url"]:
-        document = {**document, **_fetched(document.get("units"), said["catalog_url"])}
+def declare(*, task_id: str, url: str | None, as_json: bool, **options: Any) -> None:
+    """Declare task ID: what is to be made. This freezes the list of inputs."""
+    document = _declaration(options)
+    if options["catalog_url"]:
+        document |= _fetched(document.get("units"), options["catalog_url"])
     answer = client_for(url).declare_task(task_id, document)
     units = "" if answer.unit_count is None else f" with {counted(answer.unit_count, 'unit')}"
     again = "" if answer.is_new else ", as before or anew"
     emit(answer, f"Task {task_id} is declared{units}{again}.", as_json=as_json)
 
 
-def _declaration(said: Mapping[str, Any]) -> dict[str, Any]:
-    source = {
-        name: said[option]
-        for name, option in (
-            ("definition", "sam_definition"), ("snapshot_id", "sam_snapshot"), ("dataset", "metacat_dataset"),
-            ("query", "query"),
-        )
-        if said[option] is not None
-    }  # fmt: skip
-    listed = [line.strip() for line in said["units"] if line.strip()] if said["units"] else None
-    given = [units for units in (listed, said["count"], source or None) if units is not None]
-    if len(given) > 1 or len(source) > 1:
-        raise click.UsageError(
-            "Say once where the inputs come from: a file, a count, or one of the catalog's lists."
-        )
+def _declaration(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the declaration that the options make.
+
+    Raises:
+        UsageError: they name more than one list of inputs, or an output's metadata has no value.
+    """
     names = ("experiment", "campaign", "stage", "outputs_per_unit", "project")
-    document = {name: said[name] for name in names if said[name] is not None}
-    pairs = dict(word.partition("=")[::2] for word in said["output_metadata"])
-    if "" in pairs or "" in pairs.values():
-        raise click.UsageError("--output takes NAME=VALUE.")
-    return {
-        **document,
-        **({"units": given[0]} if given else {}),
-        **({"output_metadata": pairs} if pairs else {}),
-    }
+    document = {name: options[name] for name in names if options[name] is not None}
+    units = _units(options)
+    if units is not None:
+        document["units"] = units
+    pairs = {}
+    for pair in options["output_metadata"]:
+        name, _, value = pair.partition("=")
+        if not name or not value:
+            raise click.UsageError("--output takes NAME=VALUE.")
+        pairs[name] = value
+    if pairs:
+        document["output_metadata"] = pairs
+    return document
+
+
+def _units(options: Mapping[str, Any]) -> list[str] | int | dict[str, Any] | None:
+    """Return the list of inputs, their number, or where a catalog has them; None where no option says."""
+    choices: list[list[str] | int | dict[str, Any]] = []
+    if options["units"] is not None:
+        choices.append([line.strip() for line in options["units"] if line.strip()])
+    if options["count"] is not None:
+        choices.append(options["count"])
+    for option, name in _SOURCES.items():
+        if options[option] is not None:
+            choices.append({name: options[option]})
+    if len(choices) > 1:
+        raise click.UsageError(
+            "Give the inputs once: as a file, a count, or one of the catalog's lists."
+        )
+    return choices[0] if choices else None
 
 
 def _fetched(units: Any, catalog_url: str) -> dict[str, Any]:
@@ -90,7 +110,6 @@ def _fetched(units: Any, catalog_url: str) -> dict[str, Any]:
     from jobprov.provenance.catalogs.sam import Sam  # noqa: PLC0415
     from jobprov.provenance.services.catalogs.frozen_units import fetch_units  # noqa: PLC0415
     from jobprov.provenance.services.tasks.declarations import (  # noqa: PLC0415
-        Declaration,
         UnitSource,
         read_declaration,
     )
@@ -99,22 +118,23 @@ def _fetched(units: Any, catalog_url: str) -> dict[str, Any]:
         raise click.UsageError(
             "--catalog-url needs one of the catalog's lists, such as --sam-definition."
         )
-    declared: Declaration = read_declaration({"experiment": "any", "units": units})
-    source = declared.units
+    source = read_declaration({"experiment": "any", "units": units}).units
     assert isinstance(source, UnitSource)  # noqa: S101 - the only reading of a dictionary
-    token_file = os.environ.get("BEARER_TOKEN_FILE", "")
-    token = (
-        Path(token_file).read_text(encoding="ascii").strip()
-        if token_file and Path(token_file).is_file()
-        else None
-    )
-    access = Access(
-        catalog_url,
-        token,
-        os.environ.get("X509_USER_PROXY") if catalog_url.startswith("https:") else None,
-    )
+    proxy = None
+    if catalog_url.startswith("https:"):
+        proxy = os.environ.get("X509_USER_PROXY")
+    access = Access(catalog_url, _token(), proxy)
     is_metacat = source.dataset is not None or "/sam/" not in catalog_url
-    return fetch_units(MetaCat(access) if is_metacat else Sam(access), source)
+    catalog = MetaCat(access) if is_metacat else Sam(access)
+    return fetch_units(catalog, source)
+
+
+def _token() -> str | None:
+    """Return the user's bearer token, from the file that the environment names."""
+    token_file = os.environ.get("BEARER_TOKEN_FILE", "")
+    if not token_file or not Path(token_file).is_file():
+        return None
+    return Path(token_file).read_text(encoding="ascii").strip()
 
 
 COMMANDS = {"declare": declare}
