@@ -153,7 +153,8 @@ def test_answer_without_what_jobprov_says_is_a_strangers(peer: Peer) -> None:
 
     with pytest.raises(UnreachableError, match="without 'jobs'; is the address right"):
         list(Client(peer.url).jobs())
-    assert Client(peer.url).task("t1") == {"status": "ok"}
+    with pytest.raises(UnreachableError, match="does not answer as jobprov does"):
+        Client(peer.url).task("t1")
 
 
 def test_lists_are_read_to_their_end(peer: Peer) -> None:
