@@ -24,7 +24,8 @@ from jobprov.app.api.orders import orders, workflows
 from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets
 from jobprov.app.api.statistics import campaign_graph as campaigns
 from jobprov.app.api.statistics import sums as statistics
-from jobprov.app.api.tasks import tasks
+from jobprov.app.api.tasks import campaigns as campaign_progress
+from jobprov.app.api.tasks import declarations, samples, tasks, units, waivers
 from jobprov.app.api.wire.documenting import JobprovApi, add_schemas
 
 SECTIONS = (
@@ -50,7 +51,12 @@ SECTIONS = (
     relations.section,
     divergence.section,
     events.section,
+    declarations.section,
     tasks.section,
+    units.section,
+    waivers.section,
+    samples.section,
+    campaign_progress.section,
     catalogs.section,
     rules.section,
     workflows.section,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
 from jobprov.provenance.answers.lookup import (
     FileAnswer,
     GapCounts,
@@ -13,6 +14,15 @@ from jobprov.provenance.answers.lookup import (
     JobAnswer,
     JobList,
     JobSummary,
+)
+from jobprov.provenance.answers.tasks import (
+    MissingUnits,
+    ReadyFile,
+    ReadyFiles,
+    Samples,
+    TaskDeclared,
+    TaskProgress,
+    UnitsWaived,
 )
 from jobprov.provenance.client.histories import Histories
 from jobprov.provenance.client.transport import campaign_place, part
@@ -92,23 +102,21 @@ class Client(Histories):
             "POST", f"/rules/{part(experiment)}/reclassifications", json={"task_id": task_id}
         )
 
-    def task_catalog(self, task_id: str, *, experiment: str | None = None) -> dict[str, Any]:
+    def task_catalog(self, task_id: str, *, experiment: str | None = None) -> CatalogComparison:
         """Return where a task's jobs and its catalog differ."""
-        return self._read(f"/tasks/{part(task_id)}/catalog", experiment=experiment)
+        path = f"/tasks/{part(task_id)}/catalog"
+        return self._ask(CatalogComparison, path, experiment=experiment)
 
-    def draining_units(
-        self, task_id: str, *, experiment: str | None = None, form: str = "json"
-    ) -> Any:
-        """Return inputs without an output in the catalog.
-
-        `{draining: [unit]}`, or text if `form` is plain or sam.
-        """
+    def draining_units(self, task_id: str, *, experiment: str | None = None) -> DrainingUnits:
+        """Return the inputs without an output in the catalog."""
         path = f"/tasks/{part(task_id)}/draining"
-        if form == "json":
-            return self._read(path, experiment=experiment)
-        return self._call(
-            "GET", path, params={"experiment": experiment, "format": form}
-        ).content.decode()
+        return self._ask(DrainingUnits, path, experiment=experiment)
+
+    def draining_text(self, task_id: str, form: str, *, experiment: str | None = None) -> str:
+        """Return the same inputs as text: `plain`, one a line, or `sam`, a dimension of SAM."""
+        path = f"/tasks/{part(task_id)}/draining"
+        answer = self._call("GET", path, params={"experiment": experiment, "format": form})
+        return answer.content.decode()
 
     def recipes(self, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the recipes whose jobs have more than one result, page by page."""
@@ -122,9 +130,9 @@ class Client(Histories):
         """Return what differs from one job to another, by facet."""
         return self._read(f"/jobs/{part(before)}/diff/{part(after)}", experiment=experiment)
 
-    def task(self, task_id: str, *, experiment: str | None = None) -> dict[str, Any]:
+    def task(self, task_id: str, *, experiment: str | None = None) -> TaskProgress:
         """Return how far a task is."""
-        return self._read(f"/tasks/{part(task_id)}", experiment=experiment)
+        return self._ask(TaskProgress, f"/tasks/{part(task_id)}", experiment=experiment)
 
     def errors(self, **query: Any) -> dict[str, Any]:
         """Return why jobs did not succeed; the query is that of `GET /statistics/errors`."""
@@ -151,39 +159,40 @@ class Client(Histories):
         place, named = campaign_place(name)
         return self._read(f"/campaigns/{place}/report", experiment=experiment, **named)
 
-    def samples(self, experiment: str) -> dict[str, Any]:
+    def samples(self, experiment: str) -> Samples:
         """Return the declared tasks of an experiment as samples by data tier."""
-        return self._read("/samples", experiment=experiment)
+        return self._ask(Samples, "/samples", experiment=experiment)
 
-    def missing_units(
-        self, task_id: str, *, experiment: str | None = None, form: str = "json"
-    ) -> Any:
-        """Return the units still to be made: `{missing: [{unit, state}]}`, or text if `form` is `plain` or `sam`."""
+    def missing_units(self, task_id: str, *, experiment: str | None = None) -> MissingUnits:
+        """Return the units that are still to be made."""
+        return self._ask(MissingUnits, f"/tasks/{part(task_id)}/missing", experiment=experiment)
+
+    def missing_text(self, task_id: str, form: str, *, experiment: str | None = None) -> str:
+        """Return the same units as text: `plain`, one a line, or `sam`, a dimension of SAM."""
         path = f"/tasks/{part(task_id)}/missing"
-        if form == "json":
-            return self._read(path, experiment=experiment)
-        return self._call(
-            "GET", path, params={"experiment": experiment, "format": form}
-        ).content.decode()
+        answer = self._call("GET", path, params={"experiment": experiment, "format": form})
+        return answer.content.decode()
 
-    def ready_files(
-        self, task_id: str, *, experiment: str | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def ready_files(self, task_id: str, *, experiment: str | None = None) -> Iterator[ReadyFile]:
         """Yield the files that jobs of a task made and that no job has read yet, the oldest first."""
-        return self._rows(
-            f"/tasks/{part(task_id)}/ready", "files", experiment=experiment, limit=1000
-        )
+        path, cursor = f"/tasks/{part(task_id)}/ready", None
+        while True:
+            page = self._ask(ReadyFiles, path, experiment=experiment, limit=1000, cursor=cursor)
+            yield from page.files
+            cursor = page.next
+            if cursor is None:
+                return
 
     def waive_units(
         self, task_id: str, waiver: Mapping[str, Any], *, experiment: str | None = None
-    ) -> dict[str, Any]:
-        """Let a task go on without some of its units, `{units, who, why}`, or take that back with `withdrawn`."""
-        path = f"/tasks/{part(task_id)}/waivers"
-        return self._json("POST", path, json=waiver, params={"experiment": experiment})
+    ) -> UnitsWaived:
+        """Let a task go on without some units, `{units, who, why}`; `withdrawn` takes that back."""
+        path, query = f"/tasks/{part(task_id)}/waivers", {"experiment": experiment}
+        return self._send(UnitsWaived, "POST", path, json=waiver, params=query)
 
-    def declare_task(self, task_id: str, declaration: Mapping[str, Any]) -> dict[str, Any]:
+    def declare_task(self, task_id: str, declaration: Mapping[str, Any]) -> TaskDeclared:
         """Declare a task."""
-        return self._json("PUT", f"/tasks/{part(task_id)}", json=declaration)
+        return self._send(TaskDeclared, "PUT", f"/tasks/{part(task_id)}", json=declaration)
 
     def issue_ticket(
         self, task_id: str, experiment: str, *, days: int | None = None

@@ -1,11 +1,12 @@
-"""Catalogs over HTTP: what a task's catalog knows beside its jobs, and what is still to be processed."""
+"""Where a task and its catalog differ, over HTTP, and what is still to be processed."""
 
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer, text_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
 from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
 from jobprov.provenance.schemas.production_queries import MissingQuery
@@ -13,44 +14,36 @@ from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.catalogs.differences import compare_catalog, list_draining
 from jobprov.provenance.services.tasks.tasks import find_task
 
-section = Section("catalogs", "File catalogs: the other side of what jobs say.")
+section = Section("catalogs", "File catalogs, compared with what jobs report.")
 
 
 @section.call(
     "GET",
     "/tasks/<task_id>/catalog",
-    answers={200: OBJECT},
+    answers={200: CatalogComparison},
     parameters=parameters(ExperimentQuery),
     errors=(300, 401, 404, 422),
 )
 def get_catalog(task_id: str) -> Response:
-    """Return where a task's jobs and its catalog differ, by kind, with the files.
-
-    As of the last `jobprov catalog sync`.
-    """
+    """Return where a task's jobs and its catalog differed at the last `jobprov catalog sync`."""
     query = asked(ExperimentQuery)
     service = get_service()
+    catalogs = read_catalogs(service.settings.catalogs)
     with service.reading() as connection:
         task = find_task(connection, checked_name(task_id, "task_id"), **query)
-        return json_answer(
-            compare_catalog(
-                connection, service.store, task, catalogs=read_catalogs(service.settings.catalogs)
-            )
-        )
+        comparison = compare_catalog(connection, service.store, task, catalogs=catalogs)
+    return json_answer(comparison)
 
 
 @section.call(
     "GET",
     "/tasks/<task_id>/draining",
-    answers={200: OBJECT},
+    answers={200: DrainingUnits},
     parameters=parameters(MissingQuery),
     errors=(300, 401, 404, 422),
 )
 def get_draining(task_id: str) -> Response:
-    """Return the inputs without an output in the catalog.
-
-    `{draining: [unit]}`, a plain list, or a SAM dimension.
-    """
+    """Return the inputs without an output in the catalog; as JSON, a plain list or a SAM dimension."""
     query = asked(MissingQuery)
     form = query.pop("format")
     service = get_service()
@@ -58,5 +51,7 @@ def get_draining(task_id: str) -> Response:
         task = find_task(connection, checked_name(task_id, "task_id"), **query)
         units = list_draining(connection, service.store, task)
     if form == "json":
-        return json_answer({"draining": units})
-    return text_answer([files_dimension(units)] if form == "sam" else units)
+        return json_answer(DrainingUnits(units))
+    if form == "sam":
+        return text_answer([files_dimension(units)])
+    return text_answer(units)

@@ -178,7 +178,7 @@ def _declare(client: Client, experiment: str, task_id: str, told: dict[str, Any]
         ConflictError: other units were frozen already.
     """
     try:
-        before = client.task(task_id, experiment=experiment).get("declared") or {}
+        before = client.task(task_id, experiment=experiment).declared or {}
     except NotFoundError:
         before = {}
     if before.get("units") is not None and told.get("units", before["units"]) != before["units"]:

@@ -6,6 +6,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.provenance.answers.tasks import SampleCell
 from jobprov.provenance.lineage.words import counted, number
 
 _COLUMNS = {
@@ -23,25 +24,29 @@ _COLUMNS = {
 @url_option
 @json_option
 def samples(*, experiment: str, url: str | None, as_json: bool) -> None:
-    """List the samples of EXPERIMENT by data tier: files and events done, of how many expected."""
-    found = client_for(url).samples(experiment)
-    rows = [_row(row["sample"], cell) for row in found["samples"] for cell in row["cells"]]
-    archived = (
-        f"\n{counted(len(found['archived']), 'obsolete pass')} left out."
-        if found["archived"]
-        else ""
-    )
-    emit(found, table(rows, _COLUMNS) + archived, as_json=as_json)
+    """List the samples of EXPERIMENT by data tier: files and events, done of expected."""
+    answer = client_for(url).samples(experiment)
+    rows = [_row(sample.sample, cell) for sample in answer.samples for cell in sample.cells]
+    text = table(rows, _COLUMNS)
+    if answer.archived:
+        text += f"\n{counted(len(answer.archived), 'obsolete pass')} left out."
+    emit(answer, text, as_json=as_json)
 
 
-def _row(sample: str, cell: dict[str, Any]) -> dict[str, Any]:
-    counts = {
-        name: number(cell[name])
-        + (f" of {number(cell[expected])}" if cell[expected] is not None else "")
-        for name, expected in (("files", "expected_files"), ("events", "expected_events"))
+def _row(sample: str, cell: SampleCell) -> dict[str, Any]:
+    return {
+        "sample": sample,
+        "data_tier": cell.data_tier,
+        "files": _done(cell.files, cell.expected_files),
+        "events": _done(cell.events, cell.expected_events),
+        "definitions": ", ".join(cell.definitions),
+        "releases": ", ".join(cell.releases),
     }
-    lists = {name: ", ".join(cell[name]) for name in ("definitions", "releases")}
-    return {"sample": sample, "data_tier": cell["data_tier"], **counts, **lists}
+
+
+def _done(count: int, expected: int | None) -> str:
+    total = "" if expected is None else f" of {number(expected)}"
+    return f"{number(count)}{total}"
 
 
 COMMANDS = {"samples": samples}

@@ -1,20 +1,47 @@
-"""The page of a task beside its catalog: what is done but not there, what is there without a job, and what still drains."""
+"""The page of a task beside its catalog: where the two differ, and what is still to be processed."""
 
-from typing import Any
+from typing import NamedTuple, Self
 from urllib.parse import quote
 
 from flask import Blueprint, Response
 
-from jobprov.app.web.frame.cuts import address, cut_rows
+from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, day, number
 from jobprov.app.web.frame.page import answer, asked, experiment_asked
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.catalogs import CatalogComparison, CatalogDifference
 from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.catalogs.differences import compare_catalog, list_draining
 from jobprov.provenance.services.tasks.tasks import find_task
 
 _FILES, _UNITS = 20, 30
+
+
+class Question(NamedTuple):
+    """Which task the page is about; `experiment` is None where the address does not name it."""
+
+    task_id: str
+    experiment: str | None
+
+    @classmethod
+    def from_request(cls) -> Self:
+        """Return the question in the address.
+
+        Raises:
+            BadInputError: it names no task.
+        """
+        task_id = asked("task_id")
+        if task_id is None:
+            raise BadInputError("task_id: name a task.", {"task_id": ["missing"]})
+        return cls(task_id, experiment_asked())
+
+
+class ShownDifference(NamedTuple):
+    """Files that differ in one way, and as many rows of them as the page shows."""
+
+    difference: CatalogDifference
+    files: Cut
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -24,46 +51,50 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page() -> Response:
     """Show where the jobs of a task and its catalog differ."""
-    name, service = asked("task_id"), get_service()
-    if name is None:
-        raise BadInputError("task_id: say which task.", {"task_id": ["missing"]})
+    question, service = Question.from_request(), get_service()
+    catalogs = read_catalogs(service.settings.catalogs)
+    draining = []
     with service.reading() as connection:
-        task = find_task(connection, name, experiment=experiment_asked())
-        found = compare_catalog(
-            connection, service.store, task, catalogs=read_catalogs(service.settings.catalogs)
-        )
-        can_drain = found["synced_at"] is not None and found["units"]["without"] is not None
-        draining = (
-            list_draining(connection, service.store, task)
-            if can_drain and found["units"]["without"]
-            else []
-        )
-    twin = f"/tasks/{quote(task.task_id, safe='')}"
-    words = {"experiment": task.experiment}
+        task = find_task(connection, question.task_id, experiment=question.experiment)
+        comparison = compare_catalog(connection, service.store, task, catalogs=catalogs)
+        if comparison.synced_at is not None and comparison.units.without:
+            draining = list_draining(connection, service.store, task)
+
+    path, place = f"/tasks/{quote(task.task_id, safe='')}", {"experiment": task.experiment}
     return answer(
-        "catalogs/catalog.html",
-        twin=address(f"{twin}/catalog", words),
-        found=found,
+        "catalogs/differences.html",
+        twin=address(f"{path}/catalog", place),
         task=task,
-        first_line=first_line(found),
-        differences=[
-            {**kind, "rows": cut_rows(kind["kind"], kind["files"], _FILES)}
-            for kind in found["differences"]
-        ],
-        silent=cut_rows("silent", found["silent"], _UNITS),
+        comparison=comparison,
+        first_line=first_line(comparison),
+        differences=_shown(comparison.differences),
+        silent=cut_rows("silent", comparison.silent, _UNITS),
         draining=cut_rows("draining", draining, _UNITS),
-        plain=f"/api/v1{address(f'{twin}/draining', {**words, 'format': 'plain'})}",
-        dimension=f"/api/v1{address(f'{twin}/draining', {**words, 'format': 'sam'})}",
+        plain_list=f"/api/v1{address(f'{path}/draining', {**place, 'format': 'plain'})}",
+        sam_dimension=f"/api/v1{address(f'{path}/draining', {**place, 'format': 'sam'})}",
     )
 
 
-def first_line(found: dict[str, Any]) -> str:
-    """Return how far the two sides agree, in words."""
-    if found["synced_at"] is None:
+def _shown(differences: list[CatalogDifference]) -> list[ShownDifference]:
+    shown = []
+    for difference in differences:
+        files = cut_rows(difference.kind, difference.files, _FILES)
+        shown.append(ShownDifference(difference, files))
+    return shown
+
+
+def first_line(comparison: CatalogComparison) -> str:
+    """Return in a sentence how far jobs and catalog agree."""
+    if comparison.synced_at is None:
         return (
-            "Not compared with its catalog yet: an operator names it and runs jobprov catalog sync."
+            "Not compared with its catalog yet: "
+            "an operator sets the catalog up and runs jobprov catalog sync."
         )
-    units, count = found["units"], sum(kind["count"] for kind in found["differences"])
-    of = "" if units["expected"] is None else f" of {number(units['expected'])}"
-    agree = f"; {counted(count, 'difference')}" if count else "; jobs and catalog say the same"
-    return f"The catalog knows outputs of {number(units['in_catalog'])}{of} units{agree}, as of {day(found['synced_at'])}."
+    units = comparison.units
+    total = "" if units.expected is None else f" of {number(units.expected)}"
+    differences = sum(difference.count for difference in comparison.differences)
+    verdict = counted(differences, "difference") if differences else "jobs and catalog agree"
+    return (
+        f"The catalog knows outputs of {number(units.in_catalog)}{total} units; {verdict}, "
+        f"as of {day(comparison.synced_at)}."
+    )

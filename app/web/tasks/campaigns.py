@@ -15,6 +15,7 @@ from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.addresses import fits_path
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.statistics.counting import jobs_in
+from jobprov.provenance.services.tasks.units import FAILURES
 
 _MOST_COUNTED = 20_000
 """Jobs: the gaps of more are counted only when asked for; 100,000 take a second."""
@@ -63,47 +64,46 @@ def _bars(units: dict[str, Any]) -> list[Piece]:
 
 
 def first_line(campaign: dict[str, Any]) -> str:
-    """Return how far the campaign is and what it lacks.
+    """Return how far the campaign is and what is missing.
 
-    Where nobody said how many units there are to be, what its jobs say.
+    Where nobody declared how many units there are to be, it counts jobs.
     """
     stages = campaign["stages"]
     if not stages:
         return f"{counted(campaign['task_count'], 'task')} declared; no job is recorded yet."
     left = f" About {duration(campaign['seconds_left'])} left." if campaign["seconds_left"] else ""
     if all(stage["units"]["expected"] is not None for stage in stages):
-        done, expected = (
-            sum(stage["units"][name] for stage in stages) for name in ("produced", "expected")
-        )
-        lacking = ", ".join(_lacking(stage) for stage in stages if stage["units"]["missing"])
-        head = (
-            f"{number(done)} of {counted(expected, 'unit')} done in {counted(len(stages), 'stage')}"
-        )
-        return f"{head}; missing: {lacking}.{left}" if lacking else f"{head}.{left}"
+        return f"{_units_done(stages)}.{left}"
+    return f"{_jobs_done(stages)}.{left}"
+
+
+def _units_done(stages: list[dict[str, Any]]) -> str:
+    done = sum(stage["units"]["produced"] for stage in stages)
+    expected = sum(stage["units"]["expected"] for stage in stages)
+    units, count = counted(expected, "unit"), counted(len(stages), "stage")
+    line = f"{number(done)} of {units} done in {count}"
+    missing = ", ".join(_missing(stage) for stage in stages if stage["units"]["missing"])
+    return f"{line}; missing: {missing}" if missing else line
+
+
+def _jobs_done(stages: list[dict[str, Any]]) -> str:
     newest = stages[-1]
     done = newest["states"].get("succeeded", 0)
     total = sum(newest["states"].values())
-    counts = {
-        state: sum(stage["states"].get(state, 0) for stage in stages)
-        for state in ("failed", "killed", "lost")
-    }
-    mishaps = ", ".join(f"{number(count)} {state}" for state, count in counts.items() if count)
-    return (
-        f"{counted(len(stages), 'stage')} begun, the last is {text(newest['stage'])}: "
-        f"{number(done)} of {counted(total, 'job')} done"
-        + (f"; {mishaps} in all." if mishaps else ".")
-        + left
-    )
+    begun = f"{counted(len(stages), 'stage')} begun, the last is {text(newest['stage'])}"
+    line = f"{begun}: {number(done)} of {counted(total, 'job')} done"
+
+    mishaps = []
+    for state in FAILURES:
+        count = sum(stage["states"].get(state, 0) for stage in stages)
+        if count:
+            mishaps.append(f"{number(count)} {state}")
+    return f"{line}; {', '.join(mishaps)} in all" if mishaps else line
 
 
-def _lacking(stage: dict[str, Any]) -> str:
-    """Return `371 of reco (217 failed, 54 running)`.
-
-    How many units a stage lacks, and how those stand of which there are jobs.
-    """
+def _missing(stage: dict[str, Any]) -> str:
+    """Return `371 of reco (217 failed, 54 running)`."""
     units = stage["units"]
-    stands = [(units["failed"], "failed"), (units["running"], "running")]
-    words = ", ".join(f"{number(count)} {word}" for count, word in stands if count)
-    return f"{number(units['missing'])} of {text(stage['stage'] or 'no stage')}" + (
-        f" ({words})" if words else ""
-    )
+    states = [f"{number(units[state])} {state}" for state in ("failed", "running") if units[state]]
+    line = f"{number(units['missing'])} of {text(stage['stage'] or 'no stage')}"
+    return f"{line} ({', '.join(states)})" if states else line

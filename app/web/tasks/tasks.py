@@ -1,6 +1,5 @@
 """The page of a task: how many of its units are done, what failed and why, what it took."""
 
-from typing import Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response
@@ -11,11 +10,12 @@ from jobprov.app.web.frame.formats import counted, duration, number
 from jobprov.app.web.frame.page import answer, experiment_asked
 from jobprov.app.web.frame.progress import progress
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.tasks import TaskProgress
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
-from jobprov.provenance.services.tasks.units import list_ready
+from jobprov.provenance.services.tasks.units import FAILURES, list_ready
 
 _JOBS = 25
 _READY = 100
@@ -30,72 +30,73 @@ def show_page(task_id: str) -> Response:
     """Show a task."""
     service, experiment = get_service(), experiment_asked()
     with service.reading() as connection:
-        task = show_task(connection, service.store, task_id, experiment=experiment)
-        filters = JobFilters(experiment=task["experiment"], task_id=task["task_id"])
+        opened = find_task(connection, task_id, experiment=experiment)
+        filters = JobFilters(experiment=opened.experiment, task_id=opened.task_id)
+        task = show_task(connection, service.store, opened)
         jobs = list_jobs(connection, filters, limit=_JOBS)
         gaps = list_gaps(connection, filters)
-        ready = list_ready(
-            connection, find_task(connection, task_id, experiment=task["experiment"]), limit=_READY
-        )
-    mine = {"experiment": task["experiment"], "task_id": task["task_id"]}
+        ready = list_ready(connection, opened, limit=_READY)
+
+    place = {"experiment": task.experiment, "task_id": task.task_id}
+    units = str(task.expected or task.produced or "")
+    states = shown_states(task)
     return answer(
         "tasks/task.html",
-        twin=f"/tasks/{quote(task['task_id'], safe='')}{address('', {'experiment': task['experiment']})}",
-        is_live=bool(task["running"] or task["missing"]),
+        twin=_address(task, ""),
+        is_live=bool(task.running or task.missing),
         task=task,
         first_line=first_line(task),
-        bars=progress(shown_states(task), task["expected"]),
-        states=shown_states(task),
-        causes=cut_rows("causes", linked_causes(task["errors"], mine), 15),
-        failing=cut_rows("failing", task["failing_jobs"], 15),
-        blocking=cut_rows("blocking", task["blocking"], 20),
-        waivers=cut_rows("waivers", task["waivers"], 10),
+        bars=progress(states, task.expected),
+        states=states,
+        causes=cut_rows("causes", linked_causes(task.errors, place), 15),
+        failing=cut_rows("failing", task.failing_jobs, 15),
+        blocking=cut_rows("blocking", task.blocking, 20),
+        waivers=cut_rows("waivers", task.waivers, 10),
         gaps=cut_rows("gaps", gaps.gaps, 15),
         gap_jobs=gaps.job_count,
-        ready=cut_rows("ready", ready["files"], 15),
-        is_more_ready=ready["next"] is not None,
+        ready=cut_rows("ready", ready.files, 15),
+        is_more_ready=ready.next is not None,
         jobs=jobs.jobs,
-        all_jobs=address("/jobs", mine),
-        again=address(
-            "/estimate", {**mine, "files": str(task["expected"] or task["produced"] or "")}
-        ),
-        missing=_missing(task) if task["missing"] else None,
         is_more=jobs.next is not None,
+        all_jobs=address("/jobs", place),
+        again=address("/estimate", {**place, "files": units}),
+        missing=f"/api/v1{_address(task, '/missing')}&format=" if task.missing else None,
     )
 
 
-def _missing(task: dict[str, Any]) -> str:
-    """Return the address of the units that are missing, up to the form that they are wanted in."""
-    where = address("", {"experiment": task["experiment"]})
-    return f"/api/v1/tasks/{quote(task['task_id'], safe='')}/missing{where}&format="
+def _address(task: TaskProgress, view: str) -> str:
+    """Return the address of a task as JSON, or of a view of it, below /api/v1."""
+    query = address("", {"experiment": task.experiment})
+    return f"/tasks/{quote(task.task_id, safe='')}{view}{query}"
 
 
-def shown_states(task: dict[str, Any]) -> dict[str, int]:
-    """Return units by state, those that fell silent apart from those that run."""
-    silent = task["silent"]
+def shown_states(task: TaskProgress) -> dict[str, int]:
+    """Return how many units are in each state; those that fell silent count apart from those that run."""
     states = {
-        "succeeded": task["produced"],
-        "running": task["running"] - silent,
-        "silent": silent,
-        **{state: task["states"].get(state, 0) for state in ("failed", "killed", "lost")},
-        "waived": task["waived"],
+        "succeeded": task.produced,
+        "running": task.running - task.silent,
+        "silent": task.silent,
     }
+    for state in FAILURES:
+        states[state] = task.states.get(state, 0)
+    states["waived"] = task.waived
     return {state: count for state, count in states.items() if count}
 
 
-def first_line(task: dict[str, Any]) -> str:
+def first_line(task: TaskProgress) -> str:
     """Return how far the task is."""
     states = shown_states(task)
     done = states.pop("succeeded", 0)
-    expected = task["expected"]
-    head = (
-        f"{counted(done, 'unit')} done"
-        if expected is None
-        else f"{number(done)} of {counted(expected, 'unit')} done"
-    )
-    others = "".join(f", {number(count)} {state}" for state, count in states.items())
-    causes = len(task["errors"])
-    why = f"; {counted(causes, 'cause')} of failure" if causes else ""
-    left = f"; about {duration(task['seconds_left'])} left" if task["seconds_left"] else ""
-    rest = "" if expected is not None else " How many were to be was not declared."
-    return f"{head}{others}{why}{left}.{rest}"
+    units = counted(done, "unit")
+    if task.expected is not None:
+        units = f"{number(done)} of {counted(task.expected, 'unit')}"
+    line = f"{units} done"
+    for state, count in states.items():
+        line += f", {number(count)} {state}"
+    if task.errors:
+        line += f"; {counted(len(task.errors), 'cause')} of failure"
+    if task.seconds_left:
+        line += f"; about {duration(task.seconds_left)} left"
+    if task.expected is None:
+        return f"{line}. Expected number of units: not declared."
+    return f"{line}."

@@ -1,22 +1,30 @@
-"""Two sides held together: what jobs of a task say that they wrote, and what its catalog knows.
+"""Where the jobs of a task and its catalog differ: how often, and in which files.
 
-Where they differ, how often, which files.
-
-Source: the catalog as `jobprov catalog sync` found it; nothing is asked of it here.
+The catalog is taken as `jobprov catalog sync` last saw it; nothing here asks it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.catalogs import (
+    CatalogComparison,
+    CatalogDifference,
+    CatalogStatement,
+    CatalogUnits,
+    DifferingFile,
+    JobStatement,
+    SilentUnit,
+)
 from jobprov.provenance.catalogs.catalog import Catalog, Source
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
 from jobprov.provenance.db.queries.catalogs.catalogs import (
     CatalogedOutput,
     ClaimedOutput,
+    UsedUnit,
     cataloged_outputs,
     claimed_outputs,
     plain_name,
@@ -32,14 +40,15 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.checksums import normal_checksum
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
-    read_declaration,
-    read_task_document,
+    find_declaration,
 )
 from jobprov.provenance.services.tasks.units import count_units
 
 MOST_FILES = 1000
 DIFFERENCES = {
-    "not-in-catalog": "A job succeeded and says that it wrote the file; the catalog does not know it.",
+    "not-in-catalog": (
+        "A job succeeded and says that it wrote the file; the catalog does not know it."
+    ),
     "no-job": "The catalog knows the file; no job that succeeded says that it wrote it.",
     "size-differs": "Job and catalog say different sizes.",
     "checksum-differs": "Job and catalog say different checksums of the same kind.",
@@ -51,79 +60,71 @@ DIFFERENCES = {
 
 def compare_catalog(
     connection: Connection, store: Store, task: FoundTask, *, catalogs: Catalogs | None = None
-) -> dict[str, Any]:
-    """Return `{task_id, experiment, synced_at, asked_at, problem, units, differences, silent, processes, draining_query}`.
+) -> CatalogComparison:
+    """Return where the jobs of a task and its catalog differ.
 
-    `units` has `{expected, in_catalog, without, by_catalog}`; `differences` `{kind, meaning, count,
-    files}` of each kind that there is, files up to a thousand; `silent` the units that a process
-    was given and of which neither the end of a job nor an output is known: `{unit, process_id,
-    batch_id, node, status}`; `processes` counts them by status. All is as of `synced_at`, None
-    before the first whole comparison. `draining_query` selects in the catalog's language what still
-    drains; None where the list was not made from it, or no catalog is named.
+    Args:
+        connection: where from.
+        store: the archive, for the declaration of the task.
+        task: which one.
+        catalogs: those that are set up, by experiment; they give the query of what is unprocessed.
     """
-    document = read_task_document(connection, store, task)
-    declaration = read_declaration(document) if document else None
+    declaration = find_declaration(connection, store, task)
     state = sync_state(connection, task.key)
     units = count_units(connection, task, declaration)
-    found = units_in_catalog(connection, [task.key])[task.key]
-    claims, known = claimed_outputs(connection, task.key), cataloged_outputs(connection, task.key)
-    is_listed = declaration is not None and declaration.listed_units() is not None
-    rows = (
-        list(_differences(task, claims, known, is_listed=is_listed))
-        if state and state.finished_at
-        else []
+    cataloged_units = units_in_catalog(connection, [task.key])[task.key]
+    without, is_listed = None, False
+    if declaration is not None:
+        without = len(_draining(declaration, cataloged_units, units.entries))
+        is_listed = declaration.listed_units() is not None
+
+    synced_at, differences = None, []
+    if state is not None and state.finished_at is not None:
+        synced_at = state.finished_at.isoformat()
+        outputs = cataloged_outputs(connection, task.key)
+        made_files = _made_files(task, claimed_outputs(connection, task.key), outputs)
+        found = _find_differences(task, made_files, outputs, is_listed=is_listed)
+        differences = _by_kind(task, found)
+    return CatalogComparison(
+        task_id=task.task_id,
+        experiment=task.experiment,
+        synced_at=synced_at,
+        asked_at=state.asked_at.isoformat() if state else None,
+        problem=state.problem if state else None,
+        units=CatalogUnits(units.expected, len(cataloged_units), without, units.by_catalog),
+        differences=differences,
+        silent=_silent_units(connection, task, cataloged_units),
+        processes=process_counts(connection, task.key),
+        draining_query=_query(declaration, catalogs or {}, task.experiment),
     )
-    return {
-        "task_id": task.task_id,
-        "experiment": task.experiment,
-        "synced_at": state.finished_at.isoformat() if state and state.finished_at else None,
-        "asked_at": state.asked_at.isoformat() if state else None,
-        "problem": state.problem if state else None,
-        "units": {
-            "expected": units.expected,
-            "in_catalog": len(found),
-            "without": len(list(_draining(declaration, found, units.entries)))
-            if declaration
-            else None,
-            "by_catalog": units.by_catalog,
-        },
-        "differences": _counted(task, rows),
-        "silent": _silent(connection, task, found),
-        "processes": process_counts(connection, task.key),
-        "draining_query": _query(declaration, catalogs or {}, task.experiment),
-    }
 
 
 def list_draining(connection: Connection, store: Store, task: FoundTask) -> list[str]:
-    """Return the units of which the catalog knows no output and that nobody waived.
-
-    What is still to be processed.
+    """Return the listed units that have no output in the catalog and that nobody waived.
 
     Raises:
         BadInputError: the task has no list of units, or was not compared with its catalog yet.
     """
-    document = read_task_document(connection, store, task)
-    declaration = read_declaration(document) if document else None
-    state = sync_state(connection, task.key)
+    declaration = find_declaration(connection, store, task)
     if declaration is None or declaration.listed_units() is None:
         raise BadInputError(
             f"Task {task.task_id} has no frozen list of units.",
             {"task_id": ["has no list of units"]},
         )
+    state = sync_state(connection, task.key)
     if state is None or state.finished_at is None:
         raise BadInputError(
-            f"Task {task.task_id} was not compared with its catalog yet: `jobprov catalog sync` does that.",
+            f"Task {task.task_id} was not compared with its catalog yet: "
+            "`jobprov catalog sync` does that.",
             {"task_id": ["not compared yet"]},
         )
-    entries = count_units(connection, task, declaration).entries
-    return list(_draining(declaration, units_in_catalog(connection, [task.key])[task.key], entries))
+    waived = count_units(connection, task, declaration).entries
+    cataloged_units = units_in_catalog(connection, [task.key])[task.key]
+    return _draining(declaration, cataloged_units, waived)
 
 
 def draining_query(declaration: Declaration, catalog: Catalog) -> str | None:
-    """Return the query that selects the draining list from what the task's list was made from.
-
-    None where that is not known.
-    """
+    """Return the query that selects the unprocessed inputs; None where no catalog gave the list."""
     source = declaration.units_from
     if source is None:
         return None
@@ -138,86 +139,93 @@ def _query(declaration: Declaration | None, catalogs: Catalogs, experiment: str)
         return None
     try:
         return draining_query(declaration, open_catalog(catalogs, experiment))
-    except BadInputError:  # the experiment's catalog is another one by now
+    except BadInputError:  # the experiment has moved to another kind of catalog
         return None
 
 
 def _draining(
-    declaration: Declaration, found: set[str], waived: Mapping[str, int]
-) -> Iterator[str]:
-    return (
-        unit
-        for unit in dict.fromkeys(declaration.listed_units() or ())
-        if unit not in found and unit not in waived
-    )
+    declaration: Declaration, cataloged_units: set[str], waived: Mapping[str, int]
+) -> list[str]:
+    listed = dict.fromkeys(declaration.listed_units() or ())
+    return [unit for unit in listed if unit not in cataloged_units and unit not in waived]
+
+
+class _MadeFile(NamedTuple):
+    """A file that a successful job reports, and the files of the catalog that may be it."""
+
+    claim: ClaimedOutput
+    outputs: list[CatalogedOutput]
+
+
+def _made_files(
+    task: FoundTask, claims: Iterable[ClaimedOutput], outputs: Iterable[CatalogedOutput]
+) -> list[_MadeFile]:
+    """Return each file that a successful job reports once, under whichever names it has."""
+    outputs_by_name: dict[str, list[CatalogedOutput]] = defaultdict(list)
+    for output in outputs:
+        outputs_by_name[output.name].append(output)
+    claims_by_file: dict[int, list[ClaimedOutput]] = defaultdict(list)
+    for claim in claims:
+        claims_by_file[claim.origin].append(claim)
+
+    made_files = []
+    for names in claims_by_file.values():
+        if names[0].is_done:
+            matches = [
+                _best_match(task, name, outputs_by_name.get(name.name, ())) for name in names
+            ]
+            known = [output for output in matches if output is not None]
+            made_files.append(_MadeFile(names[0], known))
+    return made_files
+
+
+def _best_match(
+    task: FoundTask, claim: ClaimedOutput, outputs: Iterable[CatalogedOutput]
+) -> CatalogedOutput | None:
+    """Return the file of the catalog that a claim is about.
+
+    A claim without a namespace may fit several files; one that does not contradict it is preferred.
+    """
+
+    def unlikeness(output: CatalogedOutput) -> tuple[bool, bool, str]:
+        contradicts = _has_other_size(claim, output) or _has_other_checksum(claim, output)
+        return contradicts, output.task_id != task.task_id, output.namespace
+
+    return min(filter(claim.may_be, outputs), key=unlikeness, default=None)
 
 
 class _Difference(NamedTuple):
-    """A file that both sides do not say the same of."""
+    """A file on which job and catalog do not agree; the side that lacks it is None."""
 
     kind: str
     claim: ClaimedOutput | None
     output: CatalogedOutput | None
 
 
-def _differences(
+def _find_differences(
     task: FoundTask,
-    claims: Iterable[ClaimedOutput],
-    known: Sequence[CatalogedOutput],
+    made_files: Iterable[_MadeFile],
+    outputs: Iterable[CatalogedOutput],
     *,
     is_listed: bool,
 ) -> Iterator[_Difference]:
-    in_catalog: dict[str, list[CatalogedOutput]] = defaultdict(list)
-    for output in known:
-        in_catalog[output.name].append(output)
-    born: dict[int, list[ClaimedOutput]] = defaultdict(list)
-    for claim in claims:
-        born[claim.origin].append(claim)
-    made: set[tuple[str, str]] = set()
-    for names in born.values():
-        if not names[0].is_done:
-            continue
-        likest = (_likest(task, claim, in_catalog.get(claim.name, ())) for claim in names)
-        found = [output for output in likest if output is not None]
-        made.update((output.namespace, output.name) for output in found)
-        if found:
-            yield from _contradictions(task, names[0], found[0])
+    names_made: set[tuple[str, str]] = set()
+    for file in made_files:
+        names_made.update((output.namespace, output.name) for output in file.outputs)
+        if file.outputs:
+            yield from _contradictions(task, file.claim, file.outputs[0])
         else:
-            yield _Difference("not-in-catalog", names[0], None)
-    files: dict[tuple[str, str], list[CatalogedOutput]] = defaultdict(list)
-    for output in known:
-        files[output.namespace, output.name].append(output)
-    for file, outputs in files.items():
-        if file not in made:
-            yield _Difference("no-job", None, outputs[0])
-        if is_listed and not any(output.unit for output in outputs):
-            yield _Difference("no-parent", None, outputs[0])
+            yield _Difference("not-in-catalog", file.claim, None)
 
-
-def _likest(
-    task: FoundTask, claim: ClaimedOutput, outputs: Iterable[CatalogedOutput]
-) -> CatalogedOutput | None:
-    """Return the file that a claim is of.
-
-    Of a name in several namespaces, where the claim says none, one that nothing contradicts.
-    """
-
-    def unlikeness(output: CatalogedOutput) -> tuple[bool, bool, str]:
-        is_other = _has_other_size(claim, output) or _has_other_sum(claim, output)
-        return is_other, output.task_id != task.task_id, output.namespace
-
-    return min(filter(claim.may_be, outputs), key=unlikeness, default=None)
-
-
-def _has_other_size(claim: ClaimedOutput, output: CatalogedOutput) -> bool:
-    return (
-        None not in (claim.size_bytes, output.size_bytes) and claim.size_bytes != output.size_bytes
-    )
-
-
-def _has_other_sum(claim: ClaimedOutput, output: CatalogedOutput) -> bool:
-    mine, its = _sums(claim.checksums), _sums(output.checksums)
-    return any(mine[kind] != its[kind] for kind in mine.keys() & its.keys())
+    # a file of several parents has one row for each of them
+    outputs_by_file: dict[tuple[str, str], list[CatalogedOutput]] = defaultdict(list)
+    for output in outputs:
+        outputs_by_file[output.namespace, output.name].append(output)
+    for name, rows in outputs_by_file.items():
+        if name not in names_made:
+            yield _Difference("no-job", None, rows[0])
+        if is_listed and not any(output.unit for output in rows):
+            yield _Difference("no-parent", None, rows[0])
 
 
 def _contradictions(
@@ -225,67 +233,124 @@ def _contradictions(
 ) -> Iterator[_Difference]:
     if _has_other_size(claim, output):
         yield _Difference("size-differs", claim, output)
-    if _has_other_sum(claim, output):
+    if _has_other_checksum(claim, output):
         yield _Difference("checksum-differs", claim, output)
     if output.task_id != task.task_id:
         yield _Difference("task-id-lost", claim, output)
 
 
-def _sums(checksums: str) -> dict[str, str]:
-    """Return checksums by kind, in the form that compares.
-
-    Zeros that any kind may be written with or without are left off.
-    """
-    pairs = (normal_checksum(word).partition(":")[::2] for word in checksums.split())
-    return {kind: value.lower().lstrip("0") or "0" for kind, value in pairs}
+def _has_other_size(claim: ClaimedOutput, output: CatalogedOutput) -> bool:
+    sizes = (claim.size_bytes, output.size_bytes)
+    return None not in sizes and claim.size_bytes != output.size_bytes
 
 
-def _row(
-    task: FoundTask, claim: ClaimedOutput | None, output: CatalogedOutput | None
-) -> dict[str, Any]:
-    one = claim or output
-    assert one is not None  # noqa: S101 - every caller gives at least one
-    job = claim.job_id if claim else output.job_id if output else None
-    return {
-        "name": plain_name(output.namespace, output.name) if output else one.name,
-        "url": file_url(one.name, task.experiment, one.namespace),
-        "unit": (claim.unit if claim else None) or (output.unit if output else None) or None,
-        "job_id": job,
-        "job_url": job_url(job) if claim and job else None,
-        "process_id": output.process_id if output else None,
-        "batch_id": (claim.batch_id if claim else None) or (output.batch_id if output else None),
-        "node": (claim.node if claim else None) or (output.node if output else None),
-        "job_says": _said(claim) if claim else None,
-        "catalog_says": {**_said(output), "task_id": output.task_id} if output else None,
-    }
+def _has_other_checksum(claim: ClaimedOutput, output: CatalogedOutput) -> bool:
+    claimed, cataloged = _checksums_by_kind(claim), _checksums_by_kind(output)
+    shared_kinds = claimed.keys() & cataloged.keys()
+    return any(claimed[kind] != cataloged[kind] for kind in shared_kinds)
 
 
-def _said(one: ClaimedOutput | CatalogedOutput) -> dict[str, Any]:
-    return {"size_bytes": one.size_bytes, "checksums": one.checksums.split()}
+def _checksums_by_kind(file: ClaimedOutput | CatalogedOutput) -> dict[str, str]:
+    """Return checksums without leading zeros, which some tools write and others do not."""
+    checksums = {}
+    for word in file.checksums.split():
+        kind, _, value = normal_checksum(word).partition(":")
+        checksums[kind] = value.lower().lstrip("0") or "0"
+    return checksums
 
 
-def _counted(task: FoundTask, found: Iterable[_Difference]) -> list[dict[str, Any]]:
-    of_kind: dict[str, list[_Difference]] = defaultdict(list)
-    for one in found:
-        of_kind[one.kind].append(one)
-    return [
-        {
-            "kind": kind,
-            "meaning": meaning,
-            "count": len(of_kind[kind]),
-            "files": [_row(task, one.claim, one.output) for one in of_kind[kind][:MOST_FILES]],
-        }
-        for kind, meaning in DIFFERENCES.items()
-        if kind in of_kind
-    ]
+def _by_kind(task: FoundTask, differences: Iterable[_Difference]) -> list[CatalogDifference]:
+    """Return the differences of each kind, all of them counted and the first ones listed."""
+    differences_by_kind: dict[str, list[_Difference]] = defaultdict(list)
+    for difference in differences:
+        differences_by_kind[difference.kind].append(difference)
+
+    answers = []
+    for kind, meaning in DIFFERENCES.items():
+        if kind in differences_by_kind:
+            of_kind = differences_by_kind[kind]
+            files = [_differing_file(task, difference) for difference in of_kind[:MOST_FILES]]
+            answers.append(CatalogDifference(kind, meaning, len(of_kind), files))
+    return answers
 
 
-def _silent(connection: Connection, task: FoundTask, found: set[str]) -> list[dict[str, Any]]:
-    given = used_units(connection, task.key)
-    if not given:
+def _differing_file(task: FoundTask, difference: _Difference) -> DifferingFile:
+    claim, output = difference.claim, difference.output
+    if claim is not None and output is not None:
+        return _file_on_both_sides(task, claim, output)
+    if claim is not None:
+        return _file_of_job_alone(task, claim)
+    if output is not None:
+        return _file_of_catalog_alone(task, output)
+    raise AssertionError("a difference without a job has a file of the catalog")
+
+
+def _file_on_both_sides(
+    task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput
+) -> DifferingFile:
+    return DifferingFile(
+        name=plain_name(output.namespace, output.name),
+        url=file_url(claim.name, task.experiment, claim.namespace),
+        unit=claim.unit or output.unit or None,
+        job_id=claim.job_id,
+        job_url=job_url(claim.job_id),
+        process_id=output.process_id,
+        batch_id=claim.batch_id or output.batch_id,
+        node=claim.node or output.node,
+        job_says=_job_statement(claim),
+        catalog_says=_catalog_statement(output),
+    )
+
+
+def _file_of_job_alone(task: FoundTask, claim: ClaimedOutput) -> DifferingFile:
+    return DifferingFile(
+        name=claim.name,
+        url=file_url(claim.name, task.experiment, claim.namespace),
+        unit=claim.unit or None,
+        job_id=claim.job_id,
+        job_url=job_url(claim.job_id),
+        process_id=None,
+        batch_id=claim.batch_id or None,
+        node=claim.node or None,
+        job_says=_job_statement(claim),
+        catalog_says=None,
+    )
+
+
+def _file_of_catalog_alone(task: FoundTask, output: CatalogedOutput) -> DifferingFile:
+    return DifferingFile(
+        name=plain_name(output.namespace, output.name),
+        url=file_url(output.name, task.experiment, output.namespace),
+        unit=output.unit or None,
+        job_id=output.job_id,
+        job_url=None,  # the catalog names the job, but it may never have been recorded
+        process_id=output.process_id,
+        batch_id=output.batch_id,
+        node=output.node,
+        job_says=None,
+        catalog_says=_catalog_statement(output),
+    )
+
+
+def _job_statement(claim: ClaimedOutput) -> JobStatement:
+    return JobStatement(claim.size_bytes, claim.checksums.split())
+
+
+def _catalog_statement(output: CatalogedOutput) -> CatalogStatement:
+    return CatalogStatement(output.size_bytes, output.checksums.split(), output.task_id)
+
+
+def _silent_units(
+    connection: Connection, task: FoundTask, cataloged_units: set[str]
+) -> list[SilentUnit]:
+    """Return the units that a process was given, without the end of a job or an output since."""
+    uses = used_units(connection, task.key)
+    if not uses:
         return []
-    heard = {
-        row.unit for row in unit_rows(connection, [task.key])[task.key] if row.state != "running"
-    } | found
-    uses = {use.unit: use for use in given if use.unit not in heard}
-    return [use._asdict() for use in uses.values()][:MOST_FILES]
+    rows = unit_rows(connection, [task.key])[task.key]
+    heard_of = cataloged_units | {row.unit for row in rows if row.state != "running"}
+    newest_use: dict[str, UsedUnit] = {}
+    for use in uses:
+        if use.unit not in heard_of:
+            newest_use[use.unit] = use  # the newest process of a unit comes last
+    return [SilentUnit(*use) for use in newest_use.values()][:MOST_FILES]

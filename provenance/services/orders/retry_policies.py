@@ -12,13 +12,13 @@ import msgspec
 from sqlalchemy import Connection, delete, select
 
 from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.queries.tasks.samples import is_recorded
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Experiment, RetryPolicyRow
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.launchers.workflow import RetryPolicy
 from jobprov.provenance.records.documents import check_experiment_name, read_document
 from jobprov.provenance.services.ledger.entries import enter_document
-from jobprov.provenance.services.tasks.samples import is_recorded
 from jobprov.provenance.services.writing import Writing
 
 ANY_STAGE = "*"

@@ -28,13 +28,13 @@ from jobprov.provenance.db.queries.reruns.reproduction import (
     least_recently_drilled,
     never_drilled,
 )
+from jobprov.provenance.db.queries.tasks.samples import is_recorded
 from jobprov.provenance.errors import BundleError, NotFoundError, ProvenanceError
 from jobprov.provenance.records.recipes import recipe_text
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unpack
 from jobprov.provenance.services.reruns.isolation import Isolation
 from jobprov.provenance.services.reruns.verdicts import post_verdict
-from jobprov.provenance.services.tasks.samples import is_recorded
 from jobprov.provenance.services.writing import Writer
 
 _AT_ONCE = 20

@@ -21,7 +21,7 @@ from jobprov.provenance.services.statistics.kept_answers import (
     question_of,
 )
 from jobprov.provenance.services.statistics.resources import sum_resources
-from jobprov.provenance.services.tasks.tasks import show_campaign
+from jobprov.provenance.services.tasks.campaigns import show_campaign
 from jobprov.provenance.services.work.queue import Parts, enqueue_all
 
 _MOST_LEARNT_AT_ONCE = 4000

@@ -8,6 +8,7 @@ Source: http.md, `GET /campaigns/{campaign}/report`.
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -54,7 +55,7 @@ def report_campaign(
         "errors": {**errors, "causes": errors["causes"][:MOST_CAUSES]},
         "resources": [_resources(group) for group in counted.resources["groups"]],
         "waivers": [
-            {"task_id": task, **waiver}
+            {"task_id": task, **asdict(waiver)}
             for task in waived
             for waiver in task_waivers(connection, store, task, experiment=experiment)
         ],

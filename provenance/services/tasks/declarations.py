@@ -103,6 +103,20 @@ class Declaration(msgspec.Struct, kw_only=True):
             return None
         return len(set(self.units)) if isinstance(self.units, list) else self.units
 
+    def expected_files(self) -> int | None:
+        """Return how many files there are to be; None where nobody said."""
+        units = self.unit_count()
+        if units is None or self.outputs_per_unit is None:
+            return None
+        return units * self.outputs_per_unit
+
+    def expected_events(self) -> int | None:
+        """Return how many events there are to be; None where nobody said."""
+        units = self.unit_count()
+        if units is None or self.events_per_unit is None:
+            return None
+        return units * self.events_per_unit
+
 
 def read_declaration(document: dict[str, Any]) -> Declaration:
     """Return the typed reading of a declaration.
@@ -185,6 +199,12 @@ def intern_task(writing: Writing, experiment: int, task_id: str) -> int:
     key = (experiment, task_id)
     row = {"experiment_id": experiment, "task_id": task_id}
     return writing.intern(table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[key]
+
+
+def find_declaration(connection: Connection, store: Store, task: FoundTask) -> Declaration | None:
+    """Return the declaration of a task; None where nobody declared it."""
+    document = read_task_document(connection, store, task)
+    return None if document is None else read_declaration(document)
 
 
 def read_task_document(

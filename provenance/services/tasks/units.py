@@ -1,25 +1,25 @@
-"""Units of a task against its frozen list: done, running, failed, waived, missing.
+"""Units of a task, counted against its frozen list, and files that are ready for the next stage.
 
-And files that are ready for the next stage.
-
-Source: http.md, tasks. Numbers come from the frozen list and from jobs, never from names that look
-alike.
+Numbers come from the frozen list and from jobs, never from names that look alike.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
+from jobprov.provenance.answers.tasks import OpenUnit, ReadyFiles
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.catalogs.catalogs import units_in_catalog
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.units import UnitRow, ready_files, unit_rows, waived_units
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.jobs import read_cursor
-from jobprov.provenance.services.tasks.declarations import Declaration
+from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
 
+FAILURES = ("failed", "killed", "lost")
 _BEGUN = ("succeeded", "running")
 MOST_READY = 1000
 _TASKS_AT_ONCE = 100
@@ -29,35 +29,47 @@ class Units(NamedTuple):
     """The units of a task, each counted once, by its best attempt.
 
     Attributes:
-        expected: of the declaration; None where nobody said how many there are to be.
-        states: how many units stand in each state; the waived ones are left out.
+        expected: how many the declaration expects; None where it does not say.
+        states: how many units are in each state, without the waived ones.
         waived: units that nobody waits for: waived, and neither done nor running.
         unlisted: units with attempts that are not on the frozen list; they count nowhere else.
-        open: the units without result that are not waived, with the state of the best attempt
-            (None: never tried).
+        open: the units without a result that are not waived.
         entries: the ledger entry that waives each unit counted in `waived`.
-        running: the units counted in `states` as running.
-        by_catalog: how many of the done ones only the catalog knows: it has an output of them, and
+        by_catalog: how many of the done units only the catalog knows: it has an output of them, and
             no job of theirs succeeded.
+        running_units: the units counted in `states` as running.
     """
 
     expected: int | None
     states: Mapping[str, int]
     waived: int
     unlisted: int
-    open: list[dict[str, Any]]
+    open: list[OpenUnit]
     entries: Mapping[str, int]
     by_catalog: int = 0
-    running: frozenset[str] = frozenset()
+    running_units: frozenset[str] = frozenset()
 
     @property
     def missing(self) -> int | None:
-        """Units that are still to be made; None where nobody said how many there are to be."""
-        return (
-            None
-            if self.expected is None
-            else max(0, self.expected - self.waived - self.states.get("succeeded", 0))
-        )
+        """How many units are still to be made; None where `expected` is."""
+        if self.expected is None:
+            return None
+        return max(0, self.expected - self.waived - self.produced)
+
+    @property
+    def produced(self) -> int:
+        """How many units are done."""
+        return self.states.get("succeeded", 0)
+
+    @property
+    def running(self) -> int:
+        """How many units have a job that runs, and none that succeeded."""
+        return self.states.get("running", 0)
+
+    @property
+    def failed(self) -> int:
+        """How many units have only attempts that did not succeed."""
+        return sum(self.states.get(state, 0) for state in FAILURES)
 
 
 def count_units(connection: Connection, task: FoundTask, declaration: Declaration | None) -> Units:
@@ -87,55 +99,73 @@ def _count(
     states = {row.unit: row.state for row in rows}
     by_catalog = {unit for unit in cataloged if states.get(unit) != "succeeded"}
     states.update(dict.fromkeys(by_catalog, "succeeded"))
-    listed = declaration.listed_units() if declaration is not None else None
-    units = dict.fromkeys(listed) if listed is not None else dict.fromkeys(row.unit for row in rows)
-    entries = {
-        unit: entry
-        for unit, entry in waived.items()
-        if (listed is None or unit in units) and states.get(unit) not in _BEGUN
-    }
-    named = {row.unit for row in rows if row.is_named} | by_catalog
+
+    expected = listed = None
+    if declaration is not None:
+        expected, listed = declaration.unit_count(), declaration.listed_units()
+    units = dict.fromkeys(row.unit for row in rows)
+    if listed is not None:
+        units = dict.fromkeys(listed)  # each once, in their order
+
+    entries = {}
+    for unit, entry in waived.items():
+        is_waitable = listed is None or unit in units
+        if is_waitable and states.get(unit) not in _BEGUN:
+            entries[unit] = entry
+
+    counted = [unit for unit in units if unit in states and unit not in entries]
+    named = by_catalog | {row.unit for row in rows if row.is_named}
     return Units(
-        expected=declaration.unit_count() if declaration is not None else None,
-        states=dict(
-            Counter(states[unit] for unit in units if unit in states and unit not in entries)
-        ),
+        expected=expected,
+        states=dict(Counter(states[unit] for unit in counted)),
         waived=len(entries),
         unlisted=len(states.keys() - units.keys()),
-        open=[
-            {"unit": unit, "state": states.get(unit)}
-            for unit in units
-            if states.get(unit) != "succeeded"
-            and unit not in entries
-            and (unit in named or unit not in states)
-        ],
+        open=_open_units(units, states, entries, named),
         entries=entries,
         by_catalog=len(by_catalog & units.keys()),
-        running=frozenset(unit for unit in units if states.get(unit) == "running"),
+        running_units=frozenset(unit for unit in units if states.get(unit) == "running"),
     )
+
+
+def _open_units(
+    units: Iterable[str], states: Mapping[str, str], waived: Mapping[str, int], named: set[str]
+) -> list[OpenUnit]:
+    open_units = []
+    for unit in units:
+        state = states.get(unit)
+        is_job_by_itself = unit in states and unit not in named  # nobody can ask for it again
+        if state != "succeeded" and unit not in waived and not is_job_by_itself:
+            open_units.append(OpenUnit(unit, state))
+    return open_units
+
+
+def missing_units(connection: Connection, store: Store, task: FoundTask) -> list[OpenUnit]:
+    """Return the units of a task that are still to be made, in the order of its list."""
+    declaration = find_declaration(connection, store, task)
+    return count_units(connection, task, declaration).open
 
 
 def list_ready(
     connection: Connection, task: FoundTask, *, limit: int = 100, cursor: str | None = None
-) -> dict[str, Any]:
-    """Return `{"files": [file], "next": cursor or None}`.
+) -> ReadyFiles:
+    """Return files that jobs of the task made and that no other job has read yet, the oldest first.
 
-    What jobs of the task made and no other job has read yet, oldest first.
-
-    A file is `{name, namespace, experiment, url, size_bytes, checksums, data_tier, event_count,
-    job_id, job_url, unit, made_at, failed_attempts}`. It leaves the list when a job that reads it
-    runs or succeeds, and comes back when that job fails.
+    A file leaves the list when a job that reads it runs or succeeds, and comes back when that job
+    fails.
 
     Raises:
-        BadInputError: a limit or cursor that is none.
+        BadInputError: the limit or the cursor is not valid.
     """
     if not 1 <= limit <= MOST_READY:
-        raise BadInputError(
-            f"limit: between 1 and {MOST_READY}.", {"limit": [f"between 1 and {MOST_READY}"]}
-        )
-    rows = ready_files(connection, task.key, after=read_cursor(cursor) or 0, limit=limit + 1)
-    shown = rows[:limit]
-    return {
-        "files": [file for _, file in shown],
-        "next": str(shown[-1][0]) if len(rows) > limit else None,
-    }
+        problem = f"between 1 and {MOST_READY}"
+        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
+    # one more than asked for shows whether there is a next page
+    placed_files = ready_files(
+        connection, task.key, after=read_cursor(cursor) or 0, limit=limit + 1
+    )
+    shown = placed_files[:limit]
+    next_cursor = None
+    if len(placed_files) > limit:
+        last_place, _ = shown[-1]
+        next_cursor = str(last_place)
+    return ReadyFiles([file for _, file in shown], next_cursor)

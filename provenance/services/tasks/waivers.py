@@ -1,18 +1,17 @@
-"""Waivers: somebody says that a task goes on without some of its units, and why.
+"""Waivers: somebody decides that a task goes on without some of its units, and gives a reason.
 
-Appended to the ledger, and visible for good.
-
-Source: http.md, `POST /tasks/{task_id}/waivers`.
+They are appended to the ledger and stay visible. Source: http.md, `POST /tasks/{task_id}/waivers`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.tasks import StandingWaiver
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
@@ -24,8 +23,8 @@ from jobprov.provenance.records.documents import read_document
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.tasks.declarations import (
     MOST_UNITS,
-    read_declaration,
-    read_task_document,
+    Declaration,
+    find_declaration,
 )
 from jobprov.provenance.services.writing import Writing
 
@@ -41,7 +40,7 @@ class Waiver(msgspec.Struct, kw_only=True):
         units: those that the task goes on without.
         who: the person who decided it.
         why: the reason, for whoever asks in a year.
-        withdrawn: take an earlier waiver of these units back.
+        withdrawn: take back an earlier waiver of these units.
     """
 
     units: Annotated[list[_Word], msgspec.Meta(min_length=1, max_length=MOST_UNITS)]
@@ -60,32 +59,37 @@ def read_waiver(document: Mapping[str, Any]) -> Waiver:
 
 
 def waive_units(writing: Writing, task: FoundTask, document: Mapping[str, Any]) -> int:
-    """Waive units of a task, or take that back; return how many units it names.
+    """Waive units of a task, or take a waiver back; return how many units it names.
 
     Raises:
-        BadInputError: it cannot be read, or names units that are not on the task's frozen list.
+        BadInputError: the waiver cannot be read, or names units that are not on the frozen list.
     """
     connection = writing.connection
     waiver = read_waiver(document)
-    declared = read_task_document(connection, writing.store, task)
-    listed = read_declaration(declared).listed_units() if declared else None
-    strange = sorted(set(waiver.units) - set(listed)) if listed is not None else []
-    if strange:
-        more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
-        message = (
-            f"not on the frozen list of task {task.task_id}: {', '.join(strange[:_NAMED])}{more}"
-        )
-        raise BadInputError(f"units: {message}.", {"units": [message]})
+    _check_listed(task, waiver, find_declaration(connection, writing.store, task))
     body = {"task_id": task.task_id, "waiver": dict(document)}
     entry = enter_document(writing, task.experiment_key, "waiver", body)
     write_waiver_rows(connection, task.key, entry, document)
     return len(set(waiver.units))
 
 
+def _check_listed(task: FoundTask, waiver: Waiver, declaration: Declaration | None) -> None:
+    listed = None if declaration is None else declaration.listed_units()
+    if listed is None:
+        return
+    unlisted = sorted(set(waiver.units) - set(listed))
+    if unlisted:
+        names = ", ".join(unlisted[:_NAMED])
+        if len(unlisted) > _NAMED:
+            names += f" and {len(unlisted) - _NAMED} more"
+        problem = f"not on the frozen list of task {task.task_id}: {names}"
+        raise BadInputError(f"units: {problem}.", {"units": [problem]})
+
+
 def write_waiver_rows(
     connection: Connection, task: int, entry: int, document: Mapping[str, Any]
 ) -> None:
-    """Write what a waiver says whose ledger entry is there; the newest of a unit stands."""
+    """Write the rows of a waiver whose ledger entry is there; the newest waiver of a unit counts."""
     waiver = read_waiver(document)
     table = table_of(WaivedUnit)
     units = sorted(set(waiver.units))
@@ -101,33 +105,31 @@ def write_waiver_rows(
 
 def list_waivers(
     connection: Connection, store: Store, entries: Mapping[str, int]
-) -> list[dict[str, Any]]:
-    """Return the waivers that stand, newest first.
-
-    `{who, why, waived_at, unit_count, units}`, the first hundred units of each.
+) -> list[StandingWaiver]:
+    """Return the waivers in force, the newest first.
 
     Args:
         connection: where from.
         store: the archive, for sealed entries.
         entries: the ledger entry that waives each unit.
     """
-    units: dict[int, list[str]] = {}
+    units_by_entry: dict[int, list[str]] = {}
     for unit, entry in entries.items():
-        units.setdefault(entry, []).append(unit)
-    newest = sorted(units, reverse=True)[:MOST_LISTED]
+        units_by_entry.setdefault(entry, []).append(unit)
+    newest = sorted(units_by_entry, reverse=True)[:MOST_LISTED]
     bodies = read_entries(connection, store, newest)
     times = entry_times(connection, newest)
-    return [
-        _shown(json.loads(bodies[entry])["waiver"], times[entry], sorted(units[entry]))
-        for entry in newest
-    ]
 
-
-def _shown(waiver: Mapping[str, Any], waived_at: str, units: Sequence[str]) -> dict[str, Any]:
-    return {
-        "who": waiver["who"],
-        "why": waiver["why"],
-        "waived_at": waived_at,
-        "unit_count": len(units),
-        "units": units[:MOST_LISTED],
-    }
+    waivers = []
+    for entry in newest:
+        waiver, units = json.loads(bodies[entry])["waiver"], sorted(units_by_entry[entry])
+        waivers.append(
+            StandingWaiver(
+                who=waiver["who"],
+                why=waiver["why"],
+                waived_at=times[entry],
+                unit_count=len(units),
+                units=units[:MOST_LISTED],
+            )
+        )
+    return waivers

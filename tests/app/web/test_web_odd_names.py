@@ -7,11 +7,13 @@ import re
 import shlex
 from html import unescape
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.urls import iri_to_uri
 
 from jobprov.app.commands.tasks.tasks import _task_lines, missing_command
+from jobprov.provenance.answers.tasks import TaskProgress
 from jobprov.provenance.client.transport import campaign_place
 from tests.library.records import a_record
 
@@ -101,7 +103,7 @@ def test_a_task_with_a_comma_is_seen_in_the_large_and_several_still_are(
     put(client, 2, task_id="d")
     put(client, 3, task_id="e")
 
-    alone = client.get(link(client, "/tasks/a,b?experiment=nova", "In the large, as a picture"))
+    alone = client.get(link(client, "/tasks/a,b?experiment=nova", "Folded into a picture"))
     graph = "/api/v1/campaigns/c/graph?experiment=nova&task_id="
 
     assert "Only task a,b" in alone.get_data(as_text=True)
@@ -139,9 +141,10 @@ def test_the_command_for_what_is_missing_is_one_that_a_shell_takes(task: str) ->
 
 def test_the_address_that_the_command_prints_leads_to_the_task(client: FlaskClient) -> None:
     put(client, 1, task_id="a%b#c?d")
-    shown = client.get("/api/v1/tasks/a%25b%23c%3Fd").get_json()
+    body = client.get("/api/v1/tasks/a%25b%23c%3Fd").data
+    task = msgspec.json.decode(body, type=TaskProgress)
 
-    address = list(_task_lines(shown, ""))[-1]
+    address = list(_task_lines(task, ""))[-1]
 
     assert address == "/tasks/a%25b%23c%3Fd?experiment=nova"
     assert client.get(address).status_code == 200

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from jobprov.archive.opening import open_store
@@ -63,7 +64,9 @@ def _job(
 
 def _samples(production: Production, experiment: str = "nova") -> dict[str, Any]:
     with production.database.reading.connect() as connection:
-        return list_samples(connection, production.store, experiment)
+        samples = list_samples(connection, production.store, experiment)
+    answer: dict[str, Any] = msgspec.to_builtins(samples)
+    return answer
 
 
 def test_a_cell_sums_its_tasks_and_leaves_obsolete_ones_out(production: Production) -> None:

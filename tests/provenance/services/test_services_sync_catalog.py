@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from jobprov.archive.opening import open_store
@@ -112,7 +113,9 @@ class Site:
     def compared(self) -> dict[str, Any]:
         """Return what the comparison says, each kind of difference as its file names."""
         with self.production.database.reading.connect() as connection:
-            found = compare_catalog(connection, self.production.store, find_task(connection, "t1"))
+            task = find_task(connection, "t1")
+            comparison = compare_catalog(connection, self.production.store, task)
+        found: dict[str, Any] = msgspec.to_builtins(comparison)
         found["differences"] = {
             each["kind"]: [file["name"].removeprefix(self.prefix) for file in each["files"]]
             for each in found["differences"]
@@ -122,7 +125,9 @@ class Site:
     def shown(self) -> dict[str, Any]:
         """Return the page of the task."""
         with self.production.database.reading.connect() as connection:
-            return show_task(connection, self.production.store, "t1")
+            task = show_task(connection, self.production.store, find_task(connection, "t1"))
+        answer: dict[str, Any] = msgspec.to_builtins(task)
+        return answer
 
     def draining(self) -> list[str]:
         """Return what is still to be processed."""
@@ -282,9 +287,9 @@ def test_silent_job_has_node_and_batch_id_by_its_process(sam: Site) -> None:
     ]
     assert found["processes"] == {"completed": 1, "bad": 1}
     with sam.production.database.reading.connect() as connection:
-        whole = compare_catalog(connection, sam.production.store, find_task(connection, "t1"))
-    [no_job] = [each["files"][0] for each in whole["differences"] if each["kind"] == "no-job"]
-    assert (no_job["batch_id"], no_job["node"]) == ("81.0@sched", "wn1")
+        comparison = compare_catalog(connection, sam.production.store, find_task(connection, "t1"))
+    [no_job] = [each.files[0] for each in comparison.differences if each.kind == "no-job"]
+    assert (no_job.batch_id, no_job.node) == ("81.0@sched", "wn1")
 
 
 @on_sqlite

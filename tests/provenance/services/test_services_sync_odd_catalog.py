@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.catalogs import CatalogComparison
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.services.catalogs.differences import compare_catalog, list_draining
@@ -95,16 +96,16 @@ class Site:
             **how,
         )
 
-    def compared(self) -> dict[str, Any]:
-        """Return what the comparison of task t1 says."""
+    def compared(self) -> CatalogComparison:
+        """Return the comparison of task t1."""
         with self.production.database.reading.connect() as connection:
             return compare_catalog(connection, self.production.store, find_task(connection, "t1"))
 
     def differences(self) -> dict[str, list[str]]:
         """Return the names of the files by the kind of difference."""
         return {
-            each["kind"]: [file["name"] for file in each["files"]]
-            for each in self.compared()["differences"]
+            difference.kind: [file.name for file in difference.files]
+            for difference in self.compared().differences
         }
 
     def draining(self) -> list[str]:
@@ -242,7 +243,7 @@ def test_process_that_went_on_is_asked_again_for_its_inputs(sam: Site) -> None:
     sam.server.asked.clear()
     sam.sync()
 
-    assert [each["unit"] for each in sam.compared()["silent"]] == sorted(UNITS[:2])
+    assert [unit.unit for unit in sam.compared().silent] == sorted(UNITS[:2])
     assert sam.server.asked.count("GET /sam/nova/api/files/list") == 1, (
         "the units alone: the process is over"
     )

@@ -5,23 +5,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, func, select, text
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.tasks import OpenUnit, ReadyFiles
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.tables import Job
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.lookup.jobs import list_jobs
+from jobprov.provenance.services.tasks.campaigns import show_campaign
 from jobprov.provenance.services.tasks.tasks import (
     find_task,
-    missing_units,
-    show_campaign,
     show_task,
 )
-from jobprov.provenance.services.tasks.units import list_ready
+from jobprov.provenance.services.tasks.units import list_ready, missing_units
 from tests.library.production import Production
 from tests.library.records import job_id, record_of
 
@@ -36,16 +37,19 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 
 def shown(production: Production, task_id: str = "t1") -> dict[str, Any]:
+    """Return the answer as its JSON is read."""
     with production.database.reading.connect() as connection:
-        return show_task(connection, production.store, task_id)
+        task = show_task(connection, production.store, find_task(connection, task_id))
+    answer: dict[str, Any] = msgspec.to_builtins(task)
+    return answer
 
 
-def missing(production: Production) -> list[dict[str, Any]]:
+def missing(production: Production) -> list[OpenUnit]:
     with production.database.reading.connect() as connection:
-        return missing_units(connection, production.store, "t1")
+        return missing_units(connection, production.store, find_task(connection, "t1"))
 
 
-def ready(production: Production, task_id: str = "t1", **page: Any) -> dict[str, Any]:
+def ready(production: Production, task_id: str = "t1", **page: Any) -> ReadyFiles:
     with production.database.reading.connect() as connection:
         return list_ready(connection, find_task(connection, task_id), **page)
 
@@ -101,7 +105,7 @@ def test_waived_units_are_waited_for_no_more_and_stay_visible(production: Produc
     task = shown(production)
 
     assert (task["failed"], task["waived"], task["missing"]) == (0, 2, 3)
-    assert [row["unit"] for row in missing(production)] == ["f0.root", "f4.root", "f5.root"]
+    assert [row.unit for row in missing(production)] == ["f0.root", "f4.root", "f5.root"]
     [waiver] = task["waivers"]
     assert (waiver["who"], waiver["why"], waiver["units"]) == (
         "Ada",
@@ -177,7 +181,7 @@ def test_files_are_ready_until_a_job_that_reads_them_runs_or_succeeds(
     # f1.root to f4.root; no chain: their inputs are of nobody
     production.record(*[record_of(number, task=unit(number), inputs=[]) for number in range(1, 5)])
     production.record(record_of(5, task=unit(5), inputs=[], state="failed", exit={"code": 1}))
-    assert [file["name"] for file in ready(production)["files"]] == [
+    assert [file.name for file in ready(production).files] == [
         "f1.root",
         "f2.root",
         "f3.root",
@@ -191,13 +195,13 @@ def test_files_are_ready_until_a_job_that_reads_them_runs_or_succeeds(
         reading(4, rerun_of=job_id(4)),
     )
 
-    found = ready(production)["files"]
-    assert [(file["name"], file["failed_attempts"]) for file in found] == [
+    found = ready(production).files
+    assert [(file.name, file.failed_attempts) for file in found] == [
         ("f3.root", 1),
         ("f4.root", 0),
     ]
-    assert found[0]["job_id"] == job_id(3)
-    assert found[0]["size_bytes"] == 4
+    assert found[0].job_id == job_id(3)
+    assert found[0].size_bytes == 4
 
 
 def test_ready_files_come_page_by_page(production: Production) -> None:
@@ -205,8 +209,8 @@ def test_ready_files_come_page_by_page(production: Production) -> None:
     names, cursor = [], None
     for _ in range(3):
         page = ready(production, limit=2, cursor=cursor)
-        names.append([file["name"] for file in page["files"]])
-        cursor = page["next"]
+        names.append([file.name for file in page.files])
+        cursor = page.next
         # more is told of a job that was listed: its claims are written anew, under other keys
         production.record({**record_of(1, witness="history"), "outputs": None, "inputs": None})
 
@@ -239,7 +243,7 @@ def test_campaign_sums_the_units_of_its_tasks(production: Production) -> None:
 def test_campaign_of_many_tasks_lists_some_and_sums_all(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobprov.provenance.services.tasks.tasks.MOST_LISTED", 2)
+    monkeypatch.setattr("jobprov.provenance.services.tasks.campaigns.MOST_LISTED", 2)
     monkeypatch.setattr("jobprov.provenance.services.tasks.units._TASKS_AT_ONCE", 2)
     for number in range(5):
         production.declare(f"t{number}", campaign="c", stage="reco", units=3)

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, select
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.answers.tasks import TaskResources
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.fragments.node_facts import code_versions
-from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Claim, Experiment, Job, SoftwareSet, Stage, TaskRow
+from jobprov.provenance.db.tables import Claim, Experiment, Job, Stage, TaskRow
 
 MOST_FAILING = 100
 
@@ -99,49 +98,6 @@ def declared_tasks(connection: Connection, experiment: str, *, most: int) -> lis
     return [FoundTask(*row) for row in connection.execute(query)]
 
 
-def outputs_of_tasks(
-    connection: Connection, tasks: Iterable[int]
-) -> dict[int, dict[str | None, tuple[int, int]]]:
-    """Return what successful jobs of each task made.
-
-    Files and events by data tier, in one statement for 400 tasks.
-    """
-    found: dict[int, dict[str | None, tuple[int, int]]] = {}
-    for part in chunks(sorted(tasks)):
-        query = (
-            select(TaskRow.id, Claim.data_tier, func.count(), wide_sum(Claim.event_count))
-            .join(Job, Job.task_id == TaskRow.id)
-            .join(Claim, Claim.job_id == Job.id)
-            .where(TaskRow.id.in_(part), Job.state == STATES.index("succeeded"))
-            .where(Claim.alias_of.is_(None), Job.rerun_of.is_(None))
-            .group_by(TaskRow.id, Claim.data_tier)
-        )
-        for task, tier, files, events in connection.execute(query):
-            found.setdefault(task, {})[tier] = (files, int(events or 0))
-    return found
-
-
-def versions_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, list[str]]:
-    """Return what people call the code that successful jobs of each task ran, by name."""
-    pairs: set[tuple[int, int]] = set()
-    for part in chunks(sorted(tasks)):
-        query = (
-            select(TaskRow.id, SoftwareSet.id)
-            .join(Job, Job.task_id == TaskRow.id)
-            .join(SoftwareSet, SoftwareSet.id == Job.software_set_id)
-            .where(
-                TaskRow.id.in_(part), Job.state == STATES.index("succeeded"), Job.rerun_of.is_(None)
-            )
-            .distinct()
-        )
-        pairs.update((row[0], row[1]) for row in connection.execute(query))
-    names = code_versions(connection, {software for _, software in pairs})
-    found: dict[int, set[str]] = {}
-    for task, software in pairs:
-        found.setdefault(task, set()).add(names[software])
-    return {task: sorted(versions) for task, versions in found.items()}
-
-
 def is_no_rerun() -> ColumnElement[bool]:
     """Return the condition that a job is none of the few reruns for comparison.
 
@@ -151,21 +107,21 @@ def is_no_rerun() -> ColumnElement[bool]:
     return Job.id.not_in(select(rerun.id).where(rerun.rerun_of.is_not(None)))
 
 
-def resource_sums(connection: Connection, task: int) -> dict[str, Any]:
-    """Return what the jobs of a task took: sums over all attempts, the largest memory, when the first began and the last ended."""
+def resource_sums(connection: Connection, task: int) -> TaskResources:
+    """Return what the jobs of a task took, all attempts included."""
     query = select(
         func.count(), func.sum(Job.wall_seconds), func.sum(Job.cpu_seconds), func.max(Job.max_rss_bytes),
         func.min(Job.started_at), func.max(Job.ended_at),
     ).where(Job.task_id == task, Job.rerun_of.is_(None))  # fmt: skip
-    row = connection.execute(query).one()
-    return {
-        "jobs": row[0],
-        "wall_seconds": row[1],
-        "cpu_seconds": row[2],
-        "max_rss_bytes": row[3],
-        "first_started_at": row[4].isoformat() if row[4] else None,
-        "last_ended_at": row[5].isoformat() if row[5] else None,
-    }
+    jobs, wall_seconds, cpu_seconds, max_rss_bytes, started, ended = connection.execute(query).one()
+    return TaskResources(
+        jobs=jobs,
+        wall_seconds=wall_seconds,
+        cpu_seconds=cpu_seconds,
+        max_rss_bytes=max_rss_bytes,
+        first_started_at=started.isoformat() if started else None,
+        last_ended_at=ended.isoformat() if ended else None,
+    )
 
 
 def output_count(connection: Connection, task: int) -> int:

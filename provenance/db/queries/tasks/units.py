@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Text, and_, case, cast, func, literal, select
 
+from jobprov.provenance.answers.tasks import ReadyFile
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
 from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
 from jobprov.provenance.db.recording.job_rows import STATES
@@ -90,11 +91,10 @@ def entry_times(connection: Connection, entries: list[int]) -> dict[int, str]:
 
 def ready_files(
     connection: Connection, task: int, *, after: int, limit: int
-) -> list[tuple[int, dict[str, Any]]]:
-    """Return files that jobs of a task made and that no other job has read, runs on or has done with, those of the oldest job first.
+) -> list[tuple[int, ReadyFile]]:
+    """Return files that jobs of a task made and that no other job reads or has read, with their places.
 
-    A rerun for comparison counts on neither side. `failed_attempts` are the jobs that read the file
-    and did not succeed.
+    Those of the oldest job come first. A rerun for comparison counts on neither side.
 
     Args:
         connection: where from.
@@ -150,22 +150,26 @@ def ready_files(
         .order_by(*IN_ORDER)
         .limit(limit)
     )  # fmt: skip
-    return [(row[0], _ready(row)) for row in connection.execute(query)]
+    return [(row[0], _ready_file(row)) for row in connection.execute(query)]
 
 
-def _ready(row: Any) -> dict[str, Any]:
-    return {
-        "name": row[1],
-        "namespace": row[2],
-        "experiment": row[3],
-        "url": file_url(row[1], row[3], row[2]),
-        "size_bytes": row[4],
-        "checksums": row[5].split(),
-        "data_tier": row[6],
-        "event_count": row[7],
-        "job_id": row[8],
-        "job_url": job_url(row[8]),
-        "unit": row[9],
-        "made_at": row[10].isoformat() if row[10] else None,
-        "failed_attempts": row[11],
-    }
+def _ready_file(row: Any) -> ReadyFile:
+    (
+        _, name, namespace, experiment, size_bytes, checksums,
+        data_tier, event_count, job_id, unit, ended_at, failed_attempts,
+    ) = row  # fmt: skip
+    return ReadyFile(
+        name=name,
+        namespace=namespace,
+        experiment=experiment,
+        url=file_url(name, experiment, namespace),
+        size_bytes=size_bytes,
+        checksums=checksums.split(),
+        data_tier=data_tier,
+        event_count=event_count,
+        job_id=job_id,
+        job_url=job_url(job_id),
+        unit=unit,
+        made_at=ended_at.isoformat() if ended_at else None,
+        failed_attempts=failed_attempts,
+    )

@@ -1,0 +1,167 @@
+"""`jobprov catalog`: what SAM or MetaCat knows of a task, compared with its jobs."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    experiment_option,
+    json_option,
+    opened_service,
+    settings_with,
+    url_option,
+)
+from jobprov.provenance.answers.catalogs import CatalogComparison, DifferingFile, SilentUnit
+from jobprov.provenance.lineage.words import counted, number
+
+_LISTED = 10
+
+
+@click.group(cls=Group)
+def catalog() -> None:
+    """Compare tasks with SAM or MetaCat."""
+
+
+@catalog.command()
+@click.option(
+    "--experiment", help="Only this one; by default all in the file that JOBPROV_CATALOGS names."
+)
+@click.option("--task", "task_id", help="Only this task.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 86_400),
+    default=600,
+    show_default=True,
+    help="Stop after so many seconds.",
+)
+@click.option(
+    "--everything",
+    is_flag=True,
+    help="Ask again about units with a known output: files may have been retired.",
+)
+@data_option
+@json_option
+def sync(
+    *, experiment: str | None, task_id: str | None, data: str | None, as_json: bool, **how: Any
+) -> None:
+    """Copy what the catalogs know of declared tasks into the database; for cron.
+
+    It continues where the last run stopped.
+
+    Exit code 3 where a catalog was not reached; what was found until then is kept.
+    """
+    from jobprov.provenance.catalogs.opening import read_catalogs  # noqa: PLC0415
+    from jobprov.provenance.services.catalogs.sync import sync_experiment  # noqa: PLC0415
+
+    settings = settings_with(data=data)
+    catalogs = read_catalogs(settings.catalogs)
+    experiments = [experiment] if experiment else sorted(catalogs)
+    syncs: list[dict[str, Any]] = []
+    with opened_service(settings) as service:
+        for name in experiments:
+            task_syncs = sync_experiment(
+                service.database,
+                service.writer,
+                service.store,
+                catalogs,
+                name,
+                task_id=task_id,
+                **how,
+            )
+            syncs += [{"experiment": name, **sync._asdict()} for sync in task_syncs]
+    emit({"tasks": syncs}, "\n".join(_sync_lines(syncs)), as_json=as_json)
+    if any(sync["problem"] for sync in syncs):
+        sys.exit(3)
+
+
+@catalog.command()
+@click.argument("task_id", metavar="ID")
+@experiment_option
+@url_option
+@json_option
+def differences(*, task_id: str, experiment: str | None, url: str | None, as_json: bool) -> None:
+    """List where the jobs of task ID and its catalog differ. Exit code 1 where they do."""
+    comparison = client_for(url).task_catalog(task_id, experiment=experiment)
+    emit(comparison, "\n".join(_difference_lines(comparison)), as_json=as_json)
+    if comparison.differences:
+        sys.exit(1)
+
+
+@catalog.command()
+@click.argument("task_id", metavar="ID")
+@click.option(
+    "--format", "form", type=click.Choice(["plain", "sam"]), default="plain", show_default=True
+)
+@experiment_option
+@url_option
+@json_option
+def draining(
+    *, task_id: str, form: str, experiment: str | None, url: str | None, as_json: bool
+) -> None:
+    """List the inputs of task ID without an output in the catalog.
+
+    Exit code 1 where there are any.
+    """
+    client = client_for(url)
+    units = client.draining_units(task_id, experiment=experiment)
+    if form == "plain" or as_json:
+        emit(units, "\n".join(units.draining), as_json=as_json)
+    else:
+        click.echo(client.draining_text(task_id, form, experiment=experiment), nl=False)
+    if units.draining:
+        sys.exit(1)
+
+
+def _sync_lines(syncs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not syncs:
+        yield "No catalog is set up (JOBPROV_CATALOGS), or no task is declared."
+    for sync in syncs:
+        progress = "compared whole" if sync["is_whole"] else "continues next time"
+        units, outputs = counted(sync["units"], "unit"), counted(sync["outputs"], "output")
+        task = f"{sync['experiment']} {sync['task_id']}"
+        yield f"{task}: asked about {units}, found {outputs}, {progress}"
+        if sync["problem"]:
+            yield f"    {sync['problem']}"
+
+
+def _difference_lines(comparison: CatalogComparison) -> Iterator[str]:
+    if comparison.synced_at is None:
+        yield "Not compared with its catalog yet: an operator runs `jobprov catalog sync`."
+        return
+    units = comparison.units
+    total = "" if units.expected is None else f" of {number(units.expected)}"
+    known = f"{number(units.in_catalog)}{total} units"
+    yield f"The catalog knows outputs of {known}, as of {comparison.synced_at[:16]} UTC."
+    if comparison.problem:
+        yield f"The catalog could not be asked since: {comparison.problem}"
+    for difference in comparison.differences:
+        yield f"{number(difference.count):>7}  {difference.kind}: {difference.meaning}"
+        for file in difference.files[:_LISTED]:
+            yield f"         {_file_words(file)}"
+        if difference.count > _LISTED:
+            yield f"         and {number(difference.count - _LISTED)} more; --json lists them"
+    for unit in comparison.silent[:_LISTED]:
+        yield f"  no news of {unit.unit}: {_process_words(unit)}"
+    if not comparison.differences:
+        yield "Jobs and catalog agree."
+
+
+def _file_words(file: DifferingFile) -> str:
+    places = [place for place in (file.batch_id, file.node) if place]
+    if not places:
+        return file.name
+    return f"{file.name}  ({', '.join(places)})"
+
+
+def _process_words(unit: SilentUnit) -> str:
+    batch_id, node = unit.batch_id or "no batch id", unit.node or "an unknown node"
+    return f"process {unit.process_id}, {batch_id} on {node}, {unit.status}"
+
+
+COMMANDS = {"catalog": catalog}

@@ -1,0 +1,140 @@
+"""`jobprov declare`: what a task is to make, with its list of inputs frozen."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.provenance.lineage.words import counted
+
+_SOURCES = {
+    "sam_definition": "definition",
+    "sam_snapshot": "snapshot_id",
+    "metacat_dataset": "dataset",
+    "query": "query",
+}
+"""Options that say where a catalog has the inputs, and the members of `units` that they stand for."""
+
+
+@click.command()
+@click.argument("task_id", metavar="ID")
+@click.option("--experiment", required=True, help="Whose task it is.")
+@click.option("--campaign", help="Its campaign.")
+@click.option("--stage", help="Its stage.")
+@click.option(
+    "--units",
+    type=click.File(encoding="utf-8"),
+    help="The inputs, one a line; - for standard input.",
+)
+@click.option("--count", type=click.IntRange(0), help="How many units, of a stage without inputs.")
+@click.option("--sam-definition", help="The inputs that SAM has by this definition now.")
+@click.option("--sam-snapshot", type=click.IntRange(1), help="The inputs of this snapshot of SAM.")
+@click.option(
+    "--metacat-dataset", help="The inputs that MetaCat has in this dataset (namespace:name) now."
+)
+@click.option("--query", help="The inputs that these dimensions, or this MQL, select now.")
+@click.option(
+    "--catalog-url",
+    help="Ask this catalog from here, under your credentials, instead of the service's.",
+)
+@click.option(
+    "--outputs-per-unit", type=click.IntRange(0, 1000), help="Files expected of each unit."
+)
+@click.option(
+    "--output",
+    "output_metadata",
+    multiple=True,
+    help="NAME=VALUE that the catalog says of its outputs.",
+)
+@click.option("--project", help="The SAM project that hands the inputs out.")
+@url_option
+@json_option
+def declare(*, task_id: str, url: str | None, as_json: bool, **options: Any) -> None:
+    """Declare task ID: what is to be made. This freezes the list of inputs."""
+    document = _declaration(options)
+    if options["catalog_url"]:
+        document |= _fetched(document.get("units"), options["catalog_url"])
+    answer = client_for(url).declare_task(task_id, document)
+    units = "" if answer.unit_count is None else f" with {counted(answer.unit_count, 'unit')}"
+    again = "" if answer.is_new else ", as before or anew"
+    emit(answer, f"Task {task_id} is declared{units}{again}.", as_json=as_json)
+
+
+def _declaration(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the declaration that the options make.
+
+    Raises:
+        UsageError: they name more than one list of inputs, or an output's metadata has no value.
+    """
+    names = ("experiment", "campaign", "stage", "outputs_per_unit", "project")
+    document = {name: options[name] for name in names if options[name] is not None}
+    units = _units(options)
+    if units is not None:
+        document["units"] = units
+    pairs = {}
+    for pair in options["output_metadata"]:
+        name, _, value = pair.partition("=")
+        if not name or not value:
+            raise click.UsageError("--output takes NAME=VALUE.")
+        pairs[name] = value
+    if pairs:
+        document["output_metadata"] = pairs
+    return document
+
+
+def _units(options: Mapping[str, Any]) -> list[str] | int | dict[str, Any] | None:
+    """Return the list of inputs, their number, or where a catalog has them; None where no option says."""
+    choices: list[list[str] | int | dict[str, Any]] = []
+    if options["units"] is not None:
+        choices.append([line.strip() for line in options["units"] if line.strip()])
+    if options["count"] is not None:
+        choices.append(options["count"])
+    for option, name in _SOURCES.items():
+        if options[option] is not None:
+            choices.append({name: options[option]})
+    if len(choices) > 1:
+        raise click.UsageError(
+            "Give the inputs once: as a file, a count, or one of the catalog's lists."
+        )
+    return choices[0] if choices else None
+
+
+def _fetched(units: Any, catalog_url: str) -> dict[str, Any]:
+    """Return the frozen list, asked for from here with the user's own certificate or token."""
+    from jobprov.provenance.catalogs.http import Access  # noqa: PLC0415
+    from jobprov.provenance.catalogs.metacat import MetaCat  # noqa: PLC0415
+    from jobprov.provenance.catalogs.sam import Sam  # noqa: PLC0415
+    from jobprov.provenance.services.catalogs.frozen_units import fetch_units  # noqa: PLC0415
+    from jobprov.provenance.services.tasks.declarations import (  # noqa: PLC0415
+        UnitSource,
+        read_declaration,
+    )
+
+    if not isinstance(units, dict):
+        raise click.UsageError(
+            "--catalog-url needs one of the catalog's lists, such as --sam-definition."
+        )
+    source = read_declaration({"experiment": "any", "units": units}).units
+    assert isinstance(source, UnitSource)  # noqa: S101 - the only reading of a dictionary
+    proxy = None
+    if catalog_url.startswith("https:"):
+        proxy = os.environ.get("X509_USER_PROXY")
+    access = Access(catalog_url, _token(), proxy)
+    is_metacat = source.dataset is not None or "/sam/" not in catalog_url
+    catalog = MetaCat(access) if is_metacat else Sam(access)
+    return fetch_units(catalog, source)
+
+
+def _token() -> str | None:
+    """Return the user's bearer token, from the file that the environment names."""
+    token_file = os.environ.get("BEARER_TOKEN_FILE", "")
+    if not token_file or not Path(token_file).is_file():
+        return None
+    return Path(token_file).read_text(encoding="ascii").strip()
+
+
+COMMANDS = {"declare": declare}

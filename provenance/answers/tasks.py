@@ -1,0 +1,205 @@
+"""Answers about tasks and their units. Times are ISO 8601."""
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class TaskDeclared(Struct, frozen=True):
+    """What became of a declaration.
+
+    Attributes:
+        is_new: whether the task was declared for the first time.
+        unit_count: how many units it is to make; None where the declaration does not say.
+    """
+
+    task_id: str
+    is_new: bool
+    unit_count: int | None
+
+
+class UnitsWaived(Struct, frozen=True):
+    """How many units a waiver names."""
+
+    task_id: str
+    experiment: str
+    unit_count: int
+
+
+class OpenUnit(Struct, frozen=True):
+    """A unit without a result that nobody waived.
+
+    Attributes:
+        state: of its best attempt; None where it was never tried.
+    """
+
+    unit: str
+    state: str | None
+
+
+class MissingUnits(Struct, frozen=True):
+    """The units of a task that are still to be made, in the order of its list."""
+
+    missing: list[OpenUnit]
+
+
+class ReadyFile(Struct, frozen=True):
+    """A file that a job of a task made and that no job has read yet.
+
+    Attributes:
+        url: the path of its page.
+        checksums: as `kind:value`.
+        event_count: None where the job does not say.
+        job_id: the job that made it, at the page `job_url`.
+        made_at: when that job ended.
+        failed_attempts: jobs that read the file and did not succeed.
+    """
+
+    name: str
+    namespace: str
+    experiment: str
+    url: str
+    size_bytes: int | None
+    checksums: list[str]
+    data_tier: str | None
+    event_count: int | None
+    job_id: str
+    job_url: str
+    unit: str | None
+    made_at: str | None
+    failed_attempts: int
+
+
+class ReadyFiles(Struct, frozen=True):
+    """Files that the next stage can take, the oldest first; `next` is the cursor of the next page, None at the end."""
+
+    files: list[ReadyFile]
+    next: str | None
+
+
+class TaskResources(Struct, frozen=True):
+    """What the jobs of a task took, all attempts included.
+
+    Attributes:
+        wall_seconds, cpu_seconds: sums; None where no job says it.
+        max_rss_bytes: the largest of all jobs.
+    """
+
+    jobs: int
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    max_rss_bytes: int | None
+    first_started_at: str | None
+    last_ended_at: str | None
+
+
+class StandingWaiver(Struct, frozen=True):
+    """A waiver in force: who decided it, and why; `units` are the first hundred of `unit_count`."""
+
+    who: str
+    why: str
+    waived_at: str
+    unit_count: int
+    units: list[str]
+
+
+class TaskProgress(Struct, frozen=True):
+    """How far a task is. A unit counts once, by its best attempt or as waived.
+
+    Attributes:
+        campaign, stage: None where neither a declaration nor a job names them.
+        declared: the declaration as it was sent; None where nobody declared the task.
+        expected: how many units it is to make; None where no declaration says so.
+        missing: expected units that nobody waived and no attempt made; None where `expected` is.
+        unlisted: units with attempts that are not on the frozen list; they count nowhere else.
+        by_catalog: units done according to the catalog alone.
+        silent: running units that were not heard of for a day.
+        states: units by the state of their best attempt.
+        seconds_left: how long the missing units take at the pace of the last hour, else of the last day. Units
+            that failed are left out, since they wait for somebody; None where nothing else is missing or there is no pace.
+        expected_files: None where the declaration does not say how many files a unit makes.
+        errors: the most frequent causes of failure, as in the statistics of errors.
+        failing_jobs: the newest jobs that did not succeed, as in lists of jobs.
+        blocking: the first thousand units without a result.
+        waivers: the newest first.
+    """
+
+    task_id: str
+    experiment: str
+    campaign: str | None
+    stage: str | None
+    declared: dict[str, Any] | None
+    expected: int | None
+    produced: int
+    running: int
+    failed: int
+    waived: int
+    missing: int | None
+    unlisted: int
+    by_catalog: int
+    silent: int
+    states: dict[str, int]
+    seconds_left: float | None
+    expected_files: int | None
+    produced_files: int
+    errors: list[dict[str, Any]]
+    failing_jobs: list[dict[str, Any]]
+    resources: TaskResources
+    blocking: list[OpenUnit]
+    waivers: list[StandingWaiver]
+
+
+class SampleCell(Struct, frozen=True):
+    """What a sample has of one data tier, summed over its tasks.
+
+    Attributes:
+        definitions: the datasets of the outputs in the catalog, as the tasks declare them.
+        releases: the code as the tasks declare it, else what their jobs ran.
+        tasks: their ids, the oldest first.
+        expected_files, expected_events: None where a task does not say how many it expects.
+    """
+
+    data_tier: str
+    definitions: list[str]
+    releases: list[str]
+    tasks: list[str]
+    files: int
+    expected_files: int | None
+    events: int
+    expected_events: int | None
+
+
+class Sample(Struct, frozen=True):
+    """What an analysis calls a sample, by data tier."""
+
+    sample: str
+    cells: list[SampleCell]
+
+
+class ObsoletePass(Struct, frozen=True):
+    """What a task that was declared obsolete has of one data tier; see `SampleCell`."""
+
+    sample: str
+    data_tier: str
+    task_id: str
+    definition: str | None
+    files: int
+    events: int
+    expected_files: int | None
+    expected_events: int | None
+    releases: list[str]
+
+
+class Samples(Struct, frozen=True):
+    """The 2,000 newest declared tasks of an experiment as samples by data tier.
+
+    Attributes:
+        data_tiers: in the order of production.
+        samples: by name.
+        archived: what tasks declared obsolete have, the newest first; it counts in no cell.
+    """
+
+    experiment: str
+    data_tiers: list[str]
+    samples: list[Sample]
+    archived: list[ObsoletePass]
