@@ -7,7 +7,7 @@ from jobprov.app.api.bundles import bundles, comparators
 from jobprov.app.api.catalogs import differences as catalogs
 from jobprov.app.api.comparisons import jobs as comparisons
 from jobprov.app.api.comparisons import recipes
-from jobprov.app.api.failures import rules
+from jobprov.app.api.failures import errors, rules
 from jobprov.app.api.histories import costs
 from jobprov.app.api.histories import ends as histories
 from jobprov.app.api.histories import impact as lineage
@@ -36,6 +36,7 @@ SECTIONS = (
     tasks.section,
     catalogs.section,
     rules.section,
+    errors.section,
     workflows.section,
     orders.section,
     campaigns.section,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.client.histories import Histories
 from jobprov.provenance.client.transport import campaign_place, part
 from jobprov.provenance.errors import BadInputError, ProvenanceError
@@ -108,9 +109,9 @@ class Client(Histories):
         """Return how far a task is."""
         return self._read(f"/tasks/{part(task_id)}", experiment=experiment)
 
-    def errors(self, **query: Any) -> dict[str, Any]:
+    def errors(self, **query: Any) -> ErrorCounts:
         """Return why jobs did not succeed; the query is that of `GET /statistics/errors`."""
-        return self._read("/statistics/errors", **query)
+        return self._ask(ErrorCounts, "/statistics/errors", **query)
 
     def modules(self, **query: Any) -> dict[str, Any]:
         """Return what art's modules took; the query is that of `GET /statistics/modules`."""

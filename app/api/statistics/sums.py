@@ -1,4 +1,4 @@
-"""Sums over many jobs: why they failed, what they took, and what doing it again would take."""
+"""Sums over many jobs: what they took, and what doing it again would take."""
 
 from flask import Response
 
@@ -9,28 +9,14 @@ from jobprov.app.kept_answers import read_filtered
 from jobprov.app.wiring import get_service
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.schemas.queries import (
-    ErrorsQuery,
     EstimateQuery,
     ModulesQuery,
     ResourcesQuery,
 )
+from jobprov.provenance.services.statistics.counting import ESTIMATE, RESOURCES
 from jobprov.provenance.services.statistics.modules import sum_modules
 
 section = Section("statistics", "Sums over a task, stage, campaign, version or site.")
-
-
-@section.call(
-    "GET",
-    "/statistics/errors",
-    answers={200: OBJECT},
-    parameters=parameters(ErrorsQuery),
-    errors=(401, 413, 422),
-)
-def get_errors() -> Response:
-    """Return why jobs did not succeed: `{counted_at, is_current, jobs, failures, cause_count, causes, outliers}`."""
-    query = asked(ErrorsQuery)
-    how = {name: query.pop(name) for name in ("by", "sort") if name in query}
-    return json_answer(read_filtered("errors", JobFilters(**query), **how))
 
 
 @section.call(
@@ -47,7 +33,7 @@ def get_estimate() -> Response:
     """
     query = asked(EstimateQuery)
     how = {name: query.pop(name) for name in ("files", "events", "slots") if name in query}
-    return json_answer(read_filtered("estimate", JobFilters(**query), **how))
+    return json_answer(read_filtered(ESTIMATE, JobFilters(**query), **how))
 
 
 @section.call(
@@ -64,7 +50,7 @@ def get_resources() -> Response:
     """
     query = asked(ResourcesQuery)
     by = query.pop("by")
-    return json_answer(read_filtered("resources", JobFilters(**query), by=by))
+    return json_answer(read_filtered(RESOURCES, JobFilters(**query), by=by))
 
 
 @section.call(

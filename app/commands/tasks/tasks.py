@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import click
+import msgspec
 
 from jobprov.app.commands.lookup.asking import client_for
 from jobprov.app.commands.terminal.opening import (
@@ -20,6 +21,7 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.app.reports.rows import cause_words, class_words
+from jobprov.provenance.answers.failures import FailureCause
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
 _LISTED = 10
@@ -149,8 +151,8 @@ def _task_lines(shown: dict[str, Any], url: str) -> Iterator[str]:
         yield "How many were to be was not declared: `jobprov declare` freezes the list."
     if shown["silent"]:
         yield f"{counted(shown['silent'], 'running unit')} silent for more than a day."
-    for cause in shown["errors"][:_LISTED]:
-        yield f"  {number(cause['count'])} x {cause_words(cause)}, such as job {cause['example']}"
+    for cause in msgspec.convert(shown["errors"][:_LISTED], list[FailureCause]):
+        yield f"  {number(cause.count)} x {cause_words(cause)}, such as job {cause.example}"
         if what := class_words(cause):
             yield f"      {what}"
     for waiver in shown["waivers"][:_LISTED]:

@@ -11,6 +11,7 @@ from jobprov.app.web.frame.formats import counted, duration, percent, size
 from jobprov.app.web.frame.histograms import draw_histogram, end_words
 from jobprov.app.web.frame.page import answer, asked, here, table
 from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.provenance.services.statistics.counting import RESOURCES
 from jobprov.provenance.services.statistics.resources import MEASURES
 
 _FILTERS = (
@@ -58,7 +59,7 @@ def show_page() -> Response:
     """Show what the jobs that pass the filters of the address took."""
     by, measure = asked("by") or "stage", asked("measure") or "wall_seconds"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
-    found = read_filtered("resources", asked_filters(_FILTERS), by=by)
+    found = read_filtered(RESOURCES, asked_filters(_FILTERS), by=by)
     if asked("format") == "csv":
         return table("resources", _COLUMNS, _flat(found))
     if asked("format") == "bins":

@@ -8,8 +8,10 @@ Source: http.md, `GET /campaigns/{campaign}/report`.
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.lookup.jobs import list_jobs
@@ -24,7 +26,7 @@ class Counted(NamedTuple):
     """What was counted of a campaign: the answers of `GET /campaigns/{campaign}`, `/statistics/errors` and `/statistics/resources`."""
 
     campaign: dict[str, Any]
-    errors: dict[str, Any]
+    errors: ErrorCounts
     resources: dict[str, Any]
 
 
@@ -39,7 +41,7 @@ def report_campaign(
     `counted_at` is when the oldest of them was counted, `is_current` whether nothing was recorded
     since; `last_record_at` is when a record came last, None before the first.
     """
-    found, errors = counted.campaign, counted.errors
+    found, errors, resources = counted
     experiment = found["experiment"]
     newest = list_jobs(
         connection, JobFilters(experiment=experiment, campaign=found["campaign"]), limit=1
@@ -47,12 +49,12 @@ def report_campaign(
     waived = [task["task_id"] for task in found["tasks"] if task["waived"]][:MOST_WAIVED_TASKS]
     return {
         "made_at": now.isoformat(),
-        "counted_at": min(answer["counted_at"] for answer in counted),
-        "is_current": all(answer["is_current"] for answer in counted),
+        "counted_at": min(found["counted_at"], errors.counted_at, resources["counted_at"]),
+        "is_current": found["is_current"] and errors.is_current and resources["is_current"],
         "last_record_at": newest[0]["received_at"] if newest else None,
         "campaign": found,
-        "errors": {**errors, "causes": errors["causes"][:MOST_CAUSES]},
-        "resources": [_resources(group) for group in counted.resources["groups"]],
+        "errors": msgspec.structs.replace(errors, causes=errors.causes[:MOST_CAUSES]),
+        "resources": [_resources(group) for group in resources["groups"]],
         "waivers": [
             {"task_id": task, **waiver}
             for task in waived
