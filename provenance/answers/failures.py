@@ -1,6 +1,6 @@
 """Answers about jobs that failed: why, where, and by which rules."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -84,3 +84,54 @@ class ErrorCounts(CountedAt, frozen=True):
     cause_count: int
     causes: list[FailureCause]
     outliers: list[Outlier]
+
+
+class RulesDeclared(Struct, frozen=True):
+    """Which version the declared rules of an experiment are; `is_new` is False where they were the same again."""
+
+    experiment: str
+    version: int
+    is_new: bool
+
+
+class RulesReapplied(Struct, frozen=True):
+    """Failures that are being read again: by which version of the rules, and how many."""
+
+    experiment: str
+    version: int
+    jobs: int
+
+
+class RulesVersion(Struct, frozen=True):
+    """A version of an experiment's rules: who changed them and why, and who sent that when.
+
+    Attributes:
+        submitter: None where no token was needed.
+    """
+
+    version: int
+    who: str
+    why: str
+    created_at: str
+    submitter: str | None
+    rule_count: int
+
+
+class ExperimentRules(Struct, frozen=True):
+    """One version of the rules of an experiment, and the list of all versions.
+
+    Attributes:
+        version: 0 where the experiment has no rules of its own.
+        rules: as they were declared, in the order in which they are tried.
+        who, why: who changed them, and the reason; None without rules.
+        built_in: the rules that are tried after these.
+        versions: the newest first.
+    """
+
+    experiment: str
+    version: int
+    rules: list[dict[str, Any]]
+    who: str | None
+    why: str | None
+    built_in: list[dict[str, Any]]
+    versions: list[RulesVersion]

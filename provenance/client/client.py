@@ -5,7 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.answers.failures import (
+    ErrorCounts,
+    ExperimentRules,
+    RulesDeclared,
+    RulesReapplied,
+)
 from jobprov.provenance.client.histories import Histories
 from jobprov.provenance.client.transport import campaign_place, part
 from jobprov.provenance.errors import BadInputError, ProvenanceError
@@ -55,25 +60,25 @@ class Client(Histories):
         """Declare how outputs of an experiment are compared."""
         return self._json("PUT", f"/comparators/{part(experiment)}", json=rules)
 
-    def rules(self, experiment: str, *, version: int | None = None) -> dict[str, Any]:
+    def rules(self, experiment: str, *, version: int | None = None) -> ExperimentRules:
         """Return what failures of an experiment mean."""
-        return self._read(f"/rules/{part(experiment)}", version=version)
+        return self._ask(ExperimentRules, f"/rules/{part(experiment)}", version=version)
 
     def declare_rules(
         self, experiment: str, rules: Mapping[str, Any], *, after: int | None = None
-    ) -> dict[str, Any]:
+    ) -> RulesDeclared:
         """Declare what failures of an experiment mean.
 
         `after` is the version that they were made from.
         """
         params = {} if after is None else {"after": after}
-        return self._json("PUT", f"/rules/{part(experiment)}", json=rules, params=params)
+        path = f"/rules/{part(experiment)}"
+        return self._send(RulesDeclared, "PUT", path, json=rules, params=params)
 
-    def reclassify(self, experiment: str, *, task_id: str | None = None) -> dict[str, Any]:
-        """Have failures of an experiment, or of one task, read again by the rules of now."""
-        return self._json(
-            "POST", f"/rules/{part(experiment)}/reclassifications", json={"task_id": task_id}
-        )
+    def reclassify(self, experiment: str, *, task_id: str | None = None) -> RulesReapplied:
+        """Have failures of an experiment, or of one task, read again by the newest rules."""
+        path = f"/rules/{part(experiment)}/reclassifications"
+        return self._send(RulesReapplied, "POST", path, json={"task_id": task_id})
 
     def task_catalog(self, task_id: str, *, experiment: str | None = None) -> dict[str, Any]:
         """Return where a task's jobs and its catalog differ."""

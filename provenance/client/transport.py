@@ -118,7 +118,15 @@ class Transport:
             UnreachableError: whoever answered is not jobprov.
         """
         params = {name: _visible(value) for name, value in query.items()}
-        answer = self._call("GET", path, params=params)
+        return self._send(kind, "GET", path, params=params)
+
+    def _send(self, kind: type[T], method: str, path: str, **options: Any) -> T:
+        """Make a call with a body or a query, and return its answer as its type.
+
+        Raises:
+            UnreachableError: whoever answered is not jobprov.
+        """
+        answer = self._call(method, path, **options)
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.DecodeError:

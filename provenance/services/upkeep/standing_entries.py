@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.failures.rules import failures_of
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.tables import (
     ComparatorSet,
@@ -20,7 +21,6 @@ from jobprov.provenance.db.tables import (
     Reclassification,
     RuleTableRow,
 )
-from jobprov.provenance.services.failures.rules import failures_of
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.ledger.segments import SegmentReader
