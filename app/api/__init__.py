@@ -16,7 +16,7 @@ from jobprov.app.api.lookup import jobs as job_views
 from jobprov.app.api.orders import orders, workflows
 from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets
 from jobprov.app.api.statistics import campaign_graph as campaigns
-from jobprov.app.api.statistics import sums as statistics
+from jobprov.app.api.statistics import estimates, modules, resources
 from jobprov.app.api.tasks import tasks
 from jobprov.app.api.wire.documenting import JobprovApi, add_schemas
 
@@ -40,7 +40,9 @@ SECTIONS = (
     workflows.section,
     orders.section,
     campaigns.section,
-    statistics.section,
+    resources.section,
+    modules.section,
+    estimates.section,
     tickets.section,
     blobs.section,
     log_tails.section,

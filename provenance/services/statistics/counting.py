@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.answers.statistics import ResourceSums
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.time_limits import time_limit
@@ -61,7 +62,7 @@ def _errors(connection: Connection, _store: Any, words: Words, seconds: float) -
     return count_errors(connection, filters, **how, seconds=seconds)
 
 
-def _resources(connection: Connection, _store: Any, words: Words, seconds: float) -> dict[str, Any]:
+def _resources(connection: Connection, _store: Any, words: Words, seconds: float) -> ResourceSums:
     filters, how = _apart(words, "by")
     return sum_resources(connection, filters, **how, seconds=seconds)
 
@@ -101,7 +102,7 @@ ESTIMATE = Counting(
     lambda found: sum(stage["learnt_from"]["units"] for stage in found["stages"]),
     _MOST_LEARNT_AT_ONCE,
 )
-RESOURCES = Counting("resources", dict[str, Any], _resources, lambda found: int(found["jobs"]))
+RESOURCES = Counting("resources", ResourceSums, _resources, lambda sums: sums.jobs)
 _CAMPAIGN = Counting(
     "campaign", dict[str, Any], _campaign, lambda campaign: jobs_in(campaign["stages"])
 )

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.answers.statistics import ResourceGroup, ResourceSums
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.ledger.frames import Documents
 from jobprov.provenance.services.lookup.jobs import list_jobs
@@ -27,7 +28,7 @@ class Counted(NamedTuple):
 
     campaign: dict[str, Any]
     errors: ErrorCounts
-    resources: dict[str, Any]
+    resources: ResourceSums
 
 
 def report_campaign(
@@ -49,12 +50,12 @@ def report_campaign(
     waived = [task["task_id"] for task in found["tasks"] if task["waived"]][:MOST_WAIVED_TASKS]
     return {
         "made_at": now.isoformat(),
-        "counted_at": min(found["counted_at"], errors.counted_at, resources["counted_at"]),
-        "is_current": found["is_current"] and errors.is_current and resources["is_current"],
+        "counted_at": min(found["counted_at"], errors.counted_at, resources.counted_at),
+        "is_current": found["is_current"] and errors.is_current and resources.is_current,
         "last_record_at": newest[0]["received_at"] if newest else None,
         "campaign": found,
         "errors": msgspec.structs.replace(errors, causes=errors.causes[:MOST_CAUSES]),
-        "resources": [_resources(group) for group in resources["groups"]],
+        "resources": [_resources(group) for group in resources.groups],
         "waivers": [
             {"task_id": task, **waiver}
             for task in waived
@@ -63,9 +64,10 @@ def report_campaign(
     }
 
 
-def _resources(group: dict[str, Any]) -> dict[str, Any]:
-    told = [name for name in _MEASURES if name in group["measures"]]
-    measures = {
-        name: {key: group["measures"][name][key] for key in ("median", "p90")} for name in told
-    }
-    return {"stage": group["name"], "jobs": group["jobs"], "measures": measures}
+def _resources(group: ResourceGroup) -> dict[str, Any]:
+    measures = {}
+    for name in _MEASURES:
+        if name in group.measures:
+            sums = group.measures[name]
+            measures[name] = {"median": sums.median, "p90": sums.p90}
+    return {"stage": group.name, "jobs": group.jobs, "measures": measures}
