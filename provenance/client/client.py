@@ -11,6 +11,7 @@ from jobprov.provenance.answers.failures import (
     RulesDeclared,
     RulesReapplied,
 )
+from jobprov.provenance.answers.statistics import ModuleSums
 from jobprov.provenance.client.histories import Histories
 from jobprov.provenance.client.transport import campaign_place, part
 from jobprov.provenance.errors import BadInputError, ProvenanceError
@@ -118,9 +119,9 @@ class Client(Histories):
         """Return why jobs did not succeed; the query is that of `GET /statistics/errors`."""
         return self._ask(ErrorCounts, "/statistics/errors", **query)
 
-    def modules(self, **query: Any) -> dict[str, Any]:
+    def modules(self, **query: Any) -> ModuleSums:
         """Return what art's modules took; the query is that of `GET /statistics/modules`."""
-        return self._read("/statistics/modules", **query)
+        return self._ask(ModuleSums, "/statistics/modules", **query)
 
     def estimate(self, **query: Any) -> dict[str, Any]:
         """Return what it would take to do so many files or events again.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
@@ -47,9 +48,7 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.close()
 
 
-def counted(
-    production: Production, filters: JobFilters | None = None, **how: Any
-) -> dict[str, Any]:
+def counted(production: Production, filters: JobFilters | None = None, **how: Any) -> ErrorCounts:
     with production.database.reading.connect() as connection:
         return count_errors(connection, filters or JobFilters(), now=NOW, **how)
 
