@@ -8,8 +8,19 @@ from typing import Any
 
 from jobprov.app.wiring import get_service
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.services.statistics.counting import COUNTINGS, KEPT_FILTERS
-from jobprov.provenance.services.statistics.kept_answers import ask, follow_up, question_of
+from jobprov.provenance.services.statistics.counting import (
+    COUNTINGS,
+    ERRORS,
+    KEPT_FILTERS,
+    RESOURCES,
+)
+from jobprov.provenance.services.statistics.kept_answers import (
+    Answer,
+    Counting,
+    ask,
+    follow_up,
+    question_of,
+)
 from jobprov.provenance.services.statistics.reports import Counted, report_campaign
 
 
@@ -20,17 +31,21 @@ def read_answer(kind: str, **words: Any) -> dict[str, Any]:
         ProvenanceError: whatever counting raises; LimitError where it takes too long while somebody
             waits.
     """
-    return _read(kind, words, question_of(kind, words))
+    answer: dict[str, Any] = _read(COUNTINGS[kind], words, question_of(kind, words))
+    return answer
 
 
-def read_filtered(kind: str, filters: JobFilters, **how: Any) -> dict[str, Any]:
+def read_filtered(counting: Counting[Answer], filters: JobFilters, **how: Any) -> Answer:
     """Return the same of the jobs that pass the filters.
 
-    Of a task, a host, a release or a time it is counted now.
+    For a task, a host, a release or a time it is counted now.
     """
-    said = {name: value for name, value in filters._asdict().items() if value is not None}
-    words = {**said, **{name: value for name, value in how.items() if value is not None}}
-    return _read(kind, words, None if said.keys() - KEPT_FILTERS else question_of(kind, words))
+    set_filters = {name: value for name, value in filters._asdict().items() if value is not None}
+    words = {**set_filters, **{name: value for name, value in how.items() if value is not None}}
+    question = question_of(counting.kind, words)
+    if set_filters.keys() - KEPT_FILTERS:
+        question = None
+    return _read(counting, words, question)
 
 
 def read_report(experiment: str, campaign: str) -> dict[str, Any]:
@@ -43,18 +58,18 @@ def read_report(experiment: str, campaign: str) -> dict[str, Any]:
     filters = JobFilters(experiment=experiment, campaign=campaign)
     counted = Counted(
         read_answer("campaign", experiment=experiment, campaign=campaign),
-        read_filtered("errors", filters),
-        read_filtered("resources", filters),
+        read_filtered(ERRORS, filters),
+        read_filtered(RESOURCES, filters),
     )
     service = get_service()
     with service.reading() as connection:
         return report_campaign(connection, service.store, counted, now=datetime.now(UTC))
 
 
-def _read(kind: str, words: dict[str, Any], question: str | None) -> dict[str, Any]:
+def _read(counting: Counting[Answer], words: dict[str, Any], question: str | None) -> Answer:
     service = get_service()
     with service.reading() as connection:
-        counted = ask(connection, service.store, COUNTINGS[kind], words, question)
+        counted = ask(connection, service.store, counting, words, question)
     if counted.needs_follow_up:
         service.write(lambda writing: follow_up(writing, counted))
     return counted.answer()

@@ -7,7 +7,7 @@ from jobprov.app.api.bundles import bundles, comparators
 from jobprov.app.api.catalogs import differences as catalogs
 from jobprov.app.api.comparisons import jobs as comparisons
 from jobprov.app.api.comparisons import recipes
-from jobprov.app.api.failures import rules
+from jobprov.app.api.failures import errors, rules
 from jobprov.app.api.histories import (
     costs,
     divergence,
@@ -23,7 +23,7 @@ from jobprov.app.api.lookup import jobs as job_views
 from jobprov.app.api.orders import orders, workflows
 from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets
 from jobprov.app.api.statistics import campaign_graph as campaigns
-from jobprov.app.api.statistics import sums as statistics
+from jobprov.app.api.statistics import estimates, modules, resources
 from jobprov.app.api.tasks import campaigns as campaign_progress
 from jobprov.app.api.tasks import declarations, samples, tasks, units, waivers
 from jobprov.app.api.wire.documenting import JobprovApi, add_schemas
@@ -59,10 +59,13 @@ SECTIONS = (
     campaign_progress.section,
     catalogs.section,
     rules.section,
+    errors.section,
     workflows.section,
     orders.section,
     campaigns.section,
-    statistics.section,
+    resources.section,
+    modules.section,
+    estimates.section,
     tickets.section,
     blobs.section,
     log_tails.section,

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
+from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.lineage.words import counted, duration, number, percent, size
 
 UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
@@ -73,7 +76,7 @@ def tables(report: dict[str, Any]) -> Iterator[Table]:
             for each in report["waivers"]
         ]
         yield Table("Waivers", ("Task", "Units", "Who", "Why", "When"), rows)
-    yield from _errors(report["errors"])
+    yield from _errors(msgspec.convert(report["errors"], ErrorCounts))
     if report["resources"]:
         columns = ("Stage", "Jobs", *_USE, "9 of 10 within")
         yield Table(
@@ -81,62 +84,57 @@ def tables(report: dict[str, Any]) -> Iterator[Table]:
         )
 
 
-def _errors(errors: dict[str, Any]) -> Iterator[Table]:
-    if errors["causes"]:
-        title = f"Why {number(errors['failures'])} of {counted(errors['jobs'], 'job')} failed"
-        rows = [
-            (
-                number(cause["count"]),
-                cause_words(cause),
-                class_words(cause) or MISSING,
-                counted(cause["hosts"], "host"),
-                moment(cause["last_at"]),
-            )
-            for cause in errors["causes"]
-        ]
+def _errors(errors: ErrorCounts) -> Iterator[Table]:
+    if errors.causes:
+        title = f"Why {number(errors.failures)} of {counted(errors.jobs, 'job')} failed"
+        rows = [_cause_row(cause) for cause in errors.causes]
         yield Table(title, ("Jobs", "Cause", "What it was", "On", "Last"), rows)
-    if errors["outliers"]:
-        places = [
-            (
-                each["kind"],
-                each["name"],
-                f"{each['failures']} of {each['jobs']}",
-                percent(each["rate_elsewhere"]),
-            )
-            for each in errors["outliers"]
-        ]
+    if errors.outliers:
+        places = [_outlier_row(outlier) for outlier in errors.outliers]
         yield Table("Places that stand out", ("Kind", "Name", "Failed", "Elsewhere"), places)
 
 
-def cause_words(cause: dict[str, Any]) -> str:
-    """Return a cause of failure: the step, the class of error or how the job ended, and what it said."""
-    how = (
-        f"signal {cause['signal']}"
-        if cause["signal"] is not None
-        else f"exit code {cause['exit_code']}"
-    )
-    if cause["signal"] is None and cause["exit_code"] is None:
-        how = cause.get("state") or "no exit code"
-    words = [
-        f"step {cause['failed_step']}" if cause["failed_step"] else None,
-        cause["error_class"] or how,
-    ]
-    return ": ".join(word for word in words if word) + (
-        f" ({_cut(cause['message'])})" if cause["message"] else ""
+def _cause_row(cause: FailureCause) -> tuple[str, ...]:
+    return (
+        number(cause.count),
+        cause_words(cause),
+        class_words(cause) or MISSING,
+        counted(cause.hosts, "host"),
+        moment(cause.last_at),
     )
 
 
-def class_words(cause: dict[str, Any]) -> str:
+def _outlier_row(outlier: Outlier) -> tuple[str, ...]:
+    failed = f"{outlier.failures} of {outlier.jobs}"
+    return outlier.kind, outlier.name, failed, percent(outlier.rate_elsewhere)
+
+
+def cause_words(cause: FailureCause) -> str:
+    """Return a cause of failure: the step, the class of error or how the job ended, and its message."""
+    if cause.error_class:
+        how = cause.error_class
+    elif cause.signal is not None:
+        how = f"signal {cause.signal}"
+    elif cause.exit_code is not None:
+        how = f"exit code {cause.exit_code}"
+    else:
+        how = cause.state or "no exit code"
+    step = f"step {cause.failed_step}: " if cause.failed_step else ""
+    message = f" ({_cut(cause.message)})" if cause.message else ""
+    return f"{step}{how}{message}"
+
+
+def class_words(cause: FailureCause) -> str:
     """Return what a cause was by the rules of triage, and whether trying again may help.
 
-    '' where no rule says.
+    '' where no rule matches.
     """
-    if not cause["words"]:
+    if not cause.words:
         return ""
-    again = {True: "; trying again may help", False: "; trying again does not help", None: ""}[
-        cause["transient"]
-    ]
-    return f"{cause['class']}: {cause['words']}{again}"
+    sentence = f"{cause.class_name}: {cause.words}"
+    if cause.transient is None:
+        return sentence
+    return f"{sentence}; trying again {'may help' if cause.transient else 'does not help'}"
 
 
 def _cut(message: str) -> str:

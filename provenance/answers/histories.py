@@ -183,7 +183,7 @@ class LineageGraph(Struct, frozen=True):
     past: LineagePast | UnsetType = UNSET
 
 
-class ListedFile(Struct, frozen=True):
+class HistoryFile(Struct, frozen=True):
     """An ancestor or a descendant of a file.
 
     Attributes:
@@ -212,7 +212,7 @@ class LineageList(Struct, frozen=True):
     version: int | None
     versions: int
     count: int
-    files: list[ListedFile]
+    files: list[HistoryFile]
     is_truncated: bool
 
 

@@ -4,6 +4,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from jobprov.provenance.answers.failures import FailureCause
+from jobprov.provenance.answers.lookup import JobSummary
+
 
 class TaskDeclared(Struct, frozen=True):
     """What became of a declaration.
@@ -142,8 +145,8 @@ class TaskProgress(Struct, frozen=True):
     seconds_left: float | None
     expected_files: int | None
     produced_files: int
-    errors: list[dict[str, Any]]
-    failing_jobs: list[dict[str, Any]]
+    errors: list[FailureCause]
+    failing_jobs: list[JobSummary]
     resources: TaskResources
     blocking: list[OpenUnit]
     waivers: list[StandingWaiver]

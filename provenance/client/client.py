@@ -6,6 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
+from jobprov.provenance.answers.failures import (
+    ErrorCounts,
+    ExperimentRules,
+    RulesDeclared,
+    RulesReapplied,
+)
 from jobprov.provenance.answers.lookup import (
     FileAnswer,
     GapCounts,
@@ -15,6 +21,7 @@ from jobprov.provenance.answers.lookup import (
     JobList,
     JobSummary,
 )
+from jobprov.provenance.answers.statistics import ModuleSums
 from jobprov.provenance.answers.tasks import (
     MissingUnits,
     ReadyFile,
@@ -82,25 +89,25 @@ class Client(Histories):
         """Declare how outputs of an experiment are compared."""
         return self._json("PUT", f"/comparators/{part(experiment)}", json=rules)
 
-    def rules(self, experiment: str, *, version: int | None = None) -> dict[str, Any]:
+    def rules(self, experiment: str, *, version: int | None = None) -> ExperimentRules:
         """Return what failures of an experiment mean."""
-        return self._read(f"/rules/{part(experiment)}", version=version)
+        return self._ask(ExperimentRules, f"/rules/{part(experiment)}", version=version)
 
     def declare_rules(
         self, experiment: str, rules: Mapping[str, Any], *, after: int | None = None
-    ) -> dict[str, Any]:
+    ) -> RulesDeclared:
         """Declare what failures of an experiment mean.
 
         `after` is the version that they were made from.
         """
         params = {} if after is None else {"after": after}
-        return self._json("PUT", f"/rules/{part(experiment)}", json=rules, params=params)
+        path = f"/rules/{part(experiment)}"
+        return self._send(RulesDeclared, "PUT", path, json=rules, params=params)
 
-    def reclassify(self, experiment: str, *, task_id: str | None = None) -> dict[str, Any]:
-        """Have failures of an experiment, or of one task, read again by the rules of now."""
-        return self._json(
-            "POST", f"/rules/{part(experiment)}/reclassifications", json={"task_id": task_id}
-        )
+    def reclassify(self, experiment: str, *, task_id: str | None = None) -> RulesReapplied:
+        """Have failures of an experiment, or of one task, read again by the newest rules."""
+        path = f"/rules/{part(experiment)}/reclassifications"
+        return self._send(RulesReapplied, "POST", path, json={"task_id": task_id})
 
     def task_catalog(self, task_id: str, *, experiment: str | None = None) -> CatalogComparison:
         """Return where a task's jobs and its catalog differ."""
@@ -134,13 +141,13 @@ class Client(Histories):
         """Return how far a task is."""
         return self._ask(TaskProgress, f"/tasks/{part(task_id)}", experiment=experiment)
 
-    def errors(self, **query: Any) -> dict[str, Any]:
+    def errors(self, **query: Any) -> ErrorCounts:
         """Return why jobs did not succeed; the query is that of `GET /statistics/errors`."""
-        return self._read("/statistics/errors", **query)
+        return self._ask(ErrorCounts, "/statistics/errors", **query)
 
-    def modules(self, **query: Any) -> dict[str, Any]:
+    def modules(self, **query: Any) -> ModuleSums:
         """Return what art's modules took; the query is that of `GET /statistics/modules`."""
-        return self._read("/statistics/modules", **query)
+        return self._ask(ModuleSums, "/statistics/modules", **query)
 
     def estimate(self, **query: Any) -> dict[str, Any]:
         """Return what it would take to do so many files or events again.

@@ -130,7 +130,7 @@ def test_report_of_a_campaign_that_is_not_there_names_that(live: LiveService) ->
 def test_no_failure_of_an_unknown_name_is_not_told_as_none(live: LiveService) -> None:
     ended = live.run("errors", "--experiment", "nvoa")
 
-    assert "a name is not spelt as it is recorded" in ended.stdout
+    assert "a name is misspelt" in ended.stdout
     assert "0 failures" not in ended.stdout
 
 
@@ -146,7 +146,7 @@ def test_task_and_errors_say_what_failures_were(live: LiveService) -> None:
         "storage: The disk was full; trying again may help. Ask for more disk; try again.\n"
         in errors
     )
-    assert errors.startswith("1 failure of 1 job that is over, 1 cause.\n")
+    assert errors.startswith("1 failure in 1 finished job, 1 cause.\n")
     assert "0 hosts" not in errors, "no record says where"
 
 

@@ -1,7 +1,4 @@
-"""Rules of triage over HTTP: what failures of an experiment mean, in versions.
-
-Failures read again by the newest.
-"""
+"""Rules of triage over HTTP: what failures of an experiment mean, in versions."""
 
 from datetime import UTC, datetime
 
@@ -11,10 +8,11 @@ from flask import Response, request
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.failures import ExperimentRules, RulesDeclared, RulesReapplied
 from jobprov.provenance.records.documents import read_document
 from jobprov.provenance.records.job_record import Name
 from jobprov.provenance.records.repairing import parse_object
@@ -40,7 +38,7 @@ class ReclassificationBody(msgspec.Struct, kw_only=True):
     "PUT",
     "/rules/<experiment>",
     body=RuleTable,
-    answers={200: OBJECT, 201: OBJECT},
+    answers={200: RulesDeclared, 201: RulesDeclared},
     parameters=parameters(AfterQuery),
     errors=(409, 413, 415, 422),
     writes=True,
@@ -60,18 +58,19 @@ def put_rules(experiment: str) -> Response:
         received_at=now,
         submitter=grant.submitter,
     )
-    return json_answer(answer, 201 if answer["is_new"] else 200)
+    status = 201 if answer.is_new else 200
+    return json_answer(answer, status)
 
 
 @section.call(
     "GET",
     "/rules/<experiment>",
-    answers={200: OBJECT},
+    answers={200: ExperimentRules},
     parameters=parameters(ComparatorsQuery),
     errors=(401, 404, 422),
 )
 def get_rules(experiment: str) -> Response:
-    """Return the rules of an experiment, the built-in ones behind them, and who made each version and why."""
+    """Return the rules of an experiment, the built-in rules that follow, and who made each version and why."""
     query = asked(ComparatorsQuery)
     with get_service().reading() as connection:
         return json_answer(show_rules(connection, checked_name(experiment, "experiment"), **query))
@@ -81,12 +80,12 @@ def get_rules(experiment: str) -> Response:
     "POST",
     "/rules/<experiment>/reclassifications",
     body=ReclassificationBody,
-    answers={202: OBJECT},
+    answers={202: RulesReapplied},
     errors=(404, 413, 415, 422),
     writes=True,
 )
 def post_reclassification(experiment: str) -> Response:
-    """Have failures read again by the rules of now, their stored logs included.
+    """Have failures read again by the newest rules, their stored logs included.
 
     The work is done in the background.
     """

@@ -8,6 +8,7 @@ import click
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
 from jobprov.app.reports.rows import cause_words, class_words
+from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.lineage.words import counted, number, percent
 
 _ALONE = ("class", "step", "code")
@@ -35,32 +36,44 @@ _BY = ("stage", "site", "host", "version", "day", *_ALONE)
 @url_option
 @json_option
 def errors(*, url: str | None, as_json: bool, by: str | None, **query: Any) -> None:
-    """Tell why jobs did not succeed, most frequent cause first, and which hosts and sites stand out."""
-    found = client_for(url).errors(**query, by=by)
-    emit(found, "\n".join(_lines(found, by)), as_json=as_json)
+    """Show why jobs failed, most frequent cause first, and which hosts and sites stand out."""
+    answer = client_for(url).errors(**query, by=by)
+    emit(answer, "\n".join(_lines(answer, by)), as_json=as_json)
 
 
-def _lines(found: dict[str, Any], by: str | None) -> Iterator[str]:
-    if not found["jobs"]:
-        yield "No job that is over was found: none is yet, or a name is not spelt as it is recorded."
+def _lines(errors: ErrorCounts, by: str | None) -> Iterator[str]:
+    if not errors.jobs:
+        yield "No finished job found: none has finished yet, or a name is misspelt."
         return
-    of = f"of {counted(found['jobs'], 'job')} that {'is' if found['jobs'] == 1 else 'are'} over"
-    yield f"{counted(found['failures'], 'failure')} {of}, {counted(found['cause_count'], 'cause')}."
-    for cause in found["causes"]:
-        part = f"{by} {cause['by'] or 'unknown'}: " if by else ""
-        hosts = f"{counted(cause['hosts'], 'host')}, " if cause["hosts"] else ""
-        where = f"{hosts}last {cause['last_at'][:16].replace('T', ' ')} UTC"
-        is_alone = by in _ALONE
-        yield f"{number(cause['count']):>7}  {part.removesuffix(': ') if is_alone else part + cause_words(cause)}"
-        if cause["words"] and not is_alone:
-            advice = f". {cause['advice']}" if cause["advice"] else ""
+    failures, jobs = counted(errors.failures, "failure"), counted(errors.jobs, "finished job")
+    yield f"{failures} in {jobs}, {counted(errors.cause_count, 'cause')}."
+    for cause in errors.causes:
+        yield from _cause_lines(cause, by)
+    for outlier in errors.outliers:
+        yield _outlier_line(outlier)
+
+
+def _cause_lines(cause: FailureCause, by: str | None) -> Iterator[str]:
+    part = f"{by} {cause.by or 'unknown'}"
+    if by in _ALONE:
+        yield f"{number(cause.count):>7}  {part}"
+    else:
+        yield f"{number(cause.count):>7}  {part + ': ' if by else ''}{cause_words(cause)}"
+        if cause.words:
+            advice = f". {cause.advice}" if cause.advice else ""
             yield f"         {class_words(cause)}{advice}"
-        yield f"         {where}; {cause['last_day']} in the last day, {cause['day_before']} in the day before"
-        yield f"         jobprov job {cause['example']}"
-    for outlier in found["outliers"]:
-        share = f"{outlier['failures']} of {counted(outlier['jobs'], 'job')} failed"
-        chance = f"{percent(outlier['rate_elsewhere'])} elsewhere, p = {outlier['p_value']:.1g}"
-        yield f"{outlier['kind'].capitalize()} {outlier['name']} stands out: {share}, {chance}."
+
+    hosts = f"{counted(cause.hosts, 'host')}, " if cause.hosts else ""
+    last_at = cause.last_at[:16].replace("T", " ")
+    days = f"{cause.last_day} in the last day, {cause.day_before} in the day before"
+    yield f"         {hosts}last {last_at} UTC; {days}"
+    yield f"         jobprov job {cause.example}"
+
+
+def _outlier_line(outlier: Outlier) -> str:
+    failed = f"{outlier.failures} of {counted(outlier.jobs, 'job')} failed"
+    elsewhere = f"{percent(outlier.rate_elsewhere)} elsewhere, p = {outlier.p_value:.1g}"
+    return f"{outlier.kind.capitalize()} {outlier.name} stands out: {failed}, {elsewhere}."
 
 
 COMMANDS = {"errors": errors}

@@ -14,6 +14,7 @@ from jobprov.app.commands.terminal.opening import emit, json_option, table, url_
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted
 
+_COLUMNS = {"name": "RULE", "class": "CLASS", "again": "TRY AGAIN", "words": "WHAT"}
 _TRANSIENT = {True: "try again", False: "stays", None: ""}
 
 
@@ -34,19 +35,18 @@ def show(
     *, experiment: str, version: int | None, built_in: bool, url: str | None, as_json: bool
 ) -> None:
     """Show the rules of EXPERIMENT, in the order in which they are tried."""
-    shown = client_for(url).rules(experiment, version=version)
-    rows = shown["rules"] + (shown["built_in"] if built_in else [])
-    lines = [
-        f"version {shown['version']} of {len(shown['versions'])}"
-        if shown["version"]
-        else "no table of its own"
-    ]
-    lines += [f"by {shown['who']}: {shown['why']}"] if shown["version"] else []
-    columns = {"name": "RULE", "class": "CLASS", "again": "TRY AGAIN", "words": "WHAT"}
-    lines.append(
-        table([{**rule, "again": _TRANSIENT[rule.get("transient")]} for rule in rows], columns)
-    )
-    emit(shown, "\n".join(lines), as_json=as_json)
+    answer = client_for(url).rules(experiment, version=version)
+    if answer.version:
+        lines = [
+            f"version {answer.version} of {len(answer.versions)}",
+            f"by {answer.who}: {answer.why}",
+        ]
+    else:
+        lines = ["no table of its own"]
+    rules_shown = answer.rules + answer.built_in if built_in else answer.rules
+    rows = [{**rule, "again": _TRANSIENT[rule.get("transient")]} for rule in rules_shown]
+    lines.append(table(rows, _COLUMNS))
+    emit(answer, "\n".join(lines), as_json=as_json)
 
 
 @rules.command("set")
@@ -68,12 +68,9 @@ def set_(
     """
     document = {**_read(file), **{name: value for name, value in said.items() if value is not None}}
     answer = client_for(url).declare_rules(experiment, document, after=after)
-    words = "declared" if answer["is_new"] else "was the same already"
-    emit(
-        answer,
-        f"Version {answer['version']} of the rules of {experiment} {words}.",
-        as_json=as_json,
-    )
+    change = "declared" if answer.is_new else "was the same already"
+    text = f"Version {answer.version} of the rules of {experiment} {change}."
+    emit(answer, text, as_json=as_json)
 
 
 @rules.command()
@@ -84,7 +81,8 @@ def set_(
 def rerun(*, experiment: str, task_id: str | None, url: str | None, as_json: bool) -> None:
     """Have failures of EXPERIMENT that are recorded already read again by the rules of now, stored logs included."""
     answer = client_for(url).reclassify(experiment, task_id=task_id)
-    text = f"{counted(answer['jobs'], 'failure')} will be read by version {answer['version']}, in the background."
+    failures = counted(answer.jobs, "failure")
+    text = f"{failures} will be read by version {answer.version}, in the background."
     emit(answer, text, as_json=as_json)
 
 
@@ -95,12 +93,9 @@ def check(*, file: Path, as_json: bool) -> None:
     """Say whether a file of rules can be declared. Exit code 2 where it cannot."""
     from jobprov.provenance.triage.rules import read_rules  # noqa: PLC0415
 
-    found = read_rules({"who": "nobody", "why": "a check", **_read(file)})
-    emit(
-        {"rules": len(found.rules)},
-        f"{counted(len(found.rules), 'rule')}, all fine.",
-        as_json=as_json,
-    )
+    rule_table = read_rules({"who": "nobody", "why": "a check", **_read(file)})
+    count = len(rule_table.rules)
+    emit({"rules": count}, f"{counted(count, 'rule')}, all fine.", as_json=as_json)
     sys.exit(0)
 
 

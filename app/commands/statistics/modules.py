@@ -13,6 +13,12 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
+from jobprov.provenance.answers.statistics import (
+    ModuleChange,
+    ModuleShare,
+    ModuleSum,
+    ModuleSums,
+)
 from jobprov.provenance.lineage.words import counted, duration, number, percent
 
 _MOST = 15
@@ -49,19 +55,19 @@ def modules(
     emit(found, "\n".join(_lines(found)), as_json=as_json)
 
 
-def _lines(found: dict[str, Any]) -> Iterator[str]:
-    if not found["jobs"]:
+def _lines(found: ModuleSums) -> Iterator[str]:
+    if not found.jobs:
         yield "No job that succeeded and passes these filters tells of art's modules."
         return
-    compared = found["comparison"]
+    compared = found.comparison
     if compared:
-        yield f"From {compared['first'] or 'unknown'} to {compared['second'] or 'unknown'}:"
-        rows = [_change(row) for row in compared["modules"] if row["outcome"] != "same"]
+        yield f"From {compared.first or 'unknown'} to {compared.second or 'unknown'}:"
+        rows = [_change(row) for row in compared.modules if row.outcome != "same"]
         yield table(rows[:_MOST], _CHANGES) if rows else "No module became slower or faster."
-    for group in found["groups"]:
+    for group in found.groups:
         yield ""
-        yield f"{group['name'] or 'unknown'}, {counted(group['jobs'], 'job')}, {duration(group['seconds'])} in modules:"
-        yield table([_row(row) for row in group["modules"][:_MOST]], _COLUMNS)
+        yield f"{group.name or 'unknown'}, {counted(group.jobs, 'job')}, {duration(group.seconds)} in modules:"
+        yield table([_row(row) for row in group.modules[:_MOST]], _COLUMNS)
 
 
 _CHANGES = {
@@ -83,37 +89,35 @@ _COLUMNS = {
 }
 
 
-def _change(row: dict[str, Any]) -> dict[str, str | None]:
-    sums = {name: _each(row[name]) for name in ("first", "second")}
-    change = None if row["change"] is None else percent(row["change"], 0, sign="+")
-    sigma = f", {abs(row['sigma']):.1f} sigma" if row["sigma"] is not None else ""
-    return {**_named(row), **sums, "change": change, "outcome": row["outcome"] + sigma}
+def _change(row: ModuleChange) -> dict[str, str | None]:
+    sums = {"first": _each(row.first), "second": _each(row.second)}
+    change = None if row.change is None else percent(row.change, 0, sign="+")
+    sigma = f", {abs(row.sigma):.1f} sigma" if row.sigma is not None else ""
+    return {**_named(row), **sums, "change": change, "outcome": row.outcome + sigma}
 
 
-def _named(row: dict[str, Any]) -> dict[str, str | None]:
+def _named(row: ModuleChange | ModuleShare) -> dict[str, str | None]:
     """Return what tells a module from those of its name.
 
     The step, and where it has no label, as the source, its path.
     """
-    return {"label": row["label"] or row["path"] or row["type"], "step": row["step"]}
+    return {"label": row.label or row.path or row.type, "step": row.step}
 
 
-def _row(row: dict[str, Any]) -> dict[str, str | None]:
+def _row(row: ModuleShare) -> dict[str, str | None]:
     return {
         **_named(row),
-        "type": row["type"],
-        "share": None if row["share"] is None else percent(row["share"]),
+        "type": row.type,
+        "share": None if row.share is None else percent(row.share),
         "each": _each(row),
-        "events": number(row["events"]),
-        "jobs": number(row["jobs"]),
+        "events": number(row.events),
+        "jobs": number(row.jobs),
     }
 
 
-def _each(sums: dict[str, Any] | None) -> str | None:
+def _each(sums: ModuleShare | ModuleSum | None) -> str | None:
     return (
-        None
-        if sums is None or sums["seconds_per_event"] is None
-        else duration(sums["seconds_per_event"])
+        None if sums is None or sums.seconds_per_event is None else duration(sums.seconds_per_event)
     )
 
 

@@ -39,7 +39,7 @@ def _task_lines(task: TaskProgress, url: str) -> Iterator[str]:
     if task.silent:
         yield f"{counted(task.silent, 'running unit')} silent for more than a day."
     for cause in task.errors[:_LISTED]:
-        yield f"  {number(cause['count'])} x {cause_words(cause)}, such as job {cause['example']}"
+        yield f"  {number(cause.count)} x {cause_words(cause)}, such as job {cause.example}"
         if meaning := class_words(cause):
             yield f"      {meaning}"
     for waiver in task.waivers[:_LISTED]:

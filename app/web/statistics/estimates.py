@@ -11,6 +11,7 @@ from jobprov.app.web.frame.formats import MISSING, counted, duration, number, si
 from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.services.statistics.counting import ESTIMATE
 
 _FILTERS = (
     "experiment",
@@ -43,7 +44,7 @@ def show_page() -> Response:
     found, status, line = None, 200, "Say how many files or events, and which jobs to learn from."
     if any(wanted.values()):
         try:
-            found = read_filtered("estimate", asked_filters(_FILTERS), **wanted, slots=slots)
+            found = read_filtered(ESTIMATE, asked_filters(_FILTERS), **wanted, slots=slots)
             line = first_line(found)
         except NotFoundError as error:
             status, line = 404, str(error)

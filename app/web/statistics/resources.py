@@ -1,16 +1,19 @@
 """The page of resources: what jobs took, as distributions beside each other, by stage, site, host or version."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 
+import msgspec
 from flask import Blueprint, Response
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, percent, size
-from jobprov.app.web.frame.histograms import draw_histogram, end_words
+from jobprov.app.web.frame.histograms import Histogram, draw_histogram, end_words
 from jobprov.app.web.frame.page import answer, asked, here, table
 from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.provenance.answers.statistics import MeasureBins, ResourceGroup, ResourceSums
+from jobprov.provenance.services.statistics.counting import RESOURCES
 from jobprov.provenance.services.statistics.resources import MEASURES
 
 _FILTERS = (
@@ -49,6 +52,27 @@ _COLUMNS = (
 _BIN_COLUMNS = ("by", "group", "measure", "unit", "from", "to", "jobs")
 
 
+_MOST_GROUPS = 20
+
+
+class ShownMeasure(NamedTuple):
+    """The measure of a group in words, with its unit, and the distribution as a picture."""
+
+    job_count: int
+    p10: str
+    median: str
+    p90: str
+    largest: str
+    histogram: Histogram
+
+
+class GroupRow(NamedTuple):
+    """A group and the measure that the page shows; None where none of its jobs has it."""
+
+    group: ResourceGroup
+    shown: ShownMeasure | None
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Put the page on the blueprint."""
     blueprint.add_url_rule("/resources", view_func=show_page, endpoint="resources")
@@ -58,13 +82,15 @@ def show_page() -> Response:
     """Show what the jobs that pass the filters of the address took."""
     by, measure = asked("by") or "stage", asked("measure") or "wall_seconds"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
-    found = read_filtered("resources", asked_filters(_FILTERS), by=by)
+    sums = read_filtered(RESOURCES, asked_filters(_FILTERS), by=by)
     if asked("format") == "csv":
-        return table("resources", _COLUMNS, _flat(found))
+        return table("resources", _COLUMNS, _measure_rows(sums))
     if asked("format") == "bins":
-        return table("bins", _BIN_COLUMNS, _bins(found))
-    shown = measure if measure in found["measures"] else next(iter(found["measures"]), None)
-    ends = _ends(found["measures"][shown], shown) if shown else []
+        return table("bins", _BIN_COLUMNS, _bin_rows(sums))
+
+    shown = measure if measure in sums.measures else next(iter(sums.measures), None)
+    ends = _ends(sums.measures[shown], shown) if shown else []
+    rows = [_row(group, shown, ends) for group in sums.groups]
     return answer(
         "statistics/resources.html",
         twin=address("/statistics/resources", {**filters, "by": by}),
@@ -73,43 +99,51 @@ def show_page() -> Response:
         filters=filters,
         by=by,
         measure=shown,
-        titles={name: _TITLES[name] for name in found["measures"]},
-        first_line=first_line(found),
-        found=found,
-        groups=cut_rows("groups", [_row(group, shown, ends) for group in found["groups"]], 20),
+        titles={name: _TITLES[name] for name in sums.measures},
+        first_line=first_line(sums),
+        sums=sums,
+        groups=cut_rows("groups", rows, _MOST_GROUPS),
         ends=(ends[0], ends[-1]) if ends else None,
     )
 
 
-def _flat(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for group in found["groups"]:
-        same = {"by": found["by"], "group": group["name"], "jobs": group["jobs"]}
-        for name, sums in group["measures"].items():
-            yield {**same, "measure": name, "unit": found["measures"][name]["unit"], **sums}
-
-
-def _bins(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for group in found["groups"]:
-        for name, sums in group["measures"].items():
-            same = {
-                "by": found["by"],
-                "group": group["name"],
+def _measure_rows(sums: ResourceSums) -> Iterator[dict[str, object]]:
+    for group in sums.groups:
+        for name, measure in group.measures.items():
+            yield {
+                "by": sums.by,
+                "group": group.name,
+                "jobs": group.jobs,
                 "measure": name,
-                "unit": found["measures"][name]["unit"],
+                "unit": sums.measures[name].unit,
+                **msgspec.structs.asdict(measure),
             }
-            edges = found["measures"][name]["edges"]
-            for start, end, jobs in zip(edges, edges[1:], sums["bins"], strict=False):
-                yield {**same, "from": start, "to": end, "jobs": jobs}
 
 
-def first_line(found: dict[str, Any]) -> str:
+def _bin_rows(sums: ResourceSums) -> Iterator[dict[str, object]]:
+    for group in sums.groups:
+        for name, measure in group.measures.items():
+            unit, edges = sums.measures[name].unit, sums.measures[name].edges
+            for start, end, jobs in zip(edges, edges[1:], measure.bins, strict=False):
+                yield {
+                    "by": sums.by,
+                    "group": group.name,
+                    "measure": name,
+                    "unit": unit,
+                    "from": start,
+                    "to": end,
+                    "jobs": jobs,
+                }
+
+
+def first_line(sums: ResourceSums) -> str:
     """Return how many jobs the distributions are of."""
-    if not found["jobs"]:
-        return "No job that succeeded passes these filters."
-    return f"{counted(found['jobs'], 'job')} that succeeded, in {counted(len(found['groups']), found['by'])}."
+    if not sums.jobs:
+        return "No successful job matches these filters."
+    return f"{counted(sums.jobs, 'job')} that succeeded, in {counted(len(sums.groups), sums.by)}."
 
 
-def said(value: float, measure: str) -> str:
+def with_unit(value: float, measure: str) -> str:
     """Return a value of a measure with its unit."""
     unit = MEASURES[measure][0]
     if unit == "seconds":
@@ -117,17 +151,22 @@ def said(value: float, measure: str) -> str:
     return size(value) if unit == "bytes" else percent(value, 0)
 
 
-def _row(group: dict[str, Any], measure: str | None, ends: list[str]) -> dict[str, Any]:
-    found = group["measures"].get(measure) if measure else None
-    if found is None or measure is None:
-        return {**group, "found": None}
-    return {
-        **group,
-        "found": {name: said(found[name], measure) for name in ("p10", "median", "p90", "largest")},
-        "count": found["count"],
-        "histogram": draw_histogram(found["bins"], ends),
-    }
+def _row(group: ResourceGroup, measure: str | None, ends: list[str]) -> GroupRow:
+    sums = group.measures.get(measure) if measure else None
+    if sums is None or measure is None:
+        return GroupRow(group, None)
+    return GroupRow(
+        group,
+        ShownMeasure(
+            job_count=sums.count,
+            p10=with_unit(sums.p10, measure),
+            median=with_unit(sums.median, measure),
+            p90=with_unit(sums.p90, measure),
+            largest=with_unit(sums.largest, measure),
+            histogram=draw_histogram(sums.bins, ends),
+        ),
+    )
 
 
-def _ends(measure: dict[str, Any], name: str) -> list[str]:
-    return end_words(measure["edges"], measure["unit"], lambda edge: said(edge, name))
+def _ends(bins: MeasureBins, name: str) -> list[str]:
+    return end_words(bins.edges, bins.unit, lambda edge: with_unit(edge, name))

@@ -10,10 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, LogLine, Outlier
 from jobprov.provenance.db.queries.failures.errors import (
     FACETS,
     SUMS,
     CauseRow,
+    PlaceCount,
     cause_rows,
     place_counts,
 )
@@ -23,7 +25,7 @@ from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.failures.classes import JobClass, classes_of
-from jobprov.provenance.triage.outliers import Count, Outlier, find_outliers
+from jobprov.provenance.triage.outliers import Count, find_outliers
 
 SORTS = ("count", "newest", "growing")
 MOST_CAUSES = 200
@@ -38,16 +40,8 @@ def count_errors(
     sort: str = "count",
     now: datetime | None = None,
     seconds: float = SECONDS,
-) -> dict[str, Any]:
-    """Return `{jobs, failures, cause_count, causes, outliers}` of the jobs that pass the filters and are over.
-
-    A cause is `{by, state, failed_step, exit_code, signal, error_class, class, words, advice,
-    transient, rule, count, hosts, sites, last_day, day_before, first_at, last_at, message, example,
-    url, log}`; `by` is the part of the facet, None without one, and where that is `class`, `step`
-    or `code` failures are counted by it alone. Class, words, advice and `log` (`{name, at}`: the
-    line that told, in the example's log) are what the rules of triage say. `outliers` are hosts and
-    sites with `{kind, name, jobs, failures, rate, rate_elsewhere, p_value}`: see
-    `provenance.triage.outliers`.
+) -> ErrorCounts:
+    """Return why the jobs that pass the filters failed, and which hosts and sites stand out.
 
     Args:
         connection: where from.
@@ -58,7 +52,7 @@ def count_errors(
         seconds: how long the counting may take.
 
     Raises:
-        BadInputError: a facet or order that is none.
+        BadInputError: no such facet or order.
         LimitError: counting took more than `seconds`.
     """
     _check("by", by, (*FACETS, *SUMS, None))
@@ -66,24 +60,24 @@ def count_errors(
     with time_limit(connection, "narrow it down to a task, a campaign or a time", seconds=seconds):
         rows = cause_rows(connection, filters, by, now=now or datetime.now(UTC), limit=_MOST_ROWS)
         places = place_counts(connection, filters)
-    rows = _by_version(connection, rows) if by == "version" else rows
+    if by == "version":
+        rows = _by_version(connection, rows)
     shown = sorted(rows, key=_ORDERS[sort], reverse=True)[:MOST_CAUSES]
-    return {
-        "jobs": sum(jobs for _, _, jobs, _ in places),
-        "failures": sum(failures for *_, failures in places),
-        "cause_count": len(rows),
-        "causes": _causes(connection, shown),
-        "outliers": _outliers(places),
-    }
+    return ErrorCounts(
+        jobs=sum(place.jobs for place in places),
+        failures=sum(place.failures for place in places),
+        cause_count=len(rows),
+        causes=_causes(connection, shown),
+        outliers=_outliers(places),
+    )
 
 
 def list_causes(
     connection: Connection, filters: JobFilters, *, most: int = MOST_CAUSES
-) -> list[dict[str, Any]]:
-    """Return the most frequent causes of failure of the jobs that pass the filters, as `count_errors` does."""
-    return _causes(
-        connection, cause_rows(connection, filters, None, now=datetime.now(UTC), limit=most)
-    )
+) -> list[FailureCause]:
+    """Return the most frequent causes of failure of the jobs that pass the filters."""
+    rows = cause_rows(connection, filters, None, now=datetime.now(UTC), limit=most)
+    return _causes(connection, rows)
 
 
 _ORDERS: dict[str, Any] = {
@@ -95,19 +89,20 @@ _ORDERS: dict[str, Any] = {
 
 def _check(name: str, value: str | None, known: Iterable[str | None]) -> None:
     if value not in known:
-        words = f"one of {', '.join(word for word in known if word)}"
-        raise BadInputError(f"{name}: {words}.", {name: [words]})
+        choices = f"one of {', '.join(choice for choice in known if choice)}"
+        raise BadInputError(f"{name}: {choices}.", {name: [choices]})
 
 
 def _by_version(connection: Connection, rows: list[CauseRow]) -> list[CauseRow]:
     """Put the name of the code in place of the key of its list; lists of one name are one."""
     names = code_versions(connection, {row.facet for row in rows if row.facet is not None})
-    merged: dict[tuple[Any, ...], CauseRow] = {}
+    merged: dict[tuple[object, ...], CauseRow] = {}
     for row in rows:
         named = row._replace(facet=names.get(row.facet))
-        key = named[:8]
-        held = merged.get(key)
-        merged[key] = named if held is None else _sum(held, named)
+        cause = named[:8]  # all that tells causes apart
+        if cause in merged:
+            named = _sum(merged[cause], named)
+        merged[cause] = named
     return list(merged.values())
 
 
@@ -128,55 +123,54 @@ def _sum(first: CauseRow, second: CauseRow) -> CauseRow:
     )
 
 
-def _causes(connection: Connection, rows: list[CauseRow]) -> list[dict[str, Any]]:
+def _causes(connection: Connection, rows: list[CauseRow]) -> list[FailureCause]:
     examples = job_summaries(connection, [row.example for row in rows])
     classes = classes_of(connection, examples)
     return [_cause(row, examples[row.example], classes[row.example]) for row in rows]
 
 
-def _cause(row: CauseRow, example: dict[str, Any], read: JobClass) -> dict[str, Any]:
-    return {
-        "by": str(row.facet) if row.facet is not None else None,
-        "state": row.state,
-        "failed_step": row.failed_step,
-        "exit_code": row.exit_code,
-        "signal": row.exit_signal,
-        "error_class": row.error_class,
-        "class": read.class_name,
-        "words": read.words,
-        "advice": read.advice,
-        "transient": read.transient,
-        "rule": read.rule,
-        "count": row.job_count,
-        "hosts": row.hosts,
-        "sites": row.sites,
-        "last_day": row.recent,
-        "day_before": row.before,
-        "first_at": row.first_at.isoformat(),
-        "last_at": row.last_at.isoformat(),
-        "message": example["exit"]["message"],
-        "example": example["job_id"],
-        "url": job_url(example["job_id"]),
-        "log": {"name": read.log_name, "at": read.log_at} if read.log_name else None,
-    }
+def _cause(row: CauseRow, example: dict[str, Any], job_class: JobClass) -> FailureCause:
+    facet = None if row.facet is None else str(row.facet)
+    log = LogLine(job_class.log_name, job_class.log_at) if job_class.log_name else None
+    return FailureCause(
+        by=facet,
+        state=row.state,
+        failed_step=row.failed_step,
+        exit_code=row.exit_code,
+        signal=row.exit_signal,
+        error_class=row.error_class,
+        class_name=job_class.class_name,
+        words=job_class.words,
+        advice=job_class.advice,
+        transient=job_class.transient,
+        rule=job_class.rule,
+        count=row.job_count,
+        hosts=row.hosts,
+        sites=row.sites,
+        last_day=row.recent,
+        day_before=row.before,
+        first_at=row.first_at.isoformat(),
+        last_at=row.last_at.isoformat(),
+        message=example["exit"]["message"],
+        example=example["job_id"],
+        url=job_url(example["job_id"]),
+        log=log,
+    )
 
 
-def _outliers(places: list[tuple[str | None, str | None, int, int]]) -> list[dict[str, Any]]:
-    counts: dict[str, dict[str, Count]] = {
-        "host": defaultdict(lambda: Count(0, 0)),
-        "site": defaultdict(lambda: Count(0, 0)),
-    }
-    for host, site, jobs, failures in places:
-        for kind, name in (("host", host), ("site", site)):
-            if name:
-                held = counts[kind][name]
-                counts[kind][name] = Count(held.jobs + jobs, held.failures + failures)
-    return [
-        _shown(kind, outlier)
-        for kind in ("site", "host")
-        for outlier in find_outliers(counts[kind])
-    ]
+def _outliers(places: list[PlaceCount]) -> list[Outlier]:
+    """Return the sites, then the hosts, that fail more often than chance allows."""
+    sites: dict[str, Count] = defaultdict(lambda: Count(0, 0))
+    hosts: dict[str, Count] = defaultdict(lambda: Count(0, 0))
+    for place in places:
+        _add(sites, place.site, place)
+        _add(hosts, place.host, place)
+    site_outliers = [Outlier("site", *outlier) for outlier in find_outliers(sites)]
+    host_outliers = [Outlier("host", *outlier) for outlier in find_outliers(hosts)]
+    return site_outliers + host_outliers
 
 
-def _shown(kind: str, outlier: Outlier) -> dict[str, Any]:
-    return {"kind": kind, **outlier._asdict()}
+def _add(counts: dict[str, Count], name: str | None, place: PlaceCount) -> None:
+    if name:
+        count = counts[name]
+        counts[name] = Count(count.jobs + place.jobs, count.failures + place.failures)

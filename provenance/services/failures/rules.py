@@ -5,32 +5,41 @@ reclassification that covers it.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
+from jobprov.provenance.answers.failures import (
+    ExperimentRules,
+    RulesDeclared,
+    RulesReapplied,
+    RulesVersion,
+)
+from jobprov.provenance.db.queries.failures.rules import (
+    DeclaredTable,
+    ReclassificationRow,
+    TableVersion,
+    declared_tables,
+    failures_of,
+    find_experiment_key,
+    newest_table,
+    reclassifications,
+    table_versions,
+)
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import (
-    Experiment,
-    Job,
-    LedgerEntry,
-    Reclassification,
-    RuleTableRow,
-)
+from jobprov.provenance.db.tables import Reclassification, RuleTableRow
 from jobprov.provenance.errors import ConflictError, NotFoundError
 from jobprov.provenance.records.documents import check_experiment_name
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.work.classifications import enqueue_failures
 from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.triage.built_in import VERSION, built_in_rules
-from jobprov.provenance.triage.rules import Rule, RuleTable, read_rules
-
-_FIRST_BAD = 2  # in STATES, from `failed` on
+from jobprov.provenance.triage.rules import Rule, read_rules
 
 
 class RuleVersion(NamedTuple):
@@ -60,8 +69,8 @@ def declare_rules(
     document: Mapping[str, Any],
     *,
     after: int | None = None,
-) -> dict[str, Any]:
-    """Declare an experiment's rules anew, as a whole; return `{experiment, version, is_new}`.
+) -> RulesDeclared:
+    """Declare an experiment's rules anew, as a whole.
 
     The same again changes nothing.
 
@@ -80,18 +89,18 @@ def declare_rules(
     connection = writing.connection
     table = read_rules(document)
     key = intern_experiments(writing, {check_experiment_name(experiment)})[experiment]
-    held = _newest(connection, key)
-    if after is not None and after != held.version:
+    newest = _newest(connection, key)
+    if after is not None and after != newest.version:
         raise ConflictError(
-            f"The rules of {experiment} are of version {held.version} by now, not {after}: look at what changed, then "
-            "change them again."
+            f"The rules of {experiment} are of version {newest.version} by now, not {after}: look at what changed, "
+            "then change them again."
         )
-    if held.document is not None and read_rules(json.loads(held.document)).rules == table.rules:
-        return {"experiment": experiment, "version": held.version, "is_new": False}
+    if newest.document is not None and read_rules(json.loads(newest.document)).rules == table.rules:
+        return RulesDeclared(experiment, newest.version, is_new=False)
     body = {"rules": dict(document), "built_in": VERSION}
     entry = enter_document(writing, key, "rules", body)
     version = write_rules_row(connection, key, entry, body, writing.received_at)
-    return {"experiment": experiment, "version": version, "is_new": True}
+    return RulesDeclared(experiment, version, is_new=True)
 
 
 def write_rules_row(
@@ -122,11 +131,10 @@ def reclassify(
     experiment: str,
     *,
     task: FoundTask | None = None,
-) -> dict[str, Any]:
-    """Have the failures of an experiment, or of one task of it, read again by the rules of now, stored logs included.
+) -> RulesReapplied:
+    """Have the failures of an experiment, or of one of its tasks, read again by the newest rules.
 
-    Returns:
-        `{experiment, version, jobs}`: by which version, and how many failures will be read.
+    Their stored logs are read too. This happens in the background.
     """
     connection = writing.connection
     key = intern_experiments(writing, {experiment})[experiment]
@@ -143,7 +151,7 @@ def reclassify(
     )
     jobs = failures_of(connection, key, task.key if task else None)
     enqueue_failures(connection, jobs)
-    return {"experiment": experiment, "version": version, "jobs": len(jobs)}
+    return RulesReapplied(experiment, version, len(jobs))
 
 
 def write_reclassification_row(
@@ -166,40 +174,18 @@ def write_reclassification_row(
     connection.execute(table_of(Reclassification).insert(), [row])
 
 
-def failures_of(
-    connection: Connection, experiment: int | None, task: int | None = None
-) -> list[int]:
-    """Return the keys of the jobs that did not succeed, of one experiment and task or of all."""
-    query = select(Job.id).where(Job.state >= _FIRST_BAD).order_by(Job.id)
-    if experiment is not None:
-        query = query.where(Job.experiment_id == experiment)
-    if task is not None:
-        query = query.where(Job.task_id == task)
-    return [row[0] for row in connection.execute(query)]
-
-
 class RuleHistory:
     """The versions of the rules of some experiments, and when they hold."""
 
     def __init__(self, connection: Connection, experiments: Iterable[int]) -> None:
-        wanted = sorted(set(experiments))
-        self._tables: dict[int, list[Any]] = {}
-        self._again: dict[int, list[Any]] = {}
-        tables = (
-            select(RuleTableRow)
-            .where(RuleTableRow.experiment_id.in_(wanted))
-            .order_by(RuleTableRow.version.desc())
-        )
-        again = select(Reclassification).where(Reclassification.experiment_id.in_(wanted))
-        for row in connection.execute(tables.with_only_columns(*table_of(RuleTableRow).c)):
-            self._tables.setdefault(row.experiment_id, []).append(row)
-        order = (
-            Reclassification.created_at.desc(),
-            Reclassification.entry_id.desc(),
-        )  # what is adopted has later keys
-        newest_first = again.with_only_columns(*table_of(Reclassification).c).order_by(*order)
-        for row in connection.execute(newest_first):
-            self._again.setdefault(row.experiment_id, []).append(row)
+        keys = sorted(set(experiments))
+        self._tables: dict[int, list[TableVersion]] = {}
+        for table in table_versions(connection, keys):
+            self._tables.setdefault(table.experiment_id, []).append(table)
+        self._reclassifications: dict[int, list[ReclassificationRow]] = {}
+        for reclassification in reclassifications(connection, keys):
+            rows = self._reclassifications.setdefault(reclassification.experiment_id, [])
+            rows.append(reclassification)
 
     def version(self, experiment: int, number: int) -> RuleVersion:
         """Return a version by number; 0 where the experiment had no table."""
@@ -210,82 +196,62 @@ class RuleHistory:
 
     def in_force(self, experiment: int, task: int | None, received_at: datetime) -> RuleVersion:
         """Return the version that a failure recorded at this moment is read by."""
-        for row in self._again.get(experiment, ()):
+        for row in self._reclassifications.get(experiment, ()):
             if row.created_at >= received_at and row.task_id in (None, task):
                 return self.version(experiment, row.version)
-        for row in self._tables.get(experiment, ()):
-            if row.created_at <= received_at:
-                return RuleVersion(row.version, row.built_in, row.document)
+        for table in self._tables.get(experiment, ()):
+            if table.created_at <= received_at:
+                return RuleVersion(table.version, table.built_in, table.document)
         return NO_TABLE
 
 
 def show_rules(
     connection: Connection, experiment: str, *, version: int | None = None
-) -> dict[str, Any]:
-    """Return `{experiment, version, rules, who, why, built_in, versions}`.
-
-    The newest table or the one asked for.
-
-    `built_in` are the rules behind it; `versions` say `{version, who, why, created_at, submitter,
-    rule_count}`, the newest first.
+) -> ExperimentRules:
+    """Return the newest rules of an experiment, or the version asked for.
 
     Raises:
         NotFoundError: no such experiment or version.
     """
-    known = select(Experiment.id).where(Experiment.name == experiment)
-    key = connection.execute(known).scalar_one_or_none()
+    key = find_experiment_key(connection, experiment)
     if key is None:
         raise NotFoundError(f"No experiment {experiment} is recorded.")
-    query = (
-        select(
-            RuleTableRow.version,
-            RuleTableRow.document,
-            RuleTableRow.built_in,
-            RuleTableRow.created_at,
-        )
-        .add_columns(LedgerEntry.submitter)
-        .join(LedgerEntry, LedgerEntry.id == RuleTableRow.entry_id)
-        .where(RuleTableRow.experiment_id == key)
-        .order_by(RuleTableRow.version.desc())
-    )
-    rows = connection.execute(query).all()
-    shown = next((row for row in rows if version in (None, row.version)), None)
+    tables = declared_tables(connection, key)
+    shown = next((table for table in tables if version in (None, table.version)), None)
     if shown is None and version:
         raise NotFoundError(f"Experiment {experiment} has no rules of version {version}.")
-    document = json.loads(shown.document) if shown else {"rules": [], "who": None, "why": None}
-    return {
-        "experiment": experiment,
-        "version": shown.version if shown else 0,
-        **document,
-        "built_in": _plain(built_in_rules(shown.built_in if shown else VERSION)),
-        "versions": [_version_row(row) for row in rows],
-    }
+
+    versions = [_version_row(table) for table in tables]
+    if shown is None:
+        return ExperimentRules(experiment, 0, [], None, None, _plain_rules(VERSION), versions)
+    document = json.loads(shown.document)
+    return ExperimentRules(
+        experiment=experiment,
+        version=shown.version,
+        rules=document["rules"],
+        who=document["who"],
+        why=document["why"],
+        built_in=_plain_rules(shown.built_in),
+        versions=versions,
+    )
 
 
-def _version_row(row: Any) -> dict[str, Any]:
-    table: RuleTable = read_rules(json.loads(row.document))
-    return {
-        "version": row.version,
-        "who": table.who,
-        "why": table.why,
-        "created_at": row.created_at.isoformat(),
-        "submitter": row.submitter,
-        "rule_count": len(table.rules),
-    }
+def _version_row(declared: DeclaredTable) -> RulesVersion:
+    table = read_rules(json.loads(declared.document))
+    return RulesVersion(
+        version=declared.version,
+        who=table.who,
+        why=table.why,
+        created_at=declared.created_at.isoformat(),
+        submitter=declared.submitter,
+        rule_count=len(table.rules),
+    )
 
 
-def _plain(rules: Sequence[Rule]) -> list[dict[str, Any]]:
-    return [msgspec.to_builtins(rule) for rule in rules]
+def _plain_rules(built_in: int) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(rule) for rule in built_in_rules(built_in)]
 
 
 def _newest(connection: Connection, experiment: int) -> RuleVersion:
-    last = (
-        select(func.max(RuleTableRow.version))
-        .where(RuleTableRow.experiment_id == experiment)
-        .scalar_subquery()
-    )
-    query = select(RuleTableRow.version, RuleTableRow.built_in, RuleTableRow.document)
-    row = connection.execute(
-        query.where(RuleTableRow.experiment_id == experiment, RuleTableRow.version == last)
-    ).first()
-    return NO_TABLE if row is None else RuleVersion(*row)
+    table = newest_table(connection, experiment)
+    return NO_TABLE if table is None else RuleVersion(*table)

@@ -6,12 +6,12 @@ What counts many jobs is kept and counted again in the background, at most a twe
 What is kept where is up to `kept_answers.py` and `fold_campaign.py`.
 """
 
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer, newest_entry
@@ -30,10 +30,10 @@ def count_now(
     """Return what `count` returns, and the same as it is kept."""
     start, now = time.monotonic(), datetime.now(UTC)
     entry = newest_entry(connection)
-    found = count()
-    return found, KeptAnswer(
-        entry, now, time.monotonic() - start, json.dumps(to_json(found), separators=(",", ":"))
-    )
+    answer = count()
+    seconds = time.monotonic() - start
+    document = msgspec.json.encode(to_json(answer)).decode()
+    return answer, KeptAnswer(entry, now, seconds, document)
 
 
 def is_current(connection: Connection, kept: KeptAnswer) -> bool:

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.answers.statistics import ResourceSums
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.time_limits import time_limit
@@ -56,12 +58,12 @@ def count_question(parts: Parts, question: str) -> None:
     count_again(parts, question, COUNTINGS)
 
 
-def _errors(connection: Connection, _store: Any, words: Words, seconds: float) -> dict[str, Any]:
+def _errors(connection: Connection, _store: Any, words: Words, seconds: float) -> ErrorCounts:
     filters, how = _apart(words, "by", "sort")
     return count_errors(connection, filters, **how, seconds=seconds)
 
 
-def _resources(connection: Connection, _store: Any, words: Words, seconds: float) -> dict[str, Any]:
+def _resources(connection: Connection, _store: Any, words: Words, seconds: float) -> ResourceSums:
     filters, how = _apart(words, "by")
     return sum_resources(connection, filters, **how, seconds=seconds)
 
@@ -93,17 +95,23 @@ def jobs_in(stages: list[dict[str, Any]]) -> int:
     return sum(sum(stage["states"].values()) for stage in stages)
 
 
-COUNTINGS: Mapping[str, Counting] = {
-    "errors": Counting(_errors, lambda found: int(found["jobs"])),
-    "estimate": Counting(
-        _estimate,
-        lambda found: sum(stage["learnt_from"]["units"] for stage in found["stages"]),
-        _MOST_LEARNT_AT_ONCE,
-    ),
-    "resources": Counting(_resources, lambda found: int(found["jobs"])),
-    "campaign": Counting(_campaign, lambda found: jobs_in(found["stages"])),
-    "campaigns": Counting(
-        _campaigns,
-        lambda found: sum(jobs_in(campaign["stages"]) for campaign in found["campaigns"]),
-    ),
-}
+ERRORS = Counting("errors", ErrorCounts, _errors, lambda errors: errors.jobs)
+ESTIMATE = Counting(
+    "estimate",
+    dict[str, Any],
+    _estimate,
+    lambda found: sum(stage["learnt_from"]["units"] for stage in found["stages"]),
+    _MOST_LEARNT_AT_ONCE,
+)
+RESOURCES = Counting("resources", ResourceSums, _resources, lambda sums: sums.jobs)
+_CAMPAIGN = Counting(
+    "campaign", dict[str, Any], _campaign, lambda campaign: jobs_in(campaign["stages"])
+)
+_CAMPAIGNS = Counting(
+    "campaigns",
+    dict[str, Any],
+    _campaigns,
+    lambda found: sum(jobs_in(campaign["stages"]) for campaign in found["campaigns"]),
+)
+_ALL: tuple[Counting[Any], ...] = (ERRORS, ESTIMATE, RESOURCES, _CAMPAIGN, _CAMPAIGNS)
+COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

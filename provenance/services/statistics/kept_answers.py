@@ -10,11 +10,13 @@ twentieth of the time. What can be asked in this way is in `counting.py`.
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.db.queries.statistics.kept_answers import (
     KeptAnswer,
     keep_answer,
@@ -42,24 +44,28 @@ _PATIENCE_SECONDS = 5.0
 _BACKGROUND_SECONDS = 600.0
 
 Words = Mapping[str, Any]
+Answer = TypeVar("Answer")
 
 
-class Counting(NamedTuple):
+class Counting(NamedTuple, Generic[Answer]):
     """How the answers of one kind are counted.
 
     Attributes:
-        answer: (connection, archive, words of the question, seconds that it may take) -> the
-            answer, which JSON can hold.
+        kind: its name, in the questions under which answers are kept.
+        answer_type: of its answers.
+        answer: (connection, archive, words of the question, seconds that it may take) -> the answer.
         jobs: how many jobs an answer counted.
         most: an answer that counted more is kept; None: the usual number.
     """
 
-    answer: Callable[[Connection, Any, Words, float], dict[str, Any]]
-    jobs: Callable[[dict[str, Any]], int]
+    kind: str
+    answer_type: type[Answer]
+    answer: Callable[[Connection, Any, Words, float], Answer]
+    jobs: Callable[[Answer], int]
     most: int | None = None
 
 
-class CountedAnswer(NamedTuple):
+class CountedAnswer(NamedTuple, Generic[Answer]):
     """An answer, or that there is none yet.
 
     Attributes:
@@ -70,7 +76,7 @@ class CountedAnswer(NamedTuple):
         recount_at: when it is to be counted again; None where it need not be.
     """
 
-    found: dict[str, Any] | None
+    found: Answer | None
     question: str | None = None
     to_keep: KeptAnswer | None = None
     recount_at: datetime | None = None
@@ -80,7 +86,7 @@ class CountedAnswer(NamedTuple):
         """Whether `follow_up` has anything to write."""
         return self.to_keep is not None or self.recount_at is not None
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> Answer:
         """Return what was found.
 
         Raises:
@@ -100,8 +106,12 @@ def question_of(kind: str, words: Words) -> str | None:
 
 
 def ask(
-    connection: Connection, store: Store, counting: Counting, words: Words, question: str | None
-) -> CountedAnswer:
+    connection: Connection,
+    store: Store,
+    counting: Counting[Answer],
+    words: Words,
+    question: str | None,
+) -> CountedAnswer[Answer]:
     """Return the answer to a question, as it was last counted where that is kept.
 
     Without `question` it is counted now.
@@ -111,20 +121,19 @@ def ask(
         ProvenanceError: whatever counting raises.
     """
     if question is not None and (kept := read_answer(connection, question)):
-        return _from_kept(connection, question, kept)
+        return _from_kept(connection, counting, question, kept)
     try:
-        found, counted = _count(connection, store, counting, words, _PATIENCE_SECONDS)
+        answer, counted = _count(connection, store, counting, words, _PATIENCE_SECONDS)
     except LimitError:
         if question is None:
             raise
         return CountedAnswer(None, question, recount_at=datetime.now(UTC))
-    is_kept = question is not None and counting.jobs(found) > (
-        counting.most or MOST_COUNTED_AT_ONCE
-    )
-    return CountedAnswer(_said(found, counted), question, counted if is_kept else None)
+    is_large = counting.jobs(answer) > (counting.most or MOST_COUNTED_AT_ONCE)
+    to_keep = counted if is_large and question is not None else None
+    return CountedAnswer(_dated(answer, counted), question, to_keep)
 
 
-def follow_up(writing: Writing, counted: CountedAnswer) -> None:
+def follow_up(writing: Writing, counted: CountedAnswer[Any]) -> None:
     """Keep what was counted of many jobs, or note that it is to be counted again."""
     if counted.question is None:
         return
@@ -134,7 +143,7 @@ def follow_up(writing: Writing, counted: CountedAnswer) -> None:
         enqueue(writing.connection, COUNT, counted.question, due_at=counted.recount_at)
 
 
-def count_again(parts: Parts, question: str, countings: Mapping[str, Counting]) -> None:
+def count_again(parts: Parts, question: str, countings: Mapping[str, Counting[Any]]) -> None:
     """Count the answer to a question and keep it."""
     words = json.loads(question)
     counting = countings[words.pop("kind")]
@@ -144,21 +153,31 @@ def count_again(parts: Parts, question: str, countings: Mapping[str, Counting]) 
 
 
 def _count(
-    connection: Connection, store: Store, counting: Counting, words: Words, seconds: float
-) -> tuple[dict[str, Any], KeptAnswer]:
-    return count_now(connection, lambda: counting.answer(connection, store, words, seconds), dict)
+    connection: Connection, store: Store, counting: Counting[Answer], words: Words, seconds: float
+) -> tuple[Answer, KeptAnswer]:
+    return count_now(
+        connection,
+        lambda: counting.answer(connection, store, words, seconds),
+        lambda answer: answer,
+    )
 
 
-def _from_kept(connection: Connection, question: str, kept: KeptAnswer) -> CountedAnswer:
+def _from_kept(
+    connection: Connection, counting: Counting[Answer], question: str, kept: KeptAnswer
+) -> CountedAnswer[Answer]:
     nothing_new = is_current(connection, kept)
     is_due = not nothing_new or datetime.now(UTC) - kept.counted_at > _FRESH
-    found = _said(json.loads(kept.document), kept, is_current=nothing_new)
-    return CountedAnswer(found, question, recount_at=recount_at(kept) if is_due else None)
+    answer = msgspec.json.decode(kept.document, type=counting.answer_type)
+    dated = _dated(answer, kept, is_current=nothing_new)
+    return CountedAnswer(dated, question, recount_at=recount_at(kept) if is_due else None)
 
 
-def _said(found: dict[str, Any], counted: KeptAnswer, *, is_current: bool = True) -> dict[str, Any]:
-    moment = counted.counted_at.isoformat().replace("+00:00", "Z")
-    return {**found, "counted_at": moment, "is_current": is_current}
+def _dated(answer: Any, counted: KeptAnswer, *, is_current: bool = True) -> Any:
+    """Return an answer with the moment when it was counted."""
+    counted_at = counted.counted_at.isoformat().replace("+00:00", "Z")
+    if isinstance(answer, CountedAt):
+        return msgspec.structs.replace(answer, counted_at=counted_at, is_current=is_current)
+    return {**answer, "counted_at": counted_at, "is_current": is_current}
 
 
 def _keep(connection: Connection, question: str, counted: KeptAnswer) -> None:

@@ -5,10 +5,19 @@ Source: http.md, `GET /statistics/modules`.
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.statistics import (
+    ModuleChange,
+    ModuleComparison,
+    ModuleGroup,
+    ModuleShare,
+    ModuleSum,
+    ModuleSums,
+)
 from jobprov.provenance.db.queries.fragments.node_facts import code_versions
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.modules import (
@@ -28,22 +37,6 @@ LEAST_SIGMA = 3.0
 """Standard errors between two means from which on a module counts as slower or faster."""
 
 
-class ModuleSum(NamedTuple):
-    """What one module took in some jobs.
-
-    `seconds_per_event` is the mean over jobs of each job's own, `standard_error` the standard error
-    of that mean; both None where no job tells events, the error also where only one does.
-    """
-
-    jobs: int
-    events: int
-    seconds: float
-    slowest_seconds: float | None
-    rss_growth_bytes: int | None
-    seconds_per_event: float | None
-    standard_error: float | None
-
-
 _Group = dict[Module, ModuleSum]
 
 
@@ -54,15 +47,8 @@ def sum_modules(
     by: str = "version",
     first: str | None = None,
     second: str | None = None,
-) -> dict[str, Any]:
-    """Return `{jobs, by, groups, comparison}` of the newest 50,000 successful jobs that pass the filters and tell of modules.
-
-    A group is `{name, jobs, seconds, modules}`, the largest first; a module `{step, path, label,
-    type}` with what `ModuleSum` says and its `share` of the group's seconds, those that took
-    longest first. `comparison` is `{first, second, modules}`, None where there is one group: by
-    default of the two largest, the one of which the newest job is older first. A module of it has
-    `change`, the ratio of the times an event less 1, and `sigma`, how many standard errors lie
-    between them; slower ones first, then by how much.
+) -> ModuleSums:
+    """Return what art's modules took in the newest 50,000 successful jobs that pass the filters.
 
     Args:
         connection: where from.
@@ -95,20 +81,11 @@ def sum_modules(
     sets = module_sets(connection, {row.module_set for row in rows})
     sums = {name: _sum_group(listed[name], sets) for name in largest}
     newest_first = [name for name in listed if name in largest[:2]]
-    return {
-        "jobs": len(rows),
-        "by": by,
-        "groups": [
-            {
-                "name": name,
-                "jobs": len(listed[name]),
-                "seconds": _seconds(sums[name].values()),
-                "modules": _shown(sums[name]),
-            }
-            for name in largest
-        ],
-        "comparison": _compare(sums, first, second, newest_first),
-    }
+    groups = [
+        ModuleGroup(name, len(listed[name]), _seconds(sums[name].values()), _shares(sums[name]))
+        for name in largest
+    ]
+    return ModuleSums(len(rows), by, groups, _compare(sums, first, second, newest_first))
 
 
 def _sum_group(rows: Sequence[ModuleRow], sets: dict[int, list[Module]]) -> _Group:
@@ -157,13 +134,14 @@ def _seconds(sums: Iterable[ModuleSum]) -> float:
     return sum(each.seconds for each in sums)
 
 
-def _shown(group: _Group) -> list[dict[str, Any]]:
+def _shares(group: _Group) -> list[ModuleShare]:
     whole = _seconds(group.values())
     ordered = sorted(group.items(), key=lambda item: (-item[1].seconds, repr(item[0])))
-    return [
-        {**module._asdict(), **sums._asdict(), "share": sums.seconds / whole if whole else None}
-        for module, sums in ordered
-    ]
+    shares = []
+    for module, sums in ordered:
+        share = sums.seconds / whole if whole else None
+        shares.append(ModuleShare(*module, **msgspec.structs.asdict(sums), share=share))
+    return shares
 
 
 def _compare(
@@ -171,7 +149,7 @@ def _compare(
     first: str | None,
     second: str | None,
     newest_first: Sequence[str | None],
-) -> dict[str, Any] | None:
+) -> ModuleComparison | None:
     for name in (first, second):
         if name is not None and name not in sums:
             raise NotFoundError(
@@ -186,15 +164,15 @@ def _compare(
     modules = [_change(module, one.get(module), other.get(module)) for module in {**other, **one}]
     modules.sort(
         key=lambda row: (
-            _FIRST.index(row["outcome"]),
-            -abs(row["seconds_per_event_more"] or 0.0),
-            repr(row["label"]),
+            _FIRST.index(row.outcome),
+            -abs(row.seconds_per_event_more or 0.0),
+            repr(row.label),
         )
     )
-    return {"first": earlier, "second": later, "modules": modules}
+    return ModuleComparison(earlier, later, modules)
 
 
-def _change(module: Module, first: ModuleSum | None, second: ModuleSum | None) -> dict[str, Any]:
+def _change(module: Module, first: ModuleSum | None, second: ModuleSum | None) -> ModuleChange:
     before = first.seconds_per_event if first else None
     after = second.seconds_per_event if second else None
     errors = (first.standard_error if first else None, second.standard_error if second else None)
@@ -202,15 +180,11 @@ def _change(module: Module, first: ModuleSum | None, second: ModuleSum | None) -
     spread = (
         sqrt(sum(error**2 for error in errors if error is not None)) if None not in errors else None
     )
-    return {
-        **module._asdict(),
-        "first": first._asdict() if first else None,
-        "second": second._asdict() if second else None,
-        "seconds_per_event_more": more,
-        "change": more / before if more is not None and before else None,
-        "sigma": more / spread if more is not None and spread else None,
-        "outcome": _outcome(first, second, more, spread),
-    }
+    change = more / before if more is not None and before else None
+    sigma = more / spread if more is not None and spread else None
+    return ModuleChange(
+        *module, first, second, more, change, sigma, _outcome(first, second, more, spread)
+    )
 
 
 def _outcome(

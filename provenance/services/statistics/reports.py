@@ -8,10 +8,13 @@ Source: http.md, `GET /campaigns/{campaign}/report`.
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.answers.statistics import ResourceGroup, ResourceSums
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.tasks import task_waivers
@@ -25,8 +28,8 @@ class Counted(NamedTuple):
     """What was counted of a campaign: the answers of `GET /campaigns/{campaign}`, `/statistics/errors` and `/statistics/resources`."""
 
     campaign: dict[str, Any]
-    errors: dict[str, Any]
-    resources: dict[str, Any]
+    errors: ErrorCounts
+    resources: ResourceSums
 
 
 def report_campaign(
@@ -40,7 +43,7 @@ def report_campaign(
     `counted_at` is when the oldest of them was counted, `is_current` whether nothing was recorded
     since; `last_record_at` is when a record came last, None before the first.
     """
-    found, errors = counted.campaign, counted.errors
+    found, errors, resources = counted
     experiment = found["experiment"]
     newest = list_jobs(
         connection, JobFilters(experiment=experiment, campaign=found["campaign"]), limit=1
@@ -48,12 +51,12 @@ def report_campaign(
     waived = [task["task_id"] for task in found["tasks"] if task["waived"]][:MOST_WAIVED_TASKS]
     return {
         "made_at": now.isoformat(),
-        "counted_at": min(answer["counted_at"] for answer in counted),
-        "is_current": all(answer["is_current"] for answer in counted),
+        "counted_at": min(found["counted_at"], errors.counted_at, resources.counted_at),
+        "is_current": found["is_current"] and errors.is_current and resources.is_current,
         "last_record_at": newest[0].received_at if newest else None,
         "campaign": found,
-        "errors": {**errors, "causes": errors["causes"][:MOST_CAUSES]},
-        "resources": [_resources(group) for group in counted.resources["groups"]],
+        "errors": msgspec.structs.replace(errors, causes=errors.causes[:MOST_CAUSES]),
+        "resources": [_resources(group) for group in resources.groups],
         "waivers": [
             {"task_id": task, **asdict(waiver)}
             for task in waived
@@ -62,9 +65,10 @@ def report_campaign(
     }
 
 
-def _resources(group: dict[str, Any]) -> dict[str, Any]:
-    told = [name for name in _MEASURES if name in group["measures"]]
-    measures = {
-        name: {key: group["measures"][name][key] for key in ("median", "p90")} for name in told
-    }
-    return {"stage": group["name"], "jobs": group["jobs"], "measures": measures}
+def _resources(group: ResourceGroup) -> dict[str, Any]:
+    measures = {}
+    for name in _MEASURES:
+        if name in group.measures:
+            sums = group.measures[name]
+            measures[name] = {"median": sums.median, "p90": sums.p90}
+    return {"stage": group.name, "jobs": group.jobs, "measures": measures}

@@ -5,10 +5,15 @@ Source: http.md, `GET /statistics/resources`.
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.statistics import (
+    MeasureBins,
+    MeasureSums,
+    ResourceGroup,
+    ResourceSums,
+)
 from jobprov.provenance.db.queries.fragments.node_facts import code_versions
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.resources import COLUMNS, JobCost, job_costs
@@ -32,13 +37,8 @@ MEASURES: dict[str, tuple[str, Callable[[JobCost], float | None]]] = {
 
 def sum_resources(
     connection: Connection, filters: JobFilters, *, by: str = "stage", seconds: float = SECONDS
-) -> dict[str, Any]:
-    """Return `{jobs, by, measures, groups}` of the newest 50,000 successful jobs that pass the filters.
-
-    `measures` has, for each name of `MEASURES` that a job says, `{unit, edges}`: the edges of the
-    bins, the same for all groups. A group is `{name, jobs, measures}`, the largest first, and a
-    measure of it `{count, mean, p10, median, p90, largest, bins}`; the first and the last bin also
-    hold what lies beyond.
+) -> ResourceSums:
+    """Return what the newest 50,000 successful jobs that pass the filters took.
 
     Args:
         connection: where from.
@@ -51,34 +51,37 @@ def sum_resources(
         LimitError: reading took more than `seconds`.
     """
     if by not in COLUMNS:
-        words = f"one of {', '.join(COLUMNS)}"
-        raise BadInputError(f"by: {words}.", {"by": [words]})
+        choices = f"one of {', '.join(COLUMNS)}"
+        raise BadInputError(f"by: {choices}.", {"by": [choices]})
     with time_limit(connection, "narrow it down to a task, a campaign or a stage", seconds=seconds):
         jobs = job_costs(connection, filters, by)
-    names = (
-        code_versions(connection, {job.facet for job in jobs if job.facet is not None})
-        if by == "version"
-        else None
+    groups = _groups(connection, jobs, by)
+    bins: dict[str, MeasureBins] = {}
+    for name, (unit, read) in MEASURES.items():
+        if edges := _edges(_values(jobs, read)):
+            bins[name] = MeasureBins(unit, edges)
+    largest = sorted(groups, key=lambda name: (-len(groups[name]), name or ""))[:MOST_GROUPS]
+    return ResourceSums(
+        jobs=len(jobs),
+        by=by,
+        measures=bins,
+        groups=[_group(name, groups[name], bins) for name in largest],
     )
+
+
+def _groups(
+    connection: Connection, jobs: Sequence[JobCost], by: str
+) -> dict[str | None, list[JobCost]]:
+    """Return the jobs by the name of their group."""
+    versions: dict[int, str] = {}
+    if by == "version":
+        versions = code_versions(connection, {job.facet for job in jobs if job.facet is not None})
     groups: dict[str | None, list[JobCost]] = {}
     for job in jobs:
-        groups.setdefault(
-            names.get(job.facet) if names is not None else (job.facet or None), []
-        ).append(job)
-    edges = {name: _edges(_values(jobs, read)) for name, (_, read) in MEASURES.items()}
-    edges = {name: found for name, found in edges.items() if found}
-    largest = sorted(groups, key=lambda name: (-len(groups[name]), name or ""))[:MOST_GROUPS]
-    return {
-        "jobs": len(jobs),
-        "by": by,
-        "measures": {
-            name: {"unit": MEASURES[name][0], "edges": found} for name, found in edges.items()
-        },
-        "groups": [
-            {"name": name, "jobs": len(groups[name]), "measures": _measures(groups[name], edges)}
-            for name in largest
-        ],
-    }
+        # of versions the facet is the key of a list of code, of all others a name or ''
+        name = versions.get(job.facet) if by == "version" else (job.facet or None)
+        groups.setdefault(name, []).append(job)
+    return groups
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:
@@ -102,25 +105,32 @@ def _edges(values: Sequence[float]) -> list[float]:
     return [low + (high - low) * place / BINS for place in range(BINS + 1)]
 
 
-def _measures(jobs: Sequence[JobCost], edges: dict[str, list[float]]) -> dict[str, Any]:
-    found = {}
-    for name, limits in edges.items():
-        values = _values(jobs, MEASURES[name][1])
-        if not values:
-            continue
-        bins = [0] * BINS
-        for value in values:
-            bins[min(BINS - 1, max(0, bisect_right(limits, value) - 1))] += 1
-        found[name] = {
-            "count": len(values),
-            "mean": sum(values) / len(values),
-            "p10": quantile(values, 0.1),
-            "median": quantile(values, 0.5),
-            "p90": quantile(values, 0.9),
-            "largest": values[-1],
-            "bins": bins,
-        }
-    return found
+def _group(
+    name: str | None, jobs: Sequence[JobCost], bins: dict[str, MeasureBins]
+) -> ResourceGroup:
+    measures: dict[str, MeasureSums] = {}
+    for measure, measure_bins in bins.items():
+        values = _values(jobs, MEASURES[measure][1])
+        if values:
+            measures[measure] = _sums(values, measure_bins.edges)
+    return ResourceGroup(name, len(jobs), measures)
+
+
+def _sums(values: Sequence[float], edges: Sequence[float]) -> MeasureSums:
+    """Return the distribution of sorted values."""
+    counts = [0] * BINS
+    for value in values:
+        place = bisect_right(edges, value) - 1
+        counts[min(BINS - 1, max(0, place))] += 1
+    return MeasureSums(
+        count=len(values),
+        mean=sum(values) / len(values),
+        p10=quantile(values, 0.1),
+        median=quantile(values, 0.5),
+        p90=quantile(values, 0.9),
+        largest=values[-1],
+        bins=counts,
+    )
 
 
 def quantile(values: Sequence[float], share: float) -> float:

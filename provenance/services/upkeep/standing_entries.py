@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.failures.rules import failures_of
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.tables import (
     ComparatorSet,
@@ -21,7 +22,6 @@ from jobprov.provenance.db.tables import (
     Reclassification,
     RuleTableRow,
 )
-from jobprov.provenance.services.failures.rules import failures_of
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.segments import SegmentReader
 from jobprov.provenance.services.upkeep.replay import Replay

@@ -1,32 +1,35 @@
 """`jobprov modules` as an operator types it."""
 
-from typing import Any
-
 import pytest
 from click.testing import CliRunner
 
 from jobprov.app.cli import jobprov
+from jobprov.provenance.answers.statistics import ModuleGroup, ModuleShare, ModuleSums
 from jobprov.provenance.client import Client
 
 
-def a_source(step: str, share: float) -> dict[str, Any]:
-    """Return what is told of the source of a step: art gives it a path and no label."""
-    told = {"label": None, "path": "source", "type": "RootInput:source", "step": step}
-    return {**told, "share": share, "seconds_per_event": 0.5, "events": 10, "jobs": 2}
+def a_source(step: str, share: float) -> ModuleShare:
+    """Return what the source of a step took: art gives it a path and no label."""
+    return ModuleShare(
+        step=step,
+        path="source",
+        label=None,
+        type="RootInput:source",
+        jobs=2,
+        events=10,
+        seconds=5.0,
+        slowest_seconds=None,
+        rss_growth_bytes=None,
+        seconds_per_event=0.5,
+        standard_error=None,
+        share=share,
+    )
 
 
 def test_modules_of_one_name_are_told_apart_by_their_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    group = {
-        "name": "toy v1",
-        "jobs": 2,
-        "seconds": 10.0,
-        "modules": [a_source("smear", 0.6), a_source("select", 0.4)],
-    }
-    monkeypatch.setattr(
-        Client,
-        "modules",
-        lambda _self, **_query: {"jobs": 2, "comparison": None, "groups": [group]},
-    )
+    group = ModuleGroup("toy v1", 2, 10.0, [a_source("smear", 0.6), a_source("select", 0.4)])
+    sums = ModuleSums(jobs=2, by="version", groups=[group], comparison=None)
+    monkeypatch.setattr(Client, "modules", lambda _self, **_query: sums)
 
     lines = (
         CliRunner().invoke(jobprov, ["modules", "--url", "http://127.0.0.1:1"]).output.splitlines()

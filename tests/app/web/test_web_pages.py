@@ -471,7 +471,7 @@ def test_errors_are_counted_by_cause_and_lead_to_their_jobs(pages: FlaskClient) 
         "1 failure in 11 jobs, 1 cause; newest, "
     )
     assert "/jobs?experiment=toyexp&amp;stage=reco&amp;state=failed" in text
-    assert lead(pages, "/errors?experiment=nobody") == "No job that is over passes these filters."
+    assert lead(pages, "/errors?experiment=nobody") == "No finished job matches these filters."
 
 
 def test_a_campaign_shows_its_stages_in_order(pages: FlaskClient) -> None:

@@ -131,8 +131,8 @@ def test_same_rules_again_make_no_version_and_a_late_change_is_refused(
 
     with production.database.reading.connect() as connection:
         shown = show_rules(connection, "nova")
-        assert show_rules(connection, "nova", version=1)["rules"] == [DATABASE]
-    assert [row["version"] for row in shown["versions"]] == [2, 1]
+        assert show_rules(connection, "nova", version=1).rules == [DATABASE]
+    assert [row.version for row in shown.versions] == [2, 1]
     document = {"rules": [], "who": "Eve", "why": "late"}
     with pytest.raises(ConflictError, match="version 2 by now"):
         production.writer.run(

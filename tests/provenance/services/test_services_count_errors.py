@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
@@ -47,9 +48,7 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.close()
 
 
-def counted(
-    production: Production, filters: JobFilters | None = None, **how: Any
-) -> dict[str, Any]:
+def counted(production: Production, filters: JobFilters | None = None, **how: Any) -> ErrorCounts:
     with production.database.reading.connect() as connection:
         return count_errors(connection, filters or JobFilters(), now=NOW, **how)
 
@@ -57,20 +56,20 @@ def counted(
 def test_causes_are_counted_most_frequent_first(production: Production) -> None:
     found = counted(production)
 
-    assert (found["jobs"], found["failures"], found["cause_count"]) == (37, 7, 3)
+    assert (found.jobs, found.failures, found.cause_count) == (37, 7, 3)
     rows = [
-        (cause["state"], cause["exit_code"], cause["signal"], cause["error_class"], cause["count"])
-        for cause in found["causes"]
+        (cause.state, cause.exit_code, cause.signal, cause.error_class, cause.count)
+        for cause in found.causes
     ]
     assert rows == [
         ("failed", 65, None, None, 4),
         ("failed", 1, None, "std::bad_alloc", 2),
         ("killed", None, 9, None, 1),
     ]
-    first = found["causes"][0]
-    assert (first["last_day"], first["day_before"], first["hosts"], first["sites"]) == (3, 0, 3, 1)
-    assert (first["first_at"][:10], first["last_at"][:10]) == ("2026-03-01", "2026-03-03")
-    assert first["example"] == job_id(44)
+    first = found.causes[0]
+    assert (first.last_day, first.day_before, first.hosts, first.sites) == (3, 0, 3, 1)
+    assert (first.first_at[:10], first.last_at[:10]) == ("2026-03-01", "2026-03-03")
+    assert first.example == job_id(44)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_causes_are_counted_most_frequent_first(production: Production) -> None:
 def test_causes_come_in_the_order_that_is_asked_for(
     production: Production, sort: str, codes: list[int | None]
 ) -> None:
-    assert [cause["exit_code"] for cause in counted(production, sort=sort)["causes"]] == codes
+    assert [cause.exit_code for cause in counted(production, sort=sort).causes] == codes
 
 
 @pytest.mark.parametrize(
@@ -95,9 +94,7 @@ def test_causes_come_in_the_order_that_is_asked_for(
 def test_causes_are_split_by_a_facet(
     production: Production, facet: str, parts: set[tuple[str, int]]
 ) -> None:
-    assert {
-        (cause["by"], cause["count"]) for cause in counted(production, by=facet)["causes"]
-    } == parts
+    assert {(cause.by, cause.count) for cause in counted(production, by=facet).causes} == parts
 
 
 @pytest.mark.parametrize("facet", ["site", "stage"])
@@ -108,16 +105,16 @@ def test_what_is_not_said_is_one_part_and_no_place(production: Production, facet
         failed(81, 3, task=mcd, host={"hostname": "alone"}), failed(82, 3, task=None, host=None)
     )
 
-    found = counted(production, by=facet)["causes"]
+    found = counted(production, by=facet).causes
 
-    assert [(cause["count"], cause["sites"]) for cause in found if cause["by"] is None] == [(2, 0)]
-    assert "" not in {cause["by"] for cause in found}
+    assert [(cause.count, cause.sites) for cause in found if cause.by is None] == [(2, 0)]
+    assert "" not in {cause.by for cause in found}
 
 
 def test_only_jobs_that_pass_the_filters_count(production: Production) -> None:
     found = counted(production, JobFilters(campaign="mcc"))
 
-    assert (found["jobs"], found["failures"], found["cause_count"]) == (2, 2, 1)
+    assert (found.jobs, found.failures, found.cause_count) == (2, 2, 1)
 
 
 def test_jobs_of_other_experiments_and_reruns_do_not_count(production: Production) -> None:
@@ -130,23 +127,23 @@ def test_jobs_of_other_experiments_and_reruns_do_not_count(production: Productio
         counted(production, JobFilters(experiment=name)) for name in ("nova", "sterile")
     )
 
-    assert [(found["jobs"], found["failures"]) for found in (nova, sterile)] == [(37, 7), (2, 2)]
-    assert [cause["count"] for cause in sterile["causes"]] == [2]
+    assert [(found.jobs, found.failures) for found in (nova, sterile)] == [(37, 7), (2, 2)]
+    assert [cause.count for cause in sterile.causes] == [2]
 
 
 def test_host_that_spoils_its_jobs_stands_out(production: Production) -> None:
     hole = {"hostname": "hole", "site": "FNAL"}
     production.record(*[failed(number, 3, host=hole) for number in range(100, 112)])
 
-    [outlier] = counted(production)["outliers"]
+    [outlier] = counted(production).outliers
 
-    assert (outlier["kind"], outlier["name"], outlier["jobs"], outlier["failures"]) == (
+    assert (outlier.kind, outlier.name, outlier.jobs, outlier.failures) == (
         "host",
         "hole",
         12,
         12,
     )
-    assert outlier["p_value"] < 1e-5
+    assert outlier.p_value < 1e-5
 
 
 @pytest.mark.parametrize("how", [{"by": "colour"}, {"sort": "size"}])

@@ -139,8 +139,8 @@ def test_files_that_claim_the_largest_size_there_is_are_summed(production: Produ
 
     assert gen["output_bytes"] > 2**63
     with production.database.reading.connect() as connection:
-        sizes = sum_resources(connection, JobFilters(), by="stage")["groups"]
-    assert {group["name"] for group in sizes} >= {"gen"}
+        sizes = sum_resources(connection, JobFilters(), by="stage").groups
+    assert {group.name for group in sizes} >= {"gen"}
 
 
 def test_nothing_is_learnt_from_no_job(production: Production) -> None:

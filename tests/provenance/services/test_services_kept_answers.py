@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, select, update
 
+from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.tables import KeptAnswerRow, WorkItem
@@ -57,7 +59,9 @@ def task() -> dict[str, str]:
     return {"task_id": "t1", "campaign": "prod", "stage": "reco"}
 
 
-def ask(production: Production, filters: JobFilters = CAMPAIGN, **how: Any) -> CountedAnswer:
+def ask(
+    production: Production, filters: JobFilters = CAMPAIGN, **how: Any
+) -> CountedAnswer[ErrorCounts]:
     """Return the answer, after what is to follow was done."""
     with production.database.reading.connect() as connection:
         said = {name: value for name, value in filters._asdict().items() if value is not None}
@@ -73,6 +77,19 @@ def ask(production: Production, filters: JobFilters = CAMPAIGN, **how: Any) -> C
     return counted
 
 
+def members(answer: Any) -> dict[str, Any]:
+    return dict(msgspec.to_builtins(answer))
+
+
+def body(answer: Any) -> dict[str, Any]:
+    """Return an answer without the moment when it was counted."""
+    return {
+        name: value
+        for name, value in members(answer).items()
+        if name not in {"counted_at", "is_current"}
+    }
+
+
 def waiting(connection: Connection) -> list[tuple[str, datetime]]:
     query = select(WorkItem.key, WorkItem.due_at).where(WorkItem.kind == kept_answers.COUNT)
     return [(row[0], row[1]) for row in connection.execute(query)]
@@ -82,12 +99,12 @@ def test_the_answer_about_many_jobs_is_kept_as_it_was_counted(campaign: Producti
     counted = ask(campaign).answer()
     again = ask(campaign)
 
-    assert (counted["jobs"], counted["failures"], counted["is_current"]) == (6, 2, True)
+    assert (counted.jobs, counted.failures, counted.is_current) == (6, 2, True)
     assert again.answer() == counted
     assert not again.needs_follow_up
     with campaign.database.reading.connect() as connection:
         assert read_answer(connection, QUESTION) is not None
-        assert counted["causes"] == count_errors(connection, CAMPAIGN)["causes"]
+        assert counted.causes == count_errors(connection, CAMPAIGN).causes
 
 
 @pytest.mark.parametrize(
@@ -100,7 +117,7 @@ def test_the_answer_about_many_jobs_is_kept_as_it_was_counted(campaign: Producti
     ],
 )
 def test_other_answers_are_not_kept(campaign: Production, filters: JobFilters) -> None:
-    assert ask(campaign, filters).answer()["is_current"]
+    assert ask(campaign, filters).answer().is_current
 
     with campaign.database.reading.connect() as connection:
         assert connection.execute(select(KeptAnswerRow.question)).all() == []
@@ -114,15 +131,15 @@ def test_a_kept_answer_is_told_to_be_old_and_counted_again_after_a_pause(
 
     stale = ask(campaign)
 
-    assert stale.answer() == {**kept, "is_current": False}
+    assert stale.answer() == msgspec.structs.replace(kept, is_current=False)
     with campaign.database.reading.connect() as connection:
         ((question, due),) = waiting(connection)
     assert question == QUESTION
-    assert due - datetime.fromisoformat(kept["counted_at"]) >= timedelta(seconds=10)
+    assert due - datetime.fromisoformat(kept.counted_at) >= timedelta(seconds=10)
 
     HANDLERS[kept_answers.COUNT](parts, question)
     fresh = ask(campaign).answer()
-    assert (fresh["jobs"], fresh["failures"], fresh["is_current"]) == (7, 3, True)
+    assert (fresh.jobs, fresh.failures, fresh.is_current) == (7, 3, True)
 
 
 def test_an_answer_of_the_same_ledger_is_counted_again_once_it_is_old(campaign: Production) -> None:
@@ -135,7 +152,7 @@ def test_an_answer_of_the_same_ledger_is_counted_again_once_it_is_old(campaign: 
 
     old = ask(campaign)
 
-    assert old.answer()["is_current"]
+    assert old.answer().is_current
     assert old.needs_follow_up
     with campaign.database.reading.connect() as connection:
         assert [key for key, _ in waiting(connection)] == [QUESTION]
@@ -144,8 +161,8 @@ def test_an_answer_of_the_same_ledger_is_counted_again_once_it_is_old(campaign: 
 def test_facets_and_orders_are_kept_apart(campaign: Production) -> None:
     by_stage, newest = ask(campaign, by="stage").answer(), ask(campaign, sort="newest").answer()
 
-    assert [cause["by"] for cause in by_stage["causes"]] == ["reco"]
-    assert [cause["by"] for cause in newest["causes"]] == [None]
+    assert [cause.by for cause in by_stage.causes] == ["reco"]
+    assert [cause.by for cause in newest.causes] == [None]
     assert ask(campaign, by="stage").answer() == by_stage
 
 
@@ -167,7 +184,7 @@ def test_what_takes_too_long_is_counted_in_the_background(
 ) -> None:
     count = counting.count_errors
 
-    def slow(*arguments: Any, **how: Any) -> dict[str, Any]:
+    def slow(*arguments: Any, **how: Any) -> ErrorCounts:
         if how.get("seconds", 5) <= 5:
             raise LimitError("The answer took more than 5 s.", 5)
         return count(*arguments, **how)
@@ -180,7 +197,7 @@ def test_what_takes_too_long_is_counted_in_the_background(
         ask(campaign, CAMPAIGN._replace(task_id="t1"))
 
     assert drain(parts, HANDLERS) >= 1
-    assert ask(campaign).answer()["failures"] == 2
+    assert ask(campaign).answer().failures == 2
 
 
 @pytest.mark.parametrize(
@@ -212,13 +229,9 @@ def test_every_kind_is_kept_and_counted_again_to_the_same(
         ).answer()
         counted = countings[kind].answer(connection, campaign.store, words, 5.0)
 
-    assert stale == {**first.answer(), "is_current": False}
-    assert fresh["is_current"]
-    assert (
-        {name: fresh[name] for name in counted}
-        == counted
-        != {name: stale[name] for name in counted}
-    )
+    assert members(stale) == {**members(first.answer()), "is_current": False}
+    assert members(fresh)["is_current"]
+    assert body(fresh) == body(counted) != body(stale)
 
 
 def test_large_campaigns_are_counted_before_anybody_asks(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.statistics import ModuleSums
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
@@ -68,7 +69,7 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.close()
 
 
-def summed(production: Production, **how: Any) -> dict[str, Any]:
+def summed(production: Production, **how: Any) -> ModuleSums:
     with production.database.reading.connect() as connection:
         return sum_modules(connection, how.pop("filters", JobFilters()), **how)
 
@@ -76,45 +77,45 @@ def summed(production: Production, **how: Any) -> dict[str, Any]:
 def test_sums_are_those_of_the_jobs_that_succeeded(production: Production) -> None:
     found = summed(production)
 
-    v1, v2 = found["groups"]
-    assert (found["jobs"], v1["name"], v1["jobs"], v2["name"], v2["jobs"]) == (
+    v1, v2 = found.groups
+    assert (found.jobs, v1.name, v1.jobs, v2.name, v2.jobs) == (
         9,
         "reco v1",
         6,
         "reco v2",
         3,
     )
-    slicer = next(row for row in v1["modules"] if row["label"] == "slicer")
-    assert (slicer["jobs"], slicer["events"], slicer["seconds"]) == (6, 60, pytest.approx(60.0))
-    assert (slicer["slowest_seconds"], slicer["rss_growth_bytes"]) == (13.5, None)
-    assert v1["modules"][0] == slicer
-    assert sum(row["share"] for row in v1["modules"]) == pytest.approx(1)
-    newer = {row["label"]: row for row in v2["modules"]}
-    assert (newer["slicer"]["seconds_per_event"], newer["slicer"]["rss_growth_bytes"]) == (
+    slicer = next(row for row in v1.modules if row.label == "slicer")
+    assert (slicer.jobs, slicer.events, slicer.seconds) == (6, 60, pytest.approx(60.0))
+    assert (slicer.slowest_seconds, slicer.rss_growth_bytes) == (13.5, None)
+    assert v1.modules[0] == slicer
+    assert sum(row.share for row in v1.modules) == pytest.approx(1)
+    newer = {row.label: row for row in v2.modules}
+    assert (newer["slicer"].seconds_per_event, newer["slicer"].rss_growth_bytes) == (
         pytest.approx(2.0, rel=0.01),
         25,
     )
-    assert (newer["fresh"]["seconds"], newer["fresh"]["seconds_per_event"]) == (0, None)
+    assert (newer["fresh"].seconds, newer["fresh"].seconds_per_event) == (0, None)
 
 
 def test_the_module_that_became_slower_comes_first(production: Production) -> None:
-    compared = summed(production)["comparison"]
+    compared = summed(production).comparison
 
-    assert (compared["first"], compared["second"]) == ("reco v1", "reco v2")
-    assert compared["modules"][0]["label"] == "slicer"
-    outcomes = {row["label"]: row["outcome"] for row in compared["modules"]}
+    assert (compared.first, compared.second) == ("reco v1", "reco v2")
+    assert compared.modules[0].label == "slicer"
+    outcomes = {row.label: row.outcome for row in compared.modules}
     assert outcomes == {"slicer": "slower", "tracker": "same", "old": "gone", "fresh": "new"}
-    slicer = compared["modules"][0]
-    assert slicer["change"] == pytest.approx(1.0, rel=0.02)
-    assert slicer["sigma"] > 3
+    slicer = compared.modules[0]
+    assert slicer.change == pytest.approx(1.0, rel=0.02)
+    assert slicer.sigma > 3
 
 
 def test_two_groups_are_compared_by_name(production: Production) -> None:
-    compared = summed(production, first="reco v2", second="reco v1")["comparison"]
+    compared = summed(production, first="reco v2", second="reco v1").comparison
 
-    assert {row["label"]: row["outcome"] for row in compared["modules"]}["slicer"] == "faster"
-    assert summed(production, second="reco v1")["comparison"]["first"] == "reco v2"
-    assert summed(production, filters=JobFilters(revision=f"{0:040x}"))["comparison"] is None
+    assert {row.label: row.outcome for row in compared.modules}["slicer"] == "faster"
+    assert summed(production, second="reco v1").comparison.first == "reco v2"
+    assert summed(production, filters=JobFilters(revision=f"{0:040x}")).comparison is None
     with pytest.raises(NotFoundError, match="reco v1, reco v2"):
         summed(production, first="reco v9")
     with pytest.raises(BadInputError, match="by: one of"):
@@ -127,5 +128,5 @@ def test_a_corrected_record_counts_once(production: Production) -> None:
     )
 
     found = summed(production, by="stage")
-    slicer = next(row for row in found["groups"][0]["modules"] if row["label"] == "slicer")
-    assert (slicer["jobs"], slicer["seconds"]) == (9, pytest.approx(60 - 10.1 + 30 + 120, abs=0.5))
+    slicer = next(row for row in found.groups[0].modules if row.label == "slicer")
+    assert (slicer.jobs, slicer.seconds) == (9, pytest.approx(60 - 10.1 + 30 + 120, abs=0.5))

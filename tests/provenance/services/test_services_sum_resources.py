@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.statistics import ResourceSums
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
@@ -46,7 +47,7 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.close()
 
 
-def summed(production: Production, **how: Any) -> dict[str, Any]:
+def summed(production: Production, **how: Any) -> ResourceSums:
     with production.database.reading.connect() as connection:
         return sum_resources(connection, JobFilters(), **how)
 
@@ -54,45 +55,43 @@ def summed(production: Production, **how: Any) -> dict[str, Any]:
 def test_groups_have_the_quantiles_of_their_jobs(production: Production) -> None:
     found = summed(production)
 
-    gen, reco = found["groups"]
-    assert (found["jobs"], gen["name"], gen["jobs"], reco["name"], reco["jobs"]) == (
+    gen, reco = found.groups
+    assert (found.jobs, gen.name, gen.jobs, reco.name, reco.jobs) == (
         13,
         "gen",
         11,
         "reco",
         2,
     )
-    wall = gen["measures"]["wall_seconds"]
-    assert (wall["p10"], wall["median"], wall["p90"], wall["largest"], wall["mean"]) == (
+    wall = gen.measures["wall_seconds"]
+    assert (wall.p10, wall.median, wall.p90, wall.largest, wall.mean) == (
         2,
         6,
         10,
         11,
         6,
     )
-    assert gen["measures"]["cpu_efficiency"]["median"] == pytest.approx(0.5)
-    assert gen["measures"]["bytes_per_event"]["largest"] == pytest.approx(110)
-    assert gen["measures"]["seconds_per_event"]["median"] == pytest.approx(0.6)
-    assert reco["measures"]["wall_seconds"]["count"] == 1
-    assert "output_bytes" not in reco["measures"]
+    assert gen.measures["cpu_efficiency"].median == pytest.approx(0.5)
+    assert gen.measures["bytes_per_event"].largest == pytest.approx(110)
+    assert gen.measures["seconds_per_event"].median == pytest.approx(0.6)
+    assert reco.measures["wall_seconds"].count == 1
+    assert "output_bytes" not in reco.measures
 
 
 def test_every_job_is_in_one_bin_and_bins_have_the_same_edges(production: Production) -> None:
     found = summed(production)
 
-    edges = found["measures"]["wall_seconds"]["edges"]
+    edges = found.measures["wall_seconds"].edges
     assert len(edges) == BINS + 1
     assert edges == sorted(edges)
-    for group in found["groups"]:
-        for measure in group["measures"].values():
-            assert sum(measure["bins"]) == measure["count"]
-    assert found["groups"][1]["measures"]["wall_seconds"]["bins"][-1] == 1
+    for group in found.groups:
+        for measure in group.measures.values():
+            assert sum(measure.bins) == measure.count
+    assert found.groups[1].measures["wall_seconds"].bins[-1] == 1
 
 
 def test_jobs_are_told_apart_by_version(production: Production) -> None:
-    assert {
-        (group["name"], group["jobs"]) for group in summed(production, by="version")["groups"]
-    } == {
+    assert {(group.name, group.jobs) for group in summed(production, by="version").groups} == {
         ("x v1", 12),
         (None, 1),
     }
@@ -102,7 +101,7 @@ def test_nothing_is_measured_where_no_job_is(production: Production) -> None:
     with production.database.reading.connect() as connection:
         found = sum_resources(connection, JobFilters(stage="none"))
 
-    assert (found["jobs"], found["measures"], found["groups"]) == (0, {}, [])
+    assert (found.jobs, found.measures, found.groups) == (0, {}, [])
 
 
 def test_unknown_facet_is_refused(production: Production) -> None:

@@ -83,6 +83,15 @@ class CauseRow(NamedTuple):
     example: int
 
 
+class PlaceCount(NamedTuple):
+    """Jobs of one place that are over, and how many of them failed; host and site None where jobs name none."""
+
+    host: str | None
+    site: str | None
+    jobs: int
+    failures: int
+
+
 def cause_rows(
     connection: Connection, filters: JobFilters, facet: str | None, *, now: datetime, limit: int
 ) -> list[CauseRow]:
@@ -119,13 +128,8 @@ def cause_rows(
     return [CauseRow(row[0], None if row[1] is None else STATES[row[1]], *row[2:]) for row in rows]
 
 
-def place_counts(
-    connection: Connection, filters: JobFilters
-) -> list[tuple[str | None, str | None, int, int]]:
-    """Return (host, site, jobs that are over, failures) of every place.
-
-    Without names for jobs that say none.
-    """
+def place_counts(connection: Connection, filters: JobFilters) -> list[PlaceCount]:
+    """Return how many jobs of every place are over, and how many failed."""
     counts = _host_counts(connection, filters)
     names: dict[int | None, tuple[str | None, str | None]] = {}
     for part in chunks([host for host in counts if host is not None]):
@@ -134,7 +138,7 @@ def place_counts(
         )
         names.update((row[0], (row[1], row[2])) for row in rows)
     return [
-        (*names.get(host, (None, None)), jobs, failures)
+        PlaceCount(*names.get(host, (None, None)), jobs, failures)
         for host, (jobs, failures) in counts.items()
         if jobs
     ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
-from jobprov.provenance.answers.histories import ListedFile
+from jobprov.provenance.answers.histories import HistoryFile
 from jobprov.provenance.db.composed import run
 from jobprov.provenance.db.queries.histories.walks import WalkedFile
 from jobprov.provenance.db.tables import Experiment, Job
@@ -13,7 +13,7 @@ _JOB_IDS = select(Job.id, Job.uuid).where(Job.id.in_(bindparam("jobs", expanding
 _EXPERIMENTS = select(Experiment.id, Experiment.name)
 
 
-def listed_files(connection: Connection, walked: Sequence[WalkedFile]) -> list[ListedFile]:
+def listed_files(connection: Connection, walked: Sequence[WalkedFile]) -> list[HistoryFile]:
     """Return the files in the order of names, each once for every job that may have made it."""
     makers = {row.job_id for row in walked if row.job_id is not None}
     job_ids: dict[int | None, str] = dict(run(connection, _JOB_IDS, {"jobs": sorted(makers)}))
@@ -23,6 +23,6 @@ def listed_files(connection: Connection, walked: Sequence[WalkedFile]) -> list[L
         for row in walked
     }
     return [
-        ListedFile(name, namespace, experiment, job_id or None)
+        HistoryFile(name, namespace, experiment, job_id or None)
         for name, namespace, experiment, job_id in sorted(places)
     ]

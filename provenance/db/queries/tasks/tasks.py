@@ -8,14 +8,15 @@ something.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, select
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.tasks import TaskResources
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Claim, Experiment, Job, Stage, TaskRow
 
@@ -174,10 +175,10 @@ def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[dat
     return found
 
 
-def failing_jobs(connection: Connection, task: int) -> list[dict[str, Any]]:
+def failing_jobs(connection: Connection, task: int) -> list[JobSummary]:
     """Return the newest jobs of a task that did not succeed."""
     bad = [STATES.index(state) for state in ("failed", "killed", "lost")]
     query = select(Job.id).where(Job.task_id == task, Job.state.in_(bad), Job.rerun_of.is_(None))
     keys = [row[0] for row in connection.execute(query.order_by(Job.id.desc()).limit(MOST_FAILING))]
-    summaries = job_summaries(connection, keys)
+    summaries = summaries_of(connection, keys)
     return [summaries[key] for key in keys]

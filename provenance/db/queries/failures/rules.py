@@ -1,0 +1,138 @@
+"""The versions of experiments' rules of triage, their reclassifications, and the failures that they are about."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import (
+    Experiment,
+    Job,
+    LedgerEntry,
+    Reclassification,
+    RuleTableRow,
+)
+
+_FIRST_BAD = STATES.index("failed")
+
+
+class NewestTable(NamedTuple):
+    """The newest version of an experiment's rules; the fields of `RuleTableRow`."""
+
+    version: int
+    built_in: int
+    document: str
+
+
+class DeclaredTable(NamedTuple):
+    """A version of an experiment's rules, and who sent it when."""
+
+    version: int
+    document: str
+    built_in: int
+    created_at: datetime
+    submitter: str | None
+
+
+class TableVersion(NamedTuple):
+    """A version of the rules of one of several experiments, by the experiment's key."""
+
+    experiment_id: int
+    version: int
+    built_in: int
+    document: str
+    created_at: datetime
+
+
+class ReclassificationRow(NamedTuple):
+    """Failures that were read again by a version of the rules; `task_id` None: those of all tasks."""
+
+    experiment_id: int
+    task_id: int | None
+    version: int
+    created_at: datetime
+
+
+def find_experiment_key(connection: Connection, name: str) -> int | None:
+    """Return the key of an experiment; None where nothing names it."""
+    query = select(Experiment.id).where(Experiment.name == name)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def newest_table(connection: Connection, experiment: int) -> NewestTable | None:
+    """Return the newest rules of an experiment, by its key; None where it has none of its own."""
+    last = (
+        select(func.max(RuleTableRow.version))
+        .where(RuleTableRow.experiment_id == experiment)
+        .scalar_subquery()
+    )
+    query = select(RuleTableRow.version, RuleTableRow.built_in, RuleTableRow.document)
+    row = connection.execute(
+        query.where(RuleTableRow.experiment_id == experiment, RuleTableRow.version == last)
+    ).first()
+    return None if row is None else NewestTable(*row)
+
+
+def declared_tables(connection: Connection, experiment: int) -> list[DeclaredTable]:
+    """Return every version of the rules of an experiment, the newest first."""
+    query = (
+        select(
+            RuleTableRow.version,
+            RuleTableRow.document,
+            RuleTableRow.built_in,
+            RuleTableRow.created_at,
+            LedgerEntry.submitter,
+        )
+        .join(LedgerEntry, LedgerEntry.id == RuleTableRow.entry_id)
+        .where(RuleTableRow.experiment_id == experiment)
+        .order_by(RuleTableRow.version.desc())
+    )
+    return [DeclaredTable(*row) for row in connection.execute(query)]
+
+
+def table_versions(connection: Connection, experiments: Sequence[int]) -> list[TableVersion]:
+    """Return every version of the rules of these experiments, the newest first."""
+    query = (
+        select(
+            RuleTableRow.experiment_id,
+            RuleTableRow.version,
+            RuleTableRow.built_in,
+            RuleTableRow.document,
+            RuleTableRow.created_at,
+        )
+        .where(RuleTableRow.experiment_id.in_(experiments))
+        .order_by(RuleTableRow.version.desc())
+    )
+    return [TableVersion(*row) for row in connection.execute(query)]
+
+
+def reclassifications(
+    connection: Connection, experiments: Sequence[int]
+) -> list[ReclassificationRow]:
+    """Return every reclassification of these experiments, the newest first."""
+    query = (
+        select(
+            Reclassification.experiment_id,
+            Reclassification.task_id,
+            Reclassification.version,
+            Reclassification.created_at,
+        )
+        .where(Reclassification.experiment_id.in_(experiments))
+        # entries that were adopted from another service have later keys
+        .order_by(Reclassification.created_at.desc(), Reclassification.entry_id.desc())
+    )
+    return [ReclassificationRow(*row) for row in connection.execute(query)]
+
+
+def failures_of(
+    connection: Connection, experiment: int | None, task: int | None = None
+) -> list[int]:
+    """Return the keys of the jobs that failed, of one experiment and task or of all."""
+    query = select(Job.id).where(Job.state >= _FIRST_BAD).order_by(Job.id)
+    if experiment is not None:
+        query = query.where(Job.experiment_id == experiment)
+    if task is not None:
+        query = query.where(Job.task_id == task)
+    return list(connection.execute(query).scalars())
