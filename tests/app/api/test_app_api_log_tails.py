@@ -49,10 +49,7 @@ def test_end_of_a_running_jobs_log_grows_and_is_shown_as_such(running: FlaskClie
     assert (tail["name"], tail["start"], tail["end"]) == ("stdout", 0, 19)
     page = running.get(f"/jobs/{JOB}/logs/stdout").text
     assert "while the job ran" in page
-    assert (
-        "The whole log comes with the job&#39;s record" in page
-        or "The whole log comes with the job's record" in page
-    )
+    assert "The complete log comes with the job's record" in page
     assert "second line" in page
     assert "The log so far" in page
     assert "The whole log" not in page

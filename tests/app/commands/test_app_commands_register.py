@@ -70,7 +70,7 @@ def test_job_reports_with_the_ticket_and_the_task_counts_it(
     client = Client(live.url)
     task = client.task("my-first-task", experiment="toy")
     assert (done.returncode, "recorded" in done.stderr) == (0, True), done.stderr
-    assert (task["stage"], task["expected"], task["produced"]) == ("gen", 10, 1)
+    assert (task.stage, task.expected, task.produced) == ("gen", 10, 1)
     ticket = folder / "jobprov.ticket"
     assert stat.S_IMODE(ticket.stat().st_mode) == 0o600
     [job] = client.jobs(task_id="my-first-task")
@@ -132,7 +132,7 @@ def test_submission_is_noted_as_jobsub_tells_it(live: LiveService, folder: Path)
 
     done = run_recipe(folder, "job-info", "81234.0@jobsub01", repr(argv))
 
-    declared = Client(live.url).task("77", experiment="toy")["declared"]
+    declared = Client(live.url).task("77", experiment="toy").declared
     assert (done.returncode, done.stdout) == (0, "registered task 77\n"), done.stderr
     assert (declared["batch_id"], declared["submitted_jobs"]) == ("81234.0@jobsub01", 5)
     assert declared["submit_command"][:5] == argv[:5]
@@ -149,7 +149,7 @@ def test_frozen_list_is_not_replaced(live: LiveService, tmp_path: Path) -> None:
 
     assert (first.returncode, again.returncode, other.returncode) == (0, 0, 1)
     assert "frozen already" in other.stderr
-    declared = Client(live.url).task("frozen", experiment="toy")["declared"]
+    declared = Client(live.url).task("frozen", experiment="toy").declared
     assert (declared["units"], declared["campaign"]) == (["a.root", "b.root"], "prod5")
 
 

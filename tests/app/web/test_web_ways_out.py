@@ -74,8 +74,8 @@ def test_file_that_must_be_there_is_taken_as_lost_by_its_full_name(pages: FlaskC
     least, scratch = pages.get(plan).text, pages.get(f"{plan}&from_scratch=1").text
     way = links(least)["lost too?"]
 
-    assert 'aria-current="true">If only this file is<' in least
-    assert 'aria-current="true">If everything is lost<' in scratch
+    assert 'aria-current="true">Only this file is lost<' in least
+    assert 'aria-current="true">Everything is lost<' in scratch
     assert "lost=toyexp%2F%3A" in way
     answer = pages.get(way)
     assert answer.status_code == 200

@@ -116,7 +116,7 @@ def _divergent_jobs() -> list[dict[str, Any]]:
             software=[{"name": "gen", "revision": "1" * 40}],
             host={"hostname": f"wn{number}"},
             outputs=[
-                {"name": f"out{number}.root", "content_digest": f"root-content-1:{digit * 64}"}
+                {"name": f"out{number}.root", "content_digest": f"root-content-2:{digit * 64}"}
             ],
         )
         for number, digit in ((1, "1"), (2, "1"), (3, "2"))
@@ -307,7 +307,7 @@ def _odd_recording_calls() -> list[Call]:
 
 
 def _verdict(level: str) -> dict[str, Any]:
-    comparison = {"output": MERGED, "level": level, "comparator": "root-content-1"}
+    comparison = {"output": MERGED, "level": level, "comparator": "root-content-2"}
     return {
         "level": level,
         "host": "rerun01.fnal.gov",

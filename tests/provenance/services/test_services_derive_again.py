@@ -109,7 +109,7 @@ def test_recipes_that_an_earlier_version_made_otherwise_are_made_again(
         for more in ({"stdin_sha256": "b" * 64}, {"stdin_sha256": "c" * 64}, {})
     ]
     with monkeypatch.context() as earlier:
-        earlier.setattr("jobprov.provenance.records.recipes._read_from", lambda _: [])
+        earlier.setattr("jobprov.provenance.records.recipes._standard_input", lambda _: [])
         earlier.setattr("jobprov.provenance.db.recording.job_rows.INDEX_VERSION", INDEX_VERSION - 1)
         production.record(
             *(
@@ -153,7 +153,7 @@ def later(production: Production) -> Production:
 def understand(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
     """Be a service that reads records up to this version."""
     for module in ("repairing", "decoding"):
-        monkeypatch.setattr(f"provenance.records.{module}.SCHEMA_VERSION", version)
+        monkeypatch.setattr(f"jobprov.provenance.records.{module}.SCHEMA_VERSION", version)
 
 
 def unread(production: Production) -> list[Any]:

@@ -8,6 +8,7 @@ Source: tests/data/archive/SOURCES.md says what is in the archive and how it was
 import hashlib
 import json
 import shutil
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at
-from tests.library.records import job_id, record_of
+from tests.library.records import record_of
 
 ARCHIVE = Path(__file__).parents[2] / "data" / "archive" / "of_d917eaf"
 ENTRIES, JOBS = 76, 29
@@ -35,6 +36,11 @@ TARS = {
     2: "5c72a5eb27e4b1d597beb347bb690fb66087a2ca8dc7482e94ddb1061635c02f",
 }
 """SHA-256 of the bundles of job 6, by number, as they were streamed when the archive was written."""
+
+
+def job_id(number: int) -> str:
+    """Return the id that a job of the archive has."""
+    return str(uuid.UUID(int=number))
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +100,11 @@ def test_jobs_of_both_experiments_are_there_with_their_states(rebuilt: Productio
 
 def test_records_are_those_that_were_sent(rebuilt: Production) -> None:
     """The one that nobody contradicted, the one of another witness, and the last of the one that was revised."""
-    assert record_held(rebuilt, 5) == record_of(5)
+    assert record_held(rebuilt, 5) == record_of(5, job_id=job_id(5))
     assert record_held(rebuilt, 2, "history") == record_of(
-        2, witness="history", host={"hostname": "other"}
+        2, job_id=job_id(2), witness="history", host={"hostname": "other"}
     )
-    assert record_held(rebuilt, 4) == record_of(4, host={"hostname": "mended"})
+    assert record_held(rebuilt, 4) == record_of(4, job_id=job_id(4), host={"hostname": "mended"})
 
 
 def test_conflict_and_record_of_a_later_schema_are_there(rebuilt: Production) -> None:

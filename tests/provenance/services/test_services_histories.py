@@ -448,11 +448,13 @@ def test_what_only_its_failed_job_read_is_no_version(production: Production) -> 
         a_record(1, inputs=[file_entry("between", 1, step="two")], outputs=[file_entry("between", 1, step="one")],
             command=steps, state="failed"),
     )  # fmt: skip
-    assert asked(production, show_file, "between").versions == []
+    assert asked(production, show_file, "between")["versions"] == []
     assert names(asked(production, list_orphans)["files"]) == ["between"]
 
     production.record(a_record(2, inputs=[file_entry("between", 1)]))
-    assert [row.job.state for row in asked(production, show_file, "between").versions] == ["failed"]
+    assert [row["job"]["state"] for row in asked(production, show_file, "between")["versions"]] == [
+        "failed"
+    ]
     assert asked(production, list_orphans)["files"] == []
 
 
@@ -826,7 +828,7 @@ def test_name_that_a_correction_took_back_is_no_file(production: Production) -> 
         a_record(2, inputs=[read]),
         a_record(3, outputs=[file_entry("other", parents=[])]),
     )
-    assert asked(production, show_file, "mistyped.root").file.name == "mistyped.root"
+    assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
 
     production.record(a_record(1, outputs=[file_entry("right.root", 1)]), reason="a slip")
 
@@ -839,7 +841,7 @@ def test_name_that_a_correction_took_back_is_no_file(production: Production) -> 
         listed = list_files(connection, FileFilters()).files
     assert [file.name for file in listed] == ["mistyped.txt", "other", "right.root"]
     production.record(a_record(4, inputs=[slip]))
-    assert asked(production, show_file, "mistyped.root").file.name == "mistyped.root"
+    assert asked(production, show_file, "mistyped.root")["file"]["name"] == "mistyped.root"
 
 
 def test_declared_parent_is_the_input_that_is_called_so_wherever_the_colons_are(
