@@ -20,6 +20,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.bundle.comparators import OutputRule
 from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from jobprov.provenance.bundle.plan import SPEC_VERSION
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.lookup.job import resolutions_of
 from jobprov.provenance.db.queries.reruns.capsules import HeldCapsule, capsules_of, use_of
 from jobprov.provenance.records.gaps import image_digest
@@ -33,7 +34,6 @@ from jobprov.provenance.services.configurations.configuration import (
     evaluate_recorded,
 )
 from jobprov.provenance.services.lookup.job import ReadJob
-from jobprov.provenance.services.recording.findings import possessed_blobs
 from jobprov.provenance.services.recording.resolved_code import ambiguous_entries, placed
 
 _REMEMBERED = 64  # configurations; those of a release are the same in thousands of jobs

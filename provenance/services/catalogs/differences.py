@@ -33,7 +33,7 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     units_in_catalog,
     used_units,
 )
-from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
+from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.units import unit_rows
 from jobprov.provenance.errors import BadInputError

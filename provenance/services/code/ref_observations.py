@@ -22,11 +22,11 @@ from jobprov.provenance.db.tables import (
     SoftwareRow,
     SoftwareSetMember,
 )
-from jobprov.provenance.services.code.ambiguous_code import MOST_NAMED, TAGS
+from jobprov.provenance.services.code.ambiguous_code import MOST_NAMED, TAGS, names_commit, tag_ref
 from jobprov.provenance.services.code.repositories import RegisteredRepository, note_fetched
 from jobprov.provenance.services.ledger.entries import NewEntry, append_document
-from jobprov.provenance.services.recording.gap_updates import tags_seen
-from jobprov.provenance.services.work.queue import Parts
+from jobprov.provenance.services.work.notices import REFRESH
+from jobprov.provenance.services.work.queue import Parts, enqueue_all
 from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.mirrors import FetchReport, Mirror
 
@@ -177,3 +177,19 @@ def _experiment_for(connection: Connection, match_key: str) -> int | None:
     if named is None:  # a job that names it may come yet
         named = connection.execute(select(func.min(Experiment.id))).scalar_one()
     return named
+
+
+def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> None:
+    """Have the jobs looked at again whose records name one of these tags of a repository, and no commit."""
+    wanted = set(refs)
+    query = select(SoftwareRow.sha256, SoftwareRow.requested_ref, SoftwareRow.revision).where(
+        SoftwareRow.match_key == match_key, SoftwareRow.resolution_id.is_not(None)
+    )
+    keys = []
+    for row in connection.execute(query):
+        if (
+            not names_commit(row.revision)
+            and tag_ref(row.requested_ref or row.revision or "") in wanted
+        ):
+            keys.append(f"software:{row.sha256}")  # noqa: PERF401 - plainer so
+    enqueue_all(connection, REFRESH, sorted(keys))

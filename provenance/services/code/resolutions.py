@@ -33,7 +33,7 @@ from jobprov.provenance.services.code.submodules import (
 )
 from jobprov.provenance.services.code.wanted_code import WantedCode, is_still_wanted, read_wanted
 from jobprov.provenance.services.ledger.entries import NewEntry, append_document
-from jobprov.provenance.services.recording.gap_updates import code_resolved
+from jobprov.provenance.services.work.notices import code_resolved
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.canonical_pack import canonical_pack

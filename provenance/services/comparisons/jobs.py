@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.services.comparisons.configurations import configuration_facet
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
@@ -26,7 +27,6 @@ from jobprov.provenance.services.comparisons.sentences import comparison_sentenc
 from jobprov.provenance.services.comparisons.text_differences import unified
 from jobprov.provenance.services.histories.divergence import full_name
 from jobprov.provenance.services.lookup.job import read_job, show_job
-from jobprov.provenance.services.recording.findings import possessed_blobs
 
 DIFFERENCES_A_FACET = 1000
 _MOST_TEXTS = 40  # files whose lines are compared; the others are named

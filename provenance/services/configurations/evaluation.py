@@ -22,6 +22,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.recording.parameter_rows import (
     IndexedTable,
@@ -41,13 +42,9 @@ from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
     evaluate_recorded,
 )
-from jobprov.provenance.services.recording.findings import possessed_blobs
-from jobprov.provenance.services.recording.gap_updates import (
-    configuration_evaluated,
-    jobs_configured,
-    refresh_jobs,
-)
+from jobprov.provenance.services.recording.gap_updates import jobs_configured, refresh_jobs
 from jobprov.provenance.services.work.evaluations import EVALUATE
+from jobprov.provenance.services.work.notices import configuration_evaluated
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing, writing_alone
 

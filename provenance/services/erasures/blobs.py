@@ -19,6 +19,7 @@ from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.db.queries.holdings.erasures import was_erased
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.tables import BundlePlan, CapsuleRow, Experiment, Job, ProvisionalRecord
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
@@ -29,7 +30,6 @@ from jobprov.provenance.services.intake.secrets import secrets_in
 from jobprov.provenance.services.ledger.chain_erasures import KIND
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
-from jobprov.provenance.services.recording.findings import possessed_blobs
 from jobprov.provenance.services.recording.gap_updates import refresh_jobs
 from jobprov.provenance.services.writing import Writer, Writing
 

@@ -26,13 +26,13 @@ from jobprov.provenance.db.queries.holdings.expiry import (
     needed_by_nobody,
     old_jobs,
 )
+from jobprov.provenance.db.queries.holdings.possessions import Possessions, possessed_blobs
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import Experiment, ExpiredLog, LogExpiry, Possession
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
-from jobprov.provenance.services.recording.findings import Possessions, possessed_blobs
 from jobprov.provenance.services.recording.gap_updates import refresh_jobs
 from jobprov.provenance.services.writing import Writer, Writing
 

@@ -15,6 +15,7 @@ from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.failures.rules import failures_of
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import Experiment, FailureClass, Job, WorkItem
@@ -22,7 +23,6 @@ from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.records.job_record import JobRecord, Log
 from jobprov.provenance.services.failures.rules import RuleHistory, RuleVersion
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
-from jobprov.provenance.services.recording.findings import possessed_blobs
 from jobprov.provenance.services.work.classifications import CLASSIFY
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import writing_alone

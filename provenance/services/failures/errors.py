@@ -19,9 +19,9 @@ from jobprov.provenance.db.queries.failures.errors import (
     cause_rows,
     place_counts,
 )
-from jobprov.provenance.db.queries.fragments.node_facts import code_versions, job_url
 from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.node_facts import code_versions, job_url
 from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.failures.classes import JobClass, classes_of

@@ -16,14 +16,14 @@ from jobprov.provenance.answers.histories import (
     Orphans,
 )
 from jobprov.provenance.db.queries.fragments.claim_places import node_places
-from jobprov.provenance.db.queries.fragments.node_facts import (
+from jobprov.provenance.db.queries.histories.whole_histories import History, spread
+from jobprov.provenance.db.queries.lookup.file_lists import UnmadeFile, list_unmade
+from jobprov.provenance.db.queries.lookup.node_facts import (
     file_nodes,
     file_url,
     states_of,
     with_writers,
 )
-from jobprov.provenance.db.queries.histories.whole_histories import History, spread
-from jobprov.provenance.db.queries.lookup.file_lists import UnmadeFile, list_unmade
 from jobprov.provenance.db.time_limits import limited, time_limit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.graph import SHARED_ROLES

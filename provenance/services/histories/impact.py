@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.histories import Impact, ImpactedFile
 from jobprov.provenance.db.queries.fragments.claim_places import place_of
-from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
 from jobprov.provenance.db.queries.histories.impact import (
     MOST_FILES,
     MOST_SEEDS,
@@ -30,6 +29,7 @@ from jobprov.provenance.db.queries.histories.impact import (
 )
 from jobprov.provenance.db.queries.histories.walks import with_descendants
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.services.lookup.file_names import name_file

@@ -5,13 +5,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.fragments.node_facts import with_writers
 from jobprov.provenance.db.queries.histories.neighbourhood import DIRECTIONS, draw_neighbourhood
 from jobprov.provenance.db.queries.histories.pasts import changed_since, known_at, was_named
 from jobprov.provenance.db.queries.histories.whole_histories import History, read_history
 from jobprov.provenance.db.queries.histories.whole_walks import is_used
 from jobprov.provenance.db.queries.lookup.files import FoundFile
 from jobprov.provenance.db.queries.lookup.focus import Focus, focus_of
+from jobprov.provenance.db.queries.lookup.node_facts import with_writers
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.time_limits import limited, time_limit
 from jobprov.provenance.errors import BadInputError, NotFoundError

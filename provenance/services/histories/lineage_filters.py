@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.fragments.node_facts import file_nodes, job_nodes
 from jobprov.provenance.db.queries.histories.whole_histories import (
     History,
     Step,
@@ -19,6 +18,7 @@ from jobprov.provenance.db.queries.histories.whole_histories import (
     spread,
 )
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, jobs_among
+from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
 from jobprov.provenance.lineage.flow import Link, node_of
 from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, Graph, LeftOut, Node, Omitted
 

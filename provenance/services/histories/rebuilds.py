@@ -14,7 +14,6 @@ from jobprov.archive.store import Store
 from jobprov.provenance.answers.histories import RebuildCost, RebuildPlan, RebuildStep
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.fragments.node_facts import file_url
 from jobprov.provenance.db.queries.histories.rebuilds import (
     InputRow,
     PlacedInput,
@@ -25,6 +24,7 @@ from jobprov.provenance.db.queries.histories.rebuilds import (
 from jobprov.provenance.db.queries.lookup.files import FoundFile, find_files
 from jobprov.provenance.db.queries.lookup.focus import claims_of
 from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.queries.lookup.node_facts import file_url
 from jobprov.provenance.db.queries.lookup.versions import versions_of
 from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import BadInputError, LimitError

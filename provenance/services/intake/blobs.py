@@ -20,12 +20,12 @@ from jobprov.provenance.db.queries.holdings.erasures import (
     was_erased,
 )
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs, needed_by_nobody
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
 from jobprov.provenance.records.decoding import DecodedRecord
 from jobprov.provenance.records.inputs import all_inputs
-from jobprov.provenance.services.recording.findings import possessed_blobs
-from jobprov.provenance.services.recording.gap_updates import blob_arrived
+from jobprov.provenance.services.work.notices import blob_arrived
 from jobprov.provenance.services.writing import Writing
 
 _SEARCHED_BYTES = 8 * 1024 * 1024

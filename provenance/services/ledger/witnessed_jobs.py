@@ -20,7 +20,7 @@ from jobprov.provenance.records.merging import Contradiction, fill, merge_witnes
 from jobprov.provenance.records.references import referenced_blobs
 from jobprov.provenance.records.repairing import read_plain, without_unfit
 from jobprov.provenance.services.ledger.entries import read_entries
-from jobprov.provenance.services.recording.findings import Reading
+from jobprov.provenance.services.ledger.readings import Reading
 
 _JOBS = table_of(Job)
 _FINALS = "SELECT job_id, witness, revision, id FROM ledger_entries WHERE job_id {among}"

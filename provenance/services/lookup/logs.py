@@ -8,11 +8,11 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.job_record import Log
 from jobprov.provenance.services.intake.log_tails import read_tail
 from jobprov.provenance.services.lookup.job import ReadJob
-from jobprov.provenance.services.recording.findings import possessed_blobs
 
 
 class OpenLog(NamedTuple):

@@ -24,7 +24,8 @@ from jobprov.provenance.records.gaps import Findings, Gap, find_gaps, level_of
 from jobprov.provenance.records.job_record import FAILED, Software
 from jobprov.provenance.services.code.products import enqueue_products
 from jobprov.provenance.services.code.repositories import enqueue_resolutions
-from jobprov.provenance.services.recording.findings import Reading, find_for, pending_of
+from jobprov.provenance.services.ledger.readings import Reading
+from jobprov.provenance.services.recording.findings import find_for, pending_of
 from jobprov.provenance.services.work.classifications import enqueue_failures
 from jobprov.provenance.services.work.evaluations import enqueue_evaluations
 from jobprov.provenance.services.writing import Writing

@@ -16,6 +16,7 @@ from jobprov.provenance.db.selecting import select_among, select_by
 from jobprov.provenance.db.tables import Closure
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
+from jobprov.provenance.services.work.evaluations import Configuration
 
 _MOST_REMEMBERED = 100_000
 _CLOSURES = table_of(Closure)
@@ -23,9 +24,6 @@ _EVALUATIONS = """
 SELECT v.closure_id, e.name, v.problem, v.difference, v.ran_as, v.parsed_as
 FROM evaluations v JOIN experiments e ON e.id = v.experiment_id WHERE v.closure_id {among}
 """
-
-Configuration = tuple[str, str]
-"""Experiment and digest of a closure."""
 
 
 class KnownEvaluation(NamedTuple):

@@ -5,47 +5,21 @@ Asked once for a batch, answered for each.
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
 
-import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import fetch
 from jobprov.provenance.db.queries.holdings.erasures import erased_digests
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
+from jobprov.provenance.db.queries.holdings.possessions import Possessions
 from jobprov.provenance.db.queries.reruns.capsules import Use, use_of, uses_served
-from jobprov.provenance.db.selecting import select_by
-from jobprov.provenance.db.tables import Possession
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.records.gaps import Findings, image_digest
 from jobprov.provenance.records.inputs import all_inputs, small_inputs
 from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.read_ahead import ReadAhead
 from jobprov.provenance.services.recording.evaluations import find_evaluations
 from jobprov.provenance.services.recording.resolved_code import CodeFindings
-
-_POSSESSIONS = table_of(Possession)
-_MOST_REMEMBERED = 20_000
-"""Digests of an experiment: 2 MB; a fresh start costs one query a batch."""
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """A job as all its witnesses say it.
-
-    Attributes:
-        record: the typed reading.
-        repairs: field paths of values out of range.
-        contradictions: fields of which witnesses say different things.
-        references: the blobs that the record refers to.
-        columns: what the table of jobs says of the record, where that was found out already.
-    """
-
-    record: JobRecord
-    repairs: tuple[str, ...]
-    contradictions: tuple[str, ...]
-    references: AbstractSet[str]
-    columns: dict[str, Any] | None = None
 
 
 def find_for(connection: Connection, memory: Memory, readings: Sequence[Reading]) -> list[Findings]:
@@ -113,41 +87,6 @@ def _first_wanted(
         if image := image_digest(reading.record):
             digests.add(image)
     return wanted
-
-
-class Possessions:
-    """Remembers which blobs experiments uploaded."""
-
-    def __init__(self) -> None:
-        self._by_experiment: dict[str, set[str]] = {}
-
-    def among(self, connection: Connection, experiment: str, digests: set[str]) -> set[str]:
-        """Return those of the digests that the experiment uploaded.
-
-        Asks for those that are not remembered.
-        """
-        possessed = self._by_experiment.setdefault(experiment, set())
-        if len(possessed) > _MOST_REMEMBERED:
-            possessed.clear()
-        unknown = sorted(digests - possessed)
-        if unknown and (
-            key := fetch(connection, "SELECT id FROM experiments WHERE name = ?", (experiment,))
-        ):
-            wanted = [(key[0][0], sha256) for sha256 in unknown]
-            rows = select_by(
-                connection, _POSSESSIONS, ("is_entered",), ("experiment_id", "sha256"), wanted
-            )
-            possessed.update(sha256 for _, sha256 in rows)
-        return digests & possessed
-
-    def forget(self, experiment: str, digests: Iterable[str]) -> None:
-        """Forget blobs that the experiment possesses no more."""
-        self._by_experiment.get(experiment, set()).difference_update(digests)
-
-
-def possessed_blobs(connection: Connection, experiment: str, digests: Iterable[str]) -> set[str]:
-    """Return those of `digests` that the experiment uploaded."""
-    return Possessions().among(connection, experiment, set(digests))
 
 
 class BlobFindings:

@@ -3,7 +3,7 @@
 A blob, or the commit of their code.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
@@ -20,86 +20,22 @@ from jobprov.provenance.db.tables import (
     Experiment,
     GapSet,
     Job,
-    Possession,
     SoftwareRow,
     SoftwareSetMember,
 )
 from jobprov.provenance.db.turns import begin_deriving, wait_for_derivations
 from jobprov.provenance.records.job_record import FAILED
-from jobprov.provenance.services.code.ambiguous_code import names_commit, tag_ref
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_taken, read_together
 from jobprov.provenance.services.recording.derivation import Grading, grade, write_awaited
 from jobprov.provenance.services.recording.findings import find_for, pending_of
 from jobprov.provenance.services.work.classifications import enqueue_failures
 from jobprov.provenance.services.work.evaluations import enqueue_evaluations
-from jobprov.provenance.services.work.queue import Parts, enqueue, enqueue_all
+from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing
 
-REFRESH = "refresh"
 _AT_ONCE = 200
 """Jobs a transaction: some 0.1 s, so that no record waits longer behind it."""
-
-
-def blob_arrived(connection: Connection, sha256: str) -> None:
-    """Have the jobs looked at again that wait for this blob, where there are any.
-
-    Another process may record such a job at the same moment, and see no blob where this one sees no
-    job: sealing asks again.
-    """
-    waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).limit(1)
-    if connection.execute(waits).first() is not None:
-        enqueue(connection, REFRESH, f"blob:{sha256}")
-
-
-def blobs_there(connection: Connection, digests: Sequence[str]) -> None:
-    """Have the jobs looked at again that wait for any of these blobs, which somebody possesses."""
-    waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == Possession.sha256).exists()
-    for part in chunks(digests):
-        rows = connection.execute(
-            select(Possession.sha256).where(Possession.sha256.in_(part), waits)
-        )
-        awaited = sorted({row.sha256 for row in rows})
-        enqueue_all(connection, REFRESH, [f"blob:{sha256}" for sha256 in awaited])
-
-
-def blob_erased(connection: Connection, experiment: str, sha256: str) -> None:
-    """Have the jobs of an experiment looked at again whose records name this blob."""
-    enqueue(connection, REFRESH, f"named:{sha256}:{experiment}")
-
-
-def code_resolved(connection: Connection, software_sha256: str) -> None:
-    """Have the jobs looked at again that used this software entry."""
-    enqueue(connection, REFRESH, f"software:{software_sha256}")
-
-
-def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> None:
-    """Have the jobs looked at again whose records name one of these tags of a repository, and no commit."""
-    wanted = set(refs)
-    query = select(SoftwareRow.sha256, SoftwareRow.requested_ref, SoftwareRow.revision).where(
-        SoftwareRow.match_key == match_key, SoftwareRow.resolution_id.is_not(None)
-    )
-    keys = []
-    for row in connection.execute(query):
-        if (
-            not names_commit(row.revision)
-            and tag_ref(row.requested_ref or row.revision or "") in wanted
-        ):
-            keys.append(f"software:{row.sha256}")  # noqa: PERF401 - plainer so
-    enqueue_all(connection, REFRESH, sorted(keys))
-
-
-def configuration_evaluated(connection: Connection, key: str) -> None:
-    """Have the jobs looked at again that ran this configuration.
-
-    `key` is that of its evaluation.
-    """
-    enqueue(connection, REFRESH, f"configuration:{key}")
-
-
-def capsule_registered(connection: Connection, entry: int) -> None:
-    """Have the jobs looked at again that this registration serves."""
-    enqueue(connection, REFRESH, f"capsule:{entry}")
 
 
 def refresh(parts: Parts, key: str) -> None:

@@ -31,6 +31,7 @@ from jobprov.provenance.services.ledger.entries import (
     append_entries,
     count_entries,
 )
+from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.ledger.witnessed_jobs import (
     FinalRecord,
     HeldJob,
@@ -38,7 +39,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     read_together,
 )
 from jobprov.provenance.services.recording.derivation import ReadJob, derive_jobs, grade
-from jobprov.provenance.services.recording.findings import Reading, find_for
+from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.recording.submissions import Change, Outcome, Submission
 from jobprov.provenance.services.writing import Writing
 

@@ -26,7 +26,7 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.lookup.job import read_job
-from jobprov.provenance.services.recording.gap_updates import capsule_registered
+from jobprov.provenance.services.work.notices import capsule_registered
 from jobprov.provenance.services.writing import Writing
 
 IMAGE, FILES = "image", "files"

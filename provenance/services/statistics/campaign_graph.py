@@ -27,6 +27,7 @@ from jobprov.provenance.db.queries.statistics.campaign_graph import (
     read_kept,
 )
 from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
+from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, LimitError, NotFoundError
 from jobprov.provenance.lineage.quotient import FoldedGraph
@@ -37,7 +38,6 @@ from jobprov.provenance.services.statistics.counted import (
     is_current,
     recount_at,
 )
-from jobprov.provenance.services.statistics.home import campaign_counts
 from jobprov.provenance.services.work.queue import Parts, enqueue, enqueue_all
 from jobprov.provenance.services.writing import Writing
 

@@ -18,8 +18,8 @@ from jobprov.provenance.answers.statistics import (
     ModuleSum,
     ModuleSums,
 )
-from jobprov.provenance.db.queries.fragments.node_facts import code_versions
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.queries.statistics.modules import (
     Module,
     ModuleRow,

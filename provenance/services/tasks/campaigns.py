@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import tasks_of_campaign
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.services.statistics.home import campaign_counts
 from jobprov.provenance.services.tasks.declarations import read_declaration, read_task_documents
 from jobprov.provenance.services.tasks.tasks import seconds_left
 from jobprov.provenance.services.tasks.units import Units, units_of_tasks

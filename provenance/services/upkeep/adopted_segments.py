@@ -30,19 +30,15 @@ from jobprov.provenance.db.tables import (
     Sighting,
     Verdict,
 )
+from jobprov.provenance.services.code.ref_observations import tags_seen
 from jobprov.provenance.services.ledger.chain_erasures import KIND, digests_in
 from jobprov.provenance.services.ledger.chains import note_tip
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.segments import SealedEntry, SegmentReader
-from jobprov.provenance.services.recording.gap_updates import (
-    blob_arrived,
-    blob_erased,
-    code_resolved,
-    tags_seen,
-)
 from jobprov.provenance.services.recording.jobs import revision_body
 from jobprov.provenance.services.upkeep.replay import Replay
 from jobprov.provenance.services.upkeep.standing_entries import write_in_order
+from jobprov.provenance.services.work.notices import blob_arrived, blob_erased, code_resolved
 from jobprov.provenance.services.writing import Writing
 
 _Key = tuple[str, bytes]

@@ -11,7 +11,7 @@ from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Possession
 from jobprov.provenance.db.turns import wait_for_derivations
 from jobprov.provenance.services.ledger.entries import enter_document
-from jobprov.provenance.services.recording.gap_updates import blobs_there
+from jobprov.provenance.services.work.notices import blobs_there
 from jobprov.provenance.services.writing import Writer, Writing
 
 _MOST_DIGESTS = 50_000

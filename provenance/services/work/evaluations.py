@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.services.recording.evaluations import Configuration
 from jobprov.provenance.services.work.queue import enqueue_all
 
 EVALUATE = "evaluate"
+Configuration = tuple[str, str]
+"""Experiment and digest of a closure."""
 
 
 def enqueue_evaluations(

@@ -79,8 +79,8 @@ def test_file_that_must_be_there_is_taken_as_lost_by_its_full_name(pages: FlaskC
     assert "lost=toyexp%2F%3A" in way
     answer = pages.get(way)
     assert answer.status_code == 200
-    assert "Taken as lost besides: " in answer.text
-    besides = answer.text.partition("Taken as lost besides: ")[2].partition("</p>")[0]
+    assert "Also taken as lost: " in answer.text
+    besides = answer.text.partition("Also taken as lost: ")[2].partition("</p>")[0]
     assert re.sub("<[^>]+>", "", besides).startswith("toyexp_demo-2026_0001_reco_")
 
 

@@ -25,11 +25,11 @@ from jobprov.provenance.services.code.products import map_product
 from jobprov.provenance.services.code.repositories import find_repository, register_repository
 from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.ledger.chains import read_chain
-from jobprov.provenance.services.recording.gap_updates import REFRESH
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.work.notices import REFRESH
 from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer
 from tests.library.git import git, make_repository

@@ -8,19 +8,14 @@ so values and tables are followed in parts that grow, until every set is found: 
 the common ones, as the first set that was indexed has them.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
     ColumnElement,
     Connection,
     Select,
     and_,
-    any_,
-    bindparam,
     func,
     or_,
     select,
@@ -33,6 +28,7 @@ from jobprov.provenance.db.queries.configurations.parameter_values import (
     holds_exactly,
     unsure_text,
 )
+from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.tables import Job, ParameterKey, ParameterSet, ParameterValue
 from jobprov.provenance.db.tables.parameters import sets_in
@@ -237,13 +233,3 @@ def _are_too_many(connection: Connection, sets: str) -> bool:
         return False
     [(count,)] = fetch(connection, _COUNT, (sets, _FEW_JOBS + 1))
     return bool(count > _FEW_JOBS)
-
-
-def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition that a column is one of these integer keys, one parameter however many they are."""
-    if connection.dialect.name == "sqlite":
-        values = func.json_each(
-            bindparam("keys", json.dumps(list(keys)), unique=True)
-        ).table_valued("value")
-        return column.in_(select(values.c.value))  # type: ignore[no-any-return]
-    return column == any_(bindparam("keys", list(keys), type_=ARRAY(BigInteger), unique=True))  # type: ignore[no-any-return]

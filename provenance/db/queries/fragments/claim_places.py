@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from jobprov.provenance.db.queries.configurations.parameters import among
+from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.tables import Claim
 
 _POSITIONS = 32_768

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, func, select
 
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.configurations.parameters import among
+from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.recording.job_rows import STATES

@@ -13,12 +13,9 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.histories import InferredCode
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
-from jobprov.provenance.db.queries.configurations.parameters import (
-    among,
-    configurations_with,
-    ran_one_of,
-)
+from jobprov.provenance.db.queries.configurations.parameters import configurations_with, ran_one_of
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
+from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.lookup.jobs import (
     JobFilters,
     by_software,

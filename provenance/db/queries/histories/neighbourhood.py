@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.fragments.node_facts import file_nodes, job_nodes
 from jobprov.provenance.db.queries.histories.hidden_neighbours import hidden_inputs, hidden_outputs
 from jobprov.provenance.db.queries.histories.neighbour_rows import (
     child_rows,
@@ -19,6 +18,7 @@ from jobprov.provenance.db.queries.histories.neighbour_rows import (
 from jobprov.provenance.db.queries.histories.shared_inputs import resolve_shared
 from jobprov.provenance.db.queries.histories.whole_walks import Met, met_above, met_below, met_of
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
+from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
 from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.lineage.graph import (
     Edge,

@@ -16,7 +16,7 @@ from jobprov.provenance.answers.lookup import (
 )
 from jobprov.provenance.db.composed import run
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.fragments.node_facts import code_versions, job_url
+from jobprov.provenance.db.queries.lookup.node_facts import code_versions, job_url
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Host, Job, ProvisionalRecord, Stage, TaskRow
 

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Select, select, union_all
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import (
-    among,
     configurations_with,
     newest_that_ran,
 )
+from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.lookup.job_summaries import SUMMARIES, summaries
 from jobprov.provenance.db.recording.job_rows import STATES

@@ -7,9 +7,9 @@ from urllib.parse import quote
 from sqlalchemy import ColumnElement, Connection, LargeBinary, exists, func, select, type_coerce
 
 from jobprov.provenance.answers.lookup import Hit
-from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.lookup.named_files import is_named
+from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Experiment,

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.fragments.node_facts import code_versions
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
+from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Claim, Experiment, Job, SoftwareSet, TaskRow
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Text, and_, case, cast, func, literal, select
 
 from jobprov.provenance.answers.tasks import ReadyFile
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
-from jobprov.provenance.db.queries.fragments.node_facts import file_url, job_url
+from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,

@@ -1,0 +1,26 @@
+"""Conditions that a column is one of many values."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    any_,
+    bindparam,
+    func,
+    select,
+)
+
+
+def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a column is one of these integer keys, one parameter however many they are."""
+    if connection.dialect.name == "sqlite":
+        values = func.json_each(
+            bindparam("keys", json.dumps(list(keys)), unique=True)
+        ).table_valued("value")
+        return column.in_(select(values.c.value))  # type: ignore[no-any-return]
+    return column == any_(bindparam("keys", list(keys), type_=ARRAY(BigInteger), unique=True))  # type: ignore[no-any-return]

@@ -1,0 +1,51 @@
+"""Which blobs experiments uploaded."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.selecting import select_by
+from jobprov.provenance.db.tables import Possession
+
+_POSSESSIONS = table_of(Possession)
+
+
+_MOST_REMEMBERED = 20_000
+"""Digests of an experiment: 2 MB; a fresh start costs one query a batch."""
+
+
+class Possessions:
+    """Remembers which blobs experiments uploaded."""
+
+    def __init__(self) -> None:
+        self._by_experiment: dict[str, set[str]] = {}
+
+    def among(self, connection: Connection, experiment: str, digests: set[str]) -> set[str]:
+        """Return those of the digests that the experiment uploaded.
+
+        Asks for those that are not remembered.
+        """
+        possessed = self._by_experiment.setdefault(experiment, set())
+        if len(possessed) > _MOST_REMEMBERED:
+            possessed.clear()
+        unknown = sorted(digests - possessed)
+        if unknown and (
+            key := fetch(connection, "SELECT id FROM experiments WHERE name = ?", (experiment,))
+        ):
+            wanted = [(key[0][0], sha256) for sha256 in unknown]
+            rows = select_by(
+                connection, _POSSESSIONS, ("is_entered",), ("experiment_id", "sha256"), wanted
+            )
+            possessed.update(sha256 for _, sha256 in rows)
+        return digests & possessed
+
+    def forget(self, experiment: str, digests: Iterable[str]) -> None:
+        """Forget blobs that the experiment possesses no more."""
+        self._by_experiment.get(experiment, set()).difference_update(digests)
+
+
+def possessed_blobs(connection: Connection, experiment: str, digests: Iterable[str]) -> set[str]:
+    """Return those of `digests` that the experiment uploaded."""
+    return Possessions().among(connection, experiment, set(digests))
