@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.library.disk import folder_on_disk, folders_on_disk  # noqa: F401 - fixtures
 from tests.library.grid.pool import need_condor
 from tests.library.grid.story import Story
 

@@ -11,6 +11,7 @@ from werkzeug.serving import make_server
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service
 from jobprov.provenance.capture.packing import build
+from tests.library.disk import folder_on_disk, folders_on_disk  # noqa: F401 - fixtures
 
 
 class RunningService(NamedTuple):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.capture.packing import build
+from tests.library.disk import folder_on_disk, folders_on_disk  # noqa: F401 - fixtures
 from tests.library.hook import Runner
 from tests.library.servers.hook_service import Service
 from tests.library.servers.live_service import LiveService

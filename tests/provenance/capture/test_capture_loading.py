@@ -67,7 +67,7 @@ def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) 
 
 
 def test_modules_know_their_package(hook: str) -> None:
-    program = "import sys\n"
+    program = "import sys; sys.path.insert(0, sys.argv[1])\n"
     program += (
         "from jobprov.provenance.capture import loading; loading.install(); loading.install()\n"
     )
@@ -77,8 +77,7 @@ def test_modules_know_their_package(hook: str) -> None:
     assert python is not None
 
     ended = subprocess.run(
-        [python, "-c", program],
-        env={**os.environ, "PYTHONPATH": hook},
+        [python, "-c", program, hook],
         capture_output=True,
         text=True,
         check=True,

@@ -20,7 +20,7 @@ from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.trace import inventory
 from jobprov.provenance.capture.trace import strace as tracing
 from jobprov.provenance.capture.trace.inventory import Inventory, read_line
-from tests.library.hook import Runner, can_trace, only_entry
+from tests.library.hook import Runner, can_trace, entry_of
 from tests.library.servers.hook_service import Service
 
 with_strace = pytest.mark.skipif(
@@ -50,7 +50,7 @@ def test_listing_has_programs_libraries_loader_and_links_and_nothing_of_the_job(
 
     done = runner("run", "--trace", "--", "sh", "-c", "cat in.txt /etc/passwd > out.txt; exit 3")
 
-    record, blobs = only_entry(runner)
+    record, blobs = entry_of(runner)
     found = touched(record, blobs)
     assert done.returncode == 3
     cat = found[os.path.realpath(shutil.which("cat", path="/usr/bin") or "")]
@@ -84,7 +84,7 @@ def test_named_pipe_of_the_job_keeps_nobody_waiting(runner: Runner) -> None:
     done = runner("run", "--trace", "--trace-bytes", "0", "--", "sh", "-c", script)
 
     assert done.stdout.startswith(b"x\n")
-    assert touched(*only_entry(runner))
+    assert touched(*entry_of(runner))
 
 
 @with_strace
@@ -108,7 +108,7 @@ def test_steps_of_a_job_script_share_one_listing(runner: Runner) -> None:
         capture_output=True,
     )
 
-    record, blobs = only_entry(runner)
+    record, blobs = entry_of(runner)
     found = touched(record, blobs)
     assert {"cat", "sort"} <= {path.rpartition("/")[2] for path in found}
     assert all(cells[3] in blobs for cells in found.values() if cells[0] == "file")
@@ -129,7 +129,7 @@ def test_service_is_sent_what_it_lacks_and_not_again(runner: Runner, service: Se
 def test_bytes_beyond_the_limit_are_left_out_and_said(runner: Runner) -> None:
     runner("run", "--trace", "--trace-bytes", "100000", "--", "cat", "/etc/passwd")
 
-    record, blobs = only_entry(runner)
+    record, blobs = entry_of(runner)
     assert sum(map(len, blobs.values())) < 200_000
     assert any("--trace-bytes" in note for note in record["extra"]["hook_notes"])
     assert any("/libc" in path for path in touched(record, blobs))
@@ -149,7 +149,7 @@ def test_service_that_cannot_be_asked_gets_the_listing_alone(runner: Runner) -> 
         "/etc/passwd",
     )
 
-    record, blobs = only_entry(runner)
+    record, blobs = entry_of(runner)
     assert any("which files the service lacks" in note for note in record["extra"]["hook_notes"])
     assert sum(map(len, blobs.values())) < 200_000
 
@@ -170,7 +170,7 @@ def test_end_of_a_traced_command_passes_through(
 ) -> None:
     done = runner("run", "--trace", "--trace-bytes", "0", "--", *command)
 
-    record, _ = only_entry(runner)
+    record, _ = entry_of(runner)
     assert done.returncode == code
     assert record["exit"].get("signal") == (-code if code < 0 else None)
 
@@ -183,7 +183,7 @@ def test_script_without_interpreter_line_runs_as_in_a_shell_and_says_so(runner: 
 
     done = runner("run", "--trace", "--", "./job.sh")
 
-    record, _ = only_entry(runner)
+    record, _ = entry_of(runner)
     assert (done.returncode, done.stdout) == (4, b"from sh\n")
     assert any("no program that strace can start" in note for note in record["extra"]["hook_notes"])
 
@@ -238,7 +238,7 @@ def test_without_strace_the_command_runs_and_the_record_says_so(runner: Runner) 
         environment={"PATH": str(runner.folder / "empty")},
     )
 
-    record, _ = only_entry(runner)
+    record, _ = entry_of(runner)
     assert done.returncode == 3
     assert record["extra"]["hook_notes"] == [
         "trace: there is no strace on PATH, the command ran without"
@@ -254,7 +254,7 @@ def test_strace_that_fails_is_not_put_before_the_command(runner: Runner, program
         "run", "--trace", "--", "/bin/sh", "-c", "exit 3", environment={"PATH": str(runner.folder)}
     )
 
-    record, _ = only_entry(runner)
+    record, _ = entry_of(runner)
     assert done.returncode == 3
     assert "command ran without" in record["extra"]["hook_notes"][0]
     assert not list(runner.spool.glob("trace-*"))
