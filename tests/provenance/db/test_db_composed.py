@@ -7,9 +7,8 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.queries.fragments import node_facts
 from jobprov.provenance.db.queries.histories import hidden_neighbours, neighbour_rows
-from jobprov.provenance.db.queries.lookup import files, job_summaries, versions
+from jobprov.provenance.db.queries.lookup import files, job_summaries, node_facts, versions
 from jobprov.provenance.db.tables import File, Job
 from tests.library.production import Production
 from tests.library.records import a_record, chain, file_entry

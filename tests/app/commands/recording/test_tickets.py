@@ -17,7 +17,7 @@ from jobprov.provenance.client import Client
 from tests.library.commands import JOBPROV, clean_environment
 from tests.library.servers.live_service import LiveService
 
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs/how-to/record-jobs.md").read_text()
+DOCUMENT = (Path(__file__).resolve().parents[4] / "docs/how-to/record-jobs.md").read_text()
 
 
 @pytest.fixture(scope="module")

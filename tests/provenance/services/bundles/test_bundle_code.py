@@ -324,7 +324,7 @@ def test_commit_that_was_never_pushed_is_in_the_bundle(
 
 def documented_commands() -> str:
     """Return the lines by which docs/reference/bundle.md makes files of a pack."""
-    text = (Path(__file__).parents[3] / "docs/reference/bundle.md").read_text()
+    text = (Path(__file__).parents[4] / "docs/reference/bundle.md").read_text()
     block = text.partition("In a copy of `git/<name>/` that may be written:")[2].split("\n\n")[1]
     assert block.startswith("    git init")
     return "set -e\n" + block

@@ -9,7 +9,7 @@ import pytest
 from tests.library.commands import run_alone
 from tests.library.servers.live_service import LiveService
 
-TOY = str(Path(__file__).parents[2] / "data" / "art" / "toy_reco.root")
+TOY = str(Path(__file__).parents[3] / "data" / "art" / "toy_reco.root")
 
 
 @pytest.fixture(scope="module")

@@ -357,7 +357,7 @@ def test_a_job_that_no_workflow_launched_is_tried_again_from_its_bundle_by_the_a
 
 def test_the_five_minute_recipe_of_the_document(trial: Trial) -> None:
     """What docs/how-to/run-a-workflow.md shows runs as it stands there."""
-    text = (Path(__file__).parents[3] / "docs/how-to/run-a-workflow.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "docs/how-to/run-a-workflow.md").read_text(encoding="utf-8")
     blocks = {
         name: re.findall(rf"```{name}\n(.*?)```", text, re.DOTALL)[0]
         for name in ("toml recipe", "sh recipe-script", "sh recipe")

@@ -29,7 +29,7 @@ from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at
 from tests.library.records import record_of
 
-ARCHIVE = Path(__file__).parents[2] / "data" / "archive" / "of_d917eaf"
+ARCHIVE = Path(__file__).parents[3] / "data" / "archive" / "of_d917eaf"
 ENTRIES, JOBS = 76, 29
 TARS = {
     1: "142ecc6fcfb5a4132d51b306787ed3a6eb7183016dac3ca9c8bbaf4363d59fdf",

@@ -384,7 +384,7 @@ def test_campaign_is_told_stage_by_stage(recorded: FlaskClient) -> None:
 
 
 def test_what_is_said_of_a_job_a_task_and_a_file_is_documented(recorded: FlaskClient) -> None:
-    lines = (Path(__file__).parents[3] / "docs/reference/http.md").read_text(encoding="utf-8")
+    lines = (Path(__file__).parents[4] / "docs/reference/http.md").read_text(encoding="utf-8")
     words = lines.split("### A job in a few words")[1].split("###")[0]
     summary = read(recorded, "/jobs?limit=1")["jobs"][0]
 
