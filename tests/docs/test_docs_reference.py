@@ -13,7 +13,6 @@ from typing import Any, get_args
 import click
 import msgspec
 import pytest
-import reference_pages
 
 from jobprov import app, archive, provenance
 from jobprov.app.cli import jobprov
@@ -26,6 +25,7 @@ from jobprov.provenance.records.gaps import GAPS
 from jobprov.provenance.records.identity import JOB_NAMESPACE, WITNESSES
 from jobprov.provenance.records.job_record import JobRecord, State
 from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED
+from tests.docs import reference_pages
 
 DOCS = Path(__file__).parents[2] / "docs"
 README = DOCS.parent / "README.md"
