@@ -4,7 +4,7 @@ They are found by their place: configurations, software, scripts, and of the env
 variables that differ from job to job. There are several excerpts of variables: if one turns out to
 be a job's own after all, it spoils a quarter and not the whole.
 
-Source: docs/http.md, "Excerpts".
+Source: docs/reference/http.md, "Excerpts".
 """
 
 import hashlib
