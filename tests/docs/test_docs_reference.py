@@ -255,6 +255,25 @@ def test_glossary_says_what_each_mark_of_a_state_means() -> None:
     assert set(STATES) - words == set(), "pages show these words beside a mark"
 
 
+def test_every_room_is_in_the_table_of_the_architecture() -> None:
+    text = (DOCS / "explanation/architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    rooms = {
+        folder.name
+        for floor in (
+            "app/web",
+            "app/api",
+            "app/commands",
+            "provenance/services",
+            "provenance/db/queries",
+        )
+        for folder in (DOCS.parent / floor).iterdir()
+        if (folder / "__init__.py").is_file()
+    }
+
+    assert named == rooms
+
+
 def test_floors_that_the_architecture_names_are_those_of_the_contract() -> None:
     configuration = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
     [contract] = [
