@@ -1,4 +1,4 @@
-"""The pages: read-only, drawn on the server, the same without JavaScript. Source: pages.md.
+"""The pages: read-only, drawn on the server, the same without JavaScript.
 
 Each page answers one question in its first line, in words, and names its JSON twin under /api/v1.
 Nothing here knows SQL: the use cases of `provenance.services` answer, `app.web` says it.

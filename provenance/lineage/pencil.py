@@ -3,8 +3,7 @@
 Looks are presentation attributes, which any stylesheet overrides; ElementTree escapes every text.
 Each state has a shape and a colour, so that colour is never the only cue.
 
-Source: pages.md, "State by shape and colour", with the colours of M. Okabe and K. Ito, Color
-universal design, 2008.
+Source: colours of M. Okabe and K. Ito, Color universal design, 2008.
 """
 
 from collections.abc import Mapping, Sequence

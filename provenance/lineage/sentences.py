@@ -4,8 +4,6 @@ The two sides of a graph are what made its focus, and what came of it. Inputs th
 (calibration, geometry) are not parents (record.md, "Files and edges"), so they are on neither side;
 otherwise a picture that is cut would have another total than the same picture whole, where nobody
 counts them.
-
-Source: pages.md (first lines, missing values).
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """Words for people: numbers, sizes and times as people write them, and names made safe to show and cut to a width.
 
-Source: pages.md (units, missing values) and facts about names: they may hold any Unicode.
+Names may hold any Unicode.
 """
 
 import re

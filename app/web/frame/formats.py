@@ -1,8 +1,7 @@
 """Values as people read them: numbers, sizes, durations, times, signals.
 
 Records are what clients sent, so every function here takes any JSON value: what it cannot read as a
-number is shown as it is, and what is missing is an en dash, never 0 or None. Source: pages.md, "The
-frame".
+number is shown as it is, and what is missing is an en dash, never 0 or None.
 """
 
 import math

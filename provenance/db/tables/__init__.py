@@ -1,6 +1,6 @@
 """Every table, by noun. What is derived from the ledger and what is not is said in each docstring.
 
-`rebuilding.py` relies on it.
+`services/upkeep/database_rebuild.py` relies on it.
 """
 
 from jobprov.provenance.db.base import Base

@@ -2,7 +2,7 @@
 
 To see an error, not to compare.
 
-Nothing is recorded and nothing compared; see `rerun_bundle.py` for that. The number of events is
+Nothing is recorded and nothing compared; see `reruns/execution.py` for that. The number of events is
 changed where the program is one of art's, whose options are known; other programs run as recorded.
 """
 

@@ -1,6 +1,6 @@
 """What a catalog said of a task, as rows: outputs by unit, its files, the processes of its project, how far it was asked.
 
-Not in the ledger: it is asked again. What is asked, and when, is in `sync_catalog.py`.
+Not in the ledger: it is asked again. What is asked, and when, is in `catalogs/sync.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -119,7 +119,7 @@ def erase_blob(
 ) -> None:
     """Write what is erased, and bring the gaps of its jobs up to date.
 
-    The bytes go afterwards (`clear_erased.py`).
+    The bytes go afterwards (`upkeep/cleared_erasures.py`).
 
     Raises:
         BadInputError: nobody says who wants it, or why, or these words hold a secret.

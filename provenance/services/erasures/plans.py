@@ -1,6 +1,6 @@
 """What an erasure of a record would take: which entries, which bundle plans, what takes the place, and who else holds the same.
 
-Nothing is written here. `erase_record.py` asks once more in the transaction that writes.
+Nothing is written here. `erasures/records.py` asks once more in the transaction that writes.
 """
 
 import hashlib

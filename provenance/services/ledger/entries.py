@@ -1,6 +1,6 @@
 """The ledger: every final write is one immutable entry, committed in the transaction of its rows.
 
-Source: storage.md, "Ledger". Sealing is `seal_ledger.py`, replaying `rebuild_database.py`.
+Source: storage.md, "Ledger". Sealing is `upkeep/sealing.py`, replaying `upkeep/database_rebuild.py`.
 """
 
 import hashlib

@@ -2,8 +2,8 @@
 
 Their rows, edges, grade and gaps, and the work that these ask for.
 
-Called when a record comes, and again when what follows from one has changed (`derive_again.py`).
-The records themselves are written by `record_jobs.py`.
+Called when a record comes, and again when what follows from one has changed (`recording/rederivation.py`).
+The records themselves are written by `recording/jobs.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -3,7 +3,7 @@
 When something counts as counted lately, and when it is counted again.
 
 What counts many jobs is kept and counted again in the background, at most a twentieth of the time.
-What is kept where is up to `kept_answers.py` and `fold_campaign.py`.
+What is kept where is up to `kept_answers.py` and `statistics/campaign_graph.py`.
 """
 
 import time

@@ -1,6 +1,6 @@
 """How long would it take to do it again? Each stage's cost, with a spread, from the jobs that did it before.
 
-What jobs waited, in queues and for their inputs, is `estimate_waits.py`.
+What jobs waited, in queues and for their inputs, is `statistics/expected_waits.py`.
 
 Source: http.md, `GET /estimate`.
 """
