@@ -54,6 +54,41 @@ def test_every_call_says_in_words_what_it_does(document: dict[str, Any]) -> None
                 assert operation["summary"]
 
 
+def test_every_call_has_an_id_of_its_own(document: dict[str, Any]) -> None:
+    ids = [
+        operation["operationId"]
+        for item in document["paths"].values()
+        for method, operation in item.items()
+        if method != "parameters"
+    ]
+    assert len(ids) == len(set(ids)) > 70
+
+
+def test_no_name_is_one_of_the_path_and_of_the_query_too(document: dict[str, Any]) -> None:
+    for path, item in document["paths"].items():
+        for method in {"get", "put", "post"} & set(item):
+            for parameter in item[method].get("parameters", ()):
+                if parameter["in"] == "query":
+                    assert f"{{{parameter['name']}}}" not in path
+
+
+def test_every_array_says_what_it_holds(document: dict[str, Any]) -> None:
+    schemas = [document]
+    arrays = 0
+    while schemas:
+        schema = schemas.pop()
+        if schema.get("type") == "array":
+            assert "items" in schema, schema
+            arrays += 1
+        parts = [*schema.values()]
+        for part in parts:
+            if isinstance(part, list):
+                parts += part
+            elif isinstance(part, dict):
+                schemas.append(part)
+    assert arrays > 100
+
+
 def test_record_that_is_taken_fits_the_described_schema(
     client: FlaskClient, document: dict[str, Any]
 ) -> None:
