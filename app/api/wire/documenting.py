@@ -10,6 +10,7 @@ JSON Schema 2020-12.
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Any, TypeVar
 
 import msgspec
@@ -76,16 +77,26 @@ class JobprovApi(Api):  # type: ignore[misc]  # the package has no types
 
 
 def add_schemas(api: JobprovApi, types: AbstractSet[type[msgspec.Struct]]) -> None:
-    """Put the JSON schemas of the record and of these types into the document's components."""
+    """Put the JSON schemas of the record and of these types, with an example of each answer, into the document."""
     kinds: set[type[msgspec.Struct]] = {JobRecord, *types}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    examples = read_examples()
     _, components = msgspec.json.schema_components(ordered, ref_template=_REFERENCE)
     for name, schema in components.items():
         _add_items(schema)
+        if name in examples:
+            schema["examples"] = [examples[name]]
         api.spec.components.schema(name, schema)
     api.spec.components.security_scheme(
         "token", {"type": "http", "scheme": "bearer", "description": "A write token."}
     )
+
+
+def read_examples() -> dict[str, Any]:
+    """Return an answer of each type by the name of the type: real answers, cut short."""
+    content = files("jobprov.app.api").joinpath("examples.json").read_bytes()
+    examples: dict[str, Any] = msgspec.json.decode(content)
+    return examples
 
 
 class Section(Blueprint):  # type: ignore[misc]

@@ -5,11 +5,14 @@ import re
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
+from jobprov.app.api import SECTIONS
+from jobprov.app.api.wire.documenting import read_examples
 from tests.library.records import JOB, a_record
 
 
@@ -87,6 +90,33 @@ def test_every_array_says_what_it_holds(document: dict[str, Any]) -> None:
             elif isinstance(part, dict):
                 schemas.append(part)
     assert arrays > 100
+
+
+def test_every_typed_answer_has_an_example(document: dict[str, Any]) -> None:
+    answers = set()
+    for item in document["paths"].values():
+        for method in {"get", "put", "post"} & set(item):
+            for response in item[method]["responses"].values():
+                schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+                if "$ref" in schema:
+                    answers.add(schema["$ref"].removeprefix("#/components/schemas/"))
+
+    assert answers == set(read_examples())
+    for name in answers:
+        assert len(document["components"]["schemas"][name]["examples"]) == 1, name
+
+
+@pytest.mark.parametrize("name", sorted(read_examples()))
+def test_example_is_an_answer_of_its_type(name: str, document: dict[str, Any]) -> None:
+    kinds = {kind.__name__: kind for section in SECTIONS for kind in section.types}
+    example = read_examples()[name]
+
+    answer = msgspec.json.decode(msgspec.json.encode(example), type=kinds[name], strict=True)
+
+    # nothing in it that the type does not know, nothing left out that an answer would say
+    assert msgspec.json.decode(msgspec.json.encode(answer)) == example
+    described = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    jsonschema.Draft202012Validator(described).validate(example)
 
 
 def test_record_that_is_taken_fits_the_described_schema(
