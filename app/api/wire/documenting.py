@@ -9,6 +9,7 @@ JSON Schema 2020-12.
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -92,8 +93,9 @@ def add_schemas(api: JobprovApi, types: AbstractSet[type[msgspec.Struct]]) -> No
     )
 
 
+@cache
 def read_examples() -> dict[str, Any]:
-    """Return an answer of each type by the name of the type: real answers, cut short."""
+    """Return real answers, cut short: by the name of their type, or by the id of the call where they have none."""
     content = files("jobprov.app.api").joinpath("examples.json").read_bytes()
     examples: dict[str, Any] = msgspec.json.decode(content)
     return examples
@@ -151,6 +153,7 @@ class Section(Blueprint):  # type: ignore[misc]
 
         def note(function: F) -> F:
             document["operationId"] = function.__name__
+            _add_example(document["responses"], function.__name__)
             function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest looks
             self.add_url_rule(rule, None, function, methods=[method])
             return function
@@ -188,6 +191,16 @@ def _content(kind: Any) -> dict[str, Any]:
     if isinstance(kind, dict):
         return {JSON: {"schema": kind}}
     return {JSON: {"schema": {"$ref": _REFERENCE.format(name=kind.__name__)}}}
+
+
+def _add_example(responses: dict[str, Any], operation_id: str) -> None:
+    """Show what a call answers, where its answer has no type that shows it."""
+    example = read_examples().get(operation_id)
+    if example is None:
+        return
+    for response in responses.values():
+        if isinstance(response, dict) and JSON in response["content"]:
+            response["content"][JSON]["example"] = example
 
 
 def _schema_of_type(content_type: str) -> dict[str, Any]:
