@@ -33,17 +33,17 @@ def get_task_bundle(task_id: str) -> Response:
 
 @section.call(
     "GET",
-    "/campaigns/<path:campaign>/bundle",
+    "/campaigns/<path:name>/bundle",
     answers=_ANSWERS,
     parameters=parameters(CampaignBundleQuery),
     errors=(300, 404, 409, 422),
 )
-def get_campaign_bundle(campaign: str) -> Response:
+def get_campaign_bundle(name: str) -> Response:
     """Return the bundle of all jobs of a campaign, or of one stage of it."""
     query = asked(CampaignBundleQuery)
-    name = checked_word(query.get("campaign", campaign), "campaign")
+    campaign = checked_word(query.get("campaign", name), "campaign")
     return _sent(
-        Wanted(campaign=name, experiment=query.get("experiment"), stage=query.get("stage")),
+        Wanted(campaign=campaign, experiment=query.get("experiment"), stage=query.get("stage")),
         query.get("level"),
     )
 

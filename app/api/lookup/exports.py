@@ -12,12 +12,19 @@ from jobprov.provenance.services.bundles.exports import export_job
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 
 section = Section("exports", "Jobs in the formats of PROV, OpenLineage and in-toto.")
+# text first: makers of clients read every answer as the first type that they know
+_CONTENT_TYPES = (
+    "text/provenance-notation",
+    "application/json",
+    "application/x-ndjson",
+    "application/vnd.in-toto+json",
+)
 
 
 @section.call(
     "GET",
     "/jobs/<job_id>/exports/<form>",
-    answers={200: ("application/json", "The job in this form.")},
+    answers={200: (_CONTENT_TYPES, "The job in this form.")},
     parameters=parameters(ExperimentQuery),
     errors=(300, 401, 404, 409, 422),
 )

@@ -25,15 +25,15 @@ section = Section("campaigns", "Campaigns in the large.")
 
 @section.call(
     "GET",
-    "/campaigns/<path:campaign>/graph",
+    "/campaigns/<path:name>/graph",
     answers={200: OBJECT},
     parameters=parameters(CampaignGraphQuery),
     errors=(401, 404, 413, 422),
 )
-def get_graph(campaign: str) -> Response:
+def get_graph(name: str) -> Response:
     """Return a campaign folded to stage, code version and state, with counts of jobs and of the files between them."""
     query = asked(CampaignGraphQuery)
-    return _folded(checked_word(query.get("campaign", campaign), "campaign"), query)
+    return _folded(checked_word(query.get("campaign", name), "campaign"), query)
 
 
 @section.call(

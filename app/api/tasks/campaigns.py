@@ -14,35 +14,35 @@ section = Section("campaign-progress", "How far campaigns are.")
 
 @section.call(
     "GET",
-    "/campaigns/<path:campaign>",
+    "/campaigns/<path:name>",
     answers={200: OBJECT},
     parameters=parameters(NamedCampaignQuery),
     errors=(401, 404, 413, 422),
 )
-def get_campaign(campaign: str) -> Response:
+def get_campaign(name: str) -> Response:
     """Return how far a campaign is: its stages in the order of production and its tasks, with their units."""
     query = asked(NamedCampaignQuery)
-    name = checked_word(query.pop("campaign", campaign), "campaign")
-    return json_answer(read_answer("campaign", **query, campaign=name))
+    campaign = checked_word(query.pop("campaign", name), "campaign")
+    return json_answer(read_answer("campaign", **query, campaign=campaign))
 
 
 @section.call(
     "GET",
-    "/campaigns/<path:campaign>/report",
+    "/campaigns/<path:name>/report",
     answers={200: OBJECT},
     parameters=parameters(NamedCampaignQuery),
     errors=(401, 404, 413, 422),
 )
-def get_report(campaign: str) -> Response:
+def get_report(name: str) -> Response:
     """Return a campaign in one document: how far it is, what was waived, why jobs failed, what they took."""
     query = asked(NamedCampaignQuery)
-    name = checked_word(query.get("campaign", campaign), "campaign")
+    campaign = checked_word(query.get("campaign", name), "campaign")
     try:
-        return json_answer(read_report(query["experiment"], name))
+        return json_answer(read_report(query["experiment"], campaign))
     except NotFoundError as problem:
         if "campaign" in query:
             raise
         try:
-            return get_campaign(f"{campaign}/report")  # a campaign may be called so
+            return get_campaign(f"{name}/report")  # a campaign may be called so
         except NotFoundError:
             raise problem from None

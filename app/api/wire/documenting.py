@@ -9,7 +9,9 @@ JSON Schema 2020-12.
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cache
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Any, TypeVar
 
 import msgspec
@@ -76,15 +78,27 @@ class JobprovApi(Api):  # type: ignore[misc]  # the package has no types
 
 
 def add_schemas(api: JobprovApi, types: AbstractSet[type[msgspec.Struct]]) -> None:
-    """Put the JSON schemas of the record and of these types into the document's components."""
+    """Put the JSON schemas of the record and of these types, with an example of each answer, into the document."""
     kinds: set[type[msgspec.Struct]] = {JobRecord, *types}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    examples = read_examples()
     _, components = msgspec.json.schema_components(ordered, ref_template=_REFERENCE)
     for name, schema in components.items():
+        _add_items(schema)
+        if name in examples:
+            schema["examples"] = [examples[name]]
         api.spec.components.schema(name, schema)
     api.spec.components.security_scheme(
         "token", {"type": "http", "scheme": "bearer", "description": "A write token."}
     )
+
+
+@cache
+def read_examples() -> dict[str, Any]:
+    """Return real answers, cut short: by the name of their type, or by the id of the call where they have none."""
+    content = files("jobprov.app.api").joinpath("examples.json").read_bytes()
+    examples: dict[str, Any] = msgspec.json.decode(content)
+    return examples
 
 
 class Section(Blueprint):  # type: ignore[misc]
@@ -116,8 +130,8 @@ class Section(Blueprint):  # type: ignore[misc]
         Args:
             method: GET, PUT, POST.
             rule: below /api/v1, with its parameters as Flask writes them.
-            answers: by status: a msgspec type, a JSON schema, or (content type, words) for anything
-                else.
+            answers: by status: a msgspec type, a JSON schema, or (content type or several, words)
+                for anything else.
             body: a msgspec type, or a content type.
             parameters: of the query, made by `query`; those of the path come from the rule.
             errors: statuses answered by problem+json; 401 and 403 of writing calls are added.
@@ -138,6 +152,8 @@ class Section(Blueprint):  # type: ignore[misc]
             document["security"] = [{"token": []}]
 
         def note(function: F) -> F:
+            document["operationId"] = function.__name__
+            _add_example(document["responses"], function.__name__)
             function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest looks
             self.add_url_rule(rule, None, function, methods=[method])
             return function
@@ -161,14 +177,51 @@ def _is_struct(kind: Any) -> bool:
 
 def _answer(status: int, kind: Any) -> dict[str, Any]:
     if isinstance(kind, tuple):
-        content_type, words = kind
-        return {"description": words, "content": {content_type: {"schema": {"type": "string"}}}}
+        content_types, words = kind
+        if isinstance(content_types, str):
+            content_types = (content_types,)
+        content = {name: {"schema": _schema_of_type(name)} for name in content_types}
+        return {"description": words, "content": content}
     return {"description": HTTPStatus(status).phrase, "content": _content(kind)}
 
 
 def _content(kind: Any) -> dict[str, Any]:
     if isinstance(kind, str):
-        return {kind: {"schema": {}}}
+        return {kind: {"schema": _schema_of_type(kind)}}
     if isinstance(kind, dict):
         return {JSON: {"schema": kind}}
     return {JSON: {"schema": {"$ref": _REFERENCE.format(name=kind.__name__)}}}
+
+
+def _add_example(responses: dict[str, Any], operation_id: str) -> None:
+    """Show what a call answers, where its answer has no type that shows it."""
+    example = read_examples().get(operation_id)
+    if example is None:
+        return
+    for response in responses.values():
+        if isinstance(response, dict) and JSON in response["content"]:
+            response["content"][JSON]["example"] = example
+
+
+def _schema_of_type(content_type: str) -> dict[str, Any]:
+    """Return the schema of a body of which only the content type is said."""
+    if content_type.endswith("json"):
+        return {}
+    if content_type.startswith("text/"):
+        return {"type": "string"}
+    return {"type": "string", "format": "binary"}
+
+
+def _add_items(schema: Any) -> None:
+    """Say of each array in a schema what it holds, also where that is anything.
+
+    msgspec leaves `items` out for a list of anything, and makers of clients then skip the type.
+    """
+    if isinstance(schema, dict):
+        if schema.get("type") == "array":
+            schema.setdefault("items", {})
+        for part in schema.values():
+            _add_items(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _add_items(part)

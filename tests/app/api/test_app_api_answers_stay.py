@@ -54,7 +54,7 @@ NOT_KEPT = {
     "GET /blobs/<sha256>": "bytes that somebody sent",
     "GET /jobs/<job_id>/bundle": "a tar",
     "GET /tasks/<task_id>/bundle": "a tar",
-    "GET /campaigns/<path:campaign>/bundle": "a tar",
+    "GET /campaigns/<path:name>/bundle": "a tar",
     "GET /openapi.json": "a description of the calls, with tests of its own",
 }
 """Calls whose good answers are not kept here, and what they answer instead of JSON."""

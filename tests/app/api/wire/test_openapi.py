@@ -5,12 +5,17 @@ import re
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
+from jobprov.app.api import SECTIONS
+from jobprov.app.api.wire.documenting import read_examples
 from tests.library.records import JOB, a_record
+
+KINDS = {kind.__name__: kind for section in SECTIONS for kind in section.types}
 
 
 @pytest.fixture
@@ -52,6 +57,81 @@ def test_every_call_says_in_words_what_it_does(document: dict[str, Any]) -> None
         for method, operation in item.items():
             if method != "parameters":
                 assert operation["summary"]
+
+
+def test_every_call_has_an_id_of_its_own(document: dict[str, Any]) -> None:
+    ids = [
+        operation["operationId"]
+        for item in document["paths"].values()
+        for method, operation in item.items()
+        if method != "parameters"
+    ]
+    assert len(ids) == len(set(ids)) > 70
+
+
+def test_no_name_is_one_of_the_path_and_of_the_query_too(document: dict[str, Any]) -> None:
+    for path, item in document["paths"].items():
+        for method in {"get", "put", "post"} & set(item):
+            for parameter in item[method].get("parameters", ()):
+                if parameter["in"] == "query":
+                    assert f"{{{parameter['name']}}}" not in path
+
+
+def test_every_array_says_what_it_holds(document: dict[str, Any]) -> None:
+    schemas = [document]
+    arrays = 0
+    while schemas:
+        schema = schemas.pop()
+        if schema.get("type") == "array":
+            assert "items" in schema, schema
+            arrays += 1
+        parts = [*schema.values()]
+        for part in parts:
+            if isinstance(part, list):
+                parts += part
+            elif isinstance(part, dict):
+                schemas.append(part)
+    assert arrays > 100
+
+
+def test_every_json_answer_has_an_example(document: dict[str, Any]) -> None:
+    """In `app/api/examples.json`: by the name of its type, or by the id of the call where it has none."""
+    shown = set()
+    for item in document["paths"].values():
+        for method in {"get", "put", "post"} & set(item):
+            for response in item[method]["responses"].values():
+                if list(response.get("content", ())) == ["application/json"]:
+                    shown.add(_example_of(document, item[method], response))
+
+    assert shown == set(read_examples())
+
+
+def _example_of(
+    document: dict[str, Any], operation: dict[str, Any], response: dict[str, Any]
+) -> str:
+    """Return the name under which the example of an answer is kept, once it is seen in the document."""
+    content = response["content"]["application/json"]
+    if "$ref" in content["schema"]:
+        name: str = content["schema"]["$ref"].removeprefix("#/components/schemas/")
+        example = document["components"]["schemas"][name]["examples"][0]
+    else:
+        name = operation["operationId"]
+        example = content["example"]
+        jsonschema.Draft202012Validator(content["schema"]).validate(example)
+    assert example == read_examples()[name]
+    return name
+
+
+@pytest.mark.parametrize("name", sorted(set(read_examples()) & set(KINDS)))
+def test_example_is_an_answer_of_its_type(name: str, document: dict[str, Any]) -> None:
+    example = read_examples()[name]
+
+    answer = msgspec.json.decode(msgspec.json.encode(example), type=KINDS[name], strict=True)
+
+    # nothing in it that the type does not know, nothing left out that an answer would say
+    assert msgspec.json.decode(msgspec.json.encode(answer)) == example
+    described = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    jsonschema.Draft202012Validator(described).validate(example)
 
 
 def test_record_that_is_taken_fits_the_described_schema(
