@@ -17,8 +17,10 @@ import requests
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = ("captured-field", "lineage-question", "page")
-FOLDERS = ("app", "archive", "docs", "jobprov", "migrations", "provenance", "scripts")
-SERVE = "from jobprov.app.cli import main; main()"
+MOST_CODE_FILES = 8
+FOLDERS = ("app", "archive", "docs", "jobprov", "migrations", "provenance", "scripts", "tests")
+FILES = ("CONTRIBUTING.md", "README.md", "pyproject.toml")
+COMMAND_LINE = "from jobprov.app.cli import main; main()"
 START_SECONDS = 60
 pytestmark = pytest.mark.xdist_group("contributing")
 
@@ -60,6 +62,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changed]:
         shutil.copytree(
             ROOT / name, tree / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
         )
+    for name in FILES:
+        shutil.copy(ROOT / name, tree)
     for name in EXAMPLES:
         apply(name, tree)
     environment = {
@@ -70,7 +74,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changed]:
     with (
         log.open("wb") as told,
         subprocess.Popen(
-            [sys.executable, "-c", SERVE, "serve", "--port", "0"],
+            [sys.executable, "-c", COMMAND_LINE, "serve", "--port", "0"],
             cwd=tree,
             env=environment,
             stdout=told,
@@ -158,8 +162,27 @@ def test_captured_field_is_checked(changed: Changed, job: dict[str, Any]) -> Non
 def test_lineage_question_is_answered_and_described(changed: Changed, job: dict[str, Any]) -> None:
     assert job["summary"]["state"] == "succeeded"
 
-    assert get(changed, "/files/b.txt/siblings").json() == {"siblings": ["a.txt", "c.txt"]}
+    answer = get(changed, "/files/b.txt/siblings").json()
+    assert answer["file"]["name"] == "b.txt"
+    assert (answer["version"], answer["versions"]) == (1, 1)
+    assert [file["name"] for file in answer["siblings"]] == ["a.txt", "c.txt"]
     assert "/api/v1/files/{name}/siblings" in json.dumps(get(changed, "/openapi.json").json())
+
+
+def test_command_asks_the_lineage_question(changed: Changed, job: dict[str, Any]) -> None:
+    assert job["summary"]["state"] == "succeeded"
+
+    command = [sys.executable, "-c", COMMAND_LINE, "siblings", "b.txt", "--url", changed.url]
+    done = subprocess.run(
+        command,
+        cwd=changed.tree,
+        env=changed.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "The job that made b.txt made 2 other files.\na.txt\nc.txt\n"
 
 
 def test_page_answers_with_the_files(changed: Changed, job: dict[str, Any]) -> None:
@@ -168,8 +191,44 @@ def test_page_answers_with_the_files(changed: Changed, job: dict[str, Any]) -> N
     page = requests.get(f"{changed.url}/siblings/b.txt", timeout=30)
 
     assert page.status_code == 200
-    assert "Its jobs made 2 other files." in page.text
+    assert "Its job made 2 other files." in page.text
     assert "/api/v1/files/b.txt/siblings" in page.text, "its twin"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_touches_as_many_code_files_as_the_text_says(name: str) -> None:
+    files = re.findall(r"^\+\+\+ b/(.+)$", patch(name), re.MULTILINE)
+    code = [file for file in files if not file.startswith(("docs/", "tests/"))]
+    [before] = re.findall(
+        rf"^### ((?:(?!^###).)*?)^```diff {name}$", TEXT, re.MULTILINE | re.DOTALL
+    )
+
+    assert f"touches {len(code)} code files" in before
+    assert len(code) <= MOST_CODE_FILES
+
+
+@pytest.mark.slow
+def test_changed_tree_passes_the_tests_that_the_text_names(changed: Changed) -> None:
+    """The fields, routes and commands of the examples are documented, and the new field's row is right."""
+    paths = ["tests/docs/test_docs_reference.py", "tests/app/test_app_field_uses.py"]
+    subprocess.run(
+        [sys.executable, "tests/docs/reference_pages.py"],
+        cwd=changed.tree,
+        env=changed.environment,
+        check=True,
+    )
+
+    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "-m", "slow or not slow"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *paths],
+        cwd=changed.tree,
+        env=changed.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
 
 
 def test_what_the_record_is_decoded_by_works(tmp_path: Path) -> None:
