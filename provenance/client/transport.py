@@ -104,7 +104,7 @@ class Transport:
             temporary.unlink(missing_ok=True)
         return str(answer.headers.get("ETag", "")).strip('"')
 
-    def _rows(self, path: str, member: str, **query: Any) -> Iterator[dict[str, Any]]:
+    def _rows(self, path: str, member: str, /, **query: Any) -> Iterator[dict[str, Any]]:
         """Yield the rows of a list, page by page."""
         cursor = query.pop("cursor", None)
         while True:
@@ -114,7 +114,7 @@ class Transport:
             if cursor is None:
                 return
 
-    def _pages(self, kind: type[P], path: str, **query: Any) -> Iterator[P]:
+    def _pages(self, kind: type[P], path: str, /, **query: Any) -> Iterator[P]:
         """Yield the pages of a list as their type."""
         cursor = query.pop("cursor", None)
         while True:
@@ -124,12 +124,12 @@ class Transport:
             if cursor is None:
                 return
 
-    def _read(self, path: str, **query: Any) -> dict[str, Any]:
+    def _read(self, path: str, /, **query: Any) -> dict[str, Any]:
         return self._json(
             "GET", path, params={name: _visible(value) for name, value in query.items()}
         )
 
-    def _ask(self, kind: type[T], path: str, **query: Any) -> T:
+    def _ask(self, kind: type[T], path: str, /, **query: Any) -> T:
         """Return an answer as its type; members that a newer service adds are passed over.
 
         Raises:

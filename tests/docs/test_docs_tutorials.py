@@ -24,7 +24,7 @@ EXPECTED = {
         "IDENTICAL fourth.txt",
     ],
     "shifter": [
-        "2 failures of 26 jobs",
+        "2 failures in 26 finished jobs",
         "did you mean efficiency?",
         "10 of 10 units done",
         "0010",

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 from sqlalchemy import create_engine, text
@@ -56,10 +57,10 @@ class Pair:
             return list(pool.map(function, (0, 1)))
 
     def ask_both(self, name: str, *arguments: Any, **more: Any) -> Any:
-        """Return what both answer to a call, known to be the same."""
+        """Return what both answer to a call, known to be the same, as plain values."""
         first, second = (getattr(client, name)(*arguments, **more) for client in self.clients)
         assert first == second
-        return first
+        return msgspec.to_builtins(first)
 
 
 @pytest.fixture
