@@ -1,10 +1,10 @@
-"""Answers about two jobs side by side."""
+"""Answers about two jobs side by side, and which jobs one would compare."""
 
 from typing import Any
 
 from msgspec import Struct, field
 
-from jobprov.provenance.answers.lookup import HostOfJob, TaskOfJob
+from jobprov.provenance.answers.lookup import HostOfJob, JobSummary, TaskOfJob
 
 
 class Place(Struct, frozen=True, omit_defaults=True):
@@ -120,3 +120,23 @@ class JobComparison(Struct, frozen=True):
     first_line: str
     is_same: bool
     facets: list[Facet]
+
+
+class CompanionGroup(Struct, frozen=True):
+    """A few jobs that one would compare a job with, the newest first.
+
+    Attributes:
+        why: `attempt`, `sibling`, `recipe` or `stage`.
+        words: the same for people.
+    """
+
+    why: str
+    words: str
+    jobs: list[JobSummary]
+
+
+class JobCompanions(Struct, frozen=True):
+    """Which jobs one would compare a job with."""
+
+    job: JobSummary
+    companions: list[CompanionGroup]

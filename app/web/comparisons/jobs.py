@@ -49,13 +49,13 @@ def ask_page(job_id: str) -> Response:
         target = address(f"/jobs/{job_id}/diff/{other.strip()}", {"experiment": experiment or ""})
         return Response(status=303, headers={"Location": target})
     with get_service().reading() as connection:
-        found = find_companions(connection, job_id, experiment=experiment)
-    twin = address(f"/jobs/{found['job']['job_id']}/diff", {"experiment": experiment or ""})
+        answered = find_companions(connection, job_id, experiment=experiment)
+    twin = address(f"/jobs/{answered.job.job_id}/diff", {"experiment": experiment or ""})
     return answer(
         "comparisons/compare.html",
         twin=twin,
-        summary=found["job"],
-        companions=found["companions"],
+        summary=answered.job,
+        companions=answered.companions,
         experiment=experiment,
     )
 

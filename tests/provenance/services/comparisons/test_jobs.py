@@ -423,10 +423,8 @@ def test_companions_are_attempts_siblings_runs_of_the_recipe_and_the_task_before
     with filled.database.reading.connect() as connection:
         found = find_companions(connection, job_id(1))
 
-    assert found["job"]["job_id"] == job_id(1)
-    assert {
-        group["why"]: [each["job_id"] for each in group["jobs"]] for group in found["companions"]
-    } == {
+    assert found.job.job_id == job_id(1)
+    assert {group.why: [job.job_id for job in group.jobs] for group in found.companions} == {
         "attempt": [job_id(4)],
         "sibling": [job_id(2)],
         "recipe": [job_id(5)],
