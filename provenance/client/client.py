@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
+from jobprov.provenance.answers.comparisons import JobComparison
 from jobprov.provenance.answers.failures import (
     ErrorCounts,
     ExperimentRules,
@@ -133,9 +134,10 @@ class Client(Histories):
         """Return the results of a recipe, and in what the jobs that had them differ."""
         return self._read(f"/recipes/{part(recipe_id)}")
 
-    def diff(self, before: str, after: str, *, experiment: str | None = None) -> dict[str, Any]:
+    def diff(self, before: str, after: str, *, experiment: str | None = None) -> JobComparison:
         """Return what differs from one job to another, by facet."""
-        return self._read(f"/jobs/{part(before)}/diff/{part(after)}", experiment=experiment)
+        path = f"/jobs/{part(before)}/diff/{part(after)}"
+        return self._ask(JobComparison, path, experiment=experiment)
 
     def task(self, task_id: str, *, experiment: str | None = None) -> TaskProgress:
         """Return how far a task is."""

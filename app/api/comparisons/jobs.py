@@ -5,8 +5,9 @@ from marshmallow import fields, validate
 
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.comparisons import JobCompanions, JobComparison
 from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import DIFFERENCES_A_FACET, compare_jobs
@@ -28,7 +29,7 @@ class DiffQuery(ExperimentQuery):
 @section.call(
     "GET",
     "/jobs/<before>/diff/<after>",
-    answers={200: OBJECT},
+    answers={200: JobComparison},
     parameters=parameters(DiffQuery),
     errors=(300, 401, 404, 422),
 )
@@ -47,7 +48,7 @@ def get_diff(before: str, after: str) -> Response:
 @section.call(
     "GET",
     "/jobs/<job_id>/diff",
-    answers={200: OBJECT},
+    answers={200: JobCompanions},
     parameters=parameters(ExperimentQuery),
     errors=(300, 401, 404, 422),
 )

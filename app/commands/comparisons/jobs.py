@@ -13,6 +13,13 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     url_option,
 )
+from jobprov.provenance.answers.comparisons import (
+    ComparedJob,
+    Difference,
+    Facet,
+    JobComparison,
+    Place,
+)
 from jobprov.provenance.lineage.words import counted, shown
 from jobprov.provenance.services.comparisons.sentences import narrowed, readable
 
@@ -55,95 +62,94 @@ def diff(
     Exit code 1 where what decides the outcome, or the outcome, differs.
     """
     client = client_for(url)
-    found = client.diff(before, after, experiment=experiment)
-    names = [facet["name"] for facet in found["facets"]]
+    comparison = client.diff(before, after, experiment=experiment)
+    names = [facet.name for facet in comparison.facets]
     if unknown := [name for name in facets if name not in names]:
         raise click.UsageError(f"No facet {unknown[0]}; there are: {', '.join(names)}.")
-    emit(found, comparison_text(found, facets, everything=everything), as_json=as_json)
-    if not found["is_same"]:
+    text = comparison_text(comparison, facets, everything=everything)
+    emit(comparison, text, as_json=as_json)
+    if not comparison.is_same:
         sys.exit(1)
 
 
 def comparison_text(
-    found: dict[str, Any], facets: Iterable[str] = (), *, everything: bool = False
+    comparison: JobComparison, facets: Iterable[str] = (), *, everything: bool = False
 ) -> str:
     """Return a comparison as text: the sentence, the two jobs, then differences, what decides the outcome first."""
-    lines = [found["first_line"], "", _job("a", found["a"]), _job("b", found["b"])]
+    jobs = [_job("a", comparison.a), _job("b", comparison.b)]
+    lines = [comparison.first_line, "", *jobs]
     chosen = set(facets)
-    for facet in found["facets"]:
-        if (
-            facet["name"] in chosen
-            if chosen
-            else facet["matters"] != "circumstance" or everything or facet["name"] == "fcl"
-        ):
+    for facet in comparison.facets:
+        is_wanted = facet.matters != "circumstance" or everything or facet.name == "fcl"
+        if chosen:
+            is_wanted = facet.name in chosen
+        if is_wanted:
             lines += _facet(facet)
     if not chosen:
-        lines += ["", *_rest(found["facets"], everything=everything)]
+        lines += ["", *_rest(comparison.facets, everything=everything)]
     return "\n".join(lines)
 
 
-def _job(letter: str, job: dict[str, Any]) -> str:
-    task = job["task"]
-    where = [job["batch_id"], task["task_id"], task["unit"], job["host"]["hostname"], job["code"]]
-    return f"{letter}  {job['job_id']}  {job['state']:9}  {shown(', '.join(word for word in where if word))}"
+def _job(letter: str, job: ComparedJob) -> str:
+    task = job.task
+    where = [job.batch_id, task.task_id, task.unit, job.host.hostname, job.code]
+    return (
+        f"{letter}  {job.job_id}  {job.state:9}  {shown(', '.join(word for word in where if word))}"
+    )
 
 
-def _facet(facet: dict[str, Any]) -> Iterator[str]:
-    if not facet["count"] and not facet["problems"]:
+def _facet(facet: Facet) -> Iterator[str]:
+    if not facet.count and not facet.problems:
         return
     yield ""
-    yield f"{facet['title']}: {counted(facet['count'], 'difference')}"
-    yield from (f"  ! {shown(problem)}" for problem in facet["problems"])
-    for row in facet["differences"][:_MOST_ROWS]:
+    yield f"{facet.title}: {counted(facet.count, 'difference')}"
+    yield from (f"  ! {shown(problem)}" for problem in facet.problems)
+    for row in facet.differences[:_MOST_ROWS]:
         yield from _row(row)
-    if facet["count"] > _MOST_ROWS:
-        yield f"  ... and {facet['count'] - _MOST_ROWS:,} more; --json has them."
+    if facet.count > _MOST_ROWS:
+        yield f"  ... and {facet.count - _MOST_ROWS:,} more; --json has them."
 
 
-def _row(row: dict[str, Any]) -> Iterator[str]:
-    key = f"{row['key_before']} -> {row['key']}" if row.get("key_before") else row["key"]
-    part = f"  [{row['part']}]" if row.get("part") else ""
-    yield f"  {_MARKS[row['kind']]} {shown(key)}{shown(part)}"
-    if row["kind"] == "renamed":
-        places = [_place(row, "before"), _place(row, "after")]
+def _row(row: Difference) -> Iterator[str]:
+    key = f"{row.key_before} -> {row.key}" if row.key_before else row.key
+    part = f"  [{row.part}]" if row.part else ""
+    yield f"  {_MARKS[row.kind]} {shown(key)}{shown(part)}"
+    if row.kind == "renamed":
+        places = [_place(row.origin_before), _place(row.origin_after)]
         yield f"      {places[0].strip()} -> {places[1].strip()}"
         return
-    values = narrowed(_text(row.get("before")), _text(row.get("after")), _WIDTH)
-    if row["kind"] != "added":
-        yield f"      a  {shown(values[0])}{_place(row, 'before')}"
-    if row["kind"] != "removed":
-        yield f"      b  {shown(values[1])}{_place(row, 'after')}"
-    lines = row.get("lines", [])
+    values = narrowed(_text(row.before), _text(row.after), _WIDTH)
+    if row.kind != "added":
+        yield f"      a  {shown(values[0])}{_place(row.origin_before)}"
+    if row.kind != "removed":
+        yield f"      b  {shown(values[1])}{_place(row.origin_after)}"
+    lines = row.lines
     yield from (f"      {shown(line)}" for line in lines[:_MOST_LINES])
-    if (
-        left := len(lines) - _MOST_LINES + row.get("lines_omitted", 0)
-        if len(lines) > _MOST_LINES
-        else 0
-    ):
+    if len(lines) > _MOST_LINES:
+        left = len(lines) - _MOST_LINES + row.lines_omitted
         yield f"      ... and {left:,} more lines; --json has them."
 
 
-def _place(row: dict[str, Any], side: str) -> str:
-    origin = row.get(f"origin_{side}")
-    return f"    {shown(origin['file'])}:{origin['line']}" if origin else ""
+def _place(origin: Place | None) -> str:
+    return f"    {shown(origin.file)}:{origin.line}" if origin else ""
 
 
 def _text(value: Any) -> str:
     return "" if value is None else readable(str(value))
 
 
-def _rest(facets: list[dict[str, Any]], *, everything: bool) -> Iterator[str]:
+def _rest(facets: list[Facet], *, everything: bool) -> Iterator[str]:
     """Yield what is the same, and what differs in any two runs, in a line each."""
     same = [
-        facet["title"].lower()
+        facet.title.lower()
         for facet in facets
-        if facet["said"] and not facet["count"] and not facet["problems"]
+        if facet.said and not facet.count and not facet.problems
     ]
-    silent = [facet["title"].lower() for facet in facets if not facet["said"]]
+    silent = [facet.title.lower() for facet in facets if not facet.said]
     other = [
-        f"{facet['title'].lower()} {facet['count']}"
+        f"{facet.title.lower()} {facet.count}"
         for facet in facets
-        if facet["matters"] == "circumstance" and facet["count"] and facet["name"] != "fcl"
+        if facet.matters == "circumstance" and facet.count and facet.name != "fcl"
     ]
     if same:
         yield f"Same: {', '.join(same)}."

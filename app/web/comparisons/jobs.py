@@ -4,7 +4,7 @@ And the page that asks which other job.
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Response
 
@@ -12,6 +12,7 @@ from jobprov.app.web.frame import formats
 from jobprov.app.web.frame.cuts import Cut, address, asked_section, cut_rows
 from jobprov.app.web.frame.page import answer, asked, experiment_asked, here
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
 from jobprov.provenance.services.comparisons.sentences import narrowed, readable
@@ -48,13 +49,13 @@ def ask_page(job_id: str) -> Response:
         target = address(f"/jobs/{job_id}/diff/{other.strip()}", {"experiment": experiment or ""})
         return Response(status=303, headers={"Location": target})
     with get_service().reading() as connection:
-        found = find_companions(connection, job_id, experiment=experiment)
-    twin = address(f"/jobs/{found['job']['job_id']}/diff", {"experiment": experiment or ""})
+        answered = find_companions(connection, job_id, experiment=experiment)
+    twin = address(f"/jobs/{answered.job.job_id}/diff", {"experiment": experiment or ""})
     return answer(
         "comparisons/compare.html",
         twin=twin,
-        summary=found["job"],
-        companions=found["companions"],
+        summary=answered.job,
+        companions=answered.companions,
         experiment=experiment,
     )
 
@@ -64,116 +65,128 @@ def show_page(before: str, after: str) -> Response:
     experiment = experiment_asked()
     service = get_service()
     with service.reading() as connection:
-        found = compare_jobs(
+        comparison = compare_jobs(
             connection, service.store, before, after, experiment=experiment, limit=_MOST_DIFFERENCES
         )
-    names = found["a"]["job_id"], found["b"]["job_id"]
+    names = comparison.a.job_id, comparison.b.job_id
     words = {"experiment": experiment or ""}
     chosen, wanted = asked("facet"), asked("q")
     return answer(
         "comparisons/diff.html",
         twin=address(f"/jobs/{names[0]}/diff/{names[1]}", words),
-        a=found["a"],
-        b=found["b"],
-        first_line=found["first_line"],
+        a=comparison.a,
+        b=comparison.b,
+        first_line=comparison.first_line,
         swapped=address(
             f"/jobs/{names[1]}/diff/{names[0]}", {**words, "facet": chosen or "", "q": wanted or ""}
         ),
         other=address(f"/jobs/{names[0]}/diff", words),
-        diverge=_divergence(found["a"], found["b"]),
-        facets=[_shown(facet, wanted) for facet in found["facets"] if _is_wanted(facet, chosen)],
-        choices=_choices(found["facets"], chosen),
-        same=[facet["title"] for facet in found["facets"] if _is_same(facet)],
-        silent=[facet["title"] for facet in found["facets"] if not facet["said"]],
+        diverge=_divergence(comparison.a, comparison.b),
+        shown_row=shown_row,
+        facets=[_shown(facet, wanted) for facet in comparison.facets if _is_wanted(facet, chosen)],
+        choices=_choices(comparison.facets, chosen),
+        same=[facet.title for facet in comparison.facets if _is_same(facet)],
+        silent=[facet.title for facet in comparison.facets if not facet.said],
         chosen=chosen,
         wanted=wanted,
         whole=asked_section(),
     )
 
 
-def _divergence(a: dict[str, Any], b: dict[str, Any]) -> str | None:
+def _divergence(a: ComparedJob, b: ComparedJob) -> str | None:
     """Return where the histories of what two jobs made part.
 
     None where they made nothing, or the same.
     """
-    whose = {"experiment_a": a["experiment"], "experiment_b": b["experiment"]}
-    if a["experiment"] == b["experiment"]:
-        whose = {"experiment": a["experiment"]}
-    if (
-        a["output"] is None
-        or b["output"] is None
-        or (a["output"] == b["output"] and len(whose) == 1)
-    ):
+    whose = {"experiment_a": a.experiment, "experiment_b": b.experiment}
+    if a.experiment == b.experiment:
+        whose = {"experiment": a.experiment}
+    if a.output is None or b.output is None or (a.output == b.output and len(whose) == 1):
         return None
-    return address("/diverge", {"a": a["output"], "b": b["output"], **whose})
+    return address("/diverge", {"a": a.output, "b": b.output, **whose})
 
 
-def _is_same(facet: dict[str, Any]) -> bool:
-    return bool(facet["said"]) and not facet["count"] and not facet["problems"]
+def _is_same(facet: Facet) -> bool:
+    return facet.said > 0 and not facet.count and not facet.problems
 
 
-def _is_wanted(facet: dict[str, Any], chosen: str | None) -> bool:
-    if not facet["count"] and not facet["problems"]:
+def _is_wanted(facet: Facet, chosen: str | None) -> bool:
+    if not facet.count and not facet.problems:
         return False
-    name: str = facet["name"]
-    return name == (asked_section() or chosen or name)
+    return facet.name == (asked_section() or chosen or facet.name)
 
 
-def _choices(
-    facets: list[dict[str, Any]], chosen: str | None
-) -> list[tuple[str, int | None, str, bool]]:
+def _choices(facets: list[Facet], chosen: str | None) -> list[tuple[str, int | None, str, bool]]:
     """Return (title, differences, address, whether shown) of all facets that differ, "Everything" first."""
     every = [("Everything", None, here(facet=None, whole=None, **{"from": None}), chosen is None)]
     return every + [
         (
-            facet["title"],
-            facet["count"],
-            here(facet=facet["name"], whole=None, **{"from": None}),
-            chosen == facet["name"],
+            facet.title,
+            facet.count,
+            here(facet=facet.name, whole=None, **{"from": None}),
+            chosen == facet.name,
         )
         for facet in facets
-        if facet["count"] or facet["problems"]
+        if facet.count or facet.problems
     ]
 
 
-def _shown(facet: dict[str, Any], wanted: str | None) -> dict[str, Any]:
-    rows = [row for row in facet["differences"] if wanted is None or _holds(row, wanted.lower())]
-    cut = cut_rows(facet["name"], rows, _ROWS[facet["matters"]])
-    return {
-        **facet,
-        "cut": Cut(cut.name, rows, cut.most, cut.first),
-        "is_open": facet["matters"] != "circumstance"
-        or asked("facet") == facet["name"]
-        or cut.is_whole_asked
-        or bool(wanted),
-        "shown": shown_row,
-    }
+class ShownFacet(NamedTuple):
+    """A facet as the page shows it.
+
+    Attributes:
+        cut: its differences that hold what the reader looks for.
+        is_open: they show at once; else the reader unfolds them.
+    """
+
+    facet: Facet
+    cut: Cut
+    is_open: bool
 
 
-def _holds(row: dict[str, Any], wanted: str) -> bool:
-    texts = (
-        row["key"],
-        row.get("key_before"),
-        row.get("before"),
-        row.get("after"),
-        row.get("part"),
-    )
+def _shown(facet: Facet, wanted: str | None) -> ShownFacet:
+    rows = facet.differences
+    if wanted is not None:
+        rows = [row for row in rows if _holds(row, wanted.lower())]
+    cut = cut_rows(facet.name, rows, _ROWS[facet.matters])
+    is_asked = asked("facet") == facet.name or cut.is_whole_asked or bool(wanted)
+    return ShownFacet(facet, cut, facet.matters != "circumstance" or is_asked)
+
+
+def _holds(row: Difference, wanted: str) -> bool:
+    texts = (row.key, row.key_before, row.before, row.after, row.part)
     return any(wanted in str(text).lower() for text in texts if text is not None)
 
 
-def shown_row(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a difference as its row says it: both values cut around the place where they part."""
-    values = [_value(row["key"], row.get(side)) for side in ("before", "after")]
-    if all(values):
-        values = list(narrowed(values[0], values[1], _WIDTH))
-    lines = row.get("lines", [])
-    return {
-        **row,
-        "word": _STATE_WORDS[row["kind"]],
-        "values": values,
-        "shown_lines": [(line[:1], line) for line in lines[:_LINES]],
-        "left_lines": max(0, len(lines) - _LINES) + row.get("lines_omitted", 0),
-    }
+class ShownDifference(NamedTuple):
+    """A difference as its row shows it.
+
+    Attributes:
+        word: what kind of difference it is.
+        texts: both values, cut around the place where they first differ; empty where there is none.
+        lines: of a text, each with its sign.
+        left_lines: how many lines are not shown.
+    """
+
+    difference: Difference
+    word: str
+    texts: tuple[str, str]
+    lines: list[tuple[str, str]]
+    left_lines: int
+
+
+def shown_row(row: Difference) -> ShownDifference:
+    """Return a difference as its row shows it."""
+    before, after = _value(row.key, row.before), _value(row.key, row.after)
+    if before and after:
+        before, after = narrowed(before, after, _WIDTH)
+    return ShownDifference(
+        difference=row,
+        word=_STATE_WORDS[row.kind],
+        texts=(before, after),
+        lines=[(line[:1], line) for line in row.lines[:_LINES]],
+        left_lines=max(0, len(row.lines) - _LINES) + row.lines_omitted,
+    )
 
 
 def _value(key: str, value: Any) -> str:

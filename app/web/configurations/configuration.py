@@ -168,16 +168,19 @@ def _only(form: str, **words: str) -> dict[str, str | None]:
 def _shown(
     form: str, found: RecordedConfiguration, evaluated: EvaluatedParameters | None
 ) -> dict[str, Any]:
-    """Return what the chosen form shows: a text, or a branch of the tree."""
+    """Return what the chosen form shows: a table of files, a text, or a branch of the tree; None for the others."""
+    shown: dict[str, Any] = {"files": None, "page": None, "tree": None}
     if form == "files":
-        return _files(found)
-    if form == "ran":
-        return _text(printed(found, "ran"), lambda _: None)
-    if evaluated is None:
-        return {}
-    if form == "expanded":
-        return _text(printed(found, "expanded"), lambda _: None)
-    return _tree(evaluated.parameters, max(20, _LINES_OF_TREE >> 2 * tightness()))
+        shown |= _files(found)
+    elif form == "ran":
+        shown |= _text(printed(found, "ran"), lambda _: None)
+    elif evaluated is None:
+        return shown
+    elif form == "expanded":
+        shown |= _text(printed(found, "expanded"), lambda _: None)
+    else:
+        shown |= _tree(evaluated.parameters, max(20, _LINES_OF_TREE >> 2 * tightness()))
+    return shown
 
 
 def _tree(parameters: Sequence[Parameter], bears: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
-from jinja2 import ChainableUndefined, Environment
+from jinja2 import Environment, StrictUndefined
 from marshmallow import ValidationError
 from marshmallow.fields import Boolean
 
@@ -41,9 +41,7 @@ def make_blueprint() -> Blueprint:
 
 
 def _add_filters(environment: Environment) -> None:
-    environment.undefined = (
-        ChainableUndefined  # a record says little or much: what it lacks is missing at any depth
-    )
+    environment.undefined = StrictUndefined
     environment.trim_blocks = True
     environment.lstrip_blocks = True
     names = (

@@ -31,6 +31,7 @@ def problem_page(problem: Problem) -> Response:
         render_template(
             "frame/problem.html",
             twin=None,
+            live_seconds=None,
             problem=problem,
             title=_WORDS.get(problem.status, problem.title),
             nearest=[(name, _neighbour(name)) for name in problem.more.get("nearest", ())],

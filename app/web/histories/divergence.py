@@ -1,6 +1,6 @@
 """The page of where the histories of two files part, what differs there, and files to compare with."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Blueprint, Response
 
@@ -9,6 +9,7 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_pair
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.comparisons import Difference, JobComparison
 from jobprov.provenance.answers.histories import Divergence
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
 from jobprov.provenance.services.histories.divergence import (
@@ -60,7 +61,7 @@ def show_page() -> Response:
     if question.a is None or question.b is None:
         return _ask_for_files(question)
     service = get_service()
-    compared: dict[str, Any] | None = None
+    compared: JobComparison | None = None
     with service.reading() as connection:
         divergence = find_divergence(connection, question.a, question.b, **question.experiments)
         if divergence.a and divergence.b:
@@ -108,7 +109,7 @@ def _ask_for_files(question: PairQuestion) -> Response:
     )
 
 
-def divergence_sentence(divergence: Divergence, compared: dict[str, Any] | None) -> str:
+def divergence_sentence(divergence: Divergence, compared: JobComparison | None) -> str:
     """Return where two histories part, in words."""
     common = "no job made both"
     if divergence.common_jobs:
@@ -121,21 +122,21 @@ def divergence_sentence(divergence: Divergence, compared: dict[str, Any] | None)
     if compared is None:
         having, lacking = ("first", "second") if divergence.a else ("second", "first")
         return f"They part {stage}: only the {having} has a job there, the {lacking} has none; {common}."
-    return f"They part {stage}; {common}. {compared['first_line']}"
+    return f"They part {stage}; {common}. {compared.first_line}"
 
 
 class ParameterDifferences(NamedTuple):
     """Parameters that differ, and how many they are; there may be more than are listed."""
 
-    rows: list[dict[str, Any]]
+    rows: list[Difference]
     total: int
 
 
-def _parameters(compared: dict[str, Any] | None) -> ParameterDifferences:
+def _parameters(compared: JobComparison | None) -> ParameterDifferences:
     """Return what differs in the configurations of the two jobs."""
-    for facet in compared["facets"] if compared else ():
-        if facet["name"] == "configuration":
-            return ParameterDifferences(facet["differences"], facet["count"])
+    for facet in compared.facets if compared else ():
+        if facet.name == "configuration":
+            return ParameterDifferences(facet.differences, facet.count)
     return ParameterDifferences([], 0)
 
 

@@ -1,11 +1,10 @@
 """Which jobs one would put beside a job, to see what is not the same."""
 
-from typing import Any
-
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.comparisons import CompanionGroup, JobCompanions
 from jobprov.provenance.db.queries.comparisons.companions import companions_of
-from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.services.lookup.job import find_job
 
 WHY = {
@@ -18,20 +17,16 @@ WHY = {
 
 def find_companions(
     connection: Connection, job_id: str, *, experiment: str | None = None
-) -> dict[str, Any]:
-    """Return `{job, companions: [{why, words, jobs: [summary]}]}`, a few jobs of each kind, newest first.
+) -> JobCompanions:
+    """Return which jobs one would compare a job with, a few of each kind.
 
     Raises:
         NotFoundError: no such job is recorded.
         AmbiguousError: several experiments have it.
     """
-    found = find_job(connection, job_id, experiment=experiment)
-    chosen = companions_of(connection, found.key)
-    return {
-        "job": job_summaries(connection, [found.key])[found.key],
-        "companions": [
-            {"why": why, "words": words, "jobs": chosen[why]}
-            for why, words in WHY.items()
-            if why in chosen
-        ],
-    }
+    job = find_job(connection, job_id, experiment=experiment)
+    chosen = companions_of(connection, job.key)
+    groups = [
+        CompanionGroup(why, words, chosen[why]) for why, words in WHY.items() if why in chosen
+    ]
+    return JobCompanions(summaries_of(connection, [job.key])[job.key], groups)

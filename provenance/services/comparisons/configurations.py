@@ -10,19 +10,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from jobprov.provenance.answers.comparisons import Difference, Facet, Place
 from jobprov.provenance.fhicl import Change, Configuration, Origin, diff
 from jobprov.provenance.fhicl.diff import RENAMED
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.records.repairing import repaired
-from jobprov.provenance.services.comparisons.differences import (
-    RECIPE,
-    Difference,
-    Facet,
-    Place,
-    compared,
-    keyed,
-    shortened,
-)
+from jobprov.provenance.services.comparisons.differences import RECIPE, compared, keyed, shortened
 from jobprov.provenance.services.comparisons.facets import facet
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,

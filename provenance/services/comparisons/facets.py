@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from jobprov.provenance.answers.comparisons import Difference, Facet
 from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
 from jobprov.provenance.records.parents import PARENT_ROLES
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
     RECIPE,
     RESULT,
-    Difference,
-    Facet,
     compared,
     flat,
     keyed,

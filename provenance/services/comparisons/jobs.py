@@ -11,14 +11,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.services.comparisons.configurations import configuration_facet
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
     RECIPE,
     RESULT,
-    Difference,
-    Facet,
     compared,
     keyed,
 )
@@ -35,18 +34,6 @@ _ORDER = (
     "environment", "host", "resources", "modules", "task", "others",
 )  # fmt: skip
 _KEPT = (None, "written")
-_SUMMARY = (
-    "job_id",
-    "experiment",
-    "state",
-    "batch_id",
-    "task",
-    "code",
-    "received_at",
-    "started_at",
-    "host",
-    "url",
-)
 
 
 def compare_jobs(
@@ -57,12 +44,8 @@ def compare_jobs(
     *,
     experiment: str | None = None,
     limit: int = DIFFERENCES_A_FACET,
-) -> dict[str, Any]:
-    """Return what differs from the first job to the second, in the words of the HTTP interface.
-
-    The answer is `{a, b, first_line, is_same, facets}`: a summary of each job with its recipe and
-    result ids, a sentence, whether all that decides the outcome and all that came out is the same,
-    and the facets, each with at most `limit` differences.
+) -> JobComparison:
+    """Return what differs from the first job to the second, each facet with at most `limit` differences.
 
     Raises:
         NotFoundError: one of them is not recorded.
@@ -72,19 +55,20 @@ def compare_jobs(
     records = [_as_compared(job) for job in jobs]
     sources = _sources(connection, store, jobs)
     facets = [*record_facets(*records), *_file_facets(jobs, sources)]
-    facets.sort(key=lambda found: _ORDER.index(found.name))
+    facets.sort(key=lambda facet: _ORDER.index(facet.name))
     sentence = comparison_sentence(jobs[0], jobs[1], facets)
-    for found in facets:
-        found.omitted = max(0, found.count - limit)
-        found.differences = found.differences[:limit]
-    return {
-        "a": _summary(jobs[0]),
-        "b": _summary(jobs[1]),
-        "first_line": sentence,
-        "is_same": _is_same(jobs, facets, "recipe_id", RECIPE)
-        and _is_same(jobs, facets, "result_id", RESULT),
-        "facets": [msgspec.to_builtins(found) for found in facets],
-    }
+    for side in facets:
+        side.omitted = max(0, side.count - limit)
+        side.differences = side.differences[:limit]
+    has_same_recipe = _is_same(jobs, facets, "recipe_id", RECIPE)
+    has_same_result = _is_same(jobs, facets, "result_id", RESULT)
+    return JobComparison(
+        a=_compared_job(jobs[0]),
+        b=_compared_job(jobs[1]),
+        first_line=sentence,
+        is_same=has_same_recipe and has_same_result,
+        facets=facets,
+    )
 
 
 def _shown(
@@ -103,15 +87,16 @@ def _is_same(jobs: list[dict[str, Any]], facets: list[Facet], identity: str, mat
     return not any(found.count or found.problems for found in facets if found.matters == matters)
 
 
-def _summary(job: dict[str, Any]) -> dict[str, Any]:
-    """Return what a comparison says of each job; `output` is the first that it kept."""
-    return {name: job["summary"][name] for name in _SUMMARY} | {
+def _compared_job(job: dict[str, Any]) -> ComparedJob:
+    """Return what a comparison says of each job."""
+    kept = (full_name(file) for file in job["outputs"] if file.get("status") in _KEPT)
+    facts = {
+        **job["summary"],
         "recipe_id": job["recipe_id"],
         "result_id": job["result_id"],
-        "output": next(
-            (full_name(file) for file in job["outputs"] if file.get("status") in _KEPT), None
-        ),
+        "output": next(kept, None),
     }
+    return msgspec.convert(facts, ComparedJob)
 
 
 def _as_compared(job: dict[str, Any]) -> dict[str, Any]:

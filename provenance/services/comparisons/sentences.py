@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from jobprov.provenance.answers.comparisons import Facet
 from jobprov.provenance.lineage import words
-from jobprov.provenance.services.comparisons.differences import RECIPE, RESULT, Facet
+from jobprov.provenance.services.comparisons.differences import RECIPE, RESULT
 
 _COMMON = ("code", "configuration", "inputs")
 _COUNTED = {"configuration": "parameter", "fcl": "fcl file", "inputs": "input", "scripts": "script"}

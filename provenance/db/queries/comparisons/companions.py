@@ -1,10 +1,12 @@
 """Which jobs one would compare a job with: attempts at the same unit, siblings that succeeded, other runs of the same recipe."""
 
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Job, TaskRow
 
@@ -12,7 +14,7 @@ _MOST = 5
 _SUCCEEDED = STATES.index("succeeded")
 
 
-def companions_of(connection: Connection, key: int) -> dict[str, list[dict[str, Any]]]:
+def companions_of(connection: Connection, key: int) -> dict[str, list[JobSummary]]:
     """Return summaries of a few jobs by why: `attempt`, `recipe`, `sibling` (same task, succeeded), `stage` (another task, succeeded)."""
     here = connection.execute(select(Job.task_id, Job.unit, Job.recipe).where(Job.id == key)).one()
     queries: dict[str, Select[Any]] = {}
@@ -27,12 +29,12 @@ def companions_of(connection: Connection, key: int) -> dict[str, list[dict[str, 
     if here.task_id is not None and (task := _task_before(connection, here.task_id)) is not None:
         queries["stage"] = succeeded.where(Job.task_id == task)
     keys = {why: [row[0] for row in connection.execute(query)] for why, query in queries.items()}
-    summaries = job_summaries(connection, [found for each in keys.values() for found in each])
+    summaries = summaries_of(connection, chain.from_iterable(keys.values()))
     seen: set[int] = set()
-    chosen: dict[str, list[dict[str, Any]]] = {}
-    for why, found in keys.items():
-        chosen[why] = [summaries[each] for each in found if each not in seen]
-        seen.update(found)
+    chosen: dict[str, list[JobSummary]] = {}
+    for why, job_keys in keys.items():
+        chosen[why] = [summaries[job_key] for job_key in job_keys if job_key not in seen]
+        seen.update(job_keys)
     return {why: jobs for why, jobs in chosen.items() if jobs}
 
 

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import msgspec
+
 from jobprov.app.commands.comparisons.jobs import comparison_text
 from jobprov.app.commands.histories.divergence import divergence_text
+from jobprov.provenance.answers.comparisons import JobComparison
 from jobprov.provenance.answers.histories import Divergence
 
 
@@ -21,14 +24,20 @@ def facet(name: str, matters: str, *rows: dict[str, Any], said: int = 1) -> dict
 
 
 def a_job(state: str) -> dict[str, Any]:
-    task = {"task_id": "reco-1", "unit": "a.root"}
     return {
         "job_id": "0" * 8,
+        "experiment": "nova",
         "state": state,
         "batch_id": "1.2@s",
-        "task": task,
-        "host": {"hostname": "wn1"},
+        "task": {"task_id": "reco-1", "campaign": None, "stage": None, "unit": "a.root"},
         "code": "v1",
+        "received_at": "2026-11-24T16:00:00Z",
+        "started_at": None,
+        "host": {"hostname": "wn1", "site": None},
+        "url": "/jobs/00000000",
+        "recipe_id": None,
+        "result_id": None,
+        "output": None,
     }
 
 
@@ -70,9 +79,10 @@ def text(**options: Any) -> str:
         "first_line": "2 parameters differ.",
         "a": a_job("failed"),
         "b": a_job("succeeded"),
+        "is_same": False,
         "facets": facets,
     }
-    return comparison_text(found, **options)
+    return comparison_text(msgspec.convert(found, JobComparison), **options)
 
 
 def test_parameters_stand_with_both_values_and_their_lines() -> None:

@@ -403,12 +403,10 @@ def test_comparison_of_two_jobs_shows_the_inferred_commits(parts: Parts, upstrea
     drain(parts, HANDLERS)
 
     with parts.database.reading.connect() as connection:
-        found = compare_jobs(connection, parts.store, job_id(1), job_id(2))  # type: ignore[arg-type]
+        comparison = compare_jobs(connection, parts.store, job_id(1), job_id(2))  # type: ignore[arg-type]
 
-    [found_products] = [facet for facet in found["facets"] if facet["name"] == "products"]
-    differing = {
-        row["key"]: (row.get("before"), row.get("after")) for row in found_products["differences"]
-    }
+    [found_products] = [facet for facet in comparison.facets if facet.name == "products"]
+    differing = {row.key: (row.before, row.after) for row in found_products.differences}
     tags = [git(upstream, "rev-parse", f"{tag}^{{commit}}") for tag in ("v1_2_3", "v2_0_0")]
     assert differing["art.inferred commit"] == tuple(tags)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from jobprov.provenance.db.engines import open_database
@@ -98,9 +99,10 @@ def one() -> int:
 def compared(filled: Production, *records: dict[str, Any], **more: Any) -> dict[str, Any]:
     filled.record(*records)
     with filled.database.reading.connect() as connection:
-        return compare_jobs(
-            connection, filled.store, *(record["job_id"] for record in records), **more
-        )
+        jobs = [record["job_id"] for record in records]
+        comparison = compare_jobs(connection, filled.store, *jobs, **more)
+    found: dict[str, Any] = msgspec.to_builtins(comparison)
+    return found
 
 
 def facets(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -389,10 +391,10 @@ def test_many_differences_and_long_values_are_cut_and_counted(filled: Production
 def test_a_job_compared_with_itself_differs_in_nothing(filled: Production, one: int) -> None:
     filled.record(a_job(one))
     with filled.database.reading.connect() as connection:
-        found = compare_jobs(connection, filled.store, job_id(one), job_id(one))
+        comparison = compare_jobs(connection, filled.store, job_id(one), job_id(one))
 
-    assert differing(found) == set()
-    assert found["is_same"]
+    assert [facet.name for facet in comparison.facets if facet.count] == []
+    assert comparison.is_same
 
 
 def test_a_job_that_is_not_recorded_is_named(filled: Production, one: int) -> None:
@@ -421,10 +423,8 @@ def test_companions_are_attempts_siblings_runs_of_the_recipe_and_the_task_before
     with filled.database.reading.connect() as connection:
         found = find_companions(connection, job_id(1))
 
-    assert found["job"]["job_id"] == job_id(1)
-    assert {
-        group["why"]: [each["job_id"] for each in group["jobs"]] for group in found["companions"]
-    } == {
+    assert found.job.job_id == job_id(1)
+    assert {group.why: [job.job_id for job in group.jobs] for group in found.companions} == {
         "attempt": [job_id(4)],
         "sibling": [job_id(2)],
         "recipe": [job_id(5)],

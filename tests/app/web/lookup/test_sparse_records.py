@@ -1,0 +1,50 @@
+"""Pages of jobs whose records say next to nothing: what is not there is a dash, never an error."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import open_service
+from tests.library.productions import toy_experiment
+from tests.library.records import job_id
+
+SPARSE: tuple[dict[str, Any], ...] = (
+    {},
+    {"task": {"task_id": "t"}},
+    {"host": {}, "exit": {}, "environment": {}, "batch": {}, "command": {}},
+    {"environment": {"os": {}, "container": {}}, "modules": [{}], "scripts": [{"name": "s"}]},
+    {"configurations": [{"step": "s"}], "software": [{"name": "x"}], "logs": [{"name": "l"}]},
+    {"inputs": [{"name": "i"}], "outputs": [{"name": "o"}], "command": {"steps": [{"name": "s"}]}},
+)
+
+
+@pytest.fixture
+def pages(sqlite_template: Path, tmp_path: Path) -> Iterator[FlaskClient]:
+    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
+    settings = load_settings(toy_experiment.open_folder(tmp_path), {})
+    service = open_service(settings)
+    yield create_app(settings, service=service).test_client()
+    service.close()
+
+
+@pytest.mark.parametrize("said", SPARSE)
+def test_job_that_says_little_has_its_pages(pages: FlaskClient, said: dict[str, Any]) -> None:
+    record = {
+        "schema_version": 1,
+        "experiment": "nova",
+        "state": "failed",
+        "started_at": "2026-11-24T16:00:00Z",
+        "job_id": job_id(1),
+    }
+
+    put = pages.put(f"/api/v1/jobs/{job_id(1)}", json={**record, **said})
+
+    assert put.status_code == 201
+    for address in ("", "/diff", f"/diff/{job_id(1)}"):
+        assert pages.get(f"/jobs/{job_id(1)}{address}").status_code == 200
