@@ -179,7 +179,7 @@ def _chosen(connection: Any, body: RetryBody, jobs: list[str], form: str | None)
     service = get_service()
     selection = RetryBody(experiment=body.experiment, jobs=jobs)
     choice = choose_retries(connection, service.store, selection)
-    shown: dict[str, Any] = show_choice(choice)
+    shown: dict[str, Any] = {**show_choice(choice), "text": "", "is_cut": False}
     if form in FORMS and choice.tries:
         url = service.settings.public_url or f"{request.scheme}://{request.host}"
         repeats = repeats_of(connection, service.store, choice, body.experiment)
