@@ -60,7 +60,7 @@ class Pair:
         """Return what both answer to a call, known to be the same, as plain values."""
         first, second = (getattr(client, name)(*arguments, **more) for client in self.clients)
         assert first == second
-        return msgspec.to_builtins(first)
+        return msgspec.to_builtins(first, builtin_types=(bytes,))
 
 
 @pytest.fixture
