@@ -152,7 +152,7 @@ def test_calls_to_sam_are_read(words: str, expected: tuple[str, str] | None) -> 
 
 def test_delivery_and_release_by_sam_give_times(runner: Runner) -> None:
     (runner.folder / "a.root").write_bytes(b"a" * 10)
-    (runner.folder / "ifdh").write_text("#!/bin/sh\nsleep 1.4\n")
+    (runner.folder / "ifdh").write_text("#!/bin/sh\nsleep 3\n")
     (runner.folder / "ifdh").chmod(0o755)
     call = "./ifdh updateFileStatus http://sam/project 17 a.root"
 
