@@ -1,10 +1,11 @@
 """Answers to questions about the histories of files."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.names import FileName, FileVersion
 
 
@@ -500,6 +501,12 @@ class RebuildPlan(Struct, frozen=True):
     resources: RebuildCost
 
 
+class DivergedJob(JobSummary, frozen=True):
+    """A job in short, and its recipe; None where its record does not say enough for one."""
+
+    recipe_id: str | None
+
+
 class Divergence(Struct, frozen=True):
     """Where the histories of two files part.
 
@@ -513,5 +520,5 @@ class Divergence(Struct, frozen=True):
 
     common_jobs: int
     stage: str | None
-    a: dict[str, Any] | None
-    b: dict[str, Any] | None
+    a: DivergedJob | None
+    b: DivergedJob | None

@@ -8,7 +8,7 @@ counts them.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobprov.provenance.lineage.graph import (
     SHARED_ROLES,
@@ -227,60 +227,6 @@ def name_in_path(text: str) -> str:
     if "://" in text:
         path = text.partition("?")[0]
     return path.rsplit("/", 1)[-1]
-
-
-def use_words(file: Mapping[str, Any]) -> str:
-    """Who used a file that no recorded job made: for example `read by 240 jobs, as shared input`.
-
-    The file is a row of `GET /lineage/orphans`.
-    """
-    if not file["is_isolated"]:
-        return "files were made of it"
-    count = file["reader_count"]
-    if not count:
-        return "nobody read it"
-    more = " or more" if count >= MOST_READERS else ""
-    how = ", as shared input" if file["is_shared"] else ""
-    return f"read by {counted(count, 'job')}{more}{how}"
-
-
-def impact_words(impact: Mapping[str, Any], *, is_direct: bool) -> str:
-    """What was made from one file, in a sentence.
-
-    An answer of `GET /lineage/impact` to `reads=` in words.
-    """
-    if not impact["jobs"]:
-        return "No recorded job read it."
-    if not impact["touched"]:
-        return f"No other file was made from it; {counted(impact['jobs'], 'job')} read it."
-    files = counted(impact["touched"], "other file")
-    jobs = counted(impact["touched_jobs"], "job")
-    verb = "was" if impact["touched"] == 1 else "were"
-    directly = " directly" if is_direct else ""
-    return f"{files} {verb} made from it{directly}, by {jobs}."
-
-
-def leaves_words(leaves: Mapping[str, Any]) -> str:
-    """What came of a file last, or who read it if nothing did, from an answer of `GET /files/{name}/leaves`."""
-    readers = leaves["readers"]
-    if readers is None:
-        if leaves["count"]:
-            return f"{counted(leaves['count'], 'file')} came of it last."
-        return "No file is the last: what came of it is a circle."
-    if not readers["count"]:
-        return "Nothing was made of it."
-    shared = ", as shared input" if readers["is_shared"] else ""
-    ends = _how_they_ended(readers["count"], readers["states"])
-    return f"No file was made of it. {counted(readers['count'], 'job')} read it{shared}{ends}."
-
-
-def _how_they_ended(count: int, states: Mapping[str, int]) -> str:
-    mishaps = {state: jobs for state, jobs in states.items() if state != "succeeded"}
-    if not mishaps:
-        return ""
-    if mishaps == {"failed": count}:
-        return f"; {_ALL.get(count, 'all')} failed"
-    return "; " + ", ".join(f"{number(jobs)} {state}" for state, jobs in mishaps.items())
 
 
 class Sides(NamedTuple):

@@ -1,7 +1,6 @@
 """`jobprov diverge`: where the histories of two files part."""
 
 import sys
-from typing import Any
 
 import click
 
@@ -13,7 +12,7 @@ from jobprov.app.commands.terminal.opening import (
     pair_options,
     url_option,
 )
-from jobprov.provenance.answers.histories import Divergence
+from jobprov.provenance.answers.histories import DivergedJob, Divergence
 from jobprov.provenance.lineage.words import counted, shown
 
 
@@ -45,17 +44,16 @@ def divergence_text(answer: Divergence) -> str:
     lines = [f"They part in stage {stage}; {common}.", ""]
     lines += [_job_line("a", answer.a), _job_line("b", answer.b)]
     if answer.a and answer.b:
-        lines += ["", f"jobprov diff {answer.a['job_id']} {answer.b['job_id']}"]
+        lines += ["", f"jobprov diff {answer.a.job_id} {answer.b.job_id}"]
     return "\n".join(lines)
 
 
-def _job_line(letter: str, job: dict[str, Any] | None) -> str:
+def _job_line(letter: str, job: DivergedJob | None) -> str:
     if job is None:
         return f"{letter}  no job there"
-    task, hostname = job["task"], job["host"]["hostname"]
-    places = [job["batch_id"], task["task_id"], task["unit"], hostname, job["code"]]
+    places = [job.batch_id, job.task.task_id, job.task.unit, job.host.hostname, job.code]
     place = ", ".join(place for place in places if place)
-    return f"{letter}  {job['job_id']}  {job['state']:9}  {shown(place)}"
+    return f"{letter}  {job.job_id}  {job.state:9}  {shown(place)}"
 
 
 COMMANDS = {"diverge": diverge}

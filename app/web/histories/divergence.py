@@ -65,7 +65,7 @@ def show_page() -> Response:
     with service.reading() as connection:
         divergence = find_divergence(connection, question.a, question.b, **question.experiments)
         if divergence.a and divergence.b:
-            job_ids = divergence.a["job_id"], divergence.b["job_id"]
+            job_ids = divergence.a.job_id, divergence.b.job_id
             compared = compare_jobs(connection, service.store, *job_ids)
     query = {"a": question.a, "b": question.b, **question.experiments}
     parameters = _parameters(compared)
@@ -143,4 +143,4 @@ def _parameters(compared: JobComparison | None) -> ParameterDifferences:
 def _diff_address(divergence: Divergence) -> str | None:
     if not (divergence.a and divergence.b):
         return None
-    return address(f"/jobs/{divergence.a['job_id']}/diff/{divergence.b['job_id']}", {})
+    return address(f"/jobs/{divergence.a.job_id}/diff/{divergence.b.job_id}", {})

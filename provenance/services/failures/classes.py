@@ -88,15 +88,6 @@ def classes_of(connection: Connection, jobs: Iterable[int]) -> dict[int, JobClas
     return found
 
 
-def class_of(connection: Connection, job_id: str, *, experiment: str) -> JobClass | None:
-    """Return what the failure of one job was; None where it did not fail."""
-    query = select(Job.id).join(Experiment, Experiment.id == Job.experiment_id)
-    key = connection.execute(
-        query.where(Job.uuid == job_id, Experiment.name == experiment)
-    ).scalar_one_or_none()
-    return None if key is None else classes_of(connection, [key]).get(key)
-
-
 def _columns() -> Any:
     return select(
         Job.id, Job.experiment_id, Job.task_id, Job.received_at, Job.state, Job.exit_code, Job.exit_signal,

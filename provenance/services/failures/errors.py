@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, LogLine, Outlier
+from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.db.queries.failures.errors import (
     FACETS,
     SUMS,
@@ -19,7 +20,7 @@ from jobprov.provenance.db.queries.failures.errors import (
     cause_rows,
     place_counts,
 )
-from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions, job_url
 from jobprov.provenance.db.time_limits import SECONDS, time_limit
@@ -124,12 +125,12 @@ def _sum(first: CauseRow, second: CauseRow) -> CauseRow:
 
 
 def _causes(connection: Connection, rows: list[CauseRow]) -> list[FailureCause]:
-    examples = job_summaries(connection, [row.example for row in rows])
+    examples = summaries_of(connection, [row.example for row in rows])
     classes = classes_of(connection, examples)
     return [_cause(row, examples[row.example], classes[row.example]) for row in rows]
 
 
-def _cause(row: CauseRow, example: dict[str, Any], job_class: JobClass) -> FailureCause:
+def _cause(row: CauseRow, example: JobSummary, job_class: JobClass) -> FailureCause:
     facet = None if row.facet is None else str(row.facet)
     log = LogLine(job_class.log_name, job_class.log_at) if job_class.log_name else None
     return FailureCause(
@@ -151,9 +152,9 @@ def _cause(row: CauseRow, example: dict[str, Any], job_class: JobClass) -> Failu
         day_before=row.before,
         first_at=row.first_at.isoformat(),
         last_at=row.last_at.isoformat(),
-        message=example["exit"]["message"],
-        example=example["job_id"],
-        url=job_url(example["job_id"]),
+        message=example.exit.message,
+        example=example.job_id,
+        url=job_url(example.job_id),
         log=log,
     )
 

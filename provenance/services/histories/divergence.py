@@ -6,9 +6,10 @@ from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.histories import Divergence
+from jobprov.provenance.answers.histories import DivergedJob, Divergence
 from jobprov.provenance.db.queries.comparisons.companions import companions_of
 from jobprov.provenance.db.queries.histories.divergence import (
     Maker,
@@ -19,7 +20,7 @@ from jobprov.provenance.db.queries.histories.divergence import (
 from jobprov.provenance.db.queries.histories.walks import MOST_FILES, met_count, walk_ancestors
 from jobprov.provenance.db.queries.lookup.files import FoundFile
 from jobprov.provenance.db.queries.lookup.focus import focus_of
-from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.records.recipes import recipe_text
 from jobprov.provenance.services.lookup.file import find_file, find_pair
@@ -102,13 +103,14 @@ def _unmatched(jobs: Iterable[Maker], others: Iterable[Maker]) -> list[Maker]:
     return unmatched
 
 
-def _first(connection: Connection, jobs: Sequence[Maker]) -> dict[str, Any] | None:
+def _first(connection: Connection, jobs: Sequence[Maker]) -> DivergedJob | None:
     """Return the summary of the first of these jobs, with its recipe."""
     if not jobs:
         return None
     job = jobs[0]
     recipe_id = None if job.recipe is None else recipe_text(job.recipe)
-    return {**job_summaries(connection, [job.key])[job.key], "recipe_id": recipe_id}
+    summary = summaries_of(connection, [job.key])[job.key]
+    return DivergedJob(**asdict(summary), recipe_id=recipe_id)
 
 
 class AlikeFiles(NamedTuple):

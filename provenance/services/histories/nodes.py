@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict
 
 from jobprov.provenance.answers.histories import (
     FileWriter,
@@ -68,20 +69,7 @@ def file_answer(node: FileNode) -> LineageFile:
 
 
 def _file_node(node: FileNode) -> LineageNode:
-    return LineageNode(
-        key=node.key,
-        kind="file",
-        name=node.name,
-        namespace=node.namespace,
-        experiment=node.experiment,
-        role=node.role,
-        size_bytes=node.size_bytes,
-        data_tier=node.data_tier,
-        is_placeholder=node.is_placeholder,
-        version=node.version,
-        url=node.url,
-        writer=_writer(node.writer),
-    )
+    return LineageNode(**asdict(file_answer(node)))
 
 
 def _job_node(node: JobNode) -> LineageNode:

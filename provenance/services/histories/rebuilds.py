@@ -6,12 +6,13 @@ in turn. An input that still exists ends the way: only what is lost is made agai
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.histories import RebuildCost, RebuildPlan, RebuildStep
+from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.histories.rebuilds import (
@@ -23,7 +24,7 @@ from jobprov.provenance.db.queries.histories.rebuilds import (
 )
 from jobprov.provenance.db.queries.lookup.files import FoundFile, find_files
 from jobprov.provenance.db.queries.lookup.focus import claims_of
-from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.node_facts import file_url
 from jobprov.provenance.db.queries.lookup.versions import versions_of
 from jobprov.provenance.db.time_limits import limited
@@ -105,8 +106,8 @@ def plan_rebuild(
         beyond.add(_File(file.name, file.namespace, file.experiment))
 
     outputs = outputs_of(connection, order)
-    summaries = job_summaries(connection, order)
-    circle = [str(summaries[job]["job_id"]) for job in _circle(needed)]
+    summaries = summaries_of(connection, order)
+    circle = [summaries[job].job_id for job in _circle(needed)]
     return RebuildPlan(
         file=file.as_answer(),
         is_possible=not beyond and not circle,
@@ -116,8 +117,8 @@ def plan_rebuild(
         beyond=_named(beyond),
         circle=circle,
         resources=RebuildCost(
-            wall_seconds=_total([summaries[job] for job in order], "wall_seconds"),
-            cpu_seconds=_total([summaries[job] for job in order], "cpu_seconds"),
+            wall_seconds=_total(summaries[job].resources.wall_seconds for job in order),
+            cpu_seconds=_total(summaries[job].resources.cpu_seconds for job in order),
         ),
     )
 
@@ -304,17 +305,17 @@ def _in_order(needed: Needed) -> list[int]:
 
 
 def _step(
-    job: int, needed: Needed, makes: list[str], summaries: Mapping[int, Mapping[str, Any]]
+    job: int, needed: Needed, makes: list[str], summaries: Mapping[int, JobSummary]
 ) -> RebuildStep:
     summary = summaries[job]
     makers = {row.maker for row in needed[job] if row.maker is not None}
     return RebuildStep(
-        job_id=summary["job_id"],
-        url=summary["url"],
-        state=summary["state"],
-        stage=summary["task"]["stage"],
-        grade=summary["grade"],
-        after=sorted(summaries[maker]["job_id"] for maker in makers),
+        job_id=summary.job_id,
+        url=summary.url,
+        state=summary.state,
+        stage=summary.task.stage,
+        grade=summary.grade,
+        after=sorted(summaries[maker].job_id for maker in makers),
         reads=[row.file.name for row in needed[job]],
         makes=makes,
     )
@@ -332,8 +333,7 @@ def _named(files: set[_File]) -> list[FileName]:
     ]
 
 
-def _total(summaries: Iterable[Mapping[str, Any]], name: str) -> float | None:
+def _total(values: Iterable[float | None]) -> float | None:
     """Return the sum of a resource over jobs; None where no job says it."""
-    values = [summary["resources"][name] for summary in summaries]
     known = [value for value in values if value is not None]
     return sum(known) if known else None

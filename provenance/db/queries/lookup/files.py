@@ -162,15 +162,6 @@ class FoundFile(NamedTuple):
         url = file_url(self.name, self.experiment, self.namespace)
         return FileName(self.name, self.namespace, self.experiment, url)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what names the file, with the path of its page."""
-        return {
-            "name": self.name,
-            "namespace": self.namespace,
-            "experiment": self.experiment,
-            "url": file_url(self.name, self.experiment, self.namespace),
-        }
-
 
 def find_files(
     connection: Connection,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -54,10 +54,6 @@ class Focus(NamedTuple):
         That is all its versions, and contents that no recorded job made.
         """
         return self._replace(claim_id=None, version=None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what an answer says of the version that it is about."""
-        return {"version": self.version, "versions": self.versions}
 
 
 def focus_of(

@@ -7,7 +7,7 @@ import msgspec
 from jobprov.app.commands.comparisons.jobs import comparison_text
 from jobprov.app.commands.histories.divergence import divergence_text
 from jobprov.provenance.answers.comparisons import JobComparison
-from jobprov.provenance.answers.histories import Divergence
+from jobprov.provenance.answers.histories import DivergedJob, Divergence
 
 
 def facet(name: str, matters: str, *rows: dict[str, Any], said: int = 1) -> dict[str, Any]:
@@ -41,6 +41,22 @@ def a_job(state: str) -> dict[str, Any]:
     }
 
 
+OF_A_LISTED_JOB = {
+    "heard_at": "2026-11-24T16:00:00Z",
+    "ended_at": None,
+    "exit": {
+        "code": None,
+        "signal": None,
+        "failed_step": None,
+        "error_class": None,
+        "message": None,
+    },
+    "resources": {"wall_seconds": None, "cpu_seconds": None, "max_rss_bytes": None},
+    "grade": "L0",
+    "rerun_of": None,
+    "retry_of": None,
+}
+"""What a list says of a job besides."""
 CHANGED = {
     "kind": "changed",
     "key": "physics.smear.width",
@@ -113,8 +129,12 @@ def test_nothing_drives_the_terminal() -> None:
 
 
 def test_where_histories_part_leads_to_the_comparison() -> None:
-    of_both = Divergence(1, "reco", a_job("failed"), a_job("succeeded"))
-    of_one = Divergence(1, "reco", None, a_job("succeeded"))
+    failed, succeeded = (
+        msgspec.convert({**a_job(state), **OF_A_LISTED_JOB}, DivergedJob)
+        for state in ("failed", "succeeded")
+    )
+    of_both = Divergence(1, "reco", failed, succeeded)
+    of_one = Divergence(1, "reco", None, succeeded)
     of_none = Divergence(1, None, None, None)
 
     assert divergence_text(of_both).splitlines()[0] == "They part in stage reco; 1 job made both."

@@ -46,8 +46,8 @@ def test_the_earliest_pair_of_one_stage_with_other_recipes_is_found(filled: Prod
         found = find_divergence(connection, "m1", "m2")
 
     assert (found.stage, found.common_jobs) == ("reco", 1)
-    assert (found.a["job_id"], found.b["job_id"]) == (job_id(2), job_id(3))
-    assert found.a["recipe_id"] != found.b["recipe_id"]
+    assert (found.a.job_id, found.b.job_id) == (job_id(2), job_id(3))
+    assert found.a.recipe_id != found.b.recipe_id
 
 
 def test_files_of_one_recipe_part_nowhere_and_a_stage_of_one_alone_is_told(
@@ -62,7 +62,7 @@ def test_files_of_one_recipe_part_nowhere_and_a_stage_of_one_alone_is_told(
             find_divergence(connection, "m1", "nowhere")
 
     assert (same.stage, same.a, same.b) == (None, None, None)
-    assert (longer.stage, longer.a, longer.b["job_id"]) == ("merge", None, job_id(5))
+    assert (longer.stage, longer.a, longer.b.job_id) == ("merge", None, job_id(5))
 
 
 def test_a_job_of_no_task_is_of_the_stage_that_it_says(production: Production) -> None:
@@ -72,7 +72,7 @@ def test_a_job_of_no_task_is_of_the_stage_that_it_says(production: Production) -
     with production.database.reading.connect() as connection:
         found = find_divergence(connection, "a", "b")
 
-    assert (found.stage, found.a["job_id"], found.b["job_id"]) == (
+    assert (found.stage, found.a.job_id, found.b.job_id) == (
         "gen",
         job_id(1),
         job_id(2),
@@ -117,4 +117,4 @@ def test_of_jobs_that_started_at_one_moment_the_same_is_shown_whichever_was_reco
     with production.database.reading.connect() as connection:
         found = find_divergence(connection, "m1", "m2")
 
-    assert (found.a["job_id"], found.b["job_id"]) == (job_id(2), job_id(4))
+    assert (found.a.job_id, found.b.job_id) == (job_id(2), job_id(4))
