@@ -10,10 +10,9 @@ of it. Such jobs are a file's `writer`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 _ENDED = {
     "failed": "failed",
@@ -31,14 +30,6 @@ UNHAPPY_STATES = ("failed", "killed", "lost", "silent")
 """States of jobs that did not end well, worst first.
 
 Drawings never hide them in a larger box of other states.
-"""
-COLUMNS = (
-    "key", "kind", "name", "namespace", "experiment", "version", "size_bytes", "data_tier", "is_placeholder",
-    "job_id", "label", "state", "stage", "task_id", "campaign", "code_version", "started_at", "from",
-)  # fmt: skip
-"""Names of the columns of `node_rows`.
-
-`from` has the keys of what lies directly before a node, with blanks between.
 """
 
 
@@ -67,17 +58,6 @@ class Past:
         """Whether nothing is known to have changed since."""
         return not self.changed_count and not self.relinked_count
 
-    def to_json(self) -> dict[str, Any]:
-        """The object under `past` of the lineage call."""
-        return {
-            "as_of": utc_text(self.as_of),
-            "is_exact": self.is_exact,
-            "changed_jobs": list(self.changed_jobs),
-            "changed_count": self.changed_count,
-            "relinked_files": list(self.relinked_files),
-            "relinked_count": self.relinked_count,
-        }
-
 
 def utc_text(moment: datetime) -> str:
     """A time as RFC 3339 in UTC with `Z`, to the second."""
@@ -101,16 +81,6 @@ class Writer:
     state: str
     url: str
     is_other_version: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """The member `writer` of a node."""
-        return {
-            "job_id": self.job_id,
-            "label": self.label,
-            "state": self.state,
-            "url": self.url,
-            "is_other_version": self.is_other_version,
-        }
 
     def briefly(self) -> str:
         """What a box of a picture tells about the file."""
@@ -210,15 +180,6 @@ class Edge:
     is_sure: bool = True
     role: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """One of `edges` of the lineage call."""
-        return {
-            "source": self.source,
-            "target": self.target,
-            "is_sure": self.is_sure,
-            "role": self.role,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
@@ -233,10 +194,6 @@ class LeftOut:
     files: int = 0
     jobs: int = 0
     is_least: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """One of `sides` of the object `omitted`."""
-        return {"file": self.files, "job": self.jobs, "is_least": self.is_least}
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,23 +224,6 @@ class Omitted:
     is_least: bool = False
     before: LeftOut | None = None
     after: LeftOut | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The object under `omitted` of the lineage call, keys sorted."""
-        return {
-            "by_stage": dict(sorted(self.by_stage.items())),
-            "by_kind": dict(sorted(self.by_kind.items())),
-            "ancestors": self.ancestors,
-            "descendants": self.descendants,
-            "inputs_of": dict(sorted(self.inputs_of.items())),
-            "outputs_of": dict(sorted(self.outputs_of.items())),
-            "hidden": self.hidden,
-            "is_least": self.is_least,
-            "sides": {
-                "ancestors": None if self.before is None else self.before.to_json(),
-                "descendants": None if self.after is None else self.after.to_json(),
-            },
-        }
 
 
 Node = FileNode | JobNode
@@ -354,21 +294,6 @@ class Graph:
                 best[ends] = max(best.get(ends, edge), edge, key=_weight)
         return list(best.values())
 
-    def to_json(self) -> dict[str, Any]:
-        """The answer of the lineage call (http.md): `nodes`, `edges`, `omitted`."""
-        answer = {
-            "focus": self.focus,
-            "nodes": [node_json(node) for node in self.nodes],
-            "edges": [edge.to_json() for edge in self.inner_edges()],
-            "omitted": self.omitted.to_json(),
-            "is_truncated": self.is_truncated,
-            "version": self.version,
-            "versions": self.versions,
-        }
-        if self.past is not None:
-            answer["past"] = self.past.to_json()
-        return answer
-
 
 def plain_role(roles: Iterable[str]) -> str:
     """The role for an edge, of all in which a job read one file.
@@ -393,45 +318,3 @@ def neighbours(
         after[source].append(target)
         before[target].append(source)
     return dict(after), dict(before)
-
-
-def node_json(node: Node) -> dict[str, Any]:
-    """A node as the lineage call answers it."""
-    if isinstance(node, FileNode):
-        return {
-            "key": node.key,
-            "kind": "file",
-            "name": node.name,
-            "namespace": node.namespace,
-            "experiment": node.experiment,
-            "role": node.role,
-            "size_bytes": node.size_bytes,
-            "data_tier": node.data_tier,
-            "is_placeholder": node.is_placeholder,
-            "version": node.version,
-            "url": node.url,
-            "writer": None if node.writer is None else node.writer.to_json(),
-        }
-    return {
-        "key": node.key,
-        "kind": "job",
-        "job_id": node.job_id,
-        "label": node.label,
-        "state": node.state,
-        "stage": node.stage,
-        "task_id": node.task_id,
-        "campaign": node.campaign,
-        "code_version": node.code_version,
-        "started_at": None if node.started_at is None else utc_text(node.started_at),
-        "url": node.url,
-    }
-
-
-def node_rows(graph: Graph) -> Iterator[dict[str, Any]]:
-    """Yield the nodes in the graph's order, by the names of `COLUMNS`.
-
-    A column that a kind of node lacks is absent.
-    """
-    _, before = graph.neighbours()
-    for node in graph.nodes:
-        yield {**node_json(node), "from": " ".join(before.get(node.key, ()))}

@@ -12,7 +12,7 @@ from jobprov.app.csv_rows import csv_lines
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.histories import LineageGraph
 from jobprov.provenance.lineage.dot import to_dot
-from jobprov.provenance.lineage.graph import COLUMNS, Graph, node_rows
+from jobprov.provenance.lineage.graph import Graph
 from jobprov.provenance.lineage.openlineage import to_openlineage
 from jobprov.provenance.lineage.prov_json import to_prov_json, to_prov_n
 from jobprov.provenance.lineage.svg import draw
@@ -20,7 +20,7 @@ from jobprov.provenance.lineage.text import render_text
 from jobprov.provenance.schemas.history_queries import LineageQuery
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import take_filters
-from jobprov.provenance.services.histories.nodes import graph_answer
+from jobprov.provenance.services.histories.nodes import COLUMNS, graph_answer, node_rows
 
 section = Section("lineage", "The lineage of files.")
 

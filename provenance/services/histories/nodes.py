@@ -1,8 +1,10 @@
 """Lineage graphs and their nodes as answers."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import asdict
 
 from jobprov.provenance.answers.histories import (
@@ -27,6 +29,15 @@ from jobprov.provenance.lineage.graph import (
     Writer,
 )
 
+COLUMNS = (
+    "key", "kind", "name", "namespace", "experiment", "version", "size_bytes", "data_tier", "is_placeholder",
+    "job_id", "label", "state", "stage", "task_id", "campaign", "code_version", "started_at", "from",
+)  # fmt: skip
+"""Names of the columns of `node_rows`.
+
+`from` has the keys of what lies directly before a node, with blanks between.
+"""
+
 
 def graph_answer(graph: Graph) -> LineageGraph:
     """Return a graph as the lineage call answers it."""
@@ -44,6 +55,17 @@ def graph_answer(graph: Graph) -> LineageGraph:
         versions=graph.versions,
         past=_past(graph.past),
     )
+
+
+def node_rows(graph: Graph) -> Iterator[dict[str, Any]]:
+    """Yield the nodes in the graph's order, by the names of `COLUMNS`.
+
+    A column that a kind of node lacks is absent.
+    """
+    _, before = graph.neighbours()
+    for node in graph.nodes:
+        row = to_builtins(node_answer(node))
+        yield {**row, "from": " ".join(before.get(node.key, ()))}
 
 
 def node_answer(node: Node) -> LineageNode:

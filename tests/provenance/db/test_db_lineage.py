@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from sqlalchemy import Connection, text
 
 from jobprov.provenance.db.queries.histories import neighbourhood
@@ -17,6 +18,7 @@ from jobprov.provenance.lineage.graph import Graph, Omitted
 from jobprov.provenance.lineage.sentences import summary
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
+from jobprov.provenance.services.histories.nodes import graph_answer
 from jobprov.provenance.services.lookup.file import find_file, show_file
 from tests.library.production import Production
 from tests.library.records import MOMENT, a_record, chain, file_entry
@@ -318,7 +320,7 @@ def test_readers_of_no_output_are_counted_where_a_limit_leaves_them_out(
         graph = trace_lineage(connection, "hub", direction="descendants", limit=8)
 
     assert summary(graph) == "12 jobs came of this. Not shown: 5 later jobs."
-    assert graph.omitted.to_json()["sides"] == {
+    assert to_builtins(graph_answer(graph))["omitted"]["sides"] == {
         "ancestors": None,
         "descendants": {"file": 0, "job": 5, "is_least": False},
     }

@@ -11,11 +11,12 @@ import pytest
 
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.lineage.graph import FileNode, Graph, node_rows
+from jobprov.provenance.lineage.graph import FileNode, Graph
 from jobprov.provenance.lineage.openlineage import to_openlineage
 from jobprov.provenance.lineage.prov_json import prov_document, to_prov_n
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters
+from jobprov.provenance.services.histories.nodes import node_rows
 from tests.library.production import Production
 from tests.library.records import MOMENT, a_record, chain, file_entry, job_id
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from jobprov.provenance.db.queries.histories import pasts
 from jobprov.provenance.errors import NotFoundError
@@ -14,6 +15,7 @@ from jobprov.provenance.lineage.graph import FileNode, Graph, Past
 from jobprov.provenance.lineage.sentences import summary
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.histories.lineage import trace_lineage
+from jobprov.provenance.services.histories.nodes import graph_answer
 from tests.library.production import Production
 from tests.library.records import MOMENT, a_record, chain, file_entry, job_id
 
@@ -41,7 +43,7 @@ def test_history_of_today_says_nothing_of_the_past(production: Production) -> No
         graph = trace_lineage(connection, "b")
 
     assert graph.past is None
-    assert "past" not in graph.to_json()
+    assert "past" not in to_builtins(graph_answer(graph))
 
 
 def test_where_nothing_came_since_the_past_is_exact(production: Production) -> None:
@@ -51,7 +53,7 @@ def test_where_nothing_came_since_the_past_is_exact(production: Production) -> N
 
     assert past == Past(BEFORE)
     assert past.is_exact
-    assert graph.to_json()["past"] == {
+    assert to_builtins(graph_answer(graph))["past"] == {
         "as_of": "2026-01-02T01:00:00Z", "is_exact": True, "changed_jobs": [], "changed_count": 0, "relinked_files": [],
         "relinked_count": 0,
     }  # fmt: skip
