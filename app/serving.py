@@ -151,9 +151,8 @@ def work_until(service: Service, stop: threading.Event) -> None:
                 is_current = True  # or will be: the work is noted
             drain(parts, HANDLERS, until=stop.is_set)
             if time.monotonic() > seal_at:
-                seal_at = (
-                    time.monotonic() + SEAL_SECONDS
-                )  # also where one fails: the others need no segment every second
+                # Also where one fails: the others need no segment every second
+                seal_at = time.monotonic() + SEAL_SECONDS
                 seal_all(parts.database, parts.writer, service.store)
         # The service goes on without; the item's lease runs out and it is tried again
         except Exception:  # noqa: BLE001

@@ -94,9 +94,8 @@ def _fill(place: Place, service: Service, jobs: int, best: Limits) -> dict[str, 
     """
     spare_collections()  # as the service does
     early: dict[str, float] = {}
-    tenth = (
-        jobs // 10 if jobs // 10 >= 2 * _TREE_JOBS else 0
-    )  # a smaller campaign has no whole tree to look up
+    # A smaller campaign has no whole tree to look up
+    tenth = jobs // 10 if jobs // 10 >= 2 * _TREE_JOBS else 0
     works, sealed = [], LedgerSeal()
     with service.reading() as connection:
         done: int = connection.execute(select(func.count()).select_from(Job)).scalar_one()
@@ -206,9 +205,8 @@ def _measure_http(place: Place, jobs: int, best: Limits, marks: dict[str, int]) 
     recording.possess(service, more)
     service.close()
     with running_service(place.settings) as (address, server):
-        recording.record_batches(
-            address, server, place.process, more[:500]
-        )  # the first batch fills caches
+        # The first batch fills caches
+        recording.record_batches(address, server, place.process, more[:500])
         settle()
         work = recording.record_batches(address, server, place.process, more[500:BATCH_JOBS])
         name, mark = "HTTP, batches of 500", marks["batches"]

@@ -103,9 +103,8 @@ def usual_waits(service: Service) -> dict[str, float]:
     They are there in a small campaign, too.
     """
     with service.reading() as connection:
-        _usual_waits(
-            connection
-        )  # into the caches, and statements are prepared, as in a service that runs
+        # Into the caches, and statements are prepared, as in a service that runs
+        _usual_waits(connection)
         return _usual_waits(connection)
 
 

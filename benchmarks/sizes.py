@@ -28,9 +28,8 @@ def compact(database: Database) -> None:
         driver: Any = connection.driver_connection
         driver.autocommit = True
         driver.execute("VACUUM FULL")
-        driver.execute(
-            "VACUUM ANALYZE"
-        )  # as autovacuum does: the full one leaves out which pages everybody may see
+        # As autovacuum does: the full one leaves out which pages everybody may see
+        driver.execute("VACUUM ANALYZE")
         driver.autocommit = False
     connection.close()
 

@@ -189,9 +189,8 @@ def _new_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]
         return
     server = request.getfixturevalue("postgresql_server")
     name = f"test_{uuid.uuid4().hex}"
-    _run(
-        make_url(server), f"CREATE DATABASE {name} TEMPLATE template_jobprov STRATEGY FILE_COPY"
-    )  # a sixth of the time
+    # A sixth of the time
+    _run(make_url(server), f"CREATE DATABASE {name} TEMPLATE template_jobprov STRATEGY FILE_COPY")
     yield make_url(server).set(database=name).render_as_string(hide_password=False)
     _run(make_url(server), f"DROP DATABASE {name} WITH (FORCE)")
 

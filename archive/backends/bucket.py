@@ -193,9 +193,8 @@ class Bucket:
     def _endpoint(self) -> str:
         """The server's address as it is set, empty for Amazon's."""
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        if endpoint and not _ADDRESS.fullmatch(
-            endpoint
-        ):  # the client's library would end the process
+        # The client's library would end the process
+        if endpoint and not _ADDRESS.fullmatch(endpoint):
             reason = f"the server's address {endpoint[:200]!r} is none"
             raise ArchiveUnreachableError(
                 self.where, reason, "write AWS_ENDPOINT_URL as https://host or http://host:port"

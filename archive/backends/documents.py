@@ -62,9 +62,8 @@ class DocumentShelf:
                 arrival.write(encode_frame(data, digest_of(data), bound_to=name))
                 arrival.flush()
                 is_new = arrival.link(target)
-        flush_folder(
-            target.parent
-        )  # also for one that is there: its writer may not have come so far yet
+        # Also for one that is there: its writer may not have come so far yet
+        flush_folder(target.parent)
         return is_new
 
     def get(self, name: str) -> bytes:

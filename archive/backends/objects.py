@@ -162,15 +162,13 @@ class PackObjects:
     def _open(self, name: str, size_bytes: int) -> Pack | None:
         file = RemoteFile(self._bucket, _pack_key(name), size_bytes)
         try:
-            file.read_at(
-                max(size_bytes - FIRST_BYTES, 0), FIRST_BYTES
-            )  # the index of most packs is in it
+            # The index of most packs is in it
+            file.read_at(max(size_bytes - FIRST_BYTES, 0), FIRST_BYTES)
         except FrameDamagedError:
             return None  # it went between the listing and now
         pack = Pack(name, file, self._scratch.hold)
-        pack.file = RemoteFile(
-            self._bucket, _pack_key(name), size_bytes
-        )  # without the bytes read so far
+        # Without the bytes read so far
+        pack.file = RemoteFile(self._bucket, _pack_key(name), size_bytes)
         return pack
 
 

@@ -9,9 +9,8 @@ from jobprov.archive.errors import FrameDamagedError
 FIRST_BYTES = 128 << 10
 """What a first look at an object takes along: most blobs are smaller."""
 
-_WINDOW_BYTES = (
-    16 << 10
-)  # what a first look into a pack takes along: of a neighbour's frame nobody needs more
+# What a first look into a pack takes along: of a neighbour's frame nobody needs more
+_WINDOW_BYTES = 16 << 10
 
 
 class RemoteFile:

@@ -29,9 +29,8 @@ def add_code(payload: Payload) -> None:
 def _add_folder_links(payload: Payload) -> None:
     """Let what the job reached by symbolic links to folders of checkouts be found in their copies, by relative paths as well."""
     places = payload.places
-    is_inside = any(
-        line.startswith("work_inside ") for line in payload.layout
-    )  # then OUT/work is a link itself
+    # Then OUT/work is a link itself
+    is_inside = any(line.startswith("work_inside ") for line in payload.layout)
     for link in rows(payload.record.get("folder_links")):
         path, place = text(link.get("path")), places.locate(text(link.get("target")))
         if place is None or not path.startswith("/"):

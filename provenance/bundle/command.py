@@ -12,9 +12,8 @@ from jobprov.provenance.bundle.odd_words import exact_words
 from jobprov.provenance.bundle.payload import Payload
 from jobprov.provenance.bundle.places import Place, quote
 
-_NOT_FOUND = frozenset(
-    {"126", "127"}
-)  # the shell's own codes for a program that could not be started
+# The shell's own codes for a program that could not be started
+_NOT_FOUND = frozenset({"126", "127"})
 _OUR_OWN = frozenset(
     [
         "elsewhere",
@@ -309,9 +308,8 @@ def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
         _scripts_that_ran(payload, steps), key=lambda place: (place.variable, place.rest)
     ):
         interpreter = payload.shebangs[place]
-        if "/" in interpreter or _is_outside(
-            payload, interpreter
-        ):  # `env` looks a bare name up as the job does
+        # `env` looks a bare name up as the job does
+        if "/" in interpreter or _is_outside(payload, interpreter):
             wanted.setdefault(interpreter, f"interpreter of {place.rest.lstrip('/')}")
     for program, why in wanted.items():
         payload.needs.add(3, "program", program, why, place="" if "/" in program else path)

@@ -23,9 +23,8 @@ def _folder_name(configuration: Mapping[str, Any], index: int) -> str:
     """`NN-step`, or the number alone where the step's name may not be, or leaves no room for it."""
     step = plain_name(text(configuration.get("step")), "")
     name = f"{index:02d}-{step}"
-    return (
-        name if step and len(name) < NAME_BYTES else f"{index:02d}"
-    )  # a folder's name in a tar ends in a slash
+    # A folder's name in a tar ends in a slash
+    return name if step and len(name) < NAME_BYTES else f"{index:02d}"
 
 
 def _add_configuration(

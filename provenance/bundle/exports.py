@@ -111,10 +111,11 @@ def _add_files(
             digest(file.get("sha256")),
             number(file.get("size_bytes")),
         )
+        # Files of one name are not one file
         spaces = (
             text(file.get("experiment")),
             text(file.get("namespace")),
-        )  # files of one name are not one file
+        )
         entity = f"file:{sha256 or _local(':'.join([*filter(None, spaces), name]))}"
         facts: dict[str, Any] = {"prov:label": name, "prov:type": _qualified("jobprov:file")}
         if sha256:

@@ -63,8 +63,7 @@ def readable_json(value: Any) -> bytes:
     """
     plain = to_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False))
     try:
-        return (
-            msgspec.json.format(plain, indent=1) + b"\n"
-        )  # what json's own indent makes, four times as fast
+        # What json's own indent makes, four times as fast
+        return msgspec.json.format(plain, indent=1) + b"\n"
     except msgspec.DecodeError:  # NaN or Infinity, which only json writes and reads
         return to_bytes(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")

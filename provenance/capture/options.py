@@ -163,9 +163,8 @@ class Options:
                 self.values[name] = None
 
     def _read(self, words: List[str]) -> None:
-        replaced: Set[str] = (
-            set()
-        )  # options of which the command line replaced what the environment said
+        # Options of which the command line replaced what the environment said
+        replaced: Set[str] = set()
         while words:
             word = words.pop(0)
             if word == "--":

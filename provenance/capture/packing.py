@@ -213,9 +213,8 @@ def _end(node: Union[ast.expr, ast.stmt, ast.arg]) -> Tuple[int, int]:
 
 
 def _end_in_row(node: Union[ast.expr, ast.stmt], row: int) -> Tuple[int, int]:
-    if (
-        _end(node)[0] != row
-    ):  # without parentheses around it, empty lines in its place would end the statement
+    # Without parentheses around it, empty lines in its place would end the statement
+    if _end(node)[0] != row:
         raise ValueError("the annotation in line {} goes over several lines".format(row + 1))
     return _end(node)
 

@@ -269,15 +269,13 @@ class Client(Histories):
         record = json.loads(data)
         if not isinstance(record, dict):
             raise BadInputError("A record is one JSON object.")
-        if not record.get(
-            "job_id"
-        ):  # nothing could be said of the address that it would be sent to
+        # Nothing could be said of the address that it would be sent to
+        if not record.get("job_id"):
             raise BadInputError("A record has a job_id, a UUID.", {"job_id": ["missing"]})
         path = f"/jobs/{part(str(record['job_id']))}"
         answer = self._json("PUT", path, data=data, headers={"Content-Type": "application/json"})
-        if answer.keys().isdisjoint(
-            {"job_id", "change"}
-        ):  # a portal or proxy that says yes to everything
+        # A portal or proxy that says yes to everything
+        if answer.keys().isdisjoint({"job_id", "change"}):
             raise self._stranger()
         return answer
 

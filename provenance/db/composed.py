@@ -100,9 +100,8 @@ def _row_of(names: Sequence[str]) -> Callable[[Any], Any]:
 
 def _reader(kind: TypeEngine[Any], dialect: Dialect) -> _Convert:
     own = kind.dialect_impl(dialect)
-    return (
-        None if isinstance(own, Float) else own.result_processor(dialect, None)
-    )  # both drivers give floats as such
+    # Both drivers give floats as such
+    return None if isinstance(own, Float) else own.result_processor(dialect, None)
 
 
 def _value(bound: BindParameter[Any], name: str) -> tuple[str, Any, _Convert]:

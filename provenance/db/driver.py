@@ -61,9 +61,8 @@ def _cursor(connection: Connection) -> Any:
 
 
 def _execute(cursor: Any, dialect: str, statement: str, values: Sequence[Any]) -> None:
-    options = (
-        {} if dialect == "sqlite" else {"prepare": True}
-    )  # it comes again; `reading_cursor.py` goes by this
+    # It comes again; `reading_cursor.py` goes by this
+    options = {} if dialect == "sqlite" else {"prepare": True}
     cursor.execute(_native(statement, dialect), values, **options)
 
 

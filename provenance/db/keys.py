@@ -194,9 +194,8 @@ class KnownKeys:
         """
         if not rows:
             return set()
-        ordered = sorted(
-            rows
-        )  # the same order in every process, so that two cannot wait for each other
+        # The same order in every process, so that two cannot wait for each other
+        ordered = sorted(rows)
         numbers = allocate_keys(connection, table, len(ordered))
         values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]
         made = dict(zip(ordered, numbers, strict=True))

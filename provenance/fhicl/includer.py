@@ -34,9 +34,8 @@ from jobprov.provenance.fhicl.positions import Segment
 
 _DIRECTIVE = re.compile(r"^#include[^\n]*\n", re.MULTILINE)
 _SHORTEST_DIRECTIVE = len('#include "a"')
-_MOST_MEMOISED_CHARACTERS = (
-    8 << 20
-)  # parsed, a character costs 7 bytes in real files and 50 in the densest
+# Parsed, a character costs 7 bytes in real files and 50 in the densest
+_MOST_MEMOISED_CHARACTERS = 8 << 20
 _LARGEST_MEMOISED = 1 << 20
 _WIDEST_EXCERPT = 160
 

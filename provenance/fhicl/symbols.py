@@ -92,9 +92,8 @@ class Symbols:
         top = str(path[0])
         if in_prolog:
             self.prolog.add(top)
-        elif (
-            top in self.prolog
-        ):  # the body starts the name afresh, whatever the prolog put below it
+        # The body starts the name afresh, whatever the prolog put below it
+        elif top in self.prolog:
             self.prolog.discard(top)
             del self.members[top]
         holder, present, is_blocked = self._locate(path, offset)

@@ -77,9 +77,8 @@ class LocalLauncher:
         """Stop those of the jobs that run, with all that they started, and never start those that wait."""
         for name in names:
             with contextlib.suppress(FileExistsError):
-                (self._folder / f"{name}.pid").touch(
-                    exist_ok=False
-                )  # whoever would start it finds it started
+                # Whoever would start it finds it started
+                (self._folder / f"{name}.pid").touch(exist_ok=False)
             process = self._process(name)
             if process is not None:
                 _kill_session(process)

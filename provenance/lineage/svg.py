@@ -194,9 +194,8 @@ def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
         if source.layer == target.layer:
             points.append(_exit(target))
         else:
-            if (
-                source.layer_end > start_x
-            ):  # straight to the end of the layer, so as not to cross wider boxes
+            # Straight to the end of the layer, so as not to cross wider boxes
+            if source.layer_end > start_x:
                 points.append((source.layer_end, start_y))
             points += [*layout.bends.get(ends, ()), _entry(target)]
         edge_path(edges, _path(points), is_sure=is_sure)

@@ -21,9 +21,8 @@ from jobprov.provenance.records.repairing import SCHEMA_VERSION, is_later, parse
 from jobprov.provenance.records.sharing import Part, SharedParts
 
 LIMIT_BYTES = 8 * 1024 * 1024
-_NANOSECONDS = re.compile(
-    rb":\d\d(?<=\d:\d\d)\.\d{7}"
-)  # of a time: in numbers Python writes as many digits
+# Of a time: in numbers Python writes as many digits
+_NANOSECONDS = re.compile(rb":\d\d(?<=\d:\d\d)\.\d{7}")
 
 
 class DecodedRecord:

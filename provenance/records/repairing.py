@@ -41,9 +41,8 @@ def parse_object(body: bytes, what: str = "The body") -> dict[str, Any]:
     `what` it is begins the sentence that tells so.
     """
     try:
-        text = body.decode(
-            "utf-8", "surrogatepass"
-        )  # of bytes, json.loads guesses: UTF-16 would be kept
+        # Of bytes, json.loads guesses: UTF-16 would be kept
+        text = body.decode("utf-8", "surrogatepass")
         raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise _too_deep(what) from None
@@ -214,9 +213,8 @@ def unstorable_text(value: Any, path: str) -> str | None:
 
     None where there is none.
     """
-    stack = [
-        (value, path)
-    ]  # by hand: a client's lists may lie in each other as deep as a call can go
+    # By hand: a client's lists may lie in each other as deep as a call can go
+    stack = [(value, path)]
     while stack:
         value, path = stack.pop()
         if isinstance(value, str) and _is_unstorable(value):

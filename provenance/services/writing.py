@@ -63,9 +63,8 @@ class Writer(WriteQueue[Writing]):
             received_at: when that came which is written; now, where it is not given.
             submitter: who sent it.
         """
-        came_at = received_at or datetime.now(
-            UTC
-        )  # not when its turn comes: others may be before it
+        # Not when its turn comes: others may be before it
+        came_at = received_at or datetime.now(UTC)
         return super().run(
             lambda writing: use_case(replace(writing, received_at=came_at, submitter=submitter)),
             weight,

@@ -29,6 +29,7 @@ from jobprov.provenance.errors import SoftwareError
 
 SUBCOMMANDS = frozenset(
     (
+        # Reading
         *(
             "cat-file",
             "config",
@@ -37,7 +38,7 @@ SUBCOMMANDS = frozenset(
             "merge-base",
             "rev-list",
             "rev-parse",
-        ),  # reading
+        ),
         *("fetch", "gc", "index-pack", "init", "ls-remote", "pack-refs", "update-ref"),  # mirrors
     )
 )
@@ -262,11 +263,12 @@ def _search_path() -> str:
 def _limited(argv: list[str], limits: Limits) -> list[str]:
     if limits.file_bytes is None:
         return argv
+    # POSIX counts in 512 bytes
     return [
         *_UNDER_FILE_LIMIT[:3],
         str(max(1, limits.file_bytes // 512)),
         *argv,
-    ]  # POSIX counts in 512 bytes
+    ]
 
 
 def _start(
@@ -321,9 +323,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     Not once it is collected: the number may be another group's by then.
     """
     if process.returncode is None:
-        with suppress(
-            ProcessLookupError, PermissionError
-        ):  # all gone already; macOS says the second of zombies
+        # All gone already; macOS says the second of zombies
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 

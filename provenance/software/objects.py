@@ -149,9 +149,8 @@ class RepositoryObjects:
         Raises:
             MissingObjectError: one is not there.
         """
-        with (
-            tempfile.TemporaryFile() as asked
-        ):  # a file, not a pipe: git never waits for us to write
+        # A file, not a pipe: git never waits for us to write
+        with tempfile.TemporaryFile() as asked:
             asked.writelines(f"{checked_oid(oid)}\n".encode() for oid in oids)
             asked.seek(0)
             with open_git(

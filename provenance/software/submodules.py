@@ -93,8 +93,7 @@ def _absolute(url: str | None, base_url: str | None) -> str | None:
     except SoftwareError:
         return url
     path = posixpath.normpath(f"/{base.path.strip('/')}/{url}")
-    if base.scheme == "ssh" and not base.path.startswith(
-        "/"
-    ):  # scp-like, relative to the user's home
+    # Scp-like, relative to the user's home
+    if base.scheme == "ssh" and not base.path.startswith("/"):
         path = path.lstrip("/")
     return RepositoryUrl(base.scheme, base.user, base.host, base.port, path).public

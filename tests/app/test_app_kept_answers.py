@@ -37,9 +37,8 @@ def test_page_and_call_say_when_failures_of_many_jobs_were_counted(
     assert second == {**first, "is_current": False}
     assert WORDS not in fresh
     assert WORDS in stale
-    assert (
-        client.get("/api/v1/statistics/errors?task_id=t1").get_json()["failures"] == 3
-    )  # counted when asked for
+    # Counted when asked for
+    assert client.get("/api/v1/statistics/errors?task_id=t1").get_json()["failures"] == 3
 
 
 def test_report_of_many_jobs_is_of_the_kept_answers_and_a_mail_waits_for_new_ones(

@@ -16,9 +16,8 @@ from tests.library.tampering import crash_at_every_step, run_python, stored_file
 pytestmark = pytest.mark.slow
 
 EARLIER = [b"packed %d" % number * 20 for number in range(3)]
-LOOSE = [
-    hashlib.sha512(b"%d" % number).digest() * 2 for number in range(5)
-]  # larger than the pack, so it is merged
+# Larger than the pack, so it is merged
+LOOSE = [hashlib.sha512(b"%d" % number).digest() * 2 for number in range(5)]
 
 
 @pytest.fixture

@@ -164,9 +164,8 @@ def test_folder_and_bucket_have_the_same_objects(store: S3Store, tmp_path: Path)
     objects = {key: object_of(store, key) for key in keys(store)}
 
     assert {key: data for key, data in objects.items() if key in files} == files
-    assert {key.partition("/")[0] for key in objects.keys() - files.keys()} == {
-        "loose"
-    }  # what was packed just now
+    # What was packed just now
+    assert {key.partition("/")[0] for key in objects.keys() - files.keys()} == {"loose"}
 
 
 def test_large_blob_goes_up_in_parts_and_is_read_in_windows(

@@ -18,9 +18,8 @@ from tests.library.tampering import run_python
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
 EARLIER = [b"packed %d" % number * 20 for number in range(3)]
-LOOSE = [
-    hashlib.sha512(b"%d" % number).digest() * 2 for number in range(5)
-]  # larger than the pack, so it is merged
+# Larger than the pack, so it is merged
+LOOSE = [hashlib.sha512(b"%d" % number).digest() * 2 for number in range(5)]
 
 
 def opened(url: str, grace: timedelta = timedelta(0)) -> S3Store:
@@ -120,9 +119,8 @@ def test_of_two_packs_with_the_same_blobs_one_stays_whoever_seals(
     store.bucket.delete([first, *keys(store, "loose")])
     store = opened(s3_url)
     for content in LOOSE:
-        store.put_stream(
-            [content], expected=digest_of(content)
-        )  # zstd writes another frame than of the whole
+        # Zstd writes another frame than of the whole
+        store.put_stream([content], expected=digest_of(content))
     store.seal()
     store.bucket.put(first, whole or b"")
     assert len(keys(store, "packs")) == 2

@@ -249,31 +249,33 @@ def _allowed(root: Path, out: Path, programs: Path) -> Allowed:
     assert interpreters, "NEEDS.tsv names no interpreter"
     sites = {cells[5] for cells in needs if cells[0] == "pip"}  # where the distributions lie
     prefixes = {str(path.parent.parent) for path in interpreters}  # bin, lib, pyvenv.cfg
-    prefixes |= {
-        str(path.resolve().parent.parent) for path in interpreters
-    }  # of the Python that a virtual environment is made of
+    # Of the Python that a virtual environment is made of
+    prefixes |= {str(path.resolve().parent.parent) for path in interpreters}
     below = {f"{folder}/" for folder in (root, out, programs, *sites, *prefixes)} | {str(out)}
     below |= {"/usr/bin/", "/bin/"}  # shell and coreutils
+    # The libraries that all of them are linked with
     below |= {
         "/lib/",
         "/lib64/",
         "/usr/lib/",
         "/etc/ld.so.cache",
-    }  # the libraries that all of them are linked with
+    }
+    # Of those
     below |= {
         "/etc/localtime",
         "/etc/locale.alias",
         "/etc/ssl/openssl.cnf",
         "/usr/share/locale/",
         "/usr/share/zoneinfo/",
-    }  # of those
+    }
+    # The kernel's own
     below |= {
         "/dev/null",
         "/dev/urandom",
         "/proc/",
         "/sys/devices/system/cpu",
         "/sys/fs/cgroup",
-    }  # the kernel's own
+    }
     # Python lists the folders that .pth files add to its import path, whether or not it imports
     # from them
     added = {

@@ -51,9 +51,8 @@ def post_event() -> Response:
     if static is not None:
         return _take_static(static, document, experiment, grant)
     event = run_event_of(document)
-    refuse_secrets_of(
-        make_record([event], experiment)
-    )  # what is wrong is named by its place in this event
+    # What is wrong is named by its place in this event
+    refuse_secrets_of(make_record([event], experiment))
     service, now = get_service(), datetime.now(UTC)
     outcome = service.write(
         lambda writing: record_event(writing, event, experiment=experiment),

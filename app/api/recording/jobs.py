@@ -95,9 +95,8 @@ def put_job(job_id: str) -> Response:
     body, new_excerpts = _read_record(grant)
     try:
         decoded = decode_record(body)
-        check_record(
-            grant, decoded
-        )  # first: what the sender may not record is not kept for a replay either
+        # First: what the sender may not record is not kept for a replay either
+        check_record(grant, decoded)
         _check_address(decoded, job_id)
     except RecordError as problem:
         _keep_letters([_letter(grant, job_id, problem, body)])

@@ -137,9 +137,8 @@ def _apart(top: str, folder: str) -> Dict[str, str]:
     if os.path.exists(index):
         with open(index, "rb") as source, open(copy, "wb") as target:
             target.write(source.read())
-        status = os.stat(
-            index
-        )  # an older time tells git which entries it must not trust (racy git)
+        # An older time tells git which entries it must not trust (racy git)
+        status = os.stat(index)
         os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
     return {
         "GIT_INDEX_FILE": copy,

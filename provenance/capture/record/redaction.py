@@ -170,9 +170,8 @@ _OPTION = re.compile(
     re.IGNORECASE,
 )
 _USER_OPTIONS = ("-u", "-U", "--user", "--proxy-user")
-_USER = re.compile(
-    r"^(?:(?:--user|--proxy-user)=|-[uU])?[^\s:]+:(?=.)"
-)  # curl's `-u name:password`
+# Curl's `-u name:password`
+_USER = re.compile(r"^(?:(?:--user|--proxy-user)=|-[uU])?[^\s:]+:(?=.)")
 
 
 def has_url_password(content: bytes) -> bool:

@@ -233,9 +233,8 @@ class Job:
 
         command = self.draft.record["command"]
         steps = command.get("steps", ())
-        if (
-            len(steps) == 1 and "stdin_sha256" in steps[0]
-        ):  # every service looks for it at the command
+        # Every service looks for it at the command
+        if len(steps) == 1 and "stdin_sha256" in steps[0]:
             command["stdin_sha256"] = steps[0].pop("stdin_sha256")
         failed = None
         if state != "succeeded":

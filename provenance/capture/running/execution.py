@@ -289,9 +289,8 @@ def _start_plain(argv: List[str], more: Dict[str, Any]) -> "subprocess.Popen[byt
     except OSError as error:
         if error.errno != errno.ENOEXEC:
             raise
-        return subprocess.Popen(
-            ["/bin/sh", *argv], **more
-        )  # a script without `#!`, as every shell does
+        # A script without `#!`, as every shell does
+        return subprocess.Popen(["/bin/sh", *argv], **more)
 
 
 def _become(argv: List[str], error: OSError, signals: Signals) -> NoReturn:

@@ -193,10 +193,11 @@ class PipeStream(Stream):
 
         It never waits in a write: what a reader is slow to take would be lost with us.
         """
+        # Select itself knows no descriptor above 1023
         source, target = (
             select.poll(),
             select.poll(),
-        )  # select itself knows no descriptor above 1023
+        )
         source.register(self._reader, select.POLLIN)
         target.register(self._number, select.POLLOUT)
         while not self._is_stopped:

@@ -32,9 +32,8 @@ _TOO_LARGE = 413
 _CREATED = 201
 _CONTINUE = 308  # a part of a blob is there
 _LATER = frozenset([408, 425, 429])
-_OF_THE_CALL = frozenset(
-    [401, 403, 404, 405, 407]
-)  # about token, address or proxy, not about the record
+# About token, address or proxy, not about the record
+_OF_THE_CALL = frozenset([401, 403, 404, 405, 407])
 # What Python raises for a zip, or for the JSON in it, that is not as it was written; also for one
 # by a later version.
 _DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError)
@@ -46,9 +45,8 @@ _MOST_TOKEN_BYTES = 32 * 1024
 _LONGEST_REASON = 1500  # characters of what somebody answered
 _BLOB_TRIES, _RECORD_TRIES = 3, 2  # with secrets taken out in between
 FIRST_PAUSE_SECONDS = 0.5
-RESUMED_BYTES = (
-    4 << 20
-)  # of a blob; below, sending it again costs less than asking how much arrived
+# Of a blob; below, sending it again costs less than asking how much arrived
+RESUMED_BYTES = 4 << 20
 
 
 class RefusedError(Exception):

@@ -164,9 +164,8 @@ def ready(spool: str) -> List[str]:
         name for name in os.listdir(folder) if name.endswith(_SUFFIX) and not name.startswith(".")
     ]
     paths = [os.path.join(folder, name) for name in sorted(names, key=_age)]
-    return [
-        path for path in paths if os.path.isfile(path)
-    ]  # a pipe of that name would keep us waiting
+    # A pipe of that name would keep us waiting
+    return [path for path in paths if os.path.isfile(path)]
 
 
 def claim(path: str) -> Optional[str]:

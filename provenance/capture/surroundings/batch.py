@@ -11,9 +11,8 @@ from typing import Any, Dict, Iterable, Optional
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import moment_if_kept, without_empty
 
-NAMESPACE = bytes.fromhex(
-    "6f2a0c1e5b7d5e0a9c3f23518a16f001"
-)  # of job ids that every witness can make
+# Of job ids that every witness can make
+NAMESPACE = bytes.fromhex("6f2a0c1e5b7d5e0a9c3f23518a16f001")
 
 
 def describe_batch(environment: Dict[str, str], ad: Dict[str, Any]) -> Dict[str, Any]:

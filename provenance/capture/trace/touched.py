@@ -79,6 +79,7 @@ def elf_interpreter(head: bytes) -> Optional[bytes]:
 
     `head` is the first bytes of its file.
     """
+    # ValueError: a header whose entries have no size
     try:
         if head[:4] != b"\x7fELF" or head[5] != _LITTLE_ENDIAN:
             return None
@@ -87,7 +88,7 @@ def elf_interpreter(head: bytes) -> Optional[bytes]:
         struct.error,
         IndexError,
         ValueError,
-    ):  # ValueError: a header whose entries have no size
+    ):
         return None
 
 

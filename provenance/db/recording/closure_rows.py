@@ -57,9 +57,8 @@ def _intern_closures(
     fresh = {digest for digest in by_digest if transaction.known_key(table, digest) is None}
     rows: dict[str, dict[str, Any]] = {}
     for digest, configuration in by_digest.items():
-        rows[digest] = (
-            _row(digest, configuration) if digest in fresh else {}
-        )  # of a known one nothing is inserted
+        # Of a known one nothing is inserted
+        rows[digest] = _row(digest, configuration) if digest in fresh else {}
     keys = transaction.intern(table, ["sha256"], rows)
     numbers = [keys[digest] for digest in fresh]
     with_files = {row[0] for row in select_among(transaction.connection, _HELD_FILES, numbers)}

@@ -158,9 +158,8 @@ class _Parents:
 
     def __init__(self, record: JobRecord, mentions: list[MentionRow], experiment: int) -> None:
         outputs = record.outputs or ()
-        self._is_rerun = (
-            record.rerun_of is not None
-        )  # claims nothing, and so leads from its inputs to nothing
+        # Claims nothing, and so leads from its inputs to nothing
+        self._is_rerun = record.rerun_of is not None
         self._mentions = mentions
         self._within: Within | None = None
         is_derived = any(output.parents is None for output in outputs) and not self._is_rerun

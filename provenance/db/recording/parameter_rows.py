@@ -177,9 +177,8 @@ def write_set(transaction: Transaction, identity: str, tables: Sequence[IndexedT
     [number] = allocate_keys(connection, table, 1)
     row = {"id": number, "identity": identity, "parameter_count": sum(map(_count, tables))}
     insert_rows(connection, table, [row])
-    among = sorted(
-        set(numbers.values())
-    )  # the same order in every process, so that two cannot wait for each other
+    # The same order in every process, so that two cannot wait for each other
+    among = sorted(set(numbers.values()))
     keys: Any = json.dumps(among) if connection.dialect.name == "sqlite" else among
     block, place = divmod(number, SETS_A_BLOCK)
     change(connection, _ENTER_BY_DIALECT[connection.dialect.name], (block, 1 << place, keys))

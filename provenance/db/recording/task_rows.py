@@ -80,9 +80,8 @@ def _place(transaction: Transaction, said: Mapping[int, StageKey]) -> None:
     """
     connection = transaction.connection
     if moved := _moved(connection, said):
-        change_among(
-            connection, _LOCK, sorted(moved)
-        )  # another process may have placed them since: look again
+        # Another process may have placed them since: look again
+        change_among(connection, _LOCK, sorted(moved))
         _write_places(transaction, _moved(connection, {task: said[task] for task in moved}))
 
 

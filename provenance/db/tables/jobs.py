@@ -172,12 +172,13 @@ class Job(Base):
             sqlite_where=text("state >= 2"),
             postgresql_where=text("state >= 2"),
         ),
+        # Few; a count that an index answers leaves them out by it
         Index(
             "ix_jobs_rerun",
             "id",
             sqlite_where=text("rerun_of IS NOT NULL"),
             postgresql_where=text("rerun_of IS NOT NULL"),
-        ),  # few; a count that an index answers leaves them out by it
+        ),
         Index("ix_jobs_task_id_state", "task_id", "state"),
         Index("ix_jobs_batch_id", "batch_id"),
         Index("ix_jobs_host_id_experiment_id_state", "host_id", "experiment_id", "state"),

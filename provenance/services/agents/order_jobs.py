@@ -75,10 +75,11 @@ class Workshop:
         for name in said["outputs"]:
             if not (end.folder / name).is_file():
                 return f"it ended well and did not make {name}"
+            # The file itself comes last: whoever sees it sees its sidecar
             for file in (
                 f"{name}.json",
                 name,
-            ):  # the file itself comes last: whoever sees it sees its sidecar
+            ):
                 if (end.folder / file).is_file():
                     _copy(end.folder / file, storage / file)
         return None

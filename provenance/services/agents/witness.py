@@ -123,9 +123,8 @@ def _choose(
     for attempt in collection.attempts.values():
         named = experiment_of(attempt)
         experiment = named or telling.experiment
-        at = (
-            end_of(attempt).at or last_seen_at(attempt) or 0.0
-        )  # without any date it could be waited for for ever
+        # Without any date it could be waited for for ever
+        at = end_of(attempt).at or last_seen_at(attempt) or 0.0
         if experiment is None or telling.experiment not in (None, experiment):
             report.elsewhere += 1
         elif state.was_told(job_id_of(attempt)):
@@ -211,11 +210,10 @@ def _send_logs(
             record["logs"] = list(_log_entries(attempt, blobs))
     refused = set()
     for sha256 in client.missing_blobs(list(blobs)) if blobs else ():
+        # The service finds a secret that is none to us: the log stays where it is
         try:
             client.put_blob(sha256, blobs[sha256])
-        except (
-            BadInputError
-        ):  # the service finds a secret that is none to us: the log stays where it is
+        except BadInputError:
             refused.add(sha256)
     for record in records:
         kept = [entry for entry in record.pop("logs", ()) if entry["sha256"] not in refused]

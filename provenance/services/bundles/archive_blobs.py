@@ -80,10 +80,11 @@ class RecentBlobs:
         data = store.get(sha256)
         with self._lock:
             if len(data) <= self._limit and key not in self._kept:
+                # The store is kept too, so that its id stays its own
                 self._kept[key] = (
                     store,
                     data,
-                )  # the store is kept too, so that its id stays its own
+                )
                 self._bytes += len(data)
                 while self._bytes > self._limit:
                     self._bytes -= len(self._kept.popitem(last=False)[1][1])

@@ -24,9 +24,8 @@ def named_in_plan(store: Store, sha256: str) -> set[str]:
     try:
         return Plan.from_bytes(data, store.get).blobs()
     except (ArchiveError, BundleError):
-        return Plan.named_in(
-            data
-        )  # a fragment is damaged or gone: it is reported, and what it names with it
+        # A fragment is damaged or gone: it is reported, and what it names with it
+        return Plan.named_in(data)
 
 
 def packs_of_code(connection: Connection) -> Iterator[str]:

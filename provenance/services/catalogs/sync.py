@@ -241,9 +241,8 @@ def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
     with place.database.reading.connect() as connection:
         uses = used_units(connection, place.task.key)
     asked = {use.process_id for use in uses}
-    settled = {
-        use.process_id for use in uses if use.status in _OVER
-    }  # one that went on may have got more since
+    # One that went on may have got more since
+    settled = {use.process_id for use in uses if use.status in _OVER}
     inputs: dict[int, list[str]] = {}
     wanted = [each for each in processes if each.process_id not in settled]
     for process in sorted(

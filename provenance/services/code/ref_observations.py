@@ -55,9 +55,8 @@ def fetch_and_observe(
 
 def _note(writing: Writing, repository: RegisteredRepository, report: FetchReport) -> None:
     connection = writing.connection
-    note_fetched(
-        writing, repository.id
-    )  # first: its row is the turn at what refs were seen to name
+    # First: its row is the turn at what refs were seen to name
+    note_fetched(writing, repository.id)
     match_key = repository.match_key
     held = _held(connection, match_key)
     again = [

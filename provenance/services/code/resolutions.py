@@ -222,9 +222,8 @@ def _enter(
     connection = writing.connection
     if not is_still_wanted(connection, wanted):
         return
-    note_fetched(
-        writing, wanted.repository.id
-    )  # first: its row is the turn at what refs were seen to name
+    # First: its row is the turn at what refs were seen to name
+    note_fetched(writing, wanted.repository.id)
     now = datetime.now(UTC)
     new = NewEntry(wanted.experiment, "resolution", now, None, b"")
     match_key = wanted.repository.match_key
@@ -238,9 +237,8 @@ def _enter(
             found.full_ref,
             found.tag_object or found.commit,
         )
-    if (
-        wanted.product_map is None
-    ):  # else what ran was installed all the same, and grade and gaps stay
+    # Else what ran was installed all the same, and grade and gaps stay
+    if wanted.product_map is None:
         code_resolved(connection, wanted.sha256)
 
 

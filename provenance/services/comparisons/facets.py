@@ -31,10 +31,11 @@ _OUTPUT_FIELDS = (
     "status", "data_tier", "file_format", "file_type", "data_stream", "event_count", "first_event", "last_event", "runs",
     "metadata",
 )  # fmt: skip
+# Which libraries were mapped depends on how far a job came
 _SYSTEM_FIELDS = (
     "container",
     "packages_sha256",
-)  # which libraries were mapped depends on how far a job came
+)
 _SHOWN_ELSEWHERE = frozenset({
     "schema_version", "job_id", "experiment", "witness", "state", "task", "batch", "retry_of", "rerun_of", "started_at",
     "ended_at", "sent_at", "command", "exit", "configurations", "scripts", "software", "environment", "seeds", "threads",

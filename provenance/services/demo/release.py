@@ -128,9 +128,8 @@ def _copy(source: Path, target: Path) -> None:
 
 def _commit(draft: Path, step: _Step, *, is_last: bool) -> None:
     _git(draft, "add", "--all", date=step.date)
-    for program in sorted(
-        (draft / "bin").iterdir()
-    ):  # said to git, since a file system or umask may lose it
+    # Said to git, since a file system or umask may lose it
+    for program in sorted((draft / "bin").iterdir()):
         _git(draft, "update-index", "--chmod=+x", f"bin/{program.name}")
     _git(draft, "commit", "--quiet", "--message", step.message, date=step.date)
     annotation = ("--annotate", "--message", f"Production release {step.tag}") if is_last else ()

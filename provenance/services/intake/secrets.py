@@ -21,17 +21,17 @@ from jobprov.provenance.records.job_record import JobRecord
 
 _SHORTEST = 12  # what is shorter no rule finds
 _REMEMBERED = 8192
-_HARMLESS = re.compile(
-    r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-9a-f]{6,128}"
-)  # digests, ids, times
+# Digests, ids, times
+_HARMLESS = re.compile(r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-9a-f]{6,128}")
 
 
 _HARMLESS_BYTES = re.compile(_HARMLESS.pattern.encode())
 _clean: set[bytes] = set()  # texts in which no rule finds anything
 _plain_names: set[str] = set()  # of variables, none suspicious
+# Fastest
 _signs = ahocorasick_rs.BytesAhoCorasick(
     redaction.RARE_SIGNS, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest
-)  # fastest
+)
 
 
 def secrets_in_record(decoded: DecodedRecord) -> dict[str, list[str]]:
@@ -97,9 +97,8 @@ def _is_clean(body: bytes) -> bool:
     return True
 
 
-_is_clean_part = lru_cache(maxsize=_REMEMBERED // 64)(
-    _is_clean
-)  # thousands of records have these in the same bytes
+# Thousands of records have these in the same bytes
+_is_clean_part = lru_cache(maxsize=_REMEMBERED // 64)(_is_clean)
 
 
 def _has_any(document: Any) -> bool:

@@ -181,8 +181,7 @@ def read_entries(connection: Connection, store: Store, numbers: Iterable[int]) -
     for (experiment, segment), places in sealed.items():
         by_position = read_bodies(store, experiment, segment, {position for _, position in places})
         for number, position in places:
-            if (
-                position in by_position
-            ):  # else the entry that says that it is erased follows, and is not replayed yet
+            # Else the entry that says that it is erased follows, and is not replayed yet
+            if position in by_position:
                 bodies[number] = by_position[position]
     return bodies

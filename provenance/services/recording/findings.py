@@ -37,9 +37,8 @@ def find_for(connection: Connection, memory: Memory, readings: Sequence[Reading]
     has_capsule = [capsules.serve(record) or blobs.include_image(record) for record in records]
     large: dict[str, set[str]] = {}
     for place, record in enumerate(records):
-        if has_capsule[
-            place
-        ]:  # only there does a grade tell large inputs that are held from others
+        # Only there does a grade tell large inputs that are held from others
+        if has_capsule[place]:
             inputs[place] = all_inputs(record)
             large.setdefault(record.experiment, set()).update(inputs[place])
     blobs.look_up(large)

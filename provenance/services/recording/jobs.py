@@ -74,9 +74,8 @@ class _Decision(NamedTuple):
 
         A job that is not held had nothing erased.
         """
-        is_sent = (
-            self.submission.place is None and self.submission.entry is None
-        )  # else the ledger brings it
+        # Else the ledger brings it
+        is_sent = self.submission.place is None and self.submission.entry is None
         return is_sent and self.change not in ("same", "created")
 
 
@@ -211,9 +210,8 @@ def _keep_conflict(batch: _Batch, submission: Submission, held_job: HeldJob) -> 
         "sha256": sha256,
     }
     connection.execute(table_of(Conflict).insert(), [row])
-    if (
-        submission.received_at < held_job.received_at
-    ):  # in a chain it may stand behind what came later
+    # In a chain it may stand behind what came later
+    if submission.received_at < held_job.received_at:
         came = update(Job).where(Job.id == held_job.key)
         connection.execute(came.values(received_at=submission.received_at))
 

@@ -118,9 +118,8 @@ def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator
     yield "/bin/sh"  # what run.sh starts a step with, wherever the traced shell lay
     yield from interpreters("/bin/sh")
     seen: set[str] = set()
-    for file in sorted(
-        trace.parent.glob(f"{trace.name}.*")
-    ):  # one a process: their lines do not break each other
+    # One a process: their lines do not break each other
+    for file in sorted(trace.parent.glob(f"{trace.name}.*")):
         with file.open("rb") as lines:
             for path in map(touched_path, lines):
                 if path is not None and path not in seen:

@@ -18,13 +18,14 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+# With its own process numbers, nothing outlives its first
 _ALONE = (
     "--net",
     "--pid",
     "--fork",
     "--kill-child",
     "--mount-proc",
-)  # with its own process numbers, nothing outlives its first
+)
 _WAYS = tuple(
     ("unshare", user, *alone)
     for alone in (_ALONE, ("--net",))

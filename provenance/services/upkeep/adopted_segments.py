@@ -321,8 +321,7 @@ def _look_again(connection: Connection, reader: SegmentReader) -> None:
     for place in reader.positions(KIND):
         if blob := json.loads(reader.body(place)).get("blob"):
             blob_erased(connection, reader.head["experiment"], blob)
-    for place in reader.positions(
-        "expiry"
-    ):  # no blob came, but what they wait for is expired and no longer missing
+    # No blob came, but what they wait for is expired and no longer missing
+    for place in reader.positions("expiry"):
         for log in json.loads(reader.body(place))["logs"]:
             blob_arrived(connection, log["sha256"])

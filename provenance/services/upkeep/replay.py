@@ -104,9 +104,8 @@ class Replay:
         for position, entry in numbered:
             places.append((position, entry))
             if entry.erased is not None and not self._erasures().is_taken(entry.leaf):
-                self._append(
-                    entry, (segment, position)
-                )  # what it was says the entry that erased it
+                # What it was says the entry that erased it
+                self._append(entry, (segment, position))
                 continue
             if entry.kind in RECORDS:
                 records.append(self._submission(entry, (segment, position)))
@@ -152,9 +151,8 @@ class Replay:
 
     def _record(self, records: list[Submission]) -> None:
         if records:
-            waiting = (
-                self._waiting.by_job()
-            )  # read while the jobs are not there: of those that are, nothing waits
+            # Read while the jobs are not there: of those that are, nothing waits
+            waiting = self._waiting.by_job()
             record_jobs(self._writing, records)
             self._waiting.write_of(waiting, {record.decoded.job_id for record in records})
             records.clear()

@@ -215,9 +215,8 @@ def _waiting(connection: Connection, experiment: str, most_entries: int) -> list
     )  # fmt: skip
     found: list[Waiting] = []
     packed_bytes = 0
-    unpack = (
-        zstandard.ZstdDecompressor().decompress
-    )  # one for all: making one takes longer than a record
+    # One for all: making one takes longer than a record
+    unpack = zstandard.ZstdDecompressor().decompress
     for row in connection.execution_options(yield_per=500).execute(query):
         packed_bytes += len(row.body)
         if found and packed_bytes > _MOST_PACKED_BYTES:

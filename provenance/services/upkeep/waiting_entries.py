@@ -81,9 +81,8 @@ class WaitingEntries:
         for job in jobs.values():
             self._write(job, entry)
         others = waiting.setdefault(job_id, []) if not jobs else []
-        if all(
-            other.id != entry.id for other in others
-        ):  # else it was read just now, with its own entry
+        # Else it was read just now, with its own entry
+        if all(other.id != entry.id for other in others):
             others.append(entry)
 
     def write_of(self, waiting: dict[str, list[WaitingEntry]], job_ids: AbstractSet[str]) -> None:

@@ -248,9 +248,8 @@ def test_the_pages_of_a_campaign_are_copied_as_files(live: LiveService, tmp_path
 
     assert first["pages"] >= 2 + 2 + 12  # campaign and report, tasks, jobs
     assert (again["pages"], again["left"] > 0) == (5, True)
-    assert (
-        "Its page now" not in (tmp_path / "site" / "index.html").read_text()
-    )  # the campaign's page, not the report
+    # The campaign's page, not the report
+    assert "Its page now" not in (tmp_path / "site" / "index.html").read_text()
     assert live.url in (tmp_path / "site" / "index.html").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
     wrong = live.run("export-site", str(tmp_path), "--experiment", "nova", "--campaign", "none")

@@ -120,9 +120,8 @@ class Pool:
         self, more: Callable[[Path], str] = lambda _folder: "", seconds: float = 120
     ) -> None:
         self.account = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-        self.folder = Path(
-            tempfile.mkdtemp(prefix="jobprov-pool-", dir="/tmp")
-        )  # short: sockets need it
+        # Short: sockets need it
+        self.folder = Path(tempfile.mkdtemp(prefix="jobprov-pool-", dir="/tmp"))
         self.folder.chmod(0o755)
         for name in ("etc", "run", "log", "lock", "spool", "execute", DOOMED, "jobs", "marks"):
             self.make_folder(name)
@@ -199,13 +198,14 @@ class Pool:
             }
             self.put("condor_config", _CONFIG.format(**settings, more=self._more(self.folder)))
             with (self.folder / "log" / "master.out").open("ab") as output:
+                # Minutes: should the tests be killed, it ends by itself
                 self._master = subprocess.Popen(
                     [
                         "condor_master",
                         "-f",
                         "-r",
                         "30",
-                    ],  # minutes: should the tests be killed, it ends by itself
+                    ],
                     env=self.environment,
                     stdin=subprocess.DEVNULL,
                     stdout=output,

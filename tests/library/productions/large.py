@@ -188,9 +188,8 @@ class LargeProduction:
             self.arrivals.append(record)
             if drawn > 0.97:  # sent twice
                 self.arrivals.append(record)
-            elif (
-                record["state"] in ("failed", "killed") and drawn > 0.8
-            ):  # the batch system saw it too
+            # The batch system saw it too
+            elif record["state"] in ("failed", "killed") and drawn > 0.8:
                 seen = {
                     "exit": {"code": record["exit"]["code"]},
                     "state": record["state"],

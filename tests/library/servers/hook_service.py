@@ -62,9 +62,8 @@ class CuttingProxy:
                 client.sendall(chunk)
 
 
-Answer = tuple[
-    int | str, dict[str, str], dict[str, Any]
-]  # status, or "cut" for none; headers; JSON body
+# Status, or "cut" for none; headers; JSON body
+Answer = tuple[int | str, dict[str, str], dict[str, Any]]
 
 
 class Service:

@@ -23,9 +23,8 @@ class S3Server:
     """A running server with one empty bucket; `environment` is what leads to it."""
 
     def __init__(self) -> None:
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="jobprov-s3-")
-        )  # short, as there are sockets in it
+        # Short, as there are sockets in it
+        self._folder = Path(tempfile.mkdtemp(prefix="jobprov-s3-"))
         names = (
             "s3",
             "s3.port.grpc",

@@ -176,11 +176,12 @@ def test_type_of_a_branch_counts_in_a_tree_without_entries(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("recorded", "again", "found"),
     [
+        # Equal as floating-point numbers
         (
             "event 9007199254740993",
             "event 9007199254740992",
             "R2",
-        ),  # equal as floating-point numbers
+        ),
         ("commit 12e3456", "commit 98e7654", "R2"),  # both past the largest number
         ("id " + "1" * 400, "id " + "2" * 400, "R2"),
         ("energy inf", "energy infinity", "R4"),

@@ -137,9 +137,8 @@ def test_walks_scan_no_table(analysed: Production) -> None:
         assert not scans, steps
         assert not any("AUTOMATIC" in step for step in steps), steps
 
-    assert plan(analysed, "SELECT * FROM claims WHERE status = 'x'")[0].startswith(
-        "SCAN claims"
-    )  # would be noticed
+    # Would be noticed
+    assert plan(analysed, "SELECT * FROM claims WHERE status = 'x'")[0].startswith("SCAN claims")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -52,10 +52,11 @@ def test_pairs_are_equal_and_rise(old: list[str], new: list[str]) -> None:
     st.lists(st.sampled_from("ab"), min_size=4, max_size=40),
 )
 def test_without_anchors_as_many_stay_as_can(old: list[str], new: list[str]) -> None:
+    # Each stands twice: none is an anchor
     old, new = (
         ["a", "b", *old, "a", "b"],
         ["a", "b", *new, "a", "b"],
-    )  # each stands twice: none is an anchor
+    )
 
     assert len(kept_pairs(old, new)) == shortest(old, new)
 

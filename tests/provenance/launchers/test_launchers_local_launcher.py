@@ -89,9 +89,8 @@ def test_a_process_number_given_to_another_is_not_taken_for_the_job(tmp_path: Pa
     launcher = LocalLauncher(tmp_path / "jobs", slots=0)
     job = a_job("true")
     launcher.submit([job])
-    (tmp_path / "jobs" / f"{job.name}.pid").write_text(
-        f"{os.getpid()} 1\n"
-    )  # this process did not start then
+    # This process did not start then
+    (tmp_path / "jobs" / f"{job.name}.pid").write_text(f"{os.getpid()} 1\n")
 
     assert (launcher.ended([job.name])[0].problem or "").startswith("lost")
     launcher.remove([job.name])

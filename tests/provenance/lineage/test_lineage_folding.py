@@ -162,9 +162,8 @@ def test_a_chain_of_groups_opens_into_its_groups_and_these_into_their_members() 
     ]
     assert [member for box in parts for member in box.members] == list(chain.members)
     assert sum(box.opened_by == parts[0].handle for box in whole.boxes) == 20
-    assert (
-        fold(graph, expanded=[parts[0].handle]).boxes == fold(graph).boxes
-    )  # it lies in a chain that is folded
+    # It lies in a chain that is folded
+    assert fold(graph, expanded=[parts[0].handle]).boxes == fold(graph).boxes
 
 
 def test_cycle_opens_into_its_nodes() -> None:

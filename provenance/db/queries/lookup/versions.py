@@ -53,6 +53,7 @@ _FIRST_OF_CROWD = (
     .correlate(File)
     .scalar_subquery()
 )
+# Else PostgreSQL looks for the first of a crowd at each of its claims
 _looked_at = (
     select(
         File.id.label("file_id"),
@@ -60,9 +61,7 @@ _looked_at = (
     )
     .where(File.id.in_(bindparam("files", expanding=True)))
     .cte("looked_at")
-    .prefix_with(
-        "MATERIALIZED"
-    )  # else PostgreSQL looks for the first of a crowd at each of its claims
+    .prefix_with("MATERIALIZED")
 )
 _CLAIMS = (
     select(
@@ -77,10 +76,11 @@ _CLAIMS = (
 )  # fmt: skip
 
 
+# Whichever was recorded first
 _last_first = (
     func.coalesce(Job.ended_at, EPOCH).desc(),
     Job.uuid.desc(),
-)  # whichever was recorded first
+)
 _ranked = (
     select(
         Claim.file_id,

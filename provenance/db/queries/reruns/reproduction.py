@@ -33,9 +33,8 @@ def recipe_count(connection: Connection) -> int:
 
 
 def _last_verdicts() -> Any:
-    recipe = (
-        select(Job.recipe).where(Job.id == Verdict.job_id).scalar_subquery()
-    )  # from the few verdicts to their jobs
+    # From the few verdicts to their jobs
+    recipe = select(Job.recipe).where(Job.id == Verdict.job_id).scalar_subquery()
     each = select(recipe.label("recipe"), Verdict.entry_id).subquery("each")
     return (
         select(each.c.recipe, func.max(each.c.entry_id).label("entry"))

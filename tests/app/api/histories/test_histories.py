@@ -128,10 +128,11 @@ def test_all_ancestors_and_descendants_are_listed_with_the_jobs_that_made_them(
     ]
     assert [row["name"] for row in down["files"]] == ["left", "merged", "right"]
     assert (up["file"]["name"], up["count"], up["is_truncated"]) == ("merged", 3, False)
+    # A circle ends
     assert [row["name"] for row in read(recorded, "/files/x/ancestors")["files"]] == [
         "x",
         "y",
-    ]  # a circle ends
+    ]
     assert read(recorded, "/files/raw/ancestors")["files"] == []
 
 

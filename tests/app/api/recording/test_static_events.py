@@ -81,9 +81,10 @@ def test_job_of_a_stock_client_is_a_declared_task_and_its_datasets_are_seen_file
 
     task = client.get(TASK).get_json()
     assert (task["campaign"], task["stage"]) == ("airflow", "prod.plots")
+    # Its runs are jobs of it
     assert (
         client.get(f"/api/v1/jobs/{run}").get_json()["merged"]["task"]["task_id"] == task["task_id"]
-    )  # its runs are jobs of it
+    )
     kept = task["declared"]["openlineage"]["event"]
     assert json.loads(kept)["job"]["facets"]["sql"]["query"] == "select 1"
     seen = client.get("/api/v1/files/plots.parquet").get_json()

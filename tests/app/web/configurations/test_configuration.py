@@ -68,9 +68,8 @@ def test_a_parameter_leads_to_the_jobs_that_ran_with_it(large: FlaskClient) -> N
     found = page(large, "?form=evaluated&at=physics.producers.m8.parameter3")
 
     assert "24" in words(found)
-    assert (
-        JOB[:8] not in large.get(link(found, "with this value")).text
-    )  # it ran without, says what art wrote
+    # It ran without, says what art wrote
+    assert JOB[:8] not in large.get(link(found, "with this value")).text
 
     ran = page(large, "?form=evaluated&at=physics.producers.m7.parameter3")
     assert JOB[:8] in large.get(link(ran, "with another value")).text

@@ -92,9 +92,8 @@ def test_axe_finds_nothing_on_any_page(watched: Watched) -> None:
     for address in PAGES:
         watched.page.goto(watched.site + address)
         watched.check()
-        watched.page.evaluate(
-            AXE_SCRIPT
-        )  # by the debugger, which the policy of the page does not bind
+        # By the debugger, which the policy of the page does not bind
+        watched.page.evaluate(AXE_SCRIPT)
         result = watched.page.evaluate("axe.run()")
         assert len(result["passes"]) > 10
         found += [

@@ -46,10 +46,11 @@ def test_file_is_recorded_from_where_it_stands_and_read_by_the_job_alone(
 
     record, blobs = only_entry(runner)
     assert done.stdout == b"got 2\n"
+    # A shell reads a line, or as much as it likes: never from behind what the hook read
     assert place in (
         4,
         6,
-    )  # a shell reads a line, or as much as it likes: never from behind what the hook read
+    )
     assert blobs[record["command"]["stdin_sha256"]] == STEERING[2:]
     assert "stdin_sha256" not in record["command"]["steps"][0]
 
@@ -117,9 +118,8 @@ def test_what_may_be_a_password_stays_here(runner: Runner, words: list[str], nam
     record, blobs = only_entry(runner)
     assert "stdin_sha256" not in record["command"]
     assert "standard input" in notes(record)
-    logs = {
-        log["sha256"] for log in record.get("logs", ())
-    }  # `cat` says what it read: that is the job's own word
+    # `cat` says what it read: that is the job's own word
+    logs = {log["sha256"] for log in record.get("logs", ())}
     assert b"canary" not in b"".join(
         content for digest, content in blobs.items() if digest not in logs
     )

@@ -52,9 +52,8 @@ def test_disk_that_fills_up_under_the_entry_costs_one_line_and_still_sends(
 ) -> None:
     """No file may grow past 256 bytes: the spool's folders can be made, its entry cannot be written whole."""
     (runner.folder / "in.bin").write_bytes(os.urandom(100_000))
-    runner.python = (
-        find_python("3.6") or runner.python
-    )  # whose zipfile tries again when it is collected, and prints how that fails
+    # Whose zipfile tries again when it is collected, and prints how that fails
+    runner.python = find_python("3.6") or runner.python
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (256, 256))

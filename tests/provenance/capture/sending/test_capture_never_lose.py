@@ -107,9 +107,8 @@ def test_each_record_is_there_exactly_once(
 ) -> None:
     monkeypatch.setattr(delivery, "_CALL_SECONDS", 0.1)
     monkeypatch.setattr(delivery, "FIRST_PAUSE_SECONDS", 0.002)
-    monkeypatch.setattr(
-        spools.os, "fsync", lambda _handle: None
-    )  # the machine does not fail here, the network does
+    # The machine does not fail here, the network does
+    monkeypatch.setattr(spools.os, "fsync", lambda _handle: None)
     service = TroubledService(seed=count)
     spool = tmp_path / "spool"
     wanted = fill(spool, count)

@@ -142,9 +142,8 @@ def test_alias_follows_a_revision_of_its_job(production: Production) -> None:
     production.record(
         {**BORN, "outputs": [file_entry("other.root", 2)]}, reason="the name was wrong"
     )
-    assert shown(production, "new.root").aliases == [
-        "other.root"
-    ]  # no output of that name any more: by checksum
+    # No output of that name any more: by checksum
+    assert shown(production, "new.root").aliases == ["other.root"]
     production.record({**BORN, "outputs": [file_entry("other.root", 3)]}, reason="and the checksum")
     assert shown(production, "new.root").is_placeholder
 

@@ -172,9 +172,8 @@ def test_tag_that_moved_is_no_known_code_before_and_after(
     second = move(upstream)
     fetch(production)
     record(production, 2, upstream, requested_ref=ref)  # shares what was resolved before
-    record(
-        production, 3, upstream, requested_ref=ref, describe="another entry"
-    )  # is resolved after
+    # Is resolved after
+    record(production, 3, upstream, requested_ref=ref, describe="another entry")
     production.work()
 
     said = f"code: the record names tag {ref} and no commit; {{}} is what it meant when the service looked"

@@ -68,9 +68,8 @@ def test_the_beginning_of_a_long_text_is_looked_at(production: Production) -> No
     assert found(production, parameter="a", value="~tag_*") == [1, 2]
     assert found(production, parameter="a", value="~*_xx*") == [1]
     assert found(production, parameter="a", value="~*") == [1, 2, 3]
-    assert (
-        found(production, parameter="a", value="~*0*") == []
-    )  # no letters of the digest that stands for the rest
+    # No letters of the digest that stands for the rest
+    assert found(production, parameter="a", value="~*0*") == []
     assert found(production, parameter="a", value="~*x") == []
 
 

@@ -22,10 +22,11 @@ from jobprov.provenance.services.demo.jobs import Production
 from jobprov.provenance.services.demo.production import DemoReport, run_demo
 from jobprov.provenance.services.demo.release import PROGRAMS, Release
 
+# One production serves every test here
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("run_demo"),
-]  # one production serves every test here
+]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -153,9 +154,8 @@ def test_generation_has_no_inputs_and_its_seed_is_recorded(demo: Demo) -> None:
 
     assert record.get("inputs", []) == []
     assert record["task"]["unit"] == "0000"
-    assert {seed["seed"] for seed in record["seeds"]} == {
-        2026100
-    }  # as the option says, and as the log says
+    # As the option says, and as the log says
+    assert {seed["seed"] for seed in record["seeds"]} == {2026100}
     assert record["outputs"][0]["event_count"] == 40
     assert record["outputs"][0]["data_tier"] == "generated"
 

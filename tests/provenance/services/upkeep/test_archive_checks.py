@@ -25,9 +25,8 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 
 def check(production: Production) -> ArchiveReport:
-    store = open_store(
-        f"file:{production.folder / 'archive'}"
-    )  # as a process of its own would see it
+    # As a process of its own would see it
+    store = open_store(f"file:{production.folder / 'archive'}")
     with production.database.reading.connect() as connection:
         return check_archive(connection, store)
 

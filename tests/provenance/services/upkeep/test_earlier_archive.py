@@ -191,9 +191,8 @@ def test_database_from_before_is_refused_and_filled_anew_from_its_archive(
     upgrade(empty_url)
     database = open_database(empty_url)
     with database.writing.begin() as connection:
-        connection.execute(
-            text("UPDATE alembic_version SET version_num = '0023'")
-        )  # what d917eaf wrote
+        # What d917eaf wrote
+        connection.execute(text("UPDATE alembic_version SET version_num = '0023'"))
     database.dispose()
     store = copied_archive(tmp_path)
 
