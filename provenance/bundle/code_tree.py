@@ -1,4 +1,6 @@
-"""One commit's tree in a bundle: the part of a plan that depends on the code alone, made once and shared by every job of a release.
+"""One commit's tree in a bundle: the part of a plan that depends on the code alone.
+
+It is made once and shared by every job of a release.
 
 Its files are not stored again: a member names the git pack that holds it, and where. A tree that
 was planned lately is remembered; nothing but the pack, the tree, the repository's name and the
@@ -79,7 +81,7 @@ def _read_member(pack: str, row: list[Any]) -> Member:
 
 
 def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str) -> CodeTree:
-    """The plan of a tree (or of a commit's tree) from its pack, remembered from the last job that had it.
+    """The plan of a tree (or of a commit's tree) from its pack, remembered from job to job.
 
     Raises:
         SoftwareError: the pack is damaged, or lacks an object of the tree.

@@ -197,7 +197,7 @@ def _parts(payload: Payload) -> list[Entity]:
 
 
 def _references(entities: Any) -> list[dict[str, str]] | dict[str, str]:
-    """Links to entities, sorted; one alone is not wrapped in a list, as the profile's shapes want it."""
+    """Links to entities, sorted; one alone is not wrapped in a list, as the profile demands."""
     links = [{"@id": name} for name in sorted({entity["@id"] for entity in entities})]
     return links[0] if len(links) == 1 else links
 

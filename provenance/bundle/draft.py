@@ -27,7 +27,9 @@ class WriteBlob(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
-    """One file of a bundle; the path is relative to the bag's root, the mode 0644 or 0755, the size in bytes.
+    """One file of a bundle.
+
+    The path is relative to the bag's root, the mode is 0644 or 0755, the size is in bytes.
 
     Attributes:
         sha256: empty for what the writer makes of the other members.
@@ -166,7 +168,7 @@ class Draft:
         return self._members.get(path)
 
     def own(self, folder: str = "") -> list[Member]:
-        """The members below a folder, those of fragments apart, sorted by the bytes of their path."""
+        """The members below a folder, without fragments, sorted by the bytes of their path."""
         return sorted(
             (member for path, member in self._members.items() if path.startswith(folder)),
             key=by_path,

@@ -21,7 +21,7 @@ def rows(value: Any) -> list[dict[str, Any]]:
 
 
 def text(value: Any) -> str:
-    """The string, or an empty one; NUL, which no argument, variable or path can hold, is dropped."""
+    """The string, or an empty one, without NUL, which no argument, variable or path can hold."""
     return value.replace("\0", "") if isinstance(value, str) else ""
 
 

@@ -38,7 +38,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What the service found out about one entry of the record's `software`, or about a submodule of one.
+    """What the service found out about an entry of the record's `software`, or a submodule of it.
 
     Attributes:
         index: which entry of `software` this concerns.

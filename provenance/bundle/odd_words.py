@@ -1,6 +1,9 @@
-r"""Arguments that are no UTF-8. A record is text: it has `\xff` for such a byte, and beside it, by position, what the argument was.
+r"""Arguments that are not UTF-8.
 
-What these arguments name (inputs, outputs, scripts) has the same escapes in its path, and is laid out under its own bytes.
+A record is text: it has `\xff` for such a byte, and beside it, by position, what the argument was.
+
+What these arguments name (inputs, outputs, scripts) has the same escapes in its path, and is laid
+out under its own bytes.
 """
 
 import re

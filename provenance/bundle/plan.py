@@ -144,7 +144,9 @@ def make_plan(
     edition: int = EDITION,
     is_holey: bool = False,
 ) -> Plan:
-    """The plan of a job's bundle, its generated members written through `write_blob`, which gives their SHA-256 back.
+    """The plan of a job's bundle.
+
+    Its generated members are written through `write_blob`, which returns their SHA-256.
 
     Args:
         ingredients: the job.

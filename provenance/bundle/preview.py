@@ -1,4 +1,4 @@
-"""`ro-crate-preview.html`: the bundle in one page for people, without scripts and without anything from elsewhere."""
+"""`ro-crate-preview.html`: the bundle in one self-contained page for people, without scripts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,11 @@ _PLAIN_LINK = re.compile(r"[A-Za-z0-9._+/-]+\Z")
 
 
 def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) -> bytes:
-    """The page: what ran, how it is run again, what it read and wrote, what is lacking, which files are here."""
+    """The page for people.
+
+    It says what ran, how to run it again, what it read and wrote, what is lacking, and which files
+    are here.
+    """
     record = payload.record
     job_id, state = text(record.get("job_id")), text(record.get("state"))
     task = mapping(record.get("task"))

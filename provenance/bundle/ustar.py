@@ -57,5 +57,8 @@ class Headers:
 
 
 def field_sum(field: bytes) -> int:
-    """The sum of some hundred ASCII bytes: the lower half of their Adler-32 is one more, and stays below its modulus."""
+    """The sum of some hundred ASCII bytes.
+
+    The lower half of their Adler-32 is one more, and stays below its modulus.
+    """
     return (zlib.adler32(field) & 0xFFFF) - 1
