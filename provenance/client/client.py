@@ -183,7 +183,7 @@ class Client(Histories):
         return answer.content.decode()
 
     def ready_files(self, task_id: str, *, experiment: str | None = None) -> Iterator[ReadyFile]:
-        """Yield the files that jobs of a task made and that no job has read yet, the oldest first."""
+        """Yield the files that a task's jobs made and no job has read yet, the oldest first."""
         path, cursor = f"/tasks/{part(task_id)}/ready", None
         while True:
             page = self._ask(ReadyFiles, path, experiment=experiment, limit=1000, cursor=cursor)

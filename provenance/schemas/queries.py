@@ -17,7 +17,10 @@ CONFIGURATION_FORMS = (
     "prefix-annotated",
     "ran",
 )
-"""The forms of a configuration: with its includes, evaluated as by `fhicl-dump`, or as the program wrote it itself."""
+"""The forms in which a configuration is given.
+
+It has its includes, is evaluated as by `fhicl-dump`, or is as the program wrote it itself.
+"""
 
 
 class ExperimentQuery(Schema):
