@@ -182,7 +182,7 @@ def sync_state(connection: Connection, task: int) -> SyncState | None:
 
 
 def declared_tasks(connection: Connection, experiment: str) -> list[str]:
-    """Return the declared tasks of an experiment, those first that were not compared for the longest time."""
+    """Return the declared tasks of an experiment, those compared longest ago first."""
     query = (
         select(TaskRow.task_id)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)

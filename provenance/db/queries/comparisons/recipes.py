@@ -1,4 +1,7 @@
-"""Jobs by recipe: which recipes have more than one result, who ran them, and when they were last run again."""
+"""Jobs by recipe.
+
+The queries find recipes with more than one result, who ran them, and when they were last run again.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple

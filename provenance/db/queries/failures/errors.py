@@ -84,7 +84,10 @@ class CauseRow(NamedTuple):
 
 
 class PlaceCount(NamedTuple):
-    """Jobs of one place that are over, and how many of them failed; host and site None where jobs name none."""
+    """Jobs of one place that are over, and how many of them failed.
+
+    Host and site are None where jobs name none.
+    """
 
     host: str | None
     site: str | None

@@ -1,4 +1,8 @@
-"""What was erased on purpose: which bytes an experiment does not want back, and which entries have none any more."""
+"""What was erased on purpose.
+
+The queries find the bytes that an experiment does not want back, and the entries that have none any
+more.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

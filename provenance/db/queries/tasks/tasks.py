@@ -24,7 +24,7 @@ MOST_FAILING = 100
 
 
 class FoundTask(NamedTuple):
-    """A task: its integer key, what names it, where it stands, and its declaration's ledger entry."""
+    """A task: its integer key, its names, where it stands, its declaration's ledger entry."""
 
     key: int
     task_id: str
