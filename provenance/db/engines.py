@@ -34,7 +34,7 @@ _JUST_USED = 1.0
 
 
 class Database(NamedTuple):
-    """Two engines on one database: readers never wait for the writer, and the writer takes its lock at once.
+    """Two engines on one database: readers never wait, and the writer takes its lock at once.
 
     A reading connection sees one state of the database until it commits: an answer takes several
     statements, and rows of files are written anew, under new keys, whenever somebody tells more of

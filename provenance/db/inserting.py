@@ -30,7 +30,7 @@ _COPY_FROM = 64
 
 
 class _Prepared(NamedTuple):
-    """A table's insertion: how to take a row apart, what converts which column, and the statements."""
+    """A table's insertion: how to take a row apart, converters of columns, and statements."""
 
     take: Callable[[dict[str, Any]], Row]
     converters: tuple[tuple[int, Callable[[Any], Any]], ...]

@@ -32,7 +32,10 @@ class CatalogFileRow(Base):
 
 
 class CatalogOutput(Base):
-    """A file is an output of a task: the child of a unit, or ('') one of which the catalog knows no unit as a parent."""
+    """A file that is an output of a task.
+
+    It is the child of a unit; the unit is '' where the catalog knows no unit as a parent.
+    """
 
     __tablename__ = "catalog_outputs"
     task_id: Mapped[int] = mapped_column(

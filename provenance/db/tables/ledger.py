@@ -126,7 +126,7 @@ class Conflict(Base):
 
 
 class BundlePlan(Base):
-    """A bundle as first built: what it holds (a blob), and the digest that every later build must have."""
+    """A bundle as first built: its content (a blob), and the digest of every later build."""
 
     __tablename__ = "bundle_plans"
     id: Mapped[int] = mapped_column(Key, primary_key=True)

@@ -1,4 +1,7 @@
-"""Ends of the logs of running jobs: working rows outside the ledger, for as long as no record brought the log."""
+"""Ends of the logs of running jobs.
+
+They are working rows outside the ledger, kept for as long as no record brought the log.
+"""
 
 from datetime import datetime
 

@@ -43,7 +43,11 @@ class Reclassification(Base):
 
 
 class FailureClass(Base):
-    """What a job's failure was, by which rule of which version (0: no table of the experiment), and the line of a log that told."""
+    """What a job's failure was.
+
+    With it stand the rule, its version (0: no table of the experiment), and the line of a log that
+    told.
+    """
 
     __tablename__ = "failure_classes"
     job_id: Mapped[int] = mapped_column(
