@@ -1,4 +1,7 @@
-"""The archive as bundles use it: what one job's bundle may hold, what a plan generates, and packs that were read lately."""
+"""The archive as bundles use it.
+
+This is what one job's bundle may hold, what a plan generates, and packs that were read lately.
+"""
 
 import hashlib
 from collections import OrderedDict

@@ -40,7 +40,10 @@ class Attestation(NamedTuple):
 
 
 def make_key(file: Path) -> str:
-    """Make a key pair: the private key in a new file that only its owner reads (PEM), the public one beside it (`.pub`); return its id.
+    """Make a key pair and return its id.
+
+    The private key goes to a new file that only its owner reads (PEM), the public one beside it
+    (`.pub`).
 
     Raises:
         BadInputError: the file is there already, or signing is not installed.

@@ -169,7 +169,9 @@ def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reconstruct(file: ArtFile, experiment: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the record of the job that made a file, as far as the file knows it, and the blobs that it names.
+    """Return the record of the job that made a file, and the blobs that it names.
+
+    The record says as much as the file knows.
 
     Raises:
         BadInputError: the file does not tell which process wrote it, or when.

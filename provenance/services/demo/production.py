@@ -1,4 +1,6 @@
-"""Runs and records the demo production: real programs, from a real git repository, under the hook, against a running service.
+"""Runs and records the demo production.
+
+It runs real programs, from a real git repository, under the hook, against a running service.
 
 Nothing is written to the database from here: every record arrives over HTTP, as from any worker
 node.
@@ -282,7 +284,7 @@ def _report_end(result: DemoReport, url: str, spool: Path, report: Callable[[str
 
 
 class _Service:
-    """The few calls that are not the hook's: is it there, a task's declaration, did a record arrive."""
+    """The few calls that are not the hook's: is it there, declare a task, did a record arrive."""
 
     def __init__(self, url: str, token: str | None) -> None:
         self._base = f"{url.rstrip('/')}/api/v1"

@@ -1,4 +1,6 @@
-"""Tables of rules of experiments: each change is a version, and what was classified by an older one keeps its meaning.
+"""Tables of rules of experiments.
+
+Each change is a version, and what was classified by an older one keeps its meaning.
 
 The rules in force for a failure are those of the moment when its record came, or of a later
 reclassification that covers it.
@@ -43,7 +45,7 @@ from jobprov.provenance.triage.rules import Rule, read_rules
 
 
 class RuleVersion(NamedTuple):
-    """A version of an experiment's table (0 and None where it has none) and of the built-in rules behind it."""
+    """A version of an experiment's table (0 and None without one), and of the built-in rules."""
 
     version: int
     built_in: int

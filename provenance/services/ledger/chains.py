@@ -1,4 +1,4 @@
-"""The chains of sealed segments: where one ends in the database, and what the archive holds beyond."""
+"""The chains of sealed segments: where one ends in the database, and what the archive adds."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""Sealed segments of the ledger: a chain header that stays for ever, and a body of zstd frames of 128 entries.
+"""Sealed segments of the ledger.
+
+A segment has a chain header that stays for ever, and a body of zstd frames of 128 entries.
 
 A segment is two documents of the archive: `ledger/EXPERIMENT/00000001.head`, JSON, whose existence
 commits the segment, and `ledger/EXPERIMENT/00000001-DIGEST.body`. The head names the digest of the
@@ -156,7 +158,7 @@ class SegmentReader:
         return self._frame(position // FRAME_ENTRIES)[position % FRAME_ENTRIES]
 
     def _frame(self, number: int) -> list[SealedEntry]:
-        """Return a frame; the last one read is kept, since neighbours are often asked for together."""
+        """Return a frame, and keep the last one: neighbours are often asked for together."""
         held = self._frames.get(number)
         if held is None:
             start, end = self._starts[number : number + 2]

@@ -1,4 +1,4 @@
-"""What is held of jobs already: the current record of each witness, and the job that they make together."""
+"""What is held of jobs already: each witness's current record, and the job they make together."""
 
 import json
 from collections.abc import Sequence
@@ -80,7 +80,9 @@ class HeldJob(msgspec.Struct, frozen=True):
         return self.finals[witness].revision if witness in self.finals else 0
 
     def check_free(self, witness: str, revision: int) -> None:
-        """Refuse to give a number twice; whoever chose it may have looked before another process committed.
+        """Refuse to give a number twice.
+
+        Whoever chose it may have looked before another process committed.
 
         Raises:
             LostTurnError: a record of this witness has it.
@@ -192,7 +194,10 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
 def _merge_fitting(
     records: dict[str, dict[str, Any]],
 ) -> tuple[dict[str, Any], list[Contradiction], list[str]]:
-    """Return the merged record, contradictions and paths of values out of range, which give way to those of other witnesses."""
+    """Return the merged record, contradictions and paths of values out of range.
+
+    Values out of range give way to those of other witnesses.
+    """
     unfit: list[str] = []
     if len(records) > 1:
         fitting = {name: without_unfit(record, unfit) for name, record in records.items()}

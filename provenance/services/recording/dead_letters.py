@@ -68,7 +68,10 @@ class _Revision(msgspec.Struct):
 
 
 def keep_letters(writing: Writing, letters: Sequence[Undecoded]) -> None:
-    """Keep bodies; one that came before, for the same job and from one who may write the same, is not kept twice."""
+    """Keep bodies, but none twice.
+
+    A body is not kept again for the same job, from one who may write the same.
+    """
     table = table_of(DeadLetter)
     names = {letter.experiment for letter in letters if letter.experiment is not None}
     keys = intern_experiments(writing, names) if names else {}

@@ -145,7 +145,10 @@ def uses_in(document: Mapping[str, Any]) -> list[Use]:
 
 
 def list_capsules(connection: Connection) -> list[dict[str, Any]]:
-    """Return the registrations, newest first: `{experiment, name, kind, sha256, size_bytes, stages, registered_at}`."""
+    """Return the registrations, newest first.
+
+    Each is `{experiment, name, kind, sha256, size_bytes, stages, registered_at}`.
+    """
     stages: dict[int, set[str]] = {}
     for entry, stage in connection.execute(select(CapsuleUse.entry_id, CapsuleUse.stage)):
         stages.setdefault(entry, set()).add(stage)

@@ -147,7 +147,10 @@ def _drill(
 
 
 def _chosen(parts: DrillParts, limits: DrillLimits, experiment: str | None) -> Iterator[Candidate]:
-    """Yield recipes, each once; a batch is read at a time, since verdicts that are recorded change what comes next."""
+    """Yield recipes, each once.
+
+    A batch is read at a time, since verdicts that are recorded change what comes next.
+    """
     seen: set[bytes] = set()
     before = datetime.now(UTC) - limits.again_after
     queries: tuple[Callable[[Connection, int], list[Candidate]], ...] = (
