@@ -256,9 +256,14 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
         "author": {"@id": agent["@id"]},
         "conformsTo": {"@id": PROCESS},
         "datePublished": date,
-        "description": "Everything that is needed to run recorded batch jobs again, one at a time, and to compare their outputs.",
+        "description": (
+            "Everything that is needed to run recorded batch jobs again, one at a time, and to "
+            "compare their outputs."
+        ),
         "hasPart": [{"@id": file["@id"]} for file in files],
-        "license": "as stated in the files under LICENSES, and by the experiment for everything else",
+        "license": (
+            "as stated in the files under LICENSES, and by the experiment for everything else"
+        ),
         "mentions": mentions[0] if len(mentions) == 1 else mentions,
         "name": f"Rerun bundle of {len(actions)} jobs: {name}",
         "publisher": {"@id": agent["@id"]},

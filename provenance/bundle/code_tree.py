@@ -71,7 +71,10 @@ def read_fragment(data: bytes) -> tuple[Member, ...]:
         pack = document["pack"]
         return tuple(_read_member(pack, row) for row in document["members"])
     except (ValueError, TypeError, KeyError) as error:
-        message = f"A stored fragment of a bundle's plan cannot be read ({error}); build the bundle anew from its record."
+        message = (
+            f"A stored fragment of a bundle's plan cannot be read ({error}); build the bundle anew "
+            "from its record."
+        )
         raise BundleError(message) from error
 
 

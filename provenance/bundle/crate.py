@@ -83,9 +83,14 @@ def _root(payload: Payload, job_id: str, date: str, entities: list[Entity]) -> E
         "author": author,
         "conformsTo": {"@id": PROCESS},
         "datePublished": date,
-        "description": "Everything that is needed to run one recorded batch job again and to compare its outputs.",
+        "description": (
+            "Everything that is needed to run one recorded batch job again and to compare its "
+            "outputs."
+        ),
         "hasPart": _references(entity for entity in entities if entity["@type"] == "File"),
-        "license": "as stated in the files under LICENSES, and by the experiment for everything else",
+        "license": (
+            "as stated in the files under LICENSES, and by the experiment for everything else"
+        ),
         "mentions": {"@id": f"#job-{_id(job_id)}"},
         "name": f"Rerun bundle of job {job_id}",
         "publisher": author,

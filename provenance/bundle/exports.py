@@ -227,7 +227,10 @@ def _statement(payload: Payload) -> dict[str, Any]:
             },
             "runDetails": {
                 "builder": {
-                    "id": f"urn:jobprov:site:{_local(text(mapping(record.get('host')).get('site')) or 'unknown')}"
+                    "id": (
+                        "urn:jobprov:site:"
+                        f"{_local(text(mapping(record.get('host')).get('site')) or 'unknown')}"
+                    )
                 },
                 "metadata": {"invocationId": f"urn:uuid:{text(record.get('job_id'))}", **known},
             },

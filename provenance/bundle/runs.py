@@ -165,7 +165,8 @@ def _place_of(member: Member, pack: bytes) -> tuple[int, int, bytes]:
     size = len(object_at(pack, member.offset)) if place is None else place[1] - place[0]
     if size != member.size:
         raise BundleError(
-            f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the archive, then build again."
+            f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the "
+            "archive, then build again."
         )
     return *(place or (member.offset, -1)), _PADDING[-size % BLOCK]
 

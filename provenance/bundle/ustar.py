@@ -36,7 +36,10 @@ class Headers:
         split = split_for_ustar(path)
         length = 0 if member is None else member.size
         if split is None or length > LARGEST:
-            message = f"{path.decode()}: {length} bytes under this name do not fit into USTAR; use a digest name, or leave it out."
+            message = (
+                f"{path.decode()}: {length} bytes under this name do not fit into USTAR; use a "
+                "digest name, or leave it out."
+            )
             raise BundleError(message)
         prefix, name = split
         mode, kind = (0o755, b"5") if member is None else (member.mode, b"0")
