@@ -95,7 +95,10 @@ def open_database(url: str) -> Database:
 
 
 def _no_database(what: str) -> BadInputError:
-    words = f"{what}; JOBPROV_DATABASE_URL, or --into, is sqlite:///FILE or postgresql+psycopg://HOST/NAME."
+    words = (
+        f"{what}; JOBPROV_DATABASE_URL, or --into, is sqlite:///FILE or "
+        "postgresql+psycopg://HOST/NAME."
+    )
     return BadInputError(words, {"JOBPROV_DATABASE_URL": ["no database URL"]})
 
 

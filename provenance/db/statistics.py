@@ -14,7 +14,8 @@ LEAST_CHANGES = 1000
 _SHARE = 0.2
 _STALE = text(
     "SELECT relname FROM pg_stat_user_tables "
-    "WHERE schemaname = current_schema() AND n_mod_since_analyze > :least + :share * n_live_tup ORDER BY relname"
+    "WHERE schemaname = current_schema() "
+    "AND n_mod_since_analyze > :least + :share * n_live_tup ORDER BY relname"
 )
 
 

@@ -20,7 +20,8 @@ from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.errors import UnreachableError
 
 _HOLDERS = (
-    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1"
+    "SELECT virtualtransaction FROM pg_locks "
+    "WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1"
     " AND objid = ? AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 _PAUSE = 0.02

@@ -228,7 +228,8 @@ def _run_group(transaction: Transaction, group: list[_Request]) -> Sequence[Any]
 def _plain(problem: Exception) -> Exception:
     if getattr(getattr(problem, "orig", None), "sqlstate", None) == _KEYS_ENDED:
         return UnreachableError(
-            "The keys of the database are used up: stop the service and run `jobprov migrate --wide-keys`."
+            "The keys of the database are used up: stop the service and run "
+            "`jobprov migrate --wide-keys`."
         )
     if isinstance(problem, ProvenanceError) or not isinstance(problem, OperationalError):
         return problem

@@ -57,21 +57,26 @@ FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_
 """
 _TABLES = "SELECT DISTINCT table_id FROM parameters WHERE value_id {among}"
 _SETS = "SELECT block, members FROM parameter_set_tables WHERE table_id {among}"
-_COUNT = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE closure_set_id = ANY(?::bigint[]) LIMIT ?) AS counted"
+_COUNT = (
+    "SELECT count(*) FROM "
+    "(SELECT 1 FROM jobs WHERE closure_set_id = ANY(?::bigint[]) LIMIT ?) AS counted"
+)
 _BEHIND_ALL = "SELECT coalesce(max(id), 0) + 1 FROM jobs"
 _STRETCH = """
 SELECT m.id, m.closure_set_id, j.experiment_id
 FROM ({newest} ORDER BY id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.id ORDER BY m.id DESC
 """
 _THROUGH_JOBS = {
-    "sqlite": "SELECT id, closure_set_id FROM jobs WHERE closure_set_id + 0 {among} AND id < ? AND id > ?",
+    "sqlite": "SELECT id, closure_set_id FROM jobs"
+    " WHERE closure_set_id + 0 {among} AND id < ? AND id > ?",
     "postgresql": "SELECT id, closure_set_id FROM jobs"
     # hashed once, never joined
-    " WHERE CASE WHEN closure_set_id IN (SELECT unnest(?::bigint[])) THEN true END AND id < ? AND id > ?",
+    " WHERE CASE WHEN closure_set_id IN (SELECT unnest(?::bigint[])) THEN true END"
+    " AND id < ? AND id > ?",
 }
 _GATHERED = {
-    "sqlite": "SELECT id, closure_set_id FROM jobs INDEXED BY ix_jobs_closure_set_id WHERE closure_set_id {among}"
-    " AND id < ? AND id > ?",
+    "sqlite": "SELECT id, closure_set_id FROM jobs INDEXED BY ix_jobs_closure_set_id"
+    " WHERE closure_set_id {among} AND id < ? AND id > ?",
     "postgresql": "SELECT id, closure_set_id FROM (SELECT id, closure_set_id FROM jobs"
     # the offset keeps order and range out
     " WHERE closure_set_id {among} OFFSET 0) AS gathered WHERE id < ? AND id > ?",
