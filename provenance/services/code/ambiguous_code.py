@@ -163,7 +163,10 @@ def _observed(connection: Connection, memory: Memory, tags: Iterable[Ref]) -> Ta
 def _sentence(ref: str, meaning: Meaning) -> str:
     kind = TAG if meaning.kind == ANNOTATED_TAG else meaning.kind
     commit = meaning.commit[:_DIGITS]
-    return f"the record names {kind} {ref[:_LONGEST_REF]} and no commit; {commit} is what it meant when the service looked"
+    return (
+        f"the record names {kind} {ref[:_LONGEST_REF]} and no commit; {commit} is what it meant "
+        "when the service looked"
+    )
 
 
 def _listed(oids: list[str]) -> str:

@@ -179,7 +179,8 @@ def reconstruct(file: ArtFile, experiment: str) -> tuple[dict[str, Any], dict[st
     stored, last = file.stored, file.last
     if last is None:
         raise BadInputError(
-            f"{stored.path}: it does not tell which process wrote it (art.process_name), so no record can be made of it."
+            f"{stored.path}: it does not tell which process wrote it (art.process_name), so no "
+            "record can be made of it."
         )
     path = Path(stored.path)
     sha256, adler32 = _checksums(path)
@@ -187,7 +188,8 @@ def reconstruct(file: ArtFile, experiment: str) -> tuple[dict[str, Any], dict[st
     started, ended = (_moment(metadata.get(name)) for name in ("start_time", "end_time"))
     if started is None and ended is None:
         raise BadInputError(
-            f"{stored.path}: its metadata have no start_time and no end_time, so no record can be made of it."
+            f"{stored.path}: its metadata have no start_time and no end_time, so no record can be "
+            "made of it."
         )
     configuration, blobs = _configuration(last)
     parents = [str(name) for name in _list(metadata.get("parents"))]

@@ -196,13 +196,19 @@ def _differences(parsed: Configuration, ran: Configuration) -> Iterator[str]:
     if listed:
         path, before, after = listed[0]
         more = f", and {len(listed) - 1} parameters more" if len(listed) > 1 else ""
-        yield f"the files sent say {path} is {_said(before)}, the program ran with {_said(after)}{more}"
+        yield (
+            f"the files sent say {path} is {_said(before)}, the program ran with "
+            f"{_said(after)}{more}"
+        )
 
 
 def _other_identity(recorded: FclConfiguration, ran: Configuration) -> Iterator[str]:
     said = recorded.parameter_set_id
     if said and said != ran.parameter_set_id:
-        yield f"the record says ParameterSetID {said[:40]}, what the program wrote has {ran.parameter_set_id}"
+        yield (
+            f"the record says ParameterSetID {said[:40]}, what the program wrote has "
+            f"{ran.parameter_set_id}"
+        )
 
 
 def _said(canonical: str | None) -> str:

@@ -94,8 +94,8 @@ def declare_rules(
     newest = _newest(connection, key)
     if after is not None and after != newest.version:
         raise ConflictError(
-            f"The rules of {experiment} are of version {newest.version} by now, not {after}: look at what changed, "
-            "then change them again."
+            f"The rules of {experiment} are of version {newest.version} by now, not {after}: look "
+            "at what changed, then change them again."
         )
     if newest.document is not None and read_rules(json.loads(newest.document)).rules == table.rules:
         return RulesDeclared(experiment, newest.version, is_new=False)

@@ -75,8 +75,8 @@ class ChainErasures(NamedTuple):
         place = self.places.get(wanted or "")
         if place is None:
             raise SegmentError(
-                f"The bytes of the entry with leaf {leaf} of {experiment} are gone, and no erasure says why: restore the body "
-                "of its segment from a copy of the archive."
+                f"The bytes of the entry with leaf {leaf} of {experiment} are gone, and no erasure "
+                "says why: restore the body of its segment from a copy of the archive."
             )
         segment, position = place
         entry = SegmentReader.open(store, experiment, segment).entry(position)

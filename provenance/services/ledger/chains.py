@@ -63,8 +63,8 @@ def next_segment(
     said = (reader.head["experiment"], reader.head["segment"], reader.head["previous"])
     if said != (experiment, segment + 1, head_sha256):
         raise SegmentError(
-            f"Segment {segment + 1} of {experiment} does not continue segment {segment} as it is known: the chain was "
-            "tampered with, or this archive belongs to another database."
+            f"Segment {segment + 1} of {experiment} does not continue segment {segment} as it is "
+            "known: the chain was tampered with, or this archive belongs to another database."
         )
     return reader
 
@@ -86,5 +86,6 @@ def read_chain(store: Store, experiment: str) -> Iterator[SegmentReader]:
     ]
     if any(name.endswith(".head") for name in later):
         raise SegmentError(
-            f"Segment {segment + 1} of {experiment} is not in the archive, but later ones are: restore it from a copy."
+            f"Segment {segment + 1} of {experiment} is not in the archive, but later ones are: "
+            "restore it from a copy."
         )

@@ -115,7 +115,8 @@ def unpack_frame(frame: bytes) -> Iterator[PackedEntry]:
         content = zstandard.ZstdDecompressor().decompress(frame)  # its checksum is looked at
     except zstandard.ZstdError as problem:
         raise SegmentError(
-            f"A frame of a sealed segment cannot be read ({problem}): `jobprov archive check` names the segment; restore its body."
+            f"A frame of a sealed segment cannot be read ({problem}): `jobprov archive check` "
+            "names the segment; restore its body."
         ) from None
     at = 0
     while at < len(content):

@@ -113,8 +113,8 @@ class SegmentReader:
         self._frames: dict[int, list[SealedEntry]] = {}
         if frames is None and hashlib.sha256(body).hexdigest() != self.head["body_sha256"]:
             raise SegmentError(
-                f"The body of segment {self.head['segment']} of {self.head['experiment']} is damaged; "
-                "restore it from a copy of the archive (its digest stands in the head)."
+                f"The body of segment {self.head['segment']} of {self.head['experiment']} is "
+                "damaged; restore it from a copy of the archive (its digest stands in the head)."
             )
 
     @classmethod
@@ -140,7 +140,8 @@ class SegmentReader:
             for place, entry in enumerate(self._frame(frame)):
                 if entry.leaf != self.head["entries"][frame * FRAME_ENTRIES + place][2]:
                     raise SegmentError(
-                        f"Entry {frame * FRAME_ENTRIES + place} differs from its leaf; the segment was tampered with."
+                        f"Entry {frame * FRAME_ENTRIES + place} differs from its leaf; the segment "
+                        "was tampered with."
                     )
                 yield entry
 

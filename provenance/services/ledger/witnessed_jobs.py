@@ -90,8 +90,9 @@ class HeldJob(msgspec.Struct, frozen=True):
         final = self.finals.get(witness)
         if (witness, revision) in self.gone or (final is not None and revision in final.numbers):
             raise LostTurnError(
-                f"Witness {witness} has a record {revision} of this job: another process took it at this moment, or it was erased after "
-                "the state of this database, and the next `jobprov archive seal` brings what is left. Send this one again then."
+                f"Witness {witness} has a record {revision} of this job: another process took it "
+                "at this moment, or it was erased after the state of this database, and the next "
+                "`jobprov archive seal` brings what is left. Send this one again then."
             )
 
 
@@ -182,7 +183,8 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
     """
     if not records:
         raise NotFoundError(
-            "The records of this job were erased after the state of this database; the next `jobprov archive seal` brings what is left."
+            "The records of this job were erased after the state of this database; the next "
+            "`jobprov archive seal` brings what is left."
         )
     raw, contradictions, unfit = _merge_fitting(records)
     record, repairs = read_plain(raw)

@@ -193,12 +193,14 @@ def _check_grant(connection: Connection, grant: Grant, decoded: DecodedRecord) -
     if not grant.allows_record(decoded.experiment, decoded.task_id):
         named = decoded.task_id or "(none)"
         raise RecordError(
-            f"The letter came with a token of {grant.names()}; its record is of {decoded.experiment}, task {named}."
+            f"The letter came with a token of {grant.names()}; its record is of "
+            f"{decoded.experiment}, task {named}."
         )
     task = grant.task_id
     if task is not None and jobs_of_other_tasks(
         connection, decoded.experiment, task, [decoded.job_id]
     ):
         raise RecordError(
-            f"The letter came with a ticket of {grant.names()}; job {decoded.job_id} is known as one of another task."
+            f"The letter came with a ticket of {grant.names()}; job {decoded.job_id} is known as "
+            "one of another task."
         )

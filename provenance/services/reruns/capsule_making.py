@@ -138,7 +138,8 @@ def _check(result: RerunResult, name: str) -> None:
     if result.verified is None or result.verified.decision == "differs":
         words = " ".join(result.lines[-4:])
         raise BundleError(
-            f"{name} does not come out as recorded on this machine, so that a capsule of it would not help: {words}"
+            f"{name} does not come out as recorded on this machine, so that a capsule of it would "
+            f"not help: {words}"
         )
 
 

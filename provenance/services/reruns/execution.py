@@ -209,7 +209,10 @@ def _write_members(archive: tarfile.TarFile, into: Path) -> dict[str, str]:
             else:
                 digests[member.name] = _write_file(archive, member, target)
         except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
-            message = f"{member.name}: the tar names it twice, or outside of its folders; get the bundle again."
+            message = (
+                f"{member.name}: the tar names it twice, or outside of its folders; get the bundle "
+                "again."
+            )
             raise BundleError(message) from error
     return digests
 
@@ -225,7 +228,10 @@ def _check_member(member: tarfile.TarInfo) -> None:
         and not member.pax_headers
     )
     if not is_kind or not is_plain(member.name):
-        message = f"{member.name!r} (type {member.type!r}): a bundle holds plain files and folders alone; this tar is none."
+        message = (
+            f"{member.name!r} (type {member.type!r}): a bundle holds plain files and folders "
+            "alone; this tar is none."
+        )
         raise BundleError(message)
 
 
@@ -268,11 +274,13 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
     ):
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise BundleError(
-            f"{wrong[0]}{more}: not as the bundle's manifests tell; it was changed or damaged, get it again."
+            f"{wrong[0]}{more}: not as the bundle's manifests tell; it was changed or damaged, get "
+            "it again."
         )
     if "manifest-sha512.txt" in digests and not _is_last_manifest_whole(root):
         raise BundleError(
-            f"{_LAST_MANIFEST}: missing or damaged, the end of the tar may be cut off; get it again."
+            f"{_LAST_MANIFEST}: missing or damaged, the end of the tar may be cut off; get it "
+            "again."
         )
 
 

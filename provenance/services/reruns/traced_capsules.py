@@ -60,7 +60,8 @@ def read_trace(
     listing = record.environment.touched_sha256 if record.environment else None
     if listing is None:
         raise BadInputError(
-            f"Job {job_id} was not traced; record one of its release by `run --trace`, or make the capsule of bundles.",
+            f"Job {job_id} was not traced; record one of its release by `run --trace`, or make "
+            "the capsule of bundles.",
             {"from-trace": ["not traced"]},
         )
     if (
@@ -68,7 +69,8 @@ def read_trace(
         or store.size(listing) > _LARGEST_LISTING
     ):
         raise BadInputError(
-            f"The listing {listing} of what job {job_id} touched is not held; send it again (`flush`).",
+            f"The listing {listing} of what job {job_id} touched is not held; send it again "
+            "(`flush`).",
             {"from-trace": ["not held"]},
         )
     lines = store.get(listing).decode("utf-8", "surrogateescape").split("\n")
