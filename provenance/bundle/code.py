@@ -124,7 +124,7 @@ def _add_source(
 def _held_inside(payload: Payload, entry: Mapping[str, Any]) -> frozenset[str]:
     """Where, inside this checkout, lie others that the record names and the archive holds.
 
-    Changed submodules.
+    These are submodules that were changed.
     """
     entries, top = rows(payload.record.get("software")), normal(text(entry.get("checkout"))) + "/"
     held = [

@@ -1,8 +1,8 @@
 """The RO-Crate description of a bundle: `ro-crate-metadata.json`, profile Process Run Crate 0.5.
 
-Written by hand: the library stamps now() and random ids into it. `@graph` is sorted by `@id`, keys
-are sorted, there are no floats. Source: RO-Crate 1.1, Process Run Crate 0.5. `actionStatus` is a
-plain string, as the profile's shapes compare it.
+It is written by hand: the library stamps now() and random ids into it. `@graph` is sorted by `@id`,
+keys are sorted, there are no floats. Source: RO-Crate 1.1, Process Run Crate 0.5. `actionStatus` is
+a plain string, as the profile's shapes compare it.
 """
 
 from collections.abc import Mapping

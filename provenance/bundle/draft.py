@@ -1,6 +1,6 @@
 """The members of a bundle while it is being planned.
 
-Stored blobs by reference, generated files written through.
+Stored blobs are held by reference, generated files are written through.
 """
 
 import hashlib

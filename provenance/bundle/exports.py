@@ -1,7 +1,7 @@
 """The job in other people's words: `prov/` of a bundle, and the JSON-LD contexts of its crate.
 
-Written by hand, every record sorted: libraries order by chance, and number what has no name.
-Source: W3C PROV-JSON (member submission 2013-04-24), W3C PROV-N (recommendation 2013-04-30),
+They are written by hand, every record sorted: libraries order by chance, and number what has no
+name. Source: W3C PROV-JSON (member submission 2013-04-24), W3C PROV-N (recommendation 2013-04-30),
 OpenLineage 2-0-2, in-toto Statement v1, SLSA provenance v1.
 """
 

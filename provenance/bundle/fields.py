@@ -1,6 +1,6 @@
 """Tolerant reading of a decoded record: a missing or strange field is empty, never an error.
 
-Deliberately not the record's structs: a bundle is made of the record's exact bytes, whatever
+It deliberately avoids the record's structs: a bundle is made of the record's exact bytes, whatever
 version of them it was.
 """
 

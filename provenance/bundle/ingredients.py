@@ -1,7 +1,7 @@
 """What a bundle is made of: everything `make_plan` may look at, handed in by the caller.
 
-Deliberately no database, archive or git here: the caller reads those, so that a plan is a pure
-function of its ingredients.
+There is deliberately no database, archive or git here: the caller reads those, so that a plan is a
+pure function of its ingredients.
 """
 
 from collections.abc import Mapping, Sequence

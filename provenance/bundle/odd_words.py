@@ -35,7 +35,7 @@ def exact_words(step: Mapping[str, Any]) -> list[str]:
 def odd_names(record: Mapping[str, Any]) -> dict[str, str]:
     """What such arguments were, by how they read in the record.
 
-    Whole ones, and values of `--option=value`.
+    These are whole arguments, and values of `--option=value`.
     """
     found: dict[str, str] = {}
     for step in rows(mapping(record.get("command")).get("steps")):

@@ -251,7 +251,7 @@ class Client(Histories):
     def save_task_bundle(self, task_id: str, target: Path, **which: Any) -> str:
         """Write the bundle of a task's jobs to a file, as `save_bundle`.
 
-        `experiment`, `stage` and `level` select.
+        `experiment`, `stage` and `level` select jobs.
         """
         return self._save(f"/tasks/{part(task_id)}/bundle", which, target)
 
@@ -369,7 +369,7 @@ class Client(Histories):
     def report_orders(self, report: Mapping[str, Any]) -> dict[str, Any]:
         """Tell which orders were placed and which are over: `{experiment, placed, ended}`.
 
-        Harmless to repeat.
+        It is harmless to repeat this.
         """
         return self._json("POST", "/orders/report", json=report)
 
@@ -398,7 +398,7 @@ class Client(Histories):
     ) -> dict[str, Any]:
         """Declare what an experiment has tried again without asking.
 
-        `{stages: {stage: policy}}`.
+        The declaration is `{stages: {stage: policy}}`.
         """
         return self._json("PUT", f"/retry-policies/{part(experiment)}", json=document)
 

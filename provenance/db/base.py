@@ -54,7 +54,7 @@ def table_of(model: Any) -> Table:
 class Key(TypeDecorator[int]):
     """An integer key: four bytes on PostgreSQL, where most of what a job takes is keys.
 
-    Eight where an operator widened them.
+    It has eight where an operator widened the keys.
 
     Values are therefore bound as the wider ones. See docs/decisions/0018-narrow-rows.md.
     """

@@ -140,7 +140,7 @@ def settings_for(connection: Connection) -> Config:
 def changing_schema(url: str) -> Iterator[Connection]:
     """Yield a connection in which the schema is changed, in one transaction, committed at the end.
 
-    One process at a time.
+    One process at a time can do this.
     """
     database = open_database(url)
     try:

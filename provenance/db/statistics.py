@@ -22,7 +22,7 @@ _STALE = text(
 def refresh_statistics(database: Database) -> list[str]:
     """Have PostgreSQL look again at tables of which a fifth changed; return their names.
 
-    SQLite plans without: nothing to do.
+    SQLite plans without this, so there is nothing to do.
     """
     if database.is_sqlite:
         return []

@@ -1,6 +1,6 @@
 """Configurations of records as shared rows.
 
-Each once, and once each sequence of them, however many jobs of a task ran it.
+Each is stored once, and so is each sequence of them, however many jobs of a task ran it.
 """
 
 import hashlib

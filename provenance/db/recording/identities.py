@@ -19,7 +19,7 @@ Before it stand four bytes of the file's key and one of length.
 class FileKey(NamedTuple):
     """What names a file, in the order of its unique constraint.
 
-    The experiment by its integer key.
+    The experiment stands there by its integer key.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Environment capsules that were registered, and the jobs that they serve.
 
-Derived: the documents are ledger entries.
+All is derived: the documents are ledger entries.
 """
 
 from sqlalchemy import BigInteger, ForeignKey, String, Text

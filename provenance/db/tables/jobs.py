@@ -79,7 +79,7 @@ class GapSet(Base):
 class Closure(Base):
     """One FHiCL configuration: main file, search path and include closure.
 
-    Shared by all jobs that ran it.
+    All jobs that ran it share it.
     """
 
     __tablename__ = "closures"

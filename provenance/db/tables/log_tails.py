@@ -14,7 +14,7 @@ from jobprov.provenance.db.base import Base, Count, NameText, UtcInstant
 class LogTailPiece(Base):
     """Some bytes of a log as they came, packed; `start` is the position of the first in the log.
 
-    Not derived.
+    They are not derived.
     """
 
     __tablename__ = "log_tails"

@@ -21,7 +21,7 @@ class ModuleSet(Base):
 class ModuleCost(Base):
     """What each module of a job took, in the order of its set.
 
-    Packed by `recording/module_rows.py`. Derived.
+    It is packed by `recording/module_rows.py`, and derived.
     """
 
     __tablename__ = "module_costs"

@@ -1,6 +1,6 @@
 """Evaluated configurations, indexed once, for the search by parameter.
 
-All derived: from closures and the bytes of their fcl files.
+All of it is derived, from closures and the bytes of their fcl files.
 
 A *parameter set* is what a configuration evaluates to. Sets differ in few of their tables, so the
 index keeps each table once: a *parameter table* is one path with the atoms and sequences that stand

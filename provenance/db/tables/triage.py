@@ -1,6 +1,6 @@
 """Rules of experiments and what they made of failures.
 
-Derived: tables of rules are ledger entries; classes come of records and logs.
+All is derived: tables of rules are ledger entries; classes come from records and logs.
 """
 
 from datetime import datetime
@@ -29,7 +29,7 @@ class RuleTableRow(Base):
 class Reclassification(Base):
     """Failures recorded before it are read by the rules of then.
 
-    Of one task, or of the whole experiment.
+    They are those of one task, or of the whole experiment.
     """
 
     __tablename__ = "reclassifications"

@@ -16,7 +16,7 @@ _KEPT_BYTES = 48 << 20  # of packs that are read again and again while a release
 class PossessedBlobs(NamedTuple):
     """The archive, narrowed to what one job's bundle may hold.
 
-    What its experiment uploaded, and code packs of the service.
+    That is what its experiment uploaded, and code packs of the service.
     """
 
     store: Store
@@ -99,7 +99,7 @@ recent_packs = RecentBlobs(_KEPT_BYTES)
 class GeneratedBlobs:
     """The generated members of a plan, stored together when it is whole.
 
-    One flush for all of them.
+    All of them take one flush.
     """
 
     def __init__(self) -> None:

@@ -85,7 +85,7 @@ class RefMeanings:
 class TagObservations:
     """The objects that tags were seen to name, and when first.
 
-    In a writer's memory: what a replay read before its rows are there.
+    In a writer's memory, it holds what a replay read before its rows are there.
     """
 
     def __init__(self) -> None:

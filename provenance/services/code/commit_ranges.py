@@ -1,6 +1,6 @@
 """Which code lies between two commits, as the mirrors of registered repositories know it.
 
-`X..Y` in a question.
+A question writes them as `X..Y`.
 
 Unlike git's, a range holds both its ends: "between X and Y" as people say it.
 

@@ -152,7 +152,7 @@ def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:
 def map_of(maps: ProductMaps, entry: Software) -> ProductMap | None:
     """Return what an entry's product is built from; a map of its manager goes before one of any.
 
-    None of other entries.
+    For other entries, return None.
     """
     if not maps or not is_unsourced(entry) or entry.name is None:
         return None

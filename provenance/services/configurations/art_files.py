@@ -110,7 +110,7 @@ def art_file_json(file: ArtFile) -> dict[str, Any]:
 def check_against(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a recorded job and the file that it made agree.
 
-    `{verdict, words, configurations}`.
+    The answer is `{verdict, words, configurations}`.
 
     Verdicts are `agrees` (a ParameterSetID that the record says was run is that of a process in the
     file), `differs` (the record says one, and the file does not have it) and `unknown` (the record
@@ -153,7 +153,7 @@ def check_against(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
 def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the witness `import` says of a recorded job whose file was looked at.
 
-    Which processes art stored in it, and no more.
+    It says which processes art stored in the file, and no more.
 
     Args:
         file: an output of the job.
@@ -251,7 +251,7 @@ def _told(file: ArtFile) -> dict[str, Any]:
 def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return the configuration as the record has it, and its text.
 
-    As art wrote it out, includes and overrides done.
+    It is as art wrote it out, with includes and overrides done.
     """
     found: dict[str, Any] = {
         "step": "art",

@@ -61,7 +61,7 @@ Read again it is 1.234567e6, and the set has another identity.
 class Evaluated(NamedTuple):
     """What a configuration evaluates to.
 
-    Columns of `Evaluation`, and the tables of the set to be searched.
+    It has the columns of `Evaluation`, and the tables of the set to be searched.
     """
 
     parsed_as: str | None

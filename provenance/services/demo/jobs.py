@@ -1,9 +1,9 @@
 """The jobs of the demo production: which stage runs what on which unit, in which surroundings.
 
-Four stages: event generation (no inputs), reconstruction (two steps; two streams), a merge of ten
-files a stream, and a histogram. One unit of the generation asks for collisions heavier than the
-beams allow and is stopped by its limit of CPU time; one of the reconstruction is started with a
-misspelt parameter, and again with the right one.
+There are four stages: event generation (no inputs), reconstruction (two steps; two streams), a
+merge of ten files a stream, and a histogram. One unit of the generation asks for collisions heavier
+than the beams allow and is stopped by its limit of CPU time; one of the reconstruction is started
+with a misspelt parameter, and again with the right one.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Makes the git repository of the demo experiment on the spot.
 
-The same commits and tags on every machine.
+The commits and tags are the same on every machine.
 
 The programs lie in `scripts/demo/toyexp`; here they get the history that a production release has:
 a few commits, lightweight and annotated tags, a bare repository that stands for the git server, and

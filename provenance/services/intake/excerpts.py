@@ -45,7 +45,7 @@ _places = msgspec.json.Decoder(list[tuple[int, int, str, bool]])
 class Excerpts:
     """What is remembered, by experiment (None: a service without tokens) and digest.
 
-    Thread-safe.
+    It is thread-safe.
     """
 
     def __init__(self) -> None:

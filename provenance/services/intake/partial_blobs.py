@@ -1,8 +1,8 @@
 """Blobs that came in part: the bytes stay for a day, so that the sender goes on after a cut.
 
-Files of a folder an experiment, whatever the process: an upload is named by the digest that it
-shall have, so that two who send the same blob write the same bytes to the same places, and no lock
-is needed. What was garbled shows in the digest and is dropped.
+They are files in one folder for each experiment, whatever the process: an upload is named by the
+digest that it shall have, so that two who send the same blob write the same bytes to the same
+places, and no lock is needed. What was garbled shows in the digest and is dropped.
 """
 
 import os

@@ -76,7 +76,7 @@ def without_secrets(body: bytes) -> bytes:
 def _is_clean(body: bytes) -> bool:
     """Whether no text between two quotes holds a secret.
 
-    False as well where an escape could hide one.
+    It is False as well where an escape could hide one.
     """
     if b"\\u" in body or b"\\/" in body:
         return False

@@ -24,7 +24,7 @@ def archived_experiments(store: Store) -> set[str]:
 def chain_tip(connection: Connection, experiment: str) -> tuple[int, str]:
     """Return number and head's digest of the last segment that the database knows.
 
-    (0, zeros) before the first.
+    Before the first, they are (0, zeros).
     """
     query = (
         select(ChainHead.segment, ChainHead.head_sha256)

@@ -66,7 +66,7 @@ class HeldJob(msgspec.Struct, frozen=True):
     def records_but(self, witness: str | None) -> dict[str, dict[str, Any]]:
         """Return the plain records of all witnesses but one.
 
-        Of a witness with both, the final one.
+        Of a witness with both kinds, it is the final one.
         """
         bodies = {**self.provisional, **{name: final.body for name, final in self.finals.items()}}
         return {name: json.loads(body) for name, body in bodies.items() if name != witness}

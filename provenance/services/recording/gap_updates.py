@@ -1,6 +1,6 @@
 """Grades and gaps of jobs, brought up to date when what they lacked has come.
 
-A blob, or the commit of their code.
+That is a blob, or the commit of their code.
 """
 
 from collections.abc import Mapping, Sequence

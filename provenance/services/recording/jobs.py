@@ -184,7 +184,7 @@ def _is_same(earlier: bytes, decoded: DecodedRecord) -> bool:
 def _keep_evidence(batch: _Batch, unchanged: Sequence[_Decision]) -> None:
     """Keep what changes nothing but must not be lost.
 
-    Evidence of conflicts, records of a later schema.
+    That is evidence of conflicts, and records of a later schema.
     """
     for decision in unchanged:
         if decision.change == "conflict" and decision.held_job is not None:

@@ -258,7 +258,7 @@ def _only_folder(into: Path, digests: dict[str, str]) -> Path:
 def _check_manifests(root: Path, digests: dict[str, str]) -> None:
     """Compare what came with what the manifests list.
 
-    Nothing less, nothing more, the same bytes.
+    There must be nothing less and nothing more, and the bytes must be the same.
     """
     listed: dict[str, str] = {}
     for name in _MANIFESTS:

@@ -144,7 +144,7 @@ def units_in_catalog(connection: Connection, tasks: Sequence[int]) -> dict[int, 
 def used_units(connection: Connection, task: int) -> list[UsedUnit]:
     """Return which unit was given to which process, with node and batch id.
 
-    The newest process of a unit last.
+    The newest process of a unit comes last.
     """
     query = (
         select(

@@ -32,7 +32,7 @@ def divergent_recipes(
 ) -> list[bytes]:
     """Return recipes with more than one result, in the order of their bytes, those after `after`.
 
-    One pass over the index of recipes and results: 0.4 s for a million jobs.
+    It takes one pass over the index of recipes and results: 0.4 s for a million jobs.
     """
     query = (
         select(Job.recipe)

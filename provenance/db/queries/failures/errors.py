@@ -1,6 +1,6 @@
 """Jobs that did not succeed, counted by cause and by where they ran.
 
-A few statements, whatever the number of jobs.
+It takes a few statements, whatever the number of jobs.
 """
 
 from datetime import datetime, timedelta
@@ -100,7 +100,7 @@ def cause_rows(
 ) -> list[CauseRow]:
     """Return failures by cause, and by a facet where one is named, most frequent first.
 
-    By one of `SUMS` alone.
+    By a facet of `SUMS`, they are counted by that facet alone.
     """
     by = _ALONE[facet] if facet in _ALONE else _facet(connection, facet)
     today, yesterday = _AT >= now - _DAY, (_AT >= now - 2 * _DAY) & (_AT < now - _DAY)  # noqa: SIM300 - columns first

@@ -277,7 +277,7 @@ def readers_of_descendants(
 ) -> set[int]:
     """Return the jobs that read what `met_claims` returns, those without an output among them.
 
-    At most `most`.
+    There are at most `most`.
     """
     return {row[0] for row in run(connection, _READERS, _start(claim, file, most))}
 
@@ -285,7 +285,7 @@ def readers_of_descendants(
 def with_descendants(connection: Connection, claims: Sequence[int], *, most: int) -> list[int]:
     """Return these claims and all that was made from them at any depth, in the order of keys.
 
-    At most `most`.
+    There are at most `most`.
     """
     dialect = connection.dialect.name
     seeds: Any = json.dumps(list(claims)) if dialect == "sqlite" else list(claims)

@@ -86,7 +86,7 @@ def erased_places(
 ) -> dict[int, set[int]]:
     """Return the sealed entries of an experiment whose bytes were erased, or those of some entries.
 
-    Positions by segment.
+    The answer is positions by segment.
     """
     found: dict[int, set[int]] = {}
     query: Any = (

@@ -256,7 +256,7 @@ def _consumer(row: Any) -> Consumer:
 def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[Relative]:
     """Return the files that a claim was made from, with the jobs that made them.
 
-    Of very many makers of one parent, the last recorded.
+    Of very many makers of one parent, only the last recorded are returned.
     """
     rows = run(connection, _PARENTS, {"claim": claim, "limit": limit})
     parents = []

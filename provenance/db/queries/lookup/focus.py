@@ -65,7 +65,7 @@ def focus_of(
 ) -> Focus:
     """Return the focus for a file: its newest version, or the one with this number.
 
-    With `as_of`, of those recorded then.
+    With `as_of`, only versions recorded then count.
 
     Raises:
         BadInputError: there is no version with this number.

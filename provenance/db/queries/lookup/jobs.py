@@ -283,7 +283,7 @@ def _software_sets(filters: JobFilters) -> Select[int]:
 def _made(file: int) -> Select[int]:
     """Return the query for the jobs that produced a file.
 
-    Looked up from the file, which few jobs touch.
+    They are looked up from the file, which few jobs touch.
     """
     return select(Claim.job_id).where(Claim.file_id == file)
 

@@ -245,7 +245,7 @@ def states_of(connection: Connection, jobs: Iterable[int]) -> dict[str, int]:
 def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[int, str]:
     """Return what people call the code of each software list.
 
-    Name and asked ref of its first entry.
+    That is the name and the asked ref of its first entry.
     """
     # on SQLite the key of a list that was rolled back is another's next; and asking is cheap
     held = (

@@ -196,7 +196,7 @@ def open_orders(
 def placed_orders(connection: Connection, experiment: int) -> list[dict[str, Any]]:
     """Return the orders of an experiment that are placed and not over.
 
-    `{order_id, batch_id, placed_at}`.
+    Each is `{order_id, batch_id, placed_at}`.
     """
     query = (
         select(Order.uuid, Order.batch_id, Order.placed_at)

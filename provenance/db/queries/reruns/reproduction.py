@@ -71,7 +71,7 @@ def last_levels(connection: Connection, since: list[datetime]) -> list[tuple[str
 def never_drilled(connection: Connection, *, experiment: str | None, limit: int) -> list[Candidate]:
     """Return recipes of which no job was ever compared, in the order of their digests.
 
-    A sample without bias.
+    This makes a sample without bias.
     """
     compared = (
         select(Job.recipe).join(Verdict, Verdict.job_id == Job.id).where(Job.recipe.is_not(None))

@@ -121,7 +121,7 @@ def campaign_tasks(
 ) -> dict[int, str]:
     """Return the tasks of a campaign, those of these ids where any are given.
 
-    Their ids by integer key.
+    The answer is their ids by integer key.
     """
     query = (
         select(TaskRow.id, TaskRow.task_id)
@@ -136,7 +136,7 @@ def campaign_tasks(
 def count_jobs(connection: Connection, tasks: Sequence[int], *, most: int) -> int:
     """Return how many jobs these tasks have, `most` where they are as many or more.
 
-    Reads an index alone.
+    It reads an index alone.
     """
     statement = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE task_id {_among(connection, 'tasks')} LIMIT :most) AS listed"  # noqa: S608
     return int(

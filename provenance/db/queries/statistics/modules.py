@@ -1,6 +1,6 @@
 """What art's modules took in successful jobs.
 
-The newest of those that pass the filters, a row a job.
+The rows are of the newest jobs that pass the filters, one for each job.
 """
 
 import json

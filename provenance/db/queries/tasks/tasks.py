@@ -1,6 +1,6 @@
 """Tasks in numbers: which there are, what failed, what it took.
 
-A few statements a task; its units are in `units.py`.
+It takes a few statements a task; its units are in `units.py`.
 
 Reruns for comparison count nowhere here, as in statistics: they are nobody's attempt to make
 something.

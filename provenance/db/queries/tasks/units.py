@@ -57,7 +57,7 @@ def unit_rows(connection: Connection, tasks: Sequence[int]) -> dict[int, list[Un
 def silent_units(connection: Connection, task: int, *, before: datetime) -> set[str]:
     """Return the units of which every running job was last heard of before a moment, done or not.
 
-    Names as of `unit_rows`.
+    They are named as in `unit_rows`.
 
     A job is heard of when a record says again that it runs: `jobs` keeps when the first one came.
     """
