@@ -12,11 +12,8 @@ from typing import NamedTuple, Protocol
 from jobprov.provenance.bundle.cksum import posix_cksum
 from jobprov.provenance.bundle.ingredients import Reader
 
+# Bytes; the digests of a larger blob are made while it is written, so that a bundle starts at once
 _READ_WHEN_PLANNED = 1 << 20
-"""Bytes up to which a blob's digests are made when it is planned.
-
-Those of a larger one are made while it is written, so that a bundle starts at once.
-"""
 
 
 class WriteBlob(Protocol):
