@@ -91,7 +91,7 @@ def list_repositories(connection: Connection) -> list[RegisteredRepository]:
 
 
 def fetch_problems(connection: Connection) -> dict[str, str]:
-    """Return by match key why code of a repository was not found when last looked for.
+    """Return by match key what went wrong when code of a repository was last looked for.
 
     Only code that is to be looked for again counts.
     """

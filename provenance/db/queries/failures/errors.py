@@ -100,7 +100,7 @@ def cause_rows(
 ) -> list[CauseRow]:
     """Return failures by cause, and by a facet where one is named, most frequent first.
 
-    By a facet of `SUMS`, they are counted by that facet alone.
+    For a facet of `SUMS`, they are counted by it alone.
     """
     by = _ALONE[facet] if facet in _ALONE else _facet(connection, facet)
     today, yesterday = _AT >= now - _DAY, (_AT >= now - 2 * _DAY) & (_AT < now - _DAY)  # noqa: SIM300 - columns first
