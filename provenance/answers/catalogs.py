@@ -49,7 +49,8 @@ class CatalogDifference(Struct, frozen=True):
     """The files that differ in one way.
 
     Attributes:
-        kind: `not-in-catalog`, `no-job`, `size-differs`, `checksum-differs`, `task-id-lost` or `no-parent`.
+        kind: `not-in-catalog`, `no-job`, `size-differs`, `checksum-differs`, `task-id-lost` or
+            `no-parent`.
         meaning: the kind in a sentence.
         count: how many files there are.
         files: the first thousand of them.
@@ -67,7 +68,8 @@ class CatalogUnits(Struct, frozen=True):
     Attributes:
         expected: None where the task does not declare how many there are.
         in_catalog: units with an output in the catalog.
-        without: listed units with neither an output in the catalog nor a waiver; None for a task that nobody declared.
+        without: listed units with neither an output in the catalog nor a waiver; None for a task
+            that nobody declared.
         by_catalog: units with an output in the catalog and no recorded job that succeeded.
     """
 
@@ -95,7 +97,8 @@ class CatalogComparison(Struct, frozen=True):
     """Where the jobs of a task and its catalog differ.
 
     Attributes:
-        synced_at: when the comparison last went through all units, ISO 8601; None before the first time.
+        synced_at: when the comparison last went through all units, ISO 8601; None before the first
+            time.
         asked_at: when the catalog was last asked, ISO 8601; None where it never was.
         problem: why the catalog could not be asked the last time.
         differences: one entry for each kind that occurs, the most important kind first.
@@ -118,6 +121,6 @@ class CatalogComparison(Struct, frozen=True):
 
 
 class DrainingUnits(Struct, frozen=True):
-    """The listed inputs without an output in the catalog that nobody waived, in the order of the list."""
+    """Listed inputs without an output in the catalog and without a waiver, in the list's order."""
 
     draining: list[str]

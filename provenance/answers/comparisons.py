@@ -79,7 +79,7 @@ class Facet(Struct):
 
 
 class ComparedJob(Struct, frozen=True):
-    """One of the two jobs of a comparison, in short. Times are in UTC, such as `2026-11-24T16:00:00Z`.
+    """One of the two jobs of a comparison, in short, with times in UTC (`2026-11-24T16:00:00Z`).
 
     Attributes:
         state: `running`, `succeeded`, `failed`, `killed` or `lost`.

@@ -18,14 +18,16 @@ class FailureCause(Struct, frozen=True):
     """Failures of one cause.
 
     Attributes:
-        by: the part of the facet that causes are split by; None without one, or where a job does not say it.
+        by: the part of the facet that causes are split by; None without one, or where a job does
+            not say it.
         failed_step, exit_code, signal, error_class: how the jobs ended; None where they do not say.
-        class_name, words, advice, transient, rule: what the rules of triage make of it, and whether trying again
-            may help; None where no rule matches.
+        class_name, words, advice, transient, rule: what the rules of triage make of it, and whether
+            trying again may help; None where no rule matches.
         count: how many jobs.
         last_day, day_before: how many of them in the last 24 hours, and in the 24 hours before.
         first_at, last_at: when the first and the newest ended.
-        message, example, url, log: of the newest job its message, id, page, and the line of its log that matched.
+        message, example, url, log: of the newest job its message, id, page, and the line of its log
+            that matched.
     """
 
     by: str | None
@@ -87,7 +89,7 @@ class ErrorCounts(CountedAt, frozen=True):
 
 
 class RulesDeclared(Struct, frozen=True):
-    """Which version the declared rules of an experiment are; `is_new` is False where they were the same again."""
+    """Which version the declared rules are; `is_new` is False if they were the same as before."""
 
     experiment: str
     version: int

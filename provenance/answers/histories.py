@@ -36,7 +36,8 @@ class LineageFile(Struct, frozen=True, kw_only=True):
         is_placeholder: records or catalogs mention the file, and no recorded job made it.
         version: its number, None where the file has only one version.
         url: the path of its page.
-        writer: a job that wrote a file of this name without making this one; None where there is none.
+        writer: a job that wrote a file of this name without making this one; None where there is
+            none.
     """
 
     key: str
@@ -54,7 +55,7 @@ class LineageFile(Struct, frozen=True, kw_only=True):
 
 
 class LineageNode(Struct, frozen=True, kw_only=True):
-    """A file or a job of a lineage graph; `kind` says which, and a node has the members of its kind.
+    """A file or a job of a lineage graph; a node has the members of its `kind`.
 
     Attributes:
         name, namespace, experiment, role, size_bytes, data_tier, is_placeholder, version, writer:
@@ -127,7 +128,8 @@ class OmittedHistory(Struct, frozen=True):
         by_stage: jobs by stage.
         by_kind: nodes by `file` and `job`.
         ancestors, descendants: nodes before and after the file.
-        inputs_of, outputs_of: direct neighbours of nodes that are in the graph, by the key of the node.
+        inputs_of, outputs_of: direct neighbours of nodes that are in the graph, by the key of the
+            node.
         hidden: nodes that the filters do not show.
         is_least: the counting ended early; there are at least this many.
         sides: the same by side, shared inputs excluded.
@@ -151,7 +153,8 @@ class LineagePast(Struct, frozen=True):
         is_exact: nothing is known to have changed since.
         changed_jobs: ids of jobs whose records were corrected or added to since, at most a hundred.
         changed_count: how many jobs these are.
-        relinked_files: names of files whose makers or readers may have been found since, at most a hundred.
+        relinked_files: names of files whose makers or readers may have been found since, at most a
+            hundred.
         relinked_count: how many files these are.
     """
 
@@ -202,10 +205,12 @@ class LineageList(Struct, frozen=True):
     """All ancestors or all descendants of a file, in the order of names.
 
     Attributes:
-        version: the version that was asked about, None for all of them or where no recorded job made the file.
+        version: the version that was asked about, None for all of them or where no recorded job
+            made the file.
         versions: how many versions of the file there are.
         count: how many files these are.
-        files: at most 100,000; a file that one of several jobs may have made stands there with each of them.
+        files: at most 100,000; a file that one of several jobs may have made stands there with each
+            of them.
         is_truncated: there are more.
     """
 
@@ -221,7 +226,8 @@ class FileRoots(Struct, frozen=True):
     """The files that a file goes back to and that were made from no others, a page of them.
 
     Attributes:
-        version: the version that was asked about, None for all of them or where no recorded job made the file.
+        version: the version that was asked about, None for all of them or where no recorded job
+            made the file.
         versions: how many versions of the file there are.
         count: how many files there are on all pages.
         is_truncated: the history was too long to be walked whole.
@@ -278,7 +284,8 @@ class Orphans(Struct, frozen=True):
     """A page of orphans, in the order in which they were first named.
 
     Attributes:
-        next: the cursor of the next page, None on the last. A page may be short, even empty, and not be the last.
+        next: the cursor of the next page, None on the last. A page may be short, even empty, and
+            not be the last.
     """
 
     files: list[Orphan]
@@ -352,7 +359,8 @@ class CostSum(Struct, frozen=True):
     """What some jobs took together.
 
     Attributes:
-        silent_jobs: jobs whose records do not say what they took; they count as nothing in the sums.
+        silent_jobs: jobs whose records do not say what they took; they count as nothing in the
+            sums.
         wall_seconds, cpu_seconds, output_bytes: None where no job says it.
     """
 
@@ -514,8 +522,8 @@ class Divergence(Struct, frozen=True):
         common_jobs: how many jobs made both.
         stage: the earliest stage in which jobs of different recipes made them: empty for jobs that
             name none, None where the histories part nowhere.
-        a, b: the first of these jobs for each file, as in a list of jobs, with its `recipe_id`; None
-            where only the other file has such a job.
+        a, b: the first of these jobs for each file, as in a list of jobs, with its `recipe_id`;
+            None where only the other file has such a job.
     """
 
     common_jobs: int

@@ -115,7 +115,8 @@ class GapCount(Struct, frozen=True):
 
     Attributes:
         code: explained in gaps.md.
-        stops: the closure level that the gap leaves incomplete, `L1` to `L4`; None where it stops none.
+        stops: the closure level that the gap leaves incomplete, `L1` to `L4`; None where it stops
+            none.
         example: the newest job that has it.
     """
 
@@ -166,7 +167,7 @@ class FileList(Struct, frozen=True):
 
 
 class RecordedVersion(Struct, frozen=True):
-    """A version of a file as the job that made it recorded it; None for what the record does not say.
+    """A version of a file as its job recorded it; None for what the record does not say.
 
     Attributes:
         number: from 1, the oldest.
@@ -337,8 +338,8 @@ class JobAnswer(Struct, frozen=True):
         record: as one witness sent it, the first in precedence unless another one was asked for.
         merged: the records of all witnesses together.
         received_at: when the first record of it came.
-        software: the entries of `merged`, each with its `resolution` (the commit that the service found)
-            and `moved_ref` (what a tag that moved was seen to name).
+        software: the entries of `merged`, each with its `resolution` (the commit that the service
+            found) and `moved_ref` (what a tag that moved was seen to name).
         inputs: the entries of `merged`, each with the `url` of its page and its `producers`.
         outputs: the entries of `merged`, each with the `url` of its page and its `consumer_count`.
         next_level_needs: codes of gaps, `capsule` or `large-inputs`.

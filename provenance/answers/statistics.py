@@ -6,7 +6,7 @@ from jobprov.provenance.answers.counted import CountedAt
 
 
 class MeasureBins(Struct, frozen=True):
-    """The unit of a measure (seconds, bytes or ratio), and the edges of its bins, which all groups share."""
+    """The unit of a measure (seconds, bytes or ratio), and the edges that all groups share."""
 
     unit: str
     edges: list[float]
@@ -75,7 +75,7 @@ class ModuleSum(Struct, frozen=True):
 
 
 class ModuleShare(Struct, frozen=True):
-    """What a module took in a group of jobs: the fields of `ModuleSum`, and its share of the group's seconds.
+    """What a module took in a group of jobs: `ModuleSum`, and its share of the group's seconds.
 
     Attributes:
         step, path, label, type: what names the module; None where records do not say it.
@@ -141,7 +141,8 @@ class ModuleSums(Struct, frozen=True):
     Attributes:
         by: what tells groups apart: stage, site, host or version.
         groups: the largest first.
-        comparison: by default of the two largest groups, the older first; None where there is one group.
+        comparison: by default of the two largest groups, the older first; None where there is one
+            group.
     """
 
     jobs: int

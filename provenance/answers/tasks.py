@@ -74,7 +74,10 @@ class ReadyFile(Struct, frozen=True):
 
 
 class ReadyFiles(Struct, frozen=True):
-    """Files that the next stage can take, the oldest first; `next` is the cursor of the next page, None at the end."""
+    """Files that the next stage can take, the oldest first.
+
+    `next` is the cursor of the next page, None at the end.
+    """
 
     files: list[ReadyFile]
     next: str | None
@@ -118,8 +121,9 @@ class TaskProgress(Struct, frozen=True):
         by_catalog: units done according to the catalog alone.
         silent: running units that were not heard of for a day.
         states: units by the state of their best attempt.
-        seconds_left: how long the missing units take at the pace of the last hour, else of the last day. Units
-            that failed are left out, since they wait for somebody; None where nothing else is missing or there is no pace.
+        seconds_left: how long the missing units take at the pace of the last hour, else of the last
+            day. Units that failed are left out, since they wait for somebody; None where nothing
+            else is missing or there is no pace.
         expected_files: None where the declaration does not say how many files a unit makes.
         errors: the most frequent causes of failure, as in the statistics of errors.
         failing_jobs: the newest jobs that did not succeed, as in lists of jobs.

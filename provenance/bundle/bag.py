@@ -1,4 +1,6 @@
-"""The BagIt files of a bundle, written by hand (libraries stamp today's date and their own version into them).
+"""The BagIt files of a bundle.
+
+They are written by hand: libraries stamp today's date and their own version into them.
 
 The manifests are not stored: they follow from the members while these are written. FROZEN, as the
 tar is: golden digests in the tests hold their bytes. `posix-cksum.txt` is for a machine with no

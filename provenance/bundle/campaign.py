@@ -37,7 +37,10 @@ _COLUMNS = ("job_id", "state", "stage", "level", "ended_at")
 
 
 class _JobPayload(Payload):
-    """One job's payload in the common draft: generated tables are dropped, lists are kept for `jobs/ID.sh`."""
+    """One job's payload in the common draft.
+
+    Generated tables are dropped; lists are kept for `jobs/ID.sh`.
+    """
 
     def __init__(
         self, ingredients: Ingredients, draft: Draft, top: str, level: int, common: "_Common"
@@ -60,7 +63,7 @@ class _JobPayload(Payload):
         """Leave out what is made of the record."""
 
     def keep(self, path: str, sha256: str, *, mode: int = 0o644) -> None:
-        """Put a blob at its path, below the job's own folder where other jobs have another one there."""
+        """Put a blob at its path, or in the job's folder if other jobs have another one there."""
         if path.startswith("command/"):
             path = f"jobs/{self.job_id}/{path}"
         elif path.startswith("env/"):
@@ -253,9 +256,14 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
         "author": {"@id": agent["@id"]},
         "conformsTo": {"@id": PROCESS},
         "datePublished": date,
-        "description": "Everything that is needed to run recorded batch jobs again, one at a time, and to compare their outputs.",
+        "description": (
+            "Everything that is needed to run recorded batch jobs again, one at a time, and to "
+            "compare their outputs."
+        ),
         "hasPart": [{"@id": file["@id"]} for file in files],
-        "license": "as stated in the files under LICENSES, and by the experiment for everything else",
+        "license": (
+            "as stated in the files under LICENSES, and by the experiment for everything else"
+        ),
         "mentions": mentions[0] if len(mentions) == 1 else mentions,
         "name": f"Rerun bundle of {len(actions)} jobs: {name}",
         "publisher": {"@id": agent["@id"]},

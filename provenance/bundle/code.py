@@ -16,7 +16,10 @@ _ENVIRONMENT = 3  # the level that installed software stands in the way of
 
 
 def add_code(payload: Payload) -> None:
-    """Write every entry of `software` that is possessed, note the rest as needs, map checkouts to their copies."""
+    """Write every entry of `software` that is possessed, and note the rest as needs.
+
+    Checkouts are mapped to their copies.
+    """
     found = {resolution.index: resolution for resolution in payload.ingredients.resolutions}
     entries = rows(payload.record.get("software"))
     for index, entry in sorted(enumerate(entries), key=lambda each: _depth(each[1], entries)):
@@ -27,7 +30,10 @@ def add_code(payload: Payload) -> None:
 
 
 def _add_folder_links(payload: Payload) -> None:
-    """Let what the job reached by symbolic links to folders of checkouts be found in their copies, by relative paths as well."""
+    """Let copies be found by the symbolic links through which the job reached its checkouts.
+
+    These are links to folders of checkouts; they work by relative paths as well.
+    """
     places = payload.places
     # Then OUT/work is a link itself
     is_inside = any(line.startswith("work_inside ") for line in payload.layout)
@@ -117,7 +123,7 @@ def _add_source(
 def _held_inside(payload: Payload, entry: Mapping[str, Any]) -> frozenset[str]:
     """Where, inside this checkout, lie others that the record names and the archive holds.
 
-    Changed submodules.
+    These are submodules that were changed.
     """
     entries, top = rows(payload.record.get("software")), normal(text(entry.get("checkout"))) + "/"
     held = [
@@ -260,7 +266,7 @@ def _note_product(payload: Payload, entry: Mapping[str, Any], why: str) -> None:
 
 
 def _checkout_place(payload: Payload, entry: Mapping[str, Any], name: str) -> Place:
-    """Where the copy of a repository lies: in `$src`, or in the working directory if the checkout lay there."""
+    """Where a repository's copy lies: in `$src`, or in the working directory if it lay there."""
     places, work = payload.places, payload.places.working_directory
     checkout = text(entry.get("checkout")) or text(mapping(entry.get("product")).get("prefix"))
     if not checkout.startswith("/"):

@@ -1,4 +1,6 @@
-"""One commit's tree in a bundle: the part of a plan that depends on the code alone, made once and shared by every job of a release.
+"""One commit's tree in a bundle: the part of a plan that depends on the code alone.
+
+It is made once and shared by every job of a release.
 
 Its files are not stored again: a member names the git pack that holds it, and where. A tree that
 was planned lately is remembered; nothing but the pack, the tree, the repository's name and the
@@ -69,7 +71,10 @@ def read_fragment(data: bytes) -> tuple[Member, ...]:
         pack = document["pack"]
         return tuple(_read_member(pack, row) for row in document["members"])
     except (ValueError, TypeError, KeyError) as error:
-        message = f"A stored fragment of a bundle's plan cannot be read ({error}); build the bundle anew from its record."
+        message = (
+            f"A stored fragment of a bundle's plan cannot be read ({error}); build the bundle anew "
+            "from its record."
+        )
         raise BundleError(message) from error
 
 
@@ -79,7 +84,7 @@ def _read_member(pack: str, row: list[Any]) -> Member:
 
 
 def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str) -> CodeTree:
-    """The plan of a tree (or of a commit's tree) from its pack, remembered from the last job that had it.
+    """The plan of a tree (or of a commit's tree) from its pack, remembered from job to job.
 
     Raises:
         SoftwareError: the pack is damaged, or lacks an object of the tree.

@@ -1,4 +1,7 @@
-"""The command in a bundle: `command/`, the payload steps that run.sh replays, and the programs that they need."""
+"""The command in a bundle: `command/`, the payload steps, and the programs that they need.
+
+run.sh replays the payload steps.
+"""
 
 import os.path
 import posixpath
@@ -108,7 +111,10 @@ def _shown(code: int) -> str:
 
 
 def add_command(payload: Payload) -> None:
-    """Write `command/`. To be called last, so that arguments are rewritten for everything that is laid out."""
+    """Write `command/`.
+
+    This comes last, so that arguments are rewritten for everything that is laid out.
+    """
     steps = payload_steps(payload.record)
     payload.write("command/argv.txt", _argv_text(steps))
     payload.write(
@@ -257,7 +263,10 @@ def _place_of(payload: Payload, program: str) -> Place | None:
 
 
 def _place_on_path(payload: Payload, program: str) -> Place | None:
-    """Where the recorded PATH finds a program that the bundle lays out, as in the `bin` of a checkout; None for an installed one."""
+    """Where the recorded PATH finds a program that the bundle lays out.
+
+    Such a program may lie in the `bin` of a checkout. None stands for an installed one.
+    """
     path = _recorded_path(payload)
     folders = path.split(":") if path else []
     # of other folders a single file may be laid out, which the path of a rerun does not lead to

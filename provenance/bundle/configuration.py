@@ -12,7 +12,10 @@ _CLOSURE = ("sha256", "name", "element", "path", "software", "path_in_repository
 
 
 def add_configurations(payload: Payload) -> None:
-    """Write every configuration's files, lay them out where the job found them, map the folders of the search path."""
+    """Write every configuration's files, and lay them out where the job found them.
+
+    The folders of the search path are mapped as well.
+    """
     configurations = rows(payload.record.get("configurations"))
     for index, configuration in enumerate(configurations):
         folder = "fcl" if len(configurations) == 1 else f"fcl/{_folder_name(configuration, index)}"

@@ -1,8 +1,8 @@
 """The RO-Crate description of a bundle: `ro-crate-metadata.json`, profile Process Run Crate 0.5.
 
-Written by hand: the library stamps now() and random ids into it. `@graph` is sorted by `@id`, keys
-are sorted, there are no floats. Source: RO-Crate 1.1, Process Run Crate 0.5. `actionStatus` is a
-plain string, as the profile's shapes compare it.
+It is written by hand: the library stamps now() and random ids into it. `@graph` is sorted by `@id`,
+keys are sorted, there are no floats. Source: RO-Crate 1.1, Process Run Crate 0.5. `actionStatus` is
+a plain string, as the profile's shapes compare it.
 """
 
 from collections.abc import Mapping
@@ -83,9 +83,14 @@ def _root(payload: Payload, job_id: str, date: str, entities: list[Entity]) -> E
         "author": author,
         "conformsTo": {"@id": PROCESS},
         "datePublished": date,
-        "description": "Everything that is needed to run one recorded batch job again and to compare its outputs.",
+        "description": (
+            "Everything that is needed to run one recorded batch job again and to compare its "
+            "outputs."
+        ),
         "hasPart": _references(entity for entity in entities if entity["@type"] == "File"),
-        "license": "as stated in the files under LICENSES, and by the experiment for everything else",
+        "license": (
+            "as stated in the files under LICENSES, and by the experiment for everything else"
+        ),
         "mentions": {"@id": f"#job-{_id(job_id)}"},
         "name": f"Rerun bundle of job {job_id}",
         "publisher": author,
@@ -197,7 +202,7 @@ def _parts(payload: Payload) -> list[Entity]:
 
 
 def _references(entities: Any) -> list[dict[str, str]] | dict[str, str]:
-    """Links to entities, sorted; one alone is not wrapped in a list, as the profile's shapes want it."""
+    """Links to entities, sorted; one alone is not wrapped in a list, as the profile demands."""
     links = [{"@id": name} for name in sorted({entity["@id"] for entity in entities})]
     return links[0] if len(links) == 1 else links
 

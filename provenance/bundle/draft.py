@@ -1,6 +1,6 @@
 """The members of a bundle while it is being planned.
 
-Stored blobs by reference, generated files written through.
+Stored blobs are held by reference, generated files are written through.
 """
 
 import hashlib
@@ -26,7 +26,9 @@ class WriteBlob(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
-    """One file of a bundle; the path is relative to the bag's root, the mode 0644 or 0755, the size in bytes.
+    """One file of a bundle.
+
+    The path is relative to the bag's root, the mode is 0644 or 0755, the size is in bytes.
 
     Attributes:
         sha256: empty for what the writer makes of the other members.
@@ -165,7 +167,7 @@ class Draft:
         return self._members.get(path)
 
     def own(self, folder: str = "") -> list[Member]:
-        """The members below a folder, those of fragments apart, sorted by the bytes of their path."""
+        """The members below a folder, without fragments, sorted by the bytes of their path."""
         return sorted(
             (member for path, member in self._members.items() if path.startswith(folder)),
             key=by_path,

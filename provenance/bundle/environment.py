@@ -1,4 +1,4 @@
-"""The environment in a bundle: `env/`, what was recorded of variables, host, products and libraries."""
+"""The environment in a bundle: `env/`, with recorded variables, host, products, libraries."""
 
 import re
 from collections.abc import Mapping
@@ -38,7 +38,10 @@ _PACKAGE_KINDS = {
 
 
 def add_environment(payload: Payload) -> None:
-    """Write `env/`. To be called after everything is laid out, so that variables are rewritten for all of it."""
+    """Write `env/`.
+
+    This comes after everything is laid out, so that variables are rewritten for all of it.
+    """
     environment = mapping(payload.record.get("environment"))
     variables = {
         text(key): text(value) for key, value in mapping(environment.get("variables")).items()
@@ -66,7 +69,7 @@ def add_environment(payload: Payload) -> None:
 
 
 def _listed_packages(payload: Payload) -> list[list[str]]:
-    """The recorder's listing: interpreters and installed distributions, as kind, name, version and location."""
+    """The recorder's listing of interpreters and distributions: kind, name, version, location."""
     sha256 = digest(mapping(payload.record.get("environment")).get("packages_sha256"))
     if not payload.has(sha256) or payload.draft.reader.size(sha256) > _LARGEST_LISTING:
         return []
@@ -100,7 +103,10 @@ def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
 
 
 def variable_lines(job_path: str | None, words: Mapping[str, str]) -> list[str]:
-    """Lines that put variables before the arguments there are, and set what comes before the caller's PATH (None: it is set)."""
+    """Lines of shell that set PATH and put variables before the arguments.
+
+    `job_path` comes before the caller's PATH; it is None where that is set already.
+    """
     lines = [] if job_path is None else [f'job_path={job_path}"$caller_path"']
     if not words:
         return lines
@@ -116,7 +122,10 @@ def _is_per_run(name: str) -> bool:
 
 
 def _list_word(payload: Payload, value: str) -> str:
-    """A list of folders: where the bundle lays them out first, then as recorded (a checkout may hold what git ignores, such as a venv)."""
+    """A list of folders: where the bundle lays them out first, then as recorded.
+
+    A checkout may hold what git ignores, such as a venv.
+    """
     laid_out = payload.places.rewrite(value)
     return laid_out if laid_out == quote(value) else f"{laid_out}:{quote(value)}"
 
@@ -152,7 +161,7 @@ def _write_host(payload: Payload) -> None:
 
 
 def _write_products(payload: Payload, packages: list[list[str]]) -> None:
-    """`env/products.tsv`: products of the record's software, then interpreters and distributions."""
+    """Write `env/products.tsv`: the software's products, then interpreters and distributions."""
     lines = []
     for entry in rows(payload.record.get("software")):
         product = mapping(entry.get("product"))

@@ -1,7 +1,7 @@
-"""The job in other people's words: `prov/` of a bundle, and the JSON-LD contexts that its crate is read by.
+"""The job in other people's words: `prov/` of a bundle, and the JSON-LD contexts of its crate.
 
-Written by hand, every record sorted: libraries order by chance, and number what has no name.
-Source: W3C PROV-JSON (member submission 2013-04-24), W3C PROV-N (recommendation 2013-04-30),
+They are written by hand, every record sorted: libraries order by chance, and number what has no
+name. Source: W3C PROV-JSON (member submission 2013-04-24), W3C PROV-N (recommendation 2013-04-30),
 OpenLineage 2-0-2, in-toto Statement v1, SLSA provenance v1.
 """
 
@@ -59,7 +59,11 @@ def add_exports(payload: Payload, *, mtime: int) -> None:
 
 
 def prov_document(payload: Payload) -> Document:
-    """The job as PROV-JSON: one activity, its files and code as entities, the experiment and the site as agents."""
+    """The job as PROV-JSON.
+
+    The job is one activity, its files and code are entities, the experiment and the site are
+    agents.
+    """
     record = payload.record
     activity = f"job:{percent(text(record.get('job_id')))}"
     experiment = text(record.get("experiment")) or "unknown"
@@ -224,7 +228,10 @@ def _statement(payload: Payload) -> dict[str, Any]:
             },
             "runDetails": {
                 "builder": {
-                    "id": f"urn:jobprov:site:{_local(text(mapping(record.get('host')).get('site')) or 'unknown')}"
+                    "id": (
+                        "urn:jobprov:site:"
+                        f"{_local(text(mapping(record.get('host')).get('site')) or 'unknown')}"
+                    )
                 },
                 "metadata": {"invocationId": f"urn:uuid:{text(record.get('job_id'))}", **known},
             },

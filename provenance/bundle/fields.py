@@ -1,6 +1,6 @@
 """Tolerant reading of a decoded record: a missing or strange field is empty, never an error.
 
-Deliberately not the record's structs: a bundle is made of the record's exact bytes, whatever
+It deliberately avoids the record's structs: a bundle is made of the record's exact bytes, whatever
 version of them it was.
 """
 
@@ -21,7 +21,7 @@ def rows(value: Any) -> list[dict[str, Any]]:
 
 
 def text(value: Any) -> str:
-    """The string, or an empty one; NUL, which no argument, variable or path can hold, is dropped."""
+    """The string, or an empty one, without NUL, which no argument, variable or path can hold."""
     return value.replace("\0", "") if isinstance(value, str) else ""
 
 

@@ -64,7 +64,7 @@ def _mode(recorded: str) -> str:
 
 
 def add_inputs(payload: Payload) -> None:
-    """Write small inputs that are possessed, and a line for each that run.sh must find by digest."""
+    """Write possessed small inputs, and a line for each that run.sh must find by digest."""
     table = []
     made = {
         _path(output): digest(output.get("sha256"))
@@ -95,7 +95,10 @@ def add_inputs(payload: Payload) -> None:
 
 
 def _path(entry: Mapping[str, Any]) -> str:
-    """The path by which the job used a file: its name where no other was recorded, its location where it was opened there."""
+    """The path by which the job used a file.
+
+    Where no path was recorded, it is the location that the file was opened at, else the name.
+    """
     location = text(entry.get("location"))
     return (
         text(entry.get("path"))

@@ -1,7 +1,7 @@
 """What a bundle is made of: everything `make_plan` may look at, handed in by the caller.
 
-Deliberately no database, archive or git here: the caller reads those, so that a plan is a pure
-function of its ingredients.
+There is deliberately no database, archive or git here: the caller reads those, so that a plan is a
+pure function of its ingredients.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What the service found out about one entry of the record's `software`, or about a submodule of one.
+    """What the service found out about an entry of the record's `software`, or a submodule of it.
 
     Attributes:
         index: which entry of `software` this concerns.

@@ -40,7 +40,10 @@ def plain_name(name: str, fallback: str) -> str:
 
 
 def percent(string: str) -> str:
-    """The string as one field of a .tsv: `%XX` for control characters, `%`, and bytes that are not UTF-8; `-` if empty."""
+    """The string as one field of a .tsv, `-` if it is empty.
+
+    Control characters, `%`, and bytes that are not UTF-8 become `%XX`.
+    """
     if string in {"", "-"}:
         return "-" if not string else "%2D"
     return "".join(_escape(character) for character in string) if _ODD.search(string) else string
@@ -63,7 +66,10 @@ class Shelf:
         self._taken: dict[str, tuple[str, str]] = {}
 
     def take(self, folder: str, wanted: str, digest: str, *, odd: str | None = None) -> str:
-        """The path for these bytes: `folder/wanted` if it may be so called, else `odd/digest` (odd is the folder itself by default)."""
+        """The path for these bytes: `folder/wanted` if that name is allowed, else `odd/digest`.
+
+        By default `odd` is the folder itself.
+        """
         path = f"{folder}/{wanted}"
         if is_plain(wanted) and self._fits(path) and self._is_free(path, digest):
             self._mark(path, digest)

@@ -1,6 +1,9 @@
-r"""Arguments that are no UTF-8. A record is text: it has `\xff` for such a byte, and beside it, by position, what the argument was.
+r"""Arguments that are not UTF-8.
 
-What these arguments name (inputs, outputs, scripts) has the same escapes in its path, and is laid out under its own bytes.
+A record is text: it has `\xff` for such a byte, and beside it, by position, what the argument was.
+
+What these arguments name (inputs, outputs, scripts) has the same escapes in its path, and is laid
+out under its own bytes.
 """
 
 import re
@@ -32,7 +35,7 @@ def exact_words(step: Mapping[str, Any]) -> list[str]:
 def odd_names(record: Mapping[str, Any]) -> dict[str, str]:
     """What such arguments were, by how they read in the record.
 
-    Whole ones, and values of `--option=value`.
+    These are whole arguments, and values of `--option=value`.
     """
     found: dict[str, str] = {}
     for step in rows(mapping(record.get("command")).get("steps")):

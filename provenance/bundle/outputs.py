@@ -55,7 +55,11 @@ def add_outputs(payload: Payload) -> None:
 
 
 def comparator(output: Mapping[str, Any]) -> str:
-    """`root` for an output whose bytes differ from run to run by design, else the algorithm of its content digest, else `bytes`."""
+    """How an output is compared: `root`, `content` or `bytes`.
+
+    ROOT files differ in bytes from run to run by design; `content` is for outputs with a content
+    digest.
+    """
     name, kind = text(output.get("name")), text(output.get("file_format")).lower()
     if kind in _ROOT_FORMATS or name.endswith(".root"):
         return "root"
@@ -122,7 +126,9 @@ def _add_output(payload: Payload, output: Mapping[str, Any]) -> tuple[tuple[str,
 
 
 def _reference(payload: Payload, output: Mapping[str, Any], name: str, compared_by: str) -> str:
-    """Where the recorded output itself is put, if it is possessed, small, and there is nothing smaller to compare content with.
+    """Where the recorded output itself is put.
+
+    It must be possessed and small, and there must be nothing smaller to compare content with.
 
     A masked digest is not enough: where it differs, it cannot tell whether the content does.
     """

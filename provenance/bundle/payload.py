@@ -67,7 +67,10 @@ class Payload:
         self.draft.add_blob(f"data/{path}", sha256, mode=mode)
 
     def shelve(self, folder: str, wanted: str, sha256: str) -> str:
-        """Put a possessed blob into a folder of the payload under this name, or its digest where the name may not be; the path."""
+        """Put a possessed blob into a folder of the payload and return its path.
+
+        It gets this name, or its digest where the name is not allowed.
+        """
         stored = self.shelf.take(folder, wanted, sha256)
         self.keep(stored, sha256)
         return stored
@@ -121,7 +124,7 @@ class Payload:
             self.shebangs[place] = interpreter
 
     def map_folder(self, folder: str) -> None:
-        """Let an absolute folder in which something is laid out be found under the mirror of the root folder."""
+        """Let an absolute folder that holds something be found under the root folder's mirror."""
         if self.places.locate(folder) is None:
             self.places.map(folder, Place("elsewhere", normal(folder)))
 

@@ -18,7 +18,10 @@ _TAIL = r"(?=/|$|[^A-Za-z0-9._+~@%-])"
 
 @dataclass(frozen=True)
 class Place:
-    """A path of a rerun: one of run.sh's variables, and what follows it (empty, or starting with `/`)."""
+    """A path of a rerun: one of run.sh's variables, and what follows it.
+
+    What follows is empty, or starts with `/`.
+    """
 
     variable: str
     rest: str = ""
@@ -75,7 +78,7 @@ class Places:
         return None
 
     def absolute(self, path: str) -> str:
-        """The path as an absolute one where the working directory is known, else as it is, without `.` and `..`."""
+        """The path without `.` and `..`, made absolute where the working directory is known."""
         return normal(posixpath.join(self.working_directory, self._odd.get(path, path)))
 
     def settle(self, path: str) -> Place | None:

@@ -117,10 +117,16 @@ class Plan:
             fragments = {sha256: read_fragment(read(sha256)) for sha256 in fields.pop("fragments")}
             plan = cls(own=own, fragments=fragments, **fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            message = f"The stored plan of a bundle cannot be read ({error}); build the bundle anew from its record."
+            message = (
+                f"The stored plan of a bundle cannot be read ({error}); build the bundle anew from "
+                "its record."
+            )
             raise BundleError(message) from error
         if plan.spec_version != SPEC_VERSION:
-            message = f"The stored plan of a bundle is of specification {plan.spec_version}, which this version does not know."
+            message = (
+                f"The stored plan of a bundle is of specification {plan.spec_version}, which this "
+                "version does not know."
+            )
             raise BundleError(message)
         return plan
 
@@ -144,7 +150,9 @@ def make_plan(
     edition: int = EDITION,
     is_holey: bool = False,
 ) -> Plan:
-    """The plan of a job's bundle, its generated members written through `write_blob`, which gives their SHA-256 back.
+    """The plan of a job's bundle.
+
+    Its generated members are written through `write_blob`, which returns their SHA-256.
 
     Args:
         ingredients: the job.
@@ -224,7 +232,10 @@ def ceiling_of(level: str | None) -> int:
     if level is None:
         return HIGHEST
     if level not in _LEVELS:
-        message = f"There is no closure level {level!r} in this specification; ask for one of {', '.join(_LEVELS)}."
+        message = (
+            f"There is no closure level {level!r} in this specification; ask for one of "
+            f"{', '.join(_LEVELS)}."
+        )
         raise BundleError(message)
     return _LEVELS.index(level)
 

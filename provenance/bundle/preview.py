@@ -1,4 +1,4 @@
-"""`ro-crate-preview.html`: the bundle in one page for people, without scripts and without anything from elsewhere."""
+"""`ro-crate-preview.html`: the bundle in one self-contained page for people, without scripts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,21 @@ from jobprov.provenance.bundle.fields import mapping, rows, text
 from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.payload import Payload
 
-_STYLE = "body{font:1rem/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}td,th{text-align:left;padding:0 1rem .2rem 0;vertical-align:top;overflow-wrap:anywhere}pre{overflow:auto;background:#f4f4f4;padding:.5rem}"  # noqa: E501
+_STYLE = (
+    "body{font:1rem/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "td,th{text-align:left;padding:0 1rem .2rem 0;vertical-align:top;overflow-wrap:anywhere}"
+    "pre{overflow:auto;background:#f4f4f4;padding:.5rem}"
+)
 _MOST = 500  # files listed; all of them are in the tables
 _PLAIN_LINK = re.compile(r"[A-Za-z0-9._+/-]+\Z")
 
 
 def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) -> bytes:
-    """The page: what ran, how it is run again, what it read and wrote, what is lacking, which files are here."""
+    """The page for people.
+
+    It says what ran, how to run it again, what it read and wrote, what is lacking, and which files
+    are here.
+    """
     record = payload.record
     job_id, state = text(record.get("job_id")), text(record.get("state"))
     task = mapping(record.get("task"))
@@ -33,7 +41,10 @@ def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) 
     needs = [(need.kind, need.name, need.digest, need.why) for need in payload.needs.sorted()]
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
-        f"<title>Rerun bundle of job {_text(job_id)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n",
+        (
+            f"<title>Rerun bundle of job {_text(job_id)}</title>\n"
+            f"<style>{_STYLE}</style>\n</head>\n<body>\n"
+        ),
         f"<h1>Rerun bundle of job {_text(job_id)}</h1>\n",
         _table("", [(name, value) for name, value in facts if value]),
         "<h2>Run it again</h2>\n<pre>sh run.sh --check\nsh run.sh OUT\nsh verify.sh OUT</pre>\n",

@@ -13,7 +13,7 @@ _ESCAPED = frozenset("=',:;[]()/")
 def provn(document: dict[str, dict[str, Any]]) -> str:
     """The document in PROV-N, in the order that it has.
 
-    Agents, activities, entities, then what joins them.
+    Agents come first, then activities, entities, and what joins them.
     """
     lines = ["document"]
     lines += [f"  prefix {name} <{iri}>" for name, iri in document.get("prefix", {}).items()]

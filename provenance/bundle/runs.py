@@ -38,7 +38,10 @@ _PADDING = [bytes(count) for count in range(BLOCK)]
 
 
 class _Row(NamedTuple):
-    """One entry of the tar: its header cut where the bundle's own fields go, and where its bytes lie in the pack.
+    """One entry of the tar.
+
+    Its header is cut where the bundle's own fields go; the entry says where its bytes lie in the
+    pack.
 
     Attributes:
         is_split: the top folder is in the header's prefix, not in its name.
@@ -154,12 +157,16 @@ class Run:
 
 
 def _place_of(member: Member, pack: bytes) -> tuple[int, int, bytes]:
-    """Where a member's bytes begin and end in the pack (-1: unpack the object that begins there), and what fills their last block."""
+    """Where a member's bytes begin and end in the pack, and what fills their last block.
+
+    An end of -1 means: unpack the object that begins there.
+    """
     place = stored_at(pack, member.offset)
     size = len(object_at(pack, member.offset)) if place is None else place[1] - place[0]
     if size != member.size:
         raise BundleError(
-            f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the archive, then build again."
+            f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the "
+            "archive, then build again."
         )
     return *(place or (member.offset, -1)), _PADDING[-size % BLOCK]
 

@@ -199,7 +199,8 @@ class _Content:
 def _check(member: Member, size_bytes: int, sha256: str) -> None:
     if size_bytes != member.size or sha256 != member.sha256:
         raise BundleError(
-            f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the archive, then build again."
+            f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the "
+            "archive, then build again."
         )
 
 

@@ -36,7 +36,10 @@ class Headers:
         split = split_for_ustar(path)
         length = 0 if member is None else member.size
         if split is None or length > LARGEST:
-            message = f"{path.decode()}: {length} bytes under this name do not fit into USTAR; use a digest name, or leave it out."
+            message = (
+                f"{path.decode()}: {length} bytes under this name do not fit into USTAR; use a "
+                "digest name, or leave it out."
+            )
             raise BundleError(message)
         prefix, name = split
         mode, kind = (0o755, b"5") if member is None else (member.mode, b"0")
@@ -57,5 +60,8 @@ class Headers:
 
 
 def field_sum(field: bytes) -> int:
-    """The sum of some hundred ASCII bytes: the lower half of their Adler-32 is one more, and stays below its modulus."""
+    """The sum of some hundred ASCII bytes.
+
+    The lower half of their Adler-32 is one more, and stays below its modulus.
+    """
     return (zlib.adler32(field) & 0xFFFF) - 1

@@ -1,4 +1,4 @@
-"""Talk to a jobprov service from Python: the same calls as the HTTP interface, with typed errors."""
+"""Talk to a jobprov service from Python: the calls of its HTTP interface, with typed errors."""
 
 from jobprov.provenance.client.client import Client
 

@@ -1,6 +1,6 @@
 """From an HTTP answer to a value or to the error that the service raised.
 
-The same classes on both sides.
+Both sides have the same classes.
 """
 
 from typing import Any

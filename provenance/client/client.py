@@ -183,7 +183,7 @@ class Client(Histories):
         return answer.content.decode()
 
     def ready_files(self, task_id: str, *, experiment: str | None = None) -> Iterator[ReadyFile]:
-        """Yield the files that jobs of a task made and that no job has read yet, the oldest first."""
+        """Yield the files that a task's jobs made and no job has read yet, the oldest first."""
         path, cursor = f"/tasks/{part(task_id)}/ready", None
         while True:
             page = self._ask(ReadyFiles, path, experiment=experiment, limit=1000, cursor=cursor)
@@ -251,7 +251,7 @@ class Client(Histories):
     def save_task_bundle(self, task_id: str, target: Path, **which: Any) -> str:
         """Write the bundle of a task's jobs to a file, as `save_bundle`.
 
-        `experiment`, `stage` and `level` select.
+        `experiment`, `stage` and `level` select jobs.
         """
         return self._save(f"/tasks/{part(task_id)}/bundle", which, target)
 
@@ -367,7 +367,7 @@ class Client(Histories):
     def report_orders(self, report: Mapping[str, Any]) -> dict[str, Any]:
         """Tell which orders were placed and which are over: `{experiment, placed, ended}`.
 
-        Harmless to repeat.
+        It is harmless to repeat this.
         """
         return self._json("POST", "/orders/report", json=report)
 
@@ -396,7 +396,7 @@ class Client(Histories):
     ) -> dict[str, Any]:
         """Declare what an experiment has tried again without asking.
 
-        `{stages: {stage: policy}}`.
+        The declaration is `{stages: {stage: policy}}`.
         """
         return self._json("PUT", f"/retry-policies/{part(experiment)}", json=document)
 

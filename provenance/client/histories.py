@@ -45,11 +45,17 @@ class Histories(Transport):
         return self._ask(RebuildPlan, f"/files/{part(name)}/rebuild", **query)
 
     def ancestors(self, name: str, **query: Any) -> LineageList:
-        """Return all that a file was made from; the query is that of `GET /files/{name}/ancestors`."""
+        """Return all that a file was made from.
+
+        The query is as in `GET /files/{name}/ancestors`.
+        """
         return self._ask(LineageList, f"/files/{part(name)}/ancestors", **query)
 
     def descendants(self, name: str, **query: Any) -> LineageList:
-        """Return all that was made from a file; the query is that of `GET /files/{name}/descendants`."""
+        """Return all that was made from a file.
+
+        The query is as in `GET /files/{name}/descendants`.
+        """
         return self._ask(LineageList, f"/files/{part(name)}/descendants", **query)
 
     def roots(self, name: str, **query: Any) -> FileRoots:

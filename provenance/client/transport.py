@@ -34,7 +34,10 @@ class _Page(Protocol):
 
 
 class Answer(dict[str, Any]):
-    """The answer of a service; if it lacks a member that all answers of jobprov have, it is not from jobprov."""
+    """The answer of a service.
+
+    If it lacks a member that all answers of jobprov have, it is not from jobprov.
+    """
 
     def __init__(self, members: Mapping[str, Any], url: str) -> None:
         super().__init__(members)
@@ -194,12 +197,15 @@ def part(text: str) -> str:
 
 
 def campaign_place(name: str) -> tuple[str, dict[str, str]]:
-    """Return a campaign's name for an address: its part of the path, and the query for a name that no path can hold."""
+    """Return a campaign's name for an address: its part of the path, and the query.
+
+    The query carries a name that no path can hold.
+    """
     return (part(name), {}) if fits_path(name) else ("-", {"campaign": _visible(name)})
 
 
 def _visible(value: Any) -> Any:
-    """Return a text in which bytes that are no UTF-8 are written as the hook records them in names."""
+    """Return a text in which bytes that are not UTF-8 are written as the hook writes them."""
     if not isinstance(value, str):
         return value
     return _SURROGATE.sub(lambda match: f"\\x{ord(match.group()) & 0xFF:02x}", value)

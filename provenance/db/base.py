@@ -1,4 +1,7 @@
-"""What all tables share: naming of constraints, column types that behave alike on SQLite and PostgreSQL."""
+"""What all tables share: names of constraints, and column types that fit both databases.
+
+The types behave alike on SQLite and PostgreSQL.
+"""
 
 import uuid
 from collections.abc import Callable
@@ -51,7 +54,7 @@ def table_of(model: Any) -> Table:
 class Key(TypeDecorator[int]):
     """An integer key: four bytes on PostgreSQL, where most of what a job takes is keys.
 
-    Eight where an operator widened them.
+    It has eight where an operator widened the keys.
 
     Values are therefore bound as the wider ones. See docs/decisions/0018-narrow-rows.md.
     """
@@ -73,7 +76,11 @@ NameText = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 class UtcInstant(TypeDecorator[datetime]):
-    """An aware moment in UTC: `timestamptz` on PostgreSQL, microseconds since 1970 on SQLite (8 bytes, sorts as time)."""
+    """An aware moment in UTC.
+
+    It is `timestamptz` on PostgreSQL, and microseconds since 1970 on SQLite (8 bytes, sorts as
+    time).
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -143,7 +150,10 @@ class DigestBytes(TypeDecorator[str]):
 
 
 class ChecksumBytes(TypeDecorator[str]):
-    """Checksums: `algorithm:value` words joined by blanks in Python, their own bytes in the database."""
+    """Checksums: text in Python, their own bytes in the database.
+
+    The text is `algorithm:value` words joined by blanks.
+    """
 
     impl = LargeBinary
     cache_ok = True

@@ -48,7 +48,7 @@ class _Compiled(NamedTuple):
 def run(connection: Connection, statement: _Statement, values: Mapping[str, Any]) -> list[Any]:
     """Return the rows of a statement that a module composed once, as tuples named like its columns.
 
-    Of a text as plain ones.
+    For a text they are plain tuples.
 
     Args:
         connection: where from.

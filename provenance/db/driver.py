@@ -1,6 +1,6 @@
 """Hands constant statements straight to the database's driver.
 
-Values by position, rows as plain tuples.
+Values are given by position, rows are plain tuples.
 
 SQLAlchemy spends 50 to 300 us on a statement before the driver sees it, and recording a job takes
 thirty. Statements here say `?` for a value on both databases, and nothing in them depends on what a

@@ -34,7 +34,7 @@ _JUST_USED = 1.0
 
 
 class Database(NamedTuple):
-    """Two engines on one database: readers never wait for the writer, and the writer takes its lock at once.
+    """Two engines on one database: readers never wait, and the writer takes its lock at once.
 
     A reading connection sees one state of the database until it commits: an answer takes several
     statements, and rows of files are written anew, under new keys, whenever somebody tells more of
@@ -95,7 +95,10 @@ def open_database(url: str) -> Database:
 
 
 def _no_database(what: str) -> BadInputError:
-    words = f"{what}; JOBPROV_DATABASE_URL, or --into, is sqlite:///FILE or postgresql+psycopg://HOST/NAME."
+    words = (
+        f"{what}; JOBPROV_DATABASE_URL, or --into, is sqlite:///FILE or "
+        "postgresql+psycopg://HOST/NAME."
+    )
     return BadInputError(words, {"JOBPROV_DATABASE_URL": ["no database URL"]})
 
 

@@ -1,6 +1,6 @@
 """Inserts many rows at the driver's own speed.
 
-One prepared statement, tuples, values converted a column at a time.
+It uses one prepared statement and tuples, and converts values a column at a time.
 
 SQLAlchemy's own `execute` with a list of dictionaries builds a parameter dictionary a row and asks
 each column's type a value: half of what recording a job cost. Column types convert here too, so
@@ -30,7 +30,7 @@ _COPY_FROM = 64
 
 
 class _Prepared(NamedTuple):
-    """A table's insertion: how to take a row apart, what converts which column, and the statements."""
+    """A table's insertion: how to take a row apart, converters of columns, and statements."""
 
     take: Callable[[dict[str, Any]], Row]
     converters: tuple[tuple[int, Callable[[Any], Any]], ...]
@@ -76,7 +76,7 @@ def insert_unknown(
 ) -> set[int]:
     """Insert those rows that break no unique constraint; return their `id`s.
 
-    PostgreSQL only: SQLite has one writer.
+    This is for PostgreSQL only: SQLite has one writer.
     """
     prepared = _prepare(table, tuple(rows[0]), connection.dialect)
     statement = f"{prepared.insert_arrays} ON CONFLICT DO NOTHING RETURNING id"

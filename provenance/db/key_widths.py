@@ -19,7 +19,10 @@ _SEQUENCES = text("SELECT sequencename FROM pg_sequences WHERE schemaname = curr
 
 
 def keys_used(connection: Connection) -> dict[str, float]:
-    """Return which share of the keys that it can have each table has given out, from 0 to 1, by table; nothing on SQLite."""
+    """Return which share of its possible keys each table has given out, from 0 to 1.
+
+    The shares are given by table; on SQLite there are none.
+    """
     if connection.dialect.name == "sqlite":
         return {}
     return {name.removesuffix("_id_seq"): share for name, share in connection.execute(_USED)}

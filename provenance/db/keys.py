@@ -24,7 +24,10 @@ _reserved: "WeakKeyDictionary[Engine, dict[str, list[int]]]" = WeakKeyDictionary
 _lock = threading.Lock()
 
 CHUNK = 400
-"""Names a statement: well under SQLite's limit of bound parameters, and enough that round trips do not count."""
+"""How many names one statement takes.
+
+It is well under SQLite's limit of bound parameters, and enough that round trips do not count.
+"""
 
 _LIMIT = 10_000
 """Rows of a table that are remembered: some 2 MB.

@@ -100,8 +100,9 @@ def _check_known(revision: str | None) -> None:
     known = {migration.revision for migration in ScriptDirectory(str(FOLDER)).walk_revisions()}
     if revision is not None and revision not in known:
         raise UnreachableError(
-            f"This version cannot use the database, whose schema is {revision}: rebuild it from its archive with "
-            "`jobprov rebuild-database`, or, if a newer version of jobprov made it, install that one."
+            f"This version cannot use the database, whose schema is {revision}: rebuild it from "
+            "its archive with `jobprov rebuild-database`, or, if a newer version of jobprov made "
+            "it, install that one."
         )
 
 
@@ -139,7 +140,7 @@ def settings_for(connection: Connection) -> Config:
 def changing_schema(url: str) -> Iterator[Connection]:
     """Yield a connection in which the schema is changed, in one transaction, committed at the end.
 
-    One process at a time.
+    One process at a time can do this.
     """
     database = open_database(url)
     try:
@@ -155,8 +156,8 @@ def changing_schema(url: str) -> Iterator[Connection]:
         ) from None
     except (NotSupportedError, InternalError) as problem:
         raise UnreachableError(
-            f"The schema cannot be changed, nothing was: {problem.orig}. Views and the like that stand on these tables are not ours: "
-            "drop them, and make them again afterwards."
+            f"The schema cannot be changed, nothing was: {problem.orig}. Views and the like that "
+            "stand on these tables are not ours: drop them, and make them again afterwards."
         ) from None
     finally:
         database.dispose()
@@ -185,7 +186,8 @@ def _check_references(connection: Connection) -> None:
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
     if broken is not None:
         raise UnreachableError(
-            f"After the migration a row of {broken[0]} refers to nothing in {broken[2]}; nothing was changed."
+            f"After the migration a row of {broken[0]} refers to nothing in {broken[2]}; nothing "
+            "was changed."
         )
 
 

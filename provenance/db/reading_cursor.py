@@ -25,13 +25,17 @@ _planning_for_values: WeakSet[Connection[Any]] = WeakSet()
 
 
 class ReadingCursor(Cursor[Any]):
-    """A cursor that tells the server what is left of the limit that holds on its connection, and how to plan.
+    """A cursor that tells the server how much time is left, and how to plan.
+
+    The time is what is left of the limit that holds on its connection.
 
     A statement that is the same each time is run with `prepare=True`.
     """
 
     def execute(self, query: Any, *args: Any, **options: Any) -> Self:
-        """Run a statement, and before it, where need be, those that limit its time and say how it is planned.
+        """Run a statement, and before it, where need be, those that limit its time.
+
+        These also say how the statement is planned.
 
         Raises:
             TimeUpError: nothing of the limit is left.

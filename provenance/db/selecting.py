@@ -26,7 +26,7 @@ _Convert = Callable[[Any], Any] | None
 def select_among(
     connection: Connection, statement: str, keys: Iterable[int] | Iterable[str], *before: Any
 ) -> list[Row]:
-    """Return the rows of a statement that says `WHERE column {among}` once, for these integers or texts.
+    """Return the rows of a statement with one `WHERE column {among}` for these integers or texts.
 
     Column types do not convert here: choose integers, texts and truth values alone. `before` are
     the values of what stands as `?` in front of that.
@@ -47,7 +47,7 @@ def moment_for(connection: Connection, moment: datetime) -> Any:
 def change_among(
     connection: Connection, statement: str, keys: Iterable[int] | Iterable[str]
 ) -> None:
-    """Run a statement that returns no rows and says `WHERE column {among}` once, for these integers or texts."""
+    """Run a statement without rows, with one `WHERE column {among}` for these integers or texts."""
     listed = list(keys)
     if listed:
         change(connection, *_among(connection, statement, listed))
@@ -92,7 +92,7 @@ def select_by(
 
 
 class _Selection(NamedTuple):
-    """A look-up made ready: what converts each column of a key and of the result, and the statement."""
+    """A look-up made ready: converters of the columns of key and result, and the statement."""
 
     binds: tuple[_Convert, ...]
     results: tuple[_Convert, ...]

@@ -14,14 +14,15 @@ LEAST_CHANGES = 1000
 _SHARE = 0.2
 _STALE = text(
     "SELECT relname FROM pg_stat_user_tables "
-    "WHERE schemaname = current_schema() AND n_mod_since_analyze > :least + :share * n_live_tup ORDER BY relname"
+    "WHERE schemaname = current_schema() "
+    "AND n_mod_since_analyze > :least + :share * n_live_tup ORDER BY relname"
 )
 
 
 def refresh_statistics(database: Database) -> list[str]:
     """Have PostgreSQL look again at tables of which a fifth changed; return their names.
 
-    SQLite plans without: nothing to do.
+    SQLite plans without this, so there is nothing to do.
     """
     if database.is_sqlite:
         return []

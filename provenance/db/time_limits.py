@@ -46,7 +46,10 @@ class Deadline(NamedTuple):
 
 @dataclass
 class Clock:
-    """The limit that holds on a connection of a driver, and what its server was told last in this transaction, in seconds."""
+    """The limit that holds on a connection of a driver, in seconds.
+
+    With it stands what its server was told last in this transaction.
+    """
 
     deadline: Deadline | None = None
     told: float | None = None

@@ -1,4 +1,4 @@
-"""Turns that processes on one PostgreSQL take, where one derives from what another is about to commit.
+"""Turns that processes on one PostgreSQL take to derive from what others are about to commit.
 
 Grade and gaps of a job follow from what is there beside its record: blobs, the commit of its code.
 A process that looked before another committed these, and commits after that one looked which jobs
@@ -20,11 +20,12 @@ from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.errors import UnreachableError
 
 _HOLDERS = (
-    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1"
+    "SELECT virtualtransaction FROM pg_locks "
+    "WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1"
     " AND objid = ? AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 _PAUSE = 0.02
-"""Seconds between two looks; a transaction that records takes some milliseconds, a batch up to a second."""
+"""Seconds between two looks; recording takes some milliseconds, a batch up to a second."""
 _PATIENCE = 300.0
 """Seconds after which one that still derives is taken to hang; who waits tries again later."""
 

@@ -29,7 +29,7 @@ QUEUE_LIMIT = 4096
 _TRIES = 4
 _KEYS_ENDED = "2200H"  # sequence_generator_limit_exceeded
 _PATIENCE = 0.010
-"""Seconds that the clients of the last group have to come again, so that they share the next commit too."""
+"""Seconds in which the last group's clients may come again, to share the next commit too."""
 
 
 class _Answer:
@@ -99,7 +99,10 @@ class WriteQueue(Generic[W]):
         return self._ask(_Request(use_case, None, None, _Answer(), weight))  # type: ignore[no-any-return]
 
     def run_gathered(self, use_case: Callable[[W, Sequence[Any]], Sequence[T]], item: Any) -> T:
-        """Return the answer for `item` of `use_case(transaction, items)`, called with all the items that wait."""
+        """Return the answer for `item` of `use_case(transaction, items)`.
+
+        The use case is called once with all the items that wait.
+        """
         return self._ask(_Request(None, use_case, item, _Answer(), 1))  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -140,7 +143,9 @@ class WriteQueue(Generic[W]):
             expected = len(requests) + self._queue.qsize()
 
     def _take_more(self, first: _Request, expected: int) -> tuple[list[_Request], bool]:
-        """Return what waits, and what comes within moments where more clients are expected, those that were answered last.
+        """Return what waits, and what comes within moments where more clients are expected.
+
+        The clients expected are those that were answered last.
 
         Two halves of the clients that wait for each other in turn would cost twice the commits.
         """
@@ -161,7 +166,10 @@ class WriteQueue(Generic[W]):
         return requests, False
 
     def _run_all(self, requests: list[_Request]) -> None:
-        """Answer every request; where they fail together, each is tried alone, so that only the bad one fails."""
+        """Answer every request.
+
+        Where they fail together, each is tried alone, so that only the bad one fails.
+        """
         groups = _grouped(requests)
         try:
             answers = self._transact(groups)
@@ -220,7 +228,8 @@ def _run_group(transaction: Transaction, group: list[_Request]) -> Sequence[Any]
 def _plain(problem: Exception) -> Exception:
     if getattr(getattr(problem, "orig", None), "sqlstate", None) == _KEYS_ENDED:
         return UnreachableError(
-            "The keys of the database are used up: stop the service and run `jobprov migrate --wide-keys`."
+            "The keys of the database are used up: stop the service and run "
+            "`jobprov migrate --wide-keys`."
         )
     if isinstance(problem, ProvenanceError) or not isinstance(problem, OperationalError):
         return problem

@@ -60,7 +60,8 @@ class LineageQuery(FileQuery):
         metadata={"description": "Only files, or only jobs, linked directly."},
     )
     role = text(
-        "Files in this role (primary, secondary, shared, configuration), and the jobs that read them."
+        "Files in this role (primary, secondary, shared, configuration), and the jobs that read "
+        "them."
     )
     stage = text("Jobs of this stage, and the files that they made.")
     state = fields.String(

@@ -17,7 +17,10 @@ CONFIGURATION_FORMS = (
     "prefix-annotated",
     "ran",
 )
-"""The forms of a configuration: with its includes, evaluated as by `fhicl-dump`, or as the program wrote it itself."""
+"""The forms in which a configuration is given.
+
+It has its includes, is evaluated as by `fhicl-dump`, or is as the program wrote it itself.
+"""
 
 
 class ExperimentQuery(Schema):
@@ -49,7 +52,8 @@ class JobsByFileQuery(Schema):
     """Which file jobs read or made."""
 
     file = text(
-        "Jobs that produced or consumed this file; `namespace:name` where several namespaces know the name."
+        "Jobs that produced or consumed this file; `namespace:name` where several namespaces know "
+        "the name."
     )
     reads = text("Jobs that consumed this file.")
     file_experiment = text("Whose file it is; that of the jobs by default, where it has one.")
@@ -71,7 +75,8 @@ class JobsQuery(JobsByFileQuery, SomeJobsQuery):
         "Jobs whose configuration has this parameter; its key, with `*` for any letters."
     )
     value = text(
-        "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A whole sequence is [1, 2]."
+        "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A "
+        "whole sequence is [1, 2]."
     )
     received_after = moment("Jobs whose first record came after this time.")
     limit = number(1, 1000, "How many at most; 100 by default.")
@@ -182,7 +187,9 @@ class BundleQuery(ExperimentQuery):
     level = fields.String(
         validate=validate.OneOf(["L0", "L1", "L2", "L3", "L4"]),
         metadata={
-            "description": "Leave out what only a higher level holds; everything goes in by default."
+            "description": (
+                "Leave out what only a higher level holds; everything goes in by default."
+            )
         },
     )
     holey = fields.Boolean(
@@ -200,7 +207,9 @@ class ManyBundleQuery(ExperimentQuery):
     level = fields.String(
         validate=validate.OneOf(["L0", "L1", "L2", "L3", "L4"]),
         metadata={
-            "description": "Leave out what only a higher level holds; everything goes in by default."
+            "description": (
+                "Leave out what only a higher level holds; everything goes in by default."
+            )
         },
     )
 

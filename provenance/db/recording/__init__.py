@@ -1,1 +1,4 @@
-"""From records to rows: what a job's record means in the tables, and the set-wise statements that write it."""
+"""From records to rows: what a job's record means in the tables.
+
+The statements that write it work on sets.
+"""

@@ -1,4 +1,6 @@
-"""Renamed files: what a catalog saw under another name becomes a claim of the job that made it, beside the claim of its birth.
+"""Renamed files: what a catalog saw under another name becomes a claim of the job.
+
+This is the job that made the file; the new claim stands beside the claim of its birth.
 
 Recomputed file by file from all its sightings and all claims, so that it does not matter which came
 first. A sighting that names its job (`prov.job_id`) joins that job's output of the name at birth
@@ -50,7 +52,10 @@ class _Seen(NamedTuple):
 
     @property
     def rank(self) -> tuple[int, int, list[str]]:
-        """Order among sightings of one file: the one that knows most goes last, the same one in whatever order they came."""
+        """Order among sightings of one file: the one that knows most goes last.
+
+        That is the same one in whatever order they came.
+        """
         size_bytes = -1 if self.size_bytes is None else self.size_bytes
         return len(self.checksums), size_bytes, sorted(self.checksums)
 
@@ -114,7 +119,7 @@ def _concerned_files(
 
 
 def alias_files(connection: Connection, files: Iterable[int]) -> None:
-    """Bring the aliases of these files, which were sighted, up to date, and the edges of their names."""
+    """Bring the aliases of these sighted files, and the edges of their names, up to date."""
     for part in chunks(sorted(files)):
         take_files(connection, part)
         desired: dict[tuple[int, int], Alias] = {}
@@ -153,7 +158,7 @@ def _births(connection: Connection, seen: _Seen) -> list[_Birth]:
 
 
 def _births_of_job(connection: Connection, seen: _Seen) -> list[_Birth]:
-    """Return the output of the job that had the name at birth, else those that equal what was seen."""
+    """Return the job's output that had the name at birth, else those equal to what was seen."""
     of_job = _birth_query().where(Job.uuid == seen.job_uuid, Job.experiment_id == seen.experiment)
     births = _read_births(connection, of_job)
     named = [birth for birth in births if birth.name == seen.output]

@@ -1,6 +1,6 @@
 """Configurations of records as shared rows.
 
-Each once, and once each sequence of them, however many jobs of a task ran it.
+Each is stored once, and so is each sequence of them, however many jobs of a task ran it.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def closure_set_digest(configurations: Sequence[FclConfiguration]) -> str:
 def intern_closure_sets(
     transaction: Transaction, lists: Iterable[Sequence[FclConfiguration]]
 ) -> dict[str, int]:
-    """Return the integer key of each list of configurations by `closure_set_digest`, made where it is new."""
+    """Return the integer key of each list by `closure_set_digest`, made where it is new."""
     by_digest = {closure_set_digest(configurations): configurations for configurations in lists}
     tables = table_of(ClosureSet), table_of(ClosureSetMember)
     intern = partial(_intern_closures, transaction)
@@ -49,7 +49,10 @@ def intern_closure_sets(
 def _intern_closures(
     transaction: Transaction, lists: Iterable[Sequence[FclConfiguration]]
 ) -> dict[str, int]:
-    """Return the integer key of each configuration by its digest, made with its files where it is new."""
+    """Return the integer key of each configuration by its digest.
+
+    A new one is entered with its files.
+    """
     by_digest: dict[str, FclConfiguration] = {}
     for configurations in lists:
         by_digest.update(zip(closure_digests(configurations), configurations, strict=True))

@@ -1,7 +1,7 @@
 """Which claims each seen identity of a file resolves to: the edges of the lineage graph.
 
-Pure: the answer for a name depends only on the set of its identities and claims, so that order of
-arrival cannot matter.
+The code is pure: the answer for a name depends only on the set of its identities and claims, so
+that order of arrival cannot matter.
 
 * *sure*: identity and claim share a checksum, directly or through other identities of the name.
 * *possible*: nothing contradicts it (no algorithm with two values, no two sizes). Kept only where

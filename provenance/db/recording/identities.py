@@ -10,13 +10,16 @@ from typing import NamedTuple
 from jobprov.provenance.records.checksums import normal_checksum
 
 _KEY_BYTES = 11
-"""With four bytes of the file's key before it and one of length, an entry of PostgreSQL's index has no padding."""
+"""How many bytes a key has, so that entries of PostgreSQL's index have no padding.
+
+Before it stand four bytes of the file's key and one of length.
+"""
 
 
 class FileKey(NamedTuple):
     """What names a file, in the order of its unique constraint.
 
-    The experiment by its integer key.
+    The experiment stands there by its integer key.
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""What one record means in the tables: the columns of its job, its claims, mentions and parents, by natural keys.
+"""What one record means in the tables, by natural keys.
+
+That is the columns of its job, its claims, mentions and parents.
 
 Pure translation; `writing.py` finds the integer keys.
 """
@@ -28,9 +30,10 @@ from jobprov.provenance.records.repairing import utc
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300
 INDEX_VERSION = 1
-"""What the rows of a job mean: one more whenever the same record gives other rows, edges, gaps or grade.
+"""The version of what the rows of a job mean.
 
-See `services/recording/rederivation.py`.
+It goes up by one whenever the same record gives other rows, edges, gaps or grade. See
+`services/recording/rederivation.py`.
 """
 _MOST_INSIDE = 100_000
 """Parents of one job that stand for others which it declares."""
@@ -199,7 +202,9 @@ class _Declared:
             self._full.setdefault((mention.input.namespace or "", mention.input.name), mention)
 
     def parents(self, name: str) -> list[SeenIdentity]:
-        """Return the first input that is called so, by its name alone or with its namespace before it; else a file of that name.
+        """Return the first input that is called so, else a file of that name.
+
+        The input may be called so by its name alone, or with its namespace before it.
 
         An input that an earlier step wrote stands for what that was made from, as it does where
         nothing is declared.

@@ -92,7 +92,7 @@ def is_crowd(claims: Sequence[ClaimFacts]) -> bool:
 
 
 def unlinked_files(connection: Connection, identities: Iterable[int]) -> set[int]:
-    """Return the files, of those that somebody claims, whose identities among these resolve to no claim.
+    """Return the files that somebody claims and whose identities here resolve to no claim.
 
     An identity that only a replaced reading named has lost its edges; named again, it has them
     again, and ties others together.
@@ -158,7 +158,10 @@ def _used(
 
 
 def _named_elsewhere(connection: Connection, file_of: Mapping[int, int]) -> set[int]:
-    """Return which of these identities, given with their files, an input, a parent or a sighting names."""
+    """Return which of these identities an input, a parent or a sighting names.
+
+    `file_of` gives their files.
+    """
     named: set[int] = set()
     for statement in (_MENTIONED, _PARENTS):
         named.update(row[0] for row in select_among(connection, statement, sorted(file_of)))

@@ -15,7 +15,10 @@ _FEW = 4
 
 
 class _Local(threading.local):
-    """A compressor a thread: making one costs as much as a record's compression, and one serves one thread at a time."""
+    """A compressor for each thread.
+
+    Making one costs as much as compressing a record, and one serves one thread at a time.
+    """
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=1, write_content_size=True)

@@ -48,7 +48,7 @@ _NUMBER = re.compile(r"-?\d|[+-]infinity$")
 
 
 class IndexedTable(NamedTuple):
-    """One table of a set: its key, and (path, canonical text) of each atom and sequence directly in it."""
+    """One table of a set: its key, and (path, canonical text) of its own atoms and sequences."""
 
     key: bytes
     values: tuple[tuple[str, str], ...]
@@ -108,7 +108,7 @@ def number_in(canonical: str) -> float | None:
 
 
 def exact_number_in(canonical: str) -> Decimal:
-    """Return the number that a canonical text is, which is one, with all the digits that are kept of it."""
+    """Return the number that a canonical text is, with all the digits kept of it."""
     return Decimal(_digits(canonical))
 
 

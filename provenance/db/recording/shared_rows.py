@@ -1,6 +1,6 @@
 """Rows that many jobs share, and their integer keys.
 
-Experiments, hosts, stages, tasks, configurations, gaps.
+These are experiments, hosts, stages, tasks, configurations and gaps.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from jobprov.provenance.records.job_record import JobRecord
 class SharedKeys(NamedTuple):
     """Integer keys of what a batch of jobs shares, by natural key.
 
-    Lists of configurations, software and gaps by digest.
+    Lists of configurations, software and gaps stand there by digest.
     """
 
     experiments: dict[str, int]

@@ -49,7 +49,7 @@ def repository_match_key(repository: str | None) -> str | None:
 def intern_software_sets(
     transaction: Transaction, lists: Sequence[Sequence[Software]]
 ) -> dict[str, int]:
-    """Return the integer key of each software list by `software_set_digest`, made where it is new."""
+    """Return the integer key of each list by `software_set_digest`, made where it is new."""
     by_digest = {software_set_digest(entries): entries for entries in lists}
     intern = partial(_intern_entries, transaction)
     return intern_lists(

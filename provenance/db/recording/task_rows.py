@@ -51,7 +51,11 @@ def intern_stages(
 def intern_tasks(
     transaction: Transaction, records: Sequence[JobRecord], experiments: Mapping[str, int]
 ) -> dict[TaskKey, int]:
-    """Return task keys. Campaign and stage of a task are each what its declaration says, else the first by name that a job says."""
+    """Return task keys.
+
+    Campaign and stage of a task are each what its declaration says, else the first by name that a
+    job says.
+    """
     rows: dict[TaskKey, dict[str, Any]] = {}
     said: dict[TaskKey, Place] = {}
     for record in records:
@@ -67,7 +71,11 @@ def intern_tasks(
 
 
 def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
-    """Place tasks anew whose declaration is another, or of which a job says something else than before, or nothing more."""
+    """Place tasks anew.
+
+    These are tasks whose declaration is another, or of which a job says something else than before,
+    or nothing more.
+    """
     rows = select_among(transaction.connection, _FIRST_SAID, sorted(tasks))
     places = {row[0]: (row[1], *_placed(_place_of(row[2:4]), _place_of(row[4:6]))) for row in rows}
     _write_places(transaction, places)

@@ -1,6 +1,6 @@
 """Writes jobs set-wise: a few statements a table and batch, whatever the number of records.
 
-No per-row ORM.
+It uses no per-row ORM.
 
 Not here: whether a record may be written (services/recording/jobs.py), and its exact bytes (the
 ledger).

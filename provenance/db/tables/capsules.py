@@ -1,6 +1,6 @@
 """Environment capsules that were registered, and the jobs that they serve.
 
-Derived: the documents are ledger entries.
+All is derived: the documents are ledger entries.
 """
 
 from sqlalchemy import BigInteger, ForeignKey, String, Text
@@ -27,7 +27,11 @@ class CapsuleRow(Base):
 
 
 class CapsuleUse(Base):
-    """Which jobs a registration serves: those with this software list in a stage of this name (empty: in none)."""
+    """Which jobs a registration serves.
+
+    These are the jobs with this software list in a stage of this name; an empty name means no
+    stage.
+    """
 
     __tablename__ = "capsule_uses"
     __table_args__ = ({"sqlite_with_rowid": False},)

@@ -1,6 +1,6 @@
 """What file catalogs said of the files, inputs and processes of tasks.
 
-Not derived from the ledger: a catalog is asked again.
+It is not derived from the ledger: a catalog is asked again.
 """
 
 from datetime import datetime
@@ -32,7 +32,10 @@ class CatalogFileRow(Base):
 
 
 class CatalogOutput(Base):
-    """A file is an output of a task: the child of a unit, or ('') one of which the catalog knows no unit as a parent."""
+    """A file that is an output of a task.
+
+    It is the child of a unit; the unit is '' where the catalog knows no unit as a parent.
+    """
 
     __tablename__ = "catalog_outputs"
     task_id: Mapped[int] = mapped_column(
@@ -77,7 +80,7 @@ class CatalogProcess(Base):
 class CatalogSync(Base):
     """How far a task was compared with its catalog.
 
-    The next unit of the pass under way, when the last whole pass ended.
+    It has the next unit of the pass under way, and when the last whole pass ended.
     """
 
     __tablename__ = "catalog_syncs"

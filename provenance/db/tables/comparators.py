@@ -1,6 +1,6 @@
 """How experiments declare their outputs to be compared.
 
-Derived: the documents are ledger entries.
+All is derived: the documents are ledger entries.
 """
 
 from sqlalchemy import ForeignKey, Text, UniqueConstraint

@@ -22,7 +22,7 @@ class ErasedEntry(Base):
 class ErasedBytes(Base):
     """Bytes that an experiment does not want back, by digest.
 
-    A record, a blob, or the plan of a bundle that held either.
+    They are those of a record, a blob, or the plan of a bundle that held either.
     """
 
     __tablename__ = "erased_bytes"

@@ -44,7 +44,7 @@ class File(Base):
 class Identity(Base):
     """One set of checksums and a size under which a file was seen.
 
-    `checksums` sorted, joined by blanks.
+    `checksums` are sorted and joined by blanks.
 
     `key` is a digest of it all: an index entry of a few bytes, beside those of the same file.
     """
@@ -111,7 +111,7 @@ class Parent(Base):
 class Producer(Base):
     """The identity resolves to this claim.
 
-    Not sure where nothing but the absence of a contradiction links them.
+    It is not sure where nothing but the absence of a contradiction links them.
     """
 
     __tablename__ = "producers"

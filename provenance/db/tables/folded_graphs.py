@@ -1,6 +1,6 @@
 """Folded graphs of large campaigns, kept because counting them takes seconds.
 
-Not in the ledger: they are counted anew.
+They are not in the ledger, since they can be counted anew.
 """
 
 from datetime import datetime

@@ -1,4 +1,7 @@
-"""Jobs and what they share. All derived: from the ledger, and for running and lost jobs from provisional records."""
+"""Jobs and what they share.
+
+All of it is derived: from the ledger, and for running and lost jobs from provisional records.
+"""
 
 from datetime import datetime
 
@@ -76,7 +79,7 @@ class GapSet(Base):
 class Closure(Base):
     """One FHiCL configuration: main file, search path and include closure.
 
-    Shared by all jobs that ran it.
+    All jobs that ran it share it.
     """
 
     __tablename__ = "closures"
@@ -193,7 +196,10 @@ class Job(Base):
 
 
 class ProvisionalRecord(Base):
-    """A running or lost record of one witness: a working row outside the ledger, replaced by any later one."""
+    """A running or lost record of one witness: a working row, replaced by any later record.
+
+    It is not in the ledger.
+    """
 
     __tablename__ = "provisional_records"
     job_id: Mapped[int] = mapped_column(

@@ -1,6 +1,6 @@
 """Answers about many jobs, kept because counting takes a moment.
 
-Not in the ledger: they are counted anew.
+They are not in the ledger, since they can be counted anew.
 """
 
 from datetime import datetime

@@ -60,7 +60,7 @@ class LedgerEntry(Base):
 class EntryBody(Base):
     """Salt and exact bytes (zstd) of an entry that waits to be sealed.
 
-    A table of its own: whole pages are free again after it.
+    They have a table of their own, so that whole pages are free again after it.
 
     Of an entry that was erased before it was sealed both are empty, and `leaf` is what the head of
     its segment will say.
@@ -89,7 +89,7 @@ class ChainHead(Base):
 class Possession(Base):
     """An experiment uploaded this blob, and so may name, read and bundle it.
 
-    Entered in the ledger when sealed.
+    This is entered in the ledger when sealed.
     """
 
     __tablename__ = "possessions"
@@ -126,7 +126,7 @@ class Conflict(Base):
 
 
 class BundlePlan(Base):
-    """A bundle as first built: what it holds (a blob), and the digest that every later build must have."""
+    """A bundle as first built: its content (a blob), and the digest of every later build."""
 
     __tablename__ = "bundle_plans"
     id: Mapped[int] = mapped_column(Key, primary_key=True)

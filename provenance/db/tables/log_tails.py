@@ -1,4 +1,7 @@
-"""Ends of the logs of running jobs: working rows outside the ledger, for as long as no record brought the log."""
+"""Ends of the logs of running jobs.
+
+They are working rows outside the ledger, kept for as long as no record brought the log.
+"""
 
 from datetime import datetime
 
@@ -11,7 +14,7 @@ from jobprov.provenance.db.base import Base, Count, NameText, UtcInstant
 class LogTailPiece(Base):
     """Some bytes of a log as they came, packed; `start` is the position of the first in the log.
 
-    Not derived.
+    They are not derived.
     """
 
     __tablename__ = "log_tails"

@@ -1,4 +1,7 @@
-"""Time and memory of art's modules: which modules a job ran is shared by all jobs of a configuration, what they took is its own."""
+"""Time and memory of art's modules.
+
+All jobs of a configuration share which modules they ran; what the modules took is each job's own.
+"""
 
 from sqlalchemy import ForeignKey, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -18,7 +21,7 @@ class ModuleSet(Base):
 class ModuleCost(Base):
     """What each module of a job took, in the order of its set.
 
-    Packed by `recording/module_rows.py`. Derived.
+    It is packed by `recording/module_rows.py`, and derived.
     """
 
     __tablename__ = "module_costs"

@@ -1,6 +1,6 @@
 """What operators set up and what the service remembers to do.
 
-Not derived from the ledger, but for experiments.
+None of it is derived from the ledger, except experiments.
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ class Experiment(Base):
 class WriteToken(Base):
     """A write token of an experiment, stored hashed (256 random bits need no slow hash).
 
-    With a task, an upload ticket.
+    With a task, it is an upload ticket.
     """
 
     __tablename__ = "write_tokens"
@@ -64,7 +64,7 @@ class Derivation(Base):
 class DeadLetter(Base):
     """A body that was authenticated but could not be decoded.
 
-    Kept, so that a bug in a hook loses nothing.
+    It is kept, so that a bug in a hook loses nothing.
     """
 
     __tablename__ = "dead_letters"

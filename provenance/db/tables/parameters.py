@@ -1,6 +1,6 @@
 """Evaluated configurations, indexed once, for the search by parameter.
 
-All derived: from closures and the bytes of their fcl files.
+All of it is derived, from closures and the bytes of their fcl files.
 
 A *parameter set* is what a configuration evaluates to. Sets differ in few of their tables, so the
 index keeps each table once: a *parameter table* is one path with the atoms and sequences that stand
@@ -68,7 +68,10 @@ class ParameterSetTable(Base):
 
 
 def sets_in(block: int, members: int) -> list[int]:
-    """Return the integer keys of the parameter sets that a row of `ParameterSetTable` stands for, or many rows of one block together."""
+    """Return the integer keys of the parameter sets that a row stands for.
+
+    The row is of `ParameterSetTable`, or it is many rows of one block together.
+    """
     return [block * SETS_A_BLOCK + place for place in range(SETS_A_BLOCK) if members >> place & 1]
 
 
@@ -81,7 +84,9 @@ class ParameterKey(Base):
 
 
 class ParameterValue(Base):
-    """A value that some table gives a key: its canonical text, which tells its type, and the number that it is, if it is one.
+    """A value that some table gives a key.
+
+    It has its canonical text, which tells its type, and the number that it is, if it is one.
 
     Text that is too long for an index stands here by its beginning and digest
     (`parameter_rows.indexed_text`).

@@ -84,7 +84,7 @@ class SoftwareSetMember(Base):
 class Resolution(Base):
     """What a (repository, asked ref or commit) turned out to be.
 
-    Entered once by digest, immutable.
+    It is entered once by digest, and immutable.
     """
 
     __tablename__ = "resolutions"

@@ -1,6 +1,6 @@
 """Rules of experiments and what they made of failures.
 
-Derived: tables of rules are ledger entries; classes come of records and logs.
+All is derived: tables of rules are ledger entries; classes come from records and logs.
 """
 
 from datetime import datetime
@@ -29,7 +29,7 @@ class RuleTableRow(Base):
 class Reclassification(Base):
     """Failures recorded before it are read by the rules of then.
 
-    Of one task, or of the whole experiment.
+    They are those of one task, or of the whole experiment.
     """
 
     __tablename__ = "reclassifications"
@@ -43,7 +43,11 @@ class Reclassification(Base):
 
 
 class FailureClass(Base):
-    """What a job's failure was, by which rule of which version (0: no table of the experiment), and the line of a log that told."""
+    """What a job's failure was.
+
+    With it stand the rule, its version (0: no table of the experiment), and the line of a log that
+    told.
+    """
 
     __tablename__ = "failure_classes"
     job_id: Mapped[int] = mapped_column(

@@ -84,7 +84,7 @@ class OrderLease(Base):
 
 
 class RetryPolicyRow(Base):
-    """What an experiment has tried again without asking, of a stage, or of every other one (`''`)."""
+    """What an experiment has tried again unasked, of a stage, or of every other one (`''`)."""
 
     __tablename__ = "retry_policies"
     experiment_id: Mapped[int] = mapped_column(

@@ -1,4 +1,7 @@
-"""The archive as bundles use it: what one job's bundle may hold, what a plan generates, and packs that were read lately."""
+"""The archive as bundles use it.
+
+This is what one job's bundle may hold, what a plan generates, and packs that were read lately.
+"""
 
 import hashlib
 from collections import OrderedDict
@@ -13,7 +16,7 @@ _KEPT_BYTES = 48 << 20  # of packs that are read again and again while a release
 class PossessedBlobs(NamedTuple):
     """The archive, narrowed to what one job's bundle may hold.
 
-    What its experiment uploaded, and code packs of the service.
+    That is what its experiment uploaded, and code packs of the service.
     """
 
     store: Store
@@ -97,7 +100,7 @@ recent_packs = RecentBlobs(_KEPT_BYTES)
 class GeneratedBlobs:
     """The generated members of a plan, stored together when it is whole.
 
-    One flush for all of them.
+    All of them take one flush.
     """
 
     def __init__(self) -> None:

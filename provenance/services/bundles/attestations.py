@@ -1,6 +1,6 @@
 """Attestations: an operator's signature that a bundle is what was recorded.
 
-Detached, beside the tar: keys rotate, bundles do not change.
+They lie detached beside the tar, since keys rotate and bundles do not change.
 
 What is signed is an in-toto Statement: that of the bundle itself (prov/statement.json: the outputs,
 and what they were made of), with the bundle's own tar as a subject more. The envelope is DSSE, the
@@ -40,7 +40,10 @@ class Attestation(NamedTuple):
 
 
 def make_key(file: Path) -> str:
-    """Make a key pair: the private key in a new file that only its owner reads (PEM), the public one beside it (`.pub`); return its id.
+    """Make a key pair and return its id.
+
+    The private key goes to a new file that only its owner reads (PEM), the public one beside it
+    (`.pub`).
 
     Raises:
         BadInputError: the file is there already, or signing is not installed.
@@ -81,7 +84,7 @@ def attest(tar: Path, key: Path) -> bytes:
 def check_attestation(tar: Path, envelope: Path, public_key: Path) -> Attestation:
     """Return the attestation of a bundle where it holds.
 
-    Signed with this key, and of these very bytes.
+    It holds if it is signed with this key and is of these very bytes.
 
     Raises:
         NotFoundError: there is no envelope.

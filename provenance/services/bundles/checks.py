@@ -44,7 +44,7 @@ class BundlesReport(NamedTuple):
 
 
 def check_bundles(database: Database, writer: Writer, store: Store, count: int) -> BundlesReport:
-    """Build a random sample of at most `count` planned bundles and return which have other bytes than at first."""
+    """Build up to `count` random planned bundles; return which have other bytes than at first."""
     erased = (
         select(ErasedBytes.sha256)
         .where(

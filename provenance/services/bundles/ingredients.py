@@ -147,7 +147,10 @@ def _wanted(job: ReadJob) -> set[str]:
 def _capsule(
     record: JobRecord, registered: HeldCapsule | None, store: Store, held: AbstractSet[str]
 ) -> Capsule | None:
-    """Return the image that the job ran in, where it is held, else the capsule that was registered for its release."""
+    """Return the image that the job ran in, where it is held.
+
+    Where it is not, return the capsule that was registered for the job's release.
+    """
     image = image_digest(record)
     if image not in held:
         if registered is None:

@@ -1,4 +1,6 @@
-"""The rerun bundle of a job: planned once from what is recorded, streamed from the plan for ever after.
+"""The rerun bundle of a job.
+
+It is planned once from what is recorded, and streamed from the plan for ever after.
 
 The first build writes a plan (a blob: list of members by digest) and enters it in the ledger; every
 later build is the tar of that plan. When blobs arrive, code is resolved, the record is revised or
@@ -69,7 +71,9 @@ def build_bundle(
     level: str | None = None,
     is_holey: bool = False,
 ) -> Bundle:
-    """Return the bundle of a job: of the newest plan, made where what goes in has changed, or of the plan asked for.
+    """Return the bundle of a job.
+
+    It is of the newest plan, made where what goes in has changed, or of the plan asked for.
 
     Args:
         database: where the job is recorded.

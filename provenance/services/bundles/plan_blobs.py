@@ -1,4 +1,7 @@
-"""Which blobs a bundle plan names, and which of them were generated for plans that were erased and for nobody else."""
+"""Which blobs a bundle plan names.
+
+This also finds those that were generated for plans that were erased, and for nobody else.
+"""
 
 import json
 from collections.abc import Collection, Iterator
@@ -62,7 +65,10 @@ def generated_by(connection: Connection, store: Store, plans: Collection[str]) -
 def generated_for_nobody_else(
     connection: Connection, store: Store, plans: Collection[str]
 ) -> set[str]:
-    """Return the blobs that were generated for some plans, and that no plan names that was not erased. Reads all plans."""
+    """Return the blobs that were generated for these plans and that nobody else needs.
+
+    No plan that was not erased names them. All plans are read for this.
+    """
     found = generated_by(connection, store, plans)
     for sha256 in live_plans(connection) if found else ():
         if sha256 not in plans:

@@ -1,4 +1,7 @@
-"""The rows of bundle plans: entered in the ledger once, numbered by job, with the digest that the first tar had."""
+"""The rows of bundle plans.
+
+They are entered in the ledger once, numbered by job, with the digest that the first tar had.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,6 @@
-"""Code of which a record names a branch or tag and no commit, where that may have meant another commit when the job ran.
+"""Code of which a record names a branch or tag and no commit.
+
+That ref may have meant another commit when the job ran.
 
 Entries of one text share one resolution, made once: what the ref meant when the service first
 looked. A branch may have moved before; a tag counts as fixed until a fetch sees it name a second
@@ -37,7 +39,7 @@ Ref = tuple[str, str]
 
 
 class Meaning(NamedTuple):
-    """What a ref was resolved to: of which kind it was, the commit, and the object that it named itself."""
+    """What a ref was resolved to: its kind, the commit, and the object that it named itself."""
 
     match_key: str
     kind: str
@@ -64,7 +66,10 @@ def tag_ref(asked: str) -> str:
 
 
 class RefMeanings:
-    """Remembers what the refs of resolved software entries were resolved to, by digest of the entry; that does not change."""
+    """Remembers what the refs of resolved software entries were resolved to.
+
+    It does so by digest of the entry; what a ref was resolved to does not change.
+    """
 
     def __init__(self) -> None:
         self.by_entry: dict[str, Meaning] = {}
@@ -80,7 +85,7 @@ class RefMeanings:
 class TagObservations:
     """The objects that tags were seen to name, and when first.
 
-    In a writer's memory: what a replay read before its rows are there.
+    In a writer's memory, it holds what a replay read before its rows are there.
     """
 
     def __init__(self) -> None:
@@ -96,7 +101,7 @@ class TagObservations:
         return self._objects.get(tag, {})
 
     def others(self, tag: Ref, oid: str) -> list[str]:
-        """Return the objects that a tag was seen to name besides this one, in the order in which they were seen."""
+        """Return the other objects that a tag was seen to name, in the order of being seen."""
         objects = self.objects_of(tag)
         return sorted(objects.keys() - {oid}, key=lambda other: (objects[other], other))
 
@@ -134,7 +139,7 @@ def ambiguous_code(
 
 
 def _observed(connection: Connection, memory: Memory, tags: Iterable[Ref]) -> TagObservations:
-    """Return which objects these tags were seen to name, by the rows and by what a replay read ahead."""
+    """Return which objects these tags were seen to name, from rows and what a replay read ahead."""
     wanted = sorted(set(tags))
     observed = TagObservations()
     for tag in wanted:
@@ -158,7 +163,10 @@ def _observed(connection: Connection, memory: Memory, tags: Iterable[Ref]) -> Ta
 def _sentence(ref: str, meaning: Meaning) -> str:
     kind = TAG if meaning.kind == ANNOTATED_TAG else meaning.kind
     commit = meaning.commit[:_DIGITS]
-    return f"the record names {kind} {ref[:_LONGEST_REF]} and no commit; {commit} is what it meant when the service looked"
+    return (
+        f"the record names {kind} {ref[:_LONGEST_REF]} and no commit; {commit} is what it meant "
+        "when the service looked"
+    )
 
 
 def _listed(oids: list[str]) -> str:

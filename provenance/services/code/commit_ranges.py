@@ -1,6 +1,6 @@
 """Which code lies between two commits, as the mirrors of registered repositories know it.
 
-`X..Y` in a question.
+A question writes them as `X..Y`.
 
 Unlike git's, a range holds both its ends: "between X and Y" as people say it.
 
@@ -21,7 +21,10 @@ from jobprov.provenance.software.urls import parse_url
 
 MOST_ENTRIES = 20_000
 _BY_COMMIT = "SELECT id FROM software WHERE revision {among}"
-_BY_RESOLUTION = 'SELECT s.id FROM software AS s JOIN resolutions AS r ON r.id = s.resolution_id WHERE r."commit" {among}'
+_BY_RESOLUTION = (
+    "SELECT s.id FROM software AS s JOIN resolutions AS r ON r.id = s.resolution_id"
+    ' WHERE r."commit" {among}'
+)
 
 
 def resolve_range(connection: Connection, filters: JobFilters, mirrors: Path) -> JobFilters:
@@ -70,7 +73,8 @@ def _commits_between(connection: Connection, first: str, last: str, mirrors: Pat
             found += mirror.commits_between(start.commit, end.commit)
     if not are_known:
         raise NotFoundError(
-            f"No repository fetched here has both {first} and {last}: `jobprov repository list`, `jobprov repository fetch NAME`."
+            f"No repository fetched here has both {first} and {last}: `jobprov repository list`, "
+            "`jobprov repository fetch NAME`."
         )
     if not found:
         raise BadInputError(

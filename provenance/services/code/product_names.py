@@ -25,7 +25,9 @@ _Key = tuple[str, str]
 
 
 def list_products(connection: Connection) -> dict[str, Any]:
-    """Return `{mapped, unmapped}`: what operators noted, and the products that nobody did, those of most software lists first.
+    """Return `{mapped, unmapped}`: what operators noted, and the other products.
+
+    Of the others, those of most software lists come first.
 
     A mapped product is `{name, manager, repository, ref, lists, versions, resolved, unresolved}`,
     where `lists` counts the software lists that name it, `versions` and `resolved` its versions,

@@ -152,7 +152,7 @@ def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:
 def map_of(maps: ProductMaps, entry: Software) -> ProductMap | None:
     """Return what an entry's product is built from; a map of its manager goes before one of any.
 
-    None of other entries.
+    For other entries, return None.
     """
     if not maps or not is_unsourced(entry) or entry.name is None:
         return None
@@ -186,7 +186,10 @@ def product_tag(product_map: ProductMap, entry: Software) -> str:
 def enqueue_products(
     connection: Connection, lists: Iterable[tuple[Sequence[Software], Iterable[int]]]
 ) -> None:
-    """Have those products resolved that an operator mapped, of software lists and the positions that are not resolved."""
+    """Have those products resolved that an operator mapped.
+
+    Given are software lists, each with the positions that are not resolved.
+    """
     maps = product_maps(connection)
     if not maps:
         return
@@ -224,7 +227,7 @@ def unresolved_words(connection: Connection, entries: Mapping[str, Software]) ->
 
 
 def failures(connection: Connection, digests: Sequence[str]) -> dict[str, str]:
-    """Return why software entries could not be resolved when that was last tried, by digest, without a full stop."""
+    """Return why software entries were not resolved when last tried, by digest, no full stop."""
     if not digests:
         return {}
     keys = [(RESOLVE, digest) for digest in digests]

@@ -1,4 +1,6 @@
-"""What refs were seen to name: every fetch is compared with what was seen before, and a second object of a tag is entered.
+"""What refs were seen to name.
+
+Every fetch is compared with what was seen before, and a second object of a tag is entered.
 
 A fetch says what changed since the mirror was last brought up to date. That alone is not enough: a
 mirror may be lost, a process may end between fetch and entry, and a tag may go and come back
@@ -43,7 +45,7 @@ def mirror_of(parts: Parts, repository: RegisteredRepository) -> Mirror:
 def fetch_and_observe(
     parts: Parts, repository: RegisteredRepository, mirror: Mirror
 ) -> FetchReport:
-    """Bring the mirror of a repository up to date, enter every tag that moved, and return what the fetch found.
+    """Update a repository's mirror, enter every tag that moved, and return what the fetch found.
 
     Raises:
         SoftwareError: the repository cannot be fetched.
@@ -179,7 +181,10 @@ def _experiment_for(connection: Connection, match_key: str) -> int | None:
 
 
 def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> None:
-    """Have the jobs looked at again whose records name one of these tags of a repository, and no commit."""
+    """Have the jobs looked at again whose records name one of these tags and no commit.
+
+    The tags are those of one repository.
+    """
     wanted = set(refs)
     query = select(SoftwareRow.sha256, SoftwareRow.requested_ref, SoftwareRow.revision).where(
         SoftwareRow.match_key == match_key, SoftwareRow.resolution_id.is_not(None)

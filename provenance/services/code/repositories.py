@@ -91,7 +91,10 @@ def list_repositories(connection: Connection) -> list[RegisteredRepository]:
 
 
 def fetch_problems(connection: Connection) -> dict[str, str]:
-    """Return what went wrong when code of a repository was last looked for in it and is to be looked for again, by match key."""
+    """Return by match key what went wrong when code of a repository was last looked for.
+
+    Only code that is to be looked for again counts.
+    """
     failed = select(WorkItem.key, WorkItem.last_error).where(
         WorkItem.kind == RESOLVE, WorkItem.last_error.is_not(None)
     )

@@ -1,4 +1,6 @@
-"""Finds out which commit a record's code was, in the service's own mirror, and keeps it there for ever.
+"""Finds out which commit a record's code was.
+
+It looks in the service's own mirror, and keeps the commit there for ever.
 
 A resolution is a document entered once: (repository, asked ref or commit) -> commit, tree, tag
 object, canonical pack. The commit is pinned in the mirror and its pack is a blob, so that a moved
@@ -45,7 +47,7 @@ from jobprov.provenance.software.urls import without_credentials
 
 
 def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchReport:
-    """Bring the mirror of a repository up to date, note every tag that moved, and return what the fetch found.
+    """Update a repository's mirror, note every tag that moved, and return what the fetch found.
 
     Raises:
         SoftwareError: the repository cannot be fetched.
@@ -91,7 +93,9 @@ def _submodules(parts: Parts, mirror: Mirror, document: Mapping[str, Any]) -> li
 
 
 def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
-    """Return what the entry's commit is, by the tag that it asked for where that still names the same commit.
+    """Return what the entry's commit is.
+
+    It is found by the tag that the entry asked for, where that still names the same commit.
 
     A commit that was never pushed is taken from what the hook uploaded.
 
@@ -159,7 +163,7 @@ _Objects = list[tuple[str, bytes]]
 def _store_pack(
     parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: WantedCode, extra: _Objects
 ) -> str:
-    """Store the canonical pack of the commit, with the changed files of a dirty tree where they were uploaded."""
+    """Store the commit's canonical pack, with a dirty tree's changed files where uploaded."""
     trees = (
         [wanted.software.worktree_tree]
         if extra and wanted.software.is_dirty and wanted.software.worktree_tree
@@ -173,7 +177,7 @@ def _store_pack(
 
 
 def _uploaded_objects(parts: Parts, wanted: WantedCode) -> _Objects:
-    """Return the git objects of a dirty tree, or of a commit that was never pushed, where the hook uploaded them."""
+    """Return the uploaded git objects of a dirty tree, or of a commit that was never pushed."""
     sha256 = wanted.software.objects_sha256
     if sha256 is None:
         return []
@@ -243,7 +247,7 @@ def _enter(
 
 
 def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any]) -> None:
-    """Write the row of a resolution whose ledger entry is there, and point its software entry at it."""
+    """Write the row of a resolution already in the ledger, and point its software entry at it."""
     document = json.dumps(body["document"], sort_keys=True, ensure_ascii=False)
     sha256 = hashlib.sha256(document.encode()).hexdigest()
     table = table_of(Resolution)

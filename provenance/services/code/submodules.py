@@ -1,6 +1,6 @@
 """The submodules of a resolved tree, recursively.
 
-Each a commit of a registered repository, its canonical pack stored.
+Each is a commit of a registered repository, whose canonical pack is stored.
 
 What no operator registered is not fetched: `.gitmodules` is a stranger's text. It stays a need of
 the bundle, by path and commit.

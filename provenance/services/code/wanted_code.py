@@ -64,7 +64,9 @@ def read_wanted(connection: Connection, sha256: str) -> WantedCode | None:
 
 
 def _read_product(connection: Connection, sha256: str) -> WantedCode | None:
-    """Return the entry where it is of a product that an operator mapped, and not resolved as the map has it.
+    """Return the entry where it is of a product that an operator mapped.
+
+    None where it is resolved as the map has it.
 
     Raises:
         SoftwareError: its version names no tag.

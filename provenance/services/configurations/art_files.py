@@ -110,7 +110,7 @@ def art_file_json(file: ArtFile) -> dict[str, Any]:
 def check_against(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a recorded job and the file that it made agree.
 
-    `{verdict, words, configurations}`.
+    The answer is `{verdict, words, configurations}`.
 
     Verdicts are `agrees` (a ParameterSetID that the record says was run is that of a process in the
     file), `differs` (the record says one, and the file does not have it) and `unknown` (the record
@@ -153,7 +153,7 @@ def check_against(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
 def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the witness `import` says of a recorded job whose file was looked at.
 
-    Which processes art stored in it, and no more.
+    It says which processes art stored in the file, and no more.
 
     Args:
         file: an output of the job.
@@ -169,7 +169,9 @@ def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reconstruct(file: ArtFile, experiment: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the record of the job that made a file, as far as the file knows it, and the blobs that it names.
+    """Return the record of the job that made a file, and the blobs that it names.
+
+    The record says as much as the file knows.
 
     Raises:
         BadInputError: the file does not tell which process wrote it, or when.
@@ -177,7 +179,8 @@ def reconstruct(file: ArtFile, experiment: str) -> tuple[dict[str, Any], dict[st
     stored, last = file.stored, file.last
     if last is None:
         raise BadInputError(
-            f"{stored.path}: it does not tell which process wrote it (art.process_name), so no record can be made of it."
+            f"{stored.path}: it does not tell which process wrote it (art.process_name), so no "
+            "record can be made of it."
         )
     path = Path(stored.path)
     sha256, adler32 = _checksums(path)
@@ -185,7 +188,8 @@ def reconstruct(file: ArtFile, experiment: str) -> tuple[dict[str, Any], dict[st
     started, ended = (_moment(metadata.get(name)) for name in ("start_time", "end_time"))
     if started is None and ended is None:
         raise BadInputError(
-            f"{stored.path}: its metadata have no start_time and no end_time, so no record can be made of it."
+            f"{stored.path}: its metadata have no start_time and no end_time, so no record can be "
+            "made of it."
         )
     configuration, blobs = _configuration(last)
     parents = [str(name) for name in _list(metadata.get("parents"))]
@@ -247,7 +251,7 @@ def _told(file: ArtFile) -> dict[str, Any]:
 def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return the configuration as the record has it, and its text.
 
-    As art wrote it out, includes and overrides done.
+    It is as art wrote it out, with includes and overrides done.
     """
     found: dict[str, Any] = {
         "step": "art",

@@ -1,4 +1,7 @@
-"""The FHiCL configuration that a step ran: its files as recorded, expanded, or evaluated again from the recorded bytes."""
+"""The FHiCL configuration that a step ran.
+
+Its forms are the files as recorded, expanded, or evaluated again from the recorded bytes.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet

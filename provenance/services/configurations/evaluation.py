@@ -61,7 +61,7 @@ Read again it is 1.234567e6, and the set has another identity.
 class Evaluated(NamedTuple):
     """What a configuration evaluates to.
 
-    Columns of `Evaluation`, and the tables of the set to be searched.
+    It has the columns of `Evaluation`, and the tables of the set to be searched.
     """
 
     parsed_as: str | None
@@ -196,13 +196,19 @@ def _differences(parsed: Configuration, ran: Configuration) -> Iterator[str]:
     if listed:
         path, before, after = listed[0]
         more = f", and {len(listed) - 1} parameters more" if len(listed) > 1 else ""
-        yield f"the files sent say {path} is {_said(before)}, the program ran with {_said(after)}{more}"
+        yield (
+            f"the files sent say {path} is {_said(before)}, the program ran with "
+            f"{_said(after)}{more}"
+        )
 
 
 def _other_identity(recorded: FclConfiguration, ran: Configuration) -> Iterator[str]:
     said = recorded.parameter_set_id
     if said and said != ran.parameter_set_id:
-        yield f"the record says ParameterSetID {said[:40]}, what the program wrote has {ran.parameter_set_id}"
+        yield (
+            f"the record says ParameterSetID {said[:40]}, what the program wrote has "
+            f"{ran.parameter_set_id}"
+        )
 
 
 def _said(canonical: str | None) -> str:

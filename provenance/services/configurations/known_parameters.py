@@ -25,7 +25,10 @@ class EvaluatedParameters(NamedTuple):
 
 
 class KnownParameters:
-    """Evaluated parameters by the configuration that they are of, the one asked for last kept longest; thread-safe."""
+    """Evaluated parameters by the configuration that they are of; thread-safe.
+
+    Those of the configuration that was asked for last are kept longest.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,9 +1,9 @@
 """The jobs of the demo production: which stage runs what on which unit, in which surroundings.
 
-Four stages: event generation (no inputs), reconstruction (two steps; two streams), a merge of ten
-files a stream, and a histogram. One unit of the generation asks for collisions heavier than the
-beams allow and is stopped by its limit of CPU time; one of the reconstruction is started with a
-misspelt parameter, and again with the right one.
+There are four stages: event generation (no inputs), reconstruction (two steps; two streams), a
+merge of ten files a stream, and a histogram. One unit of the generation asks for collisions heavier
+than the beams allow and is stopped by its limit of CPU time; one of the reconstruction is started
+with a misspelt parameter, and again with the right one.
 """
 
 import os
@@ -89,7 +89,10 @@ class Production:
     units: int = UNITS
 
     def generation(self) -> Stage:
-        """Return the first stage: a job a run number, without inputs, and one more that the merge does not wait for."""
+        """Return the first stage: a job a run number, without inputs.
+
+        There is one more job, which the merge does not wait for.
+        """
         jobs = [self._generation(unit) for unit in range(self.units)]
         return Stage("gen", self.task_id("gen"), (*jobs, self._hopeless_generation()))
 
@@ -140,7 +143,10 @@ class Production:
         )
 
     def _hopeless_generation(self) -> PlannedJob:
-        """The limit is the fcl's, not the batch system's, so that a rerun of this job ends as it ended."""
+        """Return a job that fails at a limit of its fcl.
+
+        The limit is not the batch system's, so that a rerun of this job ends as it ended.
+        """
         extra = (
             "# the high-mass sample, TeV taken for GeV\n"
             "physics.producers.generator.requireMassAbove: 14000.\n"
@@ -234,7 +240,7 @@ class Production:
         return PlannedJob(job, job_id, unit, outputs, correction)
 
     def _environment(self, stage: str, index: int) -> dict[str, str]:
-        """Return what a worker node would have: the experiment's set-up, and what the submission passed along."""
+        """Return a worker node's variables: the experiment's set-up, and the submission's."""
         return {
             "PATH": _search_path(),
             "LANG": "C.UTF-8",

@@ -1,4 +1,6 @@
-"""Runs and records the demo production: real programs, from a real git repository, under the hook, against a running service.
+"""Runs and records the demo production.
+
+It runs real programs, from a real git repository, under the hook, against a running service.
 
 Nothing is written to the database from here: every record arrives over HTTP, as from any worker
 node.
@@ -136,7 +138,8 @@ def run_demo(
     release = make_release(folder)
     register_repository(EXPERIMENT, str(release.repository))
     report(
-        f"release {release.version} of {EXPERIMENT} is at {release.repository}, commit {release.commit[:12]}"
+        f"release {release.version} of {EXPERIMENT} is at {release.repository}, commit "
+        f"{release.commit[:12]}"
     )
     number, run_folder = _new_run(folder)
     with _scratch(run_folder, token) as (scratch, settings):
@@ -163,7 +166,8 @@ def _check_needs(hook: Path) -> None:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise NotFoundError(
-            f"the demo needs packages that are not installed ({', '.join(missing)}); type: ./scripts/setup demo"
+            f"the demo needs packages that are not installed ({', '.join(missing)}); type: "
+            "./scripts/setup demo"
         )
     if not hook.is_file():
         raise NotFoundError(
@@ -256,7 +260,8 @@ def _check_stage(stage: Stage, result: DemoReport) -> None:
     if not done >= wanted:
         failed = ", ".join(job.job_id for job in jobs if job.unit in wanted - done)
         raise ProvenanceError(
-            f"stage {stage.name} of the demo made {len(done)} of {len(wanted)} units, so the next cannot start; see {failed}"
+            f"stage {stage.name} of the demo made {len(done)} of {len(wanted)} units, so the next "
+            f"cannot start; see {failed}"
         )
 
 
@@ -264,16 +269,18 @@ def _report_end(result: DemoReport, url: str, spool: Path, report: Callable[[str
     base = url.rstrip("/")
     retried = sum(job.is_retry for job in result.jobs)
     report(
-        f"{len(result.jobs)} jobs in {result.seconds:.0f} s: {len(result.failed)} failed, {retried} retried; "
-        f"{result.bytes_kept / 1e6:.1f} MB of files"
+        f"{len(result.jobs)} jobs in {result.seconds:.0f} s: {len(result.failed)} failed, "
+        f"{retried} retried; {result.bytes_kept / 1e6:.1f} MB of files"
     )
     if result.unrecorded:
         report(
-            f"{len(result.unrecorded)} records did not arrive; send them: python3 job-end-hook.pyz flush {spool}"
+            f"{len(result.unrecorded)} records did not arrive; send them: python3 job-end-hook.pyz "
+            f"flush {spool}"
         )
     report("What to try next:")
     report(
-        f"  what made this merged file?       {base}/files/{result.merged_file}?experiment={EXPERIMENT}"
+        "  what made this merged file?       "
+        f"{base}/files/{result.merged_file}?experiment={EXPERIMENT}"
     )
     for job in result.failed:
         report(f"  why did this {job.stage} job fail?".ljust(36) + f"{base}/jobs/{job.job_id}")
@@ -282,7 +289,7 @@ def _report_end(result: DemoReport, url: str, spool: Path, report: Callable[[str
 
 
 class _Service:
-    """The few calls that are not the hook's: is it there, a task's declaration, did a record arrive."""
+    """The few calls that are not the hook's: is it there, declare a task, did a record arrive."""
 
     def __init__(self, url: str, token: str | None) -> None:
         self._base = f"{url.rstrip('/')}/api/v1"

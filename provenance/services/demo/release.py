@@ -1,6 +1,6 @@
 """Makes the git repository of the demo experiment on the spot.
 
-The same commits and tags on every machine.
+The commits and tags are the same on every machine.
 
 The programs lie in `scripts/demo/toyexp`; here they get the history that a production release has:
 a few commits, lightweight and annotated tags, a bare repository that stands for the git server, and
@@ -137,7 +137,7 @@ def _commit(draft: Path, step: _Step, *, is_last: bool) -> None:
 
 
 def _git(folder: Path, *words: str, date: str = "2026-01-01T00:00:00+00:00") -> str:
-    """Run git with an identity, dates and settings that are the same everywhere, and return what it printed."""
+    """Run git with the same identity, dates and settings everywhere; return what it printed."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": str(folder)}
     environment |= {
         "GIT_CONFIG_GLOBAL": os.devnull,

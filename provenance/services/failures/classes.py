@@ -167,7 +167,10 @@ def classify_waiting(database: Database, memory: Memory, store: Store) -> int:
 
 
 def _write(connection: Connection, jobs: Sequence[int], rows: list[dict[str, Any]]) -> None:
-    """Write what was read; a job that is another one's by now, or succeeded, is read again when that is noted."""
+    """Write what was read.
+
+    A job that is another one's by now, or succeeded, is read again when that is noted.
+    """
     table = table_of(FailureClass)
     for part in chunks(jobs):
         connection.execute(delete(table).where(table.c.job_id.in_(part)))

@@ -1,4 +1,6 @@
-"""Why jobs did not succeed: causes by count, growth and age, where, and which hosts and sites stand out.
+"""Why jobs did not succeed: causes by count, growth, age and place.
+
+The hosts and sites that stand out are listed too.
 
 Source: http.md, `GET /statistics/errors`.
 """

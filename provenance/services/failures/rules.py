@@ -1,4 +1,6 @@
-"""Tables of rules of experiments: each change is a version, and what was classified by an older one keeps its meaning.
+"""Tables of rules of experiments.
+
+Each change is a version, and what was classified by an older one keeps its meaning.
 
 The rules in force for a failure are those of the moment when its record came, or of a later
 reclassification that covers it.
@@ -43,7 +45,7 @@ from jobprov.provenance.triage.rules import Rule, read_rules
 
 
 class RuleVersion(NamedTuple):
-    """A version of an experiment's table (0 and None where it has none) and of the built-in rules behind it."""
+    """A version of an experiment's table (0 and None without one), and of the built-in rules."""
 
     version: int
     built_in: int
@@ -92,8 +94,8 @@ def declare_rules(
     newest = _newest(connection, key)
     if after is not None and after != newest.version:
         raise ConflictError(
-            f"The rules of {experiment} are of version {newest.version} by now, not {after}: look at what changed, "
-            "then change them again."
+            f"The rules of {experiment} are of version {newest.version} by now, not {after}: look "
+            "at what changed, then change them again."
         )
     if newest.document is not None and read_rules(json.loads(newest.document)).rules == table.rules:
         return RulesDeclared(experiment, newest.version, is_new=False)

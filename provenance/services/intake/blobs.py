@@ -61,7 +61,7 @@ def grant_possession(writing: Writing, uploads: Sequence[Upload]) -> list[bool]:
 def _possessed_or_erased(
     connection: Connection, experiments: Mapping[str, int], uploads: Sequence[Upload]
 ) -> set[Upload]:
-    """Return the uploads that experiments possess already, and those that they erased on purpose."""
+    """Return the uploads that experiments possess already or erased on purpose."""
     known: set[Upload] = set()
     for experiment in experiments:
         digests = sorted({upload.sha256 for upload in uploads if upload.experiment == experiment})
@@ -82,7 +82,9 @@ def _possessed_or_erased(
 
 
 def missing_of(connection: Connection, experiment: str | None, digests: Sequence[str]) -> list[str]:
-    """Return those of the digests that the experiment (any, where None) has not uploaded, in the order asked, each once.
+    """Return those of the digests that the experiment has not uploaded.
+
+    They stand in the order asked, each once; with None as the experiment, any counts.
 
     Logs that expired are not asked for again, nor is what was erased on purpose.
     """
@@ -187,7 +189,10 @@ def settle_blob(writing: Writing, experiment: str, sha256: str) -> bool:
 
 
 def settle_unclaimed(writing: Writing, unclaimed: Unclaimed, sha256: str) -> None:
-    """Note that a blob came without a token: it is for those whose jobs wait for it, and for the records to come."""
+    """Note that a blob came without a token.
+
+    It is for those whose jobs wait for it, and for the records to come.
+    """
     for experiment in experiments_awaiting(writing.connection, sha256):
         settle_blob(writing, experiment, sha256)
     unclaimed.add(sha256)

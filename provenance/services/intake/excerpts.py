@@ -1,4 +1,6 @@
-"""Excerpts of records: stretches that thousands of records of a task have in the same bytes, so that each is sent once.
+"""Excerpts of records, each of which is sent once.
+
+Excerpts are stretches that thousands of records of a task have in the same bytes.
 
 A memory and no store: what it does not know any more is sent whole, and nothing depends on it. What
 an experiment sent is known to that experiment alone. Source: http.md, "Excerpts".
@@ -29,7 +31,7 @@ class UnknownExcerptError(BadInputError):
 
 
 class _Place(NamedTuple):
-    """Where an excerpt begins in the whole record, how long it is, and whether its bytes came along."""
+    """Where an excerpt begins in the whole record, its length, and whether its bytes came along."""
 
     start: int
     length: int
@@ -43,7 +45,7 @@ _places = msgspec.json.Decoder(list[tuple[int, int, str, bool]])
 class Excerpts:
     """What is remembered, by experiment (None: a service without tokens) and digest.
 
-    Thread-safe.
+    It is thread-safe.
     """
 
     def __init__(self) -> None:
@@ -56,7 +58,9 @@ class Excerpts:
         return [sha256 for sha256 in dict.fromkeys(digests) if (experiment, sha256) in self._known]
 
     def unfold(self, experiment: str | None, body: bytes) -> tuple[bytes, list[bytes]]:
-        """Return a record's bytes whole, and the excerpts of it that came along, to be remembered once it is recorded.
+        """Return a record's bytes whole, and the excerpts of it that came along.
+
+        The excerpts are to be remembered once the record is written.
 
         Raises:
             UnknownExcerptError: one that did not come along is not known.

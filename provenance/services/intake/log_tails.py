@@ -223,7 +223,10 @@ def _contents(connection: Connection, job: int, name: str) -> list[_Run]:
 
 
 def _runs(pieces: Iterable[_Run]) -> list[_Run]:
-    """Return the pieces, in order of their places, joined where one begins within or right behind what is before it."""
+    """Return the pieces in the order of their places.
+
+    Pieces are joined where one begins within what is before it, or right behind.
+    """
     joined: list[tuple[int, bytearray]] = []
     for piece in pieces:
         if joined and piece.start <= joined[-1][0] + len(joined[-1][1]):

@@ -1,8 +1,8 @@
-"""Blobs that came in part: what was received stays for a day, so that the sender goes on after a cut.
+"""Blobs that came in part: the bytes stay for a day, so that the sender goes on after a cut.
 
-Files of a folder an experiment, whatever the process: an upload is named by the digest that it
-shall have, so that two who send the same blob write the same bytes to the same places, and no lock
-is needed. What was garbled shows in the digest and is dropped.
+They are files in one folder for each experiment, whatever the process: an upload is named by the
+digest that it shall have, so that two who send the same blob write the same bytes to the same
+places, and no lock is needed. What was garbled shows in the digest and is dropped.
 """
 
 import os
@@ -60,7 +60,7 @@ class HalfSent:
 
 
 def make_room(folder: Path, now: float | None = None) -> None:
-    """Remove what nobody went on with for a day, and of each experiment the oldest beyond its share."""
+    """Remove what nobody went on with for a day, and each experiment's oldest beyond its share."""
     moment = time.time() if now is None else now
     for experiment in _entries(folder):
         left, room = EXPERIMENT_FILES, EXPERIMENT_BYTES

@@ -69,14 +69,14 @@ def secrets_in(document: Any) -> dict[str, list[str]]:
 
 
 def without_secrets(body: bytes) -> bytes:
-    """Return bytes that nobody could read as a record, each secret in them replaced by the name of its rule."""
+    """Return bytes that are no readable record, each secret replaced by the name of its rule."""
     return bytes(redaction.redact(body)[0])
 
 
 def _is_clean(body: bytes) -> bool:
     """Whether no text between two quotes holds a secret.
 
-    False as well where an escape could hide one.
+    It is False as well where an escape could hide one.
     """
     if b"\\u" in body or b"\\/" in body:
         return False
@@ -138,7 +138,10 @@ def _found(document: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _of_keys(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield what is found in the keys of an object, and in the names of the variables where it is an environment."""
+    """Yield what is found in the keys of an object.
+
+    Where the object is an environment, the names of its variables are searched as well.
+    """
     yield from ((path, rules) for key in value if (rules := _rules_of(key)))
     if _is_environment(value):
         below = f"{path}.variables" if path else "variables"

@@ -48,7 +48,7 @@ class Grant(NamedTuple):
         return self.experiment is None or self.experiment == experiment
 
     def allows_record(self, experiment: str, task_id: str | None) -> bool:
-        """Whether a decoded record may be written: its experiment, and of a ticket its task as well."""
+        """Whether a record may be written: its experiment, and with a ticket its task too."""
         return self.allows(experiment) and self.task_id in (None, task_id)
 
     def names(self) -> str:

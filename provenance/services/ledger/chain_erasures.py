@@ -1,4 +1,6 @@
-"""What the erasures of a chain say: which leaves have no bytes any more, and the record that stands in for each.
+"""What the erasures of a chain say.
+
+They say which leaves have no bytes any more, and which record stands in for each.
 
 A replay meets an erased record before the entry that erased it. In its place it takes the record
 that corrected it, so that the job is there when verdicts, bundles and contradictions of it come.
@@ -73,8 +75,8 @@ class ChainErasures(NamedTuple):
         place = self.places.get(wanted or "")
         if place is None:
             raise SegmentError(
-                f"The bytes of the entry with leaf {leaf} of {experiment} are gone, and no erasure says why: restore the body "
-                "of its segment from a copy of the archive."
+                f"The bytes of the entry with leaf {leaf} of {experiment} are gone, and no erasure "
+                "says why: restore the body of its segment from a copy of the archive."
             )
         segment, position = place
         entry = SegmentReader.open(store, experiment, segment).entry(position)

@@ -1,4 +1,4 @@
-"""The chains of sealed segments: where one ends in the database, and what the archive holds beyond."""
+"""The chains of sealed segments: where one ends in the database, and what the archive adds."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def archived_experiments(store: Store) -> set[str]:
 def chain_tip(connection: Connection, experiment: str) -> tuple[int, str]:
     """Return number and head's digest of the last segment that the database knows.
 
-    (0, zeros) before the first.
+    Before the first, they are (0, zeros).
     """
     query = (
         select(ChainHead.segment, ChainHead.head_sha256)
@@ -63,8 +63,8 @@ def next_segment(
     said = (reader.head["experiment"], reader.head["segment"], reader.head["previous"])
     if said != (experiment, segment + 1, head_sha256):
         raise SegmentError(
-            f"Segment {segment + 1} of {experiment} does not continue segment {segment} as it is known: the chain was "
-            "tampered with, or this archive belongs to another database."
+            f"Segment {segment + 1} of {experiment} does not continue segment {segment} as it is "
+            "known: the chain was tampered with, or this archive belongs to another database."
         )
     return reader
 
@@ -86,5 +86,6 @@ def read_chain(store: Store, experiment: str) -> Iterator[SegmentReader]:
     ]
     if any(name.endswith(".head") for name in later):
         raise SegmentError(
-            f"Segment {segment + 1} of {experiment} is not in the archive, but later ones are: restore it from a copy."
+            f"Segment {segment + 1} of {experiment} is not in the archive, but later ones are: "
+            "restore it from a copy."
         )

@@ -1,6 +1,9 @@
-"""The ledger: every final write is one immutable entry, committed in the transaction of its rows.
+"""The ledger, in which every final write is one immutable entry.
 
-Source: storage.md, "Ledger". Sealing is `upkeep/sealing.py`, replaying `upkeep/database_rebuild.py`.
+An entry is committed in the transaction of its rows.
+
+Source: storage.md, "Ledger". Sealing is `upkeep/sealing.py`, replaying
+`upkeep/database_rebuild.py`.
 """
 
 import hashlib
@@ -34,7 +37,7 @@ AND NOT EXISTS (SELECT 1 FROM erased_entries x WHERE x.entry_id = l.id)
 
 
 class OfJob(NamedTuple):
-    """Whose record an entry is: of which job and witness, and its revision number, 0 as first sent."""
+    """Whose record an entry is: its job, witness, and revision number, 0 as first sent."""
 
     job: int
     witness: str
@@ -138,7 +141,11 @@ class Leaf(NamedTuple):
 
 
 def leaves_of(connection: Connection, store: Store, numbers: Sequence[int]) -> dict[int, Leaf]:
-    """Return the leaves of entries by key, from salt and bytes or, where they are sealed, from the head of their segment."""
+    """Return the leaves of entries by key.
+
+    They are made from salt and bytes or, where entries are sealed, read from the head of their
+    segment.
+    """
     leaves: dict[int, Leaf] = {}
     query = (
         select(

@@ -23,7 +23,10 @@ _JOB_ID = re.compile(rb'\\?"job_id\\?"\s*:\s*\\?"([0-9a-f-]{36})\\?"')
 
 
 class Holders(NamedTuple):
-    """Who holds some bytes: jobs by their records, and how many entries of other kinds (declarations, sightings, …)."""
+    """Who holds some bytes: jobs by their records, and how many entries of other kinds.
+
+    Other kinds are declarations, sightings and the like.
+    """
 
     jobs: list[JobName]
     others: dict[str, int]

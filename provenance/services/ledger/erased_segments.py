@@ -44,7 +44,7 @@ def next_name(store: Store, name: str) -> str:
 def first_name(name: str) -> str:
     """Return the name of the first body in whose place this document stands.
 
-    The same for a first body.
+    For a first body, that is its own name.
     """
     stem = name.removesuffix(_SUFFIX)
     return f"{stem.rpartition('-')[0]}{_SUFFIX}" if stem.rpartition("/")[2].count("-") > 1 else name

@@ -1,4 +1,6 @@
-"""The frames of a segment's body: 128 entries each, packed by zstd, so that one entry is read without the rest of its segment.
+"""The frames of a segment's body, 128 entries each.
+
+Each is packed by zstd, so that one entry is read without the rest of its segment.
 
 In a frame each entry is `<HI` (bytes of its submitter, bytes of its body), its salt of 16 bytes,
 submitter and body. Of an erased entry salt and bytes are gone, and a length that no entry has says
@@ -113,7 +115,8 @@ def unpack_frame(frame: bytes) -> Iterator[PackedEntry]:
         content = zstandard.ZstdDecompressor().decompress(frame)  # its checksum is looked at
     except zstandard.ZstdError as problem:
         raise SegmentError(
-            f"A frame of a sealed segment cannot be read ({problem}): `jobprov archive check` names the segment; restore its body."
+            f"A frame of a sealed segment cannot be read ({problem}): `jobprov archive check` "
+            "names the segment; restore its body."
         ) from None
     at = 0
     while at < len(content):

@@ -1,4 +1,6 @@
-"""Sealed segments of the ledger: a chain header that stays for ever, and a body of zstd frames of 128 entries.
+"""Sealed segments of the ledger.
+
+A segment has a chain header that stays for ever, and a body of zstd frames of 128 entries.
 
 A segment is two documents of the archive: `ledger/EXPERIMENT/00000001.head`, JSON, whose existence
 commits the segment, and `ledger/EXPERIMENT/00000001-DIGEST.body`. The head names the digest of the
@@ -111,8 +113,8 @@ class SegmentReader:
         self._frames: dict[int, list[SealedEntry]] = {}
         if frames is None and hashlib.sha256(body).hexdigest() != self.head["body_sha256"]:
             raise SegmentError(
-                f"The body of segment {self.head['segment']} of {self.head['experiment']} is damaged; "
-                "restore it from a copy of the archive (its digest stands in the head)."
+                f"The body of segment {self.head['segment']} of {self.head['experiment']} is "
+                "damaged; restore it from a copy of the archive (its digest stands in the head)."
             )
 
     @classmethod
@@ -138,7 +140,8 @@ class SegmentReader:
             for place, entry in enumerate(self._frame(frame)):
                 if entry.leaf != self.head["entries"][frame * FRAME_ENTRIES + place][2]:
                     raise SegmentError(
-                        f"Entry {frame * FRAME_ENTRIES + place} differs from its leaf; the segment was tampered with."
+                        f"Entry {frame * FRAME_ENTRIES + place} differs from its leaf; the segment "
+                        "was tampered with."
                     )
                 yield entry
 
@@ -156,7 +159,7 @@ class SegmentReader:
         return self._frame(position // FRAME_ENTRIES)[position % FRAME_ENTRIES]
 
     def _frame(self, number: int) -> list[SealedEntry]:
-        """Return a frame; the last one read is kept, since neighbours are often asked for together."""
+        """Return a frame, and keep the last one: neighbours are often asked for together."""
         held = self._frames.get(number)
         if held is None:
             start, end = self._starts[number : number + 2]

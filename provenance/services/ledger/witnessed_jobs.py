@@ -1,4 +1,4 @@
-"""What is held of jobs already: the current record of each witness, and the job that they make together."""
+"""What is held of jobs already: each witness's current record, and the job they make together."""
 
 import json
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ class HeldJob(msgspec.Struct, frozen=True):
     def records_but(self, witness: str | None) -> dict[str, dict[str, Any]]:
         """Return the plain records of all witnesses but one.
 
-        Of a witness with both, the final one.
+        Of a witness with both kinds, it is the final one.
         """
         bodies = {**self.provisional, **{name: final.body for name, final in self.finals.items()}}
         return {name: json.loads(body) for name, body in bodies.items() if name != witness}
@@ -80,7 +80,9 @@ class HeldJob(msgspec.Struct, frozen=True):
         return self.finals[witness].revision if witness in self.finals else 0
 
     def check_free(self, witness: str, revision: int) -> None:
-        """Refuse to give a number twice; whoever chose it may have looked before another process committed.
+        """Refuse to give a number twice.
+
+        Whoever chose it may have looked before another process committed.
 
         Raises:
             LostTurnError: a record of this witness has it.
@@ -88,8 +90,9 @@ class HeldJob(msgspec.Struct, frozen=True):
         final = self.finals.get(witness)
         if (witness, revision) in self.gone or (final is not None and revision in final.numbers):
             raise LostTurnError(
-                f"Witness {witness} has a record {revision} of this job: another process took it at this moment, or it was erased after "
-                "the state of this database, and the next `jobprov archive seal` brings what is left. Send this one again then."
+                f"Witness {witness} has a record {revision} of this job: another process took it "
+                "at this moment, or it was erased after the state of this database, and the next "
+                "`jobprov archive seal` brings what is left. Send this one again then."
             )
 
 
@@ -180,7 +183,8 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
     """
     if not records:
         raise NotFoundError(
-            "The records of this job were erased after the state of this database; the next `jobprov archive seal` brings what is left."
+            "The records of this job were erased after the state of this database; the next "
+            "`jobprov archive seal` brings what is left."
         )
     raw, contradictions, unfit = _merge_fitting(records)
     record, repairs = read_plain(raw)
@@ -192,7 +196,10 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
 def _merge_fitting(
     records: dict[str, dict[str, Any]],
 ) -> tuple[dict[str, Any], list[Contradiction], list[str]]:
-    """Return the merged record, contradictions and paths of values out of range, which give way to those of other witnesses."""
+    """Return the merged record, contradictions and paths of values out of range.
+
+    Values out of range give way to those of other witnesses.
+    """
     unfit: list[str] = []
     if len(records) > 1:
         fitting = {name: without_unfit(record, unfit) for name, record in records.items()}

@@ -1,4 +1,4 @@
-"""What made this file: the file, its versions, producer, parents, children, consumers and where it lies."""
+"""What made this file: its versions, producer, parents, children, consumers and places."""
 
 from collections.abc import Sequence
 
@@ -78,7 +78,7 @@ def find_pair(
 
 
 def name_for_questions(connection: Connection, file: FoundFile) -> str:
-    """Return the shortest name by which a question about two files finds this one in its experiment."""
+    """Return the shortest name by which a two-file question finds this one in its experiment."""
     full_name = f"{file.namespace}:{file.name}"
     if file.namespace:
         return full_name

@@ -1,4 +1,4 @@
-"""What would stop reruns of a task, stage or campaign in ten years, counted, and how to close it now."""
+"""What would stop reruns of a task, stage or campaign in ten years: counts, and remedies now."""
 
 from sqlalchemy import Connection
 

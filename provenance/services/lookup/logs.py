@@ -68,7 +68,7 @@ def _is_here(connection: Connection, job: ReadJob, sha256: str) -> bool:
 
 
 def _open_expired(connection: Connection, store: Store, job: ReadJob, log: Log) -> OpenLog | None:
-    """Return the head and tail that were kept of a log whose middle expired; None where it did not."""
+    """Return the kept head and tail of a log whose middle expired; None where it did not."""
     if not log.sha256:
         return None
     kept = expired_logs(connection, job.found.experiment, [log.sha256]).get(log.sha256)

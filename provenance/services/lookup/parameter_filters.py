@@ -18,8 +18,8 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
     """Return the condition that a key and a value say; None without a key.
 
     In the key `*` stands for any letters. Before the value may stand an operator; values are those
-    of FHiCL: `5`, `0x10`, `true`, `@nil`, `"quoted"`, `[1, 2, 3]`; anything else is a string. Behind
-    `~` stands a string with `*` for any letters and `?` for one.
+    of FHiCL: `5`, `0x10`, `true`, `@nil`, `"quoted"`, `[1, 2, 3]`; anything else is a string.
+    Behind `~` stands a string with `*` for any letters and `?` for one.
 
     Raises:
         BadInputError: a key, an operator or a value cannot be read, or a value has no key.

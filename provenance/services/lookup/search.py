@@ -1,4 +1,7 @@
-"""The search box: a file name, job id, batch id, task, campaign, commit or host, found by index look-ups alone."""
+"""The search box, which works by index look-ups alone.
+
+It finds a file name, job id, batch id, task, campaign, commit or host.
+"""
 
 from sqlalchemy import Connection
 

@@ -68,7 +68,10 @@ class _Revision(msgspec.Struct):
 
 
 def keep_letters(writing: Writing, letters: Sequence[Undecoded]) -> None:
-    """Keep bodies; one that came before, for the same job and from one who may write the same, is not kept twice."""
+    """Keep bodies, but none twice.
+
+    A body is not kept again for the same job, from one who may write the same.
+    """
     table = table_of(DeadLetter)
     names = {letter.experiment for letter in letters if letter.experiment is not None}
     keys = intern_experiments(writing, names) if names else {}
@@ -190,12 +193,14 @@ def _check_grant(connection: Connection, grant: Grant, decoded: DecodedRecord) -
     if not grant.allows_record(decoded.experiment, decoded.task_id):
         named = decoded.task_id or "(none)"
         raise RecordError(
-            f"The letter came with a token of {grant.names()}; its record is of {decoded.experiment}, task {named}."
+            f"The letter came with a token of {grant.names()}; its record is of "
+            f"{decoded.experiment}, task {named}."
         )
     task = grant.task_id
     if task is not None and jobs_of_other_tasks(
         connection, decoded.experiment, task, [decoded.job_id]
     ):
         raise RecordError(
-            f"The letter came with a ticket of {grant.names()}; job {decoded.job_id} is known as one of another task."
+            f"The letter came with a ticket of {grant.names()}; job {decoded.job_id} is known as "
+            "one of another task."
         )

@@ -1,9 +1,8 @@
 """Writes what follows from the records of jobs.
 
-Their rows, edges, grade and gaps, and the work that these ask for.
-
-Called when a record comes, and again when what follows from one has changed (`recording/rederivation.py`).
-The records themselves are written by `recording/jobs.py`.
+That is their rows, edges, grade and gaps, and the work that these ask for. It is called when a
+record comes, and again when what follows from one has changed (`recording/rederivation.py`). The
+records themselves are written by `recording/jobs.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -98,7 +97,10 @@ def grade(reading: Reading, findings: Findings) -> Grading:
 
 
 def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[Findings]) -> None:
-    """Have failures classified, code resolved and configurations evaluated that these jobs are the first to have."""
+    """Have failures classified, code resolved and configurations evaluated.
+
+    Only what these jobs are the first to have is asked for.
+    """
     failures: list[int] = []
     unresolved: list[tuple[Sequence[Software], Iterable[int]]] = []
     for job, job_findings in zip(jobs, findings, strict=True):

@@ -1,6 +1,6 @@
 """What only the service knows about records: which blobs are here, which code is resolved.
 
-Asked once for a batch, answered for each.
+It is asked once for a batch, and answered for each.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +77,7 @@ def _first_wanted(
 ) -> dict[str, set[str]]:
     """Return the blobs that each job is looked at for, by experiment.
 
-    Those of its record, its small inputs, its image.
+    These are the blobs of its record, its small inputs, and its image.
     """
     wanted: dict[str, set[str]] = {}
     for reading, small in zip(readings, inputs, strict=True):

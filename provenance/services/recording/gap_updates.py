@@ -1,6 +1,6 @@
 """Grades and gaps of jobs, brought up to date when what they lacked has come.
 
-A blob, or the commit of their code.
+That is a blob, or the commit of their code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -112,7 +112,10 @@ def _jobs_configured(connection: Connection, _store: Store, key: str) -> list[in
 
 
 def jobs_configured(connection: Connection, key: str) -> list[int]:
-    """Return the jobs of an experiment that ran a configuration, as the key of its evaluation names both."""
+    """Return the jobs of an experiment that ran a configuration.
+
+    The key of the configuration's evaluation names both.
+    """
     experiment, _, sha256 = key.partition(":")
     sets = (
         select(ClosureSetMember.closure_set_id)

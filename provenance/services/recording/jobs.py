@@ -45,7 +45,7 @@ from jobprov.provenance.services.writing import Writing
 
 
 class _Batch(NamedTuple):
-    """What one call works on: where it writes, and what is held of the jobs already, by (job_id, experiment key)."""
+    """What one call works on: where it writes, and the jobs held, by (job_id, experiment key)."""
 
     writing: Writing
     experiments: dict[str, int]
@@ -183,7 +183,7 @@ def _is_same(earlier: bytes, decoded: DecodedRecord) -> bool:
 def _keep_evidence(batch: _Batch, unchanged: Sequence[_Decision]) -> None:
     """Keep what changes nothing but must not be lost.
 
-    Evidence of conflicts, records of a later schema.
+    That is evidence of conflicts, and records of a later schema.
     """
     for decision in unchanged:
         if decision.change == "conflict" and decision.held_job is not None:
@@ -230,7 +230,10 @@ def _keep_unread(batch: _Batch, submission: Submission, change: Change) -> None:
 
 
 def _entry_aside(batch: _Batch, submission: Submission, change: Change) -> int:
-    """Return the key of the ledger entry of a record that no job is made of, written where it is not there yet."""
+    """Return the key of the ledger entry of a record that no job is made of.
+
+    The entry is written where it is not there yet.
+    """
     if submission.entry is not None:
         return submission.entry
     decoded, kind = submission.decoded, submission.kind or change
@@ -327,7 +330,10 @@ def _describe_unchanged(batch: _Batch, unchanged: Sequence[_Decision]) -> dict[i
 
 
 def _write_witnesses(batch: _Batch, accepted: Sequence[_Decision], jobs: Sequence[int]) -> None:
-    """Write the records themselves: final ones into the ledger, provisional ones where the next replaces them."""
+    """Write the records themselves.
+
+    Final ones go into the ledger, provisional ones where the next replaces them.
+    """
     connection = batch.writing.connection
     entries: list[NewEntry] = []
     entered: dict[int, OfJob] = {}

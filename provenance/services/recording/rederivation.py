@@ -53,7 +53,7 @@ def enqueue_derivation(parts: Parts) -> bool:
 
 
 def derive_again(parts: Parts, key: str) -> None:
-    """Derive the next jobs again; `key` is the version that asked and the job after which to go on."""
+    """Derive the next jobs again; `key` is the version that asked and the last job done."""
     version, _, after = key.partition(":")
     with parts.database.reading.connect() as connection:
         jobs = _stale(connection, int(after))

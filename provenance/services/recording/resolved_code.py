@@ -1,4 +1,6 @@
-"""Which software entries of records have a commit in a mirror, and what a gap says of those that have none.
+"""Which software entries of records have a commit in a mirror.
+
+This also finds what a gap says of those that have none.
 
 Resolutions do not change, so the writer remembers the entries that have one. A replay of the ledger
 tells of them before their rows are there.
@@ -64,7 +66,7 @@ def _lacks_submodules(resolution: Mapping[str, Any]) -> bool:
 def note_resolution(
     memory: Memory, software: str, match_key: str, resolution: Mapping[str, Any]
 ) -> None:
-    """Remember that the software entry with this digest is resolved, before the rows that say so are there."""
+    """Remember that the software entry with this digest is resolved before rows say so."""
     memory.of(ResolvedSoftware).note(software, resolution)
     memory.of(RefMeanings).note(software, match_key, resolution)
 
@@ -159,7 +161,7 @@ def _unresolved(
 def ambiguous_entries(
     connection: Connection, lists: Iterable[Sequence[Software]]
 ) -> dict[str, str]:
-    """Return why the refs of entries of these software lists may have meant another commit, by digest."""
+    """Return why the refs in these software lists may have meant other commits, by digest."""
     naming_refs = {
         digest: entry for digest, entry in distinct_entries(lists).items() if asks_ref(entry)
     }

@@ -1,4 +1,6 @@
-"""Environment capsules: every file that jobs of a release touched outside their bundles, as a folder that reruns can live in.
+"""Environment capsules, which are folders that reruns can live in.
+
+A capsule holds every file that jobs of a release touched outside their bundles.
 
 A bundle is run again under strace on a machine that still has the release. What its processes
 opened, executed, looked at or followed is copied into `data/root` of a BagIt bag, symbolic links
@@ -111,7 +113,10 @@ def run_inside(
 
 
 def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator[str]:
-    """Run a bundle under strace; yield the paths that its processes touched, the interpreters that the kernel loads among them."""
+    """Run a bundle under strace and yield the paths that its processes touched.
+
+    The interpreters that the kernel loads are among them.
+    """
     trace = out.with_suffix(".trace")
     traced = isolation._replace(tracer=(*_STRACE, str(trace)))
     _check(rerun(root, out, isolation=traced), name)
@@ -132,7 +137,8 @@ def _check(result: RerunResult, name: str) -> None:
     if result.verified is None or result.verified.decision == "differs":
         words = " ".join(result.lines[-4:])
         raise BundleError(
-            f"{name} does not come out as recorded on this machine, so that a capsule of it would not help: {words}"
+            f"{name} does not come out as recorded on this machine, so that a capsule of it would "
+            f"not help: {words}"
         )
 
 
@@ -147,7 +153,7 @@ class Tree:
         (root / "tmp").mkdir(exist_ok=True)
 
     def add_all(self, paths: Iterable[str], scratch: Path) -> None:
-        """Copy these paths, but for what lies in the kernel's folders and in the scratch folder of the rerun."""
+        """Copy these paths, but not the kernel's folders or the scratch folder of the rerun."""
         for path in paths:
             if not f"{path}/".startswith((f"{scratch}/", *(f"{folder}/" for folder in _KERNEL))):
                 self._add(path)

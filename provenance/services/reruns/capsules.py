@@ -89,7 +89,8 @@ def register_capsule(
     experiments = sorted({record.experiment for record in records})
     if len(experiments) != 1:
         raise BadInputError(
-            f"A capsule serves one experiment, but these jobs are of {', '.join(experiments) or 'none'}.",
+            "A capsule serves one experiment, but these jobs are of "
+            f"{', '.join(experiments) or 'none'}.",
             {"job": ["of several experiments"]},
         )
     uses = sorted(
@@ -145,7 +146,10 @@ def uses_in(document: Mapping[str, Any]) -> list[Use]:
 
 
 def list_capsules(connection: Connection) -> list[dict[str, Any]]:
-    """Return the registrations, newest first: `{experiment, name, kind, sha256, size_bytes, stages, registered_at}`."""
+    """Return the registrations, newest first.
+
+    Each is `{experiment, name, kind, sha256, size_bytes, stages, registered_at}`.
+    """
     stages: dict[int, set[str]] = {}
     for entry, stage in connection.execute(select(CapsuleUse.entry_id, CapsuleUse.stage)):
         stages.setdefault(entry, set()).add(stage)
@@ -192,7 +196,8 @@ def find_capsule(connection: Connection, name: str) -> dict[str, Any]:
 def _use(found: Use | None, job: str) -> Use:
     if found is None:
         raise BadInputError(
-            f"The record of job {job} names no software, by which a capsule is found; name another job of the release.",
+            f"The record of job {job} names no software, by which a capsule is found; name "
+            "another job of the release.",
             {"job": ["names no software"]},
         )
     return found

@@ -1,9 +1,9 @@
 """Runs recorded jobs again, to see whether the promise holds.
 
-Each from its bundle, in an empty folder with an empty environment and no network; compared; the
-verdict recorded. One recipe is one rerun: never compared ones first, in the order of their digests,
-which is a sample without bias; then those for which it is longest ago. A verdict is written as soon
-as it is there, so that a drill that is stopped goes on where it was.
+Each runs from its bundle, in an empty folder with an empty environment and no network; its outputs
+are compared, and the verdict is recorded. One recipe is one rerun: never compared ones first, in
+the order of their digests, which is a sample without bias; then those for which it is longest ago.
+A verdict is written as soon as it is there, so that a drill that is stopped goes on where it was.
 
 What is run is the recorded jobs' own code, with the rights of whoever calls this. Not here: how a
 rerun works (rerun_bundle.py).
@@ -147,7 +147,10 @@ def _drill(
 
 
 def _chosen(parts: DrillParts, limits: DrillLimits, experiment: str | None) -> Iterator[Candidate]:
-    """Yield recipes, each once; a batch is read at a time, since verdicts that are recorded change what comes next."""
+    """Yield recipes, each once.
+
+    A batch is read at a time, since verdicts that are recorded change what comes next.
+    """
     seen: set[bytes] = set()
     before = datetime.now(UTC) - limits.again_after
     queries: tuple[Callable[[Connection, int], list[Candidate]], ...] = (

@@ -1,4 +1,6 @@
-"""A bundle made to run: unpacked from its tar with care, run by its own `run.sh`, compared by its own `verify.sh`.
+"""A bundle made to run.
+
+It is unpacked from its tar with care, run by its own `run.sh`, and compared by its own `verify.sh`.
 
 Nothing here reads a database or an archive: a bundle that was kept elsewhere for ten years is
 treated like one built today. What `run.sh` starts is the recorded job's own code, with the rights
@@ -131,7 +133,7 @@ def rerun(
     isolation: Isolation = _CALLERS,
     capsule: Path | None = None,
 ) -> RerunResult:
-    """Run the job of an unpacked bundle in a new or empty folder, then compare what it made with the record.
+    """Run an unpacked bundle's job in a new or empty folder, then compare with the record.
 
     Args:
         bundle_root: what `unpack` returned; it is only read.
@@ -207,20 +209,29 @@ def _write_members(archive: tarfile.TarFile, into: Path) -> dict[str, str]:
             else:
                 digests[member.name] = _write_file(archive, member, target)
         except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
-            message = f"{member.name}: the tar names it twice, or outside of its folders; get the bundle again."
+            message = (
+                f"{member.name}: the tar names it twice, or outside of its folders; get the bundle "
+                "again."
+            )
             raise BundleError(message) from error
     return digests
 
 
 def _check_member(member: tarfile.TarInfo) -> None:
-    """Refuse everything that no bundle holds: links, devices, sparse files, extended headers, and names that lead elsewhere."""
+    """Refuse everything that no bundle holds.
+
+    That is links, devices, sparse files, extended headers, and names that lead elsewhere.
+    """
     is_kind = (
         member.type in {tarfile.REGTYPE, tarfile.DIRTYPE}
         and not member.issparse()
         and not member.pax_headers
     )
     if not is_kind or not is_plain(member.name):
-        message = f"{member.name!r} (type {member.type!r}): a bundle holds plain files and folders alone; this tar is none."
+        message = (
+            f"{member.name!r} (type {member.type!r}): a bundle holds plain files and folders "
+            "alone; this tar is none."
+        )
         raise BundleError(message)
 
 
@@ -247,7 +258,7 @@ def _only_folder(into: Path, digests: dict[str, str]) -> Path:
 def _check_manifests(root: Path, digests: dict[str, str]) -> None:
     """Compare what came with what the manifests list.
 
-    Nothing less, nothing more, the same bytes.
+    There must be nothing less and nothing more, and the bytes must be the same.
     """
     listed: dict[str, str] = {}
     for name in _MANIFESTS:
@@ -263,11 +274,13 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
     ):
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise BundleError(
-            f"{wrong[0]}{more}: not as the bundle's manifests tell; it was changed or damaged, get it again."
+            f"{wrong[0]}{more}: not as the bundle's manifests tell; it was changed or damaged, get "
+            "it again."
         )
     if "manifest-sha512.txt" in digests and not _is_last_manifest_whole(root):
         raise BundleError(
-            f"{_LAST_MANIFEST}: missing or damaged, the end of the tar may be cut off; get it again."
+            f"{_LAST_MANIFEST}: missing or damaged, the end of the tar may be cut off; get it "
+            "again."
         )
 
 
@@ -279,7 +292,10 @@ def _to_be_fetched(root: Path) -> set[str]:
 
 
 def _is_last_manifest_whole(root: Path) -> bool:
-    """Whether the list with which a tar ends, and which no other one lists, tells the digests of the lists before it."""
+    """Whether the last list of a tar tells the digests of the lists before it.
+
+    A tar ends with this list, and no other one lists it.
+    """
     last = root / _LAST_MANIFEST
     lines = last.read_text("utf-8", "replace").splitlines() if last.is_file() else ()
     told = {name: sha512 for sha512, _, name in (line.partition("  ") for line in lines)}
@@ -296,7 +312,10 @@ def _run_script(
     report: Callable[[str], None],
     isolation: Isolation,
 ) -> tuple[int, tuple[str, ...], str | None]:
-    """Run a script of the bundle; return its exit code as a shell tells it, its lines, and the limit that ended it."""
+    """Run a script of the bundle.
+
+    Return its exit code as a shell tells it, its lines, and the limit that ended it.
+    """
     path = root.resolve() / "data" / script
     if not path.is_file():
         raise BundleError(

@@ -19,7 +19,9 @@ _counts: dict[str, tuple[float, int]] = {}
 
 
 def reproduction_facts(connection: Connection, now: datetime) -> dict[str, Any]:
-    """Return `{recipes, drilled, reproduced, share, by_level, by_age}` of the last verdict on each recipe.
+    """Return figures over the last verdict on each recipe.
+
+    They are `{recipes, drilled, reproduced, share, by_level, by_age}`.
 
     `share` is reproduced / drilled, None where nothing was drilled. `by_age` counts drilled and
     reproduced within so many days.

@@ -1,4 +1,7 @@
-"""Environment capsules without a rerun: from what jobs touched while they were recorded (`run --trace`), and the archive's bytes.
+"""Environment capsules without a rerun.
+
+They are made from what jobs touched while they were recorded (`run --trace`), and the archive's
+bytes.
 
 The listing comes from whoever may record jobs. So names that are no plain absolute path are passed
 over, nothing is written through a link, and bytes that another experiment alone sent are not taken.
@@ -38,7 +41,7 @@ _WITHHELD = "-"
 
 
 class Trace(NamedTuple):
-    """What a job touched: the listing's lines as cells, and the digests whose bytes may be taken."""
+    """What a job touched: the lines of the listing as cells, and the digests that may be taken."""
 
     entries: list[list[str]]
     held: frozenset[str]
@@ -57,7 +60,8 @@ def read_trace(
     listing = record.environment.touched_sha256 if record.environment else None
     if listing is None:
         raise BadInputError(
-            f"Job {job_id} was not traced; record one of its release by `run --trace`, or make the capsule of bundles.",
+            f"Job {job_id} was not traced; record one of its release by `run --trace`, or make "
+            "the capsule of bundles.",
             {"from-trace": ["not traced"]},
         )
     if (
@@ -65,7 +69,8 @@ def read_trace(
         or store.size(listing) > _LARGEST_LISTING
     ):
         raise BadInputError(
-            f"The listing {listing} of what job {job_id} touched is not held; send it again (`flush`).",
+            f"The listing {listing} of what job {job_id} touched is not held; send it again "
+            "(`flush`).",
             {"from-trace": ["not held"]},
         )
     lines = store.get(listing).decode("utf-8", "surrogateescape").split("\n")
@@ -105,7 +110,7 @@ def make_traced_capsule(
 def _held(
     connection: Connection, store: Store, experiment: str, digests: list[str]
 ) -> frozenset[str]:
-    """Return those of the digests that are in the archive, and not because others alone sent them."""
+    """Return those of the digests that the archive has, unless only others sent them."""
     senders: dict[str, set[str]] = {}
     for part in chunks(digests):
         query = select(Possession.sha256, Experiment.name).join(

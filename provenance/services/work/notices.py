@@ -1,4 +1,7 @@
-"""What came, told to those that bring the gaps of jobs up to date: each notice is a piece of background work."""
+"""What came, told to those that bring the gaps of jobs up to date.
+
+Each notice is a piece of background work.
+"""
 
 from collections.abc import Sequence
 

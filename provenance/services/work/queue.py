@@ -1,6 +1,6 @@
 """Background work: rows of a leased table, drained by `jobprov serve` and `jobprov work`.
 
-No broker.
+There is no broker.
 
 An item is (kind, key), there once; enqueuing it again changes nothing. Whoever drains takes a
 lease, works outside any transaction, and removes the item, or notes the error and when to try
@@ -109,7 +109,7 @@ def drain(
 def waiting_work(connection: Connection) -> list[dict[str, Any]]:
     """Return what waits, the next first: kind, key, attempts, why it failed last.
 
-    At most a thousand.
+    At most a thousand items are returned.
     """
     query = (
         select(WorkItem.kind, WorkItem.key, WorkItem.attempts, WorkItem.last_error, WorkItem.due_at)

@@ -144,7 +144,7 @@ def units_in_catalog(connection: Connection, tasks: Sequence[int]) -> dict[int, 
 def used_units(connection: Connection, task: int) -> list[UsedUnit]:
     """Return which unit was given to which process, with node and batch id.
 
-    The newest process of a unit last.
+    The newest process of a unit comes last.
     """
     query = (
         select(
@@ -182,7 +182,7 @@ def sync_state(connection: Connection, task: int) -> SyncState | None:
 
 
 def declared_tasks(connection: Connection, experiment: str) -> list[str]:
-    """Return the declared tasks of an experiment, those first that were not compared for the longest time."""
+    """Return the declared tasks of an experiment, those compared longest ago first."""
     query = (
         select(TaskRow.task_id)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)

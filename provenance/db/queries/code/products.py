@@ -39,7 +39,7 @@ def unsourced_entries(connection: Connection, name: str | None = None) -> Iterat
 
 
 def unsourced_entry(connection: Connection, sha256: str) -> Unsourced | None:
-    """Return the entry with this digest, None where it is none of a product without a repository."""
+    """Return the entry with this digest, None unless it is of a product without a repository."""
     return next(_read(connection, _unsourced().where(SoftwareRow.sha256 == sha256)), None)
 
 

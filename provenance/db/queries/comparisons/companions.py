@@ -1,4 +1,7 @@
-"""Which jobs one would compare a job with: attempts at the same unit, siblings that succeeded, other runs of the same recipe."""
+"""Which jobs one would compare a job with.
+
+These are attempts at the same unit, siblings that succeeded, and other runs of the same recipe.
+"""
 
 from itertools import chain
 from typing import Any
@@ -15,7 +18,11 @@ _SUCCEEDED = STATES.index("succeeded")
 
 
 def companions_of(connection: Connection, key: int) -> dict[str, list[JobSummary]]:
-    """Return summaries of a few jobs by why: `attempt`, `recipe`, `sibling` (same task, succeeded), `stage` (another task, succeeded)."""
+    """Return summaries of a few jobs, by why one would compare with them.
+
+    The reasons are `attempt`, `recipe`, `sibling` (same task, succeeded) and `stage` (another task,
+    succeeded).
+    """
     here = connection.execute(select(Job.task_id, Job.unit, Job.recipe).where(Job.id == key)).one()
     queries: dict[str, Select[Any]] = {}
     newest = select(Job.id).where(Job.id != key).order_by(Job.id.desc()).limit(_MOST)

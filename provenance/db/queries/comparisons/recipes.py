@@ -1,4 +1,7 @@
-"""Jobs by recipe: which recipes have more than one result, who ran them, and when they were last run again."""
+"""Jobs by recipe.
+
+The queries find recipes with more than one result, who ran them, and when they were last run again.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -29,7 +32,7 @@ def divergent_recipes(
 ) -> list[bytes]:
     """Return recipes with more than one result, in the order of their bytes, those after `after`.
 
-    One pass over the index of recipes and results: 0.4 s for a million jobs.
+    It takes one pass over the index of recipes and results: 0.4 s for a million jobs.
     """
     query = (
         select(Job.recipe)

@@ -63,7 +63,7 @@ def _fits(dialect: str, pattern: str) -> ColumnElement[bool]:
 def unsure_text(condition: ParameterCondition) -> ColumnElement[Any]:
     """Return the text of a number that is not the one asked for, and the same as a float.
 
-    9007199254740993 and ...992.
+    An example is 9007199254740993 and ...992.
     """
     if condition.operator is None or condition.operator[0] not in "<>":
         return null()

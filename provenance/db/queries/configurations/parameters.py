@@ -57,21 +57,26 @@ FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_
 """
 _TABLES = "SELECT DISTINCT table_id FROM parameters WHERE value_id {among}"
 _SETS = "SELECT block, members FROM parameter_set_tables WHERE table_id {among}"
-_COUNT = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE closure_set_id = ANY(?::bigint[]) LIMIT ?) AS counted"
+_COUNT = (
+    "SELECT count(*) FROM "
+    "(SELECT 1 FROM jobs WHERE closure_set_id = ANY(?::bigint[]) LIMIT ?) AS counted"
+)
 _BEHIND_ALL = "SELECT coalesce(max(id), 0) + 1 FROM jobs"
 _STRETCH = """
 SELECT m.id, m.closure_set_id, j.experiment_id
 FROM ({newest} ORDER BY id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.id ORDER BY m.id DESC
 """
 _THROUGH_JOBS = {
-    "sqlite": "SELECT id, closure_set_id FROM jobs WHERE closure_set_id + 0 {among} AND id < ? AND id > ?",
+    "sqlite": "SELECT id, closure_set_id FROM jobs"
+    " WHERE closure_set_id + 0 {among} AND id < ? AND id > ?",
     "postgresql": "SELECT id, closure_set_id FROM jobs"
     # hashed once, never joined
-    " WHERE CASE WHEN closure_set_id IN (SELECT unnest(?::bigint[])) THEN true END AND id < ? AND id > ?",
+    " WHERE CASE WHEN closure_set_id IN (SELECT unnest(?::bigint[])) THEN true END"
+    " AND id < ? AND id > ?",
 }
 _GATHERED = {
-    "sqlite": "SELECT id, closure_set_id FROM jobs INDEXED BY ix_jobs_closure_set_id WHERE closure_set_id {among}"
-    " AND id < ? AND id > ?",
+    "sqlite": "SELECT id, closure_set_id FROM jobs INDEXED BY ix_jobs_closure_set_id"
+    " WHERE closure_set_id {among} AND id < ? AND id > ?",
     "postgresql": "SELECT id, closure_set_id FROM (SELECT id, closure_set_id FROM jobs"
     # the offset keeps order and range out
     " WHERE closure_set_id {among} OFFSET 0) AS gathered WHERE id < ? AND id > ?",
@@ -87,13 +92,16 @@ Jobs of the one that ran the other may be told so.
 
 
 def configurations_with(connection: Connection, condition: ParameterCondition) -> Ran:
-    """Return the lists with a configuration in which the condition holds for a parameter, each with an experiment that knows it."""
+    """Return the lists with a configuration in which the condition holds for a parameter.
+
+    Each comes with an experiment that knows it.
+    """
     found = _sets_with(connection, condition)
     return {(row[0], row[1]) for row in _fetch_among(connection, _TOLD, found)} if found else set()
 
 
 def _sets_with(connection: Connection, condition: ParameterCondition) -> list[int]:
-    """Return the integer keys of the parameter sets in which the condition holds for at least one parameter."""
+    """Return the integer keys of the parameter sets with a parameter that meets the condition."""
     total: int = connection.execute(select(func.count()).select_from(ParameterSet)).scalar_one()
     met: set[int] = set()
     blocks: dict[int, int] = {}
@@ -109,7 +117,10 @@ def _sets_with(connection: Connection, condition: ParameterCondition) -> list[in
 
 
 def _values_with(connection: Connection, condition: ParameterCondition) -> Iterator[list[int]]:
-    """Yield the integer keys of the values for which the condition holds, in parts that grow, those entered first before others."""
+    """Yield the integer keys of the values for which the condition holds.
+
+    They come in parts that grow, those entered first before others.
+    """
     dialect = connection.dialect.name
     query = select(ParameterValue.id, unsure_text(condition)).where(*holds(dialect, condition))
     if condition.pattern != "*":
@@ -192,7 +203,9 @@ def ran_one_of(connection: Connection, ran: Ran) -> ColumnElement[bool]:
 def newest_that_ran(
     connection: Connection, ran: Ran, *, before: int | None, length: int
 ) -> Iterator[list[int]]:
-    """Yield the integer keys of the jobs that ran one of these lists, newest first, in stretches that grow.
+    """Yield the integer keys of the jobs that ran one of these lists, newest first.
+
+    They come in stretches that grow.
 
     What many jobs ran is soon met by going through the newest. Else jobs are gathered from the
     index of lists: SQLite's has those of each list in order, and takes the newest of each;

@@ -1,6 +1,6 @@
 """Jobs that did not succeed, counted by cause and by where they ran.
 
-A few statements, whatever the number of jobs.
+It takes a few statements, whatever the number of jobs.
 """
 
 from datetime import datetime, timedelta
@@ -84,7 +84,10 @@ class CauseRow(NamedTuple):
 
 
 class PlaceCount(NamedTuple):
-    """Jobs of one place that are over, and how many of them failed; host and site None where jobs name none."""
+    """Jobs of one place that are over, and how many of them failed.
+
+    Host and site are None where jobs name none.
+    """
 
     host: str | None
     site: str | None
@@ -97,7 +100,7 @@ def cause_rows(
 ) -> list[CauseRow]:
     """Return failures by cause, and by a facet where one is named, most frequent first.
 
-    By one of `SUMS` alone.
+    For a facet of `SUMS`, they are counted by it alone.
     """
     by = _ALONE[facet] if facet in _ALONE else _facet(connection, facet)
     today, yesterday = _AT >= now - _DAY, (_AT >= now - 2 * _DAY) & (_AT < now - _DAY)  # noqa: SIM300 - columns first

@@ -1,4 +1,4 @@
-"""The versions of experiments' rules of triage, their reclassifications, and the failures that they are about."""
+"""The versions of experiments' rules of triage, reclassifications, and the failures concerned."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -47,7 +47,10 @@ class TableVersion(NamedTuple):
 
 
 class ReclassificationRow(NamedTuple):
-    """Failures that were read again by a version of the rules; `task_id` None: those of all tasks."""
+    """Failures that were read again by a version of the rules.
+
+    `task_id` is None for those of all tasks.
+    """
 
     experiment_id: int
     task_id: int | None

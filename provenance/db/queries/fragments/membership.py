@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 
 def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition that a column is one of these integer keys, one parameter however many they are."""
+    """Return the condition that a column is one of these integer keys, as a single parameter."""
     if connection.dialect.name == "sqlite":
         values = func.json_each(
             bindparam("keys", json.dumps(list(keys)), unique=True)

@@ -1,4 +1,7 @@
-"""Patterns of names, `*` for any letters and `?` for one, as conditions that an index answers as far as it can."""
+"""Patterns of names as conditions, which an index answers as far as it can.
+
+`*` stands for any letters and `?` for one.
+"""
 
 from typing import Any
 
@@ -11,7 +14,7 @@ _SURROGATES = range(0xD800, 0xE000)  # no text that a database keeps has one
 
 
 def begins(column: Any, text: str) -> ColumnElement[bool]:
-    """Return the condition that a column begins with `text`, as a range, which its index answers."""
+    """Return the condition that a column begins with `text`: a range, which its index answers."""
     # in the order of a language a colon may come before digits: there what begins so ends with the
     # last character of all
     end = first_beyond(text) if column.type is NameText else text + chr(_LAST)

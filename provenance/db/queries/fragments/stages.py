@@ -1,4 +1,4 @@
-"""Which stage a job belongs to: the one that its task was declared to be, else the one that its record says."""
+"""Which stage a job belongs to: the one declared for its task, else the one its record says."""
 
 from typing import TypeVarTuple
 

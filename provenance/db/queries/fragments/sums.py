@@ -1,4 +1,4 @@
-"""Sums of what clients count: they may be as large as 64 bits hold, and must not run over together."""
+"""Sums of what clients count, which must not overflow: each count may fill 64 bits."""
 
 from typing import Any
 

@@ -60,7 +60,7 @@ def outputs_of_tier(
 ) -> dict[str, list[str]]:
     """Return what these jobs made of a data tier, as `namespace:name` where there is a namespace.
 
-    By id of the job; of every tier where the tier is None.
+    The answer is by id of the job, and covers every tier where the tier is None.
     """
     query = (
         select(Job.uuid, File.namespace, File.name)

@@ -1,4 +1,7 @@
-"""Direct neighbours that a bounded picture of a history leaves out, at the places where it breaks off: a few statements a picture."""
+"""Direct neighbours that a bounded picture of a history leaves out.
+
+They are counted at the places where the picture breaks off, by a few statements a picture.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -37,7 +40,10 @@ _USES = select(_some.c.identity_id, func.count()).group_by(_some.c.identity_id)
 
 
 def hidden_inputs(connection: Connection, start: str, edges: Collection[Edge]) -> dict[str, int]:
-    """Return how many direct inputs and producers the picture lacks before each node that led to `start`; none where none."""
+    """Return how many direct inputs and producers the picture lacks before each node.
+
+    The nodes are those that led to `start`; one that lacks none is left out.
+    """
     _, before = neighbours((edge.source, edge.target) for edge in edges)
     reached = _reached(start, before)
     shown = Counter(edge.target for edge in edges if edge.role not in SHARED_ROLES)
@@ -48,7 +54,10 @@ def hidden_inputs(connection: Connection, start: str, edges: Collection[Edge]) -
 
 
 def hidden_outputs(connection: Connection, start: str, edges: Collection[Edge]) -> dict[str, int]:
-    """Return how many direct products and uses the picture lacks after each node that came of `start`; none where none."""
+    """Return how many direct products and uses the picture lacks after each node.
+
+    The nodes are those that came of `start`; one that lacks none is left out.
+    """
     after, _ = neighbours((edge.source, edge.target) for edge in edges)
     reached = _reached(start, after)
     shown = Counter(edge.source for edge in edges)

@@ -104,7 +104,10 @@ def inferred_code(connection: Connection, filters: JobFilters) -> list[InferredC
 
 
 def count_jobs(connection: Connection, jobs: Conditions) -> int:
-    """Return how many jobs these are without reruns: an index counts all, and the few reruns are counted apart."""
+    """Return how many jobs these are without reruns.
+
+    An index counts all of them, and the few reruns are counted apart.
+    """
     query = select(func.count()).select_from(Job).where(*jobs)
     count = connection.execute(query).scalar_one()
     reruns = [row[0] for row in connection.execute(select(Job.id).where(Job.rerun_of.is_not(None)))]
@@ -202,7 +205,10 @@ def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[Tou
 
 
 def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, int]:
-    """Return how many files these claims are, a file of several names once, and how many jobs made them."""
+    """Return how many files these claims are, and how many jobs made them.
+
+    A file of several names counts once.
+    """
     query = select(func.count(), func.count(Claim.job_id.distinct())).join(
         Job, Job.id == Claim.job_id
     )

@@ -72,7 +72,7 @@ _SHARED = (
 
 
 def parent_rows(connection: Connection, claims: Sequence[int], most: int) -> Sequence[Any]:
-    """Return the parents of these claims, at most so many, once for each claim that they resolve to.
+    """Return the parents of these claims, at most so many, once for each claim they resolve to.
 
     A row is (child, identity_id, file_id, claim_id, is_sure, producer_job, is_input, role,
     shared_role): `is_input` is whether the job of the child read it, and did not only declare it as
@@ -82,7 +82,10 @@ def parent_rows(connection: Connection, claims: Sequence[int], most: int) -> Seq
 
 
 def consumer_rows(connection: Connection, identities: Sequence[int], limit: int) -> Sequence[Any]:
-    """Return (identity_id, job_id, role) of the jobs that mention these identities, those of no output among them."""
+    """Return (identity_id, job_id, role) of the jobs that mention these identities.
+
+    Jobs without outputs are among them.
+    """
     return run(connection, _CONSUMERS, {"identities": identities, "most": 4 * limit})
 
 
@@ -95,5 +98,8 @@ def child_rows(connection: Connection, identities: Sequence[int], limit: int) ->
 
 
 def shared_rows(connection: Connection, jobs: Sequence[int]) -> list[Row]:
-    """Return (job_id, identity_id, role) of what these jobs share with many others, in the order of their records."""
+    """Return (job_id, identity_id, role) of what these jobs share with many others.
+
+    The rows stand in the order of the jobs' records.
+    """
     return run(connection, _SHARED, {"jobs": jobs})

@@ -1,4 +1,4 @@
-"""A bounded picture of a file's history: nearest first, level by level, a few statements a level."""
+"""A bounded picture of a file's history: nearest first, with a few statements a level."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ _PRODUCED = "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id
 
 @dataclass
 class _Picture:
-    """What the walk has met so far; file nodes are claims (`c7`) or placeholders (`f9`), job nodes `j3`."""
+    """What the walk has met: claims (`c7`) or placeholders (`f9`) as files, and jobs (`j3`)."""
 
     limit: int
     order: dict[str, None] = field(default_factory=dict)
@@ -185,7 +185,7 @@ def _by_input(rows: Iterable[Any]) -> dict[tuple[int, int], list[Any]]:
 def _one_level_down(
     connection: Connection, picture: _Picture, keys: Sequence[str], focus: Focus
 ) -> list[str]:
-    """Add the jobs that read these files and what they made from them; return the files to go on from."""
+    """Add the jobs that read these files and what they made; return the files to go on from."""
     picture.below.update(keys)
     next_files: dict[str, None] = {}
     sources_of = _identities_of(connection, keys, focus)
@@ -224,7 +224,10 @@ def _claims_among(keys: Iterable[str]) -> list[int]:
 def _identities_of(
     connection: Connection, keys: Sequence[str], focus: Focus
 ) -> dict[int, list[tuple[str, bool]]]:
-    """Return the files that each identity resolves to, and whether surely; the focus under all its names."""
+    """Return the files that each identity resolves to, and whether surely.
+
+    The focus is found under all its names.
+    """
     files: dict[int, list[tuple[str, bool]]] = {}
     if focus.key in keys:
         for identity, is_sure in identities_of(connection, focus).items():
@@ -236,7 +239,7 @@ def _identities_of(
 
 
 def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
-    """Add what jobs of the picture shared with many others (calibration, geometry) where there is room."""
+    """Add what jobs shared with many others (calibration, geometry), where there is room."""
     jobs = [int(key[1:]) for key in picture.order if key[0] == "j"]
     for part in chunks(jobs):
         for key, job, role, is_sure in resolve_shared(connection, shared_rows(connection, part)):
@@ -245,7 +248,10 @@ def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
 
 
 def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction: str) -> Omitted:
-    """Return how much the picture leaves out: what whole walks meet, and inputs that jobs of the picture share."""
+    """Return how much the picture leaves out.
+
+    That is what whole walks meet, and inputs that jobs of the picture share.
+    """
     goes_up, goes_down = direction != "descendants", direction != "ancestors"
     up = met_above(connection, focus, most=MOST_COUNTED) if goes_up else Met()
     down = met_below(connection, focus, most=MOST_COUNTED) if goes_down else Met()

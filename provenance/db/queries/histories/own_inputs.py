@@ -1,4 +1,6 @@
-"""Inputs that a job reads under the name of one of its own outputs, taken out of walks that went through them.
+"""Inputs that a job reads under the name of one of its own outputs.
+
+They are taken out of walks that went through them.
 
 A job's output never satisfies its own input (record.md): what it read was another file of that
 name, made before, of which the maker is not known unless another job claims it. Where an earlier
@@ -19,7 +21,7 @@ _PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIM
 
 
 class MetRow(Protocol):
-    """What a walk back met: an identity and a claim that it resolves to, None where nobody claims it."""
+    """What a walk back met: an identity, and a claim it resolves to (None: nobody claims it)."""
 
     @property
     def identity_id(self) -> int: ...  # noqa: D102
@@ -35,7 +37,10 @@ R = TypeVar("R", bound=MetRow)
 
 
 def without_own_outputs(connection: Connection, claim: int, rows: list[R]) -> list[R]:
-    """Return the rows of a walk back from a claim that hold, with one without a claim for each input whose maker is not known."""
+    """Return the rows of a walk back from a claim that hold.
+
+    For each input whose maker is not known, there is one row without a claim.
+    """
     if not any(row.is_own for row in rows):
         return rows
     held = _held(connection, claim, rows)

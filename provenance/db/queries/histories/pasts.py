@@ -1,4 +1,6 @@
-"""The history around a file as it had been recorded at a moment, and what of it is shown as it is today.
+"""The history around a file as it had been recorded at a moment.
+
+What of it is shown as it is today is found out here as well.
 
 Jobs and files carry no versions of themselves in the database: a correction or another witness's
 record changes their rows, and only the ledger has the earlier state. Here is found out which jobs
@@ -86,13 +88,16 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
 
 
 def _unclaimed(connection: Connection, start: str, limit: Any) -> set[str]:
-    """Return the start of a history where nobody had claimed it: whoever read it surely read this file."""
+    """Return the start of a history where nobody had claimed it, else nothing.
+
+    Whoever read such a file surely read this one.
+    """
     claimed = select_among(connection, _CLAIMED, _numbers([start], "f"))
     return {start} if start[0] == "f" and all(first > limit for _, first, _ in claimed) else set()
 
 
 def changed_since(connection: Connection, history: History, moment: datetime) -> Past:
-    """Return which jobs and links of a history as it was known at a moment are shown as they are today."""
+    """Return which jobs and links of a history at a moment are shown as they are today."""
     limit = moment_for(connection, moment)
     keys = _keys(history)
     claims = select_among(connection, _CLAIMS, _numbers(keys, "c"))

@@ -1,4 +1,4 @@
-"""What jobs read, which jobs made that, and what they made: for plans that make a lost file again."""
+"""What jobs read, which jobs made that, and what they made: for rebuilding a lost file."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -68,7 +68,10 @@ class PlacedInput(NamedTuple):
 
 
 MadeInside = Callable[[set[PlacedInput]], set[PlacedInput]]
-"""(inputs that have the name of an output of their own job) -> those of them that an earlier step wrote."""
+"""Tells which inputs an earlier step of their job wrote.
+
+It is given inputs that have the name of an output of their own job, and returns some of them.
+"""
 
 
 def inputs_of(

@@ -48,7 +48,7 @@ class _Name(NamedTuple):
 
 
 def relinked_by_readers(connection: Connection, files: Sequence[int], limit: Any) -> set[str]:
-    """Return the names of files that have other makers now, because jobs recorded since a moment read them.
+    """Return the names of files that have other makers now, as jobs since a moment read them.
 
     Args:
         connection: where from.
@@ -96,7 +96,7 @@ def _is_relinked(facts: _Name, claims: Sequence[ClaimFacts]) -> bool:
 def _versions(
     links: Collection[Link], read: Collection[int], claims: Sequence[ClaimFacts]
 ) -> set[int]:
-    """Return the claims of failed jobs that count all the same, since something was surely made from them."""
+    """Return the claims of failed jobs that count, since something was surely made from them."""
     failed = {claim.id for claim in claims if not claim.has_succeeded}
     return {
         link.claim_id

@@ -44,7 +44,7 @@ ORDER BY few.id, c.id DESC
 def resolve_shared(
     connection: Connection, mentions: Sequence[Row]
 ) -> Iterator[tuple[str, str, str, bool]]:
-    """Yield (file key, job key, role, whether that file is it surely) for mentions (job, identity, role)."""
+    """Yield (file key, job key, role, is it surely) for mentions (job, identity, role)."""
     asked = sorted({mention[1] for mention in mentions})
     made: dict[int, list[Row]] = {}
     for statement in (_RESOLVED, _CROWDED):

@@ -1,4 +1,6 @@
-"""Walks through the lineage graph: whole ancestries by one recursive statement, neighbourhoods level by level.
+"""Walks through the lineage graph.
+
+Whole ancestries take one recursive statement; neighbourhoods are walked level by level.
 
 The graph alternates identities and claims (tables/files.py). A job's output never satisfies its own
 input (record.md): what a job reads under the name of what it writes is another file, of which
@@ -40,7 +42,10 @@ _STEPS = {
     AND (k.job_id <> c.job_id OR NOT EXISTS (SELECT 1 FROM mentions AS m WHERE m.identity_id = p.identity_id AND m.job_id = c.job_id))
 """,
 }
-"""One step of the walk: to the identities that others were made from, or to the claims that were made from others.
+"""One step of the walk, by the column that is met.
+
+`identity_id` leads to the identities that others were made from, `claim_id` to the claims that were
+made from others.
 
 From identities the step takes a job's own outputs for its inputs as well: which job reads is not
 known there. `own_inputs.py` takes back what that leads to, where there is any; the rows say so by
@@ -49,7 +54,7 @@ known there. `own_inputs.py` takes back what that leads to, where there is any; 
 
 
 def _walk_from(seeds: str, column: str, name: str) -> str:
-    """Return the beginning of a statement: `name` holds what is met from the seeds on, at most `:most`.
+    """Return the beginning of a statement: `name` holds what the seeds lead to, `:most` at most.
 
     The limit stands outside the recursion, since PostgreSQL takes none inside; both evaluate no
     more rows than are asked for. The seeds have one of their own: all of them are met before the
@@ -192,7 +197,9 @@ class WalkedFile(NamedTuple):
 
 
 class MetIdentity(NamedTuple):
-    """An identity that something was made from, with one claim that it resolves to, which a placeholder has not; see `WalkedFile`.
+    """An identity that something was made from, with one claim that it resolves to.
+
+    A placeholder has no claim; see `WalkedFile`.
 
     Truth values are as the driver gives them, SQLite's as integers: to turn each into another takes
     as long as to read it.
@@ -223,7 +230,9 @@ def walk_ancestors(
 def walk_descendants(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int = MOST_FILES
 ) -> list[WalkedFile]:
-    """Return every file that was made from the claim, or from any content of a `file`, at any depth, in no order; at most `most`.
+    """Return every file that was made from the claim, or from any content of a `file`.
+
+    They lie at any depth and come in no order; there are at most `most`.
 
     Raises:
         LimitError: the walk took more than five seconds.
@@ -245,7 +254,10 @@ def met_count(walked: Sequence[MetRow]) -> int:
 def met_identities(
     connection: Connection, claim: int, *, most: int = MOST_FILES
 ) -> list[MetIdentity]:
-    """Return every identity that the claim was made from, at any depth, once for each claim that it resolves to."""
+    """Return every identity that the claim was made from, once for each claim it resolves to.
+
+    They lie at any depth.
+    """
     rows = run(connection, _ANCESTOR_EDGES, {"claim": claim, "most": most})
     return without_own_outputs(connection, claim, list(map(MetIdentity._make, rows)))
 
@@ -253,7 +265,10 @@ def met_identities(
 def met_claims(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int = MOST_FILES
 ) -> dict[int, int]:
-    """Return the job of every claim that was made from the claim, or from any content of a `file`, at any depth."""
+    """Return the job of every claim made from the claim, or from any content of a `file`.
+
+    The claims lie at any depth.
+    """
     return dict(run(connection, _DESCENDANT_CLAIMS, _start(claim, file, most)))
 
 
@@ -262,7 +277,7 @@ def readers_of_descendants(
 ) -> set[int]:
     """Return the jobs that read what `met_claims` returns, those without an output among them.
 
-    At most `most`.
+    There are at most `most`.
     """
     return {row[0] for row in run(connection, _READERS, _start(claim, file, most))}
 
@@ -270,7 +285,7 @@ def readers_of_descendants(
 def with_descendants(connection: Connection, claims: Sequence[int], *, most: int) -> list[int]:
     """Return these claims and all that was made from them at any depth, in the order of keys.
 
-    At most `most`.
+    There are at most `most`.
     """
     dialect = connection.dialect.name
     seeds: Any = json.dumps(list(claims)) if dialect == "sqlite" else list(claims)

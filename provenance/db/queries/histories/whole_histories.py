@@ -1,4 +1,6 @@
-"""The whole history around a file as a graph of keys, for filters, paths, ends, costs and views of the past.
+"""The whole history around a file as a graph of keys.
+
+Filters, paths, ends, costs and views of the past need it.
 
 It takes a few statements however large it is: at most fifty thousand files each way, which take
 150 MB. Facts of the nodes are read elsewhere, for those that are shown. Keys are those of the
@@ -28,7 +30,7 @@ from jobprov.provenance.lineage.graph import SHARED_ROLES, neighbours, plain_rol
 MOST_FILES = 50_000
 _MOST_LINKS = 200_000  # as the statements say
 _MOST_BADGED = 10_000
-"""Jobs after the start whose shared inputs are looked up, for badges of a picture of a thousand nodes."""
+"""Jobs after the start whose shared inputs are looked up, for badges of a thousand nodes."""
 _PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIMIT 200000"
 _CHILDREN = "SELECT identity_id, claim_id FROM parents WHERE identity_id {among} LIMIT 200000"
 _PRODUCED = "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}"
@@ -67,7 +69,7 @@ class History:
         role: str = "",
         is_parent: bool = True,
     ) -> None:
-        """Add a link, or what more is known of it: a sure link goes before a possible one, a role before none."""
+        """Add a link or what more is known of it: sure beats possible, a role beats none."""
         known = self.links.get((source, target))
         if known is not None:
             is_sure, is_parent = is_sure or known.is_sure, is_parent or known.is_parent
@@ -77,7 +79,10 @@ class History:
     def note_sources(
         self, claims: Iterable[int], sources: Iterable[tuple[int, Iterable[tuple[str, bool]]]]
     ) -> None:
-        """Note what claims were made from: all of them, and (claim, nodes) where anything is known."""
+        """Note what claims were made from.
+
+        `claims` are all of them; `sources` has (claim, nodes) where anything is known.
+        """
         for claim in claims:
             self.sources.setdefault(f"c{claim}", set())
         for claim, nodes in sources:
@@ -96,7 +101,7 @@ class History:
         return self._neighbours[1].get(key, [])
 
     def children(self, key: str) -> list[str]:
-        """Return what follows a node directly, without the jobs that only share it with many others."""
+        """Return what follows a node directly, without jobs that only share it with many."""
         return [near for near in self.after(key) if self.links[key, near].is_parent]
 
     @cached_property
@@ -128,7 +133,7 @@ class History:
 
 
 def nodes_of(reached: Mapping[str, int]) -> dict[str, int]:
-    """Return the distances of nodes from those of the parts of jobs: the least of each, nearest first."""
+    """Return the distances of nodes: the least of their parts' distances, nearest first."""
     distances: dict[str, int] = {}
     for key, distance in reached.items():
         distances.setdefault(node_of(key), distance)
@@ -150,7 +155,7 @@ def spread(start: Iterable[str], step: Step) -> dict[str, int]:
 def read_history(
     connection: Connection, focus: Focus, *, direction: str = "both", most: int = MOST_FILES
 ) -> History:
-    """Return the history before and after `focus`, or one of both, at most `most` files each way."""
+    """Return the history before and after `focus`, or one of both, up to `most` files each way."""
     history = History(focus.key, direction=direction)
     if direction != "descendants" and focus.claim_id is not None:
         _add_ancestors(connection, history, focus.claim_id, most)
@@ -291,7 +296,7 @@ def _not_made_by(
 def _sources_below(
     connection: Connection, focus: Focus, made: Iterable[int]
 ) -> dict[int, list[tuple[str, bool]]]:
-    """Return which nodes each identity resolves to: the start under all its names, and those of the walk."""
+    """Return which nodes each identity resolves to: the start by all its names, or the walk's."""
     nodes: dict[int, list[tuple[str, bool]]] = {}
     for identity, is_sure in identities_of(connection, focus).items():
         nodes.setdefault(identity, []).append((focus.key, is_sure))

@@ -28,7 +28,7 @@ _READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT
 class Met:
     """Nodes of a history by the numbers of their keys.
 
-    Claims (`c7`), files that nobody claims (`f9`) and jobs (`j3`).
+    The nodes are claims (`c7`), files that nobody claims (`f9`) and jobs (`j3`).
 
     Attributes:
         is_cut: a limit ended the walk that met them; there is more.
@@ -76,7 +76,7 @@ def met_of(keys: Iterable[str]) -> Met:
 def met_above(connection: Connection, focus: Focus, *, most: int) -> Met:
     """Return all that a walk back meets, files and the jobs that made them.
 
-    Of at most `most` files.
+    It covers at most `most` files.
 
     Raises:
         LimitError: the walk took more than five seconds.
@@ -96,7 +96,7 @@ def met_above(connection: Connection, focus: Focus, *, most: int) -> Met:
 def met_below(connection: Connection, focus: Focus, *, most: int) -> Met:
     """Return all that a walk on meets, files, and jobs that made or read them.
 
-    Of at most `most` files, and as many readers.
+    It covers at most `most` files, and as many readers.
 
     Raises:
         LimitError: the walk took more than five seconds.

@@ -1,4 +1,8 @@
-"""What was erased on purpose: which bytes an experiment does not want back, and which entries have none any more."""
+"""What was erased on purpose.
+
+The queries find the bytes that an experiment does not want back, and the entries that have none any
+more.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -82,7 +86,7 @@ def erased_places(
 ) -> dict[int, set[int]]:
     """Return the sealed entries of an experiment whose bytes were erased, or those of some entries.
 
-    Positions by segment.
+    The answer is positions by segment.
     """
     found: dict[int, set[int]] = {}
     query: Any = (

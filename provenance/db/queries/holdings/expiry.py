@@ -1,4 +1,7 @@
-"""Which logs expired, and which may: those of jobs that succeeded, long ago, and that no bundle holds."""
+"""Which logs expired, and which may.
+
+Those of jobs that succeeded long ago may, unless a bundle holds them.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,7 +23,7 @@ from jobprov.provenance.db.tables import (
 
 
 class Expired(NamedTuple):
-    """An expired log: the blob of what is kept, the size of the whole in bytes, and when the rest went."""
+    """An expired log: the blob that is kept, the whole size in bytes, and when the rest went."""
 
     kept_sha256: str
     size_bytes: int
@@ -50,7 +53,7 @@ def expired_logs(
 
 
 class OldJob(NamedTuple):
-    """A job whose logs may expire; not one that failed, runs, or has a bundle (`may_expire` False)."""
+    """A job, and whether its logs may expire: not if it failed, runs, or has a bundle."""
 
     key: int
     received_at: datetime
@@ -60,7 +63,10 @@ class OldJob(NamedTuple):
 def old_jobs(
     connection: Connection, experiment: int, *, after: int, before: datetime, limit: int
 ) -> list[OldJob]:
-    """Return the jobs of an experiment that follow one, in the order in which they came, up to the first that is not old enough."""
+    """Return the jobs of an experiment that follow one, in the order in which they came.
+
+    They end before the first that is not old enough.
+    """
     has_bundle = exists().where(BundlePlan.job_id == Job.id)
     query = (
         select(Job.id, Job.received_at, (Job.state == STATES.index("succeeded")) & ~has_bundle)

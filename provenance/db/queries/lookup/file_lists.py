@@ -233,7 +233,7 @@ def count_consumers(
 ) -> dict[str, int]:
     """Return how many jobs consumed each file, by its key in a graph (`c7`, `f9`).
 
-    Counted up to `most`. With `as_of` only jobs that had been recorded then.
+    They are counted up to `most`; with `as_of`, only jobs that had been recorded then count.
     """
     counts = dict.fromkeys(keys, 0)
     moment = [] if as_of is None else [moment_for(connection, as_of)]

@@ -170,7 +170,7 @@ def find_files(
     experiment: str | None = None,
     namespace: str | None = None,
 ) -> list[FoundFile]:
-    """Return the files of this name; of a name with colons also those that it names as `namespace:name`.
+    """Return the files of this name; with colons in it also those named `namespace:name`.
 
     With `namespace`, '' being none, a file of exactly this name goes before what it could mean
     besides.
@@ -256,7 +256,7 @@ def _consumer(row: Any) -> Consumer:
 def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[Relative]:
     """Return the files that a claim was made from, with the jobs that made them.
 
-    Of very many makers of one parent, the last recorded.
+    Of very many makers of one parent, only the last recorded are returned.
     """
     rows = run(connection, _PARENTS, {"claim": claim, "limit": limit})
     parents = []
@@ -307,7 +307,7 @@ def _relative(
 
 
 def other_names_of(connection: Connection, versions: Sequence[Version]) -> list[str]:
-    """Return other names of the same bytes: what they were renamed to, and what they were called at birth."""
+    """Return other names of the same bytes: what they were renamed to, or called at birth."""
     claims = [version.claim_id for version in versions]
     births = [version.alias_of for version in versions if version.alias_of is not None]
     rows: list[Any] = []

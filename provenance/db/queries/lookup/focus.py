@@ -30,7 +30,7 @@ _OF_JOBS = "SELECT id, coalesce(alias_of, id) FROM claims WHERE job_id {among}"
 
 
 class Focus(NamedTuple):
-    """Where a walk starts: a version of a file (its claim), or a name whose versions do not matter (claim None).
+    """Where a walk starts: a version (its claim), or a name whatever its versions (claim None).
 
     Attributes:
         version: number of the version; None for a file that no recorded job made, and for a whole
@@ -65,7 +65,7 @@ def focus_of(
 ) -> Focus:
     """Return the focus for a file: its newest version, or the one with this number.
 
-    With `as_of`, of those recorded then.
+    With `as_of`, only versions recorded then count.
 
     Raises:
         BadInputError: there is no version with this number.
@@ -108,9 +108,9 @@ def jobs_of_claims(connection: Connection, claims: Sequence[int]) -> dict[int, i
 
 
 def identities_of(connection: Connection, focus: Focus) -> dict[int, bool]:
-    """Return the identities under which others read a version or a name, and whether each is surely it.
+    """Return the identities under which others read a version or a name.
 
-    Under its other names too.
+    They include those of its other names. With each comes whether it is surely what was asked for.
     """
     if focus.claim_id is not None:
         rows = fetch(connection, _OF_VERSION, (focus.claim_id,))

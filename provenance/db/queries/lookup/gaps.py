@@ -19,7 +19,7 @@ class GapRow(NamedTuple):
 
 
 def count_gaps(connection: Connection, filters: JobFilters) -> tuple[int, list[GapRow]]:
-    """Return how many jobs pass the filters, and how many of these have each gap, most frequent first.
+    """Return how many jobs pass the filters, and how many have each gap, most frequent first.
 
     Jobs share lists of gaps, of which there are few: one pass over the jobs, one row a list.
     """

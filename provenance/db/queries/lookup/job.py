@@ -1,4 +1,4 @@
-"""What the page of one job needs beyond its record: attempts, links of its files, code, verdicts."""
+"""What a job's page needs beyond its record: attempts, links of its files, code, verdicts."""
 
 import json
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def find_batch_job(connection: Connection, batch_id: str) -> list[FoundJob]:
 
 
 def attempts_of(connection: Connection, key: int) -> list[JobSummary]:
-    """Return the executions of the same unit of the same task, this one among them, in order of start."""
+    """Return the executions of a job's unit of its task, itself included, in order of start."""
     here = connection.execute(select(Job.task_id, Job.unit).where(Job.id == key)).one()
     if here.task_id is None or here.unit is None:
         return []
@@ -76,7 +76,7 @@ def attempts_of(connection: Connection, key: int) -> list[JobSummary]:
 
 
 def input_links(connection: Connection, key: int) -> dict[int, list[dict[str, Any]]]:
-    """Return, by position in `inputs`, which recorded jobs made each input, and whether that is sure."""
+    """Return, by position in `inputs`, which recorded jobs made each, and whether surely."""
     query = (
         select(Mention.position, Job.uuid, Job.state, Producer.is_sure)
         .join(Producer, Producer.identity_id == Mention.identity_id)
@@ -116,7 +116,10 @@ def output_urls(connection: Connection, key: int) -> dict[int, str]:
 
 
 def _urls(connection: Connection, query: Select[int, str, str, str]) -> dict[int, str]:
-    """Return the paths of the pages of files by position, of rows (position, name, namespace, experiment)."""
+    """Return the paths of files' pages by position.
+
+    The query's rows are (position, name, namespace, experiment).
+    """
     return {
         position: file_url(name, experiment, namespace)
         for position, name, namespace, experiment in connection.execute(query)
@@ -152,7 +155,10 @@ def resolutions_of(connection: Connection, key: int) -> dict[int, dict[str, Any]
 
 
 def moved_refs(connection: Connection, key: int) -> dict[int, list[str]]:
-    """Return, by position in `software`, all objects that an asked tag was seen to name, where it moved."""
+    """Return, by position in `software`, what tags that moved were seen to name.
+
+    These are all objects that the tag was seen to name that the entry asked for.
+    """
     # a product asks for no ref itself: the service inferred one from its version
     asked_ref = func.coalesce(SoftwareRow.requested_ref, Resolution.asked)
     tag = case((asked_ref.startswith("refs/"), asked_ref), else_=literal("refs/tags/") + asked_ref)

@@ -30,7 +30,7 @@ _COLUMNS: tuple[Any, ...] = (
 
 
 def selected(*columns: Any) -> Select[Any]:
-    """Return a query for columns of jobs and of what names their experiment, task, stage and host."""
+    """Return a query for columns of jobs and of their experiment, task, stage and host."""
     query: Select[Any] = select(*columns)
     return (
         query.select_from(Job)

@@ -179,7 +179,7 @@ def _key_of(table: Any, wanted: Mapping[Any, str | None]) -> Select[int]:
 
 
 def _equalities(wanted: Mapping[Any, Any]) -> list[ColumnElement[bool]]:
-    """Return the conditions that these columns have these values, without those that do not matter."""
+    """Return the conditions that these columns have these values; None sets no condition."""
     return [column == value for column, value in wanted.items() if value is not None]
 
 
@@ -244,7 +244,7 @@ def software_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
 
 
 def _is_at(revision: str) -> ColumnElement[bool]:
-    """Return the condition that an entry was at a commit, whole or by its first digits, or at a ref."""
+    """Return the condition that an entry was at a commit (its first digits do) or at a ref."""
     resolutions = select(Resolution.id).where(
         Resolution.commit.startswith(revision, autoescape=True) | (Resolution.asked == revision)
     )
@@ -272,7 +272,7 @@ def by_software(
 
 
 def _software_sets(filters: JobFilters) -> Select[int]:
-    """Return the query for the keys of the lists of software with an entry that the filters ask for."""
+    """Return the query for the keys of software lists with an entry that the filters want."""
     return (
         select(SoftwareSetMember.software_set_id)
         .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
@@ -283,7 +283,7 @@ def _software_sets(filters: JobFilters) -> Select[int]:
 def _made(file: int) -> Select[int]:
     """Return the query for the jobs that produced a file.
 
-    Looked up from the file, which few jobs touch.
+    They are looked up from the file, which few jobs touch.
     """
     return select(Claim.job_id).where(Claim.file_id == file)
 

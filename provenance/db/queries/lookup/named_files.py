@@ -17,9 +17,9 @@ from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent,
 def is_named() -> ColumnElement[bool]:
     """Return the condition that a record or a catalog names the file of a row of `files`.
 
-    A few look-ups by index, composed once since that takes longer than they do. Not by EXISTS: where
-    several are joined by OR, PostgreSQL reads all claims, mentions and parents, even for a page of
-    ten files.
+    A few look-ups by index, composed once since that takes longer than they do. Not by EXISTS:
+    where several are joined by OR, PostgreSQL reads all claims, mentions and parents, even for a
+    page of ten files.
     """
     of_file = select(Identity.id).where(Identity.file_id == File.id).correlate(File)
     namers = (

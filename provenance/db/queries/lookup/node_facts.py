@@ -84,7 +84,10 @@ def file_url(name: str, experiment: str, namespace: str = "") -> str:
 
 @lru_cache(maxsize=1024)
 def _file_query(experiment: str, namespace: str) -> str:
-    """Return what says whose file it is: files of a picture have it in common, and quoting it takes as long as the name."""
+    """Return the part of an address that says whose file it is.
+
+    Files of a picture have it in common, and quoting it takes as long as quoting the name.
+    """
     return urlencode({"experiment": experiment, "namespace": namespace})
 
 
@@ -135,10 +138,12 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
 
 
 def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[FileNode]:
-    """Return the nodes, placeholders with the job that made another version of them, or wrote them without success.
+    """Return the nodes, each placeholder with the job that wrote a file of its name.
 
-    As it is known today: in a view of the past a file that is only mentioned may be the very one
-    that was recorded later.
+    That job made another version of the file, or wrote it without success.
+
+    This is what is known today: in a view of the past, a file that is only mentioned may be the
+    very one that was recorded later.
     """
     listed = list(nodes)
     files = [int(node.key[1:]) for node in listed if node.is_placeholder]
@@ -153,7 +158,10 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
 
 
 def _is_crowd(versions: Sequence[Version]) -> bool:
-    """Return whether the name is crowded: then what is only mentioned may be one of these all the same."""
+    """Return whether the name is crowded.
+
+    If so, what is only mentioned may be one of these versions all the same.
+    """
     return len(versions) >= CROWD
 
 
@@ -237,7 +245,7 @@ def states_of(connection: Connection, jobs: Iterable[int]) -> dict[str, int]:
 def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[int, str]:
     """Return what people call the code of each software list.
 
-    Name and asked ref of its first entry.
+    That is the name and the asked ref of its first entry.
     """
     # on SQLite the key of a list that was rolled back is another's next; and asking is cheap
     held = (

@@ -148,7 +148,7 @@ def _recorded_commits(
 
 
 def _resolved_commits(connection: Connection, digits: str, most: int) -> list[Hit]:
-    """Return commits that the service found for a tag or product, whether or not a record names them."""
+    """Return commits that the service found for a tag or product, whether recorded or not."""
     query = (
         select(Resolution.commit, Resolution.document)
         .where(begins(Resolution.commit, digits))

@@ -1,9 +1,9 @@
 """Versions of files: their claims, numbered so that everybody counts alike.
 
-By (ended_at, job_id, position among the outputs). A claim of a job that did not succeed is a version
-only where another job surely read it; claims of reruns are no versions. Of a crowded name only the
-last thousand that were recorded count: a name that every job writes has as many versions as there
-are jobs.
+They are ordered by (ended_at, job_id, position among the outputs). A claim of a job that did not
+succeed is a version only where another job surely read it; claims of reruns are no versions. Of a
+crowded name only the last thousand that were recorded count: a name that every job writes has as
+many versions as there are jobs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -99,7 +99,10 @@ _TRIES = select(_ranked.c.file_id, _ranked.c.job_id).where(_ranked.c.place == 1)
 
 
 def is_made(state: Any) -> ColumnElement[bool]:
-    """Return the condition that a claim counts as made by its job, no rerun, which has this state."""
+    """Return the condition that a claim counts as made by its job.
+
+    The job is no rerun and has this state.
+    """
     return or_(state == _SUCCEEDED, _IS_LINKED)
 
 

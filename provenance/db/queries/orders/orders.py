@@ -1,4 +1,7 @@
-"""Orders: which are open, which stand where, and what is known of the units of a task that a workflow makes. Set-wise throughout."""
+"""Orders: which are open, and which stand where.
+
+The queries also find what is known of the units of a task that a workflow makes. All work on sets.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -193,7 +196,7 @@ def open_orders(
 def placed_orders(connection: Connection, experiment: int) -> list[dict[str, Any]]:
     """Return the orders of an experiment that are placed and not over.
 
-    `{order_id, batch_id, placed_at}`.
+    Each is `{order_id, batch_id, placed_at}`.
     """
     query = (
         select(Order.uuid, Order.batch_id, Order.placed_at)
@@ -250,7 +253,7 @@ def open_count(connection: Connection, workflow: int) -> int:
 
 
 class WorkflowFound(NamedTuple):
-    """A version of a workflow, its integer key, and the ledger entries of its declaration and its state."""
+    """A version of a workflow: integer key, and ledger entries of its declaration and state."""
 
     key: int
     name: str

@@ -66,7 +66,7 @@ def capsules_of(
 def uses_served(connection: Connection, experiments: Iterable[str]) -> set[tuple[str, Use]]:
     """Return (experiment, use) of what has a capsule.
 
-    Asked with every record, and so a constant statement.
+    This is asked with every record, so the statement is constant.
     """
     rows = select_among(connection, _SERVED, experiments)
     return {(experiment, (bytes(sha256).hex(), stage)) for experiment, sha256, stage in rows}

@@ -1,4 +1,4 @@
-"""Verdicts by recipe: which recipes were run again, how that ended last, and which are to be run next."""
+"""Verdicts by recipe: which were run again, with what outcome last, and which are next."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -45,7 +45,10 @@ def _last_verdicts() -> Any:
 
 
 def last_levels(connection: Connection, since: list[datetime]) -> list[tuple[str, int, int]]:
-    """Return (level, how many of `since` lie after the verdict, recipes) of the last verdict on each recipe.
+    """Return (level, age, recipes) of the last verdicts on recipes.
+
+    The age is how many of `since` lie after the verdict; `recipes` counts those that share level
+    and age.
 
     Args:
         connection: to read with.
@@ -67,7 +70,7 @@ def last_levels(connection: Connection, since: list[datetime]) -> list[tuple[str
 def never_drilled(connection: Connection, *, experiment: str | None, limit: int) -> list[Candidate]:
     """Return recipes of which no job was ever compared, in the order of their digests.
 
-    A sample without bias.
+    This makes a sample without bias.
     """
     compared = (
         select(Job.recipe).join(Verdict, Verdict.job_id == Job.id).where(Job.recipe.is_not(None))
@@ -79,7 +82,7 @@ def never_drilled(connection: Connection, *, experiment: str | None, limit: int)
 def least_recently_drilled(
     connection: Connection, *, experiment: str | None, before: datetime, limit: int
 ) -> list[Candidate]:
-    """Return recipes that were compared before a moment, those first for which it is longest ago."""
+    """Return recipes that were compared before a moment, those compared longest ago first."""
     last = _last_verdicts()
     query = (
         _eligible(experiment, func.max(Verdict.posted_at))
@@ -93,7 +96,7 @@ def least_recently_drilled(
 
 
 def _eligible(experiment: str | None, drilled_at: Any) -> Select[Any]:
-    """Return the query for the first job of each recipe that is over, holds its code and is no rerun itself."""
+    """Return the query for each recipe's first job that is over, has its code, and is no rerun."""
     query: Select[Any] = (
         select(Job.recipe, func.min(Job.id), drilled_at)
         .where(

@@ -1,4 +1,6 @@
-"""A campaign folded to classes of jobs (stage, code version, state), and how many files went from one to another.
+"""A campaign folded to classes of jobs, and how many files went from one class to another.
+
+A class is (stage, code version, state).
 
 Counting reads every job and every input of the campaign once: a second for some hundred thousand.
 What was counted for a large campaign is kept (`FoldedGraphRow`);
@@ -67,7 +69,10 @@ Left to itself it may read whole tables for each.
 """
 _NO_VERSION = "CAST(NULL AS INTEGER)"
 _JOBS_AT_ONCE = 50_000
-"""Jobs whose files one statement counts: what it remembers of them stays small, whatever the campaign's size."""
+"""Jobs whose files one statement counts.
+
+What it remembers of them stays small, however large the campaign.
+"""
 
 _Groups = dict[tuple[Any, ...], int]
 
@@ -116,7 +121,7 @@ def campaign_tasks(
 ) -> dict[int, str]:
     """Return the tasks of a campaign, those of these ids where any are given.
 
-    Their ids by integer key.
+    The answer is their ids by integer key.
     """
     query = (
         select(TaskRow.id, TaskRow.task_id)
@@ -131,7 +136,7 @@ def campaign_tasks(
 def count_jobs(connection: Connection, tasks: Sequence[int], *, most: int) -> int:
     """Return how many jobs these tasks have, `most` where they are as many or more.
 
-    Reads an index alone.
+    It reads an index alone.
     """
     statement = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE task_id {_among(connection, 'tasks')} LIMIT :most) AS listed"  # noqa: S608
     return int(
@@ -192,7 +197,7 @@ def keep(connection: Connection, campaign: CampaignKey, kept: KeptAnswer) -> Non
 
 
 def campaigns_not_kept(connection: Connection) -> list[CampaignKey]:
-    """Return the campaigns of which nothing was counted yet, the newest first, at most a thousand."""
+    """Return the campaigns of which nothing was counted, the newest first, up to a thousand."""
     query = (
         select(Stage.experiment_id, Stage.campaign)
         .outerjoin(
@@ -283,7 +288,10 @@ def _stage_names(connection: Connection, keys: set[int]) -> dict[int, str]:
 
 
 def _revisions(connection: Connection, software_sets: set[int]) -> dict[int, str]:
-    """Return the ref or commit by which lists of jobs find those that ran the first entry of a software list."""
+    """Return for each software list the ref or commit by which its users are found.
+
+    By it, lists of jobs find those that ran the list's first entry.
+    """
     found: dict[int, str] = {}
     for part in chunks(sorted(software_sets)):
         query = (

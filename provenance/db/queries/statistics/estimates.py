@@ -43,7 +43,7 @@ class Yield(NamedTuple):
 def stages_of(connection: Connection, filters: JobFilters) -> list[str]:
     """Return the stages that jobs of the filters are of, in the order of production.
 
-    As the first recorded job of each began.
+    That is the order in which the first recorded job of each began.
     """
     query = narrowed(selected(Stage.name, func.min(Job.id)), filters).where(
         Job.rerun_of.is_(None), Stage.name.is_not(None)

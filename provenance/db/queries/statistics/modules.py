@@ -1,6 +1,6 @@
 """What art's modules took in successful jobs.
 
-The newest of those that pass the filters, a row a job.
+The rows are of the newest jobs that pass the filters, one for each job.
 """
 
 import json
@@ -25,7 +25,7 @@ class Module(NamedTuple):
 
 
 class ModuleRow(NamedTuple):
-    """What the modules of one job took: packed as `recording/module_rows.py` says, in the order of the set."""
+    """What one job's modules took, packed as in `recording/module_rows.py`, in the set's order."""
 
     facet: Any
     module_set: int
@@ -33,7 +33,7 @@ class ModuleRow(NamedTuple):
 
 
 def module_rows(connection: Connection, filters: JobFilters, by: str) -> list[ModuleRow]:
-    """Return the rows of the newest successful jobs that tell of modules, at most 50,000, newest first."""
+    """Return the rows of the newest 50,000 successful jobs that tell of modules, newest first."""
     query = (
         narrowed(selected(COLUMNS[by], ModuleCost.module_set_id, ModuleCost.costs), filters)
         .join(ModuleCost, ModuleCost.job_id == Job.id)

@@ -14,7 +14,9 @@ MOST_STAGES = 200
 def campaign_counts(
     connection: Connection, campaign: str | None = None, experiment: str | None = None
 ) -> list[dict[str, Any]]:
-    """Return campaigns with their stages and the number of jobs in each state, newest campaign first; reruns count nowhere.
+    """Return campaigns with their stages and the number of jobs in each state.
+
+    The newest campaign comes first; reruns count nowhere.
 
     Stages stand in the order of production: as the first recorded job of each began, since records
     arrive in any order.

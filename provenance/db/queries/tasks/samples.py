@@ -1,4 +1,4 @@
-"""What successful jobs of many tasks made, and which code they ran. Reruns for comparison do not count."""
+"""What successful jobs of many tasks made, reruns excepted, and which code they ran."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

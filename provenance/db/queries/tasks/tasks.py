@@ -1,6 +1,6 @@
 """Tasks in numbers: which there are, what failed, what it took.
 
-A few statements a task; its units are in `units.py`.
+It takes a few statements a task; its units are in `units.py`.
 
 Reruns for comparison count nowhere here, as in statistics: they are nobody's attempt to make
 something.
@@ -24,7 +24,7 @@ MOST_FAILING = 100
 
 
 class FoundTask(NamedTuple):
-    """A task: its integer key, what names it, where it stands, and its declaration's ledger entry."""
+    """A task: its integer key, its names, where it stands, its declaration's ledger entry."""
 
     key: int
     task_id: str

@@ -1,4 +1,4 @@
-"""Units of tasks by their best attempt, those that are waived, and files that nothing was made from yet."""
+"""Units of tasks by their best attempt, waived units, and files of which nothing was made yet."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,7 +40,7 @@ class UnitRow(NamedTuple):
 
 
 def unit_rows(connection: Connection, tasks: Sequence[int]) -> dict[int, list[UnitRow]]:
-    """Return by task its units that have attempts, each with the state of the best one, in the order of names."""
+    """Return by task its units with attempts, each with its best attempt's state, by name."""
     name = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
     query = (
         select(Job.task_id, name.label("name"), func.max(Job.unit), func.min(_RANK))
@@ -57,7 +57,7 @@ def unit_rows(connection: Connection, tasks: Sequence[int]) -> dict[int, list[Un
 def silent_units(connection: Connection, task: int, *, before: datetime) -> set[str]:
     """Return the units of which every running job was last heard of before a moment, done or not.
 
-    Names as of `unit_rows`.
+    They are named as in `unit_rows`.
 
     A job is heard of when a record says again that it runs: `jobs` keeps when the first one came.
     """
@@ -92,7 +92,7 @@ def entry_times(connection: Connection, entries: list[int]) -> dict[int, str]:
 def ready_files(
     connection: Connection, task: int, *, after: int, limit: int
 ) -> list[tuple[int, ReadyFile]]:
-    """Return files that jobs of a task made and that no other job reads or has read, with their places.
+    """Return files that jobs of a task made and that no other job reads or has read, with places.
 
     Those of the oldest job come first. A rerun for comparison counts on neither side.
 
