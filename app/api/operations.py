@@ -61,7 +61,9 @@ def ready() -> Response:
     "GET", "/metrics", answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")}
 )
 def metrics() -> Response:
-    """Return counts of requests, how many recipes were reproduced when last run again, and how far keys are used up, for Prometheus."""
+    """Return counts of requests, how many recipes were reproduced when last run again, and how far
+    keys are used up, for Prometheus.
+    """  # noqa: D205
     with get_service().reading() as connection:
         facts = reproduction_facts(connection, datetime.now(UTC))
         used = keys_used(connection)
@@ -109,7 +111,10 @@ def _key_lines(used: dict[str, float]) -> list[str]:
     if not used:
         return []
     lines = [
-        "# HELP jobprov_keys_used Share of the integer keys that each table has given out (PostgreSQL).",
+        (
+            "# HELP jobprov_keys_used Share of the integer keys that each table has given out "
+            "(PostgreSQL)."
+        ),
         "# TYPE jobprov_keys_used gauge",
     ]
     return lines + [

@@ -1,4 +1,4 @@
-"""What is touched by something, over HTTP: counts and a page of files, or all of them as a stream."""
+"""What something touches, over HTTP: counts and a page of files, or all of them as a stream."""
 
 from collections.abc import Iterable, Iterator
 

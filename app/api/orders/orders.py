@@ -1,4 +1,7 @@
-"""Orders and retries over HTTP: what is to be submitted, taken under a lease by whoever may submit, and what became of it."""
+"""Orders and retries over HTTP: what is to be submitted, and what became of it.
+
+Whoever may submit takes an order under a lease.
+"""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -62,7 +62,9 @@ _digests = msgspec.json.Decoder(Digests)
     writes=True,
 )
 def ask_missing() -> Response:
-    """Return which of some blobs the experiment has not sent yet, and which excerpts a record may name instead of holding them."""
+    """Return which of some blobs the experiment has not sent yet, and which excerpts a record may
+    name instead of holding them.
+    """  # noqa: D205
     grant = recording_grant()
     read = _read_digests()
     asked, service = read.sha256, get_service()
@@ -215,7 +217,8 @@ def _store(sha256: str, limit_bytes: int) -> tuple[int, bool]:
 def _store_whole(sha256: str, data: bytes) -> tuple[int, bool]:
     if rules := find_secret(data):
         raise SecretFoundError(
-            f"The blob holds what looks like a secret (rule {', '.join(rules)}) and was not stored; send it redacted.",
+            f"The blob holds what looks like a secret (rule {', '.join(rules)}) and was not "
+            "stored; send it redacted.",
             {"sha256": [f"secret-found: {', '.join(rules)}"]},
         )
     stored = get_service().store.put(data, expected=sha256)

@@ -31,7 +31,9 @@ section = Section("campaigns", "Campaigns in the large.")
     errors=(401, 404, 413, 422),
 )
 def get_graph(name: str) -> Response:
-    """Return a campaign folded to stage, code version and state, with counts of jobs and of the files between them."""
+    """Return a campaign folded to stage, code version and state, with counts of jobs and of the
+    files between them.
+    """  # noqa: D205
     query = asked(CampaignGraphQuery)
     return _folded(checked_word(query.get("campaign", name), "campaign"), query)
 
@@ -44,7 +46,9 @@ def get_graph(name: str) -> Response:
     errors=(300, 401, 404, 413, 422),
 )
 def get_folded() -> Response:
-    """Return the same graph; the experiment may be left out where only one has a campaign of that name."""
+    """Return the same graph; the experiment may be left out where only one has a campaign of that
+    name.
+    """  # noqa: D205
     query = asked(FoldedQuery)
     return _folded(checked_word(query["campaign"], "campaign"), query)
 

@@ -46,7 +46,9 @@ def get_missing(task_id: str) -> Response:
     errors=(300, 401, 404, 422),
 )
 def get_ready(task_id: str) -> Response:
-    """Return the files that jobs of the task made and that no job has read yet, the oldest first."""
+    """Return the files that jobs of the task made and that no job has read yet, the
+    oldest first.
+    """  # noqa: D205
     query = asked(ReadyQuery)
     experiment, form = query.pop("experiment", None), query.pop("format")
     with get_service().reading() as connection:
