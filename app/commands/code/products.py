@@ -35,7 +35,9 @@ _UNMAPPED = {"name": "PRODUCT", "manager": "OF", "lists": "LISTS", "versions": "
 
 @click.group(cls=Group)
 def product() -> None:
-    """Say which repository an installed product (UPS, Spack) is built from, so that its source is found by its version."""
+    """Say which repository an installed product (UPS, Spack) is built from, so that its source is
+    found by its version.
+    """  # noqa: D205
 
 
 @product.command("map")
@@ -49,7 +51,10 @@ def product() -> None:
     default=DEFAULT_TEMPLATE,
     show_default=True,
     metavar="TEMPLATE",
-    help="The tag of a version: {version} as recorded, {dotted} (1.2.3), {underscored} (1_2_3), both without a leading v; {name}.",
+    help=(
+        "The tag of a version: {version} as recorded, {dotted} (1.2.3), {underscored} (1_2_3), "
+        "both without a leading v; {name}."
+    ),
 )
 @data_option
 @json_option
@@ -75,8 +80,8 @@ def map_it(
     }
     entries = "1 software entry waits" if count == 1 else f"{count} software entries wait"
     text = (
-        f"Product {name} is built from {repository}, its versions as tags {ref}. {entries}: `jobprov serve` resolves "
-        "what waits, `jobprov work` does so now."
+        f"Product {name} is built from {repository}, its versions as tags {ref}. {entries}: "
+        "`jobprov serve` resolves what waits, `jobprov work` does so now."
     )
     emit(answer, text, as_json=as_json)
 
@@ -85,7 +90,9 @@ def map_it(
 @data_option
 @json_option
 def list_them(*, data: str | None, as_json: bool) -> None:
-    """List what is mapped and which versions are not found, then the products that records name and nobody mapped."""
+    """List what is mapped and which versions are not found, then the products that records name and
+    nobody mapped.
+    """  # noqa: D205
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         found = list_products(connection)
     emit(found, "\n".join(_lines(found)), as_json=as_json)

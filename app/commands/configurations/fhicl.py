@@ -21,7 +21,10 @@ def _search_path_option(function: F) -> F:
     return click.option(
         "--search-path",
         multiple=True,
-        help="Folders where included files are looked for, `:` between them; FHICL_FILE_PATH by default. May be repeated.",
+        help=(
+            "Folders where included files are looked for, `:` between them; FHICL_FILE_PATH by "
+            "default. May be repeated."
+        ),
     )(function)
 
 
@@ -97,7 +100,9 @@ def diff(*, before: str, after: str, search_path: tuple[str, ...], as_json: bool
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 @json_option
 def conformance(*, folder: Path | None, as_json: bool) -> None:
-    """Judge this reader by the reference's answers in FOLDER, or in the folder `fhicl` of JOBPROV_SHARED; exit code 1 where any differs."""
+    """Judge this reader by the reference's answers in FOLDER, or in the folder `fhicl` of
+    JOBPROV_SHARED; exit code 1 where any differs.
+    """  # noqa: D205
     # Slow, and seldom wanted
     from jobprov.provenance.fhicl.conformance import score  # noqa: PLC0415
 

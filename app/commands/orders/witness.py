@@ -1,4 +1,7 @@
-"""`jobprov witness`: tell the service what the batch system saw, of jobs whose hook reported and of those whose did not."""
+"""`jobprov witness`: tell the service what the batch system saw of jobs.
+
+It tells of jobs whose hook reported and of those whose hook did not.
+"""
 
 import sys
 import time
@@ -97,11 +100,12 @@ _ENTRY_SECONDS = 60.0
 def witness(
     *, state_file: Path | None, url: str | None, dry_run: bool, as_json: bool, **given: Any
 ) -> None:
-    """Tell what the batch system saw of jobs, also of those that were killed or lost and never reported.
+    """Tell what the batch system saw of jobs, also of those that were killed or lost and never
+    reported.
 
     Without files, condor_history and condor_q of this machine are asked. Meant for cron: each run
     goes on where the last one stopped, and two at once do not collide.
-    """
+    """  # noqa: D205
     now = int(time.time())
     options = given["experiment"], given["settle_seconds"], given["limit"], given["with_logs"]
     telling = Telling(now, *options, deliver=_deliver_to(settings_with(url=url)))
@@ -122,7 +126,9 @@ def witness(
 def look(
     settings: Settings, state_file: Path, *, experiment: str, schedd: str | None = None
 ) -> Report:
-    """Tell the service of the settings what HTCondor saw of an experiment's jobs since the last look; return the report.
+    """Tell the service what HTCondor saw of an experiment's jobs since the last look.
+
+    The service is that of the settings. Returns the report.
 
     Raises:
         UnreachableError: HTCondor or the service does not answer.
@@ -210,7 +216,10 @@ def _sentences(report: Report, collection: Collection) -> str:
     told = sum(report.states.values())
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
     lines = [
-        f"{told} attempts told{f' ({states})' if states else ''}, {report.new} of them new to the service"
+        (
+            f"{told} attempts told{f' ({states})' if states else ''}, {report.new} of them new to "
+            "the service"
+        )
     ]
     for count, words in (
         (report.leftovers, "records of the hook that came home unsent were sent"),
@@ -221,7 +230,10 @@ def _sentences(report: Report, collection: Collection) -> str:
         (collection.never_started, "ads of jobs that never started"),
         (
             collection.unnamed,
-            "ads without GlobalJobId: see --schedd, and job_ad_information_attrs in docs/how-to/record-jobs.md",
+            (
+                "ads without GlobalJobId: see --schedd, and job_ad_information_attrs in "
+                "docs/how-to/record-jobs.md"
+            ),
         ),
         (
             len(report.conflicts),

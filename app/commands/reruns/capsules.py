@@ -1,4 +1,7 @@
-"""`jobprov capsule`: keeps the environment of a release, as far as its jobs touch it, and registers it with the release."""
+"""`jobprov capsule`: keeps the environment of a release and registers it with the release.
+
+The environment is kept as far as the release's jobs touch it.
+"""
 
 import sys
 from datetime import UTC, datetime
@@ -119,10 +122,11 @@ def add(
     data: str | None,
     as_json: bool,
 ) -> None:
-    """Keep a capsule's folder, or a container image in one file, in the archive, for all jobs with the software of these.
+    """Keep a capsule's folder, or a container image in one file, in the archive, for all jobs with
+    the software of these.
 
     Bundles of these jobs, in the same stages, then reach level L3 and name the capsule by digest.
-    """
+    """  # noqa: D205
     with opened_service(settings_with(data=data)) as service:
         stored = store_capsule(service.store, path)
         answer = service.write(
@@ -136,7 +140,10 @@ def add(
             received_at=datetime.now(UTC),
         )
     words = "is registered" if answer["is_new"] else "was registered already"
-    line = f"Capsule {answer['name']} {words}: {answer['size_bytes']} bytes, sha256 {answer['sha256']}."
+    line = (
+        f"Capsule {answer['name']} {words}: {answer['size_bytes']} bytes, sha256 "
+        f"{answer['sha256']}."
+    )
     emit(
         answer,
         f"{line}\n`jobprov serve` grades its jobs anew, `jobprov work` does so now.",

@@ -49,7 +49,9 @@ _MOST = 15
 def modules(
     *, url: str | None, as_json: bool, by: str, compare: tuple[str, str] | None, **query: Any
 ) -> None:
-    """Tell what art's modules took in jobs that succeeded, and what changed between two versions."""
+    """Tell what art's modules took in jobs that succeeded, and what changed between two
+    versions.
+    """  # noqa: D205
     first, second = compare or (None, None)
     found = client_for(url).modules(**query, by=by, first=first, second=second)
     emit(found, "\n".join(_lines(found)), as_json=as_json)
@@ -66,7 +68,10 @@ def _lines(found: ModuleSums) -> Iterator[str]:
         yield table(rows[:_MOST], _CHANGES) if rows else "No module became slower or faster."
     for group in found.groups:
         yield ""
-        yield f"{group.name or 'unknown'}, {counted(group.jobs, 'job')}, {duration(group.seconds)} in modules:"
+        yield (
+            f"{group.name or 'unknown'}, {counted(group.jobs, 'job')}, "
+            f"{duration(group.seconds)} in modules:"
+        )
         yield table([_row(row) for row in group.modules[:_MOST]], _COLUMNS)
 
 

@@ -45,10 +45,12 @@ def export_site(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Write the pages of campaigns, their tasks, jobs, files and lineage into FOLDER: they need no service and no script.
+    """Write the pages of campaigns, their tasks, jobs, files and lineage into FOLDER: they need no
+    service and no script.
 
-    Links to what was not taken lead to the service. A copy that is there is replaced once the new one is whole.
-    """  # fmt: skip
+    Links to what was not taken lead to the service. A copy that is there is replaced once the new
+    one is whole.
+    """  # noqa: D205
     client = client_for(url)
     _check(folder)
     pages = [campaign_url(name, experiment) for name in campaigns]
@@ -83,7 +85,8 @@ def export_site(
 def _check(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
         raise BadInputError(
-            f"{folder} holds something else; give a folder that is empty or was made by this command."
+            f"{folder} holds something else; give a folder that is empty or was made by this "
+            "command."
         )
 
 

@@ -16,18 +16,20 @@ from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED, reb
 @data_option
 @json_option
 def rebuild(*, into_url: str | None, data: str | None, as_json: bool) -> None:
-    """Fill an empty database from the archive: jobs, files, tasks, verdicts and all else that the ledger holds.
+    """Fill an empty database from the archive: jobs, files, tasks, verdicts and all else that the
+    ledger holds.
 
     Seal before (`jobprov archive seal`): what is not sealed is only in the old database.
-    """
+    """  # noqa: D205
     settings = settings_with(data=data)
     into = into_url or settings.database_url
     told = _tell if sys.stderr.isatty() else lambda *_: None
     report = rebuild_from(settings.archive_url, into, told=told)
     lost = "\n".join(f"  {name}: {why}" for name, why in NOT_DERIVED.items())
     text = (
-        f"{counted(report.jobs, 'job')} from {number(report.entries)} {'entry' if report.entries == 1 else 'entries'} "
-        f"in {counted(report.segments, 'segment')} of {counted(report.experiments, 'experiment')}.\n"
+        f"{counted(report.jobs, 'job')} from {number(report.entries)} "
+        f"{'entry' if report.entries == 1 else 'entries'} in "
+        f"{counted(report.segments, 'segment')} of {counted(report.experiments, 'experiment')}.\n"
         f"Not in the ledger, and so not here:\n{lost}"
     )
     emit(report._asdict(), text, as_json=as_json)
