@@ -117,7 +117,10 @@ def _is_wanted(facet: Facet, chosen: str | None) -> bool:
 
 
 def _choices(facets: list[Facet], chosen: str | None) -> list[tuple[str, int | None, str, bool]]:
-    """Return (title, differences, address, whether shown) of all facets that differ, "Everything" first."""
+    """Return (title, differences, address, whether shown) of every facet that differs.
+
+    "Everything" comes first.
+    """
     every = [("Everything", None, here(facet=None, whole=None, **{"from": None}), chosen is None)]
     return every + [
         (

@@ -1,4 +1,7 @@
-"""The page of an experiment's rules of triage: the rules, who changed them and why, and a form to change them."""
+"""The page of an experiment's rules of triage, with a form to change them.
+
+It shows the rules, who changed them, and why.
+"""
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -72,7 +75,7 @@ def show_page() -> Response:
 
 
 def change() -> Response:
-    """Declare the rules in the form and redirect to them; show the form again where they are refused."""
+    """Declare the rules in the form and redirect to them; if they are refused, show it again."""
     experiment = _experiment(request.form.get("experiment"))
     grant = form_grant(experiment)
     text, service, now = request.form.get("rules", ""), get_service(), datetime.now(UTC)
@@ -95,7 +98,7 @@ def change() -> Response:
 
 
 def read_again() -> Response:
-    """Have the failures recorded so far read again by the newest rules, and redirect to the rules."""
+    """Have the newest rules read again the failures recorded so far, and redirect to the rules."""
     experiment = _experiment(request.form.get("experiment"))
     grant = form_grant(experiment)
     now = datetime.now(UTC)

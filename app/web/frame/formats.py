@@ -126,7 +126,10 @@ def signal_name(value: Any) -> str:
 
 
 def shown_state(state: Any, heard_at: Any) -> str:
-    """Return the state of a job; a running one of which nothing was heard for a day is silent (glossary.md)."""
+    """Return the state of a job.
+
+    A running job of which nothing was heard for a day is silent (glossary.md).
+    """
     heard = moment(heard_at)
     if (
         state == "running"

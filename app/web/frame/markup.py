@@ -65,7 +65,10 @@ def digest(value: Any, width: int = _SHORT) -> Markup:
 
 
 def cut(value: Any, width: int = 60) -> Markup:
-    """Return one line of text, its middle left out where it is long, whole as tooltip (that too has an end)."""
+    """Return one line of text, cut in the middle where it is long, with the whole as tooltip.
+
+    The tooltip has a limit too.
+    """
     whole = text(value)
     if whole == MISSING:
         return escape(MISSING)

@@ -1,4 +1,7 @@
-"""What all pages share: the blueprint, the filters, the address of the stylesheet, and how a page is answered."""
+"""What all pages share: the blueprint, the filters, the stylesheet's address.
+
+It also answers with a page.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,7 +97,9 @@ def _version(name: str) -> str:
 def answer(
     template: str, *, twin: str | None = None, is_live: bool = False, **values: Any
 ) -> Response:
-    """Return a page, under 80 kB: names that are escaped to many times their length make it show fewer rows, and those shorter.
+    """Return a page of less than 80 kB.
+
+    Names that escaping makes many times longer leave room for fewer rows, and shorter ones.
 
     Args:
         template: its template.
@@ -211,7 +216,10 @@ def asked_number(name: str, *, least: int, most: int) -> int | None:
     if value is None:
         return None
     if not (
-        value.isascii() and value.isdigit() and len(value) < 19 and least <= int(value) <= most  # noqa: PLR2004
+        value.isascii()
+        and value.isdigit()
+        and len(value) < 19  # noqa: PLR2004
+        and least <= int(value) <= most
     ):
         words = f"a number from {least} to {most}"
         raise BadInputError(f"{name}: {value[:40]!r} is not {words}.", {name: [words]})

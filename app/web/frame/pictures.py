@@ -1,4 +1,7 @@
-"""Pictures of lineage on a page: inside it where they are small, else beside it, as a file of their own; and as values for the map."""
+"""Pictures of lineage: inside a page where they are small, else as a file beside it.
+
+The map gets them as values.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

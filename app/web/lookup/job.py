@@ -1,4 +1,7 @@
-"""The page of a job: everything recorded of it, why it failed first, what is missing and how to close that."""
+"""The page of a job: everything recorded of it, first of all why it failed.
+
+It also says what is missing and how to close that.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
