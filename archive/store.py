@@ -85,7 +85,7 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: what kind, with which blob or document or file, where, and how it shows."""
+    """One thing that is wrong: its kind, the blob, document or file, the place, how it shows."""
 
     kind: FindingKind
     name: str
@@ -158,7 +158,7 @@ class Store(Protocol):
         """Every stored digest once, sorted."""
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
-        """Move loose blobs into packs; one sealer at a time, readers and writers go on meanwhile."""
+        """Move loose blobs into packs, one sealer at a time, while readers and writers go on."""
 
     def erase(self, digests: Collection[str]) -> set[str]:
         """Remove blobs for good, also from packs.

@@ -42,7 +42,8 @@ _TRIES_AGAIN = 4
 _CODE = re.compile(r"<Code>(\w+)</Code>(?:<Message>([^<]*)</Message>)?")
 _ADDRESS = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w./~-]*)?", re.ASCII)
 _KEYS_REFUSED = {
-    "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch",
+    "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
 }  # fmt: skip
 _ELSEWHERE = {
     "AuthorizationHeaderMalformed",
@@ -124,7 +125,7 @@ class Bucket:
             obstore.put(self._store, key, data, use_multipart=False)
 
     def put_file(self, key: str, path: Path) -> None:
-        """Store a file's bytes in the place of the object that may be there, in parts where they are many."""
+        """Store a file's bytes in place of the object that may be there; many go in parts."""
         size_bytes = path.stat().st_size
         part_bytes = max(PART_BYTES, -(-size_bytes // _MOST_PARTS))
         with self._reaching():
@@ -265,7 +266,10 @@ def _explain(error: Exception, bucket: str) -> tuple[str, str]:
     if code in _ELSEWHERE:
         return f"the server says {_said(error)}", "check AWS_REGION and AWS_ENDPOINT_URL"
     if code in _KEYS_REFUSED or isinstance(error, PermissionDeniedError | UnauthenticatedError):
-        advice = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may list, read, write and delete"
+        advice = (
+            "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may list, read, "
+            "write and delete"
+        )
         return f"the server refuses the keys: {_said(error)}", advice
     if code:
         return f"the server says {_said(error)}", "check the server"

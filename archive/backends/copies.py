@@ -78,7 +78,10 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A place where a blob is stored: frame from `start`, and nothing of it past `end` (None: the end of the file)."""
+    """A place where a blob is stored: its frame begins at `start`, nothing of it lies past `end`.
+
+    Where `end` is None, that is the end of the file.
+    """
 
     sha256: str
     file: Readable

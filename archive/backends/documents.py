@@ -1,4 +1,7 @@
-"""Documents in a local folder: `<name>.document`, a frame each, its stored digest bound to the name."""
+"""Documents in a local folder: each is a frame in `<name>.document`.
+
+Its stored digest is bound to the name.
+"""
 
 import os
 from collections.abc import Collection, Iterator

@@ -246,7 +246,7 @@ class S3Store:
         yield from (stray(listed.key) for listed in self.bucket.listed("") if is_stray(listed.key))
 
     def _copies(self, sha256: str) -> Iterator[Copy]:
-        """The copies of a blob, the later ones looked for only when the earlier ones do not serve."""
+        """The copies of a blob; later ones are looked for only when the earlier do not serve."""
         raw = bytes.fromhex(sha256)
         known = self._packs.known()
         yield from filter(None, (self._packs.find(pack, raw) for pack in known))

@@ -139,7 +139,9 @@ def choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> 
 
 
 def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
-    """The packs whose blobs all lie in other packs too, left by a sealer that died before it removed them.
+    """The packs whose blobs all lie in other packs too.
+
+    They were left by a sealer that died before it removed them.
 
     A pack that is needed shows it by its first blob, so this costs next to nothing on other days.
     """
