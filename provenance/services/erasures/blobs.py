@@ -103,7 +103,8 @@ def plan_blob_erasure(
 def _check_kind(connection: Connection, sha256: str) -> None:
     if sha256 in set(packs_of_code(connection)):
         raise BadInputError(
-            "This is code that the service resolved, in the bundles of all jobs that ran it; it stays."
+            "This is code that the service resolved, in the bundles of all jobs that ran it; it "
+            "stays."
         )
     if (
         connection.execute(select(CapsuleRow.entry_id).where(CapsuleRow.sha256 == sha256)).first()

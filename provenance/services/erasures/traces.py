@@ -1,4 +1,6 @@
-"""Takes the texts of an erased record from the database's working rows, and tells where else they still stand.
+"""Takes the texts of an erased record from the database's working rows.
+
+It also tells where else they still stand.
 
 What goes: dead letters and log tails of the job that hold one, and answers that are kept. Rows that
 many share (names of files and hosts, addresses of repositories, values of parameters) stay, and are
@@ -21,7 +23,7 @@ _PACKED = (("closures", "document"), ("provisional_records", "body"), ("dead_let
 
 
 def remove_traces(connection: Connection, job: FoundJob, texts: Sequence[str]) -> None:
-    """Remove what holds any of the texts: letters and log tails of a job, and kept answers of any."""
+    """Remove what holds any of the texts: letters and log tails of a job, kept answers of all."""
     forms = forms_of(texts)
     letters = connection.execute(
         select(DeadLetter.id, DeadLetter.body).where(DeadLetter.job_id == job.job_id)

@@ -67,7 +67,10 @@ class Replay:
         self._waiting = WaitingEntries(writing, (experiment, self.experiment))
 
     def prepare(self, reader: SegmentReader) -> None:
-        """Learn what is possessed, resolved, seen of tags and served by a capsule, before any record is read."""
+        """Learn what is possessed and resolved before any record is read.
+
+        That includes what was seen of tags, and what a capsule serves.
+        """
         for position in reader.positions("capsule"):
             uses = uses_in(json.loads(reader.body(position))["capsule"])
             self._read_ahead.served.update((self._name, use) for use in uses)

@@ -35,7 +35,9 @@ _NUMBERED = (ComparatorSet, RuleTableRow, Reclassification)
 def write_in_order(
     connection: Connection, store: Store, replay: Replay, reader: SegmentReader
 ) -> None:
-    """Write anew what entries of these kinds say, those of an adopted segment in its order, then those that wait.
+    """Write anew what entries of these kinds say.
+
+    Those of an adopted segment come first, in its order, then those that wait.
 
     Nothing is to be done where the segment has none of them. Comparators and rules are numbered
     again; of all else the last one counts. Failures are read again where the segment has rules.
