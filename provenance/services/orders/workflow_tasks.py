@@ -1,4 +1,4 @@
-"""The tasks that hold the stages of a workflow, and the lists of those stages whose files a catalog has.
+"""The tasks that hold the stages of a workflow, and the lists of stages with files in a catalog.
 
 A list is frozen when the workflow is declared. A stage that follows its source gets at its end what
 appears there later; what left the source stays a unit.
@@ -129,7 +129,8 @@ def top_up(
         where = held.get("namespace")
         if where is not None and where != listing.get("namespace"):
             problems[name] = (
-                f"new files are of namespace {listing.get('namespace')}, and those before of {where}"
+                f"new files are of namespace {listing.get('namespace')}, and those before of "
+                f"{where}"
             )
         elif len(seen) + len(fresh) > MOST_UNITS:
             problems[name] = f"there would be more than {MOST_UNITS} units"
