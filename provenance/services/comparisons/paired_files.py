@@ -49,7 +49,7 @@ def _checksums(file: Record) -> dict[str, str]:
 def paired(
     old: Sequence[Record], new: Sequence[Record], sort: Callable[[Record], str]
 ) -> Iterator[tuple[Record | None, Record | None]]:
-    """Yield files of the same bytes or name, then those of the same sort in order, then what is left alone."""
+    """Yield files of equal bytes or name, then files of the same sort in order, then the rest."""
     left_old, left_new = list(old), list(new)
     for keys, fits in (
         (_checksums_of, lambda mine, other: unlike_bytes(mine, other) is None),
@@ -85,7 +85,7 @@ def _partners(
     keys: Callable[[Record], Iterable[str]],
     fits: Callable[[Record, Record], bool],
 ) -> list[Record | None]:
-    """Return for each of the old files the first new one of which a key is the same, and that no other has yet."""
+    """Return for each old file the first new one that shares a key with it and is not yet taken."""
     waiting: dict[str, list[Record]] = {}
     for file in reversed(new):
         for key in keys(file):

@@ -49,8 +49,8 @@ def trace_lineage(
         depth: at most this many jobs away.
         limit: at most this many nodes.
         filters: what is shown; the walk goes on through what is not.
-        as_of: only jobs that had been recorded by then; `past` of the graph says what is shown as it
-            is known today all the same.
+        as_of: only jobs that had been recorded by then; `past` of the graph says what is shown as
+            it is known today all the same.
 
     Raises:
         NotFoundError: no record mentions the file, or none did then.
@@ -109,7 +109,7 @@ def find_focus(
 
 
 def _with_writers(connection: Connection, graph: Graph) -> Graph:
-    """Return the graph, its placeholders with the jobs that wrote other versions of them, or failed."""
+    """Return the graph, its placeholders with the jobs that failed or wrote other versions."""
     files: dict[str, Node] = {node.key: node for node in with_writers(connection, graph.files())}
     return replace(graph, nodes=tuple(files.get(node.key, node) for node in graph.nodes))
 
