@@ -76,7 +76,10 @@ def fetch_units(
     split = [catalog.split(name) for name in names]
     namespaces = {namespace for namespace, _ in split}
     if len(namespaces) > 1:
-        words = f"{said} selects files of several namespaces ({', '.join(sorted(namespaces)[:3])}): declare a task for each"
+        words = (
+            f"{said} selects files of several namespaces ({', '.join(sorted(namespaces)[:3])}): "
+            "declare a task for each"
+        )
         raise BadInputError(f"units: {words}.", {"units": [words]})
     [namespace] = namespaces
     return {

@@ -63,7 +63,7 @@ def stage_waits(waits: Sequence[SampledWait], attempts: float) -> dict[str, Any]
 
 
 def add_waits(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a file waits on its way through all stages, and the sum of the hours that stage-in takes.
+    """Return what a file waits on its way through all stages, and the hours that stage-in takes.
 
     Stages that do not say it are left out: `learnt_from.stages` says how many do. Quantiles add up
     as if a file that waits long in one stage did so in all, which is the safe side.

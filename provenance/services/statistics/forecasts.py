@@ -66,7 +66,10 @@ def forecast_sum(
 
 
 def makespan(slot_seconds: Interval, longest: float, slots: int) -> Interval:
-    """Return how long `slots` slots are busy: no shorter than the longest unit, and the last slots run empty one by one."""
+    """Return how long `slots` slots are busy.
+
+    That is no shorter than the longest unit, and the last slots run empty one by one.
+    """
     tail = longest * (1 - 1 / slots)
     return Interval(*(max(longest, total / slots + tail / 2) for total in slot_seconds))
 

@@ -1,4 +1,6 @@
-"""Distributions of what jobs took: run time, CPU, memory, output, and these an event, by stage, site, host or version.
+"""Distributions of what jobs took, by stage, site, host or version.
+
+They are of run time, CPU, memory and output, in all and for each event.
 
 Source: http.md, `GET /statistics/resources`.
 """
