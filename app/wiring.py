@@ -88,7 +88,7 @@ class Service:
     def problems(self) -> list[str]:
         """Return what keeps the service from its work, each a sentence.
 
-        Nothing where it is ready.
+        There is none where it is ready.
         """
         found = []
         try:

@@ -49,7 +49,7 @@ def health() -> Response:
 def ready() -> Response:
     """Return whether database, archive and schema can be worked with.
 
-    200, or 503 with what is wrong.
+    The answer is 200, or 503 with what is wrong.
     """
     problems = get_service().problems()
     if problems:
@@ -81,7 +81,7 @@ def metrics() -> Response:
 def hook() -> Response:
     """Return the job-end hook: one file, Python 3.6 or newer.
 
-    The same bytes from the same version, always.
+    The same version always answers the same bytes.
     """
     content, sha256 = _hook()
     answer = send_stream(

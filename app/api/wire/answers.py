@@ -1,6 +1,6 @@
 """The answers of the writing calls, as msgspec types.
 
-Encoded in a few microseconds, described in the OpenAPI document.
+They are encoded in a few microseconds, and described in the OpenAPI document.
 """
 
 from collections.abc import Iterable

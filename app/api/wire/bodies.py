@@ -1,6 +1,6 @@
 """Reading what a client sent, in bounded memory.
 
-Plain or gzip, never more than the limit says, before or after unpacking.
+It is plain or gzip, and never more than the limit says, before or after unpacking.
 """
 
 import zlib

@@ -1,6 +1,6 @@
 """`jobprov product`: which registered repository an installed product is built from.
 
-Works on the database directly, for operators.
+It works on the database directly, for operators.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """`jobprov repository`: what the service may fetch.
 
-Works on the database directly, so that only operators can.
+It works on the database directly, so that only operators can use it.
 """
 
 import click

@@ -1,6 +1,6 @@
 """`jobprov fhicl`: FHiCL files, expanded, evaluated, named and compared, as the reference does.
 
-Needs no service.
+It needs no service.
 """
 
 import os

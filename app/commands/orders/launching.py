@@ -1,6 +1,6 @@
 """What `jobprov agent` and `jobprov launch` have in common.
 
-Their options, and turns of submitting what is ordered.
+That is their options, and turns of submitting what is ordered.
 """
 
 import fcntl

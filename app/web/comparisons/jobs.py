@@ -1,6 +1,6 @@
 """The page of two jobs: what is not the same, what decides the outcome first.
 
-And the page that asks which other job.
+Another page asks which other job is meant.
 """
 
 import re
@@ -96,7 +96,7 @@ def show_page(before: str, after: str) -> Response:
 def _divergence(a: ComparedJob, b: ComparedJob) -> str | None:
     """Return where the histories of what two jobs made part.
 
-    None where they made nothing, or the same.
+    It is None where they made nothing, or the same.
     """
     whose = {"experiment_a": a.experiment, "experiment_b": b.experiment}
     if a.experiment == b.experiment:

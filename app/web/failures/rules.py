@@ -51,7 +51,7 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_page() -> Response:
     """Show the rules of an experiment, the newest or an earlier version.
 
-    With `edit=1` the form that changes them.
+    With `edit=1`, show the form that changes them.
     """
     experiment = _experiment(asked("experiment"))
     version = asked_number("version", least=1, most=_MOST_VERSIONS)

@@ -109,7 +109,7 @@ def day(value: Any) -> str:
 def seconds_between(start: Any, end: Any) -> float | None:
     """Return the seconds from one RFC 3339 text to another.
 
-    None where either is missing or they are the wrong way round.
+    It is None where either is missing, or where they are the wrong way round.
     """
     first, last = moment(start), moment(end)
     if first is None or last is None or last < first:

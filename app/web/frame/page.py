@@ -123,7 +123,7 @@ def answer(
 def answer_rows(template: str, rows: int, values_of: Callable[[int], dict[str, Any]]) -> Response:
     """Return a page of a list that goes on elsewhere, with fewer rows before their words are cut.
 
-    Half of them, then a quarter.
+    It shows half of them, then a quarter.
 
     Args:
         template: its template.
@@ -175,7 +175,7 @@ def asked(name: str) -> str | None:
 def asked_file() -> dict[str, str | None]:
     """Return which file of a name the address means.
 
-    `experiment`, and `namespace`, '' where it says that there is none.
+    It has `experiment` and `namespace`, which is '' where the address says that there is none.
     """
     namespace = asked("namespace")
     return {

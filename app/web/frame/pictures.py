@@ -21,14 +21,14 @@ INLINE_BOXES = 70
 FORMS = ("right", "down", "image-right", "image-down", "map")
 """A drawing for wide or narrow screens to open alone; the same to stand as an image in a page.
 
-The values of the map.
+The last of these names is the values of the map.
 """
 
 
 class Picture(NamedTuple):
     """A graph drawn for wide pages and for narrow ones, where both may stand in the page.
 
-    Else both are empty.
+    Where they may not, both are empty.
     """
 
     right: str = ""
@@ -62,7 +62,7 @@ def asked_drawing(
 ) -> Response | None:
     """Return what `picture=` asks for, a drawing alone or the values of the map.
 
-    None where it asks for the page.
+    It is None where the page is asked for.
 
     Raises:
         BadInputError: it asks for something else.

@@ -108,7 +108,7 @@ def _values(
 def lineage_of(job: JobAnswer, key: int) -> LineageLink | None:
     """Return the lineage of what a job made, else of what it read, with its box chosen.
 
-    None where it has neither; what many jobs share leads nowhere.
+    It is None where the job has neither; what many jobs share leads nowhere.
     """
     if job.summary.state == "succeeded":
         for file in job.outputs:

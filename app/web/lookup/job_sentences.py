@@ -69,7 +69,7 @@ def wall_seconds(job: JobSummary) -> float | None:
 def ending(job: JobSummary) -> str:
     """Return how the job's process ended: `exit code 65`, `signal 9 (SIGKILL)`.
 
-    Empty where nothing tells.
+    It is empty where nothing tells.
     """
     if job.exit.signal is not None:
         return f"signal {signal_name(job.exit.signal)}"

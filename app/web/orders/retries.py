@@ -85,7 +85,7 @@ def show_page() -> Response:
 def decide() -> Response:
     """Order what was selected, waive its units, or lead to its resubmission.
 
-    By one method, so that no token gets into an address.
+    All go by one method, so that no token gets into an address.
     """
     given = {name: request.form.get(name, "").strip() for name in _FIELDS}
     jobs = _selected(request.form.getlist("job"))

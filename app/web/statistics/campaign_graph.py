@@ -114,7 +114,7 @@ def first_line(graph: FoldedGraph) -> str:
 def _in_order(graph: FoldedGraph, begun: Sequence[str]) -> list[tuple[int, JobClass]]:
     """Return the classes with their places, in the order of production.
 
-    Where no file tells it, as stages have begun.
+    Where no file tells that order, they come as their stages began.
     """
     stages = list(dict.fromkeys(some.stage for some in graph.classes))
     named = (
