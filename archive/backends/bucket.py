@@ -1,6 +1,6 @@
 """A bucket of an S3 server, as the archive uses it.
 
-Short requests, bounded retries, one error that says what to set.
+It has short requests, bounded retries, and one error that says what to set.
 
 Keys and address come from the environment, as other S3 tools take them (`AWS_ACCESS_KEY_ID`,
 `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT_URL`, `AWS_REGION`, ...); nothing of them is written down. No
@@ -61,7 +61,7 @@ _R = TypeVar("_R")
 class Listed:
     """An object as a listing names it.
 
-    Its size in bytes, and when it came by the server's clock.
+    It has a size in bytes, and the time at which it came, by the server's clock.
     """
 
     key: str
@@ -136,7 +136,7 @@ class Bucket:
     def first_bytes(self, key: str, length: int) -> tuple[bytes, int] | None:
         """The first bytes of an object and its whole size in one request.
 
-        None where there is none.
+        It is None where there is no object.
         """
         with self._reaching(), self._finding():
             try:
@@ -242,7 +242,7 @@ def in_parallel(
 ) -> Iterator[_R]:
     """What a function gives for each item, in their order.
 
-    Some items ahead of what was taken, never all of them.
+    It works some items ahead of what was taken, never on all of them.
     """
     left = iter(items)
     with ThreadPoolExecutor(at_once) as pool:

@@ -42,7 +42,7 @@ class Readable(Protocol):
 class OpenFile:
     """A file open for reading by position, so that threads may share it.
 
-    Closed when nothing refers to it.
+    It is closed when nothing refers to it.
     """
 
     def __init__(self, path: Path) -> None:

@@ -282,7 +282,7 @@ def is_stray(key: str) -> bool:
 class _Scratch:
     """A file without a name that holds what would be too much for memory.
 
-    Closed when nothing refers to it.
+    It is closed when nothing refers to it.
     """
 
     def __init__(self) -> None:

@@ -296,7 +296,7 @@ class S3Store:
     def _put_file(self, sha256: str, path: Path) -> bool:
         """Make the frame in a file loose.
 
-        In parts where it is large, which no server takes only if absent.
+        A large one goes in parts, which no server takes only if the object is absent.
         """
         if path.stat().st_size <= PART_BYTES:
             return self._put_frame(sha256, path.read_bytes())

@@ -64,7 +64,7 @@ def run_here(
 ) -> int:
     """Return the exit code of a job that was run in the new folder `out`.
 
-    125 where run.sh could not lay it out, and says why.
+    It is 125 where run.sh could not lay it out, and says why.
 
     Args:
         root: the unpacked bundle.

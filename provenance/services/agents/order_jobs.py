@@ -1,6 +1,6 @@
 """Orders as jobs that a launcher can start: what to run, with which files, under the hook.
 
-Runs where orders are submitted, and knows the service over HTTP alone. What a workflow ships is
+It runs where orders are submitted, and knows the service over HTTP alone. What a workflow ships is
 fetched by digest, once; bundles are those of the recorded jobs; the ticket of a task lets its jobs
 record and nothing else.
 """
@@ -194,7 +194,7 @@ class Workshop:
     def _ticket(self, task_id: str) -> tuple[dict[str, str], dict[str, str]]:
         """Return the file with the ticket of a task and the variable that names it.
 
-        Neither where none is needed.
+        There is neither where none is needed.
         """
         if not self.needs_tickets:
             return {}, {}

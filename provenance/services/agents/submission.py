@@ -212,7 +212,7 @@ def _is_over(moment: str) -> bool:
 def summary(shown: Mapping[str, Any]) -> str:
     """Return how a workflow stands in one line.
 
-    Done of expected by stage, what failed, what it waits for.
+    It says what is done of what is expected by stage, what failed, and what it waits for.
     """
     parts = []
     for stage in shown["stages"]:

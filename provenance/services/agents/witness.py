@@ -94,7 +94,7 @@ def witness_batch(
 ) -> Report:
     """Tell of the attempts of a collection that were not told yet.
 
-    Without a client only count them.
+    Without a client, only count them.
 
     Raises:
         UnreachableError: the service does not answer; what was told before that is remembered.

@@ -1,6 +1,6 @@
 """Brings what a catalog knows of tasks into the database.
 
-Outputs of their units, their project's processes, what their jobs claim.
+That is outputs of their units, their project's processes, and what their jobs claim.
 
 Bounded by time and resumable: each part of 200 units is a transaction, which notes the next one.
 Units of which an output is known are not asked about again, unless everything is to be looked at.
@@ -159,7 +159,7 @@ def _sync(place: _Place, *, everything: bool) -> tuple[TaskSync, bool]:
 def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync:
     """Ask for the children of the units, from where the last pass stopped.
 
-    Without a list, for files that name the task.
+    Without a list, ask for files that name the task.
     """
     units = place.declaration.listed_units()
     if units is None:
@@ -227,7 +227,7 @@ def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
 def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
     """Ask for the processes of the task's project, and for the inputs of some.
 
-    Those first that did not complete.
+    Those that did not complete come first.
     """
     catalog: Any = place.catalog
     if catalog.kind != "sam":

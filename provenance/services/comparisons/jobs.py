@@ -105,7 +105,7 @@ def _compared_job(job: dict[str, Any]) -> ComparedJob:
 def _as_compared(job: dict[str, Any]) -> dict[str, Any]:
     """Return the merged record with what the service found out.
 
-    Commits resolved, pages of files.
+    That is resolved commits, and pages of files.
     """
     return {**job["merged"], **{part: job[part] for part in ("software", "inputs", "outputs")}}
 

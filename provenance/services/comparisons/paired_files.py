@@ -1,6 +1,6 @@
 """Files of two jobs side by side, and whether two are the same bytes.
 
-By whatever digest or checksum both records name.
+They are compared by whatever digest or checksum both records name.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ def bytes_of(file: Record) -> str:
 def unlike_bytes(mine: Record, other: Record) -> tuple[str, str] | None:
     """Return by what the bytes of two files differ, as each record names it.
 
-    None where they are the same, as far as that is told.
+    It is None where they are the same, as far as that is told.
 
     Records may name other algorithms, or the same in another order: what both name decides.
     """

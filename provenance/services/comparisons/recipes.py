@@ -52,7 +52,7 @@ def list_divergent(
 ) -> dict[str, Any]:
     """Return `{"recipes": [{recipe_id, job_count, results, url}], "next"}`.
 
-    Recipes with results that differ.
+    They are recipes with results that differ.
 
     Raises:
         BadInputError: a limit or cursor that is none.
@@ -182,7 +182,7 @@ def _differing_facts(
 ) -> list[dict[str, Any]]:
     """Return what the recipe leaves out and the jobs do not agree in.
 
-    Host, processor, system, variables.
+    That is host, processor, system, variables.
     """
     facts = {result: _facts(raw) for result, (_, raw) in pairs}
     fields = sorted(

@@ -66,7 +66,7 @@ def plan_blob_erasure(
 ) -> BlobErasure:
     """Return what would go; nothing is written.
 
-    Reads the experiment's whole ledger, to find its jobs.
+    It reads the experiment's whole ledger, to find the jobs.
 
     Raises:
         BadInputError: no digest, or the blob is code or a capsule.

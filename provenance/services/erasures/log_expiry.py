@@ -242,7 +242,7 @@ def write_expiry_rows(
 ) -> None:
     """Write what an expiry says whose ledger entry is there.
 
-    Rows of the logs, which the experiment possesses no more.
+    These are the rows of the logs, which the experiment no longer possesses.
     """
     table = table_of(ExpiredLog)
     digests = [log["sha256"] for log in logs]

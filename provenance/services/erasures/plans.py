@@ -260,7 +260,7 @@ def _finals(connection: Connection, store: Store, job: int, witness: str) -> lis
 def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) -> list[Entry]:
     """Return the records of a job that changed nothing.
 
-    Contradictions of this witness, and those of a later version.
+    They are contradictions of this witness, and those of a later version.
     """
     conflicts = select(Conflict.entry_id).where(
         Conflict.job_id == job.found.key, Conflict.witness == witness

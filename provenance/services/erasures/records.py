@@ -101,7 +101,7 @@ def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, Any]:
 def _replacing_leaf(connection: Connection, store: Store, erasure: RecordErasure) -> str | None:
     """Return the leaf of the entry that takes the place.
 
-    None where it is no entry, but a running job's record.
+    It is None where a running job's record takes the place, which is no entry.
     """
     if erasure.provisional is not None:
         return None

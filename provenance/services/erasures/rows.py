@@ -67,7 +67,7 @@ def _is_there(connection: Connection, column: Any, value: int) -> bool:
 def _keep_evidence(connection: Connection, experiment: int, erased: ErasedRow) -> None:
     """Write the row of an erased conflict or unread record that a replay could not read.
 
-    Witnesses' rows it wrote.
+    The replay itself wrote the rows of witnesses.
     """
     item = erased.item
     if item.kind == "conflict" and not _is_there(connection, Conflict.entry_id, erased.entry):

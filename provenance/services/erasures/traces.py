@@ -53,7 +53,7 @@ def _tails_holding(connection: Connection, job: int, forms: Sequence[bytes]) -> 
 def find_remains(connection: Connection, texts: Sequence[str]) -> dict[str, int]:
     """Return how many rows hold any of the texts still, by table and column.
 
-    Bytes of the ledger apart. Reads every table.
+    The bytes of the ledger are left out, and every table is read.
     """
     found: dict[str, int] = {}
     if not texts or len(texts) > _MOST_TEXTS:

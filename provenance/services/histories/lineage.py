@@ -96,7 +96,7 @@ def find_focus(
 ) -> Focus:
     """Return the version of a file that a question is about: the newest by default.
 
-    With `as_of`, of the versions that had been recorded by then.
+    With `as_of`, it is one of the versions that had been recorded by then.
 
     Raises:
         NotFoundError: no record had mentioned the file at `as_of`, and no catalog had seen it.
@@ -146,7 +146,7 @@ def trace_history(
 ) -> History:
     """Return the whole history before or after a version, or after a name.
 
-    At most fifty thousand files each way.
+    It holds at most fifty thousand files each way.
 
     Raises:
         LimitError: it took more than five seconds.

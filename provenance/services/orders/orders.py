@@ -194,7 +194,7 @@ def write_order_rows(writing: Writing, experiment: int, entry: int, body: dict[s
 def take_orders(writing: Writing, body: TakeBody) -> list[dict[str, Any]]:
     """Return orders that are to be submitted, each leased to the holder.
 
-    What `POST /orders/take` answers.
+    That is what `POST /orders/take` answers.
 
     Raises:
         NotFoundError: the workflow that is named is none.

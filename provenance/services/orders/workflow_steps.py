@@ -151,7 +151,7 @@ def list_workflows(
 ) -> list[dict[str, Any]]:
     """Return the newest version of each workflow.
 
-    `{name, version, experiment, campaign, state, who, why, url}`.
+    Each is `{name, version, experiment, campaign, state, who, why, url}`.
     """
     newest: dict[tuple[str, str], WorkflowFound] = {}
     for found in find_workflows(connection, experiment=experiment):

@@ -31,7 +31,7 @@ Listing = dict[str, Any]
 class Followed(NamedTuple):
     """What catalogs list now of the stages that follow them, and why not of the others.
 
-    Both by stage.
+    Both are by stage.
     """
 
     listings: dict[str, Listing]
@@ -148,7 +148,7 @@ def top_up(
 def read_listing(connection: Connection, store: Store, task_id: str, experiment: str) -> Listing:
     """Return the declaration of the task that holds the list of a stage.
 
-    Empty where there is none yet.
+    It is empty where there is none yet.
     """
     tasks = find_tasks(connection, task_id, experiment)
     return (read_task_document(connection, store, tasks[0]) if tasks else None) or {}

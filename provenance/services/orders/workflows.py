@@ -1,6 +1,6 @@
 """Workflows as declared: each version once, for ever.
 
-And whether it runs, who let it or stopped it, and why.
+It is also kept whether it runs, who let it or stopped it, and why.
 
 Source: docs/how-to/run-a-workflow.md; http.md, `PUT /workflows/{name}`.
 """

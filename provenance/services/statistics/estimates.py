@@ -73,7 +73,7 @@ def estimate(
 ) -> dict[str, Any]:
     """Return `{files, events, slots, stages, total}`.
 
-    What it would take to do so many files or events again.
+    That is what it would take to do so many files or events again.
 
     A stage is `{stage, units, cpu_hours, slot_hours, wall_hours, stage_in_hours, queue, stage_in,
     output_bytes, attempts_a_unit, learnt_from}`. Hours are `{expected, low, high}`, between which

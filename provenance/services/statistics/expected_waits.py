@@ -42,7 +42,7 @@ def sample_waits(
 def stage_waits(waits: Sequence[SampledWait], attempts: float) -> dict[str, Any]:
     """Return `{queue, stage_in, stage_in_hours}` of so many attempts.
 
-    None each where no sampled job says it.
+    Each is None where no sampled job says it.
 
     `queue` and `stage_in` are of one job: `{p10_hours, median_hours, p90_hours, learnt_from: {jobs,
     read}}`. `stage_in_hours` is the sum over all attempts, as an interval.

@@ -85,7 +85,7 @@ def _spread_of_mean(clusters: Sequence[Sequence[float]], mean: float, count: int
 def _quantile(degrees: int) -> float:
     """Return Student's quantile of 0.9, by the expansion of Cornish and Fisher.
 
-    Wide where a single cluster was seen.
+    It is wide where a single cluster was seen.
     """
     if degrees < 1:
         return 3.0

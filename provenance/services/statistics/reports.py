@@ -1,6 +1,6 @@
 """A campaign in one document: how far it is, what waits, why jobs failed, what they took.
 
-For a page, a mail or a meeting.
+It is for a page, a mail or a meeting.
 
 Source: http.md, `GET /campaigns/{campaign}/report`.
 """

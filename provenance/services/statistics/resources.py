@@ -97,7 +97,7 @@ def _values(jobs: Sequence[JobCost], read: Callable[[JobCost], float | None]) ->
 def _edges(values: Sequence[float]) -> list[float]:
     """Return the edges of equal bins between the first and the last hundredth.
 
-    Nothing without values.
+    There are none without values.
     """
     if not values:
         return []

@@ -259,7 +259,7 @@ def _contested(
 def _renumbered(local: Sequence[_Local], taken: set[int]) -> list[tuple[_Local, int]]:
     """Return the revisions that give way with their new numbers.
 
-    In the same order, past those that are taken.
+    The numbers are in the same order, past those that are taken.
     """
     found, last = [], 0
     for each in local:

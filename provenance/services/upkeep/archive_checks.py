@@ -193,7 +193,7 @@ def _check_chains(connection: Connection, store: Store) -> _Chains:
 def _erased_entries(connection: Connection, store: Store, experiment: str) -> dict[int, set[int]]:
     """Return the entries whose erasure is recorded, in the chain or by the database.
 
-    Positions by segment.
+    They are positions, by segment.
     """
     places = erased_places(connection, experiment)
     chain = read_erasures(store, experiment)
@@ -246,7 +246,8 @@ def _check_tip(experiment: str, found: tuple[int, str], tip: tuple[int, str]) ->
 def _users(connection: Connection, store: Store, digests: set[str]) -> dict[str, set[JobName]]:
     """Return which jobs each of these blobs touches.
 
-    By their records, bundle plans, the code that they ran and its capsule.
+    A blob touches a job by its record, its bundle plans, the code that it ran, or that code's
+    capsule.
     """
     users: dict[str, set[JobName]] = defaultdict(set)
     if not digests:

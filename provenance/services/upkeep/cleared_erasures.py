@@ -1,6 +1,6 @@
 """Takes what was erased out of archive and database, once the chain says that it was.
 
-Bodies of segments, blobs, deleted rows.
+That is bodies of segments, blobs, and deleted rows.
 
 Everything is found again from what is recorded, so that this can be done as often as one likes:
 after a crash, or after a copy of the archive was restored in which the bytes are back.

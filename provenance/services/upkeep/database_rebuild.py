@@ -1,6 +1,6 @@
 """Makes the database anew from the archive alone.
 
-Replays every chain of the ledger, in order, into an empty schema.
+It replays every chain of the ledger, in order, into an empty schema.
 
 What is derived comes back whole: jobs, files, edges, tasks, sightings, verdicts, resolutions,
 bundle plans, possessions, evaluated configurations. What is not is named in `NOT_DERIVED`; entries

@@ -175,7 +175,7 @@ class Replay:
     def _fill(self, segment: int, places: Sequence[tuple[int, SealedEntry]]) -> None:
         """Write rows for entries that have none yet.
 
-        Of kinds not known here, and records that changed nothing.
+        They are entries of kinds not known here, and records that changed nothing.
         """
         held = self._keys(segment)
         lacking = [
@@ -240,7 +240,7 @@ class Replay:
     def _erasures(self) -> ChainErasures:
         """Return what the whole chain says was erased, also further on.
 
-        Read where something was, and again where the chain grew.
+        It is read where something was erased, and again where the chain grew.
         """
         if self._chain is None:
             self._chain = self._writing.remembered(ErasuresRead).of(self._writing.store, self._name)

@@ -1,6 +1,6 @@
 """Entries of which the newest stands, in the order of the chain.
 
-Declarations of tasks, waivers, comparators, policies of retries, rules.
+They are declarations of tasks, waivers, comparators, policies of retries, and rules.
 
 What waits in a database is sealed behind what it adopts, so it stands against that, although it was
 written here first.

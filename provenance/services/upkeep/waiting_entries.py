@@ -45,7 +45,7 @@ class HeldEntries:
 def settle_waiting(database: Database, writer: Writer, store: Store, experiment: str) -> None:
     """Write what adopted segments of an experiment say of jobs that were recorded since.
 
-    For the one sealer.
+    The one sealer uses it.
 
     It is looked for apart from the writer: that reads the whole ledger of the experiment.
     """
