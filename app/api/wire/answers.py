@@ -118,9 +118,9 @@ def batch_result(outcome: Outcome, here: str) -> BatchResult:
 def conflict_words(job_id: str) -> str:
     """Return why a second final record is not taken, and what to do."""
     return (
-        f"Another final record of job {job_id} is held for this witness; yours was kept as "
-        "evidence and changed nothing. To correct the first, POST "
-        f"/api/v1/jobs/{job_id}/revisions with a reason."
+        f"Another final record of job {job_id} is held for this witness; "
+        "yours was kept as evidence and changed nothing. "
+        f"To correct the first, POST /api/v1/jobs/{job_id}/revisions with a reason."
     )
 
 

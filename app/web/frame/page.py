@@ -1,6 +1,6 @@
 """What all pages share: the blueprint, the filters, the stylesheet's address.
 
-It also answers with a page.
+It also says how a page is answered.
 """
 
 import hashlib

@@ -21,7 +21,7 @@ INLINE_BOXES = 70
 FORMS = ("right", "down", "image-right", "image-down", "map")
 """A drawing for wide or narrow screens to open alone; the same to stand as an image in a page.
 
-The last of these names is the values of the map.
+The last one stands for the values of the map.
 """
 
 

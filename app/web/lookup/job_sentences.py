@@ -1,4 +1,4 @@
-"""The first line of a job's page: how it ended, if it was reproduced, how full its record is."""
+"""The first line of a job's page: its end, whether it was reproduced, how complete its record is."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The pages of workflows: how each stands, what comes next, why no more does, what it declares."""
+"""The pages of workflows: how each stands, what comes next and why not more, what it declares."""
 
 import time
 from datetime import UTC, datetime
@@ -111,7 +111,7 @@ def _standing(connection: Any, found: WorkflowFound) -> dict[str, Any]:
 
 
 def first_line(workflow: dict[str, Any]) -> str:
-    """Return how the workflow stands: if it runs, how far it is, and what it waits for most."""
+    """Return how the workflow stands: whether it runs, how far it is, what it waits for most."""
     stages = workflow["stages"]
     done, units = (sum(stage[name] for stage in stages) for name in ("done", "units"))
     failed = [stage for stage in stages if stage["failed"]]

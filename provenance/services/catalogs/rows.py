@@ -98,7 +98,10 @@ def write_processes(
     processes: Sequence[Process],
     inputs: Mapping[int, Sequence[str]],
 ) -> None:
-    """Write the processes of a task's project in place of those before, some inputs by process."""
+    """Write the processes of a task's project in place of those before.
+
+    The inputs of some of them are written too, by process.
+    """
     table, uses = table_of(CatalogProcess), table_of(CatalogUse)
     connection.execute(delete(table).where(table.c.task_id == task))
     rows = {

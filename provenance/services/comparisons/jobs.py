@@ -83,7 +83,7 @@ def _shown(
 def _is_same(jobs: list[dict[str, Any]], facets: list[Facet], identity: str, matters: str) -> bool:
     """Return whether the ids of both jobs say that they are the same.
 
-    Without ids, return whether nothing that was compared differs.
+    Where they do not, return whether nothing that was compared differs.
     """
     if jobs[0][identity] is not None and jobs[0][identity] == jobs[1][identity]:
         return True

@@ -82,7 +82,7 @@ class _Log(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Some jobs, their logs that may expire, and the jobs that name these or such as expired."""
+    """Some jobs, their logs that may expire, and jobs that name these or such as expired before."""
 
     jobs: list[int]
     logs: list[_Log]

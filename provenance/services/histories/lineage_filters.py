@@ -116,7 +116,7 @@ def _of_role(history: History, role: str | None) -> set[str] | None:
 def _joined(
     history: History, shown: Collection[str], hidden: Collection[str]
 ) -> tuple[dict[tuple[str, str], Link], bool]:
-    """Return links between shown nodes, also through hidden ones, and if all could be followed."""
+    """Return links between shown nodes, also via hidden ones, and whether all could be followed."""
     links: dict[tuple[str, str], Link] = {}
     flow = history.flow
     steps = 0

@@ -1,4 +1,7 @@
-"""How far a task is, and what stands in its way; without a declaration it is what its jobs say."""
+"""How far a task is, and what stands in its way.
+
+Without a declaration a task is what its jobs say.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

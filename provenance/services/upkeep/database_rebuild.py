@@ -40,8 +40,8 @@ NOT_DERIVED: Mapping[str, str] = {
     "kept_answers": "what was counted of many jobs for pages; it is counted again",
     "folded_graphs": "how large campaigns look in the large; they are counted again",
     "order_leases": (
-        "who was about to submit an order; it is taken again, and looked for in the batch system "
-        "first"
+        "who was about to submit an order; it is taken again, "
+        "and looked for in the batch system first"
     ),
     **dict.fromkeys(
         ("catalog_files", "catalog_outputs", "catalog_uses", "catalog_processes", "catalog_syncs"),
