@@ -54,7 +54,9 @@ def create_app(
     app.extensions["jobprov"] = service or open_service(read)
     if read.trusted_proxies:
         count = read.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=count, x_proto=count, x_host=count
+        )
     register_measures(app)
     register_errors(app)
     register_api(app)

@@ -94,7 +94,9 @@ def change() -> Response:
         page = _form(shown, text, fields, problem=str(problem))
         page.status_code = 409 if isinstance(problem, ConflictError) else 422
         return page
-    return redirect(address("/rules", {"experiment": experiment}), 303)  # type: ignore[return-value]
+    return redirect(  # type: ignore[return-value]
+        address("/rules", {"experiment": experiment}), 303
+    )
 
 
 def read_again() -> Response:

@@ -1,4 +1,7 @@
-"""The first line of a job's page: its end, whether it was reproduced, how complete its record is."""
+"""The first line of a job's page.
+
+It says how the job ended, whether it was reproduced, and how complete its record is.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -222,8 +222,8 @@ def take_orders(writing: Writing, body: TakeBody) -> list[dict[str, Any]]:
     for part in chunks([row.id for row in rows]):
         free = (leases.c.leased_until < writing.received_at) | (leases.c.holder == body.holder)
         connection.execute(delete(leases).where(leases.c.order_id.in_(part), free))
-    until = writing.received_at + LEASE
     # Where another one was quicker, its lease stands and this breaks a constraint: nothing is taken
+    until = writing.received_at + LEASE
     insert_rows(
         connection,
         leases,
