@@ -61,9 +61,7 @@ def ready() -> Response:
     "GET", "/metrics", answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")}
 )
 def metrics() -> Response:
-    """Return counts of requests, how many recipes were reproduced when last run again, and how far
-    keys are used up, for Prometheus.
-    """  # noqa: D205
+    """Return counts of requests, how many recipes were reproduced when last run again, and how far keys are used up, for Prometheus."""
     with get_service().reading() as connection:
         facts = reproduction_facts(connection, datetime.now(UTC))
         used = keys_used(connection)

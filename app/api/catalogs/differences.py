@@ -43,9 +43,7 @@ def get_catalog(task_id: str) -> Response:
     errors=(300, 401, 404, 422),
 )
 def get_draining(task_id: str) -> Response:
-    """Return the inputs without an output in the catalog; as JSON, a plain list or a SAM
-    dimension.
-    """  # noqa: D205
+    """Return the inputs without an output in the catalog; as JSON, a plain list or a SAM dimension."""
     query = asked(MissingQuery)
     form = query.pop("format")
     service = get_service()

@@ -40,9 +40,7 @@ def get_reproduction() -> Response:
 
 @section.call("GET", "/recipes/<recipe_id>", answers={200: OBJECT}, errors=(401, 404, 422))
 def get_recipe(recipe_id: str) -> Response:
-    """Return a recipe: its results with the jobs that had them, the outputs that differ, and what
-    else differs.
-    """  # noqa: D205
+    """Return a recipe: its results with the jobs that had them, the outputs that differ, and what else differs."""
     service = get_service()
     with service.reading() as connection:
         return json_answer(

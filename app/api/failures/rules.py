@@ -70,9 +70,7 @@ def put_rules(experiment: str) -> Response:
     errors=(401, 404, 422),
 )
 def get_rules(experiment: str) -> Response:
-    """Return the rules of an experiment, the built-in rules that follow, and who made each version
-    and why.
-    """  # noqa: D205
+    """Return the rules of an experiment, the built-in rules that follow, and who made each version and why."""
     query = asked(ComparatorsQuery)
     with get_service().reading() as connection:
         return json_answer(show_rules(connection, checked_name(experiment, "experiment"), **query))

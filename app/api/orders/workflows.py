@@ -56,9 +56,7 @@ _BODY_BYTES = 2 * LONGEST_BYTES
     writes=True,
 )
 def put_workflow(name: str) -> Response:
-    """Declare a workflow: 201 with its new version, 200 where this very text and these files were
-    declared before.
-    """  # noqa: D205
+    """Declare a workflow: 201 with its new version, 200 where this very text and these files were declared before."""
     grant = writing_grant()
     document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
     refuse_secrets(document)
@@ -121,9 +119,7 @@ def get_workflows() -> Response:
     errors=(300, 401, 404, 422),
 )
 def get_workflow(name: str) -> Response:
-    """Return how a workflow stands: its stages, their units by standing, and why no more can be
-    ordered now.
-    """  # noqa: D205
+    """Return how a workflow stands: its stages, their units by standing, and why no more can be ordered now."""
     query = asked(WorkflowQuery)
     service = get_service()
     with service.reading() as connection:

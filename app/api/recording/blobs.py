@@ -62,9 +62,7 @@ _digests = msgspec.json.Decoder(Digests)
     writes=True,
 )
 def ask_missing() -> Response:
-    """Return which of some blobs the experiment has not sent yet, and which excerpts a record may
-    name instead of holding them.
-    """  # noqa: D205
+    """Return which of some blobs the experiment has not sent yet, and which excerpts a record may name instead of holding them."""
     grant = recording_grant()
     read = _read_digests()
     asked, service = read.sha256, get_service()

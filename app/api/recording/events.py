@@ -42,9 +42,7 @@ section = Section("events", "OpenLineage events.")
     writes=True,
 )
 def post_event() -> Response:
-    """Take an OpenLineage event: a run becomes a job, a job alone a declared task, datasets files.
-    201 where it said anything new.
-    """  # noqa: D205
+    """Take an OpenLineage event: a run becomes a job, a job alone a declared task, datasets files. 201 where it said anything new."""
     grant = writing_grant()
     experiment = _experiment(grant)
     document = parse_object(read_body(LIMIT_BYTES), "The event")

@@ -31,9 +31,7 @@ section = Section("campaigns", "Campaigns in the large.")
     errors=(401, 404, 413, 422),
 )
 def get_graph(name: str) -> Response:
-    """Return a campaign folded to stage, code version and state, with counts of jobs and of the
-    files between them.
-    """  # noqa: D205
+    """Return a campaign folded to stage, code version and state, with counts of jobs and of the files between them."""
     query = asked(CampaignGraphQuery)
     return _folded(checked_word(query.get("campaign", name), "campaign"), query)
 
@@ -46,9 +44,7 @@ def get_graph(name: str) -> Response:
     errors=(300, 401, 404, 413, 422),
 )
 def get_folded() -> Response:
-    """Return the same graph; the experiment may be left out where only one has a campaign of that
-    name.
-    """  # noqa: D205
+    """Return the same graph; the experiment may be left out where only one has a campaign of that name."""
     query = asked(FoldedQuery)
     return _folded(checked_word(query["campaign"], "campaign"), query)
 

@@ -20,9 +20,7 @@ section = Section("campaign-progress", "How far campaigns are.")
     errors=(401, 404, 413, 422),
 )
 def get_campaign(name: str) -> Response:
-    """Return how far a campaign is: its stages in the order of production and its tasks, with their
-    units.
-    """  # noqa: D205
+    """Return how far a campaign is: its stages in the order of production and its tasks, with their units."""
     query = asked(NamedCampaignQuery)
     campaign = checked_word(query.pop("campaign", name), "campaign")
     return json_answer(read_answer("campaign", **query, campaign=campaign))
@@ -36,9 +34,7 @@ def get_campaign(name: str) -> Response:
     errors=(401, 404, 413, 422),
 )
 def get_report(name: str) -> Response:
-    """Return a campaign in one document: how far it is, what was waived, why jobs failed, what they
-    took.
-    """  # noqa: D205
+    """Return a campaign in one document: how far it is, what was waived, why jobs failed, what they took."""
     query = asked(NamedCampaignQuery)
     campaign = checked_word(query.get("campaign", name), "campaign")
     try:

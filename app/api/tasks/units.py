@@ -46,9 +46,7 @@ def get_missing(task_id: str) -> Response:
     errors=(300, 401, 404, 422),
 )
 def get_ready(task_id: str) -> Response:
-    """Return the files that jobs of the task made and that no job has read yet, the
-    oldest first.
-    """  # noqa: D205
+    """Return the files that jobs of the task made and that no job has read yet, the oldest first."""
     query = asked(ReadyQuery)
     experiment, form = query.pop("experiment", None), query.pop("format")
     with get_service().reading() as connection:

@@ -177,9 +177,7 @@ def unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @json_option
 def verify(*, tar: Path, folder: Path, as_json: bool) -> None:
-    """Compare the rerun in FOLDER with what the bundle TAR says the job made, by the bundle's own
-    verify.sh.
-    """  # noqa: D205
+    """Compare the rerun in FOLDER with what the bundle TAR says the job made, by the bundle's own verify.sh."""
     with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as place:
         result = rerun_bundle.verify(rerun_bundle.unpack(tar, Path(place) / "bundle"), folder)
     emit(

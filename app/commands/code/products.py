@@ -35,9 +35,7 @@ _UNMAPPED = {"name": "PRODUCT", "manager": "OF", "lists": "LISTS", "versions": "
 
 @click.group(cls=Group)
 def product() -> None:
-    """Say which repository an installed product (UPS, Spack) is built from, so that its source is
-    found by its version.
-    """  # noqa: D205
+    """Say which repository an installed product (UPS, Spack) is built from, so that its source is found by its version."""
 
 
 @product.command("map")
@@ -90,9 +88,7 @@ def map_it(
 @data_option
 @json_option
 def list_them(*, data: str | None, as_json: bool) -> None:
-    """List what is mapped and which versions are not found, then the products that records name and
-    nobody mapped.
-    """  # noqa: D205
+    """List what is mapped and which versions are not found, then the products that records name and nobody mapped."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         found = list_products(connection)
     emit(found, "\n".join(_lines(found)), as_json=as_json)

@@ -100,9 +100,7 @@ def diff(*, before: str, after: str, search_path: tuple[str, ...], as_json: bool
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 @json_option
 def conformance(*, folder: Path | None, as_json: bool) -> None:
-    """Judge this reader by the reference's answers in FOLDER, or in the folder `fhicl` of
-    JOBPROV_SHARED; exit code 1 where any differs.
-    """  # noqa: D205
+    """Judge this reader by the reference's answers in FOLDER, or in the folder `fhicl` of JOBPROV_SHARED; exit code 1 where any differs."""
     # Slow, and seldom wanted
     from jobprov.provenance.fhicl.conformance import score  # noqa: PLC0415
 

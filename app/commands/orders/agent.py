@@ -35,12 +35,11 @@ _RETRY_SECONDS = 60
 def agent(
     *, experiment: str, once: bool, tasks: tuple[str, ...], url: str | None, **given: Any
 ) -> None:
-    """Submit retries and workflows of an experiment that were ordered, and tell the service what
-    became of them.
+    """Submit retries and workflows of an experiment that were ordered, and tell the service what became of them.
 
     Runs under the production account, on a submit node; the service never sees its credential.
     Killed and started again, it submits nothing twice.
-    """  # noqa: D205
+    """
     client = client_for(url)
     retried = 0.0
     is_due = every(given["follow_interval"])

@@ -100,12 +100,11 @@ _ENTRY_SECONDS = 60.0
 def witness(
     *, state_file: Path | None, url: str | None, dry_run: bool, as_json: bool, **given: Any
 ) -> None:
-    """Tell what the batch system saw of jobs, also of those that were killed or lost and never
-    reported.
+    """Tell what the batch system saw of jobs, also of those that were killed or lost and never reported.
 
     Without files, condor_history and condor_q of this machine are asked. Meant for cron: each run
     goes on where the last one stopped, and two at once do not collide.
-    """  # noqa: D205
+    """
     now = int(time.time())
     options = given["experiment"], given["settle_seconds"], given["limit"], given["with_logs"]
     telling = Telling(now, *options, deliver=_deliver_to(settings_with(url=url)))

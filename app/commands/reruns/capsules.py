@@ -122,11 +122,10 @@ def add(
     data: str | None,
     as_json: bool,
 ) -> None:
-    """Keep a capsule's folder, or a container image in one file, in the archive, for all jobs with
-    the software of these.
+    """Keep a capsule's folder, or a container image in one file, in the archive, for all jobs with the software of these.
 
     Bundles of these jobs, in the same stages, then reach level L3 and name the capsule by digest.
-    """  # noqa: D205
+    """
     with opened_service(settings_with(data=data)) as service:
         stored = store_capsule(service.store, path)
         answer = service.write(

@@ -18,9 +18,7 @@ from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
 @data_option
 @json_option
 def work(*, data: str | None, as_json: bool) -> None:
-    """Do what is due (resolve code, look at waiting jobs again), then say what could not be done
-    and why.
-    """  # noqa: D205
+    """Do what is due (resolve code, look at waiting jobs again), then say what could not be done and why."""
     settings = settings_with(data=data)
     with opened_service(settings) as service:
         parts = Parts(service.database, service.writer, service.store, settings.git_mirrors)

@@ -49,9 +49,7 @@ _MOST = 15
 def modules(
     *, url: str | None, as_json: bool, by: str, compare: tuple[str, str] | None, **query: Any
 ) -> None:
-    """Tell what art's modules took in jobs that succeeded, and what changed between two
-    versions.
-    """  # noqa: D205
+    """Tell what art's modules took in jobs that succeeded, and what changed between two versions."""
     first, second = compare or (None, None)
     found = client_for(url).modules(**query, by=by, first=first, second=second)
     emit(found, "\n".join(_lines(found)), as_json=as_json)

@@ -45,12 +45,10 @@ def export_site(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Write the pages of campaigns, their tasks, jobs, files and lineage into FOLDER: they need no
-    service and no script.
+    """Write the pages of campaigns, their tasks, jobs, files and lineage into FOLDER: they need no service and no script.
 
-    Links to what was not taken lead to the service. A copy that is there is replaced once the new
-    one is whole.
-    """  # noqa: D205
+    Links to what was not taken lead to the service. A copy that is there is replaced once the new one is whole.
+    """  # fmt: skip
     client = client_for(url)
     _check(folder)
     pages = [campaign_url(name, experiment) for name in campaigns]

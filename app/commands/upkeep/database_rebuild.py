@@ -16,11 +16,10 @@ from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED, reb
 @data_option
 @json_option
 def rebuild(*, into_url: str | None, data: str | None, as_json: bool) -> None:
-    """Fill an empty database from the archive: jobs, files, tasks, verdicts and all else that the
-    ledger holds.
+    """Fill an empty database from the archive: jobs, files, tasks, verdicts and all else that the ledger holds.
 
     Seal before (`jobprov archive seal`): what is not sealed is only in the old database.
-    """  # noqa: D205
+    """
     settings = settings_with(data=data)
     into = into_url or settings.database_url
     told = _tell if sys.stderr.isatty() else lambda *_: None
