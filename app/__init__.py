@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 def create_app(settings: Mapping[str, str] | None = None) -> "Flask":
     """Return the service; here, so that `flask --app app` finds it.
 
-    Imported when called: the pages and the API meet only in the factory.
+    The factory is imported when this is called: the pages and the API meet only there.
     """
     from jobprov.app.factory import create_app as build  # noqa: PLC0415
 

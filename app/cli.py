@@ -1,4 +1,6 @@
-"""The `jobprov` command. Each group of commands is a file in `app/commands`, imported only when it is called.
+"""The `jobprov` command.
+
+Each group of commands is a file in `app/commands`, imported only when it is called.
 
 Exit codes: 0 fine, 1 the answer is no (not found, differs), 2 usage, 3 service or storage
 unreachable. Errors are one sentence on standard error; a traceback is a bug of ours.
@@ -111,7 +113,10 @@ SERVER_PACKAGES = frozenset(
         "zstandard",
     }
 )
-"""What the extra `server` installs, as it is imported; commands that only ask a service do without."""
+"""What the extra `server` installs, by import name.
+
+Commands that only ask a service do without it.
+"""
 
 COMMANDS = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 
@@ -123,7 +128,11 @@ class LazyGroup(Group):
         """Return the names of all commands."""
         return [name for name in COMMANDS if _is_there(name)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        cmd_name: str,
+    ) -> click.Command | None:
         """Return a command, importing its module."""
         if not _is_there(cmd_name):
             return None
@@ -241,7 +250,7 @@ def sentence(problem: Exception) -> str:
 
 
 def _words_of(question: Mapping[str, str]) -> str:
-    """Return what to type for one of several: options, and in the place of a file's name the full one."""
+    """Return what to type for one of several: options, or the full name where a file's name was."""
     named = {name: shlex.quote(value) for name, value in question.items()}
     return " ".join(
         word if name in ("a", "b") else f"--{name.replace('_', '-')} {word}"

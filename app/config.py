@@ -163,7 +163,12 @@ def load_settings(
 
 def _number(texts: Mapping[str, str], name: str, least: int, most: int) -> int:
     text = texts[name]
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):  # noqa: PLR2004 - 64 bits
+    if not (
+        text.isascii()
+        and text.isdigit()
+        and len(text) < 20  # noqa: PLR2004 - 64 bits
+        and least <= int(text) <= most
+    ):
         raise BadInputError(
             f"{name} is {text!r}; give a number from {least} to {most}.",
             {name: [f"a number from {least} to {most}"]},

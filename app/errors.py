@@ -154,7 +154,10 @@ def _kind(error: type[Exception]) -> str:
 def _reference(status: int) -> str:
     if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
         return "The database does not answer; try again in a moment."
-    return f"The service made a mistake; tell its operators the request's number, {getattr(g, 'request_id', 'unknown')}."
+    return (
+        "The service made a mistake; tell its operators the request's number, "
+        f"{getattr(g, 'request_id', 'unknown')}."
+    )
 
 
 def _fields(error: Exception) -> dict[str, list[str]]:

@@ -14,7 +14,10 @@ PATIENCE_MILLISECONDS = 10
 
 
 class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no types
-    """gunicorn's threads, each of which stays with a connection while its client goes on asking and nobody waits for a thread."""
+    """gunicorn's threads, which stay with a connection while nobody waits for a thread.
+
+    A thread stays for as long as its client goes on asking.
+    """
 
     def handle(self, conn: Any) -> Any:
         """Answer a request, and those that follow at once.

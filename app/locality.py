@@ -1,6 +1,6 @@
 """Whether a request comes from this machine itself.
 
-What a fresh service without any token takes writes from.
+A fresh service without any token takes writes from such requests.
 
 From a loopback address that no proxy stands before, and not from a web page of another site that a
 browser on this machine happens to show.

@@ -1,4 +1,6 @@
-"""Counts of requests for `/metrics`, a number for each request, and one log line for those that failed or took long.
+"""Counts of requests for `/metrics`, a number for each request, and one log line for some of them.
+
+The line is written for requests that failed or took long.
 
 A worker process counts for itself; Prometheus tells them apart by the label `process`.
 """

@@ -1,4 +1,6 @@
-"""Serves the application: gunicorn with threads, embedded, so that one command checks the schema and serves.
+"""Serves the application by gunicorn with threads, embedded in this process.
+
+So one command checks the schema and serves.
 
 One worker on SQLite: a process has one writer thread, and SQLite one writer. Background work
 (resolving code, looking at waiting jobs again) runs in a thread of each worker; it is leased, so
@@ -67,7 +69,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Return the application; called in the worker, so that nothing opened is shared by a fork."""
+        """Return the application.
+
+        This is called in the worker, so that a fork shares nothing that was opened.
+        """
         return create_app(self._settings)
 
     def _listening(self, arbiter: Any) -> None:
@@ -120,9 +125,13 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             raise
         # gunicorn said what the system said, and tried for some seconds: a service that was just
         # stopped is about to let go
-        words = "something else does, perhaps another `jobprov serve`, or the address is not this machine's"
+        words = (
+            "something else does, perhaps another `jobprov serve`, or the address is not this "
+            "machine's"
+        )
         raise UnreachableError(
-            f"Nothing can listen at {settings.host}:{settings.port}: {words}. Stop that, or choose another --port."
+            f"Nothing can listen at {settings.host}:{settings.port}: {words}. Stop that, or "
+            "choose another --port."
         ) from None
 
 
@@ -132,7 +141,10 @@ def _address(arbiter: Any) -> str:
 
 
 def work_until(service: Service, stop: threading.Event) -> None:
-    """Do background work as it becomes due, seal the ledger every hour, look at what grew now and then, until told to stop."""
+    """Work in the background until told to stop.
+
+    Do what becomes due, seal the ledger every hour, and look at what grew now and then.
+    """
     parts = Parts(service.database, service.writer, service.store, service.settings.git_mirrors)
     seal_at = time.monotonic() + SEAL_SECONDS
     fold_at, look_at = time.monotonic() + FIRST_FOLD_SECONDS, time.monotonic()
@@ -172,7 +184,10 @@ def _begin_work(worker: Any) -> None:
 
 
 def _close_service(_server: Any, worker: Any) -> None:
-    """Let background work come to a stop, and what the writer still holds be written, before the worker goes."""
+    """Let background work stop before the worker goes.
+
+    What the writer still holds is written too.
+    """
     if not hasattr(worker, "jobprov_work"):
         return
     stop, thread = worker.jobprov_work

@@ -1,4 +1,6 @@
-"""A copy of some pages as files: to keep beside a result, to send, or to put on a server that runs nothing.
+"""A copy of some pages as files.
+
+It is kept beside a result, sent to somebody, or put on a server that runs nothing.
 
 Pages are taken nearest first from where one starts; what was not taken leads back to the service.
 Scripts stay behind: every page is whole without them. What would keep a page up to date stays
@@ -143,7 +145,7 @@ def _is_page(address: str) -> bool:
 
 
 def _place(address: str, content_type: str) -> str:
-    """Return the file of an address: like its path, with a digest of what cannot stand in a file name."""
+    """Return the file of an address: its path, and a digest of what cannot stand in a file name."""
     path, _, query = address.partition("?")
     ending = f"/{_FIRST}" if content_type.startswith(_HTML) else ""
     parts = [_file_name(unquote(part)) for part in path.split("/") if part]
@@ -163,7 +165,10 @@ def _file_name(part: str) -> str:
 
 
 def _rewrite(text: str, address: str, places: dict[str, str], service: str, place: str) -> str:
-    """Return a page that lies at `place`, its links leading to the files that there are, and else to the service."""
+    """Return a page that lies at `place`, its links leading to the files that there are.
+
+    Links to anything else lead to the service.
+    """
     depth = place.count("/")
 
     def lead(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The one place that opens database, archive and writer, and hands them to whoever answers a request.
+"""The one place that opens database, archive and writer, and hands them to whoever answers.
 
 Use cases know none of this; they take a connection and a store. Errors of the archive become errors
 of the package here or in `app/errors.py`, nowhere else.
@@ -88,7 +88,7 @@ class Service:
     def problems(self) -> list[str]:
         """Return what keeps the service from its work, each a sentence.
 
-        Nothing where it is ready.
+        There is none where it is ready.
         """
         found = []
         try:
@@ -96,7 +96,8 @@ class Service:
                 connection.execute(text("SELECT 1 FROM experiments LIMIT 1"))
         except SQLAlchemyError:
             found.append(
-                "The database does not answer, or its schema is not there: `jobprov migrate` makes it."
+                "The database does not answer, or its schema is not there: `jobprov migrate` "
+                "makes it."
             )
         try:
             self.store.missing(["0" * 64])

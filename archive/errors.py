@@ -28,7 +28,8 @@ class BadDigestError(ArchiveError):
     def __init__(self, text: object) -> None:
         self.text = text
         super().__init__(
-            f"{str(text)[:80]!r} is no digest; write SHA-256 as 64 lower-case hexadecimal characters."
+            f"{str(text)[:80]!r} is no digest; write SHA-256 as 64 lower-case hexadecimal "
+            "characters."
         )
 
 
@@ -38,8 +39,9 @@ class BadNameError(ArchiveError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(
-            f"No document may be named {name[:80]!r}; join parts of A-Z a-z 0-9 . _ - by slashes, none of them "
-            "beginning with a dot, ending in .document or longer than 200 characters, 500 in all."
+            f"No document may be named {name[:80]!r}; join parts of A-Z a-z 0-9 . _ - by slashes, "
+            "none of them beginning with a dot, ending in .document or longer than 200 "
+            "characters, 500 in all."
         )
 
 

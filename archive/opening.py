@@ -55,7 +55,8 @@ def _open_s3(url: str) -> Store:
             "an S3 address is s3://bucket or s3://bucket/prefix, its parts of A-Z a-z 0-9 . _ -",
         )
     try:
-        from jobprov.archive.backends.bucket import Bucket  # noqa: PLC0415 -- an extra package, which only these need
+        # They need an extra package, which nothing else does
+        from jobprov.archive.backends.bucket import Bucket  # noqa: PLC0415
         from jobprov.archive.backends.s3 import S3Store  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise BadUrlError(

@@ -85,7 +85,7 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: what kind, with which blob or document or file, where, and how it shows."""
+    """One thing that is wrong: its kind, the blob, document or file, the place, how it shows."""
 
     kind: FindingKind
     name: str
@@ -96,7 +96,7 @@ class Finding:
 class Store(Protocol):
     """Blobs by digest and documents by name.
 
-    Safe for many threads, a local one for many processes too.
+    A store is safe for many threads, a local one for many processes too.
     """
 
     def put(self, data: bytes, *, expected: str | None = None) -> Stored:
@@ -121,7 +121,7 @@ class Store(Protocol):
     def put_many(self, items: Sequence[bytes]) -> list[str]:
         """Store many small blobs durably and return their digests, in order.
 
-        Cheaper than as many puts.
+        This is cheaper than as many puts.
         """
 
     def get(self, sha256: str) -> bytes:
@@ -158,7 +158,7 @@ class Store(Protocol):
         """Every stored digest once, sorted."""
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
-        """Move loose blobs into packs; one sealer at a time, readers and writers go on meanwhile."""
+        """Move loose blobs into packs, one sealer at a time, while readers and writers go on."""
 
     def erase(self, digests: Collection[str]) -> set[str]:
         """Remove blobs for good, also from packs.
@@ -189,7 +189,7 @@ class Store(Protocol):
     def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
         """Some bytes of a document of that digest, read without the rest.
 
-        None where only the whole can be read.
+        It is None where only the whole can be read.
 
         Parts can be read of what begins with a zstd frame, since it is kept as it came. The digest
         is that which was found when it was stored; the bytes of the part are not verified, so let

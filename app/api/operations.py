@@ -49,7 +49,7 @@ def health() -> Response:
 def ready() -> Response:
     """Return whether database, archive and schema can be worked with.
 
-    200, or 503 with what is wrong.
+    The answer is 200, or 503 with what is wrong.
     """
     problems = get_service().problems()
     if problems:
@@ -79,7 +79,7 @@ def metrics() -> Response:
 def hook() -> Response:
     """Return the job-end hook: one file, Python 3.6 or newer.
 
-    The same bytes from the same version, always.
+    The same version always answers the same bytes.
     """
     content, sha256 = _hook()
     answer = send_stream(
@@ -109,7 +109,10 @@ def _key_lines(used: dict[str, float]) -> list[str]:
     if not used:
         return []
     lines = [
-        "# HELP jobprov_keys_used Share of the integer keys that each table has given out (PostgreSQL).",
+        (
+            "# HELP jobprov_keys_used Share of the integer keys that each table has given out "
+            "(PostgreSQL)."
+        ),
         "# TYPE jobprov_keys_used gauge",
     ]
     return lines + [

@@ -19,7 +19,9 @@ _OVER = ("succeeded", *_BAD)
 def conditions(
     report: dict[str, Any], *, failure_share: float, stuck_after: timedelta, now: datetime
 ) -> dict[str, str]:
-    """Return what holds of a campaign that people want a mail about, in words, by a name that stays the same while it holds.
+    """Return what holds of a campaign that people want a mail about, in words, by name.
+
+    A name stays the same for as long as what it stands for holds.
 
     A stage is done when all its expected units were made or waived; it fails when more than
     `failure_share` of at least ten jobs that are over did not succeed; the campaign is stuck when

@@ -40,7 +40,9 @@ def compose(
 
 
 def send(message: EmailMessage, url: str) -> None:
-    """Hand a mail to the server at `url`: `smtp://host`, `smtp+starttls://user:password@host:587` or `smtps://…`.
+    """Hand a mail to the server at `url`.
+
+    The address is `smtp://host`, `smtp+starttls://user:password@host:587` or `smtps://…`.
 
     Raises:
         BadInputError: the address is none of these, or the server refused sender or receivers.

@@ -11,7 +11,10 @@ from jobprov.provenance.errors import BadInputError
 
 
 def default_file(service: str, experiment: str, campaign: str) -> Path:
-    """Return the file in which the last report of this campaign is remembered, below XDG_STATE_HOME or ~/.local/state."""
+    """Return the file in which the last report of this campaign is remembered.
+
+    It lies below XDG_STATE_HOME or ~/.local/state.
+    """
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     name = hashlib.sha256(json.dumps([service, experiment, campaign]).encode()).hexdigest()[:16]
     return Path(base) / "jobprov" / f"report-{name}.json"

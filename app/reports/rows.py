@@ -38,7 +38,10 @@ def headline(report: dict[str, Any]) -> str:
     campaign = report["campaign"]
     units = [task for task in campaign["tasks"] if task["expected"] is not None]
     if not units:
-        return f"{counted(len(campaign['tasks']), 'task')}; none was declared, so nobody knows what is missing."
+        return (
+            f"{counted(len(campaign['tasks']), 'task')}; none was declared, so nobody knows what "
+            "is missing."
+        )
     sums = {name: sum(task[name] or 0 for task in units) for name in UNITS}
     waived = f", {number(sums['waived'])} waived" if sums["waived"] else ""
     left = (
@@ -110,7 +113,7 @@ def _outlier_row(outlier: Outlier) -> tuple[str, ...]:
 
 
 def cause_words(cause: FailureCause) -> str:
-    """Return a cause of failure: the step, the class of error or how the job ended, and its message."""
+    """Return a cause of failure: the step, the class of error or how the job ended, the message."""
     if cause.error_class:
         how = cause.error_class
     elif cause.signal is not None:

@@ -1,6 +1,6 @@
 """A bucket of an S3 server, as the archive uses it.
 
-Short requests, bounded retries, one error that says what to set.
+It has short requests, bounded retries, and one error that says what to set.
 
 Keys and address come from the environment, as other S3 tools take them (`AWS_ACCESS_KEY_ID`,
 `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT_URL`, `AWS_REGION`, ...); nothing of them is written down. No
@@ -42,7 +42,8 @@ _TRIES_AGAIN = 4
 _CODE = re.compile(r"<Code>(\w+)</Code>(?:<Message>([^<]*)</Message>)?")
 _ADDRESS = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w./~-]*)?", re.ASCII)
 _KEYS_REFUSED = {
-    "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch",
+    "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
 }  # fmt: skip
 _ELSEWHERE = {
     "AuthorizationHeaderMalformed",
@@ -60,7 +61,7 @@ _R = TypeVar("_R")
 class Listed:
     """An object as a listing names it.
 
-    Its size in bytes, and when it came by the server's clock.
+    It has a size in bytes, and the time at which it came, by the server's clock.
     """
 
     key: str
@@ -124,7 +125,7 @@ class Bucket:
             obstore.put(self._store, key, data, use_multipart=False)
 
     def put_file(self, key: str, path: Path) -> None:
-        """Store a file's bytes in the place of the object that may be there, in parts where they are many."""
+        """Store a file's bytes in place of the object that may be there; many go in parts."""
         size_bytes = path.stat().st_size
         part_bytes = max(PART_BYTES, -(-size_bytes // _MOST_PARTS))
         with self._reaching():
@@ -135,7 +136,7 @@ class Bucket:
     def first_bytes(self, key: str, length: int) -> tuple[bytes, int] | None:
         """The first bytes of an object and its whole size in one request.
 
-        None where there is none.
+        It is None where there is no object.
         """
         with self._reaching(), self._finding():
             try:
@@ -240,7 +241,7 @@ def in_parallel(
 ) -> Iterator[_R]:
     """What a function gives for each item, in their order.
 
-    Some items ahead of what was taken, never all of them.
+    It works some items ahead of what was taken, never on all of them.
     """
     left = iter(items)
     with ThreadPoolExecutor(at_once) as pool:
@@ -264,7 +265,10 @@ def _explain(error: Exception, bucket: str) -> tuple[str, str]:
     if code in _ELSEWHERE:
         return f"the server says {_said(error)}", "check AWS_REGION and AWS_ENDPOINT_URL"
     if code in _KEYS_REFUSED or isinstance(error, PermissionDeniedError | UnauthenticatedError):
-        advice = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may list, read, write and delete"
+        advice = (
+            "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may list, read, "
+            "write and delete"
+        )
         return f"the server refuses the keys: {_said(error)}", advice
     if code:
         return f"the server says {_said(error)}", "check the server"

@@ -42,7 +42,7 @@ class Readable(Protocol):
 class OpenFile:
     """A file open for reading by position, so that threads may share it.
 
-    Closed when nothing refers to it.
+    It is closed when nothing refers to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,7 +78,10 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A place where a blob is stored: frame from `start`, and nothing of it past `end` (None: the end of the file)."""
+    """A place where a blob is stored: its frame begins at `start`, nothing of it lies past `end`.
+
+    Where `end` is None, that is the end of the file.
+    """
 
     sha256: str
     file: Readable

@@ -1,4 +1,7 @@
-"""Documents in a local folder: `<name>.document`, a frame each, its stored digest bound to the name."""
+"""Documents in a local folder: each is a frame in `<name>.document`.
+
+Its stored digest is bound to the name.
+"""
 
 import os
 from collections.abc import Collection, Iterator
@@ -16,7 +19,7 @@ SUFFIX = ".document"
 def place_of_part(data: bytes, start: int, length: int, sha256: str) -> int | None:
     """Where the part of a document begins in its frame, from the frame's first bytes.
 
-    None if it is compressed.
+    It is None if the document is compressed.
 
     Raises:
         FrameDamagedError: the header is damaged, or that of another document, or of a shorter one.

@@ -1,9 +1,11 @@
-"""The frame: one blob or document as it is stored, self-describing and checked down to the last bit.
+"""The frame: one blob or document as it is stored.
+
+It describes itself, and is checked down to the last bit.
 
     offset  bytes  what
          0      4  0x184D2A5A, the magic number of a skippable zstd frame
          4      4  92, the bytes of the skippable frame that follow
-         8      4  tag, which names this layout: `jpb1`, or `jpb2` of a document that is kept as it came
+         8      4  tag, which names this layout: `jpb1`, or `jpb2` of a document kept as it came
         12      8  bytes of the stored form (the zstd frame behind the header)
         20      8  bytes of the content
         28     32  SHA-256 of the content: the digest
@@ -150,7 +152,10 @@ def decompress(stored: bytes) -> bytes:
 
 
 class FrameStream:
-    """A frame whose content comes in chunks: the stored form piece by piece, the header when all is known."""
+    """A frame whose content comes in chunks.
+
+    It gives the stored form piece by piece, and the header once everything is known.
+    """
 
     def __init__(self) -> None:
         self._compression = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
@@ -191,7 +196,10 @@ def _stored_digest(stored: bytes, bound_to: str) -> bytes:
 
 
 def _compressor() -> zstandard.ZstdCompressor:
-    """This thread's compressor; one must not be used by two threads at once, and making one costs more than a use."""
+    """This thread's compressor.
+
+    Two threads must not use one at once, and making one costs more than using it.
+    """
     if not hasattr(_codecs, "compressor"):
         _codecs.compressor = zstandard.ZstdCompressor(level=_LEVEL)
     compressor: zstandard.ZstdCompressor = _codecs.compressor

@@ -25,7 +25,7 @@ def inspect_loose(
 
 
 def inspect_packs(packs: Iterable[Pack], has_intact: Callable[[str], bool]) -> Iterator[Finding]:
-    """What is wrong with the packs: their frames one by one, their indexes, and each file as a whole."""
+    """What is wrong with the packs: each of their frames, their indexes, and each whole file."""
     for pack in packs:
         if pack.index_damage is not None:
             yield Finding(

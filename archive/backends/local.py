@@ -226,7 +226,7 @@ class LocalStore:
             yield from inspect_names(self._loose, self._packs, self._documents)
 
     def _copies(self, sha256: str) -> Iterator[Copy]:
-        """The copies of a blob, the later ones looked for only when the earlier ones do not serve."""
+        """The copies of a blob; later ones are looked for only when the earlier do not serve."""
         raw = bytes.fromhex(sha256)
         known = self._packs.known()
         yield from filter(None, (pack.find(raw) for pack in known))

@@ -247,7 +247,10 @@ class DocumentObjects:
         yield from sorted(name for name in names if name.startswith(prefix))
 
     def _check_conditional(self) -> None:
-        """See once that the server keeps the first of two objects of one key, as the chains of the ledger need it."""
+        """Check once that the server keeps the first of two objects of one key.
+
+        The chains of the ledger need it.
+        """
         if self._is_conditional:
             return
         if self._bucket.put_new("put-if-absent", b"") and self._bucket.put_new(
@@ -255,7 +258,8 @@ class DocumentObjects:
         ):
             raise ArchiveUnreachableError(
                 self._bucket.where,
-                "its server passes over `If-None-Match: *`, so that two sealers could overwrite each other's segments",
+                "its server passes over `If-None-Match: *`, so that two sealers could overwrite "
+                "each other's segments",
                 "use one that does not",
             )
         self._is_conditional = True
@@ -276,7 +280,7 @@ def is_stray(key: str) -> bool:
 class _Scratch:
     """A file without a name that holds what would be too much for memory.
 
-    Closed when nothing refers to it.
+    It is closed when nothing refers to it.
     """
 
     def __init__(self) -> None:

@@ -51,7 +51,9 @@ ReadAt = Callable[[int, int], bytes]
 
 
 class Index:
-    """Where each blob of a pack begins: sorted digests, then offsets, of which only eight bytes a blob are held.
+    """Where each blob of a pack begins: sorted digests, then offsets.
+
+    Only eight bytes of each blob are held.
 
     Args:
         count: the number of blobs.
@@ -88,7 +90,9 @@ class Index:
 
 
 class Pack:
-    """A pack open for reading; `index_damage` says why its index is not used, None when it is intact.
+    """A pack open for reading.
+
+    `index_damage` says why its index is not used; it is None when the index is intact.
 
     Args:
         name: of the pack, with its suffix.
@@ -226,7 +230,10 @@ class PackWriter:
 
 
 def walk(file: Readable) -> Iterator[tuple[int, Header]]:
-    """Offset and header of every frame in a pack that can be found by its header alone, without any index."""
+    """Offset and header of every frame in a pack that its header alone lets one find.
+
+    No index is needed.
+    """
     offset: int | None = 0
     while offset is not None:
         try:

@@ -1,4 +1,6 @@
-"""Sealing on S3: loose blobs and small packs become new packs, and what they replace goes an hour later.
+"""Sealing on S3: loose blobs and small packs become new packs.
+
+What they replace is removed an hour later.
 
 There is no lock that several machines could trust, so nothing hangs on one. A loose blob or a pack
 is removed only because a *greater* pack (by size, then by name) holds its blobs, came an hour ago
@@ -105,7 +107,10 @@ class RemoteSealer:
     def _remove_superseded(
         self, sound: list[Pack], loose: Iterable[str]
     ) -> tuple[Superseded, list[Pack], int]:
-        """Remove what may go; returns what is superseded, the packs that are sound, and how many packs were removed."""
+        """Remove what may go.
+
+        Returns what is superseded, the packs that are sound, and how many packs were removed.
+        """
         superseded = find_superseded(sound, loose)
         damaged = self._damaged_keepers(superseded)
         while damaged:
@@ -135,7 +140,10 @@ class RemoteSealer:
         return {pack for pack in packs if arrivals[pack.name] <= before}
 
     def _take_packs(self, packs: Sequence[Pack]) -> None:
-        """Copy small packs, the greatest first and whole, so that what they go into is greater than each of them."""
+        """Copy small packs whole, the greatest first.
+
+        So what they go into is greater than each of them.
+        """
         for pack in sorted(packs, key=_greatness, reverse=True):
             here = self._packs.download(pack, self._folder)
             for copy in here.copies() if here is not None else ():

@@ -246,7 +246,7 @@ class S3Store:
         yield from (stray(listed.key) for listed in self.bucket.listed("") if is_stray(listed.key))
 
     def _copies(self, sha256: str) -> Iterator[Copy]:
-        """The copies of a blob, the later ones looked for only when the earlier ones do not serve."""
+        """The copies of a blob; later ones are looked for only when the earlier do not serve."""
         raw = bytes.fromhex(sha256)
         known = self._packs.known()
         yield from filter(None, (self._packs.find(pack, raw) for pack in known))
@@ -296,7 +296,7 @@ class S3Store:
     def _put_file(self, sha256: str, path: Path) -> bool:
         """Make the frame in a file loose.
 
-        In parts where it is large, which no server takes only if absent.
+        A large one goes in parts, which no server takes only if the object is absent.
         """
         if path.stat().st_size <= PART_BYTES:
             return self._put_frame(sha256, path.read_bytes())

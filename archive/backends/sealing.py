@@ -116,7 +116,7 @@ class Sealer:
 def packed_bytes(frames: Iterable[int], limit_bytes: int) -> int:
     """What loose blobs come to as a pack, without those that are larger than one.
 
-    Sizes of their files in bytes.
+    `frames` has the sizes of their files in bytes.
     """
     sizes = [size + ENTRY_BYTES for size in frames]
     fitting = [size for size in sizes if size + OVERHEAD_BYTES <= limit_bytes]
@@ -126,7 +126,7 @@ def packed_bytes(frames: Iterable[int], limit_bytes: int) -> int:
 def choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> list[Pack]:
     """The small packs that are folded into what is sealed now.
 
-    Each at most twice as large as all that is below it.
+    Each is at most twice as large as all that is below it.
     """
     chosen: list[Pack] = []
     total = fresh_bytes
@@ -139,7 +139,9 @@ def choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> 
 
 
 def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
-    """The packs whose blobs all lie in other packs too, left by a sealer that died before it removed them.
+    """The packs whose blobs all lie in other packs too.
+
+    They were left by a sealer that died before it removed them.
 
     A pack that is needed shows it by its first blob, so this costs next to nothing on other days.
     """

@@ -31,7 +31,7 @@ _BODY_BYTES = 1024 * 1024
 def put_comparators(experiment: str) -> Response:
     """Declare the comparators of an experiment as a whole.
 
-    201 with their new version, 200 where they are the same again.
+    The answer is 201 with their new version, or 200 where they are the same again.
     """
     grant = writing_grant()
     check_experiment(grant, checked_name(experiment, "experiment"))

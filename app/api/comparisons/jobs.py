@@ -36,7 +36,7 @@ class DiffQuery(ExperimentQuery):
 def get_diff(before: str, after: str) -> Response:
     """Return what differs from the first job to the second, by facet.
 
-    Configuration by parameter, code, inputs, outputs and all else.
+    The facets are configuration by parameter, code, inputs, outputs and all else.
     """
     query = asked(DiffQuery)
     service = get_service()
@@ -55,7 +55,7 @@ def get_diff(before: str, after: str) -> Response:
 def get_companions(job_id: str) -> Response:
     """Return which jobs one would compare a job with.
 
-    Other attempts, siblings that succeeded, runs of the same recipe.
+    They are other attempts, siblings that succeeded, and runs of the same recipe.
     """
     query = asked(ExperimentQuery)
     with get_service().reading() as connection:

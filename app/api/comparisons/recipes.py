@@ -21,7 +21,7 @@ section = Section("recipes", "What jobs have in common that should come out alik
 def get_recipes() -> Response:
     """Return the recipes whose jobs have more than one result.
 
-    `{recipes: [{recipe_id, job_count, results}], next}`.
+    The answer is `{recipes: [{recipe_id, job_count, results}], next}`.
     """
     query = asked(RecipesQuery)
     with get_service().reading() as connection:
@@ -32,7 +32,7 @@ def get_recipes() -> Response:
 def get_reproduction() -> Response:
     """Return which share of recipes was reproduced when last run again.
 
-    `{recipes, drilled, reproduced, share, by_level, by_age}`.
+    The answer is `{recipes, drilled, reproduced, share, by_level, by_age}`.
     """
     with get_service().reading() as connection:
         return json_answer(reproduction_facts(connection, datetime.now(UTC)))

@@ -46,7 +46,7 @@ class ReclassificationBody(msgspec.Struct, kw_only=True):
 def put_rules(experiment: str) -> Response:
     """Declare the rules of an experiment as a whole.
 
-    201 with their new version, 200 where they are the same again.
+    The answer is 201 with their new version, or 200 where they are the same again.
     """
     grant = writing_grant()
     check_experiment(grant, checked_name(experiment, "experiment"))

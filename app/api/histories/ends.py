@@ -1,4 +1,4 @@
-"""Where histories end, over HTTP: roots and leaves of a file, and files that no recorded job made."""
+"""Where histories end, over HTTP: roots and leaves of a file, and files no recorded job made."""
 
 from flask import Response
 

@@ -1,4 +1,4 @@
-"""What is touched by something, over HTTP: counts and a page of files, or all of them as a stream."""
+"""What something touches, over HTTP: counts and a page of files, or all of them as a stream."""
 
 from collections.abc import Iterable, Iterator
 
@@ -33,7 +33,7 @@ _NDJSON = "application/x-ndjson"
 def get_impact() -> Response:
     """Return what some jobs made and all that was made from it: counts, then a page of files.
 
-    Or all of the files as CSV or NDJSON.
+    As CSV or NDJSON, return all of the files.
     """
     query = asked(ImpactQuery)
     form, is_direct = query.pop("format"), query.pop("direct")

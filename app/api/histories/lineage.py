@@ -35,7 +35,7 @@ section = Section("lineage", "The lineage of files.")
 def get_lineage(name: str) -> Response:
     """Return the graph around a file, nearest first, with counts of what is left out.
 
-    Or drawn, or exported, as `format` says.
+    It is drawn or exported as `format` says.
     """
     query = asked(LineageQuery)
     form, filters = query.pop("format"), take_filters(query)

@@ -31,7 +31,8 @@ _CONTENT_TYPES = (
 def get_export(job_id: str, form: str) -> Response:
     """Return the job as its bundle holds it.
 
-    As `prov-json`, `prov-n`, `openlineage` (events, one a line) or `in-toto` (a statement).
+    The forms are `prov-json`, `prov-n`, `openlineage` (events, one a line) and `in-toto` (a
+    statement).
     """
     if form not in FORMS:
         known = ", ".join(FORMS)

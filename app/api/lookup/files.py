@@ -52,7 +52,7 @@ def get_files() -> Response:
 def post_file() -> Response:
     """Take a file as a catalog or transfer service saw it, and join it to the job that made it.
 
-    201 new, 200 seen before.
+    The answer is 201 where it is new, 200 where it was seen before.
     """
     grant = writing_grant()
     document = parse_object(read_body(_SIGHTING_BYTES))

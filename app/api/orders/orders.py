@@ -1,4 +1,7 @@
-"""Orders and retries over HTTP: what is to be submitted, taken under a lease by whoever may submit, and what became of it."""
+"""Orders and retries over HTTP: what is to be submitted, and what became of it.
+
+Whoever may submit takes an order under a lease.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -52,7 +55,7 @@ _BODY_BYTES = 4 * 1024 * 1024
 def post_take() -> Response:
     """Return orders that are to be submitted, leased to the holder for ten minutes.
 
-    `{orders}`, the oldest first.
+    The answer is `{orders}`, the oldest first.
     """
     grant = writing_grant()
     body = read_document(_document(), TakeBody, "The question")
@@ -98,7 +101,7 @@ def post_report() -> Response:
 def get_orders() -> Response:
     """Return the orders that were placed and are not over.
 
-    `{orders: [{order_id, batch_id, placed_at}]}`.
+    The answer is `{orders: [{order_id, batch_id, placed_at}]}`.
     """
     query = asked(OrdersQuery)
     with get_service().reading() as connection:
@@ -117,7 +120,7 @@ def get_orders() -> Response:
 def get_retries() -> Response:
     """Return which jobs would be tried again, and why others would not.
 
-    Or the exact resubmission as text.
+    `format` may ask for the exact resubmission, as text.
     """
     query = asked(RetriesQuery)
     form = query.pop("format")
@@ -174,7 +177,7 @@ def post_retries() -> Response:
 def put_policies(experiment: str) -> Response:
     """Declare what an experiment has tried again without asking, by stage.
 
-    `*` for every other one.
+    The stage `*` stands for every other one.
     """
     grant = writing_grant()
     check_experiment(grant, checked_name(experiment, "experiment"))

@@ -103,7 +103,7 @@ def _catalog_of() -> Callable[[str], Catalog]:
 def get_workflows() -> Response:
     """Return the newest version of each workflow with its state.
 
-    `{workflows: [...]}`, the newest first.
+    The answer is `{workflows: [...]}`, the newest first.
     """
     query = asked(ExperimentQuery)
     service = get_service()
@@ -138,7 +138,7 @@ def get_workflow(name: str) -> Response:
 def post_advance(name: str) -> Response:
     """Order what is ready and return how the workflow stands then.
 
-    Harmless to repeat: each attempt of a unit is ordered once.
+    It is harmless to repeat: each attempt of a unit is ordered once.
     """
     grant = writing_grant()
     query = asked(AdvanceQuery)

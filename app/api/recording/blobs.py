@@ -43,7 +43,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class Digests(msgspec.Struct):
     """Digests to be asked about, 10,000 at most.
 
-    And excerpts of the record that comes next, 16 at most.
+    Up to 16 excerpts of the record that comes next may be asked about too.
     """
 
     sha256: list[str]
@@ -93,7 +93,7 @@ def ask_missing() -> Response:
 def put_blob(sha256: str) -> Response:
     """Store a blob under the digest of its uncompressed bytes.
 
-    201 stored, 200 had it, 422 where the digest differs.
+    The answer is 201 where it was stored, 200 where it was here, 422 where the digest differs.
 
     A blob that the experiment's operators erased answers 200 with `change: erased` and is not
     stored. With `Content-Range: bytes 0-999/5000` the body is a part, kept also where it breaks
@@ -215,7 +215,8 @@ def _store(sha256: str, limit_bytes: int) -> tuple[int, bool]:
 def _store_whole(sha256: str, data: bytes) -> tuple[int, bool]:
     if rules := find_secret(data):
         raise SecretFoundError(
-            f"The blob holds what looks like a secret (rule {', '.join(rules)}) and was not stored; send it redacted.",
+            f"The blob holds what looks like a secret (rule {', '.join(rules)}) and was not "
+            "stored; send it redacted.",
             {"sha256": [f"secret-found: {', '.join(rules)}"]},
         )
     stored = get_service().store.put(data, expected=sha256)

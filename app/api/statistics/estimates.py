@@ -23,7 +23,7 @@ section = Section("estimates", "What it would take to do jobs again.")
 def get_estimate() -> Response:
     """Return what it would take to do so many files or events again.
 
-    `{counted_at, is_current, files, events, slots, stages, total}`.
+    The answer is `{counted_at, is_current, files, events, slots, stages, total}`.
     """
     query = asked(EstimateQuery)
     how = {name: query.pop(name) for name in ("files", "events", "slots") if name in query}

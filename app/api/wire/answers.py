@@ -1,6 +1,6 @@
 """The answers of the writing calls, as msgspec types.
 
-Encoded in a few microseconds, described in the OpenAPI document.
+They are encoded in a few microseconds, and described in the OpenAPI document.
 """
 
 from collections.abc import Iterable
@@ -48,14 +48,17 @@ class BatchAnswer(msgspec.Struct):
 
 
 class MissingAnswer(msgspec.Struct, omit_defaults=True):
-    """Digests of blobs that are not here yet, and of the excerpts asked about those that are known."""
+    """Digests of blobs that are not here yet, and of known ones among the excerpts asked for."""
 
     missing: list[str]
     excerpts: list[str] | None = None
 
 
 class BlobAnswer(msgspec.Struct, omit_defaults=True):
-    """A blob that is here now; or `change` is `erased`, and it was erased on purpose and is not stored again."""
+    """A blob that is here now, or that was erased on purpose.
+
+    In the second case `change` is `erased`, and the blob is not stored again.
+    """
 
     sha256: str
     size_bytes: int
@@ -115,7 +118,8 @@ def batch_result(outcome: Outcome, here: str) -> BatchResult:
 def conflict_words(job_id: str) -> str:
     """Return why a second final record is not taken, and what to do."""
     return (
-        f"Another final record of job {job_id} is held for this witness; yours was kept as evidence and changed nothing. "
+        f"Another final record of job {job_id} is held for this witness; "
+        "yours was kept as evidence and changed nothing. "
         f"To correct the first, POST /api/v1/jobs/{job_id}/revisions with a reason."
     )
 

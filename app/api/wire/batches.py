@@ -56,7 +56,7 @@ def read_batch(body: bytes) -> list[bytes]:
 def _split(body: bytes) -> list[bytes] | None:
     """Return the elements of `jobs`, one more than a batch may have at most.
 
-    None where they cannot be told apart.
+    It is None where they cannot be told apart.
     """
     ends = _ends_of_elements(body)
     if ends is None:

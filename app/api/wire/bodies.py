@@ -1,6 +1,6 @@
 """Reading what a client sent, in bounded memory.
 
-Plain or gzip, never more than the limit says, before or after unpacking.
+It is plain or gzip, and never more than the limit says, before or after unpacking.
 """
 
 import zlib
@@ -95,7 +95,10 @@ def _check_length(limit_bytes: int) -> None:
 
 
 def _discard(length: int) -> None:
-    """Read what comes, up to a limit: a client that still sends when the line is cut never sees why."""
+    """Read what comes, up to a limit.
+
+    A client that is still sending when the connection is cut never sees why.
+    """
     request.max_content_length = length + 1
     left = _DISCARDED_BYTES
     while left > 0 and (chunk := request.stream.read(_CHUNK_BYTES)):

@@ -78,7 +78,10 @@ class JobprovApi(Api):  # type: ignore[misc]  # the package has no types
 
 
 def add_schemas(api: JobprovApi, types: AbstractSet[type[msgspec.Struct]]) -> None:
-    """Put the JSON schemas of the record and of these types, with an example of each answer, into the document."""
+    """Put the JSON schemas of the record and of these types into the document.
+
+    Each answer gets an example.
+    """
     kinds: set[type[msgspec.Struct]] = {JobRecord, *types}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     examples = read_examples()
@@ -95,7 +98,10 @@ def add_schemas(api: JobprovApi, types: AbstractSet[type[msgspec.Struct]]) -> No
 
 @cache
 def read_examples() -> dict[str, Any]:
-    """Return real answers, cut short: by the name of their type, or by the id of the call where they have none."""
+    """Return real answers, cut short, by the name of their type.
+
+    An answer without a type is found by the id of its call.
+    """
     content = files("jobprov.app.api").joinpath("examples.json").read_bytes()
     examples: dict[str, Any] = msgspec.json.decode(content)
     return examples
@@ -154,7 +160,8 @@ class Section(Blueprint):  # type: ignore[misc]
         def note(function: F) -> F:
             document["operationId"] = function.__name__
             _add_example(document["responses"], function.__name__)
-            function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest looks
+            # Where flask-smorest looks
+            function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001
             self.add_url_rule(rule, None, function, methods=[method])
             return function
 

@@ -27,7 +27,8 @@ def writing_grant() -> Grant:
     grant = recording_grant()
     if grant.task_id is not None:
         raise ForbiddenError(
-            f"An upload ticket (here of {grant.names()}) records jobs of its task and does nothing else."
+            f"An upload ticket (here of {grant.names()}) records jobs of its task and does "
+            "nothing else."
         )
     return grant
 

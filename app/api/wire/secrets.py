@@ -1,4 +1,4 @@
-"""No call stores what looks like a secret: the rules of the hook, applied again to whatever comes."""
+"""No call stores what looks like a secret: the rules of the hook apply again to whatever comes."""
 
 from typing import Any
 

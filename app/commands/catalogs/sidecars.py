@@ -1,4 +1,4 @@
-"""`jobprov sidecar check`: did the task id arrive in the catalog, or did a converter drop it on the way?"""
+"""`jobprov sidecar check`: did the task id reach the catalog, or did a converter drop it?"""
 
 import json
 import sys

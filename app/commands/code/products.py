@@ -1,6 +1,6 @@
 """`jobprov product`: which registered repository an installed product is built from.
 
-Works on the database directly, for operators.
+It works on the database directly, for operators.
 """
 
 from typing import Any
@@ -49,7 +49,10 @@ def product() -> None:
     default=DEFAULT_TEMPLATE,
     show_default=True,
     metavar="TEMPLATE",
-    help="The tag of a version: {version} as recorded, {dotted} (1.2.3), {underscored} (1_2_3), both without a leading v; {name}.",
+    help=(
+        "The tag of a version: {version} as recorded, {dotted} (1.2.3), {underscored} (1_2_3), "
+        "both without a leading v; {name}."
+    ),
 )
 @data_option
 @json_option
@@ -75,8 +78,8 @@ def map_it(
     }
     entries = "1 software entry waits" if count == 1 else f"{count} software entries wait"
     text = (
-        f"Product {name} is built from {repository}, its versions as tags {ref}. {entries}: `jobprov serve` resolves "
-        "what waits, `jobprov work` does so now."
+        f"Product {name} is built from {repository}, its versions as tags {ref}. {entries}: "
+        "`jobprov serve` resolves what waits, `jobprov work` does so now."
     )
     emit(answer, text, as_json=as_json)
 

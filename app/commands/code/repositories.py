@@ -1,6 +1,6 @@
 """`jobprov repository`: what the service may fetch.
 
-Works on the database directly, so that only operators can.
+It works on the database directly, so that only operators can use it.
 """
 
 import click
@@ -79,7 +79,10 @@ def fetch(*, name: str, data: str | None, as_json: bool) -> None:
     moved = [{"ref": seen.ref, "was": seen.old, "is": seen.new} for seen in report.moved_tags]
     refs = len(report.refs)
     lines = [
-        f"{number(refs)} {'branch or tag' if refs == 1 else 'branches and tags'}, {counted(len(report.changes), 'change')}."
+        (
+            f"{number(refs)} {'branch or tag' if refs == 1 else 'branches and tags'}, "
+            f"{counted(len(report.changes), 'change')}."
+        )
     ]
     lines += [
         f"{seen['ref']} moved from {str(seen['was'])[:12]} to {str(seen['is'] or 'nothing')[:12]}."

@@ -75,7 +75,10 @@ def diff(
 def comparison_text(
     comparison: JobComparison, facets: Iterable[str] = (), *, everything: bool = False
 ) -> str:
-    """Return a comparison as text: the sentence, the two jobs, then differences, what decides the outcome first."""
+    """Return a comparison as text: the sentence, the two jobs, then the differences.
+
+    What decides the outcome comes first.
+    """
     jobs = [_job("a", comparison.a), _job("b", comparison.b)]
     lines = [comparison.first_line, "", *jobs]
     chosen = set(facets)

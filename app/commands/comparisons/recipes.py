@@ -44,24 +44,30 @@ def _list_text(found: list[dict[str, Any]]) -> str:
         results = [row for row in recipe["results"] if row["result_id"]]
         stage = results[0]["example"]["task"]["stage"] or "no stage"
         lines.append(
-            f"{recipe['recipe_id']}  {stage}: {counted(recipe['job_count'], 'job')}, {len(results)} results"
+            f"{recipe['recipe_id']}  {stage}: {counted(recipe['job_count'], 'job')}, "
+            f"{len(results)} results"
         )
     return "\n".join(lines)
 
 
 def _recipe_text(recipe: dict[str, Any]) -> str:
     lines = [
-        f"{recipe['recipe_id']}: {counted(recipe['job_count'], 'job')}, {counted(recipe['result_count'], 'result')}"
+        (
+            f"{recipe['recipe_id']}: {counted(recipe['job_count'], 'job')}, "
+            f"{counted(recipe['result_count'], 'result')}"
+        )
     ]
     for row in recipe["results"]:
         jobs = ", ".join(job["job_id"] for job in row["jobs"][:3])
         lines.append(
-            f"  {row['result_id'] or 'no result'}: {counted(row['job_count'], 'job')}, such as {jobs}"
+            f"  {row['result_id'] or 'no result'}: {counted(row['job_count'], 'job')}, such as "
+            f"{jobs}"
         )
     for output in recipe["outputs"][:_LISTED]:
         name = next(name for name in output["names"].values() if name)
         lines.append(
-            f"  differs: {name} ({', '.join(str(digest)[:30] for digest in output['digests'].values())})"
+            f"  differs: {name} "
+            f"({', '.join(str(digest)[:30] for digest in output['digests'].values())})"
         )
     lines += [
         f"  {fact['field']}: {' | '.join(str(value)[:40] for value in fact['values'].values())}"

@@ -1,4 +1,7 @@
-"""`jobprov art`: what an art file stores of itself, shown, held against its job's record, or made into a record."""
+"""`jobprov art`: what an art file stores about itself.
+
+It is shown, compared with the record of its job, or made into a record.
+"""
 
 import sys
 from pathlib import Path
@@ -40,7 +43,10 @@ from jobprov.provenance.services.configurations.art_files import (
 @click.option(
     "--check",
     is_flag=True,
-    help="Hold the file against the record of the job that made it; that they differ becomes a gap of the job.",
+    help=(
+        "Hold the file against the record of the job that made it; that they differ becomes a gap "
+        "of the job."
+    ),
 )
 @click.option(
     "--record", is_flag=True, help="Record the job that made it, from the file; needs --experiment."
@@ -153,7 +159,10 @@ def _record(file: ArtFile, experiment: str | None, url: str | None, *, as_json: 
     for digest, data in blobs.items():
         client.put_blob(digest, data)
     answer = client.record(document)
-    words = f"{answer['change']} as {answer['job_id']}, reconstructed from the file; {counted(len(answer['gaps']), 'gap')}."
+    words = (
+        f"{answer['change']} as {answer['job_id']}, reconstructed from the file; "
+        f"{counted(len(answer['gaps']), 'gap')}."
+    )
     emit(answer, f"{words}\n{answer['url']}", as_json=as_json)
 
 

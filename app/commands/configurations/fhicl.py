@@ -1,6 +1,6 @@
 """`jobprov fhicl`: FHiCL files, expanded, evaluated, named and compared, as the reference does.
 
-Needs no service.
+It needs no service.
 """
 
 import os
@@ -21,7 +21,10 @@ def _search_path_option(function: F) -> F:
     return click.option(
         "--search-path",
         multiple=True,
-        help="Folders where included files are looked for, `:` between them; FHICL_FILE_PATH by default. May be repeated.",
+        help=(
+            "Folders where included files are looked for, `:` between them; FHICL_FILE_PATH by "
+            "default. May be repeated."
+        ),
     )(function)
 
 

@@ -24,7 +24,10 @@ _COLUMNS = {"job_id": "JOB", "stage": "STAGE", "grade": "GRADE", "makes": "MAKES
 
 
 def _lost_name(given: str) -> str:
-    """Return the name of a lost file: EXPERIMENT/NAMESPACE:NAME as it is, the last part of any other path."""
+    """Return the name of a lost file: EXPERIMENT/NAMESPACE:NAME as it is.
+
+    Of any other path it is the last part.
+    """
     is_full_name = re.fullmatch(r"[^/:]+/[^/:]*:[^/]+", given)
     return given if is_full_name else file_name(given)
 

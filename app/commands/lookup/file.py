@@ -44,7 +44,7 @@ def lookup(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
 
 
 def file_text(answer: FileAnswer, job: JobAnswer | None, url: str) -> str:
-    """Return what made a file, as text: a sentence that answers, then the facts, then what to type next."""
+    """Return what made a file, as text: a sentence that answers, the facts, what to type next."""
     lines = [_sentence(answer, job), ""]
     lines += [_version(version) for version in answer.versions[:MOST_LISTED]]
     lines += names("from", [parent.name for parent in answer.parents])

@@ -1,4 +1,7 @@
-"""`jobprov gaps`: what would stop reruns of a task, stage or campaign in ten years, and how to close it now."""
+"""`jobprov gaps`: what would stop reruns in ten years, and how to close it now.
+
+The reruns are those of a task, stage or campaign.
+"""
 
 import sys
 from typing import Any

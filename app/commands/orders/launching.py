@@ -1,6 +1,6 @@
 """What `jobprov agent` and `jobprov launch` have in common.
 
-Their options, and turns of submitting what is ordered.
+That is their options, and turns of submitting what is ordered.
 """
 
 import fcntl
@@ -33,20 +33,37 @@ def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of whatever submits jobs."""
     for option in reversed((
         click.option(
-            "--launcher", "kind", type=click.Choice(["condor", "local"]), default="condor", show_default=True,
-            help="HTCondor, or this machine, for trials.",
+            "--launcher", "kind", type=click.Choice(["condor", "local"]), default="condor",
+            show_default=True, help="HTCondor, or this machine, for trials.",
         ),
-        click.option("--folder", type=click.Path(path_type=Path), help="For the jobs' folders; jobprov-agent by default."),
-        click.option("--slots", type=click.IntRange(1, 1000), default=2, show_default=True, help="Local jobs at a time."),
+        click.option(
+            "--folder", type=click.Path(path_type=Path),
+            help="For the jobs' folders; jobprov-agent by default.",
+        ),
+        click.option(
+            "--slots", type=click.IntRange(1, 1000), default=2, show_default=True,
+            help="Local jobs at a time.",
+        ),
         click.option("--schedd", help="Name of the schedd, where it is not this machine's own."),
-        click.option("--submit-line", "lines", multiple=True, help="One more line for every submit file."),
+        click.option(
+            "--submit-line", "lines", multiple=True, help="One more line for every submit file.",
+        ),
         click.option("--hook", type=click.Path(path_type=Path), help="The hook; built by default."),
-        click.option("--interval", type=click.FloatRange(0.1, 3600), default=10, show_default=True, help="Seconds between looks."),
+        click.option(
+            "--interval", type=click.FloatRange(0.1, 3600), default=10, show_default=True,
+            help="Seconds between looks.",
+        ),
         click.option(
             "--follow-interval", type=click.FloatRange(0.1, 86400), default=300, show_default=True,
-            help="Seconds between looks into the catalog for what appeared in sources that stages follow.",
+            help=(
+                "Seconds between looks into the catalog "
+                "for what appeared in sources that stages follow."
+            ),
         ),
-        click.option("--witness/--no-witness", "witnesses", default=True, help="Tell what HTCondor saw of jobs, once a minute."),
+        click.option(
+            "--witness/--no-witness", "witnesses", default=True,
+            help="Tell what HTCondor saw of jobs, once a minute.",
+        ),
         url_option,
     )):  # fmt: skip
         function = option(function)

@@ -1,4 +1,7 @@
-"""`jobprov retry` and `retry-policy`: try recorded jobs again as they were recorded, by the agent, by hand, or here to see the error."""
+"""`jobprov retry` and `retry-policy`: try recorded jobs again as they were recorded.
+
+The agent does it, or you do it by hand, or here, to see the error.
+"""
 
 import re
 import subprocess
@@ -185,7 +188,8 @@ def _shown(answer: dict[str, Any]) -> str:
         lines.append(f"  {each['job_id']}  {each['unit']}  {words}")
     if short := sum(each.get("runs_out_again", False) for each in answer["tries"]):
         lines.append(
-            f"{short} of them took more memory than they may, and would get no more now: --memory-factor 1.5 asks for it."
+            f"{short} of them took more memory than they may, and would get no more now: "
+            "--memory-factor 1.5 asks for it."
         )
     lines += [
         f"  not {each['job_id']}  {each['unit'] or '-'}: {each['reason']}"
@@ -200,7 +204,8 @@ def _write(
     """Write what submits the tries by hand, with all that it needs beside it."""
     if len(jobs) > _AT_ONCE:
         raise BadInputError(
-            f"{len(jobs)} jobs do not fit into one submission by hand; name {_AT_ONCE} at most, or --order."
+            f"{len(jobs)} jobs do not fit into one submission by hand; name {_AT_ONCE} at most, "
+            "or --order."
         )
     query = {**asked, "jobs": ",".join(jobs)} if jobs else asked
     text = client.retries_text(form, **query)
@@ -236,7 +241,8 @@ def _write_ticket(
     tasks = sorted({each["task_id"] for each in tries})
     if len(tasks) > 1:
         raise BadInputError(
-            f"A ticket is of one task, and these are of {', '.join(tasks[:5])}: write one folder a task."
+            f"A ticket is of one task, and these are of {', '.join(tasks[:5])}: write one folder "
+            "a task."
         )
     _put(folder / TICKET, client.issue_ticket(tasks[0], experiment)["ticket"] + "\n", 0o600)
 

@@ -1,4 +1,7 @@
-"""`jobprov witness`: tell the service what the batch system saw, of jobs whose hook reported and of those whose did not."""
+"""`jobprov witness`: tell the service what the batch system saw of jobs.
+
+It tells of jobs whose hook reported and of those whose hook did not.
+"""
 
 import sys
 import time
@@ -122,7 +125,9 @@ def witness(
 def look(
     settings: Settings, state_file: Path, *, experiment: str, schedd: str | None = None
 ) -> Report:
-    """Tell the service of the settings what HTCondor saw of an experiment's jobs since the last look; return the report.
+    """Tell the service what HTCondor saw of an experiment's jobs since the last look.
+
+    The service is that of the settings. Returns the report.
 
     Raises:
         UnreachableError: HTCondor or the service does not answer.
@@ -210,7 +215,10 @@ def _sentences(report: Report, collection: Collection) -> str:
     told = sum(report.states.values())
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
     lines = [
-        f"{told} attempts told{f' ({states})' if states else ''}, {report.new} of them new to the service"
+        (
+            f"{told} attempts told{f' ({states})' if states else ''}, {report.new} of them new to "
+            "the service"
+        )
     ]
     for count, words in (
         (report.leftovers, "records of the hook that came home unsent were sent"),
@@ -221,7 +229,10 @@ def _sentences(report: Report, collection: Collection) -> str:
         (collection.never_started, "ads of jobs that never started"),
         (
             collection.unnamed,
-            "ads without GlobalJobId: see --schedd, and job_ad_information_attrs in docs/how-to/record-jobs.md",
+            (
+                "ads without GlobalJobId: see --schedd, and job_ad_information_attrs in "
+                "docs/how-to/record-jobs.md"
+            ),
         ),
         (
             len(report.conflicts),

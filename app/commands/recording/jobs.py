@@ -63,7 +63,10 @@ def _send(path: Path, url: str | None) -> dict[str, object]:
             "outcome": f"refused: it holds no JSON: {problem}",
         }
     gaps = len(answer["gaps"])
-    outcome = f"{answer['change']} as {answer['job_id']}, grade {answer['grade']}, {gaps} gap{'' if gaps == 1 else 's'}"
+    outcome = (
+        f"{answer['change']} as {answer['job_id']}, grade {answer['grade']}, {gaps} "
+        f"gap{'' if gaps == 1 else 's'}"
+    )
     return {"path": str(path), "is_taken": True, "outcome": outcome, "answer": answer}
 
 

@@ -1,4 +1,7 @@
-"""`jobprov register`: tell the service of a task when it is submitted, and get the ticket that its jobs report with."""
+"""`jobprov register`: tell the service of a task when it is submitted.
+
+The answer is the ticket that the task's jobs report with.
+"""
 
 import os
 from pathlib import Path
@@ -29,7 +32,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option(
     "--task-id",
-    help="POMS_TASK_ID by default; with BATCH_ID, what the submission gives its jobs, else BATCH_ID.",
+    help=(
+        "POMS_TASK_ID by default; with BATCH_ID, what the submission gives its jobs, else BATCH_ID."
+    ),
 )
 @click.option("--campaign", help="The campaign that the task is part of.")
 @click.option("--stage", help="The stage that the task is a submission of.")
@@ -183,7 +188,8 @@ def _declare(client: Client, experiment: str, task_id: str, told: dict[str, Any]
         before = {}
     if before.get("units") is not None and told.get("units", before["units"]) != before["units"]:
         raise ConflictError(
-            f"Other units of task {task_id} are frozen already; a further submission is another task."
+            f"Other units of task {task_id} are frozen already; a further submission is another "
+            "task."
         )
     declaration = {**before, **told, "experiment": experiment}
     if declaration != before:

@@ -1,6 +1,6 @@
 """`jobprov token`: write tokens of experiments.
 
-Works on the database directly, so that only operators can.
+It works on the database directly, so that only operators can use it.
 """
 
 from datetime import UTC, datetime

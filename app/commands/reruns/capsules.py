@@ -1,4 +1,7 @@
-"""`jobprov capsule`: keeps the environment of a release, as far as its jobs touch it, and registers it with the release."""
+"""`jobprov capsule`: keeps the environment of a release and registers it with the release.
+
+The environment is kept as far as the release's jobs touch it.
+"""
 
 import sys
 from datetime import UTC, datetime
@@ -136,7 +139,10 @@ def add(
             received_at=datetime.now(UTC),
         )
     words = "is registered" if answer["is_new"] else "was registered already"
-    line = f"Capsule {answer['name']} {words}: {answer['size_bytes']} bytes, sha256 {answer['sha256']}."
+    line = (
+        f"Capsule {answer['name']} {words}: {answer['size_bytes']} bytes, sha256 "
+        f"{answer['sha256']}."
+    )
     emit(
         answer,
         f"{line}\n`jobprov serve` grades its jobs anew, `jobprov work` does so now.",

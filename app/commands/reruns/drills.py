@@ -54,8 +54,8 @@ _GIB = 1024**3
 @data_option
 @json_option
 def run_drill(
-    *, jobs: int, seconds: float, job_seconds: float, disk: float, again_after: float, network: bool,
-    experiment: str | None, data: str | None, as_json: bool,
+    *, jobs: int, seconds: float, job_seconds: float, disk: float, again_after: float,
+    network: bool, experiment: str | None, data: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run jobs again from their bundles, compare, and record the verdicts.
 

@@ -51,7 +51,10 @@ def demo(*, slots: int, url: str | None, data: str | None, as_json: bool) -> Non
 
 
 def _registration(name: str, path: str) -> Any:
-    """Return the use case that registers a repository, unless it is registered, and has waiting software resolved."""
+    """Return the use case that registers a repository and has waiting software resolved.
+
+    A repository that is registered already is left as it is.
+    """
 
     def register(writing: Writing) -> None:
         register_repository(writing, name, path)

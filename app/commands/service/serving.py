@@ -112,7 +112,8 @@ def _begin_demo(settings: Settings, address: str) -> None:
     """Start `jobprov demo` beside the service, unless it was run before."""
     if (settings.data / "demo").is_dir():
         click.echo(
-            f"The demo production is there already: {address}/ shows it; `jobprov demo` runs another."
+            f"The demo production is there already: {address}/ shows it; `jobprov demo` runs "
+            "another."
         )
         return
     click.echo("The demo production runs now, for a minute or two; the pages fill as its jobs end.")

@@ -59,16 +59,28 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
         }
         for stage in [*found["stages"]]
     ]
-    rows.append({"stage": "in all", **{name: hours(found["total"][name]) for name in ("cpu_hours", "slot_hours", "wall_hours")},
-                 **waited(found["total"]), "disk": size(found["total"]["output_bytes"])})  # fmt: skip
+    rows.append(
+        {
+            "stage": "in all",
+            **{
+                name: hours(found["total"][name])
+                for name in ("cpu_hours", "slot_hours", "wall_hours")
+            },
+            **waited(found["total"]),
+            "disk": size(found["total"]["output_bytes"]),
+        }
+    )
     columns = {
         "stage": "STAGE", "units": "UNITS", "cpu_hours": "CPU HOURS", "slot_hours": "SLOT HOURS",
-        "wall_hours": f"HOURS WITH {found['slots']} SLOTS", "queue": "IN THE QUEUE", "stage_in": "STAGE-IN",
-        "stage_in_hours": "STAGE-IN HOURS", "disk": "DISK", "attempts": "ATTEMPTS A UNIT", "from": "LEARNT FROM",
+        "wall_hours": f"HOURS WITH {found['slots']} SLOTS", "queue": "IN THE QUEUE",
+        "stage_in": "STAGE-IN", "stage_in_hours": "STAGE-IN HOURS", "disk": "DISK",
+        "attempts": "ATTEMPTS A UNIT", "from": "LEARNT FROM",
     }  # fmt: skip
     note = (
-        "In brackets: the truth lies between these four times in five. In the queue, stage-in: a job's median, and between what four in\n"
-        "five lie; in all: a file's way through the stages. Queues come on top of the hours; stage-in hours are part of the slot hours."
+        "In brackets: the truth lies between these four times in five. "
+        "In the queue, stage-in: a job's median, and between what four in\n"
+        "five lie; in all: a file's way through the stages. "
+        "Queues come on top of the hours; stage-in hours are part of the slot hours."
     )
     emit(found, f"{table(rows, columns)}\n{note}", as_json=as_json)
 

@@ -66,7 +66,10 @@ def _lines(found: ModuleSums) -> Iterator[str]:
         yield table(rows[:_MOST], _CHANGES) if rows else "No module became slower or faster."
     for group in found.groups:
         yield ""
-        yield f"{group.name or 'unknown'}, {counted(group.jobs, 'job')}, {duration(group.seconds)} in modules:"
+        yield (
+            f"{group.name or 'unknown'}, {counted(group.jobs, 'job')}, "
+            f"{duration(group.seconds)} in modules:"
+        )
         yield table([_row(row) for row in group.modules[:_MOST]], _COLUMNS)
 
 

@@ -83,7 +83,8 @@ def export_site(
 def _check(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
         raise BadInputError(
-            f"{folder} holds something else; give a folder that is empty or was made by this command."
+            f"{folder} holds something else; give a folder that is empty or was made by this "
+            "command."
         )
 
 

@@ -17,7 +17,7 @@ _SOURCES = {
     "metacat_dataset": "dataset",
     "query": "query",
 }
-"""Options that say where a catalog has the inputs, and the members of `units` that they stand for."""
+"""Options that say where a catalog has the inputs, and the members of `units` they stand for."""
 
 
 @click.command()
@@ -87,7 +87,7 @@ def _declaration(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _units(options: Mapping[str, Any]) -> list[str] | int | dict[str, Any] | None:
-    """Return the list of inputs, their number, or where a catalog has them; None where no option says."""
+    """Return the list of inputs, their number, or where a catalog has them; None without option."""
     choices: list[list[str] | int | dict[str, Any]] = []
     if options["units"] is not None:
         choices.append([line.strip() for line in options["units"] if line.strip()])

@@ -1,4 +1,4 @@
-"""`jobprov missing` and `jobprov ready`: what is still to be made, and what the next stage can take."""
+"""`jobprov missing` and `jobprov ready`: what is still to be made, what the next stage can take."""
 
 import sys
 
@@ -23,8 +23,8 @@ _READY = {
     "failed_attempts": "FAILED ATTEMPTS",
 }
 _form_option = click.option(
-    "--format", "form", type=click.Choice(["text", "plain", "sam"]), default="text", show_default=True,
-    help="For people, one name a line, or a SAM dimension.",
+    "--format", "form", type=click.Choice(["text", "plain", "sam"]), default="text",
+    show_default=True, help="For people, one name a line, or a SAM dimension.",
 )  # fmt: skip
 
 

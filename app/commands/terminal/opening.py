@@ -1,4 +1,7 @@
-"""What commands share: options, the service to ask, the database and archive to open, and the two ways to print."""
+"""What commands share: options, what they open, and the two ways to print.
+
+They open the service to ask, or the database and the archive.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,7 +46,7 @@ def experiment_option(function: F) -> F:
 
 
 def pair_options(function: F) -> F:
-    """Add `--experiment` for two files, and one for each where they are of different experiments."""
+    """Add `--experiment` for two files, and an option for each file where these differ in it."""
     for letter in "ba":
         words = f"Of file {letter.upper()} alone, where the two are of different experiments."
         function = click.option(f"--experiment-{letter}", help=words)(function)
@@ -87,8 +90,8 @@ def opened_service(settings: Settings) -> Iterator[Any]:
     if not is_current(settings.database_url):
         place = make_url(settings.database_url).render_as_string(hide_password=True)
         raise UnreachableError(
-            f"The database {place} has no schema of this version yet: run `jobprov migrate`, or name the folder of the service "
-            "(JOBPROV_DATA or --data)."
+            f"The database {place} has no schema of this version yet: run `jobprov migrate`, or "
+            "name the folder of the service (JOBPROV_DATA or --data)."
         )
     service = open_service(settings)
     try:

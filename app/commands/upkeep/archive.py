@@ -65,8 +65,8 @@ def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
         for found in report.drifted
     ]
     lines.append(
-        f"{counted(report.compared, 'bundle')} built again and compared, {report.first} built for the first time, "
-        f"{len(report.drifted)} drifted."
+        f"{counted(report.compared, 'bundle')} built again and compared, {report.first} built for "
+        f"the first time, {len(report.drifted)} drifted."
     )
     drifted = [
         {**found.job._asdict(), "plan": found.number, "detail": found.detail}
@@ -97,8 +97,9 @@ def stats(*, data: str | None, as_json: bool) -> None:
         for name in ("blobs", "loose", "packs", "stored_bytes", "content_bytes")
     }
     text = (
-        f"{counted(found.blobs, 'blob')} ({number(found.loose)} loose, the others in {counted(found.packs, 'pack')}): "
-        f"{size(found.stored_bytes)} stored, {size(found.content_bytes)} uncompressed."
+        f"{counted(found.blobs, 'blob')} ({number(found.loose)} loose, the others in "
+        f"{counted(found.packs, 'pack')}): {size(found.stored_bytes)} stored, "
+        f"{size(found.content_bytes)} uncompressed."
     )
     emit(
         {**numbers, "growth": growth._asdict()}, f"{text}\n{_growth_text(growth)}", as_json=as_json
@@ -109,7 +110,10 @@ def _growth_text(growth: Growth) -> str:
     if growth.bytes_a_day is None:
         return "Nothing was recorded in the last 30 days: no growth to speak of."
     pace = f"{counted(growth.recent_jobs, 'job')} in the last 30 days"
-    text = f"It grows by about {size(int(growth.bytes_a_day))} a day ({pace}), {size(int(365 * growth.bytes_a_day))} a year"
+    text = (
+        f"It grows by about {size(int(growth.bytes_a_day))} a day ({pace}), "
+        f"{size(int(365 * growth.bytes_a_day))} a year"
+    )
     if growth.days_left is None:
         return f"{text}."
     left = (
@@ -179,7 +183,10 @@ def expire(*, experiment: str, days: int, data: str | None, as_json: bool, **how
             is_trial=how["dry_run"],
         )
     verb = "would expire" if how["dry_run"] else "expired"
-    text = f"{counted(done.logs, 'log')} of {counted(done.jobs, 'job')} {verb}: {size(done.freed_bytes)} uncompressed."
+    text = (
+        f"{counted(done.logs, 'log')} of {counted(done.jobs, 'job')} {verb}: "
+        f"{size(done.freed_bytes)} uncompressed."
+    )
     text += "" if done.is_whole else " The next run goes on."
     text += (
         f" {counted(done.left, 'log')} could not be erased: see `jobprov archive check`."
@@ -198,8 +205,9 @@ def seal(*, data: str | None, as_json: bool) -> None:
     with opened_service(settings_with(data=data)) as service:
         ledger, blobs = seal_all(service.database, service.writer, service.store)
     text = (
-        f"{_entries(ledger.entries)} sealed in {counted(ledger.segments, 'segment')} ({size(ledger.body_bytes)}), "
-        f"{counted(ledger.adopted, 'segment')} adopted; {counted(blobs.packed, 'blob')} packed."
+        f"{_entries(ledger.entries)} sealed in {counted(ledger.segments, 'segment')} "
+        f"({size(ledger.body_bytes)}), {counted(ledger.adopted, 'segment')} adopted; "
+        f"{counted(blobs.packed, 'blob')} packed."
     )
     numbers = {**ledger._asdict(), "packed": blobs.packed, "damaged": list(blobs.damaged)}
     emit(numbers, text, as_json=as_json)
@@ -222,7 +230,10 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
     database = (
         f"The database is {report.database}."
         if report.database
-        else "The database is a server's: copy it with `pg_dump --format=custom`, before this command each time."
+        else (
+            "The database is a server's: copy it with `pg_dump --format=custom`, "
+            "before this command each time."
+        )
     )
     numbers = {**report._asdict(), "database": str(report.database) if report.database else None}
     emit(numbers, f"{copied} {database}", as_json=as_json)
@@ -248,7 +259,8 @@ def _report_json(report: ArchiveReport) -> dict[str, Any]:
 def _report_text(report: ArchiveReport) -> str:
     lines = [_trouble_text(trouble) for trouble in report.troubles]
     lines.append(
-        f"{counted(report.blobs, 'blob')}, {counted(report.segments, 'segment')} and {_entries(report.entries)} checked: "
+        f"{counted(report.blobs, 'blob')}, {counted(report.segments, 'segment')} and "
+        f"{_entries(report.entries)} checked: "
         + (
             "sound."
             if report.is_sound
@@ -257,9 +269,14 @@ def _report_text(report: ArchiveReport) -> str:
     )
     if report.gaps.blobs:
         count, jobs = report.gaps.blobs, report.gaps.jobs
-        told = f"{counted(count, 'blob')} that {counted(jobs, 'job')} {'names' if jobs == 1 else 'name'}"
+        told = (
+            f"{counted(count, 'blob')} that {counted(jobs, 'job')} "
+            f"{'names' if jobs == 1 else 'name'}"
+        )
         lines.append(
-            f"{told} {'was never sent; that is a gap' if count == 1 else 'were never sent; those are gaps'}."
+            f"{told} "
+            f"{'was never sent; that is a gap' if count == 1 else 'were never sent; those are gaps'}"
+            "."
         )
     return "\n".join(lines)
 

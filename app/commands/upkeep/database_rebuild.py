@@ -26,8 +26,9 @@ def rebuild(*, into_url: str | None, data: str | None, as_json: bool) -> None:
     report = rebuild_from(settings.archive_url, into, told=told)
     lost = "\n".join(f"  {name}: {why}" for name, why in NOT_DERIVED.items())
     text = (
-        f"{counted(report.jobs, 'job')} from {number(report.entries)} {'entry' if report.entries == 1 else 'entries'} "
-        f"in {counted(report.segments, 'segment')} of {counted(report.experiments, 'experiment')}.\n"
+        f"{counted(report.jobs, 'job')} from {number(report.entries)} "
+        f"{'entry' if report.entries == 1 else 'entries'} in "
+        f"{counted(report.segments, 'segment')} of {counted(report.experiments, 'experiment')}.\n"
         f"Not in the ledger, and so not here:\n{lost}"
     )
     emit(report._asdict(), text, as_json=as_json)

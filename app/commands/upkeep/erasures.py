@@ -1,4 +1,7 @@
-"""`jobprov erase record|blob|finish`: what slipped through goes, for good, and the ledger says who wanted it and why."""
+"""`jobprov erase record|blob|finish`: removes for good what slipped through.
+
+The ledger says who wanted it and why.
+"""
 
 import sys
 from datetime import UTC, datetime
@@ -177,17 +180,24 @@ def _confirm(text: str, *, yes: bool, as_json: bool) -> None:
 def _record_text(planned: RecordErasure, others: Holders) -> str:
     found = planned.job.found
     lines = [
-        f"Of job {found.job_id} of {found.experiment}, witness {planned.witness}, the bytes of these go:"
+        (
+            f"Of job {found.job_id} of {found.experiment}, witness {planned.witness}, the bytes "
+            "of these go:"
+        )
     ]
     lines += [f"    {_entry_text(each.kind, each.revision)}" for each in planned.entries]
     lines += ["    the record as the job runs"] if planned.provisional is not None else []
     lines.append(
-        "The newest revision stays." if planned.replacement is None else "A corrected record takes the place, as a revision."
-        if planned.provisional is None else "A corrected record takes the place."
-    )  # fmt: skip
+        "The newest revision stays."
+        if planned.replacement is None
+        else "A corrected record takes the place, as a revision."
+        if planned.provisional is None
+        else "A corrected record takes the place."
+    )
     if planned.plans:
         lines.append(
-            f"{counted(len(planned.plans), 'bundle plan')} of the job go with it, and what was generated for them."
+            f"{counted(len(planned.plans), 'bundle plan')} of the job go with it, and what was "
+            "generated for them."
         )
     if planned.also:
         lines.append(
@@ -195,7 +205,8 @@ def _record_text(planned: RecordErasure, others: Holders) -> str:
         )
     if others.jobs:
         lines.append(
-            f"THE SAME STANDS in records of {counted(len(others.jobs), 'other job')}: erase these as well."
+            f"THE SAME STANDS in records of {counted(len(others.jobs), 'other job')}: erase these "
+            "as well."
         )
         lines += [f"    {job.job_id}" for job in others.jobs[:_MOST]]
         lines += (
@@ -204,7 +215,10 @@ def _record_text(planned: RecordErasure, others: Holders) -> str:
             else []
         )
     lines += [
-        f"THE SAME STANDS in {count} of the ledger's entries of kind {kind}, which cannot be erased."
+        (
+            f"THE SAME STANDS in {count} of the ledger's entries of kind {kind}, which cannot be "
+            "erased."
+        )
         for kind, count in sorted(others.others.items())
     ]
     return "\n".join(lines)
@@ -222,7 +236,10 @@ def _entry_text(kind: str, revision: int | None) -> str:
 def _blob_text(planned: BlobErasure) -> str:
     held = "not in the archive any more" if planned.size_bytes is None else size(planned.size_bytes)
     lines = [
-        f"Blob {planned.sha256} of {planned.whose.name} goes ({held}). {counted(len(planned.jobs), 'job')} name it."
+        (
+            f"Blob {planned.sha256} of {planned.whose.name} goes ({held}). "
+            f"{counted(len(planned.jobs), 'job')} name it."
+        )
     ]
     lines += [f"    {job.job_id}" for job in planned.jobs[:_MOST]]
     lines += (
@@ -232,11 +249,13 @@ def _blob_text(planned: BlobErasure) -> str:
     )
     if planned.plans:
         lines.append(
-            f"{counted(len(planned.plans), 'bundle plan')} that hold it go as well, and what was generated for them."
+            f"{counted(len(planned.plans), 'bundle plan')} that hold it go as well, and what was "
+            "generated for them."
         )
     if planned.others:
         lines.append(
-            f"ITS BYTES STAY for {', '.join(planned.others)}, which sent it too: erase it there as well."
+            f"ITS BYTES STAY for {', '.join(planned.others)}, which sent it too: erase it there "
+            "as well."
         )
     return "\n".join(lines)
 
@@ -246,21 +265,29 @@ def _remains_text(remains: dict[str, int]) -> list[str]:
         return []
     places = ", ".join(f"{place} ({count})" for place, count in sorted(remains.items()))
     return [
-        f"The database still has it in {places}: other records, or rows that many share. `jobprov rebuild-database` has less."
+        (
+            f"The database still has it in {places}: other records, or rows that many share. "
+            "`jobprov rebuild-database` has less."
+        )
     ]
 
 
 def _cleared_text(cleared: Cleared) -> list[str]:
     lines = [
-        f"Erased. {counted(cleared.segments, 'segment')} written anew, {counted(cleared.blobs, 'blob')} removed. {_RESTART}"
+        (
+            f"Erased. {counted(cleared.segments, 'segment')} written anew, "
+            f"{counted(cleared.blobs, 'blob')} removed. {_RESTART}"
+        )
     ]
     if cleared.left:
         lines.append(
-            f"{counted(len(cleared.left), 'blob')} lie in a damaged pack and could not be erased: `jobprov archive check`."
+            f"{counted(len(cleared.left), 'blob')} lie in a damaged pack and could not be erased: "
+            "`jobprov archive check`."
         )
     if not cleared.is_clear:
         lines.append(
-            "The database was held by others all the time, so its file still has the bytes: `jobprov erase finish`."
+            "The database was held by others all the time, so its file still has the bytes: "
+            "`jobprov erase finish`."
         )
     return lines
 

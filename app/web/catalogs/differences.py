@@ -1,4 +1,4 @@
-"""The page of a task beside its catalog: where the two differ, and what is still to be processed."""
+"""The page of a task beside its catalog: where the two differ, and what is yet to be processed."""
 
 from typing import NamedTuple, Self
 from urllib.parse import quote

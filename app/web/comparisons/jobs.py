@@ -1,6 +1,6 @@
 """The page of two jobs: what is not the same, what decides the outcome first.
 
-And the page that asks which other job.
+Another page asks which other job is meant.
 """
 
 import re
@@ -96,7 +96,7 @@ def show_page(before: str, after: str) -> Response:
 def _divergence(a: ComparedJob, b: ComparedJob) -> str | None:
     """Return where the histories of what two jobs made part.
 
-    None where they made nothing, or the same.
+    It is None where they made nothing, or the same.
     """
     whose = {"experiment_a": a.experiment, "experiment_b": b.experiment}
     if a.experiment == b.experiment:
@@ -117,7 +117,10 @@ def _is_wanted(facet: Facet, chosen: str | None) -> bool:
 
 
 def _choices(facets: list[Facet], chosen: str | None) -> list[tuple[str, int | None, str, bool]]:
-    """Return (title, differences, address, whether shown) of all facets that differ, "Everything" first."""
+    """Return (title, differences, address, whether shown) of every facet that differs.
+
+    "Everything" comes first.
+    """
     every = [("Everything", None, here(facet=None, whole=None, **{"from": None}), chosen is None)]
     return every + [
         (

@@ -1,4 +1,4 @@
-"""The pages of recipes: which have more than one result, and what differs between the jobs of one."""
+"""The pages of recipes: which have more than one result, and what differs between one's jobs."""
 
 from flask import Blueprint, Response
 

@@ -1,4 +1,7 @@
-"""The page of a configuration: its files as they were, expanded, or evaluated as a tree with where each value comes from."""
+"""The page of a configuration: its files as they were, expanded, or evaluated.
+
+Evaluated, it is a tree that says where each value comes from.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -55,7 +58,10 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def show_page(job_id: str, step: str) -> Response:
-    """Show the configuration of a step in one of its forms, or a branch of its tree alone for a page that is open."""
+    """Show the configuration of a step in one of its forms.
+
+    A page that is open asks for a branch of its tree alone.
+    """
     form = asked("form") or ("files" if asked("file") else "evaluated")
     if form not in FORMS:
         raise BadInputError(
@@ -130,7 +136,10 @@ def _evaluated(found: RecordedConfiguration) -> tuple[EvaluatedParameters | None
 
 
 def _bad_line(found: RecordedConfiguration, problem: str | None) -> str | None:
-    """Return the address of the line in which the text is no FHiCL, where the message names one that is here."""
+    """Return the address of the line in which the text is no FHiCL.
+
+    It is None unless the message names a line of a file that is here.
+    """
     place = (problem or "").split(": ", maxsplit=1)[0].rsplit(":", maxsplit=2)
     if len(place) == 3 and place[1].isdigit():  # noqa: PLR2004 - file, line, column
         return _places(found.recorded.files or ())(place[0], int(place[1]))[1]
@@ -138,7 +147,10 @@ def _bad_line(found: RecordedConfiguration, problem: str | None) -> str | None:
 
 
 def _places(files: Sequence[SourceFile]) -> Callable[[str, int], tuple[str, str | None]]:
-    """Return what gives the include name of a file by the path that an origin names, and the address of a line in it."""
+    """Return a function that takes a path, as an origin names it, and a line.
+
+    It returns the include name of the file, and the address of the line, None where it is not here.
+    """
     names = {file.path or file.name: file.name for file in reversed(files)}
 
     def place(path: str, line: int) -> tuple[str, str | None]:
@@ -151,7 +163,7 @@ def _places(files: Sequence[SourceFile]) -> Callable[[str, int], tuple[str, str 
 
 
 def _only(form: str, **words: str) -> dict[str, str | None]:
-    """Return the changes that leave nothing in the address but the experiment, the form and these words."""
+    """Return the changes that leave the address only the experiment, the form and these words."""
     return {
         "form": form,
         "at": None,
@@ -168,7 +180,10 @@ def _only(form: str, **words: str) -> dict[str, str | None]:
 def _shown(
     form: str, found: RecordedConfiguration, evaluated: EvaluatedParameters | None
 ) -> dict[str, Any]:
-    """Return what the chosen form shows: a table of files, a text, or a branch of the tree; None for the others."""
+    """Return what the chosen form shows: a table of files, a text, or a branch of the tree.
+
+    What belongs to the other forms is None.
+    """
     shown: dict[str, Any] = {"files": None, "page": None, "tree": None}
     if form == "files":
         shown |= _files(found)
@@ -184,7 +199,10 @@ def _shown(
 
 
 def _tree(parameters: Sequence[Parameter], bears: int) -> dict[str, Any]:
-    """Return the branch that the address asks for, of all parameters or of those that hold the text in it."""
+    """Return the branch that the address asks for.
+
+    It has all parameters, or those that hold the text in the address.
+    """
     at, wanted = asked("at") or "", asked("q")
     kept = inside(parameters, at)
     if not kept:

@@ -1,6 +1,6 @@
 """The text of an fcl file as lines of HTML.
 
-Comments, strings, numbers and words told apart, every include a link. All escaped.
+Comments, strings, numbers and words are told apart, and every include is a link. All is escaped.
 
 A line is read alone, so that any part of a file can be shown; a string over several lines is
 coloured in its first.

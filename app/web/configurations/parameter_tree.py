@@ -90,7 +90,7 @@ def matching(parameters: Sequence[Parameter], wanted: str) -> Sequence[Parameter
 def branch(parameters: Sequence[Parameter], path: str, *, bears: int, first: int = 0) -> Branch:
     """Return what is at a path, `first` nodes left out.
 
-    Deeper levels as far as the page bears them.
+    Deeper levels are there as far as the page bears them.
 
     Args:
         parameters: those inside the path, in the order of print.

@@ -35,8 +35,9 @@ _FILTER_OF = {
 _MOST_CAUSES = 40
 _MOST_OUTLIERS = 20
 _COLUMNS = (
-    "count", "by", "class", "words", "transient", "state", "failed_step", "error_class", "exit_code", "signal", "hosts",
-    "sites", "last_day", "day_before", "first_at", "last_at", "message", "example",
+    "count", "by", "class", "words", "transient", "state", "failed_step", "error_class",
+    "exit_code", "signal", "hosts", "sites", "last_day", "day_before", "first_at", "last_at",
+    "message", "example",
 )  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def _asked_question() -> ErrorsQuestion:
 def linked_causes(
     causes: list[FailureCause], filters: dict[str, str], by: str | None = None
 ) -> list[LinkedCause]:
-    """Return causes with their links; `filters` are those of the page, `by` the facet that splits causes."""
+    """Return causes with their links; `filters` are the page's, `by` is what splits causes."""
     linked = []
     for cause in causes:
         jobs_link = address("/jobs", _same_cause(cause, filters, by))
@@ -110,7 +111,7 @@ def linked_causes(
 
 
 def _same_cause(cause: FailureCause, filters: dict[str, str], by: str | None) -> dict[str, str]:
-    """Return the filters of the list of jobs that failed in this way, as far as that list has such filters."""
+    """Return filters for the list of jobs that failed in this way, as far as that list has them."""
     same: dict[str, str | int | None] = {
         **filters,
         "state": cause.state,
@@ -144,7 +145,8 @@ def first_line(errors: ErrorCounts, *, is_filtered: bool = False) -> str:
     sites = f" at {counted(newest.sites, 'site')}" if newest.sites else ""
     return (
         f"{counted(errors.failures, 'failure')} in {counted(errors.jobs, 'job')}, "
-        f"{counted(errors.cause_count, 'cause')}; newest, {day(newest.last_at)}{sites}: {_how(newest)}."
+        f"{counted(errors.cause_count, 'cause')}; newest, {day(newest.last_at)}{sites}: "
+        f"{_how(newest)}."
     )
 
 

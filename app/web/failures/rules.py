@@ -1,4 +1,7 @@
-"""The page of an experiment's rules of triage: the rules, who changed them and why, and a form to change them."""
+"""The page of an experiment's rules of triage, with a form to change them.
+
+It shows the rules, who changed them, and why.
+"""
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -48,7 +51,7 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_page() -> Response:
     """Show the rules of an experiment, the newest or an earlier version.
 
-    With `edit=1` the form that changes them.
+    With `edit=1`, show the form that changes them.
     """
     experiment = _experiment(asked("experiment"))
     version = asked_number("version", least=1, most=_MOST_VERSIONS)
@@ -72,7 +75,7 @@ def show_page() -> Response:
 
 
 def change() -> Response:
-    """Declare the rules in the form and redirect to them; show the form again where they are refused."""
+    """Declare the rules in the form and redirect to them; if they are refused, show it again."""
     experiment = _experiment(request.form.get("experiment"))
     grant = form_grant(experiment)
     text, service, now = request.form.get("rules", ""), get_service(), datetime.now(UTC)
@@ -91,11 +94,13 @@ def change() -> Response:
         page = _form(shown, text, fields, problem=str(problem))
         page.status_code = 409 if isinstance(problem, ConflictError) else 422
         return page
-    return redirect(address("/rules", {"experiment": experiment}), 303)  # type: ignore[return-value]
+    return redirect(  # type: ignore[return-value]
+        address("/rules", {"experiment": experiment}), 303
+    )
 
 
 def read_again() -> Response:
-    """Have the failures recorded so far read again by the newest rules, and redirect to the rules."""
+    """Have the newest rules read again the failures recorded so far, and redirect to the rules."""
     experiment = _experiment(request.form.get("experiment"))
     grant = form_grant(experiment)
     now = datetime.now(UTC)

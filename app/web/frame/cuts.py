@@ -79,17 +79,27 @@ def asked_section() -> str:
 
 
 def cut_rows(name: str, rows: Sequence[Any] | None, most: int) -> Cut:
-    """Return the first rows, or, where the reader asked for this section, a hundred from where they asked."""
+    """Return the first rows.
+
+    Where the reader asked for this section, return a hundred rows from where they asked.
+    """
     every = rows or ()
     if asked_section() != name:
         return Cut(name, every, most)
     start = request.args.get("from", "0")
-    first = int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 0  # noqa: PLR2004
+    first = (
+        int(start)
+        if start.isascii() and start.isdigit() and len(start) < 10  # noqa: PLR2004
+        else 0
+    )
     return Cut(name, every, WHOLE_ROWS, first)
 
 
 def tightness() -> int:
-    """Return how tight the page is drawn: 0 as it should be, more where names are so long that it would pass its limit."""
+    """Return how tight the page is drawn: 0 as it should be, more where it would pass its limit.
+
+    Long names make it do so.
+    """
     return g.get("tightness", 0) if has_app_context() else 0
 
 

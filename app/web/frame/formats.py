@@ -109,7 +109,7 @@ def day(value: Any) -> str:
 def seconds_between(start: Any, end: Any) -> float | None:
     """Return the seconds from one RFC 3339 text to another.
 
-    None where either is missing or they are the wrong way round.
+    It is None where either is missing, or where they are the wrong way round.
     """
     first, last = moment(start), moment(end)
     if first is None or last is None or last < first:
@@ -126,7 +126,10 @@ def signal_name(value: Any) -> str:
 
 
 def shown_state(state: Any, heard_at: Any) -> str:
-    """Return the state of a job; a running one of which nothing was heard for a day is silent (glossary.md)."""
+    """Return the state of a job.
+
+    A running job of which nothing was heard for a day is silent (glossary.md).
+    """
     heard = moment(heard_at)
     if (
         state == "running"

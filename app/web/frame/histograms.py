@@ -1,4 +1,7 @@
-"""Histograms as pages draw them: the bars as one path, and over each a place to point at that says its exact numbers."""
+"""Histograms as pages draw them: the bars are one path.
+
+Over each bar lies a place to point at, which says the exact numbers.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -50,7 +53,10 @@ def draw_histogram(counts: Sequence[int], ends: Sequence[str]) -> Histogram:
 
 
 def end_words(edges: Sequence[float], unit: str, said: Callable[[float], str]) -> list[str]:
-    """Return the edges in words: as `said` says them, or, where two of them would read the same, in the plain unit with enough digits."""
+    """Return the edges in words, as `said` says them.
+
+    Where two of them would read the same, they are in the plain unit, with enough digits.
+    """
     words = [said(edge) for edge in edges]
     if len(set(words)) == len(words):
         return words

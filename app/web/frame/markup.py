@@ -32,7 +32,7 @@ def time_tag(value: Any) -> Markup:
 def mark(state: Any, *, label: bool = False) -> Markup:
     """Return the mark of a state, by shape and colour.
 
-    With its word beside it, or for screen readers only.
+    Its word stands beside it, or is there for screen readers only.
     """
     known = state if state in STATES else "unknown"
     drawn = Markup(
@@ -51,7 +51,7 @@ def mark(state: Any, *, label: bool = False) -> Markup:
 def digest(value: Any, width: int = _SHORT) -> Markup:
     """Return a digest or id shortened to `width`, or eight letters after what names its kind.
 
-    Whole as tooltip, and when it is copied.
+    It is whole as tooltip, and when it is copied.
     """
     if not isinstance(value, str) or not value:
         return escape(text(value))
@@ -65,7 +65,10 @@ def digest(value: Any, width: int = _SHORT) -> Markup:
 
 
 def cut(value: Any, width: int = 60) -> Markup:
-    """Return one line of text, its middle left out where it is long, whole as tooltip (that too has an end)."""
+    """Return one line of text, cut in the middle where it is long, with the whole as tooltip.
+
+    The tooltip has a limit too.
+    """
     whole = text(value)
     if whole == MISSING:
         return escape(MISSING)

@@ -1,4 +1,7 @@
-"""What all pages share: the blueprint, the filters, the address of the stylesheet, and how a page is answered."""
+"""What all pages share: the blueprint, the filters, the stylesheet's address.
+
+It also says how a page is answered.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,7 +97,9 @@ def _version(name: str) -> str:
 def answer(
     template: str, *, twin: str | None = None, is_live: bool = False, **values: Any
 ) -> Response:
-    """Return a page, under 80 kB: names that are escaped to many times their length make it show fewer rows, and those shorter.
+    """Return a page of less than 80 kB.
+
+    Names that escaping makes many times longer leave room for fewer rows, and shorter ones.
 
     Args:
         template: its template.
@@ -118,7 +123,7 @@ def answer(
 def answer_rows(template: str, rows: int, values_of: Callable[[int], dict[str, Any]]) -> Response:
     """Return a page of a list that goes on elsewhere, with fewer rows before their words are cut.
 
-    Half of them, then a quarter.
+    It shows half of them, then a quarter.
 
     Args:
         template: its template.
@@ -170,7 +175,7 @@ def asked(name: str) -> str | None:
 def asked_file() -> dict[str, str | None]:
     """Return which file of a name the address means.
 
-    `experiment`, and `namespace`, '' where it says that there is none.
+    It has `experiment` and `namespace`, which is '' where the address says that there is none.
     """
     namespace = asked("namespace")
     return {
@@ -211,7 +216,10 @@ def asked_number(name: str, *, least: int, most: int) -> int | None:
     if value is None:
         return None
     if not (
-        value.isascii() and value.isdigit() and len(value) < 19 and least <= int(value) <= most  # noqa: PLR2004
+        value.isascii()
+        and value.isdigit()
+        and len(value) < 19  # noqa: PLR2004
+        and least <= int(value) <= most
     ):
         words = f"a number from {least} to {most}"
         raise BadInputError(f"{name}: {value[:40]!r} is not {words}.", {name: [words]})

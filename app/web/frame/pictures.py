@@ -1,4 +1,7 @@
-"""Pictures of lineage on a page: inside it where they are small, else beside it, as a file of their own; and as values for the map."""
+"""Pictures of lineage: inside a page where they are small, else as a file beside it.
+
+The map gets them as values.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,14 +21,14 @@ INLINE_BOXES = 70
 FORMS = ("right", "down", "image-right", "image-down", "map")
 """A drawing for wide or narrow screens to open alone; the same to stand as an image in a page.
 
-The values of the map.
+The last one stands for the values of the map.
 """
 
 
 class Picture(NamedTuple):
     """A graph drawn for wide pages and for narrow ones, where both may stand in the page.
 
-    Else both are empty.
+    Where they may not, both are empty.
     """
 
     right: str = ""
@@ -59,7 +62,7 @@ def asked_drawing(
 ) -> Response | None:
     """Return what `picture=` asks for, a drawing alone or the values of the map.
 
-    None where it asks for the page.
+    It is None where the page is asked for.
 
     Raises:
         BadInputError: it asks for something else.

@@ -78,7 +78,7 @@ def _job() -> str | None:
 
 
 def _choices(problem: Problem) -> list[Mapping[str, str]]:
-    """Return which there are of several, or where a name is known that is not where it was looked for."""
+    """Return which of several there are, or where else a name is known."""
     return [*problem.more.get("choices", ()), *problem.more.get("known_in", ())][:_MOST_CHOICES]
 
 

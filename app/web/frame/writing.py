@@ -38,7 +38,8 @@ def form_grant(experiment: str) -> Grant:
     if grant is None or grant.task_id is not None:
         why = "The token is unknown, expired or revoked, or is an upload ticket. " if token else ""
         raise Unauthorized(
-            f"{why}Changing something needs a write token of the experiment, in the last field of the form."
+            f"{why}Changing something needs a write token of the experiment, in the last field of "
+            "the form."
         )
     if not grant.allows(experiment):
         raise Forbidden(f"The token is of {grant.experiment}, and this is of {experiment}.")

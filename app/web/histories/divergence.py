@@ -1,4 +1,7 @@
-"""The page of where the histories of two files part, what differs there, and files to compare with."""
+"""The page of where the histories of two files part.
+
+It also shows what differs there, and files to compare with.
+"""
 
 from typing import NamedTuple
 
@@ -121,7 +124,10 @@ def divergence_sentence(divergence: Divergence, compared: JobComparison | None) 
         stage = f"in stage {divergence.stage}"
     if compared is None:
         having, lacking = ("first", "second") if divergence.a else ("second", "first")
-        return f"They part {stage}: only the {having} has a job there, the {lacking} has none; {common}."
+        return (
+            f"They part {stage}: only the {having} has a job there, the {lacking} has none; "
+            f"{common}."
+        )
     return f"They part {stage}; {common}. {compared.first_line}"
 
 

@@ -1,4 +1,4 @@
-"""The pages of where histories end: first inputs and final products of a file, and files that no job made."""
+"""The pages of where histories end: a file's first inputs and final products, files no job made."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

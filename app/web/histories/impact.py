@@ -61,7 +61,10 @@ def _asked_question() -> ImpactQuestion:
 
 
 def show_impact() -> Response:
-    """Show what some jobs made and all that was made from it; a form where the address names no jobs."""
+    """Show what some jobs made and all that was made from it.
+
+    Where the address names no jobs, show a form.
+    """
     question = _asked_question()
     impact = _ask(question) if question.filters else None
     query = question.query()

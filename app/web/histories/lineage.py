@@ -222,7 +222,7 @@ def _choices(graph: Graph, question: LineageQuestion, *, offers_other_side: bool
 
 
 def _addresses(name: str, graph: Graph, question: LineageQuestion) -> dict[str, Any]:
-    """Return the page's JSON twin, the same graph in other forms, its drawings, and the file's own page."""
+    """Return the page's JSON twin, the graph in other forms, its drawings, the file's own page."""
     focus = graph.by_key()[graph.focus]
     place = {}
     if isinstance(focus, FileNode):

@@ -1,4 +1,4 @@
-"""Entries of a record as pages show them: as they were sent, with every member that a template may ask for."""
+"""Entries of a record as pages show them: as sent, with every member a template may ask for."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,6 +1,6 @@
 """The page of a file: what made it, in the first line.
 
-Then its neighbours, versions, facts and uses.
+Its neighbours, versions, facts and uses follow.
 """
 
 from collections.abc import Sequence
@@ -109,7 +109,7 @@ def _values(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> d
 def first_line(shown: FileAnswer, maker: Maker | None) -> Markup:
     """Return what made the file: job, place, day, inputs, code and configuration.
 
-    Or who mentions it.
+    Where no job made it, return who mentions it.
     """
     name = Markup("<code>{}</code>").format(cut(shown.file.name, 80))
     if maker is None and shown.written_by is not None:

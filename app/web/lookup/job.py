@@ -1,4 +1,7 @@
-"""The page of a job: everything recorded of it, why it failed first, what is missing and how to close that."""
+"""The page of a job: everything recorded of it, first of all why it failed.
+
+It also says what is missing and how to close that.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -105,7 +108,7 @@ def _values(
 def lineage_of(job: JobAnswer, key: int) -> LineageLink | None:
     """Return the lineage of what a job made, else of what it read, with its box chosen.
 
-    None where it has neither; what many jobs share leads nowhere.
+    It is None where the job has neither; what many jobs share leads nowhere.
     """
     if job.summary.state == "succeeded":
         for file in job.outputs:

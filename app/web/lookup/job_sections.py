@@ -1,6 +1,6 @@
 """The parts of a job's page, made ready for its template.
 
-Rows cut to what a page bears, bars measured, gaps grouped.
+Rows are cut to what a page bears, bars are measured, gaps are grouped.
 """
 
 import json
@@ -126,13 +126,16 @@ def sections(job: JobAnswer) -> dict[str, Any]:
 
 
 def known_parts(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record with all its members, and those of its parts, None for what it does not say."""
+    """Return the record with all its members, and with those of its parts.
+
+    What the record does not say is None.
+    """
     parts = {name: complete(record.get(name), kind) for name, kind in _PARTS.items()}
     return {**complete(record, JobRecord), **parts}
 
 
 def shown_environment(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the environment with all its members; `os` is None where the record does not name it."""
+    """Return the environment with all its members; `os` is None if the record does not name it."""
     system = environment.get("os")
     return {
         **complete(environment, Environment),

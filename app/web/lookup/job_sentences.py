@@ -1,4 +1,7 @@
-"""The first line of a job's page: how it ended, whether it was reproduced, how complete its record is."""
+"""The first line of a job's page.
+
+It says how the job ended, whether it was reproduced, and how complete its record is.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -69,7 +72,7 @@ def wall_seconds(job: JobSummary) -> float | None:
 def ending(job: JobSummary) -> str:
     """Return how the job's process ended: `exit code 65`, `signal 9 (SIGKILL)`.
 
-    Empty where nothing tells.
+    It is empty where nothing tells.
     """
     if job.exit.signal is not None:
         return f"signal {signal_name(job.exit.signal)}"

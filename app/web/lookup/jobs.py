@@ -129,7 +129,7 @@ def _values(question: JobsQuestion, page: JobList) -> dict[str, Any]:
 
 
 def _filters_of_address() -> dict[str, str]:
-    """Return the filters as they stand in the address; an empty namespace means a file without one."""
+    """Return the filters as the address has them; an empty namespace means a file without one."""
     return {
         name: value
         for name, value in request.args.to_dict().items()

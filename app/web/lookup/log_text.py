@@ -47,7 +47,7 @@ class Excerpt(NamedTuple):
 def lines_of(data: bytes) -> list[str]:
     """Return the lines in these bytes as text that can be shown.
 
-    Of a line written over and over only the last state.
+    A line that was written over and over is shown in its last state only.
     """
     text = _ESCAPES.sub("", data.decode("utf-8", "replace"))
     rows = text.replace("\r\n", "\n").split("\n")
@@ -160,7 +160,7 @@ class Match(NamedTuple):
 def find_next(stream: BinaryIO, size_bytes: int, text: str, at: int) -> Match | None:
     """Return where a text stands next from a byte on, whatever its case.
 
-    None where it does not in the next 256 MB.
+    It is None where the text is not in the next 256 MB.
     """
     wanted = text.encode().lower()
     start = max(0, at - LONGEST_SEARCHED_LINE)  # so that the beginning of the line is seen

@@ -1,6 +1,6 @@
 """The page of a log: a window of it as harmless text, the line that tells why marked.
 
-With search, following, and the plain bytes to be saved.
+One can search it, follow it, and save its plain bytes.
 """
 
 from typing import Any, BinaryIO, NamedTuple

@@ -1,4 +1,7 @@
-"""The page that tries jobs again: a selection, what their failures were, and the exact resubmission in three forms or by the agent."""
+"""The page that tries jobs again: a selection, and what its failures were.
+
+The exact resubmission is there in three forms, or the agent does it.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -82,7 +85,7 @@ def show_page() -> Response:
 def decide() -> Response:
     """Order what was selected, waive its units, or lead to its resubmission.
 
-    By one method, so that no token gets into an address.
+    All go by one method, so that no token gets into an address.
     """
     given = {name: request.form.get(name, "").strip() for name in _FIELDS}
     jobs = _selected(request.form.getlist("job"))
@@ -161,7 +164,10 @@ def first_line(
     tries, kept = len(offered["tries"]), len(offered["skipped"])
     if not tries and not kept:
         return f"Nothing of task {task_id} failed: there is nothing to try again."
-    return f"{counted(tries, 'job')} of task {task_id} may be tried again by its policy; {number(kept)} only by hand."
+    return (
+        f"{counted(tries, 'job')} of task {task_id} may be tried again by its policy; "
+        f"{number(kept)} only by hand."
+    )
 
 
 def _rows(offered: dict[str, Any], jobs: list[str]) -> list[dict[str, Any]]:

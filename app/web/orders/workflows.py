@@ -1,4 +1,4 @@
-"""The pages of workflows: how each stands, what comes next and why not more, and what it declares."""
+"""The pages of workflows: how each stands, what comes next and why not more, what it declares."""
 
 import time
 from datetime import UTC, datetime
@@ -87,7 +87,10 @@ def show_page(experiment: str, name: str) -> Response:
 _MOST_KEPT = 100
 _CHEAP_SECONDS = 0.05
 _REST = 20
-"""A standing is kept for so many times what it took, so that looking at a large workflow costs a twentieth of a processor at most."""
+"""A standing is kept for this many times what it took.
+
+So looking at a large workflow costs a twentieth of a processor at most.
+"""
 
 
 def _standing(connection: Any, found: WorkflowFound) -> dict[str, Any]:
@@ -108,7 +111,7 @@ def _standing(connection: Any, found: WorkflowFound) -> dict[str, Any]:
 
 
 def first_line(workflow: dict[str, Any]) -> str:
-    """Return how the workflow stands: whether it runs, how far it is, and what it waits for most."""
+    """Return how the workflow stands: whether it runs, how far it is, what it waits for most."""
     stages = workflow["stages"]
     done, units = (sum(stage[name] for stage in stages) for name in ("done", "units"))
     failed = [stage for stage in stages if stage["failed"]]
@@ -124,7 +127,10 @@ def first_line(workflow: dict[str, Any]) -> str:
     blocked = (
         f"; {at} {_WORDS['failed'][sum(stage['failed'] for stage in failed) > 1]}" if failed else ""
     )
-    return f"{head}{why}: {number(done)} of {counted(units, 'unit')} done in {counted(len(stages), 'stage')}{blocked}."
+    return (
+        f"{head}{why}: {number(done)} of {counted(units, 'unit')} done in "
+        f"{counted(len(stages), 'stage')}{blocked}."
+    )
 
 
 def next_words(stage: dict[str, Any]) -> str:

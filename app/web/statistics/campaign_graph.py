@@ -1,4 +1,7 @@
-"""The page of a campaign in the large: its jobs by stage, code version and state, and the files between them, as a picture."""
+"""The page of a campaign in the large, as a picture.
+
+It shows the jobs by stage, code version and state, and the files between them.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -111,7 +114,7 @@ def first_line(graph: FoldedGraph) -> str:
 def _in_order(graph: FoldedGraph, begun: Sequence[str]) -> list[tuple[int, JobClass]]:
     """Return the classes with their places, in the order of production.
 
-    Where no file tells it, as stages have begun.
+    Where no file tells that order, they come as their stages began.
     """
     stages = list(dict.fromkeys(some.stage for some in graph.classes))
     named = (
@@ -128,7 +131,7 @@ def _in_order(graph: FoldedGraph, begun: Sequence[str]) -> list[tuple[int, JobCl
 
 
 def _files(graph: FoldedGraph) -> tuple[Counter[int], Counter[int]]:
-    """Return how many files the jobs of each class got from others of the campaign, and gave to them."""
+    """Return how many files each class of jobs got from the campaign's others, and gave to them."""
     read: Counter[int] = Counter()
     made: Counter[int] = Counter()
     for flow in graph.flows:

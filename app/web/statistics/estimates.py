@@ -1,4 +1,7 @@
-"""The page of estimates: how long it would take to do so many files or events again, with an interval, from the jobs that did it before."""
+"""The page of estimates: how long it would take to do so many files or events again.
+
+The answer is an interval, and comes from the jobs that did it before.
+"""
 
 import math
 from typing import Any
@@ -37,7 +40,10 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def show_page() -> Response:
-    """Show what it would take; the form alone, with the status of the interface, where that cannot be said."""
+    """Show what it would take.
+
+    Where that cannot be said, show the form alone, with the status that the API answers.
+    """
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     wanted = {name: asked_number(name, least=1, most=most) for name, most in _MOST.items()}
     slots = wanted.pop("slots") or _SLOTS
@@ -80,7 +86,8 @@ def first_line(found: dict[str, Any]) -> str:
     wall, cpu = _times(total["wall_hours"]), _hours(total["cpu_hours"])
     return (
         f"{what} from {chain}: about {wall['expected']} with {counted(found['slots'], 'slot')} "
-        f"({wall['low']} to {wall['high']}), {cpu['expected']} CPU hours, {size(total['output_bytes'])}.{_queue(total)}"
+        f"({wall['low']} to {wall['high']}), {cpu['expected']} CPU hours, "
+        f"{size(total['output_bytes'])}.{_queue(total)}"
     )
 
 
@@ -89,7 +96,10 @@ def _queue(total: dict[str, Any]) -> str:
     if not total["queue"]:
         return ""
     spread = _spread(total["queue"])
-    return f" Jobs wait in queues besides: {spread['median']} on a file's way ({spread['p10']} to {spread['p90']})."
+    return (
+        f" Jobs wait in queues besides: {spread['median']} on a file's way ({spread['p10']} to "
+        f"{spread['p90']})."
+    )
 
 
 def _row(sums: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The page of art's modules: which takes the time, and which became slower from one version to the next."""
+"""The page of art's modules: which take the time, and which became slower between versions."""
 
 from collections.abc import Iterator
 
@@ -30,8 +30,8 @@ _FILTERS = (
     "started_before",
 )
 _COLUMNS = (
-    "by", "group", "label", "type", "share", "seconds", "events", "seconds_per_event", "standard_error", "slowest_seconds",
-    "rss_growth_bytes",
+    "by", "group", "label", "type", "share", "seconds", "events", "seconds_per_event",
+    "standard_error", "slowest_seconds", "rss_growth_bytes",
 )  # fmt: skip
 _MOST_GROUPS = 8
 _CHANGES = ("slower", "faster", "new", "gone")
@@ -57,7 +57,10 @@ def show_page() -> Response:
     shown = [group for group in found.groups if not compared or group.name == compared.second]
     return answer(
         "statistics/modules.html",
-        twin=address("/statistics/modules", {**filters, "by": by, **{name: value for name, value in chosen.items() if value}}),
+        twin=address(
+            "/statistics/modules",
+            {**filters, "by": by, **{name: value for name, value in chosen.items() if value}},
+        ),
         csv=here(format="csv"),
         filters=filters,
         by=by,
@@ -65,10 +68,14 @@ def show_page() -> Response:
         first_line=first_line(found),
         compared=compared,
         changes=cut_rows("changes", compared.modules, 12) if compared else None,
-        groups=cut_rows("groups", [(group, _cut(place, group, len(shown))) for place, group in enumerate(shown)], _MOST_GROUPS),
+        groups=cut_rows(
+            "groups",
+            [(group, _cut(place, group, len(shown))) for place, group in enumerate(shown)],
+            _MOST_GROUPS,
+        ),
         rows_name=rows_name,
         least_sigma=LEAST_SIGMA,
-    )  # fmt: skip
+    )
 
 
 def _cut(place: int, group: ModuleGroup, count: int) -> Cut:
@@ -77,7 +84,7 @@ def _cut(place: int, group: ModuleGroup, count: int) -> Cut:
 
 
 def rows_name(row: ModuleShare | ModuleChange) -> str:
-    """Return what a module is called: its label, or the kind of what has none, such as the source."""
+    """Return what a module is called: its label, or without one its kind, such as the source."""
     return str(row.label or row.path or row.type or "")
 
 
@@ -98,7 +105,10 @@ def first_line(found: ModuleSums) -> str:
         slowest = group.modules[0]
         share = f", {percent(slowest.share, 0)} of the time" if slowest.share is not None else ""
         where = f" of {text(group.name)}" if len(found.groups) > 1 and group.name else ""
-        return f"{text(rows_name(slowest))}{where} takes most: {duration(slowest.seconds)}{share}{where and ' there'}, in {of}."
+        return (
+            f"{text(rows_name(slowest))}{where} takes most: "
+            f"{duration(slowest.seconds)}{share}{where and ' there'}, in {of}."
+        )
     counts = {name: sum(row.outcome == name for row in compared.modules) for name in _CHANGES}
     said = (
         ", ".join(f"{count} {name}" for name, count in counts.items() if count)

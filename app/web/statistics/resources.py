@@ -1,4 +1,7 @@
-"""The page of resources: what jobs took, as distributions beside each other, by stage, site, host or version."""
+"""The page of resources: distributions of what jobs took, side by side.
+
+They are split by stage, site, host or version.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple

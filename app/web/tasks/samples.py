@@ -1,4 +1,4 @@
-"""The page of an analysis: samples by data tier, what is done and expected of each, and obsolete passes."""
+"""The page of an analysis: samples by data tier, done and expected of each, and obsolete passes."""
 
 from typing import Any, NamedTuple
 
@@ -27,7 +27,10 @@ _COLUMNS = (
 
 
 class ShownCell(NamedTuple):
-    """A cell of the table; `share` of the expected files in thousandths, None where none are expected."""
+    """A cell of the table.
+
+    `share` is in thousandths of the expected files, None where none are expected.
+    """
 
     cell: SampleCell
     is_done: bool

@@ -71,7 +71,7 @@ def _address(task: TaskProgress, view: str) -> str:
 
 
 def shown_states(task: TaskProgress) -> dict[str, int]:
-    """Return how many units are in each state; those that fell silent count apart from those that run."""
+    """Return how many units are in each state; those that fell silent are counted apart."""
     states = {
         "succeeded": task.produced,
         "running": task.running - task.silent,

@@ -1,9 +1,8 @@
 """Runs a recorded job here, from its unpacked bundle, with its output on this terminal.
 
-To see an error, not to compare.
-
-Nothing is recorded and nothing compared; see `reruns/execution.py` for that. The number of events is
-changed where the program is one of art's, whose options are known; other programs run as recorded.
+It does so to show an error: nothing is recorded and nothing compared; see `reruns/execution.py` for
+that. The number of events is changed where the program is one of art's, whose options are known;
+other programs run as recorded.
 """
 
 import shlex
@@ -65,7 +64,7 @@ def run_here(
 ) -> int:
     """Return the exit code of a job that was run in the new folder `out`.
 
-    125 where run.sh could not lay it out, and says why.
+    It is 125 where run.sh could not lay it out, and says why.
 
     Args:
         root: the unpacked bundle.

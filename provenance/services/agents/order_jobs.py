@@ -1,6 +1,6 @@
 """Orders as jobs that a launcher can start: what to run, with which files, under the hook.
 
-Runs where orders are submitted, and knows the service over HTTP alone. What a workflow ships is
+It runs where orders are submitted, and knows the service over HTTP alone. What a workflow ships is
 fetched by digest, once; bundles are those of the recorded jobs; the ticket of a task lets its jobs
 record and nothing else.
 """
@@ -92,7 +92,10 @@ class Workshop:
         )
 
     def tidy(self, open_names: Collection[str], *, days: float) -> int:
-        """Remove folders and notes of jobs that are over, and bundles, that nobody touched for so many days; return how many jobs."""
+        """Remove what nobody touched for so many days; return the number of jobs.
+
+        That is folders and notes of jobs that are over, and bundles.
+        """
         before = time.time() - days * 86_400
         old = [
             note for note in (self.folder / "notes").glob("*.json") if note.stat().st_mtime < before
@@ -179,7 +182,8 @@ class Workshop:
             content = self.client.get_blob(sha256)
             if hashlib.sha256(content).hexdigest() != sha256:
                 raise NotFoundError(
-                    f"{name}: the service sent other bytes than {sha256}; ask its operator to check the archive."
+                    f"{name}: the service sent other bytes than {sha256}; ask its operator to "
+                    "check the archive."
                 )
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_name(f".{name}.part")
@@ -191,7 +195,7 @@ class Workshop:
     def _ticket(self, task_id: str) -> tuple[dict[str, str], dict[str, str]]:
         """Return the file with the ticket of a task and the variable that names it.
 
-        Neither where none is needed.
+        There is neither where none is needed.
         """
         if not self.needs_tickets:
             return {}, {}
@@ -254,7 +258,10 @@ def expand(text: str, values: Mapping[str, Any]) -> list[str]:
 
 
 def _bare(stage: Stage, name: str) -> str:
-    """Return the name of an input without its namespace, which only a list in the workflow may have; an address stays whole."""
+    """Return the name of an input without its namespace; an address stays whole.
+
+    Only a list in the workflow may have a namespace.
+    """
     return name if stage.files is None or "://" in name else name.rpartition(":")[2]
 
 

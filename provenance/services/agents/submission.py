@@ -1,4 +1,6 @@
-"""Submits what is ordered, under the account that this runs in, and tells the service what became of it.
+"""Submits what is ordered, and tells the service what became of it.
+
+It submits under the account that it runs in.
 
 Nothing is submitted twice, whenever this is killed: an order is leased to one holder; its id goes
 into the batch system with the job; and the batch system is asked for that id before each
@@ -122,7 +124,10 @@ class OrderRunner:
         self._tell(placed=placed)
 
     def _refuse(self, order_id: str, problem: ProvenanceError, done: Turn) -> None:
-        """Tell that an order cannot become a job: it counts as tried, so that it is seen and not tried for ever."""
+        """Tell that an order cannot become a job.
+
+        It counts as tried, so that it is seen and not tried for ever.
+        """
         done.refused += 1
         self.report(f"order {order_id}: {problem}")
         self._tell(ended=[{"order_id": order_id, "problem": f"{NOT_SUBMITTED}{problem}"[:3000]}])
@@ -207,7 +212,7 @@ def _is_over(moment: str) -> bool:
 def summary(shown: Mapping[str, Any]) -> str:
     """Return how a workflow stands in one line.
 
-    Done of expected by stage, what failed, what it waits for.
+    It says what is done of what is expected by stage, what failed, and what it waits for.
     """
     parts = []
     for stage in shown["stages"]:

@@ -1,4 +1,6 @@
-"""The witness outside: tells the service of attempts that the batch system saw end, whether their hook reported or not.
+"""The witness outside: tells the service of attempts that the batch system saw end.
+
+It does so whether their hook reported or not.
 
 Idempotent: what was told is remembered, and telling it again changes nothing. Bounded: so many
 attempts a run, oldest first.
@@ -92,7 +94,7 @@ def witness_batch(
 ) -> Report:
     """Tell of the attempts of a collection that were not told yet.
 
-    Without a client only count them.
+    Without a client, only count them.
 
     Raises:
         UnreachableError: the service does not answer; what was told before that is remembered.
@@ -181,7 +183,10 @@ def _send_leftovers(
     telling: Telling,
     report: Report,
 ) -> set[str]:
-    """Send what the hook could not; return the ids of jobs whose turn comes again, since the service could not take it now."""
+    """Send what the hook could not; return the ids of jobs whose turn comes again.
+
+    Those are the jobs that the service could not take now.
+    """
     held_up: set[str] = set()
     deliver = telling.deliver
     if deliver is None:
@@ -203,7 +208,10 @@ def _send_leftovers(
 def _send_logs(
     client: Client, attempts: Sequence[Attempt], records: Sequence[dict[str, Any]]
 ) -> None:
-    """Send the logs of jobs that did not succeed, those that the service lacks, and name them in the records."""
+    """Send the logs of failed jobs that the service lacks, and name them in the records.
+
+    A failed job is any that did not succeed.
+    """
     blobs: dict[str, bytes] = {}
     for attempt, record in zip(attempts, records, strict=True):
         if record["state"] != "succeeded":

@@ -90,7 +90,10 @@ class WitnessState:
         return row is not None and row[0] == stamp_of(file)
 
     def note_files(self, stamps: Iterable[tuple[Path, str]]) -> None:
-        """Note that everything in these files was told, each by the stamp that it had before it was read."""
+        """Note that everything in these files was told.
+
+        Each is noted by the stamp that it had before it was read.
+        """
         rows = [(f"file:{file.absolute()}", stamp) for file, stamp in stamps]
         self._write("INSERT OR REPLACE INTO reached VALUES (?, ?)", rows)
 

@@ -1,4 +1,6 @@
-"""Takes OpenLineage run events: each makes the record of its run anew, which then goes the way of every record.
+"""Takes OpenLineage run events: each makes the record of its run anew.
+
+The record then goes the way of every record.
 
 While the run goes on the record is a provisional one; the end makes it final. What comes after that
 is a revision. So the ledger holds the record of a finished run with all its events, and rebuilding
@@ -69,7 +71,8 @@ def make_record(events: list[ReadEvent], experiment: str) -> DecodedRecord:
     body = encode(record_of_run(events, experiment))
     if len(body) > LIMIT_BYTES:
         raise LimitError(
-            f"The events of run {events[0].job_id} are longer than {LIMIT_BYTES} bytes together; send its end with few facets.",
+            f"The events of run {events[0].job_id} are longer than {LIMIT_BYTES} bytes together; "
+            "send its end with few facets.",
             LIMIT_BYTES,
         )
     try:
@@ -96,7 +99,8 @@ def _events(body: bytes | None, job_id: str) -> list[ReadEvent]:
     events = events_of(json.loads(body))
     if events is None:
         raise ConflictError(
-            f"Job {job_id} is recorded by a record of witness {WITNESS!r}, not by OpenLineage events."
+            f"Job {job_id} is recorded by a record of witness {WITNESS!r}, not by OpenLineage "
+            "events."
         )
     return events
 

@@ -1,6 +1,6 @@
 """Makes the frozen list of a task's inputs from what the catalog selects now.
 
-A definition, snapshot, dataset or query.
+What selects them is a definition, snapshot, dataset or query.
 
 The list is made once: the same declaration again keeps it, however the definition has grown since.
 """
@@ -52,7 +52,7 @@ def fetch_units(
 ) -> dict[str, Any]:
     """Return `{units, units_from, namespace}` of what the catalog selects now.
 
-    The names sorted, without their namespace.
+    The names are sorted, without their namespace.
 
     Args:
         catalog: to ask.
@@ -76,7 +76,10 @@ def fetch_units(
     split = [catalog.split(name) for name in names]
     namespaces = {namespace for namespace, _ in split}
     if len(namespaces) > 1:
-        words = f"{said} selects files of several namespaces ({', '.join(sorted(namespaces)[:3])}): declare a task for each"
+        words = (
+            f"{said} selects files of several namespaces ({', '.join(sorted(namespaces)[:3])}): "
+            "declare a task for each"
+        )
         raise BadInputError(f"units: {words}.", {"units": [words]})
     [namespace] = namespaces
     return {

@@ -1,4 +1,7 @@
-"""What a catalog said of a task, as rows: outputs by unit, its files, the processes of its project, how far it was asked.
+"""What a catalog said of a task, as rows.
+
+The rows hold outputs by unit, the task's files, the processes of its project, and how far the
+catalog was asked.
 
 Not in the ledger: it is asked again. What is asked, and when, is in `catalogs/sync.py`.
 """
@@ -32,7 +35,10 @@ def write_outputs(
     units: Mapping[str, str],
     files: Sequence[CatalogFile],
 ) -> None:
-    """Write what the catalog knows of these units, each with how it calls it, in place of what it knew before."""
+    """Write what the catalog knows of these units in place of what it knew before.
+
+    Each unit comes with what the catalog calls it.
+    """
     table = table_of(CatalogOutput)
     for part in chunks(list(units)):
         writing.connection.execute(
@@ -65,7 +71,9 @@ def _intern_files(
             "checksums": " ".join(file.checksums),
             "process_id": file.process_id,
             "task_id": file.task_id,
-            "job_uuid": file.job_id if file.job_id and len(file.job_id) == 36 else None,  # noqa: PLR2004 - a UUID
+            "job_uuid": file.job_id
+            if file.job_id and len(file.job_id) == 36  # noqa: PLR2004 - a UUID
+            else None,
             "seen_at": now,
         }
     found = writing.intern(table, ["name", "namespace", "experiment_id"], rows)
@@ -90,7 +98,10 @@ def write_processes(
     processes: Sequence[Process],
     inputs: Mapping[int, Sequence[str]],
 ) -> None:
-    """Write the processes of a task's project in place of those before, and the inputs of some, by process."""
+    """Write the processes of a task's project in place of those before.
+
+    The inputs of some of them are written too, by process.
+    """
     table, uses = table_of(CatalogProcess), table_of(CatalogUse)
     connection.execute(delete(table).where(table.c.task_id == task))
     rows = {

@@ -1,4 +1,6 @@
-"""Takes a file as a catalog or transfer service saw it, and joins it to the job that made it, whichever came first.
+"""Takes a file as a catalog or transfer service saw it, and joins it to the job that made it.
+
+Either may come first.
 
 Source: http.md, `POST /files`; record.md, "Files and edges": by `prov.job_id` and `prov.output`
 first, then by checksum and size, then by name; renames become aliases.

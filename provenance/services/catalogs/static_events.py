@@ -31,7 +31,9 @@ def record_static_event(
     *,
     experiment: str,
 ) -> dict[str, Any]:
-    """Return `{change, task_id, files}`: `change` is `created`, or `same` where all of it was known; a dataset's event has no task.
+    """Return `{change, task_id, files}`; a dataset's event has no task.
+
+    `change` is `created`, or `same` where all of it was known.
 
     Raises:
         BadInputError: a name of the event is none that a file or task can have.

@@ -1,6 +1,6 @@
 """Brings what a catalog knows of tasks into the database.
 
-Outputs of their units, their project's processes, what their jobs claim.
+That is outputs of their units, their project's processes, and what their jobs claim.
 
 Bounded by time and resumable: each part of 200 units is a transaction, which notes the next one.
 Units of which an output is known are not asked about again, unless everything is to be looked at.
@@ -148,7 +148,8 @@ def _sync(place: _Place, *, everything: bool) -> tuple[TaskSync, bool]:
             found = _sync_claims(place, found)
         if place.declaration.project and not place.is_over():
             found = _sync_project(place, found, place.declaration.project)
-    except ProvenanceError as problem:  # not reached, or it refuses a query, which only the declaration's author can mend
+    except ProvenanceError as problem:
+        # Not reached, or it refuses a query, which only the declaration's author can mend
         found = found._replace(problem=str(problem), is_whole=False)
         is_away = isinstance(problem, (UnreachableError, ForbiddenError))
     place.writer.run(lambda writing: _note_end(writing.connection, place.task.key, found))
@@ -158,7 +159,7 @@ def _sync(place: _Place, *, everything: bool) -> tuple[TaskSync, bool]:
 def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync:
     """Ask for the children of the units, from where the last pass stopped.
 
-    Without a list, for files that name the task.
+    Without a list, ask for files that name the task.
     """
     units = place.declaration.listed_units()
     if units is None:
@@ -195,7 +196,7 @@ def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync
 
 
 def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
-    """Ask for the files that jobs say they wrote and that are no child of a unit, as far as the catalog is concerned."""
+    """Ask for files that jobs say they wrote and that, to the catalog, are no child of a unit."""
     with place.database.reading.connect() as connection:
         claims = claimed_outputs(connection, place.task.key)
         cataloged = cataloged_outputs(connection, place.task.key)
@@ -226,7 +227,7 @@ def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
 def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
     """Ask for the processes of the task's project, and for the inputs of some.
 
-    Those first that did not complete.
+    Those that did not complete come first.
     """
     catalog: Any = place.catalog
     if catalog.kind != "sam":
@@ -263,7 +264,7 @@ def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
 
 
 def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
-    """Join files that got another name on the way to the jobs that made them, as `POST /files` does."""
+    """Join files that were renamed on the way to the jobs that made them, as `POST /files` does."""
     documents = [
         _sighting(place, file)
         for file in files

@@ -120,7 +120,7 @@ class _Side(NamedTuple):
     def of(cls, job: Job, entry: Entry) -> Self:
         """Return those of one step's configuration.
 
-        Named by the step where only it is called so, else by position.
+        They are named by the step where only it is called so, else by position.
         """
         listed = job["configurations"]
         step = entry.get("step")

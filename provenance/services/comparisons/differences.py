@@ -1,4 +1,7 @@
-"""What two jobs are compared by: facets, each a list of differences, values shortened to what a reader bears."""
+"""What two jobs are compared by: facets, each a list of differences.
+
+Values are shortened to what a reader can bear.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +17,7 @@ RECIPE, RESULT, CIRCUMSTANCE = "recipe", "result", "circumstance"
 
 
 def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
-    """Return what differs between two sets of facts, in the order of the first and then of the second."""
+    """Return what differs between two sets of facts, in the order of the first, then the second."""
     found = []
     for key in [*before, *(key for key in after if key not in before)]:
         old, new = before.get(key), after.get(key)

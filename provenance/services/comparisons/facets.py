@@ -28,8 +28,8 @@ Facts = dict[str, Any]
 _CODE_FIELDS = ("is_dirty", "worktree_tree", "dirty_patch_sha256", "objects_sha256", "tarball")
 _ASKED_FIELDS = ("repository", "requested_ref", "ref_kind", "evidence")
 _OUTPUT_FIELDS = (
-    "status", "data_tier", "file_format", "file_type", "data_stream", "event_count", "first_event", "last_event", "runs",
-    "metadata",
+    "status", "data_tier", "file_format", "file_type", "data_stream", "event_count", "first_event",
+    "last_event", "runs", "metadata",
 )  # fmt: skip
 # Which libraries were mapped depends on how far a job came
 _SYSTEM_FIELDS = (
@@ -37,9 +37,10 @@ _SYSTEM_FIELDS = (
     "packages_sha256",
 )
 _SHOWN_ELSEWHERE = frozenset({
-    "schema_version", "job_id", "experiment", "witness", "state", "task", "batch", "retry_of", "rerun_of", "started_at",
-    "ended_at", "sent_at", "command", "exit", "configurations", "scripts", "software", "environment", "seeds", "threads",
-    "conditions", "host", "resources", "modules", "inputs", "outputs", "logs",
+    "schema_version", "job_id", "experiment", "witness", "state", "task", "batch", "retry_of",
+    "rerun_of", "started_at", "ended_at", "sent_at", "command", "exit", "configurations", "scripts",
+    "software", "environment", "seeds", "threads", "conditions", "host", "resources", "modules",
+    "inputs", "outputs", "logs",
 })  # fmt: skip
 _NO_DIFFERENCE = frozenset({"prov.job_id", "prov.output", "prov.task_id"})
 
@@ -193,7 +194,11 @@ def _logs(record: Record) -> Facts:
 
 
 def _others(record: Record) -> Facts:
-    """Return what no other facet has: how the code was asked for (the commit is what ran), and fields that this version does not know."""
+    """Return what no other facet has.
+
+    That is how the code was asked for (the commit is what ran), and fields that this version does
+    not know.
+    """
     software = keyed(record.get("software"), lambda entry: entry.get("name") or "unnamed")
     asked = {
         name: {field: entry.get(field) for field in _ASKED_FIELDS}
@@ -247,7 +252,10 @@ def _argument_lists(record: Record) -> dict[str, list[str]]:
 
 
 def _around_arguments(record: Record) -> Facts:
-    """Return what decides besides arguments: which steps are the payload, and what was read from standard input."""
+    """Return what decides besides arguments: which steps are the payload, what came as input.
+
+    The input is the standard input of the command and of its steps.
+    """
     command = record.get("command") or {}
     steps = keyed(command.get("steps"), lambda step: f"step {step.get('name')}")
     return flat(
@@ -330,7 +338,10 @@ def _outputs(before: Record, after: Record) -> Facet:
 
 
 def _output(file: Record, other: Record) -> Facts:
-    """Return what is compared of an output: its content where both tell that by one algorithm, else its bytes."""
+    """Return what is compared of an output: its content where possible, else its bytes.
+
+    The content is compared where both outputs give it by the same algorithm.
+    """
     algorithms = {str(each.get("content_digest") or "").partition(":")[0] for each in (file, other)}
     digest = "content_digest" if len(algorithms) == 1 and "" not in algorithms else "sha256"
     facts = flat({field: file.get(field) for field in _OUTPUT_FIELDS})

@@ -1,4 +1,4 @@
-"""Two jobs side by side, over every facet: what is not the same, and on which line of which file it was written.
+"""Two jobs side by side, over every facet: what differs, and on which line of which file.
 
 What decides the outcome stands first, what came out next, what differs in any two runs last. The
 two records are compared as their witnesses merged; configurations as their recorded files evaluate.
@@ -30,8 +30,8 @@ from jobprov.provenance.services.lookup.job import read_job, show_job
 DIFFERENCES_A_FACET = 1000
 _MOST_TEXTS = 40  # files whose lines are compared; the others are named
 _ORDER = (
-    "configuration", "fcl", "code", "scripts", "command", "inputs", "products", "seeds", "exit", "outputs", "logs",
-    "environment", "host", "resources", "modules", "task", "others",
+    "configuration", "fcl", "code", "scripts", "command", "inputs", "products", "seeds", "exit",
+    "outputs", "logs", "environment", "host", "resources", "modules", "task", "others",
 )  # fmt: skip
 _KEPT = (None, "written")
 
@@ -45,7 +45,7 @@ def compare_jobs(
     experiment: str | None = None,
     limit: int = DIFFERENCES_A_FACET,
 ) -> JobComparison:
-    """Return what differs from the first job to the second, each facet with at most `limit` differences.
+    """Return what differs from the first job to the second, at most `limit` differences a facet.
 
     Raises:
         NotFoundError: one of them is not recorded.
@@ -81,7 +81,10 @@ def _shown(
 
 
 def _is_same(jobs: list[dict[str, Any]], facets: list[Facet], identity: str, matters: str) -> bool:
-    """Return whether the ids of both jobs say that they are the same, else whether nothing that was compared differs."""
+    """Return whether the ids of both jobs say that they are the same.
+
+    Where they do not, return whether nothing that was compared differs.
+    """
     if jobs[0][identity] is not None and jobs[0][identity] == jobs[1][identity]:
         return True
     return not any(found.count or found.problems for found in facets if found.matters == matters)
@@ -102,13 +105,13 @@ def _compared_job(job: dict[str, Any]) -> ComparedJob:
 def _as_compared(job: dict[str, Any]) -> dict[str, Any]:
     """Return the merged record with what the service found out.
 
-    Commits resolved, pages of files.
+    That is resolved commits, and pages of files.
     """
     return {**job["merged"], **{part: job[part] for part in ("software", "inputs", "outputs")}}
 
 
 def _sources(connection: Connection, store: Store, jobs: list[dict[str, Any]]) -> dict[str, bytes]:
-    """Return the bytes of the fcl files and scripts, as far as they are here and not all the same in both jobs."""
+    """Return the bytes of fcl files and scripts that are here and not all the same in both jobs."""
     files = [_fcl_files(job) for job in jobs]
     scripts = [_scripts(job) for job in jobs]
     wanted = set(scripts[0].values()) ^ set(scripts[1].values())

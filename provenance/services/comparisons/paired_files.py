@@ -1,6 +1,6 @@
 """Files of two jobs side by side, and whether two are the same bytes.
 
-By whatever digest or checksum both records name.
+They are compared by whatever digest or checksum both records name.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ def bytes_of(file: Record) -> str:
 def unlike_bytes(mine: Record, other: Record) -> tuple[str, str] | None:
     """Return by what the bytes of two files differ, as each record names it.
 
-    None where they are the same, as far as that is told.
+    It is None where they are the same, as far as that is told.
 
     Records may name other algorithms, or the same in another order: what both name decides.
     """
@@ -49,7 +49,7 @@ def _checksums(file: Record) -> dict[str, str]:
 def paired(
     old: Sequence[Record], new: Sequence[Record], sort: Callable[[Record], str]
 ) -> Iterator[tuple[Record | None, Record | None]]:
-    """Yield files of the same bytes or name, then those of the same sort in order, then what is left alone."""
+    """Yield files of equal bytes or name, then files of the same sort in order, then the rest."""
     left_old, left_new = list(old), list(new)
     for keys, fits in (
         (_checksums_of, lambda mine, other: unlike_bytes(mine, other) is None),
@@ -85,7 +85,7 @@ def _partners(
     keys: Callable[[Record], Iterable[str]],
     fits: Callable[[Record, Record], bool],
 ) -> list[Record | None]:
-    """Return for each of the old files the first new one of which a key is the same, and that no other has yet."""
+    """Return for each old file the first new one that shares a key with it and is not yet taken."""
     waiting: dict[str, list[Record]] = {}
     for file in reversed(new):
         for key in keys(file):

@@ -1,4 +1,6 @@
-"""Recipes that had more than one result: nondeterminism across the fleet, found without running anything again.
+"""Recipes that had more than one result.
+
+They show nondeterminism across the fleet without running anything again.
 
 A job is compared with others of the same recipe (provenance.records.recipes): what came out, and
 where else they differ.
@@ -50,7 +52,7 @@ def list_divergent(
 ) -> dict[str, Any]:
     """Return `{"recipes": [{recipe_id, job_count, results, url}], "next"}`.
 
-    Recipes with results that differ.
+    They are recipes with results that differ.
 
     Raises:
         BadInputError: a limit or cursor that is none.
@@ -72,7 +74,9 @@ def list_divergent(
 
 
 def show_recipe(connection: Connection, store: Store, recipe_id: str) -> dict[str, Any]:
-    """Return a recipe's results with the jobs that had them, the outputs that differ, and what else differs between those jobs.
+    """Return a recipe's results with the jobs that had them, and the outputs that differ.
+
+    It also says what else differs between those jobs.
 
     Raises:
         BadInputError: no recipe id.
@@ -153,7 +157,7 @@ def _records(
 def _differing_outputs(
     pairs: Sequence[tuple[str, tuple[JobRecord, dict[str, Any]]]],
 ) -> list[dict[str, Any]]:
-    """Return outputs, by their place in the record, whose digests are not the same in all results."""
+    """Return outputs, by their place in the record, whose digests differ between results."""
     count = max((len(record.outputs or ()) for _, (record, _) in pairs), default=0)
     found = []
     for place in range(count):
@@ -178,7 +182,7 @@ def _differing_facts(
 ) -> list[dict[str, Any]]:
     """Return what the recipe leaves out and the jobs do not agree in.
 
-    Host, processor, system, variables.
+    That is host, processor, system, variables.
     """
     facts = {result: _facts(raw) for result, (_, raw) in pairs}
     fields = sorted(

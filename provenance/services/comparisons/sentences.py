@@ -1,4 +1,7 @@
-"""The first line of a comparison: what two jobs have in common, what is not the same, and whether that shows in the result."""
+"""The first line of a comparison: what two jobs have in common, and what differs.
+
+It also says whether the differences show in the result.
+"""
 
 import re
 from collections.abc import Sequence
@@ -67,7 +70,7 @@ def _ending(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def _result(before: dict[str, Any], after: dict[str, Any], outputs: Facet) -> list[str]:
-    """Return what is known of the results: by their ids where both have one, else by the outputs."""
+    """Return what is known of the results: by their ids if both have one, else by the outputs."""
     ids = [job["result_id"] for job in (before, after)]
     if all(ids) and ids[0].partition(":")[0] == ids[1].partition(":")[0]:
         return ["same results" if ids[0] == ids[1] else "results differ"]
@@ -89,7 +92,7 @@ def readable(value: str) -> str:
 
 
 def narrowed(before: str, after: str, width: int) -> tuple[str, str]:
-    """Return two texts cut to a width around the place where they first differ, so that the difference is in sight."""
+    """Return two texts cut to a width around the first difference, so that it is in sight."""
     start = next(
         (at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other),
         min(len(before), len(after)),

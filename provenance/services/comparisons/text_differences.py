@@ -13,7 +13,7 @@ _CONTEXT = 3
 def unified(before: bytes, after: bytes) -> tuple[list[str], int]:
     """Return (lines, how many are left out) of the unified difference of two texts.
 
-    None where one is larger than a megabyte.
+    It is None where one is larger than a megabyte.
     """
     if max(len(before), len(after)) > LARGEST_BYTES:
         return [], 0

@@ -66,7 +66,7 @@ def plan_blob_erasure(
 ) -> BlobErasure:
     """Return what would go; nothing is written.
 
-    Reads the experiment's whole ledger, to find its jobs.
+    It reads the experiment's whole ledger, to find the jobs.
 
     Raises:
         BadInputError: no digest, or the blob is code or a capsule.
@@ -103,7 +103,8 @@ def plan_blob_erasure(
 def _check_kind(connection: Connection, sha256: str) -> None:
     if sha256 in set(packs_of_code(connection)):
         raise BadInputError(
-            "This is code that the service resolved, in the bundles of all jobs that ran it; it stays."
+            "This is code that the service resolved, in the bundles of all jobs that ran it; it "
+            "stays."
         )
     if (
         connection.execute(select(CapsuleRow.entry_id).where(CapsuleRow.sha256 == sha256)).first()

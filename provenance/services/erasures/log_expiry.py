@@ -82,7 +82,7 @@ class _Log(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Some jobs, those of their logs that may expire, and the jobs that name these or such as expired before."""
+    """Some jobs, their logs that may expire, and jobs that name these or such as expired before."""
 
     jobs: list[int]
     logs: list[_Log]
@@ -163,7 +163,7 @@ def _read(
     before: datetime,
     kept_bytes: int,
 ) -> Iterator[_Part]:
-    """Yield jobs in the order in which they came, some at once, and those of their logs that may expire."""
+    """Yield jobs in the order in which they came, some at once, with their logs that may expire."""
     while True:
         with database.reading.connect() as connection:
             found = old_jobs(connection, key, after=after, before=before, limit=_JOBS_AT_ONCE)
@@ -242,7 +242,7 @@ def write_expiry_rows(
 ) -> None:
     """Write what an expiry says whose ledger entry is there.
 
-    Rows of the logs, which the experiment possesses no more.
+    These are the rows of the logs, which the experiment no longer possesses.
     """
     table = table_of(ExpiredLog)
     digests = [log["sha256"] for log in logs]

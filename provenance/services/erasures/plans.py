@@ -1,4 +1,6 @@
-"""What an erasure of a record would take: which entries, which bundle plans, what takes the place, and who else holds the same.
+"""What an erasure of a record would take.
+
+It says which entries and bundle plans go, what takes their place, and who else holds the same.
 
 Nothing is written here. `erasures/records.py` asks once more in the transaction that writes.
 """
@@ -159,7 +161,8 @@ def _witness(job: ReadJob, named: str | None) -> str:
     there = sorted({*job.held.finals, *job.held.provisional})
     if named is None and len(there) > 1:
         raise BadInputError(
-            f"Job {job.found.job_id} has several witnesses; say which: --witness {' or '.join(there)}."
+            f"Job {job.found.job_id} has several witnesses; say which: --witness "
+            f"{' or '.join(there)}."
         )
     if named is not None and named not in there:
         raise NotFoundError(f"No record of job {job.found.job_id} by witness {named}.", there)
@@ -184,7 +187,8 @@ def _check_replacement(
     said = (decoded.job_id, decoded.experiment, decoded.witness, decoded.state in PROVISIONAL)
     if said != (job.found.job_id, job.found.experiment, witness, now.state in PROVISIONAL):
         raise RecordError(
-            "The corrected record is of another job, experiment or witness, or of another kind of state."
+            "The corrected record is of another job, experiment or witness, or of another kind of "
+            "state."
         )
     if found := secrets_in_record(decoded):
         raise RecordError("The corrected record holds what looks like a secret.", found)
@@ -198,7 +202,12 @@ def _check_replacement(
 
 def _named_texts(current: bytes, fields: Sequence[str]) -> list[str]:
     return sorted(
-        {text for value in values_at(current, fields) for text in texts_in(value) if len(text) > 3}  # noqa: PLR2004
+        {
+            text
+            for value in values_at(current, fields)
+            for text in texts_in(value)
+            if len(text) > 3  # noqa: PLR2004
+        }
     )
 
 
@@ -210,8 +219,8 @@ def _check_gone(stays: bytes, texts: Sequence[str]) -> None:
             {path for text in left for path in _paths(decode_record(stays).raw, text, "")}
         )
         raise RecordError(
-            f"What was to go stands in other fields of the record too: {', '.join(places) or 'a name of one'}. Name these as "
-            "well, or a corrected record.",
+            "What was to go stands in other fields of the record too: "
+            f"{', '.join(places) or 'a name of one'}. Name these as well, or a corrected record.",
             {path: ["holds the same"] for path in places},
         )
 
@@ -251,7 +260,7 @@ def _finals(connection: Connection, store: Store, job: int, witness: str) -> lis
 def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) -> list[Entry]:
     """Return the records of a job that changed nothing.
 
-    Contradictions of this witness, and those of a later version.
+    They are contradictions of this witness, and those of a later version.
     """
     conflicts = select(Conflict.entry_id).where(
         Conflict.job_id == job.found.key, Conflict.witness == witness
@@ -280,7 +289,10 @@ def _others(job: ReadJob, witness: str) -> dict[str, bytes]:
 def _plans_holding(
     connection: Connection, store: Store, job: ReadJob, digests: set[str], forms: Sequence[bytes]
 ) -> list[str]:
-    """Return the job's bundle plans that hold one of these records, or any of some texts in what they generated."""
+    """Return the job's bundle plans that hold one of these records, or generated any of some texts.
+
+    The texts are `forms`, as bytes.
+    """
     query = select(BundlePlan.plan_sha256).where(BundlePlan.job_id == job.found.key)
     found = []
     for (plan,) in connection.execute(query).all():

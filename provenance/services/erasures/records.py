@@ -1,8 +1,10 @@
-"""Erases the record of a job on purpose: a corrected one takes its place, the ledger says who erased it and why, the bytes go.
+"""Erases the record of a job on purpose.
+
+A corrected record takes its place, the ledger says who erased it and why, and the bytes go.
 
 Everything is decided and written in one transaction; then the ledger is sealed, so that the chain
-says what was erased, and only then the bytes go from the archive (`upkeep/cleared_erasures.py`). Whatever dies
-in between, doing it again, or `jobprov erase finish`, goes on.
+says what was erased, and only then the bytes go from the archive (`upkeep/cleared_erasures.py`).
+Whatever dies in between, doing it again, or `jobprov erase finish`, goes on.
 
 Source: storage.md, "Erasure".
 """
@@ -99,7 +101,7 @@ def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, Any]:
 def _replacing_leaf(connection: Connection, store: Store, erasure: RecordErasure) -> str | None:
     """Return the leaf of the entry that takes the place.
 
-    None where it is no entry, but a running job's record.
+    It is None where a running job's record takes the place, which is no entry.
     """
     if erasure.provisional is not None:
         return None

@@ -1,4 +1,6 @@
-"""The rows of erasures: what the ledger's entries of kind `erasure` say, when they are written and when they are replayed.
+"""The rows of erasures: what the ledger's entries of kind `erasure` say.
+
+They are written with the entries, and again when these are replayed.
 
 Source: storage.md, "Erasure".
 """
@@ -34,7 +36,7 @@ class ErasedRow(NamedTuple):
 
 
 class Erasure(NamedTuple):
-    """An entry of kind `erasure`: its key, what it says, and the entries that it names and that have a row."""
+    """An entry of kind `erasure`: its key, what it says, and the entries it names with a row."""
 
     entry: int
     document: Mapping[str, Any]
@@ -65,7 +67,7 @@ def _is_there(connection: Connection, column: Any, value: int) -> bool:
 def _keep_evidence(connection: Connection, experiment: int, erased: ErasedRow) -> None:
     """Write the row of an erased conflict or unread record that a replay could not read.
 
-    Witnesses' rows it wrote.
+    The replay itself wrote the rows of witnesses.
     """
     item = erased.item
     if item.kind == "conflict" and not _is_there(connection, Conflict.entry_id, erased.entry):

@@ -1,4 +1,6 @@
-"""Takes the texts of an erased record from the database's working rows, and tells where else they still stand.
+"""Takes the texts of an erased record from the database's working rows.
+
+It also tells where else they still stand.
 
 What goes: dead letters and log tails of the job that hold one, and answers that are kept. Rows that
 many share (names of files and hosts, addresses of repositories, values of parameters) stay, and are
@@ -21,7 +23,7 @@ _PACKED = (("closures", "document"), ("provisional_records", "body"), ("dead_let
 
 
 def remove_traces(connection: Connection, job: FoundJob, texts: Sequence[str]) -> None:
-    """Remove what holds any of the texts: letters and log tails of a job, and kept answers of any."""
+    """Remove what holds any of the texts: letters and log tails of a job, kept answers of all."""
     forms = forms_of(texts)
     letters = connection.execute(
         select(DeadLetter.id, DeadLetter.body).where(DeadLetter.job_id == job.job_id)
@@ -51,7 +53,7 @@ def _tails_holding(connection: Connection, job: int, forms: Sequence[bytes]) -> 
 def find_remains(connection: Connection, texts: Sequence[str]) -> dict[str, int]:
     """Return how many rows hold any of the texts still, by table and column.
 
-    Bytes of the ledger apart. Reads every table.
+    The bytes of the ledger are left out, and every table is read.
     """
     found: dict[str, int] = {}
     if not texts or len(texts) > _MOST_TEXTS:

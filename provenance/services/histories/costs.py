@@ -1,4 +1,4 @@
-"""What a file cost: what all the jobs that it goes back to took, by stage, and what failed attempts took."""
+"""What a file cost: what all jobs in its history took, by stage, and what failed attempts took."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Where the histories of two files part: the earliest stage in which they have jobs of different recipes."""
+"""Where the histories of two files part: the earliest stage with jobs of different recipes."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +38,7 @@ _WHY_ALIKE = {
 def find_divergence(
     connection: Connection, before: str, after: str, **experiments: str | None
 ) -> Divergence:
-    """Return how many jobs made both files, and the first pair of jobs of one stage whose recipes differ.
+    """Return how many jobs made both files, and the first two of one stage whose recipes differ.
 
     Jobs whose recipe is not known differ from all others.
 
@@ -92,7 +92,7 @@ def _stages(jobs: Iterable[Maker]) -> list[str]:
 
 
 def _unmatched(jobs: Iterable[Maker], others: Iterable[Maker]) -> list[Maker]:
-    """Return the jobs whose recipe the others do not have as often, in the order in which they started."""
+    """Return the jobs whose recipe the others have less often, in the order they started in."""
     left_of_others = Counter(job.recipe for job in others if job.recipe is not None)
     unmatched = []
     for job in sorted(jobs, key=lambda job: (job.started_at, job.job_id)):

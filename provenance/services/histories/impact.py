@@ -176,7 +176,7 @@ def _with_products(connection: Connection, made: Sequence[MadeClaim]) -> list[in
 
 
 def _behind(made: Sequence[MadeClaim], after: int = 0) -> list[int]:
-    """Return the claims that come after a place, other names of the same bytes excluded, in order."""
+    """Return the claims after a place, in order, without other names of the same bytes."""
     return [
         claim.claim
         for claim in made

@@ -49,8 +49,8 @@ def trace_lineage(
         depth: at most this many jobs away.
         limit: at most this many nodes.
         filters: what is shown; the walk goes on through what is not.
-        as_of: only jobs that had been recorded by then; `past` of the graph says what is shown as it
-            is known today all the same.
+        as_of: only jobs that had been recorded by then; `past` of the graph says what is shown as
+            it is known today all the same.
 
     Raises:
         NotFoundError: no record mentions the file, or none did then.
@@ -96,7 +96,7 @@ def find_focus(
 ) -> Focus:
     """Return the version of a file that a question is about: the newest by default.
 
-    With `as_of`, of the versions that had been recorded by then.
+    With `as_of`, it is one of the versions that had been recorded by then.
 
     Raises:
         NotFoundError: no record had mentioned the file at `as_of`, and no catalog had seen it.
@@ -109,7 +109,7 @@ def find_focus(
 
 
 def _with_writers(connection: Connection, graph: Graph) -> Graph:
-    """Return the graph, its placeholders with the jobs that wrote other versions of them, or failed."""
+    """Return the graph, its placeholders with the jobs that failed or wrote other versions."""
     files: dict[str, Node] = {node.key: node for node in with_writers(connection, graph.files())}
     return replace(graph, nodes=tuple(files.get(node.key, node) for node in graph.nodes))
 
@@ -146,7 +146,7 @@ def trace_history(
 ) -> History:
     """Return the whole history before or after a version, or after a name.
 
-    At most fifty thousand files each way.
+    It holds at most fifty thousand files each way.
 
     Raises:
         LimitError: it took more than five seconds.

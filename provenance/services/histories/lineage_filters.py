@@ -103,7 +103,7 @@ def _passing_jobs(connection: Connection, history: History, filters: JobFilters)
 
 
 def _of_role(history: History, role: str | None) -> set[str] | None:
-    """Return the files that jobs used in a role, and these jobs; None where the role does not matter."""
+    """Return the files that jobs used in a role, and these jobs; None where roles do not matter."""
     if role is None:
         return None
     keys: set[str] = set()
@@ -116,7 +116,7 @@ def _of_role(history: History, role: str | None) -> set[str] | None:
 def _joined(
     history: History, shown: Collection[str], hidden: Collection[str]
 ) -> tuple[dict[tuple[str, str], Link], bool]:
-    """Return the links between shown nodes, through hidden ones too, and whether all could be followed."""
+    """Return links between shown nodes, also via hidden ones, and whether all could be followed."""
     links: dict[tuple[str, str], Link] = {}
     flow = history.flow
     steps = 0

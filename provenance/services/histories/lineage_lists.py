@@ -48,7 +48,7 @@ def list_descendants(
     namespace: str | None = None,
     version: int | None = None,
 ) -> LineageList:
-    """Return every file that was made from a file, from whichever of its versions unless one is named.
+    """Return every file that was made from a file, from any of its versions unless one is named.
 
     Raises:
         NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_ancestors`.

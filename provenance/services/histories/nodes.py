@@ -30,8 +30,9 @@ from jobprov.provenance.lineage.graph import (
 )
 
 COLUMNS = (
-    "key", "kind", "name", "namespace", "experiment", "version", "size_bytes", "data_tier", "is_placeholder",
-    "job_id", "label", "state", "stage", "task_id", "campaign", "code_version", "started_at", "from",
+    "key", "kind", "name", "namespace", "experiment", "version", "size_bytes", "data_tier",
+    "is_placeholder", "job_id", "label", "state", "stage", "task_id", "campaign", "code_version",
+    "started_at", "from",
 )  # fmt: skip
 """Names of the columns of `node_rows`.
 

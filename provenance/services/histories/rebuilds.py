@@ -185,7 +185,7 @@ def _gone(connection: Connection, files: Iterable[int]) -> _Gone:
 def _needed(
     connection: Connection, store: Store, first: int, lost: _Gone, *, from_scratch: bool
 ) -> dict[int, list[_Input]]:
-    """Return the jobs that are needed, each with its inputs; one statement for a level of the graph."""
+    """Return the jobs that are needed, each with its inputs; one statement for each graph level."""
     needed: dict[int, list[_Input]] = {}
     level = [first]
     while level:
@@ -256,7 +256,7 @@ def _inputs(
 
 
 def _circle(needed: Needed) -> list[int]:
-    """Return the jobs of the first circle in which jobs wait for each other; none where there is no circle."""
+    """Return the jobs of the first circle in which jobs wait for each other; none without one."""
     makers = {}
     for job, inputs in needed.items():
         makers[str(job)] = [str(row.maker) for row in inputs if row.maker is not None]

@@ -57,7 +57,10 @@ class _Way(NamedTuple):
         return keys
 
     def within(self, circle_of: Mapping[str, int], circle: int) -> list[str]:
-        """Return its last nodes that lie on a circle; a way that has left a circle never comes back."""
+        """Return its last nodes that lie on a circle.
+
+        A way that has left a circle never comes back.
+        """
         keys = []
         way: _Way | None = self
         while way is not None and circle_of[way.key] == circle:
@@ -145,7 +148,7 @@ def _named(file: FoundFile, focus: Focus) -> FileVersion:
 
 
 def _keys_of(connection: Connection, file: FoundFile) -> set[str]:
-    """Return the nodes that go by the name of a file, and those of the same bytes under other names."""
+    """Return the nodes with the name of a file, and those of the same bytes under other names."""
     return {f"f{file.id}", *(f"c{claim}" for claim in claims_of(connection, file.id))}
 
 
@@ -298,7 +301,7 @@ def _files(connection: Connection, keys: Collection[str]) -> list[LineageFile]:
 def _links_to(
     connection: Connection, histories: Sequence[History], files: Sequence[FoundFile]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return how many links away from each file its ancestors are; a job and its inputs are two links.
+    """Return how many links away each file's ancestors are; a job and its inputs are two links.
 
     A file is met in the other's history under all its versions and names.
     """

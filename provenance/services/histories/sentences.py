@@ -10,7 +10,7 @@ _ALL = {1: "it", 2: "both"}
 
 
 def orphan_use(file: Orphan) -> str:
-    """Return who used a file that no recorded job made, such as `read by 240 jobs, as shared input`."""
+    """Return who used a file no recorded job made, such as `read by 240 jobs, as shared input`."""
     if not file.is_isolated:
         return "files were made from it"
     if not file.reader_count:
@@ -42,7 +42,7 @@ def _readers_sentence(readers: FileReaders) -> str:
 
 
 def _failures(count: int, states: Mapping[str, int]) -> str:
-    """Return how many of the readers did not succeed, as the end of a sentence; empty where all did."""
+    """Return how many readers did not succeed, as the end of a sentence; empty where all did."""
     unhappy = {state: jobs for state, jobs in states.items() if state != "succeeded"}
     if not unhappy:
         return ""

@@ -43,7 +43,10 @@ _Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f
 
 
 class Part(msgspec.Struct, omit_defaults=True):
-    """Which events of its input a job does: how many to leave out first, how many then, and the part's number from 1."""
+    """Which events of its input a job does.
+
+    It says how many to leave out first, how many to do then, and the part's number from 1.
+    """
 
     skip: int
     events: int
@@ -144,7 +147,8 @@ def append_orders(
     held = find_orders(writing.connection, key, ids)
     if over := next((row for row in held.values() if row.ended_at is not None), None):
         raise ConflictError(
-            f"Attempt {over.attempt} of unit {over.unit} was ordered and is over: nothing was ordered; ask again."
+            f"Attempt {over.attempt} of unit {over.unit} was ordered and is over: nothing was "
+            "ordered; ask again."
         )
     fresh = {each: order for each, order in zip(ids, orders, strict=True) if each not in held}
     for part in chunks(list(fresh), MOST_TAKEN):
@@ -190,7 +194,7 @@ def write_order_rows(writing: Writing, experiment: int, entry: int, body: dict[s
 def take_orders(writing: Writing, body: TakeBody) -> list[dict[str, Any]]:
     """Return orders that are to be submitted, each leased to the holder.
 
-    What `POST /orders/take` answers.
+    That is what `POST /orders/take` answers.
 
     Raises:
         NotFoundError: the workflow that is named is none.

@@ -52,7 +52,7 @@ def resubmission(
 ) -> str:
     """Return the resubmission as `condor`, `jobsub` or `sam`.
 
-    `with_ticket` where jobs need one to report.
+    Pass `with_ticket` where jobs need a ticket to report.
 
     Raises:
         BadInputError: a name cannot be said in that form.

@@ -79,7 +79,10 @@ def choose_retries(connection: Connection, store: Store, body: RetryBody) -> Cho
     for task_id in sorted({attempt.task_id or "" for attempt in attempts}):
         mine = [attempt for attempt in attempts if (attempt.task_id or "") == task_id]
         if not task_id:
-            words = "it names no task and unit, so that a try could not be counted as one of the same: `jobprov rerun`"
+            words = (
+                "it names no task and unit, so that a try could not be counted as one of the "
+                "same: `jobprov rerun`"
+            )
             skipped += [(attempt, _RERUN if attempt.rerun_of else words) for attempt in mine]
             continue
         [task] = find_tasks(connection, task_id, body.experiment)
@@ -131,7 +134,9 @@ def units_of(connection: Connection, experiment: str, jobs: Sequence[str]) -> li
 
 
 def _attempts(connection: Connection, body: RetryBody) -> list[Attempt]:
-    """Return the attempts asked about: each job of a selection, or the last attempt of each unit of a task that is not done.
+    """Return the attempts asked about.
+
+    They are each job of a selection, or the last attempt of each unit of a task that is not done.
 
     Of a unit that the catalog has an output of, a try would make a second one.
     """
@@ -145,7 +150,8 @@ def _attempts(connection: Connection, body: RetryBody) -> list[Attempt]:
     tasks = find_tasks(connection, body.task_id, body.experiment)
     if not tasks:
         raise NotFoundError(
-            f"No task {body.task_id} of experiment {body.experiment} was declared, and no job names it."
+            f"No task {body.task_id} of experiment {body.experiment} was declared, and no job "
+            "names it."
         )
     last: dict[str, Attempt] = {}
     done: set[str | None] = {*units_in_catalog(connection, [tasks[0].key])[tasks[0].key]}
@@ -202,7 +208,10 @@ class _Task:
         if attempt.rerun_of:
             return _RERUN  # it is no attempt at its unit, and may be all that is recorded of that
         if not attempt.unit:
-            return "it names no unit, so that a try could not be counted as one of the same: `jobprov rerun`"
+            return (
+                "it names no unit, so that a try could not be counted as one of the same: "
+                "`jobprov rerun`"
+            )
         mine, orders = self._attempts[attempt.unit], self._orders.get(attempt.unit, [])
         states = {each.state for each in mine}
         against = {
@@ -220,13 +229,19 @@ class _Task:
         return reason
 
     def _tries(self, unit: str) -> int:
-        """Return how often a unit was tried: an order may have ended without a record, and a job come without an order."""
+        """Return how often a unit was tried.
+
+        An order may have ended without a record, and a job may have come without an order.
+        """
         return max(len(self._attempts[unit]), last_attempt(self._orders.get(unit, ())))
 
     def _policy_against(self, attempt: Attempt) -> str | None:
         read, tries = self._classes.get(attempt.key), self._tries(attempt.unit or "")
         if tries > self._policy.times:
-            return f"it was tried {tries} times, and the policy of its stage says {self._policy.times} times again"
+            return (
+                f"it was tried {tries} times, and the policy of its stage says "
+                f"{self._policy.times} times again"
+            )
         if self._policy.transient_only and not (read and read.transient):
             return f"not transient: its class is {read.class_name if read else 'unknown'}"
         return None

@@ -1,6 +1,6 @@
 """What is to be tried again, and what is not, each with the reason.
 
-And how the HTTP interface says it.
+How the HTTP interface says it is here too.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """What an experiment has tried again without asking, stage by stage.
 
-For jobs that no workflow of jobprov launched.
+It is for jobs that no workflow of jobprov launched.
 
 Source: http.md, `PUT /retry-policies/{experiment}`. A workflow says it for its own stages.
 """
@@ -87,7 +87,7 @@ def policy_of(policies: dict[str, RetryPolicy], stage: str | None) -> RetryPolic
 def show_policies(connection: Connection, experiment: str) -> dict[str, Any]:
     """Return the policies of an experiment in the words of the HTTP interface.
 
-    `{experiment, stages}`.
+    They are `{experiment, stages}`.
 
     Raises:
         NotFoundError: no such experiment is recorded.

@@ -1,6 +1,6 @@
 """What a workflow does next, from what is known of it.
 
-Which units there are, how each stands, and which jobs to order.
+It says which units there are, how each stands, and which jobs to order.
 
 Pure: facts in, decisions out. A unit is in one place alone, so that the numbers of a stage add up.
 Nothing waits for the slowest job: a file is a unit of the next stage as soon as its job is over,
@@ -112,7 +112,7 @@ def plan_workflow(
 ) -> list[StagePlan]:
     """Return how each stage stands, in order, with what to order now.
 
-    `room` orders at most, of the last stages first.
+    There are at most `room` orders, those of the last stages first.
     """
     plans: dict[str, StagePlan] = {}
     units: dict[str, list[NewOrder]] = {}

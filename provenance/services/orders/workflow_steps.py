@@ -1,4 +1,6 @@
-"""Lets a workflow take its next step: reads how its stages stand, orders what is ready, stops it where too much fails.
+"""Lets a workflow take its next step.
+
+It reads how the stages stand, orders what is ready, and stops the workflow where too much fails.
 
 All in one transaction of the writer, and from the database alone: whoever asks, how often, and
 whatever died in between, each attempt of each unit is ordered once.
@@ -149,7 +151,7 @@ def list_workflows(
 ) -> list[dict[str, Any]]:
     """Return the newest version of each workflow.
 
-    `{name, version, experiment, campaign, state, who, why, url}`.
+    Each is `{name, version, experiment, campaign, state, who, why, url}`.
     """
     newest: dict[tuple[str, str], WorkflowFound] = {}
     for found in find_workflows(connection, experiment=experiment):
@@ -259,8 +261,9 @@ def _stop(declared: DeclaredWorkflow, plans: Sequence[StagePlan]) -> WorkflowSta
         failed = len(plan.failed) - declared.state.forgiven.get(plan.stage.name, 0)
         if failed > declared.workflow.failures_allowed(plan.tried):
             why = (
-                f"{len(plan.failed)} of {plan.tried} units of stage {plan.stage.name} failed for good, which is more than "
-                f"stop_after allows; look at task {plan.task_id}, then `jobprov launch --resume`"
+                f"{len(plan.failed)} of {plan.tried} units of stage {plan.stage.name} failed for "
+                f"good, which is more than stop_after allows; look at task {plan.task_id}, then "
+                "`jobprov launch --resume`"
             )
             return msgspec.structs.replace(declared.state, state="stopped", who="jobprov", why=why)
     return None
@@ -276,7 +279,10 @@ def _complete(standing: Standing) -> WorkflowState | None:
 
 
 def changed(standing: Standing, said: WorkflowState) -> WorkflowState:
-    """Return the state that somebody wants: where it runs again, what failed until now counts no more; frozen lists stay frozen."""
+    """Return the state that somebody wants; frozen lists stay frozen.
+
+    Where the workflow runs again, what failed until now no longer counts.
+    """
     now = standing.declared.state
     forgiven = now.forgiven
     if said.state == "running" and not (said.is_frozen and now.state == "running"):

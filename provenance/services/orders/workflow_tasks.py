@@ -1,4 +1,4 @@
-"""The tasks that hold the stages of a workflow, and the lists of those stages whose files a catalog has.
+"""The tasks that hold the stages of a workflow, and the lists of stages with files in a catalog.
 
 A list is frozen when the workflow is declared. A stage that follows its source gets at its end what
 appears there later; what left the source stays a unit.
@@ -31,7 +31,7 @@ Listing = dict[str, Any]
 class Followed(NamedTuple):
     """What catalogs list now of the stages that follow them, and why not of the others.
 
-    Both by stage.
+    Both are by stage.
     """
 
     listings: dict[str, Listing]
@@ -129,7 +129,8 @@ def top_up(
         where = held.get("namespace")
         if where is not None and where != listing.get("namespace"):
             problems[name] = (
-                f"new files are of namespace {listing.get('namespace')}, and those before of {where}"
+                f"new files are of namespace {listing.get('namespace')}, and those before of "
+                f"{where}"
             )
         elif len(seen) + len(fresh) > MOST_UNITS:
             problems[name] = f"there would be more than {MOST_UNITS} units"
@@ -147,7 +148,7 @@ def top_up(
 def read_listing(connection: Connection, store: Store, task_id: str, experiment: str) -> Listing:
     """Return the declaration of the task that holds the list of a stage.
 
-    Empty where there is none yet.
+    It is empty where there is none yet.
     """
     tasks = find_tasks(connection, task_id, experiment)
     return (read_task_document(connection, store, tasks[0]) if tasks else None) or {}

@@ -1,6 +1,6 @@
 """Workflows as declared: each version once, for ever.
 
-And whether it runs, who let it or stopped it, and why.
+It is also kept whether it runs, who let it or stopped it, and why.
 
 Source: docs/how-to/run-a-workflow.md; http.md, `PUT /workflows/{name}`.
 """
@@ -111,7 +111,7 @@ def declare_workflow(
 
 
 def _check_words(workflow: Workflow) -> None:
-    """Check that the tasks of a workflow can be declared, and its jobs be recorded, with the words that it says."""
+    """Check that the words of a workflow let its tasks be declared and its jobs be recorded."""
     words = {"campaign": workflow.campaign or ""}
     words |= {f"stage {stage.name}: files": "".join(stage.files or ()) for stage in workflow.stages}
     for field, word in words.items():

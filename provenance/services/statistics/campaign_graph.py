@@ -224,13 +224,14 @@ def _from_kept(
 def _check_size(jobs: int, *, is_whole: bool) -> None:
     if not is_whole and jobs > MOST_OF_TASKS:
         raise LimitError(
-            f"The tasks have more than {MOST_OF_TASKS:,} jobs; name fewer, or ask for the whole campaign.",
+            f"The tasks have more than {MOST_OF_TASKS:,} jobs; name fewer, or ask for the whole "
+            "campaign.",
             MOST_OF_TASKS,
         )
     if jobs > MOST_NOT_KEPT:
         raise LimitError(
-            f"The campaign has more than {MOST_NOT_KEPT:,} jobs and was not counted yet; that happens in the background: "
-            "ask again in some minutes.",
+            f"The campaign has more than {MOST_NOT_KEPT:,} jobs and was not counted yet; that "
+            "happens in the background: ask again in some minutes.",
             MOST_NOT_KEPT,
         )
 

@@ -1,6 +1,6 @@
 """What all answers that are kept have in common.
 
-When something counts as counted lately, and when it is counted again.
+They share when something counts as counted lately, and when it is counted again.
 
 What counts many jobs is kept and counted again in the background, at most a twentieth of the time.
 What is kept where is up to `kept_answers.py` and `statistics/campaign_graph.py`.

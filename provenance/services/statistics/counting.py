@@ -27,7 +27,10 @@ from jobprov.provenance.services.tasks.campaigns import show_campaign
 from jobprov.provenance.services.work.queue import Parts, enqueue_all
 
 _MOST_LEARNT_AT_ONCE = 4000
-"""Units: learning takes five times as long as counting, and no more than the newest of a stage are learnt from."""
+"""A number of units: learning takes five times as long as counting.
+
+Of a stage no more than the newest units are learnt from.
+"""
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
 """Questions narrowed down by anything else are counted when asked for.
 

@@ -1,4 +1,6 @@
-"""How long would it take to do it again? Each stage's cost, with a spread, from the jobs that did it before.
+"""How long would it take to do it again?
+
+Each stage's cost, with a spread, comes from the jobs that did it before.
 
 What jobs waited, in queues and for their inputs, is `statistics/expected_waits.py`.
 
@@ -71,7 +73,7 @@ def estimate(
 ) -> dict[str, Any]:
     """Return `{files, events, slots, stages, total}`.
 
-    What it would take to do so many files or events again.
+    That is what it would take to do so many files or events again.
 
     A stage is `{stage, units, cpu_hours, slot_hours, wall_hours, stage_in_hours, queue, stage_in,
     output_bytes, attempts_a_unit, learnt_from}`. Hours are `{expected, low, high}`, between which
@@ -108,7 +110,8 @@ def estimate(
     known = [stage for stage in learnt if _done(stage.units)]
     if not known:
         raise NotFoundError(
-            "Nothing to learn from: no job that these filters let through succeeded and says how long it took."
+            "Nothing to learn from: no job that these filters let through succeeded and says how "
+            "long it took."
         )
     first = _first_units(known[0], files, events)
     shown = [
@@ -191,7 +194,10 @@ def _sum(costs: list[tuple[object, float]], count: int, done: int) -> Interval:
 
 
 def _total(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the sums; intervals add up as if all stages were off in the same direction, which is the safe side."""
+    """Return the sums; intervals add up as if all stages were off in the same direction.
+
+    That is the safe side.
+    """
 
     def add(name: str) -> dict[str, float]:
         return {bound: sum(stage[name][bound] for stage in stages) for bound in Interval._fields}

@@ -42,7 +42,7 @@ def sample_waits(
 def stage_waits(waits: Sequence[SampledWait], attempts: float) -> dict[str, Any]:
     """Return `{queue, stage_in, stage_in_hours}` of so many attempts.
 
-    None each where no sampled job says it.
+    Each is None where no sampled job says it.
 
     `queue` and `stage_in` are of one job: `{p10_hours, median_hours, p90_hours, learnt_from: {jobs,
     read}}`. `stage_in_hours` is the sum over all attempts, as an interval.
@@ -63,7 +63,7 @@ def stage_waits(waits: Sequence[SampledWait], attempts: float) -> dict[str, Any]
 
 
 def add_waits(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a file waits on its way through all stages, and the sum of the hours that stage-in takes.
+    """Return what a file waits on its way through all stages, and the hours that stage-in takes.
 
     Stages that do not say it are left out: `learnt_from.stages` says how many do. Quantiles add up
     as if a file that waits long in one stage did so in all, which is the safe side.

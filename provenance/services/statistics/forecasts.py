@@ -66,7 +66,10 @@ def forecast_sum(
 
 
 def makespan(slot_seconds: Interval, longest: float, slots: int) -> Interval:
-    """Return how long `slots` slots are busy: no shorter than the longest unit, and the last slots run empty one by one."""
+    """Return how long `slots` slots are busy.
+
+    That is no shorter than the longest unit, and the last slots run empty one by one.
+    """
     tail = longest * (1 - 1 / slots)
     return Interval(*(max(longest, total / slots + tail / 2) for total in slot_seconds))
 
@@ -82,7 +85,7 @@ def _spread_of_mean(clusters: Sequence[Sequence[float]], mean: float, count: int
 def _quantile(degrees: int) -> float:
     """Return Student's quantile of 0.9, by the expansion of Cornish and Fisher.
 
-    Wide where a single cluster was seen.
+    It is wide where a single cluster was seen.
     """
     if degrees < 1:
         return 3.0

@@ -53,7 +53,7 @@ class Counting(NamedTuple, Generic[Answer]):
     Attributes:
         kind: its name, in the questions under which answers are kept.
         answer_type: of its answers.
-        answer: (connection, archive, words of the question, seconds that it may take) -> the answer.
+        answer: (connection, archive, words of the question, seconds it may take) -> the answer.
         jobs: how many jobs an answer counted.
         most: an answer that counted more is kept; None: the usual number.
     """
@@ -93,7 +93,10 @@ class CountedAnswer(NamedTuple, Generic[Answer]):
             LimitError: it is being counted in the background.
         """
         if self.found is None:
-            message = "These are too many jobs to count while you wait; they are counted in the background: ask again in a minute."
+            message = (
+                "These are too many jobs to count while you wait; they are counted in the "
+                "background: ask again in a minute."
+            )
             raise LimitError(message, MOST_COUNTED_AT_ONCE)
         return self.found
 

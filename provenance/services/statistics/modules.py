@@ -1,4 +1,6 @@
-"""Which module takes the time, and which became slower? What art's modules took, summed over many jobs.
+"""Which module takes the time, and which became slower?
+
+The answer is what art's modules took, summed over many jobs.
 
 Source: http.md, `GET /statistics/modules`.
 """
@@ -153,7 +155,8 @@ def _compare(
     for name in (first, second):
         if name is not None and name not in sums:
             raise NotFoundError(
-                f"No group {name}; there are: {', '.join(sorted(str(each) for each in sums)) or 'none'}."
+                f"No group {name}; there are: "
+                f"{', '.join(sorted(str(each) for each in sums)) or 'none'}."
             )
     rest = [name for name in newest_first if name not in (first, second)]
     if (first is None or second is None) and len(rest) < (first is None) + (second is None):

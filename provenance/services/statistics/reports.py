@@ -1,6 +1,6 @@
 """A campaign in one document: how far it is, what waits, why jobs failed, what they took.
 
-For a page, a mail or a meeting.
+It is for a page, a mail or a meeting.
 
 Source: http.md, `GET /campaigns/{campaign}/report`.
 """
@@ -25,7 +25,11 @@ _MEASURES = ("wall_seconds", "cpu_efficiency", "max_rss_bytes")
 
 
 class Counted(NamedTuple):
-    """What was counted of a campaign: the answers of `GET /campaigns/{campaign}`, `/statistics/errors` and `/statistics/resources`."""
+    """What was counted of a campaign.
+
+    These are the answers of `GET /campaigns/{campaign}`, `/statistics/errors` and
+    `/statistics/resources`.
+    """
 
     campaign: dict[str, Any]
     errors: ErrorCounts
@@ -35,7 +39,9 @@ class Counted(NamedTuple):
 def report_campaign(
     connection: Connection, store: Store, counted: Counted, *, now: datetime
 ) -> dict[str, Any]:
-    """Return `{made_at, counted_at, is_current, last_record_at, campaign, errors, resources, waivers}`.
+    """Return the report of a campaign.
+
+    It is `{made_at, counted_at, is_current, last_record_at, campaign, errors, resources, waivers}`.
 
     `campaign` and `errors` are those answers, of the errors the ten most frequent causes;
     `resources` has `{stage, jobs, measures}` with `median` and `p90` of run time, CPU efficiency

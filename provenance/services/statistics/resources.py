@@ -1,4 +1,6 @@
-"""Distributions of what jobs took: run time, CPU, memory, output, and these an event, by stage, site, host or version.
+"""Distributions of what jobs took, by stage, site, host or version.
+
+They are of run time, CPU, memory and output, in all and for each event.
 
 Source: http.md, `GET /statistics/resources`.
 """
@@ -95,7 +97,7 @@ def _values(jobs: Sequence[JobCost], read: Callable[[JobCost], float | None]) ->
 def _edges(values: Sequence[float]) -> list[float]:
     """Return the edges of equal bins between the first and the last hundredth.
 
-    Nothing without values.
+    There are none without values.
     """
     if not values:
         return []

@@ -1,6 +1,6 @@
 """How long jobs waited in queues and brought their inputs in.
 
-Read from the records of a bounded sample.
+It is read from the records of a bounded sample.
 
 No table holds these moments (docs/decisions/0001); a sample of a few hundred jobs says enough of
 their distribution. It is taken in runs of neighbours, since sealed records lie 128 to a frame, and
@@ -65,7 +65,7 @@ class Wait(NamedTuple):
 def choose(count: int) -> Iterator[int]:
     """Yield which of `count` jobs in order are read.
 
-    All of few, of many `RUNS` runs of neighbours, evenly spread.
+    Where there are few, all are read; of many, `RUNS` runs of neighbours, evenly spread.
     """
     if count <= MOST_JOBS:
         yield from range(count)
@@ -79,7 +79,7 @@ def choose(count: int) -> Iterator[int]:
 def read_waits(connection: Connection, store: Store, jobs: Sequence[int]) -> list[Wait]:
     """Return how long these jobs waited, by their keys, in order.
 
-    In two statements and the segments that hold their records.
+    It takes two statements, and the segments that hold their records.
     """
     # Nobody asks when they came
     held = {job: HeldJob(job, datetime.min, {}, {}) for job in jobs}  # noqa: DTZ901

@@ -63,7 +63,7 @@ def _counts(units: Units) -> dict[str, Any]:
 
 
 def _stages(begun: list[dict[str, Any]], tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the stages that have jobs, then those that only have tasks, with the sums over tasks."""
+    """Return the stages that have jobs, then those that only have tasks, with sums over tasks."""
     names_begun = {stage["stage"] for stage in begun}
     names_to_come = dict.fromkeys(
         task["stage"] for task in tasks if task["stage"] not in names_begun

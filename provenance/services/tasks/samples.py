@@ -89,7 +89,7 @@ def _tiers(
     outputs: Mapping[str | None, TierOutput],
     releases: list[str],
 ) -> Iterator[_TierOfTask]:
-    """Yield what a task has of each data tier; what it expects is with the tier of most of its files."""
+    """Yield what a task has of each data tier; what it expects is with the tier of most files."""
     unnamed_tier = declaration.data_tier or task.stage or "no tier"
     made: dict[str, TierOutput] = {}
     for name, output in outputs.items():
@@ -104,7 +104,7 @@ def _tiers(
         definition = expected_files = expected_events = None
         if tier == main_tier:
             definition, expected_events = declaration.definition, declaration.expected_events()
-            # outputs of several tiers share outputs_per_unit: nobody said how many are of which tier
+            # Outputs of several tiers share outputs_per_unit: nobody said how many each has
             if len(made) <= 1:
                 expected_files = declaration.expected_files()
         files, events = made.get(tier, _NOTHING)

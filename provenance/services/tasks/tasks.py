@@ -1,4 +1,7 @@
-"""How far a task is, and what stands in its way. Without a declaration a task is what its jobs say."""
+"""How far a task is, and what stands in its way.
+
+Without a declaration a task is what its jobs say.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -102,10 +105,10 @@ def task_waivers(
 def seconds_left(
     connection: Connection, tasks: Sequence[int], units_by_task: Sequence[Units]
 ) -> float | None:
-    """Return how long the missing units of tasks take at the pace of the last hour, or of the last day.
+    """Return how long the missing units of tasks take at the pace of the last hour or day.
 
-    Units that failed are left out, since they wait for somebody. None where nothing else is missing,
-    where nobody knows what is missing, or where there is no pace.
+    Units that failed are left out, since they wait for somebody. It is None where nothing else is
+    missing, where nobody knows what is missing, or where there is no pace.
     """
     missing, waiting = 0, 0
     for units in units_by_task:

@@ -81,7 +81,10 @@ def count_units(connection: Connection, task: FoundTask, declaration: Declaratio
 def units_of_tasks(
     connection: Connection, tasks: Sequence[tuple[FoundTask, Declaration | None]]
 ) -> Iterator[Units]:
-    """Yield the units of each task, in order: three statements for a hundred tasks, whatever the number of units."""
+    """Yield the units of each task, in order.
+
+    A hundred tasks take three statements, whatever the number of units.
+    """
     for part in chunks(tasks, _TASKS_AT_ONCE):
         keys = [task.key for task, _ in part]
         rows, waived = unit_rows(connection, keys), waived_units(connection, keys)

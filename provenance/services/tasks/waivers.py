@@ -89,7 +89,7 @@ def _check_listed(task: FoundTask, waiver: Waiver, declaration: Declaration | No
 def write_waiver_rows(
     connection: Connection, task: int, entry: int, document: Mapping[str, Any]
 ) -> None:
-    """Write the rows of a waiver whose ledger entry is there; the newest waiver of a unit counts."""
+    """Write the rows of a waiver whose ledger entry is there; a unit's newest waiver counts."""
     waiver = read_waiver(document)
     table = table_of(WaivedUnit)
     units = sorted(set(waiver.units))

@@ -109,7 +109,9 @@ def _placed(connection: Connection, experiment: int, segment: int) -> set[int]:
 def _match(
     connection: Connection, experiment: int, entries: Mapping[int, SealedEntry]
 ) -> tuple[list[_Adopted], list[tuple[int, SealedEntry]]]:
-    """Return the entries that wait in the database, by salt or by equal bytes sent again, and those that it lacks.
+    """Return the entries that wait in the database, and those that it lacks.
+
+    Waiting entries are found by salt, or by equal bytes sent again.
 
     What was erased on one side is told by its leaf.
     """
@@ -204,7 +206,7 @@ class _Local(NamedTuple):
 def _make_way(
     connection: Connection, store: Store, replay: Replay, lacking: Sequence[tuple[int, SealedEntry]]
 ) -> None:
-    """Give what is sealed the places among a job's records that came to be taken after the restoration.
+    """Give what is sealed the places among a job's records that were taken after the restoration.
 
     A record that differs from the sealed one of its witness becomes a conflict, revisions go after
     the sealed ones.
@@ -229,12 +231,13 @@ def _make_way(
 def _contested(
     connection: Connection, experiment: int, sealed: Mapping[tuple[str, str], set[int]]
 ) -> Iterator[tuple[list[_Local], set[int]]]:
-    """Yield, by job and witness, what waits to be sealed, in order, and the numbers that sealed entries have."""
+    """Yield, by job and witness, what waits to be sealed, in order, and sealed entries' numbers."""
     local: dict[tuple[str, str], list[_Local]] = {}
     taken = {place: set(numbers) for place, numbers in sealed.items()}
     query: Any = (
         select(
-            LedgerEntry.job_id, Job.uuid, LedgerEntry.witness, LedgerEntry.revision, LedgerEntry.id, LedgerEntry.segment,
+            LedgerEntry.job_id, Job.uuid, LedgerEntry.witness, LedgerEntry.revision,
+            LedgerEntry.id, LedgerEntry.segment,
         )
         .join(Job, Job.id == LedgerEntry.job_id)
         .order_by(LedgerEntry.job_id, LedgerEntry.witness, LedgerEntry.revision)
@@ -256,7 +259,7 @@ def _contested(
 def _renumbered(local: Sequence[_Local], taken: set[int]) -> list[tuple[_Local, int]]:
     """Return the revisions that give way with their new numbers.
 
-    In the same order, past those that are taken.
+    The numbers are in the same order, past those that are taken.
     """
     found, last = [], 0
     for each in local:
@@ -293,7 +296,10 @@ def _write_conflicts(connection: Connection, store: Store, records: Sequence[_Lo
 def _renumber(
     connection: Connection, store: Store, revisions: Sequence[tuple[_Local, int]]
 ) -> None:
-    """Give revisions that wait their new numbers, in the rows and in the bytes, of which no head says anything yet."""
+    """Give revisions that wait their new numbers, in the rows and in the bytes.
+
+    No head says anything yet of these bytes.
+    """
     bodies = read_entries(connection, store, [each.entry for each, _ in revisions])
     for each, number in revisions:
         connection.execute(
@@ -306,7 +312,7 @@ def _renumber(
 
 
 def _look_again(connection: Connection, reader: SegmentReader) -> None:
-    """Have the jobs looked at again that were here before what the segment says of blobs and code."""
+    """Have jobs looked at again that came before what the segment says of blobs and code."""
     for place in reader.positions("resolution"):
         code_resolved(connection, json.loads(reader.body(place))["software"])
     seen: dict[str, set[str]] = {}

@@ -122,7 +122,10 @@ class _Counted:
 
 
 def _expected(connection: Connection, store: Store) -> Iterator[str]:
-    """Yield the blobs that must be there: what was uploaded, packs of code, plans of bundles and what these generated."""
+    """Yield the blobs that must be there.
+
+    They are what was uploaded, packs of code, plans of bundles, and what these generated.
+    """
     rows = connection.execution_options(yield_per=5000).execute(
         select(Possession.sha256).distinct()
     )
@@ -151,7 +154,7 @@ class _Chains(NamedTuple):
 
 
 def _check_chains(connection: Connection, store: Store) -> _Chains:
-    """Follow every chain, compare every entry with its leaf, and the end with what the database knows."""
+    """Follow every chain, compare each entry with its leaf, and the end with the database."""
     troubles: list[Trouble] = []
     segments = entries = 0
     known = {row[0] for row in connection.execute(select(Experiment.name))}
@@ -190,7 +193,7 @@ def _check_chains(connection: Connection, store: Store) -> _Chains:
 def _erased_entries(connection: Connection, store: Store, experiment: str) -> dict[int, set[int]]:
     """Return the entries whose erasure is recorded, in the chain or by the database.
 
-    Positions by segment.
+    They are positions, by segment.
     """
     places = erased_places(connection, experiment)
     chain = read_erasures(store, experiment)
@@ -203,12 +206,15 @@ def _erased_entries(connection: Connection, store: Store, experiment: str) -> di
 def _compare_erased(
     connection: Connection, store: Store, experiment: str, gone: dict[int, set[int]]
 ) -> Iterator[Trouble]:
-    """Yield the entries that are gone and nobody erased, and those that were erased and are still there."""
+    """Yield the entries that are gone without an erasure, and those that were erased and remain."""
     erased = _erased_entries(connection, store, experiment)
     for segment, positions in sorted(gone.items()):
         recorded, where = erased.get(segment, set()), head_name(experiment, segment)
         for position in sorted(positions - recorded):
-            detail = f"the bytes of entry {position} are gone, and no erasure says why; restore the body from a copy"
+            detail = (
+                f"the bytes of entry {position} are gone, and no erasure says why; restore the "
+                "body from a copy"
+            )
             jobs = jobs_of_entries(connection, experiment, segment, only=True)
             yield Trouble("body-missing", experiment, where, detail, jobs)
         for position in sorted(recorded - positions):
@@ -240,7 +246,8 @@ def _check_tip(experiment: str, found: tuple[int, str], tip: tuple[int, str]) ->
 def _users(connection: Connection, store: Store, digests: set[str]) -> dict[str, set[JobName]]:
     """Return which jobs each of these blobs touches.
 
-    By their records, bundle plans, the code that they ran and its capsule.
+    A blob touches a job by its record, its bundle plans, the code that it ran, or that code's
+    capsule.
     """
     users: dict[str, set[JobName]] = defaultdict(set)
     if not digests:

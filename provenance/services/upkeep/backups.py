@@ -130,7 +130,10 @@ def _lacking(digests: Iterable[str], target: Store) -> Iterator[str]:
 
 
 def _erase_superseded(source: Store, target: Store) -> None:
-    """Remove bodies of segments from the copy that were written anew since, without what was erased."""
+    """Remove from the copy those bodies of segments that were written anew since.
+
+    They were written without what was erased.
+    """
     there = set(source.documents())
     gone = [name for name in target.documents() if name.endswith(".body") and name not in there]
     target.erase_documents(
@@ -139,7 +142,7 @@ def _erase_superseded(source: Store, target: Store) -> None:
 
 
 def _erase_erased(database: Database, source: Store, target: Store) -> None:
-    """Remove blobs from the copy that were erased on purpose, and are no longer in what is copied."""
+    """Remove from the copy blobs that were erased on purpose and are gone from what is copied."""
     with database.reading.connect() as connection:
         digests = all_erased(connection)
     gone = source.missing(digests) if digests else set()

@@ -1,6 +1,6 @@
 """Takes what was erased out of archive and database, once the chain says that it was.
 
-Bodies of segments, blobs, deleted rows.
+That is bodies of segments, blobs, and deleted rows.
 
 Everything is found again from what is recorded, so that this can be done as often as one likes:
 after a crash, or after a copy of the archive was restored in which the bytes are back.
@@ -45,7 +45,10 @@ class Cleared(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Where things are erased; `half_sent` is the folder of blobs that came in part, None where there is none."""
+    """Where things are erased.
+
+    `half_sent` is the folder of blobs that came in part, None where there is none.
+    """
 
     database: Database
     writer: Writer
@@ -120,7 +123,11 @@ def finish_erasures(parts: Parts) -> dict[str, Cleared]:
 
 
 def _doomed(connection: Connection, store: Store, wanted: Sequence[str]) -> list[list[str]]:
-    """Return what is there and goes: generated members of erased plans, then these bytes that nobody sent but who erased them."""
+    """Return what is there and goes.
+
+    First come the generated members of erased plans, then these bytes that nobody sent except who
+    erased them.
+    """
     free = needed_by_nobody(connection, wanted)
     there = [
         sha256 for part in chunks(free, 1000) for sha256 in sorted(set(part) - store.missing(part))

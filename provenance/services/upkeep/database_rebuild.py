@@ -1,6 +1,6 @@
 """Makes the database anew from the archive alone.
 
-Replays every chain of the ledger, in order, into an empty schema.
+It replays every chain of the ledger, in order, into an empty schema.
 
 What is derived comes back whole: jobs, files, edges, tasks, sightings, verdicts, resolutions,
 bundle plans, possessions, evaluated configurations. What is not is named in `NOT_DERIVED`; entries
@@ -28,19 +28,29 @@ from jobprov.provenance.services.writing import writing_alone
 NOT_DERIVED: Mapping[str, str] = {
     "write_tokens": "an operator's act: make new ones with `jobprov token create`",
     "repositories": "an operator's act: register them again with `jobprov repository add`",
-    "product_maps": "an operator's act: map the products again with `jobprov product map`; what was resolved by it is rebuilt",
+    "product_maps": (
+        "an operator's act: map the products again with `jobprov product map`; what was resolved "
+        "by it is rebuilt"
+    ),
     "work": "what the service had still to do; it finds that out again",
     "derivations": "which version of the service all rows have reached; they are looked at again",
-    "dead_letters": "bodies that could not be decoded: have them sent again, or take the table from a backup",
+    "dead_letters": (
+        "bodies that could not be decoded: have them sent again, or take the table from a backup"
+    ),
     "kept_answers": "what was counted of many jobs for pages; it is counted again",
     "folded_graphs": "how large campaigns look in the large; they are counted again",
-    "order_leases": "who was about to submit an order; it is taken again, and looked for in the batch system first",
+    "order_leases": (
+        "who was about to submit an order; it is taken again, "
+        "and looked for in the batch system first"
+    ),
     **dict.fromkeys(
         ("catalog_files", "catalog_outputs", "catalog_uses", "catalog_processes", "catalog_syncs"),
         "what a file catalog said: ask it again with `jobprov catalog sync`",
     ),
     "log_tails": "what running and killed jobs said last; what the running ones say next comes",
-    "log_expiries": "how far logs were looked at: the next `jobprov archive expire` looks at all of them again",
+    "log_expiries": (
+        "how far logs were looked at: the next `jobprov archive expire` looks at all of them again"
+    ),
     "provisional_records": "running and lost jobs: their final records will come",
 }
 """Tables that the ledger does not hold, and what becomes of them in a rebuilt database."""
@@ -93,7 +103,8 @@ def _check_empty(database: Database) -> None:
         for model in (Experiment, LedgerEntry, Job, WriteToken, Repository):
             if connection.execute(select(model).limit(1)).first() is not None:
                 raise ConflictError(
-                    f"The database holds {model.__tablename__} already; name an empty one to rebuild into."
+                    f"The database holds {model.__tablename__} already; name an empty one to "
+                    "rebuild into."
                 )
 
 

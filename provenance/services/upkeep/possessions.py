@@ -1,6 +1,6 @@
 """Enters in the ledger what an experiment uploaded since the last sealing.
 
-And has the jobs looked at that waited for it all the same.
+It also has the jobs looked at that waited for it all the same.
 """
 
 from sqlalchemy import select, update

@@ -67,7 +67,10 @@ class Replay:
         self._waiting = WaitingEntries(writing, (experiment, self.experiment))
 
     def prepare(self, reader: SegmentReader) -> None:
-        """Learn what is possessed, resolved, seen of tags and served by a capsule, before any record is read."""
+        """Learn what is possessed and resolved before any record is read.
+
+        That includes what was seen of tags, and what a capsule serves.
+        """
         for position in reader.positions("capsule"):
             uses = uses_in(json.loads(reader.body(position))["capsule"])
             self._read_ahead.served.update((self._name, use) for use in uses)
@@ -170,7 +173,7 @@ class Replay:
     def _fill(self, segment: int, places: Sequence[tuple[int, SealedEntry]]) -> None:
         """Write rows for entries that have none yet.
 
-        Of kinds not known here, and records that changed nothing.
+        They are entries of kinds not known here, and records that changed nothing.
         """
         held = self._keys(segment)
         lacking = [
@@ -235,7 +238,7 @@ class Replay:
     def _erasures(self) -> ChainErasures:
         """Return what the whole chain says was erased, also further on.
 
-        Read where something was, and again where the chain grew.
+        It is read where something was erased, and again where the chain grew.
         """
         if self._chain is None:
             self._chain = self._writing.remembered(ErasuresRead).of(self._writing.store, self._name)

@@ -201,11 +201,14 @@ def _recorded(database: Database) -> set[str]:
 
 
 def _waiting(connection: Connection, experiment: str, most_entries: int) -> list[Waiting]:
-    """Return the entries of the next segment: by `segment IS NULL`, as PostgreSQL commits keys out of order."""
+    """Return the entries of the next segment, found by `segment IS NULL`.
+
+    PostgreSQL commits keys out of order.
+    """
     query = (
         select(
-            LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.submitter, EntryBody.salt,
-            EntryBody.body, EntryBody.leaf,
+            LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.submitter,
+            EntryBody.salt, EntryBody.body, EntryBody.leaf,
         )
         .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
         .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
@@ -239,8 +242,8 @@ def _check_archive_is_ours(store: Store, experiment: str, segment: int) -> None:
         store.get_document(head_name(experiment, segment))
     except DocumentMissingError:
         raise SegmentError(
-            f"The archive lacks segment {segment} of {experiment}, which this database sealed: it is another or an older "
-            "archive. Restore it before anything is sealed."
+            f"The archive lacks segment {segment} of {experiment}, which this database sealed: it "
+            "is another or an older archive. Restore it before anything is sealed."
         ) from None
 
 

@@ -1,6 +1,6 @@
 """Entries of which the newest stands, in the order of the chain.
 
-Declarations of tasks, waivers, comparators, policies of retries, rules.
+They are declarations of tasks, waivers, comparators, policies of retries, and rules.
 
 What waits in a database is sealed behind what it adopts, so it stands against that, although it was
 written here first.
@@ -35,7 +35,9 @@ _NUMBERED = (ComparatorSet, RuleTableRow, Reclassification)
 def write_in_order(
     connection: Connection, store: Store, replay: Replay, reader: SegmentReader
 ) -> None:
-    """Write anew what entries of these kinds say, those of an adopted segment in its order, then those that wait.
+    """Write anew what entries of these kinds say.
+
+    Those of an adopted segment come first, in its order, then those that wait.
 
     Nothing is to be done where the segment has none of them. Comparators and rules are numbered
     again; of all else the last one counts. Failures are read again where the segment has rules.

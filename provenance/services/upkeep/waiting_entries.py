@@ -36,7 +36,7 @@ class WaitingEntry(NamedTuple):
 
 
 class HeldEntries:
-    """Remembers which entries wait for the record of their job, by experiment and job id, in order."""
+    """Remembers which entries wait for their job's record, by experiment and job id, in order."""
 
     def __init__(self) -> None:
         self.by_experiment: dict[str, dict[str, list[WaitingEntry]]] = {}
@@ -45,7 +45,7 @@ class HeldEntries:
 def settle_waiting(database: Database, writer: Writer, store: Store, experiment: str) -> None:
     """Write what adopted segments of an experiment say of jobs that were recorded since.
 
-    For the one sealer.
+    The one sealer uses it.
 
     It is looked for apart from the writer: that reads the whole ledger of the experiment.
     """
@@ -117,7 +117,7 @@ class WaitingEntries:
 
 
 def _ready(connection: Connection, store: Store, experiment: int) -> list[tuple[int, WaitingEntry]]:
-    """Return what waited for jobs that are recorded by now, otherwise than by a replay, with the keys of the jobs."""
+    """Return what waited for jobs that have come, other than by a replay, with the jobs' keys."""
     unwritten = _unwritten(connection, store, experiment)
     ready: list[tuple[int, WaitingEntry]] = []
     for job_id, job in _recorded_jobs(connection, experiment, unwritten).items():
