@@ -1,7 +1,7 @@
 """The strokes that all pictures share: text, badges, marks of states, frame, notes and legend.
 
-Their looks are presentation attributes, which any stylesheet overrides; ElementTree escapes every text.
-Each state has a shape and a colour, so that colour is never the only cue.
+Their looks are presentation attributes, which any stylesheet overrides; ElementTree escapes every
+text. Each state has a shape and a colour, so that colour is never the only cue.
 
 Source: colours of M. Okabe and K. Ito, Color universal design, 2008.
 """
