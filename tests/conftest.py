@@ -108,7 +108,8 @@ def shared_data() -> Path:
     folder = Path(os.environ.get("JOBPROV_SHARED", Path(__file__).parents[2] / "shared"))
     if not folder.is_dir() or not any(folder.iterdir()):
         pytest.skip(
-            f"NO SHARED TEST DATA at {folder}: the answers of the reference implementations are not compared"
+            f"NO SHARED TEST DATA at {folder}: the answers of the reference "
+            "implementations are not compared"
         )
     return folder
 

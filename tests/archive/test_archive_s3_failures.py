@@ -150,7 +150,10 @@ def test_bucket_that_goes_away_is_not_taken_for_missing_blobs(
     [
         (
             "PermanentRedirect",
-            "the server says PermanentRedirect, use another; check AWS_REGION and AWS_ENDPOINT_URL.",
+            (
+                "the server says PermanentRedirect, use another; "
+                "check AWS_REGION and AWS_ENDPOINT_URL."
+            ),
         ),
         ("SlowDown", "the server says SlowDown, use another; check the server."),
     ],

@@ -102,7 +102,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def test_the_first_hour(demo: dict[str, str], tmp_path: Path) -> None:
     script = typed("first-hour").split("# the service's folder, for operators' commands\n")[1]
     [registration] = re.findall(r"^jobprov repository add .*\n", script, re.MULTILINE)
-    resolved = f"for try in $(seq {RESOLVING_SECONDS}); do jobprov lookup fourth.txt | grep 'grade L2' && break; sleep 1; done\n"
+    resolved = (
+        f"for try in $(seq {RESOLVING_SECONDS}); do jobprov lookup fourth.txt | grep 'grade L2' && "
+        "break; sleep 1; done\n"
+    )
     script = script.replace(registration, registration + resolved)
     script = script.replace(OUT, f"{tmp_path}/out")
 

@@ -136,7 +136,8 @@ def without_routes() -> list[str]:
         assert "Network is unreachable" in tried.stderr
         return words
     pytest.fail(
-        "NO NETWORK NAMESPACE CAN BE MADE HERE (unshare -n, unshare -rn): that bundles need no network is not shown"
+        "NO NETWORK NAMESPACE CAN BE MADE HERE (unshare -n, unshare -rn): "
+        "that bundles need no network is not shown"
     )
 
 

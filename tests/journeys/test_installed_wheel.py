@@ -156,7 +156,10 @@ def test_hook_of_the_wheel_records_a_job_that_its_client_finds(
     served: tuple[Installation, str], client_only: Installation
 ) -> None:
     installation, address = served
-    fetch = f"import urllib.request as r; r.urlretrieve('{address}/api/v1/hook/job-end-hook.pyz', 'job-end-hook.pyz')"
+    fetch = (
+        f"import urllib.request as r; r.urlretrieve('{address}/api/v1/hook/job-end-hook.pyz', "
+        "'job-end-hook.pyz')"
+    )
     installation.run("python", "-c", fetch)
     installation.run(
         "python", "job-end-hook.pyz", "run", "--url", address, "--experiment", "toyexp",

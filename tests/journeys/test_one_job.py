@@ -41,7 +41,9 @@ def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "scaling"
     for name, text in {
         "bin/scale": PROGRAM,
-        "fcl/scale.fcl": '#include "factor.fcl"\nprocess_name: Scale\nphysics.producers.scale: @local::scaling\n',
+        "fcl/scale.fcl": (
+            '#include "factor.fcl"\nprocess_name: Scale\nphysics.producers.scale: @local::scaling\n'
+        ),
         "fcl/factor.fcl": "BEGIN_PROLOG\nscaling: { factor: 3 }\nEND_PROLOG\n",
     }.items():
         file = folder / name

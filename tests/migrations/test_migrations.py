@@ -33,13 +33,19 @@ from jobprov.provenance.errors import UnreachableError
 
 POSTGRESQL_SCHEMA = (
     (
-        "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default, collation_name "
-        "FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
+        "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, "
+        "column_default, collation_name "
+        "FROM information_schema.columns WHERE table_schema = 'public' "
+        "AND table_name <> 'alembic_version'"
     ),
-    "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
+    (
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' "
+        "AND tablename <> 'alembic_version'"
+    ),
     (
         "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
-        "WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'"
+        "WHERE connamespace = 'public'::regnamespace "
+        "AND conrelid::regclass::text <> 'alembic_version'"
     ),
 )
 

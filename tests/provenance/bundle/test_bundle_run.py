@@ -709,7 +709,10 @@ def test_scripts_find_and_write_files_beside_the_working_directory(
 ) -> None:
     """A script names `../calib/x.txt` in its text, where nothing is rewritten."""
     table, card = toy.blobs.write(b"constants\n"), toy.blobs.write(b"card\n")
-    text = "cat ../calib/x.txt ../card.txt > ../made.txt; cat ../calib/x.txt > ../made/y.txt; cat '../job 17/own.txt'"
+    text = (
+        "cat ../calib/x.txt ../card.txt > ../made.txt; cat ../calib/x.txt > ../made/y.txt; "
+        "cat '../job 17/own.txt'"
+    )
     toy.record["command"]["steps"] = [
         {"name": "one", "role": "payload", "argv": ["sh", "-c", text], "exit_code": 0},
     ]

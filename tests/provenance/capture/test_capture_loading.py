@@ -72,7 +72,10 @@ def test_modules_know_their_package(hook: str) -> None:
         "from jobprov.provenance.capture import loading; loading.install(); loading.install()\n"
     )
     program += "from jobprov.provenance.capture.sending import tailing\n"
-    program += "print(tailing.__package__, tailing.__spec__.name, len([f for f in sys.meta_path if type(f).__name__ == '_Finder']))"
+    program += (
+        "print(tailing.__package__, tailing.__spec__.name, "
+        "len([f for f in sys.meta_path if type(f).__name__ == '_Finder']))"
+    )
     python = find_python("3.11") or find_python("3.13")
     assert python is not None
 

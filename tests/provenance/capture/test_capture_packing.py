@@ -74,7 +74,10 @@ def test_hook_imports_the_standard_library_only(hook: str) -> None:
 
 
 def test_source_without_comments_does_the_same() -> None:
-    source = '"""Doc."""\n# note\ndef f():\n    """Only this."""\n\n\ndef g():\n    """Doc\n    more."""\n    return "# kept"\n'
+    source = (
+        '"""Doc."""\n# note\ndef f():\n    """Only this."""\n\n\ndef g():\n    """Doc\n'
+        '    more."""\n    return "# kept"\n'
+    )
 
     bare = packing.bare(source)
 
@@ -213,7 +216,8 @@ def test_overhead_with_fifty_fcl_files_stays_small(runner: Runner, service: Serv
 
     start, end = min(before) - min(bare), min(after)
     print(
-        f"\noverhead: {1000 * start:.0f} ms before, {1000 * end:.0f} ms after the command (Python itself {1000 * min(bare):.0f} ms)"
+        f"\noverhead: {1000 * start:.0f} ms before, "
+        f"{1000 * end:.0f} ms after the command (Python itself {1000 * min(bare):.0f} ms)"
     )
     assert start < 0.4
     assert end < 0.8

@@ -12,12 +12,18 @@ PARSED = "process_name: Reco physics: {producers: {slicer: {threshold: 5}} end_p
     ("added", "told"),
     [
         (
-            'outputs.out1: {module_type: RootOutput fileName: "a.root" dataTier: "reco" streamName: "out1" module_label: out1}',
+            (
+                'outputs.out1: {module_type: RootOutput fileName: "a.root" dataTier: '
+                '"reco" streamName: "out1" module_label: out1}'
+            ),
             [],
         ),
         ("services: {IFDH: {} FileCatalogMetadata: {group: nova} Tracer: {}}", []),
         (
-            "outputs.defaultOutput: {module_type: RootOutput} physics.injected_end_path_1: [defaultOutput]",
+            (
+                "outputs.defaultOutput: {module_type: RootOutput} physics.injected_end_path_1: "
+                "[defaultOutput]"
+            ),
             [],
         ),
         ("physics.end_paths: [injected_end_path_1]", []),

@@ -61,7 +61,10 @@ def test_pack_bytes_never_change() -> None:
     """A golden digest: bundles of this form exist for ever."""
     blob, tree_of_blob = b"hello\n", bytes.fromhex("ce013625030ba8dba906f756967f9e9ca394464a")
     tree = b"100644 hello\0" + tree_of_blob
-    commit = b"tree aaff74984cccd156a469afa7d9ab10e4777beb24\nauthor A <a> 0 +0000\ncommitter A <a> 0 +0000\n\nm\n"
+    commit = (
+        b"tree aaff74984cccd156a469afa7d9ab10e4777beb24\nauthor A <a> 0 +0000\ncommitter A "
+        b"<a> 0 +0000\n\nm\n"
+    )
 
     pack = pack_of_objects(
         [("blob", blob), ("commit", commit), ("tree", tree), ("blob", b"x" * 70_000)]

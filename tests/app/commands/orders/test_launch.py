@@ -301,7 +301,10 @@ def test_a_job_that_no_workflow_launched_is_tried_again_from_its_bundle_by_the_a
     folder.mkdir()
     hook = folder / "job-end-hook.pyz"
     build(str(hook))
-    script = f'[ -f {folder}/mended ] || {{ echo "write failed: $1" >&2; exit 3; }}\necho $1 > made.txt\n'
+    script = (
+        f'[ -f {folder}/mended ] || {{ echo "write failed: $1" >&2; exit 3; }}\n'
+        "echo $1 > made.txt\n"
+    )
     (folder / "make.sh").write_text(script)
     words = [
         sys.executable,

@@ -136,8 +136,8 @@ def test_what_the_program_wrote_is_held_against_what_was_sent(large: FlaskClient
         None,
     )
     assert (
-        "As run it differs: the files sent say physics.producers.m7.parameter3 is 22, the program ran with 23"
-        in text
+        "As run it differs: the files sent say physics.producers.m7.parameter3 is 22, "
+        "the program ran with 23" in text
     )
     assert words(page(large, "?form=ran")).count("module_label") == 1
 

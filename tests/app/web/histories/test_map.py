@@ -67,7 +67,8 @@ def hears(page: Page, beginning: str) -> None:
 def becomes(page: Page, condition: str) -> None:
     """Wait until something holds in the page; its policy forbids playwright's own way."""
     page.evaluate(
-        f"new Promise(done => {{ const look = () => {condition} ? done() : requestAnimationFrame(look); look(); }})"
+        f"new Promise(done => {{ const look = () => {condition} ? done() : "
+        f"requestAnimationFrame(look); look(); }})"
     )
 
 
@@ -370,10 +371,14 @@ def drag(page: Page, fingers: list[tuple[float, float]], *, up: int) -> None:
 
 def at_rest(page: Page) -> float:
     """How far the page is scrolled, once it moves no more."""
-    still = "let last = -1, same = 0; const look = () => { same = scrollY === last ? same + 1 : 0; last = scrollY;"
+    still = (
+        "let last = -1, same = 0; const look = () => { same = scrollY === last ? same + 1 : 0; "
+        "last = scrollY;"
+    )
     return float(
         page.evaluate(
-            f"new Promise(done => {{ {still} same > 12 ? done(last) : requestAnimationFrame(look); }}; look(); }})"
+            f"new Promise(done => {{ {still} same > 12 ? done(last) : requestAnimationFrame(look); "
+            f"}}; look(); }})"
         )
     )
 

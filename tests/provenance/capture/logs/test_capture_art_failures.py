@@ -382,8 +382,10 @@ CONSTRUCTING = (
 )
 BEGINNING_RUN = "++ Job started\n++++ processing begin run: run: 1 time: 0\n++++++++ module for begin run: badmod\n"
 TRACED = (
-    "++ Job started\n++++ source event\n++++ finished source event\n++++ processing event: run: 4711 subRun: 3 event: 3 time: 0\n"
-    "++++++ processing path for event: reco\n++++++++ module for event: gen\n++++++++ finished for event: gen\n"
+    "++ Job started\n++++ source event\n++++ finished source event\n++++ processing event: run: "
+    "4711 subRun: 3 event: 3 time: 0\n"
+    "++++++ processing path for event: reco\n++++++++ module for event: gen\n"
+    "++++++++ finished for event: gen\n"
     "++++++++ module for event: badmod\n"
 )
 
@@ -467,7 +469,10 @@ def test_severe_message_of_a_module_explains_what_nothing_else_does() -> None:
 
 
 def test_suppressed_failures_are_counted_by_kind() -> None:
-    header = "%MSG-w BadHit:  ToyFail:badmod@BeginModule 24-Nov-2026 14:50:53 UTC  run: 4711 subRun: 3 event: {}\n"
+    header = (
+        "%MSG-w BadHit:  ToyFail:badmod@BeginModule 24-Nov-2026 14:50:53 UTC  run: 4711 subRun: "
+        "3 event: {}\n"
+    )
     body = (
         "Failing path reco, due to exception,\nmessage:\n" + block("BadHit", "no hits") + "\n%MSG\n"
     )

@@ -121,7 +121,10 @@ def test_printed_summary_says_what_the_databases_say(shared_data: Path, job: str
 def test_summary_without_events_and_lines_like_its_rows_tell_no_modules() -> None:
     modules: dict[Any, Any] = {}
     peaks: dict[str, int] = {}
-    text = "a:b:C  1 2 3 4 5  6\nTimeTracker printout (sec)   Min\n[ No processed events ]\nFull event 1 2 3 4 5 6\n\na:b:C  1 2 3 4 5  6\n"
+    text = (
+        "a:b:C  1 2 3 4 5  6\nTimeTracker printout (sec)   Min\n[ No processed events ]\n"
+        "Full event 1 2 3 4 5 6\n\na:b:C  1 2 3 4 5  6\n"
+    )
 
     trackers.read_printed(f"{text}MemReport  VmPeak = 30.5 VmHWM = 14\n", modules, peaks)
 

@@ -509,8 +509,10 @@ hook start; hook step --name s$1 -- sleep 0.2; hook end --url {service.url}"""
 
 def test_batch_job_is_named_alike_by_every_witness(runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "job.ad").write_text(
-        'GlobalJobId = "sched01#81234.17#1700000000"\nClusterId = 81234\nProcId = 17\nNumShadowStarts = 2\nQDate = 1700000000\n'
-        'POMS_CAMPAIGN_NAME = "prod5"\nOwner = "novapro"\nRequestMemory = 2000\nRequirements = (a == "b") && TARGET.x\n'
+        'GlobalJobId = "sched01#81234.17#1700000000"\nClusterId = 81234\nProcId = 17\n'
+        "NumShadowStarts = 2\nQDate = 1700000000\n"
+        'POMS_CAMPAIGN_NAME = "prod5"\nOwner = "novapro"\nRequestMemory = 2000\n'
+        'Requirements = (a == "b") && TARGET.x\n'
     )
     (tmp_path / "machine.ad").write_text('Name = "slot1_3@wn1"\nGLIDEIN_Site = "FNAL"\n')
     ads = {
@@ -623,7 +625,8 @@ def test_closure_follows_the_reference_includer(
     for folder in ("p1", "p2/sub"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "main.fcl").write_bytes(
-        b'#include "a.fcl"\r\n #include "indented.fcl"\n#include "sub/b.fcl" # no\n#include "a.fcl"\n#include "sub/b.fcl"\n'
+        b'#include "a.fcl"\r\n #include "indented.fcl"\n#include "sub/b.fcl" # no\n'
+        b'#include "a.fcl"\n#include "sub/b.fcl"\n'
     )
     (tmp_path / "a.fcl").write_bytes(b"not this one: the working folder is no place for includes\n")
     (tmp_path / "p1" / "a.fcl").write_bytes(b'#include "sub/b.fcl"\n#include "main.fcl"\n')

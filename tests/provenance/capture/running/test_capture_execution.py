@@ -84,7 +84,10 @@ def test_signal_that_ended_the_command_ends_the_hook(runner: Runner, name: str) 
     "name", ["TERM", "ABRT", "RTMIN", *in_full_runs("HUP", "USR1", "USR2", "VTALRM", "PWR", "URG")]
 )
 def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name: str) -> None:
-    script = f"trap 'echo parent' {name}; (trap 'echo child; exit 0' {name}; echo ready; while :; do sleep 0.05; done) & wait; wait; exit 9"
+    script = (
+        f"trap 'echo parent' {name}; (trap 'echo child; exit 0' {name}; echo ready; while :; "
+        "do sleep 0.05; done) & wait; wait; exit 9"
+    )
     process = start(runner, "sh", "-c", script)
     process.stdout.readline()
 
@@ -167,8 +170,14 @@ def test_ignored_signal_stays_ignored_for_the_command(runner: Runner) -> None:
 
 def test_caller_that_ignores_its_children_gets_the_exit_code(runner: Runner) -> None:
     """With SIGCHLD ignored, which a program inherits, the system forgets how a process ended."""
-    script = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
-    look = "import signal, sys; sys.exit(65 if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN else 1)"
+    script = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    look = (
+        "import signal, sys; sys.exit(65 if signal.getsignal(signal.SIGCHLD) == "
+        "signal.SIG_IGN else 1)"
+    )
 
     done = subprocess.run(
         [

@@ -209,7 +209,10 @@ def test_removed_working_folder_does_not_stop_the_job(runner: Runner) -> None:
         [
             "sh",
             "-c",
-            f"cd {gone} && rmdir {gone} && exec {runner.python} {runner.hook} run -- sh -c 'exit 8'",
+            (
+                f"cd {gone} && rmdir {gone} && exec {runner.python} {runner.hook} "
+                "run -- sh -c 'exit 8'"
+            ),
         ],
         env=runner.environment,
         capture_output=True,

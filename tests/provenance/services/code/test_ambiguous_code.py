@@ -121,7 +121,10 @@ def test_branch_alone_is_no_known_code(
     production.work()
 
     commit = git(upstream, "rev-parse", "main")[:12]
-    said = f"code: the record names branch {ref} and no commit; {commit} is what it meant when the service looked."
+    said = (
+        f"code: the record names branch {ref} and no commit; "
+        f"{commit} is what it meant when the service looked."
+    )
     assert words(production, 1) == words(production, 2) == [said]
     check_rebuilding(production, tmp_path)
 
@@ -177,9 +180,15 @@ def test_tag_that_moved_is_no_known_code_before_and_after(
     )  # is resolved after
     production.work()
 
-    said = f"code: the record names tag {ref} and no commit; {{}} is what it meant when the service looked"
+    said = (
+        f"code: the record names tag {ref} and no commit; "
+        f"{{}} is what it meant when the service looked"
+    )
     old = f"{said.format(commit[:12])}; it was seen to name {second[:12]} as well."
-    new = f"{said.format(git(upstream, 'rev-parse', 'main')[:12])}; it was seen to name {first[:12]} as well."
+    new = (
+        f"{said.format(git(upstream, 'rev-parse', 'main')[:12])}; "
+        f"it was seen to name {first[:12]} as well."
+    )
     assert words(production, 1) == words(production, 2) == [old]
     assert words(production, 3) == [new]
     assert shown(production, 1)["software"][0]["moved_ref"] == [first, second]

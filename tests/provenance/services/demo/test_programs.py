@@ -66,7 +66,10 @@ def branches(tree: Any) -> tuple[list[str], list[Any]]:
 
 
 def write_generation(folder: Path, name: str, run: int, extra: str = "") -> None:
-    text = f'#include "gen.fcl"\nsource.firstRun: {run}\nphysics.producers.generator.seed: {run}\n{extra}'
+    text = (
+        f'#include "gen.fcl"\nsource.firstRun: {run}\nphysics.producers.generator.seed: {run}\n'
+        f"{extra}"
+    )
     (folder / name).write_text(text)
 
 
@@ -157,7 +160,8 @@ def test_times_of_modules_are_left_as_art_leaves_them(toy: Toy, tmp_path: Path) 
     assert {label for _, label, _ in again} == {"smear", "out", None}, "each program writes it anew"
     with closing(sqlite3.connect(tmp_path / "timing.db")) as database:
         [(events, whole, parts)] = database.execute(
-            "SELECT count(*), sum(Time), (SELECT sum(Time) FROM TimeModule WHERE ModuleType NOT LIKE '%(write)') FROM TimeEvent"
+            "SELECT count(*), sum(Time), (SELECT sum(Time) FROM TimeModule "
+            "WHERE ModuleType NOT LIKE '%(write)') FROM TimeEvent"
         )
     assert events == 20
     assert whole == pytest.approx(parts)
@@ -193,8 +197,8 @@ def test_misspelt_parameter_ends_with_9_and_is_named_with_its_line(
 
     assert done.returncode == 9
     assert (
-        "---- Configuration BEGIN\n  Module smear (ToySmear): unsupported parameter: eficiency [ ./bad.fcl:3 ]"
-        in done.stdout
+        "---- Configuration BEGIN\n  Module smear (ToySmear): unsupported parameter: "
+        "eficiency [ ./bad.fcl:3 ]" in done.stdout
     )
     assert done.stdout.endswith("toy has completed and will exit with status 9.\n")
 

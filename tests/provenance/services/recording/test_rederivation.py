@@ -62,7 +62,8 @@ def test_rows_of_an_earlier_version_come_out_as_they_are_today(
     before = production.tables()
     change(
         production,
-        "UPDATE jobs SET index_version = 0, level = 0, unit = NULL, recipe = NULL, gap_set_id = NULL, host_id = NULL",
+        "UPDATE jobs SET index_version = 0, level = 0, unit = NULL, recipe = NULL, "
+        "gap_set_id = NULL, host_id = NULL",
         "UPDATE jobs SET closure_set_id = NULL",
         "DELETE FROM awaited_blobs",
         "UPDATE mentions SET role = NULL",

@@ -91,7 +91,10 @@ def record_held(production: Production, number: int, witness: str | None = None)
 
 def test_jobs_of_both_experiments_are_there_with_their_states(rebuilt: Production) -> None:
     with rebuilt.database.reading.connect() as connection:
-        query = "SELECT e.name, j.state, count(*) FROM jobs j JOIN experiments e ON e.id = j.experiment_id GROUP BY 1, 2"
+        query = (
+            "SELECT e.name, j.state, count(*) FROM jobs j "
+            "JOIN experiments e ON e.id = j.experiment_id GROUP BY 1, 2"
+        )
         states = {(row[0], row[1]): row[2] for row in connection.execute(text(query))}
 
     succeeded, failed = 1, 2
