@@ -1,4 +1,7 @@
-"""What keeps an archive on S3 from working is said in one sentence that names what to set, within seconds."""
+"""What keeps an archive on S3 from working is said within seconds, in one sentence.
+
+The sentence names what to set.
+"""
 
 import errno
 import os

@@ -1,4 +1,7 @@
-"""What the tutorials tell their readers to type works, in their order, against a service with the demo production."""
+"""What the tutorials tell their readers to type works, in their order.
+
+It runs against a service with the demo production.
+"""
 
 import os
 import re
@@ -82,7 +85,10 @@ def check(name: str, shown: str) -> None:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Yield the variables by which a second terminal finds the service, once its production is recorded."""
+    """Yield the variables by which a second terminal finds the service.
+
+    Its production is recorded by then.
+    """
     data = tmp_path_factory.mktemp("tutorials")
     log = data / "log"
     command = [str(JOBPROV), "serve", "--demo", "--port", "0", "--data", str(data / "var")]

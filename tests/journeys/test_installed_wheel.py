@@ -1,6 +1,7 @@
-"""The wheel in an empty environment: one name in site-packages, the client without the server's packages, the service with them.
+"""The wheel in an empty environment: it has one name in site-packages.
 
-Neither the checkout nor its `.venv` is reachable from where the commands run.
+The client comes without the server's packages, the service with them. Neither the checkout nor its
+`.venv` is reachable from where the commands run.
 """
 
 import os

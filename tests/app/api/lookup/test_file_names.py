@@ -1,4 +1,7 @@
-"""Which file is meant: files of one name in several experiments and namespaces, as calls, pages and links ask for them."""
+"""Which file is meant by a name that several experiments and namespaces have.
+
+Calls, pages and links ask for such files.
+"""
 
 import re
 from html import unescape

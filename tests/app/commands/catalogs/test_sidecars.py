@@ -1,4 +1,4 @@
-"""`jobprov sidecar check`: sidecars as the hook writes them, and catalogs that keep or drop the task id."""
+"""`jobprov sidecar check`: sidecars from the hook, and catalogs that keep or drop the task id."""
 
 import json
 import subprocess

@@ -19,7 +19,10 @@ from tests.library.records import a_record
 
 @pytest.fixture(scope="module")
 def address(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield where a service listens in which two files are made from one, and that from one that nobody made."""
+    """Yield where a service listens in which two files are made from one.
+
+    That one was made from a file that nobody made.
+    """
     data = tmp_path_factory.mktemp("histories")
     shutil.copy(sqlite_template, data / "jobprov.db")
     app = create_app({"JOBPROV_DATA": str(data), "JOBPROV_ARCHIVE_URL": "memory:"})

@@ -120,7 +120,10 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
 
 @pytest.fixture(scope="module")
 def blocked(trial: Trial) -> dict[str, dict[str, Any]]:
-    """Launch it, kill the launcher with -9 three times on the way, and return how it stands when only people can help."""
+    """Launch it, and return how it stands when only people can help.
+
+    On the way the launcher is killed with -9 three times.
+    """
     for _ in range(3):
         process = trial.start()
         time.sleep(3)

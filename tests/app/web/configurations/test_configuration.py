@@ -1,4 +1,7 @@
-"""The page of a configuration: files with links, a tree that folds, a configuration of 30,000 parameters, one that is none."""
+"""The page of a configuration: files with links, and a tree that folds.
+
+One configuration has 30,000 parameters, and one is none.
+"""
 
 import re
 from html import unescape

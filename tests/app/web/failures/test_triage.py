@@ -1,4 +1,7 @@
-"""The pages of triage: rules are shown and changed by a form, failures say what they were, a task stands beside its catalog."""
+"""The pages of triage: rules are shown and changed by a form, failures say what they were.
+
+A task stands beside its catalog.
+"""
 
 import json
 import re

@@ -70,7 +70,10 @@ RECORDS = (
 
 @pytest.fixture(scope="module")
 def told(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
-    """Yield a client of a service with a raw file whose reco was read in another version, and a caf that failed jobs read."""
+    """Yield a client of a service with a raw file whose reco was read in another version.
+
+    The service also has a caf that failed jobs read.
+    """
     folder = tmp_path_factory.mktemp("words")
     shutil.copy(sqlite_template, folder / "jobprov.db")
     service = open_service(load_settings({"JOBPROV_DATA": str(folder)}, {}))

@@ -1,4 +1,7 @@
-"""The picture as a map, in Chromium: boxes open where they stand, a link shows the same, keys reach everything, and it prints."""
+"""The picture as a map, in Chromium: boxes open where they stand, and a link shows the same.
+
+Keys reach everything, and the map prints.
+"""
 
 import hashlib
 import re
