@@ -1,4 +1,4 @@
-"""Comparators on real files: one table of cases, put to the package and to a bundle's verify.py alike."""
+"""Comparators on real files: one table of cases for the package and for a bundle's verify.py."""
 
 import ast
 import json

@@ -48,7 +48,10 @@ sys.exit("\\n".join(half) or 0)
     [VERSIONS[0], *(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[1:])],
 )
 def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) -> None:
-    """Without a loader of its own, nine in ten runs under 3.6 to 3.9 fail, and some under later ones."""
+    """Without a loader of its own, nine in ten runs under 3.6 to 3.9 fail.
+
+    Some under later versions fail too.
+    """
     python = find_python(version)
     if python is None:
         pytest.skip(f"NO PYTHON {version} ON THIS MACHINE")

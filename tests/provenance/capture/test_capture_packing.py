@@ -99,9 +99,10 @@ def test_every_module_means_the_same_after_packing() -> None:
 
 
 def meaning(source: str) -> str:
-    """Return the syntax tree without docstrings, in whose place a function of nothing else keeps an empty text.
+    """Return the syntax tree without docstrings.
 
-    Without annotations, too, and without the statements that only they need.
+    A function of nothing else keeps an empty text in the place of its docstring. Annotations are
+    left out, too, and the statements that only they need.
     """
     tree = Plain().visit(ast.parse(source))
     for node in ast.walk(tree):

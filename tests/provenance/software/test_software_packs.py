@@ -24,7 +24,10 @@ from tests.library.processes import all_end, running_commands
 
 
 def stored_size(size_bytes: int) -> int:
-    """Bytes of stored zlib: its header, five bytes a block of at most 65,535, the content, and a checksum."""
+    """Bytes of stored zlib.
+
+    Its parts are a header, five bytes a block of at most 65,535, the content, and a checksum.
+    """
     blocks = max(1, -(-size_bytes // 65_535))
     return 2 + 5 * blocks + size_bytes + 4
 

@@ -1,4 +1,4 @@
-"""What art prints when it fails, in the forms of several versions and surroundings, and what is read of it.
+"""What art prints when it fails, in several versions and surroundings, and what is read of it.
 
 The texts follow art's sources: Worker, Schedule, EventProcessor, ServiceCacheEntry, run_art,
 Tracer, UnixSignalHandlers.

@@ -1,4 +1,7 @@
-"""What a finished step tells of itself: seeds, event counts, module times, logs that its configuration names."""
+"""What a finished step tells of itself: seeds, event counts, module times, and its logs.
+
+The logs are those that its configuration names.
+"""
 
 import os
 import sqlite3
@@ -20,7 +23,10 @@ REAL = "01-ok-1000-events"
 def replay(
     runner: Runner, job: Path, *words: str, files: tuple[str, ...] = (), code: int = 0
 ) -> None:
-    """Run a stand-in for art that prints and leaves what the real job did, with the real job's configuration."""
+    """Run a stand-in for art that prints and leaves what the real job did.
+
+    It has the real job's configuration.
+    """
     program = runner.folder / "art"
     copies = "".join(f"cp {job / name} .\n" for name in files)
     program.write_text(

@@ -155,7 +155,10 @@ def test_commit_that_no_remote_has_travels_with_the_record(
 def test_changed_submodule_is_recorded_as_a_checkout_of_its_own(
     runner: Runner, checkout: Path, tmp_path: Path
 ) -> None:
-    """The tree of the checkout around it names its commit alone, so that the changes were lost and the job graded as whole."""
+    """The tree of the checkout around it names its commit alone.
+
+    So the changes were lost, and the job was graded as whole.
+    """
     for name in ("ext", "same"):
         git(tmp_path, "clone", "-q", tmp_path / "toy.git", tmp_path / name)
         git(
@@ -226,7 +229,10 @@ def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(
 def test_link_by_which_a_checkout_was_reached_is_recorded_with_where_it_leads(
     runner: Runner, checkout: Path
 ) -> None:
-    """The job's words name the link; of a file that is a link itself, its folder is none of the checkout's."""
+    """The job's words name the link.
+
+    If a file is a link itself, its folder is none of the checkout's.
+    """
     (runner.folder / "code").symlink_to(checkout)
     (runner.folder / "deep").symlink_to(checkout / "fcl")
     (runner.folder / "alone.sh").symlink_to(checkout / "gen.sh")

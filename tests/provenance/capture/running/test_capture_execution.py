@@ -1,4 +1,7 @@
-"""The job's end, exactly: exit codes, signals, process groups, output, under every Python found here."""
+"""The job's end, exactly: exit codes, signals, process groups, output.
+
+It is tried under every Python found here.
+"""
 
 import json
 import os
@@ -229,7 +232,10 @@ def test_command_runs_alone_where_a_limit_leaves_no_room_for_two(runner: Runner,
 
 
 def test_command_gets_its_own_streams_where_no_thread_is_to_be_had() -> None:
-    """A limit on processes counts threads: the job ran into a pipe that nobody read, and the hook ended with a traceback."""
+    """A limit on processes counts threads: the job ran into a pipe that nobody read.
+
+    The hook ended with a traceback.
+    """
     script = """
 import os, sys, threading
 from jobprov.provenance.capture.running import execution

@@ -50,7 +50,10 @@ def test_full_disk_still_sends(runner: Runner, service: Service) -> None:
 def test_disk_that_fills_up_under_the_entry_costs_one_line_and_still_sends(
     runner: Runner, service: Service
 ) -> None:
-    """No file may grow past 256 bytes: the spool's folders can be made, its entry cannot be written whole."""
+    """No file may grow past 256 bytes.
+
+    The spool's folders can be made, but its entry cannot be written whole.
+    """
     (runner.folder / "in.bin").write_bytes(os.urandom(100_000))
     runner.python = (
         find_python("3.6") or runner.python

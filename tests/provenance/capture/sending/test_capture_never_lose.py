@@ -1,4 +1,7 @@
-"""A network that loses, delays and garbles 30 % of all requests loses no record, and makes none twice."""
+"""A network that mistreats 30 % of all requests loses no record, and makes none twice.
+
+It loses, delays and garbles requests.
+"""
 
 import hashlib
 import json

@@ -1,4 +1,7 @@
-"""Products and images: UPS, Spack with its environments, CVMFS, containers, packages of the operating system."""
+"""Products and images: UPS, Spack with its environments, CVMFS, containers and packages.
+
+The packages are those of the operating system.
+"""
 
 import hashlib
 import json

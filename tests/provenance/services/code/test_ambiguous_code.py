@@ -358,7 +358,10 @@ def test_revision_with_the_commit_closes_the_gap(
 def test_segments_adopted_one_by_one_give_the_same(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
-    """Each is adopted by a process that knows nothing of those before, and cuts the story anywhere."""
+    """Each segment is adopted by a process that knows nothing of those before.
+
+    The segments cut the story anywhere.
+    """
     url = f"sqlite:///{tmp_path / 'second.db'}"
     upgrade(url)
     record(production, 1, upstream, requested_ref="v1")

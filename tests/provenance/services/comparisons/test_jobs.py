@@ -273,7 +273,10 @@ def test_inputs_of_other_names_are_paired_by_whatever_checksum_both_records_name
 def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(
     filled: Production, one: int
 ) -> None:
-    """Jobs of two recipes were said to be the same, since what made them two was nowhere compared."""
+    """Jobs of two recipes were said to be the same.
+
+    What made them two was nowhere compared.
+    """
 
     def commanded(number: int, role: str, **more: str) -> dict[str, Any]:
         steps = [{"name": name, "role": "payload", "argv": [name]} for name in ("make", "copy")]

@@ -249,7 +249,10 @@ def test_impossible_request_ends_by_the_limit_of_its_fcl(toy: Toy, tmp_path: Pat
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FCL.glob("*.fcl")))
 def test_own_fcl_reader_agrees_with_the_full_one(reader: ModuleType, name: str) -> None:
-    """The subset reads the release's files as FHiCL does, or the record would describe another job than ran."""
+    """The subset reads the release's files as FHiCL does.
+
+    Else the record would describe another job than ran.
+    """
     full = fhicl.load(str(FCL / name), search_path=[str(FCL)])
 
     assert fhicl.loads(as_fcl(reader.load(name))).parameter_set_id == full.parameter_set_id

@@ -1,4 +1,7 @@
-"""Rows that an earlier version derived otherwise are derived again, and records of a later version are read once they can be."""
+"""Rows that an earlier version derived otherwise are derived again.
+
+Records of a later version are read once they can be.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
