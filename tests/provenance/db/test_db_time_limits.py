@@ -14,7 +14,10 @@ from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.time_limits import limited, time_limit
 from jobprov.provenance.errors import LimitError
 
-_COUNT = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT max(i) FROM n"
+_COUNT = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT max(i) "
+    "FROM n"
+)
 
 
 @pytest.fixture

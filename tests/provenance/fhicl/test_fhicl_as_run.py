@@ -5,7 +5,10 @@ import pytest
 from jobprov.provenance.fhicl import loads
 from jobprov.provenance.fhicl.as_run import contradictions
 
-PARSED = "process_name: Reco physics: {producers: {slicer: {threshold: 5}} end_paths: []} outputs: {out1: {module_type: RootOutput}}\n"
+PARSED = (
+    "process_name: Reco physics: {producers: {slicer: {threshold: 5}} end_paths: []} outputs: "
+    "{out1: {module_type: RootOutput}}\n"
+)
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,8 @@ def test_choices_are_told_as_what_to_type() -> None:
     pair = AmbiguousError("Two.", [], [{"b": ":x", "experiment_b": "dune"}])
     job = AmbiguousError("Two.", [("nova", "")])
 
-    assert (
-        sentence(file)
-        == "jobprov: Two.\n  --experiment nova --namespace ''\n  --experiment nova --namespace 'a b'"
+    assert sentence(file) == (
+        "jobprov: Two.\n  --experiment nova --namespace ''\n  --experiment nova --namespace 'a b'"
     )
     assert sentence(pair) == "jobprov: Two.\n  :x --experiment-b dune"
     assert sentence(job) == "jobprov: Two.\n  --experiment nova"

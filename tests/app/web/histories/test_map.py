@@ -147,7 +147,10 @@ def test_a_double_click_on_a_stack_opens_it_where_it_stands(wide: Watched) -> No
     open_map(page, f"{wide.site}{LINEAGE}&find=dimuon")
     assert page.locator(".map-found").inner_text() == "2 boxes; 11 of 43 rows below"
     page.locator(".map-find").press("Enter")
-    place = "document.querySelector('.map-place').map.placeOf(document.querySelector('.map-place').map.chosen)"
+    place = (
+        "document.querySelector('.map-place').map"
+        ".placeOf(document.querySelector('.map-place').map.chosen)"
+    )
     page.locator(".map-find").press("Enter")
     before = page.evaluate(place)
     box = page.locator(".map-canvas").bounding_box()

@@ -18,8 +18,14 @@ from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry, job_id
 
-MAIN = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 3\n  path: [a, b, c]\n}\n'
-OTHER = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 5\n  path: [a, new, b, c]\n}\n'
+MAIN = (
+    b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 3\n  path: '
+    b"[a, b, c]\n}\n"
+)
+OTHER = (
+    b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 5\n  path: '
+    b"[a, new, b, c]\n}\n"
+)
 TOOL = b"BEGIN_PROLOG\ntool: { kind: Plain }\nEND_PROLOG\n"
 COMMENTED = b"# nothing new\n" + MAIN
 SCRIPT, NEW_SCRIPT = b"#!/bin/sh\nset -e\nrun it\n", b"#!/bin/sh\nset -eu\nrun it\n"
