@@ -1,4 +1,7 @@
-"""`python -m benchmarks`: prints figures on SQLite and PostgreSQL, each beside its mark and what raw SQL on the same schema does."""
+"""`python -m benchmarks`: prints figures on SQLite and PostgreSQL.
+
+Each stands beside its mark and what raw SQL on the same schema does.
+"""
 
 import argparse
 import sys
@@ -38,7 +41,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if missing := [f"{name} ({what})" for name, what in _NEEDS.items() if find_spec(name) is None]:
         sys.exit(
-            f"benchmarks: this Python lacks {', '.join(missing)}. Type ./scripts/system-packages && ./scripts/setup test,"
+            f"benchmarks: this Python lacks {', '.join(missing)}. "
+            "Type ./scripts/system-packages && ./scripts/setup test,"
             " then .venv/bin/python -m benchmarks"
         )
     _measure(chosen)

@@ -1,4 +1,7 @@
-"""Measures questions through HTTP, one after the other over one connection, and the memory of the worker that answers them."""
+"""Measures questions through HTTP, one after the other over one connection.
+
+It also measures the memory of the worker that answers them.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

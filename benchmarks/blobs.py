@@ -1,8 +1,8 @@
-"""`python -m benchmarks.blobs`: how fast an archive takes, packs, checks and gives blobs, and in how much memory.
+"""`python -m benchmarks.blobs`: how fast, and in how much memory, an archive handles blobs.
 
-It needs no database. The archive is that of `--url`, which must be empty: a folder, or a prefix of
-an S3 bucket (keys and address as `jobprov` takes them). Noise is made by SHAKE-256 of a counter, so
-that runs repeat.
+It takes, packs, checks and gives them. It needs no database. The archive is that of `--url`, which
+must be empty: a folder, or a prefix of an S3 bucket (keys and address as `jobprov` takes them).
+Noise is made by SHAKE-256 of a counter, so that runs repeat.
 """
 
 import argparse
@@ -70,7 +70,10 @@ def measure_large(store: Store, mib: int) -> None:
 
 
 def timed(what: str, action: Callable[[], _T], count: int = 1) -> _T:
-    """Return what an action gives, and print its time, its CPU and how far memory has grown since the start."""
+    """Return what an action gives, and print its time and its CPU.
+
+    It also prints how far memory has grown since the start.
+    """
     wall, cpu = time.perf_counter(), time.process_time()
     found = action()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -1,8 +1,9 @@
-"""Measures bundles: one of a repository of 4,000 files, cold and warm, many of one release, and one with 2 GB of inputs.
+"""Measures bundles: one of 4,000 files, cold and warm, many of one release, one with large inputs.
 
-Run it with `python -m benchmarks.bundles`. The repository is made on the spot; the service is
-SQLite and a local archive, both in a folder that goes afterwards. "Cold" is a new process that
-never saw the release; "warm" one that built a bundle of it before.
+The large inputs have 2 GB; the 4,000 files are a repository. Run it with `python -m
+benchmarks.bundles`. The repository is made on the spot; the service is SQLite and a local archive,
+both in a folder that goes afterwards. "Cold" is a new process that never saw the release; "warm"
+one that built a bundle of it before.
 """
 
 import hashlib
@@ -201,7 +202,10 @@ def _measure_release(service: Service) -> None:
 
 
 def _print_rate(service: Service, name: str, mark: float | None) -> None:
-    """Print bundles a second; the note has the processor's time, which other work on the machine does not change much."""
+    """Print bundles a second.
+
+    The note has the processor's time, which other work on the machine does not change much.
+    """
     start, busy = time.perf_counter(), time.process_time()
     for number in range(2, JOBS + 1):
         sum(map(len, _built(service, number).stream()))

@@ -1,13 +1,13 @@
-"""A generated campaign: the same records for the same seed, with the shapes that make provenance hard.
+"""A generated campaign, with the shapes that make provenance hard.
 
-A tree is 1000 raw files: raw -> artdaq -> reco -> pid one to one, caf 20:1, concat 50:1; 3051
-successful jobs and 4051 files for a concat, as the measurements of comparable systems used. 3 % of
-the jobs fail and are retried. Added to those trees: a diamond at every caf (it reads reco and pid
-files of the same units), a hub (one flux file that every pid job of a tree reads), a calibration
-file that the reco jobs of ten trees share, reco jobs that skim into two or three outputs, two
-reprocessings with later code (5 % and 2 % of reco units again, the same names with other
-checksums), names that recur (`hist.root` of every hundredth job), and names that a second
-experiment has too (1 % of reco units). Records arrive a little out of order.
+The same seed gives the same records. A tree is 1000 raw files: raw -> artdaq -> reco -> pid one to
+one, caf 20:1, concat 50:1; 3051 successful jobs and 4051 files for a concat, as the measurements of
+comparable systems used. 3 % of the jobs fail and are retried. Added to those trees: a diamond at
+every caf (it reads reco and pid files of the same units), a hub (one flux file that every pid job
+of a tree reads), a calibration file that the reco jobs of ten trees share, reco jobs that skim into
+two or three outputs, two reprocessings with later code (5 % and 2 % of reco units again, the same
+names with other checksums), names that recur (`hist.root` of every hundredth job), and names that a
+second experiment has too (1 % of reco units). Records arrive a little out of order.
 
 A record has 6 kB: 60 environment variables (48 of a site and stage, 12 of a job), a configuration
 of 15 fcl files (2 % of jobs have one of their own), two software entries, a log.
@@ -149,7 +149,10 @@ def _job(plan: _Plan, tree: int, number: int) -> GeneratedJob:
         },
         "batch": {
             "system": "htcondor",
-            "id": f"{80_000 + tree * 5 + _STAGES.index(plan.stage)}.{number}@jobsub0{dice % 3}.fnal.gov",
+            "id": (
+                f"{80_000 + tree * 5 + _STAGES.index(plan.stage)}.{number}"
+                f"@jobsub0{dice % 3}.fnal.gov"
+            ),
             "attempt": plan.attempt,
         },
         "command": {"argv": executable, "working_directory": "/srv"},

@@ -1,7 +1,8 @@
-"""A client that costs little: whole requests are made before, and one process keeps many connections busy by `select`.
+"""A client that costs little.
 
-Two cores are shared with the service, so what a client spends is taken from what is measured; its
-CPU is reported apart.
+Whole requests are made before, and one process keeps many connections busy by `select`. Two cores
+are shared with the service, so what a client spends is taken from what is measured; its CPU is
+reported apart.
 """
 
 import selectors

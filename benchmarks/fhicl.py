@@ -1,8 +1,9 @@
-"""Measures the FHiCL reader: files and expanded MB a second over real configurations, and one expansion of 9.5 MB in 1,737 inclusions.
+"""Measures the FHiCL reader: files and expanded MB a second over real configurations.
 
-Run it with `python -m benchmarks.fhicl`. The corpus (public configurations of experiments) is no
-part of the project; JOBPROV_SHARED names the folder that holds `fhicl/corpus`, `../shared` beside
-the checkout is tried. What needs it is left out, and said so, where it is absent.
+It also measures one expansion of 9.5 MB in 1,737 inclusions. Run it with `python -m
+benchmarks.fhicl`. The corpus (public configurations of experiments) is no part of the project;
+JOBPROV_SHARED names the folder that holds `fhicl/corpus`, `../shared` beside the checkout is tried.
+What needs it is left out, and said so, where it is absent.
 """
 
 import csv
@@ -101,9 +102,12 @@ def _print_round(
     seconds = time.perf_counter() - started
     speed = size / _MEGA / seconds
     print(
-        f"fhicl corpus {label}: {len(rows)} files ({good} good) in {seconds:.2f} s = {len(rows) / seconds:.0f} files/s "
-        f"({len(rows) / seconds / REFERENCE_FILES_A_SECOND:.0f} x the reference), {speed:.1f} MB/s expanded "
-        f"({speed / REFERENCE_MB_A_SECOND:.0f} x, mark {MARK_WARM_MB_A_SECOND}); slowest {slowest * 1000:.0f} ms {slowest_path}"
+        f"fhicl corpus {label}: {len(rows)} files ({good} good) in {seconds:.2f} s = "
+        f"{len(rows) / seconds:.0f} files/s "
+        f"({len(rows) / seconds / REFERENCE_FILES_A_SECOND:.0f} x the reference), "
+        f"{speed:.1f} MB/s expanded "
+        f"({speed / REFERENCE_MB_A_SECOND:.0f} x, mark {MARK_WARM_MB_A_SECOND}); "
+        f"slowest {slowest * 1000:.0f} ms {slowest_path}"
     )
 
 
@@ -119,8 +123,10 @@ def _print_large(folder: str) -> None:
         size = configuration.expanded_size
         included, files = len(configuration.opened) - 1, len(configuration.files) - 1
         print(
-            f"fhicl large {label}: {size / _MEGA:.2f} MB expanded, {included} inclusions of {files} files, evaluated in {seconds:.2f} s "
-            f"(mark {MARK_LARGE_SECONDS}); peak {peak / _MEGA:.0f} MB, {(peak - base) / size:.1f} x the expanded size over the "
+            f"fhicl large {label}: {size / _MEGA:.2f} MB expanded, "
+            f"{included} inclusions of {files} files, evaluated in {seconds:.2f} s "
+            f"(mark {MARK_LARGE_SECONDS}); peak {peak / _MEGA:.0f} MB, "
+            f"{(peak - base) / size:.1f} x the expanded size over the "
             f"{base / _MEGA:.0f} MB before (mark {MARK_MEMORY_RATIO}); id {identity[:8]}"
         )
     started = time.perf_counter()
@@ -129,7 +135,8 @@ def _print_large(folder: str) -> None:
     peak = _peak_bytes()
     ratio = (peak - base) / configuration.expanded_size
     print(
-        f"fhicl large: expanded text ({len(expanded) / _MEGA:.1f} MB) and indented form ({len(indented) / _MEGA:.1f} MB) "
+        f"fhicl large: expanded text ({len(expanded) / _MEGA:.1f} MB) and indented form "
+        f"({len(indented) / _MEGA:.1f} MB) "
         f"in {seconds:.2f} s, peak {ratio:.1f} x"
     )
     _print_flat(expanded)
@@ -141,7 +148,8 @@ def _print_flat(text: bytes) -> None:
     fhicl.loads(text)
     seconds = time.perf_counter() - started
     print(
-        f"fhicl large as one text without includes: {len(text) / _MEGA / seconds:.1f} MB/s, {seconds:.2f} s"
+        f"fhicl large as one text without includes: {len(text) / _MEGA / seconds:.1f} MB/s, "
+        f"{seconds:.2f} s"
     )
 
 
@@ -150,14 +158,19 @@ def _leaf(number: int) -> str:
     for table in range(6):
         lines.append(f"leaf{number}_table{table}: {{")
         lines += [
-            f"  Parameter{index}: {number * 17 + index * 0.25}  # set by the calibration of run {index * 1000}"
+            (
+                f"  Parameter{index}: {number * 17 + index * 0.25}  # set by the calibration "
+                f"of run {index * 1000}"
+            )
             for index in range(_PARAMETERS)
         ]
         lines.append(
-            f'  Label: "part{number}_{table}"   Channels: [ {", ".join(str(number * 100 + index) for index in range(12))} ]'
+            f'  Label: "part{number}_{table}"   Channels: '
+            f"[ {', '.join(str(number * 100 + index) for index in range(12))} ]"
         )
         lines.append(
-            "  Nested: { Method: gaussian  Widths: [ 1.5, 2.5e-3, 0x1F ]  Enabled: true  Extra: @nil }"
+            "  Nested: { Method: gaussian  Widths: [ 1.5, 2.5e-3, 0x1F ]  "
+            "Enabled: true  Extra: @nil }"
         )
         lines.append("}")
     return "\n".join([*lines, "END_PROLOG", ""])
@@ -170,10 +183,12 @@ def _middle(number: int) -> str:
         lines.append(f"middle{number}_algorithm{index}: {{")
         lines.append(f"  @table::leaf{leaf}_table{index % 6}")
         lines.append(
-            f"  Tool: @local::leaf{leaf}_table{(index + 1) % 6}   # the same for data and simulation"
+            f"  Tool: @local::leaf{leaf}_table{(index + 1) % 6}   "
+            "# the same for data and simulation"
         )
         lines.append(
-            f'  Parameter3: {index + 0.5}  InputLabel: "gaushit{index}"  Stages: [ @sequence::leaf{leaf}_table2.Channels, 999 ]'
+            f'  Parameter3: {index + 0.5}  InputLabel: "gaushit{index}"  Stages: '
+            f"[ @sequence::leaf{leaf}_table2.Channels, 999 ]"
         )
         lines += [
             f"  Comment{line}: 'middle {number} algorithm {index} line {line} of its description'"

@@ -1,9 +1,9 @@
-"""Measures questions to whole histories: `python -m benchmarks.histories`, on the generated campaign.
+"""Measures questions to whole histories, on the generated campaign.
 
-Each question is asked as the HTTP interface asks it, in process, several times; the median is
-printed. The file asked about is the concat of a tree, with 4,051 files behind it; then a file that
-thousands of jobs share. `cpu` is what this process used, which other work on the machine does not
-blur.
+Run it with `python -m benchmarks.histories`. Each question is asked as the HTTP interface asks it,
+in process, several times; the median is printed. The file asked about is the concat of a tree, with
+4,051 files behind it; then a file that thousands of jobs share. `cpu` is what this process used,
+which other work on the machine does not blur.
 """
 
 import argparse

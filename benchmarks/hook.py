@@ -1,4 +1,4 @@
-"""`python -m benchmarks.hook`: what the hook costs a job, and how many jobs at once a service takes from it.
+"""`python -m benchmarks.hook`: what the hook costs a job, and how many at once a service takes.
 
 The job has 50 fcl files. *before* and *after* are without the start of Python and without a
 network. A replay sends spools as real jobs fill them with the hook's own code, in threads of one
@@ -109,19 +109,25 @@ def measure_overhead(folder: Path, runs: int) -> None:
     )
     python = min(bare)
     print(
-        f"  before  best {1000 * (min(before) - python):5.0f} ms, median {1000 * (statistics.median(before) - python):5.0f} ms   (mark 40)"
+        f"  before  best {1000 * (min(before) - python):5.0f} ms, "
+        f"median {1000 * (statistics.median(before) - python):5.0f} ms   (mark 40)"
     )
     print(
-        f"  after   best {1000 * min(after):5.0f} ms, median {1000 * statistics.median(after):5.0f} ms   (mark 200)"
+        f"  after   best {1000 * min(after):5.0f} ms, "
+        f"median {1000 * statistics.median(after):5.0f} ms   (mark 200)"
     )
     print(
-        f"  memory  {peak:5.1f} MiB (mark 30), file {(folder / 'hook.pyz').stat().st_size / 1000:.1f} kB (mark 150)"
+        f"  memory  {peak:5.1f} MiB (mark 30), file "
+        f"{(folder / 'hook.pyz').stat().st_size / 1000:.1f} kB (mark 150)"
     )
     shutil.rmtree(folder / "spool")
 
 
 def measure_replay(folder: Path, place: Place, jobs: int, at_once: int) -> None:
-    """Print how long the service takes for that many spools, what a job sends, and the longest that one waited."""
+    """Print how long the service takes for that many spools, and what a job sends.
+
+    It also prints the longest that one spool waited.
+    """
     (folder / "spool").mkdir(exist_ok=True)
     run_hook(folder, "run", "--task-id", "replay", "--", "sh", "-c", "true", "x", "-c", "main.fcl")
     [entry] = (folder / "spool" / "ready").glob("*.jobprov")
@@ -141,11 +147,13 @@ def measure_replay(folder: Path, place: Place, jobs: int, at_once: int) -> None:
             if "VmHWM" in line
         )
     print(
-        f"  {len(spools)} in {total:.1f} s: {len(spools) / total:.0f} a second (mark 200); longest {max(seconds):.1f} s (budget 20)"
+        f"  {len(spools)} in {total:.1f} s: {len(spools) / total:.0f} a second (mark 200); "
+        f"longest {max(seconds):.1f} s (budget 20)"
     )
     print(f"  recorded {count} of {jobs}; the service's memory {memory.split(':')[1].strip()}")
     print(
-        f"  a job: {sent.requests / len(spools):.2f} requests (mark 3), {sent.size_bytes / len(spools):.0f} bytes (mark 3000)"
+        f"  a job: {sent.requests / len(spools):.2f} requests (mark 3), "
+        f"{sent.size_bytes / len(spools):.0f} bytes (mark 3000)"
     )
     shutil.rmtree(folder / "spool")
     shutil.rmtree(folder / "spools")

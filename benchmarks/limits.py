@@ -1,5 +1,6 @@
-"""What raw SQL does on the same schema: rows made before, the driver's `executemany`, checks of foreign keys off.
+"""What raw SQL does on the same schema.
 
+Rows are made before, the driver's `executemany` writes them, and checks of foreign keys are off.
 Nothing that keeps records can be faster on these tables; how near the service comes is the ratio
 that the report prints.
 """
@@ -38,7 +39,7 @@ def raw_batches(url: str, rows: Rows) -> float:
 
 
 def raw_singles(url: str, rows: Rows) -> float:
-    """Return jobs a second where each job's share of the rows is a transaction, one after the other."""
+    """Return jobs a second where each job's share of the rows is a transaction, one by one."""
     jobs = len(rows["jobs"])
     return jobs / _write(url, rows, jobs)
 

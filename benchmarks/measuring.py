@@ -1,4 +1,7 @@
-"""Measures one database from empty on: filling it, its size once sealed, reading it, its pages, and writing to it over HTTP."""
+"""Measures one database from empty on: filling it, its size once sealed, reading it, its pages.
+
+Last comes writing to it over HTTP.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -151,7 +154,10 @@ def _measure_sizes(place: Place, service: Service, jobs: int, marks: dict[str, i
     sizes.compact(service.database)
     tables = sizes.table_bytes(service.database)
     database, ledger = sum(tables.values()), sizes.ledger_bytes(place.folder / "var" / "archive")
-    note = f"database {database / jobs:,.0f}, sealed ledger {ledger / jobs:,.0f}; not compacted {(loose + ledger) / jobs:,.0f}"
+    note = (
+        f"database {database / jobs:,.0f}, sealed ledger {ledger / jobs:,.0f}; "
+        f"not compacted {(loose + ledger) / jobs:,.0f}"
+    )
     print_figure(
         Figure(
             "kept on disk, sealed",
@@ -224,7 +230,10 @@ def _measure_http(place: Place, jobs: int, best: Limits, marks: dict[str, int]) 
         print_memory(server, "sent batches")
         settle()
         work = recording.record_singles(address, server, place.process, more[BATCH_JOBS:])
-        waits = f"; p50 {reading.middle(list(work.waits)):.1f} ms, p99 {reading.slowest_hundredth(list(work.waits)):.1f} ms"
+        waits = (
+            f"; p50 {reading.middle(list(work.waits)):.1f} ms, "
+            f"p99 {reading.slowest_hundredth(list(work.waits)):.1f} ms"
+        )
         name, mark = "HTTP, single durable PUTs, 16 clients", marks["singles"]
         note = work.note + waits
         print_figure(

@@ -1,8 +1,9 @@
-"""`python -m benchmarks.pages`: how long people wait for pages, in requests to a served process and in a real Chromium.
+"""`python -m benchmarks.pages`: how long people wait for pages.
 
-Time to interactive is from the beginning of the navigation to the frame in which the picture can be
-clicked (`data-ready` of the map), each time in a fresh browser context, so that nothing is cached;
-Chromium draws by software, without a GPU.
+It is measured in requests to a served process and in a real Chromium. Time to interactive is from
+the beginning of the navigation to the frame in which the picture can be clicked (`data-ready` of
+the map), each time in a fresh browser context, so that nothing is cached; Chromium draws by
+software, without a GPU.
 """
 
 import argparse
@@ -82,7 +83,10 @@ def main() -> None:
 
 
 def measure_pages(place: Place, jobs: int) -> None:
-    """Print how long pages take at a database that is filled as far as it is not yet, and how long until they can be used."""
+    """Print how long pages take, and how long until they can be used.
+
+    Before that the database is filled, as far as it is not yet.
+    """
     some = _prepare(place, jobs)
     with running_service(place.settings) as (address, process):
         measure_requests(address, some, process)
@@ -91,7 +95,10 @@ def measure_pages(place: Place, jobs: int) -> None:
 
 
 def measure_requests(address: str, jobs: Sequence[str], process: int) -> None:
-    """Print how long single requests take, one after the other, and the CPU that the service spends on each."""
+    """Print how long single requests take, one after the other.
+
+    It also prints the CPU that the service spends on each.
+    """
     campaign = f"/campaigns/nova/{CAMPAIGN}/lineage"
     graph = f"/api/v1/campaigns/{CAMPAIGN}/graph?experiment=nova"
     start = time.perf_counter()
@@ -154,7 +161,10 @@ def measure_browser(address: str) -> None:
         ):
             visits = [_interactive(browser, address + path) for _ in range(_VISITS)]
             waits, spent = ([visit[place] for visit in visits] for place in (0, 1))
-            note = f"slowest of {_VISITS}: {max(waits):,.0f} ms; the page's own thread {median(spent):,.0f} ms of CPU"
+            note = (
+                f"slowest of {_VISITS}: {max(waits):,.0f} ms; "
+                f"the page's own thread {median(spent):,.0f} ms of CPU"
+            )
             print_figure(Figure(name, median(waits), "ms", mark=mark, note=note))
 
 
@@ -190,9 +200,10 @@ def _browser() -> Iterator[Browser]:
 
 
 def _interactive(browser: Browser, address: str) -> tuple[float, float]:
-    """Return milliseconds from the beginning of the navigation to the picture that can be clicked, and of CPU of the page's thread.
+    """Return milliseconds until the picture can be clicked, and of CPU of the page's thread.
 
-    Source: Chrome DevTools Protocol, `Performance.getMetrics` in the time domain `threadTicks`.
+    The first are counted from the beginning of the navigation. Source: Chrome DevTools Protocol,
+    `Performance.getMetrics` in the time domain `threadTicks`.
     """
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()

@@ -1,9 +1,10 @@
-"""Measures the search by parameter: `python -m benchmarks.parameters`, 100,000 jobs of 2,000 configurations of 5,000 parameters each.
+"""Measures the search by parameter: `python -m benchmarks.parameters`.
 
-The configurations are real fcl with includes, recorded and evaluated as the service does it; each
-sets 20 parameters of its own in 20 of 300 module tables. Every question is asked as `GET /jobs`
-asks it: the 100 newest jobs with what lists show of them. Beside it stands one raw statement from
-the same tables that returns the keys of these jobs alone.
+There are 100,000 jobs of 2,000 configurations of 5,000 parameters each. The configurations are real
+fcl with includes, recorded and evaluated as the service does it; each sets 20 parameters of its own
+in 20 of 300 module tables. Every question is asked as `GET /jobs` asks it: the 100 newest jobs with
+what lists show of them. Beside it stands one raw statement from the same tables that returns the
+keys of these jobs alone.
 """
 
 import argparse
@@ -87,7 +88,8 @@ def main() -> None:
         with open_place(kind, chosen.keep) as place:
             count = MODULES * PARAMETERS + 3 * MODULES // 2
             print_heading(
-                f"{kind}, {chosen.jobs:,} jobs, {chosen.configurations:,} configurations of {count:,} parameters"
+                f"{kind}, {chosen.jobs:,} jobs, {chosen.configurations:,} configurations of "
+                f"{count:,} parameters"
             )
             _measure(place, chosen.jobs, chosen.configurations)
 
@@ -132,7 +134,10 @@ def _stored(service: Service, name: str, text: str) -> dict[str, object]:
 
 
 def base_text() -> str:
-    """Return what all configurations include: 300 module tables of 16 parameters, half of them with a nested table of three more."""
+    """Return what all configurations include: 300 module tables of 16 parameters.
+
+    Half of them have a nested table of three more.
+    """
     tables = []
     for module in range(MODULES):
         lines = [f"  parameter{place}: {module * place}" for place in range(PARAMETERS - 3)]
@@ -143,16 +148,25 @@ def base_text() -> str:
 
 
 def main_text(number: int) -> str:
-    """Return a configuration of its own: `threshold` of module 0 runs from 0 to 10, and 20 others differ."""
+    """Return a configuration of its own.
+
+    `threshold` of module 0 runs from 0 to 10, and 20 other parameters differ.
+    """
     chance = random.Random(number)  # noqa: S311 - has to repeat, not to be secret
     lines = [
         '#include "base.fcl"',
-        f"physics.producers.module0.threshold: {1 if number == 1 else number % 100 / 10 + number * 1e-4}",
+        (
+            "physics.producers.module0.threshold: "
+            f"{1 if number == 1 else number % 100 / 10 + number * 1e-4}"
+        ),
     ]
     if number % 3 == 0:
         lines.append("physics.producers.module2.mode: fast")
     lines += [
-        f"physics.producers.module{module}.parameter{chance.randrange(13)}: {chance.randrange(10**6)}"
+        (
+            f"physics.producers.module{module}.parameter{chance.randrange(13)}: "
+            f"{chance.randrange(10**6)}"
+        )
         for module in chance.sample(range(3, MODULES), OWN)
     ]
     return "\n".join(lines) + "\n"
@@ -195,7 +209,10 @@ def _print_questions(connection: Connection, process: int | None) -> None:
             waits.append((time.perf_counter() - start) * 1000)
         used = (_cpu(process) - used) * 1000 / ROUNDS
         more = " and more" if found.next else ""
-        note = f"CPU {used:.0f} ms; {parameter} {value or ''}: {len(found.jobs)} jobs{more}; slowest {max(waits):.1f} ms"
+        note = (
+            f"CPU {used:.0f} ms; {parameter} {value or ''}: {len(found.jobs)} jobs{more}; "
+            f"slowest {max(waits):.1f} ms"
+        )
         limit = raw if name.startswith("half") else None
         print_figure(
             Figure(f"jobs, {name}, p50", median(waits), "ms", mark=MARK, limit=limit, note=note)

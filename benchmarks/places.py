@@ -43,7 +43,7 @@ class Place:
         }
 
     def another(self, name: str) -> str:
-        """Return the URL of a further database of the same kind, with the schema and nothing in it."""
+        """Return the URL of a further database of the same kind, empty but for the schema."""
         if self.kind == "sqlite":
             url = f"sqlite:///{self.folder / name}.db"
         else:
@@ -56,7 +56,7 @@ class Place:
         return url
 
     def database_bytes(self, database: Database) -> int:
-        """Return what the database takes on disk as it is, free pages and write-ahead log included."""
+        """Return what the database takes on disk, with free pages and write-ahead log."""
         if self.kind == "sqlite":
             return sum(file.stat().st_size for file in self.folder.glob("jobprov.db*"))
         with database.reading.connect() as connection:

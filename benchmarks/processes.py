@@ -85,7 +85,10 @@ def _start_postgresql(folder: Path) -> Any:
 
 
 def cpu_seconds(process: int) -> float:
-    """Return the CPU that a process and its descendants took, those included that ended and were waited for."""
+    """Return the CPU that a process and its descendants took.
+
+    Descendants that ended and were waited for are included.
+    """
     parents = {
         int(entry.name): _stat(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()
     }

@@ -1,4 +1,4 @@
-"""Measures reading in process: a file by its name, and the whole ancestry of a merge of 4,000 files."""
+"""Measures reading in process: a file by its name, and the ancestry of a merge of 4,000 files."""
 
 import random
 import time
@@ -43,7 +43,8 @@ def file_names(trees: int) -> list[str]:
     """Return names of files of the campaign, the same ones each time."""
     chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret
     return [
-        f"nova_r{chance.randrange(trees):05d}_s{chance.randrange(UNITS):04d}.{chance.choice(('artdaq', 'reco', 'pid'))}.root"
+        f"nova_r{chance.randrange(trees):05d}_s{chance.randrange(UNITS):04d}."
+        f"{chance.choice(('artdaq', 'reco', 'pid'))}.root"
         for _ in range(LOOKUPS)
     ]
 
@@ -84,7 +85,7 @@ def walked_descendants(connection: Connection, name: str) -> list[WalkedFile]:
 
 
 def ancestor_waits(connection: Connection, tree: int) -> tuple[list[float], int]:
-    """Return the seconds of listing all ancestors of a concat, several times, and how many there are."""
+    """Return the seconds of listing all ancestors of a concat several times, and their number."""
     name = CONCAT.format(tree=tree)
     return [_timed(lambda: walked_ancestors(connection, name)) for _ in range(WALKS)], len(
         walked_ancestors(connection, name)
@@ -92,7 +93,7 @@ def ancestor_waits(connection: Connection, tree: int) -> tuple[list[float], int]
 
 
 def descendant_waits(connection: Connection, name: str) -> tuple[list[float], int]:
-    """Return the seconds of listing all descendants of a file, several times, and how many there are."""
+    """Return the seconds of listing all descendants of a file several times, and their number."""
     found = len(walked_descendants(connection, name))
     return [_timed(lambda: walked_descendants(connection, name)) for _ in range(WALKS)], found
 
@@ -119,7 +120,10 @@ def _usual_waits(connection: Connection) -> dict[str, float]:
 
 
 def raw_ancestor_waits(connection: Connection, tree: int) -> list[float]:
-    """Return the seconds of one recursive statement for all ancestors and the jobs that made them, several times."""
+    """Return the seconds of one recursive statement, run several times.
+
+    It asks for all ancestors and the jobs that made them.
+    """
     statement = _RAW_ANCESTORS.format(mark=_mark(connection))
     return [
         _timed(lambda: _fetch(connection, statement, CONCAT.format(tree=tree)))

@@ -1,4 +1,4 @@
-"""Measures writing: in process, over HTTP in batches, and over HTTP one durable record at a time."""
+"""Measures writing: in process, over HTTP in batches, and over HTTP by single durable records."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +49,10 @@ class Work(NamedTuple):
     def note(self) -> str:
         """Return who spent what a record."""
         words = [
-            f"{1e6 / self.cpu_microseconds:,.0f} a second of CPU; CPU a record: service {self.cpu_microseconds:.0f} us"
+            (
+                f"{1e6 / self.cpu_microseconds:,.0f} a second of CPU; CPU a record: "
+                f"service {self.cpu_microseconds:.0f} us"
+            )
         ]
         if self.client_microseconds:
             words.append(f"client {self.client_microseconds:.0f} us")

@@ -1,4 +1,4 @@
-"""Figures and how they are printed: each beside its mark and beside what raw SQL on the same schema does."""
+"""Prints figures, each beside its mark and beside what raw SQL on the same schema does."""
 
 from typing import NamedTuple
 

@@ -55,7 +55,9 @@ def _postgresql_bytes(connection: Connection) -> dict[str, int]:
     names = ", ".join(f"'{table.name}'" for table in Base.metadata.sorted_tables)
     found = connection.exec_driver_sql(
         "SELECT relname, pg_relation_size(oid) + CASE WHEN reltoastrelid = 0 THEN 0 ELSE pg_total_relation_size(reltoastrelid) END"  # noqa: S608
-        f" FROM pg_class WHERE oid IN (SELECT oid FROM pg_class WHERE relname IN ({names}) AND relkind = 'r'"
-        f" UNION SELECT indexrelid FROM pg_index JOIN pg_class t ON t.oid = indrelid WHERE t.relname IN ({names}))"
+        " FROM pg_class WHERE oid IN (SELECT oid FROM pg_class"
+        f" WHERE relname IN ({names}) AND relkind = 'r'"
+        " UNION SELECT indexrelid FROM pg_index JOIN pg_class t ON t.oid = indrelid"
+        f" WHERE t.relname IN ({names}))"
     )
     return {name: size for name, size in found if size > 0}

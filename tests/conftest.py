@@ -30,7 +30,10 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - holds nothing that outlives the tests
 
 
 def has_memory_for_files() -> bool:
-    """Return whether there is a folder in memory with room for what the tests write, in which programs may run."""
+    """Return whether there is a folder in memory with room for what the tests write.
+
+    Programs may run in it.
+    """
     if not os.access(_MEMORY, os.W_OK):
         return False
     may_run = not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC
@@ -59,11 +62,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """Keeps the tests of a file that names an `xdist_group` in one process, with those of other files of that group.
+    """Keeps the tests of files that name the same `xdist_group` in one process.
 
-    So it does those of a file with a fixture of the module: made once, it need not be made in each
-    process. pytest-xdist's own `loadgroup` (3.8) marks the test's id in a way that pytest 9.2 no
-    longer sees, and so groups nothing.
+    The tests of a file with a fixture of the module stay in one process too: made once, it need not
+    be made in each. pytest-xdist's own `loadgroup` (3.8) marks the test's id in a way that pytest
+    9.2 no longer sees, and so groups nothing.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -73,7 +76,11 @@ class GroupScheduling(LoadScopeScheduling):
 
 @functools.cache
 def group_of(file: str) -> str | None:
-    """Return the first `xdist_group` that a file of tests names, the file itself if it has a fixture of the module, or None."""
+    """Return the group of a file of tests, or None.
+
+    It is the first `xdist_group` that the file names, or the file itself if it has a fixture of the
+    module.
+    """
     content = (Path(__file__).parents[1] / file).read_text(encoding="utf-8")
     if found := re.search(r'xdist_group\("(\w+)"\)', content):
         return found.group(1)
@@ -87,7 +94,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what needs a browser or an S3 server, and what runs on PostgreSQL outside the tests of `provenance.db`."""
+    """Mark as slow what needs a browser, an S3 server or PostgreSQL.
+
+    The tests of `provenance.db` on PostgreSQL are not marked.
+    """
     for item in items:
         if not isinstance(item, pytest.Function):
             continue
@@ -108,14 +118,18 @@ def shared_data() -> Path:
     folder = Path(os.environ.get("JOBPROV_SHARED", Path(__file__).parents[2] / "shared"))
     if not folder.is_dir() or not any(folder.iterdir()):
         pytest.skip(
-            f"NO SHARED TEST DATA at {folder}: the answers of the reference implementations are not compared"
+            f"NO SHARED TEST DATA at {folder}: the answers of the reference "
+            "implementations are not compared"
         )
     return folder
 
 
 @pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield the URL of a real PostgreSQL that was started for these tests, with a template of the schema in it."""
+    """Yield the URL of a real PostgreSQL that was started for these tests.
+
+    It holds a template of the schema.
+    """
     # its import warns, once, where no session bus is; told what it would guess, it is quiet
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     # Slow to import, and only the database tests need it
@@ -156,7 +170,10 @@ def s3_server() -> Iterator[S3Server]:
 
 @pytest.fixture
 def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the address of an empty archive of its own on the S3 server, whose keys are in the environment."""
+    """Return the address of an empty archive of its own on the S3 server.
+
+    The server's keys are in the environment.
+    """
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{uuid.uuid4().hex}"
@@ -181,7 +198,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _new_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
-    """Yield the URL of an empty database with the schema in it, of the kind that `request.param` names."""
+    """Yield the URL of an empty database with the schema in it.
+
+    It is of the kind that `request.param` names.
+    """
     if request.param == "sqlite":
         file = folder / "jobprov.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), file)

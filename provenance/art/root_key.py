@@ -1,8 +1,8 @@
-"""The SQLite database that art puts into a ROOT file, found by the file's list of keys and copied out in pieces.
+"""The SQLite database that art puts into a ROOT file, copied out in pieces.
 
-Only this one key is read, and nothing that the file claims is believed before it is compared with
-the file's size: memory stays the same for every file. It lies uncompressed; ROOT itself is not
-needed.
+It is found by the file's list of keys. Only this one key is read, and nothing that the file claims
+is believed before it is compared with the file's size: memory stays the same for every file. It
+lies uncompressed; ROOT itself is not needed.
 
 Source: ROOT's io/doc/TFile (header.md, tkey.md, keyslist.md); art-root-io's `tkeyvfs` (key
 `RootFileDB`, class `TKey`).
@@ -96,7 +96,8 @@ def _key_list(source: BinaryIO, size: int, path: str) -> tuple[int, int]:
     )
     if not 0 < length <= _LARGEST_KEY_LIST:
         raise BadInputError(
-            f"{path}: the list of its keys has {length:,} bytes; 1 to {_LARGEST_KEY_LIST:,} can be read."
+            f"{path}: the list of its keys has {length:,} bytes; "
+            f"1 to {_LARGEST_KEY_LIST:,} can be read."
         )
     return start, start + length
 

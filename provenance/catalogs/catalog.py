@@ -1,4 +1,4 @@
-"""What the service asks any file catalog: names by a query, files with their parents, processes of projects.
+"""What the service asks any file catalog: names by a query, files and parents, project processes.
 
 The catalogs only read. Names are a catalog's own: bare in SAM, `namespace:name` in MetaCat.
 """
@@ -50,7 +50,7 @@ class Process(NamedTuple):
 
 
 class ProjectSummary(NamedTuple):
-    """A SAM project: its definition, how many files it has, their counts by status, and its processes."""
+    """A SAM project: its definition, its number of files, their counts by status, its processes."""
 
     definition: str | None
     file_count: int | None
@@ -68,7 +68,10 @@ class Source(NamedTuple):
 
 
 class Catalog(Protocol):
-    """A file catalog; every call raises NotFoundError, BadInputError, ForbiddenError or UnreachableError."""
+    """A file catalog.
+
+    Every call raises NotFoundError, BadInputError, ForbiddenError or UnreachableError.
+    """
 
     kind: str
 

@@ -1,6 +1,7 @@
-"""HTTP as the catalogs speak it: time limits, retries of what may go by itself, errors in our words, no redirects.
+"""HTTP as the catalogs speak it: time limits, retries, errors in our words, no redirects.
 
-Redirects are refused, so that a token goes nowhere but to the server that it is for.
+What may go by itself is tried again. Redirects are refused, so that a token goes nowhere but to the
+server that it is for.
 """
 
 import random
@@ -121,7 +122,8 @@ class Transport:
                     yield piece
             except _BROKEN as problem:
                 raise UnreachableError(
-                    f"The catalog at {self._url} broke off its answer to {what}: {type(problem).__name__}."
+                    f"The catalog at {self._url} broke off its answer to {what}: "
+                    f"{type(problem).__name__}."
                 ) from None
 
     def _reach(
@@ -153,7 +155,8 @@ class Transport:
             pause = max(pause, min(_LONGEST_PAUSE, float(asked))) if asked.isdecimal() else pause
             answer.close()
         raise UnreachableError(
-            f"The catalog at {self._url} does not answer ({trouble}, {self._access.attempts} attempts); asked for {what}."
+            f"The catalog at {self._url} does not answer ({trouble}, "
+            f"{self._access.attempts} attempts); asked for {what}."
         )
 
     def _checked(self, answer: requests.Response, what: str, until: float) -> requests.Response:
@@ -170,7 +173,8 @@ class Transport:
             )
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
             return ForbiddenError(
-                f"The catalog at {self._url} does not give {what} (status {status}): renew the certificate or token that it is "
+                f"The catalog at {self._url} does not give {what} (status {status}): "
+                "renew the certificate or token that it is "
                 f"asked with. It says: {said}"
             )
         if status == requests.codes.not_found:
@@ -180,11 +184,17 @@ class Transport:
         )
 
     def _slow(self, what: str) -> str:
-        return f"The catalog at {self._url} took more than {self._access.patience:g} seconds for {what}."
+        return (
+            f"The catalog at {self._url} took more than "
+            f"{self._access.patience:g} seconds for {what}."
+        )
 
 
 def _pieces(answer: requests.Response) -> Iterator[bytes]:
-    """Yield bytes as they come: a piece of a fixed length could take hours if each second brings one byte."""
+    """Yield bytes as they come.
+
+    A piece of a fixed length could take hours if each second brings one byte.
+    """
     pieces = iter(lambda: answer.raw.read1(_PIECE, decode_content=False), b"")
     return (
         _unpacked(pieces)
@@ -194,7 +204,10 @@ def _pieces(answer: requests.Response) -> Iterator[bytes]:
 
 
 def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the content of a gzip; raises DecodeError also if its end is missing, which the library ignores."""
+    """Yield the content of a gzip.
+
+    It raises DecodeError also if the end is missing, which the library ignores.
+    """
     unpacking = zlib.decompressobj(_GZIP)
     try:
         for piece in pieces:

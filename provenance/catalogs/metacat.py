@@ -36,7 +36,10 @@ class MetaCat:
         return namespace, bare
 
     def join(self, namespace: str, name: str) -> str:
-        """Return `namespace:name`; the name as it is where no namespace is known, since it may hold one."""
+        """Return `namespace:name`, or the name as it is where no namespace is known.
+
+        Such a name may hold a namespace.
+        """
         return f"{namespace}:{name}" if namespace else name
 
     def list_names(self, query: str) -> Iterator[str]:

@@ -100,7 +100,8 @@ def open_catalog(catalogs: Catalogs, experiment: str) -> Catalog:
     settings = catalogs.get(experiment)
     if settings is None:
         raise NotFoundError(
-            f"No catalog of experiment {experiment} is named here; an operator names it in the file of JOBPROV_CATALOGS."
+            f"No catalog of experiment {experiment} is named here; "
+            "an operator names it in the file of JOBPROV_CATALOGS."
         )
     token = None
     if settings.token_file:

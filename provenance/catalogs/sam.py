@@ -44,7 +44,10 @@ class Sam:
         self._transport = Transport(access, headers)
 
     def split(self, name: str) -> tuple[str, str]:
-        """Return ('', the name): SAM has no namespaces, and a colon in a name is one of its characters."""
+        """Return ('', the name).
+
+        SAM has no namespaces, and a colon in a name is one of its characters.
+        """
         return "", name
 
     def join(self, namespace: str, name: str) -> str:  # noqa: ARG002 - as every catalog's
@@ -135,7 +138,10 @@ class Sam:
         )
 
     def read_lineage(self, name: str, direction: str) -> list[str]:
-        """Return the names of a file's parents, children, ancestors, descendants or rawancestors, each once."""
+        """Return the names of the files in one relation to a file, each once.
+
+        The directions are parents, children, ancestors, descendants and rawancestors.
+        """
         if direction not in LINEAGES:
             raise BadInputError(
                 f"direction: one of {', '.join(LINEAGES)}.", {"direction": ["unknown"]}

@@ -34,7 +34,10 @@ def files_dimension(names: Iterable[str]) -> str:
     quoted = []
     for name in names:
         if _UNSAYABLE & set(name):
-            message = f"{name!r} cannot be said in a SAM dimension: it holds a quote, a backslash or a wildcard"
+            message = (
+                f"{name!r} cannot be said in a SAM dimension: it holds a quote, "
+                "a backslash or a wildcard"
+            )
             raise BadInputError(f"format: {message}; ask for format=plain.", {"format": [message]})
         quoted.append(f"'{name}'")
     return f"file_name {','.join(quoted)}" if quoted else "file_id 0"

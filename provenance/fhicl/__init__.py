@@ -1,4 +1,4 @@
-"""FHiCL: read, include, evaluate, print and compare configurations as the reference implementation does."""
+"""FHiCL: read, include, evaluate, print and compare configurations as the reference does."""
 
 from jobprov.provenance.fhicl.configuration import Configuration
 from jobprov.provenance.fhicl.diff import Change, Difference, diff

@@ -1,4 +1,4 @@
-"""Compares a configuration as parsed with the one that art wrote for the same run, apart from art's own changes.
+"""Compares a configuration as parsed with the one that art wrote for the same run.
 
 Between reading and running, art adds and removes parameters: options of the command line,
 `module_label` and `service_type`, services of its own; it prunes modules and paths that nothing
@@ -34,7 +34,7 @@ _ART_PRUNES = re.compile(r"(physics|outputs)\b")
 def contradictions(
     parsed: Configuration, ran: Configuration
 ) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield (path, value as parsed, value as run) of each parameter that differs, and not by art's doing.
+    """Yield (path, value as parsed, value as run) of each parameter whose difference is not art's.
 
     None stands for a parameter that is absent.
     """

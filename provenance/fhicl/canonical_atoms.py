@@ -1,4 +1,4 @@
-"""Canonical text of numbers and strings: the ParameterSetID is made from it, and every printer writes it.
+"""Canonical text of numbers and strings, as the ParameterSetID and every printer have it.
 
 Source: FHiCL's canonical forms as the reference computes them (cetlib `canonical_number`,
 `canonical_string`), by string arithmetic only.
@@ -129,7 +129,10 @@ def _as_c_integer(digits: str) -> int:
 
 
 def _decimal(number: int) -> str:
-    """Return a number in decimal, without the interpreter's limit on digits and faster than quadratic."""
+    """Return a number in decimal, faster than quadratic and at any number of digits.
+
+    The interpreter's own conversion has a limit on digits.
+    """
     powers = [10**_CHUNK_DIGITS]
     while powers[-1] * powers[-1] <= number:
         powers.append(powers[-1] * powers[-1])

@@ -1,4 +1,4 @@
-"""An evaluated configuration: its values, where each was written, its files, and every form it is printed in."""
+"""An evaluated configuration: its values, where each was written, its files, its printed forms."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -69,7 +69,7 @@ class Configuration:
         return self._canonical
 
     def to_compact_string(self) -> str:
-        """Return the canonical form with `@id::` in the place of longer tables, as art stores it."""
+        """Return the canonical form with `@id::` in place of longer tables, as art stores it."""
         return compact_form(self._root)
 
     def to_indented_string(self) -> str:

@@ -1,4 +1,4 @@
-"""How well the reader agrees with the reference implementation, on cases that the reference has answered.
+"""How well the reader agrees with the reference implementation on cases that it has answered.
 
 A folder of cases holds `probes.jsonl` (micro-cases, one a line, with every printed form), or
 `oracle.tsv` with `corpus/` and `search-paths.json` (real files, with digests of what the reference
@@ -71,7 +71,10 @@ class Score:
         """Return the score as sentences, the first mismatches spelled out."""
         speed = self.expanded_bytes / _MEGA / self.seconds if self.seconds else 0.0
         lines = [
-            f"{self.name}: {self.good} of {self.total} agree ({speed:.1f} MB/s expanded, {self.seconds:.2f} s)"
+            (
+                f"{self.name}: {self.good} of {self.total} agree ({speed:.1f} MB/s expanded, "
+                f"{self.seconds:.2f} s)"
+            )
         ]
         lines += [
             f"   cannot be judged, its data contradicts itself: {case}"
@@ -96,7 +99,8 @@ def score(folder: Path) -> list[Score]:
         scores.append(_score_corpus(folder))
     if not scores:
         raise NotFoundError(
-            f"{folder} holds neither probes.jsonl nor oracle.tsv; name a folder of conformance cases"
+            f"{folder} holds neither probes.jsonl nor oracle.tsv; "
+            "name a folder of conformance cases"
         )
     return scores
 

@@ -1,4 +1,4 @@
-"""What differs between two evaluated configurations, by parameter, with the line that each value came from.
+"""What differs between two evaluated configurations, by parameter, with the line of each value.
 
 Equal parts are skipped by their canonical text. A table under a new name is one rename and what
 changed inside it; an element put into a sequence is one insertion, and the elements behind it keep
@@ -125,7 +125,10 @@ class _Located(NamedTuple):
 
 
 class _Comparison:
-    """Walks two sets side by side; pairs still to compare wait in a list, so that depth costs no recursion."""
+    """Walks two sets side by side.
+
+    Pairs still to compare wait in a list, so that depth costs no recursion.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[tuple[_Located, _Located]] = []
@@ -313,7 +316,10 @@ def _aligned_by_likeness(
 def _aligned_in_order(
     old_indices: Sequence[int], new_indices: Sequence[int], old: list[Value], new: list[Value]
 ) -> Iterator[IndexPair]:
-    """Pair what is left in order; two tables that reached this point are not alike, so they are no partners."""
+    """Pair what is left in order.
+
+    Two tables that reached this point are not alike, so they are no partners.
+    """
     for old_index, new_index in zip(old_indices, new_indices, strict=False):
         if old[old_index].kind == new[new_index].kind == TABLE:
             yield old_index, None

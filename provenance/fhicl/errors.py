@@ -1,4 +1,4 @@
-"""The errors of the FHiCL reader: what is wrong, in which file, line and column, reached through which includes.
+"""The errors of the FHiCL reader: what is wrong, in which file, line and column, by which includes.
 
 The reference implementation prints one line and a caret too, but from a copied buffer it sometimes
 prints garbage, and a missing include names neither file nor line. Here every error that leaves the
@@ -139,7 +139,7 @@ class TextError(Exception):
 
 
 class FragmentError(Exception):
-    """A segment does not stand alone: its items run across an include, so the document is read as one text.
+    """A segment does not stand alone, since its items run across an include.
 
-    Never leaves the package.
+    The document is then read as one text. This error never leaves the package.
     """

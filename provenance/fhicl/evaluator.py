@@ -241,7 +241,10 @@ class _StructureBuilder:
         present = self._top.get(name)
         if present is not None:
             if value.protection > present.protection:
-                message = f'"{name}" cannot be given a stronger protection than it got at {written_at(present)}'
+                message = (
+                    f'"{name}" cannot be given a stronger protection than it got at '
+                    f"{written_at(present)}"
+                )
                 raise TextError(PROTECTION, message, offset)
             if present.protection == REFUSING:
                 raise TextError(
@@ -271,7 +274,10 @@ def _check_nested(value: Value, name: str, offset: int, symbols: Symbols) -> Non
         symbols.spend(len(children), offset)
         for child in children:
             if child.protection == IGNORING:
-                message = f'"{name}" holds an item with the weaker @protect_ignore, written at {written_at(child)}'
+                message = (
+                    f'"{name}" holds an item with the weaker @protect_ignore, '
+                    f"written at {written_at(child)}"
+                )
                 raise TextError(PROTECTION, message, offset)
             if child.kind >= SEQUENCE:
                 waiting.append(child)

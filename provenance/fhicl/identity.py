@@ -1,4 +1,4 @@
-"""Canonical form and identity: one line of text, the SHA-1 of it, and the tables of a set by their ids.
+"""Canonical form and identity: one line of text, its SHA-1, and the tables of a set by their ids.
 
 The ParameterSetID of a set is the SHA-1 of `to_string()`: keys in byte order at every level, nested
 tables written out in full. Each body keeps its canonical text, so that what documents share is
@@ -68,7 +68,10 @@ def parameter_set_id(body: TableBody) -> str:
 
 
 def compact_form(root: TableBody) -> str:
-    """Return `to_compact_string()`: tables longer than their reference are written as `@id::`, one level deep."""
+    """Return `to_compact_string()`.
+
+    Tables longer than their reference are written as `@id::`, one level deep.
+    """
     return " ".join(f"{name}:{_compact(value)}" for name, value in sorted(root.members.items()))
 
 
@@ -85,10 +88,10 @@ def registered_tables(root: TableBody, limits: Limits) -> dict[str, TableBody]:
 
 
 def resolve_identifiers(root: TableBody, limits: Limits) -> tuple[TableBody, dict[str, TableBody]]:
-    """Return the set with every `@id::` replaced by the registered table of that id, and the registry.
+    """Return the set with `@id::` replaced by the registered table of that id, and the registry.
 
-    An `@id::` registers nothing: the table that it stands for keeps its place in the order, and so
-    its members keep their places in annotations.
+    Every `@id::` is replaced. An `@id::` registers nothing: the table that it stands for keeps its
+    place in the order, and so its members keep their places in annotations.
 
     Raises:
         FhiclError: no table of that id is registered by then; ids are written in lower case.

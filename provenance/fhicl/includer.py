@@ -99,7 +99,10 @@ class SourceMemory:
         self._lock = threading.Lock()
 
     def split(self, path: str, sha256: str, content: bytes) -> SourceText:
-        """Return the file cut at its directives, from memory if the same bytes were met under the same path."""
+        """Return the file cut at its directives.
+
+        It comes from memory if the same bytes were met under the same path.
+        """
         key = (path, sha256)
         with self._lock:
             remembered = self._sources.get(key)
@@ -181,7 +184,10 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A segment at one place of the expansion, with the includes that led there (None in the main file)."""
+    """A segment at one place of the expansion, with the includes that led there.
+
+    The includes are None in the main file.
+    """
 
     segment: Segment
     chain: Chain | None

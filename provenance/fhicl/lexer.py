@@ -1,8 +1,8 @@
 r"""What tokens look like: one pattern a context, tried at a position of the text.
 
-FHiCL has no token list that holds everywhere: `true` is a boolean before a blank and the string "true" before a `#`;
-`1e5` is a number and `1e` a string. So each pattern skips blanks and comments, then matches what may stand there, with
-the rule for the character behind it:
+FHiCL has no token list that holds everywhere: `true` is a boolean before a blank and the string
+"true" before a `#`; `1e5` is a number and `1e` a string. So each pattern skips blanks and comments,
+then matches what may stand there, with the rule for the character behind it:
 
 ==============  =============================================================
 behind          may stand, beside the end, blanks and control characters
@@ -14,8 +14,8 @@ string, @nil    ``, ] }``; likewise true and false
 infinity        ``) , ] }``
 ==============  =============================================================
 
-Source: the token rules of fhicl-cpp (`tokens.h`, `parse.cc`) as facts of behaviour. Texts hold ASCII only; that is
-checked before.
+Source: the token rules of fhicl-cpp (`tokens.h`, `parse.cc`) as facts of behaviour. Texts hold
+ASCII only, which is checked before.
 """
 
 import re

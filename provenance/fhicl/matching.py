@@ -80,7 +80,10 @@ def _longest_rising(pairs: list[_Pair]) -> list[_Pair]:
 def _between(
     old: Sequence[str], new: Sequence[str], old_range: range, new_range: range
 ) -> list[_Pair]:
-    """Return the equal pairs of two stretches: their common ends, and within them those of the shortest edit."""
+    """Return the equal pairs of two stretches.
+
+    They are the common ends, and within them the pairs of the shortest edit.
+    """
     shorter = min(len(old_range), len(new_range))
     start = 0
     while start < shorter and old[old_range[start]] == new[new_range[start]]:
@@ -121,7 +124,10 @@ def _shortest_edit(
 
 
 def _is_insertion(reached: dict[int, int], diagonal: int, edits: int) -> bool:
-    """Return whether the furthest path of so many edits ends on this diagonal with an insertion, not with a removal."""
+    """Return whether the furthest path of so many edits ends on this diagonal with an insertion.
+
+    Otherwise it ends with a removal.
+    """
     if diagonal == -edits:
         return True
     if diagonal == edits:

@@ -161,7 +161,10 @@ class _AtomParser:
         return Value(STRING, text, None, self.place, start - 1)
 
     def special(self, position: int) -> "tuple[Value | Reference, int] | None":
-        """Return what begins with the `@` or `(` here and where it ends; None for other words with `@`."""
+        """Return what begins with the `@` or `(` here, and where it ends.
+
+        The answer is None for other words with `@`.
+        """
         text = self.text
         if text[position] == "(":
             return self._complex(position)
@@ -272,7 +275,10 @@ class _AtomParser:
 
 
 class _Frame:
-    """A table or sequence that is still open: constant content, or steps once something in it is not constant."""
+    """A table or sequence that is still open.
+
+    It holds constant content, or steps once something in it is not constant.
+    """
 
     __slots__ = ("items", "kind", "members", "name", "name_offset", "offset", "protection", "steps")
 
@@ -418,7 +424,7 @@ class _ValueParser(_AtomParser):
         return self._members(frame, end)
 
     def _elements(self, frame: _Frame, position: int) -> tuple[int, _Frame | None]:
-        """Read elements up to the end of the sequence, or to the start of a table or sequence in it.
+        """Read elements up to the end of the sequence, or to a table or sequence that starts in it.
 
         Return where it stopped, and the table or sequence that begins there.
         """
@@ -448,7 +454,10 @@ class _ValueParser(_AtomParser):
             awaits_value, may_lack = True, False
 
     def _special_element(self, frame: _Frame, start: int, *, may_lack: bool) -> int:
-        """Read an element that begins with `@` or `(`, or none right behind `[`; return where it ends."""
+        """Read an element that begins with `@` or `(`; return where it ends.
+
+        Right behind `[` there may be none.
+        """
         special = self.special(start) if self.text[start : start + 1] in ("@", "(") else None
         if special is not None:
             value, end = special

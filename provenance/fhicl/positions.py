@@ -33,7 +33,9 @@ class Place(Protocol):
 
 
 class Segment:
-    """Lines of one file between two `#include` lines (or its ends), newlines normalised, one byte a character.
+    """Lines of one file between two `#include` lines or its ends, as one byte a character.
+
+    Newlines are normalised.
 
     Attributes:
         path: the file.
@@ -73,7 +75,10 @@ class Segment:
         return offset - self.text.rfind("\n", 0, offset)
 
     def excerpt(self, offset: int) -> tuple[str, int]:
-        """Return the line around the character, cut to what a terminal shows, and the character's position in it."""
+        """Return the line around the character, and the character's position in it.
+
+        The line is cut to what a terminal shows.
+        """
         start = max(self.text.rfind("\n", 0, offset) + 1, offset - _WIDEST_EXCERPT // 2)
         end = self.text.find("\n", offset)
         if end < 0:

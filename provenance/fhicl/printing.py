@@ -44,7 +44,10 @@ def indented_form(root: TableBody) -> str:
 
 
 def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
-    """Return the indented form with `  # file:line` behind each item, `""` where it is that of the item before."""
+    """Return the indented form with `  # file:line` behind each item.
+
+    Where the place is that of the item before, `""` stands instead.
+    """
     lines: list[str] = []
     depth, place, place_before = 0, "", ""
     sizes: list[int] = []

@@ -145,9 +145,9 @@ class Symbols:
         return True
 
     def _locate(self, path: Path, offset: int) -> tuple[Any, Value, bool]:
-        """Return the holder of a path's last part, what it holds now, and whether protection ignores assignments.
+        """Return the holder of a path's last part, what it holds now, and a flag.
 
-        What is missing is created as @nil.
+        The flag says whether protection ignores assignments. What is missing is created as @nil.
         """
         holder: Any = self.members
         value = holder.get(path[0])

@@ -87,7 +87,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Its end: it becomes member `name` of the table around it, or an element where `name` is None."""
+    """Its end: it becomes member `name` of the table around it, or an element if `name` is None."""
 
     name: str | None
     value_offset: int

@@ -1,4 +1,4 @@
-"""An evaluated set as a tree: in the order of print, as Python values, by path, and as a flat list of parameters."""
+"""An evaluated set as a tree: in print order, as Python values, by path, and as a flat list."""
 
 import re
 from collections.abc import Iterator
@@ -113,7 +113,10 @@ def parameters(root: TableBody) -> Iterator[Parameter]:
 
 
 def leaves(root: TableBody) -> Iterator[tuple[str, str, Value]]:
-    """Yield (path, canonical text, value) of what `parameters` yields, without looking up where it was written."""
+    """Yield (path, canonical text, value) of what `parameters` yields.
+
+    Where each was written is not looked up.
+    """
     names: list[str] = []
     for action, key, _, value in walk(root):
         if action == ATOM:
@@ -128,9 +131,9 @@ def leaves(root: TableBody) -> Iterator[tuple[str, str, Value]]:
 
 
 def atoms_and_sequences(root: TableBody) -> Iterator[tuple[str, str]]:
-    """Yield (path, canonical text) of every atom, every sequence beside its elements, and every empty table.
+    """Yield (path, canonical text) of every atom, every sequence and every empty table.
 
-    They come in the order of print.
+    A sequence comes beside its elements, and all come in the order of print.
     """
     names: list[str] = []
     for action, key, _, value in walk(root):
@@ -181,7 +184,10 @@ def origin_of(value: Value) -> Origin | None:
 
 
 def number_of(canonical: str) -> int | float:
-    """Return a canonical number as int where it is whole and not huge, else as float (`inf` beyond its range)."""
+    """Return a canonical number as int where it is whole and not huge, else as float.
+
+    A float beyond its range is `inf`.
+    """
     if canonical.lstrip("-").isdigit():
         return int(canonical)
     match = _NUMBER.fullmatch(canonical)

@@ -1,1 +1,1 @@
-"""Where jobs run: this machine behind a Protocol, and what HTCondor says of the jobs that it ran."""
+"""Where jobs run: this machine behind a Protocol, and what HTCondor says of jobs that it ran."""

@@ -65,7 +65,8 @@ def _read_json(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
         chunk = stream.read(_CHUNK_BYTES)
     if not _is_between(buffer[position:]):
         raise BadInputError(
-            f"{name}: the JSON breaks off before byte {seen}; was the program that wrote it stopped?"
+            f"{name}: the JSON breaks off before byte {seen}; "
+            "was the program that wrote it stopped?"
         )
 
 
@@ -92,7 +93,8 @@ def _read_long(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
         size += len(raw)
         if size > LARGEST_AD_BYTES or "=" not in line:
             raise BadInputError(
-                f"{name}, line {number}: {line.strip()[:60]!r} belongs to no ad that can be read here."
+                f"{name}, line {number}: {line.strip()[:60]!r} belongs to no ad "
+                "that can be read here."
             )
         lines.append(line)
     if lines:

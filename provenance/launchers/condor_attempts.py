@@ -107,7 +107,10 @@ class Collection:
         for ad in ads:
             self._add(ad, source)
             if len(self.attempts) > MOST_ATTEMPTS:
-                words = f"There are more than {MOST_ATTEMPTS} attempts: look less far back (--days), or give smaller files."
+                words = (
+                    f"There are more than {MOST_ATTEMPTS} attempts: look less far back (--days), "
+                    "or give smaller files."
+                )
                 raise LimitError(words, MOST_ATTEMPTS)
 
     def _add(self, ad: Ad, source: Source) -> None:

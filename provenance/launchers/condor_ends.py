@@ -151,7 +151,10 @@ def started_at(attempt: Attempt) -> float | None:
 
 
 def last_seen_at(attempt: Attempt) -> float | None:
-    """Return the last moment that any source has about the attempt, even if clocks put it before the start."""
+    """Return the last moment that any source has about the attempt.
+
+    It holds even if clocks put it before the start.
+    """
     tickets = [ad.get("ToE") for ad in attempt.ads.values()]
     moments = [ticket.get("When") for ticket in tickets if isinstance(ticket, dict)]
     moments += [attempt.moment_of(name) for name in (*_END_DATES, "EnteredCurrentStatus")]

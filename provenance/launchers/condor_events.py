@@ -1,9 +1,9 @@
-"""Reads user event logs of HTCondor (`log = FILE` of a submit file) into ads, one for each attempt that is over.
+"""Reads user event logs of HTCondor into ads, one for each attempt that is over.
 
-The ads use the names of the batch history, so that one reader serves both. An attempt is numbered
-by NumShadowStarts if the submit file asked for it (`job_ad_information_attrs = GlobalJobId,
-NumShadowStarts`), else counted; its GlobalJobId is taken from there too, else made from the
-schedd's name, the job's number and the moment of submission.
+A submit file names such a log by `log = FILE`. The ads use the names of the batch history, so that
+one reader serves both. An attempt is numbered by NumShadowStarts if the submit file asked for it
+(`job_ad_information_attrs = GlobalJobId, NumShadowStarts`), else counted; its GlobalJobId is taken
+from there too, else made from the schedd's name, the job's number and the moment of submission.
 
 Source: HTCondor manual, "Job Event Log Codes": each event is `NNN (cluster.proc.subproc) DATE TIME
 text`, lines, and `...`. Events of a whole cluster, which is materialized late, have process -1. A
@@ -45,7 +45,10 @@ _LEAP_YEARS_APART = 8  # at most, around 1900 and 2100
 
 @dataclass
 class Event:
-    """One event: its number, the job as (cluster, process), seconds since 1970, and its lines, without the head."""
+    """One event: its number, the job as (cluster, process), seconds since 1970, and its lines.
+
+    The lines come without the head.
+    """
 
     number: int
     job: tuple[int, int]
@@ -123,9 +126,9 @@ def _event(block: list[str], name: str, end: int, year: int | None) -> Event:
 
 
 def _seconds(year: int | None, clock: list[int], *, is_utc: bool) -> int | None:
-    """Return seconds since 1970 of (month, day, hour, minute, second), in this machine's zone or UTC.
+    """Return seconds since 1970 of (month, day, hour, minute, second).
 
-    None if there is no such time.
+    The time is in this machine's zone or UTC. The answer is None if there is no such time.
     """
     if year is not None:
         return _seconds_in(year, clock, is_utc=is_utc)

@@ -45,7 +45,9 @@ _VARIABLES_IN_AD = frozenset(
 
 
 class CondorLauncher:
-    """Submits jobs to a schedd, each with a folder of its own below `folder`, where its new files return to.
+    """Submits jobs to a schedd, each with a folder of its own, where its new files return to.
+
+    The folders are below `folder`.
 
     Args:
         folder: of the account that submits.
@@ -99,7 +101,8 @@ class CondorLauncher:
         ids = self.find([job.name for job in jobs])
         if len(ids) < len(jobs):
             raise UnreachableError(
-                f"condor_submit took {file}, but condor_q does not show its jobs yet; they are there."
+                f"condor_submit took {file}, but condor_q does not show its jobs yet; "
+                "they are there."
             )
         return ids
 
@@ -205,7 +208,10 @@ def describe(jobs: Sequence[BatchJob], folders: Sequence[Path], lines: Sequence[
         "error = job.err",
         "log = job.log",
         "job_ad_information_attrs = GlobalJobId, NumShadowStarts",
-        f"periodic_remove = JobStatus == 5 && (time() - EnteredCurrentStatus) > {_SHORT_HELD_SECONDS}",
+        (
+            "periodic_remove = JobStatus == 5 && (time() - EnteredCurrentStatus) > "
+            f"{_SHORT_HELD_SECONDS}"
+        ),
         *lines,
     ]
     for job, folder in zip(jobs, folders, strict=True):

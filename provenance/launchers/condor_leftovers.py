@@ -90,7 +90,7 @@ def _in_errors(attempt: Attempt) -> Iterator[BinaryIO]:
 
 
 def _is_of(stream: BinaryIO, experiment: str, job_ids: list[str]) -> bool:
-    """Return whether an entry can be read and its record is the hook's word on one of these jobs."""
+    """Return whether an entry can be read and has the hook's own record of one of these jobs."""
     try:
         with zipfile.ZipFile(stream) as entry:
             if entry.getinfo(_RECORD).file_size > _LARGEST_RECORD_BYTES:

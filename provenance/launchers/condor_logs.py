@@ -108,7 +108,10 @@ class _opened:  # noqa: N801 - used as a function
 
 
 def open_owned(attempt: Attempt, named: object) -> BinaryIO | None:
-    """Return an open file, named relative to the job's folder, if it is a plain file of the job's owner; else None."""
+    """Return an open file, if it is a plain file of the job's owner; else None.
+
+    Its name is relative to the job's folder.
+    """
     folder = attempt.fact("Iwd")
     if not isinstance(named, str) or "\0" in named:
         return None

@@ -97,7 +97,10 @@ def _begun(attempt: Attempt, start: float | None, end: End) -> float | None:
 
 
 def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """Return the task from the ad; the unit only if the ad names it, since the job's inputs are not known here."""
+    """Return the task from the ad.
+
+    The unit is in it only if the ad names it, since the job's inputs are not known here.
+    """
     options = Options([], variables)
     task: dict[str, Any] = batch.describe_task(options, variables, ad)
     return {**task, "unit": options.unit} if options.unit else task

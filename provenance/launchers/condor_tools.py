@@ -18,7 +18,7 @@ _QUEUED = "JobStatus == 5 || (JobStatus != 2 && NumShadowStarts > 0)"
 
 
 def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterator[Ad]:
-    """Yield the ads of one source, those of attempts that ended since a moment, and a few older ones.
+    """Yield the ads of attempts that ended since a moment, and a few older ones, of one source.
 
     Args:
         source: `epochs`, `history` or `queue`.
@@ -57,7 +57,8 @@ def ads_of(words: Sequence[str]) -> Iterator[Ad]:
             )
         except FileNotFoundError:
             raise UnreachableError(
-                f"{words[0]} is not on the PATH: run this on a submit node, or give the files (--history, --epochs)."
+                f"{words[0]} is not on the PATH: run this on a submit node, "
+                "or give the files (--history, --epochs)."
             ) from None
         with process:
             assert process.stdout is not None  # noqa: S101 - it was asked for

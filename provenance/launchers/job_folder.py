@@ -1,7 +1,7 @@
-"""A launched job's folder: what it needs, and `job.sh`, which sets its environment and starts its program.
+"""A launched job's folder: what it needs, and `job.sh`, which starts its program.
 
-The folder is complete before it has its name, so that a launcher that was killed leaves whole
-folders or none.
+`job.sh` also sets the job's environment. The folder is complete before it has its name, so that a
+launcher that was killed leaves whole folders or none.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a `jobsub_submit` command line tells about its task, and how to hand a task's settings to its jobs.
+"""What a `jobsub_submit` command line tells about its task, and how to hand settings to its jobs.
 
 Source: jobsub_lite's options (`-e NAME=VALUE`, `-G`, `-N`, `--dataset-definition`) and its
 `--job-info SCRIPT`, which is called after a submission as `SCRIPT <cluster>.0@<schedd> "<repr of
@@ -111,7 +111,10 @@ def _options(argv: Sequence[str]) -> list[tuple[str, str]]:
 def settings_lines(
     variables: Mapping[str, str], form: Form, ticket_file: str | None = None
 ) -> list[str]:
-    """Return lines for a shell, jobsub_submit or a submit file that give jobs variables and the ticket's file."""
+    """Return lines that give jobs variables and the ticket's file.
+
+    They are for a shell, jobsub_submit or a submit file.
+    """
     if form == "shell":
         return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     if form == "jobsub":

@@ -1,4 +1,7 @@
-"""Runs jobs on this machine: each in a folder of its own, with exactly the environment it was given, K at a time."""
+"""Runs jobs on this machine, K at a time.
+
+Each runs in a folder of its own, with exactly the environment it was given.
+"""
 
 import contextlib
 import os
@@ -126,7 +129,10 @@ class LocalRunner:
         return JobEnd(job, folder, stdout, stderr, exit_code, number, wall)
 
     def _execute(self, job: BatchJob, folder: Path, stdout: Path, stderr: Path) -> int:
-        """Run the job to its end and return its exit code, or the negative number of the signal that ended it."""
+        """Run the job to its end and return its exit code.
+
+        The code is the negative number of the signal where one ended the job.
+        """
         with stdout.open("wb") as out, stderr.open("wb") as err:
             with self._lock:
                 if self._is_cancelled:

@@ -74,7 +74,10 @@ def submit_file(
 
 
 def _retries(repeats: Sequence[Repeat]) -> str:
-    return f"# Tries {len(repeats)} recorded jobs again, with the recorded code, configuration and inputs."
+    return (
+        f"# Tries {len(repeats)} recorded jobs again, with the recorded code, "
+        "configuration and inputs."
+    )
 
 
 def _condor_lines(repeat: Repeat, variables: dict[str, str], ticket: list[str]) -> list[str]:

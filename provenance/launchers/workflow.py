@@ -3,8 +3,7 @@
 It is TOML, and errors name line and field. Nothing is looked up here: the service knows which files
 are ready, and whether a job failed.
 
-Source: docs/reference/workflow.md. Nothing is looked up here: which files are ready, and whether a job
-failed, is for the service to say.
+Source: docs/reference/workflow.md.
 """
 
 import re

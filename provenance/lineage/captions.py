@@ -1,4 +1,4 @@
-"""The text of a box in a view: two short lines, the whole story as tooltip, its state, link and badge.
+"""The text of a box in a view: two short lines, the whole story as tooltip, state, link and badge.
 
 Names are cut to the width of a box so that names that differ look different. A production names
 thousands of files alike: `fardet_genie_…_prod7_003_of_006.caf.root`. A cut in the middle of each
@@ -53,7 +53,10 @@ class Caption:
 
 
 class _Uncut(NamedTuple):
-    """The text of a box before it is cut: how many it stands for, its name, and the parts of the second line."""
+    """The text of a box before it is cut.
+
+    It says how many the box stands for, its name, and the parts of the second line.
+    """
 
     times: str
     name: str
@@ -85,7 +88,10 @@ def captions(view: View, *, label_width: int) -> dict[str, Caption]:
 
 
 def fitted(parts: Sequence[str | None], width: int) -> str:
-    """Parts joined to a line; parts at the end that do not fit are left out, and only the first may be cut."""
+    """Parts joined to a line.
+
+    Parts at the end that do not fit are left out, and only the first may be cut.
+    """
     line = ""
     for part in filter(None, parts):
         longer = f"{line}{SEPARATOR}{shown(part)}" if line else elided(part, width)
@@ -193,7 +199,10 @@ def _files_parts(files: Sequence[FileNode]) -> list[str | None]:
 
 
 def _job_parts(job: JobNode) -> list[str | None]:
-    """State, id and code, in this order: if not all fit, the id of a failed job is worth more than its code."""
+    """State, id and code, in this order.
+
+    If not all fit, the id of a failed job is worth more than its code.
+    """
     state = None if job.state == "succeeded" else job.state
     batch_id = None
     if job.stage:
@@ -267,7 +276,9 @@ def _common_start(names: Sequence[str]) -> int:
 
 
 def _around(name: str, start: int, end: int, width: int) -> str:
-    """The name without what is far before its own part, and without the beginning of its end if that is too long.
+    """The name without what is far before its own part.
+
+    If its end is too long, the beginning of that is left out too.
 
     Args:
         name: the name.

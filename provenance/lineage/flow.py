@@ -1,4 +1,4 @@
-"""What came of what in a whole history: a job leads from an input only to the outputs that were made from it.
+"""What came of what in a whole history: a job leads from an input only to what was made from it.
 
 A job of several steps may make one file from one input and another from another. Each such step is
 a *part* of the job here, and a node of its own. The first part has the job's key `j3`, others
@@ -45,7 +45,7 @@ def node_of(key: str) -> str:
 def _from_inputs(
     outputs: Sequence[str], sources: Mapping[str, AbstractSet[str]], inputs: AbstractSet[str]
 ) -> dict[str, frozenset[str]]:
-    """Return the inputs that each output of a job was made from, also through others of its outputs.
+    """Return the inputs that each output of a job was made from, also through its other outputs.
 
     If there are too many steps inside the job to follow, each output counts as made from all
     inputs.

@@ -32,7 +32,7 @@ MINIMUM = 5
 """A group of fewer nodes is drawn node by node."""
 
 REFINEMENTS_AT_MOST = 64
-"""After so many the groups may be coarser than they could be, but are never wrong in their counts."""
+"""After so many, the groups may be coarser than need be, but their counts are never wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class _Group(NamedTuple):
 
 
 class _Folding:
-    """One folding; cycles are condensed to their first node, the unit, before anything is compared."""
+    """One folding; cycles are condensed to their first node, the unit, before any comparison."""
 
     def __init__(
         self,
@@ -301,7 +301,7 @@ class _Folding:
         return chains
 
     def _followers(self, by_first: Mapping[str, list[str]]) -> dict[str, str]:
-        """The group that follows each one by one, by their first members, if both may be hidden in a chain."""
+        """The group that follows each one by one, by first members, if a chain may hide both."""
         first_of: dict[str, str] = {}
         for first, members in by_first.items():
             first_of.update(dict.fromkeys(members, first))

@@ -35,7 +35,7 @@ Drawings never hide them in a larger box of other states.
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The moment that a view of the past shows, and the parts of it that are told as they are today.
+    """The moment that a view of the past shows, and the parts of it that are told as of today.
 
     Attributes:
         as_of: aware UTC.
@@ -274,10 +274,10 @@ class Graph:
         return [node for node in self.nodes if isinstance(node, JobNode)]
 
     def inner_edges(self) -> Sequence[Edge]:
-        """The edges whose ends are both in this graph, each pair of ends once, in the graph's order.
+        """The edges whose ends are both in this graph, each pair of ends once, in graph order.
 
-        Of doubled edges a sure one goes before a possible one, then one of a role of its own before
-        a shared one.
+        Of doubled edges, a sure one goes before a possible one, then one of a role of its own
+        before a shared one.
         """
         return self._inner
 

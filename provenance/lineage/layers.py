@@ -63,7 +63,10 @@ class _Walk:
 
 
 def layers(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """The layer of each node, from 0: after all that lead to it, and sources right before what they lead to."""
+    """The layer of each node, from 0, after all that lead to it.
+
+    Sources lie right before what they lead to.
+    """
     after, _ = neighbours(links)
     components = strong_components(nodes, after)
     component_of: dict[str, int] = {}

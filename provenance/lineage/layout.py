@@ -28,7 +28,10 @@ BEND_SIZE = 10.0
 """Room across that a long edge takes in a layer that it passes."""
 
 LARGE = 1_500
-"""Graphs of more nodes (bends included) get fewer sweeps and passes, and their crossings are not counted."""
+"""Graphs of more nodes, bends included, get fewer sweeps and passes.
+
+Their crossings are not counted.
+"""
 SWEEPS, SWEEPS_OF_LARGE = 8, 2
 PASSES, PASSES_OF_LARGE = 6, 2
 
@@ -53,7 +56,10 @@ class Spacing:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a box lies: its corner nearest to the origin, its size, its layer (from 0) and where that layer ends."""
+    """Where a box lies: its corner nearest to the origin, its size and its layer.
+
+    Layers count from 0; `layer_end` is where this one ends.
+    """
 
     along: float
     across: float
@@ -64,7 +70,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A place for each box, the points that long edges pass (along, across), and the whole extent."""
+    """A place for each box, the points that long edges pass (along, across), and the extent."""
 
     places: Mapping[str, Place]
     bends: Mapping[tuple[str, str], tuple[tuple[float, float], ...]]
@@ -208,7 +214,10 @@ def _places_in_layers(columns: Sequence[Sequence[str]]) -> dict[str, int]:
 
 
 def _first_order(columns: Sequence[Sequence[str]], after: Mapping[str, Sequence[str]]) -> Columns:
-    """Nodes in the order in which a walk from the first layers meets them, so that families start together."""
+    """Nodes in the order in which a walk from the first layers meets them.
+
+    So families start together.
+    """
     met: dict[str, int] = {}
     for root in chain.from_iterable(columns):
         stack = [root]
@@ -227,7 +236,10 @@ def _sweep(
     *,
     is_forward: bool,
 ) -> None:
-    """Sort each layer by the mean place of its nodes' neighbours, from the first layer on or from the last one back."""
+    """Sort each layer by the mean place of its nodes' neighbours.
+
+    The sweep goes from the first layer on, or from the last one back.
+    """
     towards = before if is_forward else after
     place_of = _places_in_layers(columns)
     for column in columns if is_forward else reversed(columns):

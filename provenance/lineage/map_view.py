@@ -1,4 +1,4 @@
-"""A picture as plain values, for a script that draws it in the browser and lets people move about in it.
+"""A picture as plain values, for a browser script that draws it and lets people move about in it.
 
 The script decides nothing: the boxes, their text and size, what opens them and the facts beside
 them come from here, the same as in the server's own drawing.
@@ -73,7 +73,10 @@ def map_of_classes(
 
 
 def name_of_class(job_class: JobClass) -> str:
-    """A name for links to these jobs in the picture, which stays when other stages, versions or states are added."""
+    """A name for links to these jobs in the picture.
+
+    It stays when other stages, versions or states are added.
+    """
     parts = f"{job_class.stage}\0{job_class.code_version}\0{job_class.state}"
     return hashlib.sha256(parts.encode(errors="surrogatepass")).hexdigest()[:_NAME_DIGITS]
 

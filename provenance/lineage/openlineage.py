@@ -69,7 +69,10 @@ def _end(job: JobNode) -> datetime | None:
 
 
 def _datasets(uses: Iterable[_Use]) -> list[dict[str, Any]]:
-    """Jobs among the neighbours are left out: two jobs that are linked through a hidden file share no dataset here."""
+    """The datasets among the neighbours, without jobs.
+
+    Two jobs that are linked through a hidden file share no dataset here.
+    """
     versions_by_name = defaultdict[tuple[str, str], list[tuple[FileNode, bool]]](list)
     for node, is_sure in uses:
         if isinstance(node, FileNode):

@@ -1,7 +1,7 @@
-"""The strokes that all pictures share: text, badges, marks of states, the frame, notes and legend, with their looks.
+"""The strokes that all pictures share: text, badges, marks of states, frame, notes and legend.
 
-Looks are presentation attributes, which any stylesheet overrides; ElementTree escapes every text.
-Each state has a shape and a colour, so that colour is never the only cue.
+Their looks are presentation attributes, which any stylesheet overrides; ElementTree escapes every
+text. Each state has a shape and a colour, so that colour is never the only cue.
 
 Source: colours of M. Okabe and K. Ito, Color universal design, 2008.
 """
@@ -53,7 +53,7 @@ def add_mark(parent: ET.Element, state: str, x: float, y: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """What is below a picture: notes in words, then the shapes and the marks of the states that occur.
+    """What is below a picture: notes in words, then the shapes and marks of the states that occur.
 
     Attributes:
         shapes: name and meaning, as `Sheet.shapes` has them.
@@ -104,7 +104,10 @@ def frame(name: str, width: float, height: float, words: str) -> tuple[ET.Elemen
 def node_element(
     parent: ET.Element, name: str, text: Caption, corner: Point, *, is_focus: bool
 ) -> ET.Element:
-    """The group of one box, a link where it has a page, with its tooltip, which names it to screen readers too."""
+    """The group of one box, with its tooltip, which names it to screen readers too.
+
+    It is a link where the box has a page.
+    """
     classes = ["lineage-node", name]
     title = text.title
     if is_focus:
@@ -163,7 +166,10 @@ def edge_path(parent: ET.Element, path: str, *, is_sure: bool) -> None:
 
 
 def write_count(parent: ET.Element, words: str, at: Point) -> None:
-    """Adds the count of an arrow beside it, with a rim in the colour of the paper where it crosses other lines."""
+    """Add the count of an arrow beside it.
+
+    It has a rim in the colour of the paper where it crosses other lines.
+    """
     look = {
         "font-size": "10",
         "text-anchor": "middle",

@@ -198,7 +198,10 @@ def _facts_beside_start(job: JobNode) -> dict[str, Any]:
 
 
 def _without_missing(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts that are known; no serialization takes lone surrogates and control characters, so they are replaced."""
+    """The facts that are known, without characters that no serialization takes.
+
+    Lone surrogates and control characters are replaced.
+    """
     known: dict[str, Any] = {}
     for name, value in facts.items():
         if isinstance(value, str):

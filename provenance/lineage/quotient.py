@@ -142,7 +142,10 @@ def _only(revisions: set[str]) -> str:
 
 
 def _without_versions(classes: Sequence[JobClass]) -> list[JobClass]:
-    """The classes in the same order; where a stage and state have several code versions, all say only how many."""
+    """The classes in the same order, without code versions where a stage and state have several.
+
+    All classes of that stage and state say only how many there are.
+    """
     versions = Counter((job_class.stage, job_class.state) for job_class in classes)
     without_versions = []
     for job_class in classes:

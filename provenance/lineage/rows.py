@@ -1,4 +1,4 @@
-"""The picture for phones: a row for each box, newest first, with lines beside the rows that join them.
+"""The picture for phones: a row for each box, newest first, joined by lines beside the rows.
 
 Each box that has inputs opens a lane, which goes down to the last of them; so a picture is as wide
 as its text and a few lanes, however wide the graph is.

@@ -1,4 +1,4 @@
-"""Sentences about files, jobs and whole graphs, the same on every page, in the command and in pictures.
+"""Sentences about files, jobs and whole graphs, the same on pages, in the command and in pictures.
 
 The two sides of a graph are what made its focus, and what came of it. Inputs that jobs share
 (calibration, geometry) are not parents (record.md, "Files and edges"), so they are on neither side;
@@ -68,10 +68,10 @@ def known_fully(file: FileNode) -> str:
 
 
 def summary(graph: Graph) -> str:
-    """The first line of the lineage page: how much is on each side, shown or not, and what went wrong there.
+    """The first line of the lineage page: how much is on each side, and what went wrong there.
 
-    For example "114 files and 96 jobs made this; 3 failed on the way. 4 files and 4 jobs came of
-    it; 1 failed."
+    What is not shown counts too. For example "114 files and 96 jobs made this; 3 failed on the way.
+    4 files and 4 jobs came of it; 1 failed."
     """
     makers, users = sides_of(graph)
     before, after = graph.omitted.before, graph.omitted.after

@@ -78,7 +78,9 @@ DARK = {
     ".lineage-background": "fill:#0d1117",
     ".lineage-edges,.lineage-line": "stroke:#6e7681",
     ".lineage-shape,.lineage-sheet,.lineage-sign": "fill:#0d1117;stroke:#6e7681",
-    ".lineage-file .lineage-shape,.lineage-files .lineage-shape,.lineage-sign.is-file": "fill:#1b222b",
+    ".lineage-file .lineage-shape,.lineage-files .lineage-shape,.lineage-sign.is-file": (
+        "fill:#1b222b"
+    ),
     ".is-placeholder .lineage-shape,.lineage-sign.is-mentioned": "fill:#0d1117;stroke:#9da7b1",
     ".is-focus .lineage-shape,.lineage-sign.is-focus": "fill:#12304a;stroke:#56b4e9",
     ".is-focus .lineage-row": "fill:#12304a",

@@ -37,7 +37,10 @@ NAMES_AT_MOST = 4
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """The signs of a tree: branches, a mark for each state (`unknown` serves the others), and what a terminal lacks."""
+    """The signs of a tree: branches, a mark for each state, and what a terminal lacks.
+
+    The mark of `unknown` serves states that have none.
+    """
 
     branch: str
     last: str
@@ -49,11 +52,17 @@ class Style:
 
 UNICODE = Style(
     "├─ ", "└─ ", "│  ", "   ",
-    {"succeeded": "●", "failed": "▲", "killed": "■", "running": "○", "silent": "◌", "lost": "?", "unknown": "◆"},
+    {
+        "succeeded": "●", "failed": "▲", "killed": "■", "running": "○", "silent": "◌", "lost": "?",
+        "unknown": "◆",
+    },
 )  # fmt: skip
 ASCII = Style(
     "|- ", "`- ", "|  ", "   ",
-    {"succeeded": "*", "failed": "!", "killed": "#", "running": "o", "silent": ":", "lost": "?", "unknown": "+"},
+    {
+        "succeeded": "*", "failed": "!", "killed": "#", "running": "o", "silent": ":", "lost": "?",
+        "unknown": "+",
+    },
     # The en dash that stands for a missing value
     {"…": "...", "–": "-", THIN_SPACE: " "},  # noqa: RUF001
 )  # fmt: skip
@@ -112,7 +121,10 @@ class _Tree:
         return [*heading, *self._grown(focus, links, side)]
 
     def beside(self) -> list[str]:
-        """Jobs that neither made the focus nor came of it and did not end well, with what they read."""
+        """Jobs that neither made the focus nor came of it, and did not end well.
+
+        They come with what they read.
+        """
         focus = self.graph.focus
         related = {focus, *reached(focus, self.before), *reached(focus, self.after)}
         lines = []

@@ -1,6 +1,6 @@
-"""Words for people: numbers, sizes and times as people write them, and names made safe to show and cut to a width.
+"""Words for people: numbers, sizes and times as people write them, and names made safe to show.
 
-Names may hold any Unicode.
+Names are also cut to a width; they may hold any Unicode.
 """
 
 import re
@@ -19,7 +19,8 @@ _DURATION_UNITS = (
 )
 
 _UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069"
+    "\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 """Control characters, direction marks and lone surrogates.
 
@@ -28,7 +29,10 @@ They would drive a terminal, break XML or hide a name.
 
 
 def shown(name: str) -> str:
-    """A name made safe to show: what could control a terminal or deceive the eye becomes a replacement mark."""
+    """A name made safe to show.
+
+    What could control a terminal or deceive the eye becomes a replacement mark.
+    """
     return _UNSAFE.sub("\ufffd", name)
 
 

@@ -36,7 +36,7 @@ def check_record(record: JobRecord) -> JobRecord:
 
 
 def refused(found: Iterable[tuple[str, str]]) -> RecordError:
-    """Return the error that names these fields, of which there is at least one, each with what is wrong."""
+    """Return the error that names these fields, at least one, each with what is wrong."""
     fields: dict[str, list[str]] = {}
     for path, message in found:
         fields.setdefault(path, []).append(message)
@@ -132,7 +132,10 @@ def _file_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
 
 
 def _count_parents(record: JobRecord) -> int:
-    """Return how many edges the record makes: each output has its declared parents, else the inputs of its step."""
+    """Return how many edges the record makes.
+
+    Each output has its declared parents, or else the inputs of its step.
+    """
     steps = Counter(file.step or None for file in record.inputs or () if file.role in PARENT_ROLES)
     every = steps.total()
     return sum(

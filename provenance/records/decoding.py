@@ -107,7 +107,8 @@ def decode_record(body: bytes) -> DecodedRecord:
     """
     if len(body) > LIMIT_BYTES:
         raise RecordError(
-            f"The record has {len(body)} bytes; a record may have {LIMIT_BYTES}. Send logs and tables as blobs.",
+            f"The record has {len(body)} bytes; a record may have {LIMIT_BYTES}. "
+            "Send logs and tables as blobs.",
             {"": [f"longer than {LIMIT_BYTES} bytes"]},
         )
     if (common := _decode_common(body)) is not None:
@@ -200,7 +201,10 @@ def _is_unique(raw: Any, body: bytes) -> bool:
 
 
 def _reader(kind: Any, check: Callable[[Any], bool]) -> Callable[[bytes], Part[Any] | None]:
-    """Return what reads a shared part of that type, None for one that has to be read with its record."""
+    """Return what reads a shared part of that type.
+
+    It returns None for a part that has to be read with its record.
+    """
     decoder = msgspec.json.Decoder(kind)
 
     def read(body: bytes) -> Part[Any] | None:

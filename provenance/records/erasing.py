@@ -1,4 +1,4 @@
-"""What erasing needs from a record: its digests, a copy without some fields, and the texts that the copy lacks."""
+"""What erasing needs from a record: its digests, a copy without some fields, the texts that go."""
 
 import hashlib
 import json
@@ -15,7 +15,10 @@ _PART = re.compile(r"\[(\d+)\]")
 
 
 def digests_of(body: bytes) -> set[str]:
-    """Return the SHA-256 of a record's bytes, and that of its values, which does not depend on how they are written."""
+    """Return the SHA-256 of a record's bytes, and that of its values.
+
+    The latter does not depend on how the values are written.
+    """
     canonical = _canonical(json.loads(body))
     return {hashlib.sha256(body).hexdigest(), hashlib.sha256(canonical).hexdigest()}
 
@@ -25,7 +28,9 @@ def _canonical(value: Any) -> bytes:
 
 
 def without_fields(body: bytes, paths: Sequence[str]) -> bytes:
-    """Return a record with some fields erased: a variable becomes a withheld one, text `[erased]`, all else null.
+    """Return a record with some fields erased.
+
+    A variable becomes a withheld one, text becomes `[erased]`, all else becomes null.
 
     Args:
         body: the record.
@@ -132,7 +137,10 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def texts_gone(bodies: Iterable[bytes], replacement: bytes) -> list[str]:
-    """Return the longer texts of some records that their replacement no longer has, not even within another text."""
+    """Return the longer texts of some records that their replacement no longer has.
+
+    A text that it has within another text is not gone.
+    """
     remaining = list(texts_in(json.loads(replacement)))
     before: set[str] = set()
     for body in bodies:
@@ -145,7 +153,10 @@ def _occurs(text: str, texts: Sequence[str]) -> bool:
 
 
 def forms_of(texts: Iterable[str]) -> list[bytes]:
-    """Return how texts can occur in bytes: plain, and in JSON, once or twice (a revision holds its record as text)."""
+    """Return how texts can occur in bytes: plain, and in JSON, once or twice.
+
+    They occur twice where a revision holds its record as text.
+    """
     forms: dict[bytes, None] = {}
     for text in texts:
         for is_ascii in (False, True):

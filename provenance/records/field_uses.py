@@ -1,4 +1,4 @@
-"""What each field of the job record reaches: the one table to look at, and to add to, with a new field.
+"""What each field of the job record reaches: the one table to add to with a new field.
 
 Each row says what changes when the field alone changes in a record that says everything, as
 `tests/app/test_app_field_uses.py` measures it; the test fails where a field has no row, and where a

@@ -1,4 +1,7 @@
-"""Names of files in questions and records: `namespace:name`, both of which may hold colons (`s3:%2F%2Fb:a.root`)."""
+"""Names of files in questions and records: `namespace:name`.
+
+Both parts may hold colons (`s3:%2F%2Fb:a.root`).
+"""
 
 
 def splits(text: str) -> list[tuple[str, str]]:

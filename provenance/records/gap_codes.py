@@ -1,4 +1,7 @@
-"""The codes of gaps: the closure level that each stops, and how to close it. docs/reference/gaps.md says what each means."""
+"""The codes of gaps: the closure level that each stops, and how to close it.
+
+docs/reference/gaps.md says what each means.
+"""
 
 from typing import NamedTuple
 
@@ -38,7 +41,8 @@ GAPS: dict[str, GapRule] = {
     ),
     "software-unresolved": GapRule(
         1,
-        "Have an operator register the repository (`jobprov repository add`), and push the commit or tag to it.",
+        "Have an operator register the repository (`jobprov repository add`), "
+        "and push the commit or tag to it.",
     ),
     "software-ambiguous": GapRule(
         1,
@@ -57,11 +61,13 @@ GAPS: dict[str, GapRule] = {
     ),
     "dirty-tree-missing": GapRule(
         1,
-        "Upload the objects of the changed files (`objects_sha256`), or commit and push before the next job.",
+        "Upload the objects of the changed files (`objects_sha256`), "
+        "or commit and push before the next job.",
     ),
     "input-missing": GapRule(
         2,
-        "Upload the small input: the hook does up to 16 MiB a file, also of standard input (`< FILE`).",
+        "Upload the small input: the hook does up to 16 MiB a file, "
+        "also of standard input (`< FILE`).",
     ),
     "input-without-checksum": GapRule(
         2,
@@ -83,11 +89,13 @@ GAPS: dict[str, GapRule] = {
     ),
     "configuration-unevaluated": GapRule(
         9,
-        "Open the job's configuration page: it names file and line; send the file that is missing, or mend the fcl.",
+        "Open the job's configuration page: it names file and line; send the file that is missing, "
+        "or mend the fcl.",
     ),
     "configuration-differs": GapRule(
         9,
-        "Compare the configuration as run with the files sent: one of them is not what the program read.",
+        "Compare the configuration as run with the files sent: "
+        "one of them is not what the program read.",
     ),
     "configuration-differs-in-file": GapRule(
         9,
@@ -113,15 +121,18 @@ GAPS: dict[str, GapRule] = {
     "log-missing": GapRule(9, "Send the logs; the hook keeps stdout and stderr."),
     "log-expired": GapRule(
         9,
-        "Nothing to do: the operator lets old logs of jobs that succeeded expire. A failing job's stay.",
+        "Nothing to do: the operator lets old logs of jobs that succeeded expire. "
+        "A failing job's stay.",
     ),
     "source-erased": GapRule(
         1,
-        "Nothing can: an operator erased it, and says why in the ledger. Run the next job without it.",
+        "Nothing can: an operator erased it, and says why in the ledger. "
+        "Run the next job without it.",
     ),
     "input-erased": GapRule(
         2,
-        "Nothing can: an operator erased it, and says why in the ledger. Run the next job without it.",
+        "Nothing can: an operator erased it, and says why in the ledger. "
+        "Run the next job without it.",
     ),
     "blob-erased": GapRule(
         9,

@@ -1,9 +1,10 @@
 """What would stop a rerun in ten years and can still be fixed today.
 
-Each gap has a code (documented in docs/reference/gaps.md), a sentence about this record, and what closes it.
-The *level* of a job is the highest closure level that the gaps leave complete: L0 description, L1
-and code, fcl, scripts and environment, L2 and small inputs and conditions, L3 and the environment,
-L4 and all inputs. L3 and L4 need a capsule: an image or a registered one that is held.
+Each gap has a code (documented in docs/reference/gaps.md), a sentence about this record, and what
+closes it. The *level* of a job is the highest closure level that the gaps leave complete: L0
+description, L1 and code, fcl, scripts and environment, L2 and small inputs and conditions, L3 and
+the environment, L4 and all inputs. L3 and L4 need a capsule: an image or a registered one that is
+held.
 
 Source: record.md, bundle.md ("Closure levels").
 """
@@ -150,7 +151,7 @@ def _configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[_Mess
 
 
 def _stored_configuration_gaps(record: JobRecord) -> Iterator[_Message]:
-    """Yield whether the configuration that art wrote into a file is another one than the record says."""
+    """Yield whether the configuration that art wrote into a file is not the one of the record."""
     recorded: set[str] = set()
     for configuration in record.configurations or ():
         if configuration.parameter_set_id:
@@ -160,14 +161,17 @@ def _stored_configuration_gaps(record: JobRecord) -> Iterator[_Message]:
         ids = ", ".join(sorted(stored)[:3])
         yield (
             "configuration-differs-in-file",
-            f"The record says ParameterSetID {min(recorded)[:40]} was run; {file_name}, as art wrote it, has {ids}.",
+            (
+                f"The record says ParameterSetID {min(recorded)[:40]} was run; {file_name}, "
+                f"as art wrote it, has {ids}."
+            ),
         )
 
 
 def _stored_by_art(record: JobRecord) -> tuple[str, set[str]]:
-    """Return the name of an art file that the job wrote and the ParameterSetIDs of the processes in it.
+    """Return the name of an art file that the job wrote, and the ParameterSetIDs in it.
 
-    There are none if nobody looked into the file.
+    The ids are those of the processes in the file. There are none if nobody looked into it.
     """
     for key in ("checked", "reconstructed"):
         art_file = (record.extra or {}).get(key)
@@ -225,7 +229,10 @@ def _is_missing(digest: str | None, findings: Findings) -> bool:
 
 
 def _is_held_otherwise(software: Software, findings: Findings) -> bool:
-    """Return whether no repository is needed: for a held tar file, or an installed product, which is environment."""
+    """Return whether no repository is needed, as the code is held in another way.
+
+    That is so for a held tar file, and for an installed product, which is environment.
+    """
     if software.tarball is not None:
         return not _is_missing(software.tarball.sha256, findings)
     return not (software.repository or software.revision)

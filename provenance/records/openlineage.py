@@ -1,8 +1,9 @@
-"""OpenLineage run events as a job record: how steps outside the batch system (Airflow, dbt, Spark) report themselves.
+"""OpenLineage run events as a job record.
 
-A run is reported in pieces, in any order and more than once. The record is made anew from all
-events of the run so far, sorted by their time, so that the order of arrival cannot matter; it keeps
-them unchanged in `extra.openlineage.events`.
+Steps outside the batch system (Airflow, dbt, Spark) report themselves by such events. A run is
+reported in pieces, in any order and more than once. The record is made anew from all events of the
+run so far, sorted by their time, so that the order of arrival cannot matter; it keeps them
+unchanged in `extra.openlineage.events`.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, RunEvent;
 record.md, "Events of OpenLineage".
@@ -212,7 +213,10 @@ def _merged(facets_of_events: Iterable[Facets]) -> dict[str, Any]:
 
 
 def _task(job: Job, facets: dict[str, Any]) -> dict[str, str]:
-    """Return campaign, stage and task: namespace and name of the job, and the parent's run that submitted it."""
+    """Return campaign, stage and task.
+
+    They are namespace and name of the job, and the parent's run that submitted it.
+    """
     parent = facets.get("parent", {}).get("run")
     run = parent.get("runId") if isinstance(parent, dict) else None
     name, field = f"{job.namespace}:{job.name}", "job.name"

@@ -84,7 +84,9 @@ def with_slash(name: str) -> str:
 
 
 def file_of(dataset: Dataset, experiment: str, place: str) -> dict[str, Any]:
-    """Return a dataset as a file: folders of its name belong to the namespace, and neither holds a slash.
+    """Return a dataset as a file; folders of its name belong to the namespace.
+
+    Neither of the two holds a slash.
 
     Raises:
         BadInputError: it is none that a file can be; `place` says which dataset it is.

@@ -1,7 +1,7 @@
-"""OpenLineage events that tell of no run: what a job is declared to read and write, and what is known of a dataset.
+"""OpenLineage events that tell of no run: what a job is declared to read and write, and datasets.
 
-A JobEvent declares the task that runs of the job belong to; its datasets, and that of a
-DatasetEvent, are files as a catalog saw them.
+Of a dataset they tell what is known of it. A JobEvent declares the task that runs of the job belong
+to; its datasets, and that of a DatasetEvent, are files as a catalog saw them.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, JobEvent and
 DatasetEvent; record.md, "Events of OpenLineage".

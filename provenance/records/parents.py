@@ -51,7 +51,7 @@ class _Reached(NamedTuple):
 
 
 def has_too_many_parents(record: JobRecord) -> bool:
-    """Return whether there would be too many pairs to derive the parents of outputs that declare none."""
+    """Return whether there are too many pairs to derive parents for outputs that declare none."""
     inputs, outputs = record.inputs, record.outputs
     if not inputs or not outputs or record.rerun_of is not None:
         return False
@@ -125,9 +125,10 @@ class Within:
             return False
 
     def origins(self, file: Input) -> tuple[int, ...] | None:
-        """Return the positions of the inputs that an input goes back to, if an earlier step wrote it; None if none did.
+        """Return the positions of the inputs that an input goes back to.
 
-        None as well if there are too many files to look at.
+        It goes back to some if an earlier step wrote it; else the result is None. None also stands
+        for too many files to look at.
         """
         try:
             output = self._made_before(file.step, file)
@@ -172,7 +173,10 @@ class Within:
         return own or any_step
 
     def _made_before(self, step: str | None, file: Input) -> Output | None:
-        """Return the last output that is this file and was written by another step, which is not known to be later."""
+        """Return the last output that is this file and was written by another step.
+
+        That step is not known to be later.
+        """
         if file.name not in self._outputs:
             return None
         name = FileName(file.name, file.namespace or "", file.experiment or self._experiment)

@@ -89,9 +89,10 @@ def result_of(record: JobRecord) -> bytes | None:
 
 
 def recipe_text(recipe: bytes) -> str:
-    """Return a recipe id: `r1:hex`, or `r1w:hex` if an input is identified by size and short checksum alone.
+    """Return a recipe id: `r1:hex`, or `r1w:hex` if it is weak.
 
-    Since ids are compared as a whole, weak ones never equal strong ones.
+    It is weak if an input is identified by size and short checksum alone. Since ids are compared as
+    a whole, weak ones never equal strong ones.
     """
     return f"{_SCHEMES[recipe[:1]]}:{recipe[1:].hex()}"
 
@@ -115,7 +116,7 @@ def result_text(result: bytes) -> str:
 
 
 def is_comparable(first: bytes, second: bytes) -> bool:
-    """Return whether two results are of the same algorithm, so that a difference means something."""
+    """Return whether two results are of one algorithm, so that a difference means something."""
     return first[:_TAG_BYTES] == second[:_TAG_BYTES]
 
 
@@ -137,7 +138,10 @@ _ALGORITHM_OF = {_tag([name]): name for name in _ALGORITHMS}
 
 
 def _code(record: JobRecord) -> list[_Part]:
-    """Return what ran: configurations, scripts, repositories and products, container, conditions."""
+    """Return what ran: configurations, scripts, code, container and conditions.
+
+    Code is repositories and products.
+    """
     parts: list[_Part] = []
     for configuration in record.configurations or ():
         parts += ["fcl", configuration.process_name or "", *(configuration.overrides or ())]
@@ -250,7 +254,10 @@ def _output(output: Output) -> _Part:
 
 
 def _steps(record: JobRecord) -> list[_Part]:
-    """Return the arguments of the payload, declared paths replaced by what they stand for, and its standard input."""
+    """Return the arguments of the payload and its standard input.
+
+    Declared paths are replaced by what they stand for.
+    """
     command = record.command
     if command is None:
         return [None]
@@ -309,7 +316,10 @@ class _Paths:
         return self._output_labels.setdefault(plain, f"{{output {len(self._output_labels)}}}")
 
     def _plain(self, path: str) -> str:
-        """Return a path relative to the working directory, or to the checkout or product that it lies in."""
+        """Return a path relative to the working directory, or to its checkout or product.
+
+        The checkout or product is the one that the path lies in.
+        """
         if path.startswith("/"):
             if self._roots is None:
                 self._roots = list(_roots(self._record))

@@ -14,10 +14,10 @@ _KEYED = re.compile(rb'sha256"(?<=["_]sha256")\s*:\s*"([0-9a-f]{64})"')
 
 
 def references_in(body: bytes, raw: dict[str, Any]) -> set[str]:
-    """Return the digests of every blob that a record refers to, from its exact bytes and the same as plain JSON values.
+    """Return the digests of every blob that a record refers to.
 
-    One search over the bytes takes 10 us, a walk over the values 100; so the identities of files
-    are subtracted by count.
+    The record comes as its exact bytes and as plain JSON values. One search over the bytes takes 10
+    us, a walk over the values 100; so the identities of files are subtracted by count.
     """
     # an escape may hide a key
     if b"\\" in body and (b"\\u" in body or b'\\"sha256' in body):

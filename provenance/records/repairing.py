@@ -28,7 +28,9 @@ Less than Python follows, so that what reads them again can.
 _PATTERNS = {
     "-[0-9a-f]{12}": "not a UUID in lower case",
     "[0-9a-f]{64}": "not 64 lower-case hex digits",
-    "[A-Za-z0-9_-]{0,63}": "not 1 to 64 letters, digits, _ and -, the first of them a letter or digit",
+    "[A-Za-z0-9_-]{0,63}": (
+        "not 1 to 64 letters, digits, _ and -, the first of them a letter or digit"
+    ),
 }
 _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
@@ -123,7 +125,10 @@ def read_typed(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
 def _which_variable(raw: dict[str, Any]) -> str:
     """Return the path of the first variable that is no text: msgspec does not say which it was."""
     variables = raw["environment"]["variables"]
-    return f"environment.variables.{next(name for name in variables if not isinstance(variables[name], str))}"
+    return (
+        "environment.variables."
+        f"{next(name for name in variables if not isinstance(variables[name], str))}"
+    )
 
 
 def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
@@ -189,7 +194,10 @@ def split_message(text: str) -> tuple[str, str]:
 
 
 def _may_hide_text(body: bytes) -> bool:
-    """Return whether an escape for NUL or a surrogate occurs, or the first byte of a surrogate in UTF-8."""
+    """Return whether the text may hold an escape for NUL or a surrogate.
+
+    The first byte of a surrogate in UTF-8 counts as well.
+    """
     return any(part in body for part in (b"\\u0000", b"\\ud", b"\\uD", b"\xed"))
 
 

@@ -1,8 +1,9 @@
-"""Reads once what many records share: the same configurations and software lists come with each job of a release.
+"""Reads once what many records share.
 
-A part is identified by its exact bytes; equal bytes give the same object, which nobody changes.
-Results of pure functions of such an object are remembered with it (`remembered`). Bounded by the
-bytes of all parts; the oldest are forgotten first.
+The same configurations and software lists come with each job of a release. A part is identified by
+its exact bytes; equal bytes give the same object, which nobody changes. Results of pure functions
+of such an object are remembered with it (`remembered`). The memory is bounded by the bytes of all
+parts; the oldest are forgotten first.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Writing canonical packs: everything of one commit (not its history), in bytes that depend on nothing else.
+"""Writes canonical packs: all of one commit, without history, in bytes that depend on nothing else.
 
 The result is what a bundle carries as `objects.pack`: with a `shallow` file that names the commit,
 any git checks it out. Memory holds ids and at most one chunk of content. The form itself is in
@@ -43,7 +43,7 @@ def canonical_pack(
     tags: Iterable[str] = (),
     extra: Iterable[tuple[str, bytes]] = (),
 ) -> Iterator[bytes]:
-    """Yield the canonical pack of one commit: commit, trees, blobs, and the tag objects that led to it.
+    """Yield the canonical pack of one commit: commit, trees, blobs, and tag objects that led to it.
 
     Args:
         objects: the mirror's.

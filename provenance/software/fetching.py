@@ -28,7 +28,9 @@ _LISTING = Limits(wall_seconds=120.0, file_bytes=64 << 20)
 def list_remote(
     mirror: Path, url: RepositoryUrl, *, settings: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Return the server's branches and tags: object id by full ref, a tag object's own id for annotated tags.
+    """Return the server's branches and tags, as object ids by full ref.
+
+    An annotated tag has the id of its tag object.
 
     Raises:
         SoftwareError: no answer, or one that cannot be used.
@@ -53,10 +55,11 @@ def list_remote(
 def fetch_refs(
     mirror: Path, url: RepositoryUrl, aside: str, *, settings: Sequence[str], limits: Limits
 ) -> None:
-    """Fetch branches and tags with all they need into refs under `aside`, which then mirrors the server exactly.
+    """Fetch branches and tags, with all they need, into refs under `aside`.
 
-    Not with --atomic: git 2.47 aborts where a pruned `a` makes room for `a/b`, and a fetch cut
-    short harms nobody, as refs aside are only looked at after a whole one.
+    Afterwards `aside` mirrors the server exactly. The fetch is not `--atomic`: git 2.47 aborts
+    where a pruned `a` makes room for `a/b`, and a fetch cut short harms nobody, as refs aside are
+    only looked at after a whole one.
     """
     refspecs = [f"+refs/{kind}/*:{aside}{kind}/*" for kind in ("heads", "tags")]
     _fetch(mirror, url, ["--prune"], refspecs, settings=settings, limits=limits)
@@ -65,7 +68,10 @@ def fetch_refs(
 def fetch_commit(
     mirror: Path, url: RepositoryUrl, commit: str, *, settings: Sequence[str], limits: Limits
 ) -> None:
-    """Fetch one commit by its id; a server that refuses is no error, the caller looks whether it is here."""
+    """Fetch one commit by its id.
+
+    A server that refuses is no error: the caller looks whether the commit is here.
+    """
     try:
         _fetch(mirror, url, [], [commit], settings=settings, limits=limits)
     except GitError as error:
@@ -107,9 +113,10 @@ def _talk(
 
 @contextmanager
 def _trust_in(url: RepositoryUrl) -> Iterator[dict[str, str]]:
-    """Give variables by which git reads the local path that an operator registered, whoever owns it, and no other.
+    """Give variables by which git reads the one local path that an operator registered.
 
-    A file is the only way: git drops configuration by variable or option for the serving process.
+    It reads that path whoever owns it, and no other. A file is the only way: git drops
+    configuration by variable or option for the serving process.
     """
     if url.scheme != "file":
         yield {}

@@ -63,7 +63,10 @@ _SCRATCH = {
     "XDG_CONFIG_HOME": "/nonexistent",
 }
 # -oBatchMode: never ask; a host that the operator did not list in known_hosts is not talked to
-_SSH = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oClearAllForwardings=yes -oPermitLocalCommand=no"
+_SSH = (
+    "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes "
+    "-oClearAllForwardings=yes -oPermitLocalCommand=no"
+)
 # how this site reaches the outside is the operator's business, and only of use where a network is
 _OPERATORS = (
     "https_proxy",
@@ -296,7 +299,8 @@ def _wait(process: subprocess.Popen[bytes], subcommand: str, limits: Limits) -> 
     try:
         if not _ends_within(process, limits.wall_seconds):
             raise GitError(
-                f"git {subcommand} was stopped after {limits.wall_seconds:g} seconds: is the server slow or gone?"
+                f"git {subcommand} was stopped after {limits.wall_seconds:g} seconds: "
+                "is the server slow or gone?"
             )
     finally:
         _end(process)
@@ -318,9 +322,10 @@ def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the whole group, as git leaves helpers behind that hold the connection, and collect the exit code.
+    """End the whole group of processes, and collect the exit code.
 
-    Not once it is collected: the number may be another group's by then.
+    Git leaves helpers behind that hold the connection. A group whose exit code was collected is
+    left alone: the number may be another group's by then.
     """
     if process.returncode is None:
         # All gone already; macOS says the second of zombies

@@ -52,7 +52,7 @@ class RefObservation:
 
 @dataclass(frozen=True)
 class FetchReport:
-    """What a fetch found: the server's branches and tags now, and how they differ from what was known."""
+    """What a fetch found: the server's branches and tags, and how they differ from before."""
 
     refs: dict[str, str]
     changes: tuple[RefObservation, ...]
@@ -176,7 +176,10 @@ class Mirror:
         return self._refs_under(*KNOWN)
 
     def refs_named(self, *full_refs: str) -> dict[str, str]:
-        """Return those of the given branches and tags (well-formed names) that there are, as `refs` does."""
+        """Return those of the given branches and tags that there are, as `refs` does.
+
+        Their names are well-formed.
+        """
         wanted = [ref for ref in full_refs if ref.startswith(("refs/heads/", "refs/tags/"))]
         if not wanted:
             return {}  # git would list all refs
@@ -232,7 +235,10 @@ class Mirror:
             run_git(["gc", "--quiet", "--prune=2.weeks.ago"], git_dir=self.folder, limits=NETWORK)
 
     def _settings(self) -> list[str]:
-        """Pin the looked-up address, so that a second look-up cannot lead git into a private network."""
+        """Pin the looked-up address.
+
+        Else a second look-up could lead git into a private network.
+        """
         if self.url.scheme == "file":
             return []
         address = public_address(self.url, trusted_hosts=self._trusted_hosts)
@@ -348,7 +354,8 @@ def hold_lock(path: Path, *, wait_seconds: float = 900.0) -> Iterator[None]:
         while not _is_taken(file.fileno()):
             if time.monotonic() > until:
                 raise SoftwareError(
-                    f"{path} is held by another fetch for {wait_seconds:g} seconds: try again later."
+                    f"{path} is held by another fetch for {wait_seconds:g} seconds: "
+                    "try again later."
                 )
             time.sleep(_PAUSE_SECONDS)
         yield

@@ -19,7 +19,10 @@ GITLINK_MODE = "160000"  # a submodule: the id is a commit of another repository
 
 @dataclass(frozen=True)
 class TreeEntry:
-    """One entry below a tree; `path` is relative to the tree asked for, bytes beyond UTF-8 as surrogates."""
+    """One entry below a tree.
+
+    `path` is relative to the tree asked for, and holds bytes beyond UTF-8 as surrogates.
+    """
 
     path: str
     mode: str
@@ -65,7 +68,9 @@ def object_id(kind: str, content: bytes) -> str:
 
 
 def parse_commit(content: bytes) -> CommitFields:
-    """Return the fields of a commit; dates that cannot be read are None, as old histories hold such.
+    """Return the fields of a commit.
+
+    Dates that cannot be read are None, as old histories hold such.
 
     Raises:
         SoftwareError: it names no tree.
@@ -160,7 +165,8 @@ def _check_names(entries: list[TreeEntry]) -> None:
     for name in names:
         if name in ("", ".", "..") or "/" in name or name.lower() == ".git":
             raise SoftwareError(
-                f"A tree object names an entry {name!r}, which is not allowed: it is damaged or hostile."
+                f"A tree object names an entry {name!r}, which is not allowed: "
+                "it is damaged or hostile."
             )
     if len(names) < len(entries):
         raise SoftwareError("A tree object names an entry twice: it is damaged or hostile.")

@@ -35,7 +35,8 @@ class MissingObjectError(SoftwareError):
         oid, path = self.missing[0]
         more = f" and {len(self.missing) - 1} more" if len(self.missing) > 1 else ""
         super().__init__(
-            f"Repository {where} lacks object {oid} ({path}){more}: a partial or shallow clone cannot be kept; "
+            f"Repository {where} lacks object {oid} ({path}){more}: "
+            "a partial or shallow clone cannot be kept; "
             "fetch from a complete one."
         )
 

@@ -1,4 +1,6 @@
-"""The canonical form of a git pack: the same objects give the same bytes, whatever git, zlib or repository made them.
+"""The canonical form of a git pack: the same objects give the same bytes.
+
+That holds whatever git, zlib or repository made them.
 
 Objects lie in the order (type number, id), each once, none as a difference to another, and their
 content as deflate *stored* blocks: compressors disagree from release to release, stored blocks

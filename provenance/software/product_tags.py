@@ -1,8 +1,8 @@
-"""The tag for a version of a product, in the repository that the product is built from, by an operator's template.
+"""The tag for a version of a product, in the repository that the product is built from.
 
-UPS writes `v1_2_3`, Spack `1.2.3`, and the tag of both may be `v1_2_3`. Only tags count: a branch
-of that name has moved since the product was built, and a version that is a date would pass for the
-first digits of a commit.
+An operator's template makes it. UPS writes `v1_2_3`, Spack `1.2.3`, and the tag of both may be
+`v1_2_3`. Only tags count: a branch of that name has moved since the product was built, and a
+version that is a date would pass for the first digits of a commit.
 """
 
 import re

@@ -86,7 +86,9 @@ def iterate_objects(
 
 
 def object_at(pack: bytes | memoryview, offset: int) -> bytes:
-    """Return the content of the object that begins at this offset of a pack that was read whole before.
+    """Return the content of the object that begins at this offset of a pack.
+
+    The pack was read whole before.
 
     Raises:
         SoftwareError: no object begins there.
@@ -116,7 +118,7 @@ def stored_at(pack: bytes | memoryview, offset: int) -> tuple[int, int] | None:
 
 
 def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:
-    """Return the files, links and submodules of a commit (or tree) in the byte order of their paths.
+    """Return the files, links and submodules of a commit or tree, in the byte order of their paths.
 
     Raises:
         SoftwareError: the pack is damaged, or lacks an object of the commit.

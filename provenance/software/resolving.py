@@ -1,4 +1,4 @@
-"""From what a record names (a tag, a branch, a commit) to commit and tree, in a mirror as it is now.
+"""From what a record names (a tag, a branch, a commit) to commit and tree, in a mirror as of now.
 
 What cannot be resolved is a result, not an error: a job that named it stays recorded, with a gap.
 
@@ -65,9 +65,10 @@ class UnresolvedRef:
 
 
 def resolve(mirror: Mirror, name: str) -> ResolvedRef | UnresolvedRef:
-    """Return what a tag, branch, full ref or commit id (whole, or seven digits at least) means in a mirror.
+    """Return what a tag, branch, full ref or commit id means in a mirror.
 
-    A name that is both a tag and a branch is the tag, as git has it.
+    A commit id has all its digits, or at least seven. A name that is both a tag and a branch is the
+    tag, as git has it.
     """
     try:
         ref_and_id = _look_up(mirror, name)

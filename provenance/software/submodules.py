@@ -1,7 +1,7 @@
-"""The submodules of a tree: other repositories at exact commits, as `.gitmodules` and gitlinks name them.
+"""The submodules of a tree: other repositories at exact commits.
 
-Names and urls in `.gitmodules` are a stranger's text: they are returned, never used as paths or
-fetched here.
+`.gitmodules` and gitlinks name them. Names and urls in `.gitmodules` are a stranger's text: they
+are returned, never used as paths or fetched here.
 
 Source: gitmodules(5).
 """
@@ -21,7 +21,10 @@ _MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Submodule:
-    """A gitlink; `url` is None where `.gitmodules` does not name one, absolute where it can be made so."""
+    """A gitlink.
+
+    `url` is None where `.gitmodules` does not name one, and absolute where it can be made so.
+    """
 
     path: str
     url: str | None

@@ -1,4 +1,4 @@
-"""Packs that clients upload: git objects of a dirty working tree or of commits that were never pushed.
+"""Packs that clients upload: git objects of a dirty working tree, or of commits never pushed.
 
 They are a stranger's bytes. Packs of whole objects are read without git; those with differences are
 indexed by git in a folder of their own, under limits, with its checks on, and read from there.

@@ -71,7 +71,10 @@ def parse_url(text: str) -> RepositoryUrl:
 
 
 def match_key(text: str) -> str:
-    """Return the key of a url, or `text` itself if it is none, so that odd ones match at least themselves."""
+    """Return the key of a url, or `text` itself if it is none.
+
+    So odd ones match at least themselves.
+    """
     try:
         return parse_url(text).key
     except SoftwareError:
@@ -117,7 +120,8 @@ def public_address(url: RepositoryUrl, *, trusted_hosts: Collection[str] = ()) -
     private = [address for address in addresses if is_private_address(address)]
     if private and url.host not in trusted_hosts:
         raise SoftwareError(
-            f"Host {url.host} of repository {url.public} leads to the private address {private[0]}: "
+            f"Host {url.host} of repository {url.public} leads to the private "
+            f"address {private[0]}: "
             "an operator must list the host as trusted first."
         )
     return addresses[0]

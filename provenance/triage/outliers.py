@@ -63,7 +63,10 @@ def find_outliers(counts: Mapping[str, Count]) -> list[Outlier]:
 
 
 def tail_probability(drawn: int, draws: int, marked: int, total: int) -> float:
-    """Return the probability of at least `drawn` marked balls in `draws` from an urn of `total` with `marked` ones."""
+    """Return the probability of at least `drawn` marked balls in `draws` from an urn.
+
+    The urn holds `total` balls, of which `marked` are marked.
+    """
     most = min(draws, marked)
     term = exp(
         _log_choose(marked, drawn)

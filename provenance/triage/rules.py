@@ -64,7 +64,7 @@ class Rule(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
 
 
 class RuleTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The rules of an experiment, in the order in which they are tried, with who wrote them and why.
+    """The rules of an experiment, in the order in which they are tried.
 
     Attributes:
         who: the person who changed them last.
@@ -237,7 +237,10 @@ def _find_line(pattern: str, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
 
 
 def find_cause(failure: Failure, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
-    """Return (log, position in bytes) of the exit message, or of the beginning of art's block of that category."""
+    """Return (log, position in bytes) of the exit message, or of art's block of that category.
+
+    The position is where the block begins.
+    """
     message = (failure.message or "").strip().split("\n")[0][:_MESSAGE_LENGTH].strip()
     wanted = [message] if len(message) >= _LEAST_MESSAGE else []
     wanted += [f"---- {failure.error_class.split(NESTED)[-1]} BEGIN"] if failure.error_class else []

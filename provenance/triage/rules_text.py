@@ -8,7 +8,8 @@ from typing import Any
 from jobprov.provenance.errors import BadInputError
 
 _ORDER = (
-    "name", "class", "words", "advice", "transient", "state", "exit_code", "signal", "step", "program", "error_class", "pattern",
+    "name", "class", "words", "advice", "transient", "state", "exit_code", "signal", "step",
+    "program", "error_class", "pattern",
 )  # fmt: skip
 EXAMPLE = """\
 # [[rules]]

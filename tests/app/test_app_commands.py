@@ -247,7 +247,7 @@ def _spooled(folder: Path, record: dict[str, Any]) -> Path:
 
 
 def test_spool_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Path) -> None:
-    """What the hook says of its own is told apart by what it found out, not by the words in which it says so."""
+    """What the hook says of its own is told apart by what it found out, not by its words."""
     good = _spooled(tmp_path / "refused 0, left", a_record(81))
     bad = _spooled(tmp_path / "bad", a_record(82))
     next((bad / "ready").iterdir()).write_bytes(b"damaged")
@@ -390,7 +390,10 @@ def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
 
 
 def test_fhicl_is_expanded_even_where_the_result_is_in_error(tmp_path: Path) -> None:
-    """As fhicl-expand does it; the search path may be one text with colons, like FHICL_FILE_PATH."""
+    """The result is expanded as fhicl-expand does it.
+
+    The search path may be one text with colons, like FHICL_FILE_PATH.
+    """
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "broken.fcl").write_text("a: [1\n")
     (tmp_path / "main.fcl").write_text('#include "broken.fcl"\n')

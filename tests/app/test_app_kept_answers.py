@@ -1,4 +1,7 @@
-"""Failures of many jobs over HTTP: what was counted is told, and told to be old where more was recorded since."""
+"""Failures of many jobs over HTTP: what was counted is told.
+
+It is told to be old where more was recorded since.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

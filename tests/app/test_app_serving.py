@@ -138,7 +138,10 @@ def test_request_under_way_is_finished_before_the_service_ends(tmp_path: Path) -
     parts = urlsplit(service.url)
     body = json.dumps(a_record()).encode()
     with socket.create_connection((parts.hostname, parts.port)) as line:
-        head = f"PUT /api/v1/jobs/{JOB} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"PUT /api/v1/jobs/{JOB} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+            "\r\n"
+        )
         line.sendall(head.encode() + body[:10])
         waiter = threading.Timer(1.0, lambda: line.sendall(body[10:]))
         waiter.start()

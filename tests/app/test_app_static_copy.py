@@ -14,10 +14,17 @@ from jobprov.app.static_copy import Copied, Fetched, copy_pages
 
 SERVICE = "https://prov.example.org"
 PAGES = {
-    "/campaigns/nova/a%2Fb": '<link rel="stylesheet" href="/static/x.css?v=1"><script src="/static/x.js" defer></script>'
-    '<form action="/search"></form><a href="/tasks/t?experiment=nova&amp;whole=1#gaps">t</a> <a href="#here">h</a>'
-    '<a href="/search?q=1">s</a><a href="https://else.org/">e</a><img src="/lineage/f.root?picture=right">',
-    "/tasks/t?experiment=nova&whole=1": '<a href="/campaigns/nova/a%2Fb">up</a><a href="/jobs/1">j</a><a href="/jobs/1?cursor=3">n</a>',
+    "/campaigns/nova/a%2Fb": (
+        '<link rel="stylesheet" href="/static/x.css?v=1"><script src="/static/x.js" defer></script>'
+        '<form action="/search"></form><a href="/tasks/t?experiment=nova&amp;whole=1#gaps">t</a> '
+        '<a href="#here">h</a>'
+        '<a href="/search?q=1">s</a><a href="https://else.org/">e</a>'
+        '<img src="/lineage/f.root?picture=right">'
+    ),
+    "/tasks/t?experiment=nova&whole=1": (
+        '<a href="/campaigns/nova/a%2Fb">up</a><a href="/jobs/1">j</a>'
+        '<a href="/jobs/1?cursor=3">n</a>'
+    ),
     "/jobs/1": '<a href="/files/%3Cx%3E%20..%2F..">f</a><a href="/files/gone">g</a>',
     "/files/%3Cx%3E%20..%2F..": "a file",
 }  # fmt: skip

@@ -65,7 +65,10 @@ def test_seal_that_dies_at_any_step_loses_nothing_and_is_finished_by_the_next(
     "action",
     [
         "store.put(b'new')",
-        "store.put_stream([b'n', b'ew'], expected=__import__('hashlib').sha256(b'new').hexdigest())",
+        (
+            "store.put_stream([b'n', b'ew'], "
+            "expected=__import__('hashlib').sha256(b'new').hexdigest())"
+        ),
         "store.put_many([b'new', b'newer'])",
     ],
 )

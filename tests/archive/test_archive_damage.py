@@ -128,7 +128,7 @@ def test_seal_keeps_a_small_pack_with_a_damaged_blob(store: LocalStore) -> None:
 
 
 def test_seal_keeps_a_pack_whose_index_is_damaged(store: LocalStore) -> None:
-    """A walk may find less than the index named, and what it did not find must not be thrown away."""
+    """A walk may find less than the index named; what it did not find must not be thrown away."""
     store.put_many([b"one", b"two"])
     store.seal()
     pack = pack_paths(store)[0]
@@ -283,7 +283,10 @@ def test_reader_refuses_a_stored_form_that_zstd_does_not_know(store: LocalStore)
 
 
 def test_bits_that_decode_unchanged_are_found_in_the_stored_form(store: LocalStore) -> None:
-    """The header of zstd has a bit that means nothing (RFC 8878, 3.1.1.1.1.3), so the content alone would not show it."""
+    """The content alone would not show a flipped bit that means nothing.
+
+    The header of zstd has such a bit (RFC 8878, 3.1.1.1.1.3).
+    """
     content = b"some text " * 50
     sha256 = store.put(content).sha256
     path = loose_path(store, sha256)

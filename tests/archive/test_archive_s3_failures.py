@@ -1,4 +1,7 @@
-"""What keeps an archive on S3 from working is said in one sentence that names what to set, within seconds."""
+"""What keeps an archive on S3 from working is said within seconds, in one sentence.
+
+The sentence names what to set.
+"""
 
 import errno
 import os
@@ -150,7 +153,10 @@ def test_bucket_that_goes_away_is_not_taken_for_missing_blobs(
     [
         (
             "PermanentRedirect",
-            "the server says PermanentRedirect, use another; check AWS_REGION and AWS_ENDPOINT_URL.",
+            (
+                "the server says PermanentRedirect, use another; "
+                "check AWS_REGION and AWS_ENDPOINT_URL."
+            ),
         ),
         ("SlowDown", "the server says SlowDown, use another; check the server."),
     ],

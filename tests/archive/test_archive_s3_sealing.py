@@ -1,4 +1,7 @@
-"""On S3 a seal never takes away what somebody may still need, however many sealers there are and wherever they die."""
+"""On S3 a seal never takes away what somebody may still need.
+
+That holds however many sealers there are, and wherever they die.
+"""
 
 import hashlib
 import itertools
@@ -203,7 +206,10 @@ def crash_at_every_step(
     prepare: Callable[[S3Store], object],
     action: Callable[[S3Store], object],
 ) -> Iterator[str]:
-    """Addresses of archives whose process died before the first, second, ... change that an action makes."""
+    """Addresses of archives whose process died at each step of an action.
+
+    It died before the first, second, ... change that the action makes.
+    """
     for step in itertools.count():
         url = f"{s3_url}/{step}"
         crashing(1 << 30)

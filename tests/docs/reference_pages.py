@@ -1,6 +1,7 @@
-"""Parts of the reference that repeat a table in the code: settings, commands, what a gap stops and how to close it.
+"""Parts of the reference that repeat a table in the code: settings, commands, gaps.
 
-`python tests/docs/reference_pages.py` writes them anew; a test says which page is out of date.
+Of a gap they say what it stops and how to close it. `python tests/docs/reference_pages.py` writes
+them anew; a test says which page is out of date.
 """
 
 import re
@@ -69,7 +70,10 @@ def command_sections() -> Iterator[str]:
 
 
 def command_section(command: click.Command, typed: str) -> Iterator[str]:
-    """Yield a heading, what the command does, and its options; of a group those of each command in it."""
+    """Yield a heading, what the command does, and its options.
+
+    A group has those of each command in it.
+    """
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             yield from command_section(inner, f"{typed} {name}")

@@ -1,7 +1,8 @@
-"""Take the README's pictures anew: `python tests/docs/take_pictures.py URL`, of a service that shows the demo production.
+"""Take the README's pictures anew: `python tests/docs/take_pictures.py URL`.
 
-Beside each picture `pictures.json` keeps which words of the page it shows, so that a test can tell when it is out of date.
-Needs Chromium, and the packages of the tests.
+The URL is that of a service that shows the demo production. Beside each picture `pictures.json`
+keeps which words of the page it shows, so that a test can tell when it is out of date. This needs
+Chromium, and the packages of the tests.
 """
 
 import hashlib

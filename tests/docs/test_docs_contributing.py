@@ -1,4 +1,4 @@
-"""The worked examples of CONTRIBUTING.md still work: applied to a copy of the tree, they do what they promise."""
+"""The worked examples of CONTRIBUTING.md still do what they promise in a copy of the tree."""
 
 import json
 import os
@@ -209,7 +209,10 @@ def test_example_touches_as_many_code_files_as_the_text_says(name: str) -> None:
 
 @pytest.mark.slow
 def test_changed_tree_passes_the_tests_that_the_text_names(changed: Changed) -> None:
-    """The fields, routes and commands of the examples are documented, and the new field's row is right."""
+    """The fields, routes and commands of the examples are documented.
+
+    The new field's row is right.
+    """
     paths = ["tests/docs/test_docs_reference.py", "tests/app/test_app_field_uses.py"]
     subprocess.run(
         [sys.executable, "tests/docs/reference_pages.py"],

@@ -1,4 +1,7 @@
-"""What the documentation lists is what the code has: settings, commands, routes, gaps, errors, floors, fields."""
+"""What the documentation lists is what the code has.
+
+That is settings, commands, routes, gaps, errors, floors and fields.
+"""
 
 import importlib
 import inspect
@@ -36,7 +39,10 @@ APART = (
     "jobprov.provenance.bundle.root_masking",
     "jobprov.provenance.fhicl.",
 )
-"""What stands alone (the hook, verify.py), and what turns its own errors into the one that it shows (FhiclError)."""
+"""What stands alone, and what turns its own errors into the one that it shows.
+
+The hook and verify.py stand alone; FhiclError is what is shown.
+"""
 
 
 def read(name: str) -> str:
@@ -53,7 +59,10 @@ def rows(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("page", reference_pages.pages(), ids=lambda page: page.name)
 def test_page_repeats_the_table_in_the_code(page: Path) -> None:
-    """Settings, commands, and what each gap stops: `python tests/docs/reference_pages.py` writes them anew."""
+    """The page repeats settings, commands, and what each gap stops.
+
+    `python tests/docs/reference_pages.py` writes them anew.
+    """
     assert page.read_text(encoding="utf-8") == reference_pages.pages()[page]
 
 

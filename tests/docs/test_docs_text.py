@@ -1,4 +1,4 @@
-"""Every tracked text: links that lead somewhere, and nothing of the machine on which it was written."""
+"""Every tracked text: links lead somewhere, and nothing is of the machine it was written on."""
 
 import os
 import re
@@ -159,7 +159,10 @@ def test_no_line_of_a_page_is_past_120_columns() -> None:
 
 
 def test_no_tracked_text_holds_a_conflict_marker() -> None:
-    """A merge that was committed half-way: git writes seven of one character at the beginning of a line."""
+    """A merge that was committed half-way is found by its markers.
+
+    Git writes seven of one character at the beginning of a line.
+    """
     marker = re.compile(rb"^(?:<{7} |>{7} |\|{7} |={7}$)", re.MULTILINE)
     marked = []
     for file in tracked():

@@ -1,4 +1,7 @@
-"""What the tutorials tell their readers to type works, in their order, against a service with the demo production."""
+"""What the tutorials tell their readers to type works, in their order.
+
+It runs against a service with the demo production.
+"""
 
 import os
 import re
@@ -82,7 +85,10 @@ def check(name: str, shown: str) -> None:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Yield the variables by which a second terminal finds the service, once its production is recorded."""
+    """Yield the variables by which a second terminal finds the service.
+
+    Its production is recorded by then.
+    """
     data = tmp_path_factory.mktemp("tutorials")
     log = data / "log"
     command = [str(JOBPROV), "serve", "--demo", "--port", "0", "--data", str(data / "var")]
@@ -102,7 +108,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def test_the_first_hour(demo: dict[str, str], tmp_path: Path) -> None:
     script = typed("first-hour").split("# the service's folder, for operators' commands\n")[1]
     [registration] = re.findall(r"^jobprov repository add .*\n", script, re.MULTILINE)
-    resolved = f"for try in $(seq {RESOLVING_SECONDS}); do jobprov lookup fourth.txt | grep 'grade L2' && break; sleep 1; done\n"
+    resolved = (
+        f"for try in $(seq {RESOLVING_SECONDS}); do jobprov lookup fourth.txt | grep 'grade L2' && "
+        "break; sleep 1; done\n"
+    )
     script = script.replace(registration, registration + resolved)
     script = script.replace(OUT, f"{tmp_path}/out")
 

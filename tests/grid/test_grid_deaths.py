@@ -20,7 +20,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid")]
 
 
 def cell(job: dict[str, Any]) -> str:
-    """Return what the table says of a job: state, code and signal, class of the batch system, who saw it."""
+    """Return what the table says of a job: state, code and signal, class, who saw it.
+
+    The class is that of the batch system.
+    """
     merged = job["merged"]
     end = merged.get("exit") or {}
     seen = [witness["witness"] for witness in job["witnesses"]]
@@ -124,7 +127,7 @@ def test_killed_jobs_keep_what_they_printed_where_a_hook_was_there(story: Story)
 
 
 def test_job_killed_with_its_hook_keeps_what_it_said_last(story: Story) -> None:
-    """Its record is the witness's; the hook only said that it runs, and sent the ends of its logs."""
+    """Its record is the witness's; the hook only said that it runs, and sent ends of its logs."""
     pair = ("late", "tail")
     job = story.read(story.job_id(pair))
 

@@ -1,4 +1,7 @@
-"""The launcher of HTCondor on a real pool: the behaviour of every launcher, under the account that owns the jobs."""
+"""The launcher of HTCondor on a real pool: the behaviour of every launcher.
+
+It runs under the account that owns the jobs.
+"""
 
 import os
 import tempfile

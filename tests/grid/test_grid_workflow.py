@@ -331,7 +331,10 @@ def test_past_two_bad_files(trial: Trial, blocked: dict[str, Any]) -> None:
 def test_a_recorded_job_is_tried_again_from_its_bundle_by_condor_submit(
     trial: Trial, blocked: dict[str, Any]
 ) -> None:
-    """The page's way: the files that `jobprov retry --format condor` writes, submitted by hand, make another attempt of the unit."""
+    """The files that `jobprov retry --format condor` writes make another attempt of the unit.
+
+    That is the page's way; they are submitted by hand.
+    """
     assert blocked
     [bad] = [job for job in trial.jobs("reco") if job["task"]["unit"] == "gen_7.txt"]
     folder = trial.pool.make_folder("by-hand")

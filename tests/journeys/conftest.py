@@ -1,4 +1,7 @@
-"""A running service for the journeys: real HTTP on a free port, on SQLite and on PostgreSQL, and the built hook."""
+"""A running service for the journeys: real HTTP on a free port, and the built hook.
+
+It runs on SQLite and on PostgreSQL.
+"""
 
 import threading
 from collections.abc import Iterator

@@ -122,7 +122,10 @@ def _keep_bundle(service: Service, job_id: str, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def without_routes() -> list[str]:
-    """Return the words that start a program in a network namespace in which nothing can be reached."""
+    """Return the words that start a program in a network namespace.
+
+    Nothing can be reached from there.
+    """
     unshare = shutil.which("unshare") or "unshare"
     for words in ([unshare, "-n"], [unshare, "-rn"]):
         try:
@@ -136,7 +139,8 @@ def without_routes() -> list[str]:
         assert "Network is unreachable" in tried.stderr
         return words
     pytest.fail(
-        "NO NETWORK NAMESPACE CAN BE MADE HERE (unshare -n, unshare -rn): that bundles need no network is not shown"
+        "NO NETWORK NAMESPACE CAN BE MADE HERE (unshare -n, unshare -rn): "
+        "that bundles need no network is not shown"
     )
 
 
@@ -243,7 +247,10 @@ def _opened(trace: str) -> Iterator[str]:
 
 
 def _allowed(root: Path, out: Path, programs: Path) -> Allowed:
-    """Return where a rerun may open files: bundle, OUT, what NEEDS.tsv names, and the parts of the system that those stand on."""
+    """Return where a rerun may open files.
+
+    That is in bundle, OUT, what NEEDS.tsv names, and the parts of the system that those stand on.
+    """
     needs = [line.split("\t") for line in (root / "data/NEEDS.tsv").read_text().splitlines()[1:]]
     interpreters = [Path(cells[5]) for cells in needs if cells[0] == "interpreter"]
     assert interpreters, "NEEDS.tsv names no interpreter"

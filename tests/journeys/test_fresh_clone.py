@@ -30,7 +30,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the environment of somebody new: an empty HOME, and how the machine reaches its package registry."""
+    """Return the environment of somebody new.
+
+    HOME is empty, and the machine's way to its package registry is in it.
+    """
     reach = {
         key: value
         for key, value in os.environ.items()

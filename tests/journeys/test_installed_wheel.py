@@ -1,6 +1,7 @@
-"""The wheel in an empty environment: one name in site-packages, the client without the server's packages, the service with them.
+"""The wheel in an empty environment: it has one name in site-packages.
 
-Neither the checkout nor its `.venv` is reachable from where the commands run.
+The client comes without the server's packages, the service with them. Neither the checkout nor its
+`.venv` is reachable from where the commands run.
 """
 
 import os
@@ -156,7 +157,10 @@ def test_hook_of_the_wheel_records_a_job_that_its_client_finds(
     served: tuple[Installation, str], client_only: Installation
 ) -> None:
     installation, address = served
-    fetch = f"import urllib.request as r; r.urlretrieve('{address}/api/v1/hook/job-end-hook.pyz', 'job-end-hook.pyz')"
+    fetch = (
+        f"import urllib.request as r; r.urlretrieve('{address}/api/v1/hook/job-end-hook.pyz', "
+        "'job-end-hook.pyz')"
+    )
     installation.run("python", "-c", fetch)
     installation.run(
         "python", "job-end-hook.pyz", "run", "--url", address, "--experiment", "toyexp",

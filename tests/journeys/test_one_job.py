@@ -1,8 +1,8 @@
-"""One job, from worker node to rerun: the story that docs/explanation/architecture.md tells, on both databases.
+"""One job, from worker node to rerun, on both databases.
 
-A repository with a program and its fcl; two jobs under the built hook over real HTTP; the service
-finds out which code ran; the question "what made this file?"; then everything is gone but the
-bundle, and the job is made again with a shell alone.
+docs/explanation/architecture.md tells that story. A repository with a program and its fcl; two jobs
+under the built hook over real HTTP; the service finds out which code ran; the question "what made
+this file?"; then everything is gone but the bundle, and the job is made again with a shell alone.
 """
 
 import io
@@ -41,7 +41,9 @@ def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "scaling"
     for name, text in {
         "bin/scale": PROGRAM,
-        "fcl/scale.fcl": '#include "factor.fcl"\nprocess_name: Scale\nphysics.producers.scale: @local::scaling\n',
+        "fcl/scale.fcl": (
+            '#include "factor.fcl"\nprocess_name: Scale\nphysics.producers.scale: @local::scaling\n'
+        ),
         "fcl/factor.fcl": "BEGIN_PROLOG\nscaling: { factor: 3 }\nEND_PROLOG\n",
     }.items():
         file = folder / name

@@ -1,4 +1,7 @@
-"""The numbers of a production of 20,000 jobs on every page, against a count by hand from its records, on both databases."""
+"""The numbers of a production of 20,000 jobs on every page, against a count by hand.
+
+The count is made from its records, on both databases.
+"""
 
 import re
 from collections import Counter
@@ -25,7 +28,10 @@ UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
 def recorded(
     module_database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[FlaskClient, Counts]]:
-    """Yield a client of the service that took the production over HTTP, in batches, and what a count by hand says."""
+    """Yield a client of the service that took the production over HTTP, in batches.
+
+    With it comes what a count by hand says.
+    """
     settings = {
         "JOBPROV_DATA": str(tmp_path_factory.mktemp("production")),
         "JOBPROV_DATABASE_URL": module_database_url,

@@ -84,7 +84,10 @@ class Archived:
         database.dispose()
 
     def build(self, umask: int = 0o022, variables: Mapping[str, str] = {}) -> Any:
-        """Return (level, digest of the plan, digest of the tar) of both jobs, planned in a new process."""
+        """Return (level, digest of the plan, digest of the tar) of both jobs.
+
+        They are planned in a new process.
+        """
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables}
         words = [sys.executable, "-c", PLAN_AND_BUILD_TWICE, self.database_url, self.store_url]
         ended = subprocess.run(

@@ -188,7 +188,10 @@ def resolved_once(pair: Pair) -> None:
 
 
 def exactly_one_seals(pair: Pair) -> None:
-    """Seal on both machines at once; check that one did it, and that the archive is sound and has one chain."""
+    """Seal on both machines at once, and check that one did it.
+
+    The archive has to be sound and to have one chain.
+    """
     waiting = count(pair, "SELECT count(*) FROM ledger_entries WHERE segment IS NULL")
     assert waiting > 0
 

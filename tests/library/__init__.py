@@ -1,1 +1,1 @@
-"""What tests share: records, productions, repositories, servers, and behaviour that several backends have."""
+"""What tests share: records, productions, repositories, servers, and what several backends do."""

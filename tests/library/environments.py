@@ -1,4 +1,7 @@
-"""Virtual environments below `var/environments` for programs that exclude our own packages, or need another Python; made once."""
+"""Virtual environments below `var/environments`, made once.
+
+They are for programs that exclude our own packages, or need another Python.
+"""
 
 import fcntl
 import os
@@ -34,7 +37,8 @@ def programs_of(name: str, packages: Sequence[str], *, python: str = sys.executa
                 if os.environ.get("CI"):
                     pytest.fail(f"{', '.join(packages)} cannot be installed")
                 pytest.skip(
-                    f"{', '.join(packages).upper()} CANNOT BE INSTALLED HERE: what needs it is not tested"
+                    f"{', '.join(packages).upper()} CANNOT BE INSTALLED HERE: "
+                    "what needs it is not tested"
                 )
             mark.touch()
     return _FOLDER / name / "bin"

@@ -1,7 +1,7 @@
 """What changes when one field of a record changes: recipe, result, comparison, gaps, bundle, page.
 
-Measured on a record that says everything, whose values are made from the types of `JobRecord`: a new
-field is in it without being named here.
+Measured on a record that says everything, whose values are made from the types of `JobRecord`: a
+new field is in it without being named here.
 """
 
 import copy
@@ -36,7 +36,10 @@ _TIMES = ("2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z")
 
 
 def leaf_fields(kind: Any = _RECORD, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (path, type) of every field that holds no fields; `[]` stands for each member of a list."""
+    """Yield (path, type) of every field that holds no fields.
+
+    In a path, `[]` stands for each member of a list.
+    """
     kind = _without_none(kind)
     if isinstance(kind, inspection.ListType) and isinstance(kind.item_type, inspection.StructType):
         yield from leaf_fields(kind.item_type, f"{path}[]")
@@ -48,7 +51,10 @@ def leaf_fields(kind: Any = _RECORD, path: str = "") -> Iterator[tuple[str, Any]
 
 
 def measured_uses(folder: Path) -> dict[str, FieldUse]:
-    """Return what each field reaches, by path; the identity of a record reaches everything and is left out."""
+    """Return what each field reaches, by path.
+
+    The identity of a record reaches everything and is left out.
+    """
     full = _full_record()
     pages = _Pages(folder, full)
     bundle = _bundle_files(full)
@@ -182,7 +188,10 @@ def _differing_parts(before: dict[str, str], after: dict[str, str]) -> tuple[str
 
 
 class _Pages:
-    """The pages of jobs on a service of its own; each record is another experiment's, under the same id."""
+    """The pages of jobs on a service of its own.
+
+    Each record is another experiment's, under the same id.
+    """
 
     def __init__(self, folder: Path, full: Document) -> None:
         upgrade(f"sqlite:///{folder}/jobprov.db")

@@ -1,4 +1,7 @@
-"""The hook file, called as a job script would under any Python of this machine, and what it left in its spool."""
+"""The hook file, called as a job script would under any Python of this machine, and its spool.
+
+The spool holds what a call left in it.
+"""
 
 import hashlib
 import io
@@ -98,7 +101,10 @@ def ups_dump() -> dict[str, str]:
     Six variables for each of a hundred products.
     """
     found = {
-        "PRODUCTS": "/cvmfs/nova.opensciencegrid.org/externals:/cvmfs/fermilab.opensciencegrid.org/products/common/db"
+        "PRODUCTS": (
+            "/cvmfs/nova.opensciencegrid.org/externals"
+            ":/cvmfs/fermilab.opensciencegrid.org/products/common/db"
+        )
     }
     for number in range(100):
         name = (
@@ -115,7 +121,10 @@ def ups_dump() -> dict[str, str]:
         )[number % 10]
         name, version = f"{name}{number}", f"v{number % 7}_{number:02d}"
         prefix = f"/cvmfs/nova.opensciencegrid.org/externals/{name}/{version}"
-        setup = f"{name} {version} -f Linux64bit+3.10-2.17 -z /cvmfs/nova.opensciencegrid.org/externals -q e20:prof"
+        setup = (
+            f"{name} {version} -f Linux64bit+3.10-2.17 -z "
+            "/cvmfs/nova.opensciencegrid.org/externals -q e20:prof"
+        )
         found[f"SETUP_{name.upper()}"] = setup
         found[f"{name.upper()}_DIR"] = prefix
         found[f"{name.upper()}_FQ_DIR"] = f"{prefix}/slf7.x86_64.e20.prof"

@@ -99,8 +99,10 @@ def logical_tables(connection: Connection) -> LogicalTables:
 class _Logical:
     def __init__(self, connection: Connection) -> None:
         self._tables = {table.name: table for table in Base.metadata.sorted_tables}
-        self._rows = {name: [dict(row) for row in connection.execute(select(table)).mappings()] for name, table in
-                      self._tables.items()}  # fmt: skip
+        self._rows = {
+            name: [dict(row) for row in connection.execute(select(table)).mappings()]
+            for name, table in self._tables.items()
+        }
         self._rows["parameter_set_tables"] = [
             {"table_id": row["table_id"], "set_id": key}
             for row in self._rows["parameter_set_tables"]
@@ -203,6 +205,7 @@ def differences(first: LogicalTables, second: LogicalTables, *, most: int = 20) 
         found += [f"{name}: only in the second: {row}" for row in sorted(other - one)]
         if len(first.get(name, [])) != len(second.get(name, [])):
             found.append(
-                f"{name}: {len(first.get(name, []))} rows in the first, {len(second.get(name, []))} in the second"
+                f"{name}: {len(first.get(name, []))} rows in the first, "
+                f"{len(second.get(name, []))} in the second"
             )
     return found[:most]

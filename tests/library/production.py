@@ -167,7 +167,10 @@ class Production:
         )
 
     def write(self, use_case: Any, **sent: Any) -> Any:
-        """Return what `use_case(writing)` returns, committed; `sent` says when it came and from whom."""
+        """Return what `use_case(writing)` returns, committed.
+
+        `sent` says when it came and from whom.
+        """
         return self.writer.run(use_case, **sent)
 
     def write_now(self, use_case: Any, *words: Any) -> Any:
@@ -238,7 +241,10 @@ class Production:
         return target
 
     def restored(self, copy: Path, folder: Path) -> "Production":
-        """Return a production on a database as it was when the copy was made, with the archive of today."""
+        """Return a production on a database as it was when the copy was made.
+
+        The archive is that of today.
+        """
         folder.mkdir()
         shutil.copy(copy, folder / "jobprov.db")
         production = Production(

@@ -55,7 +55,10 @@ exec(sys.argv[3])
 
 
 def crash_at_every_step(make_root: Iterator[Path], action: str) -> Iterator[Path]:
-    """Archives in which a process died before the first, second, ... change that an action makes to the disk."""
+    """Archives in which a process died at each step of an action.
+
+    It died before the first, second, ... change that the action makes to the disk.
+    """
     for step, root in enumerate(make_root):
         status = run_python(CRASHING, root, step, action).wait()
         assert status in {0, 9}

@@ -1,4 +1,7 @@
-"""Migrations: one line of them, up and down on both databases, and exactly the schema that the tables say."""
+"""Migrations: one line of them, up and down on both databases.
+
+The schema is exactly what the tables say.
+"""
 
 import os
 import re
@@ -33,13 +36,19 @@ from jobprov.provenance.errors import UnreachableError
 
 POSTGRESQL_SCHEMA = (
     (
-        "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default, collation_name "
-        "FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
+        "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, "
+        "column_default, collation_name "
+        "FROM information_schema.columns WHERE table_schema = 'public' "
+        "AND table_name <> 'alembic_version'"
     ),
-    "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
+    (
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' "
+        "AND tablename <> 'alembic_version'"
+    ),
     (
         "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
-        "WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'"
+        "WHERE connamespace = 'public'::regnamespace "
+        "AND conrelid::regclass::text <> 'alembic_version'"
     ),
 )
 
@@ -107,7 +116,10 @@ def test_migrated_schema_does_not_drift_from_the_tables(empty_url: str) -> None:
 
 
 def test_migrated_schema_is_what_the_tables_create(empty_url: str) -> None:
-    """To the last collation and condition of an index, which the comparison of Alembic does not see."""
+    """It is so to the last collation and condition of an index.
+
+    Alembic's comparison does not see those.
+    """
     upgrade(empty_url)
     migrated = schema_of(empty_url)
     downgrade(empty_url, "base")
@@ -157,7 +169,10 @@ def test_local_upgrade_makes_a_new_database_without_a_copy(tmp_path: Path) -> No
 def test_local_upgrade_copies_what_it_changes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next migration is not written yet: the schema of the first one passes for an older one."""
+    """The schema of the first migration passes for an older one.
+
+    The next migration is not written yet.
+    """
     url = f"sqlite:///{tmp_path / 'old.db'}"
     upgrade(url)
     _add_experiment(url)

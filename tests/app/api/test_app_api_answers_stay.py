@@ -1,6 +1,7 @@
 """Every JSON answer of the HTTP interface is, byte for byte, what `tests/data/answers/` holds.
 
-Where an answer is meant to change, write the files anew and look at the difference before it is committed:
+Where an answer is meant to change, write the files anew and look at the difference before it is
+committed:
 
     JOBPROV_WRITE_ANSWERS=1 python -m pytest -n 0 tests/app/api/test_app_api_answers_stay.py
 """
@@ -195,7 +196,10 @@ def _work(service: Service) -> None:
 
 
 def _compare_catalog(service: Service) -> None:
-    """Compare task t1 with a SAM that lacks an output, has another size of one, and was told of a failure."""
+    """Compare task t1 with a SAM that lacks an output and has another size of one.
+
+    SAM was also told of a failure.
+    """
     shelf = Shelf()
     units = [f"a{number}.root" for number in range(6)]
     for unit in units:

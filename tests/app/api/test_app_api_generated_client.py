@@ -1,4 +1,4 @@
-"""A client that `openapi-python-client` makes of our document: it has every call, and its calls work."""
+"""A client that `openapi-python-client` makes of our document has every call, and they work."""
 
 import importlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""The report of a campaign: its numbers, its page, and the mails that carry it to a real mail server."""
+"""The report of a campaign: its numbers, its page, and the mails to a real mail server."""
 
 import json
 import socket

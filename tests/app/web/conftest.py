@@ -46,7 +46,10 @@ def pages(pages_app: Flask) -> FlaskClient:
 def configured_app(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Flask]:
-    """Yield the application on a service with one job, whose configuration has 30,000 parameters."""
+    """Yield the application on a service with one job.
+
+    The job's configuration has 30,000 parameters.
+    """
     folder = tmp_path_factory.mktemp("configurations")
     shutil.copy(sqlite_template, folder / "jobprov.db")
     service = open_service(load_settings(toy_experiment.open_folder(folder), {}))

@@ -1,1 +1,1 @@
-"""What every backend of one kind must do: a test class per kind, which the backends' tests inherit."""
+"""What every backend of one kind must do: a test class per kind, which backends' tests inherit."""

@@ -1,7 +1,8 @@
-"""A personal HTCondor pool: its own folder, port and daemons, without systemd, beside any other pool of the machine.
+"""A personal HTCondor pool: its own folder, port and daemons, without systemd.
 
-As root the daemons run as an unprivileged user, since HTCondor starts no jobs of root; else as
-whoever runs the tests. Source: HTCondor manual, "Configuration Templates" and "Shared Port Daemon".
+It runs beside any other pool of the machine. As root the daemons run as an unprivileged user, since
+HTCondor starts no jobs of root; else as whoever runs the tests. Source: HTCondor manual,
+"Configuration Templates" and "Shared Port Daemon".
 """
 
 import contextlib
@@ -250,7 +251,7 @@ class Pool:
         os.kill(_parent_named("condor_starter", job_process), signal.SIGKILL)
 
     def lose_node(self) -> None:
-        """Lose the doomed node: all its processes stop at once and are gone, without a word to anyone."""
+        """Lose the doomed node: all its processes stop at once, without a word to anyone."""
         [startd] = [process for process in _processes() if _is_doomed_startd(process, self.folder)]
         lost = [startd, *_descendants(startd)]
         for number in (signal.SIGSTOP, signal.SIGKILL):

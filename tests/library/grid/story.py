@@ -43,7 +43,10 @@ class Story:
         return deaths.recipe("pool-config").replace("/opt/jobprov", str(folder / "etc"))
 
     def tell(self) -> None:
-        """Submit all jobs, let each die in its way, let the witness look, and read what the service says."""
+        """Submit all jobs, let each die in its way, let the witness look, and read the answers.
+
+        The answers are what the service says.
+        """
         self._lay_out()
         with ThreadPoolExecutor(4) as threads:
             found = threads.map(

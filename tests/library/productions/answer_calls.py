@@ -1,4 +1,7 @@
-"""The calls whose answers are kept: first those that write a small production of two experiments, then those that read it."""
+"""The calls whose answers are kept.
+
+First come those that write a small production of two experiments, then those that read it.
+"""
 
 import hashlib
 import json
@@ -9,7 +12,10 @@ DATA = Path(__file__).parents[2] / "data" / "answers"
 
 LOG = b"begun\nE: cannot find the map\nended\n"
 FCL = b"process_name: Reco\nphysics: { producers: { fit: { steps: [ 1, 2 ] seed: 7 } } }\n"
-RAN = b'process_name: "Reco" physics: { producers: { fit: { steps: [ 1, 2 ] seed: 8 module_label: "fit" } } }\n'
+RAN = (
+    b'process_name: "Reco" physics: { producers: { '
+    b'fit: { steps: [ 1, 2 ] seed: 8 module_label: "fit" } } }\n'
+)
 BAD_FCL = b"a: 1\nb: [ 1, 2\nc: 3\n"
 SCRIPT = b"echo $1 > $2\n"
 UNKNOWN_JOB = "0f8b0000-0000-4000-8000-0000000000ff"
@@ -103,7 +109,11 @@ def production() -> list[dict[str, Any]]:
 
 
 def nova_jobs() -> list[dict[str, Any]]:
-    """Return the records of nova: a recipe with two results, a lineage with a shared input, tasks, a configuration, failures."""
+    """Return the records of nova.
+
+    They have a recipe with two results, a lineage with a shared input, tasks, a configuration and
+    failures.
+    """
     return [*_divergent_jobs(), *_lineage_jobs(), *_task_jobs(), *_odd_jobs()]
 
 
@@ -124,7 +134,10 @@ def _divergent_jobs() -> list[dict[str, Any]]:
 
 
 def _lineage_jobs() -> list[dict[str, Any]]:
-    """Return jobs that make a.root, then b.root and c.root from it, then d.root from both; flux.root is read by all."""
+    """Return jobs that make a.root, then b.root and c.root from it, then d.root from both.
+
+    All read flux.root.
+    """
     flux = file_entry("flux.root", 9, role="shared")
     reco = {"task_id": "chain", "campaign": "c1", "stage": "reco", "unit": "u1"}
     merge = {"task_id": "chain-merge", "campaign": "c1", "stage": "merge", "unit": "u1"}
@@ -170,7 +183,10 @@ def _task_jobs() -> list[dict[str, Any]]:
 
 
 def _odd_jobs() -> list[dict[str, Any]]:
-    """Return a job with configurations, one whose variable is erased later, and one that a rerun repeats."""
+    """Return a job with configurations, one whose variable is erased later, and one more.
+
+    A rerun repeats the last one.
+    """
     steps = [
         {
             "step": "reco",
@@ -536,7 +552,10 @@ READS = {
         f"/jobs/{job_id(1)}/diff",
         f"/jobs/{UNKNOWN_JOB}/diff",
         "/lineage/diverge?a=out1.root&b=out3.root",
-        f"/lineage/diverge?a={MERGED}&b=toyexp_demo-2026_0001_merge_sideband.root&experiment=toyexp",
+        (
+            f"/lineage/diverge?a={MERGED}"
+            "&b=toyexp_demo-2026_0001_merge_sideband.root&experiment=toyexp"
+        ),
         "/lineage/diverge?a=b.root&b=c.root",
         "/lineage/diverge?a=b.root&b=none.root",
         "/lineage/diverge?a=b.root",
@@ -602,7 +621,10 @@ READS = {
         "/files/d.root/lineage?stage=reco",
         "/files/d.root/lineage?state=failed",
         f"/files/d.root/lineage?software=novasoft&revision={'2' * 40}",
-        "/files/d.root/lineage?started_after=2026-01-01T00:00:00Z&started_before=2026-01-02T00:00:00Z",
+        (
+            "/files/d.root/lineage?started_after=2026-01-01T00:00:00Z"
+            "&started_before=2026-01-02T00:00:00Z"
+        ),
         "/files/d.root/lineage?as_of=2026-01-01T00:00:00Z",
         "/files/twice.root/lineage?version=2",
         "/files/twice.root/lineage?version=9",
@@ -781,4 +803,7 @@ READS = {
         "/campaigns/none/bundle?experiment=nova",
     ],
 }
-"""Addresses by the file that their answers are in; `{next}` and `{recipe_id}` are taken from the answer before."""
+"""Addresses by the file that their answers are in.
+
+`{next}` and `{recipe_id}` are taken from the answer before.
+"""

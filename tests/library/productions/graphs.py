@@ -136,7 +136,10 @@ def states() -> Graph:
 
 
 def large() -> Graph:
-    """114 files and 96 jobs: two campaigns' chains into a merge, some failures, shared inputs, a side input."""
+    """114 files and 96 jobs: two campaigns' chains into a merge.
+
+    There are some failures, shared inputs and a side input.
+    """
     p = GraphBuilder()
     fcl = [p.file(name, "fcl", 4_000) for name in ("reco.fcl", "geometry.fcl", "pid.fcl")]
     outputs = []
@@ -215,5 +218,6 @@ def hostile() -> Graph:
 
 
 SAMPLES = (
-    chain, long_chain, merge, skim, retried, states, large, placeholders, truncated, cycle, hostile, side_inputs,
+    chain, long_chain, merge, skim, retried, states, large, placeholders, truncated, cycle, hostile,
+    side_inputs,
 )  # fmt: skip

@@ -140,7 +140,10 @@ def record_body(job_id: str, commit: str, repository: Path) -> bytes:
 
 
 def record_sample(parts: Parts, store: Store, checkout: Path) -> None:
-    """Record both jobs of this checkout, upload their blobs, register the repository and resolve their code."""
+    """Record both jobs of this checkout, upload their blobs, and resolve their code.
+
+    The repository is registered before that.
+    """
     commit = git(checkout, "rev-parse", "HEAD")
     bodies = [record_body(job_id, commit, checkout) for job_id in (GOOD, BAD)]
     submissions = [

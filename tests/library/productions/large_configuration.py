@@ -1,4 +1,7 @@
-"""A job with a configuration of 30,000 parameters, which ran with another value than was sent, and one that is no configuration."""
+"""A job with a configuration of 30,000 parameters, and one that is no configuration.
+
+The first ran with another value than was sent.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -16,7 +19,9 @@ JOB = "00000000-0000-0000-0000-0000000000aa"
 PAGE = f"/jobs/{JOB}/configurations"
 MODULES = 1500
 LIBRARY = "BEGIN_PROLOG\n" + "".join(
-    f"module{n}: {{\n" + "".join(f"  parameter{p}: {n * p}\n" for p in range(18)) + "  fit: { steps: [ 1, 2 ] }\n}\n"
+    f"module{n}: {{\n"
+    + "".join(f"  parameter{p}: {n * p}\n" for p in range(18))
+    + "  fit: { steps: [ 1, 2 ] }\n}\n"
     for n in range(MODULES)
 ) + "END_PROLOG\n"  # fmt: skip
 MAIN = (

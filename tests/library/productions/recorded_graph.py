@@ -1,4 +1,4 @@
-"""The recorded graph by natural keys: what two databases must have in common, whatever their integer keys."""
+"""The recorded graph by natural keys: what databases must share, whatever their integer keys."""
 
 from typing import Any
 
@@ -11,7 +11,10 @@ Graph = dict[str, list[tuple[Any, ...]]]
 
 
 def read_graph(connection: Connection) -> Graph:
-    """Return jobs, mentions, claims, parents, edges and versions as sorted rows without integer keys."""
+    """Return jobs, mentions, claims, parents, edges and versions as sorted rows.
+
+    Integer keys are left out.
+    """
     files = {
         row[0]: row[1:] for row in connection.execute(select(File.id, File.namespace, File.name))
     }

@@ -28,7 +28,10 @@ from tests.library.records import job_id, record_of
 
 
 def play(production: Production) -> None:
-    """Play everything: records, witnesses, a conflict, a revision, one not understood, blobs, a moved tag, verdicts and more."""
+    """Play everything: records, witnesses, a conflict, a revision, blobs, a moved tag and more.
+
+    There are also verdicts, and a record that is not understood.
+    """
     repository = make_repository(production.folder / "upstream")
     code = [{"name": "x", "repository": str(repository), "requested_ref": "v1"}]
     production.writer.run(lambda writing: register_repository(writing, "x", str(repository)))
@@ -94,7 +97,10 @@ def play(production: Production) -> None:
 
 
 def erase(production: Production) -> None:
-    """Have a variable erased from a record that another one contradicts, and a script that two jobs ran; a verdict comes in between."""
+    """Have a variable erased, and a script that two jobs ran; a verdict comes in between.
+
+    Another record contradicts the one that the variable is erased from.
+    """
     script = production.upload(b"echo hunter2")
     scripts = [{"name": "run.sh", "sha256": script}]
     secret = {"variables": {"SHARED": "same", "DOOR": "hunter2-of-Ada"}}
@@ -171,14 +177,18 @@ def triage(production: Production) -> None:
 
 
 def configured(production: Production) -> list[dict[str, Any]]:
-    """Return jobs whose fcl files are here: one that evaluates, one that does not, one that ran with other values than were sent."""
+    """Return jobs whose fcl files are here.
+
+    One evaluates, one does not, and one ran with other values than were sent.
+    """
     good = production.upload(
         b'#include "base.fcl"\nphysics.producers.slicer.threshold: 3\nphysics.reco: [ slicer ]\n'
     )
     base = production.upload(b"physics: { producers: { slicer: { threshold: 5 mode: fast } } }\n")
     bad = production.upload(b"a: @local::nowhere\n")
     ran = production.upload(
-        b"physics: { producers: { slicer: { threshold: 4 mode: fast module_label: slicer } } reco: [slicer] }\n"
+        b"physics: { producers: { slicer: { threshold: 4 mode: fast module_label: slicer } } "
+        b"reco: [slicer] }\n"
     )
     files = [
         {"name": "good.fcl", "sha256": good},

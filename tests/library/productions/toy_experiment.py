@@ -31,7 +31,8 @@ FCL = {
     "messages_toyexp.fcl": b"BEGIN_PROLOG\nquiet: { threshold: WARNING }\nEND_PROLOG\n",
     "detector_toyexp.fcl": b"BEGIN_PROLOG\ntracker: {\n  layers: 8\n  efficiency: 0.97\n"
     b"  resolution: 0.012 # of the momentum\n}\nEND_PROLOG\n",
-    "smear.fcl": b'#include "messages_toyexp.fcl"\n#include "detector_toyexp.fcl"\n\nprocess_name: Smear\nservices.message: @local::quiet\n'
+    "smear.fcl": b'#include "messages_toyexp.fcl"\n#include "detector_toyexp.fcl"\n\n'
+    b"process_name: Smear\nservices.message: @local::quiet\n"
     b"physics: {\n  producers: { smear: { @table::tracker seed: 1 } }\n  reco: [ smear ]\n}\n",
 }
 MISSPELT = FCL["smear.fcl"].replace(b"seed: 1 }", b"eficiency: 0.9 seed: 1 }")
@@ -40,7 +41,8 @@ FAILING_LOG = (
     + b"".join(
         b"Begin processing the %d. record. run: 1004 event: %d\n" % (n, n) for n in range(1, 60)
     )
-    + b"\x1b[31m%MSG-s\x1b[0m ConfigurationError: physics.producers.smear has no parameter eficiency; did you mean efficiency?\n"
+    + b"\x1b[31m%MSG-s\x1b[0m ConfigurationError: physics.producers.smear "
+    b"has no parameter eficiency; did you mean efficiency?\n"
     b"Art has completed and will exit with status 9.\n"
 )
 
@@ -216,7 +218,10 @@ def _variables(stage: str, place: int) -> dict[str, str]:
     found = {
         "PATH": "/cvmfs/toyexp.example.org/v1_4_0/bin:/usr/local/bin:/usr/bin:/bin",
         "FHICL_FILE_PATH": "/cvmfs/toyexp.example.org/v1_4_0/fcl",
-        "LD_LIBRARY_PATH": "/cvmfs/toyexp.example.org/v1_4_0/lib:/cvmfs/larsoft.opensciencegrid.org/products/root/v6_28_12/lib",
+        "LD_LIBRARY_PATH": (
+            "/cvmfs/toyexp.example.org/v1_4_0/lib"
+            ":/cvmfs/larsoft.opensciencegrid.org/products/root/v6_28_12/lib"
+        ),
         "EXPERIMENT": EXPERIMENT,
         "POMS_TASK_ID": f"toyexp-demo-{stage}-0001",
         "PROCESS": str(place),
@@ -339,7 +344,10 @@ def _failed_reconstruction(unit: int, source: str) -> dict[str, Any]:
             "code": 9,
             "failed_step": "smear",
             "error_class": "ConfigurationError",
-            "message": "ConfigurationError: physics.producers.smear has no parameter eficiency; did you mean efficiency?",
+            "message": (
+                "ConfigurationError: physics.producers.smear has no parameter eficiency; "
+                "did you mean efficiency?"
+            ),
         },
         command={
             "argv": ["run_reco.sh", "smear_0004.fcl", "select.fcl", source, "out"],

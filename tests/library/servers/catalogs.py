@@ -159,7 +159,9 @@ class SamServer(CatalogServer):
             "(GET|POST) /files/count": self._count,
             "GET /files/name/([^/]+)/metadata": self._one,
             "POST /files/metadata": self._many,
-            "GET /files/name/([^/]+)/lineage/(parents|children|ancestors|descendants)": self._lineage,
+            (
+                "GET /files/name/([^/]+)/lineage/(parents|children|ancestors|descendants)"
+            ): self._lineage,
             "GET /definitions/name/([^/]+)/describe": self._describe,
             "GET /projects/name/([^/]+)/summary": self._summary,
             "GET /projects/name/([^/]+)/recovery_dimensions": self._recovery,
@@ -253,7 +255,10 @@ class SamServer(CatalogServer):
         )
 
     def _recovery(self, _request: Request, project: str) -> Response:
-        text = f"snapshot_for_project_name {project} minus ( project_name {project} and consumed_status co% )"
+        text = (
+            f"snapshot_for_project_name {project} minus ( project_name {project} and "
+            "consumed_status co% )"
+        )
         return Response(text, mimetype="text/plain")
 
 
@@ -268,7 +273,10 @@ class Dimensions:
         self._words: list[str] = re.findall(r"'[^']*'|[(),]|[^\s(),']+", text)
 
     def names(self) -> set[str]:
-        """Return what is selected; a ValueError where the text says nothing that SAM would understand."""
+        """Return what is selected.
+
+        It raises ValueError where the text says nothing that SAM would understand.
+        """
         found = self._sets()
         if self._words:
             raise ValueError(f"not understood from {self._words[0]}")

@@ -1,4 +1,4 @@
-"""A service that speaks the three calls of the hook, remembers every byte, and misbehaves on demand."""
+"""A service that speaks the three calls of the hook, remembers every byte, misbehaves on demand."""
 
 import contextlib
 import gzip
@@ -13,7 +13,9 @@ from typing import Any
 
 
 class CuttingProxy:
-    """Passes connections on; the next ones are cut when the client has sent as many bytes as `cuts` says.
+    """Passes connections on, and cuts the next ones.
+
+    One is cut when the client has sent as many bytes as `cuts` says.
 
     Attributes:
         url: where it listens.

@@ -133,7 +133,10 @@ def test_a_compressed_database_is_refused(tmp_path: Path) -> None:
 
 def test_a_view_is_not_run(tmp_path: Path) -> None:
     """A view could count for ever; only plain tables are read."""
-    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS ID, x AS PSetBlob FROM n"
+    endless = (
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS ID, "
+        "x AS PSetBlob FROM n"
+    )
 
     found = read_stored(
         with_database(tmp_path / "a.root", database(f"CREATE VIEW ParameterSets AS {endless}"))
@@ -143,7 +146,10 @@ def test_a_view_is_not_run(tmp_path: Path) -> None:
 
 
 def test_more_rows_than_the_limit_are_refused(tmp_path: Path) -> None:
-    many = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 200001) INSERT INTO ParameterSets SELECT x, x FROM n"
+    many = (
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 "
+        "FROM n LIMIT 200001) INSERT INTO ParameterSets SELECT x, x FROM n"
+    )
     content = database("CREATE TABLE ParameterSets(ID PRIMARY KEY, PSetBlob)", many)
 
     with pytest.raises(

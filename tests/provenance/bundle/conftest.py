@@ -43,7 +43,10 @@ def toy() -> Toy:
     ]
 )
 def shell(request: pytest.FixtureRequest) -> Run:
-    """Start a script under dash, with the slow tests under each shell in turn, with an empty environment but PATH."""
+    """Start a script under dash, with an empty environment but PATH.
+
+    With the slow tests it is started under each shell in turn.
+    """
     return _starter(str(request.param).split())
 
 

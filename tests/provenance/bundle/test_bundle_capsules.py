@@ -96,11 +96,13 @@ def containers(tmp_path: Path) -> tuple[list[str], dict[str, str]]:
         pytest.skip("NO PODMAN HERE: that a job runs inside a container image is not tested")
     storage, settings = tmp_path / "storage.conf", tmp_path / "containers.conf"
     storage.write_text(
-        f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/images"\nrunroot = "{tmp_path}/running"\n',
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/images"\n'
+        f'runroot = "{tmp_path}/running"\n',
         encoding="utf-8",
     )
     settings.write_text(
-        '[containers]\ncgroups = "disabled"\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n',
+        '[containers]\ncgroups = "disabled"\n[engine]\ncgroup_manager = "cgroupfs"\n'
+        'events_logger = "file"\n',
         encoding="utf-8",
     )
     environment = {
@@ -141,7 +143,8 @@ def test_job_runs_inside_a_container_image(
     )
     if probe.returncode != 0:
         pytest.skip(
-            f"PODMAN STARTS NO CONTAINER HERE ({probe.stderr.strip()[:200]}): jobs inside images are not tested"
+            f"PODMAN STARTS NO CONTAINER HERE ({probe.stderr.strip()[:200]}): "
+            "jobs inside images are not tested"
         )
     image = _image(capsule, tmp_path / "release.tar", [*apart, "podman"], environment)
     ran = run("dash", bag / "data/run.sh", "--capsule", image, out)

@@ -1,4 +1,4 @@
-"""Comparators on real files: one table of cases, put to the package and to a bundle's verify.py alike."""
+"""Comparators on real files: one table of cases for the package and for a bundle's verify.py."""
 
 import ast
 import json
@@ -148,7 +148,8 @@ def test_verify_of_a_bundle_agrees_in_every_case(files: Path, tmp_path: Path) ->
     driver.write_text(
         "import json, sys\nsys.path.insert(0, sys.argv[1])\nimport verify\n"
         "for path, known in json.load(sys.stdin):\n"
-        "    verify.main(['compare', path] + [word for key in known for word in ('--' + key, known[key])])\n"
+        "    verify.main(['compare', path] + [word for key in known for word in ('--' + key, "
+        "known[key])])\n"
     )
     words = json.dumps([(str(path), known) for path, known in cases])
     environment = {**os.environ, "PYTHONPATH": ""}

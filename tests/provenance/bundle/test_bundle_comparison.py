@@ -264,7 +264,10 @@ def test_root_output_of_a_rerun_is_verified(
 def test_recorded_file_is_kept_unless_its_content_can_be_told_without(
     toy: Toy, one: Path, algorithm: str, kept: int
 ) -> None:
-    """Where more than dates and ids differs, a masked digest alone leaves it open whether the content does."""
+    """A masked digest alone leaves open whether the content differs.
+
+    It does where more than dates and ids differs.
+    """
     output = {"name": "b.root", "status": "written", "sha256": toy.blobs.write(one.read_bytes())}
     toy.record["outputs"] = [{**output, "content_digest": content_digest(str(one), algorithm)}]
 

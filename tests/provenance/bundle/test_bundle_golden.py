@@ -1,8 +1,9 @@
-"""Golden digests: the bytes of a planned bundle never change, those of specification 1's files only with another specification.
+"""Golden digests: the bytes of a planned bundle never change.
 
-A plan that was made is written for ever after by the tar writer and the manifest writer alone:
-these digests hold every byte of both. Where one of the files changes on purpose before version 1 is
-released, run `python -m tests.provenance.bundle.test_bundle_golden` prints the new digests.
+Those of specification 1's files only change with another specification. A plan that was made is
+written for ever after by the tar writer and the manifest writer alone: these digests hold every
+byte of both. Where one of the files changes on purpose before version 1 is released, `python -m
+tests.provenance.bundle.test_bundle_golden` prints the new digests.
 """
 
 import hashlib
@@ -50,7 +51,10 @@ def _header() -> dict[str, object]:
 
 
 def plan_of_version_1(toy: Toy) -> Plan:
-    """A plan as specification 1 stores it: own files in one blob, a tree in a fragment, manifests made of the others."""
+    """A plan as specification 1 stores it: own files in one blob, a tree in a fragment.
+
+    The manifests are made of the others.
+    """
     commit, pack = packed(
         [("bin/run", 0o100755, b"#!/bin/sh\n"), ("long.txt", 0o100644, b"long\n" * 20_000)]
     )

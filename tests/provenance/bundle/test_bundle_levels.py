@@ -1,4 +1,7 @@
-"""Closure levels L0 to L4: what a bundle holds at each, and that NEEDS.tsv names by digest whatever it lacks."""
+"""Closure levels L0 to L4: what a bundle holds at each.
+
+NEEDS.tsv names by digest whatever it lacks.
+"""
 
 from pathlib import Path
 

@@ -152,7 +152,10 @@ def test_blob_nobody_uploaded_lowers_the_level_and_is_needed(
 def test_listed_interpreter_and_distributions_are_needed_with_their_versions(
     toy: Toy, tmp_path: Path
 ) -> None:
-    listing = b"interpreter\tcpython\t3.11.7\t/opt/bin/python\nnonsense\npip\tnumpy\t2.1.0\t/opt/site-packages\npip\tdev\t\t/opt\n"
+    listing = (
+        b"interpreter\tcpython\t3.11.7\t/opt/bin/python\nnonsense\n"
+        b"pip\tnumpy\t2.1.0\t/opt/site-packages\npip\tdev\t\t/opt\n"
+    )
     toy.record["environment"]["packages_sha256"] = toy.blobs.write(listing)
     plan = toy.plan()
 

@@ -92,7 +92,10 @@ def test_shell_without_any_environment_is_enough(toy: Toy, tmp_path: Path) -> No
 
 @pytest.fixture
 def trap() -> Iterator[Path]:
-    """A file that must never appear; its path is short, as it stands three times in one file name."""
+    """A file that must never appear.
+
+    Its path is short, as it stands three times in one file name.
+    """
     with tempfile.TemporaryDirectory(prefix="trap") as folder:
         yield Path(folder) / "t"
 
@@ -575,7 +578,10 @@ def test_program_is_no_word_of_the_shell(
 def test_program_that_the_bundle_lays_out_is_found_by_the_path(
     toy: Toy, tmp_path: Path, dash: Run, folder: str
 ) -> None:
-    """`PATH=$checkout/bin:$PATH join.sh`: before anything is laid out it is nowhere, and no need all the same."""
+    """The program is started by `PATH=$checkout/bin:$PATH join.sh`.
+
+    Before anything is laid out it is nowhere, and it is no need all the same.
+    """
     toy.record["environment"]["variables"]["PATH"] = f"{folder}:/usr/bin:/bin"
     toy.record["command"]["steps"][1]["argv"][0] = "join.sh"
     if folder != f"{CHECKOUT}/bin":
@@ -687,7 +693,10 @@ def test_folder_that_begins_with_a_dash_stands_behind_two(
 def test_code_that_no_shell_shows_is_compared_with_what_it_sees_of_it(
     toy: Toy, tmp_path: Path, shell: Run, recorded: int, shown: int | None
 ) -> None:
-    """The framework's own code was never equal to the rerun's, which ended there, before the next step."""
+    """The framework's own code was never equal to the rerun's.
+
+    The rerun ended there, before the next step.
+    """
     ending = f"exit {shown or 7}"
     toy.record["state"], toy.record["outputs"] = "failed", []
     toy.record["command"]["steps"] = [
@@ -709,7 +718,10 @@ def test_scripts_find_and_write_files_beside_the_working_directory(
 ) -> None:
     """A script names `../calib/x.txt` in its text, where nothing is rewritten."""
     table, card = toy.blobs.write(b"constants\n"), toy.blobs.write(b"card\n")
-    text = "cat ../calib/x.txt ../card.txt > ../made.txt; cat ../calib/x.txt > ../made/y.txt; cat '../job 17/own.txt'"
+    text = (
+        "cat ../calib/x.txt ../card.txt > ../made.txt; cat ../calib/x.txt > ../made/y.txt; "
+        "cat '../job 17/own.txt'"
+    )
     toy.record["command"]["steps"] = [
         {"name": "one", "role": "payload", "argv": ["sh", "-c", text], "exit_code": 0},
     ]
@@ -745,7 +757,7 @@ def test_scripts_find_and_write_files_beside_the_working_directory(
 def test_arguments_and_names_that_are_no_utf_8_are_the_recorded_bytes(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:
-    r"""The program got the letters `\xff`, since that is how a record, which is text, writes a byte."""
+    r"""The program got the letters `\xff`, as a record, which is text, writes a byte like that."""
     text = 'printf "%s\\n" "$1" >title.txt; cat "$2" >"${3#--out=}"; printf "%s" "$4" >literal.txt'
     argv = ["sh", "-c", text, "sh", "caf\\xe9 100%", "in-\\xff.dat", "--out=out-\\xfe.txt", "\\xe9"]
     encoded = {

@@ -52,7 +52,10 @@ def _kind(column: Any) -> Any:
 
 
 def test_value_does_not_pass_from_one_branch_to_the_next_in_any_order(tmp_path: Path) -> None:
-    """Strings of one length in each entry: without counts "ab", "x" and "a", "bx" are the same letters."""
+    """Strings of one length in each entry need counts.
+
+    Without counts "ab", "x" and "a", "bx" are the same letters.
+    """
     one, other = tree(a=["ab", "cd"], b=["x", "y"]), tree(a=["a", "c"], b=["bx", "dy"])
 
     assert level(tmp_path, "unordered", one, other) == "R2"
@@ -85,7 +88,10 @@ def histogram(
     title: str = "h",
     labels: Any = None,
 ) -> Write:
-    """A file with one histogram; `bins` has under- and overflow, `errors` the squares of the errors."""
+    """A file with one histogram.
+
+    `bins` has under- and overflow, and `errors` the squares of the errors.
+    """
     values, squares = np.array(bins), np.array(bins if errors is None else errors)
     axis = to_TAxis(
         "xaxis", "", len(edges) - 1, edges[0], edges[-1], fXbins=np.array(edges), fLabels=labels

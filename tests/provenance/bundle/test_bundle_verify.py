@@ -180,7 +180,10 @@ def test_rerun_that_never_ran_is_undecided_and_told_so(
         ),
         (
             {},
-            "UNDECIDED result.txt: the record has neither a checksum of this output nor a content digest to compare with",
+            (
+                "UNDECIDED result.txt: the record has neither a checksum of this output nor a "
+                "content digest to compare with"
+            ),
         ),
     ],
 )

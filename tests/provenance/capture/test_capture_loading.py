@@ -48,7 +48,10 @@ sys.exit("\\n".join(half) or 0)
     [VERSIONS[0], *(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[1:])],
 )
 def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) -> None:
-    """Without a loader of its own, nine in ten runs under 3.6 to 3.9 fail, and some under later ones."""
+    """Without a loader of its own, nine in ten runs under 3.6 to 3.9 fail.
+
+    Some under later versions fail too.
+    """
     python = find_python(version)
     if python is None:
         pytest.skip(f"NO PYTHON {version} ON THIS MACHINE")
@@ -72,7 +75,10 @@ def test_modules_know_their_package(hook: str) -> None:
         "from jobprov.provenance.capture import loading; loading.install(); loading.install()\n"
     )
     program += "from jobprov.provenance.capture.sending import tailing\n"
-    program += "print(tailing.__package__, tailing.__spec__.name, len([f for f in sys.meta_path if type(f).__name__ == '_Finder']))"
+    program += (
+        "print(tailing.__package__, tailing.__spec__.name, "
+        "len([f for f in sys.meta_path if type(f).__name__ == '_Finder']))"
+    )
     python = find_python("3.11") or find_python("3.13")
     assert python is not None
 

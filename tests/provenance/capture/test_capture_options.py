@@ -1,4 +1,7 @@
-"""Words that the hook cannot use: said at once, noted in the record, and the job runs as it would have."""
+"""Words that the hook cannot use are said at once and noted in the record.
+
+The job runs as it would have.
+"""
 
 import pytest
 

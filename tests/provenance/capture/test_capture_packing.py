@@ -74,7 +74,10 @@ def test_hook_imports_the_standard_library_only(hook: str) -> None:
 
 
 def test_source_without_comments_does_the_same() -> None:
-    source = '"""Doc."""\n# note\ndef f():\n    """Only this."""\n\n\ndef g():\n    """Doc\n    more."""\n    return "# kept"\n'
+    source = (
+        '"""Doc."""\n# note\ndef f():\n    """Only this."""\n\n\ndef g():\n    """Doc\n'
+        '    more."""\n    return "# kept"\n'
+    )
 
     bare = packing.bare(source)
 
@@ -96,9 +99,10 @@ def test_every_module_means_the_same_after_packing() -> None:
 
 
 def meaning(source: str) -> str:
-    """Return the syntax tree without docstrings, in whose place a function of nothing else keeps an empty text.
+    """Return the syntax tree without docstrings.
 
-    Without annotations, too, and without the statements that only they need.
+    A function of nothing else keeps an empty text in the place of its docstring. Annotations are
+    left out, too, and the statements that only they need.
     """
     tree = Plain().visit(ast.parse(source))
     for node in ast.walk(tree):
@@ -213,7 +217,8 @@ def test_overhead_with_fifty_fcl_files_stays_small(runner: Runner, service: Serv
 
     start, end = min(before) - min(bare), min(after)
     print(
-        f"\noverhead: {1000 * start:.0f} ms before, {1000 * end:.0f} ms after the command (Python itself {1000 * min(bare):.0f} ms)"
+        f"\noverhead: {1000 * start:.0f} ms before, "
+        f"{1000 * end:.0f} ms after the command (Python itself {1000 * min(bare):.0f} ms)"
     )
     assert start < 0.4
     assert end < 0.8

@@ -1,4 +1,7 @@
-"""Odd answers of a catalog: what cannot be kept of a file is left out, and what is no answer of a catalog is never taken for a list."""
+"""Odd answers of a catalog: what cannot be kept of a file is left out.
+
+What is no answer of a catalog is never taken for a list.
+"""
 
 import json
 from collections.abc import Iterator

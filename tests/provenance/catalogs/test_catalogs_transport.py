@@ -31,7 +31,10 @@ Serve = Callable[..., str]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Return what starts a server that gives each caller these pieces, with a pause before each but the first; its address."""
+    """Return what starts a server that gives each caller these pieces; it returns the address.
+
+    There is a pause before each piece but the first.
+    """
     sockets: list[socket.socket] = []
 
     def start(*pieces: bytes, pause: float = 0.0) -> str:

@@ -1,4 +1,7 @@
-"""Statements that are composed once: the rows, types and errors that SQLAlchemy itself would give, on both databases."""
+"""Statements that are composed once give the rows, types and errors of SQLAlchemy.
+
+That is so on both databases.
+"""
 
 from typing import Any
 
@@ -35,7 +38,10 @@ QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 def record(production: Production) -> None:
-    """Record successes, a failure, a shared input and a name of two jobs, so that every column has values of each kind."""
+    """Record successes, a failure, a shared input and a name of two jobs.
+
+    So every column has values of each kind.
+    """
     production.record(
         *chain("a", "b", "c", "d"),
         a_record(40, outputs=[file_entry("z", 1)], state="failed"),

@@ -13,7 +13,10 @@ PARTS, READERS = 12, 30
 
 @pytest.fixture
 def production_of_merge(production: Production) -> Production:
-    """Return parts of raw files and a shared calibration, their merge, and a hub of jobs that read it."""
+    """Return parts of raw files and a shared calibration, their merge, and a hub of jobs.
+
+    The jobs of the hub read the merge.
+    """
     calibration = file_entry("calib", 999, role="shared")
     parts = [
         a_record(

@@ -160,7 +160,10 @@ def test_declared_parents_go_before_inputs(production: Production) -> None:
 def test_declared_parent_that_an_earlier_step_wrote_leads_on_to_what_that_was_made_from(
     production: Production, checksum: int | None
 ) -> None:
-    """As where nothing is declared: else ancestry ended inside the job, at a file whose maker is not known."""
+    """It leads on as where nothing is declared.
+
+    Else ancestry ended inside the job, at a file whose maker is not known.
+    """
     made = a_record(
         2,
         inputs=[file_entry("raw", 1, step="one"), file_entry("sim", checksum, step="two")],

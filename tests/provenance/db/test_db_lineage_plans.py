@@ -195,7 +195,10 @@ def test_postgresql_has_an_index_for_each_look_up_and_walk(production: Productio
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_whether_anybody_names_a_file_is_looked_up_file_by_file(analysed: Production) -> None:
-    """PostgreSQL would rather read all that jobs named, once for a statement, than look up the ten files of a page."""
+    """The ten files of a page are looked up one by one.
+
+    PostgreSQL would rather read all that jobs named, once for a statement.
+    """
     query = (
         select(File.id)
         .where(is_named())

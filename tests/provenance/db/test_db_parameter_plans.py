@@ -21,7 +21,10 @@ from jobprov.provenance.db.queries.configurations import parameters
         ),
         (
             parameters._GATHERED["sqlite"],
-            "SEARCH jobs USING COVERING INDEX ix_jobs_closure_set_id (closure_set_id=? AND rowid>? AND rowid<?)",
+            (
+                "SEARCH jobs USING COVERING INDEX ix_jobs_closure_set_id (closure_set_id=? "
+                "AND rowid>? AND rowid<?)"
+            ),
         ),
     ],
 )

@@ -1,4 +1,7 @@
-"""What begins with a text lies between it and the first text beyond, whatever its last character."""
+"""What begins with a text lies between it and the first text beyond.
+
+That is so whatever its last character.
+"""
 
 import pytest
 

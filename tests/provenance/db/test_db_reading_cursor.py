@@ -1,4 +1,7 @@
-"""How those who read from PostgreSQL have statements planned, and that a lost connection costs them nothing."""
+"""How those who read from PostgreSQL have statements planned.
+
+A lost connection costs them nothing.
+"""
 
 import pytest
 from sqlalchemy import Connection, text

@@ -1,4 +1,7 @@
-"""Limits of time, on both databases: for all that runs inside together, and for nothing after it."""
+"""Limits of time, on both databases.
+
+They hold for all that runs inside together, and for nothing after it.
+"""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +14,10 @@ from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.time_limits import limited, time_limit
 from jobprov.provenance.errors import LimitError
 
-_COUNT = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT max(i) FROM n"
+_COUNT = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT max(i) "
+    "FROM n"
+)
 
 
 @pytest.fixture
@@ -93,7 +99,10 @@ def test_the_outer_limit_holds_once_the_inner_one_is_over(connection: Connection
 
 
 def test_what_comes_after_a_limit_has_none(connection: Connection) -> None:
-    """It ended with the transaction: what came after it in the same one was ended, with an error that nobody expected."""
+    """The limit ended with the transaction.
+
+    What came after it in the same one was ended, with an error that nobody expected.
+    """
     with time_limit(connection, seconds=0.3):
         connection.execute(text("SELECT 1"))
 

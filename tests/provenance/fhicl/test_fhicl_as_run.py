@@ -5,19 +5,28 @@ import pytest
 from jobprov.provenance.fhicl import loads
 from jobprov.provenance.fhicl.as_run import contradictions
 
-PARSED = "process_name: Reco physics: {producers: {slicer: {threshold: 5}} end_paths: []} outputs: {out1: {module_type: RootOutput}}\n"
+PARSED = (
+    "process_name: Reco physics: {producers: {slicer: {threshold: 5}} end_paths: []} outputs: "
+    "{out1: {module_type: RootOutput}}\n"
+)
 
 
 @pytest.mark.parametrize(
     ("added", "told"),
     [
         (
-            'outputs.out1: {module_type: RootOutput fileName: "a.root" dataTier: "reco" streamName: "out1" module_label: out1}',
+            (
+                'outputs.out1: {module_type: RootOutput fileName: "a.root" dataTier: '
+                '"reco" streamName: "out1" module_label: out1}'
+            ),
             [],
         ),
         ("services: {IFDH: {} FileCatalogMetadata: {group: nova} Tracer: {}}", []),
         (
-            "outputs.defaultOutput: {module_type: RootOutput} physics.injected_end_path_1: [defaultOutput]",
+            (
+                "outputs.defaultOutput: {module_type: RootOutput} physics.injected_end_path_1: "
+                "[defaultOutput]"
+            ),
             [],
         ),
         ("physics.end_paths: [injected_end_path_1]", []),

@@ -140,7 +140,8 @@ def test_text_beyond_ascii_is_refused_even_in_comments(source: str) -> None:
 
 def test_values_come_as_python_has_them() -> None:
     configuration = fhicl.loads(
-        'a: @nil b: true c: 12 d: 1.5 e: 1e6 f: "x\\ty" g: (1,2) h: [1, {i: foo}] j: infinity k: 1e400 l: 123456789012345678901'
+        'a: @nil b: true c: 12 d: 1.5 e: 1e6 f: "x\\ty" g: (1,2) h: [1, {i: foo}] j: infinity k: '
+        "1e400 l: 123456789012345678901"
     )
 
     values = {name: configuration.value(name) for name in "abcdefghjl"}

@@ -100,10 +100,12 @@ def test_a_folder_without_cases_is_named(tmp_path: Path) -> None:
 
 def test_disagreements_are_counted_and_spelled_out(tmp_path: Path) -> None:
     (tmp_path / "probes.jsonl").write_text(
-        '{"file": "a.fcl", "source_latin1": "a: 1\\n", "ok": true, "class": "ok", "id": "0", "to_string": "a:1"}\n'
+        '{"file": "a.fcl", "source_latin1": "a: 1\\n", "ok": true, "class": "ok", "id": "0", '
+        '"to_string": "a:1"}\n'
         '{"file": "b.fcl", "source_latin1": "b: [\\n", "ok": true, "class": "ok"}\n'
         '{"file": "c.fcl", "source_latin1": "c: 1\\n", "ok": false, "class": "syntax"}\n'
-        '{"file": "d.fcl", "source_latin1": "d: 1\\n", "ok": true, "class": "ok", "to_string": "d:1"}\n'
+        '{"file": "d.fcl", "source_latin1": "d: 1\\n", "ok": true, "class": "ok", "to_string": '
+        '"d:1"}\n'
     )
 
     (result,) = score(tmp_path)

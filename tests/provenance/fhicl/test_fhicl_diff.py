@@ -84,7 +84,10 @@ def test_inserted_element_leaves_those_behind_it_alone() -> None:
 
 def test_changed_table_in_a_sequence_is_compared_inside() -> None:
     before = "s: [ {name: one x: 1 y: 1}, {name: two x: 2 y: 2}, {name: three x: 3 y: 3} ]"
-    after = "s: [ {name: zero q: 7}, {name: one x: 1 y: 1}, {name: two x: 2 y: 5}, {name: three x: 3 y: 3} ]"
+    after = (
+        "s: [ {name: zero q: 7}, {name: one x: 1 y: 1}, {name: two x: 2 y: 5}, {name: three x: "
+        "3 y: 3} ]"
+    )
 
     assert changes(before, after) == [
         ("added", None, "s[0]"),

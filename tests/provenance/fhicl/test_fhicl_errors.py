@@ -26,7 +26,8 @@ def test_error_names_file_line_column_and_shows_the_line(tmp_path: Path) -> None
         6,
     )
     assert str(error) == (
-        f'{tmp_path}/main.fcl:2:6: "nowhere" is not defined before this line\n   b: [ @local::nowhere ] # c\n        ^'
+        f'{tmp_path}/main.fcl:2:6: "nowhere" is not defined before this line\n   b: '
+        "[ @local::nowhere ] # c\n        ^"
     )
     assert isinstance(error, ProvenanceError)
 

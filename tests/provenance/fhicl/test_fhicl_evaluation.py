@@ -71,7 +71,10 @@ def test_references_copy_what_is_bound_now(source: str, expected: str) -> None:
         ("BEGIN_PROLOG a: {x: 1 y: 2} END_PROLOG a: @local::a a.x: 5", "a:{x:5 y:2}"),
         ("BEGIN_PROLOG s: [1,2,3] END_PROLOG s[1]: 9", "s:[@nil,9]"),
         (
-            "BEGIN_PROLOG a: 1 END_PROLOG BEGIN_PROLOG b: @local::a a: 2 END_PROLOG c: [@local::a, @local::b]",
+            (
+                "BEGIN_PROLOG a: 1 END_PROLOG BEGIN_PROLOG b: @local::a a: 2 END_PROLOG c: "
+                "[@local::a, @local::b]"
+            ),
             "c:[2,1]",
         ),
         ("BEGIN_PROLOG a: {x: 1} @table::a END_PROLOG b: @local::x", "b:1"),

@@ -1,4 +1,7 @@
-"""Elements of two sequences are matched in order, and the effort of it is bounded whatever they hold."""
+"""Elements of two sequences are matched in order, with a bounded effort.
+
+That is so whatever they hold.
+"""
 
 import itertools
 

@@ -1,7 +1,7 @@
-"""The language, sentence by sentence: what a document evaluates to in canonical form, or that it is refused.
+"""The language, sentence by sentence: what a document evaluates to, or that it is refused.
 
-Written from the semantics alone, so that it holds where the recorded answers of the reference are
-not at hand.
+The results are in canonical form. The tests are written from the semantics alone, so that they hold
+where the recorded answers of the reference are not at hand.
 """
 
 import pytest

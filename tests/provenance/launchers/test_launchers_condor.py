@@ -120,7 +120,10 @@ def test_zeros_of_the_ad_are_not_told() -> None:
 
 
 def test_removal_of_a_held_or_idle_job_is_not_the_end_of_its_attempt() -> None:
-    """It was held days before; and the removal of a job that waits again says nothing of the attempt that was lost."""
+    """It was held days before, so its removal is not the end of an attempt.
+
+    The removal of a job that waits again says nothing of the attempt that was lost.
+    """
     facts = {
         "GlobalJobId": "s#1.0#1",
         "NumShadowStarts": 1,

@@ -1,4 +1,7 @@
-"""Ads with values that no record can hold: each costs that value, and neither its record nor the other attempts."""
+"""Ads with values that no record can hold: each costs that value alone.
+
+Neither its record nor the other attempts are lost.
+"""
 
 import json
 from typing import Any

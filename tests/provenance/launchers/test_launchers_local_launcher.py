@@ -67,7 +67,8 @@ def test_a_job_that_vanished_without_exit_code_is_told_as_lost(tmp_path: Path) -
 
 def test_two_launchers_that_fill_slots_at_once_start_each_job_once(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from jobprov.provenance.launchers.local_launcher import LocalLauncher\n"
+        "import sys; from pathlib import Path; from jobprov.provenance.launchers.local_launcher "
+        "import LocalLauncher\n"
         "launcher = LocalLauncher(Path(sys.argv[1]), slots=50)\n"
         "for _ in range(20): launcher.ended([])"
     )

@@ -172,7 +172,10 @@ def test_leaving_stops_what_runs_and_drops_what_waits(tmp_path: Path) -> None:
 
 
 def is_gone(process: int) -> bool:
-    """Whether a process ends within two seconds (a zombie that nobody waits for counts as ended)."""
+    """Whether a process ends within two seconds.
+
+    A zombie that nobody waits for counts as ended.
+    """
     for _ in range(200):
         try:
             os.kill(process, 0)

@@ -167,7 +167,10 @@ def test_what_is_no_toml_is_refused_with_its_line() -> None:
 
 
 def test_lines_are_found_below_arrays_strings_and_tables() -> None:
-    text = 'a = """\nb = 1\n"""\nlist = [\n  1, # ]\n  2,\n]\nc = {d = 1}\n[[t]]\nx = 1\n[t.u]\ny = 2\n[[t]]\n"q" = 3\n'
+    text = (
+        'a = """\nb = 1\n"""\nlist = [\n  1, # ]\n  2,\n]\nc = {d = 1}\n[[t]]\nx = 1\n[t.u]\n'
+        'y = 2\n[[t]]\n"q" = 3\n'
+    )
 
     lines = line_numbers(text)
 

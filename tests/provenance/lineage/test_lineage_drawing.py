@@ -209,7 +209,10 @@ def test_counts_stand_at_arrows_and_never_on_each_other() -> None:
 
 
 def test_counts_of_arrows_that_cross_stand_below_each_other_in_the_order_of_their_boxes() -> None:
-    """Two and two: as many lines leave each box as arrive, so that no end has its count for itself."""
+    """As many lines leave each box as arrive, two and two.
+
+    So no end has its count for itself.
+    """
     classes = tuple(
         JobClass(*words, 3)
         for words in (

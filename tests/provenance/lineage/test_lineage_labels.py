@@ -21,7 +21,8 @@ def test_every_name_has_a_label_that_fits(names: list[str], width: int) -> None:
 
 def test_names_that_differ_in_several_places_are_told_apart() -> None:
     names = [
-        f"fardet_genie_N1810j0211a_nonswap_r{19000 + number:08d}_s{number % 64:02d}_c000_R24-01-01.{tier}.root"
+        f"fardet_genie_N1810j0211a_nonswap_r{19000 + number:08d}_s{number % 64:02d}_c000"
+        f"_R24-01-01.{tier}.root"
         for number in range(120)
         for tier in ("sim", "reco", "pid")
     ]

@@ -1,4 +1,7 @@
-"""Pictures as values for the browser: the same boxes and arrows as in the drawing, with facts, and everything that opens."""
+"""Pictures as values for the browser have the same boxes and arrows as the drawing.
+
+They have facts, and everything that opens.
+"""
 
 import json
 

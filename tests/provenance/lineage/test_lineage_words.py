@@ -94,7 +94,8 @@ def test_first_line_of_what_filters_leave_counts_what_jobs_share_too() -> None:
 
 def test_first_line_says_what_a_limit_left_out() -> None:
     assert summary(samples.truncated()).endswith(
-        "Not shown: 1\u2009322 earlier files and jobs, 57 later files and jobs (jobs: 311 artdaq, 311 reco)."
+        "Not shown: 1\u2009322 earlier files and jobs, 57 later files and jobs (jobs: 311 artdaq, "
+        "311 reco)."
     )
     assert summary(Graph("f", (FileNode("f", "a"),), is_truncated=True)).endswith("there is more.")
 
@@ -380,23 +381,38 @@ def test_prov_n_says_who_used_and_made_what() -> None:
     [
         (
             Omitted(ancestors=13, before=LeftOut(9, 4)),
-            "10 files and 5 jobs made this; of the jobs shown 1 failed on the way. Not shown: 13 earlier files and jobs.",
+            (
+                "10 files and 5 jobs made this; of the jobs shown 1 failed on the way. Not shown: "
+                "13 earlier files and jobs."
+            ),
         ),
         (
             Omitted(ancestors=13, before=LeftOut(9, 4, is_least=True)),
-            "At least 10 files and 5 jobs made this; of the jobs shown 1 failed on the way. Not shown: at least 13 earlier files and jobs.",
+            (
+                "At least 10 files and 5 jobs made this; of the jobs shown 1 failed on the way. "
+                "Not shown: at least 13 earlier files and jobs."
+            ),
         ),
         (
             Omitted(ancestors=13),
-            "At least 1 file and 1 job made this; of the jobs shown 1 failed on the way. Not shown: 13 earlier files and jobs.",
+            (
+                "At least 1 file and 1 job made this; of the jobs shown 1 failed on the way. "
+                "Not shown: 13 earlier files and jobs."
+            ),
         ),
         (
             Omitted(ancestors=2, descendants=1, before=LeftOut(2, 0), after=LeftOut(0, 1)),
-            "3 files and 1 job made this; 1 failed on the way. 1 job came of it. Not shown: 2 earlier files, 1 later job.",
+            (
+                "3 files and 1 job made this; 1 failed on the way. 1 job came of it. Not shown: "
+                "2 earlier files, 1 later job."
+            ),
         ),
         (
             Omitted(before=LeftOut(), after=LeftOut(is_least=True)),
-            "1 file and 1 job made this; 1 failed on the way. A limit ended the walk; there is more.",
+            (
+                "1 file and 1 job made this; 1 failed on the way. A limit ended the walk; "
+                "there is more."
+            ),
         ),
     ],
 )

@@ -153,7 +153,10 @@ def test_standard_input_is_told_apart_by_its_bytes_and_from_arguments() -> None:
 
 
 def test_recipes_are_what_they_were() -> None:
-    """They are quoted in notes and addresses: whatever is added to a recipe leaves those of jobs without it alone."""
+    """Recipes are quoted in notes and addresses.
+
+    Whatever is added to a recipe leaves those of jobs without it alone.
+    """
     weak = recipe(
         inputs=[
             {"name": "in.root", "size_bytes": 3, "checksums": ["enstore:9", "ADLER32:00000001"]}

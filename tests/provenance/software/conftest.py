@@ -33,5 +33,8 @@ def production_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def production(production_once: Path, tmp_path: Path) -> Repository:
-    """A small production repository: nested folders, modes, a link, an odd name, two commits, tags of both kinds."""
+    """A small production repository.
+
+    It has nested folders, modes, a link, an odd name, two commits and tags of both kinds.
+    """
     return Repository(shutil.copytree(production_once, tmp_path / "upstream", symlinks=True))

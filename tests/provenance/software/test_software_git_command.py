@@ -1,4 +1,7 @@
-"""Hostile urls, refs, options and repositories make git run nothing, write nothing and read nothing else."""
+"""Hostile urls, refs, options and repositories make git run nothing.
+
+They make it write nothing, and read nothing else.
+"""
 
 import os
 import socket

@@ -24,7 +24,10 @@ from tests.library.processes import all_end, running_commands
 
 
 def stored_size(size_bytes: int) -> int:
-    """Bytes of stored zlib: its header, five bytes a block of at most 65,535, the content, and a checksum."""
+    """Bytes of stored zlib.
+
+    Its parts are a header, five bytes a block of at most 65,535, the content, and a checksum.
+    """
     blocks = max(1, -(-size_bytes // 65_535))
     return 2 + 5 * blocks + size_bytes + 4
 
@@ -61,7 +64,10 @@ def test_pack_bytes_never_change() -> None:
     """A golden digest: bundles of this form exist for ever."""
     blob, tree_of_blob = b"hello\n", bytes.fromhex("ce013625030ba8dba906f756967f9e9ca394464a")
     tree = b"100644 hello\0" + tree_of_blob
-    commit = b"tree aaff74984cccd156a469afa7d9ab10e4777beb24\nauthor A <a> 0 +0000\ncommitter A <a> 0 +0000\n\nm\n"
+    commit = (
+        b"tree aaff74984cccd156a469afa7d9ab10e4777beb24\nauthor A <a> 0 +0000\ncommitter A "
+        b"<a> 0 +0000\n\nm\n"
+    )
 
     pack = pack_of_objects(
         [("blob", blob), ("commit", commit), ("tree", tree), ("blob", b"x" * 70_000)]

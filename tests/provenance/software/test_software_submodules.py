@@ -42,7 +42,8 @@ def test_paths_urls_and_revisions_come_back(
 ) -> None:
     production.write(
         ".gitmodules",
-        '[submodule "a name"]\n\tpath = lib/sub\n\turl = ../lib.git\n[submodule "b"]\n\tpath = b\n\turl = https://h/b.git # note\n',
+        '[submodule "a name"]\n\tpath = lib/sub\n\turl = ../lib.git\n[submodule "b"]\n\tpath = b\n'
+        "\turl = https://h/b.git # note\n",
     )
     add_gitlink(production, "lib/sub", "1" * 40)
     add_gitlink(production, "b", "2" * 40)

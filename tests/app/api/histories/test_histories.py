@@ -1,4 +1,4 @@
-"""Questions to histories over HTTP: every call answers, and bad input is answered by its field or name."""
+"""Questions to histories over HTTP: every call answers, and bad input is named by its field."""
 
 import csv
 import io

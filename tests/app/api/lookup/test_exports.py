@@ -35,7 +35,10 @@ def test_events_of_a_job_have_an_end_only_where_it_ended(
 
 
 def test_events_of_a_job_name_files_as_the_service_takes_them(client: FlaskClient) -> None:
-    """A namespace that is an address, as of a dataset of OpenLineage, and a file of another experiment stay what they are."""
+    """A namespace that is an address, and a file of another experiment, stay what they are.
+
+    A dataset of OpenLineage has such a namespace.
+    """
     inputs = [
         {"name": "a", "namespace": "s3:%2F%2Fbucket%2F100%25"},
         {"name": "flux", "experiment": "beam"},

@@ -1,4 +1,7 @@
-"""Which file is meant: files of one name in several experiments and namespaces, as calls, pages and links ask for them."""
+"""Which file is meant by a name that several experiments and namespaces have.
+
+Calls, pages and links ask for such files.
+"""
 
 import re
 from html import unescape
@@ -202,7 +205,8 @@ def test_name_that_is_known_elsewhere_is_said_to_be_there(named: FlaskClient) ->
     spaces = assert_problem(asked(named, "/files/of bare", namespace="ns"), 404)
 
     assert problem["detail"] == (
-        "No record mentions a file named only dune in experiment nova; it is known in experiment dune, no namespace."
+        "No record mentions a file named only dune in experiment nova; "
+        "it is known in experiment dune, no namespace."
     )
     assert problem["known_in"] == [{"experiment": "dune", "namespace": ""}]
     assert "nearest" not in problem

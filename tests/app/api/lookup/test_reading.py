@@ -1,4 +1,7 @@
-"""Reading over HTTP: jobs, files, lineage, tasks, logs, configurations, bundles, verdicts, sightings."""
+"""Reading over HTTP: jobs, files, lineage, tasks, logs, configurations and more.
+
+Bundles, verdicts and sightings are read as well.
+"""
 
 import io
 import json
@@ -20,7 +23,7 @@ FCL = b"physics: { producers: { x: 1 } }\n"
 
 @pytest.fixture
 def recorded(client: FlaskClient) -> FlaskClient:
-    """Return a client of a service that holds one job with everything, made from another's output."""
+    """Return a client of a service with one job that has everything, made from another's output."""
     for content in (LOG, FCL):
         client.put(f"/api/v1/blobs/{sha256(content)}", data=content)
     first = a_record(2, outputs=[{"name": "a.root", "checksums": ["adler32:00000001"]}])

@@ -1,4 +1,4 @@
-"""Blobs over HTTP: digests, limits, possession, and what a late blob does for the jobs that waited."""
+"""Blobs over HTTP: digests, limits, possession, and what a late blob does for waiting jobs."""
 
 import gzip
 import os

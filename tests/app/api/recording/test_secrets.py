@@ -1,4 +1,7 @@
-"""The hook's rules, again on the server: what looks like a secret is stored by no call, and says where it stood."""
+"""The hook's rules, again on the server: no call stores what looks like a secret.
+
+The answer says where the secret stood.
+"""
 
 from typing import Any
 

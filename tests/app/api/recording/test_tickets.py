@@ -75,7 +75,7 @@ def test_ticket_records_nothing_else(
 def test_ticket_says_nothing_of_jobs_that_are_another_tasks(
     client: FlaskClient, new_token: NewToken, ticket: dict[str, str]
 ) -> None:
-    """A job id is no secret: who holds the ticket of one task must not speak for the jobs of another."""
+    """A job id is no secret: the ticket of one task must not speak for the jobs of another."""
     client.put(PUT, json=of_task("t2"), headers=new_token())
     client.put(
         f"/api/v1/jobs/{a_record(3)['job_id']}", json=a_record(3, task=None), headers=new_token()
@@ -99,7 +99,10 @@ def test_ticket_says_nothing_of_jobs_that_are_another_tasks(
 def test_ticket_leaves_no_letter_that_a_replay_takes_for_another_task(
     client: FlaskClient, service: Service, ticket: dict[str, str]
 ) -> None:
-    """Neither what it may not record, nor what cannot be read now and turns out to be of another task."""
+    """No letter is left of what the ticket may not record, nor of what cannot be read now.
+
+    The latter may turn out to be of another task.
+    """
     assert_problem(
         client.put("/api/v1/jobs/wrong-address", json=of_task("t2"), headers=ticket), 403
     )

@@ -1,4 +1,7 @@
-"""Campaigns in the large over HTTP: as JSON, DOT and SVG, kept where they are large, and each box leads to its jobs."""
+"""Campaigns in the large over HTTP, as JSON, DOT and SVG.
+
+Large ones are kept, and each box leads to its jobs.
+"""
 
 from collections.abc import Callable
 from xml.etree import ElementTree as ET

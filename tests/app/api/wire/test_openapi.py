@@ -95,7 +95,10 @@ def test_every_array_says_what_it_holds(document: dict[str, Any]) -> None:
 
 
 def test_every_json_answer_has_an_example(document: dict[str, Any]) -> None:
-    """In `app/api/examples.json`: by the name of its type, or by the id of the call where it has none."""
+    """Examples are in `app/api/examples.json`.
+
+    They stand there by the name of their type, or by the id of the call where it has none.
+    """
     shown = set()
     for item in document["paths"].values():
         for method in {"get", "put", "post"} & set(item):
@@ -109,7 +112,7 @@ def test_every_json_answer_has_an_example(document: dict[str, Any]) -> None:
 def _example_of(
     document: dict[str, Any], operation: dict[str, Any], response: dict[str, Any]
 ) -> str:
-    """Return the name under which the example of an answer is kept, once it is seen in the document."""
+    """Return the name of the example of an answer, once it is seen in the document."""
     content = response["content"]["application/json"]
     if "$ref" in content["schema"]:
         name: str = content["schema"]["$ref"].removeprefix("#/components/schemas/")

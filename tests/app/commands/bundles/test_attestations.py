@@ -19,7 +19,10 @@ from tests.library.productions.joining import GOOD, joining_repository, record_s
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a service that holds the sample, its bundle, a key pair and an attestation."""
+    """Return a folder with a service, which holds the sample, and an attestation of its bundle.
+
+    The folder also holds the bundle and a key pair.
+    """
     place = tmp_path_factory.mktemp("attest")
     assert run("migrate", "--data", str(place / "var")).exit_code == 0
     service = open_service(load_settings({"JOBPROV_DATA": str(place / "var")}, {}))

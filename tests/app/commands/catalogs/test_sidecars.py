@@ -1,4 +1,4 @@
-"""`jobprov sidecar check`: sidecars as the hook writes them, and catalogs that keep or drop the task id."""
+"""`jobprov sidecar check`: sidecars from the hook, and catalogs that keep or drop the task id."""
 
 import json
 import subprocess
@@ -138,7 +138,7 @@ def test_sidecars_that_cannot_work_are_told(tmp_path: Path) -> None:
 
     assert code == 1
     assert (
-        "the sidecar has no prov.output; MetaCat refuses the key 'plain', which has no dot; the file has 4 bytes"
-        in told
+        "the sidecar has no prov.output; MetaCat refuses the key 'plain', which has no dot; "
+        "the file has 4 bytes" in told
     )
     assert told.count("cannot be read") == 2

@@ -25,7 +25,7 @@ from tests.library.git import git
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    """Yield a service with a job whose code is a commit of the folder `gone`, which is not there."""
+    """Yield a service with a job whose code is a commit of the folder `gone`, which is missing."""
     settings = load_settings({"JOBPROV_DATA": str(tmp_path / "var")})
     upgrade(settings.database_url)
     software = [{"name": "code", "repository": str(tmp_path / "gone"), "revision": "a" * 40}]

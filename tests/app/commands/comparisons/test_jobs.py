@@ -1,4 +1,7 @@
-"""`jobprov diff` as text: the sentence first, then only what differs, and what decides the outcome before the rest."""
+"""`jobprov diff` as text: the sentence first, then only what differs.
+
+What decides the outcome comes before the rest.
+"""
 
 from typing import Any
 

@@ -19,7 +19,10 @@ from tests.library.records import a_record
 
 @pytest.fixture(scope="module")
 def address(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield where a service listens in which two files are made from one, and that from one that nobody made."""
+    """Yield where a service listens in which two files are made from one.
+
+    That one was made from a file that nobody made.
+    """
     data = tmp_path_factory.mktemp("histories")
     shutil.copy(sqlite_template, data / "jobprov.db")
     app = create_app({"JOBPROV_DATA": str(data), "JOBPROV_ARCHIVE_URL": "memory:"})
@@ -142,9 +145,8 @@ def test_choices_are_told_as_what_to_type() -> None:
     pair = AmbiguousError("Two.", [], [{"b": ":x", "experiment_b": "dune"}])
     job = AmbiguousError("Two.", [("nova", "")])
 
-    assert (
-        sentence(file)
-        == "jobprov: Two.\n  --experiment nova --namespace ''\n  --experiment nova --namespace 'a b'"
+    assert sentence(file) == (
+        "jobprov: Two.\n  --experiment nova --namespace ''\n  --experiment nova --namespace 'a b'"
     )
     assert sentence(pair) == "jobprov: Two.\n  :x --experiment-b dune"
     assert sentence(job) == "jobprov: Two.\n  --experiment nova"

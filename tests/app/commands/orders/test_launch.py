@@ -120,7 +120,10 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
 
 @pytest.fixture(scope="module")
 def blocked(trial: Trial) -> dict[str, dict[str, Any]]:
-    """Launch it, kill the launcher with -9 three times on the way, and return how it stands when only people can help."""
+    """Launch it, and return how it stands when only people can help.
+
+    On the way the launcher is killed with -9 three times.
+    """
     for _ in range(3):
         process = trial.start()
         time.sleep(3)
@@ -301,7 +304,10 @@ def test_a_job_that_no_workflow_launched_is_tried_again_from_its_bundle_by_the_a
     folder.mkdir()
     hook = folder / "job-end-hook.pyz"
     build(str(hook))
-    script = f'[ -f {folder}/mended ] || {{ echo "write failed: $1" >&2; exit 3; }}\necho $1 > made.txt\n'
+    script = (
+        f'[ -f {folder}/mended ] || {{ echo "write failed: $1" >&2; exit 3; }}\n'
+        "echo $1 > made.txt\n"
+    )
     (folder / "make.sh").write_text(script)
     words = [
         sys.executable,

@@ -1,4 +1,7 @@
-"""A task is registered at its submission, and its jobs report with the ticket, as docs/how-to/record-jobs.md says."""
+"""A task is registered at its submission, and its jobs report with the ticket.
+
+docs/how-to/record-jobs.md says so.
+"""
 
 import json
 import os

@@ -17,7 +17,10 @@ from tests.library.productions.joining import BAD, GOOD, joining_repository, rec
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a service that holds the sample's two jobs, with the bundle of the good one beside it."""
+    """Return the folder of a service that holds the sample's two jobs.
+
+    The bundle of the good one is beside it.
+    """
     folder = tmp_path_factory.mktemp("drill")
     assert run("migrate", "--data", str(folder / "var")).exit_code == 0
     service = open_service(load_settings({"JOBPROV_DATA": str(folder / "var")}, {}))

@@ -34,7 +34,10 @@ def data(tmp_path: Path) -> Path:
     }  # fmt: skip
     service.record(Submission(decode_record(json.dumps(record).encode()), EPOCH))
     with service.database.writing.begin() as connection:
-        insert = "INSERT INTO possessions (experiment_id, sha256, is_entered) SELECT id, :digest, false FROM experiments"
+        insert = (
+            "INSERT INTO possessions (experiment_id, sha256, is_entered) SELECT id, :digest, false "
+            "FROM experiments"
+        )
         connection.execute(text(insert), {"digest": bytes.fromhex(log)})
     service.close()
     return folder

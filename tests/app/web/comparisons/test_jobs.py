@@ -1,4 +1,7 @@
-"""The page of two jobs: what differs in its first line, the parameter with its line, and ways to it from a job."""
+"""The page of two jobs: what differs stands in its first line, and the parameter with its line.
+
+There are ways to the page from a job.
+"""
 
 import re
 from html import unescape

@@ -1,4 +1,7 @@
-"""The page of a configuration: files with links, a tree that folds, a configuration of 30,000 parameters, one that is none."""
+"""The page of a configuration: files with links, and a tree that folds.
+
+One configuration has 30,000 parameters, and one is none.
+"""
 
 import re
 from html import unescape
@@ -135,8 +138,8 @@ def test_what_the_program_wrote_is_held_against_what_was_sent(large: FlaskClient
         None,
     )
     assert (
-        "As run it differs: the files sent say physics.producers.m7.parameter3 is 22, the program ran with 23"
-        in text
+        "As run it differs: the files sent say physics.producers.m7.parameter3 is 22, "
+        "the program ran with 23" in text
     )
     assert words(page(large, "?form=ran")).count("module_label") == 1
 

@@ -1,4 +1,7 @@
-"""The pages of triage: rules are shown and changed by a form, failures say what they were, a task stands beside its catalog."""
+"""The pages of triage: rules are shown and changed by a form, failures say what they were.
+
+A task stands beside its catalog.
+"""
 
 import json
 import re
@@ -199,8 +202,8 @@ def test_task_says_what_its_failures_were_and_whether_trying_again_may_help(
         in pages.get(f"/jobs/{a_record(52)['job_id']}").text
     )
     assert (
-        'href="/jobs?experiment=nova&amp;task_id=night&amp;state=failed&amp;failed_step=art&amp;exit_code=1'
-        in section
+        'href="/jobs?experiment=nova&amp;task_id=night&amp;state=failed&amp;failed_step=art'
+        "&amp;exit_code=1" in section
     )
     assert (
         "/retry?experiment=nova&amp;task_id=night"
@@ -245,7 +248,10 @@ def test_long_list_of_failures_has_fewer_rows_before_it_cuts_their_words(
     task = {"task_id": "very-many", "campaign": "prod6", "stage": "reco"}
     name = "nova_raw_r00011057_s00_numi_R26-11-01_v1_data"
     for number in range(100, 205):
-        message = f"[FATAL] Connection error: Operation expired (source root://door.example.org//pnfs/{name}_{number}.root)"
+        message = (
+            "[FATAL] Connection error: Operation expired (source "
+            f"root://door.example.org//pnfs/{name}_{number}.root)"
+        )
         batch = {"id": f"77120.{number}@jobsub03.example.org"}
         host = {"hostname": f"node{number}.example.org", "site": "FermiGrid"}
         end = {"code": 54, "failed_step": "fetch", "message": message}

@@ -102,7 +102,8 @@ def test_what_names_the_kind_of_a_digest_leaves_room_for_the_digest() -> None:
 
 def test_a_digest_is_short_to_see_and_whole_to_copy() -> None:
     assert digest("0123456789abcdef") == (
-        '<code class="digest" title="0123456789abcdef">0123456789ab<span class="rest">cdef</span></code>'
+        '<code class="digest" title="0123456789abcdef">0123456789ab<span '
+        'class="rest">cdef</span></code>'
     )
 
 

@@ -53,7 +53,10 @@ def record(service: Service, **fields: Any) -> str:
 
 
 def huge() -> dict[str, Any]:
-    """Return the fields of a record with thousands of everything, every name long and full of what is escaped."""
+    """Return the fields of a record with thousands of everything.
+
+    Every name is long and full of what is escaped.
+    """
     odd = "<\"'&>" * 30
     many = range(120)
     return {

@@ -163,8 +163,10 @@ def test_page_of_a_file_says_what_made_it_in_its_first_line(pages: FlaskClient) 
     words = lead(pages, f"/files/{samples.MERGED}")
 
     assert words == (
-        f"{samples.MERGED} was made by job 81239.0@sched01.fnal.gov (task toyexp-demo-merge-0001) on wn120.fnal.gov at FNAL, "
-        "24 Nov 2026, from 10 inputs with toyexp v1_4_0 (commit 3fa1c2d97be0417c0d2a3c1b5c8d1e2f4a6b7c8d) and smear.fcl."
+        f"{samples.MERGED} was made by job 81239.0@sched01.fnal.gov (task toyexp-demo-merge-0001) "
+        "on wn120.fnal.gov at FNAL, "
+        "24 Nov 2026, from 10 inputs with toyexp v1_4_0 (commit "
+        "3fa1c2d97be0417c0d2a3c1b5c8d1e2f4a6b7c8d) and smear.fcl."
     )
 
 
@@ -172,7 +174,8 @@ def test_page_of_a_failed_job_says_why_before_any_log(pages: FlaskClient) -> Non
     text = pages.get(FAILED).text
 
     assert lead(pages, FAILED) == (
-        "Failed in step smear after 1 min 33 s: ConfigurationError, exit code 9. Grade L0, 5 gaps. A later attempt succeeded."
+        "Failed in step smear after 1 min 33 s: ConfigurationError, exit code 9. Grade L0, 5 gaps. "
+        "A later attempt succeeded."
     )
     message = text.index("physics.producers.smear has no parameter eficiency")
     assert message < text.index('id="steps"') < text.index('id="logs"')
@@ -490,7 +493,8 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
     campaign: dict[str, Any] = {"tasks": [], "stages": [gen, reco], "seconds_left": 120}
 
     assert campaign_line(campaign) == (
-        "14 of 20 units done in 2 stages; missing: 6 of reco (2 failed, 1 running). About 2 min left."
+        "14 of 20 units done in 2 stages; missing: 6 of reco (2 failed, 1 running). "
+        "About 2 min left."
     )
     assert (
         campaign_line({**campaign, "stages": [gen], "seconds_left": None})
@@ -512,8 +516,8 @@ def test_an_evaluated_configuration_says_where_each_value_was_written(pages: Fla
 
 def test_times_are_in_utc_and_machine_readable(pages: FlaskClient) -> None:
     assert (
-        '<time datetime="2026-11-24T15:24:39Z" title="24 Nov 2026 15:24:39 UTC">24 Nov 2026 15:24 UTC</time>'
-        in pages.get(SUCCEEDED).text
+        '<time datetime="2026-11-24T15:24:39Z" title="24 Nov 2026 15:24:39 UTC">24 Nov '
+        "2026 15:24 UTC</time>" in pages.get(SUCCEEDED).text
     )
 
 

@@ -1,4 +1,7 @@
-"""The pages in Chromium on a phone: answers come before forms, with a script and without one, and counts are read whole."""
+"""The pages in Chromium on a phone: answers come before forms, with a script and without one.
+
+Counts are read whole.
+"""
 
 from collections.abc import Iterator
 

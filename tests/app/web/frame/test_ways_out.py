@@ -1,4 +1,4 @@
-"""What a page says where names are wrong or lists are cut, and the links that lead on from there."""
+"""What a page says where names are wrong or lists are cut, and the links that lead on."""
 
 import re
 import shutil
@@ -24,7 +24,10 @@ READERS = 102
 
 @pytest.fixture(scope="module")
 def wide(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
-    """Yield a client of a service with eight experiments, and a ninth with a file that 102 jobs read."""
+    """Yield a client of a service with eight experiments, and a ninth with a much-read file.
+
+    102 jobs read that file.
+    """
     folder = tmp_path_factory.mktemp("ways-out")
     shutil.copy(sqlite_template, folder / "jobprov.db")
     service = open_service(load_settings(samples.open_folder(folder), {}))

@@ -1,4 +1,7 @@
-"""The page of two files: where their histories part, the parameter that differs there, and the way to it from a file."""
+"""The page of two files: where their histories part, and the parameter that differs there.
+
+There is a way to it from a file.
+"""
 
 import re
 from html import unescape

@@ -70,7 +70,10 @@ RECORDS = (
 
 @pytest.fixture(scope="module")
 def told(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
-    """Yield a client of a service with a raw file whose reco was read in another version, and a caf that failed jobs read."""
+    """Yield a client of a service with a raw file whose reco was read in another version.
+
+    The service also has a caf that failed jobs read.
+    """
     folder = tmp_path_factory.mktemp("words")
     shutil.copy(sqlite_template, folder / "jobprov.db")
     service = open_service(load_settings({"JOBPROV_DATA": str(folder)}, {}))
@@ -165,7 +168,8 @@ def test_output_of_a_failed_job_is_the_same_thing_on_every_page(told: FlaskClien
     assert lead(told, "/files/broken").endswith(", which failed; it counts as not made.")
     assert "may have come from outside" not in page(told, "/files/broken")
     assert lead(told, "/lineage/broken") == (
-        f"No recorded job made this file. It was written by job {writer}, which failed: it counts as not made."
+        f"No recorded job made this file. It was written by job {writer}, which failed: "
+        "it counts as not made."
     )
     assert "file of a failed job broken" in words(page(told, "/lineage/caf?direction=both"))
     assert f"job {writer} , which failed: counts as not made" in words(page(told, "/leaves/caf"))
@@ -251,7 +255,10 @@ def test_impact_of_a_file_is_what_came_of_it_without_itself(
     html = page(told, f"/impact?{query}")
 
     assert (lead(told, f"/impact?{query}"), listed(html)) == (expected, names)
-    named = f'<h1>Impact of <span class="name">{query.partition("&")[0].removeprefix("file=")}</span></h1>'
+    named = (
+        "<h1>Impact of <span "
+        f'class="name">{query.partition("&")[0].removeprefix("file=")}</span></h1>'
+    )
     assert (named in html) == (re.search(r"\bit\b", expected) is not None)
     twin = re.search(r'href="(/api/v1/lineage/impact\?[^"]*)"', html)
     assert twin is not None
@@ -285,7 +292,10 @@ def test_ends_of_a_file_alone_are_a_sentence_and_no_list_of_itself(told: FlaskCl
         (
             2,
             1,
-            "Neither was made from the other; both were made from 2 files, not counting 1 file that many jobs read.",
+            (
+                "Neither was made from the other; both were made from 2 files, "
+                "not counting 1 file that many jobs read."
+            ),
         ),
     ],
 )

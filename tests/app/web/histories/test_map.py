@@ -1,4 +1,7 @@
-"""The picture as a map, in Chromium: boxes open where they stand, a link shows the same, keys reach everything, and it prints."""
+"""The picture as a map, in Chromium: boxes open where they stand, and a link shows the same.
+
+Keys reach everything, and the map prints.
+"""
 
 import hashlib
 import re
@@ -67,7 +70,8 @@ def hears(page: Page, beginning: str) -> None:
 def becomes(page: Page, condition: str) -> None:
     """Wait until something holds in the page; its policy forbids playwright's own way."""
     page.evaluate(
-        f"new Promise(done => {{ const look = () => {condition} ? done() : requestAnimationFrame(look); look(); }})"
+        f"new Promise(done => {{ const look = () => {condition} ? done() : "
+        f"requestAnimationFrame(look); look(); }})"
     )
 
 
@@ -143,7 +147,10 @@ def test_a_double_click_on_a_stack_opens_it_where_it_stands(wide: Watched) -> No
     open_map(page, f"{wide.site}{LINEAGE}&find=dimuon")
     assert page.locator(".map-found").inner_text() == "2 boxes; 11 of 43 rows below"
     page.locator(".map-find").press("Enter")
-    place = "document.querySelector('.map-place').map.placeOf(document.querySelector('.map-place').map.chosen)"
+    place = (
+        "document.querySelector('.map-place').map"
+        ".placeOf(document.querySelector('.map-place').map.chosen)"
+    )
     page.locator(".map-find").press("Enter")
     before = page.evaluate(place)
     box = page.locator(".map-canvas").bounding_box()
@@ -370,10 +377,14 @@ def drag(page: Page, fingers: list[tuple[float, float]], *, up: int) -> None:
 
 def at_rest(page: Page) -> float:
     """How far the page is scrolled, once it moves no more."""
-    still = "let last = -1, same = 0; const look = () => { same = scrollY === last ? same + 1 : 0; last = scrollY;"
+    still = (
+        "let last = -1, same = 0; const look = () => { same = scrollY === last ? same + 1 : 0; "
+        "last = scrollY;"
+    )
     return float(
         page.evaluate(
-            f"new Promise(done => {{ {still} same > 12 ? done(last) : requestAnimationFrame(look); }}; look(); }})"
+            f"new Promise(done => {{ {still} same > 12 ? done(last) : requestAnimationFrame(look); "
+            f"}}; look(); }})"
         )
     )
 

@@ -52,9 +52,8 @@ def test_where_nothing_is_in_work_the_page_says_that_it_waits_and_for_what() -> 
     }
     workflow = {"state": "running", "stages": [gen, reco]}
 
-    assert (
-        first_line(workflow)
-        == "Waiting: 6 of 8 units done in 2 stages; 1 of gen failed for good and waits for somebody."
+    assert first_line(workflow) == (
+        "Waiting: 6 of 8 units done in 2 stages; 1 of gen failed for good and waits for somebody."
     )
     assert next_words(gen) == "1 failed for good and waits for somebody."
     assert next_words(reco) == "1 waits for its files. Waits: stage gen has one."

@@ -1,4 +1,4 @@
-"""What art prints when it fails, in the forms of several versions and surroundings, and what is read of it.
+"""What art prints when it fails, in several versions and surroundings, and what is read of it.
 
 The texts follow art's sources: Worker, Schedule, EventProcessor, ServiceCacheEntry, run_art,
 Tracer, UnixSignalHandlers.
@@ -13,7 +13,10 @@ import pytest
 from jobprov.provenance.capture.logs import art_log as artlog
 from jobprov.provenance.capture.logs import failure
 
-STARTED = "%MSG-i MF_INIT_OK:  Early 24-Nov-2026 14:50:51 UTC JobSetup\nMessagelogger initialization complete.\n%MSG\n"
+STARTED = (
+    "%MSG-i MF_INIT_OK:  Early 24-Nov-2026 14:50:51 UTC JobSetup\n"
+    "Messagelogger initialization complete.\n%MSG\n"
+)
 BEGUN = (
     "Begin processing the 1st record. run: 4711 subRun: 3 event: 1 at 24-Nov-2026 14:50:53 UTC\n"
 )
@@ -22,7 +25,10 @@ CONSTRUCTION = (
 )
 EARLY = "ArtException:  Early 24-Nov-2026 14:50:52 UTC JobSetup"
 POST = "ArtException:  PostEndJob 24-Nov-2026 14:50:52 UTC ModuleEndJob"
-UNUSED = "The following module labels are either not assigned to any path,\nor they have been assigned to ignored path(s):\n  spare\n"
+UNUSED = (
+    "The following module labels are either not assigned to any path,\n"
+    "or they have been assigned to ignored path(s):\n  spare\n"
+)
 DURING_END_JOB = "An exception was thrown while processing module ToyFail/badmod during endJob"
 IN_EVENT = "module ToyFail/badmod run: 4711 subRun: 3 event: 7"
 THROWN = "The above exception was thrown while processing module ToyFail/badmod run: 4711"
@@ -380,10 +386,15 @@ UNCAUGHT = "terminate called after throwing an instance of 'std::runtime_error'\
 CONSTRUCTING = (
     "++ constructing module: ana\n++ construction finished: ana\n++ constructing module: badmod\n"
 )
-BEGINNING_RUN = "++ Job started\n++++ processing begin run: run: 1 time: 0\n++++++++ module for begin run: badmod\n"
+BEGINNING_RUN = (
+    "++ Job started\n++++ processing begin run: run: 1 time: 0\n++++++++ module for begin run: "
+    "badmod\n"
+)
 TRACED = (
-    "++ Job started\n++++ source event\n++++ finished source event\n++++ processing event: run: 4711 subRun: 3 event: 3 time: 0\n"
-    "++++++ processing path for event: reco\n++++++++ module for event: gen\n++++++++ finished for event: gen\n"
+    "++ Job started\n++++ source event\n++++ finished source event\n++++ processing event: run: "
+    "4711 subRun: 3 event: 3 time: 0\n"
+    "++++++ processing path for event: reco\n++++++++ module for event: gen\n"
+    "++++++++ finished for event: gen\n"
     "++++++++ module for event: badmod\n"
 )
 
@@ -467,7 +478,10 @@ def test_severe_message_of_a_module_explains_what_nothing_else_does() -> None:
 
 
 def test_suppressed_failures_are_counted_by_kind() -> None:
-    header = "%MSG-w BadHit:  ToyFail:badmod@BeginModule 24-Nov-2026 14:50:53 UTC  run: 4711 subRun: 3 event: {}\n"
+    header = (
+        "%MSG-w BadHit:  ToyFail:badmod@BeginModule 24-Nov-2026 14:50:53 UTC  run: 4711 subRun: "
+        "3 event: {}\n"
+    )
     body = (
         "Failing path reco, due to exception,\nmessage:\n" + block("BadHit", "no hits") + "\n%MSG\n"
     )

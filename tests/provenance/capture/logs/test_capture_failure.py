@@ -22,7 +22,10 @@ HEADS = {  # what the message begins with, by job; written from how the job was 
     "04": 'detected at or near line 4, character 1, of file "./job.fcl"',
     "05": "toyexp_number_of_trakcs",
     "07": 'Library specification "ToySmeer" does not correspond to any library',
-    "08": 'Library specification "ToyDup" corresponds to multiple libraries: /opt/art/lib/libtoyexp_ToyDup',
+    "08": (
+        'Library specification "ToyDup" corresponds to multiple libraries: '
+        "/opt/art/lib/libtoyexp_ToyDup"
+    ),
     "10": "/opt/art/lib/libtoyexp_ToyBroken_module.so: undefined symbol",
     "13": "Missing parameters: pMin: <double>",
     "15": 'Library specification "ToyCalibration" does not correspond',

@@ -1,4 +1,7 @@
-"""What a finished step tells of itself: seeds, event counts, module times, logs that its configuration names."""
+"""What a finished step tells of itself: seeds, event counts, module times, and its logs.
+
+The logs are those that its configuration names.
+"""
 
 import os
 import sqlite3
@@ -20,7 +23,10 @@ REAL = "01-ok-1000-events"
 def replay(
     runner: Runner, job: Path, *words: str, files: tuple[str, ...] = (), code: int = 0
 ) -> None:
-    """Run a stand-in for art that prints and leaves what the real job did, with the real job's configuration."""
+    """Run a stand-in for art that prints and leaves what the real job did.
+
+    It has the real job's configuration.
+    """
     program = runner.folder / "art"
     copies = "".join(f"cp {job / name} .\n" for name in files)
     program.write_text(
@@ -121,7 +127,10 @@ def test_printed_summary_says_what_the_databases_say(shared_data: Path, job: str
 def test_summary_without_events_and_lines_like_its_rows_tell_no_modules() -> None:
     modules: dict[Any, Any] = {}
     peaks: dict[str, int] = {}
-    text = "a:b:C  1 2 3 4 5  6\nTimeTracker printout (sec)   Min\n[ No processed events ]\nFull event 1 2 3 4 5 6\n\na:b:C  1 2 3 4 5  6\n"
+    text = (
+        "a:b:C  1 2 3 4 5  6\nTimeTracker printout (sec)   Min\n[ No processed events ]\n"
+        "Full event 1 2 3 4 5 6\n\na:b:C  1 2 3 4 5  6\n"
+    )
 
     trackers.read_printed(f"{text}MemReport  VmPeak = 30.5 VmHWM = 14\n", modules, peaks)
 

@@ -1,4 +1,7 @@
-"""When inputs were opened and closed: from art's dated lines, from calls to SAM, and from looks at open files."""
+"""When inputs were opened and closed.
+
+It is known from art's dated lines, from calls to SAM, and from looks at open files.
+"""
 
 import subprocess
 import time

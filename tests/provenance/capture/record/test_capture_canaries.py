@@ -1,4 +1,7 @@
-"""Sixty planted secrets of twenty kinds: from the job to the bundle, none is in any byte that was kept or sent."""
+"""Sixty planted secrets of twenty kinds, from the job to the bundle.
+
+None is in any byte that was kept or sent.
+"""
 
 import base64
 import contextlib

@@ -1,4 +1,7 @@
-"""What jobs have in common is sent once: excerpts of records, between the hook and a real service."""
+"""What jobs have in common is sent once, as excerpts of records.
+
+They go between the hook and a real service.
+"""
 
 import json
 import zipfile
@@ -28,7 +31,10 @@ GRID = {
 
 
 def a_record(**variables: str) -> tuple[dict[str, Any], bytes]:
-    """Return a record of a job of 50 fcl files with a set-up of a hundred UPS products, and its bytes."""
+    """Return a record of a job of 50 fcl files, and its bytes.
+
+    The job has a set-up of a hundred UPS products.
+    """
     files = [
         {"name": f"f{n}.fcl", "path": f"fcl/f{n}.fcl", "found_in": 0, "sha256": f"{n:064x}"}
         for n in range(50)

@@ -233,7 +233,11 @@ def test_no_false_alarm_on_real_fcl() -> None:
 
 
 def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner: Runner, service: Service) -> None:
-    """Secrets of twenty kinds in variables, arguments, script, fcl, logs, addresses, remote, dirty file and metadata."""
+    """Secrets of twenty kinds are in all places that a job can have them.
+
+    The places are variables, arguments, script, fcl, logs, addresses, remote, dirty file and
+    metadata.
+    """
     top = runner.folder
     body = "\n".join(
         f"# {text.replace(chr(10), chr(10) + '# ') if 'BEGIN' not in text else text}"

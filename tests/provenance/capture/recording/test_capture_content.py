@@ -155,7 +155,10 @@ def test_commit_that_no_remote_has_travels_with_the_record(
 def test_changed_submodule_is_recorded_as_a_checkout_of_its_own(
     runner: Runner, checkout: Path, tmp_path: Path
 ) -> None:
-    """The tree of the checkout around it names its commit alone, so that the changes were lost and the job graded as whole."""
+    """The tree of the checkout around it names its commit alone.
+
+    So the changes were lost, and the job was graded as whole.
+    """
     for name in ("ext", "same"):
         git(tmp_path, "clone", "-q", tmp_path / "toy.git", tmp_path / name)
         git(
@@ -226,7 +229,10 @@ def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(
 def test_link_by_which_a_checkout_was_reached_is_recorded_with_where_it_leads(
     runner: Runner, checkout: Path
 ) -> None:
-    """The job's words name the link; of a file that is a link itself, its folder is none of the checkout's."""
+    """The job's words name the link.
+
+    If a file is a link itself, its folder is none of the checkout's.
+    """
     (runner.folder / "code").symlink_to(checkout)
     (runner.folder / "deep").symlink_to(checkout / "fcl")
     (runner.folder / "alone.sh").symlink_to(checkout / "gen.sh")
@@ -509,8 +515,10 @@ hook start; hook step --name s$1 -- sleep 0.2; hook end --url {service.url}"""
 
 def test_batch_job_is_named_alike_by_every_witness(runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "job.ad").write_text(
-        'GlobalJobId = "sched01#81234.17#1700000000"\nClusterId = 81234\nProcId = 17\nNumShadowStarts = 2\nQDate = 1700000000\n'
-        'POMS_CAMPAIGN_NAME = "prod5"\nOwner = "novapro"\nRequestMemory = 2000\nRequirements = (a == "b") && TARGET.x\n'
+        'GlobalJobId = "sched01#81234.17#1700000000"\nClusterId = 81234\nProcId = 17\n'
+        "NumShadowStarts = 2\nQDate = 1700000000\n"
+        'POMS_CAMPAIGN_NAME = "prod5"\nOwner = "novapro"\nRequestMemory = 2000\n'
+        'Requirements = (a == "b") && TARGET.x\n'
     )
     (tmp_path / "machine.ad").write_text('Name = "slot1_3@wn1"\nGLIDEIN_Site = "FNAL"\n')
     ads = {
@@ -623,7 +631,8 @@ def test_closure_follows_the_reference_includer(
     for folder in ("p1", "p2/sub"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "main.fcl").write_bytes(
-        b'#include "a.fcl"\r\n #include "indented.fcl"\n#include "sub/b.fcl" # no\n#include "a.fcl"\n#include "sub/b.fcl"\n'
+        b'#include "a.fcl"\r\n #include "indented.fcl"\n#include "sub/b.fcl" # no\n'
+        b'#include "a.fcl"\n#include "sub/b.fcl"\n'
     )
     (tmp_path / "a.fcl").write_bytes(b"not this one: the working folder is no place for includes\n")
     (tmp_path / "p1" / "a.fcl").write_bytes(b'#include "sub/b.fcl"\n#include "main.fcl"\n')

@@ -1,4 +1,7 @@
-"""The job's end, exactly: exit codes, signals, process groups, output, under every Python found here."""
+"""The job's end, exactly: exit codes, signals, process groups, output.
+
+It is tried under every Python found here.
+"""
 
 import json
 import os
@@ -84,7 +87,10 @@ def test_signal_that_ended_the_command_ends_the_hook(runner: Runner, name: str) 
     "name", ["TERM", "ABRT", "RTMIN", *in_full_runs("HUP", "USR1", "USR2", "VTALRM", "PWR", "URG")]
 )
 def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name: str) -> None:
-    script = f"trap 'echo parent' {name}; (trap 'echo child; exit 0' {name}; echo ready; while :; do sleep 0.05; done) & wait; wait; exit 9"
+    script = (
+        f"trap 'echo parent' {name}; (trap 'echo child; exit 0' {name}; echo ready; while :; "
+        "do sleep 0.05; done) & wait; wait; exit 9"
+    )
     process = start(runner, "sh", "-c", script)
     process.stdout.readline()
 
@@ -167,8 +173,14 @@ def test_ignored_signal_stays_ignored_for_the_command(runner: Runner) -> None:
 
 def test_caller_that_ignores_its_children_gets_the_exit_code(runner: Runner) -> None:
     """With SIGCHLD ignored, which a program inherits, the system forgets how a process ended."""
-    script = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
-    look = "import signal, sys; sys.exit(65 if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN else 1)"
+    script = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    look = (
+        "import signal, sys; sys.exit(65 if signal.getsignal(signal.SIGCHLD) == "
+        "signal.SIG_IGN else 1)"
+    )
 
     done = subprocess.run(
         [
@@ -220,7 +232,10 @@ def test_command_runs_alone_where_a_limit_leaves_no_room_for_two(runner: Runner,
 
 
 def test_command_gets_its_own_streams_where_no_thread_is_to_be_had() -> None:
-    """A limit on processes counts threads: the job ran into a pipe that nobody read, and the hook ended with a traceback."""
+    """A limit on processes counts threads: the job ran into a pipe that nobody read.
+
+    The hook ended with a traceback.
+    """
     script = """
 import os, sys, threading
 from jobprov.provenance.capture.running import execution

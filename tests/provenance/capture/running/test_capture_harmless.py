@@ -50,7 +50,10 @@ def test_full_disk_still_sends(runner: Runner, service: Service) -> None:
 def test_disk_that_fills_up_under_the_entry_costs_one_line_and_still_sends(
     runner: Runner, service: Service
 ) -> None:
-    """No file may grow past 256 bytes: the spool's folders can be made, its entry cannot be written whole."""
+    """No file may grow past 256 bytes.
+
+    The spool's folders can be made, but its entry cannot be written whole.
+    """
     (runner.folder / "in.bin").write_bytes(os.urandom(100_000))
     # Whose zipfile tries again when it is collected, and prints how that fails
     runner.python = find_python("3.6") or runner.python
@@ -208,7 +211,10 @@ def test_removed_working_folder_does_not_stop_the_job(runner: Runner) -> None:
         [
             "sh",
             "-c",
-            f"cd {gone} && rmdir {gone} && exec {runner.python} {runner.hook} run -- sh -c 'exit 8'",
+            (
+                f"cd {gone} && rmdir {gone} && exec {runner.python} {runner.hook} "
+                "run -- sh -c 'exit 8'"
+            ),
         ],
         env=runner.environment,
         capture_output=True,

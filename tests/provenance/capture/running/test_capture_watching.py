@@ -1,4 +1,7 @@
-"""What is seen while a command runs: memory of the tree together, libraries, and what looking costs."""
+"""What is seen while a command runs, and what looking costs.
+
+That is the memory of the tree together, and libraries.
+"""
 
 import os
 import subprocess

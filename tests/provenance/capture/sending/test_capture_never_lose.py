@@ -1,4 +1,7 @@
-"""A network that loses, delays and garbles 30 % of all requests loses no record, and makes none twice."""
+"""A network that mistreats 30 % of all requests loses no record, and makes none twice.
+
+It loses, delays and garbles requests.
+"""
 
 import hashlib
 import json
@@ -135,7 +138,8 @@ def test_each_record_is_there_exactly_once(
         hashlib.sha256(content).hexdigest() == digest for digest, content in service.blobs.items()
     )
     print(
-        f"\n{count} records, {len(service.requests)} requests, {service.troubles} of them in trouble"
+        f"\n{count} records, {len(service.requests)} requests, "
+        f"{service.troubles} of them in trouble"
     )
     assert service.troubles > 0.25 * len(service.requests)
 

@@ -81,7 +81,10 @@ def test_flush_says_which_other_places_hold_records(
 
     assert service.records == {}
     assert named == [
-        f"jobprov: 1 more in {runner.folder}/.jobprov/spool: send them by `flush {runner.folder}/.jobprov/spool`"
+        (
+            f"jobprov: 1 more in {runner.folder}/.jobprov/spool: "
+            f"send them by `flush {runner.folder}/.jobprov/spool`"
+        )
     ]
 
 

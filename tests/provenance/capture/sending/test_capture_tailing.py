@@ -1,4 +1,7 @@
-"""Ends of logs, sent while the job runs: what a job said last is kept when it is killed with its hook."""
+"""Ends of logs are sent while the job runs.
+
+What a job said last is kept when it is killed with its hook.
+"""
 
 import os
 import signal

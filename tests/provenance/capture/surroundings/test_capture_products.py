@@ -1,4 +1,7 @@
-"""Products and images: UPS, Spack with its environments, CVMFS, containers, packages of the operating system."""
+"""Products and images: UPS, Spack with its environments, CVMFS, containers and packages.
+
+The packages are those of the operating system.
+"""
 
 import hashlib
 import json
@@ -171,7 +174,9 @@ def test_podman_names_image_and_container(monkeypatch: pytest.MonkeyPatch, tmp_p
     container_id, image_id = "ab" * 32, "cd" * 32
     texts = {
         "/run/.containerenv": f'engine="podman-4.9"\nimage="quay.io/x:1"\nimageid="{image_id}"\n',
-        "/proc/self/mountinfo": f"1 2 0:1 /var/lib/containers/overlay-containers/{container_id}/userdata/hosts /etc\n",
+        "/proc/self/mountinfo": (
+            f"1 2 0:1 /var/lib/containers/overlay-containers/{container_id}/userdata/hosts /etc\n"
+        ),
     }
     for path, text in texts.items():
         (tmp_path / path.replace("/", "_")).write_text(text)
@@ -211,7 +216,8 @@ def test_rpm_is_asked_and_stopped_when_the_command_ends(
 ) -> None:
     rpm = tmp_path / "rpm"
     rpm.write_text(
-        "#!/bin/sh\nprintf 'glibc\\t2.34-60.el9\\tx86_64\\n'\n[ -e slow ] && exec sleep 30\nexit 0\n"
+        "#!/bin/sh\nprintf 'glibc\\t2.34-60.el9\\tx86_64\\n'\n[ -e slow ] && exec sleep 30\n"
+        "exit 0\n"
     )
     rpm.chmod(0o755)
     monkeypatch.setattr(system, "_DPKG", "/nonexistent")

@@ -190,7 +190,10 @@ def test_script_without_interpreter_line_runs_as_in_a_shell_and_says_so(runner: 
 
 @with_strace
 def test_signal_to_the_hook_reaches_the_whole_traced_group(runner: Runner) -> None:
-    script = "trap 'echo parent' TERM; (trap 'echo child; exit 0' TERM; echo ready; while :; do sleep 0.05; done) & wait; wait; exit 9"
+    script = (
+        "trap 'echo parent' TERM; (trap 'echo child; exit 0' TERM; echo ready; while :; "
+        "do sleep 0.05; done) & wait; wait; exit 9"
+    )
     process = subprocess.Popen(
         [runner.python, runner.hook, "run", "--trace", "--trace-bytes", "0", "--", "sh", "-c", script],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=runner.folder, env=runner.environment,
@@ -267,7 +270,10 @@ def test_command_whose_log_grows_large_is_let_go(
     monkeypatch.setattr(tracing, "LARGEST_LOG", 20_000)
     monkeypatch.setattr(tracing, "_LOOK_SECONDS", 0.05)
     trace, ended = tracing.Trace(["sh"], str(tmp_path)), threading.Event()
-    script = "i=0; while [ $i -lt 60 ]; do cat /etc/passwd >/dev/null; sleep 0.02; i=$((i+1)); done; exit 5"
+    script = (
+        "i=0; while [ $i -lt 60 ]; do cat /etc/passwd >/dev/null; sleep 0.02; i=$((i+1)); done; "
+        "exit 5"
+    )
     process = subprocess.Popen([*trace.words, "sh", "-c", script])
     trace.process = process.pid
     following = threading.Thread(target=trace.follow, args=(ended,))
@@ -342,7 +348,8 @@ def test_calls_that_write_are_told_apart(tmp_path: Path) -> None:
     trace._folder = str(tmp_path)
     (tmp_path / "start").write_bytes(b"")
     (tmp_path / "command").write_bytes(
-        b'7 openat(AT_FDCWD</x>, "out", O_WRONLY|O_CREAT, 0666) = 3\n7 openat(AT_FDCWD</x>, "in", O_RDONLY) = 3\nrubbish\n'
+        b'7 openat(AT_FDCWD</x>, "out", O_WRONLY|O_CREAT, 0666) = 3\n7 openat(AT_FDCWD</x>, "in", '
+        b"O_RDONLY) = 3\nrubbish\n"
     )
 
     assert trace._read() == ["/x/in"]

@@ -1,4 +1,7 @@
-"""A recorded job run again by hand: here to see its error, and on a worker node under the hook by `retry-job.sh`."""
+"""A recorded job run again by hand.
+
+It runs here to see its error, and on a worker node under the hook by `retry-job.sh`.
+"""
 
 import json
 import os

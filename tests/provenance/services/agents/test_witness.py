@@ -193,7 +193,10 @@ def test_log_in_which_the_service_finds_a_secret_stays_where_it_is(
 def test_file_that_is_no_plain_log_of_the_jobs_owner_is_not_read(
     state: WitnessState, tmp_path: Path, trick: str
 ) -> None:
-    """The ad is the submitter's word: a witness that runs as root must not publish /etc/shadow for them."""
+    """The ad is the submitter's word.
+
+    A witness that runs as root must not publish /etc/shadow for them.
+    """
     service, file, more = Service(), tmp_path / "job.out", {}
     secret = tmp_path / "secret"
     secret.write_text("not theirs")

@@ -1,4 +1,7 @@
-"""Records of the hook that came home unsent are sent by the witness, where they are of the very job."""
+"""Records of the hook that came home unsent are sent by the witness.
+
+They are sent where they are of the very job.
+"""
 
 import io
 import json

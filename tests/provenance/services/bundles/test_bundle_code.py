@@ -1,4 +1,7 @@
-"""The code in a bundle is what really ran: submodules, links, modes, odd names, dirty trees, commits that were never pushed."""
+"""The code in a bundle is what really ran: submodules, links, modes, odd names, dirty trees.
+
+Commits that were never pushed are in it as well.
+"""
 
 import hashlib
 import io
@@ -331,7 +334,10 @@ def documented_commands() -> str:
 
 
 def packed_changes(checkout: Path, copy: Path) -> tuple[str, bytes]:
-    """Return the tree of a changed checkout, and the pack of what its commit lacks of it, made in a copy as the hook does."""
+    """Return the tree of a changed checkout, and the pack of what its commit lacks of it.
+
+    They are made in a copy, as the hook does.
+    """
     shutil.copytree(checkout, copy, symlinks=True)
     git(copy, "add", "--all")
     tree = git(copy, "write-tree")

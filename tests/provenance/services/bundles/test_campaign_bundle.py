@@ -1,4 +1,7 @@
-"""One bundle of many jobs: what they share is there once, each can be run and verified, and the archive is checked for drift."""
+"""One bundle of many jobs holds what they share once; each can be run and verified.
+
+The archive is checked for drift.
+"""
 
 import io
 import shutil

@@ -1,4 +1,7 @@
-"""Bundles of recorded jobs: planned once, the same bytes afterwards, another plan when more is known."""
+"""Bundles of recorded jobs are planned once, and have the same bytes afterwards.
+
+There is another plan when more is known.
+"""
 
 import hashlib
 import io

@@ -1,4 +1,7 @@
-"""A task beside its catalog: counted right with no hook, both sides held together, in parts that go on where they stopped."""
+"""A task beside its catalog: counted right with no hook, both sides held together.
+
+Its parts go on where they stopped.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -256,7 +256,10 @@ def metacat(open_site: Any) -> Site:
 
 
 def test_files_of_one_name_in_two_namespaces_are_two(metacat: Site) -> None:
-    """The one that came first by its name was compared with the job, and nobody heard of the other."""
+    """The one that came first by its name was compared with the job.
+
+    Nobody heard of the other.
+    """
     metacat.declare()
     metacat.ran(1, "b.root", namespace="mc")
     metacat.made("data:b.root", UNITS[0], size_bytes=9)

@@ -121,7 +121,10 @@ def test_branch_alone_is_no_known_code(
     production.work()
 
     commit = git(upstream, "rev-parse", "main")[:12]
-    said = f"code: the record names branch {ref} and no commit; {commit} is what it meant when the service looked."
+    said = (
+        f"code: the record names branch {ref} and no commit; "
+        f"{commit} is what it meant when the service looked."
+    )
     assert words(production, 1) == words(production, 2) == [said]
     check_rebuilding(production, tmp_path)
 
@@ -176,9 +179,15 @@ def test_tag_that_moved_is_no_known_code_before_and_after(
     record(production, 3, upstream, requested_ref=ref, describe="another entry")
     production.work()
 
-    said = f"code: the record names tag {ref} and no commit; {{}} is what it meant when the service looked"
+    said = (
+        f"code: the record names tag {ref} and no commit; "
+        f"{{}} is what it meant when the service looked"
+    )
     old = f"{said.format(commit[:12])}; it was seen to name {second[:12]} as well."
-    new = f"{said.format(git(upstream, 'rev-parse', 'main')[:12])}; it was seen to name {first[:12]} as well."
+    new = (
+        f"{said.format(git(upstream, 'rev-parse', 'main')[:12])}; "
+        f"it was seen to name {first[:12]} as well."
+    )
     assert words(production, 1) == words(production, 2) == [old]
     assert words(production, 3) == [new]
     assert shown(production, 1)["software"][0]["moved_ref"] == [first, second]
@@ -348,7 +357,10 @@ def test_revision_with_the_commit_closes_the_gap(
 def test_segments_adopted_one_by_one_give_the_same(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
-    """Each is adopted by a process that knows nothing of those before, and cuts the story anywhere."""
+    """Each segment is adopted by a process that knows nothing of those before.
+
+    The segments cut the story anywhere.
+    """
     url = f"sqlite:///{tmp_path / 'second.db'}"
     upgrade(url)
     record(production, 1, upstream, requested_ref="v1")

@@ -1,4 +1,7 @@
-"""Code that records name is found out in real repositories, pinned, and stays what it was when tags move."""
+"""Code that records name is found out in real repositories, and pinned.
+
+It stays what it was when tags move.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path

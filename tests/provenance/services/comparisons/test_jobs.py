@@ -18,8 +18,14 @@ from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry, job_id
 
-MAIN = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 3\n  path: [a, b, c]\n}\n'
-OTHER = b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 5\n  path: [a, new, b, c]\n}\n'
+MAIN = (
+    b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 3\n  path: '
+    b"[a, b, c]\n}\n"
+)
+OTHER = (
+    b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 5\n  path: '
+    b"[a, new, b, c]\n}\n"
+)
 TOOL = b"BEGIN_PROLOG\ntool: { kind: Plain }\nEND_PROLOG\n"
 COMMENTED = b"# nothing new\n" + MAIN
 SCRIPT, NEW_SCRIPT = b"#!/bin/sh\nset -e\nrun it\n", b"#!/bin/sh\nset -eu\nrun it\n"
@@ -273,7 +279,10 @@ def test_inputs_of_other_names_are_paired_by_whatever_checksum_both_records_name
 def test_which_step_is_the_payload_and_what_was_on_standard_input_are_told(
     filled: Production, one: int
 ) -> None:
-    """Jobs of two recipes were said to be the same, since what made them two was nowhere compared."""
+    """Jobs of two recipes were said to be the same.
+
+    What made them two was nowhere compared.
+    """
 
     def commanded(number: int, role: str, **more: str) -> dict[str, Any]:
         steps = [{"name": name, "role": "payload", "argv": [name]} for name in ("make", "copy")]

@@ -27,7 +27,10 @@ def run(number: int, *, seed: int = 1, content: int = 1, **more: Any) -> dict[st
 
 @pytest.fixture
 def fleet(production: Production) -> Production:
-    """Record three recipes: one that agrees with itself, one that does not, and one of another experiment that does not."""
+    """Record three recipes: one that agrees with itself, and two that do not.
+
+    One of the two is another experiment's.
+    """
     production.record(
         run(1),
         run(2, host={"hostname": "wn2"}),

@@ -122,7 +122,10 @@ def test_whole_sequences_their_elements_and_globs_of_text_are_found(production: 
 
 
 def test_more_sets_than_a_block_holds_are_told_apart(production: Production) -> None:
-    """Common values end the search as soon as every set is met, rare ones lead to their sets, over several blocks of sets."""
+    """Common values end the search once every set is met; rare ones lead to their sets.
+
+    There are several blocks of sets.
+    """
     texts = [
         BASE + b"physics.producers.slicer.threshold: %d\n" % number for number in range(1, 131)
     ]

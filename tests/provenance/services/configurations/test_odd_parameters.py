@@ -1,4 +1,7 @@
-"""Questions to parameters that are odd: huge numbers, long texts and keys, and configurations that two experiments know apart."""
+"""Questions to parameters that are odd: huge numbers, long texts and keys.
+
+There are also configurations that two experiments know apart.
+"""
 
 import hashlib
 from collections.abc import Iterator

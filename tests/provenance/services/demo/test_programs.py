@@ -66,7 +66,10 @@ def branches(tree: Any) -> tuple[list[str], list[Any]]:
 
 
 def write_generation(folder: Path, name: str, run: int, extra: str = "") -> None:
-    text = f'#include "gen.fcl"\nsource.firstRun: {run}\nphysics.producers.generator.seed: {run}\n{extra}'
+    text = (
+        f'#include "gen.fcl"\nsource.firstRun: {run}\nphysics.producers.generator.seed: {run}\n'
+        f"{extra}"
+    )
     (folder / name).write_text(text)
 
 
@@ -157,7 +160,8 @@ def test_times_of_modules_are_left_as_art_leaves_them(toy: Toy, tmp_path: Path) 
     assert {label for _, label, _ in again} == {"smear", "out", None}, "each program writes it anew"
     with closing(sqlite3.connect(tmp_path / "timing.db")) as database:
         [(events, whole, parts)] = database.execute(
-            "SELECT count(*), sum(Time), (SELECT sum(Time) FROM TimeModule WHERE ModuleType NOT LIKE '%(write)') FROM TimeEvent"
+            "SELECT count(*), sum(Time), (SELECT sum(Time) FROM TimeModule "
+            "WHERE ModuleType NOT LIKE '%(write)') FROM TimeEvent"
         )
     assert events == 20
     assert whole == pytest.approx(parts)
@@ -193,8 +197,8 @@ def test_misspelt_parameter_ends_with_9_and_is_named_with_its_line(
 
     assert done.returncode == 9
     assert (
-        "---- Configuration BEGIN\n  Module smear (ToySmear): unsupported parameter: eficiency [ ./bad.fcl:3 ]"
-        in done.stdout
+        "---- Configuration BEGIN\n  Module smear (ToySmear): unsupported parameter: "
+        "eficiency [ ./bad.fcl:3 ]" in done.stdout
     )
     assert done.stdout.endswith("toy has completed and will exit with status 9.\n")
 
@@ -245,7 +249,10 @@ def test_impossible_request_ends_by_the_limit_of_its_fcl(toy: Toy, tmp_path: Pat
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FCL.glob("*.fcl")))
 def test_own_fcl_reader_agrees_with_the_full_one(reader: ModuleType, name: str) -> None:
-    """The subset reads the release's files as FHiCL does, or the record would describe another job than ran."""
+    """The subset reads the release's files as FHiCL does.
+
+    Else the record would describe another job than ran.
+    """
     full = fhicl.load(str(FCL / name), search_path=[str(FCL)])
 
     assert fhicl.loads(as_fcl(reader.load(name))).parameter_set_id == full.parameter_set_id

@@ -1,4 +1,7 @@
-"""Erasing a blob: the gap that its jobs have, the bundles that are planned without it, and who keeps its bytes."""
+"""Erasing a blob: the gap that its jobs have, and the bundles that are planned without it.
+
+The tests also tell who keeps its bytes.
+"""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""Erasing a record: what takes its place, what goes from ledger, archive and database, and what a replay makes of it."""
+"""Erasing a record: what takes its place, and what goes from ledger, archive and database.
+
+The tests also tell what a replay makes of it.
+"""
 
 import json
 from collections.abc import Iterator
@@ -71,7 +74,10 @@ def shown(production: Production, number: int = 1) -> dict[str, Any]:
 
 
 def files_with(production: Production, text: str) -> list[str]:
-    """Return the files below the production's folder that hold a text, with everything in the archive unpacked."""
+    """Return the files below the production's folder that hold a text.
+
+    Everything in the archive is unpacked for that.
+    """
     found = [
         path.name
         for path in production.folder.iterdir()
@@ -424,7 +430,10 @@ def test_plan_says_who_else_holds_it(production: Production) -> None:
 def test_job_that_a_running_service_takes_after_an_erasure_keeps_its_variables(
     production: Production, tmp_path: Path
 ) -> None:
-    """The command that erases is another process than the one that records, which knew what the jobs of the stage shared."""
+    """The command that erases is another process than the one that records.
+
+    The latter knew what the jobs of the stage shared.
+    """
     production.record(secret_record(), record_of(2))
     command = Production(production.database, production.store, tmp_path)
     command.now = production.tick()

@@ -27,7 +27,10 @@ def failed(number: int, day: int, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    """Yield thirty good jobs and, of failures: four by code 65 (three today), two by bad_alloc (yesterday), one killed."""
+    """Yield thirty good jobs, and failures.
+
+    Four failed by code 65 (three today), two by bad_alloc (yesterday), and one was killed.
+    """
     made = Production(database, open_store("memory:"), tmp_path)
     alloc = {"code": 1, "failed_step": "art", "error_class": "std::bad_alloc"}
     mcc = {"task_id": "t2", "campaign": "mcc", "stage": "gen"}

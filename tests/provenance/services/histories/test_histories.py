@@ -190,7 +190,7 @@ def test_paths_are_so_many_at_most_however_many_there_are(
 
 
 def ring(count: int) -> History:
-    """Return a history in which so many files are made of each other in a circle, and the start of one of them."""
+    """Return a history of so many files made of each other in a circle, and the start of one."""
     history = History("c0")
     for place in range(1, count + 1):
         history.join(f"c{place % count + 1}", f"j{place}")
@@ -459,7 +459,10 @@ def test_what_only_its_failed_job_read_is_no_version(production: Production) -> 
 
 
 def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shared inputs are no parents: nothing was made of them, and yet jobs read them, under whatever checksum."""
+    """Shared inputs are no parents: nothing was made of them.
+
+    Yet jobs read them, under whatever checksum.
+    """
     diamond.record(
         a_record(
             20,
@@ -512,7 +515,10 @@ def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.M
 
 
 def test_possible_links_are_told_as_possible_in_whole_histories(production: Production) -> None:
-    """The driver of SQLite gives truth values of a text as integers, which are neither True nor False."""
+    """The driver of SQLite gives truth values of a text as integers.
+
+    These are neither True nor False.
+    """
     production.record(
         a_record(1, outputs=[file_entry("a")]),
         a_record(2, outputs=[file_entry("a", size=5)]),

@@ -216,7 +216,10 @@ def test_files_made_between_two_commits_are_found_by_the_mirror(
 def test_output_of_a_job_that_did_not_succeed_counts_where_something_was_surely_made_of_it(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As among versions of a file: so it is for what the jobs themselves made, for what was made from it, and in a stream."""
+    """It counts as among versions of a file.
+
+    So it is for what the jobs themselves made, for what was made from it, and in a stream.
+    """
     production.record(
         job(11, ["raw11"], ["used", "left behind"], "bad", state="failed"),
         job(12, ["used"], ["of used"], "other"),

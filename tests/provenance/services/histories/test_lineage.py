@@ -90,7 +90,11 @@ def joined(graph: Graph) -> set[tuple[str, str]]:
 
 
 def test_history_read_whole_is_the_picture_that_is_drawn(recorded: Production) -> None:
-    """Two ways to one answer: level by level where nothing is filtered, a whole history where a filter lets everything pass."""
+    """Two ways lead to one answer.
+
+    It is read level by level where nothing is filtered, and as a whole history where a filter lets
+    everything pass.
+    """
     for direction in ("ancestors", "descendants", "both"):
         for name in ("raw", "reco", "merged", "calib"):
             drawn = traced(recorded, name, direction=direction)

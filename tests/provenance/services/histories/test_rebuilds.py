@@ -202,7 +202,7 @@ def test_what_a_job_reads_under_the_name_of_its_output_was_made_before_it(
 def test_what_a_job_shares_with_others_is_needed_unless_an_earlier_step_wrote_it(
     production: Production, more: dict[str, str], *, is_inside: bool
 ) -> None:
-    """What was made of an input does not tell, where it is shared or outputs declare what they were made from."""
+    """What was made of an input does not tell if it is shared or outputs declare parents."""
     record = job(12, ["raw1", "list"], ["list", "other"])
     record["inputs"][1] |= more
     if "step" in more:

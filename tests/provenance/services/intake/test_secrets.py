@@ -1,4 +1,7 @@
-"""Secrets in records: the quick look at all signs at once must let nothing pass that the rules would find."""
+"""Secrets in records: a quick look at all signs at once comes first.
+
+It must let nothing pass that the rules would find.
+"""
 
 import json
 from typing import Any

@@ -1,4 +1,7 @@
-"""Single entries of sealed segments: read alone where they can be, and the same as from the whole."""
+"""Single entries of sealed segments are read alone where they can be.
+
+They are the same as from the whole.
+"""
 
 import hashlib
 import random

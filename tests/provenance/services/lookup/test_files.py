@@ -126,7 +126,10 @@ def test_limit_out_of_bounds_is_refused(filled: Production, limit: int) -> None:
 def test_a_crowded_name_has_its_last_thousand_versions_and_takes_none_from_its_neighbours(
     production: Production,
 ) -> None:
-    """A limit that all files of a page shared left those behind `hist.root` without the job that made them."""
+    """A limit that all files of a page shared left some without the job that made them.
+
+    Those stood behind `hist.root`.
+    """
     count = MOST_VERSIONS + 200
     crowd = [
         a_record(number, outputs=[file_entry("hist.root", number)])

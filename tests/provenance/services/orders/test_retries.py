@@ -1,4 +1,7 @@
-"""Retries: which jobs are offered, which are not and why, and what is ordered, on both databases."""
+"""Retries: which jobs are offered, which are not and why, and what is ordered.
+
+That is tried on both databases.
+"""
 
 from typing import Any
 
@@ -64,7 +67,10 @@ def reasons(shown: dict[str, Any]) -> dict[str, str]:
 
 @pytest.fixture
 def tried(production: Production) -> Production:
-    """Return a task with units that were done, failed for good, were killed, and were killed before they were done."""
+    """Return a task with units that were done, failed for good, or were killed.
+
+    Some were killed before they were done.
+    """
     production.record(
         an_attempt(1, "done", code=0),
         an_attempt(2, "bad", code=90),

@@ -205,7 +205,10 @@ def test_revision_sent_again_is_the_same(production: Production) -> None:
 
 
 def test_no_two_records_of_a_witness_have_one_number(production: Production) -> None:
-    """As would be where a segment is adopted that was read before another process recorded a revision."""
+    """Two would have one number if a segment was adopted late.
+
+    It would be one that was read before another process recorded a revision.
+    """
     production.record(DONE)
     production.record({**DONE, "outputs": []}, reason="no output")
     body = json.dumps({**DONE, "threads": 7}).encode()

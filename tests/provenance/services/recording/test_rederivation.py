@@ -1,4 +1,7 @@
-"""Rows that an earlier version derived otherwise are derived again, and records of a later version are read once they can be."""
+"""Rows that an earlier version derived otherwise are derived again.
+
+Records of a later version are read once they can be.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +65,8 @@ def test_rows_of_an_earlier_version_come_out_as_they_are_today(
     before = production.tables()
     change(
         production,
-        "UPDATE jobs SET index_version = 0, level = 0, unit = NULL, recipe = NULL, gap_set_id = NULL, host_id = NULL",
+        "UPDATE jobs SET index_version = 0, level = 0, unit = NULL, recipe = NULL, "
+        "gap_set_id = NULL, host_id = NULL",
         "UPDATE jobs SET closure_set_id = NULL",
         "DELETE FROM awaited_blobs",
         "UPDATE mentions SET role = NULL",

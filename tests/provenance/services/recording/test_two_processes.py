@@ -1,7 +1,7 @@
-"""Two processes on one PostgreSQL: what one derives from while the other commits it is found by whichever comes last.
+"""Two processes on one PostgreSQL: whichever comes last finds what the other commits.
 
-A process is a writer of its own. What the first has not committed yet is held open here until the
-second waits for it, or ended without waiting.
+One may derive from it at the same time. A process is a writer of its own. What the first has not
+committed yet is held open here until the second waits for it, or ended without waiting.
 """
 
 import random

@@ -1,4 +1,7 @@
-"""Drills: real jobs run again from their bundles, apart from network and environment, and what is recorded of it."""
+"""Drills: real jobs run again from their bundles, and what is recorded of it.
+
+They run apart from network and environment.
+"""
 
 import fcntl
 import hashlib
@@ -40,7 +43,10 @@ ANY_AGE = DrillLimits(again_after=timedelta(0))
 
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[DrillParts]:
-    """Yield a service that holds the two jobs of the sample, one that succeeded and one that failed."""
+    """Yield a service that holds the two jobs of the sample.
+
+    One succeeded and one failed.
+    """
     store = open_store("memory:")
     writer = Writer(database, store)
     record_sample(

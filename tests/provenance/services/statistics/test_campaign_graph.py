@@ -1,4 +1,7 @@
-"""Campaigns in the large: counted exactly, kept where they are large, counted again when something was recorded."""
+"""Campaigns in the large: counted exactly, and kept where they are large.
+
+They are counted again when something was recorded.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -41,7 +44,10 @@ def software(ref: str) -> list[dict[str, Any]]:
 
 
 def campaign_jobs() -> Iterator[dict[str, Any]]:
-    """Yield reco jobs, one of which failed first, and a merge of what they made, of two releases."""
+    """Yield reco jobs, one of which failed first, and a merge of what they made.
+
+    They are of two releases.
+    """
     calibration = file_entry("calib", 7, role="shared")
     yield a_record(1, task=task("calib"), outputs=[file_entry("calib", 7)], software=software("v1"))
     for unit in range(UNITS):

@@ -151,7 +151,10 @@ def test_nothing_is_learnt_from_no_job(production: Production) -> None:
 def waiting(
     number: int, unit: str, *, queued: int, staged: int | None, **more: Any
 ) -> dict[str, Any]:
-    """Return the record of a job of stage `sim` that started at one o'clock, after so many seconds in the queue."""
+    """Return the record of a job of stage `sim` that started at one o'clock.
+
+    It was in the queue for so many seconds.
+    """
     steps: list[dict[str, Any]] = [{"name": "art", "role": "payload"}]
     if staged is not None:
         ended = f"2026-01-01T01:{staged // 60:02}:{staged % 60:02}Z"

@@ -13,7 +13,10 @@ CAMPAIGNS = 400
 
 
 def campaign(dice: random.Random, hours: int) -> list[tuple[int, float]]:
-    """Return units by hour: busy and quiet hours, slow and fast ones, long tails, one in twenty tried twice."""
+    """Return units by hour: busy and quiet hours, slow and fast ones, long tails.
+
+    One in twenty is tried twice.
+    """
     units = []
     for hour in range(hours):
         slowness = dice.lognormvariate(0, 0.25)

@@ -43,7 +43,10 @@ def _job(number: int, tag: str, *modules: dict[str, Any], **more: Any) -> dict[s
 
 @pytest.fixture
 def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    """Yield jobs of two versions: `slicer` takes 1 s an event and then 2 s, `tracker` the same, and each version has one of its own."""
+    """Yield jobs of two versions, each with one module of its own.
+
+    `slicer` takes 1 s an event and then 2 s, `tracker` the same.
+    """
     made = Production(database, open_store("memory:"), tmp_path)
     jitter = (-0.01, 0.0, 0.01)
 

@@ -18,7 +18,10 @@ from tests.library.records import record_of
 
 @pytest.fixture
 def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    """Yield jobs of 1 to 11 s in stage gen, one of 100 s in reco, and a failed one that counts nowhere."""
+    """Yield jobs of 1 to 11 s in stage gen, and one of 100 s in reco.
+
+    A failed job counts nowhere.
+    """
     made = Production(database, open_store("memory:"), tmp_path)
 
     def job(number: int, stage: str, seconds: float, **more: Any) -> dict[str, Any]:

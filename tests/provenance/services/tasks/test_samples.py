@@ -17,7 +17,10 @@ from tests.library.records import record_of
 
 @pytest.fixture
 def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    """Yield a sample of two tiers, of which the second was made twice, and one of which nothing is there."""
+    """Yield a sample of two tiers, and one of which nothing is there.
+
+    The second tier was made twice.
+    """
     made = Production(database, open_store("memory:"), tmp_path)
     made.declare(
         "raw", campaign="fd", stage="daq", units=3, outputs_per_unit=2, sample="FD", data_tier="raw"

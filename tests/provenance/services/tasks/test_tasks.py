@@ -1,4 +1,7 @@
-"""Tasks counted by hand: units by their best attempt, waivers, and files that are ready for the next stage."""
+"""Tasks counted by hand: units by their best attempt, waivers, and ready files.
+
+Such files are ready for the next stage.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

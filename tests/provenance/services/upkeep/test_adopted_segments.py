@@ -38,7 +38,10 @@ def local(tmp_path: Path, sqlite_template: Path) -> Iterator[Production]:
 
 @pytest.fixture
 def restored(local: Production, tmp_path: Path) -> Iterator[Callable[[], Production]]:
-    """Yield a function that returns a production on the database as it is now, which knows nothing of what comes later."""
+    """Yield a function that returns a production on the database as it is now.
+
+    It knows nothing of what comes later.
+    """
     made: list[Production] = []
 
     def restore_now() -> Production:

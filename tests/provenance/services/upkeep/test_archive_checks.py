@@ -1,4 +1,7 @@
-"""Checking the archive: every flipped bit and missing blob is found, and the jobs that it touches are named."""
+"""Checking the archive: every flipped bit and missing blob is found.
+
+The jobs that it touches are named.
+"""
 
 import hashlib
 from collections.abc import Iterator

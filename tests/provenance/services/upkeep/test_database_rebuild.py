@@ -1,4 +1,7 @@
-"""The archive suffices: a database rebuilt from it says what the first one said, in every derived table."""
+"""The archive suffices: a database rebuilt from it says what the first one said.
+
+That is so in every derived table.
+"""
 
 import random
 from collections.abc import Iterator
@@ -52,7 +55,10 @@ def test_rebuilt_database_equals_the_first_in_every_derived_table(
 def test_rebuilding_after_sealing_at_every_step_gives_the_same(
     production: Production, tmp_path: Path
 ) -> None:
-    """Segments cut the story anywhere: between a record and its revision, a resolution and its job."""
+    """Segments cut the story anywhere.
+
+    They may lie between a record and its revision, or a resolution and its job.
+    """
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
     production.most_entries = 1
     play(production)

@@ -35,7 +35,7 @@ TARS = {
     1: "142ecc6fcfb5a4132d51b306787ed3a6eb7183016dac3ca9c8bbaf4363d59fdf",
     2: "5c72a5eb27e4b1d597beb347bb690fb66087a2ca8dc7482e94ddb1061635c02f",
 }
-"""SHA-256 of the bundles of job 6, by number, as they were streamed when the archive was written."""
+"""SHA-256 of the bundles of job 6, by number, as they were when the archive was written."""
 
 
 def job_id(number: int) -> str:
@@ -91,7 +91,10 @@ def record_held(production: Production, number: int, witness: str | None = None)
 
 def test_jobs_of_both_experiments_are_there_with_their_states(rebuilt: Production) -> None:
     with rebuilt.database.reading.connect() as connection:
-        query = "SELECT e.name, j.state, count(*) FROM jobs j JOIN experiments e ON e.id = j.experiment_id GROUP BY 1, 2"
+        query = (
+            "SELECT e.name, j.state, count(*) FROM jobs j "
+            "JOIN experiments e ON e.id = j.experiment_id GROUP BY 1, 2"
+        )
         states = {(row[0], row[1]): row[2] for row in connection.execute(text(query))}
 
     succeeded, failed = 1, 2
@@ -99,7 +102,11 @@ def test_jobs_of_both_experiments_are_there_with_their_states(rebuilt: Productio
 
 
 def test_records_are_those_that_were_sent(rebuilt: Production) -> None:
-    """The one that nobody contradicted, the one of another witness, and the last of the one that was revised."""
+    """Each is the record that was sent.
+
+    There is the one that nobody contradicted, the one of another witness, and the last of the one
+    that was revised.
+    """
     assert record_held(rebuilt, 5) == record_of(5, job_id=job_id(5))
     assert record_held(rebuilt, 2, "history") == record_of(
         2, job_id=job_id(2), witness="history", host={"hostname": "other"}
@@ -172,7 +179,10 @@ def test_archive_is_whole(rebuilt: Production) -> None:
 
 
 def test_rebuilt_database_goes_on_with_the_chain(empty_url: str, tmp_path: Path) -> None:
-    """A job that comes now is sealed behind what the earlier version sealed, and both are in the next rebuilding."""
+    """A job that comes now is sealed behind what the earlier version sealed.
+
+    Both are in the next rebuilding.
+    """
     production = rebuild(empty_url, tmp_path)
     production.record(record_of(100))
     production.seal()
