@@ -56,8 +56,8 @@ def _open_s3(url: str) -> Store:
         )
     try:
         # They need an extra package, which nothing else does
-        from jobprov.archive.backends.bucket import Bucket  # noqa: PLC0415
-        from jobprov.archive.backends.s3 import S3Store  # noqa: PLC0415
+        from jobprov.archive.backends.s3.bucket import Bucket  # noqa: PLC0415
+        from jobprov.archive.backends.s3.store import S3Store  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise BadUrlError(
             url, f"it needs the package {error.name}: pip install 'jobprov[s3]'"

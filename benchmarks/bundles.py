@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.report import Figure, print_figure, print_heading
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.campaign_bundle import Wanted, build_campaign
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
 from jobprov.provenance.services.code.repositories import register_repository

@@ -12,7 +12,7 @@ from benchmarks.campaign import EXPERIMENT, SECOND_EXPERIMENT, GeneratedJob, sha
 from benchmarks.clients import Answered, request_bytes, send_all
 from benchmarks.processes import cpu_seconds
 from jobprov.app.wiring import Service
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.recording.submissions import Submission
 

@@ -11,15 +11,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobprov.provenance.bundle.bag import add_bag
-from jobprov.provenance.bundle.crate import CONTEXT, FAILED, PROCESS, STATUS, descriptor, profile
+from jobprov.provenance.bundle.description.crate import (
+    CONTEXT,
+    FAILED,
+    PROCESS,
+    STATUS,
+    descriptor,
+    profile,
+)
 from jobprov.provenance.bundle.draft import Draft, WriteBlob
-from jobprov.provenance.bundle.environment import variable_lines
 from jobprov.provenance.bundle.fields import mapping, readable_json, text
 from jobprov.provenance.bundle.ingredients import Ingredients, Reader
 from jobprov.provenance.bundle.names import Shelf, percent, plain_name
 from jobprov.provenance.bundle.needs import HIGHEST, Needs, tsv
-from jobprov.provenance.bundle.payload import Payload
-from jobprov.provenance.bundle.places import quote
+from jobprov.provenance.bundle.payload.environment import variable_lines
+from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.payload.places import quote
 from jobprov.provenance.bundle.plan import SPEC_VERSION, Plan, bundle_time, ceiling_of, fill
 from jobprov.provenance.bundle.templates import EDITION, add_programs, template
 from jobprov.provenance.errors import BundleError

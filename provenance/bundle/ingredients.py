@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
-from jobprov.provenance.bundle.comparators import OutputRule
+from jobprov.provenance.bundle.comparison.comparators import OutputRule
 
 SMALL_BYTES = 16 * 1024 * 1024
 SYMLINK = 0o120000

@@ -17,27 +17,27 @@ from itertools import chain
 from typing import Any
 
 from jobprov.provenance.bundle.bag import BagFacts, add_bag, add_holey_bag
-from jobprov.provenance.bundle.code import add_code
-from jobprov.provenance.bundle.code_tree import read_fragment
-from jobprov.provenance.bundle.command import add_command
-from jobprov.provenance.bundle.configuration import add_configurations
-from jobprov.provenance.bundle.crate import add_crate
+from jobprov.provenance.bundle.description.crate import add_crate
+from jobprov.provenance.bundle.description.exports import add_exports
 from jobprov.provenance.bundle.draft import Draft, Member, WriteBlob, by_path
-from jobprov.provenance.bundle.environment import add_environment
-from jobprov.provenance.bundle.exports import add_exports
 from jobprov.provenance.bundle.fields import canonical_json, text
-from jobprov.provenance.bundle.files import (
+from jobprov.provenance.bundle.ingredients import Ingredients, Reader
+from jobprov.provenance.bundle.names import plain_name
+from jobprov.provenance.bundle.needs import HIGHEST
+from jobprov.provenance.bundle.payload.code import add_code
+from jobprov.provenance.bundle.payload.code_tree import read_fragment
+from jobprov.provenance.bundle.payload.command import add_command
+from jobprov.provenance.bundle.payload.configuration import add_configurations
+from jobprov.provenance.bundle.payload.environment import add_environment
+from jobprov.provenance.bundle.payload.files import (
     add_conditions,
     add_inputs,
     add_logs,
     add_scripts,
     add_seeds,
 )
-from jobprov.provenance.bundle.ingredients import Ingredients, Reader
-from jobprov.provenance.bundle.names import plain_name
-from jobprov.provenance.bundle.needs import HIGHEST
-from jobprov.provenance.bundle.outputs import add_outputs
-from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.payload.outputs import add_outputs
+from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.templates import EDITION, add_programs, add_readme
 from jobprov.provenance.errors import BundleError
 

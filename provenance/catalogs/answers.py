@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from jobprov.provenance.errors import UnreachableError
-from jobprov.provenance.records.checks import checksum_problem
+from jobprov.provenance.records.reading.checks import checksum_problem
 
 _MOST = 2**63 - 1
 _LONGEST = 1000

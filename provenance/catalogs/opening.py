@@ -19,7 +19,7 @@ from jobprov.provenance.catalogs.http import Access
 from jobprov.provenance.catalogs.metacat import MetaCat
 from jobprov.provenance.catalogs.sam import Sam
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.records.documents import read_document
+from jobprov.provenance.records.reading.documents import read_document
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 

@@ -3,11 +3,11 @@
 from jobprov.provenance.fhicl.configuration import Configuration
 from jobprov.provenance.fhicl.diff import Change, Difference, diff
 from jobprov.provenance.fhicl.errors import FhiclError, Inclusion
-from jobprov.provenance.fhicl.includer import SourceFile
 from jobprov.provenance.fhicl.limits import Limits
 from jobprov.provenance.fhicl.loading import expand, expand_from, load, load_files, load_from, loads
-from jobprov.provenance.fhicl.lookup import FileSource, FoundFile
 from jobprov.provenance.fhicl.positions import Origin
+from jobprov.provenance.fhicl.reading.includer import SourceFile
+from jobprov.provenance.fhicl.reading.lookup import FileSource, FoundFile
 from jobprov.provenance.fhicl.tree import Parameter
 
 __all__ = [

@@ -9,10 +9,10 @@ from jobprov.provenance.fhicl.identity import (
     parameter_set_id,
     registered_tables,
 )
-from jobprov.provenance.fhicl.includer import Expansion, SourceFile
 from jobprov.provenance.fhicl.limits import Limits
 from jobprov.provenance.fhicl.positions import Origin
 from jobprov.provenance.fhicl.printing import annotated_form, indented_form, prefix_annotated_form
+from jobprov.provenance.fhicl.reading.includer import Expansion, SourceFile
 from jobprov.provenance.fhicl.tree import (
     Parameter,
     find_value,

@@ -21,7 +21,7 @@ from jobprov.provenance.fhicl.configuration import Configuration
 from jobprov.provenance.fhicl.errors import INCLUDE_NOT_FOUND, FhiclError
 from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
 from jobprov.provenance.fhicl.loading import load_from
-from jobprov.provenance.fhicl.lookup import PERMISSIVE, DiskFiles
+from jobprov.provenance.fhicl.reading.lookup import PERMISSIVE, DiskFiles
 
 _MEGA = 1e6
 _MISSING = re.compile(r"Can't find file \"([^\"]+)\"")

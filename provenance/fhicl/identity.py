@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from jobprov.provenance.fhicl.errors import LIMIT, UNKNOWN_ID, FhiclError
 from jobprov.provenance.fhicl.limits import Limits
-from jobprov.provenance.fhicl.symbols import written_at
+from jobprov.provenance.fhicl.reading.symbols import written_at
 from jobprov.provenance.fhicl.values import (
     IDENTIFIER,
     SEQUENCE,

@@ -4,11 +4,17 @@ import os
 from collections.abc import Iterable, Sequence
 
 from jobprov.provenance.fhicl.configuration import Configuration
-from jobprov.provenance.fhicl.evaluator import evaluate
 from jobprov.provenance.fhicl.identity import canonical_form, resolve_identifiers
-from jobprov.provenance.fhicl.includer import Expansion, Includer, SourceMemory
 from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS, Limits
-from jobprov.provenance.fhicl.lookup import PERMISSIVE, DiskFiles, FileSource, FoundFile, GivenFiles
+from jobprov.provenance.fhicl.reading.evaluator import evaluate
+from jobprov.provenance.fhicl.reading.includer import Expansion, Includer, SourceMemory
+from jobprov.provenance.fhicl.reading.lookup import (
+    PERMISSIVE,
+    DiskFiles,
+    FileSource,
+    FoundFile,
+    GivenFiles,
+)
 from jobprov.provenance.fhicl.values import TableBody
 
 SEARCH_PATH_VARIABLE = "FHICL_FILE_PATH"

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-from jobprov.provenance.launchers.condor_launcher import checked, quoted
+from jobprov.provenance.launchers.condor.launcher import checked, quoted
 
 HOOK = "job-end-hook.pyz"
 SCRIPT = "retry-job.sh"

@@ -17,7 +17,7 @@ import msgspec
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.toml_lines import Path, line_numbers, line_of
 from jobprov.provenance.records.job_record import ExperimentName
-from jobprov.provenance.records.repairing import split_message
+from jobprov.provenance.records.reading.repairing import split_message
 
 LONGEST_BYTES = 1024 * 1024
 MOST_UNITS = 1_000_000

@@ -16,8 +16,8 @@ from datetime import datetime
 from typing import Any
 
 from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode, Node, utc_text
-from jobprov.provenance.records.openlineage import END_OF
-from jobprov.provenance.records.openlineage_datasets import file_facet, with_slash
+from jobprov.provenance.records.openlineage.datasets import file_facet, with_slash
+from jobprov.provenance.records.openlineage.runs import END_OF
 
 RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _PRODUCER = "urn:jobprov:lineage:1"

@@ -14,7 +14,7 @@ import msgspec
 
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.job_record import PROVISIONAL
-from jobprov.provenance.records.times import read_time
+from jobprov.provenance.records.reading.times import read_time
 
 # Each witness says these of itself; that they differ contradicts nothing.
 _OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version", "state"})

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.documents import read_document
+from jobprov.provenance.records.reading.documents import read_document
 
 MOST_RULES = 500
 NESTED = " > "

@@ -37,7 +37,11 @@ def test_keys_in_an_s3_address_are_refused_and_not_repeated() -> None:
 
 
 def test_s3_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("jobprov.archive.backends.bucket", "jobprov.archive.backends.s3", "obstore"):
+    for module in (
+        "jobprov.archive.backends.s3.bucket",
+        "jobprov.archive.backends.s3.store",
+        "obstore",
+    ):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "obstore", None)
 

@@ -8,10 +8,10 @@ import obstore
 import pytest
 
 from jobprov.archive import fsck
-from jobprov.archive.backends import remote
-from jobprov.archive.backends.bucket import PART_BYTES, Bucket, in_parallel
 from jobprov.archive.backends.local import LocalStore
-from jobprov.archive.backends.s3 import S3Store
+from jobprov.archive.backends.s3 import remote
+from jobprov.archive.backends.s3.bucket import PART_BYTES, Bucket, in_parallel
+from jobprov.archive.backends.s3.store import S3Store
 from jobprov.archive.digest import digest_of
 from jobprov.archive.errors import BlobDamagedError, DocumentDamagedError
 from jobprov.archive.opening import open_store

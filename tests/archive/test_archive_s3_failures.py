@@ -14,8 +14,8 @@ import obstore
 import pytest
 from obstore.exceptions import GenericError
 
-from jobprov.archive.backends.bucket import Bucket
-from jobprov.archive.backends.s3 import S3Store
+from jobprov.archive.backends.s3.bucket import Bucket
+from jobprov.archive.backends.s3.store import S3Store
 from jobprov.archive.digest import digest_of
 from jobprov.archive.errors import ArchiveUnreachableError
 from jobprov.archive.opening import open_store
@@ -114,7 +114,7 @@ def test_server_that_goes_away_is_an_error_of_every_method(
     store = open_store(s3_url)
     known = store.put(b"blob").sha256
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr("jobprov.archive.backends.bucket._TRIES_AGAIN", 0)
+    monkeypatch.setattr("jobprov.archive.backends.s3.bucket._TRIES_AGAIN", 0)
     monkeypatch.setattr(store.bucket, "_store", Bucket("jobprov", "x", timeout_seconds=1)._store)  # type: ignore[attr-defined]
 
     for use in (

@@ -13,8 +13,8 @@ import obstore
 import pytest
 
 from jobprov.archive import fsck
-from jobprov.archive.backends.bucket import Bucket
-from jobprov.archive.backends.s3 import S3Store
+from jobprov.archive.backends.s3.bucket import Bucket
+from jobprov.archive.backends.s3.store import S3Store
 from jobprov.archive.digest import digest_of
 from tests.library.tampering import run_python
 
@@ -289,8 +289,8 @@ SEALER = """
 import sys
 from datetime import timedelta
 from pathlib import Path
-from jobprov.archive.backends.bucket import Bucket
-from jobprov.archive.backends.s3 import S3Store
+from jobprov.archive.backends.s3.bucket import Bucket
+from jobprov.archive.backends.s3.store import S3Store
 bucket, prefix = sys.argv[1].removeprefix("s3://").split("/")
 store = S3Store(Bucket(bucket, prefix), grace=timedelta(seconds=2))
 while len(list(store.documents("head/"))) < 3:

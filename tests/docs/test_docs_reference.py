@@ -36,7 +36,7 @@ README = DOCS.parent / "README.md"
 
 APART = (
     "jobprov.provenance.capture",
-    "jobprov.provenance.bundle.root_masking",
+    "jobprov.provenance.bundle.comparison.root_masking",
     "jobprov.provenance.fhicl.",
 )
 """What stands alone, and what turns its own errors into the one that it shows.

@@ -133,7 +133,7 @@ def test_each_example_of_json_is_json() -> None:
 
 def test_the_example_record_is_taken() -> None:
     """The smallest record that the contract shows is one that the service decodes."""
-    from jobprov.provenance.records.decoding import decode_record  # noqa: PLC0415 - this test alone
+    from jobprov.provenance.records.reading.decoding import decode_record  # noqa: PLC0415 - this test alone
 
     text = (ROOT / "docs/reference/record.md").read_text(encoding="utf-8")
     [example] = re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.capture.surroundings.condor_ads import job_variables
-from jobprov.provenance.launchers.condor_launcher import CondorLauncher
-from jobprov.provenance.launchers.condor_tools import ads_of
+from jobprov.provenance.launchers.condor.launcher import CondorLauncher
+from jobprov.provenance.launchers.condor.tools import ads_of
 from jobprov.provenance.launchers.job import BatchJob, Launcher
 from tests.library.behaviour.launchers import LauncherBehaviour, NewLauncher, a_job, wait_for
 from tests.library.grid.pool import PATH, Pool, need_condor

@@ -8,8 +8,8 @@ from typing import Any
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database, open_database
-from jobprov.provenance.records.decoding import decode_record
-from jobprov.provenance.records.openlineage import read_event
+from jobprov.provenance.records.openlineage.runs import read_event
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.comparators import declare_comparators
 from jobprov.provenance.services.bundles.job_bundle import build_bundle

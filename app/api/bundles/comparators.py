@@ -10,8 +10,8 @@ from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.wiring import get_service
-from jobprov.provenance.bundle.comparators import OutputRules
-from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.bundle.comparison.comparators import OutputRules
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import ComparatorsQuery
 from jobprov.provenance.services.bundles.comparators import declare_comparators, show_comparators
 

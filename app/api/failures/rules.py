@@ -13,9 +13,9 @@ from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.failures import ExperimentRules, RulesDeclared, RulesReapplied
-from jobprov.provenance.records.documents import read_document
 from jobprov.provenance.records.job_record import Name
-from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.records.reading.documents import read_document
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import AfterQuery, ComparatorsQuery
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify, show_rules

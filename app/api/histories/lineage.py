@@ -11,12 +11,12 @@ from jobprov.app.csv_rows import CONTENT_TYPE as CSV
 from jobprov.app.csv_rows import csv_lines
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.histories import LineageGraph
-from jobprov.provenance.lineage.dot import to_dot
+from jobprov.provenance.lineage.drawing.dot import to_dot
+from jobprov.provenance.lineage.drawing.svg import draw
+from jobprov.provenance.lineage.drawing.text import render_text
 from jobprov.provenance.lineage.graph import Graph
 from jobprov.provenance.lineage.openlineage import to_openlineage
 from jobprov.provenance.lineage.prov_json import to_prov_json, to_prov_n
-from jobprov.provenance.lineage.svg import draw
-from jobprov.provenance.lineage.text import render_text
 from jobprov.provenance.schemas.history_queries import LineageQuery
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import take_filters

@@ -5,7 +5,7 @@ from flask import Response
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.bundle.exports import FORMS
+from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.bundles.exports import export_job

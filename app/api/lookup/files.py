@@ -13,7 +13,7 @@ from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.lookup import FileList
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
-from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import FilesQuery
 from jobprov.provenance.services.catalogs.sightings import (
     SightedFile,

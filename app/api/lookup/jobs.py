@@ -17,7 +17,7 @@ from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.lookup import JobList
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import (
     CONFIGURATION_FORMS,
     BundleQuery,

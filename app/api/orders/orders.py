@@ -16,8 +16,8 @@ from jobprov.app.api.wire.guard import check_experiment, check_reading, writing_
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
 from jobprov.provenance.db.queries.orders.orders import placed_orders
-from jobprov.provenance.records.documents import read_document
-from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.records.reading.documents import read_document
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.production_queries import OrdersQuery, RetriesQuery
 from jobprov.provenance.services.orders.orders import (
     ReportBody,

@@ -20,8 +20,8 @@ from jobprov.provenance.catalogs.catalog import Catalog
 from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.workflow import LONGEST_BYTES, read_workflow
-from jobprov.provenance.records.documents import read_document
-from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.records.reading.documents import read_document
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.production_queries import AdvanceQuery, WorkflowQuery
 from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.orders.workflow_steps import (

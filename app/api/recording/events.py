@@ -13,15 +13,15 @@ from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets, refuse_secrets_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.decoding import LIMIT_BYTES
-from jobprov.provenance.records.openlineage import run_event_of
-from jobprov.provenance.records.openlineage_static import (
+from jobprov.provenance.records.openlineage.runs import run_event_of
+from jobprov.provenance.records.openlineage.static_events import (
     DatasetEvent,
     JobEvent,
     sightings_of_event,
     static_event_of,
 )
-from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.records.reading.decoding import LIMIT_BYTES
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import EventQuery
 from jobprov.provenance.services.catalogs.events import make_record, record_event

@@ -36,8 +36,8 @@ from jobprov.app.api.wire.guard import (
 from jobprov.app.api.wire.secrets import refuse_secrets, refuse_secrets_of, secret_words
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import BadInputError, ConflictError, RecordError
-from jobprov.provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
 from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.reading.decoding import LIMIT_BYTES, DecodedRecord, decode_record
 from jobprov.provenance.services.intake.excerpts import CONTENT_TYPE, HEAD_BYTES
 from jobprov.provenance.services.intake.secrets import secrets_in_record, without_secrets
 from jobprov.provenance.services.intake.tokens import Grant

@@ -14,7 +14,7 @@ from jobprov.app.api.wire.guard import check_experiment, check_job, recording_gr
 from jobprov.app.errors import SecretFoundError
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import ConflictError
-from jobprov.provenance.records.decoding import DecodedRecord
+from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import LogTailQuery
 from jobprov.provenance.services.intake.blobs import find_secret

@@ -14,7 +14,7 @@ from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
-from jobprov.provenance.records.repairing import split_message
+from jobprov.provenance.records.reading.repairing import split_message
 from jobprov.provenance.services.intake.tokens import TICKET_DAYS, create_ticket
 
 section = Section("tickets", "Upload tickets.")

@@ -8,8 +8,8 @@ from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_word, parameters
 from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.lineage.dot import classes_to_dot
-from jobprov.provenance.lineage.svg import draw_classes
+from jobprov.provenance.lineage.drawing.dot import classes_to_dot
+from jobprov.provenance.lineage.drawing.svg import draw_classes
 from jobprov.provenance.schemas.production_queries import CampaignGraphQuery, FoldedQuery
 from jobprov.provenance.services.statistics.campaign_graph import (
     FoldedCampaign,

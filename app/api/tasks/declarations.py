@@ -15,7 +15,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.tasks import TaskDeclared
 from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
-from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,

@@ -12,7 +12,7 @@ from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.tasks import UnitsWaived
-from jobprov.provenance.records.repairing import parse_object
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.tasks.tasks import find_task

@@ -7,7 +7,7 @@ from marshmallow import Schema
 
 from jobprov.app.api.wire.guard import check_reading
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.checks import name_problem
+from jobprov.provenance.records.reading.checks import name_problem
 from jobprov.provenance.schemas.parameters import read_query
 
 

@@ -11,7 +11,7 @@ from jobprov.app.errors import UnauthorizedError
 from jobprov.app.locality import is_local
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import ForbiddenError
-from jobprov.provenance.records.decoding import DecodedRecord
+from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.services.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.services.intake.tokens import Grant
 

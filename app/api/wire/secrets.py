@@ -3,7 +3,7 @@
 from typing import Any
 
 from jobprov.app.errors import SecretFoundError
-from jobprov.provenance.records.decoding import DecodedRecord
+from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.services.intake.secrets import secrets_in, secrets_in_record
 
 

@@ -4,7 +4,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import experiment_option, url_option
-from jobprov.provenance.bundle.exports import FORMS
+from jobprov.provenance.bundle.description.exports import FORMS
 
 
 @click.command()

@@ -18,9 +18,9 @@ from jobprov.app.commands.terminal.opening import settings_with, url_option
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import ConflictError, UnreachableError
-from jobprov.provenance.launchers.condor_launcher import CondorLauncher
+from jobprov.provenance.launchers.condor.launcher import CondorLauncher
 from jobprov.provenance.launchers.job import Launcher
-from jobprov.provenance.launchers.local_launcher import LocalLauncher
+from jobprov.provenance.launchers.local.launcher import LocalLauncher
 from jobprov.provenance.services.agents.order_jobs import Workshop
 from jobprov.provenance.services.agents.submission import OrderRunner
 

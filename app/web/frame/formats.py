@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Undefined
 
 from jobprov.provenance.lineage import words
-from jobprov.provenance.records.times import read_time
+from jobprov.provenance.records.reading.times import read_time
 
 MISSING = words.MISSING
 THIN = words.THIN_SPACE

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from jobprov.app.web.frame.page import asked
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.lineage.svg import as_image
+from jobprov.provenance.lineage.drawing.svg import as_image
 
 INLINE_BYTES = 44_000
 """Both pictures together: with a table of 60 rows and the frame a page stays under 80 kB."""

@@ -8,7 +8,7 @@ from flask import Response, make_response, render_template, request
 from jobprov.app.errors import Problem
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.page import here
-from jobprov.provenance.lineage.captions import safe_url
+from jobprov.provenance.lineage.drawing.captions import safe_url
 
 _MOST_CHOICES = 100
 _WORDS = {

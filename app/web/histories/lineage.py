@@ -14,12 +14,12 @@ from jobprov.app.web.histories.question import asked_question
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.lineage.drawing.map_view import map_of_view
+from jobprov.provenance.lineage.drawing.sheet import Links
+from jobprov.provenance.lineage.drawing.svg import draw_view
 from jobprov.provenance.lineage.folding import fold
 from jobprov.provenance.lineage.graph import FileNode, Graph
-from jobprov.provenance.lineage.map_view import map_of_view
 from jobprov.provenance.lineage.sentences import known_briefly, summary
-from jobprov.provenance.lineage.sheet import Links
-from jobprov.provenance.lineage.svg import draw_view
 from jobprov.provenance.services.histories.lineage import MOST_NODES, has_other_side, trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters, take_filters
 

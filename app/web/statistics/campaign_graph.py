@@ -16,11 +16,11 @@ from jobprov.app.web.tasks import campaigns
 from jobprov.app.web.tasks.campaigns import twin_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.lineage.drawing.map_view import map_of_classes, name_of_class
+from jobprov.provenance.lineage.drawing.svg import Direction, draw_classes
 from jobprov.provenance.lineage.graph import UNHAPPY_STATES
 from jobprov.provenance.lineage.layers import layers
-from jobprov.provenance.lineage.map_view import map_of_classes, name_of_class
 from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
-from jobprov.provenance.lineage.svg import Direction, draw_classes
 from jobprov.provenance.services.statistics.campaign_graph import (
     class_links,
     fold_campaign,

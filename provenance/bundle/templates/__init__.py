@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 from jobprov.provenance.bundle.fields import text
-from jobprov.provenance.bundle.payload import Payload
+from jobprov.provenance.bundle.payload.payload import Payload
 
 EDITION = 1
 FOLDER = files(__name__)
@@ -20,7 +20,7 @@ _COMPARISON = (
     "root_tolerance",
     "root_statistics",
     "text_comparison",
-    "comparison",
+    "verify",
 )
 _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644}
 _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
@@ -63,14 +63,22 @@ def comparison_program(edition: int = EDITION) -> bytes:
     """The text of verify.py: the comparison and the modules that it imports, in one file without imports of ours."""
     if edition < EDITION:
         return template(edition, "verify.py.txt")
-    parts = [
-        (files("jobprov.provenance.bundle") / f"{name}.py").read_text(encoding="utf-8")
-        for name in _COMPARISON
-    ]
-    lines = [
-        line
-        for part in parts
-        for line in part.splitlines()
-        if not line.startswith("from jobprov.provenance.")
-    ]
+    lines = []
+    for name in _COMPARISON:
+        module = files("jobprov.provenance.bundle.comparison") / f"{name}.py"
+        lines += _lines_without_our_imports(module.read_text(encoding="utf-8"))
     return "".join(line + "\n" for line in lines).encode()
+
+
+def _lines_without_our_imports(source: str) -> list[str]:
+    """Return the lines of a module, apart from its imports of other modules of this package."""
+    lines = []
+    in_import = False
+    for line in source.splitlines():
+        if line.startswith("from jobprov.provenance."):
+            in_import = line.endswith("(")
+        elif in_import:
+            in_import = line != ")"
+        else:
+            lines.append(line)
+    return lines

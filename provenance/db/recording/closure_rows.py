@@ -17,7 +17,7 @@ from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.db.tables import Closure, ClosureFile, ClosureSet, ClosureSetMember
 from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.records.job_record import FclConfiguration
-from jobprov.provenance.records.sharing import remembered
+from jobprov.provenance.records.reading.sharing import remembered
 
 _HELD_FILES = "SELECT DISTINCT closure_id FROM closure_files WHERE closure_id {among}"
 

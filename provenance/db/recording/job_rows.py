@@ -24,8 +24,8 @@ from jobprov.provenance.records.job_record import (
     Software,
 )
 from jobprov.provenance.records.parents import Within, has_too_many_parents
+from jobprov.provenance.records.reading.repairing import utc
 from jobprov.provenance.records.recipes import recipe_of, result_of
-from jobprov.provenance.records.repairing import utc
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
 MESSAGE_LENGTH = 300

@@ -16,7 +16,7 @@ from jobprov.provenance.db.recording.shared_lists import intern_lists
 from jobprov.provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
 from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.records.job_record import Software
-from jobprov.provenance.records.sharing import remembered
+from jobprov.provenance.records.reading.sharing import remembered
 from jobprov.provenance.software.urls import match_key
 
 _SOFTWARE: Table = SoftwareRow.__table__  # type: ignore[assignment]

@@ -15,11 +15,11 @@ from typing import Any, BinaryIO
 from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.launchers.condor_attempts import Attempt, Collection
-from jobprov.provenance.launchers.condor_ends import end_of, last_seen_at
-from jobprov.provenance.launchers.condor_leftovers import Leftovers
-from jobprov.provenance.launchers.condor_logs import kept_logs
-from jobprov.provenance.launchers.condor_record import experiment_of, job_id_of, record_of
+from jobprov.provenance.launchers.condor.attempts import Attempt, Collection
+from jobprov.provenance.launchers.condor.ends import end_of, last_seen_at
+from jobprov.provenance.launchers.condor.leftovers import Leftovers
+from jobprov.provenance.launchers.condor.logs import kept_logs
+from jobprov.provenance.launchers.condor.record import experiment_of, job_id_of, record_of
 from jobprov.provenance.services.agents.witness_state import WitnessState
 
 _BATCH_RECORDS = 100

@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.bundle.comparators import OutputRule, read_rules
+from jobprov.provenance.bundle.comparison.comparators import OutputRule, read_rules
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import ComparatorSet, Experiment, LedgerEntry
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.records.documents import check_experiment_name
+from jobprov.provenance.records.reading.documents import check_experiment_name
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.writing import Writing
 

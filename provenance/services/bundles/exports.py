@@ -4,7 +4,7 @@ import io
 import tarfile
 from dataclasses import replace
 
-from jobprov.provenance.bundle.exports import FORMS
+from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.services.bundles.job_bundle import Bundle, stream_plan
 
 

@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.bundle.comparators import OutputRule
+from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from jobprov.provenance.bundle.plan import SPEC_VERSION
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs

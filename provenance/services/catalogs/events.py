@@ -18,14 +18,14 @@ from jobprov.provenance.db.advisory_locks import OF_RUN
 from jobprov.provenance.db.driver import fetch
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import ConflictError, LimitError, RecordError
-from jobprov.provenance.records.decoding import LIMIT_BYTES, DecodedRecord, decode_record
-from jobprov.provenance.records.openlineage import (
+from jobprov.provenance.records.openlineage.runs import (
     WITNESS,
     ReadEvent,
     events_of,
     in_words_of_events,
     record_of_run,
 )
+from jobprov.provenance.records.reading.decoding import LIMIT_BYTES, DecodedRecord, decode_record
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, load_held
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission

@@ -20,9 +20,9 @@ from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Claim, File, Identity, Job, Producer, Sighting, TaskRow
 from jobprov.provenance.db.turns import stop_derivations
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.checks import checksum_problem, name_problem
 from jobprov.provenance.records.job_record import Digest, ExperimentName, JobId, Name, Word
-from jobprov.provenance.records.repairing import split_message, unstorable_text
+from jobprov.provenance.records.reading.checks import checksum_problem, name_problem
+from jobprov.provenance.records.reading.repairing import split_message, unstorable_text
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.writing import Writing
 

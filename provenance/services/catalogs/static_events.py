@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
-from jobprov.provenance.records.openlineage_static import (
+from jobprov.provenance.records.openlineage.static_events import (
     MARK,
     DatasetEvent,
     JobEvent,

@@ -15,7 +15,7 @@ from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.selecting import select_by
 from jobprov.provenance.db.tables import Repository, SoftwareRow, WorkItem
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
-from jobprov.provenance.records.checks import word_problem
+from jobprov.provenance.records.reading.checks import word_problem
 from jobprov.provenance.services.work.queue import enqueue
 from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.urls import parse_url

@@ -14,7 +14,7 @@ from jobprov.provenance.answers.comparisons import Difference, Facet, Place
 from jobprov.provenance.fhicl import Change, Configuration, Origin, diff
 from jobprov.provenance.fhicl.diff import RENAMED
 from jobprov.provenance.records.job_record import FclConfiguration
-from jobprov.provenance.records.repairing import repaired
+from jobprov.provenance.records.reading.repairing import repaired
 from jobprov.provenance.services.comparisons.differences import RECIPE, compared, keyed, shortened
 from jobprov.provenance.services.comparisons.facets import facet
 from jobprov.provenance.services.configurations.configuration import (

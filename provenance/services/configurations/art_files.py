@@ -20,7 +20,7 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.fhicl import Configuration, FhiclError
 from jobprov.provenance.fhicl.stored import load_stored
 from jobprov.provenance.records.identity import JOB_NAMESPACE
-from jobprov.provenance.records.times import read_time
+from jobprov.provenance.records.reading.times import read_time
 
 MAIN = "from-file.fcl"
 _PIECE = 1 << 20

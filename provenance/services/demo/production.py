@@ -20,7 +20,7 @@ import requests
 
 from jobprov.provenance.errors import NotFoundError, ProvenanceError, UnreachableError
 from jobprov.provenance.launchers.job import JobEnd, Runner
-from jobprov.provenance.launchers.local_runner import LocalRunner
+from jobprov.provenance.launchers.local.runner import LocalRunner
 from jobprov.provenance.services.demo.jobs import (
     CAMPAIGN,
     EVENTS,

@@ -15,7 +15,6 @@ from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.holdings.erasures import was_erased
 from jobprov.provenance.db.tables import BundlePlan, Conflict, LedgerEntry, UnreadRecord
 from jobprov.provenance.errors import BadInputError, NotFoundError, RecordError
-from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.records.erasing import (
     digests_of,
     forms_of,
@@ -26,6 +25,7 @@ from jobprov.provenance.records.erasing import (
     without_fields,
 )
 from jobprov.provenance.records.job_record import PROVISIONAL
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.plan_blobs import generated_by, named_in_plan
 from jobprov.provenance.services.intake.secrets import secrets_in, secrets_in_record
 from jobprov.provenance.services.ledger.entries import read_entries

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, select, update
 from jobprov.archive.store import Store
 from jobprov.provenance.db.tables import EntryBody, LedgerEntry, ProvisionalRecord
 from jobprov.provenance.errors import ConflictError
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.erasures.log_expiry import Owner
 from jobprov.provenance.services.erasures.plans import Entry, RecordErasure, Wanted, plan_erasure
 from jobprov.provenance.services.erasures.rows import ErasedRow, Erasure, write_erasure_rows

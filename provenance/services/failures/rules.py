@@ -36,7 +36,7 @@ from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Reclassification, RuleTableRow
 from jobprov.provenance.errors import ConflictError, NotFoundError
-from jobprov.provenance.records.documents import check_experiment_name
+from jobprov.provenance.records.reading.documents import check_experiment_name
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.work.classifications import enqueue_failures
 from jobprov.provenance.services.writing import Writing

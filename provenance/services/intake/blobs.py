@@ -23,8 +23,8 @@ from jobprov.provenance.db.queries.holdings.expiry import expired_logs, needed_b
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
-from jobprov.provenance.records.decoding import DecodedRecord
 from jobprov.provenance.records.inputs import all_inputs
+from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.services.work.notices import blob_arrived
 from jobprov.provenance.services.writing import Writing
 

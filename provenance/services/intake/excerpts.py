@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from jobprov.provenance.errors import BadInputError, LimitError
-from jobprov.provenance.records.decoding import LIMIT_BYTES
+from jobprov.provenance.records.reading.decoding import LIMIT_BYTES
 
 CONTENT_TYPE = "application/vnd.jobprov.excerpts"
 MOST_EXCERPTS = 16

@@ -16,8 +16,8 @@ from typing import Any
 import ahocorasick_rs
 
 from jobprov.provenance.capture.record import redaction
-from jobprov.provenance.records.decoding import DecodedRecord
 from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.reading.decoding import DecodedRecord
 
 _SHORTEST = 12  # what is shorter no rule finds
 _REMEMBERED = 8192

@@ -17,8 +17,8 @@ from jobprov.provenance.db.tables import Job
 from jobprov.provenance.db.turns import LostTurnError, take_jobs
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.merging import Contradiction, fill, merge_witnesses
-from jobprov.provenance.records.references import referenced_blobs
-from jobprov.provenance.records.repairing import read_plain, without_unfit
+from jobprov.provenance.records.reading.references import referenced_blobs
+from jobprov.provenance.records.reading.repairing import read_plain, without_unfit
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.readings import Reading
 

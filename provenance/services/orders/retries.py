@@ -27,7 +27,7 @@ from jobprov.provenance.db.queries.tasks.tasks import FoundTask, find_tasks
 from jobprov.provenance.db.queries.tasks.units import waived_units
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.launchers.workflow import RetryPolicy
-from jobprov.provenance.records.documents import read_document
+from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.services.failures.classes import classes_of
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together

@@ -17,7 +17,7 @@ from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Experiment, RetryPolicyRow
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.launchers.workflow import RetryPolicy
-from jobprov.provenance.records.documents import check_experiment_name, read_document
+from jobprov.provenance.records.reading.documents import check_experiment_name, read_document
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.writing import Writing
 

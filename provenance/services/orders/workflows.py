@@ -19,8 +19,8 @@ from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Possession, WorkflowRow
 from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundError
 from jobprov.provenance.launchers.workflow import LONGEST_BYTES, Workflow, read_workflow
-from jobprov.provenance.records.checks import word_problem
-from jobprov.provenance.records.documents import read_document
+from jobprov.provenance.records.reading.checks import word_problem
+from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.orders.workflow_tasks import Listing, declare_listings
 from jobprov.provenance.services.writing import Writing

@@ -17,7 +17,7 @@ from jobprov.provenance.db.recording.packing import pack, unpack
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import DeadLetter, Experiment
 from jobprov.provenance.errors import ConflictError, NotFoundError, RecordError
-from jobprov.provenance.records.decoding import DecodedRecord, decode_record
+from jobprov.provenance.records.reading.decoding import DecodedRecord, decode_record
 from jobprov.provenance.services.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.services.intake.tokens import Grant
 from jobprov.provenance.services.recording.jobs import record_jobs

@@ -22,9 +22,9 @@ from jobprov.provenance.db.queries.holdings.erasures import erased_among
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Conflict, Job, ProvisionalRecord, UnreadRecord
-from jobprov.provenance.records.decoding import DecodedRecord
-from jobprov.provenance.records.equality import have_equal_values
 from jobprov.provenance.records.erasing import digests_of
+from jobprov.provenance.records.reading.decoding import DecodedRecord
+from jobprov.provenance.records.reading.equality import have_equal_values
 from jobprov.provenance.services.ledger.entries import (
     NewEntry,
     OfJob,

@@ -21,7 +21,7 @@ from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
 from jobprov.provenance.db.tables import Derivation, Job, LedgerEntry, UnreadRecord
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_taken, read_together
 from jobprov.provenance.services.recording.derivation import ReadJob, derive_jobs

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import Verdict
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.documents import read_document
+from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.verdicts import LEVELS
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.lookup.job import find_job

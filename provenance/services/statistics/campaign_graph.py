@@ -30,8 +30,8 @@ from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, LimitError, NotFoundError
+from jobprov.provenance.lineage.drawing.sheet import Links
 from jobprov.provenance.lineage.quotient import FoldedGraph
-from jobprov.provenance.lineage.sheet import Links
 from jobprov.provenance.services.statistics.counted import (
     MOST_COUNTED_AT_ONCE,
     count_now,

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.records.identity import witness_rank
-from jobprov.provenance.records.times import read_time
+from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records
 
 MOST_JOBS = 256

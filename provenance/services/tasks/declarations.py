@@ -16,9 +16,9 @@ from jobprov.provenance.db.recording.task_rows import place_again
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import Stage, TaskRow
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.checks import word_problem
-from jobprov.provenance.records.documents import read_document
 from jobprov.provenance.records.job_record import ExperimentName
+from jobprov.provenance.records.reading.checks import word_problem
+from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.writing import Writing
 

@@ -19,7 +19,7 @@ from jobprov.provenance.db.queries.tasks.units import entry_times
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import WaivedUnit
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.documents import read_document
+from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.tasks.declarations import (
     MOST_UNITS,

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import LedgerEntry, Possession
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.comparators import write_comparator_row
 from jobprov.provenance.services.catalogs.sightings import write_sighting_row
 from jobprov.provenance.services.code.ambiguous_code import TagObservations

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobprov.app.wiring import Service
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.verdicts import post_verdict

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from jobprov.provenance.bundle import tar
-from jobprov.provenance.bundle.comparators import OutputRule
+from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from jobprov.provenance.bundle.plan import Plan, make_plan
 from jobprov.provenance.software.object_form import object_id

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobprov.provenance.errors import BadInputError, UnreachableError
-from jobprov.provenance.launchers.condor_attempts import Collection
+from jobprov.provenance.launchers.condor.attempts import Collection
 from jobprov.provenance.services.agents.witness import Report, Telling, witness_batch
 from jobprov.provenance.services.agents.witness_state import WitnessState
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import uproot
 
-from jobprov.provenance.bundle.comparators import OutputRule, read_rules, rule_for
-from jobprov.provenance.bundle.comparison import UndecidedError, compare, content_digest
-from jobprov.provenance.bundle.root_statistics import upper_gamma
+from jobprov.provenance.bundle.comparison.comparators import OutputRule, read_rules, rule_for
+from jobprov.provenance.bundle.comparison.root_statistics import upper_gamma
+from jobprov.provenance.bundle.comparison.verify import UndecidedError, compare, content_digest
 from jobprov.provenance.bundle.templates import comparison_program
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.reruns.execution import rerun, verify

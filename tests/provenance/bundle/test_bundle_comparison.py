@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import uproot
 
-from jobprov.provenance.bundle import comparison
-from jobprov.provenance.bundle.comparison import UndecidedError, compare, content_digest
+from jobprov.provenance.bundle.comparison import verify as comparison
+from jobprov.provenance.bundle.comparison.verify import UndecidedError, compare, content_digest
 from jobprov.provenance.bundle.templates import comparison_program
 from tests.library.productions.toy_job import Toy
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobprov.provenance.bundle.names import Shelf, is_plain, percent, split_for_ustar
-from jobprov.provenance.bundle.places import Place, Places, quote
+from jobprov.provenance.bundle.payload.places import Place, Places, quote
 
 WORD = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)))
 

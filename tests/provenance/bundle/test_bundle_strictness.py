@@ -11,8 +11,13 @@ import pytest
 import uproot
 from uproot.writing.identify import to_TAxis, to_TH1x, to_THashList, to_TObjString
 
-from jobprov.provenance.bundle import root_content
-from jobprov.provenance.bundle.comparison import UndecidedError, compare, content_digest, main
+from jobprov.provenance.bundle.comparison import root_content
+from jobprov.provenance.bundle.comparison.verify import (
+    UndecidedError,
+    compare,
+    content_digest,
+    main,
+)
 
 Write = Callable[[Any], None]
 

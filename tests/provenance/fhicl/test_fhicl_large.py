@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance import fhicl
-from jobprov.provenance.fhicl.includer import SourceMemory
 from jobprov.provenance.fhicl.loading import forget_sources
+from jobprov.provenance.fhicl.reading.includer import SourceMemory
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "fhicl.py"
 

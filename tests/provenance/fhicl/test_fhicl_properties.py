@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from jobprov.provenance import fhicl
 from jobprov.provenance.fhicl.errors import FragmentError
-from jobprov.provenance.fhicl.evaluator import _evaluate_joined, _evaluate_segments
 from jobprov.provenance.fhicl.identity import canonical_form
 from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
 from jobprov.provenance.fhicl.loading import forget_sources
+from jobprov.provenance.fhicl.reading.evaluator import _evaluate_joined, _evaluate_segments
 from jobprov.provenance.fhicl.values import TableBody
 from tests.library.examples import examples
 

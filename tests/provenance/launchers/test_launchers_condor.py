@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.launchers.condor_ads import read_ads
-from jobprov.provenance.launchers.condor_attempts import Collection, Source
-from jobprov.provenance.launchers.condor_events import attempts_of, read_events
-from jobprov.provenance.launchers.condor_record import experiment_of, job_id_of, record_of
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.launchers.condor.ads import read_ads
+from jobprov.provenance.launchers.condor.attempts import Collection, Source
+from jobprov.provenance.launchers.condor.events import attempts_of, read_events
+from jobprov.provenance.launchers.condor.record import experiment_of, job_id_of, record_of
 from jobprov.provenance.records.identity import JOB_NAMESPACE
+from jobprov.provenance.records.reading.decoding import decode_record
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "condor"
 ENDS = {

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.launchers.condor_attempts import Collection
-from jobprov.provenance.launchers.condor_events import attempts_of, read_events
-from jobprov.provenance.launchers.condor_record import record_of
+from jobprov.provenance.launchers.condor.attempts import Collection
+from jobprov.provenance.launchers.condor.events import attempts_of, read_events
+from jobprov.provenance.launchers.condor.record import record_of
 
 
 @pytest.fixture

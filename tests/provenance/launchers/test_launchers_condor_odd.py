@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.launchers.condor_attempts import Collection
-from jobprov.provenance.launchers.condor_record import experiment_of, job_id_of, record_of
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.launchers.condor.attempts import Collection
+from jobprov.provenance.launchers.condor.record import experiment_of, job_id_of, record_of
+from jobprov.provenance.records.reading.decoding import decode_record
 
 STARTED = 1_790_000_000
 AD = {

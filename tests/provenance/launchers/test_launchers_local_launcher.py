@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.launchers.job import BatchJob, Launcher
-from jobprov.provenance.launchers.local_launcher import LocalLauncher
+from jobprov.provenance.launchers.local.launcher import LocalLauncher
 from tests.library.behaviour.launchers import LauncherBehaviour, NewLauncher, a_job, wait_for
 
 
@@ -67,7 +67,7 @@ def test_a_job_that_vanished_without_exit_code_is_told_as_lost(tmp_path: Path) -
 
 def test_two_launchers_that_fill_slots_at_once_start_each_job_once(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from jobprov.provenance.launchers.local_launcher "
+        "import sys; from pathlib import Path; from jobprov.provenance.launchers.local.launcher "
         "import LocalLauncher\n"
         "launcher = LocalLauncher(Path(sys.argv[1]), slots=50)\n"
         "for _ in range(20): launcher.ended([])"

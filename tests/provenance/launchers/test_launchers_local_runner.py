@@ -9,7 +9,7 @@ import pytest
 
 from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.launchers.job import BatchJob, JobEnd, Runner
-from jobprov.provenance.launchers.local_runner import LocalRunner
+from jobprov.provenance.launchers.local.runner import LocalRunner
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "GREETING": "hello"}
 
@@ -88,7 +88,7 @@ def test_wall_limit_stops_the_whole_group(tmp_path: Path) -> None:
 def test_job_that_ignores_the_request_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobprov.provenance.launchers.local_runner._GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("jobprov.provenance.launchers.local.runner._GRACE_SECONDS", 0.2)
 
     end = run_one(
         tmp_path, shell("one", "trap '' TERM; while :; do sleep 1; done", wall_limit_seconds=0.3)

@@ -8,11 +8,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given, settings
 
-from jobprov.provenance.lineage.captions import safe_url, worst_state
+from jobprov.provenance.lineage.drawing.captions import safe_url, worst_state
+from jobprov.provenance.lineage.drawing.sheet import Links
+from jobprov.provenance.lineage.drawing.svg import DARK, Direction, as_image, draw, draw_classes
 from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
-from jobprov.provenance.lineage.sheet import Links
-from jobprov.provenance.lineage.svg import DARK, Direction, as_image, draw, draw_classes
 from tests.library.examples import examples
 from tests.library.productions import graphs as samples
 from tests.library.productions.drawn_graphs import graphs

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobprov.provenance.lineage.captions import name_pattern, tell_apart
+from jobprov.provenance.lineage.drawing.captions import name_pattern, tell_apart
 from jobprov.provenance.lineage.words import columns
 from tests.library.productions.drawn_graphs import NAMES
 

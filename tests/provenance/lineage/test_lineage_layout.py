@@ -7,8 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobprov.provenance.lineage.layers import layers, strong_components
-from jobprov.provenance.lineage.layout import (
+from jobprov.provenance.lineage.drawing.layout import (
     Layout,
     Size,
     Spacing,
@@ -16,7 +15,8 @@ from jobprov.provenance.lineage.layout import (
     lay_out,
     order_layers,
 )
-from jobprov.provenance.lineage.rows import arrange
+from jobprov.provenance.lineage.drawing.rows import arrange
+from jobprov.provenance.lineage.layers import layers, strong_components
 from tests.library.examples import examples
 
 KEYS = [f"n{n}" for n in range(14)]

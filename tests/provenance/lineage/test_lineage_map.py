@@ -7,16 +7,16 @@ import json
 
 import pytest
 
-from jobprov.provenance.lineage.folding import fold
-from jobprov.provenance.lineage.graph import Graph, JobNode, Omitted
-from jobprov.provenance.lineage.map_view import (
+from jobprov.provenance.lineage.drawing.map_view import (
     MOST_MEMBERS,
     map_of_classes,
     map_of_view,
     name_of_class,
 )
+from jobprov.provenance.lineage.drawing.sheet import Links
+from jobprov.provenance.lineage.folding import fold
+from jobprov.provenance.lineage.graph import Graph, JobNode, Omitted
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
-from jobprov.provenance.lineage.sheet import Links
 from tests.library.productions import graphs as samples
 
 LINKS = Links(expand=lambda key: f"/jobs?class={key}")

@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict
 
-from jobprov.provenance.lineage.dot import quoted, to_dot
+from jobprov.provenance.lineage.drawing.dot import quoted, to_dot
+from jobprov.provenance.lineage.drawing.text import (
+    ASCII,
+    BRANCHES_AT_MOST,
+    LINES_AT_MOST,
+    render_text,
+)
 from jobprov.provenance.lineage.graph import (
     Edge,
     FileNode,
@@ -28,7 +34,6 @@ from jobprov.provenance.lineage.prov_json import (
     to_prov_n,
 )
 from jobprov.provenance.lineage.sentences import known_briefly, known_fully, summary
-from jobprov.provenance.lineage.text import ASCII, BRANCHES_AT_MOST, LINES_AT_MOST, render_text
 from jobprov.provenance.lineage.words import columns, elided, shown, size
 from jobprov.provenance.services.histories.nodes import graph_answer
 from tests.library.examples import examples

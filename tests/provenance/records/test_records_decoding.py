@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobprov.provenance.errors import RecordError
-from jobprov.provenance.records import checks, decoding, sharing
-from jobprov.provenance.records.decoding import DecodedRecord, decode_record
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.job_record import JobRecord
-from jobprov.provenance.records.references import referenced_blobs, references_in
-from jobprov.provenance.records.repairing import read_plain, utc
+from jobprov.provenance.records.reading import checks, decoding, sharing
+from jobprov.provenance.records.reading.decoding import DecodedRecord, decode_record
+from jobprov.provenance.records.reading.references import referenced_blobs, references_in
+from jobprov.provenance.records.reading.repairing import read_plain, utc
 from tests.library.records import a_record, digest
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobprov.provenance.records.equality import have_equal_values
+from jobprov.provenance.records.reading.equality import have_equal_values
 
 
 @pytest.mark.parametrize(

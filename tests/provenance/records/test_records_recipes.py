@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.records.decoding import decode_record
 from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.records.recipes import (
     is_comparable,
     parse_recipe,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobprov.provenance.records.openlineage import read_event
+from jobprov.provenance.records.openlineage.runs import read_event
 from tests.library.answers import assert_problem
 from tests.library.records import a_record
 

@@ -12,7 +12,7 @@ from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
 from jobprov.provenance.db.base import EPOCH
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission
 
 JOB = "00000000-0000-0000-0000-000000000001"

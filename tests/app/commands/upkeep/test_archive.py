@@ -14,7 +14,7 @@ from jobprov.app.wiring import open_service
 from jobprov.provenance.db.base import EPOCH
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.recording.submissions import Submission
 

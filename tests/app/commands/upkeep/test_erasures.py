@@ -13,7 +13,7 @@ from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
 from jobprov.provenance.db.base import EPOCH
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.recording.submissions import Submission
 

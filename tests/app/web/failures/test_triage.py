@@ -21,7 +21,7 @@ from jobprov.app.factory import create_app
 from jobprov.app.web.frame.page import PAGE_BYTES
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.catalogs.opening import CatalogSettings
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sync import sync_experiment
 from jobprov.provenance.services.intake.blobs import settle_blob

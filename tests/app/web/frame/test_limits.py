@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.tokens import create_token
 from jobprov.provenance.services.recording.submissions import Submission
 

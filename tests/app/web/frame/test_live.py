@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.tasks.declarations import declare_task

@@ -23,7 +23,7 @@ from jobprov.app.web.histories.relations import relation_sentence
 from jobprov.app.wiring import open_service
 from jobprov.provenance.answers.histories import CommonAncestors, FilePaths
 from jobprov.provenance.answers.names import FileVersion
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)

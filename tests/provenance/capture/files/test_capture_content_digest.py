@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import uproot
 
-from jobprov.provenance.bundle.comparison import DamagedError, content_digest
+from jobprov.provenance.bundle.comparison.verify import DamagedError, content_digest
 from jobprov.provenance.capture.files import root_content as content
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError
 from tests.library.hook import Runner, only_entry

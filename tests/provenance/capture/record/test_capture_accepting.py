@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from tests.library.hook import Runner, only_entry
 
 LONG = "x" * 2000

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, UnreachableError
-from jobprov.provenance.launchers import condor_attempts
-from jobprov.provenance.launchers.condor_attempts import Collection
+from jobprov.provenance.launchers.condor import attempts as condor_attempts
+from jobprov.provenance.launchers.condor.attempts import Collection
 from jobprov.provenance.services.agents.witness_state import WitnessState, stamp_of
 from tests.library.servers.witnessed import ME, NOW, Service, attempt, tell
 

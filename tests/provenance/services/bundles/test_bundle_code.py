@@ -20,7 +20,7 @@ from sqlalchemy import delete
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.tables import Repository
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
 from jobprov.provenance.services.code.products import map_product

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.errors import BadInputError, ConflictError, LimitError
-from jobprov.provenance.records import openlineage, openlineage_datasets
-from jobprov.provenance.records.openlineage import read_event, record_of_run
+from jobprov.provenance.records.openlineage import datasets as openlineage_datasets
+from jobprov.provenance.records.openlineage import runs as openlineage
+from jobprov.provenance.records.openlineage.runs import read_event, record_of_run
 from jobprov.provenance.services.catalogs import events as record_events
 from jobprov.provenance.services.catalogs.events import record_event
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors

@@ -17,7 +17,7 @@ from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.code import products
 from jobprov.provenance.services.code.product_names import list_products

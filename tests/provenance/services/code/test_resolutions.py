@@ -13,7 +13,7 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.errors import BadInputError, ConflictError
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.code.repositories import find_repository, register_repository
 from jobprov.provenance.services.code.resolutions import fetch_repository

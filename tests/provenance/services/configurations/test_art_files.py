@@ -8,7 +8,7 @@ import pytest
 
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.fhicl import loads
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.configurations.art_files import (
     ArtFile,
     check_against,

@@ -24,7 +24,7 @@ from jobprov.provenance.db.tables import (
     ProvisionalRecord,
 )
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, RecordError
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.erasures.plans import RecordErasure, Wanted, plan_erasure
 from jobprov.provenance.services.erasures.traces import find_remains

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.secrets import secrets_in_record
 
 SECRETS = {

@@ -14,7 +14,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.code.repositories import register_repository

@@ -24,7 +24,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.db.turns import LostTurnError
 from jobprov.provenance.records import parents
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import STATUS, Submission
 from jobprov.provenance.services.writing import Writing

@@ -25,7 +25,7 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.tables import Base, GapSet, Job
 from jobprov.provenance.db.transaction import Memory
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.code.repositories import register_repository

@@ -16,7 +16,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns import isolation

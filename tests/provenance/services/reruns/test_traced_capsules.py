@@ -16,7 +16,7 @@ from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.base import EPOCH
 from jobprov.provenance.errors import BadInputError, BundleError
-from jobprov.provenance.records.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsule_making import CapsuleReport

@@ -1,0 +1,319 @@
+"""The three places of an archive on S3: loose blobs, packs and documents.
+
+Objects have the names of local files.
+"""
+
+import os
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from jobprov.archive.backends.copies import Copy
+from jobprov.archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
+from jobprov.archive.backends.documents import place_of_part
+from jobprov.archive.backends.durable import reaching
+from jobprov.archive.backends.frames import HEADER_BYTES, decode_frame, encode_frame
+from jobprov.archive.backends.inspecting import file_digest
+from jobprov.archive.backends.packs import SUFFIX as PACK_SUFFIX
+from jobprov.archive.backends.packs import Pack, ReadAt
+from jobprov.archive.backends.s3.bucket import Bucket, in_parallel
+from jobprov.archive.backends.s3.remote import FIRST_BYTES, RemoteFile, download
+from jobprov.archive.backends.shelves import SUFFIX as LOOSE_SUFFIX
+from jobprov.archive.digest import digest_of, is_digest
+from jobprov.archive.errors import (
+    ArchiveUnreachableError,
+    DocumentDamagedError,
+    DocumentMissingError,
+    FrameDamagedError,
+)
+from jobprov.archive.store import check_document_name, is_document_name
+
+_RECENT_SECONDS = 60.0
+
+
+class LooseObjects:
+    """Blobs in objects of their own: `loose/ab/<digest>.zst`, a frame each."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def find(self, sha256: str, first_bytes: int = FIRST_BYTES) -> Copy | None:
+        """The loose copy of a blob, or None; one request, which takes its first bytes along."""
+        key = loose_key(sha256)
+        found = self._bucket.first_bytes(key, first_bytes)
+        return (
+            None
+            if found is None
+            else Copy(sha256, RemoteFile(self._bucket, key, found[1], found[0]), key)
+        )
+
+    def holding(self, digests: Sequence[str]) -> set[str]:
+        """Those of the digests that are loose."""
+        is_there = in_parallel(lambda sha256: self._bucket.holds(loose_key(sha256)), digests)
+        return {sha256 for sha256, there in zip(digests, is_there, strict=True) if there}
+
+    def sizes(self) -> dict[str, int]:
+        """The loose blobs by digest, sorted, with the sizes of their frames in bytes."""
+        found = {}
+        for listed in self._bucket.listed("loose"):
+            sha256 = listed.key.rpartition("/")[2].removesuffix(LOOSE_SUFFIX)
+            if is_digest(sha256) and listed.key == loose_key(sha256):
+                found[sha256] = listed.size_bytes
+        return dict(sorted(found.items()))
+
+    def remove(self, digests: Sequence[str]) -> None:
+        """Remove loose copies."""
+        self._bucket.delete(map(loose_key, digests))
+
+
+class PackObjects:
+    """The packs, as they were when this process last looked.
+
+    Their indexes lie in a local scratch file.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._scratch = _Scratch()
+        self._looking = threading.Lock()
+        self._looked_at = 0.0
+        self._packs: dict[tuple[str, datetime], Pack] = {}
+        self._intact: set[tuple[str, datetime]] = set()
+
+    def known(self) -> Sequence[Pack]:
+        """The packs as last seen."""
+        return tuple(self._packs.values())
+
+    def recent(self) -> Sequence[Pack]:
+        """The packs as seen a minute ago or later."""
+        return (
+            self.known() if time.monotonic() < self._looked_at + _RECENT_SECONDS else self.refresh()
+        )
+
+    def refresh(self) -> Sequence[Pack]:
+        """The packs as they are now.
+
+        A blob on its way from one place to the next is seen in one of them, because its old place
+        goes last, and an hour after the new one came.
+        """
+        with self._looking:
+            sizes: dict[tuple[str, datetime], int] = {}
+            for listed in self._bucket.listed("packs"):
+                name = listed.key.removeprefix("packs/")
+                if name.endswith(PACK_SUFFIX) and "/" not in name:
+                    sizes[name, listed.modified_at] = listed.size_bytes
+            present = sorted(sizes)
+            if present != list(self._packs):
+                new = [key for key in present if key not in self._packs]
+                opened = in_parallel(lambda key: self._open(key[0], sizes[key]), new)
+                packs = {**self._packs, **dict(zip(new, opened, strict=True))}
+                readable = {key: packs[key] for key in present}
+                self._packs = {key: pack for key, pack in readable.items() if pack is not None}
+            self._looked_at = time.monotonic()
+            return self.known()
+
+    def arrivals(self) -> dict[str, datetime]:
+        """When the packs came, by name and by the server's clock."""
+        return dict(self._packs.keys())
+
+    def find(self, pack: Pack, sha256: bytes) -> Copy | None:
+        """The copy of a blob in a pack, or None; no request."""
+        copy = pack.find(sha256)
+        # a window of its own, as threads share the pack
+        return copy and replace(
+            copy, file=RemoteFile(self._bucket, _pack_key(pack.name), pack.size_bytes)
+        )
+
+    def download(self, pack: Pack, folder: Path) -> Pack | None:
+        """A pack with all its bytes in a local file, or None where it is gone."""
+        target = folder / pack.name
+        file = download(self._bucket, _pack_key(pack.name), pack.size_bytes, target)
+        if file is None:
+            return None
+        target.unlink()  # it stays as long as it is open
+        return Pack(pack.name, file)
+
+    def is_intact(self, pack: Pack, folder: Path) -> bool:
+        """Whether a pack has the bytes that name it.
+
+        It is read through once while this process lives.
+        """
+        key = (pack.name, self.arrivals()[pack.name])
+        if key not in self._intact:
+            here = self.download(pack, folder)
+            if here is None or f"{file_digest(here.file)}{PACK_SUFFIX}" != pack.name:
+                return False
+            self._intact.add(key)
+        return True
+
+    def upload(self, path: Path) -> None:
+        """Store a finished pack under its name."""
+        self._bucket.put_file(_pack_key(path.name), path)
+
+    def remove(self, packs: Sequence[Pack]) -> None:
+        """Remove packs."""
+        self._bucket.delete(_pack_key(pack.name) for pack in packs)
+
+    def _open(self, name: str, size_bytes: int) -> Pack | None:
+        file = RemoteFile(self._bucket, _pack_key(name), size_bytes)
+        try:
+            # The index of most packs is in it
+            file.read_at(max(size_bytes - FIRST_BYTES, 0), FIRST_BYTES)
+        except FrameDamagedError:
+            return None  # it went between the listing and now
+        pack = Pack(name, file, self._scratch.hold)
+        # Without the bytes read so far
+        pack.file = RemoteFile(self._bucket, _pack_key(name), size_bytes)
+        return pack
+
+
+class DocumentObjects:
+    """Documents: `documents/<name>.document`, a frame each, its stored digest bound to the name."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._is_conditional = False
+
+    def put(self, name: str, data: bytes) -> bool:
+        """Store a document durably unless one of that name is there; returns whether it was stored.
+
+        Raises:
+            BadNameError: no document may have that name.
+            ArchiveUnreachableError: the server would overwrite one that is there.
+        """
+        key = _document_key(name)
+        self._check_conditional()
+        return self._bucket.put_new(key, encode_frame(data, digest_of(data), bound_to=name))
+
+    def get(self, name: str) -> bytes:
+        """The bytes of a document, verified.
+
+        Raises:
+            BadNameError: no document may have that name.
+            DocumentMissingError: it is not stored.
+            DocumentDamagedError: its stored bytes changed.
+        """
+        key = _document_key(name)
+        found = self._bucket.first_bytes(key, FIRST_BYTES)
+        if found is None:
+            raise DocumentMissingError(name)
+        first, size_bytes = found
+        try:
+            return decode_frame(
+                RemoteFile(self._bucket, key, size_bytes, first).read_at(0, size_bytes),
+                bound_to=name,
+            )
+        except FrameDamagedError as error:
+            raise DocumentDamagedError(name, key, error.detail) from error
+
+    def read(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
+        """Some bytes of a document of that digest; None where only the whole can be read.
+
+        See `Store.read_document`.
+        """
+        key = _document_key(name)
+        found = self._bucket.first_bytes(key, HEADER_BYTES)
+        if found is None:
+            raise DocumentMissingError(name)
+        try:
+            place = place_of_part(found[0], start, length, sha256)
+        except FrameDamagedError as error:
+            raise DocumentDamagedError(name, key, error.detail) from error
+        if place is None:
+            return None
+        part = self._bucket.read(key, place, length)
+        if part is None:
+            raise DocumentMissingError(name)
+        return part
+
+    def remove(self, names: Collection[str]) -> None:
+        """Remove documents; those that are not there are no matter.
+
+        Raises:
+            BadNameError: no document may have one of the names; nothing is removed then.
+        """
+        self._bucket.delete([_document_key(name) for name in names])
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """The names that begin with a prefix, sorted."""
+        above = f"documents/{prefix.rpartition('/')[0]}".rstrip("/")
+        files = (each.key.removeprefix("documents/") for each in self._bucket.listed(above))
+        names = (file.removesuffix(DOCUMENT_SUFFIX) for file in files if _is_document(file))
+        yield from sorted(name for name in names if name.startswith(prefix))
+
+    def _check_conditional(self) -> None:
+        """Check once that the server keeps the first of two objects of one key.
+
+        The chains of the ledger need it.
+        """
+        if self._is_conditional:
+            return
+        if self._bucket.put_new("put-if-absent", b"") and self._bucket.put_new(
+            "put-if-absent", b""
+        ):
+            raise ArchiveUnreachableError(
+                self._bucket.where,
+                "its server passes over `If-None-Match: *`, so that two sealers could overwrite "
+                "each other's segments",
+                "use one that does not",
+            )
+        self._is_conditional = True
+
+
+def is_stray(key: str) -> bool:
+    """Whether an object lies below one of the three places and the archive gives none that name."""
+    place, _slash, rest = key.partition("/")
+    name = rest.rpartition("/")[2]
+    sha256 = name.removesuffix(LOOSE_SUFFIX)
+    return (
+        (place == "loose" and (not is_digest(sha256) or key != loose_key(sha256)))
+        or (place == "packs" and (name != rest or not rest.endswith(PACK_SUFFIX)))
+        or (place == "documents" and not _is_document(rest))
+    )
+
+
+class _Scratch:
+    """A file without a name that holds what would be too much for memory.
+
+    It is closed when nothing refers to it.
+    """
+
+    def __init__(self) -> None:
+        with reaching(Path(tempfile.gettempdir())):
+            self._fd, path = tempfile.mkstemp(prefix="jobprov-")
+            Path(path).unlink()
+        weakref.finalize(self, os.close, self._fd).atexit = False  # then the system closes it
+        self._end = 0
+        self._appending = threading.Lock()
+
+    def hold(self, data: bytes) -> ReadAt:
+        """Keep bytes; returns what reads them."""
+        with self._appending, reaching(Path(tempfile.gettempdir())):
+            start = self._end
+            while data:
+                written = os.pwrite(self._fd, data, self._end)
+                self._end += written
+                data = data[written:]
+        return lambda offset, length: os.pread(self._fd, length, start + offset)
+
+
+def loose_key(sha256: str) -> str:
+    """Where a blob lies when it is loose."""
+    return f"loose/{sha256[:2]}/{sha256}{LOOSE_SUFFIX}"
+
+
+def _pack_key(name: str) -> str:
+    return f"packs/{name}"
+
+
+def _is_document(file: str) -> bool:
+    return file.endswith(DOCUMENT_SUFFIX) and is_document_name(file.removesuffix(DOCUMENT_SUFFIX))
+
+
+def _document_key(name: str) -> str:
+    return f"documents/{check_document_name(name)}{DOCUMENT_SUFFIX}"

@@ -1,0 +1,76 @@
+"""Remote bytes, read by position like a local file: a window at a time, or all into one file."""
+
+from pathlib import Path
+
+from jobprov.archive.backends.copies import OpenFile
+from jobprov.archive.backends.s3.bucket import PART_BYTES, Bucket
+from jobprov.archive.errors import FrameDamagedError
+
+FIRST_BYTES = 128 << 10
+"""What a first look at an object takes along: most blobs are smaller."""
+
+# What a first look into a pack takes along: of a neighbour's frame nobody needs more
+_WINDOW_BYTES = 16 << 10
+
+
+class RemoteFile:
+    """An object read by position; not for two threads at once.
+
+    It fetches more than it is asked for, and twice as much each time that a read goes on where the
+    last one ended.
+
+    Args:
+        bucket: where it lies.
+        key: of the object.
+        size_bytes: of the object.
+        window: its first bytes, where they are known.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, size_bytes: int, window: bytes = b"") -> None:
+        self._bucket = bucket
+        self._key = key
+        self._size_bytes = size_bytes
+        self._start = 0
+        self._window = window
+        self._ahead_bytes = _WINDOW_BYTES
+
+    def size(self) -> int:
+        """The length of the object in bytes."""
+        return self._size_bytes
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """The bytes from an offset; fewer than asked for only where the object ends.
+
+        Raises:
+            FrameDamagedError: there is no such object any more.
+            ArchiveUnreachableError: the server does not give them.
+        """
+        length = max(min(length, self._size_bytes - offset), 0)
+        begin = offset - self._start
+        if not 0 <= begin <= begin + length <= len(self._window):
+            self._fetch(offset, length)
+            begin = 0
+        return self._window[begin : begin + length]
+
+    def _fetch(self, offset: int, length: int) -> None:
+        end = self._start + len(self._window)
+        goes_on = self._start < offset <= end
+        self._ahead_bytes = min(2 * self._ahead_bytes, PART_BYTES) if goes_on else _WINDOW_BYTES
+        known = self._window[offset - self._start :] if self._start <= offset < end else b""
+        wanted = min(max(length, self._ahead_bytes), self._size_bytes - offset) - len(known)
+        data = self._bucket.read(self._key, offset + len(known), wanted)
+        if data is None:
+            raise FrameDamagedError("the object is gone")
+        self._start, self._window = offset, known + data
+
+
+def download(bucket: Bucket, key: str, size_bytes: int, target: Path) -> OpenFile | None:
+    """An object's bytes in a new file, open for reading; None where there is no such object."""
+    with target.open("xb") as file:
+        for start in range(0, size_bytes, 4 * PART_BYTES):
+            data = bucket.read(key, start, min(4 * PART_BYTES, size_bytes - start))
+            if data is None:
+                target.unlink()
+                return None
+            file.write(data)
+    return OpenFile(target)

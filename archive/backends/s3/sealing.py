@@ -1,0 +1,206 @@
+"""Sealing on S3: loose blobs and small packs become new packs.
+
+What they replace is removed an hour later.
+
+There is no lock that several machines could trust, so nothing hangs on one. A loose blob or a pack
+is removed only because a *greater* pack (by size, then by name) holds its blobs, came an hour ago
+or more, and was read through and found intact. Of the packs that ever held a blob, the greatest is
+thus never removed, however many sealers are at work and however late they are; and who looked up a
+pack, or reads one, has that hour to finish. Sealers at work at the same time only store things
+twice.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from jobprov.archive.backends.copies import Copy
+from jobprov.archive.backends.filling import PackFiller
+from jobprov.archive.backends.packs import ENTRY_BYTES, OVERHEAD_BYTES, Pack, PackWriter
+from jobprov.archive.backends.s3.bucket import Bucket, in_parallel
+from jobprov.archive.backends.s3.objects import LooseObjects, PackObjects
+from jobprov.archive.backends.sealing import choose_merged, packed_bytes
+from jobprov.archive.errors import BlobDamagedError
+from jobprov.archive.store import SealReport
+
+_FETCHED_BYTES = 1 << 20
+_AROUND_BYTES = ENTRY_BYTES + OVERHEAD_BYTES
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """What greater packs hold.
+
+    Attributes:
+        loose: the greatest pack that holds it, by digest of the loose blob.
+        packs: the greatest packs that hold its blobs, by name of the pack.
+    """
+
+    loose: dict[str, Pack]
+    packs: dict[str, set[Pack]]
+
+    def keepers(self) -> set[Pack]:
+        """The packs that are relied on."""
+        return {*self.loose.values()}.union(*self.packs.values())
+
+
+class RemoteSealer:
+    """One run of the sealer.
+
+    Args:
+        bucket: of the archive.
+        loose: its loose blobs.
+        packs: its packs.
+        folder: on the local disk, for packs that grow or are read through.
+        pack_limit_bytes: the largest pack, index included.
+        grace: how long what is superseded stays.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        *,
+        loose: LooseObjects,
+        packs: PackObjects,
+        folder: Path,
+        pack_limit_bytes: int,
+        grace: timedelta,
+    ) -> None:
+        self._bucket = bucket
+        self._loose = loose
+        self._packs = packs
+        self._folder = folder
+        self._limit_bytes = pack_limit_bytes
+        self._grace = grace
+        self._filler = PackFiller(folder, pack_limit_bytes, self._publish)
+        self._damaged: list[str] = []
+
+    def run(self) -> SealReport:
+        """Remove what was superseded an hour ago, pack what is loose, and say what was done."""
+        # a pack whose index is damaged may hold more than a walk finds, so it is kept for its
+        # operator
+        sound = [pack for pack in self._packs.refresh() if pack.index_damage is None]
+        sizes = self._loose.sizes()
+        superseded, sound, removed = self._remove_superseded(sound, sizes)
+        fresh = {sha256: size for sha256, size in sizes.items() if sha256 not in superseded.loose}
+        fitting = {
+            sha256: size
+            for sha256, size in fresh.items()
+            if size + _AROUND_BYTES <= self._limit_bytes
+        }
+        needed = [pack for pack in sound if pack.name not in superseded.packs]
+        merged = choose_merged(
+            needed, packed_bytes(fitting.values(), self._limit_bytes), self._limit_bytes
+        )
+        with closing(self._filler):
+            self._take_packs(merged)
+            packed = sum(map(self._take, self._fetched(fitting)))
+            self._filler.finish()
+        self._packs.refresh()
+        left_loose = len(fresh) - len(fitting)
+        return SealReport(
+            packed, len(self._filler.published), removed, left_loose, tuple(self._damaged)
+        )
+
+    def _remove_superseded(
+        self, sound: list[Pack], loose: Iterable[str]
+    ) -> tuple[Superseded, list[Pack], int]:
+        """Remove what may go.
+
+        Returns what is superseded, the packs that are sound, and how many packs were removed.
+        """
+        superseded = find_superseded(sound, loose)
+        damaged = self._damaged_keepers(superseded)
+        while damaged:
+            sound = [pack for pack in sound if pack not in damaged]
+            superseded = find_superseded(sound, loose)
+            damaged = self._damaged_keepers(superseded)
+        keepers = self._old(superseded.keepers())  # old, and intact
+        self._loose.remove(
+            [sha256 for sha256, keeper in superseded.loose.items() if keeper in keepers]
+        )
+        candidates = [pack for pack in sound if pack.name in superseded.packs]
+        removed = [pack for pack in candidates if superseded.packs[pack.name] <= keepers]
+        self._packs.remove(removed)
+        return superseded, sound, len(removed)
+
+    def _damaged_keepers(self, superseded: Superseded) -> set[Pack]:
+        """The old packs that should keep what others hold too, but are damaged."""
+        keepers = self._old(superseded.keepers())
+        return {pack for pack in keepers if not self._packs.is_intact(pack, self._folder)}
+
+    def _old(self, packs: set[Pack]) -> set[Pack]:
+        """Those of the packs that came long enough ago."""
+        if not packs:
+            return set()
+        before = self._bucket.now() - self._grace
+        arrivals = self._packs.arrivals()
+        return {pack for pack in packs if arrivals[pack.name] <= before}
+
+    def _take_packs(self, packs: Sequence[Pack]) -> None:
+        """Copy small packs whole, the greatest first.
+
+        So what they go into is greater than each of them.
+        """
+        for pack in sorted(packs, key=_greatness, reverse=True):
+            here = self._packs.download(pack, self._folder)
+            for copy in here.copies() if here is not None else ():
+                if copy.sha256 not in self._filler.written:
+                    self._take(copy)
+
+    def _fetched(self, sizes: dict[str, int]) -> Iterator[Copy]:
+        """The loose copies, most of them with all their bytes, some ahead of what is taken."""
+        found = in_parallel(
+            lambda sha256: self._loose.find(sha256, min(sizes[sha256], _FETCHED_BYTES)), sizes
+        )
+        return filter(None, found)
+
+    def _take(self, copy: Copy) -> bool:
+        """Append a copy to a pack; returns whether it is in one."""
+        try:
+            return self._filler.add(copy)
+        except BlobDamagedError:
+            self._damaged.append(copy.sha256)
+            return False
+
+    def _publish(self, writer: PackWriter, _digests: Sequence[str]) -> str:
+        """Finish a pack and store it; what it replaces stays for now."""
+        name = writer.publish(self._folder)
+        self._packs.upload(self._folder / name)
+        (self._folder / name).unlink()
+        return name
+
+
+def find_superseded(packs: Sequence[Pack], loose: Iterable[str]) -> Superseded:
+    """What greater packs hold; a pack that is needed shows it by its first blob, mostly."""
+    greatest_first = sorted(packs, key=_greatness, reverse=True)
+    keepers = {sha256: _first_holder(greatest_first, sha256) for sha256 in loose}
+    redundant: dict[str, set[Pack]] = {}
+    for place, pack in enumerate(greatest_first):
+        holders = _all_holders(greatest_first[:place], pack)
+        if holders is not None:
+            redundant[pack.name] = holders
+    return Superseded(
+        {sha256: pack for sha256, pack in keepers.items() if pack is not None}, redundant
+    )
+
+
+def _all_holders(greater: Sequence[Pack], pack: Pack) -> set[Pack] | None:
+    """The greatest packs that hold the blobs of a pack together, or None where they lack one."""
+    found: set[Pack] = set()
+    for sha256, _offset in pack.index.entries():
+        holder = _first_holder(greater, sha256)
+        if holder is None:
+            return None
+        found.add(holder)
+    return found
+
+
+def _first_holder(packs: Sequence[Pack], sha256: str) -> Pack | None:
+    return next((pack for pack in packs if pack.holds(sha256)), None)
+
+
+def _greatness(pack: Pack) -> tuple[int, str]:
+    return pack.size_bytes, pack.name

@@ -1,0 +1,322 @@
+"""An archive in a bucket of an S3 server, for many machines at once.
+
+    loose/      ab/<digest>.zst, as they came
+    packs/      <SHA-256 of the object>.pack, written by a seal
+    documents/  <name>.document
+
+Objects are named as the files of a local archive and have the same bytes, so that a folder copied
+into a bucket is an archive there, and the other way round. Two more, `clock` and `put-if-absent`,
+tell what time the server has, and whether it keeps the first of two objects of one name.
+
+What an upload, a seal or a reader needs of the local disk lies in the system's folder for temporary
+files: at most the stored form of the blob or pack at hand, and 40 bytes a packed blob as long as
+the process lives.
+"""
+
+import heapq
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import timedelta
+from io import BufferedReader
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from jobprov.archive.backends.copies import BlobReader, Copy
+from jobprov.archive.backends.durable import Arrival, reaching
+from jobprov.archive.backends.erasing import Eraser, Publish
+from jobprov.archive.backends.frames import HEADER_BYTES, FrameStream, encode_frame, encode_header
+from jobprov.archive.backends.inspecting import (
+    inspect_document,
+    inspect_loose,
+    inspect_packs,
+    stray,
+)
+from jobprov.archive.backends.packs import Pack, PackWriter
+from jobprov.archive.backends.s3.bucket import PART_BYTES, Bucket, in_parallel
+from jobprov.archive.backends.s3.objects import (
+    DocumentObjects,
+    LooseObjects,
+    PackObjects,
+    is_stray,
+    loose_key,
+)
+from jobprov.archive.backends.s3.sealing import RemoteSealer, find_superseded
+from jobprov.archive.backends.shelves import is_intact
+from jobprov.archive.digest import check_digest, check_match, checked_chunks, digest_of
+from jobprov.archive.errors import BlobDamagedError, BlobMissingError
+from jobprov.archive.store import PACK_LIMIT_BYTES, ArchiveStats, Finding, SealReport, Stored
+
+GRACE = timedelta(hours=1)
+_READ_BYTES = 1 << 16
+_SCRATCH = Path(tempfile.gettempdir())
+
+_T = TypeVar("_T")
+
+
+class S3Store:
+    """A `Store` below a prefix of a bucket, which must be there.
+
+    Args:
+        bucket: where it is kept.
+        grace: how long a seal leaves what it superseded where it was.
+
+    Raises:
+        ArchiveUnreachableError: here and in every method, the server or the local disk does not do
+            what it is asked.
+    """
+
+    def __init__(self, bucket: Bucket, *, grace: timedelta = GRACE) -> None:
+        self.bucket = bucket
+        self._grace = grace
+        self._loose = LooseObjects(bucket)
+        self._packs = PackObjects(bucket)
+        self._documents = DocumentObjects(bucket)
+        self._packs.refresh()  # so that a wrong address is known at once
+
+    def put(self, data: bytes, *, expected: str | None = None) -> Stored:
+        """Store a blob durably: one request where it is new."""
+        sha256 = digest_of(data)
+        if expected is not None:
+            check_match(expected, sha256)
+        return Stored(sha256, len(data), is_new=self._put(sha256, data))
+
+    def put_stream(
+        self, chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None = None
+    ) -> Stored:
+        """Store a blob that comes in chunks, compressing them into a local file as they come."""
+        check_digest(expected)
+        checked = checked_chunks(chunks, expected=expected, limit_bytes=limit_bytes)
+        if self._is_packed_intact(expected):
+            return Stored(expected, sum(map(len, checked)), is_new=False)
+        stream = FrameStream()
+        with reaching(_SCRATCH):
+            scratch = tempfile.TemporaryDirectory(prefix="jobprov-")
+        # what `chunks` raises is its own affair, so only the writing is guarded
+        with scratch as folder, Arrival(Path(folder)) as arrival:
+            with reaching(_SCRATCH):
+                arrival.write(bytes(HEADER_BYTES))
+            for chunk in checked:
+                with reaching(_SCRATCH):
+                    arrival.write(stream.feed(chunk))
+            with reaching(_SCRATCH):
+                arrival.write(stream.finish())
+                header = stream.header(expected)
+                arrival.write_at(0, encode_header(header))
+                return Stored(
+                    expected, header.size_bytes, is_new=self._put_file(expected, arrival.path)
+                )
+
+    def put_many(self, items: Sequence[bytes]) -> list[str]:
+        """Store many small blobs durably, several at a time."""
+        digests = [digest_of(item) for item in items]
+        fresh = dict(zip(digests, items, strict=True))
+        for _is_new in in_parallel(lambda item: self._put(*item), fresh.items()):
+            pass
+        return digests
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes of a blob, from the first copy that is intact."""
+        return self._use_copy(sha256, Copy.read)
+
+    def open(self, sha256: str) -> BinaryIO:
+        """A buffered, seekable reader of a blob, which asks for what it reads and little more."""
+        return self._use_copy(sha256, lambda copy: BufferedReader(BlobReader(copy), _READ_BYTES))
+
+    def size(self, sha256: str) -> int:
+        """The size of a blob in bytes, from its header."""
+        return self._use_copy(sha256, Copy.header).size_bytes
+
+    def missing(self, digests: Iterable[str]) -> set[str]:
+        """Those of the digests that are in no pack and not loose.
+
+        A request for each that is in no pack.
+        """
+        wanted = {check_digest(sha256) for sha256 in digests}
+        wanted = {sha256 for sha256 in wanted if not _is_packed(self._packs.known(), sha256)}
+        wanted -= self._loose.holding(sorted(wanted))
+        packs = self._packs.refresh() if wanted else ()
+        return {sha256 for sha256 in wanted if not _is_packed(packs, sha256)}
+
+    def digests(self) -> Iterator[str]:
+        """Every stored digest once, sorted, as of the first one taken."""
+        loose = list(self._loose.sizes())
+        packed = [_digests_in(pack) for pack in self._packs.refresh()]
+        for sha256, _copies in groupby(heapq.merge(loose, *packed)):
+            yield sha256
+
+    def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
+        """Move loose blobs into packs and fold small packs together.
+
+        What is superseded goes in a later seal.
+        """
+        with reaching(_SCRATCH), tempfile.TemporaryDirectory(prefix="jobprov-") as folder:
+            return RemoteSealer(
+                self.bucket,
+                loose=self._loose,
+                packs=self._packs,
+                folder=Path(folder),
+                pack_limit_bytes=pack_limit_bytes,
+                grace=self._grace,
+            ).run()
+
+    def erase(self, digests: Collection[str]) -> set[str]:
+        """Remove blobs for good; packs with one are rewritten.
+
+        A running sealer may keep a copy: then erase again.
+        """
+        wanted = sorted({check_digest(sha256) for sha256 in digests})
+        with reaching(_SCRATCH), tempfile.TemporaryDirectory(prefix="jobprov-") as scratch:
+            folder = Path(scratch)
+            self._loose.remove(wanted)
+            eraser = Eraser(
+                folder,
+                PACK_LIMIT_BYTES,
+                self._publisher(folder),
+                lambda pack: self._downloaded(pack, folder),
+            )
+            emptied, left = eraser.run(self._packs.refresh(), wanted)
+            self._packs.remove(emptied)
+            self._packs.refresh()
+        return left
+
+    def _publisher(self, folder: Path) -> Publish:
+        def publish(writer: PackWriter, _digests: Sequence[str]) -> str:
+            name = writer.publish(folder)
+            self._packs.upload(folder / name)
+            (folder / name).unlink()
+            return name
+
+        return publish
+
+    def _downloaded(self, pack: Pack, folder: Path) -> Iterator[Copy]:
+        here = self._packs.download(pack, folder)
+        return here.copies() if here is not None else iter(())
+
+    def put_document(self, name: str, data: bytes) -> bool:
+        """Store a document durably unless one of that name is there."""
+        return self._documents.put(name, data)
+
+    def get_document(self, name: str) -> bytes:
+        """The bytes of a document, verified."""
+        return self._documents.get(name)
+
+    def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
+        """Some bytes of a document, unverified."""
+        return self._documents.read(name, start, length, sha256=sha256)
+
+    def documents(self, prefix: str = "") -> Iterator[str]:
+        """The names of all documents that begin with the prefix, sorted."""
+        yield from self._documents.names(prefix)
+
+    def erase_documents(self, names: Collection[str]) -> None:
+        """Remove documents for good; a bucket that keeps versions keeps them."""
+        self._documents.remove(names)
+
+    def stats(self) -> ArchiveStats:
+        """How much is stored; a request for each loose blob.
+
+        What is superseded and not removed yet is not counted.
+        """
+        loose = self._loose.sizes()
+        packs = self._packs.refresh()
+        superseded = find_superseded(packs, loose)
+        packs = [pack for pack in packs if pack.name not in superseded.packs]
+        loose = {sha256: size for sha256, size in loose.items() if sha256 not in superseded.loose}
+        return ArchiveStats(
+            blobs=len(loose) + sum(pack.index.count for pack in packs),
+            loose=len(loose),
+            packs=len(packs),
+            stored_bytes=sum(loose.values()) + sum(pack.size_bytes for pack in packs),
+            content_bytes=sum(in_parallel(self._content_bytes, loose))
+            + sum(pack.content_bytes for pack in packs),
+        )
+
+    def inspect(self) -> Iterator[Finding]:
+        """Read every stored byte and yield what is wrong."""
+        loose = self._loose.sizes()
+        yield from inspect_loose(in_parallel(self._loose.find, loose), self._has_intact)
+        with tempfile.TemporaryDirectory(prefix="jobprov-") as folder:
+            packs = (self._packs.download(pack, Path(folder)) for pack in self._packs.refresh())
+            yield from inspect_packs(filter(None, packs), self._has_intact)
+        get = self._documents.get
+        yield from filter(
+            None, in_parallel(lambda name: inspect_document(name, get), self._documents.names())
+        )
+        yield from (stray(listed.key) for listed in self.bucket.listed("") if is_stray(listed.key))
+
+    def _copies(self, sha256: str) -> Iterator[Copy]:
+        """The copies of a blob; later ones are looked for only when the earlier do not serve."""
+        raw = bytes.fromhex(sha256)
+        known = self._packs.known()
+        yield from filter(None, (self._packs.find(pack, raw) for pack in known))
+        yield from filter(None, [self._loose.find(sha256)])
+        new = (pack for pack in self._packs.refresh() if pack not in known)
+        yield from filter(None, (self._packs.find(pack, raw) for pack in new))
+
+    def _use_copy(self, sha256: str, use: Callable[[Copy], _T]) -> _T:
+        """What a use of the first copy that bears it gives."""
+        check_digest(sha256)
+        damage: BlobDamagedError | None = None
+        for copy in self._copies(sha256):
+            try:
+                return use(copy)
+            except BlobDamagedError as error:
+                damage = damage or error
+        raise damage or BlobMissingError(sha256)
+
+    def _has_intact(self, sha256: str) -> bool:
+        return any(is_intact(copy) for copy in self._copies(sha256))
+
+    def _is_packed_intact(self, sha256: str) -> bool:
+        """Whether a pack holds an intact copy, as far as was seen a minute ago."""
+        raw = bytes.fromhex(sha256)
+        copies = (self._packs.find(pack, raw) for pack in self._packs.recent())
+        return any(is_intact(copy) for copy in copies if copy is not None)
+
+    def _is_loose_intact(self, sha256: str) -> bool:
+        copy = self._loose.find(sha256)
+        return copy is not None and is_intact(copy)
+
+    def _put(self, sha256: str, data: bytes) -> bool:
+        """Make a blob loose unless it is there; returns whether it was stored."""
+        return not self._is_packed_intact(sha256) and self._put_frame(
+            sha256, encode_frame(data, sha256)
+        )
+
+    def _put_frame(self, sha256: str, frame: bytes) -> bool:
+        key = loose_key(sha256)
+        if self.bucket.put_new(key, frame):
+            return True
+        if self._is_loose_intact(sha256):
+            return False
+        self.bucket.put(key, frame)
+        return True
+
+    def _put_file(self, sha256: str, path: Path) -> bool:
+        """Make the frame in a file loose.
+
+        A large one goes in parts, which no server takes only if the object is absent.
+        """
+        if path.stat().st_size <= PART_BYTES:
+            return self._put_frame(sha256, path.read_bytes())
+        if self._is_loose_intact(sha256):
+            return False
+        self.bucket.put_file(loose_key(sha256), path)
+        return True
+
+    def _content_bytes(self, sha256: str) -> int:
+        copy = self._loose.find(sha256, HEADER_BYTES)
+        try:
+            return copy.header().size_bytes if copy is not None else 0
+        except BlobDamagedError:
+            return 0  # a check finds it
+
+
+def _is_packed(packs: Sequence[Pack], sha256: str) -> bool:
+    return any(pack.holds(sha256) for pack in packs)
+
+
+def _digests_in(pack: Pack) -> Iterator[str]:
+    for sha256, _offset in pack.index.entries():
+        yield sha256

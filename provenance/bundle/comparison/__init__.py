@@ -1,0 +1,1 @@
+"""How outputs of a rerun are compared; most of it is shipped in the bundle as `verify.py`."""

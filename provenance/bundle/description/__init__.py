@@ -1,0 +1,1 @@
+"""The bundle described for people and for other programs."""

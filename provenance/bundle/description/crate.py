@@ -1,0 +1,219 @@
+"""The RO-Crate description of a bundle: `ro-crate-metadata.json`, profile Process Run Crate 0.5.
+
+It is written by hand: the library stamps now() and random ids into it. `@graph` is sorted by `@id`,
+keys are sorted, there are no floats. Source: RO-Crate 1.1, Process Run Crate 0.5. `actionStatus` is
+a plain string, as the profile's shapes compare it.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from jobprov.provenance.bundle.description.preview import preview
+from jobprov.provenance.bundle.fields import digest, mapping, number, readable_json, rows, text
+from jobprov.provenance.bundle.names import percent
+from jobprov.provenance.bundle.payload.command import payload_steps
+from jobprov.provenance.bundle.payload.payload import Payload
+
+PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
+CONTEXT = [
+    "https://w3id.org/ro/crate/1.1/context",
+    "https://w3id.org/ro/terms/workflow-run/context",
+]
+STATUS = {"succeeded": "http://schema.org/CompletedActionStatus"}
+FAILED = "http://schema.org/FailedActionStatus"
+_LISTED = ("command/", "context/", "env/", "fcl/", "git/", "outputs/", "prov/", "scripts/")
+
+_INFERRED = "inferred from the version of an installed product, which is what ran"
+Entity = dict[str, Any]
+
+
+def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
+    """Write the crate's metadata and its page for people.
+
+    To be called when every other payload file is there.
+    """
+    date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
+    inputs = [_data(payload, entry, "inputs") for entry in rows(payload.record.get("inputs"))]
+    outputs = [_data(payload, entry, "outputs") for entry in rows(payload.record.get("outputs"))]
+    tools = _tools(payload)
+    entities = [
+        descriptor(),
+        profile(),
+        _experiment(payload),
+        *inputs,
+        *outputs,
+        *tools,
+        *_parts(payload),
+    ]
+    entities.append(_action(payload, job_id, date, inputs=inputs, outputs=outputs, tools=tools))
+    entities.append(_root(payload, job_id, date, entities))
+    unique = {entity["@id"]: entity for entity in entities}
+    graph = [unique[name] for name in sorted(unique)]
+    payload.write("ro-crate-metadata.json", readable_json({"@context": CONTEXT, "@graph": graph}))
+    payload.write("ro-crate-preview.html", preview(payload, entities, date))
+
+
+def descriptor() -> Entity:
+    """The entity that says which file describes the crate."""
+    about, conforms = {"@id": "./"}, {"@id": "https://w3id.org/ro/crate/1.1"}
+    return {
+        "@id": "ro-crate-metadata.json",
+        "@type": "CreativeWork",
+        "about": about,
+        "conformsTo": conforms,
+    }
+
+
+def profile() -> Entity:
+    """The profile that the crate conforms to."""
+    return {"@id": PROCESS, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
+
+
+def _experiment(payload: Payload) -> Entity:
+    name = text(payload.record.get("experiment")) or "unknown experiment"
+    return {"@id": f"#experiment-{_id(name)}", "@type": "Organization", "name": name}
+
+
+def _root(payload: Payload, job_id: str, date: str, entities: list[Entity]) -> Entity:
+    author = {"@id": _experiment(payload)["@id"]}
+    return {
+        "@id": "./",
+        "@type": "Dataset",
+        "author": author,
+        "conformsTo": {"@id": PROCESS},
+        "datePublished": date,
+        "description": (
+            "Everything that is needed to run one recorded batch job again and to compare its "
+            "outputs."
+        ),
+        "hasPart": _references(entity for entity in entities if entity["@type"] == "File"),
+        "license": (
+            "as stated in the files under LICENSES, and by the experiment for everything else"
+        ),
+        "mentions": {"@id": f"#job-{_id(job_id)}"},
+        "name": f"Rerun bundle of job {job_id}",
+        "publisher": author,
+    }
+
+
+def _action(
+    payload: Payload,
+    job_id: str,
+    date: str,
+    *,
+    inputs: list[Entity],
+    outputs: list[Entity],
+    tools: list[Entity],
+) -> Entity:
+    record = payload.record
+    state = text(record.get("state"))
+    action: Entity = {
+        "@id": f"#job-{_id(job_id)}",
+        "@type": "CreateAction",
+        "actionStatus": STATUS.get(state, FAILED),
+        "agent": {"@id": _experiment(payload)["@id"]},
+        "endTime": date,
+        "instrument": {"@id": tools[0]["@id"]},
+        "name": " ".join(
+            word for word in (state, "job", text(mapping(record.get("task")).get("stage"))) if word
+        ),
+        "object": _references(inputs),
+        "result": _references(outputs),
+    }
+    if text(record.get("started_at")):
+        action["startTime"] = text(record.get("started_at"))
+    message = text(mapping(record.get("exit")).get("message"))
+    if message and state != "succeeded":
+        action["error"] = message
+    return action
+
+
+def _tools(payload: Payload) -> list[Entity]:
+    """The program that ran first, then the software it came with."""
+    steps = payload_steps(payload.record)
+    name = steps[0].argv[0] if steps else "unknown program"
+    program: Entity = {
+        "@id": f"urn:program:{_id(name)}",
+        "@type": "SoftwareApplication",
+        "name": name,
+    }
+    software = []
+    for resolution in sorted(
+        payload.ingredients.resolutions, key=lambda resolution: resolution.index
+    ):
+        where = (
+            f"{resolution.url or 'urn:software'}#{resolution.commit}"
+            if resolution.commit
+            else f"urn:software:{_id(resolution.name)}"
+        )
+        software.append(
+            {
+                "@id": where,
+                "@type": "SoftwareSourceCode",
+                "name": resolution.name,
+                "version": resolution.commit or "unknown",
+                **({"description": _INFERRED} if resolution.inferred is not None else {}),
+            }
+        )
+    if software:
+        program["softwareRequirements"] = _references(software)
+    return [program, *software]
+
+
+def _data(payload: Payload, entry: Mapping[str, Any], kind: str) -> Entity:
+    name, size, sha256 = (
+        text(entry.get("name")),
+        number(entry.get("size_bytes")),
+        digest(entry.get("sha256")),
+    )
+    member = payload.draft.find(f"data/{kind}/files/{name}") or payload.draft.find(
+        f"data/{kind}/files/{sha256}"
+    )
+    is_here = member is not None and member.sha256 == sha256
+    stored = member.path.removeprefix("data/") if member is not None else ""
+    entity: Entity = {
+        "@id": stored if is_here else f"#{kind}-{_id(name)}",
+        "@type": "File" if is_here else "CreativeWork",
+        "name": name,
+    }
+    if size is not None:
+        entity["contentSize"] = str(size)
+    if sha256:
+        entity["sha256"] = sha256
+    return entity
+
+
+def _parts(payload: Payload) -> list[Entity]:
+    entities = []
+    for member in payload.draft.own("data/"):
+        path = member.path.removeprefix("data/")
+        if "/" not in path or path.startswith(_LISTED):
+            entities.append(
+                {
+                    "@id": path,
+                    "@type": "File",
+                    "contentSize": str(member.size),
+                    "name": path,
+                    "sha256": member.sha256,
+                }
+            )
+    return entities
+
+
+def _references(entities: Any) -> list[dict[str, str]] | dict[str, str]:
+    """Links to entities, sorted; one alone is not wrapped in a list, as the profile demands."""
+    links = [{"@id": name} for name in sorted({entity["@id"] for entity in entities})]
+    return links[0] if len(links) == 1 else links
+
+
+def _id(name: str) -> str:
+    """The name as part of an IRI."""
+    return (
+        percent(name)
+        .replace(" ", "%20")
+        .replace("#", "%23")
+        .replace('"', "%22")
+        .replace("<", "%3C")
+        .replace(">", "%3E")
+    )

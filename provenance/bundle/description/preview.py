@@ -1,0 +1,98 @@
+"""`ro-crate-preview.html`: the bundle in one self-contained page for people, without scripts."""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from jobprov.provenance.bundle.fields import mapping, rows, text
+from jobprov.provenance.bundle.names import percent
+from jobprov.provenance.bundle.payload.command import payload_steps
+from jobprov.provenance.bundle.payload.payload import Payload
+
+_STYLE = (
+    "body{font:1rem/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "td,th{text-align:left;padding:0 1rem .2rem 0;vertical-align:top;overflow-wrap:anywhere}"
+    "pre{overflow:auto;background:#f4f4f4;padding:.5rem}"
+)
+_MOST = 500  # files listed; all of them are in the tables
+_PLAIN_LINK = re.compile(r"[A-Za-z0-9._+/-]+\Z")
+
+
+def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) -> bytes:
+    """The page for people.
+
+    It says what ran, how to run it again, what it read and wrote, what is lacking, and which files
+    are here.
+    """
+    record = payload.record
+    job_id, state = text(record.get("job_id")), text(record.get("state"))
+    task = mapping(record.get("task"))
+    facts = [
+        ("experiment", text(record.get("experiment"))),
+        ("task", text(task.get("task_id"))),
+        ("stage", text(task.get("stage"))),
+        ("state", state),
+        ("ended", date),
+    ]
+    commands = "\n".join(
+        " ".join(percent(word) for word in step.argv) for step in payload_steps(record)
+    )
+    needs = [(need.kind, need.name, need.digest, need.why) for need in payload.needs.sorted()]
+    parts = [
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
+        (
+            f"<title>Rerun bundle of job {_text(job_id)}</title>\n"
+            f"<style>{_STYLE}</style>\n</head>\n<body>\n"
+        ),
+        f"<h1>Rerun bundle of job {_text(job_id)}</h1>\n",
+        _table("", [(name, value) for name, value in facts if value]),
+        "<h2>Run it again</h2>\n<pre>sh run.sh --check\nsh run.sh OUT\nsh verify.sh OUT</pre>\n",
+        '<p>A POSIX shell and coreutils do; <a href="README.txt">README.txt</a> says how.</p>\n',
+        f"<h2>What ran</h2>\n<pre>{_text(commands)}</pre>\n",
+        _files("Inputs", rows(record.get("inputs"))),
+        _files("Outputs", rows(record.get("outputs"))),
+        _table("<h2>Still needed</h2>\n", needs[:_MOST]) if needs else "",
+        "<h2>Files here</h2>\n<ul>\n",
+        *(_item(entity) for entity in entities if entity["@type"] == "File"),
+        "</ul>\n</body>\n</html>\n",
+    ]
+    return "".join(parts).encode("utf-8", "replace")
+
+
+def _files(title: str, files: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        (text(file.get("name")), str(file.get("size_bytes") or ""), text(file.get("sha256")))
+        for file in files
+    ]
+    if not lines:
+        return ""
+    more = f"<p>and {len(lines) - _MOST} more</p>\n" if len(lines) > _MOST else ""
+    return _table(f"<h2>{title}</h2>\n", lines[:_MOST]) + more
+
+
+def _table(title: str, lines: Sequence[Sequence[str]]) -> str:
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<{tag}>{_text(cell)}</{tag}>"
+            for tag, cell in zip(["th"] + ["td"] * 9, line, strict=False)
+        )
+        + "</tr>\n"
+        for line in lines
+    )
+    return f"{title}<table>\n{body}</table>\n"
+
+
+def _item(entity: Mapping[str, Any]) -> str:
+    name = str(entity["@id"])
+    label = _text(name)
+    return (
+        f'<li><a href="./{label}">{label}</a></li>\n'
+        if _PLAIN_LINK.match(name)
+        else f"<li>{label}</li>\n"
+    )
+
+
+def _text(words: str) -> str:
+    return escape(percent(words)) if words else ""

@@ -1,0 +1,1 @@
+"""What a rerun needs: the parts of a bundle, one module each."""

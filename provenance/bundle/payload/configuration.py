@@ -1,0 +1,118 @@
+"""The fcl in a bundle: `fcl/`, one folder a configuration where there are several."""
+
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+from jobprov.provenance.bundle.fields import digest, number, rows, text, texts
+from jobprov.provenance.bundle.names import NAME_BYTES, plain_name
+from jobprov.provenance.bundle.payload.payload import Payload
+
+_CLOSURE = ("sha256", "name", "element", "path", "software", "path_in_repository", "stored")
+
+
+def add_configurations(payload: Payload) -> None:
+    """Write every configuration's files, and lay them out where the job found them.
+
+    The folders of the search path are mapped as well.
+    """
+    configurations = rows(payload.record.get("configurations"))
+    for index, configuration in enumerate(configurations):
+        folder = "fcl" if len(configurations) == 1 else f"fcl/{_folder_name(configuration, index)}"
+        _add_configuration(payload, configuration, index, folder)
+
+
+def _folder_name(configuration: Mapping[str, Any], index: int) -> str:
+    """`NN-step`, or the number alone where the step's name may not be, or leaves no room for it."""
+    step = plain_name(text(configuration.get("step")), "")
+    name = f"{index:02d}-{step}"
+    # A folder's name in a tar ends in a slash
+    return name if step and len(name) < NAME_BYTES else f"{index:02d}"
+
+
+def _add_configuration(
+    payload: Payload, configuration: Mapping[str, Any], index: int, folder: str
+) -> None:
+    search_path = texts(configuration.get("search_path"))
+    closure, directories = [], set()
+    for file in rows(configuration.get("files")):
+        path, sha256 = _used_path(file, search_path), digest(file.get("sha256"))
+        stored = _store(payload, file, folder, path, sha256)
+        directories |= {
+            element
+            for element in search_path
+            if element.startswith("/") and path.startswith(f"{element}/")
+        }
+        origin = (text(file.get("software")), text(file.get("path_in_repository")))
+        element = number(file.get("found_in"))
+        closure.append(
+            (
+                sha256,
+                text(file.get("name")),
+                "" if element is None else str(element),
+                path,
+                *origin,
+                stored,
+            )
+        )
+    payload.table(f"{folder}/closure.tsv", _CLOSURE, closure)
+    for directory in sorted(directories):
+        payload.map_folder(directory)
+    _add_forms(payload, configuration, index, folder)
+
+
+def _used_path(file: Mapping[str, Any], search_path: list[str]) -> str:
+    element = number(file.get("found_in"))
+    name = text(file.get("name"))
+    if text(file.get("path")) or element is None or not 0 <= element < len(search_path):
+        return text(file.get("path")) or name
+    return posixpath.join(search_path[element], name)
+
+
+def _store(payload: Payload, file: Mapping[str, Any], folder: str, path: str, sha256: str) -> str:
+    name = text(file.get("name")) or posixpath.basename(path)
+    if not payload.has(sha256):
+        payload.needs.add(
+            1, "configuration", name, "a fcl file that the job read", digest=sha256, place=path
+        )
+        return ""
+    if payload.level < 1:
+        payload.needs.add(1, "configuration", name, "left out: level L0", digest=sha256, place=path)
+        return ""
+    element = number(file.get("found_in"))
+    # some recorders say -1 of a file that no folder of the search path had
+    shelf = f"{folder}/path/{'main' if element is None or element < 0 else f'{element:02d}'}"
+    stored = payload.shelve(shelf, name.lstrip("/"), sha256)
+    payload.place(stored, "0644", path)
+    return stored
+
+
+def _add_forms(payload: Payload, configuration: Mapping[str, Any], index: int, folder: str) -> None:
+    main, final = text(configuration.get("main")), digest(configuration.get("final_sha256"))
+    identity = (
+        ("process_name", "process_name"),
+        ("parameter_set_id", "parameter_set_id"),
+        ("main", "main"),
+    )
+    payload.table(
+        f"{folder}/psetid.txt",
+        ("key", "value"),
+        [(key, text(configuration.get(field))) for key, field in identity],
+    )
+    if payload.level < 1:
+        return
+    for file in rows(configuration.get("files")):
+        if (
+            main
+            and main in {text(file.get("name")), text(file.get("path"))}
+            and payload.has(digest(file.get("sha256")))
+        ):
+            payload.keep(f"{folder}/top.fcl", digest(file.get("sha256")))
+    if payload.has(final):
+        payload.keep(f"{folder}/final.fcl", final)
+    for form, known in (
+        ("expanded", payload.ingredients.expanded),
+        ("evaluated", payload.ingredients.evaluated),
+    ):
+        if index in known:
+            payload.write_shared(f"{folder}/{form}.fcl", known[index])

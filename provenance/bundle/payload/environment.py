@@ -1,0 +1,211 @@
+"""The environment in a bundle: `env/`, with recorded variables, host, products, libraries."""
+
+import re
+from collections.abc import Mapping
+
+from jobprov.provenance.bundle.fields import digest, mapping, readable_json, rows, text, texts
+from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.payload.places import quote
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_LISTS = ("PATH", "LD_LIBRARY_PATH")
+# set by run.sh itself, or true of one session only
+_PER_RUN = frozenset({"HOME", "OLDPWD", "PWD", "SHLVL", "TMPDIR", "_"})
+_HOST = (
+    "facility",
+    "site",
+    "slot",
+    "hostname",
+    "is_onsite",
+    "cpu_model",
+    "cpu_flags_sha256",
+    "cores",
+    "memory_bytes",
+)
+_BATCH = ("system", "id", "global_job_id", "attempt", "part")
+_ENVIRONMENT = ("os", "locale", "timezone", "umask", "limits")
+_LARGEST_LISTING = 4 * 1024 * 1024  # bytes; what is longer is kept, not read
+_LISTING_COLUMNS = 4
+_ENVIRONMENT_LEVEL = 3
+_HOW = {
+    "image": "sh run.sh --capsule FILE",
+    "files": "unpack it, then sh run.sh --capsule FOLDER/data/root",
+}
+_PACKAGE_KINDS = {
+    "interpreter": "what ran the job's scripts",
+    "pip": "installed for the job's Python",
+}
+
+
+def add_environment(payload: Payload) -> None:
+    """Write `env/`.
+
+    This comes after everything is laid out, so that variables are rewritten for all of it.
+    """
+    environment = mapping(payload.record.get("environment"))
+    variables = {
+        text(key): text(value) for key, value in mapping(environment.get("variables")).items()
+    }
+    if not isinstance(environment.get("variables"), Mapping):
+        payload.needs.add(
+            1, "environment", "variables", "the environment of the job was not recorded"
+        )
+    _write_variables(payload, variables)
+    _write_withheld(payload, variables, texts(environment.get("withheld")))
+    _write_host(payload)
+    packages = _listed_packages(payload)
+    _write_products(payload, packages)
+    for kind, name, version, place in packages:
+        payload.needs.add(3, kind, f"{name} {version}".strip(), _PACKAGE_KINDS[kind], place=place)
+    _write_container(payload)
+    for field, stored in (("packages_sha256", "packages.txt"), ("libraries_sha256", "libs.tsv")):
+        sha256 = digest(environment.get(field))
+        if sha256 and payload.has(sha256) and payload.level >= 1:
+            payload.keep(f"env/{stored}", sha256)
+        elif sha256 and not payload.has(sha256):
+            payload.needs.add(
+                1, "environment", field, "a listing of the environment", digest=sha256
+            )
+
+
+def _listed_packages(payload: Payload) -> list[list[str]]:
+    """The recorder's listing of interpreters and distributions: kind, name, version, location."""
+    sha256 = digest(mapping(payload.record.get("environment")).get("packages_sha256"))
+    if not payload.has(sha256) or payload.draft.reader.size(sha256) > _LARGEST_LISTING:
+        return []
+    lines = payload.draft.reader.get(sha256).decode("utf-8", "replace").splitlines()
+    found = [line.split("\t") for line in lines]
+    return [
+        cells for cells in found if len(cells) == _LISTING_COLUMNS and cells[0] in _PACKAGE_KINDS
+    ]
+
+
+def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
+    """`env/environment.sh`: one `set --` of NAME=VALUE words before the arguments there are."""
+    kept = {
+        name: value
+        for name, value in variables.items()
+        if _NAME.match(name) and not _is_per_run(name)
+    }
+    if "FHICL_FILE_PATH" not in kept and (search_path := _search_path(payload)):
+        kept["FHICL_FILE_PATH"] = search_path
+    path = kept.pop("PATH", "")  # an empty one too: the caller's counts then
+    job_path = _list_word(payload, path) + ":" if path else ""
+    words = {
+        name: _list_word(payload, value) if name in _LISTS else payload.places.rewrite(value)
+        for name, value in sorted(kept.items())
+    }
+    payload.variables = {"PATH": job_path, **words}
+    lines = [
+        "# the recorded variables; sourced by run.sh, nothing in single quotes is ever expanded"
+    ]
+    payload.shell("env/environment.sh", [*lines, *variable_lines(job_path, words)])
+
+
+def variable_lines(job_path: str | None, words: Mapping[str, str]) -> list[str]:
+    """Lines of shell that set PATH and put variables before the arguments.
+
+    `job_path` comes before the caller's PATH; it is None where that is set already.
+    """
+    lines = [] if job_path is None else [f'job_path={job_path}"$caller_path"']
+    if not words:
+        return lines
+    return [*lines, "set -- \\", *(f"  {name}={word} \\" for name, word in words.items()), '  "$@"']
+
+
+def _is_per_run(name: str) -> bool:
+    """Whether a variable is set afresh by run.sh, or was the recorder's own.
+
+    A rerun must not be recorded as the job.
+    """
+    return name in _PER_RUN or name.startswith("JOBPROV_")
+
+
+def _list_word(payload: Payload, value: str) -> str:
+    """A list of folders: where the bundle lays them out first, then as recorded.
+
+    A checkout may hold what git ignores, such as a venv.
+    """
+    laid_out = payload.places.rewrite(value)
+    return laid_out if laid_out == quote(value) else f"{laid_out}:{quote(value)}"
+
+
+def _search_path(payload: Payload) -> str:
+    for configuration in rows(payload.record.get("configurations")):
+        if texts(configuration.get("search_path")):
+            return ":".join(texts(configuration.get("search_path")))
+    return ""
+
+
+def _write_withheld(payload: Payload, variables: dict[str, str], withheld: list[str]) -> None:
+    lines = [(name, "withheld by the recorder") for name in sorted(set(withheld))]
+    lines += [(name, "true of one run only") for name in sorted(variables) if _is_per_run(name)]
+    lines += [
+        (name, "no name that a shell can set")
+        for name in sorted(variables)
+        if not _NAME.match(name)
+    ]
+    payload.table("env/withheld.tsv", ("name", "why"), lines)
+
+
+def _write_host(payload: Payload) -> None:
+    host, batch = mapping(payload.record.get("host")), mapping(payload.record.get("batch"))
+    environment = mapping(payload.record.get("environment"))
+    document = {
+        "host": {key: host[key] for key in _HOST if key in host},
+        "batch": {key: batch[key] for key in _BATCH if key in batch},
+        **{key: environment[key] for key in _ENVIRONMENT if key in environment},
+        "threads": payload.record.get("threads"),
+    }
+    payload.write("env/host.json", readable_json(document))
+
+
+def _write_products(payload: Payload, packages: list[list[str]]) -> None:
+    """Write `env/products.tsv`: the software's products, then interpreters and distributions."""
+    lines = []
+    for entry in rows(payload.record.get("software")):
+        product = mapping(entry.get("product"))
+        if product:
+            fields = ("manager", "version", "qualifiers", "prefix", "root_hash")
+            lines.append((text(entry.get("name")), *(text(product.get(field)) for field in fields)))
+    lines += [(name, kind, version, "", place, "") for kind, name, version, place in packages]
+    payload.table(
+        "env/products.tsv", ("name", "manager", "version", "qualifiers", "prefix", "digest"), lines
+    )
+
+
+def _write_container(payload: Payload) -> None:
+    """`env/capsule.json` and the need that it states.
+
+    The environment's own file where the archive has one, else the image.
+    """
+    container = mapping(mapping(payload.record.get("environment")).get("container"))
+    capsule = payload.ingredients.capsule
+    if capsule is not None:
+        payload.needs.has_capsule = payload.level >= _ENVIRONMENT_LEVEL
+        payload.needs.add(
+            _ENVIRONMENT_LEVEL,
+            "capsule",
+            capsule.name,
+            f"the environment ({capsule.kind}), a file of its own: {_HOW[capsule.kind]}",
+            digest=capsule.sha256,
+            size=capsule.size,
+        )
+    if container:
+        payload.needs.add(
+            _ENVIRONMENT_LEVEL,
+            "container",
+            text(container.get("image")),
+            "the image that the job ran in",
+            digest=text(container.get("digest")),
+            place=text(container.get("resolved_path")),
+        )
+    kept = (
+        None
+        if capsule is None
+        else {"kind": capsule.kind, "sha256": capsule.sha256, "size": capsule.size}
+    )
+    if container or kept:
+        payload.write(
+            "env/capsule.json", readable_json({"capsule": kept, "container": container or None})
+        )

@@ -1,0 +1,173 @@
+"""The one thing that every part of the payload writes into.
+
+Members, shell lists, places and needs of one bundle.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jobprov.provenance.bundle.draft import Draft, Fetched
+from jobprov.provenance.bundle.fields import mapping, text, to_bytes
+from jobprov.provenance.bundle.ingredients import Ingredients
+from jobprov.provenance.bundle.names import NAME_BYTES, Shelf, percent, plain_name
+from jobprov.provenance.bundle.needs import Needs, tsv
+from jobprov.provenance.bundle.payload.odd_words import odd_names
+from jobprov.provenance.bundle.payload.places import Place, Places, normal, quote
+
+_BESIDE = ".modes.tsv"
+
+
+class Payload:
+    """One bundle in the making.
+
+    Attributes:
+        level: the ceiling asked for; parts above it leave their bytes out.
+        layout: lines of `command/layout.sh`, in the order in which run.sh obeys them.
+        links: (target, place) of symbolic links, laid out after every file.
+        laid_out: places of single files that the bundle fills.
+        repositories: digest of what each repository folder of the bundle holds, by the folder's
+            name.
+        shebangs: interpreter by the place of a script.
+        fetched: inputs that fetch.txt lists, by their path, of a bundle that may have one; None for
+            others.
+        variables: shell words of the recorded variables, by name; of PATH what comes before the
+            caller's.
+    """
+
+    def __init__(self, ingredients: Ingredients, draft: Draft, top: str, level: int) -> None:
+        self.ingredients = ingredients
+        self.record: Mapping[str, Any] = ingredients.record
+        self.draft = draft
+        self.level = level
+        self.top = top
+        self.shelf = Shelf(top)
+        self.repositories: dict[str, str] = {}
+        self.needs = Needs()
+        self.command = mapping(self.record.get("command"))
+        self.places = Places(text(self.command.get("working_directory")), odd_names(self.record))
+        self.layout: list[str] = []
+        self.links: list[tuple[str, Place]] = []
+        self.laid_out: set[Place] = set()
+        self._provided: list[tuple[Place, frozenset[str]]] = []
+        self.shebangs: dict[Place, str] = {}
+        self.variables: dict[str, str] = {}
+        self.fetched: dict[str, Fetched] | None = None
+
+    def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Put a generated file at a path of the payload."""
+        self.draft.add(f"data/{path}", data, mode=mode)
+
+    def write_shared(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Put a file that every bundle has at a path of the payload."""
+        self.draft.add_shared(f"data/{path}", data, mode=mode)
+
+    def keep(self, path: str, sha256: str, *, mode: int = 0o644) -> None:
+        """Put a possessed blob at a path of the payload."""
+        self.draft.add_blob(f"data/{path}", sha256, mode=mode)
+
+    def shelve(self, folder: str, wanted: str, sha256: str) -> str:
+        """Put a possessed blob into a folder of the payload and return its path.
+
+        It gets this name, or its digest where the name is not allowed.
+        """
+        stored = self.shelf.take(folder, wanted, sha256)
+        self.keep(stored, sha256)
+        return stored
+
+    def place(self, stored: str, mode: str, path: str) -> None:
+        """Lay a stored file out in a rerun where the job used it.
+
+        The first file at a place stays.
+        """
+        place = self.places.settle(path)
+        if place is not None and place not in self.laid_out and not self._is_behind_link(place):
+            self.laid_out.add(place)
+            self.lay_out("place", stored, mode, place)
+
+    def repository_name(self, wanted: str, fallback: str, key: str) -> str:
+        """The folder below `git/` and `src/` for a repository; `key` says what it holds.
+
+        The same name never holds another thing.
+        """
+        name = plain_name(wanted, fallback)
+        taken = {known.lower(): held for known, held in self.repositories.items()}
+        if (
+            name.endswith((".odd", _BESIDE))
+            or taken.get(name.lower(), key) != key
+            or (not key and name in taken)
+        ):
+            name = fallback
+        if len(name) + len(_BESIDE) > NAME_BYTES:  # what lies beside the folder has a name too
+            name = hashlib.sha256(f"{name} {key}".encode()).hexdigest()
+        while self.repositories.get(name, key) != key:
+            name += "+"
+        self.repositories[name] = key
+        return name
+
+    def provide(self, place: Place, paths: frozenset[str]) -> None:
+        """Note what a repository's copy fills at a place."""
+        self._provided.append((place, paths))
+
+    def provides(self, place: Place) -> bool:
+        """Whether a repository's copy fills this place."""
+        return any(
+            place.variable == tree.variable
+            and place.rest.startswith(tree.rest + "/")
+            and place.rest[len(tree.rest) + 1 :] in paths
+            for tree, paths in self._provided
+        )
+
+    def note_shebang(self, place: Place, first_bytes: bytes) -> None:
+        """Remember which interpreter a script's first line asks for."""
+        if interpreter := shebang(first_bytes):
+            self.shebangs[place] = interpreter
+
+    def map_folder(self, folder: str) -> None:
+        """Let an absolute folder that holds something be found under the root folder's mirror."""
+        if self.places.locate(folder) is None:
+            self.places.map(folder, Place("elsewhere", normal(folder)))
+
+    def _is_behind_link(self, place: Place) -> bool:
+        return any(
+            link.variable == place.variable and place.rest.startswith(link.rest + "/")
+            for _target, link in self.links
+        )
+
+    def has(self, sha256: str) -> bool:
+        """Whether the blob is possessed."""
+        return bool(sha256) and self.draft.reader.has(sha256)
+
+    def lay_out(self, word: str, *arguments: str | Place) -> None:
+        """Add one line to the layout: a word of lib.sh and its arguments, recorded text quoted."""
+        quoted = [
+            argument.word() if isinstance(argument, Place) else quote(argument)
+            for argument in arguments
+        ]
+        self.layout.append(" ".join([word, *quoted]))
+
+    def table(self, path: str, columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:
+        """Put a .tsv at a path of the payload."""
+        self.write(
+            path,
+            tsv(
+                ["\t".join(columns), *("\t".join(percent(cell) for cell in line) for line in lines)]
+            ),
+        )
+
+    def shell(self, path: str, lines: list[str]) -> None:
+        """Put a list for run.sh or verify.sh at a path of the payload."""
+        self.write(path, to_bytes("".join(line + "\n" for line in lines)))
+
+
+def shebang(first_bytes: bytes) -> str:
+    """The interpreter that a script's first line names.
+
+    A path, or the name that `env` would look up; empty if there is none.
+    """
+    if not first_bytes.startswith(b"#!"):
+        return ""
+    words = first_bytes[2:512].split(b"\n", 1)[0].decode("utf-8", "replace").split()
+    if words and words[0].endswith("/env"):
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    return words[0] if words else ""

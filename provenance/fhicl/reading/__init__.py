@@ -1,0 +1,1 @@
+"""From fcl files to an evaluated configuration."""

@@ -1,0 +1,241 @@
+"""The names that a document has defined so far, prolog and body in one table.
+
+Here are the rules of dotted assignment and protection. Two oddities of the reference are kept on
+purpose: an assignment below a `@protect_ignore` name still creates what is missing on its way, as
+@nil; and one through @nil replaces it, which loses its protection.
+
+Source: fhicl-cpp's `intermediate_table` (insert, find, erase) as facts of behaviour.
+"""
+
+from itertools import pairwise
+from typing import Any, NoReturn
+
+from jobprov.provenance.fhicl.errors import (
+    ASSIGNMENT,
+    ERASE,
+    LIMIT,
+    LOCAL_LOOKUP,
+    PROTECTION,
+    TextError,
+)
+from jobprov.provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.reading.syntax import Path
+from jobprov.provenance.fhicl.values import (
+    NIL,
+    NOTHING,
+    REFUSING,
+    SEQUENCE,
+    TABLE,
+    SequenceBody,
+    TableBody,
+    Value,
+)
+
+
+class Symbols:
+    """Top-level names and what they are bound to.
+
+    Attributes:
+        members: values by name.
+        prolog: the names that a prolog defined and the body has not replaced; they are not part of
+            the result.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.members: dict[str, Value] = {}
+        self.prolog: set[str] = set()
+        self._limits = limits
+        self._work = 0
+
+    def spend(self, work: int, offset: int) -> None:
+        """Count members and elements copied; raise past the limit."""
+        self._work += work
+        if self._work > self._limits.work:
+            limit = f"{self._limits.work:,} members and elements (work)"
+            raise TextError(LIMIT, f"references copy more than the limit of {limit}", offset)
+
+    def find(self, path: Path, offset: int) -> Value:
+        """Return what a path is bound to.
+
+        Raises:
+            TextError: nothing, or it runs through something that is no table or sequence.
+        """
+        value = self.members.get(str(path[0]))
+        if value is None:
+            _not_found(path, offset, "is not defined before this line")
+        for index in range(1, len(path)):
+            part = path[index]
+            if isinstance(part, str):
+                if value.kind != TABLE:
+                    reason = f'does not exist: "{dotted(path[:index])}" is no table'
+                    _not_found(path, offset, reason)
+                inner = value.body.members.get(part)
+            else:
+                if value.kind != SEQUENCE:
+                    reason = f'does not exist: "{dotted(path[:index])}" is no sequence'
+                    _not_found(path, offset, reason)
+                items = value.body.items
+                inner = items[part] if part < len(items) else None
+            if inner is None:
+                _not_found(
+                    path, offset, f'does not exist: "{dotted(path[: index + 1])}" is missing'
+                )
+            value = inner
+        return value
+
+    def insert(self, path: Path, value: Value, offset: int, *, in_prolog: bool) -> None:
+        """Bind a path; what is missing on the way is created.
+
+        Raises:
+            TextError: the way runs through an atom, or something on it is protected.
+        """
+        top = str(path[0])
+        if in_prolog:
+            self.prolog.add(top)
+        # The body starts the name afresh, whatever the prolog put below it
+        elif top in self.prolog:
+            self.prolog.discard(top)
+            del self.members[top]
+        holder, present, is_blocked = self._locate(path, offset)
+        if present.kind != NIL and value.protection > present.protection:
+            message = f"cannot be given a stronger protection than it got at {written_at(present)}"
+            raise TextError(PROTECTION, f'"{dotted(path)}" {message}', offset)
+        if not is_blocked:
+            holder[path[-1]] = value
+
+    def erase(self, path: Path, offset: int, *, in_prolog: bool) -> None:
+        """Unbind a path.
+
+        Nothing happens if it is not bound, if its protection ignores changes, or if the body erases
+        a name of a prolog.
+
+        Raises:
+            TextError: the way runs through an atom, ends at an element, or something on it is
+                protected.
+        """
+        top = str(path[0])
+        if top not in self.members or (not in_prolog and top in self.prolog):
+            return
+        if not self._is_erasable(path, offset):
+            return
+        holder: Any = self.members
+        for part, following in pairwise(path):
+            body = self._owned(holder, part, offset)
+            holder = body.members if isinstance(following, str) else body.items
+        del holder[path[-1]]
+        if len(path) == 1:
+            self.prolog.discard(top)
+
+    def _is_erasable(self, path: Path, offset: int) -> bool:
+        value: Value | None = None
+        for index, part in enumerate(path):
+            holder: Any = self.members
+            if value is not None:
+                holder = self._inside(value, path, index, ERASE, offset)
+            is_bound = part in holder if isinstance(part, str) else part < len(holder)
+            if not is_bound:
+                return False
+            value = holder[part]
+            if isinstance(part, str) and value.protection:
+                self._refuse(value, path, index, offset)
+                return False
+        if isinstance(path[-1], int):
+            message = f'"{dotted(path)}" is an element of a sequence, which cannot be erased'
+            raise TextError(ERASE, message, offset)
+        return True
+
+    def _locate(self, path: Path, offset: int) -> tuple[Any, Value, bool]:
+        """Return the holder of a path's last part, what it holds now, and a flag.
+
+        The flag says whether protection ignores assignments. What is missing is created as @nil.
+        """
+        holder: Any = self.members
+        value = holder.get(path[0])
+        if value is None:
+            value = holder[path[0]] = NOTHING
+        is_blocked = False
+        if value.protection:
+            is_blocked = self._refuse(value, path, 0, offset)
+        for index in range(1, len(path)):
+            part = path[index]
+            if value.kind == NIL:
+                value = _empty_table() if isinstance(part, str) else _empty_sequence()
+                holder[path[index - 1]] = value
+            self._inside(value, path, index, ASSIGNMENT, offset)
+            body = self._owned(holder, path[index - 1], offset)
+            if isinstance(part, str):
+                holder = body.members
+                value = holder.setdefault(part, NOTHING)
+            else:
+                holder = body.items
+                self._pad(holder, part, offset)
+                value = holder[part]
+            if value.protection:
+                is_blocked |= self._refuse(value, path, index, offset)
+        return holder, value, is_blocked
+
+    def _inside(self, value: Value, path: Path, index: int, kind: str, offset: int) -> Any:
+        """Return the members or elements in which a path goes on."""
+        if isinstance(path[index], str):
+            if value.kind == TABLE:
+                return value.body.members
+            raise TextError(kind, f'"{dotted(path)}": "{dotted(path[:index])}" is no table', offset)
+        if value.kind == SEQUENCE:
+            return value.body.items
+        raise TextError(kind, f'"{dotted(path)}": "{dotted(path[:index])}" is no sequence', offset)
+
+    def _owned(self, holder: Any, key: str | int, offset: int) -> Any:
+        """Return the body under a key, copied first if others look at it too."""
+        value = holder[key]
+        body = value.body
+        if body.shared:
+            self.spend(len(body), offset)
+            body = body.copy()
+            holder[key] = value.with_body(body)
+        return body
+
+    def _pad(self, items: list[Value], index: int, offset: int) -> None:
+        missing = index + 1 - len(items)
+        if missing > 0:
+            self.spend(missing, offset)
+            items.extend([NOTHING] * missing)
+
+    def _refuse(self, value: Value, path: Path, index: int, offset: int) -> bool:
+        """Raise for a binding that is protected with an error; return True for one that ignores."""
+        if value.protection == REFUSING:
+            message = f'"{dotted(path[: index + 1])}" is protected at {written_at(value)}'
+            raise TextError(PROTECTION, message, offset)
+        return True
+
+
+def dotted(path: Path) -> str:
+    """Return a path as FHiCL writes it: a.b[2].c."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif text:
+            text += f".{part}"
+        else:
+            text = part
+    return text
+
+
+def written_at(value: Value) -> str:
+    """Return file and line of a value for a message."""
+    if value.place is None:
+        return "an unknown place"
+    segment, offset = value.place.resolve(value.offset)
+    return f"{segment.path}:{segment.line(offset)}"
+
+
+def _not_found(path: Path, offset: int, reason: str) -> NoReturn:
+    raise TextError(LOCAL_LOOKUP, f'"{dotted(path)}" {reason}', offset)
+
+
+def _empty_table() -> Value:
+    return Value(TABLE, "", TableBody({}), None, 0)
+
+
+def _empty_sequence() -> Value:
+    return Value(SEQUENCE, "", SequenceBody([]), None, 0)

@@ -1,0 +1,1 @@
+"""HTCondor: jobs launched, and what its tools and logs tell about them."""

@@ -1,0 +1,155 @@
+"""Attempts of batch jobs, each with what every source says of it.
+
+Batch history, epoch history, queue, event logs.
+
+An attempt is (GlobalJobId, NumShadowStarts). A source says one ad of it; only attempts that are
+over are here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeGuard
+
+from jobprov.provenance.errors import LimitError
+from jobprov.provenance.launchers.condor.ads import Ad
+from jobprov.provenance.records.reading.times import LATEST
+
+Source = Literal["epochs", "history", "queue", "events"]
+SOURCES: tuple[Source, ...] = ("epochs", "history", "queue", "events")
+"""Best first: an epoch's ad is written when the attempt ends, the others change afterwards."""
+
+MOST_ATTEMPTS = 300_000
+"""Held in memory at once, about 3 kB each."""
+
+_LATEST = LATEST.timestamp()
+
+IDLE, RUNNING, REMOVED, COMPLETED, HELD = 1, 2, 3, 4, 5  # JobStatus
+
+# What records are made of. The rest of an ad is let go, so that a day of history fits into memory.
+_KEPT = frozenset(
+    """GlobalJobId ClusterId ProcId NumShadowStarts NumJobStarts QDate Owner OsUser Cmd Arguments Args Environment
+    JobStatus LastJobStatus EnteredCurrentStatus CompletionDate EpochWriteDate
+    JobStartDate JobCurrentStartDate JobCurrentStartExecutingDate LastVacateTime LastRemoteWallClockTime
+    ToE ExitCode ExitBySignal ExitSignal ExitReason HoldReason HoldReasonCode LastHoldReason LastHoldReasonCode
+    RemoveReason VacateReason VacateReasonCode RemoteHost LastRemoteHost
+    RemoteUserCpu RemoteSysCpu ResidentSetSize ResidentSetSize_RAW RequestMemory RequestCpus CpusUsage
+    Iwd Out Err UserLog TransferOut TransferErr AccountingGroup DAGManJobId SingularityImage
+    JobsubJobId Jobsub_Group JobsubCmd SAM_PROJECT_NAME SAM_PROJECT
+    POMS_TASK_ID POMS_CAMPAIGN_NAME POMS4_SUBMISSION_ID POMS4_CAMPAIGN_NAME POMS4_CAMPAIGN_STAGE_NAME""".split()  # noqa: SIM905 - a list of names reads best so
+)
+
+
+@dataclass
+class Attempt:
+    """One attempt of one batch job, as its sources say it."""
+
+    identity: str
+    number: int
+    ads: dict[Source, Ad] = field(default_factory=dict)
+
+    def fact(self, *names: str) -> Any:
+        """Return the first of these attributes that a source knows, the better source first.
+
+        None where none does.
+        """
+        for source in SOURCES:
+            ad = self.ads.get(source, {})
+            for name in names:
+                if ad.get(name) not in (None, ""):
+                    return ad[name]
+        return None
+
+    def number_of(self, *names: str, below: float = 2**63) -> float | None:
+        """Return the first of these attributes that is a number above zero.
+
+        In an ad, zero means not measured.
+        """
+        for source in SOURCES:
+            for name in names:
+                value = self.ads.get(source, {}).get(name)
+                if (
+                    isinstance(value, int | float)
+                    and not isinstance(value, bool)
+                    and 0 < value < below
+                ):
+                    return value
+        return None
+
+    def moment_of(self, *names: str) -> float | None:
+        """Return the first of these attributes that is a moment that records may name.
+
+        Seconds since 1970.
+        """
+        return self.number_of(*names, below=_LATEST)
+
+
+@dataclass
+class Collection:
+    """The attempts that were read so far, and how many ads could not be used.
+
+    Attributes:
+        never_started: jobs that no machine ever took; they are no executions.
+        unnamed: ads without GlobalJobId, which could not be told apart from others.
+        running: ads of attempts that are not over.
+    """
+
+    attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    never_started: int = 0
+    unnamed: int = 0
+    running: int = 0
+
+    def add(self, ads: Iterable[Ad], source: Source) -> None:
+        """Take the ads of one source.
+
+        Raises:
+            LimitError: there are more than MOST_ATTEMPTS attempts.
+        """
+        for ad in ads:
+            self._add(ad, source)
+            if len(self.attempts) > MOST_ATTEMPTS:
+                words = (
+                    f"There are more than {MOST_ATTEMPTS} attempts: look less far back (--days), "
+                    "or give smaller files."
+                )
+                raise LimitError(words, MOST_ATTEMPTS)
+
+    def _add(self, ad: Ad, source: Source) -> None:
+        identity, number = ad.get("GlobalJobId"), ad.get("NumShadowStarts")
+        if not isinstance(identity, str) or not identity:
+            self.unnamed += 1
+        elif not is_whole(number) or number < 1:
+            self.never_started += 1
+        elif source == "queue" and ad.get("JobStatus") not in (IDLE, HELD, COMPLETED, REMOVED):
+            self.running += 1
+        else:
+            identity = _encodable(identity)
+            attempt = self.attempts.setdefault((identity, number), Attempt(identity, number))
+            attempt.ads[source] = {
+                name: _encodable(value) for name, value in ad.items() if _is_kept(name)
+            }
+
+
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Return whether a value is a whole number that a record may hold; `true` is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def is_moment(value: Any) -> TypeGuard[float]:
+    """Return whether a value is a number of seconds since 1970 that a record may name as a time."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LATEST
+
+
+def _encodable(value: Any) -> Any:
+    """Return a text without the halves of characters that an escape in JSON may leave.
+
+    Anything else as it is.
+    """
+    return (
+        value
+        if not isinstance(value, str) or value.isascii()
+        else value.encode(errors="replace").decode()
+    )
+
+
+def _is_kept(name: str) -> bool:
+    return name in _KEPT or "GLIDEIN_" in name

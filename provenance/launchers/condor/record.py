@@ -1,0 +1,185 @@
+"""The job record of one attempt, as the batch system tells it: the witness `history`.
+
+The same sources give the same bytes, so that sending twice is harmless. What the ad has as zero
+(CPU, memory) was not measured and stays out. A value that no record may hold costs that value
+alone: it is left out, and a word is cut, with a note.
+
+Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Site` and its like.
+"""
+
+import uuid
+from typing import Any
+
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record import limits, redaction
+from jobprov.provenance.capture.record.draft import Draft, moment
+from jobprov.provenance.capture.record.encoding import clean
+from jobprov.provenance.capture.surroundings import batch
+from jobprov.provenance.capture.surroundings.condor_ads import command_of, job_variables
+from jobprov.provenance.launchers.condor.attempts import Attempt, is_whole
+from jobprov.provenance.launchers.condor.ends import End, end_of, last_seen_at, started_at
+
+_MIB = 1024 * 1024
+_LONGEST_MESSAGE = 2000
+_SITES = (
+    "MATCH_EXP_JOB_GLIDEIN_Site",
+    "MATCH_GLIDEIN_Site",
+    "MachineAttrGLIDEIN_Site0",
+    "JOBGLIDEIN_Site",
+)
+
+
+def experiment_of(attempt: Attempt) -> str | None:
+    """Return the experiment that the job's ad names, or None."""
+    ad = _whole_ad(attempt)
+    variables = job_variables(ad)
+    named = batch.name_experiment(Options([], variables), variables, ad)
+    return str(named) if named else None
+
+
+def job_id_of(attempt: Attempt) -> str:
+    """Return the job id, the same as the hook's."""
+    return str(batch.name_job(_batch(_whole_ad(attempt))))
+
+
+def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
+    """Return the record of an attempt that is over, as plain JSON."""
+    ad, end = _whole_ad(attempt), end_of(attempt)
+    start, described = started_at(attempt), _batch(ad)
+    variables = job_variables(ad)
+    record = _known(
+        {
+            "schema_version": 1,
+            "job_id": batch.name_job(described),
+            "witness": "history",
+            "state": end.state,
+            "experiment": experiment,
+            "task": _task(ad, variables),
+            "retry_of": _retry_of(variables),
+            "batch": described,
+            "started_at": _moment(_begun(attempt, start, end)),
+            "ended_at": _moment(end.at),
+            "command": {"argv": redaction.redact_arguments(command_of(ad))}
+            if ad.get("Cmd")
+            else None,
+            "exit": _exit(end),
+            "environment": _environment(attempt),
+            "host": _host(attempt),
+            "resources": _resources(attempt, start, end),
+            "extra": {"batch_history": _history(attempt)},
+        }
+    )
+    return _acceptable(record)
+
+
+def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record without values that the service would refuse.
+
+    `extra.batch_history` lists what was cut.
+    """
+    draft = Draft(record)
+    limits.mend_task_id(draft)
+    limits.mend(draft)
+    if draft.notes:
+        record["extra"]["batch_history"]["notes"] = draft.notes
+    cleaned: dict[str, Any] = clean(record)
+    return cleaned
+
+
+def _begun(attempt: Attempt, start: float | None, end: End) -> float | None:
+    """Return when the attempt started.
+
+    If no source tells and its state needs it, the first known moment after that.
+    """
+    if start is not None or end.state in ("killed", "lost"):
+        return start
+    return end.at if end.at is not None else last_seen_at(attempt) or attempt.moment_of("QDate")
+
+
+def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
+    """Return the task from the ad.
+
+    The unit is in it only if the ad names it, since the job's inputs are not known here.
+    """
+    options = Options([], variables)
+    task: dict[str, Any] = batch.describe_task(options, variables, ad)
+    return {**task, "unit": options.unit} if options.unit else task
+
+
+def _retry_of(variables: dict[str, str]) -> str | None:
+    try:
+        return str(uuid.UUID(variables.get("JOBPROV_RETRY_OF", "")))
+    except ValueError:
+        return None
+
+
+def _whole_ad(attempt: Attempt) -> dict[str, Any]:
+    whole: dict[str, Any] = {}
+    for ad in reversed(list(attempt.ads.values())):
+        whole.update(ad)
+    return whole
+
+
+def _batch(ad: dict[str, Any]) -> dict[str, Any]:
+    return {**batch.describe_batch({}, ad), "part": 0}
+
+
+def _exit(end: End) -> dict[str, Any]:
+    message = redaction.redact_text(end.message)[:_LONGEST_MESSAGE] if end.message else None
+    return _known(
+        {"code": end.code, "signal": end.signal, "error_class": end.error_class, "message": message}
+    )
+
+
+def _environment(attempt: Attempt) -> dict[str, Any]:
+    image = attempt.fact("SingularityImage")
+    return {"container": {"image": image}} if isinstance(image, str) else {}
+
+
+def _host(attempt: Attempt) -> dict[str, Any]:
+    """Return where it ran; a glidein's slot is `slot1_2@glidein_77@node`."""
+    slot = attempt.fact("RemoteHost", "LastRemoteHost")
+    if not isinstance(slot, str):
+        return {}
+    site = attempt.fact(*_SITES)
+    is_site = isinstance(site, str) and "$$" not in site
+    return _known(
+        {"hostname": slot.rsplit("@", 1)[-1], "slot": slot, "site": site if is_site else None}
+    )
+
+
+def _resources(attempt: Attempt, start: float | None, end: End) -> dict[str, Any]:
+    memory, rss = (
+        attempt.number_of("RequestMemory"),
+        attempt.number_of("ResidentSetSize_RAW", "ResidentSetSize"),
+    )
+    wall = end.at - start if end.at is not None and start is not None and end.state != "lost" else 0
+    return _known(
+        {
+            "wall_seconds": float(wall) if wall > 0 else None,  # told in whole seconds
+            "cpu_user_seconds": attempt.number_of("RemoteUserCpu"),
+            "cpu_system_seconds": attempt.number_of("RemoteSysCpu"),
+            "max_rss_bytes": int(rss * 1024) if rss else None,
+            "requested_memory_bytes": int(memory * _MIB) if memory else None,
+        }
+    )
+
+
+def _history(attempt: Attempt) -> dict[str, Any]:
+    ticket = attempt.fact("ToE")
+    how = ticket.get("How") if isinstance(ticket, dict) else None
+    numbers = {
+        "program_starts": attempt.fact("NumJobStarts"),
+        "hold_reason_code": attempt.fact("HoldReasonCode", "LastHoldReasonCode"),
+        "vacate_reason_code": attempt.number_of("VacateReasonCode"),
+    }
+    told = {name: value for name, value in numbers.items() if is_whole(value)}
+    return {**told, "ended_by": how} if isinstance(how, str) else told
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else str(moment(seconds))
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None and value != {}}

@@ -1,0 +1,1 @@
+"""Jobs launched on this machine."""

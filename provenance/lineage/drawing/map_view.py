@@ -1,0 +1,230 @@
+"""A picture as plain values, for a browser script that draws it and lets people move about in it.
+
+The script decides nothing: the boxes, their text and size, what opens them and the facts beside
+them come from here, the same as in the server's own drawing.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from jobprov.provenance.lineage.drawing.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
+from jobprov.provenance.lineage.drawing.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
+from jobprov.provenance.lineage.folding import Box, View
+from jobprov.provenance.lineage.graph import FileNode, JobNode, Node
+from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
+from jobprov.provenance.lineage.sentences import full_name, known_fully
+from jobprov.provenance.lineage.words import counted, day, number, shown, size
+
+MOST_MEMBERS = 1000
+"""Members of a folded box that are named, so that a search finds them: as many as a picture holds.
+
+More are counted.
+"""
+
+_NAME_DIGITS = 10
+
+_Fact = tuple[str, ...]
+"""Name, value, and the address it links to, if any."""
+
+
+def map_of_view(view: View, links: Links) -> dict[str, Any]:
+    """A folded graph: `{words, notes, focus, boxes, arrows, order, states, shapes}`.
+
+    The members `open` and `close` of a box are handles for `fold`.
+    """
+    sheet = sheet_of(view, links, label_width=LABEL_WIDTH)
+    nodes = view.graph.by_key()
+    boxes = {box.key: box for box in view.boxes}
+    drawn_boxes = []
+    for key, item in sheet.items.items():
+        beside = _of_box(boxes[key], nodes) if key in boxes else _of_stub(item)
+        drawn_boxes.append(_drawn(key, item) | beside)
+    counts = {(arrow.source, arrow.target): arrow.count for arrow in view.arrows}
+    return _map(sheet, drawn_boxes, counts)
+
+
+def map_of_classes(
+    folded: FoldedGraph, links: Links, *, stages: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A campaign's folded graph in the same form.
+
+    A box links to the list of its jobs, an arrow counts its files.
+    """
+    sheet = sheet_of_classes(folded, links, label_width=CLASS_WIDTH, stages=stages)
+    counts = {(str(flow.source), str(flow.target)): flow.files for flow in folded.flows}
+    names: dict[str, str] = {}
+    drawn_boxes = []
+    for index, job_class in enumerate(folded.classes):
+        key = str(index)
+        names[key] = name_of_class(job_class)
+        drawn = _drawn(key, sheet.items[key])
+        drawn_boxes.append(drawn | {"id": names[key]} | _of_class(job_class))
+    picture = _map(sheet, drawn_boxes, counts)
+    # a class's index changes as soon as a stage, version or state is added, its name does not
+    picture["arrows"] = [
+        [names[source], names[target], *rest] for source, target, *rest in picture["arrows"]
+    ]
+    picture["order"] = [[names[before], names[after]] for before, after in picture["order"]]
+    picture["focus"] = names.get(picture["focus"], "")
+    picture["unit"] = "file"
+    return picture
+
+
+def name_of_class(job_class: JobClass) -> str:
+    """A name for links to these jobs in the picture.
+
+    It stays when other stages, versions or states are added.
+    """
+    parts = f"{job_class.stage}\0{job_class.code_version}\0{job_class.state}"
+    return hashlib.sha256(parts.encode(errors="surrogatepass")).hexdigest()[:_NAME_DIGITS]
+
+
+def _map(
+    sheet: Sheet, boxes: list[dict[str, Any]], counts: Mapping[tuple[str, str], int]
+) -> dict[str, Any]:
+    arrows = [[*ends, counts.get(ends, 1), is_sure] for ends, is_sure in sheet.arrows.items()]
+    return {
+        "words": sheet.words,
+        "notes": list(sheet.notes),
+        "focus": sheet.first,
+        "boxes": boxes,
+        "arrows": arrows,
+        "order": list(sheet.order),
+        "states": sheet.states(),
+        "shapes": sheet.shapes(),
+    }
+
+
+def _drawn(key: str, item: Item) -> dict[str, Any]:
+    text, room = item.text, item_size(item)
+    members = {
+        "id": key,
+        "kind": item.kind,
+        "label": text.label,
+        "detail": text.detail,
+        "title": text.title.partition("\n")[0],
+        "state": text.state,
+        "badge": text.badge,
+        "url": text.url,
+        "is_focus": item.is_focus,
+        "is_placeholder": text.is_placeholder,
+        "is_folded": item.is_folded,
+        "width": round(room.along),
+        "height": round(room.across),
+    }
+    return {name: value for name, value in members.items() if value not in ("", None, False)}
+
+
+def _of_stub(item: Item) -> dict[str, Any]:
+    return {"action": "Show more", "facts": [["Not shown", item.text.title]]}
+
+
+def _of_class(job_class: JobClass) -> dict[str, Any]:
+    these = "this" if job_class.jobs == 1 else "these"
+    facts = [
+        ("Stage", job_class.stage),
+        ("State", job_class.state),
+        ("Code", job_class.code_version),
+        ("Jobs", number(job_class.jobs)),
+    ]
+    action = f"List {these} {counted(job_class.jobs, 'job')}"
+    return {"action": action, "facts": _known_facts(facts)}
+
+
+def _of_box(box: Box, nodes: Mapping[str, Node]) -> dict[str, Any]:
+    members = [nodes[key] for key in box.members]
+    values: dict[str, Any] = {"keys": list(box.members)}
+    more = 0
+    if box.handle:
+        facts = _known_facts(_facts_of_many(members))
+        values |= {"open": box.handle, "facts": facts, "members": _listed(members)}
+        more = max(0, len(members) - MOST_MEMBERS)
+    else:
+        values |= _of_node(members[0])
+    if box.opened_by:
+        values["close"] = box.opened_by
+    if box.badges:
+        values["shared"] = _listed([nodes[key] for key in box.badges])
+    values["more"] = more
+    return values
+
+
+def _of_node(node: Node) -> dict[str, Any]:
+    if not isinstance(node, FileNode):
+        action, facts = "Open the job's page", _known_facts(_job_facts(node))
+        return {"name": _name(node), "action": action, "facts": facts}
+    action, facts = "Open the file's page", _known_facts(_file_facts(node))
+    values: dict[str, Any] = {"name": _name(node), "action": action, "facts": facts}
+    if node.url:
+        values["lineage"] = node.url.replace("/files/", "/lineage/", 1)
+    return values
+
+
+def _file_facts(file: FileNode) -> list[_Fact]:
+    writer = [file.writer.url] if file.writer else []
+    return [
+        ("File", full_name(file)),
+        ("Experiment", file.experiment),
+        ("Data tier", file.data_tier or ""),
+        ("Size", "" if file.size_bytes is None else size(file.size_bytes)),
+        ("Known", known_fully(file), *writer),
+    ]
+
+
+def _job_facts(job: JobNode) -> list[_Fact]:
+    task = [job.task_id, f"/tasks/{quote(job.task_id)}"] if job.task_id else [""]
+    return [
+        ("State", job.state),
+        ("Stage", job.stage or ""),
+        ("Job", job.label or job.job_id),
+        ("Task", *task),
+        ("Campaign", job.campaign or ""),
+        ("Code", job.code_version or ""),
+        ("Started", day(job.started_at)),
+    ]
+
+
+def _facts_of_many(members: Sequence[Node]) -> list[_Fact]:
+    files = [node for node in members if isinstance(node, FileNode)]
+    jobs = [node for node in members if isinstance(node, JobNode)]
+    counts = []
+    if files:
+        counts.append(counted(len(files), "file"))
+    if jobs:
+        counts.append(counted(len(jobs), "job"))
+    return [
+        ("Holds", " and ".join(counts)),
+        ("Stage", _distinct(job.stage or "no stage" for job in jobs)),
+        ("State", _distinct(job.state for job in jobs)),
+        ("Code", _distinct(job.code_version for job in jobs)),
+        ("Data tier", _distinct(file.data_tier for file in files)),
+        ("Size", _total_size(files)),
+    ]
+
+
+def _distinct(values: Iterable[str | None]) -> str:
+    """The values that occur, each once, without missing ones."""
+    return ", ".join(dict.fromkeys(filter(None, values)))
+
+
+def _total_size(files: Sequence[FileNode]) -> str:
+    """The size of all files together, empty if that of one is not known."""
+    sizes = [file.size_bytes for file in files if file.size_bytes is not None]
+    return size(sum(sizes)) if files and len(sizes) == len(files) else ""
+
+
+def _known_facts(facts: Sequence[_Fact]) -> list[list[str]]:
+    return [[name, shown(value), *where] for name, value, *where in facts if value]
+
+
+def _listed(nodes: Sequence[Node]) -> list[list[str]]:
+    """The first members, each as (name, address)."""
+    return [[_name(node), node.url or ""] for node in nodes[:MOST_MEMBERS]]
+
+
+def _name(node: Node) -> str:
+    if isinstance(node, FileNode):
+        return shown(full_name(node))
+    return shown(f"{node.stage or 'job'} {node.label or node.job_id}")

@@ -1,0 +1,199 @@
+"""The picture for phones: a row for each box, newest first, joined by lines beside the rows.
+
+Each box that has inputs opens a lane, which goes down to the last of them; so a picture is as wide
+as its text and a few lanes, however wide the graph is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from jobprov.provenance.lineage.drawing.pencil import (
+    FILE_FILL,
+    FOCUS,
+    FOCUS_FILL,
+    LABEL_CHAR,
+    LINE_COLOUR,
+    MUTED,
+    PAPER,
+    Legend,
+    Point,
+    add_mark,
+    draw_legend,
+    edge_group,
+    edge_path,
+    frame,
+    legend_height,
+    node_element,
+    number_text,
+    write_lines,
+)
+from jobprov.provenance.lineage.drawing.sheet import Item, Sheet
+from jobprov.provenance.lineage.graph import neighbours
+from jobprov.provenance.lineage.layers import layers
+
+WIDTH = 332.0
+"""With its margins, 360 px: the narrowest screen that pages serve."""
+LANE = 18.0
+GUTTER_AT_MOST = 126.0
+LABEL_WIDTH = 26
+"""Columns of a label at least; more if few lanes leave room."""
+ROW = 46.0
+BADGE_ROOM = 22.0
+STUB_ROW = 30.0
+BEND = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Keys from top to bottom, the lane of each, and how many lanes there are."""
+
+    order: Sequence[str]
+    lane_of: Mapping[str, int]
+    lanes: int
+
+
+def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
+    """The picture as an `<svg>` element; `sheet_for` gives the sheet for a width of labels."""
+    sheet = sheet_for(LABEL_WIDTH)
+    rows = arrange(list(sheet.items), list(sheet.arrows), first=sheet.first, order=sheet.order)
+    step = min(LANE, GUTTER_AT_MOST / max(1, rows.lanes))
+    left = step * rows.lanes + 8
+    room = int((WIDTH - left) / LABEL_CHAR)
+    if room > LABEL_WIDTH:
+        sheet = sheet_for(room)
+    top_of: dict[str, float] = {}
+    mark_of: dict[str, Point] = {}
+    height = 0.0
+    for key in rows.order:
+        top_of[key] = height
+        mark_of[key] = (step * rows.lane_of[key] + 9, height + 14)
+        height += _height(sheet.items[key])
+    height += 8
+    # a job is drawn as its mark alone, so there is no shape of a job to explain
+    shapes = [shape for shape in sheet.shapes() if shape[0] != "job"]
+    legend = Legend(sheet.notes, sheet.states(), shapes)
+    whole_height = height + legend_height(legend, WIDTH)
+    root, body = frame("lineage-down", WIDTH, whole_height, sheet.words)
+    _draw_edges(body, sheet, mark_of)
+    for key in rows.order:
+        _draw_row(body, sheet.items[key], mark_of[key][0], left, top_of[key])
+    draw_legend(body, legend, height, WIDTH)
+    return root
+
+
+def arrange(
+    keys: Sequence[str],
+    links: Sequence[tuple[str, str]],
+    *,
+    first: str,
+    order: Sequence[tuple[str, str]] = (),
+) -> Rows:
+    """Rows in which everything stands below what came of it.
+
+    What made a box follows it as closely as possible.
+
+    `order` has pairs that stand one before the other without a line between them.
+    """
+    return _with_lanes(_order(keys, [*links, *order], first), links)
+
+
+def _with_lanes(order: list[str], links: Sequence[tuple[str, str]]) -> Rows:
+    row_of = {key: row for row, key in enumerate(order)}
+    _, before = neighbours(ends for ends in links if row_of[ends[0]] > row_of[ends[1]])
+    lane_of: dict[str, int] = {}
+    busy_until: list[int] = []
+    for row, key in enumerate(order):
+        # a lane that ends in this row is free for it
+        free_lanes = [lane for lane, until in enumerate(busy_until) if until <= row]
+        lane = free_lanes[0] if free_lanes else len(busy_until)
+        if not free_lanes:
+            busy_until.append(row)
+        if key in before:
+            busy_until[lane] = max(row_of[source] for source in before[key])
+        else:
+            busy_until[lane] = row + 1
+        lane_of[key] = lane
+    return Rows(order, lane_of, len(busy_until))
+
+
+def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) -> list[str]:
+    after, before = neighbours(links)
+    layer_of = layers(keys, links)
+    depth = {key: layer_of[key] if key in before else -1 for key in keys}
+    waiting = {key: len(after.get(key, ())) for key in keys}
+    stack = [key for key in reversed(keys) if not waiting[key] and key != first]
+    if waiting.get(first) == 0:
+        stack.append(first)
+    order: list[str] = []
+    unplaced = dict.fromkeys(keys)
+    while unplaced:
+        # within cycles everything waits for something else
+        key = stack.pop() if stack else next(iter(unplaced))
+        if key not in unplaced:
+            continue
+        del unplaced[key]
+        order.append(key)
+        short_first = sorted(before.get(key, ()), key=depth.__getitem__)
+        for source in short_first[::-1]:  # the stack gives back the last one first
+            waiting[source] -= 1
+            if not waiting[source]:
+                stack.append(source)
+    return order
+
+
+def _height(item: Item) -> float:
+    if item.kind == "stub":
+        return STUB_ROW
+    return ROW + BADGE_ROOM if item.text.badge else ROW
+
+
+def _draw_edges(body: ET.Element, sheet: Sheet, mark_of: Mapping[str, Point]) -> None:
+    edges = edge_group(body)
+    for (source, target), is_sure in sheet.arrows.items():
+        (x, y), (lane, top) = mark_of[source], mark_of[target]
+        down = BEND if y > top else -BEND
+        n = number_text
+        end = f"V{n(y - 9)}"
+        if lane != x:
+            end = f"V{n(y - down)}Q{n(lane)} {n(y)} {n(x)} {n(y)}"
+        left, right, tip = n(lane - 3.5), n(lane + 3.5), f"{n(lane)} {n(top + 10.5)}"
+        head = f"M{left} {n(top + 16)}L{tip}L{right} {n(top + 16)}"
+        edge_path(edges, f"M{n(lane)} {n(top + 10)}{end}{head}", is_sure=is_sure)
+
+
+def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -> None:
+    node = node_element(body, f"lineage-{item.kind}", item.text, (0, top), is_focus=item.is_focus)
+    attributes = {
+        "x": number_text(left - 6),
+        "y": "-3",
+        "width": number_text(WIDTH - left + 6),
+        "height": number_text(_height(item) - 4),
+        "rx": "4",
+    }
+    look = {"fill": PAPER, "fill-opacity": "0"}
+    if item.is_focus:
+        look = {"fill": FOCUS_FILL, "fill-opacity": "1"}
+    ET.SubElement(node, "rect", {"class": "lineage-row", **attributes, **look})
+    if item.text.state:
+        add_mark(node, item.text.state, x, 14)
+    elif item.kind == "stub":
+        spot = {"cx": number_text(x), "cy": "14", "r": "5", "fill": PAPER, "stroke": LINE_COLOUR}
+        ET.SubElement(node, "circle", {"class": "lineage-shape", **spot, "stroke-dasharray": "2 2"})
+    else:
+        _draw_file(node, item, x)
+    write_lines(node, item.text, (left, 18), is_bold=item.is_focus or item.text.state is not None)
+
+
+def _draw_file(node: ET.Element, item: Item, x: float) -> None:
+    """A small rounded box in the lane; two for several files."""
+    look = {"fill": FILE_FILL, "stroke": LINE_COLOUR}
+    if item.is_focus:
+        look = {"fill": FOCUS, "stroke": FOCUS}
+    elif item.text.is_placeholder:
+        look = {"fill": PAPER, "stroke": MUTED, "stroke-dasharray": "3 2"}
+    size = {"width": "14", "height": "10", "rx": "3"}
+    shifts = (3.0, 0.0) if item.is_folded else (0.0,)
+    for shift in shifts:
+        place = {"x": number_text(x - 7 + shift), "y": number_text(9 + shift), **size}
+        ET.SubElement(node, "rect", {"class": "lineage-shape", **place, **look})

@@ -1,0 +1,300 @@
+"""The picture of a graph: SVG that stands alone, and that a page's stylesheet may colour.
+
+There is no script, no `<style>` and no `style` attribute (the pages' Content-Security-Policy
+forbids them). Elements have classes for a stylesheet, and presentation attributes, which any
+stylesheet overrides, for a file that stands alone. There are no ids, so several pictures fit on one
+page. Only an image (`as_image`), which no stylesheet of the page reaches, brings a `<style>` of its
+own, for pages that may be dark; on paper it keeps the colours of day.
+
+Classes: `lineage` on the root with `lineage-right` (`is-wide`) or `lineage-down`;
+`lineage-background`, `lineage-edges` (paths in it may be `is-possible`), `lineage-node` with
+`lineage-KIND` (file, job, files, jobs, chain, cycle, stub; `is-focus`, `is-placeholder`, `is-STATE`
+where jobs did not end well), in it `lineage-sheet`, `lineage-shape`, `lineage-label`,
+`lineage-detail`, `lineage-badge`, `lineage-mark` with `is-STATE`; `lineage-count` at arrows; below,
+`lineage-note` and `lineage-legend` with `lineage-sign` and `lineage-line`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import pairwise
+from typing import Literal
+from xml.etree import ElementTree as ET
+
+from jobprov.provenance.lineage.drawing.layout import Layout, Place, Size, Spacing, lay_out
+from jobprov.provenance.lineage.drawing.pencil import (
+    BADGE_CHAR,
+    COLOURS,
+    DETAIL_CHAR,
+    FILE_FILL,
+    FOCUS,
+    FOCUS_FILL,
+    LABEL_CHAR,
+    LINE_COLOUR,
+    MARK_ROOM,
+    MUTED,
+    PAPER,
+    UNKNOWN_COLOUR,
+    Legend,
+    Point,
+    add_mark,
+    draw_legend,
+    edge_group,
+    edge_path,
+    frame,
+    is_unhappy,
+    legend_height,
+    node_element,
+    number_text,
+    text_width,
+    write_count,
+    write_lines,
+)
+from jobprov.provenance.lineage.drawing.rows import rows_element
+from jobprov.provenance.lineage.drawing.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
+from jobprov.provenance.lineage.folding import View, fold
+from jobprov.provenance.lineage.graph import Graph
+from jobprov.provenance.lineage.quotient import FoldedGraph
+
+Direction = Literal["right", "down"]
+
+LABEL_WIDTH = 28
+CLASS_WIDTH = 38
+"""Columns of a label at most; classes of jobs are few, and have more text."""
+PADDING = 10.0
+LINE = 16.0
+LEAST_WIDTH = 340.0
+WIDE = 1_500.0
+"""Wider pictures have a class of their own.
+
+A page scrolls them, while it scales others down to its own width.
+"""
+SHEET_SHIFT = 3.0
+PLAIN, COUNTED = Spacing(38.0, 14.0), Spacing(106.0, 14.0)
+COUNT_AT = 36.0
+"""How far from the end of an arrow the middle of its count stands."""
+COUNT_LINE = 11.0
+DARK = {
+    ".lineage": "fill:#e6edf3",
+    ".lineage-background": "fill:#0d1117",
+    ".lineage-edges,.lineage-line": "stroke:#6e7681",
+    ".lineage-shape,.lineage-sheet,.lineage-sign": "fill:#0d1117;stroke:#6e7681",
+    ".lineage-file .lineage-shape,.lineage-files .lineage-shape,.lineage-sign.is-file": (
+        "fill:#1b222b"
+    ),
+    ".is-placeholder .lineage-shape,.lineage-sign.is-mentioned": "fill:#0d1117;stroke:#9da7b1",
+    ".is-focus .lineage-shape,.lineage-sign.is-focus": "fill:#12304a;stroke:#56b4e9",
+    ".is-focus .lineage-row": "fill:#12304a",
+    ".lineage-down .is-focus .lineage-shape": "fill:#56b4e9",
+    ".lineage-detail": "fill:#9da7b1",
+    ".lineage-count": "fill:#9da7b1;stroke:#0d1117",
+    ".lineage-badge rect": "fill:#262d36",
+    ".lineage-mark.is-succeeded": "fill:#20c997",
+    ".lineage-mark.is-failed": "fill:#ff7b39",
+    ".lineage-mark.is-unknown": "fill:#9da7b1",
+    ".lineage-mark.is-running": "stroke:#4aa8e0",
+    ".lineage-node.is-failed .lineage-shape": "stroke:#ff7b39",
+}
+"""Rules by selector, in this order.
+
+States that are not named keep the colour that they have by day.
+"""
+
+_RULES = "".join(f"{selector}{{{look}}}" for selector, look in DARK.items())
+_STYLE = f"<style>@media screen and (prefers-color-scheme:dark){{{_RULES}}}</style>"
+
+
+def draw(
+    graph: Graph,
+    *,
+    direction: Direction = "right",
+    expanded: Collection[str] = (),
+    links: Links | None = None,
+) -> str:
+    """The graph as an `<svg>` element.
+
+    `right` is for wide pages: history runs from left to right. `down` is for phones: one row for
+    each box, the newest first, with lines beside them.
+    """
+    return draw_view(fold(graph, expanded=expanded), direction=direction, links=links)
+
+
+def draw_view(view: View, *, direction: Direction = "right", links: Links | None = None) -> str:
+    """A folded graph as an `<svg>` element."""
+    chosen = links or Links()
+    return _drawn(lambda width: sheet_of(view, chosen, label_width=width), direction)
+
+
+def draw_classes(
+    folded: FoldedGraph,
+    *,
+    direction: Direction = "right",
+    links: Links | None = None,
+    stages: Sequence[str] = (),
+) -> str:
+    """A campaign's folded graph as an `<svg>` element.
+
+    A box for each stage, code version and state.
+
+    If no file joins its classes, they stand in the order of `stages`.
+    """
+    chosen = links or Links()
+    least = CLASS_WIDTH if direction == "right" else 0
+
+    def sheet_for(width: int) -> Sheet:
+        return sheet_of_classes(folded, chosen, label_width=max(width, least), stages=stages)
+
+    return _drawn(sheet_for, direction)
+
+
+def _drawn(sheet_for: Callable[[int], Sheet], direction: Direction) -> str:
+    if direction == "down":
+        return ET.tostring(rows_element(sheet_for), encoding="unicode")
+    return ET.tostring(_columns_element(sheet_for(LABEL_WIDTH)), encoding="unicode")
+
+
+def _columns_element(sheet: Sheet) -> ET.Element:
+    sizes = {key: item_size(item) for key, item in sheet.items.items()}
+    spacing = COUNTED if sheet.counts else PLAIN
+    layout = lay_out(sizes, [*sheet.arrows, *sheet.order], spacing=spacing)
+    width, height = max(layout.along, LEAST_WIDTH), layout.across + LINE
+    legend = Legend(sheet.notes, sheet.states(), sheet.shapes())
+    name = "lineage-right is-wide" if width > WIDE else "lineage-right"
+    root, body = frame(name, width, height + legend_height(legend, width), sheet.words)
+    _draw_edges(body, sheet, layout)
+    for key in sorted(
+        sheet.items, key=lambda key: (layout.places[key].layer, layout.places[key].across)
+    ):
+        _draw_item(body, sheet.items[key], layout.places[key])
+    draw_legend(body, legend, height, width)
+    return root
+
+
+def item_size(item: Item) -> Size:
+    """The room that a box of the picture takes, in pixels."""
+    text = item.text
+    room = 2 * PADDING
+    if text.state:
+        room += MARK_ROOM
+    if item.kind == "stub":
+        return Size(text_width(text.label, LABEL_CHAR) + room, 22.0)
+    widths = [text_width(text.label, LABEL_CHAR), text_width(text.detail, DETAIL_CHAR)]
+    height = LINE + 12
+    if text.detail:
+        height += LINE
+    if text.badge:
+        widths.append(text_width(text.badge, BADGE_CHAR) + 12)
+        height += 20
+    return Size(max(widths) + room, height)
+
+
+def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
+    edges = edge_group(body)
+    for ends, is_sure in sheet.arrows.items():
+        source, target = layout.places[ends[0]], layout.places[ends[1]]
+        start_x, start_y = _exit(source)
+        points = [(start_x, start_y)]
+        if source.layer == target.layer:
+            points.append(_exit(target))
+        else:
+            # Straight to the end of the layer, so as not to cross wider boxes
+            if source.layer_end > start_x:
+                points.append((source.layer_end, start_y))
+            points += [*layout.bends.get(ends, ()), _entry(target)]
+        edge_path(edges, _path(points), is_sure=is_sure)
+    _draw_counts(body, sheet, layout)
+
+
+def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
+    """Writes the counts of arrows so that they do not hide each other.
+
+    Each stands at that end of its arrow where fewer arrows meet; counts at one end stand below each
+    other.
+    """
+    leaving = Counter(source for source, _ in sheet.arrows)
+    arriving = Counter(target for _, target in sheet.arrows)
+    ends: dict[tuple[str, bool], list[tuple[float, str]]] = {}
+    for (source, target), words in sheet.counts.items():
+        is_exit = arriving[target] > 1 and arriving[target] >= leaving[source]
+        near, far = (source, target) if is_exit else (target, source)
+        ends.setdefault((near, is_exit), []).append((layout.places[far].across, words))
+    for (key, is_exit), counts in ends.items():
+        x, y = _exit(layout.places[key]) if is_exit else _entry(layout.places[key])
+        middle = x + COUNT_AT if is_exit else x - COUNT_AT
+        first = y - 4 - COUNT_LINE * (len(counts) - 1) / 2
+        for place, (_, words) in enumerate(sorted(counts)):
+            write_count(body, words, (middle, first + COUNT_LINE * place))
+
+
+def _draw_item(body: ET.Element, item: Item, place: Place) -> None:
+    corner = (place.along, place.across)
+    node = node_element(body, f"lineage-{item.kind}", item.text, corner, is_focus=item.is_focus)
+    _draw_shape(node, item, place.size)
+    left = PADDING
+    if item.text.state:
+        add_mark(node, item.text.state, PADDING + 6, 6 + LINE / 2)
+        left += MARK_ROOM
+    base = 15.0 if item.kind == "stub" else 18.0
+    write_lines(node, item.text, (left, base), is_bold=item.is_focus or item.text.state is not None)
+
+
+def _draw_shape(node: ET.Element, item: Item, size: Size) -> None:
+    is_job = item.text.state is not None
+    radius = "3" if is_job else "9"
+    if item.kind == "stub":
+        radius = "11"
+    if item.is_folded:
+        look = {"stroke": LINE_COLOUR, "fill": PAPER if is_job else FILE_FILL}
+        for shift in (2 * SHEET_SHIFT, SHEET_SHIFT):
+            corner = {"x": number_text(shift), "y": number_text(shift)}
+            _rect(node, "lineage-sheet", size, radius, {**corner, **look})
+    _rect(node, "lineage-shape", size, radius, _look(item, is_job=is_job))
+
+
+def _look(item: Item, *, is_job: bool) -> dict[str, str]:
+    if item.kind == "stub":
+        return {"stroke": LINE_COLOUR, "stroke-dasharray": "3 3", "fill": PAPER}
+    if item.is_focus:
+        return {"stroke": FOCUS, "stroke-width": "2.5", "fill": FOCUS_FILL}
+    if item.text.is_placeholder:
+        return {"stroke": MUTED, "stroke-dasharray": "4 3", "fill": PAPER}
+    if is_unhappy(item.text.state):
+        colour = COLOURS.get(item.text.state or "", UNKNOWN_COLOUR)
+        return {"stroke": colour, "stroke-width": "2.5", "fill": PAPER}
+    return {"stroke": LINE_COLOUR, "fill": PAPER if is_job else FILE_FILL}
+
+
+def _rect(node: ET.Element, name: str, size: Size, radius: str, look: Mapping[str, str]) -> None:
+    extent = {"width": number_text(size.along), "height": number_text(size.across), "rx": radius}
+    ET.SubElement(node, "rect", {"class": name, **extent, **look})
+
+
+def _entry(place: Place) -> Point:
+    return place.along, place.across + place.size.across / 2
+
+
+def _exit(place: Place) -> Point:
+    return place.along + place.size.along, place.across + place.size.across / 2
+
+
+def _path(points: list[Point]) -> str:
+    """A smooth line through the points with an open arrow head at its end."""
+    parts = [f"M{_at(*points[0])}"]
+    for (x, y), (next_x, next_y) in pairwise(points):
+        if y == next_y:
+            parts.append(f"L{_at(next_x, next_y)}")
+        else:
+            middle = (x + next_x) / 2
+            parts.append(f"C{_at(middle, y)} {_at(middle, next_y)} {_at(next_x, next_y)}")
+    x, y = points[-1]
+    parts.append(f"M{_at(x - 6, y - 3.5)}L{_at(x - 0.5, y)}L{_at(x - 6, y + 3.5)}")
+    return "".join(parts)
+
+
+def _at(x: float, y: float) -> str:
+    return f"{number_text(x)} {number_text(y)}"
+
+
+def as_image(drawing: str) -> str:
+    """An `<svg>` element for use as an image, dark for people who prefer dark pages."""
+    opening, bracket, rest = drawing.partition(">")
+    return f"{opening}{bracket}{_STYLE}{rest}"

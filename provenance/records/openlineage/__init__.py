@@ -1,0 +1,1 @@
+"""OpenLineage events as job records."""

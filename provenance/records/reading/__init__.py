@@ -1,0 +1,1 @@
+"""From bytes to a typed record or document, or to errors that name the field."""
