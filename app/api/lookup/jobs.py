@@ -25,7 +25,8 @@ from jobprov.provenance.schemas.queries import (
     ExperimentQuery,
     JobsQuery,
 )
-from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, note_digest
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
+from jobprov.provenance.services.bundles.plans import note_digest
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.configurations.configuration import (
     evaluated_json,

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.bundle import tar
@@ -19,9 +19,8 @@ from jobprov.provenance.bundle.campaign import MOST_JOBS, make_campaign
 from jobprov.provenance.bundle.ingredients import Ingredients
 from jobprov.provenance.bundle.plan import Plan, ceiling_of
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.lookup.job import FoundJob, resolutions_of
-from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
+from jobprov.provenance.db.queries.lookup.job import resolutions_of
+from jobprov.provenance.db.queries.reruns.bundled_jobs import BundledJob, jobs_in, jobs_with_ids
 from jobprov.provenance.errors import AmbiguousError, BundleError, NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import PossessedBlobs
 from jobprov.provenance.services.bundles.ingredients import gather_all
@@ -99,13 +98,15 @@ class _Reader:
 
     def get(self, sha256: str) -> bytes:
         """Return all bytes of a blob."""
-        return self._made[sha256] if sha256 in self._made else self._archive.get(sha256)
+        if sha256 in self._made:
+            return self._made[sha256]
+        return self._archive.get(sha256)
 
     def open(self, sha256: str) -> BinaryIO:
         """Return a blob as a readable file."""
-        return (
-            io.BytesIO(self._made[sha256]) if sha256 in self._made else self._archive.open(sha256)
-        )
+        if sha256 in self._made:
+            return io.BytesIO(self._made[sha256])
+        return self._archive.open(sha256)
 
     def size(self, sha256: str) -> int:
         """Return the bytes of a blob, uncompressed."""
@@ -125,74 +126,77 @@ def build_campaign(
     ceiling_of(level)
     reader = _Reader(store)
     with database.reading.connect() as connection:
-        found = _find(connection, wanted)
-        ingredients = _ingredients(connection, store, found, reader, level)
+        jobs = _find_jobs(connection, wanted)
+        ingredients = _ingredients(connection, store, jobs, reader, level)
         plan = make_campaign(ingredients, reader, reader.keep, name=wanted.name, level=level)
-    return Campaign(wanted.name, len(found), plan.level, plan, tar.size(plan), reader)
+    return Campaign(wanted.name, len(jobs), plan.level, plan, tar.size(plan), reader)
 
 
-class _Row(NamedTuple):
-    job: FoundJob
-    software_set: int | None
+def _find_jobs(connection: Connection, wanted: Wanted) -> list[BundledJob]:
+    """Return the jobs of the bundle, all of one experiment.
 
-
-def _find(connection: Connection, wanted: Wanted) -> list[_Row]:
-    columns = select(
-        Job.id, Job.uuid, Experiment.name, Experiment.id, Job.received_at, Job.software_set_id
-    )
-    query = columns.join(Experiment, Experiment.id == Job.experiment_id).order_by(Job.uuid)
-    if wanted.experiment is not None:
-        query = query.where(Experiment.name == wanted.experiment)
-    rows = [
-        _Row(FoundJob(*row[:5]), row[5])
-        for part in _conditions(query, wanted)
-        for row in connection.execute(part.limit(MOST_JOBS + 1))
-    ]
-    if not rows:
+    Raises:
+        NotFoundError, AmbiguousError, BundleError: see `build_campaign`.
+    """
+    # One more than fits in a bundle tells that there are too many
+    limit = MOST_JOBS + 1
+    if wanted.job_ids:
+        jobs = jobs_with_ids(connection, wanted.job_ids, experiment=wanted.experiment, limit=limit)
+    else:
+        jobs = jobs_in(
+            connection,
+            task_id=wanted.task_id,
+            campaign=wanted.campaign,
+            stage=wanted.stage,
+            experiment=wanted.experiment,
+            limit=limit,
+        )
+    if not jobs:
         raise NotFoundError(f"No job of {wanted.name} is recorded.")
-    if len(rows) > MOST_JOBS:
+    if len(jobs) > MOST_JOBS:
         raise BundleError(f"More than {MOST_JOBS} jobs fit; ask for one task or stage.")
-    experiments = sorted({row.job.experiment for row in rows})
+    _check_experiment(jobs, wanted)
+    recorded = {bundled.job.job_id for bundled in jobs}
+    if missing := sorted(set(wanted.job_ids) - recorded):
+        raise NotFoundError(f"No job {missing[0]} is recorded.")
+    return jobs
+
+
+def _check_experiment(jobs: Sequence[BundledJob], wanted: Wanted) -> None:
+    experiments = sorted({bundled.job.experiment for bundled in jobs})
     if len(experiments) > 1:
         raise AmbiguousError(
             f"Several experiments have jobs of {wanted.name}; say which with experiment=.",
             [(name, "") for name in experiments],
         )
-    if missing := sorted(set(wanted.job_ids) - {row.job.job_id for row in rows}):
-        raise NotFoundError(f"No job {missing[0]} is recorded.")
-    return rows
-
-
-def _conditions(query: Any, wanted: Wanted) -> Iterator[Any]:
-    if wanted.job_ids:
-        for part in chunks(sorted(set(wanted.job_ids))):
-            yield query.where(Job.uuid.in_(part))
-        return
-    if wanted.task_id:
-        query = query.join(TaskRow, TaskRow.id == Job.task_id).where(
-            TaskRow.task_id == wanted.task_id
-        )
-    if wanted.campaign is not None or wanted.stage:
-        query = query.join(Stage, Stage.id == Job.stage_id)
-    if wanted.campaign is not None:
-        query = query.where(Stage.campaign == wanted.campaign)
-    yield query.where(Stage.name == wanted.stage) if wanted.stage else query
 
 
 def _ingredients(
-    connection: Connection, store: Store, rows: Sequence[_Row], reader: _Reader, level: str | None
+    connection: Connection,
+    store: Store,
+    jobs: Sequence[BundledJob],
+    reader: _Reader,
+    level: str | None,
 ) -> Iterator[Ingredients]:
     """Yield what each job's part is made of, some hundred read at once."""
+    # Thousands of jobs of a release share one list of software: its code is looked up once
     by_set: dict[int | None, Mapping[int, Mapping[str, Any]]] = {}
-    for start in range(0, len(rows), _AT_ONCE):
-        part = rows[start : start + _AT_ONCE]
-        held = {row.job.key: HeldJob(row.job.key, row.job.received_at, {}, {}) for row in part}
-        fill_records(connection, store, held)
-        for row in part:
-            if row.software_set not in by_set:
-                by_set[row.software_set] = resolutions_of(connection, row.job.key)
-        jobs = [ReadJob.of(row.job, held[row.job.key]) for row in part]
-        documents = {row.job.key: by_set[row.software_set] for row in part}
-        for gathered in gather_all(connection, store, jobs, documents, level=level):
+    for start in range(0, len(jobs), _AT_ONCE):
+        part = jobs[start : start + _AT_ONCE]
+        for bundled in part:
+            if bundled.software_set not in by_set:
+                by_set[bundled.software_set] = resolutions_of(connection, bundled.job.key)
+        documents = {bundled.job.key: by_set[bundled.software_set] for bundled in part}
+        read = _read_jobs(connection, store, part)
+        for gathered in gather_all(connection, store, read, documents, level=level):
             reader.allow(gathered.reader.held)
             yield gathered.ingredients(has_forms=False)
+
+
+def _read_jobs(connection: Connection, store: Store, jobs: Sequence[BundledJob]) -> list[ReadJob]:
+    held: dict[int, HeldJob] = {}
+    for bundled in jobs:
+        key = bundled.job.key
+        held[key] = HeldJob(key, bundled.job.received_at, {}, {})
+    fill_records(connection, store, held)
+    return [ReadJob.of(bundled.job, held[bundled.job.key]) for bundled in jobs]

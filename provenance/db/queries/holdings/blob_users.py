@@ -70,11 +70,6 @@ def jobs_of_capsules(connection: Connection, sha256: str) -> list[JobName]:
     )
 
 
-def plan_digests(connection: Connection) -> list[str]:
-    """Return the digests of all bundle plans."""
-    return sorted({row[0] for row in connection.execute(select(BundlePlan.plan_sha256))})
-
-
 def jobs_of_entries(
     connection: Connection, experiment: str, segment: int, *, only: bool = False
 ) -> list[JobName]:
