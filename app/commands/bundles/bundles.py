@@ -138,7 +138,7 @@ def rerun(
         client_for(url).post_verdict(root.name, verdict) if post and verdict is not None else None
     )
     if posted is not None:
-        say(f"Posted: {posted['level']}, {posted['meaning']}.")
+        say(f"Posted: {posted.level}, {posted.meaning}.")
     decision = result.verified.decision if result.verified else None
     if as_json:
         emit(

@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.capture.trace.inventory import read_line
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.tables import Experiment, Possession
+from jobprov.provenance.db.queries.holdings.possessions import senders_of
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.reruns.capsule_making import (
@@ -111,13 +110,8 @@ def _held(
     connection: Connection, store: Store, experiment: str, digests: list[str]
 ) -> frozenset[str]:
     """Return those of the digests that the archive has, unless only others sent them."""
-    senders: dict[str, set[str]] = {}
-    for part in chunks(digests):
-        query = select(Possession.sha256, Experiment.name).join(
-            Experiment, Experiment.id == Possession.experiment_id
-        )
-        for sha256, name in connection.execute(query.where(Possession.sha256.in_(part))):
-            senders.setdefault(sha256, set()).add(name)
+    senders = senders_of(connection, digests)
+    # A blob that no experiment sent is the service's own
     own = [sha256 for sha256 in digests if experiment in senders.get(sha256, {experiment})]
     return frozenset(own) - store.missing(own)
 
