@@ -25,8 +25,10 @@ def find_companions(
         AmbiguousError: several experiments have it.
     """
     job = find_job(connection, job_id, experiment=experiment)
-    chosen = companions_of(connection, job.key)
+    companions = companions_of(connection, job.key)
     groups = [
-        CompanionGroup(why, words, chosen[why]) for why, words in WHY.items() if why in chosen
+        CompanionGroup(why, title, companions[why])
+        for why, title in WHY.items()
+        if why in companions
     ]
     return JobCompanions(summaries_of(connection, [job.key])[job.key], groups)
