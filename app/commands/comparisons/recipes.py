@@ -28,7 +28,7 @@ def recipes(
     if recipe_id is not None:
         recipe = client.recipe(recipe_id)
         emit(recipe, _recipe_text(recipe), as_json=as_json)
-        sys.exit(1 if recipe.is_divergent else 0)
+        sys.exit(int(recipe.is_divergent))
     divergent = list(client.recipes(experiment=experiment))
     text = "\n".join(_line(recipe) for recipe in divergent)
     if not divergent:
@@ -37,7 +37,7 @@ def recipes(
             text += ", or the experiment's name is not spelt as it is recorded"
         text += "."
     emit({"recipes": divergent}, text, as_json=as_json)
-    sys.exit(1 if divergent else 0)
+    sys.exit(int(bool(divergent)))
 
 
 def _line(recipe: DivergentRecipe) -> str:

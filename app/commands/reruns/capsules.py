@@ -82,7 +82,7 @@ def make(
         raise click.UsageError("Name bundles of jobs, or jobs by --from-trace.")
     emit(report._asdict(), _report_text(folder, report), as_json=as_json)
     are_reproduced = all(level in REPRODUCED for level in report.levels.values())
-    sys.exit(0 if are_reproduced else 1)
+    sys.exit(int(not are_reproduced))
 
 
 def _make_from_traces(

@@ -27,11 +27,12 @@ def show_list() -> Response:
         page = list_divergent(
             connection, experiment=experiment_asked(), limit=_ROWS, cursor=asked("cursor")
         )
+    next_page = None if page.next is None else here(cursor=page.next)
     return answer(
         "comparisons/recipes.html",
         twin="/recipes",
         recipes=page.recipes,
-        next_page=here(cursor=page.next) if page.next else None,
+        next_page=next_page,
     )
 
 

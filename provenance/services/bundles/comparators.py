@@ -76,8 +76,8 @@ def show_comparators(
     if shown is None:
         which = "" if version is None else f" of version {version}"
         raise NotFoundError(f"Experiment {experiment} declared no comparators{which}.")
-    versions = [
-        ComparatorsVersion(row.version, row.received_at.isoformat(), row.submitter)
-        for row in declared
-    ]
+    versions = []
+    for row in declared:
+        received_at = row.received_at.isoformat()
+        versions.append(ComparatorsVersion(row.version, received_at, row.submitter))
     return ExperimentComparators(experiment, shown.version, json.loads(shown.document), versions)

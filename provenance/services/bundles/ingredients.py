@@ -116,15 +116,15 @@ def gather_all(
     gathered = []
     for job, digests in zip(jobs, wanted, strict=True):
         resolutions = shared.resolutions_of(job, documents[job.found.key])
-        held = frozenset((digests & shared.possessed) | set(_packs_of(resolutions)))
+        allowed = frozenset((digests & shared.possessed) | set(_packs_of(resolutions)))
         registered = shared.capsule_of(job)
         named = [] if registered is None else [registered.sha256]
-        digest = _digest_of(job, [*held, *named], resolutions, shared.rules, level)
+        digest = _digest_of(job, [*allowed, *named], resolutions, shared.rules, level)
         ingredients = Gathered(
             job=job,
-            reader=PossessedBlobs(store, held),
+            reader=PossessedBlobs(store, allowed),
             resolutions=resolutions,
-            capsule=_capsule(job.reading.record, registered, store, held),
+            capsule=_capsule(job.reading.record, registered, store, allowed),
             rules=shared.rules,
             digest=digest,
         )
@@ -167,10 +167,11 @@ class _Shared(NamedTuple):
     ) -> list[Resolution]:
         """Return the resolved code of a job, in the order of its record."""
         ambiguous = placed(job.reading.record, self.ambiguous) if self.ambiguous else {}
-        return [
-            resolution(document, position, ambiguous=ambiguous.get(position, ""))
-            for position, document in sorted(documents.items())
-        ]
+        resolutions = []
+        for position, document in sorted(documents.items()):
+            reason = ambiguous.get(position, "")
+            resolutions.append(resolution(document, position, ambiguous=reason))
+        return resolutions
 
     def capsule_of(self, job: ReadJob) -> HeldCapsule | None:
         """Return the capsule that was registered for the release of a job."""
@@ -191,28 +192,29 @@ def _wanted(job: ReadJob) -> set[str]:
 
 
 def _capsule(
-    record: JobRecord, registered: HeldCapsule | None, store: Store, held: AbstractSet[str]
+    record: JobRecord, registered: HeldCapsule | None, store: Store, allowed: AbstractSet[str]
 ) -> Capsule | None:
-    """Return the image that the job ran in, where it is held.
+    """Return what a rerun may live in; None where there is nothing.
 
-    Where it is not, return the capsule that was registered for the job's release.
+    That is the image that the job ran in, if the bundle may hold it, else the capsule that was
+    registered for the job's release.
     """
     image = image_digest(record)
-    if image not in held:
-        if registered is None:
-            return None
-        return Capsule(
-            kind=registered.kind,
-            name=registered.name,
-            sha256=registered.sha256,
-            size=registered.size_bytes,
-        )
-    return Capsule(kind="image", name=_image_name(record), sha256=image, size=store.size(image))
+    if image is not None and image in allowed:
+        return Capsule(kind="image", name=_image_name(record), sha256=image, size=store.size(image))
+    if registered is None:
+        return None
+    return Capsule(
+        kind=registered.kind,
+        name=registered.name,
+        sha256=registered.sha256,
+        size=registered.size_bytes,
+    )
 
 
 def _digest_of(
     job: ReadJob,
-    held: Iterable[str],
+    blobs: Iterable[str],
     resolutions: Sequence[Resolution],
     rules: Sequence[OutputRule],
     level: str | None,
@@ -224,7 +226,7 @@ def _digest_of(
         hashlib.sha256(job.body_of()).hexdigest(),
         hashlib.sha256(json.dumps(job.reading.raw, sort_keys=True).encode()).hexdigest(),
         _revision(job),
-        sorted(held),
+        sorted(blobs),
         [_identity(resolved) for resolved in resolutions],
         [msgspec.to_builtins(rule) for rule in rules],
     ]
@@ -325,13 +327,14 @@ def _configurations(
 
 def _forms(recorded: FclConfiguration, reader: PossessedBlobs) -> tuple[bytes, bytes] | None:
     """Return a configuration expanded and evaluated; None where it cannot be evaluated."""
-    held = {file.sha256 for file in recorded.files or () if file.sha256} & reader.held
-    key = hashlib.sha256(msgspec.json.encode([recorded, sorted(held)])).hexdigest()
+    listed = {file.sha256 for file in recorded.files or () if file.sha256}
+    readable = listed & reader.digests
+    key = hashlib.sha256(msgspec.json.encode([recorded, sorted(readable)])).hexdigest()
     with _lock:
         if key in _evaluated:
             _evaluated.move_to_end(key)
             return _evaluated[key]
-    sources = {sha256: reader.store.get(sha256) for sha256 in held}
+    sources = {sha256: reader.store.get(sha256) for sha256 in readable}
     forms: tuple[bytes, bytes] | None = None
     with suppress(ConfigurationError):
         configuration = evaluate_recorded(recorded, sources)

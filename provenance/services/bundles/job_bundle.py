@@ -109,8 +109,9 @@ def build_bundle(
     with database.reading.connect() as connection:
         stored = plan_made_of(connection, job.found, gathered.digest)
     # Another process may have entered its own plan first, and that one stands
-    is_ours = stored is not None and stored.plan_sha256 == plan_sha256
-    return _bundle(store, job, stored, plan if is_ours else None)
+    if stored is not None and stored.plan_sha256 == plan_sha256:
+        return _bundle(store, job, stored, plan)
+    return _bundle(store, job, stored)
 
 
 def _make_plan(

@@ -26,9 +26,8 @@ def find_companions(
     """
     job = find_job(connection, job_id, experiment=experiment)
     companions = companions_of(connection, job.key)
-    groups = [
-        CompanionGroup(why, title, companions[why])
-        for why, title in WHY.items()
-        if why in companions
-    ]
+    groups = []
+    for why, title in WHY.items():
+        if why in companions:
+            groups.append(CompanionGroup(why, title, companions[why]))
     return JobCompanions(summaries_of(connection, [job.key])[job.key], groups)

@@ -75,11 +75,8 @@ def _paired_steps(jobs: Sequence[Job]) -> list[_StepPair]:
     if len(before) == 1 and len(after) == 1:
         # Compared even if the steps have other names: there is nothing else to compare them with
         return [_StepPair(str(before[0].get("step") or "job"), before[0], after[0])]
-    named_before, named_after = _by_step(before), _by_step(after)
-    pairs = [
-        _StepPair(name, named_before.get(name), named_after.get(name))
-        for name in {**named_before, **named_after}
-    ]
+    old, new = _by_step(before), _by_step(after)
+    pairs = [_StepPair(name, old.get(name), new.get(name)) for name in {**old, **new}]
     nameless = zip_longest(_nameless(before), _nameless(after))
     pairs += [_StepPair(str(position), *entries) for position, entries in enumerate(nameless)]
     return pairs
@@ -174,13 +171,15 @@ class _Side(NamedTuple):
 
 def _row(change: Change, sides: tuple[_Side, _Side]) -> Difference:
     key_before = change.path_before if change.path_before != change.path else None
-    # What changed inside a renamed table has rows of its own
-    is_renamed = change.kind == RENAMED
+    before, after = shortened(change.before), shortened(change.after)
+    if change.kind == RENAMED:
+        # What changed inside a renamed table has rows of its own
+        before, after = None, None
     return Difference(
         change.kind,
         change.path,
-        before=None if is_renamed else shortened(change.before),
-        after=None if is_renamed else shortened(change.after),
+        before=before,
+        after=after,
         key_before=key_before,
         origin_before=_place(change.origin_before, sides[0]),
         origin_after=_place(change.origin_after, sides[1]),

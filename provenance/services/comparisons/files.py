@@ -157,17 +157,22 @@ def unlike_bytes(mine: Record, other: Record) -> tuple[str, str] | None:
     Records may name other algorithms, or the same in another order: what both name decides.
     """
     sums, others = _checksums(mine), _checksums(other)
-    both = [algorithm for algorithm in sums if algorithm in others]
-    unlike = next((algorithm for algorithm in both if sums[algorithm] != others[algorithm]), None)
-    sizes = mine.get("size_bytes"), other.get("size_bytes")
-    if both and unlike is None and (None in sizes or sizes[0] == sizes[1]):
+    common = [algorithm for algorithm in sums if algorithm in others]
+    unlike = [algorithm for algorithm in common if sums[algorithm] != others[algorithm]]
+    if common and not unlike and _may_be_as_large(mine, other):
         return None
     names = bytes_of(mine), bytes_of(other)
     if names[0] != names[1]:
         return names
-    if unlike is not None:
-        return f"{unlike}:{sums[unlike]}", f"{unlike}:{others[unlike]}"
+    if unlike:
+        algorithm = unlike[0]
+        return f"{algorithm}:{sums[algorithm]}", f"{algorithm}:{others[algorithm]}"
     return None
+
+
+def _may_be_as_large(mine: Record, other: Record) -> bool:
+    sizes = mine.get("size_bytes"), other.get("size_bytes")
+    return None in sizes or sizes[0] == sizes[1]
 
 
 def _checksums(file: Record) -> dict[str, str]:

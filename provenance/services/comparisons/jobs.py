@@ -94,12 +94,12 @@ def _is_same(jobs: list[dict[str, Any]], facets: list[Facet], identity: str, mat
 
 def _compared_job(job: dict[str, Any]) -> ComparedJob:
     """Return what a comparison says of each job."""
-    kept = (full_name(file) for file in job["outputs"] if file.get("status") in _KEPT)
+    kept_outputs = [file for file in job["outputs"] if file.get("status") in _KEPT]
     facts = {
         **job["summary"],
         "recipe_id": job["recipe_id"],
         "result_id": job["result_id"],
-        "output": next(kept, None),
+        "output": full_name(kept_outputs[0]) if kept_outputs else None,
     }
     return msgspec.convert(facts, ComparedJob)
 

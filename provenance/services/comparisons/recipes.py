@@ -39,6 +39,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_reco
 MOST = 500
 _JOBS_A_RESULT = 20
 _RESULTS_SHOWN = 20
+_SYSTEM = ("locale", "timezone", "libraries_sha256")
 _VARIABLES = "environment.variables."
 
 
@@ -62,8 +63,8 @@ def read_recipe(text: str, field: str = "recipe_id") -> bytes:
     """
     recipe = parse_recipe(text)
     if recipe is None:
-        words = "a recipe id: r1: or r1w: and 32 hexadecimal digits"
-        raise BadInputError(f"{field}: {text[:60]!r} is not {words}.", {field: [f"not {words}"]})
+        form = "a recipe id: r1: or r1w: and 32 hexadecimal digits"
+        raise BadInputError(f"{field}: {text[:60]!r} is not {form}.", {field: [f"not {form}"]})
     return recipe
 
 
@@ -90,10 +91,9 @@ def list_divergent(
     divergent = {recipe: rows for recipe, rows in by_recipe.items() if _is_divergent(rows)}
     firsts = [row.first for rows in divergent.values() for row in rows]
     summaries = summaries_of(connection, firsts)
-    return DivergentRecipes(
-        recipes=[_divergent(recipe, rows, summaries) for recipe, rows in divergent.items()],
-        next=recipe_text(recipes[limit - 1]) if len(recipes) > limit else None,
-    )
+    page = [_divergent(recipe, rows, summaries) for recipe, rows in divergent.items()]
+    cursor = recipe_text(recipes[limit - 1]) if len(recipes) > limit else None
+    return DivergentRecipes(page, cursor)
 
 
 def show_recipe(connection: Connection, store: Store, recipe_id: str) -> RecipeAnswer:
@@ -140,12 +140,13 @@ def _divergent(
     recipe: bytes, rows: Sequence[ResultRow], summaries: Mapping[int, JobSummary]
 ) -> DivergentRecipe:
     recipe_id = recipe_text(recipe)
-    results = [
-        ExampleOfResult(_result_id(row), row.job_count, summaries[row.first])
-        for row in rows[:_RESULTS_SHOWN]
-    ]
+    results = [_result(row, summaries[row.first]) for row in rows[:_RESULTS_SHOWN]]
     job_count = sum(row.job_count for row in rows)
     return DivergentRecipe(recipe_id, job_count, results, _url(recipe_id))
+
+
+def _result(row: ResultRow, example: JobSummary) -> ExampleOfResult:
+    return ExampleOfResult(_result_id(row), row.job_count, example)
 
 
 def _result_id(row: ResultRow) -> str | None:
@@ -223,15 +224,15 @@ def _variables_last(field: str) -> tuple[bool, str]:
 def _facts(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return by path what the recipe leaves out of a record."""
     environment, host = raw.get("environment") or {}, raw.get("host") or {}
-    facts: dict[str, Any] = {}
-    for name, value in host.items():
-        if isinstance(value, str | int | float):
-            facts[f"host.{name}"] = value
-    for name, value in (environment.get("os") or {}).items():
-        facts[f"environment.os.{name}"] = value
-    for name in ("locale", "timezone", "libraries_sha256"):
-        if name in environment:
-            facts[f"environment.{name}"] = environment[name]
-    for name, value in (environment.get("variables") or {}).items():
-        facts[f"{_VARIABLES}{name}"] = value
-    return facts
+    plain = {name: value for name, value in host.items() if isinstance(value, str | int | float)}
+    system = {name: environment[name] for name in _SYSTEM if name in environment}
+    return {
+        **_prefixed("host.", plain),
+        **_prefixed("environment.os.", environment.get("os") or {}),
+        **_prefixed("environment.", system),
+        **_prefixed(_VARIABLES, environment.get("variables") or {}),
+    }
+
+
+def _prefixed(prefix: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}{name}": value for name, value in members.items()}

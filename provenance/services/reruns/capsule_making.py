@@ -168,7 +168,7 @@ class Tree:
     def _add(self, path: str) -> None:
         """Copy a path as the kernel walks it: part by part, into what each link leads to."""
         links = 0
-        parts = [part for part in reversed(path.split("/")) if part]
+        parts = _last_first(path)
         folder = "/"
         while parts:
             part = parts.pop()
@@ -184,7 +184,7 @@ class Tree:
                 # As the kernel does: a circle of links has no end
                 if links > _MOST_LINKS:
                     return
-                parts += [piece for piece in reversed(aim.split("/")) if piece not in ("", ".")]
+                parts += _last_first(aim)
                 if aim.startswith("/"):
                     folder = "/"
             elif os.path.isdir(source):  # noqa: PTH112
@@ -201,8 +201,14 @@ class Tree:
             self.left_out.add(source)
             return
         shutil.copyfile(source, target)
-        target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
+        mode = 0o755 if os.access(source, os.X_OK) else 0o644
+        target.chmod(mode)
         self.added += 1
+
+
+def _last_first(path: str) -> list[str]:
+    """Return the parts of a path as a stack, the first part on top."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
 def _add_link(target: Path, aim: str, folder: str) -> None:

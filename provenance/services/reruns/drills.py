@@ -162,8 +162,9 @@ def _chosen(parts: DrillParts, limits: DrillLimits, experiment: str | None) -> I
     for query in queries:
         while True:
             with parts.database.reading.connect() as connection:
-                found = query(connection, len(seen) + _AT_ONCE)
-            fresh = [candidate for candidate in found if candidate.recipe not in seen]
+                # Those that were drilled just now may still be among them
+                candidates = query(connection, len(seen) + _AT_ONCE)
+            fresh = [candidate for candidate in candidates if candidate.recipe not in seen]
             if not fresh:
                 break
             for candidate in fresh:

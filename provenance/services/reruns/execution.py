@@ -258,12 +258,8 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
 
     There must be nothing less and nothing more, and the bytes must be the same.
     """
-    listed: dict[str, str] = {}
-    for name in _MANIFESTS:
-        if name not in digests:
-            raise BundleError(f"The tar holds no {name}, so it is no bundle.")
-        listed |= _read_manifest(root / name)
     unpacked = {path: sha256 for path, sha256 in digests.items() if path not in _UNLISTED}
+    listed = _listed_files(root, digests)
     for path in _to_be_fetched(root) - unpacked.keys():
         # A bundle with fetch.txt lacks these: run.sh looks for them, or fetches them
         listed.pop(path, None)
@@ -280,6 +276,16 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
             f"{_LAST_MANIFEST}: missing or damaged, the end of the tar may be cut off; get it "
             "again."
         )
+
+
+def _listed_files(root: Path, digests: dict[str, str]) -> dict[str, str]:
+    """Return what the manifests list, digests by path."""
+    listed: dict[str, str] = {}
+    for name in _MANIFESTS:
+        if name not in digests:
+            raise BundleError(f"The tar holds no {name}, so it is no bundle.")
+        listed |= _read_manifest(root / name)
+    return listed
 
 
 def _read_manifest(file: Path) -> dict[str, str]:

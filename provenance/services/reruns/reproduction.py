@@ -29,11 +29,12 @@ def reproduction_facts(connection: Connection, now: datetime) -> Reproduction:
     by_level = _by_level(counts)
     drilled = sum(by_level.values())
     reproduced = sum(count for level, count in by_level.items() if level in REPRODUCED)
+    share = reproduced / drilled if drilled else None
     return Reproduction(
         recipes=_recipe_count(connection),
         drilled=drilled,
         reproduced=reproduced,
-        share=reproduced / drilled if drilled else None,
+        share=share,
         by_level=by_level,
         by_age=_by_age(counts),
     )
@@ -54,11 +55,11 @@ def _by_age(counts: Sequence[LevelCount]) -> list[RerunsOfAge]:
         drilled[count.age] += count.recipes
         if count.level in REPRODUCED:
             reproduced[count.age] += count.recipes
-    return [
-        RerunsOfAge(days, drilled[age], reproduced[age])
-        for age, days in enumerate((*AGES, None))
-        if drilled[age]
-    ]
+    by_age = []
+    for age, days in enumerate((*AGES, None)):
+        if drilled[age]:
+            by_age.append(RerunsOfAge(days, drilled[age], reproduced[age]))
+    return by_age
 
 
 def _recipe_count(connection: Connection) -> int:

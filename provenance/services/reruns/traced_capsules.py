@@ -72,7 +72,7 @@ class Trace(NamedTuple):
     """What a job touched, and the digests of files whose bytes may be taken."""
 
     paths: list[TouchedPath]
-    held: frozenset[str]
+    available: frozenset[str]
 
 
 def read_trace(
@@ -155,7 +155,7 @@ def _lay_out(tree: Tree, trace: Trace, store: Store) -> set[str]:
             continue
         if touched.sha256 == _WITHHELD:
             tree.left_out.add(touched.path)
-        elif touched.kind == "file" and touched.sha256 not in trace.held:
+        elif touched.kind == "file" and touched.sha256 not in trace.available:
             missing.add(touched.path)
         else:
             # Two traces may contradict each other: what is there first stays

@@ -59,15 +59,15 @@ def jobs_of_plans(connection: Connection, plan_sha256: str) -> list[JobName]:
 
 def jobs_of_capsules(connection: Connection, sha256: str) -> list[JobName]:
     """Return the jobs whose environment is in this capsule."""
-    registrations = connection.execute(
-        select(CapsuleRow.entry_id).where(CapsuleRow.sha256 == sha256)
-    )
-    served = {job for (entry,) in registrations.all() for job in jobs_served(connection, entry)}
-    return sorted(
-        name
-        for part in chunks(sorted(served))
-        for name in _named(connection, _jobs().where(Job.id.in_(part)))
-    )
+    query = select(CapsuleRow.entry_id).where(CapsuleRow.sha256 == sha256)
+    registrations = [entry for (entry,) in connection.execute(query)]
+    served: set[int] = set()
+    for registration in registrations:
+        served.update(jobs_served(connection, registration))
+    names: list[JobName] = []
+    for part in chunks(sorted(served)):
+        names += _named(connection, _jobs().where(Job.id.in_(part)))
+    return sorted(names)
 
 
 def jobs_of_entries(

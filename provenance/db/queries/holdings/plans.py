@@ -76,10 +76,11 @@ def plans_at_random(connection: Connection, count: int) -> list[PlanOfJob]:
         .order_by(func.random())
         .limit(count)
     )
-    return [
-        PlanOfJob(key, JobName(experiment, job_id), number, plan_sha256, tar_sha256)
-        for key, number, plan_sha256, tar_sha256, experiment, job_id in connection.execute(query)
-    ]
+    plans = []
+    for key, number, plan_sha256, tar_sha256, experiment, job_id in connection.execute(query):
+        job = JobName(experiment, job_id)
+        plans.append(PlanOfJob(key, job, number, plan_sha256, tar_sha256))
+    return plans
 
 
 def plan_digests(connection: Connection) -> list[str]:

@@ -124,14 +124,15 @@ def _eligible(experiment: str | None, drilled_at: Any) -> Select[Any]:
 
 
 def _candidates(connection: Connection, query: Select[Any]) -> list[Candidate]:
+    """Return candidates of rows (recipe, job, moment), with the names of their jobs."""
     rows = connection.execute(query).all()
+    jobs = [job for _, job, _ in rows]
+    names: dict[int, tuple[str, str]] = {}
     named = select(Job.id, Job.uuid, Experiment.name).join(
         Experiment, Experiment.id == Job.experiment_id
     )
-    names = {
-        row[0]: row[1:]
-        for row in connection.execute(named.where(Job.id.in_([row[1] for row in rows])))
-    }
+    for job, job_id, experiment in connection.execute(named.where(Job.id.in_(jobs))):
+        names[job] = job_id, experiment
     return [
         Candidate(bytes(recipe), job, *names[job], drilled_at) for recipe, job, drilled_at in rows
     ]

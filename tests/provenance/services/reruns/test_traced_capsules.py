@@ -159,7 +159,7 @@ def test_bytes_that_another_experiment_alone_sent_are_not_taken(
         TouchedPath("/usr/bin", "dir"),
         TouchedPath("/usr/bin/r", "file", mode="0755", sha256=DIGEST),
     ]
-    assert (DIGEST in trace.held) is is_held
+    assert (DIGEST in trace.available) is is_held
 
 
 def test_job_that_was_not_traced_is_told_what_to_do(service: Service) -> None:
