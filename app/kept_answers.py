@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.statistics.counting import (
-    COUNTINGS,
+    CAMPAIGN,
     ERRORS,
     KEPT_FILTERS,
     RESOURCES,
@@ -21,18 +22,17 @@ from jobprov.provenance.services.statistics.kept_answers import (
     follow_up,
     question_of,
 )
-from jobprov.provenance.services.statistics.reports import Counted, report_campaign
+from jobprov.provenance.services.statistics.reports import CountedParts, report_campaign
 
 
-def read_answer(kind: str, **words: Any) -> dict[str, Any]:
-    """Return the answer to a question of this kind, with `counted_at` and `is_current`.
+def read_answer(counting: Counting[Answer], **words: str) -> Answer:
+    """Return the answer to a question, with `counted_at` and `is_current`.
 
     Raises:
         ProvenanceError: whatever counting raises; LimitError where it takes too long while somebody
             waits.
     """
-    answer: dict[str, Any] = _read(COUNTINGS[kind], words, question_of(kind, words))
-    return answer
+    return _read(counting, words, question_of(counting.kind, words))
 
 
 def read_filtered(counting: Counting[Answer], filters: JobFilters, **how: Any) -> Answer:
@@ -48,7 +48,7 @@ def read_filtered(counting: Counting[Answer], filters: JobFilters, **how: Any) -
     return _read(counting, words, question)
 
 
-def read_report(experiment: str, campaign: str) -> dict[str, Any]:
+def read_report(experiment: str, campaign: str) -> CampaignReport:
     """Return the report of a campaign, of answers that are kept.
 
     Raises:
@@ -56,14 +56,14 @@ def read_report(experiment: str, campaign: str) -> dict[str, Any]:
         LimitError: counting takes too long while somebody waits.
     """
     filters = JobFilters(experiment=experiment, campaign=campaign)
-    counted = Counted(
-        read_answer("campaign", experiment=experiment, campaign=campaign),
+    parts = CountedParts(
+        read_answer(CAMPAIGN, experiment=experiment, campaign=campaign),
         read_filtered(ERRORS, filters),
         read_filtered(RESOURCES, filters),
     )
     service = get_service()
     with service.reading() as connection:
-        return report_campaign(connection, service.store, counted, now=datetime.now(UTC))
+        return report_campaign(connection, service.store, parts, now=datetime.now(UTC))
 
 
 def _read(counting: Counting[Answer], words: dict[str, Any], question: str | None) -> Answer:

@@ -5,8 +5,8 @@ A stage is done, too many jobs fail, nothing moves any more.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
+from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.lineage.words import percent
 
 LEAST_OVER = 10
@@ -17,7 +17,7 @@ _OVER = ("succeeded", *_BAD)
 
 
 def conditions(
-    report: dict[str, Any], *, failure_share: float, stuck_after: timedelta, now: datetime
+    report: CampaignReport, *, failure_share: float, stuck_after: timedelta, now: datetime
 ) -> dict[str, str]:
     """Return what holds of a campaign that people want a mail about, in words, by name.
 
@@ -27,23 +27,28 @@ def conditions(
     `failure_share` of at least ten jobs that are over did not succeed; the campaign is stuck when
     units are missing and no record came for `stuck_after`.
     """
-    campaign = report["campaign"]
-    found = {}
-    for stage in campaign["stages"]:
-        name = stage["stage"] or "without a name"
-        if stage["units"]["expected"] and stage["units"]["missing"] == 0:
-            found[f"done {name}"] = f"stage {name} is done"
-        over, bad = _count(stage["states"], _OVER), _count(stage["states"], _BAD)
+    holding = {}
+    for stage in report.campaign.stages:
+        name = stage.stage or "without a name"
+        if stage.units.expected and stage.units.missing == 0:
+            holding[f"done {name}"] = f"stage {name} is done"
+        over, bad = _count(stage.states, _OVER), _count(stage.states, _BAD)
         if over >= LEAST_OVER and bad > failure_share * over:
-            found[f"failing {name}"] = (
-                f"{percent(bad / over, 0)} of the jobs of stage {name} failed"
-            )
-    last = report["last_record_at"]
-    is_waiting = any(task["missing"] for task in campaign["tasks"])
-    if is_waiting and last is not None and now - datetime.fromisoformat(last) > stuck_after:
-        hours = (now - datetime.fromisoformat(last)).total_seconds() / 3600
-        found["stuck"] = f"no record came for {hours:.0f} hours, and units are missing"
-    return found
+            share = percent(bad / over, 0)
+            holding[f"failing {name}"] = f"{share} of the jobs of stage {name} failed"
+    silence = _silence(report, now)
+    if silence is not None and silence > stuck_after:
+        hours = silence.total_seconds() / 3600
+        holding["stuck"] = f"no record came for {hours:.0f} hours, and units are missing"
+    return holding
+
+
+def _silence(report: CampaignReport, now: datetime) -> timedelta | None:
+    """Return how long no record came although units are missing; None where none is missing."""
+    is_waiting = any(task.missing for task in report.campaign.tasks)
+    if not is_waiting or report.last_record_at is None:
+        return None
+    return now - datetime.fromisoformat(report.last_record_at)
 
 
 def _count(states: dict[str, int], names: Iterable[str]) -> int:

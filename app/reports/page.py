@@ -2,37 +2,36 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 
 from jobprov.app.reports.rows import FIGURES, headline, moment, tables
+from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.lineage.words import shown
 
 _STYLE = Path(__file__).parents[1] / "static" / "report.css"
 
 
-def report_page(report: dict[str, Any], address: str, *, stylesheet: str | None = None) -> str:
+def report_page(report: CampaignReport, address: str, *, stylesheet: str | None = None) -> str:
     """Return the report as HTML.
 
     Args:
-        report: what `report_campaign` found.
+        report: of a campaign.
         address: that of its campaign's page.
         stylesheet: where the style lies; without it the style is inside, so that the page can be
             sent.
     """
-    campaign = report["campaign"]
     return _template().render(
-        campaign=campaign,
+        campaign=report.campaign,
         stylesheet=stylesheet,
         # Ours
         style=None if stylesheet else Markup(_STYLE.read_text(encoding="utf-8")),  # noqa: S704
         address=address,
         headline=headline(report),
-        made_at=moment(report["made_at"]),
-        counted_at=None if report["is_current"] else moment(report["counted_at"]),
-        last_record_at=moment(report["last_record_at"]),
+        made_at=moment(report.made_at),
+        counted_at=None if report.is_current else moment(report.counted_at),
+        last_record_at=moment(report.last_record_at),
         tables=list(tables(report)),
         figures=FIGURES,
     )

@@ -1,11 +1,16 @@
 """What a report says, as rows of words: the same for its text and for its page."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-
+from jobprov.provenance.answers.campaigns import (
+    CampaignReport,
+    StageResources,
+    TaskUnits,
+    TaskWaiver,
+    UnitCounts,
+)
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.lineage.words import counted, duration, number, percent, size
 
@@ -13,15 +18,9 @@ UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
 _USE = ("Run time", "9 of 10 within", "CPU efficiency", "Memory")
 FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *(name.capitalize() for name in UNITS), *_USE})
 """Columns of numbers and measures, which stand below each other on a page."""
-_OF_UNITS = (
-    "Counted in units: one of which any attempt succeeded is produced, whatever failed before."
-)
+_OF_UNITS = "Counted in units: a unit counts as produced once any attempt succeeds."
 _LONGEST = 80
 MISSING = "–"  # noqa: RUF001 - missing is an en dash
-_WORDS: dict[str, Callable[[float], str]] = {
-    "wall_seconds": duration,
-    "max_rss_bytes": lambda value: size(round(value)),
-}
 
 
 class Table(NamedTuple):
@@ -33,58 +32,61 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def headline(report: dict[str, Any]) -> str:
+def headline(report: CampaignReport) -> str:
     """Return how far the campaign is, in one sentence."""
-    campaign = report["campaign"]
-    units = [task for task in campaign["tasks"] if task["expected"] is not None]
-    if not units:
+    campaign = report.campaign
+    declared = [task for task in campaign.tasks if task.expected is not None]
+    if not declared:
         return (
-            f"{counted(len(campaign['tasks']), 'task')}; none was declared, so nobody knows what "
-            "is missing."
+            f"{counted(len(campaign.tasks), 'task')}; none was declared, so nobody knows what is "
+            "missing."
         )
-    sums = {name: sum(task[name] or 0 for task in units) for name in UNITS}
-    waived = f", {number(sums['waived'])} waived" if sums["waived"] else ""
-    left = (
-        f" About {duration(campaign['seconds_left'])} left at the present pace."
-        if campaign["seconds_left"]
-        else ""
-    )
-    done = f"{number(sums['produced'])} of {counted(sums['expected'], 'unit')} done{waived}, "
-    return f"{done}{number(sums['missing'])} missing.{left}"
+    expected = sum(task.expected or 0 for task in declared)
+    produced = sum(task.produced for task in declared)
+    missing = sum(task.missing or 0 for task in declared)
+    waived = sum(task.waived for task in declared)
+    line = f"{number(produced)} of {counted(expected, 'unit')} done"
+    if waived:
+        line += f", {number(waived)} waived"
+    line += f", {number(missing)} missing."
+    if campaign.seconds_left:
+        line += f" About {duration(campaign.seconds_left)} left at the present pace."
+    return line
 
 
-def tables(report: dict[str, Any]) -> Iterator[Table]:
+def tables(report: CampaignReport) -> Iterator[Table]:
     """Yield the tables of a report, those that have rows."""
-    campaign = report["campaign"]
-    stages = [_units(stage["stage"] or "no stage", stage["units"]) for stage in campaign["stages"]]
+    campaign = report.campaign
+    stages = [_units_row(stage.stage or "no stage", stage.units) for stage in campaign.stages]
     yield Table("Stages, in order", ("Stage", *_titles()), stages, _OF_UNITS)
-    waiting = [task for task in campaign["tasks"] if task["missing"] or task["waived"]]
+    waiting = [task for task in campaign.tasks if task.missing or task.waived]
     if waiting:
-        rows = [_units(task["task_id"], task) for task in waiting]
         yield Table(
             "Tasks with units missing or waived",
             ("Task", *_titles()),
-            rows,
+            [_units_row(task.task_id, task) for task in waiting],
             "Which: jobprov missing TASK",
         )
-    if report["waivers"]:
-        rows = [
-            (
-                each["task_id"],
-                number(each["unit_count"]),
-                each["who"],
-                each["why"],
-                moment(each["waived_at"]),
-            )
-            for each in report["waivers"]
-        ]
-        yield Table("Waivers", ("Task", "Units", "Who", "Why", "When"), rows)
-    yield from _errors(msgspec.convert(report["errors"], ErrorCounts))
-    if report["resources"]:
-        columns = ("Stage", "Jobs", *_USE, "9 of 10 within")
+    if report.waivers:
+        columns = ("Task", "Units", "Who", "Why", "When")
+        yield Table("Waivers", columns, [_waiver_row(waiver) for waiver in report.waivers])
+    yield from _errors(report.errors)
+    if report.resources:
         yield Table(
-            "What jobs took, median", columns, [_resources(group) for group in report["resources"]]
+            "What jobs took, median",
+            ("Stage", "Jobs", *_USE, "9 of 10 within"),
+            [_resources_row(stage) for stage in report.resources],
         )
+
+
+def _waiver_row(waiver: TaskWaiver) -> tuple[str, ...]:
+    return (
+        waiver.task_id,
+        number(waiver.unit_count),
+        waiver.who,
+        waiver.why,
+        moment(waiver.waived_at),
+    )
 
 
 def _errors(errors: ErrorCounts) -> Iterator[Table]:
@@ -148,34 +150,33 @@ def moment(value: str | datetime | None) -> str:
     """Return a time in UTC as people read it."""
     if value is None:
         return MISSING
-    return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).strftime(
-        "%-d %b %Y %H:%M UTC"
-    )
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.strftime("%-d %b %Y %H:%M UTC")
 
 
 def _titles() -> tuple[str, ...]:
     return tuple(name.capitalize() for name in UNITS)
 
 
-def _units(name: str, counts: dict[str, Any]) -> tuple[str, ...]:
-    return name, *(MISSING if counts[unit] is None else number(counts[unit]) for unit in UNITS)
+def _units_row(name: str, units: UnitCounts | TaskUnits) -> tuple[str, ...]:
+    cells = [name]
+    for kind in UNITS:
+        count = getattr(units, kind)
+        cells.append(MISSING if count is None else number(count))
+    return tuple(cells)
 
 
-def _resources(group: dict[str, Any]) -> tuple[str, ...]:
-    found = group["measures"]
-
-    def said(name: str, which: str) -> str:
-        value = found.get(name, {}).get(which)
-        if value is None:
-            return MISSING
-        return _WORDS[name](value) if name in _WORDS else percent(value, 0)
-
+def _resources_row(stage: StageResources) -> tuple[str, ...]:
+    run_time = stage.measures.get("wall_seconds")
+    efficiency = stage.measures.get("cpu_efficiency")
+    memory = stage.measures.get("max_rss_bytes")
     return (
-        group["stage"] or "no stage",
-        number(group["jobs"]),
-        said("wall_seconds", "median"),
-        said("wall_seconds", "p90"),
-        said("cpu_efficiency", "median"),
-        said("max_rss_bytes", "median"),
-        said("max_rss_bytes", "p90"),
+        stage.stage or "no stage",
+        number(stage.jobs),
+        duration(run_time.median) if run_time else MISSING,
+        duration(run_time.p90) if run_time else MISSING,
+        percent(efficiency.median, 0) if efficiency else MISSING,
+        size(round(memory.median)) if memory else MISSING,
+        size(round(memory.p90)) if memory else MISSING,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
+from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
 from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
 from jobprov.provenance.answers.comparisons import (
     DivergentRecipe,
@@ -13,6 +14,7 @@ from jobprov.provenance.answers.comparisons import (
     JobComparison,
     RecipeAnswer,
 )
+from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import (
     ErrorCounts,
     ExperimentRules,
@@ -161,22 +163,24 @@ class Client(Histories):
         """Return what art's modules took; the query is that of `GET /statistics/modules`."""
         return self._ask(ModuleSums, "/statistics/modules", **query)
 
-    def estimate(self, **query: Any) -> dict[str, Any]:
+    def estimate(self, **query: Any) -> Estimate:
         """Return what it would take to do so many files or events again.
 
         The query is that of `GET /estimate`.
         """
-        return self._read("/estimate", **query)
+        return self._ask(Estimate, "/estimate", **query)
 
-    def campaign(self, name: str, *, experiment: str) -> dict[str, Any]:
+    def campaign(self, name: str, *, experiment: str) -> CampaignProgress:
         """Return how far a campaign is."""
         place, named = campaign_place(name)
-        return self._read(f"/campaigns/{place}", experiment=experiment, **named)
+        path = f"/campaigns/{place}"
+        return self._ask(CampaignProgress, path, experiment=experiment, **named)
 
-    def report(self, name: str, *, experiment: str) -> dict[str, Any]:
-        """Return a campaign in one document, as `GET /campaigns/{campaign}/report` does."""
+    def report(self, name: str, *, experiment: str) -> CampaignReport:
+        """Return a campaign in one document."""
         place, named = campaign_place(name)
-        return self._read(f"/campaigns/{place}/report", experiment=experiment, **named)
+        path = f"/campaigns/{place}/report"
+        return self._ask(CampaignReport, path, experiment=experiment, **named)
 
     def samples(self, experiment: str) -> Samples:
         """Return the declared tasks of an experiment as samples by data tier."""

@@ -4,14 +4,15 @@ It is told to be old where more was recorded since.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from jobprov.app.commands.statistics import reports as report
 from jobprov.app.commands.statistics.report_text import report_text
+from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.statistics import kept_answers
@@ -62,8 +63,8 @@ def test_report_of_many_jobs_is_of_the_kept_answers_and_a_mail_waits_for_new_one
     )
     mailed = report._counted_now(asking, stale)  # type: ignore[arg-type]
 
-    assert [each["errors"]["failures"] for each in (first, stale, mailed)] == [2, 2, 3]
-    assert [each["is_current"] for each in (first, stale, mailed)] == [True, False, True]
+    assert [each.errors.failures for each in (first, stale, mailed)] == [2, 2, 3]
+    assert [each.is_current for each in (first, stale, mailed)] == [True, False, True]
     assert "more was recorded since" not in page
     assert "more was recorded since" in old_page
     assert "more was recorded since" in report_text(stale, "")
@@ -75,13 +76,12 @@ class Asking:
     def __init__(self, client: FlaskClient) -> None:
         self.client = client
 
-    def report(self, name: str, *, experiment: str) -> dict[str, Any]:
+    def report(self, name: str, *, experiment: str) -> CampaignReport:
         """Return the report of a campaign."""
-        found: dict[str, Any] = self.client.get(
-            f"/api/v1/campaigns/{name}/report?experiment={experiment}"
-        ).get_json()
+        answer = self.client.get(f"/api/v1/campaigns/{name}/report?experiment={experiment}")
+        found = msgspec.json.decode(answer.data, type=CampaignReport)
         service = self.client.application.extensions["jobprov"]
-        if not found["is_current"]:
+        if not found.is_current:
             due = update(WorkItem).values(due_at=datetime.now(UTC) - timedelta(days=1))
             service.write(lambda writing: writing.connection.execute(due))
             drain(

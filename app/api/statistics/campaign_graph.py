@@ -6,13 +6,14 @@ from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_word, parameters
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.campaigns import CampaignGraph
 from jobprov.provenance.lineage.drawing.dot import classes_to_dot
 from jobprov.provenance.lineage.drawing.svg import draw_classes
 from jobprov.provenance.schemas.production_queries import CampaignGraphQuery, FoldedQuery
 from jobprov.provenance.services.statistics.campaign_graph import (
-    FoldedCampaign,
+    campaign_graph,
     class_links,
     experiment_of_campaign,
     fold_campaign,
@@ -26,7 +27,7 @@ section = Section("campaigns", "Campaigns in the large.")
 @section.call(
     "GET",
     "/campaigns/<path:name>/graph",
-    answers={200: OBJECT},
+    answers={200: CampaignGraph},
     parameters=parameters(CampaignGraphQuery),
     errors=(401, 404, 413, 422),
 )
@@ -39,7 +40,7 @@ def get_graph(name: str) -> Response:
 @section.call(
     "GET",
     "/lineage/folded",
-    answers={200: OBJECT},
+    answers={200: CampaignGraph},
     parameters=parameters(FoldedQuery),
     errors=(300, 401, 404, 413, 422),
 )
@@ -64,18 +65,4 @@ def _folded(campaign: str, query: dict[str, Any]) -> Response:
     if query["format"] == "svg":
         picture = draw_classes(folded.graph, links=class_links(folded), stages=folded.stages)
         return Response(picture, content_type="image/svg+xml; charset=utf-8")
-    return json_answer(_body(folded))
-
-
-def _body(folded: FoldedCampaign) -> dict[str, object]:
-    links = class_links(folded)
-    body = folded.graph.to_json()
-    nodes = [{**node, "url": links.expand(str(index))} for index, node in enumerate(body["nodes"])]
-    return {
-        "experiment": folded.experiment,
-        "campaign": folded.campaign,
-        "counted_at": folded.counted_at.isoformat().replace("+00:00", "Z"),
-        "is_current": folded.is_current,
-        **body,
-        "nodes": nodes,
-    }
+    return json_answer(campaign_graph(folded))

@@ -4,10 +4,12 @@ from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_word, parameters
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_answer, read_report
+from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.schemas.production_queries import NamedCampaignQuery
+from jobprov.provenance.services.statistics.counting import CAMPAIGN
 
 section = Section("campaign-progress", "How far campaigns are.")
 
@@ -15,7 +17,7 @@ section = Section("campaign-progress", "How far campaigns are.")
 @section.call(
     "GET",
     "/campaigns/<path:name>",
-    answers={200: OBJECT},
+    answers={200: CampaignProgress},
     parameters=parameters(NamedCampaignQuery),
     errors=(401, 404, 413, 422),
 )
@@ -23,13 +25,13 @@ def get_campaign(name: str) -> Response:
     """Return how far a campaign is: its stages in the order of production and its tasks, with their units."""
     query = asked(NamedCampaignQuery)
     campaign = checked_word(query.pop("campaign", name), "campaign")
-    return json_answer(read_answer("campaign", **query, campaign=campaign))
+    return json_answer(read_answer(CAMPAIGN, **query, campaign=campaign))
 
 
 @section.call(
     "GET",
     "/campaigns/<path:name>/report",
-    answers={200: OBJECT},
+    answers={200: CampaignReport},
     parameters=parameters(NamedCampaignQuery),
     errors=(401, 404, 413, 422),
 )

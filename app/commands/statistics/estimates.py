@@ -12,6 +12,13 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
+from jobprov.provenance.answers.estimates import (
+    ChainWait,
+    Hours,
+    JobWait,
+    StageEstimate,
+    TotalEstimate,
+)
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
 _HOUR = 3600
@@ -46,33 +53,22 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
     """Tell how long so many files or events would take, from the jobs that did it before."""
     if (query["files"] is None) == (query["events"] is None):
         raise click.UsageError("Give --files or --events, one of them.")
-    found = client_for(url).estimate(**query)
-    rows = [
-        {
-            "stage": stage["stage"],
-            "units": number(stage["units"]),
-            **{name: hours(stage[name]) for name in ("cpu_hours", "slot_hours", "wall_hours")},
-            **waited(stage),
-            "disk": size(stage["output_bytes"]),
-            "attempts": f"{stage['attempts_a_unit']:.2f}",
-            "from": counted(stage["learnt_from"]["units"], "unit"),
-        }
-        for stage in [*found["stages"]]
-    ]
-    rows.append(
-        {
-            "stage": "in all",
-            **{
-                name: hours(found["total"][name])
-                for name in ("cpu_hours", "slot_hours", "wall_hours")
-            },
-            **waited(found["total"]),
-            "disk": size(found["total"]["output_bytes"]),
-        }
-    )
+    result = client_for(url).estimate(**query)
+    rows = []
+    for stage in result.stages:
+        rows.append(
+            {
+                "stage": stage.stage,
+                "units": number(stage.units),
+                **_sums(stage),
+                "attempts": f"{stage.attempts_a_unit:.2f}",
+                "from": counted(stage.learnt_from.units, "unit"),
+            }
+        )
+    rows.append({"stage": "in all", **_sums(result.total)})
     columns = {
         "stage": "STAGE", "units": "UNITS", "cpu_hours": "CPU HOURS", "slot_hours": "SLOT HOURS",
-        "wall_hours": f"HOURS WITH {found['slots']} SLOTS", "queue": "IN THE QUEUE",
+        "wall_hours": f"HOURS WITH {result.slots} SLOTS", "queue": "IN THE QUEUE",
         "stage_in": "STAGE-IN", "stage_in_hours": "STAGE-IN HOURS", "disk": "DISK",
         "attempts": "ATTEMPTS A UNIT", "from": "LEARNT FROM",
     }  # fmt: skip
@@ -82,32 +78,39 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
         "five lie; in all: a file's way through the stages. "
         "Queues come on top of the hours; stage-in hours are part of the slot hours."
     )
-    emit(found, f"{table(rows, columns)}\n{note}", as_json=as_json)
+    emit(result, f"{table(rows, columns)}\n{note}", as_json=as_json)
 
 
-def waited(sums: dict[str, Any]) -> dict[str, str]:
-    """Return what a job waits, in words; nothing of what no job said."""
-    found = {name: spread(sums[name]) for name in ("queue", "stage_in") if sums[name]}
-    return (
-        {**found, "stage_in_hours": hours(sums["stage_in_hours"])}
-        if sums["stage_in_hours"]
-        else found
-    )
+def _sums(sums: StageEstimate | TotalEstimate) -> dict[str, str]:
+    """Return the cells of a stage or of all; what no job says is left out."""
+    cells = {
+        "cpu_hours": hours(sums.cpu_hours),
+        "slot_hours": hours(sums.slot_hours),
+        "wall_hours": hours(sums.wall_hours),
+        "disk": size(sums.output_bytes),
+    }
+    if sums.queue:
+        cells["queue"] = wait_words(sums.queue)
+    if sums.stage_in:
+        cells["stage_in"] = wait_words(sums.stage_in)
+    if sums.stage_in_hours:
+        cells["stage_in_hours"] = hours(sums.stage_in_hours)
+    return cells
 
 
-def spread(quantiles: dict[str, Any]) -> str:
+def wait_words(wait: JobWait | ChainWait) -> str:
     """Return `4 min (20 s to 1 h 5 min)`."""
     low, median, high = (
-        duration(quantiles[f"{name}_hours"] * _HOUR) for name in ("p10", "median", "p90")
+        duration(value * _HOUR) for value in (wait.p10_hours, wait.median_hours, wait.p90_hours)
     )
     return f"{median} ({low} to {high})"
 
 
-def hours(interval: dict[str, float]) -> str:
+def hours(interval: Hours) -> str:
     """Return `12.3 (11.0 to 14.1)`."""
-    digits = 3 if interval["expected"] < 1 else 1
-    expected, low, high = (f"{interval[name]:.{digits}f}" for name in ("expected", "low", "high"))
-    return f"{expected} ({low} to {high})"
+    digits = 3 if interval.expected < 1 else 1
+    low, high = f"{interval.low:.{digits}f}", f"{interval.high:.{digits}f}"
+    return f"{interval.expected:.{digits}f} ({low} to {high})"
 
 
 COMMANDS = {"estimate": estimate}

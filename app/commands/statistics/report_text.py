@@ -1,27 +1,26 @@
 """A report as text: for a terminal and for the plain part of a mail."""
 
-from typing import Any
-
 from jobprov.app.commands.terminal.opening import table
 from jobprov.app.reports.rows import headline, moment, tables
+from jobprov.provenance.answers.campaigns import CampaignReport
 
 
-def report_text(report: dict[str, Any], address: str) -> str:
+def report_text(report: CampaignReport, address: str) -> str:
     """Return the report as lines; `address` is that of its campaign's page."""
-    campaign = report["campaign"]
+    campaign = report.campaign
     lines = [
-        f"Campaign {campaign['campaign']} of {campaign['experiment']}, {moment(report['made_at'])}",
+        f"Campaign {campaign.campaign} of {campaign.experiment}, {moment(report.made_at)}",
         headline(report),
     ]
-    for found in tables(report):
-        lines += ["", found.title]
-        columns = {str(place): title.upper() for place, title in enumerate(found.columns)}
-        rows = [{str(place): _short(cell) for place, cell in enumerate(row)} for row in found.rows]
+    for shown in tables(report):
+        lines += ["", shown.title]
+        columns = {str(place): title.upper() for place, title in enumerate(shown.columns)}
+        rows = [{str(place): _short(cell) for place, cell in enumerate(row)} for row in shown.rows]
         lines.append(table(rows, columns))
-        lines += [found.note] if found.note else []
-    last = f"Last record: {moment(report['last_record_at'])}"
-    if not report.get("is_current", True):
-        last += f"; counted {moment(report['counted_at'])}, more was recorded since"
+        lines += [shown.note] if shown.note else []
+    last = f"Last record: {moment(report.last_record_at)}"
+    if not report.is_current:
+        last += f"; counted {moment(report.counted_at)}, more was recorded since"
     return "\n".join([*lines, "", last, address])
 
 

@@ -12,6 +12,7 @@ from jobprov.app.commands.statistics.report_text import report_text
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
 from jobprov.app.reports.rows import headline
+from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.client import Client
 from jobprov.provenance.records.addresses import campaign_url
 
@@ -103,10 +104,10 @@ def report(
         click.echo(report_page(found, address))
     else:
         emit(found, report_text(found, address), as_json=as_json or form == "json")
-    sys.exit(1 if any(task["missing"] for task in found["campaign"]["tasks"]) else 0)
+    sys.exit(1 if any(task.missing for task in found.campaign.tasks) else 0)
 
 
-def _counted_now(client: Client, found: dict[str, Any]) -> dict[str, Any]:
+def _counted_now(client: Client, found: CampaignReport) -> CampaignReport:
     """Return a report that was counted after it was asked for, where the service had one of before.
 
     That one after three minutes.
@@ -115,32 +116,26 @@ def _counted_now(client: Client, found: dict[str, Any]) -> dict[str, Any]:
     yesterday's mail.
     """
     asked_at, give_up_at = (
-        datetime.fromisoformat(found["made_at"]),
+        datetime.fromisoformat(found.made_at),
         time.monotonic() + _PATIENCE_SECONDS,
     )
-    while (
-        not found.get("is_current", True) and datetime.fromisoformat(found["counted_at"]) < asked_at
-    ):
+    while not found.is_current and datetime.fromisoformat(found.counted_at) < asked_at:
         if time.monotonic() > give_up_at:
             break
         time.sleep(_PAUSE_SECONDS)
-        found = client.report(
-            found["campaign"]["campaign"], experiment=found["campaign"]["experiment"]
-        )
+        found = client.report(found.campaign.campaign, experiment=found.campaign.experiment)
     return found
 
 
-def _state_file(service: str, found: dict[str, Any], state: Path | None) -> Path:
+def _state_file(service: str, found: CampaignReport, state: Path | None) -> Path:
     # As are those of a mail
     from jobprov.app.reports.remembering import default_file  # noqa: PLC0415
 
-    return state or default_file(
-        service, found["campaign"]["experiment"], found["campaign"]["campaign"]
-    )
+    return state or default_file(service, found.campaign.experiment, found.campaign.campaign)
 
 
 def _mail(
-    found: dict[str, Any],
+    found: CampaignReport,
     address: str,
     receivers: tuple[str, ...],
     state: Path | None,
@@ -160,7 +155,7 @@ def _mail(
         remember(state, holds)  # what holds no longer may come again
         click.echo("Nothing changed; no mail.")
         return
-    name = found["campaign"]["campaign"]
+    name = found.campaign.campaign
     subject = f"{name}: {'; '.join(news)}" if news else f"{name}: {headline(found)}"
     said = [f"{words[0].upper()}{words[1:]}." for words in news]
     text = "\n".join([*said, *([""] if said else []), report_text(found, address)])

@@ -7,12 +7,21 @@ import math
 from typing import Any
 
 from flask import Blueprint, Response
+from msgspec.structs import asdict
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import MISSING, counted, duration, number, size, text
 from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.provenance.answers.estimates import (
+    ChainWait,
+    Estimate,
+    Hours,
+    JobWait,
+    StageEstimate,
+    TotalEstimate,
+)
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.statistics.counting import ESTIMATE
 
@@ -47,11 +56,12 @@ def show_page() -> Response:
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     wanted = {name: asked_number(name, least=1, most=most) for name, most in _MOST.items()}
     slots = wanted.pop("slots") or _SLOTS
-    found, status, line = None, 200, "Say how many files or events, and which jobs to learn from."
+    estimate, status = None, 200
+    line = "Say how many files or events, and which jobs to learn from."
     if any(wanted.values()):
         try:
-            found = read_filtered(ESTIMATE, asked_filters(_FILTERS), **wanted, slots=slots)
-            line = first_line(found)
+            estimate = read_filtered(ESTIMATE, asked_filters(_FILTERS), **wanted, slots=slots)
+            line = first_line(estimate)
         except NotFoundError as error:
             status, line = 404, str(error)
         except BadInputError as error:
@@ -63,77 +73,98 @@ def show_page() -> Response:
     }
     page = answer(
         "statistics/estimate.html",
-        twin=address("/estimate", query) if found else None,
+        twin=address("/estimate", query) if estimate else None,
         filters=filters,
         wanted=wanted,
         slots=slots,
-        found=found,
-        stages=[_row(stage) for stage in found["stages"]] if found else [],
-        total=_row(found["total"]) if found else None,
+        estimate=estimate,
+        stages=[_stage_row(stage) for stage in estimate.stages] if estimate else [],
+        total=_sums_row(estimate.total) if estimate else None,
         first_line=line,
     )
     page.status_code = status
     return page
 
 
-def first_line(found: dict[str, Any]) -> str:
+def first_line(estimate: Estimate) -> str:
     """Return how long all of it takes."""
-    total, stages = found["total"], found["stages"]
-    what = counted(found["files"], "file") if found["files"] else counted(found["events"], "event")
-    chain = text(stages[0]["stage"]) + (
-        f" to {text(stages[-1]['stage'])}" if len(stages) > 1 else ""
-    )
-    wall, cpu = _times(total["wall_hours"]), _hours(total["cpu_hours"])
+    total, stages = estimate.total, estimate.stages
+    what = counted(estimate.events or 0, "event")
+    if estimate.files:
+        what = counted(estimate.files, "file")
+    chain = text(stages[0].stage)
+    if len(stages) > 1:
+        chain += f" to {text(stages[-1].stage)}"
+    wall, cpu = _times(total.wall_hours), _hours(total.cpu_hours)
     return (
-        f"{what} from {chain}: about {wall['expected']} with {counted(found['slots'], 'slot')} "
+        f"{what} from {chain}: about {wall['expected']} with {counted(estimate.slots, 'slot')} "
         f"({wall['low']} to {wall['high']}), {cpu['expected']} CPU hours, "
-        f"{size(total['output_bytes'])}.{_queue(total)}"
+        f"{size(total.output_bytes)}.{_queue(total)}"
     )
 
 
-def _queue(total: dict[str, Any]) -> str:
+def _queue(total: TotalEstimate) -> str:
     """Return how long jobs wait besides, where that is known."""
-    if not total["queue"]:
+    if not total.queue:
         return ""
-    spread = _spread(total["queue"])
+    wait = _quantiles(total.queue)
     return (
-        f" Jobs wait in queues besides: {spread['median']} on a file's way ({spread['p10']} to "
-        f"{spread['p90']})."
+        f" Jobs wait in queues besides: {wait['median']} on a file's way ({wait['p10']} to "
+        f"{wait['p90']})."
     )
 
 
-def _row(sums: dict[str, Any]) -> dict[str, Any]:
-    hours = {
-        name: _hours(sums[name])
-        for name in ("cpu_hours", "slot_hours", "stage_in_hours")
-        if sums[name]
-    }
-    waits = {name: _spread(sums[name]) for name in ("queue", "stage_in") if sums[name]}
-    told = [sums[name]["learnt_from"].get("read", 0) for name in waits]
+def _stage_row(stage: StageEstimate) -> dict[str, Any]:
+    """Return the row of a stage; `waits_from` says from how many jobs its waits were read."""
+    waits = [wait for wait in (stage.queue, stage.stage_in) if wait]
+    read = max((wait.learnt_from.read for wait in waits), default=None)
     return {
-        **sums,
-        **hours,
-        **waits,
-        "wall_hours": _times(sums["wall_hours"]),
-        "waits_from": counted(max(told), "job") if told else MISSING,
+        **_sums_row(stage),
+        "stage": stage.stage,
+        "units": stage.units,
+        "attempts_a_unit": stage.attempts_a_unit,
+        "learnt_from": stage.learnt_from,
+        "waits_from": MISSING if read is None else counted(read, "job"),
     }
 
 
-def _spread(spread: dict[str, Any]) -> dict[str, str]:
-    """Return the quantiles of one job as durations."""
-    return {name: duration(spread[f"{name}_hours"] * _HOUR) for name in ("p10", "median", "p90")}
+def _sums_row(sums: StageEstimate | TotalEstimate) -> dict[str, Any]:
+    """Return hours, waits and bytes in words; None for what no job says."""
+    stage_in_hours = sums.stage_in_hours
+    return {
+        "cpu_hours": _hours(sums.cpu_hours),
+        "slot_hours": _hours(sums.slot_hours),
+        "wall_hours": _times(sums.wall_hours),
+        "stage_in_hours": None if stage_in_hours is None else _hours(stage_in_hours),
+        "queue": None if sums.queue is None else _quantiles(sums.queue),
+        "stage_in": None if sums.stage_in is None else _quantiles(sums.stage_in),
+        "output_bytes": sums.output_bytes,
+    }
 
 
-def _times(interval: dict[str, float]) -> dict[str, str]:
+def _quantiles(wait: JobWait | ChainWait) -> dict[str, str]:
+    """Return the quantiles of a wait as durations."""
+    return {
+        "p10": duration(wait.p10_hours * _HOUR),
+        "median": duration(wait.median_hours * _HOUR),
+        "p90": duration(wait.p90_hours * _HOUR),
+    }
+
+
+def _times(interval: Hours) -> dict[str, str]:
     """Return an interval of hours on the clock as durations."""
-    return {name: duration(value * _HOUR) for name, value in interval.items()}
+    return {name: duration(value * _HOUR) for name, value in asdict(interval).items()}
 
 
-def _hours(interval: dict[str, float]) -> dict[str, str]:
+def _hours(interval: Hours) -> dict[str, str]:
     """Return an interval in words, with as many digits as are due to what is expected."""
-    expected = interval["expected"]
-    digits = 0 if expected >= _ROUND else 1 if expected >= 1 else 3
+    expected, bounds = interval.expected, asdict(interval)
     if 0 < expected < _SMALL:
         digits = 1 - math.floor(math.log10(expected))
-        return {name: f"{value:.{digits}f}" for name, value in interval.items()}
-    return {name: number(round(value, digits)) for name, value in interval.items()}
+        return {name: f"{value:.{digits}f}" for name, value in bounds.items()}
+    digits = 3
+    if expected >= _ROUND:
+        digits = 0
+    elif expected >= 1:
+        digits = 1
+    return {name: number(round(value, digits)) for name, value in bounds.items()}

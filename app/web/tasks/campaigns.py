@@ -1,9 +1,10 @@
 """The page of a campaign: its stages in order, how far each is, and its tasks."""
 
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from flask import Blueprint, Response
+from msgspec.structs import asdict
 
 from jobprov.app.kept_answers import read_answer
 from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
@@ -11,10 +12,16 @@ from jobprov.app.web.frame.formats import counted, duration, number, text
 from jobprov.app.web.frame.page import answer, asked, here
 from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.campaigns import (
+    CampaignProgress,
+    StageProgress,
+    TaskUnits,
+    UnitCounts,
+)
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.addresses import fits_path
 from jobprov.provenance.services.lookup.gaps import list_gaps
-from jobprov.provenance.services.statistics.counting import jobs_in
+from jobprov.provenance.services.statistics.counting import CAMPAIGN, jobs_of
 from jobprov.provenance.services.tasks.units import FAILURES
 
 _MOST_COUNTED = 20_000
@@ -31,23 +38,24 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_page(experiment: str, name: str) -> Response:
     """Show a campaign; `campaign=` names one that no path can."""
     name = asked("campaign") or name
-    campaign = read_answer("campaign", experiment=experiment, campaign=name)
+    campaign = read_answer(CAMPAIGN, experiment=experiment, campaign=name)
     with get_service().reading() as connection:
         filters = JobFilters(experiment=experiment, campaign=name)
-        is_counted = jobs_in(campaign["stages"]) <= _MOST_COUNTED or asked_section() == "gaps"
+        is_counted = jobs_of(campaign) <= _MOST_COUNTED or asked_section() == "gaps"
         gaps = list_gaps(connection, filters) if is_counted else None
-    tasks = [{**task, "bars": _bars(task)} for task in campaign["tasks"]]
+    tasks = [{**asdict(task), "bars": _bars(task)} for task in campaign.tasks]
+    stages = [{**asdict(stage), "bars": _bars(stage.units)} for stage in campaign.stages]
     return answer(
         "tasks/campaign.html",
         twin=twin_of(name, "", {"experiment": experiment}),
-        is_live=any(task["running"] or task["missing"] for task in campaign["tasks"]),
+        is_live=any(task.running or task.missing for task in campaign.tasks),
         campaign=campaign,
         first_line=first_line(campaign),
-        stages=[{**stage, "bars": _bars(stage["units"])} for stage in campaign["stages"]],
+        stages=stages,
         tasks=cut_rows("tasks", tasks, 40),
         gaps=cut_rows("gaps", gaps.gaps, 15) if gaps else None,
         gap_jobs=gaps.job_count if gaps else None,
-        is_begun=any(stage["states"].get("succeeded") for stage in campaign["stages"]),
+        is_begun=any(stage.states.get("succeeded") for stage in campaign.stages),
         count_gaps=here(whole="gaps"),
     )
 
@@ -59,51 +67,55 @@ def twin_of(name: str, view: str, words: dict[str, str]) -> str:
     return address(f"/campaigns/-{view}", {**words, "campaign": name})
 
 
-def _bars(units: dict[str, Any]) -> list[Piece]:
-    return progress({**units["states"], "waived": units["waived"]}, units["expected"])
+def _bars(units: UnitCounts | TaskUnits) -> list[Piece]:
+    return progress({**units.states, "waived": units.waived}, units.expected)
 
 
-def first_line(campaign: dict[str, Any]) -> str:
+def first_line(campaign: CampaignProgress) -> str:
     """Return how far the campaign is and what is missing.
 
     Where nobody declared how many units there are to be, it counts jobs.
     """
-    stages = campaign["stages"]
+    stages = campaign.stages
     if not stages:
-        return f"{counted(campaign['task_count'], 'task')} declared; no job is recorded yet."
-    left = f" About {duration(campaign['seconds_left'])} left." if campaign["seconds_left"] else ""
-    if all(stage["units"]["expected"] is not None for stage in stages):
+        return f"{counted(campaign.task_count, 'task')} declared; no job is recorded yet."
+    left = f" About {duration(campaign.seconds_left)} left." if campaign.seconds_left else ""
+    if all(stage.units.expected is not None for stage in stages):
         return f"{_units_done(stages)}.{left}"
     return f"{_jobs_done(stages)}.{left}"
 
 
-def _units_done(stages: list[dict[str, Any]]) -> str:
-    done = sum(stage["units"]["produced"] for stage in stages)
-    expected = sum(stage["units"]["expected"] for stage in stages)
+def _units_done(stages: Sequence[StageProgress]) -> str:
+    done = sum(stage.units.produced for stage in stages)
+    expected = sum(stage.units.expected or 0 for stage in stages)
     units, count = counted(expected, "unit"), counted(len(stages), "stage")
     line = f"{number(done)} of {units} done in {count}"
-    missing = ", ".join(_missing(stage) for stage in stages if stage["units"]["missing"])
+    missing = ", ".join(_missing(stage) for stage in stages if stage.units.missing)
     return f"{line}; missing: {missing}" if missing else line
 
 
-def _jobs_done(stages: list[dict[str, Any]]) -> str:
+def _jobs_done(stages: Sequence[StageProgress]) -> str:
     newest = stages[-1]
-    done = newest["states"].get("succeeded", 0)
-    total = sum(newest["states"].values())
-    begun = f"{counted(len(stages), 'stage')} begun, the last is {text(newest['stage'])}"
+    done = newest.states.get("succeeded", 0)
+    total = sum(newest.states.values())
+    begun = f"{counted(len(stages), 'stage')} begun, the last is {text(newest.stage)}"
     line = f"{begun}: {number(done)} of {counted(total, 'job')} done"
 
     mishaps = []
     for state in FAILURES:
-        count = sum(stage["states"].get(state, 0) for stage in stages)
+        count = sum(stage.states.get(state, 0) for stage in stages)
         if count:
             mishaps.append(f"{number(count)} {state}")
     return f"{line}; {', '.join(mishaps)} in all" if mishaps else line
 
 
-def _missing(stage: dict[str, Any]) -> str:
+def _missing(stage: StageProgress) -> str:
     """Return `371 of reco (217 failed, 54 running)`."""
-    units = stage["units"]
-    states = [f"{number(units[state])} {state}" for state in ("failed", "running") if units[state]]
-    line = f"{number(units['missing'])} of {text(stage['stage'] or 'no stage')}"
+    units = stage.units
+    states = []
+    if units.failed:
+        states.append(f"{number(units.failed)} failed")
+    if units.running:
+        states.append(f"{number(units.running)} running")
+    line = f"{number(units.missing)} of {text(stage.stage or 'no stage')}"
     return f"{line} ({', '.join(states)})" if states else line

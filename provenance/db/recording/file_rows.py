@@ -214,7 +214,7 @@ def _insert_claims(
             }
             claim_values.append(values)
             for parent in claim.parents:
-                parent_values.append({"claim_id": number, "identity_id": identities[parent.key]})  # noqa: PERF401 - plainer so
+                parent_values.append({"claim_id": number, "identity_id": identities[parent.key]})
     insert_rows(connection, table_of(Claim), claim_values)
     insert_rows(connection, table_of(Parent), parent_values)
     return claim_values

@@ -195,5 +195,5 @@ def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> No
             not names_commit(row.revision)
             and tag_ref(row.requested_ref or row.revision or "") in wanted
         ):
-            keys.append(f"software:{row.sha256}")  # noqa: PERF401 - plainer so
+            keys.append(f"software:{row.sha256}")
     enqueue_all(connection, REFRESH, sorted(keys))

@@ -7,12 +7,19 @@ since (`counted.py`).
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.campaigns import (
+    CampaignGraph,
+    ClassEdge,
+    ClassNode,
+    OmittedClasses,
+)
 from jobprov.provenance.db.queries.statistics.campaign_graph import (
     CampaignKey,
     campaign_experiments,
@@ -107,7 +114,7 @@ def fold_campaign(
 def _stages_begun(connection: Connection, experiment: str, campaign: str) -> list[str]:
     """Return the stages of a campaign in the order in which the pages of campaigns have them."""
     counts = campaign_counts(connection, campaign, experiment)
-    return [stage["stage"] or "" for stage in counts[0]["stages"]] if counts else []
+    return [stage.stage or "" for stage in counts[0].stages] if counts else []
 
 
 def _fold(
@@ -198,12 +205,34 @@ def class_links(folded: FoldedCampaign) -> Links:
     """Return where the boxes of the folded graph lead: to the list of their jobs."""
 
     def jobs(index: str) -> str:
-        some = folded.graph.classes[int(index)]
-        words = {"stage": some.stage, "state": some.state, "revision": some.revision}
-        query = {"experiment": folded.experiment, "campaign": folded.campaign, **words}
+        job_class = folded.graph.classes[int(index)]
+        query = {
+            "experiment": folded.experiment,
+            "campaign": folded.campaign,
+            "stage": job_class.stage,
+            "state": job_class.state,
+            "revision": job_class.revision,
+        }
         return f"/jobs?{urlencode({name: value for name, value in query.items() if value})}"
 
     return Links(expand=jobs)
+
+
+def campaign_graph(folded: FoldedCampaign) -> CampaignGraph:
+    """Return the folded graph as it is answered: each class with the list of its jobs."""
+    links, graph = class_links(folded), folded.graph
+    nodes = []
+    for place, job_class in enumerate(graph.classes):
+        nodes.append(ClassNode(**asdict(job_class), url=links.expand(str(place)) or ""))
+    return CampaignGraph(
+        experiment=folded.experiment,
+        campaign=folded.campaign,
+        counted_at=folded.counted_at.isoformat().replace("+00:00", "Z"),
+        is_current=folded.is_current,
+        nodes=nodes,
+        edges=[ClassEdge(flow.source, flow.target, flow.files) for flow in graph.flows],
+        omitted=OmittedClasses(graph.omitted_classes, graph.omitted_jobs),
+    )
 
 
 def _from_kept(

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.campaigns import CampaignList, CampaignProgress
+from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.statistics import ResourceSums
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
@@ -45,9 +47,9 @@ def enqueue_first_counts(parts: Parts) -> int:
     """
     with parts.database.reading.connect() as connection:
         large = [
-            {"experiment": found["experiment"], "campaign": found["campaign"]}
-            for found in campaign_counts(connection)
-            if jobs_in(found["stages"]) > MOST_COUNTED_AT_ONCE
+            {"experiment": counted.experiment, "campaign": counted.campaign}
+            for counted in campaign_counts(connection)
+            if counted.job_count > MOST_COUNTED_AT_ONCE
         ]
         questions = [question for words in large if (question := question_of("campaign", words))]
         lacking = [question for question in questions if read_answer(connection, question) is None]
@@ -71,19 +73,19 @@ def _resources(connection: Connection, _store: Any, words: Words, seconds: float
     return sum_resources(connection, filters, **how, seconds=seconds)
 
 
-def _estimate(connection: Connection, store: Store, words: Words, seconds: float) -> dict[str, Any]:
+def _estimate(connection: Connection, store: Store, words: Words, seconds: float) -> Estimate:
     filters, how = _apart(words, "files", "events", "slots")
     return estimate(connection, store, filters, **how, seconds=seconds)
 
 
-def _campaigns(
-    connection: Connection, _store: Any, _words: Words, seconds: float
-) -> dict[str, Any]:
+def _campaigns(connection: Connection, _store: Any, _words: Words, seconds: float) -> CampaignList:
     with time_limit(connection, "ask for one campaign", seconds=seconds):
-        return {"campaigns": campaign_counts(connection)}
+        return CampaignList(campaign_counts(connection))
 
 
-def _campaign(connection: Connection, store: Store, words: Words, seconds: float) -> dict[str, Any]:
+def _campaign(
+    connection: Connection, store: Store, words: Words, seconds: float
+) -> CampaignProgress:
     with time_limit(connection, "ask for its tasks one by one", seconds=seconds):
         return show_campaign(connection, store, words["experiment"], words["campaign"])
 
@@ -93,28 +95,26 @@ def _apart(words: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
     return JobFilters(**{name: value for name, value in words.items() if name not in names}), how
 
 
-def jobs_in(stages: list[dict[str, Any]]) -> int:
+def jobs_of(campaign: CampaignProgress) -> int:
     """Return how many jobs the stages of a campaign have."""
-    return sum(sum(stage["states"].values()) for stage in stages)
+    return sum(sum(stage.states.values()) for stage in campaign.stages)
 
 
 ERRORS = Counting("errors", ErrorCounts, _errors, lambda errors: errors.jobs)
 ESTIMATE = Counting(
     "estimate",
-    dict[str, Any],
+    Estimate,
     _estimate,
-    lambda found: sum(stage["learnt_from"]["units"] for stage in found["stages"]),
+    lambda estimate: sum(stage.learnt_from.units for stage in estimate.stages),
     _MOST_LEARNT_AT_ONCE,
 )
 RESOURCES = Counting("resources", ResourceSums, _resources, lambda sums: sums.jobs)
-_CAMPAIGN = Counting(
-    "campaign", dict[str, Any], _campaign, lambda campaign: jobs_in(campaign["stages"])
-)
-_CAMPAIGNS = Counting(
+CAMPAIGN = Counting("campaign", CampaignProgress, _campaign, jobs_of)
+CAMPAIGNS = Counting(
     "campaigns",
-    dict[str, Any],
+    CampaignList,
     _campaigns,
-    lambda found: sum(jobs_in(campaign["stages"]) for campaign in found["campaigns"]),
+    lambda listed: sum(campaign.job_count for campaign in listed.campaigns),
 )
-_ALL: tuple[Counting[Any], ...] = (ERRORS, ESTIMATE, RESOURCES, _CAMPAIGN, _CAMPAIGNS)
+_ALL: tuple[Counting[Any], ...] = (ERRORS, ESTIMATE, RESOURCES, CAMPAIGN, CAMPAIGNS)
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

@@ -10,11 +10,17 @@ Source: http.md, `GET /estimate`.
 from collections.abc import Sequence
 from datetime import datetime
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.estimates import (
+    Estimate,
+    LearntFrom,
+    StageEstimate,
+    TotalEstimate,
+)
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.estimates import (
     Attempt,
@@ -27,7 +33,9 @@ from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.statistics.expected_waits import (
     SampledWait,
+    add_hours,
     add_waits,
+    hours,
     sample_waits,
     stage_waits,
 )
@@ -70,18 +78,12 @@ def estimate(
     events: int | None = None,
     slots: int = 1000,
     seconds: float = SECONDS,
-) -> dict[str, Any]:
-    """Return `{files, events, slots, stages, total}`.
+) -> Estimate:
+    """Return what it would take to do so many files or events again.
 
-    That is what it would take to do so many files or events again.
-
-    A stage is `{stage, units, cpu_hours, slot_hours, wall_hours, stage_in_hours, queue, stage_in,
-    output_bytes, attempts_a_unit, learnt_from}`. Hours are `{expected, low, high}`, between which
-    the truth lies with 80 %; failures and retries are counted in, also of units that never
-    succeeded. `wall_hours` is with `slots` slots; what jobs wait in queues is not in it, but in
-    `queue`. `stage_in_hours` is the part of `slot_hours` in which inputs are brought in. Where the
-    filters name no stage, the whole chain is estimated: later stages get as many units for one of
-    the first as they had. `learnt_from` says from how many.
+    Failures and retries are counted in, also of units that never succeeded. Where the filters name
+    no stage, the whole chain is estimated: later stages get as many units for one of the first as
+    they had.
 
     Args:
         connection: where from.
@@ -113,18 +115,14 @@ def estimate(
             "Nothing to learn from: no job that these filters let through succeeded and says how "
             "long it took."
         )
-    first = _first_units(known[0], files, events)
-    shown = [
-        _stage(stage, ceil(round(first * _done(stage.units) / _done(known[0].units), 6)), slots)
-        for stage in known
-    ]
-    return {
-        "files": files,
-        "events": events,
-        "slots": slots,
-        "stages": shown,
-        "total": _total(shown),
-    }
+    first_units = _first_units(known[0], files, events)
+    first_done = _done(known[0].units)
+    estimated = []
+    for stage in known:
+        # rounded first: 3.0000000000000004 units are three
+        units = ceil(round(first_units * _done(stage.units) / first_done, 6))
+        estimated.append(_stage(stage, units, slots))
+    return Estimate(files, events, slots, estimated, _total(estimated))
 
 
 def _learn(connection: Connection, store: Store, filters: JobFilters, stage: str) -> _Learnt:
@@ -164,46 +162,44 @@ def _first_units(first: _Learnt, files: int | None, events: int | None) -> float
     return float((events or 0) * first.made.counted_jobs / first.made.events)
 
 
-def _stage(learnt: _Learnt, count: int, slots: int) -> dict[str, Any]:
+def _stage(learnt: _Learnt, count: int, slots: int) -> StageEstimate:
     units, made = learnt.units, learnt.made
     done = _done(units)
     attempts_a_unit = sum(unit.attempts for unit in units) / done
     wall = _sum([(unit.hour, unit.wall_seconds) for unit in units], count, done)
     cpu = _sum([(unit.hour, unit.cpu_seconds) for unit in units], count, done)
+    # the longest of all may be a job that hung
     longest = sorted(unit.longest for unit in units)[min(len(units) - 1, round(0.99 * len(units)))]
     size = made.size_bytes / made.jobs * count if made.jobs else 0
-    return {
-        "stage": learnt.stage,
-        "units": count,
-        "cpu_hours": cpu.times(1 / _HOUR)._asdict(),
-        "slot_hours": wall.times(1 / _HOUR)._asdict(),
-        "wall_hours": makespan(wall, longest, max(1, min(slots, count))).times(1 / _HOUR)._asdict(),
-        **stage_waits(learnt.waits, count * attempts_a_unit),
-        "output_bytes": round(size),
-        "attempts_a_unit": attempts_a_unit,
-        "learnt_from": {
-            "units": len(units),
-            "succeeded": done,
-            "hours": len({unit.hour for unit in units}),
-        },
-    }
+    waits = stage_waits(learnt.waits, count * attempts_a_unit)
+    return StageEstimate(
+        stage=learnt.stage,
+        units=count,
+        cpu_hours=hours(cpu),
+        slot_hours=hours(wall),
+        wall_hours=hours(makespan(wall, longest, max(1, min(slots, count)))),
+        queue=waits.queue,
+        stage_in=waits.stage_in,
+        stage_in_hours=waits.stage_in_hours,
+        output_bytes=round(size),
+        attempts_a_unit=attempts_a_unit,
+        learnt_from=LearntFrom(len(units), done, len({unit.hour for unit in units})),
+    )
 
 
 def _sum(costs: list[tuple[object, float]], count: int, done: int) -> Interval:
     return forecast_sum(costs, count, done=done) or Interval(0.0, 0.0, 0.0)
 
 
-def _total(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the sums; intervals add up as if all stages were off in the same direction.
-
-    That is the safe side.
-    """
-
-    def add(name: str) -> dict[str, float]:
-        return {bound: sum(stage[name][bound] for stage in stages) for bound in Interval._fields}
-
-    return {
-        **{name: add(name) for name in ("cpu_hours", "slot_hours", "wall_hours")},
-        **add_waits(stages),
-        "output_bytes": sum(stage["output_bytes"] for stage in stages),
-    }
+def _total(stages: Sequence[StageEstimate]) -> TotalEstimate:
+    """Return the sums; intervals add up as if all stages were off in the same direction."""
+    waits = add_waits(stages)
+    return TotalEstimate(
+        cpu_hours=add_hours([stage.cpu_hours for stage in stages]),
+        slot_hours=add_hours([stage.slot_hours for stage in stages]),
+        wall_hours=add_hours([stage.wall_hours for stage in stages]),
+        queue=waits.queue,
+        stage_in=waits.stage_in,
+        stage_in_hours=waits.stage_in_hours,
+        output_bytes=sum(stage.output_bytes for stage in stages),
+    )

@@ -1,36 +1,47 @@
 """What the home page shows: the newest jobs, what campaigns there are, how much is recorded."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
+from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.reruns import Reproduction
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
-from jobprov.provenance.db.tables import Experiment, File, Job
+from jobprov.provenance.db.queries.statistics.home import (
+    experiment_names,
+    highest_file_key,
+    highest_job_key,
+)
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 
 NEWEST = 20
 
 
-def home_facts(connection: Connection) -> dict[str, Any]:
-    """Return `{experiments, newest, job_count, file_count, reproduction}`.
+class HomeFacts(NamedTuple):
+    """What the home page shows besides campaigns.
 
-    Counts come from indexes alone.
-
-    `file_count` is the highest key: files are never removed, so it is their number, or a little
-    more.
+    Attributes:
+        newest: the newest jobs.
+        job_count, file_count: the highest keys: rows are never removed, so it is their number, or a
+            little more.
+        reproduction: as `GET /reproduction` answers it.
     """
-    newest = [
-        summary for _, summary in list_job_rows(connection, JobFilters(), limit=NEWEST, before=None)
-    ]
-    files = connection.execute(select(func.max(File.id))).scalar_one() or 0
-    experiments = [
-        row[0] for row in connection.execute(select(Experiment.name).order_by(Experiment.name))
-    ]
-    return {
-        "experiments": experiments,
-        "newest": newest,
-        "job_count": connection.execute(select(func.max(Job.id))).scalar_one() or 0,
-        "file_count": files,
-        "reproduction": reproduction_facts(connection, datetime.now(UTC)),
-    }
+
+    experiments: list[str]
+    newest: list[JobSummary]
+    job_count: int
+    file_count: int
+    reproduction: Reproduction
+
+
+def home_facts(connection: Connection) -> HomeFacts:
+    """Return what the home page shows; counts come from indexes alone."""
+    rows = list_job_rows(connection, JobFilters(), limit=NEWEST, before=None)
+    return HomeFacts(
+        experiments=experiment_names(connection),
+        newest=[summary for _, summary in rows],
+        job_count=highest_job_key(connection),
+        file_count=highest_file_key(connection),
+        reproduction=reproduction_facts(connection, datetime.now(UTC)),
+    )

@@ -44,7 +44,7 @@ _PATIENCE_SECONDS = 5.0
 _BACKGROUND_SECONDS = 600.0
 
 Words = Mapping[str, Any]
-Answer = TypeVar("Answer")
+Answer = TypeVar("Answer", bound=CountedAt)
 
 
 class Counting(NamedTuple, Generic[Answer]):
@@ -175,12 +175,10 @@ def _from_kept(
     return CountedAnswer(dated, question, recount_at=recount_at(kept) if is_due else None)
 
 
-def _dated(answer: Any, counted: KeptAnswer, *, is_current: bool = True) -> Any:
+def _dated(answer: Answer, counted: KeptAnswer, *, is_current: bool = True) -> Answer:
     """Return an answer with the moment when it was counted."""
     counted_at = counted.counted_at.isoformat().replace("+00:00", "Z")
-    if isinstance(answer, CountedAt):
-        return msgspec.structs.replace(answer, counted_at=counted_at, is_current=is_current)
-    return {**answer, "counted_at": counted_at, "is_current": is_current}
+    return msgspec.structs.replace(answer, counted_at=counted_at, is_current=is_current)
 
 
 def _keep(connection: Connection, question: str, counted: KeptAnswer) -> None:

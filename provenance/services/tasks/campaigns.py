@@ -1,30 +1,32 @@
 """How far a campaign is: its stages in the order of production, and its tasks."""
 
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.campaigns import (
+    CampaignProgress,
+    StageJobs,
+    StageProgress,
+    TaskUnits,
+    UnitCounts,
+)
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import tasks_of_campaign
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.tasks.declarations import read_declaration, read_task_documents
 from jobprov.provenance.services.tasks.tasks import seconds_left
-from jobprov.provenance.services.tasks.units import Units, units_of_tasks
+from jobprov.provenance.services.tasks.units import units_of_tasks
 
 MOST_LISTED = 1000
-_COUNTS = ("expected", "produced", "running", "failed", "waived", "missing")
 
 
 def show_campaign(
     connection: Connection, store: Store, experiment: str, campaign: str
-) -> dict[str, Any]:
-    """Return `{experiment, campaign, stages, task_count, tasks, seconds_left}`.
-
-    A stage has its jobs by state (`states`) and the sums over its tasks (`units`): `expected` and
-    `missing` are None where a task of the stage was not declared. A task has the same counts of its
-    units; the newest thousand are listed.
+) -> CampaignProgress:
+    """Return how far a campaign is, with the newest thousand of its tasks.
 
     Raises:
         NotFoundError: no task or job names the campaign.
@@ -36,52 +38,72 @@ def show_campaign(
             f"No job or task of experiment {experiment} names a campaign {campaign}."
         )
     documents = read_task_documents(connection, store, tasks)
-    declarations = [
-        read_declaration(documents[task.key]) if task.key in documents else None for task in tasks
-    ]
-    pairs = list(zip(tasks, declarations, strict=True))
-    units_by_task = list(units_of_tasks(connection, pairs))
-    shown_tasks = [
-        {"task_id": task.task_id, "stage": task.stage, **_counts(units)}
+    declared = []
+    for task in tasks:
+        document = documents.get(task.key)
+        declared.append((task, None if document is None else read_declaration(document)))
+    units_by_task = list(units_of_tasks(connection, declared))
+    task_units = [
+        TaskUnits(
+            task.task_id,
+            task.stage,
+            dict(units.states),
+            units.expected,
+            units.produced,
+            units.running,
+            units.failed,
+            units.waived,
+            units.missing,
+        )
         for task, units in zip(tasks, units_by_task, strict=True)
     ]
-    begun = campaigns[0]["stages"] if campaigns else []
     left = seconds_left(connection, [task.key for task in tasks], units_by_task)
-    return {
-        "experiment": experiment,
-        "campaign": campaign,
-        "stages": _stages(begun, shown_tasks),
-        "task_count": len(shown_tasks),
-        "tasks": shown_tasks[-MOST_LISTED:],
-        "seconds_left": left or None,
-    }
-
-
-def _counts(units: Units) -> dict[str, Any]:
-    counts = {name: getattr(units, name) for name in _COUNTS}
-    return {"states": dict(units.states), **counts}
-
-
-def _stages(begun: list[dict[str, Any]], tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the stages that have jobs, then those that only have tasks, with sums over tasks."""
-    names_begun = {stage["stage"] for stage in begun}
-    names_to_come = dict.fromkeys(
-        task["stage"] for task in tasks if task["stage"] not in names_begun
+    return CampaignProgress(
+        experiment,
+        campaign,
+        _stages(campaigns[0].stages if campaigns else [], task_units),
+        len(task_units),
+        task_units[-MOST_LISTED:],
+        left or None,
     )
-    stages = [*begun, *({"stage": name, "states": {}} for name in names_to_come)]
-    tasks_by_stage: dict[str, list[dict[str, Any]]] = {}
+
+
+def _stages(begun: Sequence[StageJobs], tasks: Iterable[TaskUnits]) -> list[StageProgress]:
+    """Return the stages that have jobs, then those that only have tasks, with sums over tasks."""
+    tasks_by_stage: dict[str | None, list[TaskUnits]] = {}
     for task in tasks:
-        tasks_by_stage.setdefault(task["stage"], []).append(task)
-    return [{**stage, "units": _sums(tasks_by_stage.get(stage["stage"], []))} for stage in stages]
+        tasks_by_stage.setdefault(task.stage, []).append(task)
+    stages = []
+    for stage in begun:
+        units = sum_units(tasks_by_stage.pop(stage.stage, []))
+        stages.append(
+            StageProgress(stage=stage.stage, states=stage.states, first=stage.first, units=units)
+        )
+    for name, tasks_to_come in tasks_by_stage.items():
+        stages.append(StageProgress(stage=name, states={}, units=sum_units(tasks_to_come)))
+    return stages
 
 
-def _sums(tasks: list[dict[str, Any]]) -> dict[str, Any]:
+def sum_units(tasks: Sequence[TaskUnits]) -> UnitCounts:
     """Return the counts of several tasks together; None for what one of them does not know."""
-    sums: dict[str, Any] = {}
-    for name in _COUNTS:
-        counts = [task[name] for task in tasks]
-        sums[name] = None if None in counts else sum(counts)
     states: Counter[str] = Counter()
     for task in tasks:
-        states.update(task["states"])
-    return {**sums, "states": dict(states)}
+        states.update(task.states)
+    return UnitCounts(
+        expected=_sum_known([task.expected for task in tasks]),
+        produced=sum(task.produced for task in tasks),
+        running=sum(task.running for task in tasks),
+        failed=sum(task.failed for task in tasks),
+        waived=sum(task.waived for task in tasks),
+        missing=_sum_known([task.missing for task in tasks]),
+        states=dict(states),
+    )
+
+
+def _sum_known(counts: Sequence[int | None]) -> int | None:
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total

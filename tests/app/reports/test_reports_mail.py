@@ -9,12 +9,14 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from jobprov.app.reports.changes import conditions
 from jobprov.app.reports.mailing import compose, send
+from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from tests.library.servers.live_service import LiveService
@@ -129,7 +131,7 @@ def test_the_report_says_what_a_count_by_hand_says(live: LiveService) -> None:
     assert "5 of 15 units done, 1 waived, 9 missing." in said.stdout
     lines = [line.split() for line in said.stdout.splitlines()]
     assert ["reco", "12", "3", "0", "7", "0", "9"] in lines
-    assert "Counted in units: one of which any attempt succeeded is produced" in said.stdout
+    assert "Counted in units: a unit counts as produced once any attempt succeeds" in said.stdout
     assert "Why 7 of 12 jobs failed" in said.stdout
     assert "art: BadAlloc (out of <memory>)" in said.stdout
     assert "Ada" in said.stdout
@@ -212,13 +214,31 @@ def test_what_cannot_be_mailed_is_said(sink: tuple[Sink, str]) -> None:
         compose("s", "t", "p", sender="me@example.org", receivers=["a@b\nBcc: all@example.org"])
 
 
-def _found(states: dict[str, int], missing: int | None, last: datetime | None) -> dict[str, Any]:
-    stage = {"stage": "reco", "states": states, "units": {"expected": 10, "missing": missing}}
-    tasks = [{"missing": missing}]
-    return {
-        "campaign": {"stages": [stage], "tasks": tasks},
-        "last_record_at": last.isoformat() if last else None,
+def report_with(
+    states: dict[str, int], missing: int | None, last: datetime | None
+) -> CampaignReport:
+    """Return the report of a campaign of one stage and one task."""
+    expected = None if missing is None else 10
+    counts = {"produced": 0, "running": 0, "failed": 0, "waived": 0}
+    units = {"expected": expected, "missing": missing, **counts, "states": {}}
+    document = {
+        "made_at": "2026-01-02T00:00:00Z",
+        "counted_at": "2026-01-02T00:00:00Z",
+        "is_current": True,
+        "last_record_at": last and last.isoformat(),
+        "campaign": {
+            "experiment": "nova",
+            "campaign": "c",
+            "stages": [{"stage": "reco", "states": states, "units": units}],
+            "task_count": 1,
+            "tasks": [{"task_id": "t", "stage": "reco", **units}],
+            "seconds_left": None,
+        },
+        "errors": {"jobs": 0, "failures": 0, "cause_count": 0, "causes": [], "outliers": []},
+        "resources": [],
+        "waivers": [],
     }
+    return msgspec.convert(document, CampaignReport)
 
 
 def test_conditions_hold_where_they_should() -> None:
@@ -226,8 +246,8 @@ def test_conditions_hold_where_they_should() -> None:
 
     def names(states: dict[str, int], missing: int | None, hours: float | None) -> list[str]:
         last = None if hours is None else now - timedelta(hours=hours)
-        found = _found(states, missing, last)
-        return list(conditions(found, failure_share=0.2, stuck_after=timedelta(hours=6), now=now))
+        report = report_with(states, missing, last)
+        return list(conditions(report, failure_share=0.2, stuck_after=timedelta(hours=6), now=now))
 
     assert names({"succeeded": 10}, 0, 50) == ["done reco"]
     assert names({"succeeded": 8, "failed": 1, "killed": 1}, 2, 1) == []  # 20 % is not over 20 %

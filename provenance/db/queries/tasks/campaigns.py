@@ -1,19 +1,21 @@
 """Campaigns with their stages, and the number of jobs in each state."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from jobprov.provenance.answers.campaigns import CampaignJobs, StageJobs
 from jobprov.provenance.db.queries.tasks.tasks import begun_at, is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
 
-MOST_STAGES = 200
+MOST_CAMPAIGNS = 200
 
 
 def campaign_counts(
     connection: Connection, campaign: str | None = None, experiment: str | None = None
-) -> list[dict[str, Any]]:
+) -> list[CampaignJobs]:
     """Return campaigns with their stages and the number of jobs in each state.
 
     The newest campaign comes first; reruns count nowhere.
@@ -45,27 +47,30 @@ def campaign_counts(
         .join(Experiment, Experiment.id == Stage.experiment_id)
         .group_by(Experiment.name, Stage.campaign, Stage.name, counts.c.state)
     )
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for name, title, stage, state, count, first in connection.execute(query):
-        row = found.setdefault((name, title), {}).setdefault(
-            stage, {"stage": stage, "states": {}, "first": first}
-        )
-        row["states"][STATES[state]] = int(count)
-        row["first"] = min(row["first"], first)
-    begun = begun_at(
-        connection, [stage["first"] for stages in found.values() for stage in stages.values()]
-    )
-    campaigns: list[dict[str, Any]] = [
-        {
-            "experiment": name,
-            "campaign": title,
-            "stages": sorted(stages.values(), key=lambda row: begun[row["first"]]),
-        }
-        for (name, title), stages in found.items()
-    ]
-    return sorted(campaigns, key=lambda row: -max(stage["first"] for stage in row["stages"]))[
-        :MOST_STAGES
-    ]
+    stages_by_campaign = _stages_of(connection.execute(query))
+    firsts = [stage.first for stages in stages_by_campaign.values() for stage in stages]
+    begun = begun_at(connection, firsts)
+    campaigns = []
+    for (name, title), stages in stages_by_campaign.items():
+        in_order = sorted(stages, key=lambda stage: begun[stage.first])
+        campaigns.append(CampaignJobs(name, title, in_order))
+    campaigns.sort(key=lambda counted: -max(stage.first for stage in counted.stages))
+    return campaigns[:MOST_CAMPAIGNS]
+
+
+def _stages_of(rows: Iterable[Any]) -> dict[tuple[str, str], list[StageJobs]]:
+    """Return the stages by experiment and campaign; a row counts one state of one stage."""
+    states: dict[tuple[str, str, str | None], dict[str, int]] = {}
+    firsts: dict[tuple[str, str, str | None], int] = {}
+    for experiment, campaign, stage, state, jobs, first in rows:
+        key = (experiment, campaign, stage)
+        states.setdefault(key, {})[STATES[state]] = int(jobs)
+        firsts[key] = min(first, firsts.get(key, first))
+    stages_by_campaign: dict[tuple[str, str], list[StageJobs]] = {}
+    for (experiment, campaign, stage), jobs_by_state in states.items():
+        counted = StageJobs(stage, jobs_by_state, firsts[experiment, campaign, stage])
+        stages_by_campaign.setdefault((experiment, campaign), []).append(counted)
+    return stages_by_campaign
 
 
 def _tasks_of(campaign: str | None, experiment: str | None) -> Any:

@@ -2,14 +2,18 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from jobprov.app.cli import jobprov
+from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.client import Client
 
 HOURS = {"expected": 10.0, "low": 8.0, "high": 12.0}
-SPREAD = {"p10_hours": 0.1, "median_hours": 0.5, "p90_hours": 2.0}
+HOURS_OF_ONE = {"p10_hours": 0.1, "median_hours": 0.5, "p90_hours": 2.0}
+SPREAD = {**HOURS_OF_ONE, "learnt_from": {"jobs": 4, "read": 5}}
+OF_CHAIN = {**HOURS_OF_ONE, "learnt_from": {"stages": 1}}
 STAGE = {
     "stage": "reco",
     "units": 100,
@@ -21,14 +25,18 @@ STAGE = {
     "stage_in_hours": HOURS,
     "output_bytes": 1000,
     "attempts_a_unit": 1.25,
-    "learnt_from": {"units": 4},
+    "learnt_from": {"units": 4, "succeeded": 3, "hours": 2},
 }
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, **more: Any) -> Result:
     """Return what the command says of an answer."""
     stage = {**STAGE, **more}
-    answer = {"files": 100, "slots": 5, "stages": [stage], "total": stage}
+    total = dict(stage)
+    if stage["queue"]:
+        total.update(queue=OF_CHAIN, stage_in=OF_CHAIN)
+    document = {"files": 100, "events": None, "slots": 5, "stages": [stage], "total": total}
+    answer = msgspec.convert(document, Estimate)
     monkeypatch.setattr(Client, "estimate", lambda _self, **_query: answer)
     return CliRunner().invoke(
         jobprov, ["estimate", "--files", "100", "--url", "http://127.0.0.1:1"]

@@ -7,12 +7,14 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 
 from jobprov.app.csv_rows import _cell
 from jobprov.app.web.frame.formats import MISSING, duration
 from jobprov.app.web.tasks.campaigns import first_line as campaign_line
+from jobprov.provenance.answers.campaigns import CampaignProgress
 from tests.library.answers import lead
 from tests.library.productions import toy_experiment as samples
 
@@ -487,21 +489,22 @@ def test_a_campaign_shows_its_stages_in_order(pages: FlaskClient) -> None:
 def test_a_campaign_says_first_what_it_lacks() -> None:
     def stage(name: str, **units: int | None) -> dict[str, Any]:
         whole = {"expected": 10, "produced": 10, "failed": 0, "running": 0, "missing": 0}
-        return {"stage": name, "states": {"succeeded": 3, "failed": 1}, "units": {**whole, **units}}
+        counts = {**whole, "waived": 0, "states": {}, **units}
+        return {"stage": name, "states": {"succeeded": 3, "failed": 1}, "units": counts}
+
+    def line(stages: list[dict[str, Any]], seconds_left: float | None = None) -> str:
+        campaign = {"experiment": "nova", "campaign": "c", "task_count": 0, "tasks": []}
+        document = {**campaign, "stages": stages, "seconds_left": seconds_left}
+        return campaign_line(msgspec.convert(document, CampaignProgress))
 
     gen, reco = stage("gen"), stage("reco", produced=4, failed=2, running=1, missing=6)
-    campaign: dict[str, Any] = {"tasks": [], "stages": [gen, reco], "seconds_left": 120}
 
-    assert campaign_line(campaign) == (
+    assert line([gen, reco], seconds_left=120) == (
         "14 of 20 units done in 2 stages; missing: 6 of reco (2 failed, 1 running). "
         "About 2 min left."
     )
-    assert (
-        campaign_line({**campaign, "stages": [gen], "seconds_left": None})
-        == "10 of 10 units done in 1 stage."
-    )
-    unknown = [gen, stage("reco", expected=None)]
-    assert campaign_line({**campaign, "stages": unknown}).startswith(
+    assert line([gen]) == "10 of 10 units done in 1 stage."
+    assert line([gen, stage("reco", expected=None)]).startswith(
         "2 stages begun, the last is reco: 3 of 4 jobs done"
     )
 

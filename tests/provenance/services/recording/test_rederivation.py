@@ -157,7 +157,7 @@ def later(production: Production) -> Production:
 def understand(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
     """Be a service that reads records up to this version."""
     for module in ("repairing", "decoding"):
-        monkeypatch.setattr(f"jobprov.provenance.records.{module}.SCHEMA_VERSION", version)
+        monkeypatch.setattr(f"jobprov.provenance.records.reading.{module}.SCHEMA_VERSION", version)
 
 
 def unread(production: Production) -> list[Any]:

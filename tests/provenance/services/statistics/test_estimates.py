@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from jobprov.archive.opening import open_store
@@ -56,7 +57,9 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 def estimated(production: Production, **how: Any) -> dict[str, Any]:
     filters = {name: how.pop(name) for name in ("stage", "campaign") if name in how}
     with production.database.reading.connect() as connection:
-        return estimate(connection, production.store, JobFilters(**filters), **how)
+        answer = estimate(connection, production.store, JobFilters(**filters), **how)
+    builtins: dict[str, Any] = msgspec.to_builtins(answer)
+    return builtins
 
 
 def test_chain_is_estimated_stage_by_stage(production: Production) -> None:

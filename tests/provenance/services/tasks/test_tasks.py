@@ -61,6 +61,14 @@ def unit(number: int) -> dict[str, Any]:
     return {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": f"f{number}.root"}
 
 
+def shown_campaign(connection: Connection, production: Production) -> dict[str, Any]:
+    """Return how far the campaign c of nova is, as it is answered."""
+    campaign: dict[str, Any] = msgspec.to_builtins(
+        show_campaign(connection, production.store, "nova", "c")
+    )
+    return campaign
+
+
 def test_units_count_once_by_their_best_attempt_and_only_those_of_the_list(
     production: Production,
 ) -> None:
@@ -232,7 +240,7 @@ def test_campaign_sums_the_units_of_its_tasks(production: Production) -> None:
     production.waive("t1", "f3.root")
 
     with production.database.reading.connect() as connection:
-        campaign = show_campaign(connection, production.store, "nova", "c")
+        campaign = shown_campaign(connection, production)
 
     stages = {stage["stage"]: stage["units"] for stage in campaign["stages"]}
     reco = {
@@ -253,7 +261,7 @@ def test_campaign_of_many_tasks_lists_some_and_sums_all(
     production.record(*(record_of(n, task={**unit(n), "task_id": f"t{n}"}) for n in range(5)))
 
     with production.database.reading.connect() as connection:
-        campaign = show_campaign(connection, production.store, "nova", "c")
+        campaign = shown_campaign(connection, production)
 
     assert (campaign["task_count"], [task["task_id"] for task in campaign["tasks"]]) == (
         5,
@@ -276,7 +284,7 @@ def test_stages_stand_in_the_order_in_which_they_began_however_their_records_cam
         )
 
     with production.database.reading.connect() as connection:
-        stages = show_campaign(connection, production.store, "nova", "c")["stages"]
+        stages = shown_campaign(connection, production)["stages"]
 
     assert [stage["stage"] for stage in stages] == ["gen", "reco", "pid"]
 
@@ -296,7 +304,7 @@ def test_time_left_is_that_of_the_missing_units_at_the_present_pace(production: 
 
     left = shown(production)["seconds_left"]
     with production.database.reading.connect() as connection:
-        campaign = show_campaign(connection, production.store, "nova", "c")
+        campaign = shown_campaign(connection, production)
 
     assert left == pytest.approx(24 * 3600 / 6)
     assert campaign["seconds_left"] == left
@@ -318,7 +326,7 @@ def test_what_failed_waits_for_somebody_and_has_no_time_left(production: Product
     production.declare("t1", campaign="c", stage="reco", units=7)
 
     with production.database.reading.connect() as connection:
-        campaign = show_campaign(connection, production.store, "nova", "c")
+        campaign = shown_campaign(connection, production)
     assert one_to_come == pytest.approx(3600 / 6)
     assert (shown(production)["missing"], shown(production)["seconds_left"]) == (1, None)
     assert campaign["seconds_left"] is None
@@ -394,7 +402,7 @@ def test_reruns_for_comparison_count_in_no_number_of_a_task(production: Producti
 
     task = shown(production)
     with production.database.reading.connect() as connection:
-        [stage] = show_campaign(connection, production.store, "nova", "c")["stages"]
+        [stage] = shown_campaign(connection, production)["stages"]
 
     assert [(cause["exit_code"], cause["state"], cause["count"]) for cause in task["errors"]] == [
         (1, "failed", 1)

@@ -1,0 +1,204 @@
+"""Answers about campaigns: how far they are, their report, and their graph in the large."""
+
+from msgspec import UNSET, Struct, UnsetType
+
+from jobprov.provenance.answers.counted import CountedAt
+from jobprov.provenance.answers.failures import ErrorCounts
+
+
+class StageJobs(Struct, frozen=True):
+    """The jobs of a stage by state, reruns left out.
+
+    Attributes:
+        stage: None for jobs that name none.
+        first: grows with the moment when the first job was recorded; it orders campaigns.
+    """
+
+    stage: str | None
+    states: dict[str, int]
+    first: int
+
+    @property
+    def job_count(self) -> int:
+        """How many jobs the stage has."""
+        return sum(self.states.values())
+
+
+class CampaignJobs(Struct, frozen=True):
+    """The jobs of a campaign, by stage in the order of production."""
+
+    experiment: str
+    campaign: str
+    stages: list[StageJobs]
+
+    @property
+    def job_count(self) -> int:
+        """How many jobs the campaign has."""
+        return sum(stage.job_count for stage in self.stages)
+
+
+class CampaignList(CountedAt, frozen=True):
+    """Campaigns, the newest first."""
+
+    campaigns: list[CampaignJobs]
+
+
+class UnitCounts(Struct, frozen=True):
+    """How far the units of some tasks are. A unit counts once, by its best attempt or as waived.
+
+    Attributes:
+        expected: None where a task was not declared; so is `missing`.
+        states: units by the state of their best attempt.
+    """
+
+    expected: int | None
+    produced: int
+    running: int
+    failed: int
+    waived: int
+    missing: int | None
+    states: dict[str, int]
+
+
+class StageProgress(Struct, frozen=True, kw_only=True):
+    """A stage of a campaign: its jobs by state, and the sums over the units of its tasks.
+
+    Attributes:
+        first: as of `StageJobs`; left out where no job of the stage was recorded yet.
+    """
+
+    stage: str | None
+    states: dict[str, int]
+    first: int | UnsetType = UNSET
+    units: UnitCounts
+
+
+class TaskUnits(Struct, frozen=True):
+    """How far the units of one task are; see `UnitCounts`."""
+
+    task_id: str
+    stage: str | None
+    states: dict[str, int]
+    expected: int | None
+    produced: int
+    running: int
+    failed: int
+    waived: int
+    missing: int | None
+
+
+class CampaignProgress(CountedAt, frozen=True):
+    """How far a campaign is.
+
+    Attributes:
+        stages: in the order of production.
+        tasks: the newest thousand of `task_count`.
+        seconds_left: at the pace of the last hour, else of the last day; None where nothing is
+            missing or there is no pace.
+    """
+
+    experiment: str
+    campaign: str
+    stages: list[StageProgress]
+    task_count: int
+    tasks: list[TaskUnits]
+    seconds_left: float | None
+
+
+class MeasureQuantiles(Struct, frozen=True):
+    """The median of a measure, and what nine jobs of ten stay below."""
+
+    median: float
+    p90: float
+
+
+class StageResources(Struct, frozen=True):
+    """What the jobs of a stage took: run time, CPU efficiency, memory.
+
+    Attributes:
+        measures: `wall_seconds`, `cpu_efficiency`, `max_rss_bytes`, those that any job has.
+    """
+
+    stage: str | None
+    jobs: int
+    measures: dict[str, MeasureQuantiles]
+
+
+class TaskWaiver(Struct, frozen=True):
+    """A waiver in force: who decided it, and why; `units` are the first hundred of `unit_count`."""
+
+    task_id: str
+    who: str
+    why: str
+    waived_at: str
+    unit_count: int
+    units: list[str]
+
+
+class CampaignReport(Struct, frozen=True):
+    """A campaign in one document.
+
+    Attributes:
+        counted_at: when the oldest of its parts was counted.
+        is_current: whether nothing was recorded since.
+        last_record_at: when a record came last; None before the first.
+        errors: the ten most frequent causes.
+        waivers: of at most 20 tasks.
+    """
+
+    made_at: str
+    counted_at: str
+    is_current: bool
+    last_record_at: str | None
+    campaign: CampaignProgress
+    errors: ErrorCounts
+    resources: list[StageResources]
+    waivers: list[TaskWaiver]
+
+
+class ClassNode(Struct, frozen=True):
+    """Jobs of one stage that ran one code version and ended in one state.
+
+    Attributes:
+        stage, code_version: empty where records name none.
+        revision: the ref or commit that finds them among all jobs; empty where none does.
+        url: the path of the list of these jobs.
+    """
+
+    stage: str
+    code_version: str
+    state: str
+    jobs: int
+    revision: str
+    url: str
+
+
+class ClassEdge(Struct, frozen=True):
+    """Files that jobs of one class handed to jobs of another; ends are places in `nodes`."""
+
+    source: int
+    target: int
+    files: int
+
+
+class OmittedClasses(Struct, frozen=True):
+    """What a large graph leaves out: so many classes with so many jobs."""
+
+    nodes: int
+    jobs: int
+
+
+class CampaignGraph(Struct, frozen=True):
+    """A campaign folded to stage, code version and state.
+
+    Attributes:
+        is_current: False where something was recorded since `counted_at`.
+    """
+
+    experiment: str
+    campaign: str
+    counted_at: str
+    is_current: bool
+    nodes: list[ClassNode]
+    edges: list[ClassEdge]
+    omitted: OmittedClasses
