@@ -17,6 +17,7 @@ from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
 from jobprov.provenance.services.comparisons.sentences import narrowed, readable
 
+# A digest is shown by its first digits, with the algorithm before them
 _DIGEST = re.compile(r"((?:[\w-]+:)?[0-9a-f]{12})[0-9a-f]{28}(?:[0-9a-f]{24})?")
 _MOST_DIFFERENCES = 10_000
 _ROWS = {"recipe": 40, "result": 25, "circumstance": 15}

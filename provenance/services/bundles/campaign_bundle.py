@@ -138,7 +138,7 @@ def _find_jobs(connection: Connection, wanted: Wanted) -> list[BundledJob]:
     Raises:
         NotFoundError, AmbiguousError, BundleError: see `build_campaign`.
     """
-    # One more than fits in a bundle tells that there are too many
+    # One more than a bundle may have, so that too many are noticed
     limit = MOST_JOBS + 1
     if wanted.job_ids:
         jobs = jobs_with_ids(connection, wanted.job_ids, experiment=wanted.experiment, limit=limit)

@@ -109,7 +109,7 @@ def gather_all(
 
     `documents` are their resolutions by key.
 
-    `level` is what was asked for, in words that tell one plan from another.
+    `level` is what was asked for; plans of different levels have different digests.
     """
     wanted = [_wanted(job) for job in jobs]
     shared = _Shared.read(connection, jobs, set().union(*wanted))
@@ -284,7 +284,7 @@ def _packs_of(resolutions: Iterable[Resolution]) -> Iterator[str]:
 
 
 def _identity(resolved: Resolution) -> list[Any]:
-    """Return what tells one resolution from another in the digest of a plan."""
+    """Return what of a resolution changes the digest of a plan."""
     identity: list[Any] = [
         resolved.index,
         resolved.path,

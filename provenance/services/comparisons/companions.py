@@ -1,4 +1,4 @@
-"""Which jobs one would put beside a job, to see what is not the same."""
+"""Which jobs one would compare with a job."""
 
 from sqlalchemy import Connection
 

@@ -42,7 +42,7 @@ class _StepPair(NamedTuple):
 def configuration_facet(jobs: Sequence[Job], sources: Mapping[str, bytes]) -> Facet:
     """Return how the configurations of two jobs differ.
 
-    Problems say which step could not be evaluated.
+    Its problems name the steps that could not be evaluated.
 
     Args:
         jobs: what `show_job` answers, twice.

@@ -13,7 +13,7 @@ from jobprov.provenance.answers.comparisons import Difference, Facet
 E = TypeVar("E", bound=Mapping[str, Any])
 
 LONGEST_VALUE = 4000
-# levels of a record's own objects that get rows of their own; what is deeper is compared as JSON
+# Levels of a record's own objects that get rows of their own; what is deeper is compared as JSON
 _DEEPEST = 8
 
 RECIPE, RESULT, CIRCUMSTANCE = "recipe", "result", "circumstance"
@@ -43,7 +43,7 @@ def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Differ
 def flat(value: Any, prefix: str = "", depth: int = 0) -> dict[str, Any]:
     """Return the members of an object by path; lists and what lies deep are values.
 
-    Absent, null and empty are the same: not said.
+    Absent, null and empty are the same: they are left out.
     """
     if isinstance(value, Mapping) and depth < _DEEPEST:
         members: dict[str, Any] = {}
@@ -73,7 +73,7 @@ def keyed(entries: Sequence[E] | None, name: Callable[[E], Any]) -> dict[str, E]
 
 
 def shortened(value: Any) -> Any:
-    """Return a value as an answer holds it: long text is cut, and says how long it was."""
+    """Return a value as an answer holds it: long text is cut, with its length at the end."""
     text = value if isinstance(value, str) else None
     if isinstance(value, list | dict):
         text = json.dumps(value, ensure_ascii=False, default=str)

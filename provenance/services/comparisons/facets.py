@@ -1,4 +1,4 @@
-"""The facets of two jobs that their records alone tell: for each a way to say it as facts by name.
+"""The facets of two jobs that need their records alone, each as facts by name.
 
 Files are in `files`; what needs bytes (configurations, the text of fcl files and scripts) is in
 `configurations` and `jobs`.
@@ -44,7 +44,7 @@ class _Kind(NamedTuple):
 
 
 def record_facets(before: Record, after: Record) -> Iterator[Facet]:
-    """Yield the facets that records alone tell.
+    """Yield the facets that need records alone.
 
     Both are merged records whose `software` has its resolutions.
     """

@@ -127,7 +127,7 @@ def _output_facts(file: Record, other: Record) -> dict[str, Any]:
     if file.get(digest) and other.get(digest):
         facts[title] = file[digest]
         if file[digest] == other[digest]:
-            # The size says no more then: equal content may be packed in fewer bytes
+            # The size does not matter then: equal content may be packed in fewer bytes
             return facts
     return facts | flat({"size_bytes": file.get("size_bytes")})
 
@@ -152,9 +152,9 @@ def bytes_of(file: Record) -> str:
 def unlike_bytes(mine: Record, other: Record) -> tuple[str, str] | None:
     """Return by what the bytes of two files differ, as each record names it.
 
-    It is None where they are the same, as far as the records tell.
+    It is None where they are the same, as far as the records show.
 
-    Records may name other algorithms, or the same in another order: what both name decides.
+    Records may name different algorithms, or list them in another order: what both name decides.
     """
     sums, others = _checksums(mine), _checksums(other)
     common = [algorithm for algorithm in sums if algorithm in others]

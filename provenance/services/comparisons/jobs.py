@@ -82,10 +82,7 @@ def _shown(
 
 
 def _is_same(jobs: list[dict[str, Any]], facets: list[Facet], identity: str, matters: str) -> bool:
-    """Return whether the ids of both jobs say that they are the same.
-
-    Where they do not, return whether nothing that was compared differs.
-    """
+    """Return whether both jobs have the same id, or nothing that was compared differs."""
     before, after = (job[identity] for job in jobs)
     if before is not None and before == after:
         return True
@@ -93,7 +90,7 @@ def _is_same(jobs: list[dict[str, Any]], facets: list[Facet], identity: str, mat
 
 
 def _compared_job(job: dict[str, Any]) -> ComparedJob:
-    """Return what a comparison says of each job."""
+    """Return a job as the head of a comparison shows it."""
     kept_outputs = [file for file in job["outputs"] if file.get("status") in _KEPT]
     facts = {
         **job["summary"],

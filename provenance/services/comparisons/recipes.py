@@ -1,9 +1,7 @@
 """Recipes that had more than one result.
 
-They show nondeterminism across the fleet without running anything again.
-
-A job is compared with others of the same recipe (provenance.records.recipes): what came out, and
-where else they differ.
+They show which jobs are not deterministic, without running anything again. A job is compared with
+others of the same recipe (provenance.records.recipes): what came out, and where else they differ.
 """
 
 from collections.abc import Mapping, Sequence
@@ -130,7 +128,7 @@ def show_recipe(connection: Connection, store: Store, recipe_id: str) -> RecipeA
 def _is_divergent(rows: Sequence[ResultRow]) -> bool:
     """Return whether two results of one algorithm differ.
 
-    Those of two algorithms say nothing of each other.
+    Results of two algorithms cannot be compared.
     """
     results = [row.result for row in rows if row.result is not None]
     return any(is_comparable(first, second) for first, second in combinations(results, 2))

@@ -56,7 +56,7 @@ class CapsuleReport(NamedTuple):
 def make_capsule(folder: Path, tars: Sequence[Path], isolation: Isolation) -> CapsuleReport:
     """Add what these bundles' jobs touch to a capsule, new or begun before.
 
-    Run each again inside it, and say how that compares.
+    Run each again inside it, and compare.
 
     Raises:
         BadInputError: the folder holds something else, or strace is not installed.

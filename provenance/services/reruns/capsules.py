@@ -63,12 +63,13 @@ def store_capsule(store: Store, path: Path) -> StoredCapsule:
         )
     kind = FILES if path.is_dir() else IMAGE
     with _one_file(path) as file:
-        seen = hashlib.sha256()
+        # Read twice: the archive checks a stream against a digest that is known before
+        digest = hashlib.sha256()
         for piece in _pieces(file):
-            seen.update(piece)
+            digest.update(piece)
         size = file.tell()
-        store.put_stream(_pieces(file), expected=seen.hexdigest())
-    return StoredCapsule(kind, seen.hexdigest(), size)
+        store.put_stream(_pieces(file), expected=digest.hexdigest())
+    return StoredCapsule(kind, digest.hexdigest(), size)
 
 
 def register_capsule(
@@ -226,6 +227,7 @@ def _one_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    # Of whoever ran the command, and when: the same files give the same digest
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mtime = 0

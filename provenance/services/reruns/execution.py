@@ -25,7 +25,7 @@ from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.reruns.isolation import Isolation
 
 NOT_STARTED = 125
-"""What run.sh answers where the job could not be started; its lines say why."""
+"""The exit code of run.sh where the job could not be started; its lines give the reason."""
 
 Decision = Literal["equal", "differs", "undecided"]
 
@@ -42,9 +42,9 @@ class VerifyResult(NamedTuple):
     """How a rerun compares with the record.
 
     Attributes:
-        decision: `undecided` where it cannot be told here, and where nothing ran.
+        decision: `undecided` where the outputs cannot be compared here, and where nothing ran.
         verdict: what `POST /jobs/{id}/verdicts` takes; None while an output is undecided.
-        lines: what verify.sh said, for people.
+        lines: what verify.sh printed, for people.
     """
 
     decision: Decision
@@ -64,7 +64,7 @@ class RerunResult(NamedTuple):
         exit_code: the job's own, 128 and the signal where it was killed; NOT_STARTED where it did
             not run.
         verified: the comparison; None where the job was not started.
-        lines: what run.sh and verify.sh said, in order.
+        lines: what run.sh and verify.sh printed, in order.
         log: the job's own output.
         stopped: the limit that ended it; nothing is compared then.
     """
@@ -95,7 +95,7 @@ def unpack(tar: Path | BinaryIO, into: Path) -> Path:
     Raises:
         NotFoundError: there is no such file.
         BundleError: the folder is not empty or cannot be written, or the tar is no bundle, damaged,
-            or not what its manifests tell.
+            or not what its manifests list.
     """
     if isinstance(tar, Path):
         if not tar.is_file():
@@ -134,7 +134,7 @@ def rerun(
     Args:
         bundle_root: what `unpack` returned; it is only read.
         out: the folder of the rerun; `out/work` is the job's working directory afterwards.
-        report: is told every line as it comes.
+        report: is called with every line as it comes.
         input_dirs: where to look for inputs that are not in the bundle.
         isolation: what the programs may do; by default what the caller may.
         capsule: the root folder or image that the job's programs see.
@@ -328,7 +328,7 @@ def _run_script(
 ) -> tuple[int, tuple[str, ...], str | None]:
     """Run a script of the bundle.
 
-    Return its exit code as a shell tells it, its lines, and the limit that ended it.
+    Return its exit code as a shell has it, its lines, and the limit that ended it.
     """
     path = root.resolve() / "data" / script
     if not path.is_file():

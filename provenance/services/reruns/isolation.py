@@ -3,7 +3,7 @@
 It has an empty environment, no network, and limits of time and disk space.
 
 The kernel has to allow user namespaces for the network to be taken away (`unshare`, util-linux);
-where it does not, `is_offline` is False, and the caller says so.
+where it does not, `is_offline` is False, and the caller warns.
 """
 
 import os
@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.5
 
 
 class Watch:
-    """A process under limits; `stopped` says why it was ended."""
+    """A process under limits; `stopped` is the limit that ended it, None before."""
 
     def __init__(self) -> None:
         self.stopped: str | None = None

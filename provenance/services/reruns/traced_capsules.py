@@ -1,10 +1,10 @@
 """Environment capsules without a rerun.
 
-They are made from what jobs touched while they were recorded (`run --trace`), and the archive's
-bytes.
+They are made from what jobs touched while they were recorded (`run --trace`), and from blobs of the
+archive.
 
 The listing comes from whoever may record jobs. So names that are no plain absolute path are passed
-over, nothing is written through a link, and bytes that another experiment alone sent are not taken.
+over, nothing is written through a link, and blobs that only another experiment sent are not taken.
 Source: docs/reference/hook.md, "Tracing".
 """
 
@@ -118,7 +118,7 @@ def make_traced_capsule(
 ) -> CapsuleReport:
     """Add what jobs touched to a capsule, new or begun before.
 
-    Run these bundles inside it, and say how that compares.
+    Run these bundles inside it, and compare.
 
     Raises:
         BadInputError: the folder holds something else.

@@ -89,7 +89,7 @@ def jobs_of_entries(
 def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
     """Yield experiment, kind and packed bytes of the entries that wait to be sealed.
 
-    No bytes of those that were erased.
+    Entries whose bytes were erased are left out.
     """
     query = (
         select(Experiment.name, LedgerEntry.kind, EntryBody.body)
@@ -97,5 +97,6 @@ def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
         .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
         .where(LedgerEntry.segment.is_(None))
     )
+    # At most some hundred bodies are in memory: all that wait may be gigabytes
     for experiment, kind, body in connection.execution_options(yield_per=500).execute(query):
         yield experiment, kind, bytes(body)

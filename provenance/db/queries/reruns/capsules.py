@@ -69,6 +69,7 @@ def capsules_of(
         .where(Experiment.name.in_(sorted(experiments)))
         .order_by(CapsuleRow.entry_id)
     )
+    # In the order of registration: the newest of several for one use is the one that stays
     return {(row[0], (row[1], row[2])): HeldCapsule(*row[3:]) for row in connection.execute(query)}
 
 
