@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from jobprov.provenance.answers.orders import StagePolicy
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.toml_lines import Path, line_numbers, line_of
 from jobprov.provenance.records.job_record import ExperimentName
@@ -31,21 +32,8 @@ _UNKNOWN = re.compile(r"unknown field (\w+)")
 _STEP = re.compile(r"([^\[.]+)|\[(\d+)\]")
 
 
-class RetryPolicy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What is retried without asking.
-
-    Attributes:
-        times: how often one unit is retried.
-        transient_only: whether the error must be of a transient class; otherwise every failure is
-            retried.
-        memory_factor: each try gets so many times the memory of the one before.
-        other_site: whether sites where the unit failed are avoided.
-    """
-
-    times: Annotated[int, msgspec.Meta(ge=0, le=20)] = 2
-    transient_only: bool = True
-    memory_factor: Annotated[float, msgspec.Meta(ge=1, le=10)] = 1.0
-    other_site: bool = False
+class RetryPolicy(StagePolicy, forbid_unknown_fields=True, frozen=True):
+    """A policy as somebody declares it: a misspelt field is an error."""
 
 
 class CatalogSource(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):

@@ -61,21 +61,26 @@ def agent(
 
 
 def _advance_all(client: Client, experiment: str, *, follow: bool) -> None:
-    for shown in client.workflows(experiment=experiment):
-        if shown["state"] == "running":
-            where = {"experiment": experiment, "version": shown["version"]}
-            say_problems(client.advance_workflow(shown["name"], **where, follow=follow))
+    """Have the next step of each running workflow taken."""
+    for workflow in client.workflows(experiment=experiment):
+        if workflow.state == "running":
+            standing = client.advance_workflow(
+                workflow.name, experiment=experiment, version=workflow.version, follow=follow
+            )
+            say_problems(standing)
 
 
 def _retry_all(client: Client, experiment: str, tasks: tuple[str, ...]) -> None:
+    """Order what the policies of tasks offer."""
     for task in tasks:
-        said = {
+        request = {
             "experiment": experiment,
             "task_id": task,
             "who": "jobprov agent",
             "why": "the policy of its stage",
         }
-        if tries := client.order_retries(said)["tries"]:
+        tries = client.order_retries(request).tries
+        if tries:
             click.echo(f"{len(tries)} of task {task} ordered again by its policy", err=True)
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -18,6 +18,7 @@ from jobprov.app.commands.orders.launching import (
 )
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option
+from jobprov.provenance.answers.workflows import WorkflowStanding
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.launchers.workflow import LONGEST_BYTES, Stage, Workflow, read_workflow
@@ -73,56 +74,83 @@ def launch(
     text = _read(file)
     workflow = read_workflow(text, file.name)
     if check:
-        emit(
-            {"name": workflow.name, "stages": [stage.name for stage in workflow.stages]},
-            _described(workflow),
-            as_json=as_json,
-        )
+        stages = [stage.name for stage in workflow.stages]
+        document = {"name": workflow.name, "stages": stages}
+        emit(document, _described(workflow), as_json=as_json)
         return
     client = client_for(url)
-    version = _declare(client, workflow, text, file.parent)
-    where: dict[str, Any] = {"experiment": workflow.experiment, "version": version}
-    shown = client.workflow(workflow.name, **where)
+    launched = _Launched(client, workflow, _declare(client, workflow, text, file.parent))
     if resume or stop or freeze:
-        said = {
+        state = {
             "state": "stopped" if stop else "running",
             "who": given["who"],
             "why": given["why"],
             "is_frozen": freeze,
         }
-        shown = client.set_workflow_state(workflow.name, said, **where)
+        launched.set_state(state)
     if not (by_agent or stop):
-        shown = _watch(client, workflow, version, given)
-    page = f"{client.url}/workflows/{workflow.experiment}/{workflow.name}?version={version}"
-    emit(shown, f"{summary(shown)}\n{shown['state']}: {shown['why']}\n{page}", as_json=as_json)
-    sys.exit(1 if shown["state"] == "stopped" and not stop else 0)
+        _watch(launched, given)
+    standing = launched.standing()
+    emit(standing, launched.described(standing), as_json=as_json)
+    if standing.state == "stopped" and not stop:
+        sys.exit(1)
 
 
-def _watch(
-    client: Client, workflow: Workflow, version: int, given: dict[str, Any]
-) -> dict[str, Any]:
-    """Take turns until the workflow runs no more and none of its jobs is left.
+class _Launched(NamedTuple):
+    """A version of a workflow that is declared at a service."""
 
-    Return how it stands then.
-    """
-    where: dict[str, Any] = {"experiment": workflow.experiment, "version": version}
-    said = ""
+    client: Client
+    workflow: Workflow
+    version: int
+
+    def standing(self) -> WorkflowStanding:
+        """Return how it stands."""
+        return self.client.workflow(
+            self.workflow.name, experiment=self.workflow.experiment, version=self.version
+        )
+
+    def advance(self, *, follow: bool) -> WorkflowStanding:
+        """Have what is ready ordered; return how it stands then."""
+        return self.client.advance_workflow(
+            self.workflow.name,
+            experiment=self.workflow.experiment,
+            version=self.version,
+            follow=follow,
+        )
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Let it run, or stop it."""
+        self.client.set_workflow_state(
+            self.workflow.name, state, experiment=self.workflow.experiment, version=self.version
+        )
+
+    def described(self, standing: WorkflowStanding) -> str:
+        """Return how it stands, for people, with the address of its page."""
+        place = f"{self.workflow.experiment}/{self.workflow.name}"
+        page = f"{self.client.url}/workflows/{place}?version={self.version}"
+        return f"{summary(standing)}\n{standing.state}: {standing.why}\n{page}"
+
+
+def _watch(launched: _Launched, given: dict[str, Any]) -> None:
+    """Take turns until the workflow runs no more and none of its jobs is left."""
+    last_summary = ""
     is_due = every(given["follow_interval"])
-    with runner_of(client, workflow.experiment, given, workflow.name) as turn:
+    workflow = launched.workflow
+    with runner_of(launched.client, workflow.experiment, given, workflow.name) as turn:
         while True:
             try:
-                shown = client.advance_workflow(workflow.name, **where, follow=is_due())
-                say_problems(shown)
+                standing = launched.advance(follow=is_due())
             except UnreachableError as problem:
                 click.echo(f"{problem} {AGAIN}", err=True)
                 time.sleep(given["interval"])
                 continue
-            if (words := summary(shown)) != said:
-                said = words
-                click.echo(words, err=True)
+            say_problems(standing)
+            if summary(standing) != last_summary:
+                last_summary = summary(standing)
+                click.echo(last_summary, err=True)
             is_busy = turn()
-            if shown["state"] != "running" and not is_busy:
-                return client.workflow(workflow.name, **where)
+            if standing.state != "running" and not is_busy:
+                return
             time.sleep(given["interval"])
 
 
@@ -138,7 +166,7 @@ def _declare(client: Client, workflow: Workflow, text: str, beside: Path) -> int
             ) from None
         files[name] = hashlib.sha256(content).hexdigest()
         client.put_blob(files[name], content)
-    return int(client.declare_workflow(workflow.name, {"text": text, "files": files})["version"])
+    return client.declare_workflow(workflow.name, {"text": text, "files": files}).version
 
 
 def _read(file: Path) -> str:
@@ -155,17 +183,19 @@ def _described(workflow: Workflow) -> str:
         f"{workflow.name} of {workflow.experiment} can be read: {len(workflow.stages)} stages."
     ]
     for stage in workflow.stages:
-        units = _units_words(stage)
-        merge = f", {stage.merge} files a job" if stage.merge else ""
-        lines.append(f"  {stage.name}: {units}{merge}; {' '.join(stage.command)}")
+        units = _units_described(stage)
+        if stage.merge:
+            units += f", {stage.merge} files a job"
+        lines.append(f"  {stage.name}: {units}; {' '.join(stage.command)}")
     return "\n".join(lines)
 
 
-def _units_words(stage: Stage) -> str:
+def _units_described(stage: Stage) -> str:
     if stage.after is not None:
         return f"reads {stage.after}"
     if stage.source is not None:
-        return f"files of {stage.source.words()}" + (", followed" if stage.follow else "")
+        followed = ", followed" if stage.follow else ""
+        return f"files of {stage.source.words()}{followed}"
     return f"{stage.count or len(stage.files or ())} units"
 
 

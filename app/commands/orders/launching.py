@@ -1,7 +1,4 @@
-"""What `jobprov agent` and `jobprov launch` have in common.
-
-That is their options, and turns of submitting what is ordered.
-"""
+"""What `jobprov agent` and `jobprov launch` share: options, and turns of submitting orders."""
 
 import fcntl
 import socket
@@ -15,6 +12,7 @@ import click
 
 from jobprov.app.commands.orders.witness import look
 from jobprov.app.commands.terminal.opening import settings_with, url_option
+from jobprov.provenance.answers.workflows import WorkflowStanding
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import ConflictError, UnreachableError
@@ -71,9 +69,9 @@ def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def every(seconds: float) -> Callable[[], bool]:
-    """Return what says whether so many seconds are over since it last said so.
+    """Return a function that answers whether so many seconds have passed since it last said yes.
 
-    At first they are.
+    The first answer is yes.
     """
     last: float | None = None
 
@@ -87,56 +85,50 @@ def every(seconds: float) -> Callable[[], bool]:
     return is_due
 
 
-def say_problems(shown: dict[str, Any]) -> None:
+def say_problems(standing: WorkflowStanding) -> None:
     """Say which sources that stages follow could not be asked; the next look asks again."""
-    for stage in shown["stages"]:
-        if problem := stage.get("follow_problem"):
-            click.echo(f"{shown['name']}, stage {stage['stage']}: {problem}", err=True)
+    for stage in standing.stages:
+        if stage.follow_problem:
+            click.echo(f"{standing.name}, stage {stage.stage}: {stage.follow_problem}", err=True)
 
 
 @contextmanager
 def runner_of(
     client: Client, experiment: str, given: dict[str, Any], workflow: str | None
 ) -> Iterator[Callable[[], bool]]:
-    """Yield what takes one turn, and returns whether jobs are left; alone in its folder."""
+    """Yield a function that takes one turn and returns whether jobs are left.
+
+    Only one runner works in a folder at a time.
+    """
     folder = (given["folder"] or Path("jobprov-agent")).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    hook = given["hook"].resolve() if given["hook"] else folder / "job-end-hook.pyz"
-    if given["hook"] is None:
-        build(str(hook))
     settings = settings_with(url=client.url)
     is_local = given["kind"] == "local"
-    launcher: Launcher = (
-        LocalLauncher(folder / "jobs", given["slots"])
-        if is_local
-        else CondorLauncher(
-            folder / "jobs",
-            schedd=given["schedd"],
-            since=time.time() - _DAYS * 86400,
-            lines=given["lines"],
-        )
+    workshop = Workshop(
+        client,
+        experiment,
+        folder,
+        _hook(given["hook"], folder),
+        needs_tickets=bool(settings.token),
+        names_jobs=is_local,
     )
-    shop = Workshop(
-        client, experiment, folder, hook, needs_tickets=bool(settings.token), names_jobs=is_local
-    )
-    holder = f"{socket.gethostname()}:{folder}"
     runner = OrderRunner(
-        client, launcher, shop, holder, workflow, lambda line: click.echo(line, err=True)
+        client,
+        _launcher(given, folder / "jobs"),
+        workshop,
+        holder=f"{socket.gethostname()}:{folder}",
+        workflow=workflow,
+        report=lambda line: click.echo(line, err=True),
     )
-    witnessed = 0.0
+    witnesses = given["witnesses"] and not is_local
+    is_witness_due = every(_WITNESS_SECONDS)
 
     def turn() -> bool:
-        nonlocal witnessed
         try:
             done = runner.turn()
             if words := done.words():
                 click.echo(words, err=True)
-            if (
-                given["witnesses"]
-                and not is_local
-                and time.monotonic() - witnessed > _WITNESS_SECONDS
-            ):
-                witnessed = time.monotonic()
+            if witnesses and is_witness_due():
                 look(settings, folder / "witness.db", experiment=experiment, schedd=given["schedd"])
         except UnreachableError as problem:
             click.echo(f"{problem} {AGAIN}", err=True)
@@ -145,6 +137,26 @@ def runner_of(
 
     with _alone(folder):
         yield turn
+
+
+def _hook(file: Path | None, folder: Path) -> Path:
+    """Return the hook that jobs get: a file that was named, or one built in the folder."""
+    if file is not None:
+        return file.resolve()
+    built = folder / "job-end-hook.pyz"
+    build(str(built))
+    return built
+
+
+def _launcher(given: dict[str, Any], folder: Path) -> Launcher:
+    if given["kind"] == "local":
+        return LocalLauncher(folder, given["slots"])
+    return CondorLauncher(
+        folder,
+        schedd=given["schedd"],
+        since=time.time() - _DAYS * 86400,
+        lines=given["lines"],
+    )
 
 
 @contextmanager
