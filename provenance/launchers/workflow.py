@@ -173,8 +173,7 @@ class Workflow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         """Return how many units of a stage may fail for good, of so many that were tried."""
         if isinstance(self.stop_after, int):
             return self.stop_after - 1
-        # a share of a few units means little, so a rule must not stop a small stage for its first
-        # failures
+        # A share of a few units means little: a small stage does not stop at its first failures
         return max(9, tried * int(self.stop_after.rstrip("%")) // 100)
 
 
@@ -270,6 +269,11 @@ def _order_problems(stage: Stage, earlier: list[str]) -> list[tuple[str, str]]:
 
 def _unit_field_problems(stage: Stage) -> list[tuple[str, str]]:
     """Return which fields about the units of a stage do not go together."""
+    return [*_grouping_problems(stage), *_source_problems(stage), *_file_problems(stage)]
+
+
+def _grouping_problems(stage: Stage) -> list[tuple[str, str]]:
+    """Return what is wrong if a stage merges or splits files."""
     problems: list[tuple[str, str]] = []
     if stage.merge and stage.split_events:
         problems.append(("split_events", "a stage merges or splits, not both"))
@@ -279,17 +283,30 @@ def _unit_field_problems(stage: Stage) -> list[tuple[str, str]]:
             problems.append(("merge", f"{reader} can merge its files"))
         if stage.split_events:
             problems.append(("split_events", f"{reader} knows the event counts of its files"))
-    if stage.follow and stage.source is None:
-        problems.append(("follow", "only a stage that takes its files from a catalog (from) can"))
-    elif stage.follow and stage.source is not None and stage.source.snapshot_id is not None:
+    return problems
+
+
+def _source_problems(stage: Stage) -> list[tuple[str, str]]:
+    """Return what is wrong if a stage takes its files from a catalog, or follows one."""
+    problems: list[tuple[str, str]] = []
+    if stage.source is None:
+        if stage.follow:
+            message = "only a stage that takes its files from a catalog (from) can"
+            problems.append(("follow", message))
+        return problems
+    if stage.follow and stage.source.snapshot_id is not None:
         problems.append(("follow", "a snapshot never grows"))
-    if stage.source is not None and len(stage.source.declared()) != 1:
+    if len(stage.source.declared()) != 1:
         problems.append(("from", "say exactly one of definition, snapshot_id, dataset and query"))
+    return problems
+
+
+def _file_problems(stage: Stage) -> list[tuple[str, str]]:
+    """Return the first file that is listed twice."""
     for name, count in Counter(stage.files).items():
         if count > 1:
-            problems.append(("files", f"{name} is in it twice"))
-            break
-    return problems
+            return [("files", f"{name} is in it twice")]
+    return []
 
 
 def _name_problems(stage: Stage) -> list[tuple[str, str]]:

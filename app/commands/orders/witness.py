@@ -18,13 +18,13 @@ from jobprov.app.config import Settings
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.sending.delivery import deliver
 from jobprov.provenance.client import Client
+from jobprov.provenance.db.witness_state import WitnessState, stamp_of
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.ads import Ad, read_ads
 from jobprov.provenance.launchers.condor.attempts import Collection, Source
 from jobprov.provenance.launchers.condor.events import attempts_of, read_events
 from jobprov.provenance.launchers.condor.tools import ask_condor
 from jobprov.provenance.services.agents.witness import Deliver, Report, Telling, witness_batch
-from jobprov.provenance.services.agents.witness_state import WitnessState, stamp_of
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _STDIN = Path("-")

@@ -246,13 +246,7 @@ def report_orders(writing: Writing, body: ReportBody) -> OrdersReported:
     """
     connection = writing.connection
     experiment = find_experiment(connection, body.experiment)
-    ids = [order.order_id for order in body.placed] + [order.order_id for order in body.ended]
-    rows = find_orders(connection, experiment, ids)
-    unknown = sorted(set(ids) - rows.keys())
-    if unknown:
-        raise BadInputError(
-            f"Experiment {body.experiment} has no order {unknown[0]}.", {"order_id": ["unknown"]}
-        )
+    rows = _reported_orders(connection, experiment, body)
     placed = [order for order in body.placed if rows[order.order_id].batch_id is None]
     ended = [order for order in body.ended if rows[order.order_id].ended_at is None]
     if placed or ended:
@@ -261,6 +255,20 @@ def report_orders(writing: Writing, body: ReportBody) -> OrdersReported:
         write_report(connection, document, writing.received_at)
         end_leases(connection, [rows[order.order_id].id for order in placed])
     return OrdersReported(placed=len(placed), ended=len(ended))
+
+
+def _reported_orders(
+    connection: Connection, experiment: int, body: ReportBody
+) -> dict[str, OrderRow]:
+    """Return the orders that a report names, by id."""
+    ids = [order.order_id for order in body.placed] + [order.order_id for order in body.ended]
+    rows = find_orders(connection, experiment, ids)
+    unknown = sorted(set(ids) - rows.keys())
+    if unknown:
+        raise BadInputError(
+            f"Experiment {body.experiment} has no order {unknown[0]}.", {"order_id": ["unknown"]}
+        )
+    return rows
 
 
 def write_report(connection: Connection, document: dict[str, Any], received_at: datetime) -> None:

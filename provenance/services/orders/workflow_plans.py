@@ -185,9 +185,7 @@ def _standing(stage: Stage, facts: StageFacts, unit: str, settled_before: dateti
     state = facts.states.get(unit)
     order = facts.orders[unit][-1]
     if order.ended_at is None:
-        if order.batch_id is None:
-            return "wanted"
-        return "running" if state == "running" else "queued"
+        return _standing_in_batch(order, state)
     # A job may succeed and its output not come home: then the order has a problem
     if state == "succeeded" and not order.problem:
         return "done"
@@ -197,6 +195,13 @@ def _standing(stage: Stage, facts: StageFacts, unit: str, settled_before: dateti
     if lacks_record and order.ended_at > settled_before and not _was_refused(order):
         return "ended"
     return "retrying" if _may_retry(stage, facts, unit) else "failed"
+
+
+def _standing_in_batch(order: OrderRow, state: str | None) -> UnitStanding:
+    """Return how a unit stands whose last order is not over."""
+    if order.batch_id is None:
+        return "wanted"
+    return "running" if state == "running" else "queued"
 
 
 def _was_refused(order: OrderRow) -> bool:
@@ -306,17 +311,23 @@ def _reading_orders(
 ) -> list[NewOrder]:
     """Return first orders of a stage that reads the files of the one above."""
     stage = plan.stage
-    done = {unit for unit, standing in above.standing_of.items() if standing == "done"}
-    made = [file for file in facts_above.files if file.unit in done and stage.reads_name(file.name)]
+    made = _made_files(stage, facts_above, above)
     if stage.split_events:
         return _split_orders(plan, facts, made, above)
     used = set(chain.from_iterable(facts.inputs.values()))
-    free = [file.name for file in dict.fromkeys(made) if file.name not in used]
+    free = [file.name for file in made if file.name not in used]
     if stage.merge:
         return _merge_orders(plan, facts, free, above)
     plan.to_come = _files_to_come(above, stage)
     plan.waits_for = _waiting(above, plan.to_come)
     return [_first_order(facts, name, [name]) for name in free]
+
+
+def _made_files(stage: Stage, facts_above: StageFacts, above: StagePlan) -> list[MadeFile]:
+    """Return the files of the stage above that a stage may read now, each once."""
+    done = {unit for unit, standing in above.standing_of.items() if standing == "done"}
+    files = dict.fromkeys(file for file in facts_above.files if file.unit in done)
+    return [file for file in files if stage.reads_name(file.name)]
 
 
 def _merge_orders(
@@ -351,7 +362,7 @@ def _split_orders(
     """Return first orders of parts of files."""
     orders = []
     uncounted = 0
-    for file in dict.fromkeys(made):
+    for file in made:
         if file.event_count is None:
             uncounted += 1
             continue
