@@ -1,6 +1,6 @@
 """`jobprov agent`: submit what is ordered, under the account that runs this.
 
-The service has no credential.
+The service itself has no credential.
 """
 
 import time
@@ -29,13 +29,13 @@ _RETRY_SECONDS = 60
     "--retry-task",
     "tasks",
     multiple=True,
-    help="Order without asking what the policy of this task offers; once a minute.",
+    help="Once a minute, order without asking what the policy of this task offers.",
 )
 @launching_options
 def agent(
     *, experiment: str, once: bool, tasks: tuple[str, ...], url: str | None, **given: Any
 ) -> None:
-    """Submit retries and workflows of an experiment that were ordered, and tell the service what became of them.
+    """Submit what is ordered of an experiment, and report to the service what became of it.
 
     Runs under the production account, on a submit node; the service never sees its credential.
     Killed and started again, it submits nothing twice.

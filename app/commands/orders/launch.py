@@ -27,20 +27,20 @@ from jobprov.provenance.services.agents.submission import summary
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--check", is_flag=True, help="Only say whether the workflow can be read.")
+@click.option("--check", is_flag=True, help="Only check whether the workflow can be read.")
 @click.option(
     "--by-agent", is_flag=True, help="Declare it and leave the submitting to `jobprov agent`."
 )
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on although it was stopped; what failed until now counts no more.",
+    help="Resume a stopped workflow; earlier failures are ignored.",
 )
-@click.option("--stop", is_flag=True, help="Order nothing more; what was submitted goes on.")
+@click.option("--stop", is_flag=True, help="Order nothing more; submitted jobs go on.")
 @click.option(
     "--freeze",
     is_flag=True,
-    help="Take nothing more from sources that stages follow: what is there is all.",
+    help="Take no more files from sources that stages follow.",
 )
 @click.option(
     "--who",
@@ -80,14 +80,10 @@ def launch(
         return
     client = client_for(url)
     launched = _Launched(client, workflow, _declare(client, workflow, text, file.parent))
-    if resume or stop or freeze:
-        state = {
-            "state": "stopped" if stop else "running",
-            "who": given["who"],
-            "why": given["why"],
-            "is_frozen": freeze,
-        }
-        launched.set_state(state)
+    if stop:
+        launched.set_state("stopped", given)
+    elif resume or freeze:
+        launched.set_state("running", given, is_frozen=freeze)
     if not (by_agent or stop):
         _watch(launched, given)
     standing = launched.standing()
@@ -118,10 +114,19 @@ class _Launched(NamedTuple):
             follow=follow,
         )
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Let it run, or stop it."""
+    def set_state(self, state: str, given: dict[str, Any], *, is_frozen: bool = False) -> None:
+        """Let it run, or stop it, with `who` and `why` of the options."""
+        document = {
+            "state": state,
+            "who": given["who"],
+            "why": given["why"],
+            "is_frozen": is_frozen,
+        }
         self.client.set_workflow_state(
-            self.workflow.name, state, experiment=self.workflow.experiment, version=self.version
+            self.workflow.name,
+            document,
+            experiment=self.workflow.experiment,
+            version=self.version,
         )
 
     def described(self, standing: WorkflowStanding) -> str:

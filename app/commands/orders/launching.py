@@ -54,13 +54,13 @@ def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--follow-interval", type=click.FloatRange(0.1, 86400), default=300, show_default=True,
             help=(
-                "Seconds between looks into the catalog "
-                "for what appeared in sources that stages follow."
+                "Seconds between looks into the catalog for new files "
+                "of sources that stages follow."
             ),
         ),
         click.option(
             "--witness/--no-witness", "witnesses", default=True,
-            help="Tell what HTCondor saw of jobs, once a minute.",
+            help="Report what HTCondor saw of jobs, once a minute.",
         ),
         url_option,
     )):  # fmt: skip

@@ -46,27 +46,29 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     "--task",
     "task_id",
     metavar="TASK_ID",
-    help="Those of this task that the policy of its stage offers.",
+    help="Retry what the policy of this task's stage offers.",
 )
 @click.option("--experiment", required=True, help="Whose jobs.")
 @click.option(
     "--memory-factor",
     type=click.FloatRange(1, 10),
-    help="So many times the memory; the policy's by default.",
+    help="Multiply the memory by this; the policy's factor by default.",
 )
 @click.option(
     "--other-site/--any-site",
     default=None,
     help="Avoid sites where the unit failed; as the policy says by default.",
 )
-@click.option("--order", "is_ordered", is_flag=True, help="Order it: `jobprov agent` submits.")
+@click.option(
+    "--order", "is_ordered", is_flag=True, help="Order the retries; `jobprov agent` submits them."
+)
 @click.option("--who", help="With --order: the person who decides; USER by default.", envvar="USER")
 @click.option("--why", default="by hand", show_default=True, help="With --order: the reason.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["condor", "jobsub", "sam"]),
-    help="Write what submits it by hand instead.",
+    help="Write files to submit by hand instead.",
 )
 @click.option(
     "-o",
@@ -81,7 +83,7 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     "input_dirs",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="With --here: where inputs lie.",
+    help="With --here: where inputs are.",
 )
 @url_option
 @json_option
@@ -95,11 +97,12 @@ def retry(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Try JOBs, or what a task's policy offers, again.
+    """Retry JOBs, or what a task's policy offers.
 
-    The recorded configuration, code and inputs, not today's.
+    They run with the recorded configuration, code and inputs, not today's.
 
-    Without a further word, only says what would be tried again, and why the rest would not.
+    Without --order, --format or --here, only shows what would be retried, and why the rest would
+    not.
     """
     if not jobs and given["task_id"] is None:
         raise click.UsageError("Name jobs, or a --task.")
@@ -107,15 +110,10 @@ def retry(
     jobs = tuple(_whole_id(client, job, given["experiment"]) for job in jobs)
     if here:
         sys.exit(_run_here(client, jobs, given))
-    question = {
-        name: given[name]
-        for name in ("experiment", "task_id", "memory_factor", "other_site")
-        if given[name] is not None
-    }
+    question = _question(given)
     if form is not None:
         _Submission(client, question, jobs).write(form, output)
-        return
-    if given["is_ordered"]:
+    elif given["is_ordered"]:
         decision = {"who": given["who"] or "-", "why": given["why"]}
         choice = client.order_retries({**question, "jobs": list(jobs), **decision})
         text = f"Ordered {counted(len(choice.tries), 'job')}.\n{_shown(choice)}"
@@ -134,9 +132,9 @@ def retry(
 @url_option
 @json_option
 def retry_policy(*, experiment: str, file: Path | None, url: str | None, as_json: bool) -> None:
-    """Show what EXPERIMENT has tried again without asking, or declare it by FILE.
+    """Show what EXPERIMENT has retried without asking, or declare it with FILE.
 
-    TOML, a table `[stages.NAME]` each, `*` for the rest.
+    FILE is TOML with a table `[stages.NAME]` for each stage; `*` is for all others.
     """
     client = client_for(url)
     if file is not None:
@@ -158,6 +156,12 @@ def retry_policy(*, experiment: str, file: Path | None, url: str | None, as_json
         "other_site": "OTHER SITE",
     }
     emit(policies, table(rows, columns), as_json=as_json)
+
+
+def _question(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the query of `GET /retries` that the options make, without the jobs."""
+    names = ("experiment", "task_id", "memory_factor", "other_site")
+    return {name: given[name] for name in names if given[name] is not None}
 
 
 def _whole_id(client: Client, job: str, experiment: str) -> str:
@@ -191,7 +195,7 @@ def _shown(choice: RetryChoice) -> str:
     short = sum(retry.runs_out_again for retry in choice.tries)
     if short:
         lines.append(
-            f"{short} of them took more memory than they may, and would get no more now: "
+            f"{short} of them took more memory than allowed, and would get no more now: "
             "--memory-factor 1.5 asks for it."
         )
     lines += [f"  not {job.job_id}  {job.unit or '-'}: {job.reason}" for job in choice.skipped]
@@ -221,7 +225,7 @@ class _Submission:
         tries = _choice(self.client, self.question, self.jobs).tries
         if not tries:
             raise BadInputError(
-                "There is nothing to be tried again; without --format, the command says why."
+                "There is nothing to retry; without --format, the command shows why."
             )
         build(str(folder / HOOK))
         _put(folder / SCRIPT, retry_script(), 0o755)
@@ -256,7 +260,7 @@ class _Submission:
         tasks = sorted({retry.order.task_id for retry in tries})
         if len(tasks) > 1:
             raise BadInputError(
-                f"A ticket is of one task, and these are of {', '.join(tasks[:5])}: write one "
+                f"A ticket is for one task, and these jobs are of {', '.join(tasks[:5])}: write one "
                 "folder a task."
             )
         ticket = self.client.issue_ticket(tasks[0], self.question["experiment"])["ticket"]

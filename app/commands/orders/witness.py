@@ -1,6 +1,6 @@
-"""`jobprov witness`: tell the service what the batch system saw of jobs.
+"""`jobprov witness`: report to the service what the batch system saw of jobs.
 
-It tells of jobs whose hook reported and of those whose hook did not.
+It reports jobs whether their hook did or not.
 """
 
 import sys
@@ -29,6 +29,7 @@ from jobprov.provenance.services.agents.witness import Deliver, Report, Telling,
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _STDIN = Path("-")
 _ENTRY_SECONDS = 60.0
+_MOST_REFUSED = 20
 
 
 @click.command()
@@ -52,13 +53,15 @@ _ENTRY_SECONDS = 60.0
     type=_FILE,
     help="User event log (`log =` of a submit file).",
 )
-@click.option("--schedd", help="Name of the schedd: to ask, and for event logs that do not tell.")
+@click.option(
+    "--schedd", help="Name of the schedd: to ask, and for event logs that do not name it."
+)
 @click.option("--experiment", help="Only its jobs, and those that name none.")
 @click.option(
     "--state",
     "state_file",
     type=_FILE,
-    help="What was told already; witness.db in JOBPROV_DATA by default.",
+    help="What was reported already; witness.db in JOBPROV_DATA by default.",
 )
 @click.option(
     "--days",
@@ -94,13 +97,13 @@ _ENTRY_SECONDS = 60.0
     default=True,
     help="Send output and event logs of jobs that did not succeed.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be told.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be reported.")
 @url_option
 @json_option
 def witness(
     *, state_file: Path | None, url: str | None, dry_run: bool, as_json: bool, **given: Any
 ) -> None:
-    """Tell what the batch system saw of jobs, also of those that were killed or lost and never reported.
+    """Report what the batch system saw of jobs, also of jobs that were killed or lost and never reported.
 
     Without files, condor_history and condor_q of this machine are asked. Meant for cron: each run
     goes on where the last one stopped, and two at once do not collide.
@@ -125,9 +128,9 @@ def witness(
 def look(
     settings: Settings, state_file: Path, *, experiment: str, schedd: str | None = None
 ) -> Report:
-    """Tell the service what HTCondor saw of an experiment's jobs since the last look.
+    """Report to the service what HTCondor saw of an experiment's jobs since the last look.
 
-    The service is that of the settings. Returns the report.
+    The service is that of the settings. Returns what was done.
 
     Raises:
         UnreachableError: HTCondor or the service does not answer.
@@ -151,20 +154,20 @@ def _deliver_to(settings: Settings) -> Deliver:
 
 
 def _ask(collection: Collection, state: WitnessState, given: dict[str, Any], now: int) -> None:
+    """Ask HTCondor for what ended since the last run, or within so many days at first."""
+    since = now - int(given["days"] * 86400)
     reached = state.reached()
-    since = max(
-        now - int(given["days"] * 86400),
-        0 if reached is None else reached - given["overlap_seconds"],
-    )
+    if reached is not None:
+        since = max(since, reached - given["overlap_seconds"])
     sources: tuple[Source, ...] = ("epochs", "history", "queue")
     for source in sources:
-        collection.add(ask_condor(source, since, given["schedd"]), source)
+        collection.add(ask_condor(source, max(0, since), given["schedd"]), source)
 
 
 def _read_files(
     collection: Collection, state: WitnessState, given: dict[str, Any]
 ) -> list[tuple[Path, str]]:
-    """Read the files that changed since everything in them was told.
+    """Read the files that changed since everything in them was reported.
 
     Return what to remember of them.
     """
@@ -195,6 +198,7 @@ def _ads(stream: BinaryIO, file: Path, source: Source, schedd: str | None) -> It
 
 
 def _remember(state: WitnessState, report: Report, stamps: list[tuple[Path, str]]) -> None:
+    """Note what the next run need not look at again."""
     is_whole = not (report.refused or report.waiting or report.left)
     if stamps:
         state.note_files(stamps if is_whole else [])
@@ -212,17 +216,14 @@ def _document(report: Report, collection: Collection) -> dict[str, Any]:
 
 
 def _sentences(report: Report, collection: Collection) -> str:
-    told = sum(report.states.values())
+    """Return what was done, a line for each kind of attempt that there was."""
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
-    lines = [
-        (
-            f"{told} attempts told{f' ({states})' if states else ''}, {report.new} of them new to "
-            "the service"
-        )
-    ]
-    for count, words in (
+    in_brackets = f" ({states})" if states else ""
+    reported = sum(report.states.values())
+    lines = [f"{reported} attempts reported{in_brackets}, {report.new} of them new to the service"]
+    counts = (
         (report.leftovers, "records of the hook that came home unsent were sent"),
-        (report.told_before, "told before"),
+        (report.told_before, "reported before"),
         (report.waiting, "ended just now and wait for the next run"),
         (report.left, "beyond the limit of one run"),
         (report.elsewhere, "of another experiment, or of none: see --experiment"),
@@ -236,13 +237,12 @@ def _sentences(report: Report, collection: Collection) -> str:
         ),
         (
             len(report.conflicts),
-            "of which this witness had said something else before; the first word stands",
+            "reported otherwise by this witness before; the first report counts",
         ),
-    ):
-        lines += [f"{count} {words}"] if count else []
-    lines += [
-        f"refused: {job_id}: {reason}" for job_id, reason in list(report.refused.items())[:20]
-    ]
+    )
+    lines += [f"{count} {words}" for count, words in counts if count]
+    refused = list(report.refused.items())[:_MOST_REFUSED]
+    lines += [f"refused: {job_id}: {reason}" for job_id, reason in refused]
     return "\n".join(lines)
 
 
