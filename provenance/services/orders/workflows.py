@@ -123,10 +123,12 @@ def _add_version(writing: Writing, workflow: Workflow, document: dict[str, Any])
 
 def _check_words(workflow: Workflow) -> None:
     """Check that the words of a workflow let its tasks be declared and its jobs be recorded."""
-    words = {"campaign": workflow.campaign or ""}
-    words |= {f"stage {stage.name}: files": "".join(stage.files or ()) for stage in workflow.stages}
-    for field, word in words.items():
-        if problem := word_problem(word):
+    texts = {"campaign": workflow.campaign or ""}
+    for stage in workflow.stages:
+        texts[f"stage {stage.name}: files"] = "".join(stage.files or ())
+    for field, text in texts.items():
+        problem = word_problem(text)
+        if problem:
             raise BadInputError(f"{field}: {problem}.", {field: [problem]})
 
 
