@@ -76,14 +76,14 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     Attributes:
         command: program and arguments, with `{unit}`, `{input}`, `{inputs}`, `{stem}`, `{output}`,
             `{outputs}`, `{skip}`, `{events}`.
-        count, files: units of a stage that reads no other: so many, or one for each of these files.
+        count, files: units of a stage that reads no other: so many, or each of these files.
         source: where the catalog has them (`from`); the list is frozen when the workflow is
             declared.
-        follow: files that appear in the source later are units too.
+        follow: files that appear in the source later become units, too.
         after: the stage whose files it reads.
-        reads: pattern of those of the files that it reads; all of them by default.
-        merge: so many files are one unit; what is left over is one when no more can come.
-        split_events: a file is as many units as it has parts of so many events.
+        reads: pattern of the files that it reads; all by default.
+        merge: so many files are one unit; the last one may be smaller when no more can come.
+        split_events: each file is split into units of so many events.
         needs: stages that must be complete before this one begins.
         outputs: names of the files that a job makes.
         ships: files beside the workflow that each job gets.
