@@ -10,6 +10,7 @@ import click
 
 from jobprov.app.commands.orders.launching import (
     AGAIN,
+    LaunchingOptions,
     every,
     launching_options,
     runner_of,
@@ -41,14 +42,14 @@ def agent(
     Killed and started again, it submits nothing twice.
     """
     client = client_for(url)
-    retried = 0.0
-    is_due = every(given["follow_interval"])
-    with runner_of(client, experiment, given, None) as turn:
+    options = LaunchingOptions(**given)
+    is_follow_due = every(options.follow_interval)
+    is_retry_due = every(_RETRY_SECONDS)
+    with runner_of(client, experiment, options, None) as turn:
         while True:
             try:
-                _advance_all(client, experiment, follow=is_due())
-                if tasks and (not retried or time.monotonic() - retried > _RETRY_SECONDS):
-                    retried = time.monotonic()
+                _advance_all(client, experiment, follow=is_follow_due())
+                if tasks and is_retry_due():
                     _retry_all(client, experiment, tasks)
             except UnreachableError as problem:
                 if once:
@@ -57,7 +58,7 @@ def agent(
             turn()
             if once:
                 return
-            time.sleep(given["interval"])
+            time.sleep(options.interval)
 
 
 def _advance_all(client: Client, experiment: str, *, follow: bool) -> None:

@@ -11,6 +11,7 @@ import click
 
 from jobprov.app.commands.orders.launching import (
     AGAIN,
+    LaunchingOptions,
     every,
     launching_options,
     runner_of,
@@ -60,6 +61,8 @@ def launch(
     resume: bool,
     stop: bool,
     freeze: bool,
+    who: str,
+    why: str,
     url: str | None,
     as_json: bool,
     **given: Any,
@@ -69,8 +72,7 @@ def launch(
     Files go to the next stage as they appear. Killed and started again, it goes on and submits
     nothing twice. Exit code 1 where it was stopped.
     """
-    if stop and (resume or freeze):
-        raise click.UsageError("--stop goes alone: --resume and --freeze let it go on.")
+    state = _requested_state(stop=stop, resume=resume, freeze=freeze)
     text = _read(file)
     workflow = read_workflow(text, file.name)
     if check:
@@ -80,16 +82,23 @@ def launch(
         return
     client = client_for(url)
     launched = _Launched(client, workflow, _declare(client, workflow, text, file.parent))
-    if stop:
-        launched.set_state("stopped", given)
-    elif resume or freeze:
-        launched.set_state("running", given, is_frozen=freeze)
+    if state is not None:
+        launched.set_state({"state": state, "who": who, "why": why, "is_frozen": freeze})
     if not (by_agent or stop):
-        _watch(launched, given)
+        _watch(launched, LaunchingOptions(**given))
     standing = launched.standing()
     emit(standing, launched.described(standing), as_json=as_json)
     if standing.state == "stopped" and not stop:
         sys.exit(1)
+
+
+def _requested_state(*, stop: bool, resume: bool, freeze: bool) -> str | None:
+    """Return the state that the options ask for; None where they leave it as it is."""
+    if stop:
+        if resume or freeze:
+            raise click.UsageError("--stop goes alone: --resume and --freeze let it go on.")
+        return "stopped"
+    return "running" if resume or freeze else None
 
 
 class _Launched(NamedTuple):
@@ -114,19 +123,10 @@ class _Launched(NamedTuple):
             follow=follow,
         )
 
-    def set_state(self, state: str, given: dict[str, Any], *, is_frozen: bool = False) -> None:
-        """Let it run, or stop it, with `who` and `why` of the options."""
-        document = {
-            "state": state,
-            "who": given["who"],
-            "why": given["why"],
-            "is_frozen": is_frozen,
-        }
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Let it run, or stop it: `{state, who, why, is_frozen}`."""
         self.client.set_workflow_state(
-            self.workflow.name,
-            document,
-            experiment=self.workflow.experiment,
-            version=self.version,
+            self.workflow.name, state, experiment=self.workflow.experiment, version=self.version
         )
 
     def described(self, standing: WorkflowStanding) -> str:
@@ -136,18 +136,18 @@ class _Launched(NamedTuple):
         return f"{summary(standing)}\n{standing.state}: {standing.why}\n{page}"
 
 
-def _watch(launched: _Launched, given: dict[str, Any]) -> None:
+def _watch(launched: _Launched, options: LaunchingOptions) -> None:
     """Take turns until the workflow runs no more and none of its jobs is left."""
     last_summary = ""
-    is_due = every(given["follow_interval"])
+    is_due = every(options.follow_interval)
     workflow = launched.workflow
-    with runner_of(launched.client, workflow.experiment, given, workflow.name) as turn:
+    with runner_of(launched.client, workflow.experiment, options, workflow.name) as turn:
         while True:
             try:
                 standing = launched.advance(follow=is_due())
             except UnreachableError as problem:
                 click.echo(f"{problem} {AGAIN}", err=True)
-                time.sleep(given["interval"])
+                time.sleep(options.interval)
                 continue
             say_problems(standing)
             if summary(standing) != last_summary:
@@ -156,7 +156,7 @@ def _watch(launched: _Launched, given: dict[str, Any]) -> None:
             is_busy = turn()
             if standing.state != "running" and not is_busy:
                 return
-            time.sleep(given["interval"])
+            time.sleep(options.interval)
 
 
 def _declare(client: Client, workflow: Workflow, text: str, beside: Path) -> int:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -25,6 +25,30 @@ from jobprov.provenance.services.agents.submission import OrderRunner
 _WITNESS_SECONDS = 60
 _DAYS = 30
 AGAIN = "The next look tries again."
+
+
+class LaunchingOptions(NamedTuple):
+    """The options of whatever submits jobs, as `launching_options` adds them.
+
+    Attributes:
+        kind: `condor` or `local`.
+        folder: for the jobs' folders; None for `jobprov-agent`.
+        slots: local jobs at a time.
+        lines: more lines for every submit file.
+        hook: None for one that is built.
+        interval, follow_interval: seconds between looks, and between looks into the catalog.
+        witnesses: whether what HTCondor saw of jobs is reported, too.
+    """
+
+    kind: str
+    folder: Path | None
+    slots: int
+    schedd: str | None
+    lines: tuple[str, ...]
+    hook: Path | None
+    interval: float
+    follow_interval: float
+    witnesses: bool
 
 
 def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,33 +118,33 @@ def say_problems(standing: WorkflowStanding) -> None:
 
 @contextmanager
 def runner_of(
-    client: Client, experiment: str, given: dict[str, Any], workflow: str | None
+    client: Client, experiment: str, options: LaunchingOptions, workflow: str | None
 ) -> Iterator[Callable[[], bool]]:
     """Yield a function that takes one turn and returns whether jobs are left.
 
     Only one runner works in a folder at a time.
     """
-    folder = (given["folder"] or Path("jobprov-agent")).resolve()
+    folder = (options.folder or Path("jobprov-agent")).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     settings = settings_with(url=client.url)
-    is_local = given["kind"] == "local"
+    is_local = options.kind == "local"
     workshop = Workshop(
         client,
         experiment,
         folder,
-        _hook(given["hook"], folder),
+        _hook(options.hook, folder),
         needs_tickets=bool(settings.token),
         names_jobs=is_local,
     )
     runner = OrderRunner(
         client,
-        _launcher(given, folder / "jobs"),
+        _launcher(options, folder / "jobs"),
         workshop,
         holder=f"{socket.gethostname()}:{folder}",
         workflow=workflow,
         report=lambda line: click.echo(line, err=True),
     )
-    witnesses = given["witnesses"] and not is_local
+    witnesses = options.witnesses and not is_local
     is_witness_due = every(_WITNESS_SECONDS)
 
     def turn() -> bool:
@@ -129,7 +153,7 @@ def runner_of(
             if words := done.words():
                 click.echo(words, err=True)
             if witnesses and is_witness_due():
-                look(settings, folder / "witness.db", experiment=experiment, schedd=given["schedd"])
+                look(settings, folder / "witness.db", experiment=experiment, schedd=options.schedd)
         except UnreachableError as problem:
             click.echo(f"{problem} {AGAIN}", err=True)
             return True
@@ -148,14 +172,14 @@ def _hook(file: Path | None, folder: Path) -> Path:
     return built
 
 
-def _launcher(given: dict[str, Any], folder: Path) -> Launcher:
-    if given["kind"] == "local":
-        return LocalLauncher(folder, given["slots"])
+def _launcher(options: LaunchingOptions, folder: Path) -> Launcher:
+    if options.kind == "local":
+        return LocalLauncher(folder, options.slots)
     return CondorLauncher(
         folder,
-        schedd=given["schedd"],
+        schedd=options.schedd,
         since=time.time() - _DAYS * 86400,
-        lines=given["lines"],
+        lines=options.lines,
     )
 
 
