@@ -5,10 +5,10 @@ It reports jobs whether their hook did or not.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import click
 
@@ -21,7 +21,7 @@ from jobprov.provenance.client import Client
 from jobprov.provenance.db.witness_state import WitnessState, stamp_of
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.ads import Ad, read_ads
-from jobprov.provenance.launchers.condor.attempts import Collection, Source
+from jobprov.provenance.launchers.condor.attempts import SOURCES, Collection, Source
 from jobprov.provenance.launchers.condor.events import attempts_of, read_events
 from jobprov.provenance.launchers.condor.tools import ask_condor
 from jobprov.provenance.services.agents.witness import Deliver, Report, Telling, witness_batch
@@ -29,6 +29,7 @@ from jobprov.provenance.services.agents.witness import Deliver, Report, Telling,
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _STDIN = Path("-")
 _ENTRY_SECONDS = 60.0
+_LOOK_SETTLE_SECONDS = 5
 _MOST_REFUSED = 20
 
 
@@ -108,21 +109,43 @@ def witness(
     Without files, condor_history and condor_q of this machine are asked. Meant for cron: each run
     goes on where the last one stopped, and two at once do not collide.
     """
-    now = int(time.time())
-    options = given["experiment"], given["settle_seconds"], given["limit"], given["with_logs"]
-    telling = Telling(now, *options, deliver=_deliver_to(settings_with(url=url)))
-    file = state_file or Path(settings_with().data) / "witness.db"
-    with WitnessState(file) as state:
-        collection, stamps = Collection(), []
-        if any(given[name] for name in ("epochs", "history", "queue", "events")):
-            stamps = _read_files(collection, state, given)
+    telling = Telling(
+        now=int(time.time()),
+        experiment=given["experiment"],
+        settle_seconds=given["settle_seconds"],
+        limit=given["limit"],
+        with_logs=given["with_logs"],
+        deliver=_deliver_to(settings_with(url=url)),
+    )
+    client = None if dry_run else client_for(url)
+    files = {source: given[source] for source in SOURCES if given[source]}
+    collection = Collection()
+    stamps: list[tuple[Path, str]] = []
+    with WitnessState(state_file or Path(settings_with().data) / "witness.db") as state:
+        if files:
+            stamps = _read_files(collection, state, files, given["schedd"])
         else:
-            _ask(collection, state, given, now)
-        report = witness_batch(None if dry_run else client_for(url), collection, state, telling)
+            window = Window(given["schedd"], given["days"], given["overlap_seconds"])
+            _ask(collection, state, window, telling.now)
+        report = witness_batch(client, collection, state, telling)
         if not dry_run:
             _remember(state, report, stamps)
     emit(_document(report, collection), _sentences(report, collection), as_json=as_json)
     sys.exit(1 if report.refused else 0)
+
+
+class Window(NamedTuple):
+    """What a run asks HTCondor for.
+
+    Attributes:
+        schedd: its name, where it is not this machine's own.
+        days: how far back it looks at most.
+        overlap_seconds: how far before the end of the last run it looks again.
+    """
+
+    schedd: str | None = None
+    days: float = 7
+    overlap_seconds: int = 600
 
 
 def look(
@@ -135,16 +158,14 @@ def look(
     Raises:
         UnreachableError: HTCondor or the service does not answer.
     """
-    given = {"schedd": schedd, "days": 7, "overlap_seconds": 600}
     telling = Telling(
-        int(time.time()), experiment, 5, 20_000, with_logs=True, deliver=_deliver_to(settings)
+        int(time.time()), experiment, _LOOK_SETTLE_SECONDS, deliver=_deliver_to(settings)
     )
+    client = Client(settings.url, settings.token or None)
+    collection = Collection()
     with WitnessState(state_file) as state:
-        collection = Collection()
-        _ask(collection, state, given, telling.now)
-        report = witness_batch(
-            Client(settings.url, settings.token or None), collection, state, telling
-        )
+        _ask(collection, state, Window(schedd), telling.now)
+        report = witness_batch(client, collection, state, telling)
         _remember(state, report, [])
     return report
 
@@ -153,40 +174,42 @@ def _deliver_to(settings: Settings) -> Deliver:
     return lambda entry: deliver(entry, settings.url, settings.token, Clock(_ENTRY_SECONDS))
 
 
-def _ask(collection: Collection, state: WitnessState, given: dict[str, Any], now: int) -> None:
+def _ask(collection: Collection, state: WitnessState, window: Window, now: int) -> None:
     """Ask HTCondor for what ended since the last run, or within so many days at first."""
-    since = now - int(given["days"] * 86400)
+    since = now - int(window.days * 86400)
     reached = state.reached()
     if reached is not None:
-        since = max(since, reached - given["overlap_seconds"])
+        since = max(since, reached - window.overlap_seconds)
     sources: tuple[Source, ...] = ("epochs", "history", "queue")
     for source in sources:
-        collection.add(ask_condor(source, max(0, since), given["schedd"]), source)
+        collection.add(ask_condor(source, since, window.schedd), source)
 
 
 def _read_files(
-    collection: Collection, state: WitnessState, given: dict[str, Any]
+    collection: Collection,
+    state: WitnessState,
+    files: Mapping[Source, Sequence[Path]],
+    schedd: str | None,
 ) -> list[tuple[Path, str]]:
     """Read the files that changed since everything in them was reported.
 
     Return what to remember of them.
     """
     stamps = []
-    sources: tuple[Source, ...] = ("epochs", "history", "queue", "events")
-    for source in sources:
-        for file in given[source]:
-            if file == _STDIN:
-                collection.add(_ads(sys.stdin.buffer, file, source, given["schedd"]), source)
+    for source, paths in files.items():
+        for path in paths:
+            if path == _STDIN:
+                collection.add(_ads(sys.stdin.buffer, path, source, schedd), source)
                 continue
             with suppress(FileNotFoundError):
-                if state.is_unchanged(file):
+                if state.is_unchanged(path):
                     continue
-                stamps.append((file, stamp_of(file)))
+                stamps.append((path, stamp_of(path)))
             try:
-                with file.open("rb") as stream:
-                    collection.add(_ads(stream, file, source, given["schedd"]), source)
+                with path.open("rb") as stream:
+                    collection.add(_ads(stream, path, source, schedd), source)
             except OSError as problem:
-                raise BadInputError(f"{file} cannot be read: {problem.strerror}.") from None
+                raise BadInputError(f"{path} cannot be read: {problem.strerror}.") from None
     return stamps
 
 
