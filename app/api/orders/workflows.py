@@ -80,6 +80,7 @@ def put_workflow(name: str) -> Response:
     listings = {} if same_version is not None else fetch_listings(workflow, _catalog_of())
 
     def declare(writing: Writing) -> WorkflowDeclared:
+        # Without tokens nobody knew whose blobs these are; the workflow names their experiment
         service.unclaimed.claim(writing, workflow.experiment, body.files.values())
         return declare_workflow(writing, document, listings=listings)
 

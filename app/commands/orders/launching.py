@@ -185,6 +185,7 @@ def _launcher(options: LaunchingOptions, folder: Path) -> Launcher:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
+    # The kernel drops this lock when the process ends, however it ends
     with (folder / "lock").open("a", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

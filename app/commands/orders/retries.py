@@ -268,6 +268,7 @@ class _Submission:
 
 
 def _put(file: Path, text: str, mode: int) -> None:
+    # Before anything is in it: nobody else may read a ticket, not even for a moment
     file.touch(mode=mode)
     file.write_text(text, encoding="utf-8")
     file.chmod(mode)

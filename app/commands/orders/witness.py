@@ -24,6 +24,7 @@ from jobprov.provenance.launchers.condor.ads import Ad, read_ads
 from jobprov.provenance.launchers.condor.attempts import SOURCES, Collection, Source
 from jobprov.provenance.launchers.condor.events import attempts_of, read_events
 from jobprov.provenance.launchers.condor.tools import ask_condor
+from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.agents.witness import Deliver, Report, Telling, witness_batch
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
@@ -243,7 +244,8 @@ def _sentences(report: Report, collection: Collection) -> str:
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
     in_brackets = f" ({states})" if states else ""
     reported = sum(report.states.values())
-    lines = [f"{reported} attempts reported{in_brackets}, {report.new} of them new to the service"]
+    attempts = counted(reported, "attempt")
+    lines = [f"{attempts} reported{in_brackets}, {report.new} of them new to the service"]
     counts = (
         (report.leftovers, "records of the hook that came home unsent were sent"),
         (report.told_before, "reported before"),

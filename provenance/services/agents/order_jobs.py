@@ -242,6 +242,7 @@ class Workshop:
     def _write_note(self, note: JobNote) -> None:
         file = self._note_file(note.order.order_id)
         file.parent.mkdir(parents=True, exist_ok=True)
+        # Killed in between, it leaves no half note that the next start could not read
         part = file.with_suffix(".part")
         part.write_bytes(msgspec.json.encode(note))
         part.replace(file)
@@ -311,6 +312,7 @@ def _bare(stage: Stage, name: str) -> str:
 
 
 def _copy(source: Path, target: Path) -> None:
+    # Jobs that wait for the file see it whole or not at all
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     with source.open("rb") as reading, part.open("wb") as writing:
         while piece := reading.read(_PIECE):

@@ -146,6 +146,7 @@ def append_orders(
     for name, order in zip(ids, orders, strict=True):
         if name not in existing:
             documents[name] = {"order_id": name, **msgspec.to_builtins(order)}
+    # Whoever reads one order reads its whole entry, so that is kept small
     for part in chunks(list(documents.values()), MOST_TAKEN):
         body = {"orders": part, **(decision or {})}
         write_order_rows(writing, key, enter_document(writing, key, "orders", body), body)
@@ -215,7 +216,7 @@ def _running_workflows(writing: Writing, experiment: int, body: TakeBody) -> lis
     versions = find_versions(writing.connection, name=body.workflow, experiment=body.experiment)
     if body.workflow is not None and not versions:
         raise NotFoundError(f"Experiment {body.experiment} has no workflow {body.workflow}.")
-    # Only these are read: an experiment may have hundreds of workflows that are over
+    # To know its state, a workflow is read from the ledger: only where orders wait for it
     unplaced = workflows_with_unplaced_orders(writing.connection, experiment)
     declared = read_workflows(
         writing.connection,
@@ -247,6 +248,7 @@ def report_orders(writing: Writing, body: ReportBody) -> OrdersReported:
     connection = writing.connection
     experiment = find_experiment(connection, body.experiment)
     rows = _reported_orders(connection, experiment, body)
+    # A report comes again where its answer was lost
     placed = [order for order in body.placed if rows[order.order_id].batch_id is None]
     ended = [order for order in body.ended if rows[order.order_id].ended_at is None]
     if placed or ended:

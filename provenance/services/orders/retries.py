@@ -286,6 +286,7 @@ class _TaskRetries:
         order.attempt = self._count_tries(unit) + 1
         order.retry_of = attempt.job_id
         factor = self._body.memory_factor or self._policy.memory_factor
+        # A job that no workflow ordered has only its record to name what it asked for
         memory = order.memory_bytes or requested_memory
         order.memory_bytes = math.ceil(memory * factor) if memory else None
         order.avoided_sites = self._sites_to_avoid(unit)

@@ -253,6 +253,7 @@ def _facts(
     task = tasks[0].key
     failures = failed_attempts(connection, task)
     states = {row.unit: row.state for row in unit_rows(connection, [task])[task]}
+    # What failed before a unit was done counts no more
     last_failures = [
         attempts[-1].job for unit, attempts in failures.items() if states.get(unit) != "succeeded"
     ]
@@ -345,4 +346,5 @@ def _declare_tasks(writing: Writing, standing: Standing) -> None:
         if plan.stage.files is not None:
             units = list(plan.stage.files)
         document = stage_document(version, workflow, plan.stage, {"units": units})
+        # The service declares it by itself, whoever asked for the step
         declare_task(writing.by(None), plan.task_id, document)

@@ -114,6 +114,7 @@ def failed_attempts(connection: Connection, task: int) -> dict[str, list[FailedA
     query = (
         select(Job.unit, Job.id, Job.uuid, Host.site, Job.exit_code, Job.exit_signal, Job.message)
         .outerjoin(Host, Host.id == Job.host_id)
+        # A rerun for comparison is no attempt at its unit
         .where(
             Job.task_id == task, Job.state.in_(_BAD), Job.rerun_of.is_(None), Job.unit.is_not(None)
         )
@@ -145,6 +146,7 @@ def made_files(connection: Connection, task: int) -> list[MadeFile]:
         select(File.namespace, File.name, first_good_job.c.unit, Claim.event_count)
         .join(Claim, Claim.job_id == first_good_job.c.id)
         .join(File, File.id == Claim.file_id)
+        # An output whose record names no status was written
         .where(Claim.alias_of.is_(None), func.coalesce(Claim.status, "written") == "written")
         .order_by(*IN_ORDER)
     )
