@@ -6,10 +6,10 @@ import pwd
 from collections.abc import Sequence
 from typing import Any
 
+from jobprov.provenance.db.witness_state import WitnessState
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.launchers.condor.attempts import Collection
 from jobprov.provenance.services.agents.witness import Report, Telling, witness_batch
-from jobprov.provenance.services.agents.witness_state import WitnessState
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 NOW = 1_800_000_000
