@@ -5,9 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
 from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
-from jobprov.provenance.answers.comparisons import JobComparison
+from jobprov.provenance.answers.comparisons import (
+    DivergentRecipe,
+    DivergentRecipes,
+    JobComparison,
+    RecipeAnswer,
+)
 from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import (
     ErrorCounts,
@@ -33,6 +39,7 @@ from jobprov.provenance.answers.orders import (
     TakenOrder,
     TakenOrders,
 )
+from jobprov.provenance.answers.reruns import Reproduction, VerdictPosted
 from jobprov.provenance.answers.statistics import ModuleSums
 from jobprov.provenance.answers.tasks import (
     MissingUnits,
@@ -95,17 +102,19 @@ class Client(Histories):
         """Return what would stop reruns, counted by code; filters are those of `GET /gaps`."""
         return self._ask(GapCounts, "/gaps", **filters)
 
-    def reproduction(self) -> dict[str, Any]:
+    def reproduction(self) -> Reproduction:
         """Return which share of recipes was reproduced when last run again."""
-        return self._read("/reproduction")
+        return self._ask(Reproduction, "/reproduction")
 
-    def comparators(self, experiment: str, *, version: int | None = None) -> dict[str, Any]:
+    def comparators(self, experiment: str, *, version: int | None = None) -> ExperimentComparators:
         """Return how an experiment has outputs compared."""
-        return self._read(f"/comparators/{part(experiment)}", version=version)
+        path = f"/comparators/{part(experiment)}"
+        return self._ask(ExperimentComparators, path, version=version)
 
-    def declare_comparators(self, experiment: str, rules: Mapping[str, Any]) -> dict[str, Any]:
+    def declare_comparators(self, experiment: str, rules: Mapping[str, Any]) -> ComparatorsDeclared:
         """Declare how outputs of an experiment are compared."""
-        return self._json("PUT", f"/comparators/{part(experiment)}", json=rules)
+        path = f"/comparators/{part(experiment)}"
+        return self._send(ComparatorsDeclared, "PUT", path, json=rules)
 
     def rules(self, experiment: str, *, version: int | None = None) -> ExperimentRules:
         """Return what failures of an experiment mean."""
@@ -143,13 +152,14 @@ class Client(Histories):
         answer = self._call("GET", path, params={"experiment": experiment, "format": form})
         return answer.content.decode()
 
-    def recipes(self, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
+    def recipes(self, *, experiment: str | None = None) -> Iterator[DivergentRecipe]:
         """Yield the recipes whose jobs have more than one result, page by page."""
-        return self._rows("/recipes", "recipes", experiment=experiment)
+        for page in self._pages(DivergentRecipes, "/recipes", experiment=experiment):
+            yield from page.recipes
 
-    def recipe(self, recipe_id: str) -> dict[str, Any]:
+    def recipe(self, recipe_id: str) -> RecipeAnswer:
         """Return the results of a recipe, and in what the jobs that had them differ."""
-        return self._read(f"/recipes/{part(recipe_id)}")
+        return self._ask(RecipeAnswer, f"/recipes/{part(recipe_id)}")
 
     def diff(self, before: str, after: str, *, experiment: str | None = None) -> JobComparison:
         """Return what differs from one job to another, by facet."""
@@ -310,9 +320,9 @@ class Client(Histories):
             "POST", f"/jobs/{part(job_id)}/revisions", json={"record": record, "reason": reason}
         )
 
-    def post_verdict(self, job_id: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    def post_verdict(self, job_id: str, verdict: Mapping[str, Any]) -> VerdictPosted:
         """Append the outcome of a rerun to a job."""
-        return self._json("POST", f"/jobs/{part(job_id)}/verdicts", json=verdict)
+        return self._send(VerdictPosted, "POST", f"/jobs/{part(job_id)}/verdicts", json=verdict)
 
     def missing_blobs(self, digests: Sequence[str]) -> list[str]:
         """Return those of the digests that the experiment has not sent yet."""

@@ -107,16 +107,6 @@ class Transport:
             temporary.unlink(missing_ok=True)
         return str(answer.headers.get("ETag", "")).strip('"')
 
-    def _rows(self, path: str, member: str, /, **query: Any) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a list, page by page."""
-        cursor = query.pop("cursor", None)
-        while True:
-            page = self._read(path, **query, cursor=cursor)
-            yield from page[member]
-            cursor = page["next"]
-            if cursor is None:
-                return
-
     def _pages(self, kind: type[P], path: str, /, **query: Any) -> Iterator[P]:
         """Yield the pages of a list as their type."""
         cursor = query.pop("cursor", None)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.selecting import select_by
-from jobprov.provenance.db.tables import Possession
+from jobprov.provenance.db.tables import Experiment, Possession
 
 _POSSESSIONS = table_of(Possession)
 
@@ -49,3 +50,15 @@ class Possessions:
 def possessed_blobs(connection: Connection, experiment: str, digests: Iterable[str]) -> set[str]:
     """Return those of `digests` that the experiment uploaded."""
     return Possessions().among(connection, experiment, set(digests))
+
+
+def senders_of(connection: Connection, digests: Iterable[str]) -> dict[str, set[str]]:
+    """Return the names of the experiments that uploaded each blob; none uploaded the others."""
+    senders: dict[str, set[str]] = {}
+    query = select(Possession.sha256, Experiment.name).join(
+        Experiment, Experiment.id == Possession.experiment_id
+    )
+    for part in chunks(sorted(set(digests))):
+        for sha256, experiment in connection.execute(query.where(Possession.sha256.in_(part))):
+            senders.setdefault(sha256, set()).add(experiment)
+    return senders
