@@ -15,12 +15,9 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
+from jobprov.provenance.db.queries.recording.dead_letters import list_letters
 from jobprov.provenance.errors import ProvenanceError
-from jobprov.provenance.services.recording.dead_letters import (
-    list_letters,
-    read_letter,
-    replay_letter,
-)
+from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter
 
 
 @click.group("dead-letter", cls=Group)

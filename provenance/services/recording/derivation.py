@@ -5,19 +5,14 @@ record comes, and again when what follows from one has changed (`recording/reder
 records themselves are written by `recording/jobs.py`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, delete
-
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.changes.recording import write_awaited
 from jobprov.provenance.db.recording.aliases import join_sightings
 from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
-from jobprov.provenance.db.tables import AwaitedBlob
 from jobprov.provenance.db.turns import begin_deriving
 from jobprov.provenance.records.gaps import Findings, Gap, find_gaps, level_of
 from jobprov.provenance.records.job_record import FAILED, Software
@@ -116,18 +111,3 @@ def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[
     if pending := pending_of([job.reading for job in jobs], findings):
         experiments = intern_experiments(writing, {experiment for experiment, _ in pending})
         enqueue_evaluations(writing.connection, experiments, pending)
-
-
-def write_awaited(
-    connection: Connection, missing: Mapping[int, Iterable[str]], *, replace: Sequence[int]
-) -> None:
-    """Note which blobs each of these jobs still waits for.
-
-    What was noted of the jobs in `replace` goes first.
-    """
-    for part in chunks(replace):
-        connection.execute(delete(AwaitedBlob).where(AwaitedBlob.job_id.in_(part)))
-    rows: list[dict[str, Any]] = []
-    for job, digests in missing.items():
-        rows.extend({"sha256": sha256, "job_id": job} for sha256 in sorted(digests))
-    insert_rows(connection, table_of(AwaitedBlob), rows)
