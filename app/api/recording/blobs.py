@@ -17,10 +17,10 @@ from jobprov.app.api.wire.guard import check_reading, recording_grant
 from jobprov.app.api.wire.sending import send_blob
 from jobprov.app.errors import SecretFoundError, problem_of
 from jobprov.app.wiring import get_service
+from jobprov.provenance.db.queries.holdings.possessions import holders_of
 from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, NotFoundError
 from jobprov.provenance.services.intake.blobs import (
     find_secret,
-    holders_of,
     is_nobodys,
     is_unwanted,
     missing_of,

@@ -10,9 +10,9 @@ from flask import request
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.locality import is_local
 from jobprov.app.wiring import get_service
+from jobprov.provenance.db.queries.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.errors import ForbiddenError
 from jobprov.provenance.records.reading.decoding import DecodedRecord
-from jobprov.provenance.services.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.services.intake.tokens import Grant
 
 _LOCAL = Grant(None, "this machine")

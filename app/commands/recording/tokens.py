@@ -16,7 +16,8 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
-from jobprov.provenance.services.intake.tokens import create_token, list_tokens, revoke_token
+from jobprov.provenance.db.queries.intake.tokens import list_tokens
+from jobprov.provenance.services.intake.tokens import create_token, revoke_token
 
 
 @click.group(cls=Group)
