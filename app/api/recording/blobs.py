@@ -9,7 +9,7 @@ from http import HTTPStatus
 import msgspec
 from flask import Response, request
 
-from jobprov.app.api.wire.answers import BlobAnswer, MissingAnswer, PartAnswer, json_answer
+from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.blob_parts import Part, asked_part, part_chunks
 from jobprov.app.api.wire.bodies import body_chunks, read_body
 from jobprov.app.api.wire.documenting import Section
@@ -17,6 +17,7 @@ from jobprov.app.api.wire.guard import check_reading, recording_grant
 from jobprov.app.api.wire.sending import send_blob
 from jobprov.app.errors import SecretFoundError, problem_of
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.recording import BlobAnswer, MissingAnswer, PartAnswer
 from jobprov.provenance.db.queries.holdings.possessions import holders_of
 from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, NotFoundError
 from jobprov.provenance.services.intake.blobs import (

@@ -13,9 +13,6 @@ from flask import Response, request
 
 from jobprov.app.api.recording.log_tails import forget_tails
 from jobprov.app.api.wire.answers import (
-    BatchAnswer,
-    BatchResult,
-    RecordAnswer,
     batch_result,
     conflict_words,
     json_answer,
@@ -35,6 +32,7 @@ from jobprov.app.api.wire.guard import (
 )
 from jobprov.app.api.wire.secrets import refuse_secrets, refuse_secrets_of, secret_words
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.recording import BatchAnswer, BatchResult, RecordAnswer
 from jobprov.provenance.errors import BadInputError, ConflictError, RecordError
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import LIMIT_BYTES, DecodedRecord, decode_record

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-import msgspec
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
@@ -13,6 +12,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, check_job, recording_grant
 from jobprov.app.errors import SecretFoundError
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.recording import TailAnswer
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.schemas.parameters import read_query
@@ -23,14 +23,6 @@ from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.recording.submissions import Outcome
 
 section = Section("log-tails", "Ends of logs of running jobs.")
-
-
-class TailAnswer(msgspec.Struct):
-    """Up to which position the service has the log."""
-
-    job_id: str
-    name: str
-    received_bytes: int
 
 
 @section.call(

@@ -244,7 +244,7 @@ def _write_ticket(
             f"A ticket is of one task, and these are of {', '.join(tasks[:5])}: write one folder "
             "a task."
         )
-    _put(folder / TICKET, client.issue_ticket(tasks[0], experiment)["ticket"] + "\n", 0o600)
+    _put(folder / TICKET, client.issue_ticket(tasks[0], experiment).ticket + "\n", 0o600)
 
 
 def _put(file: Path, text: str, mode: int) -> None:

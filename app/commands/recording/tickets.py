@@ -97,8 +97,8 @@ def register(
         or given["ticket_file"]
     ):
         made = client.issue_ticket(task_id, experiment, days=given["days"])
-        variables |= _keep(made["ticket"], given["ticket_file"])
-        ends = made["expires_at"]
+        variables |= _keep(made.ticket, given["ticket_file"])
+        ends = made.expires_at
     file = str(given["ticket_file"].absolute()) if given["ticket_file"] else None
     document = {
         "experiment": experiment,

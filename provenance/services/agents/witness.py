@@ -162,7 +162,7 @@ def _tell(
         json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() for record in records
     ]
     for record, (_, _, at), result in zip(records, part, client.record_batch(bodies), strict=True):
-        job_id, status = record["job_id"], int(result["status"])
+        job_id, status = record["job_id"], result.status
         if status < 300 or status in {_CONFLICT, _UNUSABLE}:  # noqa: PLR2004 - a success
             settled.append((job_id, at))
         else:
@@ -170,7 +170,7 @@ def _tell(
         if status == _CONFLICT:
             report.conflicts.append(job_id)
         elif status >= 300:  # noqa: PLR2004 - not a success
-            report.refused[job_id] = str(result.get("detail") or f"status {status}")
+            report.refused[job_id] = result.detail or f"status {status}"
         elif status != 200:  # noqa: PLR2004 - known already
             report.new += 1
     return settled
