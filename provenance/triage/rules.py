@@ -224,12 +224,12 @@ def _is_like(wanted: str | None, value: str | None) -> bool:
 
 def holds(pattern: str, line: str) -> bool:
     """Return whether the pieces of a pattern stand in a line one after the other."""
-    at = 0
+    end = 0
     for piece in pattern.split("*"):
-        found = line.find(piece, at, LONGEST_LINE)
-        if found < 0:
+        start = line.find(piece, end, LONGEST_LINE)
+        if start < 0:
             return False
-        at = found + len(piece)
+        end = start + len(piece)
     return True
 
 
@@ -247,9 +247,13 @@ def find_cause(failure: Failure, logs: Sequence[LogEnd]) -> tuple[str, int] | No
     The position is where the block begins.
     """
     message = (failure.message or "").strip().split("\n")[0][:_MESSAGE_LENGTH].strip()
-    wanted = [message] if len(message) >= _LEAST_MESSAGE else []
-    wanted += [f"---- {failure.error_class.split(NESTED)[-1]} BEGIN"] if failure.error_class else []
-    for text in wanted:
+    texts = []
+    if len(message) >= _LEAST_MESSAGE:
+        texts.append(message)
+    if failure.error_class:
+        # art begins the block of an exception with such a line
+        texts.append(f"---- {failure.error_class.split(NESTED)[-1]} BEGIN")
+    for text in texts:
         for log in logs:
             for at, line in reversed(log.lines):
                 if text in line[:LONGEST_LINE]:

@@ -46,16 +46,16 @@ def post_ticket(task_id: str) -> Response:
     It is shown this once.
     """
     grant = writing_grant()
-    asked = _read(read_body(_BODY_BYTES))
-    check_experiment(grant, asked.experiment)
+    body = _read(read_body(_BODY_BYTES))
+    check_experiment(grant, body.experiment)
     checked_name(task_id, "task_id")
     now = datetime.now(UTC)
     ticket, expires_at = get_service().write(
         lambda writing: create_ticket(
-            writing, experiment=asked.experiment, task_id=task_id, now=now, days=asked.days
+            writing, experiment=body.experiment, task_id=task_id, now=now, days=body.days
         )
     )
-    return json_answer(TicketAnswer(ticket, asked.experiment, task_id, expires_at), 201)
+    return json_answer(TicketAnswer(ticket, body.experiment, task_id, expires_at), 201)
 
 
 def _read(body: bytes) -> TicketBody:

@@ -39,10 +39,9 @@ def read_batch(body: bytes) -> list[bytes]:
     try:
         bodies = [bytes(raw) for raw in _batch.decode(body).jobs]
     except msgspec.ValidationError as problem:
-        words, _, path = str(problem).partition(" - at ")
-        raise BadInputError(
-            f"The body cannot be read: {words}.", {path.strip("`$.") or "jobs": [words]}
-        ) from None
+        message, _, path = str(problem).partition(" - at ")
+        field = path.strip("`$.") or "jobs"
+        raise BadInputError(f"The body cannot be read: {message}.", {field: [message]}) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         apart = _split(body)
         if apart is None:

@@ -63,12 +63,14 @@ def record(*, paths: tuple[Path, ...], url: str | None, as_json: bool) -> None:
     """
     results = []
     for path in paths:
-        is_of_hook = path.is_dir() or _is_log(path)
-        results.append(_flush(path, url) if is_of_hook else _send(path, url))
+        send = _flush if path.is_dir() or _is_log(path) else _send
+        results.append(send(path, url))
     lines = [f"{result.path}: {result.outcome}" for result in results]
     emit(results, "\n".join(lines), as_json=as_json)
-    if not all(result.is_taken for result in results):
-        sys.exit(3 if any(result.is_unreachable for result in results) else 1)
+    if all(result.is_taken for result in results):
+        return
+    is_unreachable = any(result.is_unreachable for result in results)
+    sys.exit(3 if is_unreachable else 1)
 
 
 def _is_log(path: Path) -> bool:

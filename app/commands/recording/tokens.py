@@ -62,9 +62,11 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         "name": "NAME",
         "task_id": "TASK",
         "created_at": "MADE",
+        "expires_at": "EXPIRES",
+        "revoked_at": "REVOKED",
     }
-    titles |= {"expires_at": "EXPIRES", "revoked_at": "REVOKED"}
-    emit(rows, table(rows, titles) if rows else "There is no token.", as_json=as_json)
+    text = table(rows, titles) if rows else "There is no token."
+    emit(rows, text, as_json=as_json)
 
 
 @token.command()

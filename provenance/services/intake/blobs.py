@@ -132,13 +132,11 @@ class Unclaimed:
 
     def claim(self, writing: Writing, experiment: str, digests: Iterable[str]) -> None:
         """Give an experiment those of the blobs that it names in a declaration."""
-        uploads = [
-            Upload(experiment, sha256) for sha256 in sorted(self._digests.keys() & set(digests))
-        ]
-        if uploads:
-            grant_possession(writing, uploads)
-            for upload in uploads:
-                self._digests.pop(upload.sha256)
+        named = sorted(self._digests.keys() & set(digests))
+        if named:
+            grant_possession(writing, [Upload(experiment, sha256) for sha256 in named])
+            for sha256 in named:
+                self._digests.pop(sha256)
 
 
 def _named_in(decoded: DecodedRecord) -> set[str]:

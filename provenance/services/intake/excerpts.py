@@ -98,9 +98,8 @@ class Excerpts:
         The oldest go first.
         """
         for content in contents:
-            if len(content) > LONGEST_BYTES or any(
-                sha256.encode() in content for sha256 in missing
-            ):
+            names_missing = any(sha256.encode() in content for sha256 in missing)
+            if len(content) > LONGEST_BYTES or names_missing:
                 continue
             key = (experiment, hashlib.sha256(content).hexdigest())
             with self._lock:

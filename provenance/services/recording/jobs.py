@@ -247,11 +247,9 @@ def _write(batch: _Batch, accepted: Sequence[_Decision]) -> dict[int, Outcome]:
     """
     if not accepted:
         return {}
-    fresh = [
-        batch.key_of(decision.submission) for decision in accepted if decision.held_job is None
-    ]
+    fresh = [decision.submission for decision in accepted if decision.held_job is None]
     numbers = new_job_keys(batch.writing.connection, len(fresh))
-    new_keys = dict(zip(fresh, numbers, strict=True))
+    new_keys = dict(zip(map(batch.key_of, fresh), numbers, strict=True))
     jobs = []
     for decision in accepted:
         submission, held_job = decision.submission, decision.held_job

@@ -160,9 +160,8 @@ def ambiguous_entries(
     connection: Connection, lists: Iterable[Sequence[Software]]
 ) -> dict[str, str]:
     """Return why the refs in these software lists may have meant other commits, by digest."""
-    naming_refs = {
-        digest: entry for digest, entry in distinct_entries(lists).items() if asks_ref(entry)
-    }
+    entries = distinct_entries(lists)
+    naming_refs = {digest: entry for digest, entry in entries.items() if asks_ref(entry)}
     memory = Memory()
     _note_resolutions(connection, memory, naming_refs)
     return ambiguous_code(connection, memory, naming_refs)
