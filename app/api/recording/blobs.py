@@ -9,8 +9,8 @@ from http import HTTPStatus
 import msgspec
 from flask import Response, request
 
+from jobprov.app.api.recording.blob_parts import Part, asked_part, part_chunks
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.blob_parts import Part, asked_part, part_chunks
 from jobprov.app.api.wire.bodies import body_chunks, read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_reading, recording_grant

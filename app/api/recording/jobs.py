@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
+from jobprov.app.api.recording.batches import read_batch
 from jobprov.app.api.recording.log_tails import forget_tails
 from jobprov.app.api.wire.answers import (
     batch_result,
@@ -19,7 +20,6 @@ from jobprov.app.api.wire.answers import (
     public_url,
     record_answer,
 )
-from jobprov.app.api.wire.batches import read_batch
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import (

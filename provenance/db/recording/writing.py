@@ -64,7 +64,7 @@ class JobDraft(NamedTuple):
     Attributes:
         key: integer key, allocated.
         is_new: False where rows of an earlier reading have to go first.
-        columns: what `job_columns` says of the record, where somebody asked it before.
+        columns: what `job_columns` returns for the record, where somebody has called it already.
     """
 
     key: int
@@ -229,7 +229,7 @@ def _intern_gap_sets(transaction: Transaction, gaps: Sequence[Sequence[Gap]]) ->
 def gap_document(gaps: Sequence[Gap]) -> tuple[str, str]:
     """Return digest and text of the codes of a job's gaps, in order.
 
-    The words are computed where a job is shown.
+    Their messages are not stored: they are made where a job is shown.
     """
     return _codes_document(tuple([gap.code for gap in gaps]))
 

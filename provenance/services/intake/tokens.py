@@ -1,4 +1,4 @@
-"""Write tokens of experiments: made, listed, revoked, and told from guesses.
+"""Write tokens of experiments: made, revoked, and told from guesses.
 
 A token is `prov_<number>_<43 characters>`: the number finds its row, the rest is 256 random bits,
 of which only the SHA-256 is kept (so much randomness needs no slow hash). It is shown once, when it
@@ -57,7 +57,7 @@ class Grant(NamedTuple):
         return self.allows(experiment) and self.task_id in (None, task_id)
 
     def names(self) -> str:
-        """Return what the token is of, for people who used it for something else."""
+        """Return what the token is for, to tell people who used it for something else."""
         if self.task_id is None:
             return f"{self.experiment}"
         return f"{self.experiment}, task {self.task_id} alone"

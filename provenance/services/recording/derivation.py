@@ -26,7 +26,7 @@ from jobprov.provenance.services.writing import Writing
 
 
 class ReadJob(NamedTuple):
-    """A job as its witnesses say it, and where its rows go.
+    """A job as its witnesses describe it, and the key of its rows.
 
     Attributes:
         key: integer key, allocated.
@@ -55,6 +55,7 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
     if not jobs:
         return []
     connection = writing.connection
+    # Before anything is looked up: else neither side would see what comes in between
     begin_deriving(connection)
     findings = find_for(connection, writing.memory, [job.reading for job in jobs])
     drafts: list[JobDraft] = []
@@ -86,16 +87,13 @@ def _draft(job: ReadJob, grading: Grading) -> JobDraft:
 
 
 def grade(reading: Reading, findings: Findings) -> Grading:
-    """Return what a job's own record and what the service knows beside it say of its rerun."""
+    """Return level and gaps of a job, from its record and from what the service knows beside it."""
     gaps = find_gaps(reading.record, findings)
     return Grading(level_of(gaps, reading.record, findings), gaps, sorted(findings.missing_blobs))
 
 
 def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[Findings]) -> None:
-    """Have failures classified, code resolved and configurations evaluated.
-
-    Only what these jobs are the first to have is asked for.
-    """
+    """Have failures classified, code resolved and configurations evaluated, where that is open."""
     failures: list[int] = []
     unresolved: list[tuple[Sequence[Software], Iterable[int]]] = []
     for job, job_findings in zip(jobs, findings, strict=True):

@@ -1,7 +1,4 @@
-"""What is known of evaluated configurations when records are looked at.
-
-Which are done, which failed, and which can be done now.
-"""
+"""What is known of the configurations of records: evaluated, failed, or to be evaluated now."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -24,7 +21,7 @@ _MOST_REMEMBERED = 100_000
 class EvaluationFindings(NamedTuple):
     """What is known of a record's configurations, by position.
 
-    In `pending` the digests of those that can be evaluated now.
+    `pending` holds the digests of those that can be evaluated now.
     """
 
     problems: Mapping[int, str]
@@ -36,9 +33,9 @@ NOTHING_FOUND = EvaluationFindings({}, {}, ())
 
 
 class FinishedConfigurations(set[Configuration]):
-    """Remembers configurations of which there is nothing to say and nothing left to do.
+    """Remembers configurations that make no gap and have nothing left to be read.
 
-    That does not change.
+    That does not change any more.
     """
 
     def keep_bounded(self) -> None:
@@ -57,7 +54,7 @@ def find_evaluations(
 
     Args:
         connection: to read with.
-        memory: keeps the configurations of which there is nothing to say.
+        memory: keeps the configurations that are finished.
         records: merged ones.
         possessed: digests of the blobs that each experiment possesses, of those that the records
             refer to.
@@ -110,9 +107,9 @@ def _can_be_evaluated(
     evaluation: KnownEvaluation | None,
     possessed: AbstractSet[str],
 ) -> bool:
-    """Return whether evaluating it would tell more.
+    """Return whether an evaluation would find out more.
 
-    All its files are here, and it, or what art wrote of it, was not read yet.
+    All files are here, and the configuration, or what art wrote of it, was not read yet.
     """
     files = configuration.files
     if not files or any(file.sha256 not in possessed for file in files):

@@ -1,6 +1,6 @@
 """What only the service knows about records: which blobs are here, which code is resolved.
 
-It is asked once for a batch, and answered for each.
+Each class below looks things up once for a batch, and then answers for each record.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ def find_for(connection: Connection, memory: Memory, readings: Sequence[Reading]
     has_capsule = [capsules.serve(record) or blobs.include_image(record) for record in records]
     large: dict[str, set[str]] = {}
     for place, record in enumerate(records):
-        # Only there does a grade tell large inputs that are held from others
+        # Without a capsule no grade depends on large inputs, and they are not looked up
         if has_capsule[place]:
             inputs[place] = all_inputs(record)
             large.setdefault(record.experiment, set()).update(inputs[place])
@@ -109,7 +109,7 @@ class BlobFindings:
         for experiment, digests in wanted.items():
             possessed = self._possessions.among(self._connection, experiment, digests)
             self.possessed.setdefault(experiment, set()).update(possessed)
-        # asked afterwards: another process may erase what is remembered here, or was there a moment
+        # Asked afterwards: another process may erase what is remembered here, or was there a moment
         # ago
         erased = erased_digests(self._connection, wanted)
         for experiment, digests in wanted.items():
