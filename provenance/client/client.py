@@ -39,6 +39,14 @@ from jobprov.provenance.answers.orders import (
     TakenOrder,
     TakenOrders,
 )
+from jobprov.provenance.answers.recording import (
+    BatchAnswer,
+    BatchResult,
+    BlobAnswer,
+    MissingAnswer,
+    RecordAnswer,
+    TicketAnswer,
+)
 from jobprov.provenance.answers.reruns import Reproduction, VerdictPosted
 from jobprov.provenance.answers.statistics import ModuleSums
 from jobprov.provenance.answers.tasks import (
@@ -59,6 +67,8 @@ from jobprov.provenance.answers.workflows import (
 from jobprov.provenance.client.histories import Histories
 from jobprov.provenance.client.transport import campaign_place, part
 from jobprov.provenance.errors import BadInputError, ProvenanceError
+
+_JSON = {"Content-Type": "application/json"}
 
 
 class Client(Histories):
@@ -234,10 +244,12 @@ class Client(Histories):
 
     def issue_ticket(
         self, task_id: str, experiment: str, *, days: int | None = None
-    ) -> dict[str, Any]:
-        """Return an upload ticket of a task: `{ticket, experiment, task_id, expires_at}`."""
-        asked = {"experiment": experiment, **({"days": days} if days is not None else {})}
-        return self._json("POST", f"/tasks/{part(task_id)}/tickets", json=asked)
+    ) -> TicketAnswer:
+        """Return an upload ticket of a task."""
+        request: dict[str, Any] = {"experiment": experiment}
+        if days is not None:
+            request["days"] = days
+        return self._send(TicketAnswer, "POST", f"/tasks/{part(task_id)}/tickets", json=request)
 
     def configuration(
         self, job_id: str, step: str, *, experiment: str | None = None
@@ -292,33 +304,29 @@ class Client(Histories):
         place, named = campaign_place(campaign)
         return self._save(f"/campaigns/{place}/bundle", {**which, **named}, target)
 
-    def record(self, body: bytes | Mapping[str, Any]) -> dict[str, Any]:
+    def record(self, body: bytes | Mapping[str, Any]) -> RecordAnswer:
         """Record a job; bytes are kept exactly as they are. Sending it again is harmless."""
         data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         record = json.loads(data)
         if not isinstance(record, dict):
             raise BadInputError("A record is one JSON object.")
-        # Nothing could be said of the address that it would be sent to
+        # The address names the job, so that without an id there is none
         if not record.get("job_id"):
             raise BadInputError("A record has a job_id, a UUID.", {"job_id": ["missing"]})
         path = f"/jobs/{part(str(record['job_id']))}"
-        answer = self._json("PUT", path, data=data, headers={"Content-Type": "application/json"})
-        # A portal or proxy that says yes to everything
-        if answer.keys().isdisjoint({"job_id", "change"}):
-            raise self._stranger()
-        return answer
+        return self._send(RecordAnswer, "PUT", path, data=data, headers=_JSON)
 
-    def record_batch(self, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
+    def record_batch(self, bodies: Sequence[bytes]) -> list[BatchResult]:
         """Record up to 1000 jobs; return what became of each, in order."""
         data = b'{"jobs":[' + b",".join(bodies) + b"]}"
-        headers = {"Content-Type": "application/json"}
-        return list(self._json("POST", "/jobs/batch", data=data, headers=headers)["results"])
+        answer = self._send(BatchAnswer, "POST", "/jobs/batch", data=data, headers=_JSON)
+        return answer.results
 
-    def revise(self, job_id: str, record: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    def revise(self, job_id: str, record: Mapping[str, Any], reason: str) -> RecordAnswer:
         """Keep a corrected record beside the first."""
-        return self._json(
-            "POST", f"/jobs/{part(job_id)}/revisions", json={"record": record, "reason": reason}
-        )
+        path = f"/jobs/{part(job_id)}/revisions"
+        revision = {"record": record, "reason": reason}
+        return self._send(RecordAnswer, "POST", path, json=revision)
 
     def post_verdict(self, job_id: str, verdict: Mapping[str, Any]) -> VerdictPosted:
         """Append the outcome of a rerun to a job."""
@@ -326,11 +334,12 @@ class Client(Histories):
 
     def missing_blobs(self, digests: Sequence[str]) -> list[str]:
         """Return those of the digests that the experiment has not sent yet."""
-        return list(self._json("POST", "/blobs/missing", json={"sha256": list(digests)})["missing"])
+        request = {"sha256": list(digests)}
+        return self._send(MissingAnswer, "POST", "/blobs/missing", json=request).missing
 
-    def put_blob(self, sha256: str, data: bytes) -> dict[str, Any]:
+    def put_blob(self, sha256: str, data: bytes) -> BlobAnswer:
         """Send a blob."""
-        return self._json("PUT", f"/blobs/{part(sha256)}", data=data)
+        return self._send(BlobAnswer, "PUT", f"/blobs/{part(sha256)}", data=data)
 
     def get_blob(self, sha256: str) -> bytes:
         """Return a blob's bytes."""

@@ -263,7 +263,7 @@ class _Submission:
                 f"A ticket is for one task, and these jobs are of {', '.join(tasks[:5])}: write one "
                 "folder a task."
             )
-        ticket = self.client.issue_ticket(tasks[0], self.question["experiment"])["ticket"]
+        ticket = self.client.issue_ticket(tasks[0], self.question["experiment"]).ticket
         _put(folder / TICKET, ticket + "\n", 0o600)
 
 

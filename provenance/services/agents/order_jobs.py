@@ -232,7 +232,7 @@ class Workshop:
             return JobTicket({}, {})
         file = self.folder / "tickets" / hashlib.sha256(task_id.encode()).hexdigest()
         if not file.is_file():
-            ticket = self.client.issue_ticket(task_id, self.experiment)["ticket"]
+            ticket = self.client.issue_ticket(task_id, self.experiment).ticket
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Nobody else may read it, not even for the moment before a chmod
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, BinaryIO, NamedTuple
 
+from jobprov.provenance.answers.recording import BatchResult
 from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
 from jobprov.provenance.client import Client
 from jobprov.provenance.db.witness_state import WitnessState
@@ -192,9 +193,9 @@ def _send_records(
     return settled
 
 
-def _note_result(report: Report, job_id: str, result: dict[str, Any]) -> bool:
+def _note_result(report: Report, job_id: str, result: BatchResult) -> bool:
     """Note what became of a record; return whether it need not be sent again."""
-    status = int(result["status"])
+    status = result.status
     if status == HTTPStatus.OK:
         return True
     if status < HTTPStatus.MULTIPLE_CHOICES:
@@ -203,7 +204,7 @@ def _note_result(report: Report, job_id: str, result: dict[str, Any]) -> bool:
     if status == HTTPStatus.CONFLICT:
         report.conflicts.append(job_id)
         return True
-    report.refused[job_id] = str(result.get("detail") or f"status {status}")
+    report.refused[job_id] = result.detail or f"status {status}"
     # To send it again would not help: the service keeps the body as a dead letter
     return status == HTTPStatus.UNPROCESSABLE_ENTITY
 
