@@ -1,6 +1,6 @@
 """Which blobs experiments uploaded."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, select
 
@@ -62,3 +62,23 @@ def senders_of(connection: Connection, digests: Iterable[str]) -> dict[str, set[
         for sha256, experiment in connection.execute(query.where(Possession.sha256.in_(part))):
             senders.setdefault(sha256, set()).add(experiment)
     return senders
+
+
+def possessed_by_anybody(connection: Connection, digests: Sequence[str]) -> set[str]:
+    """Return those of `digests` that any experiment uploaded."""
+    possessed: set[str] = set()
+    for part in chunks(digests):
+        query = select(Possession.sha256).where(Possession.sha256.in_(part))
+        possessed.update(connection.execute(query).scalars())
+    return possessed
+
+
+def holders_of(connection: Connection, sha256: str) -> list[str]:
+    """Return the experiments that uploaded the blob, by name."""
+    query = (
+        select(Experiment.name)
+        .join(Possession, Possession.experiment_id == Experiment.id)
+        .where(Possession.sha256 == sha256)
+        .order_by(Experiment.name)
+    )
+    return list(connection.execute(query).scalars())
