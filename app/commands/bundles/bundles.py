@@ -143,14 +143,14 @@ def rerun(
     folder = _empty_folder(into)
     root = unpacked(what, folder, experiment=experiment, url=url)
     out = (folder / "out").resolve()
-    # Lines of the rerun are no JSON: they go to stderr where the answer is
+    # With --json only the answer goes to stdout: these lines would break it
     report = partial(click.echo, err=as_json)
     report(f"Running {root.name} in {out}")
     isolation = apart() if is_apart else Isolation()
     result = execution.rerun(root, out, report, input_dirs=input_dir, isolation=isolation)
     decision, verdict = None, None
     if result.verified is None:
-        click.echo("The job was not started, as the lines above say.", err=True)
+        click.echo("The job was not started; see the lines above.", err=True)
     else:
         decision, verdict = result.verified.decision, result.verified.verdict
     posted = None

@@ -154,7 +154,7 @@ def _rest(facets: list[Facet], *, everything: bool) -> Iterator[str]:
     if same:
         yield f"Same: {', '.join(same)}."
     if silent:
-        yield f"Neither says: {', '.join(silent)}."
+        yield f"In neither record: {', '.join(silent)}."
     if other and not everything:
         yield f"Differs in any two runs, shown by --all: {', '.join(other)}."
 

@@ -104,7 +104,7 @@ def check_attestation(tar: Path, envelope: Path, public_key: Path) -> Attestatio
         read = Envelope.from_dict(json.loads(envelope.read_bytes()[:_MOST_BYTES]))
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise BadInputError(
-            f"{envelope} is no DSSE envelope: {problem}.", {"envelope": [str(problem)]}
+            f"{envelope} is not a DSSE envelope: {problem}.", {"envelope": [str(problem)]}
         ) from None
     try:
         read.verify([key], 1)
@@ -141,9 +141,9 @@ def _statement_of(tar: Path) -> dict[str, Any]:
             f"There is no bundle {tar}; build one: jobprov bundle JOB -o {tar.name}."
         ) from None
     except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError) as problem:
-        raise BundleError(f"{tar} is no bundle: {problem}.") from None
+        raise BundleError(f"{tar} is not a bundle: {problem}.") from None
     if not isinstance(statement, dict) or not isinstance(statement.get("subject"), list):
-        raise BundleError(f"{tar} holds no statement (prov/statement.json): it is no bundle.")
+        raise BundleError(f"{tar} holds no statement (prov/statement.json): it is not a bundle.")
     subject = {"name": f"{top}.tar", "digest": {"sha256": _sha256(tar)}}
     return {**statement, "subject": [subject, *statement["subject"]]}
 
@@ -174,7 +174,7 @@ def _load_signer(file: Path) -> Any:
         key = load_pem_private_key(file.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as problem:
         raise BadInputError(
-            f"{file} is no private key (PEM, without a password): {problem}.",
+            f"{file} is not a private key (PEM, without a password): {problem}.",
             {"key": [str(problem)]},
         ) from None
     if not isinstance(key, Ed25519PrivateKey):
@@ -193,5 +193,5 @@ def _load_public_key(file: Path) -> Any:
         return signing.SSlibKey.from_crypto(load_pem_public_key(file.read_bytes()))
     except (OSError, ValueError, TypeError) as problem:
         raise BadInputError(
-            f"{file} is no public key (PEM): {problem}.", {"public-key": [str(problem)]}
+            f"{file} is not a public key (PEM): {problem}.", {"public-key": [str(problem)]}
         ) from None

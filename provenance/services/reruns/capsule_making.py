@@ -95,7 +95,7 @@ def open_tree(folder: Path) -> "Tree":
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "bagit.txt").is_file():
         raise BadInputError(
-            f"{folder} holds something that is no capsule; name a new folder.",
+            f"{folder} holds something else than a capsule; name a new folder.",
             {"folder": ["no capsule"]},
         )
     return Tree(folder / "data" / "root")

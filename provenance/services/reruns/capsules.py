@@ -54,11 +54,11 @@ def store_capsule(store: Store, path: Path) -> StoredCapsule:
     """Put a capsule's folder, or an image in one file, into the archive.
 
     Raises:
-        BadInputError: the folder is no capsule.
+        BadInputError: the folder is not a capsule.
     """
     if path.is_dir() and not (path / "data" / "root").is_dir():
         raise BadInputError(
-            f"{path} is no capsule: it has no data/root; make one with `jobprov capsule make`.",
+            f"{path} is not a capsule: it has no data/root; make one with `jobprov capsule make`.",
             {"path": ["no capsule"]},
         )
     kind = FILES if path.is_dir() else IMAGE

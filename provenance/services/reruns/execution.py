@@ -110,7 +110,9 @@ def unpack(tar: Path | BinaryIO, into: Path) -> Path:
                 digests = _write_members(archive, into)
         # RecursionError: tarfile follows extended headers, and a bad tar has them without end
         except (tarfile.TarError, EOFError, UnicodeError, RecursionError) as error:
-            raise BundleError(f"This is no whole tar ({error}); get the bundle again.") from error
+            raise BundleError(
+                f"The tar is damaged or cut off ({error}); get the bundle again."
+            ) from error
         except OSError as error:
             raise BundleError(
                 f"The bundle cannot be unpacked into {into} ({error}); give another folder."
@@ -226,8 +228,8 @@ def _check_member(member: tarfile.TarInfo) -> None:
     is_extended = member.issparse() or bool(member.pax_headers)
     if not is_file_or_folder or is_extended or not is_plain(member.name):
         raise BundleError(
-            f"{member.name!r} (type {member.type!r}): a bundle holds plain files and folders "
-            "alone; this tar is none."
+            f"{member.name!r} (type {member.type!r}): a bundle holds only plain files and folders, "
+            "so this tar is not a bundle."
         )
 
 
@@ -268,8 +270,8 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
     if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise BundleError(
-            f"{wrong[0]}{more}: not as the bundle's manifests tell; it was changed or damaged, get "
-            "it again."
+            f"{wrong[0]}{more}: differs from the bundle's manifests; the bundle was changed or "
+            "damaged, get it again."
         )
     if "manifest-sha512.txt" in digests and not _is_last_manifest_whole(root):
         raise BundleError(
@@ -283,7 +285,7 @@ def _listed_files(root: Path, digests: dict[str, str]) -> dict[str, str]:
     listed: dict[str, str] = {}
     for name in _MANIFESTS:
         if name not in digests:
-            raise BundleError(f"The tar holds no {name}, so it is no bundle.")
+            raise BundleError(f"The tar holds no {name}, so it is not a bundle.")
         listed |= _read_manifest(root / name)
     return listed
 

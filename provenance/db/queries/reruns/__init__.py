@@ -1,1 +1,1 @@
-"""Capsules and verdicts of reruns."""
+"""Capsules, comparators and verdicts of reruns, and jobs that are bundled together."""

@@ -119,7 +119,7 @@ def test_what_is_the_same_and_what_always_differs_is_a_line_each() -> None:
 
     assert lines[-3:] == [
         "Same: code.",
-        "Neither says: seeds.",
+        "In neither record: seeds.",
         "Differs in any two runs, shown by --all: host 1.",
     ]
     assert "  + cores" in text(everything=True)

@@ -74,7 +74,7 @@ def test_reruns_live_in_a_capsule_that_their_release_shares(
 def test_folder_with_something_else_is_refused(tars: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
 
-    with pytest.raises(BadInputError, match="no capsule"):
+    with pytest.raises(BadInputError, match="else than a capsule"):
         make_capsule(tmp_path, [tars[GOOD]], apart())
 
 
