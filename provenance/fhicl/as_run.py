@@ -38,16 +38,22 @@ def contradictions(
 
     None stands for a parameter that is absent.
     """
-    before = {parameter.path: parameter.canonical for parameter in parsed.parameters()}
-    after = {parameter.path: parameter.canonical for parameter in ran.parameters()}
+    before, after = _not_set_by_art(parsed), _not_set_by_art(ran)
     for path, value in before.items():
-        if _ART_SETS.match(path):
-            continue
-        if path not in after:
-            if not _ART_PRUNES.match(path):
-                yield path, value, None
-        elif after[path] != value:
-            yield path, value, after[path]
+        if path in after:
+            if after[path] != value:
+                yield path, value, after[path]
+        elif not _ART_PRUNES.match(path):
+            yield path, value, None
     for path, value in after.items():
-        if path not in before and not _ART_SETS.match(path):
+        if path not in before:
             yield path, None, value
+
+
+def _not_set_by_art(configuration: Configuration) -> dict[str, str]:
+    """Return the canonical values by path, without those that art sets itself."""
+    values = {}
+    for parameter in configuration.parameters():
+        if not _ART_SETS.match(parameter.path):
+            values[parameter.path] = parameter.canonical
+    return values

@@ -27,6 +27,8 @@ _MEGA = 1e6
 _MISSING = re.compile(r"Can't find file \"([^\"]+)\"")
 _SHOWN = 20
 
+Case = dict[str, Any]
+"""A line of probes.jsonl: a document, and what the reference made of it."""
 _Disagreement = tuple[str, str, str]
 """In what, the reference's answer, the reader's answer."""
 
@@ -70,16 +72,10 @@ class Score:
     def lines(self) -> list[str]:
         """Return the score as sentences, the first mismatches spelled out."""
         speed = self.expanded_bytes / _MEGA / self.seconds if self.seconds else 0.0
-        lines = [
-            (
-                f"{self.name}: {self.good} of {self.total} agree ({speed:.1f} MB/s expanded, "
-                f"{self.seconds:.2f} s)"
-            )
-        ]
-        lines += [
-            f"   cannot be judged, its data contradicts itself: {case}"
-            for case in self.contradictory
-        ]
+        figures = f"{speed:.1f} MB/s expanded, {self.seconds:.2f} s"
+        reason = "cannot be judged, its data contradicts itself"
+        lines = [f"{self.name}: {self.good} of {self.total} agree ({figures})"]
+        lines += [f"   {reason}: {case}" for case in self.contradictory]
         lines += [mismatch.line() for mismatch in self.mismatches[:_SHOWN]]
         if len(self.mismatches) > _SHOWN:
             lines.append(f"   and {len(self.mismatches) - _SHOWN} more")
@@ -125,7 +121,7 @@ def _score_probes(path: Path) -> Score:
     return result
 
 
-def _contradicts_itself(case: dict[str, Any], names: set[str]) -> bool:
+def _contradicts_itself(case: Case, names: set[str]) -> bool:
     """Return whether the reference missed a file that the case's folder holds.
 
     That is so where a case includes a file by an absolute name, whose folder was cut off when the
@@ -135,7 +131,7 @@ def _contradicts_itself(case: dict[str, Any], names: set[str]) -> bool:
     return case["class"] == INCLUDE_NOT_FOUND and missing is not None and missing[1] in names
 
 
-def _judge_probe(case: dict[str, Any], folder: Path, result: Score) -> Iterator[_Disagreement]:
+def _judge_probe(case: Case, folder: Path, result: Score) -> Iterator[_Disagreement]:
     try:
         configuration = _read(str(folder / case["file"]), [str(folder)], "")
     except FhiclError as error:

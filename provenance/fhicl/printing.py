@@ -88,7 +88,10 @@ def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> st
     outer_names: list[str] = []
     for action, key, index, value in walk(root, registry):
         if action in (ATOM, ENTER):
-            lines.append(f"#KEY|{''.join(outer_names)}{key}|\n#SRC|{_known_place(value)}|\n")
+            place = reference_place(value)
+            if place == _UNKNOWN:
+                place = ""
+            lines.append(f"#KEY|{''.join(outer_names)}{key}|\n#SRC|{place}|\n")
         name = f"{key}: " if index < 0 else ""
         if action == ATOM:
             lines.append(f"{indent}{name}{value.text}{_comma(index, sizes)}\n")
@@ -115,11 +118,6 @@ def reference_place(value: Value) -> str:
         return ""
     segment, offset = value.place.resolve(value.offset)
     return f"{segment.path}:{segment.reference_line(offset)}"
-
-
-def _known_place(value: Value) -> str:
-    place = reference_place(value)
-    return "" if place == _UNKNOWN else place
 
 
 def _note(place: str, place_before: str) -> str:
