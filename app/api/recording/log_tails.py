@@ -1,6 +1,6 @@
 """Taking the ends of logs while their jobs run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from flask import Response, request
@@ -14,6 +14,7 @@ from jobprov.app.errors import SecretFoundError
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.recording import TailAnswer
 from jobprov.provenance.errors import ConflictError
+from jobprov.provenance.records.job_record import Log
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import LogTailQuery
@@ -77,16 +78,16 @@ def forget_tails(taken: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
     """Remove the ends of logs that records brought whole, but for those whose bytes are missing."""
     whole: dict[tuple[str, str], list[str]] = {}
     for decoded, outcome in taken:
-        if decoded.record is None or not decoded.record.logs or outcome.change == "conflict":
-            continue
         # A hook that sends ends of logs has sent a running record before: where its record is the
         # first of the job, there are no ends, and nothing needs to be written
-        if outcome.change == "created" and decoded.witness == "wrapper":
-            continue
-        names = []
-        for log in decoded.record.logs:
-            if log.sha256 and log.sha256 not in outcome.missing_blobs:
-                names.append(log.name)
-        whole[decoded.experiment, decoded.job_id] = names
+        is_first = outcome.change == "created" and decoded.witness == "wrapper"
+        logs = decoded.record.logs if decoded.record is not None else None
+        if logs and not is_first and outcome.change != "conflict":
+            whole[decoded.experiment, decoded.job_id] = _names_of_sent(logs, outcome.missing_blobs)
     if whole:
         get_service().write(lambda writing: drop_tails(writing.connection, whole))
+
+
+def _names_of_sent(logs: Sequence[Log], missing: Sequence[str]) -> list[str]:
+    """Return the names of the logs whose bytes are here."""
+    return [log.name for log in logs if log.sha256 and log.sha256 not in missing]

@@ -101,9 +101,9 @@ def write_files(
     # Of a file that nobody had named before no identity can be stored: these are not looked for
     absent = {key for key, identity in seen.items() if identity.file in new_names}
     identities, fresh = _intern_identities(transaction, seen, files, absent)
-    touched = {files[seen[key].file] for key in fresh}
     stored = [number for key, number in identities.items() if key not in fresh]
-    touched |= unlinked_files(connection, stored)
+    touched = unlinked_files(connection, stored)
+    touched.update(files[seen[key].file] for key in fresh)
     _insert_mentions(connection, named.mentions, identities)
     claims = _insert_claims(connection, named.claims, files, identities)
     touched.update(row["file_id"] for row in claims)
@@ -118,12 +118,17 @@ def write_files(
     counted = absent - named.of_reruns_alone(records)
     new_identities: dict[int, list[IdentityFacts]] = {file: [] for file in new_claims}
     for key in counted:
-        identity, file = seen[key], files[seen[key].file]
-        if file in new_identities:
-            facts = IdentityFacts(identities[key], identity.size_bytes, identity.checksums)
-            new_identities[file].append(facts)
+        _add_facts(new_identities, files[seen[key].file], identities[key], seen[key])
     claim_keys = [row["id"] for row in claims]
     return Touched(touched - new_files, claim_keys, new_identities, new_claims)
+
+
+def _add_facts(
+    by_file: dict[int, list[IdentityFacts]], file: int, key: int, identity: SeenIdentity
+) -> None:
+    """Add what is known of an identity, where its file is one of these."""
+    if file in by_file:
+        by_file[file].append(IdentityFacts(key, identity.size_bytes, identity.checksums))
 
 
 def _intern_files(

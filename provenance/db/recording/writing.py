@@ -7,7 +7,7 @@ Not here: whether a record may be written (services/recording/jobs.py), and its 
 ledger).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -107,10 +107,8 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     removed = remove_files(connection, replaced) if replaced else Removed(set(), set())
     before = _places(connection, replaced)
     _write_job_rows(connection, drafts, shared)
-    after = _places(connection, replaced)
     # A task's stage follows from its jobs: where one of them left, it may be another now
-    left = {place.task for job, place in before.items() if place.task and place != after[job]}
-    place_again(transaction, left)
+    place_again(transaction, _left_tasks(before, _places(connection, replaced)))
     records = {draft.key: draft.record for draft in drafts}
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(transaction, records, replaced)
@@ -133,6 +131,15 @@ def _places(connection: Connection, jobs: Sequence[int]) -> dict[int, _Place]:
         for job, task, stage in select_among(connection, _PLACES, part):
             places[job] = _Place(task, stage)
     return places
+
+
+def _left_tasks(before: Mapping[int, _Place], after: Mapping[int, _Place]) -> set[int]:
+    """Return the tasks that jobs were in before they got another task or stage."""
+    tasks: set[int] = set()
+    for job, place in before.items():
+        if place.task and place != after[job]:
+            tasks.add(place.task)
+    return tasks
 
 
 def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:

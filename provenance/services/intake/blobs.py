@@ -7,6 +7,7 @@ Source: storage.md, "Possession".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -68,10 +69,8 @@ def _possessed_or_erased(
     """Return the uploads that experiments possess already or erased on purpose."""
     not_taken: set[Upload] = set()
     for experiment in experiments:
-        digests = sorted({upload.sha256 for upload in uploads if upload.experiment == experiment})
-        for part in chunks(digests):
-            possessed = possessed_blobs(connection, experiment, part)
-            not_taken.update(Upload(experiment, sha256) for sha256 in possessed)
+        digests = {upload.sha256 for upload in uploads if upload.experiment == experiment}
+        not_taken |= _possessed(connection, experiment, digests)
     others = [upload for upload in uploads if upload not in not_taken]
     if others:
         names = {key: name for name, key in experiments.items()}
@@ -79,6 +78,13 @@ def _possessed_or_erased(
         for key, sha256 in erased_among(connection, pairs):
             not_taken.add(Upload(names[key], sha256))
     return not_taken
+
+
+def _possessed(connection: Connection, experiment: str, digests: AbstractSet[str]) -> set[Upload]:
+    possessed: set[str] = set()
+    for part in chunks(sorted(digests)):
+        possessed |= possessed_blobs(connection, experiment, part)
+    return {Upload(experiment, sha256) for sha256 in possessed}
 
 
 def missing_of(connection: Connection, experiment: str | None, digests: Sequence[str]) -> list[str]:

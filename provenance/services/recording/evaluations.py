@@ -91,10 +91,11 @@ def _findings(
         if name in finished:
             continue
         configuration, evaluation = configurations[place], evaluations.get(name)
-        if evaluation is not None and evaluation.problem is not None:
-            problems[place] = evaluation.problem
-        if evaluation is not None and evaluation.difference is not None:
-            differences[place] = evaluation.difference
+        if evaluation is not None:
+            if evaluation.problem is not None:
+                problems[place] = evaluation.problem
+            if evaluation.difference is not None:
+                differences[place] = evaluation.difference
         if _can_be_evaluated(configuration, evaluation, possessed):
             pending.append(digest)
         elif evaluation is not None and _is_finished(configuration, evaluation):
