@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import msgspec
 from sqlalchemy import Connection, delete, select, update
 
+from jobprov.provenance.db.changes.tasks import intern_task
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.queries.orders.orders import (
@@ -32,7 +33,6 @@ from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundErro
 from jobprov.provenance.records.job_record import Integer
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.orders.workflows import read_workflows
-from jobprov.provenance.services.tasks.declarations import intern_task
 from jobprov.provenance.services.writing import Writing
 
 ORDER_NAMESPACE = uuid.UUID("0a6d8a3e-0c60-5f43-8f6e-2b8c6c7f9d01")
