@@ -59,24 +59,22 @@ def tables(report: CampaignReport) -> Iterator[Table]:
     campaign = report.campaign
     stages = [_units_row(stage.stage or "no stage", stage.units) for stage in campaign.stages]
     yield Table("Stages, in order", ("Stage", *_titles()), stages, _OF_UNITS)
-    waiting = [task for task in campaign.tasks if task.missing or task.waived]
-    if waiting:
-        yield Table(
-            "Tasks with units missing or waived",
-            ("Task", *_titles()),
-            [_units_row(task.task_id, task) for task in waiting],
-            "Which: jobprov missing TASK",
-        )
+    yield from _waiting_tasks(campaign.tasks)
     if report.waivers:
         columns = ("Task", "Units", "Who", "Why", "When")
         yield Table("Waivers", columns, [_waiver_row(waiver) for waiver in report.waivers])
     yield from _errors(report.errors)
     if report.resources:
-        yield Table(
-            "What jobs took, median",
-            ("Stage", "Jobs", *_USE, "9 of 10 within"),
-            [_resources_row(stage) for stage in report.resources],
-        )
+        columns = ("Stage", "Jobs", *_USE, "9 of 10 within")
+        rows = [_resources_row(stage) for stage in report.resources]
+        yield Table("What jobs took, median", columns, rows)
+
+
+def _waiting_tasks(tasks: Sequence[TaskUnits]) -> Iterator[Table]:
+    rows = [_units_row(task.task_id, task) for task in tasks if task.missing or task.waived]
+    if rows:
+        title, note = "Tasks with units missing or waived", "Which: jobprov missing TASK"
+        yield Table(title, ("Task", *_titles()), rows, note)
 
 
 def _waiver_row(waiver: TaskWaiver) -> tuple[str, ...]:

@@ -17,11 +17,8 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.counted import CountedAt
-from jobprov.provenance.db.queries.statistics.kept_answers import (
-    KeptAnswer,
-    keep_answer,
-    read_answer,
-)
+from jobprov.provenance.db.changes.statistics import keep_answer
+from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer, read_answer
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.statistics.counted import (
     MOST_COUNTED_AT_ONCE,
@@ -103,8 +100,11 @@ class CountedAnswer(NamedTuple, Generic[Answer]):
 
 def question_of(kind: str, words: Words) -> str | None:
     """Return the question under which an answer is kept; None where it is too long."""
-    said = {"kind": kind, **{name: value for name, value in words.items() if value is not None}}
-    text = json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    given_words = {name: value for name, value in words.items() if value is not None}
+    # sorted, so that the same question has one text whatever the order of its words
+    text = json.dumps(
+        {"kind": kind, **given_words}, sort_keys=True, ensure_ascii=False, separators=(",", ":")
+    )
     return text if len(text) <= _LONGEST_QUESTION else None
 
 

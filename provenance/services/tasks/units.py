@@ -106,16 +106,14 @@ def _count(
     expected = listed = None
     if declaration is not None:
         expected, listed = declaration.unit_count(), declaration.listed_units()
-    units = dict.fromkeys(row.unit for row in rows)
-    if listed is not None:
-        units = dict.fromkeys(listed)  # each once, in their order
-
-    entries = {}
-    for unit, entry in waived.items():
-        is_waitable = listed is None or unit in units
-        if is_waitable and states.get(unit) not in _BEGUN:
-            entries[unit] = entry
-
+    # as keys of a dictionary: each unit once, in the order of the list
+    if listed is None:
+        units = dict.fromkeys(row.unit for row in rows)
+        waivers = waived
+    else:
+        units = dict.fromkeys(listed)
+        waivers = {unit: entry for unit, entry in waived.items() if unit in units}
+    entries = _waivers_in_force(waivers, states)
     counted = [unit for unit in units if unit in states and unit not in entries]
     named = by_catalog | {row.unit for row in rows if row.is_named}
     return Units(
@@ -128,6 +126,11 @@ def _count(
         by_catalog=len(by_catalog & units.keys()),
         running_units=frozenset(unit for unit in units if states.get(unit) == "running"),
     )
+
+
+def _waivers_in_force(waived: Mapping[str, int], states: Mapping[str, str]) -> dict[str, int]:
+    """Return the ledger entry of each waived unit that is neither done nor running."""
+    return {unit: entry for unit, entry in waived.items() if states.get(unit) not in _BEGUN}
 
 
 def _open_units(
