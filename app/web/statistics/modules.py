@@ -55,18 +55,18 @@ def show_page() -> Response:
         return table("modules", _COLUMNS, _flat(sums.groups, by))
     if by == "stage" and not any(chosen.values()):
         sums = msgspec.structs.replace(sums, comparison=None)  # stages run other modules
-    chosen_groups = {name: value for name, value in chosen.items() if value}
+    query = {**filters, "by": by, **chosen}
     compared = sums.comparison
     changes = None
     if compared is not None:
         changes = cut_rows("changes", compared.modules, 12)
     return answer(
         "statistics/modules.html",
-        twin=address("/statistics/modules", {**filters, "by": by, **chosen_groups}),
+        twin=address("/statistics/modules", query),
         csv=here(format="csv"),
         filters=filters,
         by=by,
-        choices=tuple((group.name, group.name) for group in sums.groups if group.name),
+        choices=_choices(sums.groups),
         first_line=first_line(sums),
         compared=compared,
         changes=changes,
@@ -74,6 +74,11 @@ def show_page() -> Response:
         rows_name=rows_name,
         least_sigma=LEAST_SIGMA,
     )
+
+
+def _choices(groups: Sequence[ModuleGroup]) -> tuple[tuple[str, str], ...]:
+    """Return the groups that can be compared, as values and words of a form."""
+    return tuple((group.name, group.name) for group in groups if group.name)
 
 
 def _shown_groups(sums: ModuleSums) -> list[tuple[ModuleGroup, Cut]]:

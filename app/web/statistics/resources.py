@@ -36,8 +36,8 @@ _TITLES = {
     "cpu_efficiency": "CPU efficiency",
     "max_rss_bytes": "Memory",
     "output_bytes": "Output",
-    "seconds_per_event": "Time an event",
-    "bytes_per_event": "Output an event",
+    "seconds_per_event": "Time per event",
+    "bytes_per_event": "Output per event",
 }
 _COLUMNS = (
     "by",
