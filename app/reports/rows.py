@@ -37,14 +37,14 @@ def headline(report: CampaignReport) -> str:
     campaign = report.campaign
     declared = [task for task in campaign.tasks if task.expected is not None]
     if not declared:
-        return (
-            f"{counted(len(campaign.tasks), 'task')}; none was declared, so nobody knows what is "
-            "missing."
-        )
-    expected = sum(task.expected or 0 for task in declared)
-    produced = sum(task.produced for task in declared)
-    missing = sum(task.missing or 0 for task in declared)
-    waived = sum(task.waived for task in declared)
+        tasks = counted(len(campaign.tasks), "task")
+        return f"{tasks}; none was declared, so nobody knows what is missing."
+    expected, produced, missing, waived = 0, 0, 0, 0
+    for task in declared:
+        expected += task.expected or 0
+        produced += task.produced
+        missing += task.missing or 0
+        waived += task.waived
     line = f"{number(produced)} of {counted(expected, 'unit')} done"
     if waived:
         line += f", {number(waived)} waived"

@@ -178,6 +178,13 @@ def _shares(group: _Group) -> list[ModuleShare]:
     return shares
 
 
+def _check_groups(sums: Mapping[str | None, _Group], *names: str | None) -> None:
+    for name in names:
+        if name is not None and name not in sums:
+            groups = ", ".join(sorted(str(group) for group in sums)) or "none"
+            raise NotFoundError(f"No group {name}; there are: {groups}.")
+
+
 def _choose_pair(
     sums: Mapping[str | None, _Group],
     first: str | None,
@@ -191,10 +198,7 @@ def _choose_pair(
     Raises:
         NotFoundError: no group of that name.
     """
-    for name in (first, second):
-        if name is not None and name not in sums:
-            names = ", ".join(sorted(str(group) for group in sums)) or "none"
-            raise NotFoundError(f"No group {name}; there are: {names}.")
+    _check_groups(sums, first, second)
     others = [name for name in newest_first if name not in (first, second)]
     wanting = (first is None) + (second is None)
     if len(others) < wanting:
