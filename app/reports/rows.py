@@ -65,9 +65,9 @@ def tables(report: CampaignReport) -> Iterator[Table]:
         yield Table("Waivers", columns, [_waiver_row(waiver) for waiver in report.waivers])
     yield from _errors(report.errors)
     if report.resources:
-        columns = ("Stage", "Jobs", *_USE, "9 of 10 within")
+        measures = ("Stage", "Jobs", *_USE, "9 of 10 within")
         rows = [_resources_row(stage) for stage in report.resources]
-        yield Table("What jobs took, median", columns, rows)
+        yield Table("What jobs took, median", measures, rows)
 
 
 def _waiting_tasks(tasks: Sequence[TaskUnits]) -> Iterator[Table]:

@@ -112,7 +112,8 @@ def _queue(records: Sequence[_Record]) -> float | None:
     if started is None or queued is None or attempt not in (None, 0, 1):
         return None
     # the clocks of two machines: a job may seem to start before it was queued
-    return max(0.0, (started - queued).total_seconds())
+    seconds: float = (started - queued).total_seconds()
+    return max(0.0, seconds)
 
 
 def _stage_in(steps: Sequence[_Step]) -> float | None:
