@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.tasks import intern_stage, intern_task, mark_declared
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, find_tasks
-from jobprov.provenance.db.recording.shared_rows import intern_experiments
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
 from jobprov.provenance.records.reading.checks import word_problem
