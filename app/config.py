@@ -123,25 +123,22 @@ def load_settings(
     Raises:
         BadInputError: a value cannot be used; `fields` names the setting.
     """
-    found = os.environ if environment is None else environment
-    words = {**{s.name: found[s.name] for s in SETTINGS if found.get(s.name)}, **(given or {})}
-    if unknown := sorted(set(words) - {setting.name for setting in SETTINGS}):
-        raise BadInputError(f"There is no setting {unknown[0]}.", {unknown[0]: ["not a setting"]})
-    data = Path(words.get("JOBPROV_DATA") or "./var").expanduser().absolute()
-    texts = {
-        setting.name: words.get(setting.name) or setting.default.replace("$JOBPROV_DATA", str(data))
-        for setting in SETTINGS
-    }
+    if environment is None:
+        environment = os.environ
+    texts = _texts(given or {}, environment)
     if texts["JOBPROV_READING"] not in READING:
         raise BadInputError(
             f"JOBPROV_READING is {texts['JOBPROV_READING']!r}; say open or token.",
             {"JOBPROV_READING": ["open or token"]},
         )
+    catalogs = None
+    if texts["JOBPROV_CATALOGS"]:
+        catalogs = _path(texts["JOBPROV_CATALOGS"])
     return Settings(
-        data=data,
+        data=_path(texts["JOBPROV_DATA"]),
         database_url=texts["JOBPROV_DATABASE_URL"],
         archive_url=texts["JOBPROV_ARCHIVE_URL"],
-        git_mirrors=Path(texts["JOBPROV_GIT_MIRRORS"]).expanduser().absolute(),
+        git_mirrors=_path(texts["JOBPROV_GIT_MIRRORS"]),
         secret_key=texts["JOBPROV_SECRET_KEY"],
         host=texts["JOBPROV_HOST"],
         port=_number(texts, "JOBPROV_PORT", 0, 65535),
@@ -151,14 +148,36 @@ def load_settings(
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),
         trusted_proxies=_number(texts, "JOBPROV_TRUSTED_PROXIES", 0, 8),
-        catalogs=Path(texts["JOBPROV_CATALOGS"]).expanduser().absolute()
-        if texts["JOBPROV_CATALOGS"]
-        else None,
+        catalogs=catalogs,
         url=texts["JOBPROV_URL"].rstrip("/"),
         smtp_url=texts["JOBPROV_SMTP_URL"],
         mail_from=texts["JOBPROV_MAIL_FROM"],
         token=texts["JOBPROV_TOKEN"],
     )
+
+
+def _texts(given: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the text of every setting: an empty one counts as not set.
+
+    Raises:
+        BadInputError: `given` names something that is not a setting.
+    """
+    names = {setting.name for setting in SETTINGS}
+    unknown = sorted(set(given) - names)
+    if unknown:
+        raise BadInputError(f"There is no setting {unknown[0]}.", {unknown[0]: ["not a setting"]})
+    words = {name: environment[name] for name in names if environment.get(name)}
+    words.update(given)
+    data = _path(words.get("JOBPROV_DATA") or "./var")
+    texts = {}
+    for setting in SETTINGS:
+        default = setting.default.replace("$JOBPROV_DATA", str(data))
+        texts[setting.name] = words.get(setting.name) or default
+    return texts
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
 
 
 def _number(texts: Mapping[str, str], name: str, least: int, most: int) -> int:

@@ -7,6 +7,7 @@ sets; without it the pages get problem+json too).
 
 import http
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +58,8 @@ _WORDS = {
     404: "There is no such address; /api/v1/openapi.json lists those of the API.",
     405: "This address does not take that method; the header Allow lists those that it takes.",
 }
+_NO_SLASH = " The name of a file has no slash: ask for what stands behind the last one of its path."
+_PLACES = ("query", "json", "json_or_form")
 _log = logging.getLogger("jobprov.errors")
 
 
@@ -81,17 +84,19 @@ class Problem:
 
     def document(self) -> dict[str, Any]:
         """Return the members of the JSON answer. Source: RFC 9457."""
-        found = {
+        document: dict[str, Any] = {
             "type": f"/problems/{self.kind}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
         }
-        return {**found, **({"errors": self.errors} if self.errors else {}), **self.more}
+        if self.errors:
+            document["errors"] = self.errors
+        return {**document, **self.more}
 
 
 class UnauthorizedError(provenance.ForbiddenError):
-    """No token was sent where one is needed, or one that is worth nothing."""
+    """A call that needs a token came without one, or with one that is not valid."""
 
 
 class SecretFoundError(provenance.BadInputError):
@@ -129,26 +134,21 @@ def problem_of(error: Exception) -> Problem:
             401, "unauthorized", "Unauthorized", str(error), headers={"WWW-Authenticate": "Bearer"}
         )
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    known = isinstance(error, provenance.ProvenanceError | archive.ArchiveError)
-    kind = (
-        _kind(type(error))
-        if known
-        else ("unreachable" if status == http.HTTPStatus.SERVICE_UNAVAILABLE else "mistake-of-ours")
-    )
-    detail = str(error) if known else _reference(status)
-    headers = {"Retry-After": "5"} if status == http.HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return Problem(
-        status, kind, http.HTTPStatus(status).phrase, detail, _fields(error), _more(error), headers
-    )
+    is_unreachable = status == http.HTTPStatus.SERVICE_UNAVAILABLE
+    if isinstance(error, provenance.ProvenanceError | archive.ArchiveError):
+        kind, detail = _kind(type(error)), str(error)
+    else:
+        kind = "unreachable" if is_unreachable else "mistake-of-ours"
+        detail = _reference(status)
+    headers = {"Retry-After": "5"} if is_unreachable else {}
+    title = http.HTTPStatus(status).phrase
+    return Problem(status, kind, title, detail, _fields(error), _more(error), headers)
 
 
 def _kind(error: type[Exception]) -> str:
     """Return `not-found` for `NotFoundError`."""
     name = error.__name__.removesuffix("Error")
-    return "".join(
-        f"-{letter.lower()}" if letter.isupper() and place else letter.lower()
-        for place, letter in enumerate(name)
-    )
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
 def _reference(status: int) -> str:
@@ -170,13 +170,15 @@ def _fields(error: Exception) -> dict[str, list[str]]:
 
 def _more(error: Exception) -> dict[str, Any]:
     if isinstance(error, provenance.NotFoundError):
-        known = [
-            {"experiment": experiment, "namespace": namespace}
-            for experiment, namespace in error.known_in
-        ]
-        return {
-            name: said for name, said in (("nearest", error.nearest), ("known_in", known)) if said
-        }
+        more: dict[str, Any] = {}
+        if error.nearest:
+            more["nearest"] = error.nearest
+        if error.known_in:
+            more["known_in"] = [
+                {"experiment": experiment, "namespace": namespace}
+                for experiment, namespace in error.known_in
+            ]
+        return more
     if isinstance(error, provenance.AmbiguousError):
         return {"choices": error.questions}
     if isinstance(error, provenance.LimitError):
@@ -190,43 +192,53 @@ def _of_http(error: HTTPException) -> Problem:
     """Return the problem of an error that Flask, Werkzeug or webargs raised."""
     status = error.code or 500
     data = getattr(error, "data", None) or {}
-    messages = data.get("errors") or data.get("messages") or {}
-    detail = data.get("message") or _WORDS.get(status) or error.description or error.name
-    if status == http.HTTPStatus.NOT_FOUND and request.path.startswith(f"{API}v1/files/"):
-        detail += (
-            " The name of a file has no slash: ask for what stands behind the last one of its path."
-        )
-    errors = dict(_flat(messages, ""))
+    errors = _messages_by_field(data.get("errors") or data.get("messages") or {})
+    detail = str(data.get("message") or _WORDS.get(status) or error.description or error.name)
     if errors and detail == error.description:
-        first = next(iter(errors))
-        detail = f"{first}: {errors[first][0]}"
-    headers = {
-        name: value
-        for name, value in error.get_headers()
-        if name not in ("Content-Type", "Content-Length")
-    }
+        # webargs describes any bad input alike: the first field says more
+        field_path, messages = next(iter(errors.items()))
+        detail = f"{field_path}: {messages[0]}"
+    if status == http.HTTPStatus.NOT_FOUND and request.path.startswith(f"{API}v1/files/"):
+        detail += _NO_SLASH
     slug = error.name.lower().replace(" ", "-")
-    return Problem(status, slug, error.name, str(detail), errors, {}, headers)
+    return Problem(status, slug, error.name, detail, errors, {}, _headers(error))
 
 
-def _flat(messages: Any, path: str) -> Any:
-    """Yield (field path, messages) of nested messages.
+def _headers(error: HTTPException) -> dict[str, str]:
+    headers = dict(error.get_headers())
+    # these two are about Werkzeug's own page, which we do not send
+    headers.pop("Content-Type", None)
+    headers.pop("Content-Length", None)
+    return headers
+
+
+def _messages_by_field(messages: Any) -> dict[str, list[str]]:
+    """Return the nested messages of webargs by field path.
 
     Webargs puts the place (`query`, `json`) on top, which is left out.
     """
-    if isinstance(messages, Mapping):
-        for name, value in messages.items():
-            inner = "" if not path and name in ("query", "json", "json_or_form") else name
-            step = f"[{inner}]" if isinstance(inner, int) else str(inner)
-            yield from _flat(
-                value,
-                f"{path}.{step}" if path and step and not isinstance(inner, int) else path + step,
-            )
-    else:
-        yield (
-            path,
-            [
-                str(message)
-                for message in (messages if isinstance(messages, list | tuple) else [messages])
-            ],
-        )
+    if not isinstance(messages, Mapping):
+        return _flat(messages, "")
+    errors: dict[str, list[str]] = {}
+    for name, value in messages.items():
+        path = "" if name in _PLACES else _joined("", name)
+        errors.update(_flat(value, path))
+    return errors
+
+
+def _flat(messages: Any, path: str) -> dict[str, list[str]]:
+    """Return messages by field path, those of the fields within a field too."""
+    if not isinstance(messages, Mapping):
+        listed = messages if isinstance(messages, list | tuple) else [messages]
+        return {path: [str(message) for message in listed]}
+    errors: dict[str, list[str]] = {}
+    for name, value in messages.items():
+        errors.update(_flat(value, _joined(path, name)))
+    return errors
+
+
+def _joined(path: str, name: str | int) -> str:
+    """Return `units[3]` for a place in a list, else `task.units`."""
+    if isinstance(name, int):
+        return f"{path}[{name}]"
+    return f"{path}.{name}" if path and name else f"{path}{name}"

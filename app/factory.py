@@ -84,8 +84,8 @@ def _with_headers(app: "WSGIApplication") -> "WSGIApplication":
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], problem: Any = None, /) -> Any:
-            held = {name.lower() for name, _ in headers}
-            more = [(name, value) for name, value, lower in added if lower not in held]
+            given = {name.lower() for name, _ in headers}
+            more = [(name, value) for name, value, lower in added if lower not in given]
             return start_response(status, [*headers, *more], problem)
 
         return app(environ, start)

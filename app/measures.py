@@ -47,20 +47,20 @@ class Measures:
         """
         with self._lock:
             sums = sorted(self._sums.items())
-        found = [
+        lines = [
             "# HELP jobprov_requests_total Answers given.",
             "# TYPE jobprov_requests_total counter",
         ]
-        found += [f"jobprov_requests_total{_labels(key)} {value.answers}" for key, value in sums]
-        found += [
+        lines += [f"jobprov_requests_total{_labels(key)} {value.answers}" for key, value in sums]
+        lines += [
             "# HELP jobprov_request_seconds_total Time spent on answers.",
             "# TYPE jobprov_request_seconds_total counter",
         ]
-        found += [
+        lines += [
             f"jobprov_request_seconds_total{_labels(key)} {value.seconds:.6f}"
             for key, value in sums
         ]
-        return found
+        return lines
 
 
 def _labels(key: tuple[str, str, int]) -> str:

@@ -107,8 +107,10 @@ def _take_pages(
 
     Return their addresses, those of what they show, and how many more were found.
     """
-    found: dict[str, None] = dict.fromkeys(starts)
-    waiting, taken, needed = deque(found), list[str](), dict[str, None]()
+    waiting = deque(dict.fromkeys(starts))
+    known = set(waiting)
+    taken: list[str] = []
+    needed: dict[str, None] = {}
     while waiting and len(taken) < most:
         address = waiting.popleft()
         answer = fetch(address)
@@ -118,12 +120,17 @@ def _take_pages(
         _write(folder / _place(address, _HTML), text.encode())
         taken.append(address)
         for name, target in _links(text, address):
-            if name == "src" or target.startswith("/static/"):
+            if _is_shown(name, target):
                 needed[target] = None
-            elif name == "href" and _is_page(target) and target not in found:
-                found[target] = None
+            elif name == "href" and _is_page(target) and target not in known:
+                known.add(target)
                 waiting.append(target)
     return taken, needed, len(waiting)
+
+
+def _is_shown(attribute: str, address: str) -> bool:
+    """Return whether a page shows what is at an address, rather than leading there."""
+    return attribute == "src" or address.startswith("/static/")
 
 
 def _links(text: str, address: str) -> Iterable[tuple[str, str]]:
@@ -158,10 +165,10 @@ def _place(address: str, content_type: str) -> str:
 
 
 def _file_name(part: str) -> str:
-    kept = re.sub(r"[^\w.@+-]", "_", part)
-    if kept == part and len(part) <= _LONGEST and part.strip("."):
+    safe_name = re.sub(r"[^\w.@+-]", "_", part)
+    if safe_name == part and len(part) <= _LONGEST and part.strip("."):
         return part
-    return f"{kept[:_LONGEST].lstrip('.')}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"
+    return f"{safe_name[:_LONGEST].lstrip('.')}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"
 
 
 def _rewrite(text: str, address: str, places: dict[str, str], service: str, place: str) -> str:

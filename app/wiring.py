@@ -86,24 +86,21 @@ class Service:
         return self.writer.run(lambda writing: self._record(writing, submissions), len(submissions))
 
     def problems(self) -> list[str]:
-        """Return what keeps the service from its work, each a sentence.
-
-        There is none where it is ready.
-        """
-        found = []
+        """Return what keeps the service from its work, a sentence each; none if it is ready."""
+        problems = []
         try:
             with self.reading() as connection:
                 connection.execute(text("SELECT 1 FROM experiments LIMIT 1"))
         except SQLAlchemyError:
-            found.append(
+            problems.append(
                 "The database does not answer, or its schema is not there: `jobprov migrate` "
                 "makes it."
             )
         try:
             self.store.missing(["0" * 64])
         except ArchiveError as problem:
-            found.append(str(problem))
-        return found
+            problems.append(str(problem))
+        return problems
 
     def close(self) -> None:
         """Finish what is queued and close every connection."""

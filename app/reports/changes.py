@@ -1,6 +1,6 @@
-"""What of a report people want a mail about.
+"""What a campaign's people want a mail about.
 
-A stage is done, too many jobs fail, nothing moves any more.
+A stage is done, too many jobs fail, or nothing moves any more.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.lineage.words import percent
 
 LEAST_OVER = 10
-"""Jobs that have to be over before a share of failures says something."""
+"""Jobs that have to be over before a share of failures means anything."""
 
 _BAD = ("failed", "killed", "lost")
 _OVER = ("succeeded", *_BAD)
@@ -33,7 +33,7 @@ def conditions(
         if stage.units.expected and stage.units.missing == 0:
             holding[f"done {name}"] = f"stage {name} is done"
         over, bad = _count(stage.states, _OVER), _count(stage.states, _BAD)
-        if over >= LEAST_OVER and bad > failure_share * over:
+        if _fails_too_often(over, bad, failure_share):
             share = percent(bad / over, 0)
             holding[f"failing {name}"] = f"{share} of the jobs of stage {name} failed"
     silence = _silence(report, now)
@@ -41,6 +41,10 @@ def conditions(
         hours = silence.total_seconds() / 3600
         holding["stuck"] = f"no record came for {hours:.0f} hours, and units are missing"
     return holding
+
+
+def _fails_too_often(over: int, bad: int, failure_share: float) -> bool:
+    return over >= LEAST_OVER and bad > failure_share * over
 
 
 def _silence(report: CampaignReport, now: datetime) -> timedelta | None:

@@ -37,14 +37,14 @@ def headline(report: CampaignReport) -> str:
     campaign = report.campaign
     declared = [task for task in campaign.tasks if task.expected is not None]
     if not declared:
-        return (
-            f"{counted(len(campaign.tasks), 'task')}; none was declared, so nobody knows what is "
-            "missing."
-        )
-    expected = sum(task.expected or 0 for task in declared)
-    produced = sum(task.produced for task in declared)
-    missing = sum(task.missing or 0 for task in declared)
-    waived = sum(task.waived for task in declared)
+        tasks = counted(len(campaign.tasks), "task")
+        return f"{tasks}; none was declared, so nobody knows what is missing."
+    expected, produced, missing, waived = 0, 0, 0, 0
+    for task in declared:
+        expected += task.expected or 0
+        produced += task.produced
+        missing += task.missing or 0
+        waived += task.waived
     line = f"{number(produced)} of {counted(expected, 'unit')} done"
     if waived:
         line += f", {number(waived)} waived"
@@ -59,24 +59,22 @@ def tables(report: CampaignReport) -> Iterator[Table]:
     campaign = report.campaign
     stages = [_units_row(stage.stage or "no stage", stage.units) for stage in campaign.stages]
     yield Table("Stages, in order", ("Stage", *_titles()), stages, _OF_UNITS)
-    waiting = [task for task in campaign.tasks if task.missing or task.waived]
-    if waiting:
-        yield Table(
-            "Tasks with units missing or waived",
-            ("Task", *_titles()),
-            [_units_row(task.task_id, task) for task in waiting],
-            "Which: jobprov missing TASK",
-        )
+    yield from _waiting_tasks(campaign.tasks)
     if report.waivers:
         columns = ("Task", "Units", "Who", "Why", "When")
         yield Table("Waivers", columns, [_waiver_row(waiver) for waiver in report.waivers])
     yield from _errors(report.errors)
     if report.resources:
-        yield Table(
-            "What jobs took, median",
-            ("Stage", "Jobs", *_USE, "9 of 10 within"),
-            [_resources_row(stage) for stage in report.resources],
-        )
+        measures = ("Stage", "Jobs", *_USE, "9 of 10 within")
+        rows = [_resources_row(stage) for stage in report.resources]
+        yield Table("What jobs took, median", measures, rows)
+
+
+def _waiting_tasks(tasks: Sequence[TaskUnits]) -> Iterator[Table]:
+    rows = [_units_row(task.task_id, task) for task in tasks if task.missing or task.waived]
+    if rows:
+        title, note = "Tasks with units missing or waived", "Which: jobprov missing TASK"
+        yield Table(title, ("Task", *_titles()), rows, note)
 
 
 def _waiver_row(waiver: TaskWaiver) -> tuple[str, ...]:

@@ -65,18 +65,18 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
                 "from": counted(stage.learnt_from.units, "unit"),
             }
         )
-    rows.append({"stage": "in all", **_sums(result.total)})
+    rows.append({"stage": "total", **_sums(result.total)})
     columns = {
         "stage": "STAGE", "units": "UNITS", "cpu_hours": "CPU HOURS", "slot_hours": "SLOT HOURS",
         "wall_hours": f"HOURS WITH {result.slots} SLOTS", "queue": "IN THE QUEUE",
         "stage_in": "STAGE-IN", "stage_in_hours": "STAGE-IN HOURS", "disk": "DISK",
-        "attempts": "ATTEMPTS A UNIT", "from": "LEARNT FROM",
+        "attempts": "ATTEMPTS PER UNIT", "from": "LEARNT FROM",
     }  # fmt: skip
     note = (
-        "In brackets: the truth lies between these four times in five. "
-        "In the queue, stage-in: a job's median, and between what four in\n"
-        "five lie; in all: a file's way through the stages. "
-        "Queues come on top of the hours; stage-in hours are part of the slot hours."
+        "In brackets: the range that contains the true value four times in five. In the queue and "
+        "stage-in: the median\nover jobs, and the range of four jobs in five; in the total, of one "
+        "file through all stages. Time in queues comes\non top of the hours; stage-in hours are part "
+        "of the slot hours."
     )
     emit(result, f"{table(rows, columns)}\n{note}", as_json=as_json)
 
@@ -100,10 +100,8 @@ def _sums(sums: StageEstimate | TotalEstimate) -> dict[str, str]:
 
 def wait_words(wait: JobWait | ChainWait) -> str:
     """Return `4 min (20 s to 1 h 5 min)`."""
-    low, median, high = (
-        duration(value * _HOUR) for value in (wait.p10_hours, wait.median_hours, wait.p90_hours)
-    )
-    return f"{median} ({low} to {high})"
+    low, high = duration(wait.p10_hours * _HOUR), duration(wait.p90_hours * _HOUR)
+    return f"{duration(wait.median_hours * _HOUR)} ({low} to {high})"
 
 
 def hours(interval: Hours) -> str:

@@ -15,6 +15,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.provenance.answers.statistics import (
     ModuleChange,
+    ModuleComparison,
     ModuleShare,
     ModuleSum,
     ModuleSums,
@@ -51,26 +52,32 @@ def modules(
 ) -> None:
     """Tell what art's modules took in jobs that succeeded, and what changed between two versions."""
     first, second = compare or (None, None)
-    found = client_for(url).modules(**query, by=by, first=first, second=second)
-    emit(found, "\n".join(_lines(found)), as_json=as_json)
+    sums = client_for(url).modules(**query, by=by, first=first, second=second)
+    emit(sums, "\n".join(_lines(sums)), as_json=as_json)
 
 
-def _lines(found: ModuleSums) -> Iterator[str]:
-    if not found.jobs:
+def _lines(sums: ModuleSums) -> Iterator[str]:
+    if not sums.jobs:
         yield "No job that succeeded and passes these filters tells of art's modules."
         return
-    compared = found.comparison
-    if compared:
-        yield f"From {compared.first or 'unknown'} to {compared.second or 'unknown'}:"
-        rows = [_change(row) for row in compared.modules if row.outcome != "same"]
-        yield table(rows[:_MOST], _CHANGES) if rows else "No module became slower or faster."
-    for group in found.groups:
+    if sums.comparison is not None:
+        yield from _comparison_lines(sums.comparison)
+    for group in sums.groups:
         yield ""
         yield (
             f"{group.name or 'unknown'}, {counted(group.jobs, 'job')}, "
             f"{duration(group.seconds)} in modules:"
         )
-        yield table([_row(row) for row in group.modules[:_MOST]], _COLUMNS)
+        yield table([_row(module) for module in group.modules[:_MOST]], _COLUMNS)
+
+
+def _comparison_lines(compared: ModuleComparison) -> Iterator[str]:
+    yield f"From {compared.first or 'unknown'} to {compared.second or 'unknown'}:"
+    rows = [_change(module) for module in compared.modules if module.outcome != "same"]
+    if rows:
+        yield table(rows[:_MOST], _CHANGES)
+    else:
+        yield "No module became slower or faster."
 
 
 _CHANGES = {
@@ -86,7 +93,7 @@ _COLUMNS = {
     "type": "TYPE",
     "step": "STEP",
     "share": "SHARE",
-    "each": "AN EVENT",
+    "each": "PER EVENT",
     "events": "EVENTS",
     "jobs": "JOBS",
 }
@@ -100,9 +107,9 @@ def _change(row: ModuleChange) -> dict[str, str | None]:
 
 
 def _named(row: ModuleChange | ModuleShare) -> dict[str, str | None]:
-    """Return what tells a module from those of its name.
+    """Return what tells a module from others of the same name.
 
-    The step, and where it has no label, as the source, its path.
+    That is its step and, without a label (as of the source), its path.
     """
     return {"label": row.label or row.path or row.type, "step": row.step}
 
@@ -119,9 +126,9 @@ def _row(row: ModuleShare) -> dict[str, str | None]:
 
 
 def _each(sums: ModuleShare | ModuleSum | None) -> str | None:
-    return (
-        None if sums is None or sums.seconds_per_event is None else duration(sums.seconds_per_event)
-    )
+    if sums is None or sums.seconds_per_event is None:
+        return None
+    return duration(sums.seconds_per_event)
 
 
 COMMANDS = {"modules": modules}

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,95 +84,90 @@ def report(
     Exit code 1 while units are missing; with --mail, 0 once the mail is on its way. For cron: --mail ADDRESS --on-change.
     """  # fmt: skip
     client = client_for(url)
-    found = client.report(campaign, experiment=experiment)
-    if receivers:
-        found = _counted_now(client, found)
+    campaign_report = client.report(campaign, experiment=experiment)
     address = f"{client.url}{campaign_url(campaign, experiment)}"
     if receivers:
+        campaign_report = _counted_now(client, campaign_report)
+        state_file = _state_file(client.url, campaign_report, state) if on_change else None
         limits = {"failure_share": failure_share, "stuck_after": timedelta(hours=stuck_hours)}
-        _mail(
-            found,
-            address,
-            receivers,
-            _state_file(client.url, found, state) if on_change else None,
-            limits,
-        )
+        _mail(campaign_report, address, receivers, state_file, limits)
         return
     if form == "html":
         # Jinja is for those who ask for a page
         from jobprov.app.reports.page import report_page  # noqa: PLC0415
 
-        click.echo(report_page(found, address))
+        click.echo(report_page(campaign_report, address))
     else:
-        emit(found, report_text(found, address), as_json=as_json or form == "json")
-    sys.exit(1 if any(task.missing for task in found.campaign.tasks) else 0)
+        text = report_text(campaign_report, address)
+        emit(campaign_report, text, as_json=as_json or form == "json")
+    sys.exit(1 if any(task.missing for task in campaign_report.campaign.tasks) else 0)
 
 
-def _counted_now(client: Client, found: CampaignReport) -> CampaignReport:
-    """Return a report that was counted after it was asked for, where the service had one of before.
-
-    That one after three minutes.
+def _counted_now(client: Client, report: CampaignReport) -> CampaignReport:
+    """Return a report counted after it was asked for; the last one there is after three minutes.
 
     Nobody looks at a campaign in the night: the counts that the service keeps would be those of
     yesterday's mail.
     """
-    asked_at, give_up_at = (
-        datetime.fromisoformat(found.made_at),
-        time.monotonic() + _PATIENCE_SECONDS,
-    )
-    while not found.is_current and datetime.fromisoformat(found.counted_at) < asked_at:
+    asked_at = datetime.fromisoformat(report.made_at)
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while not report.is_current and datetime.fromisoformat(report.counted_at) < asked_at:
         if time.monotonic() > give_up_at:
             break
         time.sleep(_PAUSE_SECONDS)
-        found = client.report(found.campaign.campaign, experiment=found.campaign.experiment)
-    return found
+        report = client.report(report.campaign.campaign, experiment=report.campaign.experiment)
+    return report
 
 
-def _state_file(service: str, found: CampaignReport, state: Path | None) -> Path:
-    # As are those of a mail
+def _state_file(service: str, report: CampaignReport, state: Path | None) -> Path:
+    # imported here, as everything about mails is: most reports are not mailed
     from jobprov.app.reports.remembering import default_file  # noqa: PLC0415
 
-    return state or default_file(service, found.campaign.experiment, found.campaign.campaign)
+    return state or default_file(service, report.campaign.experiment, report.campaign.campaign)
 
 
 def _mail(
-    found: CampaignReport,
+    report: CampaignReport,
     address: str,
     receivers: tuple[str, ...],
-    state: Path | None,
+    state_file: Path | None,
     limits: dict[str, Any],
 ) -> None:
+    """Mail the report; with a state file only if something changed since the last mail."""
     from jobprov.app.reports.changes import conditions  # noqa: PLC0415
     from jobprov.app.reports.mailing import compose, send  # noqa: PLC0415
     from jobprov.app.reports.page import report_page  # noqa: PLC0415
     from jobprov.app.reports.remembering import remember, remembered  # noqa: PLC0415
 
     settings = settings_with()
-    holds = conditions(found, now=datetime.now(UTC), **limits)
-    news = (
-        [words for name, words in holds.items() if name not in remembered(state)] if state else []
+    holding = conditions(report, now=datetime.now(UTC), **limits)
+    news: list[str] = []
+    if state_file is not None:
+        before = remembered(state_file)
+        news = [words for name, words in holding.items() if name not in before]
+        if not news:
+            remember(state_file, holding)  # what holds no longer may come again
+            click.echo("Nothing changed; no mail.")
+            return
+    subject = f"{report.campaign.campaign}: {'; '.join(news) or headline(report)}"
+    mail = compose(
+        subject,
+        _mail_text(report, address, news),
+        report_page(report, address),
+        sender=settings.mail_from,
+        receivers=receivers,
     )
-    if state and not news:
-        remember(state, holds)  # what holds no longer may come again
-        click.echo("Nothing changed; no mail.")
-        return
-    name = found.campaign.campaign
-    subject = f"{name}: {'; '.join(news)}" if news else f"{name}: {headline(found)}"
-    said = [f"{words[0].upper()}{words[1:]}." for words in news]
-    text = "\n".join([*said, *([""] if said else []), report_text(found, address)])
-    send(
-        compose(
-            subject,
-            text,
-            report_page(found, address),
-            sender=settings.mail_from,
-            receivers=receivers,
-        ),
-        settings.smtp_url,
-    )
-    if state:
-        remember(state, holds)
+    send(mail, settings.smtp_url)
+    if state_file is not None:
+        remember(state_file, holding)  # after sending: a mail that failed is tried again
     click.echo(f"Mailed to {', '.join(receivers)}: {subject}")
+
+
+def _mail_text(report: CampaignReport, address: str, news: Sequence[str]) -> str:
+    lines = [f"{words[0].upper()}{words[1:]}." for words in news]
+    if lines:
+        lines.append("")
+    return "\n".join([*lines, report_text(report, address)])
 
 
 COMMANDS = {"report": report}

@@ -5,6 +5,7 @@ It shows the jobs by stage, code version and state, and the files between them.
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from flask import Blueprint, Response
 
@@ -17,11 +18,13 @@ from jobprov.app.web.tasks.campaigns import twin_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.drawing.map_view import map_of_classes, name_of_class
+from jobprov.provenance.lineage.drawing.sheet import Links
 from jobprov.provenance.lineage.drawing.svg import Direction, draw_classes
 from jobprov.provenance.lineage.graph import UNHAPPY_STATES
 from jobprov.provenance.lineage.layers import layers
 from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
 from jobprov.provenance.services.statistics.campaign_graph import (
+    FoldedCampaign,
     class_links,
     fold_campaign,
     follow_up,
@@ -30,6 +33,20 @@ from jobprov.provenance.services.statistics.campaign_graph import (
 
 _ROWS = 100
 _FORMATS = {"json": "JSON", "dot": "DOT", "svg": "SVG"}
+
+
+class ClassRow(NamedTuple):
+    """A row of the table of classes: its jobs, their list, and files that went in and out.
+
+    Attributes:
+        key: names the class in the map.
+    """
+
+    key: str
+    job_class: JobClass
+    url: str | None
+    files_in: int
+    files_out: int
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -58,29 +75,17 @@ def show_page(experiment: str, name: str) -> Response:
         way: Direction = "down" if direction == "down" else "right"
         return draw_classes(graph, direction=way, links=links, stages=folded.stages)
 
-    if (
-        drawing := asked_drawing(draw, lambda: map_of_classes(graph, links, stages=folded.stages))
-    ) is not None:
+    drawing = asked_drawing(draw, lambda: map_of_classes(graph, links, stages=folded.stages))
+    if drawing is not None:
         return drawing
-    words = {"experiment": experiment, "task_id": ",".join(tasks)}
-    files_in, files_out = _files(graph)
-    rows = [
-        {
-            "key": name_of_class(some),
-            "some": some,
-            "url": links.expand(str(index)),
-            "read": files_in[index],
-            "made": files_out[index],
-        }
-        for index, some in _in_order(graph, folded.stages)
-    ]
+    query = {"experiment": experiment, "task_id": ",".join(tasks)}
+    exports = {}
+    for form, title in _FORMATS.items():
+        exports[title] = f"/api/v1{twin_of(name, '/graph', {**query, 'format': form})}"
     return answer(
         "statistics/campaign_lineage.html",
-        twin=twin_of(name, "/graph", words),
-        exports={
-            title: f"/api/v1{twin_of(name, '/graph', {**words, 'format': kind})}"
-            for kind, title in _FORMATS.items()
-        },
+        twin=twin_of(name, "/graph", query),
+        exports=exports,
         experiment=experiment,
         name=name,
         tasks=tasks,
@@ -90,25 +95,35 @@ def show_page(experiment: str, name: str) -> Response:
         map_url=here(picture="map"),
         right_url=here(picture="right"),
         down_url=here(picture="down"),
-        classes=cut_rows("classes", rows, _ROWS),
+        classes=cut_rows("classes", _class_rows(folded, links), _ROWS),
     )
+
+
+def _class_rows(folded: FoldedCampaign, links: Links) -> list[ClassRow]:
+    """Return the classes in the order of production."""
+    files_in, files_out = _count_files(folded.graph)
+    rows = []
+    for place, job_class in _in_order(folded.graph, folded.stages):
+        key, url = name_of_class(job_class), links.expand(str(place))
+        rows.append(ClassRow(key, job_class, url, files_in[place], files_out[place]))
+    return rows
 
 
 def first_line(graph: FoldedGraph) -> str:
     """Return how many jobs of how many stages there are, and how many did not end well."""
     states: Counter[str] = Counter()
-    for some in graph.classes:
-        states[some.state] += some.jobs
+    for job_class in graph.classes:
+        states[job_class.state] += job_class.jobs
     total = sum(states.values()) + graph.omitted_jobs
-    stages = len({some.stage for some in graph.classes})
-    versions = len({some.code_version for some in graph.classes if some.code_version})
-    mishaps = ", ".join(
-        f"{number(states[state])} {state}" for state in UNHAPPY_STATES if states[state]
-    )
-    with_code = f" with {counted(versions, 'code version')}" if versions else ""
-    return f"{counted(total, 'job')} in {counted(stages, 'stage')}{with_code}" + (
-        f"; {mishaps}." if mishaps else "."
-    )
+    stages = len({job_class.stage for job_class in graph.classes})
+    line = f"{counted(total, 'job')} in {counted(stages, 'stage')}"
+    versions = {job_class.code_version for job_class in graph.classes if job_class.code_version}
+    if versions:
+        line += f" with {counted(len(versions), 'code version')}"
+    mishaps = [f"{number(states[state])} {state}" for state in UNHAPPY_STATES if states[state]]
+    if mishaps:
+        line += f"; {', '.join(mishaps)}"
+    return f"{line}."
 
 
 def _in_order(graph: FoldedGraph, begun: Sequence[str]) -> list[tuple[int, JobClass]]:
@@ -116,25 +131,28 @@ def _in_order(graph: FoldedGraph, begun: Sequence[str]) -> list[tuple[int, JobCl
 
     Where no file tells that order, they come as their stages began.
     """
-    stages = list(dict.fromkeys(some.stage for some in graph.classes))
-    named = (
-        (graph.classes[flow.source].stage, graph.classes[flow.target].stage) for flow in graph.flows
-    )
-    layer = layers(stages, list(dict.fromkeys(ends for ends in named if ends[0] != ends[1])))
+    stages = list(dict.fromkeys(job_class.stage for job_class in graph.classes))
+    stage_flows: dict[tuple[str, str], None] = {}
+    for flow in graph.flows:
+        source, target = graph.classes[flow.source].stage, graph.classes[flow.target].stage
+        if source != target:
+            stage_flows[source, target] = None
+    layer = layers(stages, list(stage_flows))
     rank = {stage: place for place, stage in enumerate(begun)}
 
-    def place(one: tuple[int, JobClass]) -> tuple[int, int, str, int]:
-        stage = one[1].stage
-        return layer[stage], rank.get(stage, len(rank)), stage, -one[1].jobs
+    def order(placed_class: tuple[int, JobClass]) -> tuple[int, int, str, int]:
+        _, job_class = placed_class
+        stage = job_class.stage
+        return layer[stage], rank.get(stage, len(rank)), stage, -job_class.jobs
 
-    return sorted(enumerate(graph.classes), key=place)
+    return sorted(enumerate(graph.classes), key=order)
 
 
-def _files(graph: FoldedGraph) -> tuple[Counter[int], Counter[int]]:
+def _count_files(graph: FoldedGraph) -> tuple[Counter[int], Counter[int]]:
     """Return how many files each class of jobs got from the campaign's others, and gave to them."""
-    read: Counter[int] = Counter()
-    made: Counter[int] = Counter()
+    files_in: Counter[int] = Counter()
+    files_out: Counter[int] = Counter()
     for flow in graph.flows:
-        read[flow.target] += flow.files
-        made[flow.source] += flow.files
-    return read, made
+        files_in[flow.target] += flow.files
+        files_out[flow.source] += flow.files
+    return files_in, files_out

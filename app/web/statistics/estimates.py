@@ -4,7 +4,8 @@ The answer is an interval, and comes from the jobs that did it before.
 """
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Response
 from msgspec.structs import asdict
@@ -43,6 +44,14 @@ _SMALL = 0.01
 _HOUR = 3600
 
 
+class _Outcome(NamedTuple):
+    """An estimate; None where there is none, and `line` and `status` say why."""
+
+    line: str
+    status: int = 200
+    estimate: Estimate | None = None
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Put the page on the blueprint."""
     blueprint.add_url_rule("/estimate", view_func=show_page, endpoint="estimate")
@@ -51,39 +60,44 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_page() -> Response:
     """Show what it would take.
 
-    Where that cannot be said, show the form alone, with the status that the API answers.
+    Where there is no estimate, show the form alone, with the status that the API answers.
     """
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     wanted = {name: asked_number(name, least=1, most=most) for name, most in _MOST.items()}
     slots = wanted.pop("slots") or _SLOTS
-    estimate, status = None, 200
-    line = "Say how many files or events, and which jobs to learn from."
-    if any(wanted.values()):
-        try:
-            estimate = read_filtered(ESTIMATE, asked_filters(_FILTERS), **wanted, slots=slots)
-            line = first_line(estimate)
-        except NotFoundError as error:
-            status, line = 404, str(error)
-        except BadInputError as error:
-            status, line = 422, str(error)
-    query = {
-        **filters,
-        **{name: str(value or "") for name, value in wanted.items()},
-        "slots": str(slots),
-    }
+    outcome = _ask(wanted, slots)
+    twin, stages, total = None, [], None
+    if outcome.estimate is not None:
+        amounts = {name: str(value or "") for name, value in wanted.items()}
+        twin = address("/estimate", {**filters, **amounts, "slots": str(slots)})
+        stages = [_stage_row(stage) for stage in outcome.estimate.stages]
+        total = _sums_row(outcome.estimate.total)
     page = answer(
         "statistics/estimate.html",
-        twin=address("/estimate", query) if estimate else None,
+        twin=twin,
         filters=filters,
         wanted=wanted,
         slots=slots,
-        estimate=estimate,
-        stages=[_stage_row(stage) for stage in estimate.stages] if estimate else [],
-        total=_sums_row(estimate.total) if estimate else None,
-        first_line=line,
+        estimate=outcome.estimate,
+        stages=stages,
+        total=total,
+        first_line=outcome.line,
     )
-    page.status_code = status
+    page.status_code = outcome.status
     return page
+
+
+def _ask(wanted: Mapping[str, int | None], slots: int) -> _Outcome:
+    """Return the estimate, or why there is none."""
+    if not any(wanted.values()):
+        return _Outcome("Say how many files or events, and which jobs to learn from.")
+    try:
+        estimate = read_filtered(ESTIMATE, asked_filters(_FILTERS), **wanted, slots=slots)
+    except NotFoundError as error:
+        return _Outcome(str(error), 404)
+    except BadInputError as error:
+        return _Outcome(str(error), 422)
+    return _Outcome(first_line(estimate), estimate=estimate)
 
 
 def first_line(estimate: Estimate) -> str:

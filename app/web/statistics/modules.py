@@ -1,6 +1,7 @@
 """The page of art's modules: which take the time, and which became slower between versions."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from flask import Blueprint, Response
@@ -12,6 +13,7 @@ from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics import (
     ModuleChange,
+    ModuleComparison,
     ModuleGroup,
     ModuleShare,
     ModuleSums,
@@ -48,34 +50,44 @@ def show_page() -> Response:
     by = asked("by") or "version"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     with get_service().reading() as connection:
-        found = sum_modules(connection, asked_filters(_FILTERS), by=by, **chosen)
+        sums = sum_modules(connection, asked_filters(_FILTERS), by=by, **chosen)
     if asked("format") == "csv":
-        return table("modules", _COLUMNS, _flat(found.groups, by))
+        return table("modules", _COLUMNS, _flat(sums.groups, by))
     if by == "stage" and not any(chosen.values()):
-        found = msgspec.structs.replace(found, comparison=None)  # stages run other modules
-    compared = found.comparison
-    shown = [group for group in found.groups if not compared or group.name == compared.second]
+        sums = msgspec.structs.replace(sums, comparison=None)  # stages run other modules
+    query = {**filters, "by": by, **chosen}
+    compared = sums.comparison
+    changes = None
+    if compared is not None:
+        changes = cut_rows("changes", compared.modules, 12)
     return answer(
         "statistics/modules.html",
-        twin=address(
-            "/statistics/modules",
-            {**filters, "by": by, **{name: value for name, value in chosen.items() if value}},
-        ),
+        twin=address("/statistics/modules", query),
         csv=here(format="csv"),
         filters=filters,
         by=by,
-        choices=tuple((group.name, group.name) for group in found.groups if group.name),
-        first_line=first_line(found),
+        choices=_choices(sums.groups),
+        first_line=first_line(sums),
         compared=compared,
-        changes=cut_rows("changes", compared.modules, 12) if compared else None,
-        groups=cut_rows(
-            "groups",
-            [(group, _cut(place, group, len(shown))) for place, group in enumerate(shown)],
-            _MOST_GROUPS,
-        ),
+        changes=changes,
+        groups=cut_rows("groups", _shown_groups(sums), _MOST_GROUPS),
         rows_name=rows_name,
         least_sigma=LEAST_SIGMA,
     )
+
+
+def _choices(groups: Sequence[ModuleGroup]) -> tuple[tuple[str, str], ...]:
+    """Return the groups that can be compared, as values and words of a form."""
+    return tuple((group.name, group.name) for group in groups if group.name)
+
+
+def _shown_groups(sums: ModuleSums) -> list[tuple[ModuleGroup, Cut]]:
+    """Return groups with their modules; of a comparison only the later group."""
+    compared = sums.comparison
+    groups = sums.groups
+    if compared is not None:
+        groups = [group for group in groups if group.name == compared.second]
+    return [(group, _cut(place, group, len(groups))) for place, group in enumerate(groups)]
 
 
 def _cut(place: int, group: ModuleGroup, count: int) -> Cut:
@@ -94,31 +106,40 @@ def _flat(groups: list[ModuleGroup], by: str) -> Iterator[dict[str, object]]:
             yield {**msgspec.structs.asdict(module), "by": by, "group": group.name}
 
 
-def first_line(found: ModuleSums) -> str:
+def first_line(sums: ModuleSums) -> str:
     """Return what changed most, or what takes the time."""
-    if not found.jobs:
+    if not sums.jobs:
         return "No job that succeeded and passes these filters tells of art's modules."
-    of = f"{counted(found.jobs, 'job')} that succeeded"
-    compared = found.comparison
-    if not compared:
-        group = max(found.groups, key=lambda each: each.seconds)
-        slowest = group.modules[0]
-        share = f", {percent(slowest.share, 0)} of the time" if slowest.share is not None else ""
-        where = f" of {text(group.name)}" if len(found.groups) > 1 and group.name else ""
-        return (
-            f"{text(rows_name(slowest))}{where} takes most: "
-            f"{duration(slowest.seconds)}{share}{where and ' there'}, in {of}."
-        )
-    counts = {name: sum(row.outcome == name for row in compared.modules) for name in _CHANGES}
-    said = (
-        ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-        or "no module slower or faster"
-    )
-    slower = next((row for row in compared.modules if row.outcome == "slower"), None)
-    most = (
-        f" {text(slower.label)} became slower by {percent(slower.change, 0)}."
-        if slower and slower.change
-        else ""
-    )
-    pair = f"from {text(compared.first or 'unknown')} to {text(compared.second or 'unknown')}"
-    return f"{said[0].upper()}{said[1:]} {pair}, in {of}.{most}"
+    jobs = f"{counted(sums.jobs, 'job')} that succeeded"
+    if sums.comparison is None:
+        return f"{_largest_share(sums.groups)}, in {jobs}."
+    return f"{_outcomes(sums.comparison)}, in {jobs}.{_most_slowed(sums.comparison)}"
+
+
+def _largest_share(groups: Sequence[ModuleGroup]) -> str:
+    """Return which module takes most of the group that takes most."""
+    group = max(groups, key=lambda group: group.seconds)
+    module = group.modules[0]
+    name, seconds = text(rows_name(module)), duration(module.seconds)
+    share = ""
+    if module.share is not None:
+        share = f", {percent(module.share, 0)} of the time"
+    if len(groups) > 1 and group.name:
+        return f"{name} of {text(group.name)} takes most: {seconds}{share} there"
+    return f"{name} takes most: {seconds}{share}"
+
+
+def _outcomes(compared: ModuleComparison) -> str:
+    """Return `2 slower, 1 new from v1 to v2`."""
+    counts = Counter(module.outcome for module in compared.modules)
+    changes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _CHANGES if counts[outcome])
+    earlier, later = text(compared.first or "unknown"), text(compared.second or "unknown")
+    return f"{changes or 'No module slower or faster'} from {earlier} to {later}"
+
+
+def _most_slowed(compared: ModuleComparison) -> str:
+    """Return which module became slower by most time an event; '' where none did."""
+    slower = [module for module in compared.modules if module.outcome == "slower"]
+    if not slower or not slower[0].change:  # modules that became slower stand in this order
+        return ""
+    return f" {text(slower[0].label)} became slower by {percent(slower[0].change, 0)}."

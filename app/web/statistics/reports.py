@@ -22,6 +22,6 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_report(experiment: str, name: str) -> Response:
     """Show the report of a campaign."""
     name = asked("campaign") or name
-    found = read_report(experiment, name)
+    report = read_report(experiment, name)
     address = f"{get_service().settings.public_url}{campaign_url(name, experiment)}"
-    return make_response(report_page(found, address, stylesheet=asset("report.css")))
+    return make_response(report_page(report, address, stylesheet=asset("report.css")))

@@ -36,8 +36,8 @@ _TITLES = {
     "cpu_efficiency": "CPU efficiency",
     "max_rss_bytes": "Memory",
     "output_bytes": "Output",
-    "seconds_per_event": "Time an event",
-    "bytes_per_event": "Output an event",
+    "seconds_per_event": "Time per event",
+    "bytes_per_event": "Output per event",
 }
 _COLUMNS = (
     "by",
@@ -53,8 +53,6 @@ _COLUMNS = (
     "largest",
 )
 _BIN_COLUMNS = ("by", "group", "measure", "unit", "from", "to", "jobs")
-
-
 _MOST_GROUPS = 20
 
 
@@ -83,7 +81,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page() -> Response:
     """Show what the jobs that pass the filters of the address took."""
-    by, measure = asked("by") or "stage", asked("measure") or "wall_seconds"
+    by = asked("by") or "stage"
     filters = {name: value for name in _FILTERS if (value := asked(name))}
     sums = read_filtered(RESOURCES, asked_filters(_FILTERS), by=by)
     if asked("format") == "csv":
@@ -91,9 +89,11 @@ def show_page() -> Response:
     if asked("format") == "bins":
         return table("bins", _BIN_COLUMNS, _bin_rows(sums))
 
-    shown = measure if measure in sums.measures else next(iter(sums.measures), None)
-    ends = _ends(sums.measures[shown], shown) if shown else []
-    rows = [_row(group, shown, ends) for group in sums.groups]
+    measure = _shown_measure(sums)
+    ends: list[str] = []
+    if measure is not None:
+        ends = _ends(sums.measures[measure], measure)
+    rows = [_row(group, measure, ends) for group in sums.groups]
     return answer(
         "statistics/resources.html",
         twin=address("/statistics/resources", {**filters, "by": by}),
@@ -101,13 +101,21 @@ def show_page() -> Response:
         bins=here(format="bins"),
         filters=filters,
         by=by,
-        measure=shown,
+        measure=measure,
         titles={name: _TITLES[name] for name in sums.measures},
         first_line=first_line(sums),
         sums=sums,
         groups=cut_rows("groups", rows, _MOST_GROUPS),
         ends=(ends[0], ends[-1]) if ends else None,
     )
+
+
+def _shown_measure(sums: ResourceSums) -> str | None:
+    """Return the measure to show; None where no job has any."""
+    measure = asked("measure") or "wall_seconds"
+    if measure in sums.measures:
+        return measure
+    return next(iter(sums.measures), None)
 
 
 def _measure_rows(sums: ResourceSums) -> Iterator[dict[str, object]]:

@@ -18,6 +18,7 @@ from jobprov.provenance.answers.campaigns import (
     TaskUnits,
     UnitCounts,
 )
+from jobprov.provenance.answers.lookup import GapCounts
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.addresses import fits_path
 from jobprov.provenance.services.lookup.gaps import list_gaps
@@ -39,10 +40,10 @@ def show_page(experiment: str, name: str) -> Response:
     """Show a campaign; `campaign=` names one that no path can."""
     name = asked("campaign") or name
     campaign = read_answer(CAMPAIGN, experiment=experiment, campaign=name)
-    with get_service().reading() as connection:
-        filters = JobFilters(experiment=experiment, campaign=name)
-        is_counted = jobs_of(campaign) <= _MOST_COUNTED or asked_section() == "gaps"
-        gaps = list_gaps(connection, filters) if is_counted else None
+    gaps = _gaps(campaign)
+    shown_gaps, gap_jobs = None, None
+    if gaps is not None:
+        shown_gaps, gap_jobs = cut_rows("gaps", gaps.gaps, 15), gaps.job_count
     tasks = [{**asdict(task), "bars": _bars(task)} for task in campaign.tasks]
     stages = [{**asdict(stage), "bars": _bars(stage.units)} for stage in campaign.stages]
     return answer(
@@ -53,11 +54,20 @@ def show_page(experiment: str, name: str) -> Response:
         first_line=first_line(campaign),
         stages=stages,
         tasks=cut_rows("tasks", tasks, 40),
-        gaps=cut_rows("gaps", gaps.gaps, 15) if gaps else None,
-        gap_jobs=gaps.job_count if gaps else None,
+        gaps=shown_gaps,
+        gap_jobs=gap_jobs,
         is_begun=any(stage.states.get("succeeded") for stage in campaign.stages),
         count_gaps=here(whole="gaps"),
     )
+
+
+def _gaps(campaign: CampaignProgress) -> GapCounts | None:
+    """Return the gaps of the campaign's jobs; None where they are too many to count unasked."""
+    if jobs_of(campaign) > _MOST_COUNTED and asked_section() != "gaps":
+        return None
+    filters = JobFilters(experiment=campaign.experiment, campaign=campaign.campaign)
+    with get_service().reading() as connection:
+        return list_gaps(connection, filters)
 
 
 def twin_of(name: str, view: str, words: dict[str, str]) -> str:

@@ -38,6 +38,7 @@ from jobprov.provenance.db.changes.orders import (
     mark_ended,
     mark_placed,
 )
+from jobprov.provenance.db.changes.tasks import intern_task
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.failures.rules import find_experiment_key
 from jobprov.provenance.db.queries.orders.orders import (
@@ -56,7 +57,6 @@ from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundErro
 from jobprov.provenance.records.job_record import Integer
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.orders.workflows import read_workflows
-from jobprov.provenance.services.tasks.declarations import intern_task
 from jobprov.provenance.services.writing import Writing
 
 ORDER_NAMESPACE = uuid.UUID("0a6d8a3e-0c60-5f43-8f6e-2b8c6c7f9d01")

@@ -20,6 +20,7 @@ from jobprov.provenance.answers.campaigns import (
     ClassNode,
     OmittedClasses,
 )
+from jobprov.provenance.db.changes.statistics import keep_graph
 from jobprov.provenance.db.queries.statistics.campaign_graph import (
     CampaignKey,
     campaign_experiments,
@@ -30,7 +31,6 @@ from jobprov.provenance.db.queries.statistics.campaign_graph import (
     experiment_key,
     first_stage,
     fold_tasks,
-    keep,
     read_kept,
 )
 from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
@@ -86,9 +86,9 @@ class FoldedCampaign(NamedTuple):
 
 
 def listed_tasks(connection: Connection, experiment: str, words: str) -> list[str]:
-    """Return the tasks that a query names, parted by commas.
+    """Return the tasks that a query lists, separated by commas.
 
-    A task whose id holds commas may stand there alone.
+    A task whose id contains commas has to be listed alone.
     """
     if "," in words and find_tasks(connection, words, experiment):
         return [words]
@@ -124,10 +124,13 @@ def _fold(
     if number is None:
         raise NotFoundError(f"No job or task names an experiment {experiment}.")
     key = CampaignKey(number, campaign)
-    if not task_ids and (kept := read_kept(connection, key)):
-        return _from_kept(connection, key, experiment, kept)
+    if not task_ids:
+        kept = read_kept(connection, key)
+        if kept is not None:
+            return _from_kept(connection, key, experiment, kept)
     tasks = campaign_tasks(connection, key, task_ids)
-    if missing := sorted(set(task_ids) - set(tasks.values())):
+    missing = sorted(set(task_ids) - set(tasks.values()))
+    if missing:
         raise NotFoundError(
             f"Campaign {campaign} of experiment {experiment} has no task {missing[0]}."
         )
@@ -154,13 +157,13 @@ def experiment_of_campaign(connection: Connection, campaign: str) -> str:
         NotFoundError: none has.
         AmbiguousError: several have.
     """
-    found = campaign_experiments(connection, campaign)
-    if not found:
+    experiments = campaign_experiments(connection, campaign)
+    if not experiments:
         raise NotFoundError(f"No task names a campaign {campaign}.")
-    if len(found) > 1:
+    if len(experiments) > 1:
         message = f"Several experiments have a campaign {campaign}; say which with experiment=."
-        raise AmbiguousError(message, [(name, "") for name in found])
-    return found[0]
+        raise AmbiguousError(message, [(name, "") for name in experiments])
+    return experiments[0]
 
 
 def follow_up(writing: Writing, folded: FoldedCampaign) -> None:
@@ -169,7 +172,7 @@ def follow_up(writing: Writing, folded: FoldedCampaign) -> None:
     if folded.key is None:
         return
     if folded.to_keep is not None:
-        keep(connection, folded.key, folded.to_keep)
+        keep_graph(connection, folded.key, folded.to_keep)
     elif stage := first_stage(connection, folded.key):
         enqueue(connection, FOLD, str(stage), due_at=folded.recount_at)
 
@@ -178,27 +181,34 @@ def count_again(parts: Parts, key: str) -> None:
     """Count a campaign, named by its first stage, and keep that: the handler of the work `fold`."""
     with parts.database.reading.connect() as connection:
         campaign = campaign_of_stage(connection, int(key))
-        tasks = campaign_tasks(connection, campaign) if campaign else {}
-        counted = _count(connection, list(tasks))[1] if tasks else None
-    if campaign and counted:
-        parts.writer.run(lambda writing: keep(writing.connection, campaign, counted))
+        if campaign is None:
+            return
+        tasks = campaign_tasks(connection, campaign)
+        if not tasks:
+            return
+        _, counted = _count(connection, list(tasks))
+    parts.writer.run(lambda writing: keep_graph(writing.connection, campaign, counted))
 
 
 def enqueue_large(parts: Parts) -> int:
-    """Have large campaigns counted that never were, so that nobody waits for them.
+    """Have large campaigns counted that never were, so that nobody has to wait for the first count.
 
     Return how many there are.
     """
-    most = MOST_COUNTED_AT_ONCE + 1
+    keys = []
     with parts.database.reading.connect() as connection:
-        keys = [
-            str(first_stage(connection, campaign))
-            for campaign in campaigns_not_kept(connection)
-            if count_jobs(connection, list(campaign_tasks(connection, campaign)), most=most) == most
-        ]
+        for campaign in campaigns_not_kept(connection):
+            if _is_large(connection, campaign):
+                keys.append(str(first_stage(connection, campaign)))  # shorter than its name
     if keys:
         parts.writer.run(lambda writing: enqueue_all(writing.connection, FOLD, keys))
     return len(keys)
+
+
+def _is_large(connection: Connection, campaign: CampaignKey) -> bool:
+    tasks = campaign_tasks(connection, campaign)
+    most = MOST_COUNTED_AT_ONCE + 1
+    return count_jobs(connection, list(tasks), most=most) == most
 
 
 def class_links(folded: FoldedCampaign) -> Links:

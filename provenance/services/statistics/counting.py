@@ -29,33 +29,31 @@ from jobprov.provenance.services.tasks.campaigns import show_campaign
 from jobprov.provenance.services.work.queue import Parts, enqueue_all
 
 _MOST_LEARNT_AT_ONCE = 4000
-"""A number of units: learning takes five times as long as counting.
+"""A number of units: an estimate takes five times as long as counting as many jobs.
 
-Of a stage no more than the newest units are learnt from.
+It reads no more than the newest units of a stage.
 """
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
-"""Questions narrowed down by anything else are counted when asked for.
-
-A task, a host, a release, a time.
-"""
+"""Questions about anything narrower (a task, a host, a release, a time) are counted when asked."""
 
 
 def enqueue_first_counts(parts: Parts) -> int:
-    """Have large campaigns counted that never were, so that nobody waits for them.
+    """Have large campaigns counted that never were, so that nobody has to wait for the first count.
 
     Return how many there are.
     """
+    questions = []
     with parts.database.reading.connect() as connection:
-        large = [
-            {"experiment": counted.experiment, "campaign": counted.campaign}
-            for counted in campaign_counts(connection)
-            if counted.job_count > MOST_COUNTED_AT_ONCE
-        ]
-        questions = [question for words in large if (question := question_of("campaign", words))]
-        lacking = [question for question in questions if read_answer(connection, question) is None]
-    if lacking:
-        parts.writer.run(lambda writing: enqueue_all(writing.connection, COUNT, lacking))
-    return len(lacking)
+        for campaign in campaign_counts(connection):
+            if campaign.job_count <= MOST_COUNTED_AT_ONCE:
+                continue
+            words = {"experiment": campaign.experiment, "campaign": campaign.campaign}
+            question = question_of(CAMPAIGN.kind, words)
+            if question is not None and read_answer(connection, question) is None:
+                questions.append(question)
+    if questions:
+        parts.writer.run(lambda writing: enqueue_all(writing.connection, COUNT, questions))
+    return len(questions)
 
 
 def count_question(parts: Parts, question: str) -> None:
@@ -64,18 +62,18 @@ def count_question(parts: Parts, question: str) -> None:
 
 
 def _errors(connection: Connection, _store: Any, words: Words, seconds: float) -> ErrorCounts:
-    filters, how = _apart(words, "by", "sort")
-    return count_errors(connection, filters, **how, seconds=seconds)
+    filters, options = _apart(words, "by", "sort")
+    return count_errors(connection, filters, **options, seconds=seconds)
 
 
 def _resources(connection: Connection, _store: Any, words: Words, seconds: float) -> ResourceSums:
-    filters, how = _apart(words, "by")
-    return sum_resources(connection, filters, **how, seconds=seconds)
+    filters, options = _apart(words, "by")
+    return sum_resources(connection, filters, **options, seconds=seconds)
 
 
 def _estimate(connection: Connection, store: Store, words: Words, seconds: float) -> Estimate:
-    filters, how = _apart(words, "files", "events", "slots")
-    return estimate(connection, store, filters, **how, seconds=seconds)
+    filters, options = _apart(words, "files", "events", "slots")
+    return estimate(connection, store, filters, **options, seconds=seconds)
 
 
 def _campaigns(connection: Connection, _store: Any, _words: Words, seconds: float) -> CampaignList:
@@ -91,8 +89,14 @@ def _campaign(
 
 
 def _apart(words: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
-    how = {name: words[name] for name in names if name in words}
-    return JobFilters(**{name: value for name, value in words.items() if name not in names}), how
+    """Return the filters of a question, and its options of these names."""
+    filters, options = {}, {}
+    for name, value in words.items():
+        if name in names:
+            options[name] = value
+        else:
+            filters[name] = value
+    return JobFilters(**filters), options
 
 
 def jobs_of(campaign: CampaignProgress) -> int:

@@ -32,7 +32,7 @@ class Interval(NamedTuple):
 
 
 def hour_of(ended_at: datetime | None) -> datetime | None:
-    """Return the cluster of what ended then; what does not say when is one cluster."""
+    """Return the cluster of what ended then; units without an end are one cluster together."""
     return ended_at.replace(minute=0, second=0, microsecond=0) if ended_at else None
 
 
@@ -55,21 +55,18 @@ def forecast_sum(
         return None
     mean = sum(sum(members) for members in clusters.values()) / tried
     attempts = units * tried / done
-    spread = (
-        _spread_of_mean(list(clusters.values()), mean, tried) * sqrt(1 + tried / attempts)
-        if attempts
-        else 0.0
-    )
+    spread = 0.0
+    if attempts:
+        # two errors add: that of the mean learnt, and how far the new attempts will scatter
+        spread = _spread_of_mean(list(clusters.values()), mean, tried) * sqrt(1 + tried / attempts)
     half = _quantile(len(clusters) - 1) * spread * attempts
     expected = mean * attempts
     return Interval(expected, max(0.0, expected - half), expected + half)
 
 
 def makespan(slot_seconds: Interval, longest: float, slots: int) -> Interval:
-    """Return how long `slots` slots are busy.
-
-    That is no shorter than the longest unit, and the last slots run empty one by one.
-    """
+    """Return how long `slots` slots are busy: at least as long as the longest unit takes."""
+    # the last slots run empty one by one, on average half of the longest unit before the end
     tail = longest * (1 - 1 / slots)
     return Interval(*(max(longest, total / slots + tail / 2) for total in slot_seconds))
 
@@ -83,12 +80,9 @@ def _spread_of_mean(clusters: Sequence[Sequence[float]], mean: float, count: int
 
 
 def _quantile(degrees: int) -> float:
-    """Return Student's quantile of 0.9, by the expansion of Cornish and Fisher.
-
-    It is wide where a single cluster was seen.
-    """
+    """Return Student's quantile of 0.9, by the expansion of Cornish and Fisher."""
     if degrees < 1:
-        return 3.0
+        return 3.0  # of a single cluster nobody knows how clusters differ: a wide interval
     z, n = _Z80, float(degrees)
     return (
         z

@@ -17,11 +17,8 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.counted import CountedAt
-from jobprov.provenance.db.queries.statistics.kept_answers import (
-    KeptAnswer,
-    keep_answer,
-    read_answer,
-)
+from jobprov.provenance.db.changes.statistics import keep_answer
+from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer, read_answer
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.statistics.counted import (
     MOST_COUNTED_AT_ONCE,
@@ -69,14 +66,14 @@ class CountedAnswer(NamedTuple, Generic[Answer]):
     """An answer, or that there is none yet.
 
     Attributes:
-        found: with `counted_at` and `is_current` (False where something was recorded since); None
+        content: with `counted_at` and `is_current` (False where something was recorded since); None
             where counting takes too long for whoever asks, and is left to the background.
         question: under which the answer is kept; None where it is not.
         to_keep: what was counted now and is to be kept; see `follow_up`.
         recount_at: when it is to be counted again; None where it need not be.
     """
 
-    found: Answer | None
+    content: Answer | None
     question: str | None = None
     to_keep: KeptAnswer | None = None
     recount_at: datetime | None = None
@@ -87,24 +84,27 @@ class CountedAnswer(NamedTuple, Generic[Answer]):
         return self.to_keep is not None or self.recount_at is not None
 
     def answer(self) -> Answer:
-        """Return what was found.
+        """Return the answer.
 
         Raises:
             LimitError: it is being counted in the background.
         """
-        if self.found is None:
+        if self.content is None:
             message = (
                 "These are too many jobs to count while you wait; they are counted in the "
                 "background: ask again in a minute."
             )
             raise LimitError(message, MOST_COUNTED_AT_ONCE)
-        return self.found
+        return self.content
 
 
 def question_of(kind: str, words: Words) -> str | None:
     """Return the question under which an answer is kept; None where it is too long."""
-    said = {"kind": kind, **{name: value for name, value in words.items() if value is not None}}
-    text = json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    given_words = {name: value for name, value in words.items() if value is not None}
+    # sorted, so that the same question has one text whatever the order of its words
+    text = json.dumps(
+        {"kind": kind, **given_words}, sort_keys=True, ensure_ascii=False, separators=(",", ":")
+    )
     return text if len(text) <= _LONGEST_QUESTION else None
 
 

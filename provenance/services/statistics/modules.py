@@ -5,7 +5,7 @@ The answer is what art's modules took, summed over many jobs.
 Source: http.md, `GET /statistics/modules`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import sqrt
 from typing import Any
 
@@ -65,40 +65,54 @@ def sum_modules(
         LimitError: reading took more than five seconds.
     """
     if by not in COLUMNS:
-        words = f"one of {', '.join(COLUMNS)}"
-        raise BadInputError(f"by: {words}.", {"by": [words]})
+        choices = f"one of {', '.join(COLUMNS)}"
+        raise BadInputError(f"by: {choices}.", {"by": [choices]})
     with time_limit(connection, "narrow it down to a task, a campaign or a stage"):
         rows = module_rows(connection, filters, by)
-    names = (
-        code_versions(connection, {row.facet for row in rows if row.facet is not None})
-        if by == "version"
-        else None
-    )
-    listed: dict[str | None, list[ModuleRow]] = {}  # newest first
-    for row in rows:
-        listed.setdefault(
-            names.get(row.facet) if names is not None else (row.facet or None), []
-        ).append(row)
-    largest = sorted(listed, key=lambda name: (-len(listed[name]), name or ""))[:MOST_GROUPS]
+    rows_by_group = _rows_by_group(connection, rows, by)
+    largest = sorted(rows_by_group, key=lambda name: (-len(rows_by_group[name]), name or ""))
+    largest = largest[:MOST_GROUPS]
     sets = module_sets(connection, {row.module_set for row in rows})
-    sums = {name: _sum_group(listed[name], sets) for name in largest}
-    newest_first = [name for name in listed if name in largest[:2]]
-    groups = [
-        ModuleGroup(name, len(listed[name]), _seconds(sums[name].values()), _shares(sums[name]))
-        for name in largest
-    ]
-    return ModuleSums(len(rows), by, groups, _compare(sums, first, second, newest_first))
+    sums = {name: _sum_group(rows_by_group[name], sets) for name in largest}
+    groups = []
+    for name in largest:
+        seconds = _seconds(sums[name].values())
+        groups.append(ModuleGroup(name, len(rows_by_group[name]), seconds, _shares(sums[name])))
+    # the groups stand in the order of their newest jobs, as the rows do
+    newest_first = [name for name in rows_by_group if name in largest[:2]]
+    pair = _choose_pair(sums, first, second, newest_first)
+    comparison = None
+    if pair is not None:
+        earlier, later = pair
+        comparison = ModuleComparison(earlier, later, _compare(sums[earlier], sums[later]))
+    return ModuleSums(len(rows), by, groups, comparison)
+
+
+def _rows_by_group(
+    connection: Connection, rows: Sequence[ModuleRow], by: str
+) -> dict[str | None, list[ModuleRow]]:
+    """Return the rows by the name of their group, those of the newest job first."""
+    versions: dict[int, str] = {}
+    if by == "version":
+        versions = code_versions(connection, {row.facet for row in rows if row.facet is not None})
+    groups: dict[str | None, list[ModuleRow]] = {}
+    for row in rows:
+        # of versions the facet is the key of a list of code, of all others a name or ''
+        name = versions.get(row.facet) if by == "version" else (row.facet or None)
+        groups.setdefault(name, []).append(row)
+    return groups
 
 
 def _sum_group(rows: Sequence[ModuleRow], sets: dict[int, list[Module]]) -> _Group:
     by_set: dict[int, list[Costs]] = {}
     for row in rows:
         by_set.setdefault(row.module_set, []).append(unpack_costs(row.costs))
-    told: dict[Module, list[tuple[Any, ...]]] = {}
+    columns_by_module: dict[Module, list[tuple[Any, ...]]] = {}
     for key, costs in by_set.items():
+        # a module of several sets, such as those of two releases, has a part from each
         for module, columns in zip(sets[key], _by_module(costs), strict=True):
-            told.setdefault(module, []).append(columns)
-    return {module: _sum_module(parts) for module, parts in told.items()}
+            columns_by_module.setdefault(module, []).append(columns)
+    return {module: _sum_module(parts) for module, parts in columns_by_module.items()}
 
 
 def _by_module(costs: Sequence[Costs]) -> Iterator[tuple[Any, ...]]:
@@ -109,31 +123,49 @@ def _by_module(costs: Sequence[Costs]) -> Iterator[tuple[Any, ...]]:
 
 def _sum_module(parts: Sequence[tuple[Any, ...]]) -> ModuleSum:
     """Return the sum over parts, each of four columns with a value a job."""
-    events, seconds, slowest, growth = (
-        [value for part in parts for value in part[place]] for place in range(4)
-    )
-    rates = [
-        took / count
-        for took, count in zip(seconds, events, strict=True)
-        if took is not None and count
-    ]
-    mean = sum(rates) / len(rates) if rates else None
-    error = None
-    if mean is not None and len(rates) > 1:
-        error = sqrt(sum((rate - mean) ** 2 for rate in rates) / (len(rates) - 1) / len(rates))
+    events, seconds, slowest, growth = (_column(parts, place) for place in range(4))
+    rates = []
+    for seconds_of_job, events_of_job in zip(seconds, events, strict=True):
+        if seconds_of_job is not None and events_of_job:
+            rates.append(seconds_of_job / events_of_job)
     return ModuleSum(
         jobs=len(seconds),
-        events=sum(count for count in events if count is not None),
-        seconds=sum(took for took in seconds if took is not None),
-        slowest_seconds=max((took for took in slowest if took is not None), default=None),
-        rss_growth_bytes=max((size for size in growth if size is not None), default=None),
-        seconds_per_event=mean,
-        standard_error=error,
+        events=sum(_known(events)),
+        seconds=sum(_known(seconds)),
+        slowest_seconds=max(_known(slowest), default=None),
+        rss_growth_bytes=max(_known(growth), default=None),
+        seconds_per_event=_mean(rates),
+        standard_error=_standard_error(rates),
     )
+
+
+def _column(parts: Sequence[tuple[Any, ...]], place: int) -> list[Any]:
+    """Return one column of all parts, a value a job."""
+    values: list[Any] = []
+    for part in parts:
+        values.extend(part[place])
+    return values
+
+
+def _known(values: Iterable[Any]) -> list[Any]:
+    return [value for value in values if value is not None]
+
+
+def _mean(rates: Sequence[float]) -> float | None:
+    return sum(rates) / len(rates) if rates else None
+
+
+def _standard_error(rates: Sequence[float]) -> float | None:
+    """Return the standard error of the mean; None of fewer than two jobs."""
+    mean = _mean(rates)
+    if mean is None or len(rates) <= 1:
+        return None
+    variance = sum((rate - mean) ** 2 for rate in rates) / (len(rates) - 1)
+    return sqrt(variance / len(rates))
 
 
 def _seconds(sums: Iterable[ModuleSum]) -> float:
-    return sum(each.seconds for each in sums)
+    return sum(module.seconds for module in sums)
 
 
 def _shares(group: _Group) -> list[ModuleShare]:
@@ -146,57 +178,74 @@ def _shares(group: _Group) -> list[ModuleShare]:
     return shares
 
 
-def _compare(
-    sums: dict[str | None, _Group],
+def _check_groups(sums: Mapping[str | None, _Group], *names: str | None) -> None:
+    for name in names:
+        if name is not None and name not in sums:
+            groups = ", ".join(sorted(str(group) for group in sums)) or "none"
+            raise NotFoundError(f"No group {name}; there are: {groups}.")
+
+
+def _choose_pair(
+    sums: Mapping[str | None, _Group],
     first: str | None,
     second: str | None,
     newest_first: Sequence[str | None],
-) -> ModuleComparison | None:
-    for name in (first, second):
-        if name is not None and name not in sums:
-            raise NotFoundError(
-                f"No group {name}; there are: "
-                f"{', '.join(sorted(str(each) for each in sums)) or 'none'}."
-            )
-    rest = [name for name in newest_first if name not in (first, second)]
-    if (first is None or second is None) and len(rest) < (first is None) + (second is None):
+) -> tuple[str | None, str | None] | None:
+    """Return which groups are compared, the earlier first; None where there are too few.
+
+    Those that nobody chose are the two largest, the newer one as the later.
+
+    Raises:
+        NotFoundError: no group of that name.
+    """
+    _check_groups(sums, first, second)
+    others = [name for name in newest_first if name not in (first, second)]
+    wanting = (first is None) + (second is None)
+    if len(others) < wanting:
         return None
-    later = second if second is not None else rest[0]
-    earlier = first if first is not None else rest[-1]
-    one, other = sums[earlier], sums[later]
-    modules = [_change(module, one.get(module), other.get(module)) for module in {**other, **one}]
-    modules.sort(
-        key=lambda row: (
-            _FIRST.index(row.outcome),
-            -abs(row.seconds_per_event_more or 0.0),
-            repr(row.label),
-        )
-    )
-    return ModuleComparison(earlier, later, modules)
+    earlier = first if first is not None else others[-1]
+    later = second if second is not None else others[0]
+    return earlier, later
+
+
+def _compare(earlier: _Group, later: _Group) -> list[ModuleChange]:
+    """Return what changed, by outcome and then by how much."""
+    changes = []
+    for module in {**later, **earlier}:
+        changes.append(_change(module, earlier.get(module), later.get(module)))
+
+    def place(change: ModuleChange) -> tuple[int, float, str]:
+        difference = abs(change.seconds_per_event_more or 0.0)
+        return _FIRST.index(change.outcome), -difference, repr(change.label)
+
+    return sorted(changes, key=place)
 
 
 def _change(module: Module, first: ModuleSum | None, second: ModuleSum | None) -> ModuleChange:
-    before = first.seconds_per_event if first else None
-    after = second.seconds_per_event if second else None
-    errors = (first.standard_error if first else None, second.standard_error if second else None)
-    more = None if before is None or after is None else after - before
-    spread = (
-        sqrt(sum(error**2 for error in errors if error is not None)) if None not in errors else None
-    )
-    change = more / before if more is not None and before else None
-    sigma = more / spread if more is not None and spread else None
-    return ModuleChange(
-        *module, first, second, more, change, sigma, _outcome(first, second, more, spread)
-    )
-
-
-def _outcome(
-    first: ModuleSum | None, second: ModuleSum | None, more: float | None, spread: float | None
-) -> str:
-    """Return `new`, `gone`, `slower`, `faster`, `same`, or `unknown` where too little was told."""
     if first is None or second is None:
-        return "new" if first is None else "gone"
-    if more is None or spread is None:
+        outcome = "new" if first is None else "gone"
+        return ModuleChange(*module, first, second, None, None, None, outcome)
+    before, after = first.seconds_per_event, second.seconds_per_event
+    if before is None or after is None:
+        return ModuleChange(*module, first, second, None, None, None, "unknown")
+    more = after - before
+    spread = _spread(first, second)
+    change = more / before if before else None
+    sigma = more / spread if spread else None
+    outcome = _outcome(more, spread)
+    return ModuleChange(*module, first, second, more, change, sigma, outcome)
+
+
+def _spread(first: ModuleSum, second: ModuleSum) -> float | None:
+    """Return the standard error of the difference of two means; None where one is not known."""
+    if first.standard_error is None or second.standard_error is None:
+        return None
+    return sqrt(first.standard_error**2 + second.standard_error**2)
+
+
+def _outcome(more: float, spread: float | None) -> str:
+    """Return `slower`, `faster`, `same`, or `unknown` where too few jobs have a time."""
+    if spread is None:
         return "unknown"
     if more == 0 or abs(more) < LEAST_SIGMA * spread:
         return "same"

@@ -52,10 +52,10 @@ class Wait(NamedTuple):
     """How long one job waited; None where its records do not say it.
 
     Attributes:
-        queue_seconds: from the submission to the first start of the batch job; later starts had run
-            before, and say nothing.
-        stage_in_seconds: in steps that bring inputs in; 0 where the job tells its steps and none
-            does that.
+        queue_seconds: from the submission to the first start of the batch job; None for later
+            starts, which had already run before.
+        stage_in_seconds: in steps that bring inputs in; 0 where the job's steps are known and none
+            of them does that.
     """
 
     queue_seconds: float | None
@@ -81,18 +81,16 @@ def read_waits(connection: Connection, store: Store, jobs: Sequence[int]) -> lis
 
     It takes two statements, and the segments that hold their records.
     """
-    # Nobody asks when they came
-    held = {job: HeldJob(job, datetime.min, {}, {}) for job in jobs}  # noqa: DTZ901
-    fill_records(connection, store, held)
-    return [_wait(list(_decoded(held[job]))) for job in jobs]
+    # when a job's records came does not matter here
+    held_jobs = {job: HeldJob(job, datetime.min, {}, {}) for job in jobs}  # noqa: DTZ901
+    fill_records(connection, store, held_jobs)
+    return [_wait(list(_decoded(held_jobs[job]))) for job in jobs]
 
 
-def _decoded(held: HeldJob) -> Iterator[_Record]:
-    """Yield what the witnesses say, in their precedence.
-
-    What is no record in its form is passed over.
-    """
-    bodies = {**held.provisional, **{name: final.body for name, final in held.finals.items()}}
+def _decoded(held_job: HeldJob) -> Iterator[_Record]:
+    """Yield the records of the witnesses, in their precedence; unreadable ones are skipped."""
+    bodies = dict(held_job.provisional)
+    bodies.update((name, final.body) for name, final in held_job.finals.items())
     for name in sorted(bodies, key=witness_rank):
         try:
             yield msgspec.json.decode(bodies[name], type=_Record)
@@ -101,21 +99,28 @@ def _decoded(held: HeldJob) -> Iterator[_Record]:
 
 
 def _wait(records: Sequence[_Record]) -> Wait:
+    steps = _first(record.command.steps for record in records if record.command)
+    stage_in = _stage_in(steps) if steps else None
+    return Wait(_queue(records), stage_in)
+
+
+def _queue(records: Sequence[_Record]) -> float | None:
     started = _first(read_time(record.started_at) for record in records)
     batches = [record.batch for record in records if record.batch]
     queued = _first(read_time(batch.queued_at) for batch in batches)
     attempt = _first(batch.attempt for batch in batches)
-    queue = None
-    if started and queued and attempt in (None, 0, 1):
-        queue = max(0.0, (started - queued).total_seconds())  # the clocks of two machines
-    steps = _first(record.command.steps for record in records if record.command)
-    return Wait(queue, _stage_in(steps) if steps else None)
+    if started is None or queued is None or attempt not in (None, 0, 1):
+        return None
+    # the clocks of two machines: a job may seem to start before it was queued
+    seconds: float = (started - queued).total_seconds()
+    return max(0.0, seconds)
 
 
 def _stage_in(steps: Sequence[_Step]) -> float | None:
     spans = [_span(step) for step in steps if step.role in _STAGE_IN]
-    known = [span for span in spans if span is not None]
-    return sum(known) if len(known) == len(spans) else None
+    known_spans = [span for span in spans if span is not None]
+    # one step without times: the sum of the others would be too short
+    return sum(known_spans) if len(known_spans) == len(spans) else None
 
 
 def _first(values: Iterable[Any]) -> Any:
@@ -124,4 +129,6 @@ def _first(values: Iterable[Any]) -> Any:
 
 def _span(step: _Step) -> float | None:
     start, end = read_time(step.started_at), read_time(step.ended_at)
-    return (end - start).total_seconds() if start and end and end >= start else None
+    if start is None or end is None or end < start:
+        return None
+    return (end - start).total_seconds()

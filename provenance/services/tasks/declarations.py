@@ -8,13 +8,12 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.db.changes.tasks import intern_stage, intern_task, mark_declared
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, find_tasks
-from jobprov.provenance.db.recording.task_rows import place_again
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import Stage, TaskRow
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
 from jobprov.provenance.records.reading.checks import word_problem
@@ -135,13 +134,16 @@ def check_words(task_id: str, declaration: Declaration) -> None:
     Raises:
         BadInputError: a word holds control characters, or the id is too long; `fields` says which.
     """
-    words = {"task_id": task_id, **{name: getattr(declaration, name) for name in _WORDS}}
-    words |= {
-        f"units[{place}]": unit for place, unit in enumerate(declaration.listed_units() or ())
-    }
-    problems = {
-        name: [problem] for name, word in words.items() if word and (problem := word_problem(word))
-    }
+    words: dict[str, str | None] = {"task_id": task_id}
+    for name in _WORDS:
+        words[name] = getattr(declaration, name)
+    for place, unit in enumerate(declaration.listed_units() or ()):
+        words[f"units[{place}]"] = unit
+    problems = {}
+    for name, word in words.items():
+        problem = word_problem(word) if word else None
+        if problem:
+            problems[name] = [problem]
     if len(task_id) > _LONGEST_ID:
         problems["task_id"] = [f"longer than {_LONGEST_ID} characters"]
     if problems:
@@ -153,7 +155,7 @@ def declare_task(writing: Writing, task_id: str, document: dict[str, Any]) -> bo
     """Declare a task, or declare it anew; return whether it was declared for the first time.
 
     Raises:
-        BadInputError: the declaration cannot be read, or the task not be named so.
+        BadInputError: the declaration cannot be read, or the task cannot have this name.
     """
     connection = writing.connection
     declaration = read_declaration(document)
@@ -164,10 +166,12 @@ def declare_task(writing: Writing, task_id: str, document: dict[str, Any]) -> bo
             {"units": ["a list or a number is needed here"]},
         )
     experiment = intern_experiments(writing, {declaration.experiment})[declaration.experiment]
-    held = find_tasks(connection, task_id, declaration.experiment)
-    before = read_task_document(connection, writing.store, held[0]) if held else None
+    known_tasks = find_tasks(connection, task_id, declaration.experiment)
+    before = None
+    if known_tasks:
+        before = read_task_document(connection, writing.store, known_tasks[0])
     if before == document:
-        return False
+        return False  # a retry of the same call adds no entry
     entry = enter_document(writing, experiment, "task", {"task_id": task_id, "task": document})
     write_task_row(writing, task_id, document, entry=entry, experiment=experiment)
     return before is None
@@ -178,27 +182,16 @@ def write_task_row(
 ) -> None:
     """Write the row of a declared task whose ledger entry is there.
 
-    What it says of campaign and stage goes before what jobs say.
+    Its campaign and stage take precedence over those that jobs name.
     """
     declaration = read_declaration(document)
     task = intern_task(writing, experiment, task_id)
-    values: dict[str, Any] = {"entry_id": entry, "declared_stage_id": None}
+    stage = None
     if declaration.campaign or declaration.stage:
-        stage_key = (experiment, declaration.campaign or "", declaration.stage or "")
-        stage = dict(zip(("experiment_id", "campaign", "name"), stage_key, strict=True))
-        stages = writing.intern(
-            table_of(Stage), ["experiment_id", "campaign", "name"], {stage_key: stage}
+        stage = intern_stage(
+            writing, experiment, declaration.campaign or "", declaration.stage or ""
         )
-        values["declared_stage_id"] = stages[stage_key]
-    writing.connection.execute(update(TaskRow).where(TaskRow.id == task).values(**values))
-    place_again(writing, [task])
-
-
-def intern_task(writing: Writing, experiment: int, task_id: str) -> int:
-    """Return the key of a task, made where it is not known yet."""
-    key = (experiment, task_id)
-    row = {"experiment_id": experiment, "task_id": task_id}
-    return writing.intern(table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[key]
+    mark_declared(writing, task, entry, stage)
 
 
 def find_declaration(connection: Connection, store: Store, task: FoundTask) -> Declaration | None:

@@ -34,7 +34,7 @@ SILENT_AFTER = timedelta(days=1)
 MOST_CAUSES = 50
 MOST_LISTED = 1000
 _LEAST_DONE = 5
-"""Fewer units than these make no pace."""
+"""Units: fewer than these say nothing about the pace."""
 
 
 def find_task(connection: Connection, task_id: str, *, experiment: str | None = None) -> FoundTask:
@@ -46,8 +46,10 @@ def find_task(connection: Connection, task_id: str, *, experiment: str | None = 
     """
     tasks = find_tasks(connection, task_id, experiment)
     if not tasks:
-        of = f" of experiment {experiment}" if experiment is not None else ""
-        raise NotFoundError(f"No task {task_id}{of} was declared, and no job names it.")
+        task = f"task {task_id}"
+        if experiment is not None:
+            task += f" of experiment {experiment}"
+        raise NotFoundError(f"No {task} was declared, and no job names it.")
     if len(tasks) > 1:
         choices = [(task.experiment, "") for task in tasks]
         raise AmbiguousError(
@@ -110,15 +112,18 @@ def seconds_left(
     Units that failed are left out, since they wait for somebody. It is None where nothing else is
     missing, where nobody knows what is missing, or where there is no pace.
     """
+    known_units = [units for units in units_by_task if units.missing is not None]
     missing, waiting = 0, 0
-    for units in units_by_task:
-        if units.missing is not None:
-            missing += units.missing
-            waiting += max(0, units.missing - units.failed)
+    for units in known_units:
+        missing += units.missing or 0
+        waiting += max(0, (units.missing or 0) - units.failed)
     if not waiting:
-        is_known = any(units.missing is not None for units in units_by_task)
-        return 0.0 if is_known and not missing else None
+        return 0.0 if known_units and not missing else None
+    return _at_pace(connection, tasks, waiting)
 
+
+def _at_pace(connection: Connection, tasks: Sequence[int], waiting: int) -> float | None:
+    """Return how long so many units take at the pace of the last hour, else of the last day."""
     now, spans = datetime.now(UTC), (timedelta(hours=1), timedelta(days=1))
     done_in_span = done_since(connection, tasks, [now - span for span in spans])
     for span, done in zip(spans, done_in_span, strict=True):

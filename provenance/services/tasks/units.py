@@ -100,34 +100,49 @@ def _count(
     declaration: Declaration | None,
 ) -> Units:
     states = {row.unit: row.state for row in rows}
+    # the catalog has an output of these: their jobs may never have reported, or not as succeeded
     by_catalog = {unit for unit in cataloged if states.get(unit) != "succeeded"}
     states.update(dict.fromkeys(by_catalog, "succeeded"))
 
-    expected = listed = None
-    if declaration is not None:
-        expected, listed = declaration.unit_count(), declaration.listed_units()
+    listed = None if declaration is None else declaration.listed_units()
+    # as keys of a dictionary: each unit once, in the order of the list
     units = dict.fromkeys(row.unit for row in rows)
     if listed is not None:
-        units = dict.fromkeys(listed)  # each once, in their order
-
-    entries = {}
-    for unit, entry in waived.items():
-        is_waitable = listed is None or unit in units
-        if is_waitable and states.get(unit) not in _BEGUN:
-            entries[unit] = entry
-
-    counted = [unit for unit in units if unit in states and unit not in entries]
+        units = dict.fromkeys(listed)
+        waived = {unit: entry for unit, entry in waived.items() if unit in units}
+    entries = _waivers_in_force(waived, states)
     named = by_catalog | {row.unit for row in rows if row.is_named}
+    expected = None if declaration is None else declaration.unit_count()
     return Units(
         expected=expected,
-        states=dict(Counter(states[unit] for unit in counted)),
+        states=_count_states(units, states, entries),
         waived=len(entries),
         unlisted=len(states.keys() - units.keys()),
         open=_open_units(units, states, entries, named),
         entries=entries,
         by_catalog=len(by_catalog & units.keys()),
-        running_units=frozenset(unit for unit in units if states.get(unit) == "running"),
+        running_units=_in_state("running", units, states),
     )
+
+
+def _in_state(state: str, units: Iterable[str], states: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(unit for unit in units if states.get(unit) == state)
+
+
+def _count_states(
+    units: Iterable[str], states: Mapping[str, str], waived: Mapping[str, int]
+) -> dict[str, int]:
+    """Return how many of the units are in each state; waived ones and those not begun in none."""
+    counts: Counter[str] = Counter()
+    for unit in units:
+        if unit in states and unit not in waived:
+            counts[states[unit]] += 1
+    return dict(counts)
+
+
+def _waivers_in_force(waived: Mapping[str, int], states: Mapping[str, str]) -> dict[str, int]:
+    """Return the ledger entry of each waived unit that is neither done nor running."""
+    return {unit: entry for unit, entry in waived.items() if states.get(unit) not in _BEGUN}
 
 
 def _open_units(
@@ -136,7 +151,8 @@ def _open_units(
     open_units = []
     for unit in units:
         state = states.get(unit)
-        is_job_by_itself = unit in states and unit not in named  # nobody can ask for it again
+        # a job that names no unit is one by itself, and nobody can ask for it again
+        is_job_by_itself = unit in states and unit not in named
         if state != "succeeded" and unit not in waived and not is_job_by_itself:
             open_units.append(OpenUnit(unit, state))
     return open_units

@@ -12,12 +12,9 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks import StandingWaiver
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.changes.tasks import add_waivers, forget_waivers
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.units import entry_times
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import WaivedUnit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
@@ -91,16 +88,11 @@ def write_waiver_rows(
 ) -> None:
     """Write the rows of a waiver whose ledger entry is there; a unit's newest waiver counts."""
     waiver = read_waiver(document)
-    table = table_of(WaivedUnit)
     units = sorted(set(waiver.units))
-    for part in chunks(units):
-        connection.execute(table.delete().where(table.c.task_id == task, table.c.unit.in_(part)))
+    # of two waivers of a unit the newer one counts, and a withdrawal takes back any
+    forget_waivers(connection, task, units)
     if not waiver.withdrawn:
-        insert_rows(
-            connection,
-            table,
-            [{"task_id": task, "unit": unit, "entry_id": entry} for unit in units],
-        )
+        add_waivers(connection, task, units, entry)
 
 
 def list_waivers(

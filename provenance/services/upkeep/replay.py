@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from jobprov.provenance.db.changes.tasks import intern_task
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
 from jobprov.provenance.db.tables import LedgerEntry, Possession
@@ -46,7 +47,7 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.resolved_code import note_resolution
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsules import uses_in, write_capsule_rows
-from jobprov.provenance.services.tasks.declarations import intern_task, write_task_row
+from jobprov.provenance.services.tasks.declarations import write_task_row
 from jobprov.provenance.services.tasks.waivers import write_waiver_rows
 from jobprov.provenance.services.upkeep.waiting_entries import WaitingEntries, WaitingEntry
 from jobprov.provenance.services.writing import Writing

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
-from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
@@ -187,15 +186,6 @@ def read_kept(connection: Connection, campaign: CampaignKey) -> KeptAnswer | Non
     return None if row is None else KeptAnswer(*row)
 
 
-def keep(connection: Connection, campaign: CampaignKey, kept: KeptAnswer) -> None:
-    """Keep what was counted for a campaign, in the place of what was kept."""
-    table = table_of(FoldedGraphRow)
-    where = (table.c.experiment_id == campaign.experiment) & (table.c.campaign == campaign.campaign)
-    connection.execute(table.delete().where(where))
-    row = {"experiment_id": campaign.experiment, "campaign": campaign.campaign, **kept._asdict()}
-    connection.execute(table.insert().values(row))
-
-
 def campaigns_not_kept(connection: Connection) -> list[CampaignKey]:
     """Return the campaigns of which nothing was counted, the newest first, up to a thousand."""
     query = (
@@ -265,26 +255,19 @@ def _job_classes(connection: Connection, groups: _Groups) -> list[JobClass]:
     sets = {key[1] for key in groups if key[1] is not None}
     names, revisions = code_versions(connection, sets), _revisions(connection, sets)
     stages = _stage_names(connection, {key[0] for key in groups})
-    return [
-        JobClass(
-            stages.get(stage, ""),
-            names.get(software, ""),
-            STATES[state],
-            jobs,
-            revisions.get(software, ""),
-        )
-        for (stage, software, state), jobs in groups.items()
-    ]
+    classes = []
+    for (stage, software, state), jobs in groups.items():
+        code_version, revision = names.get(software, ""), revisions.get(software, "")
+        classes.append(JobClass(stages.get(stage, ""), code_version, STATES[state], jobs, revision))
+    return classes
 
 
 def _stage_names(connection: Connection, keys: set[int]) -> dict[int, str]:
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for part in chunks(sorted(keys)):
-        found |= {
-            row[0]: row[1]
-            for row in connection.execute(select(Stage.id, Stage.name).where(Stage.id.in_(part)))
-        }
-    return found
+        query = select(Stage.id, Stage.name).where(Stage.id.in_(part))
+        names.update((stage, name) for stage, name in connection.execute(query))
+    return names
 
 
 def _revisions(connection: Connection, software_sets: set[int]) -> dict[int, str]:
@@ -292,7 +275,7 @@ def _revisions(connection: Connection, software_sets: set[int]) -> dict[int, str
 
     By it, lists of jobs find those that ran the list's first entry.
     """
-    found: dict[int, str] = {}
+    revisions: dict[int, str] = {}
     for part in chunks(sorted(software_sets)):
         query = (
             select(
@@ -303,18 +286,18 @@ def _revisions(connection: Connection, software_sets: set[int]) -> dict[int, str
             .order_by(SoftwareSetMember.software_set_id, SoftwareSetMember.position)
         )
         for software_set, ref, revision in connection.execute(query):
-            found.setdefault(software_set, ref or revision or "")
-    return found
+            revisions.setdefault(software_set, ref or revision or "")
+    return revisions
 
 
 def _among(connection: Connection, name: str) -> str:
-    is_sqlite = connection.dialect.name == "sqlite"
-    return (
-        f"IN (SELECT value FROM json_each(:{name}))"  # noqa: S608 - our own words
-        if is_sqlite
-        else f"= ANY(CAST(:{name} AS bigint[]))"
-    )
+    # one bound value, however many keys: a list of placeholders may pass the limit of the database
+    if connection.dialect.name == "sqlite":
+        return f"IN (SELECT value FROM json_each(:{name}))"  # noqa: S608 - our own words
+    return f"= ANY(CAST(:{name} AS bigint[]))"
 
 
 def _keys(connection: Connection, tasks: Sequence[int]) -> Any:
-    return json.dumps(list(tasks)) if connection.dialect.name == "sqlite" else list(tasks)
+    if connection.dialect.name == "sqlite":
+        return json.dumps(list(tasks))
+    return list(tasks)

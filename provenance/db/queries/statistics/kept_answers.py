@@ -36,15 +36,3 @@ def read_answer(connection: Connection, question: str) -> KeptAnswer | None:
     columns = (_TABLE.c.entry_id, _TABLE.c.counted_at, _TABLE.c.seconds, _TABLE.c.document)
     row = connection.execute(select(*columns).where(_TABLE.c.question == question)).first()
     return None if row is None else KeptAnswer(*row)
-
-
-def keep_answer(
-    connection: Connection, question: str, kept: KeptAnswer, *, forget_before: datetime
-) -> None:
-    """Keep what was counted for a question in the place of what was kept.
-
-    Forget what was counted before a time, of any question.
-    """
-    old = (_TABLE.c.question == question) | (_TABLE.c.counted_at < forget_before)
-    connection.execute(_TABLE.delete().where(old))
-    connection.execute(_TABLE.insert().values({"question": question, **kept._asdict()}))

@@ -47,7 +47,7 @@ def module_rows(connection: Connection, filters: JobFilters, by: str) -> list[Mo
 def module_sets(connection: Connection, sets: set[int]) -> dict[int, list[Module]]:
     """Return the modules of each set, in order."""
     query = select(ModuleSet.id, ModuleSet.document).where(ModuleSet.id.in_(sorted(sets)))
-    return {
-        key: [Module(*each) for each in json.loads(document)]
-        for key, document in connection.execute(query)
-    }
+    modules: dict[int, list[Module]] = {}
+    for key, document in connection.execute(query):
+        modules[key] = [Module(*names) for names in json.loads(document)]
+    return modules

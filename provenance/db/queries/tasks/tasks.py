@@ -35,18 +35,22 @@ class FoundTask(NamedTuple):
     entry_id: int | None
 
 
+_COLUMNS = (
+    TaskRow.id,
+    TaskRow.task_id,
+    Experiment.name,
+    Experiment.id,
+    Stage.campaign,
+    Stage.name,
+    TaskRow.entry_id,
+)
+"""In the order of the fields of `FoundTask`."""
+
+
 def find_tasks(connection: Connection, task_id: str, experiment: str | None) -> list[FoundTask]:
     """Return the tasks of this id; more than one only where experiments share it."""
     query = (
-        select(
-            TaskRow.id,
-            TaskRow.task_id,
-            Experiment.name,
-            Experiment.id,
-            Stage.campaign,
-            Stage.name,
-            TaskRow.entry_id,
-        )
+        select(*_COLUMNS)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)
         .outerjoin(Stage, Stage.id == TaskRow.stage_id)
         .where(TaskRow.task_id == task_id)
@@ -60,15 +64,7 @@ def find_tasks(connection: Connection, task_id: str, experiment: str | None) -> 
 def tasks_of_campaign(connection: Connection, experiment: str, campaign: str) -> list[FoundTask]:
     """Return the tasks of a campaign, in the order in which they were first heard of."""
     query = (
-        select(
-            TaskRow.id,
-            TaskRow.task_id,
-            Experiment.name,
-            Experiment.id,
-            Stage.campaign,
-            Stage.name,
-            TaskRow.entry_id,
-        )
+        select(*_COLUMNS)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)
         .join(Stage, Stage.id == TaskRow.stage_id)
         .where(Experiment.name == experiment, Stage.campaign == campaign)
@@ -79,17 +75,8 @@ def tasks_of_campaign(connection: Connection, experiment: str, campaign: str) ->
 
 def declared_tasks(connection: Connection, experiment: str, *, most: int) -> list[FoundTask]:
     """Return the declared tasks of an experiment, the newest first."""
-    columns = (
-        TaskRow.id,
-        TaskRow.task_id,
-        Experiment.name,
-        Experiment.id,
-        Stage.campaign,
-        Stage.name,
-        TaskRow.entry_id,
-    )
     query = (
-        select(*columns)
+        select(*_COLUMNS)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)
         .outerjoin(Stage, Stage.id == TaskRow.stage_id)
         .where(Experiment.name == experiment, TaskRow.entry_id.is_not(None))
@@ -155,24 +142,23 @@ def done_since(
             Job.rerun_of.is_(None),
             Job.ended_at >= min(moments),
         )
-        done = [
-            some + more for some, more in zip(done, connection.execute(query).one(), strict=True)
-        ]
+        done_of_part = connection.execute(query).one()
+        done = [total + count for total, count in zip(done, done_of_part, strict=True)]
     return done
 
 
 def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[datetime, int]]:
-    """Return what puts jobs, by their keys, in order.
+    """Return what puts jobs, by their keys, in order: when each began, and its key.
 
-    When each began, or where no record says it was received, and its key.
+    A job that does not say when it began counts as begun when its record came.
     """
-    found: dict[int, tuple[datetime, int]] = {}
+    begun: dict[int, tuple[datetime, int]] = {}
     for part in chunks(sorted(jobs)):
         query = select(Job.id, func.coalesce(Job.started_at, Job.received_at)).where(
             Job.id.in_(part)
         )
-        found.update((key, (moment, key)) for key, moment in connection.execute(query))
-    return found
+        begun.update((key, (moment, key)) for key, moment in connection.execute(query))
+    return begun
 
 
 def failing_jobs(connection: Connection, task: int) -> list[JobSummary]:

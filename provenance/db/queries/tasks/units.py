@@ -1,4 +1,4 @@
-"""Units of tasks by their best attempt, waived units, and files of which nothing was made yet."""
+"""Units of tasks by their best attempt, waived units, and files that no job has read yet."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -48,18 +48,16 @@ def unit_rows(connection: Connection, tasks: Sequence[int]) -> dict[int, list[Un
         .group_by(Job.task_id, "name")
         .order_by(Job.task_id, "name")
     )
-    found: dict[int, list[UnitRow]] = {task: [] for task in tasks}
-    for task, unit, named, rank in connection.execute(query):
-        found[task].append(UnitRow(unit, named is not None, _BEST_FIRST[rank]))
-    return found
+    units: dict[int, list[UnitRow]] = {task: [] for task in tasks}
+    for task, unit, unit_name, rank in connection.execute(query):
+        units[task].append(UnitRow(unit, unit_name is not None, _BEST_FIRST[rank]))
+    return units
 
 
 def silent_units(connection: Connection, task: int, *, before: datetime) -> set[str]:
-    """Return the units of which every running job was last heard of before a moment, done or not.
+    """Return the units whose running jobs were all last heard of before a moment, done or not.
 
     They are named as in `unit_rows`.
-
-    A job is heard of when a record says again that it runs: `jobs` keeps when the first one came.
     """
     name = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
     query = (
@@ -67,6 +65,7 @@ def silent_units(connection: Connection, task: int, *, before: datetime) -> set[
         .outerjoin(ProvisionalRecord, ProvisionalRecord.job_id == Job.id)
         .where(Job.task_id == task, Job.state == STATES.index("running"), Job.rerun_of.is_(None))
         .group_by("name")
+        # a job reports again while it runs; `jobs` only keeps when its first record came
         .having(func.max(func.coalesce(ProvisionalRecord.received_at, Job.received_at)) < before)
     )
     return {row[0] for row in connection.execute(query)}
@@ -77,10 +76,10 @@ def waived_units(connection: Connection, tasks: Sequence[int]) -> dict[int, dict
     query = select(WaivedUnit.task_id, WaivedUnit.unit, WaivedUnit.entry_id).where(
         WaivedUnit.task_id.in_(tasks)
     )
-    found: dict[int, dict[str, int]] = {task: {} for task in tasks}
+    entries: dict[int, dict[str, int]] = {task: {} for task in tasks}
     for task, unit, entry in connection.execute(query):
-        found[task][unit] = entry
-    return found
+        entries[task][unit] = entry
+    return entries
 
 
 def entry_times(connection: Connection, entries: list[int]) -> dict[int, str]:

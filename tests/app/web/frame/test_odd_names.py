@@ -103,7 +103,7 @@ def test_a_task_with_a_comma_is_seen_in_the_large_and_several_still_are(
     put(client, 2, task_id="d")
     put(client, 3, task_id="e")
 
-    alone = client.get(link(client, "/tasks/a,b?experiment=nova", "Folded into a picture"))
+    alone = client.get(link(client, "/tasks/a,b?experiment=nova", "Lineage of the task, folded"))
     graph = "/api/v1/campaigns/c/graph?experiment=nova&task_id="
 
     assert "Only task a,b" in alone.get_data(as_text=True)

@@ -124,7 +124,7 @@ def test_page_of_a_log_whose_bytes_the_archive_lost_says_so_and_leads_to_the_job
     answer = pages_app.test_client().get("/jobs/some-id/logs/reco.out")
 
     assert answer.status_code == 404
-    assert "The bytes of this are not in the archive any more." in answer.text
+    assert "Its bytes are no longer in the archive." in answer.text
     assert "jobprov archive check" in answer.text
     assert digest in answer.text
     assert links(answer.text)["The job's page"] == "/jobs/some-id"

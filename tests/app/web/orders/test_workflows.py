@@ -286,7 +286,7 @@ def test_form_that_is_refused_says_why_and_how_to_go_on(
     assert "The token is unknown" not in without
     assert "The token is unknown, expired or revoked" in wrong
     assert all(
-        "Go back in the browser: what the form held is still there" in page
+        "Go back in the browser: the form still holds what you entered" in page
         for page in (without, wrong)
     )
 

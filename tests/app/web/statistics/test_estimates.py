@@ -42,5 +42,5 @@ def test_jobs_that_say_nothing_of_it_leave_it_open(client: FlaskClient) -> None:
 
     text = shown(client)
 
-    assert "None of the jobs read says when it was queued" in text
+    assert "None of the sampled jobs recorded when it was queued" in text
     assert "Jobs wait in queues" not in text
