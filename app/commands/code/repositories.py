@@ -14,11 +14,11 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
+from jobprov.provenance.db.queries.code.repositories import registered_repositories
 from jobprov.provenance.lineage.words import counted, elided, number
 from jobprov.provenance.services.code.repositories import (
     fetch_problems,
     find_repository,
-    list_repositories,
     register_repository,
     repository_json,
 )
@@ -53,7 +53,7 @@ def add(*, name: str, url: str, data: str | None, as_json: bool) -> None:
 def list_them(*, data: str | None, as_json: bool) -> None:
     """List the registered repositories, when each was last fetched, and what went wrong since."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        found = list_repositories(connection)
+        found = registered_repositories(connection)
         problems = fetch_problems(connection)
     rows = [{**repository_json(one), "problem": problems.get(one.match_key)} for one in found]
     titles = {"name": "NAME", "url": "URL", "fetched_at": "FETCHED", "problem": "LAST PROBLEM"}

@@ -9,16 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.code.products import Unsourced, list_counts, unsourced_entries
-from jobprov.provenance.errors import SoftwareError
-from jobprov.provenance.services.code.products import (
+from jobprov.provenance.db.queries.code.products import (
     ProductMap,
-    failures,
-    is_by,
-    map_of,
+    Unsourced,
+    list_counts,
     product_maps,
-    product_tag,
+    unsourced_entries,
 )
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.services.code.products import failures, is_by, map_of, product_tag
 
 _Key = tuple[str, str]
 """Name and manager of a product, or of its map."""

@@ -49,3 +49,11 @@ class Possessions:
 def possessed_blobs(connection: Connection, experiment: str, digests: Iterable[str]) -> set[str]:
     """Return those of `digests` that the experiment uploaded."""
     return Possessions().among(connection, experiment, set(digests))
+
+
+def possesses(connection: Connection, experiment: int, sha256: str) -> bool:
+    """Return whether the experiment with this integer key uploaded a blob."""
+    key = (experiment, sha256)
+    return bool(
+        select_by(connection, _POSSESSIONS, ("is_entered",), ("experiment_id", "sha256"), [key])
+    )
