@@ -4,7 +4,6 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Response, request
 
@@ -15,6 +14,7 @@ from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import Service, get_service
+from jobprov.provenance.answers.configurations import ConfigurationFiles, EvaluatedConfiguration
 from jobprov.provenance.answers.lookup import JobList
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.reading.repairing import parse_object
@@ -28,7 +28,8 @@ from jobprov.provenance.schemas.queries import (
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, note_digest
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.configurations.configuration import (
-    evaluated_json,
+    evaluated_answer,
+    files_answer,
     printed,
     read_configuration,
     source_of,
@@ -62,7 +63,7 @@ def get_jobs() -> Response:
 @section.call(
     "GET",
     "/jobs/<job_id>/configurations/<step>",
-    answers={200: OBJECT},
+    answers={200: EvaluatedConfiguration | ConfigurationFiles},
     parameters=parameters(ConfigurationQuery),
     errors=(300, 401, 404, 409, 422),
 )
@@ -82,18 +83,9 @@ def get_configuration(job_id: str, step: str) -> Response:
         return Response(printed(found, form), content_type=TEXT)
     if form == "source":
         return Response(source_of(found, file or found.recorded.main or ""), content_type=TEXT)
-    evaluation = None if found.evaluation is None else found.evaluation._asdict()
     if form == "evaluated":
-        return json_answer({**evaluated_json(found.evaluate()), "evaluation": evaluation})
-    files = [_file_json(file, found.sources) for file in found.recorded.files or ()]
-    return json_answer(
-        {
-            "step": found.recorded.step,
-            "main": found.recorded.main,
-            "files": files,
-            "evaluation": evaluation,
-        }
-    )
+        return json_answer(evaluated_answer(found))
+    return json_answer(files_answer(found))
 
 
 @section.call(
@@ -159,18 +151,6 @@ def add_verdict(job_id: str) -> Response:
         ),
         201,
     )
-
-
-def _file_json(file: Any, sources: Any) -> dict[str, Any]:
-    content = sources.get(file.sha256)
-    text = content.decode(errors="replace") if content is not None else None
-    return {
-        "name": file.name,
-        "path": file.path,
-        "sha256": file.sha256,
-        "found_in": file.found_in,
-        "text": text,
-    }
 
 
 def _streamed(service: Service, bundle: Bundle) -> Iterator[bytes]:
