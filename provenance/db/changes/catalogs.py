@@ -128,7 +128,7 @@ def replace_uses(connection: Connection, task: int, inputs: Mapping[int, Sequenc
         connection.execute(
             delete(table).where(table.c.task_id == task, table.c.process_id.in_(part))
         )
-    uses = set()
+    uses: set[tuple[str, int]] = set()
     for process, units in inputs.items():
         uses.update((unit, process) for unit in units)
     rows = [

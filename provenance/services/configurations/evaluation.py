@@ -162,7 +162,7 @@ def evaluate_sources(recorded: FclConfiguration, sources: Mapping[str, bytes]) -
         parsed = evaluate_recorded(recorded, sources)
     except ConfigurationError as error:
         parsed, problem = None, _first_line(error)
-    ran, trouble = None, []
+    ran, trouble = None, list[str]()
     final = sources.get(recorded.final_sha256 or "")
     if final is not None:
         ran, trouble = _read_final(recorded, final, parsed)
