@@ -122,7 +122,8 @@ def resolved(parts: Parts, number: int = 1) -> dict[str, Any]:
 
 def listed(parts: Parts) -> dict[str, Any]:
     with parts.database.reading.connect() as connection:
-        return list_products(connection)
+        products: dict[str, Any] = msgspec.to_builtins(list_products(connection))
+    return products
 
 
 def waiting(parts: Parts) -> list[dict[str, Any]]:
@@ -465,7 +466,7 @@ def test_rebuilt_database_has_the_inferred_commits_without_a_map(
     with database.reading.connect() as first, again.reading.connect() as second:
         assert differences(logical_tables(first), logical_tables(second)) == []
         job = shown_job(second, parts.store, job_id(1))
-        assert list_products(second)["mapped"] == []
+        assert list_products(second).mapped == []
     again.dispose()
     assert job["software"][0]["resolution"] == resolved(parts)
     assert job["gaps"] == shown(parts)["gaps"]
