@@ -1,4 +1,4 @@
-"""Answers about the file catalog of a task, beside what its jobs report."""
+"""Answers about files in catalogs, and about events that name files and tasks."""
 
 from msgspec import Struct
 
@@ -124,3 +124,51 @@ class DrainingUnits(Struct, frozen=True):
     """Listed inputs without an output in the catalog and without a waiver, in the list's order."""
 
     draining: list[str]
+
+
+class SightingAnswer(Struct, frozen=True):
+    """What became of a file that a catalog or transfer service saw.
+
+    Attributes:
+        change: `created`, or `same` where exactly this was seen before.
+        namespace: empty where the file has none.
+        url: the path of the file's page.
+        job_id: the job that made the file; None while no job claims it.
+        job_url: the path of the job's page.
+        joined_by: `job` where the sighting names the job, else `checksum` or `name`; None without a
+            job.
+        is_sure: False where the job only may have made the file.
+        aliases: the file's names at birth.
+    """
+
+    change: str
+    name: str
+    namespace: str
+    experiment: str
+    url: str
+    job_id: str | None
+    job_url: str | None
+    joined_by: str | None
+    is_sure: bool
+    aliases: list[str]
+
+
+class EventFile(Struct, frozen=True):
+    """A file that an event names; `url` is the path of its page."""
+
+    name: str
+    namespace: str
+    url: str
+
+
+class EventAnswer(Struct, frozen=True):
+    """What became of an OpenLineage event of a job or dataset alone.
+
+    Attributes:
+        change: `created`, or `same` where all of it was known.
+        task_id: the task that the job is; None for a dataset.
+    """
+
+    change: str
+    task_id: str | None
+    files: list[EventFile]

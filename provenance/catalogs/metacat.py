@@ -166,31 +166,41 @@ def _lookup(name: str) -> dict[str, str]:
     return {"namespace": namespace, "name": bare}
 
 
-def _ids(found: Any) -> list[str]:
+def _ids(relatives: Any) -> list[str]:
     """Return file ids: MetaCat gives them as text, older servers as `{"fid": …}`."""
-    ids = [each.get("fid") if isinstance(each, dict) else each for each in answers.entries(found)]
-    return [each for each in ids if isinstance(each, str)]
+    ids = []
+    for relative in answers.entries(relatives):
+        file_id = relative.get("fid") if isinstance(relative, dict) else relative
+        if isinstance(file_id, str):
+            ids.append(file_id)
+    return ids
 
 
 def _file(file: dict[str, Any], names: Mapping[Any, str]) -> CatalogFile:
-    metadata, checksums = (
-        answers.members(file.get("metadata")),
-        answers.members(file.get("checksums")),
-    )
-    task = next((metadata[key] for key in _TASK_KEYS if metadata.get(key) not in (None, "")), None)
+    metadata = answers.members(file.get("metadata"))
+    checksums = []
+    for kind, value in answers.members(file.get("checksums")).items():
+        if isinstance(value, str | int):
+            checksums.append(f"{kind}:{value}")
     return CatalogFile(
         _name(file),
         answers.whole(file.get("size")),
-        answers.checksums(
-            [f"{kind}:{value}" for kind, value in checksums.items() if isinstance(value, str | int)]
-        ),
+        answers.checksums(checksums),
         tuple(names[fid] for fid in _ids(file.get("parents")) if fid in names),
         answers.whole(metadata.get("core.process_id")),
-        None if task is None else answers.word(str(task)),
+        _task_id(metadata),
         answers.word(metadata.get("prov.job_id")),
         answers.word(metadata.get("prov.output")),
         bool(file.get("retired")),
     )
+
+
+def _task_id(metadata: Mapping[str, Any]) -> str | None:
+    """Return the task that the metadata name, by the first key that has a value."""
+    for key in _TASK_KEYS:
+        if metadata.get(key) not in (None, ""):
+            return answers.word(str(metadata[key]))
+    return None
 
 
 def _is_like(file: dict[str, Any], outputs: Mapping[str, str]) -> bool:

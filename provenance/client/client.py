@@ -7,13 +7,14 @@ from typing import Any
 
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
-from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
+from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits, SightingAnswer
 from jobprov.provenance.answers.comparisons import (
     DivergentRecipe,
     DivergentRecipes,
     JobComparison,
     RecipeAnswer,
 )
+from jobprov.provenance.answers.configurations import EvaluatedConfiguration
 from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import (
     ErrorCounts,
@@ -253,11 +254,10 @@ class Client(Histories):
 
     def configuration(
         self, job_id: str, step: str, *, experiment: str | None = None
-    ) -> dict[str, Any]:
+    ) -> EvaluatedConfiguration:
         """Return the evaluated configuration of a step."""
-        return self._read(
-            f"/jobs/{part(job_id)}/configurations/{part(step)}", experiment=experiment
-        )
+        path = f"/jobs/{part(job_id)}/configurations/{part(step)}"
+        return self._ask(EvaluatedConfiguration, path, experiment=experiment)
 
     def log(
         self, job_id: str, name: str, *, experiment: str | None = None, tail: int | None = None
@@ -345,9 +345,9 @@ class Client(Histories):
         """Return a blob's bytes."""
         return self._call("GET", f"/blobs/{part(sha256)}").content
 
-    def sight_file(self, sighting: Mapping[str, Any]) -> dict[str, Any]:
-        """Tell of a file as a catalog or transfer service saw it."""
-        return self._json("POST", "/files", json=sighting)
+    def sight_file(self, sighting: Mapping[str, Any]) -> SightingAnswer:
+        """Send a file as a catalog or transfer service saw it; return the job it was joined to."""
+        return self._send(SightingAnswer, "POST", "/files", json=sighting)
 
     def declare_workflow(self, name: str, document: Mapping[str, Any]) -> WorkflowDeclared:
         """Declare a workflow, `{text, files}`; return its version, and whether that is new."""

@@ -23,22 +23,31 @@ def check_template(template: str) -> None:
     Raises:
         SoftwareError: it does not, and why.
     """
-    try:
-        parts = list(Formatter().parse(template))
-    except ValueError as problem:
-        raise SoftwareError(f"{template!r} is no template: {problem}.") from None
-    fields = [name for _, name, _, _ in parts if name is not None]
-    listed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    for name in fields:
-        if name not in PLACEHOLDERS:
-            raise SoftwareError(f"{template!r} has the placeholder {{{name}}}; known are {listed}.")
-    if any(conversion or form for _, _, form, conversion in parts):
-        raise SoftwareError(f"{template!r} formats a placeholder; they stand alone: {listed}.")
-    if not set(fields) & set(_OF_THE_VERSION):
+    if _placeholders(template).isdisjoint(_OF_THE_VERSION):
         message = "names the same tag for every version; put {version} where it belongs"
         raise SoftwareError(f"{template!r} {message}.")
     if not is_ref_name(_filled(template, "name", "1")):
         raise SoftwareError(f"{template!r} makes no name of a tag.")
+
+
+def _placeholders(template: str) -> set[str]:
+    """Return the placeholders of a template.
+
+    Raises:
+        SoftwareError: it is no template, has another placeholder, or formats one.
+    """
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as problem:
+        raise SoftwareError(f"{template!r} is no template: {problem}.") from None
+    listed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    names = {name for _, name, _, _ in parts if name is not None}
+    for _, name, _, _ in parts:
+        if name is not None and name not in PLACEHOLDERS:
+            raise SoftwareError(f"{template!r} has the placeholder {{{name}}}; known are {listed}.")
+    if any(conversion or form for _, _, form, conversion in parts):
+        raise SoftwareError(f"{template!r} formats a placeholder; they stand alone: {listed}.")
+    return names
 
 
 def tag_of(template: str, name: str, version: str) -> str:

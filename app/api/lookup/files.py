@@ -7,10 +7,11 @@ from flask import Response
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, parameters
 from jobprov.app.api.wire.bodies import read_body
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.catalogs import SightingAnswer
 from jobprov.provenance.answers.lookup import FileList
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.records.reading.repairing import parse_object
@@ -45,7 +46,7 @@ def get_files() -> Response:
     "POST",
     "/files",
     body=SightedFile,
-    answers={201: OBJECT, 200: OBJECT},
+    answers={201: SightingAnswer, 200: SightingAnswer},
     errors=(409, 413, 415, 422),
     writes=True,
 )
@@ -64,4 +65,4 @@ def post_file() -> Response:
         received_at=now,
         submitter=grant.submitter,
     )
-    return json_answer(seen, 201 if seen["change"] == "created" else 200)
+    return json_answer(seen, 201 if seen.change == "created" else 200)

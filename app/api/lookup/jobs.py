@@ -4,17 +4,17 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import Service, get_service
+from jobprov.provenance.answers.configurations import ConfigurationFiles, EvaluatedConfiguration
 from jobprov.provenance.answers.lookup import JobList
 from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
@@ -30,7 +30,8 @@ from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
 from jobprov.provenance.services.bundles.plans import note_digest
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.configurations.configuration import (
-    evaluated_json,
+    evaluated_answer,
+    files_answer,
     printed,
     read_configuration,
     source_of,
@@ -64,7 +65,7 @@ def get_jobs() -> Response:
 @section.call(
     "GET",
     "/jobs/<job_id>/configurations/<step>",
-    answers={200: OBJECT},
+    answers={200: EvaluatedConfiguration | ConfigurationFiles},
     parameters=parameters(ConfigurationQuery),
     errors=(300, 401, 404, 409, 422),
 )
@@ -84,18 +85,9 @@ def get_configuration(job_id: str, step: str) -> Response:
         return Response(printed(found, form), content_type=TEXT)
     if form == "source":
         return Response(source_of(found, file or found.recorded.main or ""), content_type=TEXT)
-    evaluation = None if found.evaluation is None else found.evaluation._asdict()
     if form == "evaluated":
-        return json_answer({**evaluated_json(found.evaluate()), "evaluation": evaluation})
-    files = [_file_json(file, found.sources) for file in found.recorded.files or ()]
-    return json_answer(
-        {
-            "step": found.recorded.step,
-            "main": found.recorded.main,
-            "files": files,
-            "evaluation": evaluation,
-        }
-    )
+        return json_answer(evaluated_answer(found))
+    return json_answer(files_answer(found))
 
 
 @section.call(
@@ -161,18 +153,6 @@ def add_verdict(job_id: str) -> Response:
         ),
         201,
     )
-
-
-def _file_json(file: Any, sources: Any) -> dict[str, Any]:
-    content = sources.get(file.sha256)
-    text = content.decode(errors="replace") if content is not None else None
-    return {
-        "name": file.name,
-        "path": file.path,
-        "sha256": file.sha256,
-        "found_in": file.found_in,
-        "text": text,
-    }
 
 
 def _streamed(service: Service, bundle: Bundle) -> Iterator[bytes]:

@@ -12,6 +12,8 @@ from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets, refuse_secrets_of
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.catalogs import EventAnswer
+from jobprov.provenance.answers.recording import RecordAnswer
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.openlineage.runs import run_event_of
 from jobprov.provenance.records.openlineage.static_events import (
@@ -36,7 +38,7 @@ section = Section("events", "OpenLineage events.")
     "POST",
     "/lineage",
     body=OBJECT,
-    answers={201: OBJECT, 200: OBJECT},
+    answers={201: RecordAnswer | EventAnswer, 200: RecordAnswer | EventAnswer},
     parameters=parameters(EventQuery),
     errors=(409, 413, 415, 422),
     writes=True,
@@ -66,7 +68,8 @@ def _take_static(
     event: JobEvent | DatasetEvent, document: dict[str, Any], experiment: str, grant: Grant
 ) -> Response:
     """Take an event of a job or dataset alone."""
-    sightings_of_event(event, experiment)  # what is wrong is said before anything is written
+    # A bad name is refused before anything is written
+    sightings_of_event(event, experiment)
     service, now = get_service(), datetime.now(UTC)
     answer = service.write(
         lambda writing: record_static_event(
@@ -78,7 +81,7 @@ def _take_static(
         received_at=now,
         submitter=grant.submitter,
     )
-    return json_answer(answer, 201 if answer["change"] == "created" else 200)
+    return json_answer(answer, 201 if answer.change == "created" else 200)
 
 
 def _experiment(grant: Grant) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Set as AbstractSet
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from flask_smorest import Api, Blueprint
@@ -136,8 +137,8 @@ class Section(Blueprint):  # type: ignore[misc]
         Args:
             method: GET, PUT, POST.
             rule: below /api/v1, with its parameters as Flask writes them.
-            answers: by status: a msgspec type, a JSON schema, or (content type or several, words)
-                for anything else.
+            answers: by status: a msgspec type, several of them joined by `|`, a JSON schema, or
+                (content type or several, words) for anything else.
             body: a msgspec type, or a content type.
             parameters: of the query, made by `query`; those of the path come from the rule.
             errors: statuses answered by problem+json; 401 and 403 of writing calls are added.
@@ -149,7 +150,8 @@ class Section(Blueprint):  # type: ignore[misc]
         for status in (*errors, *((401, 403) if writes else ())):
             document["responses"][str(status)] = HTTPStatus(status).name
         document["responses"]["default"] = "DEFAULT_ERROR"
-        self.types += [kind for kind in (*answers.values(), body) if _is_struct(kind)]
+        for kind in (*answers.values(), body):
+            self.types += _structs_in(kind)
         if body is not None:
             document["requestBody"] = {"required": True, "content": _content(body)}
         if parameters:
@@ -178,8 +180,13 @@ def query(name: str, words: str, **schema: Any) -> dict[str, Any]:
     }
 
 
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+def _structs_in(kind: Any) -> list[type[msgspec.Struct]]:
+    """Return the msgspec types that an answer or body can have."""
+    if isinstance(kind, UnionType):
+        return list(get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return [kind]
+    return []
 
 
 def _answer(status: int, kind: Any) -> dict[str, Any]:
@@ -197,7 +204,10 @@ def _content(kind: Any) -> dict[str, Any]:
         return {kind: {"schema": _schema_of_type(kind)}}
     if isinstance(kind, dict):
         return {JSON: {"schema": kind}}
-    return {JSON: {"schema": {"$ref": _REFERENCE.format(name=kind.__name__)}}}
+    references = [{"$ref": _REFERENCE.format(name=kind.__name__)} for kind in _structs_in(kind)]
+    if len(references) == 1:
+        return {JSON: {"schema": references[0]}}
+    return {JSON: {"schema": {"anyOf": references}}}
 
 
 def _add_example(responses: dict[str, Any], operation_id: str) -> None:

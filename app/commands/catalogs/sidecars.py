@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -15,6 +15,40 @@ from jobprov.provenance.catalogs.sam import Sam
 from jobprov.provenance.errors import NotFoundError
 
 _OURS = ("prov.job_id", "prov.task_id", "prov.output")
+
+
+class _CatalogOption(NamedTuple):
+    """Which catalog is asked, by its address; neither where both are None."""
+
+    metacat: str | None
+    namespace: str | None
+    token: str | None
+    sam: str | None
+
+
+class _Sidecar(NamedTuple):
+    """What a sidecar says.
+
+    Attributes:
+        content: the whole document, in the form of MetaCat or of SAM.
+        metadata: the part with the keys of the catalog; of SAM's form that is all of it.
+    """
+
+    content: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+class _Result(NamedTuple):
+    """What was found out about the sidecar of a file.
+
+    Attributes:
+        lost: keys of the sidecar that the catalog does not have.
+    """
+
+    file: str
+    sidecar: str
+    problems: list[str]
+    lost: list[str]
 
 
 @click.group(cls=Group)
@@ -42,83 +76,97 @@ def check(*, files: tuple[Path, ...], as_json: bool, **catalog: Any) -> None:
 
     Exit code 1 where a sidecar or a catalog lacks what the file's history needs.
     """
-    results = [_check(file, catalog) for file in files]
-    emit(results, "\n".join(_line(result) for result in results), as_json=as_json)
-    if any(result["problems"] for result in results):
+    option = _CatalogOption(**catalog)
+    results = [_check(file, option) for file in files]
+    text = "\n".join(_line(result) for result in results)
+    emit([result._asdict() for result in results], text, as_json=as_json)
+    if any(result.problems for result in results):
         sys.exit(1)
 
 
-def _check(file: Path, catalog: dict[str, Any]) -> dict[str, Any]:
+def _check(file: Path, option: _CatalogOption) -> _Result:
     path = file if file.suffix == ".json" else file.with_name(file.name + ".json")
-    result: dict[str, Any] = {
-        "file": path.name.removesuffix(".json"),
-        "sidecar": str(path),
-        "problems": [],
-        "lost": [],
-    }
+    name = path.name.removesuffix(".json")
     try:
-        content = json.loads(path.read_bytes())
+        sidecar = _read(path)
     except OSError as problem:
-        return {**result, "problems": [f"the sidecar cannot be read: {problem.strerror}"]}
+        why = f"the sidecar cannot be read: {problem.strerror}"
+        return _Result(name, str(path), [why], [])
     except ValueError as problem:
-        return {**result, "problems": [f"the sidecar cannot be read: {problem}"]}
+        return _Result(name, str(path), [f"the sidecar cannot be read: {problem}"], [])
+    if sidecar is None:
+        return _Result(name, str(path), ["the sidecar is no JSON object"], [])
+    problems, lost = _own_problems(path, sidecar), list[str]()
+    if option.metacat or option.sam:
+        try:
+            cataloged = _metadata_in_catalog(name, sidecar, option)
+        except NotFoundError as problem:
+            problems.append(str(problem))
+        else:
+            lost = sorted(key for key in sidecar.metadata if "." in key and key not in cataloged)
+            problems += _catalog_problems(sidecar.metadata, cataloged)
+    return _Result(name, str(path), problems, lost)
+
+
+def _read(path: Path) -> _Sidecar | None:
+    """Return what a sidecar says; None where it is no JSON object.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    content = json.loads(path.read_bytes())
     if not isinstance(content, dict):
-        return {**result, "problems": ["the sidecar is no JSON object"]}
-    metadata = content["metadata"] if isinstance(content.get("metadata"), dict) else content
-    result["problems"] = _own_problems(path, content, metadata)
-    if catalog["metacat"] or catalog["sam"]:
-        _compare(result, content, metadata, catalog)
-    return result
+        return None
+    metadata = content.get("metadata")
+    return _Sidecar(content, metadata if isinstance(metadata, dict) else content)
 
 
-def _own_problems(path: Path, content: dict[str, Any], metadata: dict[str, Any]) -> list[str]:
+def _own_problems(path: Path, sidecar: _Sidecar) -> list[str]:
+    content, metadata = sidecar
     problems = [f"the sidecar has no {key}" for key in _OURS if not metadata.get(key)]
     if metadata is not content:
-        problems += [
-            f"MetaCat refuses the key {key!r}, which has no dot"
-            for key in metadata
-            if "." not in key
-        ]
-    output, size = (
-        path.with_name(path.name.removesuffix(".json")),
-        content.get("size", content.get("file_size")),
-    )
+        for key in metadata:
+            if "." not in key:
+                problems.append(f"MetaCat refuses the key {key!r}, which has no dot")
+    output = path.with_name(path.name.removesuffix(".json"))
+    size = content.get("size", content.get("file_size"))
     if output.is_file() and isinstance(size, int) and output.stat().st_size != size:
         problems.append(f"the file has {output.stat().st_size} bytes, the sidecar says {size}")
     return problems
 
 
-def _compare(
-    result: dict[str, Any],
-    content: dict[str, Any],
-    metadata: dict[str, Any],
-    catalog: dict[str, Any],
-) -> None:
-    name = str(content.get("name") or content.get("file_name") or result["file"])
-    try:
-        if catalog["metacat"]:
-            namespace = content.get("namespace") or catalog["namespace"] or ""
-            kept = MetaCat(Access(catalog["metacat"], catalog["token"], attempts=2)).read_metadata(
-                f"{namespace}:{name}"
-            )
-        else:
-            kept = Sam(Access(catalog["sam"], attempts=2)).read_metadata(name)
-    except NotFoundError as problem:
-        result["problems"].append(str(problem))
-        return
-    result["lost"] = sorted(key for key in metadata if "." in key and key not in kept)
-    result["problems"] += [f"the catalog lost {key}" for key in _OURS if key in result["lost"]]
-    changed = [
-        key for key in _OURS if key in metadata and key in kept and kept[key] != metadata[key]
-    ]
-    result["problems"] += [f"the catalog has another {key}: {kept[key]}" for key in changed]
+def _metadata_in_catalog(name: str, sidecar: _Sidecar, option: _CatalogOption) -> dict[str, Any]:
+    """Return the metadata that the catalog has of the file.
+
+    Raises:
+        NotFoundError: the catalog does not know the file.
+    """
+    content = sidecar.content
+    name = str(content.get("name") or content.get("file_name") or name)
+    if option.metacat:
+        namespace = content.get("namespace") or option.namespace or ""
+        metacat = MetaCat(Access(option.metacat, option.token, attempts=2))
+        return metacat.read_metadata(f"{namespace}:{name}")
+    return Sam(Access(option.sam or "", attempts=2)).read_metadata(name)
 
 
-def _line(result: dict[str, Any]) -> str:
-    if result["problems"]:
-        return f"{result['file']}: " + "; ".join(result["problems"])
-    others = f"; the catalog dropped {', '.join(result['lost'])}" if result["lost"] else ""
-    return f"{result['file']}: fine{others}"
+def _catalog_problems(metadata: dict[str, Any], cataloged: dict[str, Any]) -> list[str]:
+    """Return which of our keys the catalog lost, then which it changed."""
+    problems = []
+    for key in _OURS:
+        if key in metadata and key not in cataloged:
+            problems.append(f"the catalog lost {key}")
+    for key in _OURS:
+        if key in metadata and key in cataloged and cataloged[key] != metadata[key]:
+            problems.append(f"the catalog has another {key}: {cataloged[key]}")
+    return problems
+
+
+def _line(result: _Result) -> str:
+    if result.problems:
+        return f"{result.file}: " + "; ".join(result.problems)
+    dropped = f"; the catalog dropped {', '.join(result.lost)}" if result.lost else ""
+    return f"{result.file}: fine{dropped}"
 
 
 COMMANDS = {"sidecar": sidecar}

@@ -3,9 +3,8 @@
 It works on the database directly, for operators.
 """
 
-from typing import Any
-
 import click
+import msgspec
 
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.opening import (
@@ -16,6 +15,7 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
+from jobprov.provenance.answers.code import Products
 from jobprov.provenance.services.code.product_names import list_products
 from jobprov.provenance.services.code.products import map_product, unmap_product
 from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE
@@ -90,27 +90,25 @@ def map_it(
 def list_them(*, data: str | None, as_json: bool) -> None:
     """List what is mapped and which versions are not found, then the products that records name and nobody mapped."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        found = list_products(connection)
-    emit(found, "\n".join(_lines(found)), as_json=as_json)
+        products = list_products(connection)
+    emit(products, "\n".join(_lines(products)), as_json=as_json)
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
-    mapped, unmapped = found["mapped"], found["unmapped"]
+def _lines(products: Products) -> list[str]:
+    mapped = msgspec.to_builtins(products.mapped)
     lines = [table(mapped, _MAPPED) if mapped else "No product is mapped."]
-    for row in mapped:
-        lines += [
-            f"{row['name']} {version['version'] or '(no version)'}: {version['reason']}."
-            for version in row["unresolved"][:_LISTED]
-        ]
-        if len(row["unresolved"]) > _LISTED:
-            lines.append(
-                f"{row['name']}: {len(row['unresolved']) - _LISTED} more versions; --json has all."
-            )
-    if unmapped:
+    for row in products.mapped:
+        for unresolved in row.unresolved[:_LISTED]:
+            version = unresolved.version or "(no version)"
+            lines.append(f"{row.name} {version}: {unresolved.reason}.")
+        if len(row.unresolved) > _LISTED:
+            more = len(row.unresolved) - _LISTED
+            lines.append(f"{row.name}: {more} more versions; --json has all.")
+    if products.unmapped:
         lines += ["", "Named by records and not mapped (jobprov product map NAME REPOSITORY):"]
-        lines.append(table(unmapped[:_LISTED], _UNMAPPED))
-    if len(unmapped) > _LISTED:
-        lines.append(f"{len(unmapped) - _LISTED} more; --json has all.")
+        lines.append(table(msgspec.to_builtins(products.unmapped[:_LISTED]), _UNMAPPED))
+    if len(products.unmapped) > _LISTED:
+        lines.append(f"{len(products.unmapped) - _LISTED} more; --json has all.")
     return lines
 
 

@@ -14,11 +14,11 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
+from jobprov.provenance.db.queries.code.repositories import registered_repositories
 from jobprov.provenance.lineage.words import counted, elided, number
 from jobprov.provenance.services.code.repositories import (
     fetch_problems,
     find_repository,
-    list_repositories,
     register_repository,
     repository_json,
 )
@@ -53,14 +53,15 @@ def add(*, name: str, url: str, data: str | None, as_json: bool) -> None:
 def list_them(*, data: str | None, as_json: bool) -> None:
     """List the registered repositories, when each was last fetched, and what went wrong since."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        found = list_repositories(connection)
+        repositories = registered_repositories(connection)
         problems = fetch_problems(connection)
-    rows = [{**repository_json(one), "problem": problems.get(one.match_key)} for one in found]
+    rows, shown = [], []
+    for registered in repositories:
+        row = {**repository_json(registered), "problem": problems.get(registered.match_key)}
+        rows.append(row)
+        problem = elided(row["problem"] or "", 120)
+        shown.append({**row, "fetched_at": registered.fetched_at, "problem": problem})
     titles = {"name": "NAME", "url": "URL", "fetched_at": "FETCHED", "problem": "LAST PROBLEM"}
-    shown = [
-        {**row, "fetched_at": one.fetched_at, "problem": elided(row["problem"] or "", 120)}
-        for row, one in zip(rows, found, strict=True)
-    ]
     emit(rows, table(shown, titles) if rows else "No repository is registered.", as_json=as_json)
 
 
@@ -73,22 +74,18 @@ def fetch(*, name: str, data: str | None, as_json: bool) -> None:
     settings = settings_with(data=data)
     with opened_service(settings) as service:
         with service.reading() as connection:
-            found = find_repository(connection, name)
+            registered = find_repository(connection, name)
         parts = Parts(service.database, service.writer, service.store, settings.git_mirrors)
-        report = fetch_repository(parts, found)
-    moved = [{"ref": seen.ref, "was": seen.old, "is": seen.new} for seen in report.moved_tags]
+        report = fetch_repository(parts, registered)
     refs = len(report.refs)
-    lines = [
-        (
-            f"{number(refs)} {'branch or tag' if refs == 1 else 'branches and tags'}, "
-            f"{counted(len(report.changes), 'change')}."
-        )
-    ]
-    lines += [
-        f"{seen['ref']} moved from {str(seen['was'])[:12]} to {str(seen['is'] or 'nothing')[:12]}."
-        for seen in moved
-    ]
-    emit({"refs": len(report.refs), "moved_tags": moved}, "\n".join(lines), as_json=as_json)
+    kind = "branch or tag" if refs == 1 else "branches and tags"
+    lines = [f"{number(refs)} {kind}, {counted(len(report.changes), 'change')}."]
+    moved_tags = []
+    for change in report.moved_tags:
+        moved_tags.append({"ref": change.ref, "was": change.old, "is": change.new})
+        was, now = str(change.old)[:12], str(change.new or "nothing")[:12]
+        lines.append(f"{change.ref} moved from {was} to {now}.")
+    emit({"refs": refs, "moved_tags": moved_tags}, "\n".join(lines), as_json=as_json)
 
 
 COMMANDS = {"repository": repository}

@@ -85,16 +85,12 @@ def art_text(file: ArtFile) -> str:
     """Return what the file stores, as text: who made it, then its metadata."""
     stored, last = file.stored, file.last
     events = stored.metadata.get("event_count")
-    wrote = (
-        f"process {last.name} with ParameterSetID {last.parameter_set_id}"
-        if last
-        else "a process that it does not name"
-    )
+    wrote = "a process that it does not name"
+    if last:
+        wrote = f"process {last.name} with ParameterSetID {last.parameter_set_id}"
     lines = [shown(f"{Path(stored.path).name} was made by {wrote}."), ""]
-    lines.append(
-        f"{size(stored.size_bytes)}"
-        + (f", {counted(events, 'event')}" if isinstance(events, int) else "")
-    )
+    event_words = f", {counted(events, 'event')}" if isinstance(events, int) else ""
+    lines.append(f"{size(stored.size_bytes)}{event_words}")
     lines.append(f"{counted(len(stored.parameter_sets), 'parameter set')}; processes:")
     for process in file.processes:
         problem = f"  ({process.problem})" if process.problem else ""
@@ -124,13 +120,14 @@ def _check(
         )
     answer = client.job(producer.job_id, experiment=producer.experiment)
     job: dict[str, Any] = msgspec.to_builtins(answer)
-    found = {"job_id": producer.job_id, **check_against(file, job)}
-    words = f"{found['verdict']}: job {found['job_id']}. {found['words']}"
-    if found["verdict"] == "differs":
-        found["kept"], kept = _keep(client, file, job)
-        words = f"{words} {kept}"
-    emit(found, words, as_json=as_json)
-    if found["verdict"] == "differs":
+    agreement = check_against(file, job)
+    document = {"job_id": producer.job_id, **agreement.as_json()}
+    text = f"{agreement.verdict}: job {producer.job_id}. {agreement.words}"
+    if agreement.verdict == "differs":
+        document["kept"], outcome = _keep(client, file, job)
+        text = f"{text} {outcome}"
+    emit(document, text, as_json=as_json)
+    if agreement.verdict == "differs":
         sys.exit(1)
 
 

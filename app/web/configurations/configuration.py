@@ -4,7 +4,7 @@ Evaluated, it is a tree that says where each value comes from.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -79,26 +79,18 @@ def show_page(job_id: str, step: str) -> Response:
         return _piece(found, evaluated)
     path = f"/jobs/{job.summary.job_id}/configurations/{quote(step, safe='')}"
     ran_is_here = found.recorded.final_sha256 in found.sources
+    twin_form = form if form != "ran" else "files"
     return answer(
         "configurations/configuration.html",
-        twin=path
-        + address("", {"form": form if form != "ran" else "files", "experiment": experiment or ""}),
+        twin=path + address("", {"form": twin_form, "experiment": experiment or ""}),
         summary=job.summary,
         configuration=found.recorded,
         step=step,
         form=form,
-        forms=[
-            (word, FORMS[word], _form_url(word)) for word in FORMS if word != "ran" or ran_is_here
-        ],
-        downloads=[
-            (
-                title,
-                f"/api/v1{path}" + address("", {"form": word, "experiment": experiment or ""}),
-                f"{step}-{word}.fcl",
-            )
-            for word, title in DOWNLOADS.items()
-            if (ran_is_here if word == "ran" else evaluated is not None)
-        ],
+        forms=_forms(ran_is_here=ran_is_here),
+        downloads=_downloads(
+            path, step, is_evaluated=evaluated is not None, ran_is_here=ran_is_here
+        ),
         first_line=first_line(found, evaluated),
         problem=problem,
         evaluation=found.evaluation,
@@ -106,13 +98,40 @@ def show_page(job_id: str, step: str) -> Response:
         bad_line=_bad_line(found, problem),
         place_of=_places(found.recorded.files or ()),
         api=f"/api/v1{path}",
-        commits={
-            entry.get("name"): entry.get("revision")
-            for entry in job.software
-            if entry.get("revision")
-        },
+        commits=_commits(job.software),
         **_shown(form, found, evaluated),
     )
+
+
+def _forms(*, ran_is_here: bool) -> list[tuple[str, str, str]]:
+    """Return name, title and address of each form that the page can show."""
+    forms = []
+    for form, title in FORMS.items():
+        if form != "ran" or ran_is_here:
+            forms.append((form, title, _form_url(form)))
+    return forms
+
+
+def _downloads(
+    path: str, step: str, *, is_evaluated: bool, ran_is_here: bool
+) -> list[tuple[str, str, str]]:
+    """Return title, address and file name of each text that can be saved."""
+    downloads = []
+    for form, title in DOWNLOADS.items():
+        is_here = ran_is_here if form == "ran" else is_evaluated
+        if is_here:
+            query = address("", {"form": form, "experiment": experiment_asked() or ""})
+            downloads.append((title, f"/api/v1{path}{query}", f"{step}-{form}.fcl"))
+    return downloads
+
+
+def _commits(software: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:
+    """Return the commit of each repository of the job, by name."""
+    commits = {}
+    for entry in software:
+        if entry.get("revision"):
+            commits[entry.get("name")] = entry.get("revision")
+    return commits
 
 
 def first_line(found: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> str:
@@ -246,39 +265,51 @@ def _piece(found: RecordedConfiguration, evaluated: EvaluatedParameters | None) 
 
 
 def _files(found: RecordedConfiguration) -> dict[str, Any]:
+    """Return the table of files, and the text of one: that in the address, else the main one."""
     listed = found.recorded.files or []
-    wanted = asked("file")
-    file = next((file for file in listed if file.name == wanted), None)
-    if wanted is not None and file is None:
-        raise NotFoundError(
-            f"The configuration has no file {wanted}.", [file.name for file in listed]
+    file = _chosen_file(listed, found.recorded.main)
+    rows = []
+    for row in listed:
+        rows.append(
+            {
+                "file": row,
+                "is_here": row.sha256 in found.sources,
+                "url": here(**_only("files", file=row.name)),
+                "folder": _folder(row, found.recorded.search_path or []),
+            }
         )
-    if wanted is None:
-        file = next(
-            (file for file in listed if file.name == found.recorded.main),
-            listed[0] if listed else None,
-        )
-    search_path = found.recorded.search_path or []
-    rows = [
-        {
-            "file": row,
-            "is_here": row.sha256 in found.sources,
-            "url": here(**_only("files", file=row.name)),
-            "folder": search_path[row.found_in]
-            if row.found_in is not None and 0 <= row.found_in < len(search_path)
-            else None,
-        }
-        for row in listed
-    ]
     shown = {"files": cut_rows("files", rows, _FILES), "file": file}
     if file is None or file.sha256 not in found.sources:
         return shown
-    known = {row.name for row in listed}
-    text = _text(
-        source_of(found, file.name),
-        lambda name: here(**_only("files", file=name)) if name in known else None,
-    )
-    return {**shown, **text}
+    names = {row.name for row in listed}
+
+    def link(name: str) -> str | None:
+        return here(**_only("files", file=name)) if name in names else None
+
+    return {**shown, **_text(source_of(found, file.name), link)}
+
+
+def _chosen_file(files: Sequence[SourceFile], main: str | None) -> SourceFile | None:
+    """Return the file that the address names, else the main one, else the first.
+
+    Raises:
+        NotFoundError: the address names another one.
+    """
+    wanted = asked("file")
+    for file in files:
+        if file.name == (main if wanted is None else wanted):
+            return file
+    if wanted is not None:
+        names = [file.name for file in files]
+        raise NotFoundError(f"The configuration has no file {wanted}.", names)
+    return files[0] if files else None
+
+
+def _folder(file: SourceFile, search_path: Sequence[str]) -> str | None:
+    """Return the folder of the search path in which a file was found, if the record names it."""
+    if file.found_in is None or not 0 <= file.found_in < len(search_path):
+        return None
+    return search_path[file.found_in]
 
 
 def _text(data: bytes, link: Callable[[str], str | None]) -> dict[str, Any]:

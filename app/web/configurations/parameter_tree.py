@@ -68,23 +68,24 @@ def inside(parameters: Sequence[Parameter], path: str) -> Sequence[Parameter]:
     """Return the parameters in the table, sequence or value at a path; all where it is empty."""
     if not path:
         return parameters
-    return [
-        each
-        for each in parameters
-        if each.path == path or each.path.startswith((f"{path}.", f"{path}["))
-    ]
+    inner = (f"{path}.", f"{path}[")
+    parts = []
+    for parameter in parameters:
+        if parameter.path == path or parameter.path.startswith(inner):
+            parts.append(parameter)
+    return parts
 
 
 def matching(parameters: Sequence[Parameter], wanted: str) -> Sequence[Parameter]:
     """Return the parameters whose path or value holds a text, upper and lower case alike."""
     word = wanted.lower()
-    return [
-        each
-        for each in parameters
-        if word in each.path.lower()
-        or word in each.canonical.lower()
-        or word in readable(each.canonical)
-    ]
+    return [parameter for parameter in parameters if _holds(parameter, word)]
+
+
+def _holds(parameter: Parameter, word: str) -> bool:
+    # A number is found as art prints it and as people write it
+    is_printed = word in parameter.path.lower() or word in parameter.canonical.lower()
+    return is_printed or word in readable(parameter.canonical)
 
 
 def branch(parameters: Sequence[Parameter], path: str, *, bears: int, first: int = 0) -> Branch:
@@ -126,23 +127,30 @@ def _node(
     name: str, rows: Sequence[Parameter], around: str, bears: int, *, is_open: bool
 ) -> tuple[Node, int]:
     """Return the node of one child, and how many lines its inside takes."""
-    path = f"{around}{name}" if name.startswith("[") or not around else f"{around}.{name}"
-    if rows[0].path == path:
-        return Node(name, path, 1, readable(rows[0].canonical), rows[0].origin), 0
-    if len(rows) <= _LONGEST_SEQUENCE and all(
-        row.path == f"{path}[{place}]" for place, row in enumerate(rows)
-    ):
-        listed = ", ".join(readable(row.canonical) for row in rows)
-        return Node(name, path, len(rows), f"[{listed}]", rows[0].origin), 0
+    is_element = name.startswith("[")
+    path = f"{around}{name}" if is_element or not around else f"{around}.{name}"
+    value = _value(rows, path)
+    if value is not None:
+        return Node(name, path, len(rows), value, rows[0].origin), 0
     groups = list(_children(rows, path))
-    if len(rows) > bears and len(groups) > min(bears, _MOST_OPENED):
+    is_large = len(rows) > bears
+    if is_large and len(groups) > min(bears, _MOST_OPENED):
         return Node(name, path, len(rows)), 0
     children, used = [], len(groups)
-    is_partly = len(rows) > bears
     for inner, inner_rows in groups:
-        child, more = _node(
-            inner, inner_rows, path, bears - used, is_open=is_open and not is_partly
-        )
+        child, more = _node(inner, inner_rows, path, bears - used, is_open=is_open and not is_large)
         children.append(child)
         used += more
-    return Node(name, path, len(rows), children=children, is_open=is_open or is_partly), used
+    return Node(name, path, len(rows), children=children, is_open=is_open or is_large), used
+
+
+def _value(rows: Sequence[Parameter], path: str) -> str | None:
+    """Return the value at a path, or its sequence of a few values; None of what can be opened."""
+    if rows[0].path == path:
+        return readable(rows[0].canonical)
+    if len(rows) > _LONGEST_SEQUENCE:
+        return None
+    for place, row in enumerate(rows):
+        if row.path != f"{path}[{place}]":
+            return None
+    return f"[{', '.join(readable(row.canonical) for row in rows)}]"

@@ -12,10 +12,7 @@ Source: http.md, `POST /api/v1/lineage`.
 import json
 from typing import Any
 
-from sqlalchemy import Connection
-
-from jobprov.provenance.db.advisory_locks import OF_RUN
-from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.changes.catalogs import take_turn_at_run
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import ConflictError, LimitError, RecordError
 from jobprov.provenance.records.openlineage.runs import (
@@ -43,23 +40,25 @@ def record_event(writing: Writing, event: ReadEvent, *, experiment: str) -> Outc
         LimitError: the events of the run are longer than a record can be, or too many.
     """
     key = intern_experiments(writing, {experiment})[experiment]
-    _wait_for_others(writing.connection, event.job_id)
-    held = load_held(writing.connection, writing.store, [(event.job_id, key)]).get(
-        (event.job_id, key)
-    )
-    body = _held_body(held)
-    events = _events(body, event.job_id)
-    is_known = any(other.text == event.text for other in events)
-    decoded = (
-        decode_record(body)
-        if body is not None and is_known
-        else make_record([*events, event], experiment)
-    )
-    reason = _LATE if held is not None and WITNESS in held.finals else None
+    # The record is made of the events so far and this one: no other may come between
+    take_turn_at_run(writing.connection, event.job_id)
+    name = (event.job_id, key)
+    job = load_held(writing.connection, writing.store, [name]).get(name)
+    body = _record_so_far(job)
+    decoded = _record_with(event, body, experiment)
+    reason = _LATE if job is not None and WITNESS in job.finals else None
     [outcome] = record_jobs(
         writing, [Submission(decoded, writing.received_at, writing.submitter, reason)]
     )
     return outcome
+
+
+def _record_with(event: ReadEvent, body: bytes | None, experiment: str) -> DecodedRecord:
+    """Return the record that the event and those before it make; the same one for an old event."""
+    events = _events(body, event.job_id)
+    if body is not None and any(other.text == event.text for other in events):
+        return decode_record(body)
+    return make_record([*events, event], experiment)
 
 
 def make_record(events: list[ReadEvent], experiment: str) -> DecodedRecord:
@@ -86,11 +85,12 @@ def encode(record: dict[str, Any]) -> bytes:
     return json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _held_body(held: HeldJob | None) -> bytes | None:
-    if held is None:
+def _record_so_far(job: HeldJob | None) -> bytes | None:
+    """Return the record that earlier events of the run made."""
+    if job is None:
         return None
-    final = held.finals.get(WITNESS)
-    return final.body if final is not None else held.provisional.get(WITNESS)
+    final = job.finals.get(WITNESS)
+    return final.body if final is not None else job.provisional.get(WITNESS)
 
 
 def _events(body: bytes | None, job_id: str) -> list[ReadEvent]:
@@ -103,9 +103,3 @@ def _events(body: bytes | None, job_id: str) -> list[ReadEvent]:
             "events."
         )
     return events
-
-
-def _wait_for_others(connection: Connection, job_id: str) -> None:
-    """Have events of one run taken one after the other, by whichever process."""
-    if connection.dialect.name == "postgresql":
-        fetch(connection, "SELECT pg_advisory_xact_lock(?, hashtext(?))", (OF_RUN, job_id))

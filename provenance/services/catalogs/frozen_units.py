@@ -14,22 +14,24 @@ from jobprov.provenance.catalogs.catalog import Catalog, Source
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.tasks.declarations import MOST_UNITS, UnitSource, read_declaration
 
+_FROZEN = ("units", "units_from", "namespace")
+
 
 def freeze_units(
     document: Mapping[str, Any],
-    held: Mapping[str, Any] | None,
+    before: Mapping[str, Any] | None,
     catalog_of: Callable[[str], Catalog],
 ) -> dict[str, Any]:
     """Return a declaration with its units as a list; as it is where it names no source.
 
     Args:
         document: the declaration as it was sent.
-        held: that of the task before, None where there is none.
+        before: that of the task before, None where there is none.
         catalog_of: opens the catalog of an experiment.
 
     Raises:
-        BadInputError: the source is none, selects nothing or too much, or names that one task
-            cannot tell apart.
+        BadInputError: the source is not valid, or selects nothing, too much, or files of several
+            namespaces.
         NotFoundError: no catalog is named, or it does not know the source.
         UnreachableError, ForbiddenError, LimitError: the catalog does not give it.
     """
@@ -37,13 +39,13 @@ def freeze_units(
     source = declaration.units
     if not isinstance(source, UnitSource):
         return dict(document)
-    said = msgspec.to_builtins(source)
-    if len(said) != 1:
+    units_from = msgspec.to_builtins(source)
+    if len(units_from) != 1:
         words = "exactly one of definition, snapshot_id, dataset and query"
         raise BadInputError(f"units: say {words}.", {"units": [words]})
-    if held is not None and held.get("units_from") == said:
-        kept = {name: held[name] for name in ("units", "units_from", "namespace") if name in held}
-        return {**document, **kept}
+    if before is not None and before.get("units_from") == units_from:
+        frozen = {name: before[name] for name in _FROZEN if name in before}
+        return {**document, **frozen}
     return {**document, **fetch_units(catalog_of(declaration.experiment), source)}
 
 
@@ -62,28 +64,30 @@ def fetch_units(
     Raises:
         BadInputError: nothing is selected, too much, or the names of several namespaces.
     """
-    said = msgspec.to_builtins(source)
-    names = sorted(set(catalog.list_names(catalog.source_query(Source(**said)))))
+    units_from = msgspec.to_builtins(source)
+    names = sorted(set(catalog.list_names(catalog.source_query(Source(**units_from)))))
     if not names and may_be_empty:
-        return {"units": [], "units_from": said}
-    if not names or len(names) > MOST_UNITS:
-        words = (
-            f"{said} selects {len(names)} files, which are too many"
-            if names
-            else f"{said} selects no file"
-        )
-        raise BadInputError(f"units: {words}.", {"units": [words]})
-    split = [catalog.split(name) for name in names]
-    namespaces = {namespace for namespace, _ in split}
+        return {"units": [], "units_from": units_from}
+    if not names:
+        raise _refusal(f"{units_from} selects no file")
+    if len(names) > MOST_UNITS:
+        raise _refusal(f"{units_from} selects {len(names)} files, which are too many")
+    namespaces, units = set(), []
+    for name in names:
+        namespace, unit = catalog.split(name)
+        namespaces.add(namespace)
+        units.append(unit)
     if len(namespaces) > 1:
-        words = (
-            f"{said} selects files of several namespaces ({', '.join(sorted(namespaces)[:3])}): "
-            "declare a task for each"
+        first = ", ".join(sorted(namespaces)[:3])
+        raise _refusal(
+            f"{units_from} selects files of several namespaces ({first}): declare a task for each"
         )
-        raise BadInputError(f"units: {words}.", {"units": [words]})
     [namespace] = namespaces
-    return {
-        "units": [bare for _, bare in split],
-        "units_from": said,
-        **({"namespace": namespace} if namespace else {}),
-    }
+    frozen: dict[str, Any] = {"units": units, "units_from": units_from}
+    if namespace:
+        frozen["namespace"] = namespace
+    return frozen
+
+
+def _refusal(why: str) -> BadInputError:
+    return BadInputError(f"units: {why}.", {"units": [why]})

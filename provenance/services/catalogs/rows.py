@@ -1,30 +1,26 @@
-"""What a catalog said of a task, as rows.
-
-The rows hold outputs by unit, the task's files, the processes of its project, and how far the
-catalog was asked.
+"""Turns what a catalog answered about a task into rows.
 
 Not in the ledger: it is asked again. What is asked, and when, is in `catalogs/sync.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection
 
 from jobprov.provenance.catalogs.catalog import Catalog, CatalogFile, Process
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.tasks.tasks import FoundTask
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import (
-    CatalogFileRow,
-    CatalogOutput,
-    CatalogProcess,
-    CatalogSync,
-    CatalogUse,
+from jobprov.provenance.db.changes.catalogs import (
+    CatalogFileDraft,
+    ProcessDraft,
+    intern_catalog_files,
+    replace_outputs,
+    replace_processes,
+    replace_uses,
 )
+from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.services.writing import Writing
+
+_LETTERS_OF_UUID = 36
 
 
 def write_outputs(
@@ -39,57 +35,44 @@ def write_outputs(
 
     Each unit comes with what the catalog calls it.
     """
-    table = table_of(CatalogOutput)
-    for part in chunks(list(units)):
-        writing.connection.execute(
-            delete(table).where(table.c.task_id == task.key, table.c.unit.in_(part))
-        )
     keys = _intern_files(writing, catalog, task.experiment_key, files)
-    mine = {called: unit for unit, called in units.items() if unit}
-    rows = {
-        (unit, keys[file.name]): {"task_id": task.key, "unit": unit, "file_id": keys[file.name]}
-        for file in files
-        for unit in ([mine[parent] for parent in file.parents if parent in mine] if mine else [""])
-    }
-    insert_rows(writing.connection, table, list(rows.values()))
+    unit_of = {called: unit for unit, called in units.items() if unit}
+    outputs = []
+    for file in files:
+        names = [unit_of[parent] for parent in file.parents if parent in unit_of]
+        if not unit_of:
+            names = [""]  # the task has no list of units
+        outputs += [(unit, keys[file.name]) for unit in names]
+    replace_outputs(writing.connection, task.key, list(units), outputs)
 
 
 def _intern_files(
     writing: Writing, catalog: Catalog, experiment: int, files: Iterable[CatalogFile]
 ) -> dict[str, int]:
     """Return the key of each file by name, its row brought up to date."""
-    table, now = table_of(CatalogFileRow), datetime.now(UTC)
-    rows, names = {}, {}
-    for file in files:
-        namespace, name = catalog.split(file.name)
-        names[file.name] = (name, namespace, experiment)
-        rows[name, namespace, experiment] = {
-            "name": name,
-            "namespace": namespace,
-            "experiment_id": experiment,
-            "size_bytes": file.size_bytes,
-            "checksums": " ".join(file.checksums),
-            "process_id": file.process_id,
-            "task_id": file.task_id,
-            "job_uuid": file.job_id
-            if file.job_id and len(file.job_id) == 36  # noqa: PLR2004 - a UUID
-            else None,
-            "seen_at": now,
-        }
-    found = writing.intern(table, ["name", "namespace", "experiment_id"], rows)
-    _bring_up_to_date(writing.connection, {found[key]: row for key, row in rows.items()})
-    return {name: found[key] for name, key in names.items()}
+    now = datetime.now(UTC)
+    drafts = {file.name: _draft(catalog, file, experiment, seen_at=now) for file in files}
+    keys = intern_catalog_files(writing, list(drafts.values()))
+    return {name: keys[draft.key] for name, draft in drafts.items()}
 
 
-def _bring_up_to_date(connection: Connection, rows: Mapping[int, dict[str, Any]]) -> None:
-    """Change the rows of files of which the catalog says something else by now."""
-    table = table_of(CatalogFileRow)
-    told = ("size_bytes", "checksums", "process_id", "task_id", "job_uuid")
-    for part in chunks(list(rows)):
-        for held in connection.execute(select(table).where(table.c.id.in_(part))).mappings():
-            values = {name: rows[held["id"]][name] for name in (*told, "seen_at")}
-            if any(held[name] != values[name] for name in told):
-                connection.execute(update(table).where(table.c.id == held["id"]).values(**values))
+def _draft(
+    catalog: Catalog, file: CatalogFile, experiment: int, *, seen_at: datetime
+) -> CatalogFileDraft:
+    namespace, name = catalog.split(file.name)
+    # Metadata are free text: what is no UUID names no job and would not fit the column
+    is_uuid = file.job_id is not None and len(file.job_id) == _LETTERS_OF_UUID
+    return CatalogFileDraft(
+        name,
+        namespace,
+        experiment,
+        size_bytes=file.size_bytes,
+        checksums=" ".join(file.checksums),
+        process_id=file.process_id,
+        task_id=file.task_id,
+        job_uuid=file.job_id if is_uuid else None,
+        seen_at=seen_at,
+    )
 
 
 def write_processes(
@@ -102,34 +85,10 @@ def write_processes(
 
     The inputs of some of them are written too, by process.
     """
-    table, uses = table_of(CatalogProcess), table_of(CatalogUse)
-    connection.execute(delete(table).where(table.c.task_id == task))
-    rows = {
-        each.process_id: {
-            "task_id": task,
-            "process_id": each.process_id,
-            "batch_id": each.description,
-            "node": each.node,
-            "status": each.status,
-        }
-        for each in processes
-    }
-    insert_rows(connection, table, list(rows.values()))
-    for part in chunks(list(inputs)):
-        connection.execute(delete(uses).where(uses.c.task_id == task, uses.c.process_id.in_(part)))
-    given = {(name, process) for process, names in inputs.items() for name in names}
-    insert_rows(
-        connection,
-        uses,
-        [{"task_id": task, "unit": unit, "process_id": process} for unit, process in sorted(given)],
-    )
-
-
-def note_sync(connection: Connection, task: int, values: dict[str, Any]) -> None:
-    """Note how far a task was asked about."""
-    table = table_of(CatalogSync)
-    if (
-        connection.execute(update(table).where(table.c.task_id == task).values(**values)).rowcount
-        == 0
-    ):
-        connection.execute(table.insert(), [{"task_id": task, "next_unit": 0, **values}])
+    drafts = []
+    for process in processes:
+        drafts.append(
+            ProcessDraft(process.process_id, process.description, process.node, process.status)
+        )
+    replace_processes(connection, task, drafts)
+    replace_uses(connection, task, inputs)

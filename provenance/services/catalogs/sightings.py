@@ -8,16 +8,28 @@ first, then by checksum and size, then by name; renames become aliases.
 
 import json
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from jobprov.provenance.answers.catalogs import SightingAnswer
+from jobprov.provenance.db.changes.catalogs import (
+    SightedKeys,
+    SightingDraft,
+    add_sighting,
+    intern_sighted_file,
+    intern_task,
+)
+from jobprov.provenance.db.queries.catalogs.sightings import (
+    names_of_claims,
+    producing_jobs,
+    was_seen,
+)
 from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.recording.aliases import alias_files
 from jobprov.provenance.db.recording.identities import FileKey, see_identity
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import Claim, File, Identity, Job, Producer, Sighting, TaskRow
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.turns import stop_derivations
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import Digest, ExperimentName, JobId, Name, Word
@@ -69,60 +81,64 @@ def read_sighting(document: dict[str, Any]) -> SightedFile:
     """
     place = ""
     try:
-        seen = msgspec.convert(document, SightedFile)
+        sighted = msgspec.convert(document, SightedFile)
         place = "metadata."
-        _ = seen.provenance
+        _ = sighted.provenance
     except msgspec.ValidationError as problem:
         path, message = split_message(str(problem))
         raise BadInputError(
             f"{place}{path or 'the file'}: {message}.", {f"{place}{path}": [message]}
         ) from None
-    problems = {
-        "name": name_problem(seen.name),
-        "namespace": name_problem(seen.namespace) if seen.namespace else None,
-    }
-    problems |= {
-        f"checksums[{at}]": checksum_problem(word) for at, word in enumerate(seen.checksums or ())
-    }
-    problems["metadata.prov.task_id"] = name_problem(seen.provenance.task_id or "-")
-    if (hidden := unstorable_text(document, "")) is not None:
-        problems[hidden] = "NUL or lone surrogate"
-    if found := {path: [message] for path, message in problems.items() if message}:
-        path, messages = next(iter(found.items()))
-        raise BadInputError(f"{path}: {messages[0]}.", found)
-    return seen
+    _check_texts(sighted, document)
+    return sighted
 
 
-def record_sighting(writing: Writing, document: dict[str, Any]) -> dict[str, Any]:
+def _check_texts(sighted: SightedFile, document: dict[str, Any]) -> None:
+    problems = {"name": name_problem(sighted.name)}
+    if sighted.namespace:
+        problems["namespace"] = name_problem(sighted.namespace)
+    for place, checksum in enumerate(sighted.checksums or ()):
+        problems[f"checksums[{place}]"] = checksum_problem(checksum)
+    problems["metadata.prov.task_id"] = name_problem(sighted.provenance.task_id or "-")
+    unstorable = unstorable_text(document, "")
+    if unstorable is not None:
+        problems[unstorable] = "NUL or lone surrogate"
+    messages = {path: [message] for path, message in problems.items() if message}
+    if messages:
+        path = next(iter(messages))
+        raise BadInputError(f"{path}: {problems[path]}.", messages)
+
+
+def record_sighting(writing: Writing, document: dict[str, Any]) -> SightingAnswer:
     """Take a sighting; return what names the file and the job that it was joined to.
-
-    The answer is `{change, name, namespace, experiment, url, job_id, job_url, joined_by, is_sure,
-    aliases}`: `change` is `created`, or `same` where exactly this was seen before; `joined_by` is
-    `job`, `checksum`, `name`, or None while no job claims the file; `aliases` are names of the file
-    at birth.
 
     Raises:
         BadInputError: the sighting cannot be read.
     """
     connection = writing.connection
-    seen = read_sighting(document)
+    sighted = read_sighting(document)
     stop_derivations(connection)
-    experiment = intern_experiments(writing, {seen.experiment})[seen.experiment]
-    file, identity = _intern_file(writing, seen, experiment)
-    text = _text(document)
-    before = select(Sighting.entry_id).where(Sighting.file_id == file, Sighting.document == text)
-    is_new = connection.execute(before).first() is None
-    if is_new:
+    experiment = intern_experiments(writing, {sighted.experiment})[sighted.experiment]
+    keys = _intern_file(writing, sighted, experiment)
+    change = "same"
+    if not was_seen(connection, keys.file, _text(document)):
+        change = "created"
         entry = enter_document(writing, experiment, "sighting", {"file": document})
         write_sighting_row(writing, document, entry=entry, received_at=writing.received_at)
-    return {
-        "change": "created" if is_new else "same",
-        "name": seen.name,
-        "namespace": seen.namespace or "",
-        "experiment": seen.experiment,
-        "url": file_url(seen.name, seen.experiment, seen.namespace or ""),
-        **_joined(connection, seen, file, identity),
-    }
+    namespace = sighted.namespace or ""
+    joined = _joined(connection, sighted, keys)
+    return SightingAnswer(
+        change=change,
+        name=sighted.name,
+        namespace=namespace,
+        experiment=sighted.experiment,
+        url=file_url(sighted.name, sighted.experiment, namespace),
+        job_id=joined.job_id,
+        job_url=job_url(joined.job_id) if joined.job_id else None,
+        joined_by=joined.by,
+        is_sure=joined.is_sure,
+        aliases=joined.aliases,
+    )
 
 
 def write_sighting_row(
@@ -130,77 +146,56 @@ def write_sighting_row(
 ) -> None:
     """Write the row of a sighting whose ledger entry is there, and join it."""
     connection = writing.connection
-    seen = read_sighting(document)
+    sighted = read_sighting(document)
     stop_derivations(connection)
-    experiment = intern_experiments(writing, {seen.experiment})[seen.experiment]
-    file, identity = _intern_file(writing, seen, experiment)
-    provenance = seen.provenance
-    row = {
-        "entry_id": entry,
-        "file_id": file,
-        "identity_id": identity,
-        "task_id": _intern_task(writing, experiment, provenance.task_id)
-        if provenance.task_id
-        else None,
-        "job_uuid": provenance.job_id,
-        "output": provenance.output,
-        "document": _text(document),
-        "seen_at": received_at,
-    }
-    connection.execute(table_of(Sighting).insert(), [row])
-    alias_files(connection, [file])
+    experiment = intern_experiments(writing, {sighted.experiment})[sighted.experiment]
+    keys = _intern_file(writing, sighted, experiment)
+    provenance = sighted.provenance
+    task = None
+    if provenance.task_id:
+        task = intern_task(writing, experiment, provenance.task_id)
+    draft = SightingDraft(
+        entry_id=entry,
+        file_id=keys.file,
+        identity_id=keys.identity,
+        task_id=task,
+        job_uuid=provenance.job_id,
+        output=provenance.output,
+        document=_text(document),
+        seen_at=received_at,
+    )
+    add_sighting(connection, draft)
+    alias_files(connection, [keys.file])
 
 
 def _text(document: dict[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, ensure_ascii=False)
 
 
-def _intern_file(writing: Writing, seen: SightedFile, experiment: int) -> tuple[int, int]:
-    key = FileKey(seen.name, seen.namespace or "", experiment)
-    identity = see_identity(key, seen.size_bytes, seen.checksums, seen.sha256)
-    columns = ["name", "namespace", "experiment_id"]
-    row = {**key._asdict(), "is_crowded": False}
-    file = writing.intern(table_of(File), columns, {tuple(key): row})[tuple(key)]
-    values = {
-        "file_id": file,
-        "key": identity.key,
-        "size_bytes": identity.size_bytes,
-        "checksums": identity.checksums,
-    }
-    natural = (file, identity.key)
-    return file, writing.intern(table_of(Identity), ["file_id", "key"], {natural: values})[natural]
+def _intern_file(writing: Writing, sighted: SightedFile, experiment: int) -> SightedKeys:
+    name = FileKey(sighted.name, sighted.namespace or "", experiment)
+    identity = see_identity(name, sighted.size_bytes, sighted.checksums, sighted.sha256)
+    return intern_sighted_file(writing, name, identity)
 
 
-def _intern_task(writing: Writing, experiment: int, task_id: str) -> int:
-    key = (experiment, task_id)
-    row = {"experiment_id": experiment, "task_id": task_id}
-    return writing.intern(table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[key]
+class _Joined(NamedTuple):
+    """The job that a sighting was joined to, by what, and the file's names at birth."""
+
+    job_id: str | None
+    by: str | None
+    is_sure: bool
+    aliases: list[str]
 
 
-def _joined(connection: Connection, seen: SightedFile, file: int, identity: int) -> dict[str, Any]:
-    """Return which job the sighting was joined to, by what, and the file's names at birth."""
-    query = (
-        select(Job.uuid, Producer.is_sure, Claim.alias_of)
-        .select_from(Producer)
-        .join(Claim, Claim.id == Producer.claim_id)
-        .join(Job, Job.id == Claim.job_id)
-        .where(Producer.identity_id == identity)
-        .order_by(Producer.is_sure.desc(), Claim.id)
-    )
-    rows = connection.execute(query).all()
-    named = [row for row in rows if row[0] == seen.provenance.job_id]
-    best = next(iter(named or rows), None)
-    by = None if best is None else "job" if named else "checksum" if best[1] else "name"
-    births = sorted({row[2] for row in rows if row[2] is not None})
-    names = (
-        select(File.name)
-        .join(Claim, Claim.file_id == File.id)
-        .where(Claim.id.in_(births), File.id != file)
-    )
-    return {
-        "job_id": best[0] if best else None,
-        "job_url": job_url(best[0]) if best else None,
-        "joined_by": by,
-        "is_sure": bool(best and best[1]),
-        "aliases": sorted({row[0] for row in connection.execute(names)}),
-    }
+def _joined(connection: Connection, sighted: SightedFile, keys: SightedKeys) -> _Joined:
+    jobs = producing_jobs(connection, keys.identity)
+    births = {job.birth for job in jobs if job.birth is not None}
+    aliases = names_of_claims(connection, births, but=keys.file)
+    for job in jobs:
+        if job.job_id == sighted.provenance.job_id:
+            return _Joined(job.job_id, "job", job.is_sure, aliases)
+    if not jobs:
+        return _Joined(None, None, is_sure=False, aliases=aliases)
+    best = jobs[0]  # sure ones come first
+    by = "checksum" if best.is_sure else "name"
+    return _Joined(best.job_id, by, best.is_sure, aliases)

@@ -11,6 +11,7 @@ Source: http.md, `POST /api/v1/lineage`.
 from datetime import UTC, datetime
 from typing import Any
 
+from jobprov.provenance.answers.catalogs import EventAnswer, EventFile
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.records.openlineage.static_events import (
     MARK,
@@ -30,22 +31,20 @@ def record_static_event(
     document: dict[str, Any],
     *,
     experiment: str,
-) -> dict[str, Any]:
-    """Return `{change, task_id, files}`; a dataset's event has no task.
-
-    `change` is `created`, or `same` where all of it was known.
+) -> EventAnswer:
+    """Return what became of the event.
 
     Raises:
-        BadInputError: a name of the event is none that a file or task can have.
+        BadInputError: a name of the event is not one that a file or task can have.
     """
-    files = [record_sighting(writing, seen) for seen in sightings_of_event(event, experiment)]
-    is_new = any(file["change"] == "created" for file in files)
+    sightings = [record_sighting(writing, seen) for seen in sightings_of_event(event, experiment)]
+    is_new = any(sighting.change == "created" for sighting in sightings)
     task_id = None
     if isinstance(event, JobEvent):
         task_id = event.task_id
         is_new |= _declare(writing, task_id, declaration_of(event, document, experiment))
-    shown = [{name: file[name] for name in ("name", "namespace", "url")} for file in files]
-    return {"change": "created" if is_new else "same", "task_id": task_id, "files": shown}
+    files = [EventFile(seen.name, seen.namespace, seen.url) for seen in sightings]
+    return EventAnswer("created" if is_new else "same", task_id, files)
 
 
 def _declare(writing: Writing, task_id: str, declared: dict[str, Any]) -> bool:
@@ -53,21 +52,22 @@ def _declare(writing: Writing, task_id: str, declared: dict[str, Any]) -> bool:
 
     What others declared of it stays, and so does a later event.
     """
-    held = find_tasks(writing.connection, task_id, declared["experiment"])
-    before = (
-        read_task_document(writing.connection, writing.store, held[0]) if held else None
-    ) or {}
-    told = before.get(MARK)
-    if isinstance(told, dict) and _moment(told) > _moment(declared[MARK]):
+    tasks = find_tasks(writing.connection, task_id, declared["experiment"])
+    before: dict[str, Any] = {}
+    if tasks:
+        before = read_task_document(writing.connection, writing.store, tasks[0]) or {}
+    last_event = before.get(MARK)
+    # Events may arrive in any order
+    if isinstance(last_event, dict) and _moment(last_event) > _moment(declared[MARK]):
         return False
     merged = {**declared, **before, MARK: declared[MARK]}
     declare_task(writing, task_id, merged)
     return before != merged
 
 
-def _moment(told: dict[str, Any]) -> datetime:
+def _moment(event: dict[str, Any]) -> datetime:
     """Return when an event happened; what somebody else wrote there is older than any."""
     try:
-        return datetime.fromisoformat(str(told.get("eventTime")))
+        return datetime.fromisoformat(str(event.get("eventTime")))
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)

@@ -9,15 +9,17 @@ Units of which an output is known are not asked about again, unless everything i
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.catalogs.catalog import Catalog, CatalogFile, ProjectCatalog
+from jobprov.provenance.catalogs.catalog import Catalog, CatalogFile, Process, ProjectCatalog
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
+from jobprov.provenance.db.changes.catalogs import note_next_unit, note_sync_end
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.catalogs.catalogs import (
@@ -37,7 +39,7 @@ from jobprov.provenance.errors import (
     ProvenanceError,
     UnreachableError,
 )
-from jobprov.provenance.services.catalogs.rows import note_sync, write_outputs, write_processes
+from jobprov.provenance.services.catalogs.rows import write_outputs, write_processes
 from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
@@ -197,23 +199,10 @@ def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync
 
 def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
     """Ask for files that jobs say they wrote and that, to the catalog, are no child of a unit."""
-    with place.database.reading.connect() as connection:
-        claims = claimed_outputs(connection, place.task.key)
-        cataloged = cataloged_outputs(connection, place.task.key)
     is_listed = place.declaration.listed_units() is not None
-    known: dict[str, list[CatalogedOutput]] = defaultdict(list)
-    for output in cataloged:
-        if output.unit or not is_listed:
-            known[output.name].append(output)
-    known_origins = {
-        claim.origin for claim in claims if any(map(claim.may_be, known.get(claim.name, ())))
-    }
-    lacking = [claim for claim in claims if claim.is_done and claim.origin not in known_origins]
-    names = dict.fromkeys(
-        place.catalog.join(claim.namespace or place.namespace, claim.name) for claim in lacking
-    )
+    names = _lacking_names(place, only_of_units=is_listed)
     files: list[CatalogFile] = []
-    for part in chunks(list(names), UNITS_AT_ONCE):
+    for part in chunks(names, UNITS_AT_ONCE):
         if place.is_over():
             return found._replace(is_whole=False)
         files += [file for file in place.catalog.read_files(part) if not file.is_retired]
@@ -224,43 +213,84 @@ def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
     return found._replace(outputs=found.outputs + len(files))
 
 
+def _lacking_names(place: _Place, *, only_of_units: bool) -> list[str]:
+    """Return what the catalog would call the claimed outputs that it was not seen to know.
+
+    Args:
+        place: the task and its catalog.
+        only_of_units: whether only children of units count as known.
+    """
+    with place.database.reading.connect() as connection:
+        claims = claimed_outputs(connection, place.task.key)
+        cataloged = cataloged_outputs(connection, place.task.key)
+    outputs_by_name: dict[str, list[CatalogedOutput]] = defaultdict(list)
+    for output in cataloged:
+        if output.unit or not only_of_units:
+            outputs_by_name[output.name].append(output)
+    # A file that was renamed is known if the catalog knows any of its names
+    known_origins = set()
+    for claim in claims:
+        if any(claim.may_be(output) for output in outputs_by_name.get(claim.name, ())):
+            known_origins.add(claim.origin)
+    names: dict[str, None] = {}
+    for claim in claims:
+        if claim.is_done and claim.origin not in known_origins:
+            names[place.catalog.join(claim.namespace or place.namespace, claim.name)] = None
+    return list(names)
+
+
 def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
     """Ask for the processes of the task's project, and for the inputs of some.
 
     Those that did not complete come first.
     """
-    catalog: Any = place.catalog
-    if catalog.kind != "sam":
+    if place.catalog.kind != "sam":
         return found
-    projects: ProjectCatalog = catalog
+    projects = cast("ProjectCatalog", place.catalog)
     try:
         processes = projects.read_project(project).processes
-    except (
-        NotFoundError
-    ) as problem:  # not started yet, most likely: outputs were compared all the same
+    except NotFoundError as problem:
+        # Not started yet, most likely: outputs were compared all the same
         return found._replace(problem=str(problem))
     with place.database.reading.connect() as connection:
         uses = used_units(connection, place.task.key)
     asked = {use.process_id for use in uses}
     # One that went on may have got more since
     settled = {use.process_id for use in uses if use.status in _OVER}
-    inputs: dict[int, list[str]] = {}
-    wanted = [each for each in processes if each.process_id not in settled]
-    for process in sorted(
-        wanted, key=lambda each: (each.process_id in asked, each.status in _DONE)
-    )[:MOST_INPUT_CALLS]:
-        if place.is_over():
-            break
-        inputs[process.process_id] = projects.read_inputs(process.process_id)
+    wanted = [process for process in processes if process.process_id not in settled]
+    inputs = _read_inputs(place, projects, _most_urgent(wanted, asked))
     place.writer.run(
         lambda writing: write_processes(writing.connection, place.task.key, processes, inputs)
     )
-    left = [
-        each
-        for each in wanted
-        if each.status not in _DONE and each.process_id not in {*inputs, *asked}
-    ]
-    return found._replace(processes=len(processes), is_whole=found.is_whole and not left)
+    is_left = any(
+        process.status not in _DONE and process.process_id not in {*inputs, *asked}
+        for process in wanted
+    )
+    is_whole = found.is_whole and not is_left
+    return found._replace(processes=len(processes), is_whole=is_whole)
+
+
+def _most_urgent(wanted: Sequence[Process], asked: AbstractSet[int]) -> list[Process]:
+    """Return as many processes as are asked about in one go.
+
+    Those that were never asked about come first, and of these the ones that did not complete.
+    """
+    ordered = sorted(
+        wanted, key=lambda process: (process.process_id in asked, process.status in _DONE)
+    )
+    return ordered[:MOST_INPUT_CALLS]
+
+
+def _read_inputs(
+    place: _Place, projects: ProjectCatalog, processes: Sequence[Process]
+) -> dict[int, list[str]]:
+    """Return the inputs by process, of as many as there is time for."""
+    inputs: dict[int, list[str]] = {}
+    for process in processes:
+        if place.is_over():
+            break
+        inputs[process.process_id] = projects.read_inputs(process.process_id)
+    return inputs
 
 
 def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
@@ -315,12 +345,10 @@ def _write_part(
 ) -> None:
     called = {unit: _full(place, unit) for unit in units}
     write_outputs(writing, place.catalog, place.task, units=called, files=files)
-    note_sync(
-        writing.connection, place.task.key, {"next_unit": following, "asked_at": datetime.now(UTC)}
-    )
+    note_next_unit(writing.connection, place.task.key, following, asked_at=datetime.now(UTC))
 
 
 def _note_end(connection: Connection, task: int, found: TaskSync) -> None:
     now = datetime.now(UTC)
-    values: dict[str, Any] = {"asked_at": now, "problem": found.problem}
-    note_sync(connection, task, {**values, "finished_at": now} if found.is_whole else values)
+    finished_at = now if found.is_whole else None
+    note_sync_end(connection, task, asked_at=now, problem=found.problem, finished_at=finished_at)

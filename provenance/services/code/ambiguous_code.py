@@ -14,10 +14,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.tables import RefObservation
+from jobprov.provenance.db.queries.code.ref_observations import Ref, seen_objects
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.services.code.products import is_inferred
@@ -32,10 +31,6 @@ The first that were seen, so that a tag that moves daily does not change it for 
 TAGS = "refs/tags/"
 _LONGEST_REF = 80
 _DIGITS = 12
-_AT_ONCE = 200
-
-Ref = tuple[str, str]
-"""Repository, by its match key, and full name of a ref."""
 
 
 class Meaning(NamedTuple):
@@ -45,6 +40,11 @@ class Meaning(NamedTuple):
     kind: str
     commit: str
     oid: str
+
+    @property
+    def is_tag(self) -> bool:
+        """Whether the ref was a tag, with a message of its own or without."""
+        return self.kind in (TAG, ANNOTATED_TAG)
 
 
 def names_commit(revision: str | None) -> bool:
@@ -122,11 +122,10 @@ def ambiguous_code(
         if digest not in meanings or not asks_ref(entry):
             continue
         ref, meaning = entry.requested_ref or entry.revision or "", meanings[digest]
-        is_tag = meaning.kind in (TAG, ANNOTATED_TAG)
-        if is_tag and is_oid(ref):
+        if meaning.is_tag and is_oid(ref):
             continue  # what was asked for is a commit all the same
         sentences[digest] = _sentence(ref, meaning)
-        if is_tag:
+        if meaning.is_tag:
             tags[digest] = meaning.match_key, tag_ref(ref)
     observed = _observed(connection, memory, tags.values())
     for digest, tag in tags.items():
@@ -145,18 +144,8 @@ def _observed(connection: Connection, memory: Memory, tags: Iterable[Ref]) -> Ta
     for tag in wanted:
         for oid, seen_at in memory.of(TagObservations).objects_of(tag).items():
             observed.note(tag, oid, seen_at)
-    columns = (
-        RefObservation.match_key,
-        RefObservation.ref,
-        RefObservation.oid,
-        RefObservation.first_seen_at,
-    )
-    for part in chunks(wanted, _AT_ONCE):
-        query = select(*columns).where(
-            tuple_(RefObservation.match_key, RefObservation.ref).in_(part)
-        )
-        for match_key, ref, oid, seen_at in connection.execute(query):
-            observed.note((match_key, ref), oid, seen_at)
+    for seen in seen_objects(connection, wanted):
+        observed.note(seen.ref, seen.oid, seen.first_seen_at)
     return observed
 
 

@@ -11,20 +11,15 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.db.queries.code.repositories import registered_repositories
+from jobprov.provenance.db.queries.code.software import keys_of_commits
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError
-from jobprov.provenance.services.code.repositories import list_repositories
 from jobprov.provenance.software.mirrors import Mirror
 from jobprov.provenance.software.resolving import ResolvedRef, resolve
 from jobprov.provenance.software.urls import parse_url
 
 MOST_ENTRIES = 20_000
-_BY_COMMIT = "SELECT id FROM software WHERE revision {among}"
-_BY_RESOLUTION = (
-    "SELECT s.id FROM software AS s JOIN resolutions AS r ON r.id = s.resolution_id"
-    ' WHERE r."commit" {among}'
-)
 
 
 def resolve_range(connection: Connection, filters: JobFilters, mirrors: Path) -> JobFilters:
@@ -44,12 +39,7 @@ def resolve_range(connection: Connection, filters: JobFilters, mirrors: Path) ->
         raise BadInputError(
             "revision: a range is X..Y, two commits or tags.", {"revision": ["X..Y"]}
         )
-    commits = _commits_between(connection, first, last, mirrors)
-    keys = {
-        row[0]
-        for statement in (_BY_COMMIT, _BY_RESOLUTION)
-        for row in select_among(connection, statement, commits)
-    }
+    keys = keys_of_commits(connection, _commits_between(connection, first, last, mirrors))
     if len(keys) > MOST_ENTRIES:
         raise LimitError(
             f"Jobs used more than {MOST_ENTRIES} states of code between {first} and {last}.",
@@ -60,9 +50,9 @@ def resolve_range(connection: Connection, filters: JobFilters, mirrors: Path) ->
 
 def _commits_between(connection: Connection, first: str, last: str, mirrors: Path) -> list[str]:
     """Return the commits of the range in every mirror that has both ends."""
-    found: list[str] = []
+    commits: list[str] = []
     are_known = False
-    for repository in list_repositories(connection):
+    for repository in registered_repositories(connection):
         folder = mirrors / str(repository.id)
         if not (folder / "HEAD").exists():
             continue  # not fetched yet
@@ -70,15 +60,15 @@ def _commits_between(connection: Connection, first: str, last: str, mirrors: Pat
         start, end = resolve(mirror, first), resolve(mirror, last)
         if isinstance(start, ResolvedRef) and isinstance(end, ResolvedRef):
             are_known = True
-            found += mirror.commits_between(start.commit, end.commit)
+            commits += mirror.commits_between(start.commit, end.commit)
     if not are_known:
         raise NotFoundError(
             f"No repository fetched here has both {first} and {last}: `jobprov repository list`, "
             "`jobprov repository fetch NAME`."
         )
-    if not found:
+    if not commits:
         raise BadInputError(
             f"revision: {first} is no ancestor of {last}.",
             {"revision": ["the first is no ancestor"]},
         )
-    return found
+    return commits

@@ -8,44 +8,32 @@ from are never touched.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.keys import allocate_keys, chunks
-from jobprov.provenance.db.queries.code.products import Unsourced, unsourced_entries
+from jobprov.provenance.db.changes.code import (
+    remove_product_maps,
+    remove_waiting,
+    replace_product_map,
+)
+from jobprov.provenance.db.queries.code.products import (
+    ProductMap,
+    Unsourced,
+    product_maps,
+    unsourced_entries,
+)
+from jobprov.provenance.db.queries.code.waiting import RESOLVE, last_errors
 from jobprov.provenance.db.recording.software_rows import software_digests, software_set_digest
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.selecting import select_by
-from jobprov.provenance.db.tables import ProductMapRow, Repository, WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError, SoftwareError
 from jobprov.provenance.records.job_record import Product, Software
-from jobprov.provenance.services.code.repositories import (
-    RESOLVE,
-    RegisteredRepository,
-    find_repository,
-)
+from jobprov.provenance.services.code.repositories import find_repository
 from jobprov.provenance.services.work.queue import enqueue_all
 from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE, check_template, tag_of
 
 LONGEST_MANAGER = 40
 INFERRED = "inferred"
-
-
-class ProductMap(NamedTuple):
-    """A product, the repository that it is built from, and how its version names a tag there.
-
-    Attributes:
-        manager: `ups`, `spack` and their like; empty where the product is meant whoever manages it.
-    """
-
-    name: str
-    manager: str
-    template: str
-    repository: RegisteredRepository
 
 
 ProductMaps = Mapping[tuple[str, str], ProductMap]
@@ -74,27 +62,15 @@ def map_product(
     connection = writing.connection
     _check(name, manager, template)
     source = find_repository(connection, repository)
-    table = table_of(ProductMapRow)
-    connection.execute(
-        delete(ProductMapRow).where(ProductMapRow.name == name, ProductMapRow.manager == manager)
-    )
-    [number] = allocate_keys(connection, table, 1)
-    row = {
-        "id": number,
-        "name": name,
-        "manager": manager,
-        "repository_id": source.id,
-        "template": template,
-    }
-    connection.execute(table.insert(), [row])
+    replace_product_map(connection, name, manager, repository=source.id, template=template)
     maps = product_maps(connection)
     wanted = []
     for entry in unsourced_entries(connection, name):
         product_map = map_of(maps, entry.software)
         if product_map is not None and not is_by(entry, product_map):
             wanted.append(entry.sha256)
-    for part in chunks(wanted):  # those that wait after a failure are due now
-        connection.execute(delete(WorkItem).where(WorkItem.kind == RESOLVE, WorkItem.key.in_(part)))
+    # An entry that failed before waits for its next try: removed and added again, it is due now
+    remove_waiting(connection, wanted)
     enqueue_all(connection, RESOLVE, wanted)
     return len(wanted)
 
@@ -120,33 +96,11 @@ def unmap_product(writing: Writing, name: str, manager: str | None = None) -> in
     Raises:
         NotFoundError: nothing is noted of it.
     """
-    maps = delete(ProductMapRow).where(ProductMapRow.name == name)
-    if manager is not None:
-        maps = maps.where(ProductMapRow.manager == manager)
-    count = writing.connection.execute(maps).rowcount
+    count = remove_product_maps(writing.connection, name, manager)
     if not count:
         of = f" of {manager}" if manager else ""
         raise NotFoundError(f"No product {name}{of} is mapped.")
     return count
-
-
-def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:
-    """Return what operators noted, by name and manager.
-
-    None where nobody noted anything, at the cost of one look.
-    """
-    if not fetch(connection, "SELECT id FROM product_maps LIMIT 1"):
-        return {}
-    columns = [table_of(Repository).c[field] for field in RegisteredRepository._fields]
-    query = select(
-        ProductMapRow.name, ProductMapRow.manager, ProductMapRow.template, *columns
-    ).join(Repository, Repository.id == ProductMapRow.repository_id)
-    maps = {}
-    for name, manager, template, *repository in connection.execute(
-        query.order_by(ProductMapRow.name, ProductMapRow.manager)
-    ):
-        maps[name, manager] = ProductMap(name, manager, template, RegisteredRepository(*repository))
-    return maps
 
 
 def map_of(maps: ProductMaps, entry: Software) -> ProductMap | None:
@@ -230,9 +184,8 @@ def failures(connection: Connection, digests: Sequence[str]) -> dict[str, str]:
     """Return why software entries were not resolved when last tried, by digest, no full stop."""
     if not digests:
         return {}
-    keys = [(RESOLVE, digest) for digest in digests]
-    rows = select_by(connection, table_of(WorkItem), ("last_error",), ("kind", "key"), keys)
-    return {key[1]: row[0].rstrip(".") for key, row in rows.items() if row[0]}
+    errors = last_errors(connection, digests)
+    return {digest: error.rstrip(".") for digest, error in errors.items()}
 
 
 def is_inferred(resolution: Mapping[str, object]) -> bool:

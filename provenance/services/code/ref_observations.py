@@ -11,21 +11,22 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import (
-    Experiment,
-    Job,
-    RefObservation,
-    Resolution,
-    SoftwareRow,
-    SoftwareSetMember,
+from jobprov.provenance.db.changes.code import (
+    RefObservationDraft,
+    add_ref_observations,
+    antedate_ref_observation,
+)
+from jobprov.provenance.db.queries.code.ref_observations import first_seen_at, objects_by_ref
+from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
+from jobprov.provenance.db.queries.code.software import (
+    first_experiment,
+    first_user_of_repository,
+    resolved_entries,
 )
 from jobprov.provenance.services.code.ambiguous_code import MOST_NAMED, TAGS, names_commit, tag_ref
-from jobprov.provenance.services.code.repositories import RegisteredRepository, note_fetched
+from jobprov.provenance.services.code.repositories import note_fetched
 from jobprov.provenance.services.ledger.entries import NewEntry, append_document
 from jobprov.provenance.services.work.notices import REFRESH
 from jobprov.provenance.services.work.queue import Parts, enqueue_all
@@ -60,15 +61,17 @@ def _note(writing: Writing, repository: RegisteredRepository, report: FetchRepor
     # First: its row is the turn at what refs were seen to name
     note_fetched(writing, repository.id)
     match_key = repository.match_key
-    held = _held(connection, match_key)
-    again = [
-        (ref, report.refs[ref])
-        for ref in sorted(held)
-        if ref.startswith(TAGS) and ref in report.refs
-    ]
-    fresh = _fresh(held, [*_moved(report), *again])
-    if fresh and (experiment := _experiment_for(connection, match_key)) is not None:
-        _enter(connection, experiment, match_key, held, fresh)
+    objects = objects_by_ref(connection, match_key)
+    pairs = _moved(report)
+    for ref in sorted(objects):
+        if ref.startswith(TAGS) and ref in report.refs:
+            pairs.append((ref, report.refs[ref]))
+    fresh = _fresh(objects, pairs)
+    if not fresh:
+        return
+    experiment = _experiment_for(connection, match_key)
+    if experiment is not None:
+        _enter(connection, experiment, match_key, objects, fresh)
 
 
 def observe(connection: Connection, experiment: int, match_key: str, ref: str, oid: str) -> None:
@@ -76,8 +79,8 @@ def observe(connection: Connection, experiment: int, match_key: str, ref: str, o
 
     Where a tag named another one, jobs are looked at again.
     """
-    held = _held(connection, match_key, ref)
-    _enter(connection, experiment, match_key, held, _fresh(held, [(ref, oid)]))
+    objects = objects_by_ref(connection, match_key, ref)
+    _enter(connection, experiment, match_key, objects, _fresh(objects, [(ref, oid)]))
 
 
 def write_observation_row(
@@ -85,78 +88,52 @@ def write_observation_row(
 ) -> None:
     """Write the row of a ref observation whose ledger entry is there.
 
-    Of one that is known, when it was seen first.
+    Entries need not be replayed in the order of time: the earliest one counts.
     """
-    table = table_of(RefObservation)
-    here = (
-        (table.c.match_key == body["match_key"])
-        & (table.c.ref == body["ref"])
-        & (table.c.oid == body["oid"])
+    draft = RefObservationDraft(
+        body["match_key"], body["ref"], body["oid"], first_seen_at=received_at, entry_id=entry
     )
-    seen_at = connection.execute(select(table.c.first_seen_at).where(here)).scalar_one_or_none()
+    seen_at = first_seen_at(connection, draft.match_key, draft.ref, draft.oid)
     if seen_at is None:
-        _insert(connection, [{**body, "first_seen_at": received_at, "entry_id": entry}])
+        add_ref_observations(connection, [draft])
     elif received_at < seen_at:
-        connection.execute(
-            table.update().where(here).values(first_seen_at=received_at, entry_id=entry)
-        )
+        antedate_ref_observation(connection, draft)
 
 
 def _moved(report: FetchReport) -> list[_Pair]:
-    return [
-        (change.ref, oid) for change in report.moved_tags for oid in (change.old, change.new) if oid
-    ]
+    pairs = []
+    for change in report.moved_tags:
+        pairs += [(change.ref, oid) for oid in (change.old, change.new) if oid]
+    return pairs
 
 
-def _held(connection: Connection, match_key: str, ref: str | None = None) -> dict[str, set[str]]:
-    """Return what the refs of a repository, or one of them, were seen to name."""
-    query = select(RefObservation.ref, RefObservation.oid).where(
-        RefObservation.match_key == match_key
-    )
-    held: dict[str, set[str]] = {}
-    for name, oid in connection.execute(
-        query if ref is None else query.where(RefObservation.ref == ref)
-    ):
-        held.setdefault(name, set()).add(oid)
-    return held
-
-
-def _fresh(held: dict[str, set[str]], seen: Iterable[_Pair]) -> list[_Pair]:
-    return [(ref, oid) for ref, oid in dict.fromkeys(seen) if oid not in held.get(ref, ())]
+def _fresh(objects: dict[str, set[str]], seen: Iterable[_Pair]) -> list[_Pair]:
+    """Return what was seen and is not among the objects by ref that are known."""
+    return [(ref, oid) for ref, oid in dict.fromkeys(seen) if oid not in objects.get(ref, ())]
 
 
 def _enter(
     connection: Connection,
     experiment: int,
     match_key: str,
-    held: dict[str, set[str]],
+    objects: dict[str, set[str]],
     fresh: list[_Pair],
 ) -> None:
     now = datetime.now(UTC)
-    moved, rows = set(), []
+    moved, drafts = set(), []
     for ref, oid in fresh:
         body = {"match_key": match_key, "ref": ref, "oid": oid}
-        entry = append_document(
-            connection, NewEntry(experiment, "ref_observation", now, None, b""), body
-        )
-        rows.append({**body, "first_seen_at": now, "entry_id": entry})
-        named = held.setdefault(ref, set())
-        if ref.startswith(TAGS) and 0 < len(named) < MOST_NAMED + 2:  # later ones change no gap
+        new = NewEntry(experiment, "ref_observation", now, None, b"")
+        entry = append_document(connection, new, body)
+        drafts.append(RefObservationDraft(match_key, ref, oid, first_seen_at=now, entry_id=entry))
+        named = objects.setdefault(ref, set())
+        # A gap names `MOST_NAMED` other objects and "others": still more change nothing
+        if ref.startswith(TAGS) and 0 < len(named) < MOST_NAMED + 2:
             moved.add(ref)
         named.add(oid)
-    _insert(connection, rows)
+    add_ref_observations(connection, drafts)
     if moved:
         tags_seen(connection, match_key, moved)
-
-
-def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    table = table_of(RefObservation)
-    numbers = allocate_keys(connection, table, len(rows))
-    insert_rows(
-        connection,
-        table,
-        [{"id": number, **row} for number, row in zip(numbers, rows, strict=True)],
-    )
 
 
 def _experiment_for(connection: Connection, match_key: str) -> int | None:
@@ -164,20 +141,10 @@ def _experiment_for(connection: Connection, match_key: str) -> int | None:
 
     The first that uses it, else the first.
     """
-    query = (
-        select(func.min(Job.experiment_id))
-        .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
-        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
-    )
-    named = connection.execute(query.where(SoftwareRow.match_key == match_key)).scalar_one()
-    if named is None:
-        of_products = query.join(Resolution, Resolution.id == SoftwareRow.resolution_id)
-        named = connection.execute(
-            of_products.where(Resolution.match_key == match_key)
-        ).scalar_one()
-    if named is None:  # a job that names it may come yet
-        named = connection.execute(select(func.min(Experiment.id))).scalar_one()
-    return named
+    experiment = first_user_of_repository(connection, match_key)
+    if experiment is None:  # a job that names it may come yet
+        experiment = first_experiment(connection)
+    return experiment
 
 
 def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> None:
@@ -186,14 +153,10 @@ def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> No
     The tags are those of one repository.
     """
     wanted = set(refs)
-    query = select(SoftwareRow.sha256, SoftwareRow.requested_ref, SoftwareRow.revision).where(
-        SoftwareRow.match_key == match_key, SoftwareRow.resolution_id.is_not(None)
-    )
     keys = []
-    for row in connection.execute(query):
-        if (
-            not names_commit(row.revision)
-            and tag_ref(row.requested_ref or row.revision or "") in wanted
-        ):
-            keys.append(f"software:{row.sha256}")
+    for entry in resolved_entries(connection, match_key):
+        if names_commit(entry.revision):
+            continue
+        if tag_ref(entry.requested_ref or entry.revision or "") in wanted:
+            keys.append(f"software:{entry.sha256}")
     enqueue_all(connection, REFRESH, sorted(keys))

@@ -4,47 +4,50 @@ Records may only name one; nothing else is ever fetched.
 """
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.keys import allocate_keys
+from jobprov.provenance.db.changes.code import add_repository, note_fetched_at
+from jobprov.provenance.db.queries.code.repositories import (
+    RegisteredRepository,
+    has_repositories,
+    registered_repositories,
+    repositories_like,
+)
+from jobprov.provenance.db.queries.code.software import match_keys, unresolved_digests
+from jobprov.provenance.db.queries.code.waiting import RESOLVE, all_last_errors, waiting_digests
 from jobprov.provenance.db.recording.software_rows import repository_match_key
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.selecting import select_by
-from jobprov.provenance.db.tables import Repository, SoftwareRow, WorkItem
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
 from jobprov.provenance.records.reading.checks import word_problem
-from jobprov.provenance.services.work.queue import enqueue
+from jobprov.provenance.services.work.queue import enqueue_all
 from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.urls import parse_url
-
-RESOLVE = "resolve"
-
-
-class RegisteredRepository(NamedTuple):
-    """A repository that the service may fetch."""
-
-    id: int
-    name: str
-    url: str
-    match_key: str
-    is_local: bool
-    fetched_at: datetime | None
 
 
 def register_repository(writing: Writing, name: str, url: str) -> RegisteredRepository:
     """Register a repository by URL or local path, and have everything resolved that waits for it.
 
     Raises:
-        BadInputError: the URL is none that may be fetched, or the name is none.
+        BadInputError: the URL may not be fetched, or the name is not valid.
         ConflictError: another repository has the name, or the URL is registered under another name.
     """
     connection = writing.connection
     if not name.strip() or word_problem(name):
         raise BadInputError(f"name: {name!r} is no name of a repository.", {"name": ["no name"]})
     is_local = url.startswith("/")
+    _check_url(url, is_local=is_local)
+    match_key = repository_match_key(url) or url
+    for registered in repositories_like(connection, name, match_key):
+        if registered.name == name and registered.match_key == match_key:
+            return registered
+        raise ConflictError(f"{registered.url} is registered as {registered.name} already.")
+    added = add_repository(connection, name, url, match_key=match_key, is_local=is_local)
+    enqueue_resolutions(connection)
+    return added
+
+
+def _check_url(url: str, *, is_local: bool) -> None:
     try:
         parsed = parse_url(url)
     except SoftwareError as problem:
@@ -52,42 +55,6 @@ def register_repository(writing: Writing, name: str, url: str) -> RegisteredRepo
     if not is_local and parsed.scheme not in ("https", "ssh"):
         message = "https and ssh URLs and absolute local paths may be registered, nothing else"
         raise BadInputError(f"{url}: {message}.", {"url": [message]})
-    match_key = repository_match_key(url) or url
-    table = table_of(Repository)
-    for row in connection.execute(
-        select(table).where((table.c.name == name) | (table.c.match_key == match_key))
-    ):
-        if row.name == name and row.match_key == match_key:
-            return RegisteredRepository(
-                row.id, row.name, row.url, row.match_key, row.is_local, row.fetched_at
-            )
-        raise ConflictError(f"{row.url} is registered as {row.name} already.")
-    [number] = allocate_keys(connection, table, 1)
-    row_values = {
-        "id": number,
-        "name": name,
-        "url": url,
-        "match_key": match_key,
-        "is_local": is_local,
-    }
-    connection.execute(table.insert(), [row_values])
-    enqueue_resolutions(connection)
-    return RegisteredRepository(number, name, url, match_key, is_local, None)
-
-
-def list_repositories(connection: Connection) -> list[RegisteredRepository]:
-    """Return the registered repositories by name."""
-    query = select(
-        Repository.id,
-        Repository.name,
-        Repository.url,
-        Repository.match_key,
-        Repository.is_local,
-        Repository.fetched_at,
-    )
-    return [
-        RegisteredRepository(*row) for row in connection.execute(query.order_by(Repository.name))
-    ]
 
 
 def fetch_problems(connection: Connection) -> dict[str, str]:
@@ -95,12 +62,9 @@ def fetch_problems(connection: Connection) -> dict[str, str]:
 
     Only code that is to be looked for again counts.
     """
-    failed = select(WorkItem.key, WorkItem.last_error).where(
-        WorkItem.kind == RESOLVE, WorkItem.last_error.is_not(None)
-    )
-    said = {key: error or "" for key, error in connection.execute(failed.order_by(WorkItem.id))}
-    rows = select_by(connection, table_of(SoftwareRow), ("match_key",), ("sha256",), list(said))
-    return {row[0]: said[digest] for digest, row in rows.items() if row[0] is not None}
+    errors = all_last_errors(connection)
+    repositories = match_keys(connection, errors)
+    return {match_key: errors[digest] for digest, match_key in repositories.items()}
 
 
 def find_repository(connection: Connection, name: str) -> RegisteredRepository:
@@ -109,10 +73,10 @@ def find_repository(connection: Connection, name: str) -> RegisteredRepository:
     Raises:
         NotFoundError: none has this name.
     """
-    found = [repository for repository in list_repositories(connection) if repository.name == name]
-    if not found:
-        raise NotFoundError(f"No repository {name} is registered.")
-    return found[0]
+    for repository in registered_repositories(connection):
+        if repository.name == name:
+            return repository
+    raise NotFoundError(f"No repository {name} is registered.")
 
 
 def enqueue_resolutions(connection: Connection) -> int:
@@ -120,30 +84,20 @@ def enqueue_resolutions(connection: Connection) -> int:
 
     Return how many are new.
     """
-    if not fetch(connection, "SELECT id FROM repositories LIMIT 1"):
+    if not has_repositories(connection):
         return 0
-    query = (
-        select(SoftwareRow.sha256)
-        .join(Repository, Repository.match_key == SoftwareRow.match_key)
-        .where(SoftwareRow.resolution_id.is_(None))
-    )
-    unresolved = [row[0] for row in connection.execute(query)]
+    unresolved = unresolved_digests(connection)
     if not unresolved:
         return 0
-    waiting = {
-        row[0] for row in connection.execute(select(WorkItem.key).where(WorkItem.kind == RESOLVE))
-    }
-    found = [sha256 for sha256 in unresolved if sha256 not in waiting]
-    for sha256 in found:
-        enqueue(connection, RESOLVE, sha256)
-    return len(found)
+    waiting = waiting_digests(connection)
+    fresh = [sha256 for sha256 in unresolved if sha256 not in waiting]
+    enqueue_all(connection, RESOLVE, fresh)
+    return len(fresh)
 
 
 def note_fetched(writing: Writing, repository: int) -> None:
     """Note that a repository was fetched just now."""
-    writing.connection.execute(
-        update(Repository).where(Repository.id == repository).values(fetched_at=datetime.now(UTC))
-    )
+    note_fetched_at(writing.connection, repository, datetime.now(UTC))
 
 
 def repository_json(repository: RegisteredRepository) -> dict[str, Any]:

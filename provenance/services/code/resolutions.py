@@ -16,19 +16,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.keys import allocate_keys
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import Possession, Resolution, SoftwareRow
+from jobprov.provenance.db.changes.code import (
+    ResolutionDraft,
+    intern_resolution,
+    point_at_resolution,
+)
+from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
+from jobprov.provenance.db.queries.holdings.possessions import possesses
 from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.services.code.products import inferred_fields
 from jobprov.provenance.services.code.ref_observations import fetch_and_observe, mirror_of, observe
-from jobprov.provenance.services.code.repositories import (
-    RegisteredRepository,
-    enqueue_resolutions,
-    note_fetched,
-)
+from jobprov.provenance.services.code.repositories import enqueue_resolutions, note_fetched
 from jobprov.provenance.services.code.submodules import (
     resolve_submodules,
     resolve_submodules_of_pack,
@@ -102,20 +103,25 @@ def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
     Raises:
         SoftwareError: the mirror does not know it.
     """
-    software = wanted.software
     if wanted.product_map is not None:
         return _find_tag(mirror, wanted)
-    found = resolve_and_pin(mirror, software.revision or software.requested_ref or "")
-    if not isinstance(found, ResolvedRef):
-        unpushed = _unpushed(software.revision or "", extra)
-        if unpushed is None:
-            raise SoftwareError(f"{wanted.repository.name}: {found.reason}")
-        return unpushed
+    software = wanted.software
+    resolved = resolve_and_pin(mirror, software.revision or software.requested_ref or "")
+    if isinstance(resolved, ResolvedRef):
+        return _by_its_ref(mirror, software, resolved)
+    unpushed = _unpushed(software.revision or "", extra)
+    if unpushed is None:
+        raise SoftwareError(f"{wanted.repository.name}: {resolved.reason}")
+    return unpushed
+
+
+def _by_its_ref(mirror: Mirror, software: Software, resolved: ResolvedRef) -> ResolvedRef:
+    """Return the commit as the ref names it that was asked for, if that ref still means it."""
     if software.revision and software.requested_ref:
         named = resolve_and_pin(mirror, software.requested_ref)
-        if isinstance(named, ResolvedRef) and named.commit == found.commit:
+        if isinstance(named, ResolvedRef) and named.commit == resolved.commit:
             return named
-    return found
+    return resolved
 
 
 def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
@@ -181,11 +187,8 @@ def _uploaded_objects(parts: Parts, wanted: WantedCode) -> _Objects:
     sha256 = wanted.software.objects_sha256
     if sha256 is None:
         return []
-    held = select(Possession.sha256).where(
-        Possession.experiment_id == wanted.experiment, Possession.sha256 == sha256
-    )
     with parts.database.reading.connect() as connection:
-        if connection.execute(held).first() is None:
+        if not possesses(connection, wanted.experiment, sha256):
             return []
     return [(item.kind, item.content) for item in objects_of_uploaded_pack(parts.store.get(sha256))]
 
@@ -248,28 +251,16 @@ def _enter(
 
 def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any]) -> None:
     """Write the row of a resolution already in the ledger, and point its software entry at it."""
-    document = json.dumps(body["document"], sort_keys=True, ensure_ascii=False)
-    sha256 = hashlib.sha256(document.encode()).hexdigest()
-    table = table_of(Resolution)
-    number = connection.execute(
-        select(table.c.id).where(table.c.sha256 == sha256)
-    ).scalar_one_or_none()
-    if number is None:
-        [number] = allocate_keys(connection, table, 1)
-        row = {
-            "id": number,
-            "sha256": sha256,
-            "match_key": body["match_key"],
-            "asked": body["document"].get("requested_ref") or body["document"]["commit"],
-            "commit": body["document"]["commit"],
-            "pack_sha256": body["document"]["pack_sha256"],
-            "is_referenced": body["document"]["is_referenced"],
-            "document": document,
-            "entry_id": entry,
-        }
-        connection.execute(table.insert(), [row])
-    connection.execute(
-        update(SoftwareRow)
-        .where(SoftwareRow.sha256 == body["software"])
-        .values(resolution_id=number)
+    document = body["document"]
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False)
+    draft = ResolutionDraft(
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        match_key=body["match_key"],
+        asked=document.get("requested_ref") or document["commit"],
+        commit=document["commit"],
+        pack_sha256=document["pack_sha256"],
+        is_referenced=document["is_referenced"],
+        document=text,
+        entry_id=entry,
     )
+    point_at_resolution(connection, body["software"], intern_resolution(connection, draft))

@@ -9,14 +9,10 @@ the bundle, by path and commit.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import select
-
+from jobprov.provenance.db.queries.code.repositories import RegisteredRepository, repository_at
 from jobprov.provenance.db.recording.software_rows import repository_match_key
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import Repository
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.services.code.ref_observations import fetch_and_observe, mirror_of
-from jobprov.provenance.services.code.repositories import RegisteredRepository
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.software.canonical_pack import canonical_pack
 from jobprov.provenance.software.mirrors import Mirror
@@ -100,8 +96,5 @@ def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, Any]:
 
 
 def _registered(parts: Parts, url: str) -> RegisteredRepository | None:
-    columns = [table_of(Repository).c[field] for field in RegisteredRepository._fields]
-    query = select(*columns).where(Repository.match_key == repository_match_key(url))
     with parts.database.reading.connect() as connection:
-        row = connection.execute(query).first()
-    return None if row is None else RegisteredRepository(*row)
+        return repository_at(connection, repository_match_key(url))

@@ -5,23 +5,18 @@ Its own repository and ref, or those that an operator says its product has.
 
 from typing import NamedTuple
 
-import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.code.products import unsourced_entry
-from jobprov.provenance.db.recording.packing import unpack
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import Job, Repository, SoftwareRow, SoftwareSetMember
+from jobprov.provenance.db.queries.code.products import ProductMap, product_maps, unsourced_entry
+from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
+from jobprov.provenance.db.queries.code.software import first_user_of_entry, unresolved_entry
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.services.code.products import (
-    ProductMap,
     inferred,
     is_by,
     map_of,
-    product_maps,
     product_tag,
 )
-from jobprov.provenance.services.code.repositories import RegisteredRepository
 
 
 class WantedCode(NamedTuple):
@@ -47,20 +42,13 @@ def read_wanted(connection: Connection, sha256: str) -> WantedCode | None:
     Raises:
         SoftwareError: it is of a product that an operator mapped, and its version names no tag.
     """
-    repository_columns = [table_of(Repository).c[field] for field in RegisteredRepository._fields]
-    query = (
-        select(SoftwareRow.id, SoftwareRow.document, *repository_columns)
-        .join(Repository, Repository.match_key == SoftwareRow.match_key)
-        .where(SoftwareRow.sha256 == sha256, SoftwareRow.resolution_id.is_(None))
-    )
-    row = connection.execute(query).first()
-    if row is None:
+    entry = unresolved_entry(connection, sha256)
+    if entry is None:
         return _read_product(connection, sha256)
-    experiment = _first_user(connection, row[0])
+    experiment = first_user_of_entry(connection, entry.id)
     if experiment is None:
         return None
-    software = msgspec.json.decode(unpack(row[1]), type=Software)
-    return WantedCode(sha256, software, RegisteredRepository(*row[2:]), experiment)
+    return WantedCode(sha256, entry.software, entry.repository, experiment)
 
 
 def _read_product(connection: Connection, sha256: str) -> WantedCode | None:
@@ -73,31 +61,25 @@ def _read_product(connection: Connection, sha256: str) -> WantedCode | None:
     """
     maps = product_maps(connection)
     entry = unsourced_entry(connection, sha256) if maps else None
-    if entry is None or (meant := map_of(maps, entry.software)) is None or is_by(entry, meant):
+    if entry is None:
         return None
-    experiment = _first_user(connection, entry.id)
+    product_map = map_of(maps, entry.software)
+    if product_map is None or is_by(entry, product_map):
+        return None
+    experiment = first_user_of_entry(connection, entry.id)
     if experiment is None:
         return None
-    software = inferred(entry.software, product_tag(meant, entry.software))
-    return WantedCode(sha256, software, meant.repository, experiment, meant)
-
-
-def _first_user(connection: Connection, key: int) -> int | None:
-    """Return the first experiment that used a software entry."""
-    users = (
-        select(func.min(Job.experiment_id))
-        .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
-        .where(SoftwareSetMember.software_id == key)
-    )
-    return connection.execute(users).scalar_one()
+    software = inferred(entry.software, product_tag(product_map, entry.software))
+    return WantedCode(sha256, software, product_map.repository, experiment, product_map)
 
 
 def is_still_wanted(connection: Connection, wanted: WantedCode) -> bool:
     """Whether no operator changed their mind about a product while its code was looked for."""
-    if wanted.product_map is None:
+    tried = wanted.product_map
+    if tried is None:
         return True
-    meant = product_maps(connection).get((wanted.product_map.name, wanted.product_map.manager))
-    return meant is not None and (meant.template, meant.repository.id) == (
-        wanted.product_map.template,
-        wanted.repository.id,
-    )
+    current = product_maps(connection).get((tried.name, tried.manager))
+    if current is None:
+        return False
+    is_same_repository = current.repository.id == wanted.repository.id
+    return is_same_repository and current.template == tried.template

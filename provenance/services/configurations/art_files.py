@@ -11,7 +11,8 @@ changes nothing.
 import hashlib
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ _OUTPUT_FIELDS = (
     "first_event",
     "last_event",
 )
+_FACTS_OF_JOB = ("job_id", "experiment", "state", "started_at")
 
 
 class Process(NamedTuple):
@@ -60,8 +62,51 @@ class ArtFile(NamedTuple):
     @property
     def last(self) -> Process | None:
         """The process that wrote the file; None where the file does not tell which."""
-        found = [process for process in self.processes if process.is_last]
-        return found[0] if len(found) == 1 else None
+        last = [process for process in self.processes if process.is_last]
+        return last[0] if len(last) == 1 else None
+
+
+class CheckedConfiguration(NamedTuple):
+    """A configuration of a record, and whether a process in the file has its ParameterSetID."""
+
+    step: str | None
+    parameter_set_id: str
+    is_in_file: bool
+
+
+class FileCheck(NamedTuple):
+    """How a recorded job and the file that it made agree.
+
+    Attributes:
+        verdict: `agrees` (a ParameterSetID that the record says was run is that of a process in
+            the file), `differs` (the record says one, and the file does not have it) or `unknown`
+            (the record says none, or the file has no processes).
+        words: the verdict in a sentence.
+        configurations: those of the record that have a ParameterSetID.
+    """
+
+    verdict: str
+    words: str
+    configurations: list[CheckedConfiguration]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `jobprov art --check --json` prints of it."""
+        rows = [configuration._asdict() for configuration in self.configurations]
+        return {**self._asdict(), "configurations": rows}
+
+
+class ReconstructedRecord(NamedTuple):
+    """The record of a job made from its file, as JSON, and the blobs that it names, by digest."""
+
+    record: dict[str, Any]
+    blobs: dict[str, bytes]
+
+
+class _Checksums(NamedTuple):
+    """Checksums of a file's bytes."""
+
+    sha256: str
+    adler32: str
 
 
 def read_art_file(path: Path) -> ArtFile:
@@ -72,9 +117,11 @@ def read_art_file(path: Path) -> ArtFile:
     """
     stored = read_stored(path)
     wrote = str(stored.metadata.get("art.process_name", ""))
-    processes = [
-        found for identity in stored.parameter_sets if (found := _process(stored, identity, wrote))
-    ]
+    processes = []
+    for identity in stored.parameter_sets:
+        process = _process(stored, identity, wrote)
+        if process is not None:
+            processes.append(process)
     if len(processes) > _MOST_PROCESSES:
         raise BadInputError(
             f"{path}: it names {len(processes):,} processes; {_MOST_PROCESSES:,} is the limit."
@@ -85,69 +132,65 @@ def read_art_file(path: Path) -> ArtFile:
 def art_file_json(file: ArtFile) -> dict[str, Any]:
     """Return what `jobprov art --json` prints."""
     stored = file.stored
+    ranges = []
+    for subrun, begin, end in stored.event_ranges:
+        ranges.append({"subrun": subrun, "begin": begin, "end": end})
     return {
         "path": stored.path,
         "size_bytes": stored.size_bytes,
-        "processes": [
-            {
-                "process_name": process.name,
-                "parameter_set_id": process.parameter_set_id,
-                "wrote_this_file": process.is_last,
-                "configuration": process.configuration.as_tree() if process.configuration else None,
-                "problem": process.problem,
-            }
-            for process in file.processes
-        ],
+        "processes": [_process_json(process) for process in file.processes],
         "metadata": stored.metadata,
-        "event_ranges": [
-            {"subrun": row[0], "begin": row[1], "end": row[2]} for row in stored.event_ranges
-        ],
+        "event_ranges": ranges,
         "parameter_sets": stored.parameter_sets,
         "tables": stored.tables,
     }
 
 
-def check_against(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
+def _process_json(process: Process) -> dict[str, Any]:
+    tree = None
+    if process.configuration is not None:
+        tree = process.configuration.as_tree()
+    return {
+        "process_name": process.name,
+        "parameter_set_id": process.parameter_set_id,
+        "wrote_this_file": process.is_last,
+        "configuration": tree,
+        "problem": process.problem,
+    }
+
+
+def check_against(file: ArtFile, job: Mapping[str, Any]) -> FileCheck:
     """Return how a recorded job and the file that it made agree.
-
-    The answer is `{verdict, words, configurations}`.
-
-    Verdicts are `agrees` (a ParameterSetID that the record says was run is that of a process in the
-    file), `differs` (the record says one, and the file does not have it) and `unknown` (the record
-    says none, or the file has no processes).
 
     Args:
         file: the output.
         job: what `GET /jobs/{job_id}` answers.
     """
-    stored = {process.parameter_set_id for process in file.processes}
-    rows = [
-        {
-            "step": entry.get("step"),
-            "parameter_set_id": entry["parameter_set_id"],
-            "is_in_file": entry["parameter_set_id"] in stored,
-        }
-        for entry in job["configurations"]
-        if entry.get("parameter_set_id")
-    ]
-    if not stored:
-        verdict, words = "unknown", "The file stores no configuration of a process."
-    elif not rows:
-        verdict, words = (
-            "unknown",
-            "The record does not say which ParameterSetID was run; nothing can be held against it.",
+    in_file = {process.parameter_set_id for process in file.processes}
+    configurations = []
+    for entry in job["configurations"]:
+        identity = entry.get("parameter_set_id")
+        if identity:
+            configurations.append(
+                CheckedConfiguration(entry.get("step"), identity, identity in in_file)
+            )
+    verdict, words = _verdict(in_file, configurations)
+    return FileCheck(verdict, words, configurations)
+
+
+def _verdict(
+    in_file: AbstractSet[str], configurations: Sequence[CheckedConfiguration]
+) -> tuple[str, str]:
+    if not in_file:
+        return "unknown", "The file stores no configuration of a process."
+    if not configurations:
+        words = (
+            "The record does not say which ParameterSetID was run; nothing can be held against it."
         )
-    elif any(row["is_in_file"] for row in rows):
-        verdict, words = (
-            "agrees",
-            "The configuration that the record says was run is the one in the file.",
-        )
-    else:
-        verdict, words = (
-            "differs",
-            "The configuration that the record says was run is not in the file.",
-        )
-    return {"verdict": verdict, "words": words, "configurations": rows}
+        return "unknown", words
+    if any(configuration.is_in_file for configuration in configurations):
+        return "agrees", "The configuration that the record says was run is the one in the file."
+    return "differs", "The configuration that the record says was run is not in the file."
 
 
 def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,15 +203,11 @@ def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
         job: what `GET /jobs/{job_id}` answers.
     """
     merged = job["merged"]
-    said = {
-        name: merged[name]
-        for name in ("job_id", "experiment", "state", "started_at")
-        if merged.get(name)
-    }
-    return {"schema_version": 1, "witness": "import", **said, "extra": {"checked": _told(file)}}
+    facts = {name: merged[name] for name in _FACTS_OF_JOB if merged.get(name)}
+    return {"schema_version": 1, "witness": "import", **facts, "extra": {"checked": _told(file)}}
 
 
-def reconstruct(file: ArtFile, experiment: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+def reconstruct(file: ArtFile, experiment: str) -> ReconstructedRecord:
     """Return the record of the job that made a file, and the blobs that it names.
 
     The record says as much as the file knows.
@@ -182,35 +221,50 @@ def reconstruct(file: ArtFile, experiment: str) -> tuple[dict[str, Any], dict[st
             f"{stored.path}: it does not tell which process wrote it (art.process_name), so no "
             "record can be made of it."
         )
-    path = Path(stored.path)
-    sha256, adler32 = _checksums(path)
-    metadata = stored.metadata
-    started, ended = (_moment(metadata.get(name)) for name in ("start_time", "end_time"))
-    if started is None and ended is None:
-        raise BadInputError(
-            f"{stored.path}: its metadata have no start_time and no end_time, so no record can be "
-            "made of it."
-        )
+    path, metadata = Path(stored.path), stored.metadata
+    checksums = _checksums(path)
+    started_at, ended_at = _times(stored)
     configuration, blobs = _configuration(last)
     parents = [str(name) for name in _list(metadata.get("parents"))]
     record = {
         "schema_version": 1,
-        "job_id": _job_id(metadata, experiment, path.name, sha256),
+        "job_id": _job_id(metadata, experiment, path.name, checksums.sha256),
         "witness": "import",
         "experiment": experiment,
         "state": "succeeded",
-        "started_at": started or ended,
-        "ended_at": ended or started,
-        "task": {"task_id": metadata["prov.task_id"]}
-        if isinstance(metadata.get("prov.task_id"), str)
-        else None,
+        "started_at": started_at,
+        "ended_at": ended_at,
+        "task": _task(metadata),
         "configurations": [configuration],
         "software": _software(metadata),
         "inputs": [{"name": name, "role": "primary"} for name in parents],
-        "outputs": [_output(path.name, stored, sha256, adler32, parents)],
+        "outputs": [_output(path.name, stored, checksums, parents)],
         "extra": {"reconstructed": _told(file)},
     }
-    return {name: value for name, value in record.items() if value not in (None, [])}, blobs
+    facts = {name: value for name, value in record.items() if value not in (None, [])}
+    return ReconstructedRecord(facts, blobs)
+
+
+def _times(stored: StoredFile) -> tuple[str, str]:
+    """Return when the job started and ended; where the file has one of the two, that is both.
+
+    Raises:
+        BadInputError: it has neither.
+    """
+    started_at = _moment(stored.metadata.get("start_time"))
+    ended_at = _moment(stored.metadata.get("end_time"))
+    first, last = started_at or ended_at, ended_at or started_at
+    if first is None or last is None:
+        raise BadInputError(
+            f"{stored.path}: its metadata have no start_time and no end_time, so no record can be "
+            "made of it."
+        )
+    return first, last
+
+
+def _task(metadata: Mapping[str, Any]) -> dict[str, str] | None:
+    task_id = metadata.get("prov.task_id")
+    return {"task_id": task_id} if isinstance(task_id, str) else None
 
 
 def _process(stored: StoredFile, identity: str, wrote: str) -> Process | None:
@@ -223,20 +277,16 @@ def _process(stored: StoredFile, identity: str, wrote: str) -> Process | None:
         return None
     try:
         configuration = load_stored(stored.parameter_sets, identity)
-    except FhiclError as problem:
-        return Process("", identity, is_last=False, configuration=None, problem=str(problem))
+    except FhiclError as error:
+        return Process("", identity, is_last=False, configuration=None, problem=str(error))
     tree = configuration.as_tree()
     name = tree.get("process_name")
     if not isinstance(name, str) or "source" not in tree:
         return None
-    altered = (
-        None
-        if configuration.parameter_set_id == identity
-        else "its text does not have the id under which it is stored"
-    )
-    return Process(
-        name, identity, is_last=name == wrote, configuration=configuration, problem=altered
-    )
+    problem = None
+    if configuration.parameter_set_id != identity:
+        problem = "its text does not have the id under which it is stored"
+    return Process(name, identity, name == wrote, configuration, problem)
 
 
 def _told(file: ArtFile) -> dict[str, Any]:
@@ -253,40 +303,40 @@ def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
 
     It is as art wrote it out, with includes and overrides done.
     """
-    found: dict[str, Any] = {
+    configuration: dict[str, Any] = {
         "step": "art",
         "main": MAIN,
         "process_name": process.name,
         "parameter_set_id": process.parameter_set_id,
     }
     if process.configuration is None:
-        return found, {}
+        return configuration, {}
     text = process.configuration.to_indented_string().encode()
     digest = hashlib.sha256(text).hexdigest()
-    return {
-        **found,
-        "files": [{"name": MAIN, "path": MAIN, "sha256": digest}],
-        "final_sha256": digest,
-    }, {digest: text}
+    configuration["files"] = [{"name": MAIN, "path": MAIN, "sha256": digest}]
+    configuration["final_sha256"] = digest
+    return configuration, {digest: text}
 
 
 def _output(
-    name: str, stored: StoredFile, sha256: str, adler32: str, parents: list[str]
+    name: str, stored: StoredFile, checksums: _Checksums, parents: list[str]
 ) -> dict[str, Any]:
     metadata = stored.metadata
-    known = {field: metadata[field] for field in _OUTPUT_FIELDS if field in metadata}
-    runs = [row[:2] for row in _list(metadata.get("runs")) if isinstance(row, list)]
-    return {
+    output: dict[str, Any] = {
         "name": str(metadata.get("prov.output") or name),
         "status": "written",
         "size_bytes": stored.size_bytes,
-        "sha256": sha256,
-        "checksums": [f"adler32:{adler32}"],
-        **known,
-        **({"runs": runs} if runs else {}),
-        **({"parents": parents} if parents else {}),
-        "metadata": metadata,
+        "sha256": checksums.sha256,
+        "checksums": [f"adler32:{checksums.adler32}"],
     }
+    output |= {field: metadata[field] for field in _OUTPUT_FIELDS if field in metadata}
+    runs = [row[:2] for row in _list(metadata.get("runs")) if isinstance(row, list)]
+    if runs:
+        output["runs"] = runs
+    if parents:
+        output["parents"] = parents
+    output["metadata"] = metadata
+    return output
 
 
 def _software(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -306,19 +356,19 @@ def _job_id(metadata: Mapping[str, Any], experiment: str, name: str, sha256: str
     return str(uuid.uuid5(JOB_NAMESPACE, f"art|{experiment}|{name}|{sha256}"))
 
 
-def _checksums(path: Path) -> tuple[str, str]:
+def _checksums(path: Path) -> _Checksums:
     digest, adler = hashlib.sha256(), 1
     with path.open("rb") as stream:
         while piece := stream.read(_PIECE):
             digest.update(piece)
             adler = zlib.adler32(piece, adler)
-    return digest.hexdigest(), f"{adler:08x}"
+    return _Checksums(digest.hexdigest(), f"{adler:08x}")
 
 
 def _moment(value: Any) -> str | None:
     """Return a time of art, UTC without saying so, as a record has it."""
-    found = read_time(value) or read_time(f"{value}Z")
-    return found.isoformat().replace("+00:00", "Z") if found else None
+    moment = read_time(value) or read_time(f"{value}Z")
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
 def _list(value: Any) -> list[Any]:

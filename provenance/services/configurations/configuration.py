@@ -5,11 +5,18 @@ Its forms are the files as recorded, expanded, or evaluated again from the recor
 
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.configurations import (
+    ConfigurationFile,
+    ConfigurationFiles,
+    EvaluatedConfiguration,
+    EvaluatedParameter,
+    EvaluationAnswer,
+)
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.recording.evaluations import KnownEvaluation, read_evaluations
 from jobprov.provenance.db.recording.closure_rows import closure_digests
@@ -177,23 +184,37 @@ def source_of(found: RecordedConfiguration, name: str) -> bytes:
     raise NotFoundError(f"The configuration has no file {name}, or it was never uploaded.", here)
 
 
-def evaluated_json(configuration: Configuration) -> dict[str, Any]:
-    """Return an evaluated configuration as the HTTP interface answers it.
+def evaluated_answer(found: RecordedConfiguration) -> EvaluatedConfiguration:
+    """Return what a configuration evaluates to, and where each value comes from.
 
-    Identity, values, and where each comes from.
+    Raises:
+        ConfigurationError: it cannot be evaluated.
     """
-    return {
-        "parameter_set_id": configuration.parameter_set_id,
-        "values": configuration.as_tree(),
-        "parameters": [
-            {
-                "key": parameter.path,
-                "value": parameter.canonical,
-                "file": origin.file,
-                "line": origin.line,
-            }
-            if (origin := parameter.origin)
-            else {"key": parameter.path, "value": parameter.canonical, "file": None, "line": None}
-            for parameter in configuration.parameters()
-        ],
-    }
+    configuration = found.evaluate()
+    parameters = []
+    for parameter in configuration.parameters():
+        file, line = parameter.origin or (None, None)
+        parameters.append(EvaluatedParameter(parameter.path, parameter.canonical, file, line))
+    return EvaluatedConfiguration(
+        configuration.parameter_set_id,
+        configuration.as_tree(),
+        parameters,
+        _evaluation_answer(found.evaluation),
+    )
+
+
+def files_answer(found: RecordedConfiguration) -> ConfigurationFiles:
+    """Return the files of a configuration, with the text of those that are here."""
+    files = []
+    for file in found.recorded.files or ():
+        content = found.sources.get(file.sha256 or "")
+        text = content.decode(errors="replace") if content is not None else None
+        files.append(ConfigurationFile(file.name, file.path, file.sha256, file.found_in, text))
+    recorded = found.recorded
+    return ConfigurationFiles(
+        recorded.step, recorded.main, files, _evaluation_answer(found.evaluation)
+    )
+
+
+def _evaluation_answer(known: KnownEvaluation | None) -> EvaluationAnswer | None:
+    return None if known is None else EvaluationAnswer(*known)

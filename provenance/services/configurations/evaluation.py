@@ -14,16 +14,19 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
+from jobprov.provenance.db.changes.configurations import (
+    EvaluationDraft,
+    remove_waiting_key,
+    replace_evaluation,
+)
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.configurations.closures import closure_of, waiting_keys
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.recording.parameter_rows import (
     IndexedTable,
     indexed_tables,
@@ -31,8 +34,6 @@ from jobprov.provenance.db.recording.parameter_rows import (
     write_set,
     write_tables,
 )
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import Closure, Evaluation, Experiment, WorkItem
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, loads
@@ -49,6 +50,7 @@ from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing, writing_alone
 
 _LONGEST_PROBLEM = 2000
+_LONGEST_VALUE = 60
 _TABLES_AT_ONCE = 300
 """Tables a transaction: some 0.1 s, so that no record waits longer behind it."""
 _PUT_BY_PROGRAM = re.compile(rb"\de\+\d")
@@ -91,12 +93,12 @@ def evaluate_configuration(parts: Parts, key: str) -> None:
         wanted = _read(connection, key)
     if wanted is None:
         return
-    found = _evaluate(parts.store, wanted)
+    evaluated = _evaluate(parts.store, wanted)
     with parts.database.reading.connect() as connection:
-        fresh = unwritten_tables(connection, found.tables)
+        fresh = unwritten_tables(connection, evaluated.tables)
     for part in chunks(fresh[:-_TABLES_AT_ONCE], _TABLES_AT_ONCE):  # the last go with the set
         parts.writer.run(lambda writing, part=part: write_tables(writing, part))  # type: ignore[misc]
-    parts.writer.run(lambda writing: _enter_and_refresh(writing, wanted, found))
+    parts.writer.run(lambda writing: _enter_and_refresh(writing, wanted, evaluated))
 
 
 def evaluate_waiting(database: Database, memory: Memory, store: Store) -> int:
@@ -108,43 +110,36 @@ def evaluate_waiting(database: Database, memory: Memory, store: Store) -> int:
     """
     done = 0
     with database.reading.connect() as connection:
-        waiting = select(WorkItem.key).where(WorkItem.kind == EVALUATE).order_by(WorkItem.id)
-        keys = [row[0] for row in connection.execute(waiting)]
+        keys = waiting_keys(connection, EVALUATE)
     for key in keys:
         with database.reading.connect() as connection:
             wanted = _read(connection, key)
         try:
-            found = _evaluate(store, wanted) if wanted is not None else None
+            evaluated = _evaluate(store, wanted) if wanted is not None else None
         except ConfigurationError:
             continue
         with writing_alone(database, memory, store) as writing:
-            if wanted is not None and found is not None and _enter(writing, wanted, found):
+            if wanted is not None and evaluated is not None and _enter(writing, wanted, evaluated):
                 for part in chunks(jobs_configured(writing.connection, key)):
                     refresh_jobs(writing, part)
-            writing.connection.execute(
-                delete(WorkItem).where(WorkItem.kind == EVALUATE, WorkItem.key == key)
-            )
+            remove_waiting_key(writing.connection, EVALUATE, key)
         done += 1
     return done
 
 
 def _read(connection: Connection, key: str) -> _Wanted | None:
     experiment, _, sha256 = key.partition(":")
-    query = (
-        select(Closure.id, Closure.document, Experiment.name)
-        .join(Experiment, Experiment.id == int(experiment))
-        .where(Closure.sha256 == sha256)
-    )
-    row = connection.execute(query).first()
-    if row is None:
+    closure = closure_of(connection, int(experiment), sha256)
+    if closure is None:
         return None
-    recorded = msgspec.json.decode(unpack(row.document), type=FclConfiguration)
+    recorded = closure.recorded
     digests = {file.sha256 for file in recorded.files or () if file.sha256}
     needed = digests | ({recorded.final_sha256} if recorded.final_sha256 else set())
-    held = possessed_blobs(connection, row.name, needed)
-    if not recorded.files or len(digests & held) < len({file.sha256 for file in recorded.files}):
+    here = possessed_blobs(connection, closure.experiment, needed)
+    # A file without a digest can never come: it counts as missing
+    if not recorded.files or len(digests & here) < len({file.sha256 for file in recorded.files}):
         return None
-    return _Wanted(key, int(experiment), row.id, recorded, frozenset(held))
+    return _Wanted(key, int(experiment), closure.id, recorded, frozenset(here))
 
 
 def _evaluate(store: Store, wanted: _Wanted) -> Evaluated:
@@ -162,94 +157,98 @@ def evaluate_sources(recorded: FclConfiguration, sources: Mapping[str, bytes]) -
         recorded: all its files are in `sources`.
         sources: bytes by digest; what art wrote, where it is here, among them.
     """
-    parsed = ran = problem = None
-    trouble: list[str] = []
+    problem = None
     try:
         parsed = evaluate_recorded(recorded, sources)
     except ConfigurationError as error:
-        problem = _first_line(error)
+        parsed, problem = None, _first_line(error)
+    ran, trouble = None, list[str]()
     final = sources.get(recorded.final_sha256 or "")
     if final is not None:
-        try:
-            ran = loads(final, name=recorded.final_sha256 or "")
-        except FhiclError as error:
-            trouble.append(
-                f"what the program wrote of its configuration cannot be read: {_first_line(error)}"
-            )
-    if ran is not None and parsed is not None:
-        trouble += _differences(parsed, ran)
-    if ran is not None and final is not None and not _PUT_BY_PROGRAM.search(final):
-        trouble += _other_identity(recorded, ran)
+        ran, trouble = _read_final(recorded, final, parsed)
     searched = ran or parsed
     return Evaluated(
-        parsed.parameter_set_id if parsed is not None else None,
-        ran.parameter_set_id if ran is not None else None,
-        problem,
-        "; ".join(trouble)[:_LONGEST_PROBLEM] + "." if trouble else None,
-        indexed_tables(searched) if searched is not None else [],
+        parsed_as=parsed.parameter_set_id if parsed is not None else None,
+        ran_as=ran.parameter_set_id if ran is not None else None,
+        problem=problem,
+        difference=_sentence(trouble),
+        tables=indexed_tables(searched) if searched is not None else [],
     )
+
+
+def _read_final(
+    recorded: FclConfiguration, final: bytes, parsed: Configuration | None
+) -> tuple[Configuration | None, list[str]]:
+    """Return what the program wrote of its configuration, and what contradicts that."""
+    try:
+        ran = loads(final, name=recorded.final_sha256 or "")
+    except FhiclError as error:
+        why = _first_line(error)
+        return None, [f"what the program wrote of its configuration cannot be read: {why}"]
+    trouble: list[str] = []
+    if parsed is not None:
+        trouble += _differences(parsed, ran)
+    if not _PUT_BY_PROGRAM.search(final):
+        trouble += _other_identity(recorded, ran)
+    return ran, trouble
+
+
+def _sentence(trouble: list[str]) -> str | None:
+    return "; ".join(trouble)[:_LONGEST_PROBLEM] + "." if trouble else None
 
 
 def _differences(parsed: Configuration, ran: Configuration) -> Iterator[str]:
     """Yield what differs in one sentence, naming the first parameter."""
-    listed = list(islice(contradictions(parsed, ran), 1000))
-    if listed:
-        path, before, after = listed[0]
-        more = f", and {len(listed) - 1} parameters more" if len(listed) > 1 else ""
+    differences = list(islice(contradictions(parsed, ran), 1000))
+    if differences:
+        path, before, after = differences[0]
+        more = f", and {len(differences) - 1} parameters more" if len(differences) > 1 else ""
         yield (
-            f"the files sent say {path} is {_said(before)}, the program ran with "
-            f"{_said(after)}{more}"
+            f"the files sent say {path} is {_value(before)}, the program ran with "
+            f"{_value(after)}{more}"
         )
 
 
 def _other_identity(recorded: FclConfiguration, ran: Configuration) -> Iterator[str]:
-    said = recorded.parameter_set_id
-    if said and said != ran.parameter_set_id:
+    identity = recorded.parameter_set_id
+    if identity and identity != ran.parameter_set_id:
         yield (
-            f"the record says ParameterSetID {said[:40]}, what the program wrote has "
+            f"the record says ParameterSetID {identity[:40]}, what the program wrote has "
             f"{ran.parameter_set_id}"
         )
 
 
-def _said(canonical: str | None) -> str:
-    return (
-        "absent"
-        if canonical is None
-        else canonical
-        if len(canonical) <= 60  # noqa: PLR2004
-        else f"{canonical[:60]}…"
-    )
+def _value(canonical: str | None) -> str:
+    if canonical is None:
+        return "absent"
+    return canonical if len(canonical) <= _LONGEST_VALUE else f"{canonical[:_LONGEST_VALUE]}…"
 
 
 def _first_line(problem: ProvenanceError) -> str:
     return str(problem).splitlines()[0][:_LONGEST_PROBLEM]
 
 
-def _enter_and_refresh(writing: Writing, wanted: _Wanted, found: Evaluated) -> None:
-    if _enter(writing, wanted, found):
+def _enter_and_refresh(writing: Writing, wanted: _Wanted, evaluated: Evaluated) -> None:
+    if _enter(writing, wanted, evaluated):
         configuration_evaluated(writing.connection, wanted.key)
 
 
-def _enter(writing: Writing, wanted: _Wanted, found: Evaluated) -> bool:
+def _enter(writing: Writing, wanted: _Wanted, evaluated: Evaluated) -> bool:
     """Write the evaluation in the place of an earlier one.
 
     Return whether the gaps of the jobs may change by it.
     """
-    connection = writing.connection
-    table = table_of(Evaluation)
-    here = (table.c.experiment_id == wanted.experiment) & (table.c.closure_id == wanted.closure)
-    earlier = connection.execute(select(table.c.problem, table.c.difference).where(here)).first()
-    connection.execute(delete(table).where(here))
-    identity = found.ran_as or found.parsed_as
-    columns = {
-        "experiment_id": wanted.experiment,
-        "closure_id": wanted.closure,
-        "set_id": write_set(writing, identity, found.tables) if identity else None,
-        "parsed_as": found.parsed_as,
-        "ran_as": found.ran_as,
-        "problem": found.problem,
-        "difference": found.difference,
-    }
-    insert_rows(connection, table, [columns])
-    told = (found.problem, found.difference)
-    return told != (None, None) if earlier is None else told != tuple(earlier)
+    identity = evaluated.ran_as or evaluated.parsed_as
+    draft = EvaluationDraft(
+        experiment_id=wanted.experiment,
+        closure_id=wanted.closure,
+        set_id=write_set(writing, identity, evaluated.tables) if identity else None,
+        parsed_as=evaluated.parsed_as,
+        ran_as=evaluated.ran_as,
+        problem=evaluated.problem,
+        difference=evaluated.difference,
+    )
+    earlier = replace_evaluation(writing.connection, draft)
+    if earlier is None:
+        return evaluated.problem is not None or evaluated.difference is not None
+    return (evaluated.problem, evaluated.difference) != (earlier.problem, earlier.difference)

@@ -1,4 +1,4 @@
-"""Software entries that name a product and do not say themselves which code it was."""
+"""Products: what operators mapped, and the entries that do not say which code a product was."""
 
 import json
 from collections import Counter
@@ -10,11 +10,35 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Select, select
 
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.queries.code.repositories import (
+    REPOSITORY_COLUMNS,
+    RegisteredRepository,
+)
 from jobprov.provenance.db.recording.packing import unpack
-from jobprov.provenance.db.tables import Resolution, SoftwareRow, SoftwareSetMember
+from jobprov.provenance.db.tables import (
+    ProductMapRow,
+    Repository,
+    Resolution,
+    SoftwareRow,
+    SoftwareSetMember,
+)
 from jobprov.provenance.records.job_record import Software
 
 _AT_ONCE = 1000
+
+
+class ProductMap(NamedTuple):
+    """A product, the repository that it is built from, and how its version names a tag there.
+
+    Attributes:
+        manager: `ups`, `spack` and their like; empty where the product is meant whoever manages it.
+    """
+
+    name: str
+    manager: str
+    template: str
+    repository: RegisteredRepository
 
 
 class Unsourced(NamedTuple):
@@ -31,11 +55,32 @@ class Unsourced(NamedTuple):
     resolution: dict[str, Any] | None
 
 
+def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:
+    """Return what operators mapped, by name and manager.
+
+    If nobody mapped anything, this costs one look.
+    """
+    if not fetch(connection, "SELECT id FROM product_maps LIMIT 1"):
+        return {}
+    query = (
+        select(
+            ProductMapRow.name, ProductMapRow.manager, ProductMapRow.template, *REPOSITORY_COLUMNS
+        )
+        .join(Repository, Repository.id == ProductMapRow.repository_id)
+        .order_by(ProductMapRow.name, ProductMapRow.manager)
+    )
+    maps = {}
+    for name, manager, template, *repository in connection.execute(query):
+        maps[name, manager] = ProductMap(name, manager, template, RegisteredRepository(*repository))
+    return maps
+
+
 def unsourced_entries(connection: Connection, name: str | None = None) -> Iterator[Unsourced]:
     """Yield the entries of products without a repository, of this name or all."""
-    yield from _read(
-        connection, _unsourced() if name is None else _unsourced().where(SoftwareRow.name == name)
-    )
+    query = _unsourced()
+    if name is not None:
+        query = query.where(SoftwareRow.name == name)
+    yield from _read(connection, query)
 
 
 def unsourced_entry(connection: Connection, sha256: str) -> Unsourced | None:
@@ -81,7 +126,7 @@ def _unsourced() -> Select[int, str, bytes, str, str]:
 def _read(connection: Connection, query: Select[int, str, bytes, str, str]) -> Iterator[Unsourced]:
     for key, sha256, packed, match_key, resolution in connection.execute(query):
         software = msgspec.json.decode(unpack(packed), type=Software)
-        if software.product is not None and software.tarball is None:
-            yield Unsourced(
-                key, sha256, software, match_key, json.loads(resolution) if resolution else None
-            )
+        if software.product is None or software.tarball is not None:
+            continue
+        resolved = json.loads(resolution) if resolution else None
+        yield Unsourced(key, sha256, software, match_key, resolved)

@@ -82,3 +82,11 @@ def holders_of(connection: Connection, sha256: str) -> list[str]:
         .order_by(Experiment.name)
     )
     return list(connection.execute(query).scalars())
+
+
+def possesses(connection: Connection, experiment: int, sha256: str) -> bool:
+    """Return whether the experiment with this integer key uploaded a blob."""
+    key = (experiment, sha256)
+    return bool(
+        select_by(connection, _POSSESSIONS, ("is_entered",), ("experiment_id", "sha256"), [key])
+    )

@@ -104,25 +104,27 @@ def test_every_json_answer_has_an_example(document: dict[str, Any]) -> None:
         for method in {"get", "put", "post"} & set(item):
             for response in item[method]["responses"].values():
                 if list(response.get("content", ())) == ["application/json"]:
-                    shown.add(_example_of(document, item[method], response))
+                    shown |= _examples_of(document, item[method], response)
 
     assert shown == set(read_examples())
 
 
-def _example_of(
+def _examples_of(
     document: dict[str, Any], operation: dict[str, Any], response: dict[str, Any]
-) -> str:
-    """Return the name of the example of an answer, once it is seen in the document."""
+) -> set[str]:
+    """Return the names of the examples of an answer, once they are seen in the document."""
     content = response["content"]["application/json"]
-    if "$ref" in content["schema"]:
-        name: str = content["schema"]["$ref"].removeprefix("#/components/schemas/")
-        example = document["components"]["schemas"][name]["examples"][0]
-    else:
-        name = operation["operationId"]
-        example = content["example"]
-        jsonschema.Draft202012Validator(content["schema"]).validate(example)
-    assert example == read_examples()[name]
-    return name
+    examples = {}
+    for schema in content["schema"].get("anyOf", [content["schema"]]):
+        if "$ref" in schema:
+            name = schema["$ref"].removeprefix("#/components/schemas/")
+            examples[name] = document["components"]["schemas"][name]["examples"][0]
+        else:
+            examples[operation["operationId"]] = content["example"]
+            jsonschema.Draft202012Validator(schema).validate(content["example"])
+    for name, example in examples.items():
+        assert example == read_examples()[name]
+    return set(examples)
 
 
 @pytest.mark.parametrize("name", sorted(set(read_examples()) & set(KINDS)))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from jobprov.provenance.answers.catalogs import SightingAnswer
 from jobprov.provenance.answers.lookup import FileAnswer
 from jobprov.provenance.db.tables import Claim, LedgerEntry, Sighting
 from jobprov.provenance.errors import BadInputError
@@ -28,7 +29,7 @@ def see(
     checksum: int | None = None,
     size: int | None = None,
     **more: Any,
-) -> Any:
+) -> SightingAnswer:
     document = {"experiment": "nova", **file_entry(name, checksum, size), **more}
     return production.write(lambda writing: record_sighting(writing, document), received_at=MOMENT)
 
@@ -62,12 +63,12 @@ def test_renamed_file_becomes_an_alias_in_either_order(
     production: Production, *, is_file_first: bool, seen: dict[str, Any]
 ) -> None:
     if is_file_first:
-        assert see(production, "new.root", **seen)["job_id"] is None
+        assert see(production, "new.root", **seen).job_id is None
         production.record(BORN)
     else:
         production.record(BORN)
         answer = see(production, "new.root", **seen)
-        assert (answer["job_id"], answer["aliases"]) == (job_id(1), ["out.root"])
+        assert (answer.job_id, answer.aliases) == (job_id(1), ["out.root"])
     page = shown(production, "new.root")
     assert page.producer.job_id == job_id(1)
     assert page.aliases == ["out.root"]
@@ -93,7 +94,7 @@ def test_file_that_nothing_ties_to_a_job_stays_a_placeholder(
     production: Production, seen: dict[str, Any], why: str
 ) -> None:
     production.record(BORN)
-    assert see(production, "new.root", **seen)["job_id"] is None, why
+    assert see(production, "new.root", **seen).job_id is None, why
     assert shown(production, "new.root").is_placeholder
 
 
@@ -114,10 +115,10 @@ def test_later_jobs_continue_the_lineage_through_the_new_name(production: Produc
 def test_file_of_the_same_name_is_joined_by_checksum_or_by_name(production: Production) -> None:
     production.record(BORN)
     by = [
-        see(production, "out.root", 2)["joined_by"],
-        see(production, "out.root", locations=["dcache:/a"])["joined_by"],
-        see(production, "out.root", 2, 500, **RENAMED)["joined_by"],
-        see(production, "out.root", 3)["joined_by"],
+        see(production, "out.root", 2).joined_by,
+        see(production, "out.root", locations=["dcache:/a"]).joined_by,
+        see(production, "out.root", 2, 500, **RENAMED).joined_by,
+        see(production, "out.root", 3).joined_by,
     ]
     assert by == ["checksum", "name", "job", None]
     page = shown(production, "out.root")
@@ -174,8 +175,8 @@ def test_file_that_a_corrected_job_no_longer_claims_is_joined_to_its_birth(
 def test_seeing_a_file_again_adds_nothing(production: Production) -> None:
     production.record(BORN)
     for expected in ("created", "same"):
-        assert see(production, "new.root", 2, 500, **RENAMED)["change"] == expected
-    assert see(production, "new.root", 2, 500, locations=["tape"], **RENAMED)["change"] == "created"
+        assert see(production, "new.root", 2, 500, **RENAMED).change == expected
+    assert see(production, "new.root", 2, 500, locations=["tape"], **RENAMED).change == "created"
     with production.database.reading.connect() as connection:
         assert connection.execute(select(func.count()).select_from(Sighting)).scalar_one() == 2
         kinds = connection.execute(select(LedgerEntry.kind)).scalars().all()
@@ -185,7 +186,7 @@ def test_seeing_a_file_again_adds_nothing(production: Production) -> None:
 
 def test_rerun_gets_no_alias(production: Production) -> None:
     production.record({**BORN, "rerun_of": job_id(5)})
-    assert see(production, "new.root", 2, 500, **RENAMED)["job_id"] is None
+    assert see(production, "new.root", 2, 500, **RENAMED).job_id is None
 
 
 @pytest.mark.parametrize(

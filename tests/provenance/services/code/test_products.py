@@ -15,13 +15,13 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.histories import InferredCode
 from jobprov.provenance.answers.work import WaitingItem
 from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.queries.code import products
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.work.queue import waiting_items
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
-from jobprov.provenance.services.code import products
 from jobprov.provenance.services.code.product_names import list_products
 from jobprov.provenance.services.code.products import map_product, unmap_product
 from jobprov.provenance.services.code.repositories import find_repository, register_repository
@@ -124,7 +124,8 @@ def resolved(parts: Parts, number: int = 1) -> dict[str, Any]:
 
 def listed(parts: Parts) -> dict[str, Any]:
     with parts.database.reading.connect() as connection:
-        return list_products(connection)
+        products: dict[str, Any] = msgspec.to_builtins(list_products(connection))
+    return products
 
 
 def waiting(parts: Parts) -> list[WaitingItem]:
@@ -467,7 +468,7 @@ def test_rebuilt_database_has_the_inferred_commits_without_a_map(
     with database.reading.connect() as first, again.reading.connect() as second:
         assert differences(logical_tables(first), logical_tables(second)) == []
         job = shown_job(second, parts.store, job_id(1))
-        assert list_products(second)["mapped"] == []
+        assert list_products(second).mapped == []
     again.dispose()
     assert job["software"][0]["resolution"] == resolved(parts)
     assert job["gaps"] == shown(parts)["gaps"]

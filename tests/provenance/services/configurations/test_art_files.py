@@ -41,7 +41,7 @@ def test_a_record_that_names_the_set_of_the_file_agrees_and_another_does_not(toy
     def verdict(*ids: str | None) -> Any:
         return check_against(
             toy, {"configurations": [{"step": "art", "parameter_set_id": each} for each in ids]}
-        )["verdict"]
+        ).verdict
 
     assert verdict(RECO) == "agrees"
     assert verdict("0" * 40) == "differs"

@@ -1,0 +1,207 @@
+"""Writes what catalogs know of tasks, and files as catalogs and transfer services saw them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, select, update
+
+from jobprov.provenance.db.advisory_locks import OF_RUN
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
+from jobprov.provenance.db.tables import (
+    CatalogFileRow,
+    CatalogOutput,
+    CatalogProcess,
+    CatalogSync,
+    CatalogUse,
+    File,
+    Identity,
+    Sighting,
+    TaskRow,
+)
+from jobprov.provenance.db.transaction import Transaction
+
+_FILE_KEY = ["name", "namespace", "experiment_id"]
+_CATALOG_SAYS = ("size_bytes", "checksums", "process_id", "task_id", "job_uuid")
+"""Columns of a file that the catalog may change its mind about."""
+
+
+class CatalogFileDraft(NamedTuple):
+    """A file as a catalog knows it; columns of `CatalogFileRow`."""
+
+    name: str
+    namespace: str
+    experiment_id: int
+    size_bytes: int | None
+    checksums: str
+    process_id: int | None
+    task_id: str | None
+    job_uuid: str | None
+    seen_at: datetime
+
+    @property
+    def key(self) -> FileKey:
+        """What names the file."""
+        return FileKey(self.name, self.namespace, self.experiment_id)
+
+
+class ProcessDraft(NamedTuple):
+    """A consumer process of a project; columns of `CatalogProcess`."""
+
+    process_id: int
+    batch_id: str | None
+    node: str | None
+    status: str | None
+
+
+class SightedKeys(NamedTuple):
+    """The integer keys of a file and of the identity under which it was seen."""
+
+    file: int
+    identity: int
+
+
+class SightingDraft(NamedTuple):
+    """A sighting as a ledger entry has it; columns of `Sighting`."""
+
+    entry_id: int
+    file_id: int
+    identity_id: int
+    task_id: int | None
+    job_uuid: str | None
+    output: str | None
+    document: str
+    seen_at: datetime
+
+
+def intern_catalog_files(
+    transaction: Transaction, drafts: Sequence[CatalogFileDraft]
+) -> dict[FileKey, int]:
+    """Return the integer key of each file by what names it, its row brought up to date."""
+    rows = {draft.key: draft._asdict() for draft in drafts}
+    keys = transaction.intern(table_of(CatalogFileRow), _FILE_KEY, rows)
+    _bring_up_to_date(transaction.connection, {keys[name]: row for name, row in rows.items()})
+    return keys
+
+
+def _bring_up_to_date(connection: Connection, rows: Mapping[int, dict[str, Any]]) -> None:
+    """Change the rows of files of which the catalog says something else by now."""
+    table = table_of(CatalogFileRow)
+    for part in chunks(list(rows)):
+        for earlier in connection.execute(select(table).where(table.c.id.in_(part))).mappings():
+            row = rows[earlier["id"]]
+            if all(earlier[name] == row[name] for name in _CATALOG_SAYS):
+                continue
+            values = {name: row[name] for name in (*_CATALOG_SAYS, "seen_at")}
+            connection.execute(update(table).where(table.c.id == earlier["id"]).values(**values))
+
+
+def replace_outputs(
+    connection: Connection, task: int, units: Sequence[str], outputs: Iterable[tuple[str, int]]
+) -> None:
+    """Write the outputs of these units of a task, as unit and file, in place of those before."""
+    table = table_of(CatalogOutput)
+    for part in chunks(units):
+        connection.execute(delete(table).where(table.c.task_id == task, table.c.unit.in_(part)))
+    rows = []
+    for unit, file in dict.fromkeys(outputs):
+        rows.append({"task_id": task, "unit": unit, "file_id": file})
+    insert_rows(connection, table, rows)
+
+
+def replace_processes(connection: Connection, task: int, processes: Sequence[ProcessDraft]) -> None:
+    """Write the processes of a task's project in place of those before."""
+    table = table_of(CatalogProcess)
+    connection.execute(delete(table).where(table.c.task_id == task))
+    rows = {process.process_id: {"task_id": task, **process._asdict()} for process in processes}
+    insert_rows(connection, table, list(rows.values()))
+
+
+def replace_uses(connection: Connection, task: int, inputs: Mapping[int, Sequence[str]]) -> None:
+    """Write the units that some processes were given, in place of what these had before."""
+    table = table_of(CatalogUse)
+    for part in chunks(list(inputs)):
+        connection.execute(
+            delete(table).where(table.c.task_id == task, table.c.process_id.in_(part))
+        )
+    uses: set[tuple[str, int]] = set()
+    for process, units in inputs.items():
+        uses.update((unit, process) for unit in units)
+    rows = [
+        {"task_id": task, "unit": unit, "process_id": process} for unit, process in sorted(uses)
+    ]
+    insert_rows(connection, table, rows)
+
+
+def note_next_unit(
+    connection: Connection, task: int, next_unit: int, *, asked_at: datetime
+) -> None:
+    """Note from which unit the comparison of a task goes on."""
+    _note_sync(connection, task, {"next_unit": next_unit, "asked_at": asked_at})
+
+
+def note_sync_end(
+    connection: Connection,
+    task: int,
+    *,
+    asked_at: datetime,
+    problem: str | None,
+    finished_at: datetime | None,
+) -> None:
+    """Note that the comparison of a task ended, and why early.
+
+    If it did not go through all units, `finished_at` is None and the earlier time stays.
+    """
+    values: dict[str, Any] = {"asked_at": asked_at, "problem": problem}
+    if finished_at is not None:
+        values["finished_at"] = finished_at
+    _note_sync(connection, task, values)
+
+
+def _note_sync(connection: Connection, task: int, values: dict[str, Any]) -> None:
+    table = table_of(CatalogSync)
+    changed = connection.execute(update(table).where(table.c.task_id == task).values(**values))
+    if changed.rowcount == 0:
+        connection.execute(table.insert(), [{"task_id": task, "next_unit": 0, **values}])
+
+
+def intern_sighted_file(
+    transaction: Transaction, name: FileKey, identity: SeenIdentity
+) -> SightedKeys:
+    """Return the integer keys of a file and its identity, added where they are new."""
+    row = {**name._asdict(), "is_crowded": False}
+    file = transaction.intern(table_of(File), _FILE_KEY, {tuple(name): row})[tuple(name)]
+    key = (file, identity.key)
+    values = {
+        "file_id": file,
+        "key": identity.key,
+        "size_bytes": identity.size_bytes,
+        "checksums": identity.checksums,
+    }
+    keys = transaction.intern(table_of(Identity), ["file_id", "key"], {key: values})
+    return SightedKeys(file, keys[key])
+
+
+def intern_task(transaction: Transaction, experiment: int, task_id: str) -> int:
+    """Return the integer key of a task, added where it is new."""
+    key = (experiment, task_id)
+    row = {"experiment_id": experiment, "task_id": task_id}
+    return transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[key]
+
+
+def add_sighting(connection: Connection, draft: SightingDraft) -> None:
+    """Add the row of a sighting."""
+    connection.execute(table_of(Sighting).insert(), [draft._asdict()])
+
+
+def take_turn_at_run(connection: Connection, job_id: str) -> None:
+    """Wait until no other process takes events of this run, and keep others waiting.
+
+    On SQLite there is only one writer.
+    """
+    if connection.dialect.name == "postgresql":
+        fetch(connection, "SELECT pg_advisory_xact_lock(?, hashtext(?))", (OF_RUN, job_id))

@@ -1,0 +1,50 @@
+"""Which job a file belongs to that a catalog or transfer service saw."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.tables import Claim, File, Job, Producer, Sighting
+
+
+class ProducingJob(NamedTuple):
+    """A job that can have made an identity of a file.
+
+    Attributes:
+        birth: the claim of which the job's claim is a new name; None if it is the first name.
+    """
+
+    job_id: str
+    is_sure: bool
+    birth: int | None
+
+
+def was_seen(connection: Connection, file: int, document: str) -> bool:
+    """Return whether exactly this was seen of a file before."""
+    query = select(Sighting.entry_id).where(Sighting.file_id == file, Sighting.document == document)
+    return connection.execute(query).first() is not None
+
+
+def producing_jobs(connection: Connection, identity: int) -> list[ProducingJob]:
+    """Return the jobs that can have made an identity, sure ones first."""
+    query = (
+        select(Job.uuid, Producer.is_sure, Claim.alias_of)
+        .select_from(Producer)
+        .join(Claim, Claim.id == Producer.claim_id)
+        .join(Job, Job.id == Claim.job_id)
+        .where(Producer.identity_id == identity)
+        .order_by(Producer.is_sure.desc(), Claim.id)
+    )
+    return [ProducingJob(*row) for row in connection.execute(query)]
+
+
+def names_of_claims(connection: Connection, claims: Collection[int], *, but: int) -> list[str]:
+    """Return the names of the files that these claims are of, but not of one file, in order."""
+    query = (
+        select(File.name)
+        .join(Claim, Claim.file_id == File.id)
+        .where(Claim.id.in_(claims), File.id != but)
+        .distinct()
+    )
+    return sorted(row.name for row in connection.execute(query))

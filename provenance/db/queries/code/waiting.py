@@ -1,0 +1,35 @@
+"""Code that waits to be resolved: items of the queue of background work."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.selecting import select_by
+from jobprov.provenance.db.tables import WorkItem
+
+RESOLVE = "resolve"
+"""The kind of the items; their keys are digests of software entries."""
+
+
+def waiting_digests(connection: Connection) -> set[str]:
+    """Return the digests of all entries that wait."""
+    query = select(WorkItem.key).where(WorkItem.kind == RESOLVE)
+    return {row.key for row in connection.execute(query)}
+
+
+def last_errors(connection: Connection, digests: Sequence[str]) -> dict[str, str]:
+    """Return why these entries were not resolved when last tried, by digest."""
+    keys = [(RESOLVE, digest) for digest in digests]
+    rows = select_by(connection, table_of(WorkItem), ("last_error",), ("kind", "key"), keys)
+    return {digest: row[0] for (_, digest), row in rows.items() if row[0]}
+
+
+def all_last_errors(connection: Connection) -> dict[str, str]:
+    """Return why entries that wait were not resolved when last tried, those noted first first."""
+    query = (
+        select(WorkItem.key, WorkItem.last_error)
+        .where(WorkItem.kind == RESOLVE, WorkItem.last_error.is_not(None))
+        .order_by(WorkItem.id)
+    )
+    return {digest: error or "" for digest, error in connection.execute(query)}

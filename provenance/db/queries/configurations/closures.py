@@ -1,0 +1,38 @@
+"""Recorded configurations that are to be evaluated."""
+
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.tables import Closure, Experiment, WorkItem
+from jobprov.provenance.records.job_record import FclConfiguration
+
+
+class RecordedClosure(NamedTuple):
+    """A configuration as records have it, and the name of an experiment."""
+
+    id: int
+    experiment: str
+    recorded: FclConfiguration
+
+
+def closure_of(connection: Connection, experiment: int, sha256: str) -> RecordedClosure | None:
+    """Return the configuration with this digest for an experiment; None if either is unknown."""
+    query = (
+        select(Closure.id, Closure.document, Experiment.name)
+        .join(Experiment, Experiment.id == experiment)
+        .where(Closure.sha256 == sha256)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    recorded = msgspec.json.decode(unpack(row.document), type=FclConfiguration)
+    return RecordedClosure(row.id, row.name, recorded)
+
+
+def waiting_keys(connection: Connection, kind: str) -> list[str]:
+    """Return the keys of all background work of a kind, what was noted first first."""
+    query = select(WorkItem.key).where(WorkItem.kind == kind).order_by(WorkItem.id)
+    return [row.key for row in connection.execute(query)]
