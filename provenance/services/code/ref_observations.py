@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from jobprov.provenance.db.changes.ledger import NewEntry
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.recording.writing import table_of
@@ -26,7 +27,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.services.code.ambiguous_code import MOST_NAMED, TAGS, names_commit, tag_ref
 from jobprov.provenance.services.code.repositories import RegisteredRepository, note_fetched
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import append_document
 from jobprov.provenance.services.work.notices import REFRESH
 from jobprov.provenance.services.work.queue import Parts, enqueue_all
 from jobprov.provenance.services.writing import Writing

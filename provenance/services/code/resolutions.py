@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from jobprov.provenance.db.changes.ledger import NewEntry
 from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import Possession, Resolution, SoftwareRow
@@ -34,7 +35,7 @@ from jobprov.provenance.services.code.submodules import (
     resolve_submodules_of_pack,
 )
 from jobprov.provenance.services.code.wanted_code import WantedCode, is_still_wanted, read_wanted
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import append_document
 from jobprov.provenance.services.work.notices import code_resolved
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing

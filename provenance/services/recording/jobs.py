@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
+from jobprov.provenance.db.changes.ledger import NewEntry, OfJob, append_entries, count_entries
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.queries.holdings.erasures import erased_among
@@ -25,12 +26,6 @@ from jobprov.provenance.db.tables import Conflict, Job, ProvisionalRecord, Unrea
 from jobprov.provenance.records.erasing import digests_of
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.records.reading.equality import have_equal_values
-from jobprov.provenance.services.ledger.entries import (
-    NewEntry,
-    OfJob,
-    append_entries,
-    count_entries,
-)
 from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.ledger.witnessed_jobs import (
     FinalRecord,
