@@ -10,13 +10,11 @@ not sealed yet are lost with the database, too.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import func, select
-
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.migrating import upgrade
-from jobprov.provenance.db.tables import Experiment, Job, LedgerEntry, Repository, WriteToken
+from jobprov.provenance.db.queries.upkeep.database_rebuild import count_jobs, first_filled_table
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.configurations.evaluation import evaluate_waiting
@@ -100,12 +98,11 @@ def rebuild_database(
 
 def _check_empty(database: Database) -> None:
     with database.reading.connect() as connection:
-        for model in (Experiment, LedgerEntry, Job, WriteToken, Repository):
-            if connection.execute(select(model).limit(1)).first() is not None:
-                raise ConflictError(
-                    f"The database holds {model.__tablename__} already; name an empty one to "
-                    "rebuild into."
-                )
+        table = first_filled_table(connection)
+    if table is not None:
+        raise ConflictError(
+            f"The database holds {table} already; name an empty one to rebuild into."
+        )
 
 
 def _rebuild(
@@ -129,7 +126,7 @@ def _rebuild(
     evaluate_waiting(database, memory, store)
     classify_waiting(database, memory, store)
     with database.reading.connect() as connection:
-        jobs = connection.execute(select(func.count()).select_from(Job)).scalar_one()
+        jobs = count_jobs(connection)
     return RebuildReport(len(experiments), segments, entries, jobs)
 
 

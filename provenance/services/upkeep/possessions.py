@@ -3,12 +3,10 @@
 It also has the jobs looked at that waited for it all the same.
 """
 
-from sqlalchemy import select, update
-
+from jobprov.provenance.db.changes.upkeep import mark_entered
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import Possession
+from jobprov.provenance.db.queries.upkeep.possessions import digests_to_enter
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.turns import wait_for_derivations
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.work.notices import blobs_there
@@ -29,14 +27,8 @@ def _enter_some(writing: Writing, experiment: str) -> list[str]:
     """Write the next entry; return the digests that are in it."""
     connection = writing.connection
     key = intern_experiments(writing, {experiment})[experiment]
-    table = table_of(Possession)
-    fresh = select(table.c.sha256).where(
-        table.c.experiment_id == key, table.c.is_entered.is_(False)
-    )
-    digests = sorted(row[0] for row in connection.execute(fresh.limit(_MOST_DIGESTS)))
+    digests = digests_to_enter(connection, key, _MOST_DIGESTS)
     if digests:
         enter_document(writing, key, "possession", {"sha256": digests})
-    for part in chunks(digests):
-        changed = update(table).where(table.c.experiment_id == key, table.c.sha256.in_(part))
-        connection.execute(changed.values(is_entered=True))
+        mark_entered(connection, key, digests)
     return digests
