@@ -93,14 +93,12 @@ class ArchiveReport(NamedTuple):
 def check_archive(connection: Connection, store: Store) -> ArchiveReport:
     """Return everything that is wrong with the archive, each with the jobs that it touches."""
     expected = _Counted(_expected(connection, store))
-    found = list(
-        fsck.check(store, expected=expected, expected_documents=_expected_heads(connection))
-    )
+    heads = _expected_heads(connection)
+    findings = list(fsck.check(store, expected=expected, expected_documents=heads))
     chains = _check_chains(connection, store)
-    users = _users(
-        connection, store, {finding.name for finding in found if finding.kind in _BLOB_KINDS}
-    )
-    troubles = [_trouble(connection, finding, users) for finding in found]
+    blobs = {finding.name for finding in findings if finding.kind in _BLOB_KINDS}
+    users = _users(connection, store, blobs)
+    troubles = [_trouble(connection, finding, users) for finding in findings]
     troubles += _not_erased(connection, store)
     return ArchiveReport(
         troubles + chains.troubles,

@@ -64,14 +64,17 @@ class RebuildReport(NamedTuple):
 
 
 def rebuild_from(
-    archive_url: str, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
+    archive_url: str,
+    into_url: str,
+    *,
+    show_segment: Callable[[str, int, int], None] = lambda *_: None,
 ) -> RebuildReport:
     """Do as `rebuild_database`, from the archive at an address."""
-    return rebuild_database(open_store(archive_url), into_url, told=told)
+    return rebuild_database(open_store(archive_url), into_url, show_segment=show_segment)
 
 
 def rebuild_database(
-    store: Store, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
+    store: Store, into_url: str, *, show_segment: Callable[[str, int, int], None] = lambda *_: None
 ) -> RebuildReport:
     """Fill the empty database at `into_url` from the archive.
 
@@ -80,7 +83,7 @@ def rebuild_database(
     Args:
         store: the archive.
         into_url: of the database.
-        told: called with experiment, segment and number of entries after each segment.
+        show_segment: called with experiment, segment and number of entries after each segment.
 
     Raises:
         ConflictError: the database is not empty; nothing was written.
@@ -91,7 +94,7 @@ def rebuild_database(
     database = open_database(into_url)
     try:
         _check_empty(database)
-        return _rebuild(database, store, told)
+        return _rebuild(database, store, show_segment)
     finally:
         database.dispose()
 
@@ -106,7 +109,7 @@ def _check_empty(database: Database) -> None:
 
 
 def _rebuild(
-    database: Database, store: Store, told: Callable[[str, int, int], None]
+    database: Database, store: Store, show_segment: Callable[[str, int, int], None]
 ) -> RebuildReport:
     memory = Memory()
     segments = entries = 0
@@ -121,7 +124,7 @@ def _rebuild(
                 note_tip(writing, experiment, reader.head["segment"], reader.head_bytes)
             segments += 1
             entries += len(reader)
-            told(experiment, reader.head["segment"], len(reader))
+            show_segment(experiment, reader.head["segment"], len(reader))
     _finish(database, memory, store, experiments)
     evaluate_waiting(database, memory, store)
     classify_waiting(database, memory, store)

@@ -21,12 +21,13 @@ from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveUnreachableError, DocumentMissingError
 from jobprov.archive.store import SealReport, Store
-from jobprov.provenance.db.changes.upkeep import let_go_of_entries
+from jobprov.provenance.db.changes.upkeep import let_go_of_entries, mark_entered
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
-from jobprov.provenance.db.queries.upkeep.sealing import unsealed_entries
-from jobprov.provenance.db.turns import hold_sealing
+from jobprov.provenance.db.queries.upkeep.sealing import digests_to_enter, unsealed_entries
+from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.db.turns import hold_sealing, wait_for_derivations
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.ledger.chains import (
     archived_experiments,
@@ -34,14 +35,17 @@ from jobprov.provenance.services.ledger.chains import (
     next_segment,
     note_tip,
 )
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.ledger.frames import SegmentError, body_name, head_name
 from jobprov.provenance.services.ledger.segments import SealedEntry, write_segment
 from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
-from jobprov.provenance.services.upkeep.possessions import enter_possessions
 from jobprov.provenance.services.upkeep.waiting_entries import settle_waiting
-from jobprov.provenance.services.writing import Writer
+from jobprov.provenance.services.work.notices import blobs_there
+from jobprov.provenance.services.writing import Writer, Writing
 
 MOST_ENTRIES = 16_384
+_MOST_DIGESTS = 50_000
+"""Of an entry that lists uploads."""
 _MOST_PACKED_BYTES = 64_000_000
 _ROWS_AT_ONCE = 2000
 """Rows a transaction lets go of: some 10 ms, so that no record waits longer behind it."""
@@ -159,7 +163,7 @@ def _seal_experiment(
     database: Database, writer: Writer, store: Store, experiment: str, most_entries: int
 ) -> LedgerSeal:
     total = LedgerSeal()
-    enter_possessions(database, writer, experiment)
+    _enter_possessions(database, writer, experiment)
     settle_waiting(database, writer, store, experiment)
     while True:
         total = total.plus(LedgerSeal(adopted=_adopt(database, writer, store, experiment)))
@@ -180,6 +184,24 @@ def _seal_experiment(
         _let_go(writer, segment + 1, waiting)
         _note_tip(writer, experiment, segment + 1, head)
         total = total.plus(LedgerSeal(1, len(waiting), 0, len(head), len(body)))
+
+
+def _enter_possessions(database: Database, writer: Writer, experiment: str) -> None:
+    """Write ledger entries for what the experiment uploaded since the last sealing."""
+    while digests := writer.run(lambda writing: _enter_some(writing, experiment)):
+        wait_for_derivations(database)
+        writer.run(lambda writing, digests=digests: blobs_there(writing.connection, digests))  # type: ignore[misc]
+
+
+def _enter_some(writing: Writing, experiment: str) -> list[str]:
+    """Write the next entry; return the digests that are in it."""
+    connection = writing.connection
+    key = intern_experiments(writing, {experiment})[experiment]
+    digests = digests_to_enter(connection, key, _MOST_DIGESTS)
+    if digests:
+        enter_document(writing, key, "possession", {"sha256": digests})
+        mark_entered(connection, key, digests)
+    return digests
 
 
 def _adopt(database: Database, writer: Writer, store: Store, experiment: str) -> int:

@@ -1,4 +1,4 @@
-"""Entries that wait to be sealed."""
+"""Entries that wait to be sealed, and uploads that no entry holds yet."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.tables import EntryBody, Experiment, LedgerEntry
+from jobprov.provenance.db.tables import EntryBody, Experiment, LedgerEntry, Possession
 
 
 class UnsealedEntry(NamedTuple):
@@ -49,3 +49,11 @@ def unsealed_entries(
     )
     for row in connection.execution_options(yield_per=500).execute(query):
         yield UnsealedEntry(*row)
+
+
+def digests_to_enter(connection: Connection, experiment: int, most_digests: int) -> list[str]:
+    """Return what an experiment uploaded and no entry holds, sorted, at most so many."""
+    query = select(Possession.sha256).where(
+        Possession.experiment_id == experiment, Possession.is_entered.is_(False)
+    )
+    return sorted(connection.execute(query.limit(most_digests)).scalars())
