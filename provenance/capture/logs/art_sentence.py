@@ -3,7 +3,9 @@
 import re
 from typing import Any, Dict, List, Sequence, Tuple
 
-CARRIERS = frozenset(["Parse error"])  # blocks that name the place; the one inside names the problem
+CARRIERS = frozenset(
+    ["Parse error"]
+)  # blocks that name the place; the one inside names the problem
 _PARAMETER = re.compile(r"FHiCL parameter '[^'\n]+'")
 _RULE = re.compile(r"^[\s=*_~+#-]*$")
 _LIST = re.compile(r"^(Missing|Unsupported) parameters:$")
