@@ -78,8 +78,8 @@ class MemoryStore:
     def digests(self) -> Iterator[str]:
         """Every stored digest, sorted."""
         with self._lock:
-            found = sorted(self.blobs)
-        yield from found
+            digests = sorted(self.blobs)
+        yield from digests
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
         """Call the loose blobs packed; those larger than a pack stay loose."""

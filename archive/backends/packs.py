@@ -155,15 +155,15 @@ class Pack:
 
         Where a header is damaged, go on at the next one that reads.
         """
-        found: dict[bytes, int] = {}
+        offsets: dict[bytes, int] = {}
         self.content_bytes = 0
         self.frames_end = self.size_bytes
         for offset, header in walk(self.file):
-            if header.sha256 not in found:
+            if header.sha256 not in offsets:
                 self.content_bytes += header.size_bytes
-            found[header.sha256] = offset
-        columns = encode_columns(found)
-        self.index = Index(len(found), lambda offset, length: columns[offset : offset + length])
+            offsets[header.sha256] = offset
+        columns = encode_columns(offsets)
+        self.index = Index(len(offsets), lambda offset, length: columns[offset : offset + length])
 
 
 class PackWriter:

@@ -9,11 +9,12 @@ transaction writes at a time: nothing to do.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.advisory_locks import DERIVING
+from jobprov.provenance.db.advisory_locks import DERIVING, SEALING
 from jobprov.provenance.db.driver import fetch
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.selecting import select_among
@@ -73,6 +74,22 @@ def stop_derivations(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         fetch(connection, "SELECT pg_advisory_xact_lock(?)", (DERIVING,))
+
+
+@contextmanager
+def hold_sealing(database: Database) -> Iterator[None]:
+    """Wait for the process on this PostgreSQL that seals, and have others wait meanwhile.
+
+    The lock is the session's and not a transaction's: a sealing takes many transactions.
+    """
+    with database.reading.connect() as connection:
+        connection.execute(select(func.pg_advisory_lock(SEALING)))
+        connection.commit()
+        try:
+            yield
+        finally:
+            connection.execute(select(func.pg_advisory_unlock(SEALING)))
+            connection.commit()
 
 
 def take_jobs(connection: Connection, keys: Iterable[int]) -> None:

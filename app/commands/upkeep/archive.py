@@ -17,6 +17,7 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
 )
 from jobprov.app.wiring import Service
+from jobprov.provenance.db.queries.upkeep.archive_checks import AwaitedCount
 from jobprov.provenance.lineage.words import counted, number, size
 from jobprov.provenance.services.bundles.checks import check_bundles
 from jobprov.provenance.services.erasures.log_expiry import expire_logs
@@ -60,18 +61,16 @@ def check(*, bundles: int | None, data: str | None, as_json: bool) -> None:
 
 def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
     report = check_bundles(service.database, service.writer, service.store, count)
-    lines = [
-        f"DRIFT {found.job.experiment} job {found.job.job_id} plan {found.number}: {found.detail}"
-        for found in report.drifted
-    ]
+    lines: list[str] = []
+    drifted: list[dict[str, Any]] = []
+    for drift in report.drifted:
+        job = drift.job
+        lines.append(f"DRIFT {job.experiment} job {job.job_id} plan {drift.number}: {drift.detail}")
+        drifted.append({**job._asdict(), "plan": drift.number, "detail": drift.detail})
     lines.append(
         f"{counted(report.compared, 'bundle')} built again and compared, {report.first} built for "
         f"the first time, {len(report.drifted)} drifted."
     )
-    drifted = [
-        {**found.job._asdict(), "plan": found.number, "detail": found.detail}
-        for found in report.drifted
-    ]
     emit(
         {"compared": report.compared, "first": report.first, "drifted": drifted},
         "\n".join(lines),
@@ -86,20 +85,23 @@ def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
 def stats(*, data: str | None, as_json: bool) -> None:
     """Tell how much the archive holds."""
     with opened_service(settings_with(data=data)) as service:
-        found = service.store.stats()
+        stored = service.store.stats()
         with service.reading() as connection:
             jobs, recent = count_recorded(connection, now=datetime.now(UTC))
         growth = forecast_growth(
-            found.stored_bytes, jobs, recent, free_bytes=_free_bytes(service.settings.archive_url)
+            stored.stored_bytes, jobs, recent, free_bytes=_free_bytes(service.settings.archive_url)
         )
     numbers = {
-        name: getattr(found, name)
-        for name in ("blobs", "loose", "packs", "stored_bytes", "content_bytes")
+        "blobs": stored.blobs,
+        "loose": stored.loose,
+        "packs": stored.packs,
+        "stored_bytes": stored.stored_bytes,
+        "content_bytes": stored.content_bytes,
     }
     text = (
-        f"{counted(found.blobs, 'blob')} ({number(found.loose)} loose, the others in "
-        f"{counted(found.packs, 'pack')}): {size(found.stored_bytes)} stored, "
-        f"{size(found.content_bytes)} uncompressed."
+        f"{counted(stored.blobs, 'blob')} ({number(stored.loose)} loose, the others in "
+        f"{counted(stored.packs, 'pack')}): {size(stored.stored_bytes)} stored, "
+        f"{size(stored.content_bytes)} uncompressed."
     )
     emit(
         {**numbers, "growth": growth._asdict()}, f"{text}\n{_growth_text(growth)}", as_json=as_json
@@ -116,11 +118,9 @@ def _growth_text(growth: Growth) -> str:
     )
     if growth.days_left is None:
         return f"{text}."
-    left = (
-        "more than ten years"
-        if growth.days_left > _FAR
-        else counted(round(growth.days_left), "day")
-    )
+    left = "more than ten years"
+    if growth.days_left <= _FAR:
+        left = counted(round(growth.days_left), "day")
     return f"{text}; at this pace its disk is full in {left}."
 
 
@@ -258,27 +258,25 @@ def _report_json(report: ArchiveReport) -> dict[str, Any]:
 
 def _report_text(report: ArchiveReport) -> str:
     lines = [_trouble_text(trouble) for trouble in report.troubles]
+    verdict = "sound"
+    if not report.is_sound:
+        losses = sum(not trouble.is_harmless for trouble in report.troubles)
+        verdict = f"{losses} damaged or missing"
     lines.append(
         f"{counted(report.blobs, 'blob')}, {counted(report.segments, 'segment')} and "
-        f"{_entries(report.entries)} checked: "
-        + (
-            "sound."
-            if report.is_sound
-            else f"{sum(not t.is_harmless for t in report.troubles)} damaged or missing."
-        )
+        f"{_entries(report.entries)} checked: {verdict}."
     )
     if report.gaps.blobs:
-        count, jobs = report.gaps.blobs, report.gaps.jobs
-        told = (
-            f"{counted(count, 'blob')} that {counted(jobs, 'job')} "
-            f"{'names' if jobs == 1 else 'name'}"
-        )
-        lines.append(
-            f"{told} "
-            f"{'was never sent; that is a gap' if count == 1 else 'were never sent; those are gaps'}"
-            "."
-        )
+        lines.append(_gaps_text(report.gaps))
     return "\n".join(lines)
+
+
+def _gaps_text(gaps: AwaitedCount) -> str:
+    verb = "names" if gaps.jobs == 1 else "name"
+    end = (
+        "was never sent; that is a gap." if gaps.blobs == 1 else "were never sent; those are gaps."
+    )
+    return f"{counted(gaps.blobs, 'blob')} that {counted(gaps.jobs, 'job')} {verb} {end}"
 
 
 def _entries(count: int) -> str:

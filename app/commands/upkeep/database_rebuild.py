@@ -22,19 +22,20 @@ def rebuild(*, into_url: str | None, data: str | None, as_json: bool) -> None:
     """
     settings = settings_with(data=data)
     into = into_url or settings.database_url
-    told = _tell if sys.stderr.isatty() else lambda *_: None
-    report = rebuild_from(settings.archive_url, into, told=told)
+    # Progress is for who waits at a terminal, not for a log of cron
+    show_segment = _show_segment if sys.stderr.isatty() else lambda *_: None
+    report = rebuild_from(settings.archive_url, into, show_segment=show_segment)
     lost = "\n".join(f"  {name}: {why}" for name, why in NOT_DERIVED.items())
+    entries = "entry" if report.entries == 1 else "entries"
     text = (
-        f"{counted(report.jobs, 'job')} from {number(report.entries)} "
-        f"{'entry' if report.entries == 1 else 'entries'} in "
+        f"{counted(report.jobs, 'job')} from {number(report.entries)} {entries} in "
         f"{counted(report.segments, 'segment')} of {counted(report.experiments, 'experiment')}.\n"
         f"Not in the ledger, and so not here:\n{lost}"
     )
     emit(report._asdict(), text, as_json=as_json)
 
 
-def _tell(experiment: str, segment: int, entries: int) -> None:
+def _show_segment(experiment: str, segment: int, entries: int) -> None:
     click.echo(f"{experiment} {segment}: {entries} entries", err=True)
 
 

@@ -4,6 +4,7 @@ The ledger says who wanted it and why.
 """
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
+from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.lineage.words import counted, size
 from jobprov.provenance.records.erasing import forms_of
 from jobprov.provenance.services.erasures.blobs import BlobErasure, erase_blob, plan_blob_erasure
@@ -34,6 +36,7 @@ from jobprov.provenance.services.upkeep.cleared_erasures import (
 )
 
 _MOST = 10
+"""Jobs that are listed without --json."""
 _RESTART = "Restart every serving process: what it read lately it keeps in memory."
 
 
@@ -89,11 +92,15 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
             )
         others = holders._replace(jobs=[job for job in holders.jobs if job.job_id != found.job_id])
         _confirm(_record_text(planned, others), yes=yes, as_json=as_json)
+        # Planned again in the transaction that writes: a record may have come while one was asked
         now = datetime.now(UTC)
         done = service.write(lambda writing: erase_record(writing, wanted), received_at=now)
         digests = [*done.plans, *sorted(done.digests)]
         cleared = clear_erased(
-            _parts(service), found.experiment, entries=[e.id for e in done.entries], digests=digests
+            _parts(service),
+            found.experiment,
+            entries=[entry.id for entry in done.entries],
+            digests=digests,
         )
         with service.reading() as connection:
             remains = find_remains(connection, done.texts)
@@ -101,7 +108,7 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
         "job_id": found.job_id,
         "experiment": found.experiment,
         "witness": done.witness,
-        "entries": [{"kind": each.kind, "revision": each.revision} for each in done.entries],
+        "entries": [{"kind": entry.kind, "revision": entry.revision} for entry in done.entries],
         "plans": len(done.plans),
         "also_in_witnesses": done.also,
         "also_in_jobs": [job.job_id for job in others.jobs],
@@ -155,9 +162,13 @@ def finish(*, data: str | None, as_json: bool) -> None:
     """
     with opened_service(settings_with(data=data)) as service:
         cleared = finish_erasures(_parts(service))
-    lines = [f"{name}: {line}" for name, each in cleared.items() for line in _cleared_text(each)]
+    document: dict[str, Any] = {}
+    lines: list[str] = []
+    for experiment, done in cleared.items():
+        document[experiment] = _cleared_json(done)
+        lines += [f"{experiment}: {line}" for line in _cleared_text(done)]
     _tell(
-        {name: _cleared_json(each) for name, each in cleared.items()},
+        document,
         lines or ["Nothing was ever erased."],
         as_json=as_json,
     )
@@ -185,15 +196,10 @@ def _record_text(planned: RecordErasure, others: Holders) -> str:
             "of these go:"
         )
     ]
-    lines += [f"    {_entry_text(each.kind, each.revision)}" for each in planned.entries]
-    lines += ["    the record as the job runs"] if planned.provisional is not None else []
-    lines.append(
-        "The newest revision stays."
-        if planned.replacement is None
-        else "A corrected record takes the place, as a revision."
-        if planned.provisional is None
-        else "A corrected record takes the place."
-    )
+    lines += [f"    {_entry_text(entry.kind, entry.revision)}" for entry in planned.entries]
+    if planned.provisional is not None:
+        lines.append("    the record as the job runs")
+    lines.append(_replacement_text(planned))
     if planned.plans:
         lines.append(
             f"{counted(len(planned.plans), 'bundle plan')} of the job go with it, and what was "
@@ -203,50 +209,62 @@ def _record_text(planned: RecordErasure, others: Holders) -> str:
         lines.append(
             f"THE SAME STANDS in its record by {', '.join(planned.also)}: erase that one as well."
         )
+    return "\n".join([*lines, *_elsewhere_text(others)])
+
+
+def _replacement_text(planned: RecordErasure) -> str:
+    if planned.replacement is None:
+        return "The newest revision stays."
+    if planned.provisional is None:
+        return "A corrected record takes the place, as a revision."
+    return "A corrected record takes the place."
+
+
+def _elsewhere_text(others: Holders) -> list[str]:
+    """Return the lines about jobs and other entries that hold the same."""
+    lines: list[str] = []
     if others.jobs:
         lines.append(
             f"THE SAME STANDS in records of {counted(len(others.jobs), 'other job')}: erase these "
             "as well."
         )
-        lines += [f"    {job.job_id}" for job in others.jobs[:_MOST]]
-        lines += (
-            [f"    and {len(others.jobs) - _MOST} more; --json lists them all"]
-            if len(others.jobs) > _MOST
-            else []
-        )
-    lines += [
-        (
+        lines += _job_lines(others.jobs)
+    for kind, count in sorted(others.others.items()):
+        lines.append(
             f"THE SAME STANDS in {count} of the ledger's entries of kind {kind}, which cannot be "
             "erased."
         )
-        for kind, count in sorted(others.others.items())
-    ]
-    return "\n".join(lines)
+    return lines
+
+
+def _job_lines(jobs: Sequence[JobName]) -> list[str]:
+    """Return the ids of the first jobs, one a line, and how many more there are."""
+    lines = [f"    {job.job_id}" for job in jobs[:_MOST]]
+    if len(jobs) > _MOST:
+        lines.append(f"    and {len(jobs) - _MOST} more; --json lists them all")
+    return lines
 
 
 def _entry_text(kind: str, revision: int | None) -> str:
-    words = {
+    names = {
         "conflict": "a contradicting record",
         "unread": "a record of a later version",
         "record": "the record as sent",
     }
-    return words.get(kind, f"revision {revision}")
+    return names.get(kind, f"revision {revision}")
 
 
 def _blob_text(planned: BlobErasure) -> str:
-    held = "not in the archive any more" if planned.size_bytes is None else size(planned.size_bytes)
+    stored = "not in the archive any more"
+    if planned.size_bytes is not None:
+        stored = size(planned.size_bytes)
     lines = [
         (
-            f"Blob {planned.sha256} of {planned.whose.name} goes ({held}). "
+            f"Blob {planned.sha256} of {planned.whose.name} goes ({stored}). "
             f"{counted(len(planned.jobs), 'job')} name it."
         )
     ]
-    lines += [f"    {job.job_id}" for job in planned.jobs[:_MOST]]
-    lines += (
-        [f"    and {len(planned.jobs) - _MOST} more; --json lists them all"]
-        if len(planned.jobs) > _MOST
-        else []
-    )
+    lines += _job_lines(planned.jobs)
     if planned.plans:
         lines.append(
             f"{counted(len(planned.plans), 'bundle plan')} that hold it go as well, and what was "

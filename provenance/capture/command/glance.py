@@ -99,8 +99,13 @@ class Glance:
         if not options.input:
             listed = self._try("source list", self.line.listed_sources) or []
             self.named += [(path, "primary") for path in self.line.sources + listed]
+        # art names its inputs by options of their own
         if not self.line.is_art:
             self.candidates = find_candidates(self.argv, self._known_paths(options))
+            self._name_candidates(options)
+
+    def _name_candidates(self, options: "Options") -> None:
+        """Count arguments that are files as inputs; where inputs are named, configurations alone."""
         for path, state in self.candidates:
             role = guess_role(path)
             if state and (not options.input or role == "configuration"):
@@ -166,18 +171,20 @@ def find_candidates(argv: Sequence[str], known: Set[str]) -> List[Tuple[str, Opt
     for word in argv[1:]:
         is_option = word.startswith("--") and "=" in word
         path = word.split("=", 1)[1] if is_option else word
-        if (
-            not path
-            or path.startswith("-")
-            or path in known
-            or len(path) > _LONGEST_NAME
-            or "\n" in path
-        ):
-            continue
-        if os.path.isfile(path) or (not os.path.exists(path) and _may_become_file(path)):
+        if path not in known and _may_be_name(path) and _may_be_file(path):
             candidates.append((path, signature(path)))
     return candidates
 
 
-def _may_become_file(path: str) -> bool:
+def _may_be_name(word: str) -> bool:
+    """Tell whether a word may name a file: it is no option and no text."""
+    if not word or word.startswith("-"):
+        return False
+    return len(word) <= _LONGEST_NAME and "\n" not in word
+
+
+def _may_be_file(path: str) -> bool:
+    """Tell whether a path is a file, or may become one while the command runs."""
+    if os.path.exists(path):
+        return os.path.isfile(path)
     return is_data(path) or ("/" in path and os.path.isdir(os.path.dirname(path)))

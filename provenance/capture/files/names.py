@@ -1,4 +1,4 @@
-"""What the name of a file tells: data or configuration, an address, a pattern of art."""
+"""What can be read from the name of a file: data or configuration, an address, a pattern of art."""
 
 import os
 import re

@@ -36,7 +36,7 @@ _KEY_FORMS = ((18, ">i", 26), (22, ">q", 34))
 
 
 def root_digest(path: str, clock: Clock) -> Optional[str]:
-    """Return `root-masked-1:` and 64 hex digits, or None for what is no whole ROOT file.
+    """Return `root-masked-1:` and 64 hex digits, or None if the file is not a whole ROOT file.
 
     Raises OSError, and what `clock.check()` raises at the end of the time for hashing.
     """

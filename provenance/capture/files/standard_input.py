@@ -31,7 +31,7 @@ class StandardInput:
     Attributes:
         content: the bytes, or None where they are too many to be kept.
         start: where the file stood.
-        path: its name, as far as the system tells.
+        path: its name, where the system knows it.
     """
 
     def __init__(self, status: os.stat_result, start: int) -> None:

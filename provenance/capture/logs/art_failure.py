@@ -4,7 +4,7 @@ Category, phase, module, event, and the sentence for people.
 
 A finding is a dictionary with `category` (of nested ones all, outermost first: `DataCorruption >
 BadBlock`), `message`, `phase`, `module_label`, `module_type`, `service`, `run`, `subrun`, `event`
-and `path`, as far as the text tells.
+and `path`, where the text has them.
 
 Sources: `%MSG-s` blocks of the message facility; `---- Category BEGIN`/`END` blocks of
 cet::exception (nested, wrappers stepped over); the words of art's Worker, Schedule, EventProcessor,
@@ -179,7 +179,7 @@ def _finding(
 
 
 def _chains_sentence(chains: Sequence[Sequence[Tuple[str, List[str]]]], body: str) -> str:
-    """Return what the first chain says, and behind it the others, each with its category."""
+    """Return the sentence of the first chain, then those of the others, each with its category."""
     first, *others = [art_sentence.say_chain(chain, body) for chain in chains]
     categories = [_names(chain)[-1] for chain in chains[1:]]
     named = ["{}: {}".format(*pair) for pair in zip(categories, others)]  # noqa: B905 - Python 3.6
@@ -187,7 +187,7 @@ def _chains_sentence(chains: Sequence[Sequence[Tuple[str, List[str]]]], body: st
 
 
 def _from_header(header: str) -> Dict[str, Any]:
-    """Return what a message's header tells of the place."""
+    """Return the place that a message's header names."""
     fields: Dict[str, Any] = {}
     when = _WHEN.search(header)
     if when:
@@ -207,7 +207,7 @@ def _from_header(header: str) -> Dict[str, Any]:
 
 
 def _from_body(body: str) -> Dict[str, Any]:
-    """Return what a message's text tells of the place."""
+    """Return the place that a message's text names."""
     path = _PATH.search(body)
     fields = _module_fields(body)
     if path:

@@ -1,4 +1,4 @@
-"""What art's log says of itself: how far it came, how it closed, its seeds, and how many events it saw.
+"""What art's log reports: how far it came, how it closed, its seeds, and how many events it saw.
 
 Sources: art's report of events begun, Tracer, closing line, `TrigReport Events`, `%MSG-i RANDOM`,
 and the end-of-job summary of LArSoft's NuRandomService. Text in, text out: colours are to be taken
@@ -76,7 +76,7 @@ def closing_status(text: str) -> Optional[int]:
 def reached(text: str) -> Dict[str, Any]:
     """Return {phase, module_label, run, subrun, event} of where the last run of art was when its log ends.
 
-    As far as the log tells.
+    As far as the log has it.
     """
     place: Dict[str, Any] = {}
     entered: List[Tuple[str, str]] = []
@@ -114,7 +114,7 @@ def count_events(text: str) -> Optional[Dict[str, int]]:
 
 
 def seeds(text: str) -> List[Dict[str, Any]]:
-    """Return [{module, instance, engine, seed}] as the log tells them, each once, in their order."""
+    """Return [{module, instance, engine, seed}] as the log lists them, each once, in their order."""
     entries: List[Dict[str, Any]] = []
     for engine, module, instance, seed in _SEED.findall(text):
         entries.append(

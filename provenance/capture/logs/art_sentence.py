@@ -3,7 +3,9 @@
 import re
 from typing import Any, Dict, List, Sequence, Tuple
 
-CARRIERS = frozenset(["Parse error"])  # blocks that say where; what is inside says what
+CARRIERS = frozenset(
+    ["Parse error"]
+)  # blocks that name the place; the one inside names the problem
 _PARAMETER = re.compile(r"FHiCL parameter '[^'\n]+'")
 _RULE = re.compile(r"^[\s=*_~+#-]*$")
 _LIST = re.compile(r"^(Missing|Unsupported) parameters:$")
@@ -97,9 +99,9 @@ def _phase(finding: Dict[str, Any]) -> str:
 
 
 def _first(lines: Sequence[str], otherwise: str = "no text") -> str:
-    """Return the first line that says something, with the next where it ends in a colon.
+    """Return the first line that carries a message, with the next where it ends in a colon.
 
-    Where no line says anything: the first that draws no rule, or `otherwise`, which an empty one
+    Where no line carries one: the first that draws no rule, or `otherwise`, which an empty one
     asks for alone.
     """
     texts = [line for line in lines if not is_rule(line)]

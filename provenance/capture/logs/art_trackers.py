@@ -38,10 +38,10 @@ _PRINTED_PEAKS = re.compile(r"\((VmPeak|VmHWM)\)\s*:\s*([\d.e+]+) MB|\b(VmPeak|V
 
 
 def read(path: str, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]) -> None:
-    """Add what a database tells to modules, by (path, label, type), and to peak memory, by `vsize` and `rss`, in bytes.
+    """Add what a database holds to modules, by (path, label, type), and to peak memory, by `vsize` and `rss`, in bytes.
 
     A module is {path, label, type, events, seconds_total, seconds_max, vsize_delta_bytes_max,
-    rss_delta_bytes_max}, as far as it is told. Raises OSError and sqlite3.Error where the file is
+    rss_delta_bytes_max}, as far as it is known. Raises OSError and sqlite3.Error where the file is
     no database or takes too long.
     """
     import sqlite3  # noqa: PLC0415 - not every Python has it
@@ -68,9 +68,9 @@ def read(path: str, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]) -
 
 
 def read_printed(text: str, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]) -> None:
-    """Add what the summaries at the end of a log tell, to the digits that they print.
+    """Add what the summaries at the end of a log print, to the digits that they print.
 
-    Only what no database told is set.
+    Only what no database holds is set.
     """
     is_table = False
     for line in text.split("\n"):
@@ -82,11 +82,16 @@ def read_printed(text: str, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str,
         if row and ":" in row.group(1):
             figures = [float(word) for word in row.group(2).split()]
             _add_printed(modules, row.group(1), figures, int(row.group(3)))
+        # A quick look before the pattern: most lines of a log have neither
         if "VmPeak" in line or "VmHWM" in line:
-            for match in _PRINTED_PEAKS.finditer(line):
-                name = match.group(1) or match.group(3)
-                megabytes = match.group(2) or match.group(4)
-                peaks.setdefault(_PEAK_NAMES[name], _bytes(float(megabytes)))
+            _add_printed_peaks(line, peaks)
+
+
+def _add_printed_peaks(line: str, peaks: Dict[str, int]) -> None:
+    for match in _PRINTED_PEAKS.finditer(line):
+        name = match.group(1) or match.group(3)
+        megabytes = match.group(2) or match.group(4)
+        peaks.setdefault(_PEAK_NAMES[name], _bytes(float(megabytes)))
 
 
 def _add_times(rows: Any, modules: Dict[Any, Dict[str, Any]]) -> None:

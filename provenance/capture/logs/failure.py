@@ -101,7 +101,7 @@ def signal_name(number: int) -> str:
 
 
 def explain(outcome: Outcome) -> Tuple[Optional[str], Optional[str]]:
-    """Return (error class, message), each None where nothing tells."""
+    """Return (error class, message), each None where nothing shows it."""
     finding = find(outcome)
     return finding.get("category"), finding.get("message")
 
@@ -109,7 +109,7 @@ def explain(outcome: Outcome) -> Tuple[Optional[str], Optional[str]]:
 def find(outcome: Outcome) -> Dict[str, Any]:
     """Return what is known of a failure: `category`, `message`, and of art the fields of an `art_failure` finding.
 
-    What art says of its own end comes first, then what linker, command line, C++ and Python say,
+    What art prints about its own end comes first, then what linker, command line, C++ and Python print,
     then the signal.
     """
     if outcome.error:
@@ -301,7 +301,7 @@ def _python(text: str) -> Optional[Tuple[str, str]]:
 
 
 def _signal_of(outcome: Outcome) -> Optional[str]:
-    """Return the name of the signal that ended the command, or its child where the exit code tells, as in shells."""
+    """Return the name of the signal that ended the command, or its child where the exit code shows it, as in shells."""
     if outcome.signal is not None:
         return signal_name(outcome.signal)
     name = signal_name(outcome.code - _SIGNALLED)
@@ -309,7 +309,7 @@ def _signal_of(outcome: Outcome) -> Optional[str]:
 
 
 def _last_line(text: str) -> Optional[str]:
-    """Return the last line that tells of trouble, else the last that tells anything."""
+    """Return the last line about trouble, else the last that is not chatter."""
     used = _UNUSED_LABELS.sub("", text).splitlines()
     lines = [line for line in used if not art_sentence.is_rule(line) and not _CHATTER.match(line)]
     trouble = [line for line in lines[-_LAST_LINES:] if _TROUBLE.search(line)]

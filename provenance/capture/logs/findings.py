@@ -1,4 +1,4 @@
-"""What a step that has ended tells of itself.
+"""What can be found out about a step that has ended.
 
 Logs and databases that its configuration names, seeds, event counts.
 
@@ -64,6 +64,11 @@ def add_modules(draft: Draft, step: Step, databases: Sequence[str], outcome: Out
         _add_printed_modules(draft, outcome, modules, peaks)
     keys = sorted(modules, key=lambda key: [str(part or "") for part in key])
     draft.extend("modules", [dict(modules[key], step=step.name) for key in keys])
+    _add_peaks(draft, peaks)
+
+
+def _add_peaks(draft: Draft, peaks: Dict[str, int]) -> None:
+    """Raise the job's peak memory to what its modules needed."""
     resources = draft.record.setdefault("resources", {})
     for name, field in (("vsize", "max_vsize_bytes"), ("rss", "max_rss_bytes")):
         if name in peaks:
@@ -73,7 +78,7 @@ def add_modules(draft: Draft, step: Step, databases: Sequence[str], outcome: Out
 def _add_printed_modules(
     draft: Draft, outcome: Outcome, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]
 ) -> None:
-    """Add what the logs print; of modules nothing where a database has told of some."""
+    """Add what the logs print; of modules nothing where a database has some."""
     printed = {} if modules else modules
     for _, content, _ in outcome.logs:
         if b"TimeTracker printout" in content or b"VmPeak" in content:
@@ -132,7 +137,7 @@ def add_events(draft: Draft, step: Step, outcome: Outcome) -> None:
 
 
 def _numbered(finding: Dict[str, Any]) -> Dict[str, Any]:
-    """Return a finding as the record has it: numbers as numbers, what is not known left out."""
+    """Return a finding as the record has it: numbers as numbers, without what is unknown."""
     fields = without_empty(finding)
     for name in _NUMBERS:
         if name in fields:

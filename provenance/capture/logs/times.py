@@ -3,7 +3,7 @@
 And inputs that only its log names.
 
 1. `log`: art's dated lines, `24-Nov-2026 14:50:50 UTC  Opened input file "a.root"`. They also name files that SAM
-   delivered, which no argument names. To the second, in the time zone that the line says, where
+   delivered, which no argument names. To the second, in the time zone that the line names, where
    that is UTC or this machine's own.
 2. `sam`: calls of ifdh or samweb that tell SAM of a delivery or release.
 3. `proc`: files seen open in the process tree.
@@ -131,7 +131,7 @@ def _add_logged(step: Step, logged: Dict[str, List[Any]]) -> Set[str]:
 
 
 def _add_calls(step: Step, calls: Sequence[Tuple[str, str, float]], late: float) -> None:
-    """Give inputs the times at which SAM was told of them, and the status that it was told last."""
+    """Give inputs the times at which the job reported them to SAM, and the status that it reported last."""
     by_name = {entry["name"]: entry for entry in step.inputs if entry.get("role") in _ROLES}
     for name, status, when in calls:
         entry = by_name.get(name)

@@ -234,11 +234,19 @@ def _redact_argument(argument: str, before: str, *, is_curl: bool) -> str:
     if is_curl and user and _is_user_value(argument, before):
         return user.group() + "<redacted:user-password>"
     name, equals, value = argument.partition("=")
-    if equals and _OPTION.match(name) and not _is_harmless(name, value):
-        return name + "=<redacted:option>"
-    if equals and _VARIABLE.match(name) and is_secret(name, value):
-        return name + "=<redacted:variable>"
+    kind = _kind_of_secret(name, value) if equals else ""
+    if kind:
+        return "{}=<redacted:{}>".format(name, kind)
     return redact_text(argument)
+
+
+def _kind_of_secret(name: str, value: str) -> str:
+    """Return what `NAME=VALUE` sets to a secret, `option` or `variable`; nothing where it sets none."""
+    if _OPTION.match(name) and not _is_harmless(name, value):
+        return "option"
+    if _VARIABLE.match(name) and is_secret(name, value):
+        return "variable"
+    return ""
 
 
 def _is_user_value(argument: str, before: str) -> bool:

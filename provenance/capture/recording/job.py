@@ -34,7 +34,7 @@ class FailedStep:
     Attributes:
         name, role: of the step; None where no step is to blame.
         code, signal: how it ended.
-        error_class, message: why, as far as anything tells.
+        error_class, message: why, where anything shows it.
     """
 
     def __init__(  # noqa: PLR0917 - as a session keeps it
@@ -383,10 +383,17 @@ class Job:
         --seed and --threads go there too.
         """
         keys = [key for key in metadata if key == "seed" or key.startswith("seed.")]
-        words = self.options.seed + ["{}={}".format(key[5:], metadata.pop(key)) for key in keys]
-        known = list(self.draft.record.get("seeds", ()))
-        for word in words:
-            module, _, seed = word.rpartition("=")
+        seeds = ["{}={}".format(key[len("seed.") :], metadata.pop(key)) for key in keys]
+        self._add_seeds(self.options.seed + seeds, step)
+        threads = metadata.pop("threads", None) or self.options.threads
+        if threads and threads.isdigit():
+            self.draft.record["threads"] = int(threads)
+
+    def _add_seeds(self, seeds: Sequence[str], step: Optional[str]) -> None:
+        """Add seeds as `MODULE=NUMBER` or a number alone, but for those that are there already."""
+        recorded = list(self.draft.record.get("seeds", ()))
+        for declared in seeds:
+            module, _, seed = declared.rpartition("=")
             if seed.isdigit():
                 fields = {
                     "step": step,
@@ -395,11 +402,8 @@ class Job:
                     "source": "declared",
                 }
                 entry = without_empty(fields)
-                if entry not in known:
+                if entry not in recorded:
                     self.draft.extend("seeds", [entry])
-        threads = metadata.pop("threads", None) or self.options.threads
-        if threads and threads.isdigit():
-            self.draft.record["threads"] = int(threads)
 
 
 def _usual_parents(inputs: Iterable[Dict[str, Any]]) -> List[str]:

@@ -114,7 +114,7 @@ def _mapped_library(line: bytes) -> Optional[str]:
 
 
 def _cpu_seconds() -> float:
-    """Return the CPU time of this thread, where this Python tells (3.7)."""
+    """Return the CPU time of this thread, where this Python can measure it (3.7)."""
     return time.thread_time() if hasattr(time, "thread_time") else time.monotonic()
 
 

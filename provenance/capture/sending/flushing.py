@@ -161,7 +161,7 @@ def deliver(
 
 
 def summary(answer: Dict[str, Any]) -> str:
-    """Return `grade L2, 1 gap`, as far as the service told."""
+    """Return `grade L2, 1 gap`, as far as the service has answered so."""
     gaps = answer.get("gaps")
     words = ["grade {}".format(answer["grade"])] if answer.get("grade") else []
     if isinstance(gaps, list):

@@ -34,25 +34,40 @@ def describe_container(
 ) -> Optional[Dict[str, Any]]:
     """Return the record's `environment.container`, or None; `words` is the command line."""
     image = _named_image(environment)
-    is_inside = any(os.path.exists(mark) for mark in _MARKS)
-    podman = _podman() if is_inside else {}
-    container_id = _container_id() if is_inside else None
-    if image is None and is_inside:
-        image = podman.get("image") or ad.get("SingularityImage")
+    podman: Dict[str, str] = {}
+    container_id = None
+    if any(os.path.exists(mark) for mark in _MARKS):
+        podman = _podman()
+        container_id = _container_id()
+        if image is None:
+            image = podman.get("image") or ad.get("SingularityImage")
     image = image or _started(words)
     if not image:
         return {"id": container_id} if container_id else None
-    path = os.path.realpath(image) if image.startswith("/") or os.path.exists(image) else None
-    is_on_cvmfs = path is not None and path.startswith("/cvmfs/")
+    path = _resolved(image)
     fields = {
         "image": image,
         "resolved_path": path,
         "digest": _digest(image, path or ""),
-        "root_hash": attribute(path or "", "user.root_hash") if is_on_cvmfs else None,
+        "root_hash": _root_hash(path),
         "id": container_id,
         "image_id": podman.get("imageid"),
     }
     return without_empty(fields)
+
+
+def _resolved(image: str) -> Optional[str]:
+    """Return the real path of an image that is a file or folder; None of an address or name."""
+    if image.startswith("/") or os.path.exists(image):
+        return os.path.realpath(image)
+    return None
+
+
+def _root_hash(path: Optional[str]) -> Optional[str]:
+    """Return the hash that CVMFS gives the catalog in which an image lies; None elsewhere."""
+    if path is None or not path.startswith("/cvmfs/"):
+        return None
+    return attribute(path, "user.root_hash")
 
 
 def image_file_digest(container: Dict[str, Any], clock: Clock) -> Optional[str]:

@@ -69,25 +69,31 @@ def site_folders(
 ) -> List[str]:
     """Return the folders that hold distributions, in the order of the import path, those that exist."""
     short = "python" + ".".join(version.split(".")[:2])
-    own_prefix = os.path.dirname(os.path.dirname(executable))
-    settings = _settings(own_prefix)
     folders = [folder for folder in environment.get("PYTHONPATH", "").split(os.pathsep) if folder]
-    is_virtual = settings is not None
-    if is_virtual:
+    own_prefix = os.path.dirname(os.path.dirname(executable))
+    virtual = _settings(own_prefix)
+    if virtual is not None:
         folders += _below(own_prefix, short)
-    if not is_virtual or (settings or {}).get("include-system-site-packages", "").lower() == "true":
-        if not environment.get("PYTHONNOUSERSITE"):
-            folders += _below(
-                environment.get("PYTHONUSERBASE") or os.path.expanduser("~/.local"), short
-            )
-        if prefix == "/usr":
-            folders += _below("/usr/local", short)
-        folders += _below(prefix, short)
-    known: Dict[str, str] = {}
+    if virtual is None or virtual.get("include-system-site-packages", "").lower() == "true":
+        folders += _system_folders(prefix, short, environment)
+    folders_by_place: Dict[str, str] = {}
     for folder in folders:
         if os.path.isdir(folder):
-            known.setdefault(os.path.realpath(folder), folder)  # lib64 is often a link to lib
-    return list(known.values())
+            # lib64 is often a link to lib
+            folders_by_place.setdefault(os.path.realpath(folder), folder)
+    return list(folders_by_place.values())
+
+
+def _system_folders(prefix: str, short: str, environment: Dict[str, str]) -> List[str]:
+    """Return the folders that an interpreter outside of any virtual environment searches."""
+    folders = []
+    if not environment.get("PYTHONNOUSERSITE"):
+        base = environment.get("PYTHONUSERBASE") or os.path.expanduser("~/.local")
+        folders += _below(base, short)
+    # Debian's Python puts what is installed by hand there
+    if prefix == "/usr":
+        folders += _below("/usr/local", short)
+    return folders + _below(prefix, short)
 
 
 def distributions(folder: str) -> List[Tuple[str, str]]:

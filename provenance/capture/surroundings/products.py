@@ -66,11 +66,19 @@ def list_spack(draft: Draft, environment: Dict[str, str]) -> List[Dict[str, Any]
     prefixes = _spack_prefixes(environment)
     packages = _read_lock(draft, environment.get("SPACK_ENV"))
     for short in re.split(r"[:;\s]+", environment.get("SPACK_LOADED_HASHES", "")):
+        # A package of the lock is listed already
         if len(short) >= _SHORTEST_HASH and _whole_hash(short, packages) is None:
             whole = _whole_hash(short, prefixes) or short
             packages[whole] = _describe_installed(prefixes.get(whole))
+    return _spack_entries(packages, prefixes)[:_MOST_PACKAGES]
+
+
+def _spack_entries(
+    packages: Dict[str, Dict[str, Any]], prefixes: Dict[str, Tuple[str, str, str]]
+) -> List[Dict[str, Any]]:
+    """Return the entries of packages by name, and by hash where they share one."""
     entries = []
-    for whole in sorted(packages, key=lambda known: (packages[known].get("name") or "", known)):
+    for whole in sorted(packages, key=lambda whole: (packages[whole].get("name") or "", whole)):
         package = packages[whole]
         prefix = package.get("prefix")
         if not prefix and whole in prefixes:
@@ -83,7 +91,7 @@ def list_spack(draft: Draft, environment: Dict[str, str]) -> List[Dict[str, Any]
         }
         name = package.get("name") or whole
         entries.append({"name": name, "evidence": "declared", "product": without_empty(product)})
-    return entries[:_MOST_PACKAGES]
+    return entries
 
 
 def list_cvmfs(texts: Iterable[str]) -> List[Dict[str, Any]]:

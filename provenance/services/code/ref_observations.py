@@ -18,6 +18,7 @@ from jobprov.provenance.db.changes.code import (
     add_ref_observations,
     antedate_ref_observation,
 )
+from jobprov.provenance.db.changes.ledger import NewEntry
 from jobprov.provenance.db.queries.code.ref_observations import first_seen_at, objects_by_ref
 from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
 from jobprov.provenance.db.queries.code.software import (
@@ -27,7 +28,7 @@ from jobprov.provenance.db.queries.code.software import (
 )
 from jobprov.provenance.services.code.ambiguous_code import MOST_NAMED, TAGS, names_commit, tag_ref
 from jobprov.provenance.services.code.repositories import note_fetched
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import append_document
 from jobprov.provenance.services.work.notices import REFRESH
 from jobprov.provenance.services.work.queue import Parts, enqueue_all
 from jobprov.provenance.services.writing import Writing

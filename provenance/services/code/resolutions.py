@@ -23,6 +23,7 @@ from jobprov.provenance.db.changes.code import (
     intern_resolution,
     point_at_resolution,
 )
+from jobprov.provenance.db.changes.ledger import NewEntry
 from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
 from jobprov.provenance.db.queries.holdings.possessions import possesses
 from jobprov.provenance.errors import SoftwareError
@@ -35,7 +36,7 @@ from jobprov.provenance.services.code.submodules import (
     resolve_submodules_of_pack,
 )
 from jobprov.provenance.services.code.wanted_code import WantedCode, is_still_wanted, read_wanted
-from jobprov.provenance.services.ledger.entries import NewEntry, append_document
+from jobprov.provenance.services.ledger.entries import append_document
 from jobprov.provenance.services.work.notices import code_resolved
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing

@@ -11,22 +11,30 @@ Source: storage.md, "Erasure".
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+import msgspec
+from sqlalchemy import Connection
 
 from jobprov.archive.digest import is_digest
 from jobprov.archive.store import Store
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.erasures.blobs import (
+    is_capsule,
+    jobs_named,
+    plans_of_experiment,
+    running_jobs,
+)
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.db.queries.holdings.erasures import was_erased
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
 from jobprov.provenance.db.queries.holdings.possessions import holders_of, possessed_blobs
-from jobprov.provenance.db.tables import BundlePlan, CapsuleRow, Experiment, Job, ProvisionalRecord
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.erasures.log_expiry import Owner
 from jobprov.provenance.services.erasures.rows import Erasure, write_erasure_rows
 from jobprov.provenance.services.intake.secrets import secrets_in
 from jobprov.provenance.services.ledger.chain_erasures import KIND
+from jobprov.provenance.services.ledger.documents import ErasureDocument
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
 from jobprov.provenance.services.recording.gap_updates import refresh_jobs
@@ -76,42 +84,45 @@ def plan_blob_erasure(
             "A blob is named by its SHA-256, 64 lower-case hex digits.",
             {"sha256": ["not a SHA-256"]},
         )
-    key = connection.execute(
-        select(Experiment.id).where(Experiment.name == experiment)
-    ).scalar_one_or_none()
+    key = experiment_key(connection, experiment)
     if key is None or was_erased(connection, experiment, sha256):
-        raise NotFoundError(f"{experiment} has no blob {sha256}: it never sent it, or erased it.")
+        raise _no_blob(experiment, sha256)
     _check_kind(connection, sha256)
     expired = expired_logs(connection, experiment, [sha256]).get(sha256)
     if expired is None and not possessed_blobs(connection, experiment, [sha256]):
-        raise NotFoundError(f"{experiment} has no blob {sha256}: it never sent it, or erased it.")
-    jobs = find_holders(connection, store, experiment, [sha256.encode()]).jobs
-    query = (
-        select(BundlePlan.plan_sha256)
-        .join(Job, Job.id == BundlePlan.job_id)
-        .where(Job.experiment_id == key)
+        raise _no_blob(experiment, sha256)
+    return BlobErasure(
+        whose=Owner(experiment, key),
+        sha256=sha256,
+        kept_sha256=None if expired is None else expired.kept_sha256,
+        size_bytes=None if store.missing([sha256]) else store.size(sha256),
+        jobs=find_holders(connection, store, experiment, [sha256.encode()]).jobs,
+        plans=_plans_holding(connection, store, key, sha256),
+        others=[name for name in holders_of(connection, sha256) if name != experiment],
     )
-    mine = {row[0] for row in connection.execute(query)} & set(live_plans(connection))
-    plans = sorted(plan for plan in mine if sha256 in named_in_plan(store, plan))
-    others = [name for name in holders_of(connection, sha256) if name != experiment]
-    size = None if store.missing([sha256]) else store.size(sha256)
-    kept = None if expired is None else expired.kept_sha256
-    return BlobErasure(Owner(experiment, key), sha256, kept, size, jobs, plans, others)
+
+
+def _no_blob(experiment: str, sha256: str) -> NotFoundError:
+    return NotFoundError(f"{experiment} has no blob {sha256}: it never sent it, or erased it.")
 
 
 def _check_kind(connection: Connection, sha256: str) -> None:
+    """Refuse to erase what the service or an operator made for many jobs."""
     if sha256 in set(packs_of_code(connection)):
         raise BadInputError(
             "This is code that the service resolved, in the bundles of all jobs that ran it; it "
             "stays."
         )
-    if (
-        connection.execute(select(CapsuleRow.entry_id).where(CapsuleRow.sha256 == sha256)).first()
-        is not None
-    ):
+    if is_capsule(connection, sha256):
         raise BadInputError(
             "This is a capsule that an operator registered, for all jobs of a release; it stays."
         )
+
+
+def _plans_holding(connection: Connection, store: Store, experiment: int, sha256: str) -> list[str]:
+    """Return the bundle plans of an experiment that hold a blob and were not erased."""
+    plans = plans_of_experiment(connection, experiment) & set(live_plans(connection))
+    return sorted(plan for plan in plans if sha256 in named_in_plan(store, plan))
 
 
 def erase_blob(
@@ -128,9 +139,10 @@ def erase_blob(
         raise BadInputError(
             "An erasure says who wants it, and why.", {"who": ["not empty"], "why": ["not empty"]}
         )
-    if found := secrets_in({"who": who, "why": why}):
+    if secrets := secrets_in({"who": who, "why": why}):
         raise BadInputError(
-            "The words of an erasure stay for ever, and these hold what looks like a secret.", found
+            "The words of an erasure stay for ever, and these hold what looks like a secret.",
+            secrets,
         )
     document = {
         "what": "blob",
@@ -144,7 +156,9 @@ def erase_blob(
 
     def write(writing: Writing) -> None:
         number = enter_document(writing, whose.key, KIND, document)
-        write_erasure_rows(writing, whose, Erasure(number, document))
+        write_erasure_rows(
+            writing, whose, Erasure(number, msgspec.convert(document, ErasureDocument))
+        )
 
     writer.run(write, received_at=received_at, submitter=who)
     refresh_named(writer, whose, [job.job_id for job in erasure.jobs])
@@ -157,16 +171,10 @@ def refresh_named(writer: Writer, whose: Owner, jobs: list[str]) -> None:
     """
 
     def keys(writing: Writing) -> list[int]:
-        running = select(ProvisionalRecord.job_id).join(Job, Job.id == ProvisionalRecord.job_id)
-        found = {
-            row[0]
-            for row in writing.connection.execute(running.where(Job.experiment_id == whose.key))
-        }
-        for part in chunks(jobs):
-            query = select(Job.id).where(Job.experiment_id == whose.key, Job.uuid.in_(part))
-            found |= {row[0] for row in writing.connection.execute(query)}
-        return sorted(found)
+        running = running_jobs(writing.connection, whose.key)
+        return sorted(running | jobs_named(writing.connection, whose.key, jobs))
 
+    # In parts, so that no record waits long behind one
     for part in chunks(writer.run(keys), _AT_ONCE):
-        wanted = list(part)
-        writer.run(lambda writing, wanted=wanted: refresh_jobs(writing, wanted))  # type: ignore[misc]
+        job_keys = list(part)
+        writer.run(lambda writing, job_keys=job_keys: refresh_jobs(writing, job_keys))  # type: ignore[misc]

@@ -7,28 +7,32 @@ archive once the ledger says so; a crash in between leaves bytes that nobody nam
 erases them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
+from jobprov.provenance.db.changes.erasures import (
+    NewExpiredLog,
+    note_looked_at,
+    remove_possessions,
+    replace_expired_logs,
+)
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.expiry import (
+    OldJob,
     all_expired,
     expired_logs,
     last_looked_at,
     needed_by_nobody,
     old_jobs,
 )
-from jobprov.provenance.db.queries.holdings.possessions import Possessions, possessed_blobs
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import Experiment, ExpiredLog, LogExpiry, Possession
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.ledger.entries import enter_document
@@ -68,12 +72,13 @@ class Owner(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where logs expire."""
+    """Where logs expire, and how much is kept of each: of its beginning, and of its end."""
 
     database: Database
     writer: Writer
     store: Store
     whose: Owner
+    kept_bytes: int
 
 
 class _Log(NamedTuple):
@@ -87,6 +92,25 @@ class _Part(NamedTuple):
     jobs: list[int]
     logs: list[_Log]
     touched: list[int]
+
+    @property
+    def size_bytes(self) -> int:
+        """Return what the logs take together."""
+        return sum(log.size_bytes for log in self.logs)
+
+
+class _LogsOfJobs(NamedTuple):
+    """The logs that some jobs name.
+
+    Attributes:
+        jobs_by_log: keys of the jobs that name each log, by digest.
+        expired: those that expired before.
+        may_expire: those that no job needs whole and that are possessed.
+    """
+
+    jobs_by_log: dict[str, list[int]]
+    expired: set[str]
+    may_expire: set[str]
 
 
 def expire_logs(
@@ -121,76 +145,76 @@ def expire_logs(
         NotFoundError: no such experiment is recorded.
     """
     with database.reading.connect() as connection:
-        key = connection.execute(
-            select(Experiment.id).where(Experiment.name == experiment)
-        ).scalar_one_or_none()
+        key = experiment_key(connection, experiment)
         if key is None:
             raise NotFoundError(f"No experiment {experiment} is recorded.")
-        looked = last_looked_at(connection, key)
+        after = last_looked_at(connection, key)
+    place = _Place(database, writer, store, Owner(experiment, key), kept_bytes)
     if not is_trial:
-        _erase(database, store, key, None)
-    read = partial(_read, database, store, experiment, key, before=before, kept_bytes=kept_bytes)
-    excess = (
-        None
-        if quota_bytes is None
-        else sum(log.size_bytes for part in read(looked) for log in part.logs) - quota_bytes
-    )
+        _erase(place, None)
+    excess_bytes = None
+    if quota_bytes is not None:
+        whole_bytes = sum(part.size_bytes for part in _read(place, after, before))
+        excess_bytes = whole_bytes - quota_bytes
     done = Expiry()
-    for part in read(looked):
-        if done.jobs >= most_jobs or (excess is not None and done.freed_bytes >= excess):
-            return done._replace(is_whole=excess is not None and done.freed_bytes >= excess)
-        freed = sum(log.size_bytes - 2 * kept_bytes for log in part.logs)
-        done = done._replace(
+    for part in _read(place, after, before):
+        is_enough = excess_bytes is not None and done.freed_bytes >= excess_bytes
+        if is_enough or done.jobs >= most_jobs:
+            return done._replace(is_whole=is_enough)
+        left = 0 if is_trial else _expire(place, part)
+        done = Expiry(
             jobs=done.jobs + len(part.jobs),
             logs=done.logs + len(part.logs),
-            freed_bytes=done.freed_bytes + freed,
+            freed_bytes=done.freed_bytes + part.size_bytes - 2 * kept_bytes * len(part.logs),
+            left=done.left + left,
         )
-        if not is_trial:
-            left = _expire(
-                _Place(database, writer, store, Owner(experiment, key)), part, kept_bytes
-            )
-            done = done._replace(left=done.left + left)
     return done
 
 
-def _read(
-    database: Database,
-    store: Store,
-    experiment: str,
-    key: int,
-    after: int,
-    *,
-    before: datetime,
-    kept_bytes: int,
-) -> Iterator[_Part]:
+def _read(place: _Place, after: int, before: datetime) -> Iterator[_Part]:
     """Yield jobs in the order in which they came, some at once, with their logs that may expire."""
     while True:
-        with database.reading.connect() as connection:
-            found = old_jobs(connection, key, after=after, before=before, limit=_JOBS_AT_ONCE)
-            held = {job.key: HeldJob(job.key, job.received_at, {}, {}) for job in found}
-            fill_records(connection, store, held)
-            named: dict[str, list[int]] = {}
-            for job, records in held.items():
-                for log in read_together(records.records_but(None)).record.logs or ():
-                    if log.sha256 is not None:
-                        named.setdefault(log.sha256, []).append(job)
-            expired = expired_logs(connection, experiment, named).keys()
-            needed = {job.key for job in found if not job.may_expire}
-            may_go = {sha256 for sha256, jobs in named.items() if needed.isdisjoint(jobs)} - expired
-            here = possessed_blobs(connection, experiment, may_go)
-        if not found:
+        with place.database.reading.connect() as connection:
+            jobs = old_jobs(
+                connection, place.whose.key, after=after, before=before, limit=_JOBS_AT_ONCE
+            )
+            logs = _logs_of(connection, place, jobs)
+        if not jobs:
             return
-        sizes = {
-            sha256: size for sha256 in sorted(here) if (size := _size(store, sha256)) is not None
-        }
-        large = [_Log(sha256, size) for sha256, size in sizes.items() if size > 2 * kept_bytes]
-        gone = expired | {log.sha256 for log in large}
-        yield _Part(
-            [job.key for job in found],
-            large,
-            sorted({job for sha256 in gone for job in named[sha256]}),
-        )
-        after = found[-1].key
+        large = _large_logs(place, logs.may_expire)
+        gone = logs.expired | {log.sha256 for log in large}
+        touched: set[int] = set()
+        for sha256 in gone:
+            touched.update(logs.jobs_by_log[sha256])
+        yield _Part([job.key for job in jobs], large, sorted(touched))
+        after = jobs[-1].key
+
+
+def _logs_of(connection: Connection, place: _Place, jobs: Sequence[OldJob]) -> _LogsOfJobs:
+    held_jobs = {job.key: HeldJob(job.key, job.received_at, {}, {}) for job in jobs}
+    fill_records(connection, place.store, held_jobs)
+    jobs_by_log: dict[str, list[int]] = {}
+    for key, held_job in held_jobs.items():
+        record = read_together(held_job.records_but(None)).record
+        for log in record.logs or ():
+            if log.sha256 is not None:
+                jobs_by_log.setdefault(log.sha256, []).append(key)
+    expired = set(expired_logs(connection, place.whose.name, jobs_by_log))
+    # One log may be of several jobs: it stays whole while one of them needs it
+    needing = {job.key for job in jobs if not job.may_expire}
+    unneeded = {sha256 for sha256, keys in jobs_by_log.items() if needing.isdisjoint(keys)}
+    may_expire = possessed_blobs(connection, place.whose.name, unneeded - expired)
+    return _LogsOfJobs(jobs_by_log, expired, may_expire)
+
+
+def _large_logs(place: _Place, digests: set[str]) -> list[_Log]:
+    """Return those of the logs that are larger than what would be kept of them."""
+    logs: list[_Log] = []
+    for sha256 in sorted(digests):
+        size_bytes = _size(place.store, sha256)
+        if size_bytes is not None and size_bytes > 2 * place.kept_bytes:
+            logs.append(_Log(sha256, size_bytes))
+    return logs
 
 
 def _size(store: Store, sha256: str) -> int | None:
@@ -200,32 +224,30 @@ def _size(store: Store, sha256: str) -> int | None:
         return None  # damaged or gone: `archive check` says so
 
 
-def _expire(place: _Place, part: _Part, kept_bytes: int) -> int:
+def _expire(place: _Place, part: _Part) -> int:
     """Keep beginnings and ends, say it in the ledger, then erase.
 
     Return how many logs could not be erased.
     """
-    key, store = place.whose.key, place.store
-    kept: list[dict[str, Any]] = []
+    expired: list[NewExpiredLog] = []
     for log in part.logs:
-        stored = store.put(_kept(store, log, kept_bytes))
-        kept.append(
-            {"sha256": log.sha256, "size_bytes": log.size_bytes, "kept_sha256": stored.sha256}
-        )
+        kept = place.store.put(_kept(place.store, log, place.kept_bytes))
+        expired.append(NewExpiredLog(log.sha256, kept.sha256, log.size_bytes))
+    whose = place.whose
 
     def write(writing: Writing) -> None:
-        if kept:
-            entry = enter_document(writing, key, "expiry", {"logs": kept})
-            write_expiry_rows(writing, place.whose, entry, kept)
-            grant_possession(
-                writing, [Upload(place.whose.name, row["kept_sha256"]) for row in kept]
-            )
+        if expired:
+            document = {"logs": [log._asdict() for log in expired]}
+            entry = enter_document(writing, whose.key, "expiry", document)
+            write_expiry_rows(writing, whose, entry, expired)
+            uploads = [Upload(whose.name, log.kept_sha256) for log in expired]
+            grant_possession(writing, uploads)
         if part.touched:
             refresh_jobs(writing, part.touched)
-        _note_place(writing.connection, key, part.jobs[-1])
+        note_looked_at(writing.connection, whose.key, part.jobs[-1])
 
     place.writer.run(write)
-    return _erase(place.database, store, key, [log.sha256 for log in part.logs])
+    return _erase(place, [log.sha256 for log in part.logs])
 
 
 def _kept(store: Store, log: _Log, kept_bytes: int) -> bytes:
@@ -238,52 +260,26 @@ def _kept(store: Store, log: _Log, kept_bytes: int) -> bytes:
 
 
 def write_expiry_rows(
-    writing: Writing, whose: Owner, entry: int, logs: Sequence[Mapping[str, Any]]
+    writing: Writing, whose: Owner, entry: int, logs: Sequence[NewExpiredLog]
 ) -> None:
     """Write what an expiry says whose ledger entry is there.
 
     These are the rows of the logs, which the experiment no longer possesses.
     """
-    table = table_of(ExpiredLog)
-    digests = [log["sha256"] for log in logs]
-    for part in chunks(digests):
-        writing.connection.execute(
-            delete(table).where(table.c.experiment_id == whose.key, table.c.sha256.in_(part))
-        )
-    columns = ("sha256", "kept_sha256", "size_bytes")
-    rows = [
-        {**{name: log[name] for name in columns}, "experiment_id": whose.key, "entry_id": entry}
-        for log in logs
-    ]
-    insert_rows(writing.connection, table, rows)
-    forget_possession(writing, whose, digests)
+    replace_expired_logs(writing.connection, whose.key, entry, logs)
+    remove_possessions(writing, whose.name, whose.key, [log.sha256 for log in logs])
 
 
-def forget_possession(writing: Writing, whose: Owner, digests: Sequence[str]) -> None:
-    """Take blobs from an experiment."""
-    table = table_of(Possession)
-    for part in chunks(digests):
-        writing.connection.execute(
-            delete(table).where(table.c.experiment_id == whose.key, table.c.sha256.in_(part))
-        )
-    writing.remembered(Possessions).forget(whose.name, digests)
-
-
-def _erase(database: Database, store: Store, key: int, digests: Sequence[str] | None) -> int:
+def _erase(place: _Place, digests: Sequence[str] | None) -> int:
     """Erase expired logs that nobody possesses; all that are left where none are named.
 
     Returns how many could not be.
     """
-    with database.reading.connect() as connection:
-        wanted = all_expired(connection, key) if digests is None else list(digests)
-        free = needed_by_nobody(connection, wanted)
-    there = [
-        sha256 for part in chunks(free, 1000) for sha256 in sorted(set(part) - store.missing(part))
-    ]
-    return len(store.erase(there)) if there else 0
-
-
-def _note_place(connection: Connection, key: int, job: int) -> None:
-    table = table_of(LogExpiry)
-    connection.execute(delete(table).where(table.c.experiment_id == key))
-    connection.execute(table.insert(), [{"experiment_id": key, "job_id": job}])
+    with place.database.reading.connect() as connection:
+        if digests is None:
+            digests = all_expired(connection, place.whose.key)
+        free = needed_by_nobody(connection, digests)
+    stored: list[str] = []
+    for part in chunks(free, 1000):
+        stored += sorted(set(part) - place.store.missing(part))
+    return len(place.store.erase(stored)) if stored else 0

@@ -9,11 +9,16 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.db.queries.erasures.plans import (
+    conflicts_of_witness,
+    finals_of_witness,
+    plans_of_job,
+    unread_of_job,
+)
 from jobprov.provenance.db.queries.holdings.erasures import was_erased
-from jobprov.provenance.db.tables import BundlePlan, Conflict, LedgerEntry, UnreadRecord
 from jobprov.provenance.errors import BadInputError, NotFoundError, RecordError
 from jobprov.provenance.records.erasing import (
     digests_of,
@@ -120,28 +125,40 @@ def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> Record
     entries = _finals(connection, store, job.found.key, witness)
     provisional = None if entries else job.held.provisional[witness]
     current = entries[-1].body if entries else provisional or b""
-    replacement, kept = _replacement(wanted, current), None
+    replacement = _replacement(wanted, current)
+    kept = None
     if replacement is None:
-        if len(entries) < 2:  # noqa: PLR2004 - the newest stays
-            raise BadInputError(
-                "Say what goes from the record (--field), or name a corrected one (--replacement)."
-            )
-        kept = entries.pop()
+        kept = _newest_that_stays(entries)
+        stays = current
     else:
         _check_replacement(connection, job, witness, current, replacement)
-    stays = replacement if replacement is not None else current
-    bodies = [entry.body for entry in entries] + ([provisional] if provisional is not None else [])
-    texts = sorted({*texts_gone(bodies, stays), *_named_texts(current, wanted.fields)})
-    _check_gone(stays, _named_texts(current, wanted.fields))
+        stays = replacement
+    bodies = [entry.body for entry in entries]
+    if provisional is not None:
+        bodies.append(provisional)
+    named_texts = _named_texts(current, wanted.fields)
+    texts = sorted({*texts_gone(bodies, stays), *named_texts})
+    _check_gone(stays, named_texts)
     forms = forms_of(texts)
-    entries += [
-        entry
-        for entry in _evidence(connection, store, job, witness)
-        if holds_any(entry.body, forms)
-    ]
+    for entry in _evidence(connection, store, job, witness):
+        if holds_any(entry.body, forms):
+            entries.append(entry)
     also = sorted(name for name, body in _others(job, witness).items() if holds_any(body, forms))
     plans = _plans_holding(connection, store, job, {_sha256(body) for body in bodies}, forms)
     return RecordErasure(job, witness, entries, provisional, replacement, kept, texts, plans, also)
+
+
+def _newest_that_stays(entries: list[Entry]) -> Entry:
+    """Take the newest record, which is right already, from those that go.
+
+    Raises:
+        BadInputError: there is no other.
+    """
+    if len(entries) < 2:  # noqa: PLR2004 - the newest stays
+        raise BadInputError(
+            "Say what goes from the record (--field), or name a corrected one (--replacement)."
+        )
+    return entries.pop()
 
 
 def _check_words(wanted: Wanted) -> None:
@@ -149,24 +166,25 @@ def _check_words(wanted: Wanted) -> None:
         raise BadInputError(
             "An erasure says who wants it, and why.", {"who": ["not empty"], "why": ["not empty"]}
         )
-    if found := secrets_in({"who": wanted.who, "why": wanted.why}):
+    if secrets := secrets_in({"who": wanted.who, "why": wanted.why}):
         raise BadInputError(
-            "The words of an erasure stay for ever, and these hold what looks like a secret.", found
+            "The words of an erasure stay for ever, and these hold what looks like a secret.",
+            secrets,
         )
     if wanted.fields and wanted.replacement is not None:
         raise BadInputError("Name fields or a corrected record, not both.")
 
 
 def _witness(job: ReadJob, named: str | None) -> str:
-    there = sorted({*job.held.finals, *job.held.provisional})
-    if named is None and len(there) > 1:
+    witnesses = sorted({*job.held.finals, *job.held.provisional})
+    if named is None and len(witnesses) > 1:
         raise BadInputError(
             f"Job {job.found.job_id} has several witnesses; say which: --witness "
-            f"{' or '.join(there)}."
+            f"{' or '.join(witnesses)}."
         )
-    if named is not None and named not in there:
-        raise NotFoundError(f"No record of job {job.found.job_id} by witness {named}.", there)
-    return named or there[0]
+    if named is not None and named not in witnesses:
+        raise NotFoundError(f"No record of job {job.found.job_id} by witness {named}.", witnesses)
+    return named or witnesses[0]
 
 
 def _replacement(wanted: Wanted, current: bytes) -> bytes | None:
@@ -184,40 +202,35 @@ def _check_replacement(
             "A record of a later version cannot take the place.",
             {"schema_version": ["not read yet"]},
         )
-    said = (decoded.job_id, decoded.experiment, decoded.witness, decoded.state in PROVISIONAL)
-    if said != (job.found.job_id, job.found.experiment, witness, now.state in PROVISIONAL):
+    names = (decoded.job_id, decoded.experiment, decoded.witness, decoded.state in PROVISIONAL)
+    if names != (job.found.job_id, job.found.experiment, witness, now.state in PROVISIONAL):
         raise RecordError(
             "The corrected record is of another job, experiment or witness, or of another kind of "
             "state."
         )
-    if found := secrets_in_record(decoded):
-        raise RecordError("The corrected record holds what looks like a secret.", found)
+    if secrets := secrets_in_record(decoded):
+        raise RecordError("The corrected record holds what looks like a secret.", secrets)
     if decoded.raw == now.raw:
         raise RecordError("The corrected record says the same as the one that it shall replace.")
-    if any(
-        was_erased(connection, job.found.experiment, sha256) for sha256 in digests_of(replacement)
-    ):
-        raise RecordError("The corrected record was erased itself.")
+    for sha256 in digests_of(replacement):
+        if was_erased(connection, job.found.experiment, sha256):
+            raise RecordError("The corrected record was erased itself.")
 
 
 def _named_texts(current: bytes, fields: Sequence[str]) -> list[str]:
-    return sorted(
-        {
-            text
-            for value in values_at(current, fields)
-            for text in texts_in(value)
-            if len(text) > 3  # noqa: PLR2004
-        }
-    )
+    texts: set[str] = set()
+    for value in values_at(current, fields):
+        # Shorter ones stand in too much else to be looked for
+        texts.update(text for text in texts_in(value) if len(text) > 3)  # noqa: PLR2004
+    return sorted(texts)
 
 
 def _check_gone(stays: bytes, texts: Sequence[str]) -> None:
     """Refuse a corrected record that has elsewhere what was named by its field."""
     left = [text for text in texts if holds_any(stays, forms_of([text]))]
     if left:
-        places = sorted(
-            {path for text in left for path in _paths(decode_record(stays).raw, text, "")}
-        )
+        raw = decode_record(stays).raw
+        places = sorted({path for text in left for path in _paths(raw, text, "")})
         raise RecordError(
             "What was to go stands in other fields of the record too: "
             f"{', '.join(places) or 'a name of one'}. Name these as well, or a corrected record.",
@@ -226,35 +239,28 @@ def _check_gone(stays: bytes, texts: Sequence[str]) -> None:
 
 
 def _paths(value: Any, text: str, path: str) -> list[str]:
+    """Return the paths of the values within a value that hold a text."""
+    if isinstance(value, str):
+        return [path] if text in value else []
+    paths: list[str] = []
     if isinstance(value, dict):
-        return [
-            found
-            for key, item in value.items()
-            for found in _paths(item, text, f"{path}.{key}" if path else key)
-        ]
-    if isinstance(value, list):
-        return [
-            found
-            for place, item in enumerate(value)
-            for found in _paths(item, text, f"{path}[{place}]")
-        ]
-    return [path] if isinstance(value, str) and text in value else []
+        for name, item in value.items():
+            paths += _paths(item, text, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            paths += _paths(item, text, f"{path}[{place}]")
+    return paths
 
 
 def _finals(connection: Connection, store: Store, job: int, witness: str) -> list[Entry]:
     """Return the final records of a witness that have their bytes, oldest first."""
-    query: Any = (
-        select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.revision)
-        .where(LedgerEntry.job_id == job, LedgerEntry.witness == witness)
-        .order_by(LedgerEntry.revision)
-    )
-    rows = connection.execute(query).all()
-    bodies = read_entries(connection, store, [row[0] for row in rows])
-    return [
-        Entry(row[0], row[1], row[2], record_bytes(bodies[row[0]], row[2]))
-        for row in rows
-        if row[0] in bodies
-    ]
+    finals = finals_of_witness(connection, job, witness)
+    bodies = read_entries(connection, store, [final.entry for final in finals])
+    entries: list[Entry] = []
+    for key, kind, revision in finals:
+        if key in bodies:
+            entries.append(Entry(key, kind, revision, record_bytes(bodies[key], revision)))
+    return entries
 
 
 def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) -> list[Entry]:
@@ -262,28 +268,17 @@ def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) 
 
     They are contradictions of this witness, and those of a later version.
     """
-    conflicts = select(Conflict.entry_id).where(
-        Conflict.job_id == job.found.key, Conflict.witness == witness
-    )
-    unread = select(UnreadRecord.entry_id).join(
-        LedgerEntry, LedgerEntry.id == UnreadRecord.entry_id
-    )
-    unread = unread.where(
-        UnreadRecord.job_uuid == job.found.job_id,
-        LedgerEntry.experiment_id == job.found.experiment_key,
-    )
-    kinds = {row[0]: "conflict" for row in connection.execute(conflicts)}
-    kinds |= {row[0]: "unread" for row in connection.execute(unread)}
+    found = job.found
+    kinds = dict.fromkeys(conflicts_of_witness(connection, found.key, witness), "conflict")
+    unread = unread_of_job(connection, found.experiment_key, found.job_id)
+    kinds.update(dict.fromkeys(unread, "unread"))
     bodies = read_entries(connection, store, kinds)
     return [Entry(entry, kinds[entry], None, body) for entry, body in bodies.items()]
 
 
 def _others(job: ReadJob, witness: str) -> dict[str, bytes]:
-    bodies = {
-        **job.held.provisional,
-        **{name: final.body for name, final in job.held.finals.items()},
-    }
-    return {name: body for name, body in bodies.items() if name != witness}
+    """Return the records of the other witnesses."""
+    return {name: body for name, body in job.held.bodies().items() if name != witness}
 
 
 def _plans_holding(
@@ -293,17 +288,22 @@ def _plans_holding(
 
     The texts are `forms`, as bytes.
     """
-    query = select(BundlePlan.plan_sha256).where(BundlePlan.job_id == job.found.key)
-    found = []
-    for (plan,) in connection.execute(query).all():
+    plans: list[str] = []
+    for plan in plans_of_job(connection, job.found.key):
         if was_erased(connection, job.found.experiment, plan):
             continue
-        generated = generated_by(connection, store, [plan])
-        if digests & named_in_plan(store, plan) or any(
-            holds_any(store.get(each), forms) for each in generated
-        ):
-            found.append(plan)
-    return sorted(found)
+        is_named = bool(digests & named_in_plan(store, plan))
+        if is_named or _generated_holds_any(connection, store, plan, forms):
+            plans.append(plan)
+    return sorted(plans)
+
+
+def _generated_holds_any(
+    connection: Connection, store: Store, plan: str, forms: Sequence[bytes]
+) -> bool:
+    """Whether a blob that was generated for a plan holds any of some texts."""
+    generated = generated_by(connection, store, [plan])
+    return any(holds_any(store.get(sha256), forms) for sha256 in generated)
 
 
 def _sha256(body: bytes) -> str:

@@ -11,10 +11,12 @@ Source: storage.md, "Erasure".
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+import msgspec
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.tables import EntryBody, LedgerEntry, ProvisionalRecord
+from jobprov.provenance.db.changes.erasures import empty_bodies, remove_provisional
+from jobprov.provenance.db.queries.ledger.entries import newest_final
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.erasures.log_expiry import Owner
@@ -22,6 +24,7 @@ from jobprov.provenance.services.erasures.plans import Entry, RecordErasure, Wan
 from jobprov.provenance.services.erasures.rows import ErasedRow, Erasure, write_erasure_rows
 from jobprov.provenance.services.erasures.traces import remove_traces
 from jobprov.provenance.services.ledger.chain_erasures import KIND, ErasedItem
+from jobprov.provenance.services.ledger.documents import ErasureDocument
 from jobprov.provenance.services.ledger.entries import Leaf, enter_document, leaves_of
 from jobprov.provenance.services.ledger.erased_segments import NO_SALT
 from jobprov.provenance.services.recording.jobs import record_jobs
@@ -60,23 +63,27 @@ def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
         "plans": erasure.plans,
     }
     number = enter_document(writing.by(wanted.who), found.experiment_key, KIND, document)
-    rows = [
-        ErasedRow(
-            entry.id,
-            ErasedItem(
-                entry.kind, entry.sha256, entry.revision, found.job_id, erasure.witness, None
-            ),
-        )
-        for entry in erasure.entries
-    ]
+    rows = _erased_rows(erasure)
     whose = Owner(found.experiment, found.experiment_key)
-    write_erasure_rows(writing, whose, Erasure(number, document, rows))
-    _forget_bodies(connection, {entry.id: leaves[entry.id].leaf for entry in erasure.entries})
-    here = (ProvisionalRecord.job_id == found.key) & (ProvisionalRecord.witness == erasure.witness)
+    write_erasure_rows(
+        writing, whose, Erasure(number, msgspec.convert(document, ErasureDocument), rows)
+    )
+    # These may wait to be sealed still; of a sealed one there is nothing here to empty
+    unsealed = {entry.id: leaves[entry.id].leaf for entry in erasure.entries}
+    empty_bodies(connection, NO_SALT, unsealed)
     if erasure.provisional is None:
-        connection.execute(delete(ProvisionalRecord).where(here))
+        remove_provisional(connection, found.key, erasure.witness)
     remove_traces(connection, found, erasure.texts)
     return erasure
+
+
+def _erased_rows(erasure: RecordErasure) -> list[ErasedRow]:
+    job_id, witness = erasure.job.found.job_id, erasure.witness
+    rows: list[ErasedRow] = []
+    for entry in erasure.entries:
+        item = ErasedItem(entry.kind, entry.sha256, entry.revision, job_id, witness, None)
+        rows.append(ErasedRow(entry.id, item))
+    return rows
 
 
 def _correct(writing: Writing, corrected: Submission) -> None:
@@ -105,24 +112,6 @@ def _replacing_leaf(connection: Connection, store: Store, erasure: RecordErasure
     """
     if erasure.provisional is not None:
         return None
-    newest = erasure.kept.id if erasure.kept is not None else _newest(connection, erasure)
+    kept = erasure.kept
+    newest = kept.id if kept else newest_final(connection, erasure.job.found.key, erasure.witness)
     return str(leaves_of(connection, store, [newest])[newest].leaf)
-
-
-def _newest(connection: Connection, erasure: RecordErasure) -> int:
-    query = select(LedgerEntry.id).where(
-        LedgerEntry.job_id == erasure.job.found.key, LedgerEntry.witness == erasure.witness
-    )
-    return int(
-        connection.execute(query.order_by(LedgerEntry.revision.desc()).limit(1)).scalar_one()
-    )
-
-
-def _forget_bodies(connection: Connection, leaves: dict[int, str]) -> None:
-    """Take salt and bytes from entries that wait to be sealed.
-
-    Their leaf is sealed in their place.
-    """
-    for entry, leaf in leaves.items():
-        mine = update(EntryBody).where(EntryBody.entry_id == entry)
-        connection.execute(mine.values(salt=NO_SALT, body=b"", leaf=leaf))

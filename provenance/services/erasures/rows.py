@@ -5,26 +5,30 @@ They are written with the entries, and again when these are replayed.
 Source: storage.md, "Erasure".
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.recording.packing import unpack
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import (
-    Closure,
-    Conflict,
-    ErasedBytes,
-    ErasedEntry,
-    Evaluation,
-    Job,
-    UnreadRecord,
+from jobprov.provenance.db.changes.erasures import (
+    add_erased_conflict,
+    add_erased_digests,
+    add_erased_entries,
+    add_erased_unread,
+    remove_evaluations,
+    remove_possessions,
 )
-from jobprov.provenance.services.erasures.log_expiry import Owner, forget_possession
-from jobprov.provenance.services.ledger.chain_erasures import ErasedItem, digests_in
+from jobprov.provenance.db.queries.erasures.rows import (
+    erased_digests_among,
+    evaluated_configurations,
+    is_conflict,
+    is_erased_entry,
+    is_unread,
+    job_key,
+)
+from jobprov.provenance.services.erasures.log_expiry import Owner
+from jobprov.provenance.services.ledger.chain_erasures import ErasedItem
+from jobprov.provenance.services.ledger.documents import ErasureDocument
 from jobprov.provenance.services.writing import Writing
 
 
@@ -39,7 +43,7 @@ class Erasure(NamedTuple):
     """An entry of kind `erasure`: its key, what it says, and the entries it names with a row."""
 
     entry: int
-    document: Mapping[str, Any]
+    document: ErasureDocument
     erased: Sequence[ErasedRow] = ()
 
 
@@ -47,21 +51,14 @@ def write_erasure_rows(writing: Writing, whose: Owner, erasure: Erasure) -> None
     """Write what an erasure says whose ledger entry is there."""
     connection = writing.connection
     document = erasure.document
-    fresh = [
-        row for row in erasure.erased if not _is_there(connection, ErasedEntry.entry_id, row.entry)
-    ]
-    rows = [{"entry_id": row.entry, "erasure_id": erasure.entry} for row in fresh]
-    insert_rows(connection, table_of(ErasedEntry), rows)
+    fresh = [row for row in erasure.erased if not is_erased_entry(connection, row.entry)]
+    add_erased_entries(connection, [row.entry for row in fresh], erasure.entry)
     for row in fresh:
         _keep_evidence(connection, whose.key, row)
-    _write_digests(connection, whose.key, erasure.entry, sorted(digests_in(dict(document))))
-    if blob := document.get("blob"):
-        forget_possession(writing, whose, document["sha256"])
-        forget_evaluations(connection, whose.key, blob)
-
-
-def _is_there(connection: Connection, column: Any, value: int) -> bool:
-    return connection.execute(select(column).where(column == value)).first() is not None
+    _write_digests(connection, whose.key, erasure.entry, sorted(document.digests))
+    if document.blob is not None:
+        remove_possessions(writing, whose.name, whose.key, document.sha256)
+        _forget_evaluations(connection, whose.key, document.blob)
 
 
 def _keep_evidence(connection: Connection, experiment: int, erased: ErasedRow) -> None:
@@ -70,47 +67,25 @@ def _keep_evidence(connection: Connection, experiment: int, erased: ErasedRow) -
     The replay itself wrote the rows of witnesses.
     """
     item = erased.item
-    if item.kind == "conflict" and not _is_there(connection, Conflict.entry_id, erased.entry):
-        query = select(Job.id).where(Job.uuid == item.job_id, Job.experiment_id == experiment)
-        row = {
-            "entry_id": erased.entry,
-            "job_id": connection.execute(query).scalar_one(),
-            "witness": item.witness,
-        }
-        insert_rows(connection, table_of(Conflict), [{**row, "sha256": item.sha256}])
-    if (
-        item.kind == "unread"
-        and item.revision is None
-        and not _is_there(connection, UnreadRecord.entry_id, erased.entry)
-    ):
-        values = {"entry_id": erased.entry, "job_uuid": item.job_id, "sha256": item.sha256}
-        insert_rows(connection, table_of(UnreadRecord), [values])
+    if item.kind == "conflict" and not is_conflict(connection, erased.entry):
+        job = job_key(connection, experiment, item.job_id)
+        add_erased_conflict(connection, erased.entry, job, item.witness, item.sha256)
+    if item.kind == "unread" and item.revision is None and not is_unread(connection, erased.entry):
+        add_erased_unread(connection, erased.entry, item.job_id, item.sha256)
 
 
 def _write_digests(
     connection: Connection, experiment: int, erasure: int, digests: Sequence[str]
 ) -> None:
-    table = table_of(ErasedBytes)
-    for part in chunks(digests):
-        query = select(table.c.sha256).where(
-            table.c.experiment_id == experiment, table.c.sha256.in_(part)
-        )
-        held = {row[0] for row in connection.execute(query)}
-        rows = [
-            {"experiment_id": experiment, "sha256": sha256, "erasure_id": erasure}
-            for sha256 in part
-            if sha256 not in held
-        ]
-        insert_rows(connection, table, rows)
+    erased = erased_digests_among(connection, experiment, digests)
+    fresh = [sha256 for sha256 in digests if sha256 not in erased]
+    add_erased_digests(connection, experiment, erasure, fresh)
 
 
-def forget_evaluations(connection: Connection, experiment: int, sha256: str) -> None:
+def _forget_evaluations(connection: Connection, experiment: int, sha256: str) -> None:
     """Take away what the configurations that name a blob were evaluated to, for an experiment."""
-    query = select(Closure.id, Closure.document).join(
-        Evaluation, Evaluation.closure_id == Closure.id
-    )
-    rows = connection.execute(query.where(Evaluation.experiment_id == experiment))
-    named = [key for key, document in rows if sha256.encode() in unpack(document)]
-    for part in chunks(named):
-        here = (Evaluation.experiment_id == experiment) & Evaluation.closure_id.in_(part)
-        connection.execute(delete(Evaluation).where(here))
+    naming: list[int] = []
+    for configuration, document in evaluated_configurations(connection, experiment):
+        if sha256.encode() in document:
+            naming.append(configuration)
+    remove_evaluations(connection, experiment, naming)

@@ -8,12 +8,12 @@ that corrected it, so that the job is there when verdicts, bundles and contradic
 Source: storage.md, "Erasure".
 """
 
-import json
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobprov.archive.store import Store
 from jobprov.provenance.services.ledger.chains import read_chain
+from jobprov.provenance.services.ledger.documents import ErasureDocument, read_document
 from jobprov.provenance.services.ledger.frames import SegmentError
 from jobprov.provenance.services.ledger.segments import SegmentReader
 from jobprov.provenance.services.ledger.witnessed_jobs import record_bytes
@@ -104,27 +104,19 @@ class ErasuresRead:
         return erasures
 
 
-def items_of(document: dict[str, Any]) -> dict[str, ErasedItem]:
+def items_of(erasure: ErasureDocument) -> dict[str, ErasedItem]:
     """Return the erased entries that an erasure names, by leaf."""
     items: dict[str, ErasedItem] = {}
-    for entry in document.get("entries", ()):
-        items[entry["leaf"]] = ErasedItem(
-            kind=entry["kind"],
-            sha256=entry["sha256"],
-            revision=entry["revision"],
-            job_id=document["job_id"],
-            witness=document["witness"],
-            replacement=document["replacement"],
+    for entry in erasure.entries:
+        items[entry.leaf] = ErasedItem(
+            kind=entry.kind,
+            sha256=entry.sha256,
+            revision=entry.revision,
+            job_id=erasure.job_id,
+            witness=erasure.witness,
+            replacement=erasure.replacement,
         )
     return items
-
-
-def digests_in(document: dict[str, Any]) -> set[str]:
-    """Return the digests that an erasure names.
-
-    Of bytes that are not taken back, and of plans that held them.
-    """
-    return {*document["sha256"], *document["plans"]}
 
 
 def read_erasures(store: Store, experiment: str) -> ChainErasures:
@@ -133,23 +125,27 @@ def read_erasures(store: Store, experiment: str) -> ChainErasures:
     Raises:
         SegmentError: the chain is broken.
     """
-    found = ChainErasures({}, {}, set())
+    items: dict[str, ErasedItem] = {}
+    digests: set[str] = set()
     for reader in read_chain(store, experiment):
         for position in reader.positions(KIND):
-            document = json.loads(reader.body(position))
-            found.items.update(items_of(document))
-            found.digests.update(digests_in(document))
-    replacements = {
-        item.replacement for item in found.items.values() if item.replacement is not None
-    }
-    found.places.update(find_leaves(store, experiment, found.items.keys() | replacements))
-    return found
+            erasure = read_document(reader.body(position), ErasureDocument)
+            items.update(items_of(erasure))
+            digests.update(erasure.digests)
+    leaves = set(items)
+    for item in items.values():
+        if item.replacement is not None:
+            leaves.add(item.replacement)
+    return ChainErasures(items, find_leaves(store, experiment, leaves), digests)
 
 
 def find_leaves(store: Store, experiment: str, leaves: Iterable[str]) -> dict[str, Place]:
     """Return where the entries of some leaves lie; those that are not sealed are left out."""
-    wanted, places = set(leaves), {}
-    for reader in read_chain(store, experiment) if wanted else ():
+    wanted = set(leaves)
+    places: dict[str, Place] = {}
+    if not wanted:
+        return places
+    for reader in read_chain(store, experiment):
         for position, (_, _, leaf) in enumerate(reader.head["entries"]):
             if leaf in wanted:
                 places[leaf] = (int(reader.head["segment"]), position)

@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection
 
 from jobprov.archive.errors import DocumentMissingError
 from jobprov.archive.store import Store
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import ChainHead, Experiment
+from jobprov.provenance.db.changes.ledger import write_last_segment
+from jobprov.provenance.db.queries.ledger.chains import LastSegment, last_segment
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.services.ledger.frames import SegmentError, head_name
 from jobprov.provenance.services.ledger.segments import GENESIS, SegmentReader
 from jobprov.provenance.services.writing import Writing
@@ -21,30 +22,15 @@ def archived_experiments(store: Store) -> set[str]:
     return {name.split("/")[1] for name in store.documents(_PREFIX)}
 
 
-def chain_tip(connection: Connection, experiment: str) -> tuple[int, str]:
-    """Return number and head's digest of the last segment that the database knows.
-
-    Before the first, they are (0, zeros).
-    """
-    query = (
-        select(ChainHead.segment, ChainHead.head_sha256)
-        .join(Experiment, Experiment.id == ChainHead.experiment_id)
-        .where(Experiment.name == experiment)
-    )
-    row = connection.execute(query).one_or_none()
-    return (row[0], row[1]) if row is not None else (0, GENESIS)
+def chain_tip(connection: Connection, experiment: str) -> LastSegment:
+    """Return the last segment that the database knows; number 0 and zeros before the first."""
+    return last_segment(connection, experiment) or LastSegment(0, GENESIS)
 
 
 def note_tip(writing: Writing, experiment: str, segment: int, head: bytes) -> None:
     """Note the last segment of a chain."""
     key = intern_experiments(writing, {experiment})[experiment]
-    writing.connection.execute(delete(ChainHead).where(ChainHead.experiment_id == key))
-    row = {
-        "experiment_id": key,
-        "segment": segment,
-        "head_sha256": hashlib.sha256(head).hexdigest(),
-    }
-    writing.connection.execute(table_of(ChainHead).insert(), [row])
+    write_last_segment(writing.connection, key, segment, hashlib.sha256(head).hexdigest())
 
 
 def next_segment(
@@ -60,8 +46,8 @@ def next_segment(
     except DocumentMissingError:
         return None
     reader = SegmentReader.open(store, experiment, segment + 1)
-    said = (reader.head["experiment"], reader.head["segment"], reader.head["previous"])
-    if said != (experiment, segment + 1, head_sha256):
+    names = (reader.head["experiment"], reader.head["segment"], reader.head["previous"])
+    if names != (experiment, segment + 1, head_sha256):
         raise SegmentError(
             f"Segment {segment + 1} of {experiment} does not continue segment {segment} as it is "
             "known: the chain was tampered with, or this archive belongs to another database."

@@ -84,8 +84,8 @@ def read_outline(head: bytes) -> Outline:
 
     Its entries are passed over, which takes a tenth of the time.
     """
-    found = _head.decode(head)
-    return Outline(found.body_sha256, array("Q", found.frames))
+    outline = _head.decode(head)
+    return Outline(outline.body_sha256, array("Q", outline.frames))
 
 
 def pack_frame(entries: Iterable[PackedEntry]) -> bytes:
@@ -149,7 +149,7 @@ def read_parts(
     wanted: dict[int, list[int]] = {}
     for position in sorted(positions):
         wanted.setdefault(position // FRAME_ENTRIES, []).append(position)
-    found: dict[int, bytes | None] = {}
+    bodies: dict[int, bytes | None] = {}
     for first, last in _runs(list(wanted)):
         start, end = outline.starts[first], outline.starts[last + 1]
         try:
@@ -159,22 +159,20 @@ def read_parts(
         if part is None:
             return None
         for number in range(first, last + 1):
-            if number in wanted:
-                frame = part[outline.starts[number] - start : outline.starts[number + 1] - start]
-                entries = list(unpack_frame(frame))
-                found |= {
-                    position: entries[position % FRAME_ENTRIES].body for position in wanted[number]
-                }
-    return found
+            if number not in wanted:
+                continue
+            frame = part[outline.starts[number] - start : outline.starts[number + 1] - start]
+            entries = list(unpack_frame(frame))
+            for position in wanted[number]:
+                bodies[position] = entries[position % FRAME_ENTRIES].body
+    return bodies
 
 
 def _runs(frames: Sequence[int]) -> list[tuple[int, int]]:
     """Return first and last frame of what is read at once."""
-    return (
-        [(frame, frame) for frame in frames]
-        if len(frames) <= _MOST_READS
-        else [(frames[0], frames[-1])]
-    )
+    if len(frames) <= _MOST_READS:
+        return [(frame, frame) for frame in frames]
+    return [(frames[0], frames[-1])]
 
 
 @lru_cache(maxsize=_MOST_OUTLINES)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from jobprov.archive.errors import DocumentMissingError
 from jobprov.archive.store import Store
+from jobprov.provenance.services.ledger.documents import PossessionDocument, read_document
 from jobprov.provenance.services.ledger.erased_segments import find_rewritten, read_rewritten
 from jobprov.provenance.services.ledger.frames import (
     FRAME_ENTRIES,
@@ -151,8 +152,7 @@ class SegmentReader:
 
     def digests(self, position: int) -> list[str]:
         """Return what an entry of kind `possession` lists."""
-        found: list[str] = json.loads(self.body(position))["sha256"]
-        return found
+        return read_document(self.body(position), PossessionDocument).sha256
 
     def entry(self, position: int) -> SealedEntry:
         """Return the entry at `position`."""
@@ -160,27 +160,23 @@ class SegmentReader:
 
     def _frame(self, number: int) -> list[SealedEntry]:
         """Return a frame, and keep the last one: neighbours are often asked for together."""
-        held = self._frames.get(number)
-        if held is None:
+        entries = self._frames.get(number)
+        if entries is None:
             start, end = self._starts[number : number + 2]
-            held = list(self._unpack_frame(number, self._body[start:end]))
-            self._frames = {number: held}
-        return held
+            entries = list(self._unpack_frame(number, self._body[start:end]))
+            self._frames = {number: entries}
+        return entries
 
     def _unpack_frame(self, number: int, frame: bytes) -> Iterator[SealedEntry]:
         for place, packed in enumerate(unpack_frame(frame), number * FRAME_ENTRIES):
             kind, received_at, leaf = self.head["entries"][place]
-            moment, erased = (
-                datetime.fromisoformat(received_at),
-                leaf if packed.body is None else None,
-            )
             yield SealedEntry(
-                kind,
-                moment,
-                packed.submitter.decode() or None,
-                packed.salt,
-                packed.body or b"",
-                erased,
+                kind=kind,
+                received_at=datetime.fromisoformat(received_at),
+                submitter=packed.submitter.decode() or None,
+                salt=packed.salt,
+                body=packed.body or b"",
+                erased=leaf if packed.body is None else None,
             )
 
 
@@ -192,9 +188,10 @@ def read_bodies(
     Raises:
         SegmentError: the archive holds other bytes than were sealed.
     """
-    found = read_parts(store, experiment, segment, positions)
-    if found is not None:
-        return {position: body for position, body in found.items() if body is not None}
+    # Most often single frames do, which saves reading and checking the whole body
+    bodies = read_parts(store, experiment, segment, positions)
+    if bodies is not None:
+        return {position: body for position, body in bodies.items() if body is not None}
     reader = SegmentReader.open(store, experiment, segment)
     return {
         position: reader.body(position)

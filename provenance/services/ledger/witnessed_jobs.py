@@ -9,11 +9,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.recording.packing import unpack
-from jobprov.provenance.db.selecting import select_among, select_by
-from jobprov.provenance.db.tables import Job
+from jobprov.provenance.db.queries.ledger.witnessed_jobs import (
+    FinalEntry,
+    final_entries,
+    provisional_bodies,
+    recorded_jobs,
+)
 from jobprov.provenance.db.turns import LostTurnError, take_jobs
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.merging import Contradiction, fill, merge_witnesses
@@ -21,10 +23,6 @@ from jobprov.provenance.records.reading.references import referenced_blobs
 from jobprov.provenance.records.reading.repairing import read_plain, without_unfit
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.readings import Reading
-
-_JOBS = table_of(Job)
-_FINALS = "SELECT job_id, witness, revision, id FROM ledger_entries WHERE job_id {among}"
-_WORKING = "SELECT job_id, witness, body FROM provisional_records WHERE job_id {among}"
 
 
 class FinalRecord(NamedTuple):
@@ -68,8 +66,13 @@ class HeldJob(msgspec.Struct, frozen=True):
 
         Of a witness with both kinds, it is the final one.
         """
-        bodies = {**self.provisional, **{name: final.body for name, final in self.finals.items()}}
+        bodies = self.bodies()
         return {name: json.loads(body) for name, body in bodies.items() if name != witness}
+
+    def bodies(self) -> dict[str, bytes]:
+        """Return the record of each witness as bytes: the final one, else that of the running job."""
+        final = {witness: record.body for witness, record in self.finals.items()}
+        return {**self.provisional, **final}
 
     def next_revision(self, witness: str) -> int:
         """Return the number that a correction of this witness's record gets."""
@@ -106,9 +109,8 @@ def load_held(
     Others who change these jobs wait from here on until the transaction ends.
     """
     jobs: dict[tuple[str, int], HeldJob] = {}
-    rows = select_by(connection, _JOBS, ("id", "received_at"), ("uuid", "experiment_id"), wanted)
-    for name, (key, received_at) in rows.items():
-        jobs[name] = HeldJob(key, received_at, {}, {})
+    for name, job in recorded_jobs(connection, wanted).items():
+        jobs[name] = HeldJob(job.key, job.received_at, {}, {})
     if jobs:
         fill_taken(connection, store, {job.key: job for job in jobs.values()})
     return jobs
@@ -125,20 +127,16 @@ def fill_taken(connection: Connection, store: Store, jobs: dict[int, HeldJob]) -
 
 def fill_records(connection: Connection, store: Store, jobs: dict[int, HeldJob]) -> None:
     """Read the records of each witness of these jobs into them."""
-    places: dict[int, tuple[int, str, int]] = {}
+    finals: list[FinalEntry] = []
     for part in chunks(list(jobs)):
-        for job, witness, revision, entry in select_among(connection, _FINALS, part):
-            places[entry] = (job, witness, revision)
-        for job, witness, packed in select_among(connection, _WORKING, part):
-            jobs[job].provisional[witness] = unpack(packed)
-    bodies = read_entries(connection, store, places)
-    for entry, (job, witness, revision) in places.items():
+        finals += final_entries(connection, part)
+        for provisional in provisional_bodies(connection, part):
+            jobs[provisional.job].provisional[provisional.witness] = provisional.body
+    bodies = read_entries(connection, store, [final.entry for final in finals])
+    for job, witness, revision, entry in finals:
         if entry in bodies:
-            _add_final(
-                jobs[job],
-                witness,
-                FinalRecord(revision, entry, record_bytes(bodies[entry], revision)),
-            )
+            body = record_bytes(bodies[entry], revision)
+            _add_final(jobs[job], witness, FinalRecord(revision, entry, body))
         else:
             jobs[job].gone.add((witness, revision))
 
@@ -189,7 +187,7 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
     raw, contradictions, unfit = _merge_fitting(records)
     record, repairs = read_plain(raw)
     repairs = tuple(dict.fromkeys((*unfit, *repairs)))
-    serious = tuple(found.field for found in contradictions if found.is_serious)
+    serious = tuple(entry.field for entry in contradictions if entry.is_serious)
     return MergedReading(record, repairs, serious, referenced_blobs(raw), raw=raw)
 
 

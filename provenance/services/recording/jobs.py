@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
+from jobprov.provenance.db.changes.ledger import NewEntry, OfJob, append_entries, count_entries
 from jobprov.provenance.db.changes.recording import (
     NewConflict,
     NewProvisional,
@@ -32,12 +33,6 @@ from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.records.erasing import digests_of
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.records.reading.equality import have_equal_values
-from jobprov.provenance.services.ledger.entries import (
-    NewEntry,
-    OfJob,
-    append_entries,
-    count_entries,
-)
 from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.ledger.witnessed_jobs import (
     FinalRecord,

@@ -9,30 +9,43 @@ what came to the restored database for the same place gives way, and is kept.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select, union_all, update
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.recording.packing import pack, unpack
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import (
-    Conflict,
-    EntryBody,
-    Job,
-    LedgerEntry,
-    Reclassification,
-    RefObservation,
-    RuleTableRow,
-    Sighting,
-    Verdict,
+from jobprov.provenance.db.changes.upkeep import (
+    NewConflict,
+    SealedPlace,
+    add_conflicts,
+    place_entry,
+    rewrite_body,
+    set_first_received,
+    set_revision,
+    stop_counting,
 )
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.upkeep.adopted_segments import (
+    RecordOfJob,
+    first_received,
+    is_record_waiting,
+    jobs_in_segment,
+    keys_by_position,
+    records_of_jobs,
+    waiting_bodies,
+    waiting_of_kind,
+)
+from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.services.code.ref_observations import tags_seen
-from jobprov.provenance.services.ledger.chain_erasures import KIND, digests_in
+from jobprov.provenance.services.ledger.chain_erasures import KIND
 from jobprov.provenance.services.ledger.chains import note_tip
+from jobprov.provenance.services.ledger.documents import (
+    ErasureDocument,
+    ExpiryDocument,
+    ObservationDocument,
+    ResolutionDocument,
+    read_document,
+)
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.segments import SealedEntry, SegmentReader
 from jobprov.provenance.services.recording.jobs import revision_body
@@ -42,14 +55,9 @@ from jobprov.provenance.services.work.notices import blob_arrived, blob_erased, 
 from jobprov.provenance.services.writing import Writing
 
 _Key = tuple[str, bytes]
-_TIMES: Mapping[str, tuple[Any, str]] = {
-    "verdict": (Verdict, "posted_at"),
-    "sighting": (Sighting, "seen_at"),
-    "rules": (RuleTableRow, "created_at"),
-    "reclassification": (Reclassification, "created_at"),
-    "ref_observation": (RefObservation, "first_seen_at"),
-}
-"""Kinds of entries whose rows say beside the entry when it came."""
+"""Kind of an entry, and its salt or the digest of its bytes."""
+_Place = tuple[str, str]
+"""Job id and witness."""
 
 
 class _Adopted(NamedTuple):
@@ -58,6 +66,13 @@ class _Adopted(NamedTuple):
     id: int
     position: int
     entry: SealedEntry
+
+
+class _Renumbering(NamedTuple):
+    """A revision that waits to be sealed, and the number that it gets."""
+
+    record: RecordOfJob
+    number: int
 
 
 def adopt_segment(writing: Writing, reader: SegmentReader) -> None:
@@ -69,11 +84,14 @@ def adopt_segment(writing: Writing, reader: SegmentReader) -> None:
     connection = writing.connection
     experiment, segment = reader.head["experiment"], reader.head["segment"]
     replay = Replay(writing, experiment)
-    placed = _placed(connection, replay.experiment, segment)
-    entries = {place: entry for place, entry in enumerate(reader.entries()) if place not in placed}
+    # Positions that have their row already: a sealer died after writing them
+    placed = keys_by_position(connection, replay.experiment, segment)
+    entries = dict(enumerate(reader.entries()))
+    for position in placed:
+        entries.pop(position, None)
     matched, lacking = _match(connection, replay.experiment, entries)
-    for each in matched:
-        _place(connection, each, segment)
+    for adopted in matched:
+        _place(connection, adopted, segment)
     replay.forbid(_erased_here(connection, writing.store, replay.experiment))
     replay.prepare(reader)
     _make_way(connection, writing.store, replay, lacking)
@@ -90,84 +108,76 @@ def _erased_here(connection: Connection, store: Store, experiment: int) -> set[s
 
     What is adopted before them gives none back.
     """
-    query = select(LedgerEntry.id).where(
-        LedgerEntry.experiment_id == experiment, LedgerEntry.segment.is_(None)
-    )
-    waiting = [row[0] for row in connection.execute(query.where(LedgerEntry.kind == KIND))]
+    waiting = waiting_of_kind(connection, experiment, KIND)
     bodies = read_entries(connection, store, waiting)
-    return {sha256 for body in bodies.values() for sha256 in digests_in(json.loads(body))}
+    erased: set[str] = set()
+    for body in bodies.values():
+        erased.update(read_document(body, ErasureDocument).digests)
+    return erased
 
 
-def _placed(connection: Connection, experiment: int, segment: int) -> set[int]:
-    """Return the positions that have their row already: a sealer died after it."""
-    query = select(LedgerEntry.position).where(
-        LedgerEntry.experiment_id == experiment, LedgerEntry.segment == segment
-    )
-    return {position for (position,) in connection.execute(query) if position is not None}
+class _WaitingEntries:
+    """The entries of an experiment that wait in the database, to be recognized in a segment."""
+
+    def __init__(self, connection: Connection, experiment: int) -> None:
+        self._by_salt: dict[_Key, int] = {}
+        self._by_body: dict[_Key, int] = {}
+        self._by_leaf: dict[str, int] = {}
+        # Newest first, so that the oldest of several with equal bytes is the one that counts
+        for row in waiting_bodies(connection, experiment):
+            if row.leaf is not None:
+                self._by_leaf[row.leaf] = row.entry
+                continue
+            body = unpack(row.packed)
+            self._by_leaf[hashlib.sha256(row.salt + body).hexdigest()] = row.entry
+            self._by_salt[row.kind, row.salt] = row.entry
+            self._by_body[row.kind, hashlib.sha256(body).digest()] = row.entry
+
+    def same(self, entry: SealedEntry) -> int | None:
+        """Return the entry that was sealed, by its leaf or salt; None where it does not wait.
+
+        The leaf recognizes what was erased on one of both sides.
+        """
+        by_leaf = self._by_leaf.get(entry.leaf)
+        return self._by_salt.get((entry.kind, entry.salt)) if by_leaf is None else by_leaf
+
+    def equal(self, entry: SealedEntry) -> int | None:
+        """Return an entry with equal bytes, which was sent again; None where none waits."""
+        if entry.erased is not None:
+            return None
+        return self._by_body.get((entry.kind, hashlib.sha256(entry.body).digest()))
 
 
 def _match(
     connection: Connection, experiment: int, entries: Mapping[int, SealedEntry]
 ) -> tuple[list[_Adopted], list[tuple[int, SealedEntry]]]:
-    """Return the entries that wait in the database, and those that it lacks.
-
-    Waiting entries are found by salt, or by equal bytes sent again.
-
-    What was erased on one side is told by its leaf.
-    """
-    by_salt: dict[_Key, int] = {}
-    by_body: dict[_Key, int] = {}
-    by_leaf: dict[str, int] = {}
-    query = (
-        select(LedgerEntry.id, LedgerEntry.kind, EntryBody.salt, EntryBody.body, EntryBody.leaf)
-        .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
-        .where(LedgerEntry.experiment_id == experiment, LedgerEntry.segment.is_(None))
-    )
-    for row in connection.execute(query.order_by(LedgerEntry.id.desc())):
-        if row.leaf is not None:
-            by_leaf[row.leaf] = row.id
-            continue
-        body = unpack(row.body)
-        by_leaf[hashlib.sha256(bytes(row.salt) + body).hexdigest()] = row.id
-        by_salt[row.kind, bytes(row.salt)] = row.id
-        by_body[row.kind, hashlib.sha256(body).digest()] = row.id
-    salted = {
-        place: number
-        for place, e in entries.items()
-        if (number := by_salt.get((e.kind, e.salt))) is not None
-    }
-    salted |= {
-        place: number for place, e in entries.items() if (number := by_leaf.get(e.leaf)) is not None
-    }
-    taken = set(salted.values())
+    """Return the entries that wait in the database, and those that it lacks."""
+    waiting = _WaitingEntries(connection, experiment)
+    same: dict[int, int] = {}
+    for position, entry in entries.items():
+        key = waiting.same(entry)
+        if key is not None:
+            same[position] = key
+    taken = set(same.values())
     matched, lacking = [], []
-    for place, entry in entries.items():
-        number = salted.get(place)
-        if number is None and entry.erased is None:
-            same = by_body.get((entry.kind, hashlib.sha256(entry.body).digest()))
-            number = same if same is not None and same not in taken else None
-        if number is None:
-            lacking.append((place, entry))
+    for position, entry in entries.items():
+        key = same.get(position)
+        if key is None:
+            # All that are the same come first: equal bytes must not take one of these
+            equal = waiting.equal(entry)
+            key = None if equal in taken else equal
+        if key is None:
+            lacking.append((position, entry))
         else:
-            taken.add(number)
-            matched.append(_Adopted(number, place, entry))
+            taken.add(key)
+            matched.append(_Adopted(key, position, entry))
     return matched, lacking
 
 
 def _place(connection: Connection, adopted: _Adopted, segment: int) -> None:
     entry = adopted.entry
-    row = (
-        update(LedgerEntry)
-        .where(LedgerEntry.id == adopted.id)
-        .values(received_at=entry.received_at)
-    )
-    row = row.values(submitter=entry.submitter, segment=segment, position=adopted.position)
-    connection.execute(row)
-    connection.execute(delete(EntryBody).where(EntryBody.entry_id == adopted.id))
-    if entry.kind in _TIMES:
-        table, column = _TIMES[entry.kind]
-        said = update(table).where(table_of(table).c.entry_id == adopted.id)
-        connection.execute(said.values({column: entry.received_at}))
+    place = SealedPlace(segment, adopted.position, entry.kind, entry.received_at, entry.submitter)
+    place_entry(connection, adopted.id, place)
 
 
 def _note_first_received(connection: Connection, experiment: int, segment: int) -> None:
@@ -175,32 +185,8 @@ def _note_first_received(connection: Connection, experiment: int, segment: int) 
 
     What is sealed may have come before or after what waits.
     """
-    own = select(LedgerEntry.job_id, LedgerEntry.received_at)
-    against = select(Conflict.job_id, LedgerEntry.received_at).join(
-        LedgerEntry, LedgerEntry.id == Conflict.entry_id
-    )
-    here = (LedgerEntry.experiment_id == experiment) & (LedgerEntry.segment == segment)
-    entries: Any = union_all(own.where(here, LedgerEntry.job_id.is_not(None)), against.where(here))
-    for part in chunks(sorted({job for job, _ in connection.execute(entries)})):
-        first: dict[int, datetime] = {}
-        entries = union_all(
-            own.where(LedgerEntry.job_id.in_(part)), against.where(Conflict.job_id.in_(part))
-        )
-        for job, received_at in connection.execute(entries):
-            first[job] = min(received_at, first.get(job, received_at))
-        for job, received_at in first.items():
-            other = update(Job).where(Job.id == job, Job.received_at != received_at)
-            connection.execute(other.values(received_at=received_at))
-
-
-class _Local(NamedTuple):
-    """A record or revision of a job that came after the restoration and waits to be sealed."""
-
-    job: int
-    uuid: str
-    witness: str
-    number: int
-    entry: int
+    for jobs in chunks(jobs_in_segment(connection, experiment, segment)):
+        set_first_received(connection, first_received(connection, jobs))
 
 
 def _make_way(
@@ -211,123 +197,109 @@ def _make_way(
     A record that differs from the sealed one of its witness becomes a conflict, revisions go after
     the sealed ones.
     """
-    mine = (LedgerEntry.experiment_id == replay.experiment) & LedgerEntry.segment.is_(None)
-    waiting = select(LedgerEntry.id).where(mine, LedgerEntry.job_id.is_not(None))
-    if connection.execute(waiting.limit(1)).first() is None:
+    # Else each sealed record would be decoded for nothing
+    if not is_record_waiting(connection, replay.experiment):
         return
-    sealed: dict[tuple[str, str], set[int]] = {}
+    sealed: dict[_Place, set[int]] = {}
     for _, entry in lacking:
         if (place := replay.place_among_records(entry)) is not None:
-            sealed.setdefault(place[:2], set()).add(place[2])
-    conflicts: list[_Local] = []
-    renumbered: list[tuple[_Local, int]] = []
-    for local, taken in _contested(connection, replay.experiment, sealed):
-        conflicts += [each for each in local if each.number == 0 and 0 in taken]
-        renumbered += _renumbered([each for each in local if each.number > 0], taken)
+            job_id, witness, number = place
+            sealed.setdefault((job_id, witness), set()).add(number)
+    conflicts: list[RecordOfJob] = []
+    renumberings: list[_Renumbering] = []
+    for records, taken in _contested(connection, replay.experiment, sealed):
+        revisions = []
+        for record in records:
+            if record.revision > 0:
+                revisions.append(record)
+            elif 0 in taken:
+                conflicts.append(record)
+        renumberings += _renumbered(revisions, taken)
     _write_conflicts(connection, store, conflicts)
-    _renumber(connection, store, renumbered)
+    _renumber(connection, store, renumberings)
 
 
 def _contested(
-    connection: Connection, experiment: int, sealed: Mapping[tuple[str, str], set[int]]
-) -> Iterator[tuple[list[_Local], set[int]]]:
+    connection: Connection, experiment: int, sealed: Mapping[_Place, set[int]]
+) -> Iterator[tuple[list[RecordOfJob], set[int]]]:
     """Yield, by job and witness, what waits to be sealed, in order, and sealed entries' numbers."""
-    local: dict[tuple[str, str], list[_Local]] = {}
+    waiting: dict[_Place, list[RecordOfJob]] = {}
     taken = {place: set(numbers) for place, numbers in sealed.items()}
-    query: Any = (
-        select(
-            LedgerEntry.job_id, Job.uuid, LedgerEntry.witness, LedgerEntry.revision,
-            LedgerEntry.id, LedgerEntry.segment,
-        )
-        .join(Job, Job.id == LedgerEntry.job_id)
-        .order_by(LedgerEntry.job_id, LedgerEntry.witness, LedgerEntry.revision)
-    )  # fmt: skip
-    for part in chunks(sorted({uuid for uuid, _ in sealed})):
-        for row in connection.execute(
-            query.where(Job.uuid.in_(part), Job.experiment_id == experiment)
-        ):
-            one = _Local(*row[:5])
-            if (one.uuid, one.witness) not in sealed:
-                continue
-            if row.segment is None:
-                local.setdefault((one.uuid, one.witness), []).append(one)
-            else:
-                taken[one.uuid, one.witness].add(one.number)
-    yield from ((found, taken[place]) for place, found in local.items())
+    job_ids = sorted({job_id for job_id, _ in sealed})
+    for record in records_of_jobs(connection, experiment, job_ids):
+        place = (record.job_id, record.witness)
+        if place not in sealed:
+            continue
+        if record.segment is None:
+            waiting.setdefault(place, []).append(record)
+        else:
+            taken[place].add(record.revision)
+    for place, records in waiting.items():
+        yield records, taken[place]
 
 
-def _renumbered(local: Sequence[_Local], taken: set[int]) -> list[tuple[_Local, int]]:
+def _renumbered(revisions: Sequence[RecordOfJob], taken: set[int]) -> list[_Renumbering]:
     """Return the revisions that give way with their new numbers.
 
     The numbers are in the same order, past those that are taken.
     """
-    found, last = [], 0
-    for each in local:
-        number = max(each.number, last + 1)
+    renumberings: list[_Renumbering] = []
+    last = 0
+    for record in revisions:
+        number = max(record.revision, last + 1)
         while number in taken:
             number += 1
         last = number
-        if number != each.number:
-            found.append((each, number))
-    return found
+        if number != record.revision:
+            renumberings.append(_Renumbering(record, number))
+    return renumberings
 
 
-def _write_conflicts(connection: Connection, store: Store, records: Sequence[_Local]) -> None:
-    bodies = read_entries(connection, store, [each.entry for each in records])
-    rows = []
-    for each in records:
-        evidence = update(LedgerEntry).where(LedgerEntry.id == each.entry)
-        connection.execute(
-            evidence.values(kind="conflict", job_id=None, witness=None, revision=None)
-        )
-        if each.entry in bodies:  # else it was erased, and nobody can send it again
-            sha256 = hashlib.sha256(bodies[each.entry]).hexdigest()
-            rows.append(
-                {
-                    "entry_id": each.entry,
-                    "job_id": each.job,
-                    "witness": each.witness,
-                    "sha256": sha256,
-                }
-            )
-    insert_rows(connection, table_of(Conflict), rows)
+def _write_conflicts(connection: Connection, store: Store, records: Sequence[RecordOfJob]) -> None:
+    bodies = read_entries(connection, store, [record.entry for record in records])
+    conflicts: list[NewConflict] = []
+    for record in records:
+        stop_counting(connection, record.entry)
+        if record.entry in bodies:  # else it was erased, and nobody can send it again
+            sha256 = hashlib.sha256(bodies[record.entry]).hexdigest()
+            conflicts.append(NewConflict(record.entry, record.job, record.witness, sha256))
+    add_conflicts(connection, conflicts)
 
 
-def _renumber(
-    connection: Connection, store: Store, revisions: Sequence[tuple[_Local, int]]
-) -> None:
-    """Give revisions that wait their new numbers, in the rows and in the bytes.
-
-    No head says anything yet of these bytes.
-    """
-    bodies = read_entries(connection, store, [each.entry for each, _ in revisions])
-    for each, number in revisions:
-        connection.execute(
-            update(LedgerEntry).where(LedgerEntry.id == each.entry).values(revision=number)
-        )
-        if each.entry in bodies:  # else it was erased, and its leaf is what is sealed
-            document = revision_body({**json.loads(bodies[each.entry]), "revision": number})
-            changed = update(EntryBody).where(EntryBody.entry_id == each.entry)
-            connection.execute(changed.values(body=pack(document)))
+def _renumber(connection: Connection, store: Store, renumberings: Sequence[_Renumbering]) -> None:
+    """Give revisions that wait their new numbers, in the rows and in the bytes."""
+    entries = [renumbering.record.entry for renumbering in renumberings]
+    bodies = read_entries(connection, store, entries)
+    for record, number in renumberings:
+        set_revision(connection, record.entry, number)
+        if record.entry in bodies:  # else it was erased, and its leaf is what is sealed
+            document = {**json.loads(bodies[record.entry]), "revision": number}
+            rewrite_body(connection, record.entry, revision_body(document))
 
 
 def _look_again(connection: Connection, reader: SegmentReader) -> None:
     """Have jobs looked at again that came before what the segment says of blobs and code."""
-    for place in reader.positions("resolution"):
-        code_resolved(connection, json.loads(reader.body(place))["software"])
-    seen: dict[str, set[str]] = {}
-    for place in reader.positions("ref_observation"):
-        body = json.loads(reader.body(place))
-        seen.setdefault(body["match_key"], set()).add(body["ref"])
-    for match_key, refs in seen.items():
-        tags_seen(connection, match_key, refs)
-    for place in reader.positions("possession"):
-        for sha256 in reader.digests(place):
+    _look_at_code_again(connection, reader)
+    for position in reader.positions("possession"):
+        for sha256 in reader.digests(position):
             blob_arrived(connection, sha256)
-    for place in reader.positions(KIND):
-        if blob := json.loads(reader.body(place)).get("blob"):
-            blob_erased(connection, reader.head["experiment"], blob)
+    for position in reader.positions(KIND):
+        erasure = read_document(reader.body(position), ErasureDocument)
+        if erasure.blob is not None:
+            blob_erased(connection, reader.head["experiment"], erasure.blob)
     # No blob came, but what they wait for is expired and no longer missing
-    for place in reader.positions("expiry"):
-        for log in json.loads(reader.body(place))["logs"]:
-            blob_arrived(connection, log["sha256"])
+    for position in reader.positions("expiry"):
+        for sha256 in read_document(reader.body(position), ExpiryDocument).digests:
+            blob_arrived(connection, sha256)
+
+
+def _look_at_code_again(connection: Connection, reader: SegmentReader) -> None:
+    for position in reader.positions("resolution"):
+        resolution = read_document(reader.body(position), ResolutionDocument)
+        code_resolved(connection, resolution.software)
+    tags: dict[str, set[str]] = {}
+    for position in reader.positions("ref_observation"):
+        observation = read_document(reader.body(position), ObservationDocument)
+        tags.setdefault(observation.match_key, set()).add(observation.ref)
+    for match_key, refs in tags.items():
+        tags_seen(connection, match_key, refs)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from jobprov.archive import fsck
 from jobprov.archive.errors import ArchiveError
@@ -24,14 +24,23 @@ from jobprov.provenance.db.queries.holdings.blob_users import (
 )
 from jobprov.provenance.db.queries.holdings.erasures import erased_of, erased_places
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
-from jobprov.provenance.db.tables import AwaitedBlob, Experiment, ExpiredLog, Possession
+from jobprov.provenance.db.queries.ledger.chains import LastSegment
+from jobprov.provenance.db.queries.lookup.experiments import experiment_names
+from jobprov.provenance.db.queries.upkeep.archive_checks import (
+    AwaitedCount,
+    all_possessed,
+    count_awaited,
+    possessed_among,
+)
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.ledger.chain_erasures import KIND, read_erasures
 from jobprov.provenance.services.ledger.chains import archived_experiments, chain_tip, read_chain
 from jobprov.provenance.services.ledger.entry_bytes import record_bodies
 from jobprov.provenance.services.ledger.frames import SegmentError, head_name
+from jobprov.provenance.services.ledger.segments import SegmentReader
 
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_SEGMENT = re.compile(r"ledger/([^/]+)/(\d{8})")
 _BLOB_KINDS = frozenset(
     {FindingKind.BLOB_MISSING, FindingKind.BLOB_DAMAGED, FindingKind.COPY_DAMAGED}
 )
@@ -60,23 +69,17 @@ class Trouble(NamedTuple):
         return self.kind in _HARMLESS
 
 
-class Gaps(NamedTuple):
-    """Blobs that records name and that never came, and how many jobs wait for any."""
-
-    blobs: int
-    jobs: int
-
-
 class ArchiveReport(NamedTuple):
     """What a check found.
 
     Attributes:
+        gaps: blobs that records name and that never came.
         blobs: that had to be there.
         entries: of the ledger that were read and compared with their leaves.
     """
 
     troubles: list[Trouble]
-    gaps: Gaps
+    gaps: AwaitedCount
     blobs: int
     segments: int
     entries: int
@@ -90,18 +93,16 @@ class ArchiveReport(NamedTuple):
 def check_archive(connection: Connection, store: Store) -> ArchiveReport:
     """Return everything that is wrong with the archive, each with the jobs that it touches."""
     expected = _Counted(_expected(connection, store))
-    found = list(
-        fsck.check(store, expected=expected, expected_documents=_expected_heads(connection))
-    )
+    heads = _expected_heads(connection)
+    findings = list(fsck.check(store, expected=expected, expected_documents=heads))
     chains = _check_chains(connection, store)
-    users = _users(
-        connection, store, {finding.name for finding in found if finding.kind in _BLOB_KINDS}
-    )
-    troubles = [_trouble(connection, finding, users) for finding in found]
+    blobs = {finding.name for finding in findings if finding.kind in _BLOB_KINDS}
+    users = _users(connection, store, blobs)
+    troubles = [_trouble(connection, finding, users) for finding in findings]
     troubles += _not_erased(connection, store)
     return ArchiveReport(
         troubles + chains.troubles,
-        _gaps(connection),
+        count_awaited(connection),
         expected.count,
         chains.segments,
         chains.entries,
@@ -126,68 +127,75 @@ def _expected(connection: Connection, store: Store) -> Iterator[str]:
 
     They are what was uploaded, packs of code, plans of bundles, and what these generated.
     """
-    rows = connection.execution_options(yield_per=5000).execute(
-        select(Possession.sha256).distinct()
-    )
-    yield from (row[0] for row in rows)
+    yield from all_possessed(connection)
     yield from packs_of_code(connection)
-    possessed = select(Possession.sha256)
     for sha256 in live_plans(connection):
         yield sha256
         named = named_in_plan(store, sha256)
-        held = {row[0] for row in connection.execute(possessed.where(Possession.sha256.in_(named)))}
-        yield from sorted(named - held)
+        yield from sorted(named - possessed_among(connection, named))
 
 
 def _expected_heads(connection: Connection) -> list[str]:
     names = []
-    for (experiment,) in connection.execute(select(Experiment.name)).all():
-        segment, _ = chain_tip(connection, experiment)
-        names += [head_name(experiment, number) for number in range(1, segment + 1)]
+    for experiment in experiment_names(connection):
+        last = chain_tip(connection, experiment).segment
+        names += [head_name(experiment, number) for number in range(1, last + 1)]
     return names
 
 
 class _Chains(NamedTuple):
+    """What following some chains found: what is wrong, and how much was read."""
+
     troubles: list[Trouble]
-    segments: int
-    entries: int
+    segments: int = 0
+    entries: int = 0
 
 
 def _check_chains(connection: Connection, store: Store) -> _Chains:
     """Follow every chain, compare each entry with its leaf, and the end with the database."""
     troubles: list[Trouble] = []
     segments = entries = 0
-    known = {row[0] for row in connection.execute(select(Experiment.name))}
-    for experiment in sorted(known | archived_experiments(store)):
-        tip = chain_tip(connection, experiment)
-        reached = 0
-        try:
-            gone: dict[int, set[int]] = {}
-            is_any = bool(erased_places(connection, experiment))
-            for reader in read_chain(store, experiment):
-                gone[reached + 1] = {
-                    place
-                    for place, entry in enumerate(reader.entries())
-                    if entry.erased is not None
-                }
-                is_any = is_any or bool(gone[reached + 1] or reader.positions(KIND))
-                entries += len(reader)
-                segments += 1
-                reached += 1
-                _check_tip(experiment, (reached, reader.head_sha256), tip)
-            troubles += _compare_erased(connection, store, experiment, gone) if is_any else []
-        except (SegmentError, ArchiveError) as problem:
-            jobs = jobs_of_entries(connection, experiment, reached + 1)
-            troubles.append(
-                Trouble(
-                    "chain-broken",
-                    experiment,
-                    head_name(experiment, reached + 1),
-                    str(problem),
-                    jobs,
-                )
-            )
+    recorded = set(experiment_names(connection))
+    for experiment in sorted(recorded | archived_experiments(store)):
+        chain = _check_chain(connection, store, experiment)
+        troubles += chain.troubles
+        segments += chain.segments
+        entries += chain.entries
     return _Chains(troubles, segments, entries)
+
+
+def _check_chain(connection: Connection, store: Store, experiment: str) -> _Chains:
+    """Follow one chain as far as it goes."""
+    tip = chain_tip(connection, experiment)
+    erased_positions: dict[int, set[int]] = {}
+    is_anything_erased = bool(erased_places(connection, experiment))
+    segments = entries = 0
+    troubles: list[Trouble] = []
+    try:
+        for reader in read_chain(store, experiment):
+            positions = _erased_positions(reader)
+            erased_positions[segments + 1] = positions
+            is_anything_erased = is_anything_erased or bool(positions or reader.positions(KIND))
+            entries += len(reader)
+            segments += 1
+            _check_tip(experiment, LastSegment(segments, reader.head_sha256), tip)
+        # Else the chain need not be read once more for its erasures
+        if is_anything_erased:
+            troubles += _compare_erased(connection, store, experiment, erased_positions)
+    except (SegmentError, ArchiveError) as problem:
+        head = head_name(experiment, segments + 1)
+        jobs = jobs_of_entries(connection, experiment, segments + 1)
+        troubles.append(Trouble("chain-broken", experiment, head, str(problem), jobs))
+    return _Chains(troubles, segments, entries)
+
+
+def _erased_positions(reader: SegmentReader) -> set[int]:
+    """Return where a segment has entries without bytes; each entry is compared with its leaf."""
+    positions: set[int] = set()
+    for position, entry in enumerate(reader.entries()):
+        if entry.erased is not None:
+            positions.add(position)
+    return positions
 
 
 def _erased_entries(connection: Connection, store: Store, experiment: str) -> dict[int, set[int]]:
@@ -224,7 +232,7 @@ def _compare_erased(
 
 def _not_erased(connection: Connection, store: Store) -> Iterator[Trouble]:
     """Yield the blobs that were erased, that nobody else sent, and that are still there."""
-    for (experiment,) in connection.execute(select(Experiment.name)).all():
+    for experiment in experiment_names(connection):
         free = needed_by_nobody(connection, erased_of(connection, experiment))
         for sha256 in sorted(set(free) - store.missing(free)):
             yield Trouble(
@@ -236,10 +244,10 @@ def _not_erased(connection: Connection, store: Store) -> Iterator[Trouble]:
             )
 
 
-def _check_tip(experiment: str, found: tuple[int, str], tip: tuple[int, str]) -> None:
-    if found[0] == tip[0] and found != tip:
+def _check_tip(experiment: str, reached: LastSegment, tip: LastSegment) -> None:
+    if reached.segment == tip.segment and reached != tip:
         raise SegmentError(
-            f"Segment {found[0]} of {experiment} is not the one that this database sealed."
+            f"Segment {reached.segment} of {experiment} is not the one that this database sealed."
         )
 
 
@@ -253,7 +261,8 @@ def _users(connection: Connection, store: Store, digests: set[str]) -> dict[str,
     if not digests:
         return users
     for body, job in record_bodies(connection, store):
-        for sha256 in {found.decode() for found in _DIGEST.findall(body)} & digests:
+        named = {digest.decode() for digest in _DIGEST.findall(body)}
+        for sha256 in named & digests:
             users[sha256].add(job)
     for sha256 in digests:
         users[sha256].update(jobs_of_packs(connection, sha256))
@@ -270,13 +279,3 @@ def _trouble(connection: Connection, finding: Finding, users: dict[str, set[JobN
     if segment is not None and finding.kind not in _BLOB_KINDS:
         jobs = jobs_of_entries(connection, segment.group(1), int(segment.group(2)), only=True)
     return Trouble(str(finding.kind), finding.name, finding.where, finding.detail, jobs)
-
-
-_SEGMENT = re.compile(r"ledger/([^/]+)/(\d{8})")
-
-
-def _gaps(connection: Connection) -> Gaps:
-    expired = AwaitedBlob.sha256.in_(select(ExpiredLog.sha256))
-    blobs = select(func.count(AwaitedBlob.sha256.distinct())).where(~expired)
-    jobs = select(func.count(AwaitedBlob.job_id.distinct())).where(~expired)
-    return Gaps(connection.execute(blobs).scalar_one(), connection.execute(jobs).scalar_one())

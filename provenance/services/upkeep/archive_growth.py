@@ -3,9 +3,12 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.tables import Job
+from jobprov.provenance.db.queries.upkeep.archive_growth import (
+    RecordedJobs,
+    count_recorded_since,
+)
 
 _DAYS = 30
 
@@ -24,11 +27,9 @@ class Growth(NamedTuple):
     days_left: float | None
 
 
-def count_recorded(connection: Connection, *, now: datetime) -> tuple[int, int]:
+def count_recorded(connection: Connection, *, now: datetime) -> RecordedJobs:
     """Return how many jobs are recorded, in all and in the last 30 days."""
-    recent = func.count().filter(Job.received_at >= now - timedelta(days=_DAYS))
-    row = connection.execute(select(func.count(), recent).select_from(Job)).one()
-    return row[0], row[1]
+    return count_recorded_since(connection, now - timedelta(days=_DAYS))
 
 
 def forecast_growth(
@@ -38,6 +39,5 @@ def forecast_growth(
     if not recent_jobs or not stored_bytes:
         return Growth(recent_jobs, None, None)
     bytes_a_day = stored_bytes / jobs * recent_jobs / _DAYS
-    return Growth(
-        recent_jobs, bytes_a_day, None if free_bytes is None else free_bytes / bytes_a_day
-    )
+    days_left = None if free_bytes is None else free_bytes / bytes_a_day
+    return Growth(recent_jobs, bytes_a_day, days_left)

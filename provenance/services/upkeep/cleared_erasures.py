@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.clearing import clear_deleted
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.erasures.blobs import plans_among
 from jobprov.provenance.db.queries.holdings.erasures import erased_of, erased_places
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
-from jobprov.provenance.db.tables import BundlePlan, Experiment
+from jobprov.provenance.db.queries.lookup.experiments import experiment_names
 from jobprov.provenance.services.bundles.plan_blobs import generated_for_nobody_else
 from jobprov.provenance.services.intake.partial_blobs import HalfSent
 from jobprov.provenance.services.ledger.chains import archived_experiments
@@ -113,13 +114,14 @@ def finish_erasures(parts: Parts) -> dict[str, Cleared]:
     Return what went, by experiment.
     """
     with parts.database.reading.connect() as connection:
-        names = [
-            row[0] for row in connection.execute(select(Experiment.name).order_by(Experiment.name))
+        experiments = [
+            name for name in experiment_names(connection) if _is_anything_erased(connection, name)
         ]
-        erased = [
-            name for name in names if erased_of(connection, name) or erased_places(connection, name)
-        ]
-    return {name: clear_erased(parts, name) for name in erased}
+    return {experiment: clear_erased(parts, experiment) for experiment in experiments}
+
+
+def _is_anything_erased(connection: Connection, experiment: str) -> bool:
+    return bool(erased_of(connection, experiment) or erased_places(connection, experiment))
 
 
 def _doomed(connection: Connection, store: Store, wanted: Sequence[str]) -> list[list[str]]:
@@ -129,17 +131,10 @@ def _doomed(connection: Connection, store: Store, wanted: Sequence[str]) -> list
     erased them.
     """
     free = needed_by_nobody(connection, wanted)
-    there = [
-        sha256 for part in chunks(free, 1000) for sha256 in sorted(set(part) - store.missing(part))
-    ]
-    plans = {
-        row[0]
-        for part in chunks(there)
-        for row in connection.execute(
-            select(BundlePlan.plan_sha256).where(BundlePlan.plan_sha256.in_(part))
-        )
-    }
-    generated = sorted(generated_for_nobody_else(connection, store, plans)) if plans else []
-    present = sorted(set(generated) - store.missing(generated)) if generated else []
-    first = sorted({*present, *there} - plans)
-    return [first, sorted(plans)]
+    stored: list[str] = []
+    for part in chunks(free, 1000):
+        stored += sorted(set(part) - store.missing(part))
+    plans = plans_among(connection, stored)
+    generated = generated_for_nobody_else(connection, store, plans) if plans else set()
+    present = generated - store.missing(sorted(generated)) if generated else set()
+    return [sorted({*present, *stored} - plans), sorted(plans)]

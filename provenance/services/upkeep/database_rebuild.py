@@ -10,13 +10,11 @@ not sealed yet are lost with the database, too.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import func, select
-
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.migrating import upgrade
-from jobprov.provenance.db.tables import Experiment, Job, LedgerEntry, Repository, WriteToken
+from jobprov.provenance.db.queries.upkeep.database_rebuild import count_jobs, first_filled_table
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.configurations.evaluation import evaluate_waiting
@@ -66,14 +64,17 @@ class RebuildReport(NamedTuple):
 
 
 def rebuild_from(
-    archive_url: str, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
+    archive_url: str,
+    into_url: str,
+    *,
+    show_segment: Callable[[str, int, int], None] = lambda *_: None,
 ) -> RebuildReport:
     """Do as `rebuild_database`, from the archive at an address."""
-    return rebuild_database(open_store(archive_url), into_url, told=told)
+    return rebuild_database(open_store(archive_url), into_url, show_segment=show_segment)
 
 
 def rebuild_database(
-    store: Store, into_url: str, *, told: Callable[[str, int, int], None] = lambda *_: None
+    store: Store, into_url: str, *, show_segment: Callable[[str, int, int], None] = lambda *_: None
 ) -> RebuildReport:
     """Fill the empty database at `into_url` from the archive.
 
@@ -82,7 +83,7 @@ def rebuild_database(
     Args:
         store: the archive.
         into_url: of the database.
-        told: called with experiment, segment and number of entries after each segment.
+        show_segment: called with experiment, segment and number of entries after each segment.
 
     Raises:
         ConflictError: the database is not empty; nothing was written.
@@ -93,23 +94,22 @@ def rebuild_database(
     database = open_database(into_url)
     try:
         _check_empty(database)
-        return _rebuild(database, store, told)
+        return _rebuild(database, store, show_segment)
     finally:
         database.dispose()
 
 
 def _check_empty(database: Database) -> None:
     with database.reading.connect() as connection:
-        for model in (Experiment, LedgerEntry, Job, WriteToken, Repository):
-            if connection.execute(select(model).limit(1)).first() is not None:
-                raise ConflictError(
-                    f"The database holds {model.__tablename__} already; name an empty one to "
-                    "rebuild into."
-                )
+        table = first_filled_table(connection)
+    if table is not None:
+        raise ConflictError(
+            f"The database holds {table} already; name an empty one to rebuild into."
+        )
 
 
 def _rebuild(
-    database: Database, store: Store, told: Callable[[str, int, int], None]
+    database: Database, store: Store, show_segment: Callable[[str, int, int], None]
 ) -> RebuildReport:
     memory = Memory()
     segments = entries = 0
@@ -124,12 +124,12 @@ def _rebuild(
                 note_tip(writing, experiment, reader.head["segment"], reader.head_bytes)
             segments += 1
             entries += len(reader)
-            told(experiment, reader.head["segment"], len(reader))
+            show_segment(experiment, reader.head["segment"], len(reader))
     _finish(database, memory, store, experiments)
     evaluate_waiting(database, memory, store)
     classify_waiting(database, memory, store)
     with database.reading.connect() as connection:
-        jobs = connection.execute(select(func.count()).select_from(Job)).scalar_one()
+        jobs = count_jobs(connection)
     return RebuildReport(len(experiments), segments, entries, jobs)
 
 

@@ -4,28 +4,21 @@ Rows are written by the use cases that wrote them first, told where the entry li
 blobs and code goes first, so that grades and gaps come out as they are in the end.
 """
 
-import json
-from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy import select
-
+from jobprov.provenance.db.changes.erasures import NewExpiredLog, remove_possessions
+from jobprov.provenance.db.changes.ledger import NewEntry, append_entries
 from jobprov.provenance.db.changes.tasks import intern_task
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import LedgerEntry, Possession
+from jobprov.provenance.db.changes.upkeep import add_entered
+from jobprov.provenance.db.queries.upkeep.adopted_segments import keys_by_position
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.comparators import write_comparator_row
 from jobprov.provenance.services.catalogs.sightings import write_sighting_row
 from jobprov.provenance.services.code.ambiguous_code import TagObservations
 from jobprov.provenance.services.code.ref_observations import write_observation_row
 from jobprov.provenance.services.code.resolutions import write_resolution_row
-from jobprov.provenance.services.erasures.log_expiry import (
-    Owner,
-    forget_possession,
-    write_expiry_rows,
-)
+from jobprov.provenance.services.erasures.log_expiry import Owner, write_expiry_rows
 from jobprov.provenance.services.erasures.rows import ErasedRow, Erasure, write_erasure_rows
 from jobprov.provenance.services.failures.rules import write_reclassification_row, write_rules_row
 from jobprov.provenance.services.ledger.chain_erasures import (
@@ -33,10 +26,26 @@ from jobprov.provenance.services.ledger.chain_erasures import (
     ChainErasures,
     ErasedItem,
     ErasuresRead,
-    digests_in,
     items_of,
 )
-from jobprov.provenance.services.ledger.entries import NewEntry, append_entries
+from jobprov.provenance.services.ledger.documents import (
+    CapsuleDocument,
+    ComparatorsDocument,
+    EntryDocument,
+    ErasureDocument,
+    ExpiryDocument,
+    ObservationDocument,
+    PoliciesDocument,
+    PossessionDocument,
+    ReclassificationDocument,
+    ResolutionDocument,
+    RevisionDocument,
+    SightingDocument,
+    TaskDocument,
+    WaiverDocument,
+    WorkflowDocument,
+    read_document,
+)
 from jobprov.provenance.services.ledger.entry_bytes import RECORDS
 from jobprov.provenance.services.ledger.segments import SealedEntry, SegmentReader
 from jobprov.provenance.services.orders.orders import write_order_rows, write_report
@@ -49,7 +58,7 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsules import uses_in, write_capsule_rows
 from jobprov.provenance.services.tasks.declarations import write_task_row
 from jobprov.provenance.services.tasks.waivers import write_waiver_rows
-from jobprov.provenance.services.upkeep.waiting_entries import WaitingEntries, WaitingEntry
+from jobprov.provenance.services.upkeep.waiting_entries import WaitingEntries, waiting_entry
 from jobprov.provenance.services.writing import Writing
 
 _AT_ONCE = 500
@@ -65,6 +74,7 @@ class Replay:
         self._chain: ChainErasures | None = None
         self._read_ahead = writing.remembered(ReadAhead)
         self.experiment = intern_experiments(writing, {experiment})[experiment]
+        self._owner = Owner(experiment, self.experiment)
         self._waiting = WaitingEntries(writing, (experiment, self.experiment))
 
     def prepare(self, reader: SegmentReader) -> None:
@@ -73,29 +83,33 @@ class Replay:
         That includes what was seen of tags, and what a capsule serves.
         """
         for position in reader.positions("capsule"):
-            uses = uses_in(json.loads(reader.body(position))["capsule"])
-            self._read_ahead.served.update((self._name, use) for use in uses)
-        for position in reader.positions("possession", "expiry"):
-            body = json.loads(reader.body(position))
-            if "logs" in body:
-                self._note_expired([log["sha256"] for log in body["logs"]])
-            else:
-                self._expired().difference_update(body["sha256"])  # sent again since
-                self._possess(body["sha256"])
-        for position in reader.positions(KIND):
-            body = json.loads(reader.body(position))
-            self._erased().update(digests_in(body))
-            forget_possession(self._writing, Owner(self._name, self.experiment), body["sha256"])
+            capsule = read_document(reader.body(position), CapsuleDocument).capsule
+            self._read_ahead.served.update((self._name, use) for use in uses_in(capsule))
+        self._prepare_blobs(reader)
         for position in reader.positions("resolution"):
-            body = json.loads(reader.body(position))
-            note_resolution(
-                self._writing.memory, body["software"], body["match_key"], body["document"]
-            )
+            code = read_document(reader.body(position), ResolutionDocument)
+            note_resolution(self._writing.memory, code.software, code.match_key, code.document)
         for position in reader.positions("ref_observation"):
             entry = reader.entry(position)
-            observed = json.loads(entry.body)
-            tag = observed["match_key"], observed["ref"]
-            self._writing.remembered(TagObservations).note(tag, observed["oid"], entry.received_at)
+            seen = read_document(entry.body, ObservationDocument)
+            tag = seen.match_key, seen.ref
+            self._writing.remembered(TagObservations).note(tag, seen.oid, entry.received_at)
+
+    def _prepare_blobs(self, reader: SegmentReader) -> None:
+        """Learn what is possessed, expired and erased."""
+        # In the order of the chain: a log that expired may have been sent again
+        for position in reader.positions("possession", "expiry"):
+            entry = reader.entry(position)
+            if entry.kind == "expiry":
+                self._note_expired(read_document(entry.body, ExpiryDocument).digests)
+            else:
+                digests = read_document(entry.body, PossessionDocument).sha256
+                self._expired().difference_update(digests)
+                self._possess(digests)
+        for position in reader.positions(KIND):
+            erasure = read_document(reader.body(position), ErasureDocument)
+            self._erased().update(erasure.digests)
+            self._forget(erasure.sha256)
 
     def forbid(self, digests: Iterable[str]) -> None:
         """Learn of blobs that are erased, whatever the entries say that are replayed."""
@@ -121,21 +135,17 @@ class Replay:
         self._record(records)
         self._fill(segment, places)
 
-    def write_again(
-        self, kind: str, entry: int, body: dict[str, Any], received_at: datetime
-    ) -> None:
+    def write_again(self, kind: str, document: EntryDocument) -> None:
         """Write once more what an entry says that has its row in the ledger."""
-        _WRITERS[kind](self, entry, body, received_at)
+        _WRITERS[kind](self, document)
 
     def place_among_records(self, entry: SealedEntry) -> tuple[str, str, int] | None:
         """Return job id, witness and number of what a job is made of; None of any other entry."""
         if entry.erased is not None:
             item = self._erasures().items.get(entry.leaf)
-            return (
-                None
-                if item is None or item.revision is None
-                else (item.job_id, item.witness, item.revision)
-            )
+            if item is None or item.revision is None:
+                return None
+            return item.job_id, item.witness, item.revision
         if entry.kind not in ("record", "revision"):
             return None
         submission = self._submission(entry, (0, 0))
@@ -146,12 +156,13 @@ class Replay:
 
         In a chain, the job whose code it is may come later.
         """
-        if positions := reader.positions("resolution"):
-            keys = self._keys(reader.head["segment"])
-            for position in positions:
-                write_resolution_row(
-                    self._connection, keys[position], json.loads(reader.body(position))
-                )
+        positions = reader.positions("resolution")
+        if not positions:
+            return
+        keys = keys_by_position(self._connection, self.experiment, reader.head["segment"])
+        for position in positions:
+            entry = reader.entry(position)
+            self._resolution(EntryDocument(keys[position], entry.body, entry.received_at))
 
     def _record(self, records: list[Submission]) -> None:
         if records:
@@ -165,42 +176,26 @@ class Replay:
         writer = _WRITERS.get(entry.kind)
         if writer is None:
             return  # of a later version: the entry is kept, its meaning is not known here
-        writer(self, self._append(entry, place), json.loads(entry.body), entry.received_at)
+        key = self._append(entry, place)
+        writer(self, EntryDocument(key, entry.body, entry.received_at))
 
     def _append(self, entry: SealedEntry, place: tuple[int, int]) -> int:
-        new = NewEntry(self.experiment, entry.kind, entry.received_at, entry.submitter, b"", place)
-        return append_entries(self._connection, [new])[0]
+        return append_entries(self._connection, [self._new_entry(entry, place)])[0]
+
+    def _new_entry(self, entry: SealedEntry, place: tuple[int, int]) -> NewEntry:
+        return NewEntry(self.experiment, entry.kind, entry.received_at, entry.submitter, b"", place)
 
     def _fill(self, segment: int, places: Sequence[tuple[int, SealedEntry]]) -> None:
         """Write rows for entries that have none yet.
 
         They are entries of kinds not known here, and records that changed nothing.
         """
-        held = self._keys(segment)
-        lacking = [
-            NewEntry(
-                self.experiment,
-                entry.kind,
-                entry.received_at,
-                entry.submitter,
-                b"",
-                (segment, position),
-            )
-            for position, entry in places
-            if position not in held
-        ]
+        written = keys_by_position(self._connection, self.experiment, segment)
+        lacking: list[NewEntry] = []
+        for position, entry in places:
+            if position not in written:
+                lacking.append(self._new_entry(entry, (segment, position)))
         append_entries(self._connection, lacking)
-
-    def _keys(self, segment: int, only: Collection[int] | None = None) -> dict[int, int]:
-        """Return the keys of a segment's entries by position, all at once.
-
-        No index finds a single one.
-        """
-        here = (LedgerEntry.experiment_id == self.experiment) & (LedgerEntry.segment == segment)
-        query = select(LedgerEntry.position, LedgerEntry.id).where(here)
-        if only is not None:
-            query = query.where(LedgerEntry.position.in_(only))
-        return {row.position: row.id for row in self._connection.execute(query)}
 
     def _submission(self, entry: SealedEntry, place: tuple[int, int]) -> Submission:
         """Return a record as it came; of one that was erased, what corrected it."""
@@ -208,11 +203,9 @@ class Replay:
             return self._stand_in(entry, place)
         sent = (entry.received_at, entry.submitter)
         if entry.kind == "revision":
-            document = json.loads(entry.body)
-            decoded = decode_record(document["record"].encode())
-            return Submission(
-                decoded, *sent, document["reason"], place, revision=document["revision"]
-            )
+            document = read_document(entry.body, RevisionDocument)
+            decoded = decode_record(document.record.encode())
+            return Submission(decoded, *sent, document.reason, place, revision=document.revision)
         decoded = decode_record(entry.body)
         if entry.kind == "record":
             return Submission(decoded, *sent, place=place, revision=0)
@@ -252,20 +245,19 @@ class Replay:
         """
         return self._read_ahead.erased[self._name]
 
-    def _erasure(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
+    def _erasure(self, document: EntryDocument) -> None:
+        erasure = document.read(ErasureDocument)
         items: dict[int, dict[int, ErasedItem]] = {}
-        for leaf, item in items_of(body).items():
+        for leaf, item in items_of(erasure).items():
             if (place := self._erasures().place_of(leaf)) is not None:
-                items.setdefault(place[0], {})[place[1]] = item
+                segment, position = place
+                items.setdefault(segment, {})[position] = item
         rows: list[ErasedRow] = []
         for segment, by_position in items.items():
-            keys = self._keys(segment, by_position)
-            rows.extend(
-                ErasedRow(number, by_position[position]) for position, number in keys.items()
-            )
-        write_erasure_rows(
-            self._writing, Owner(self._name, self.experiment), Erasure(entry, body, rows)
-        )
+            keys = keys_by_position(self._connection, self.experiment, segment, by_position)
+            for position, key in keys.items():
+                rows.append(ErasedRow(key, by_position[position]))
+        write_erasure_rows(self._writing, self._owner, Erasure(document.entry, erasure, rows))
 
     def _expired(self) -> set[str]:
         """Return the logs that are expired in the end.
@@ -276,90 +268,109 @@ class Replay:
 
     def _note_expired(self, digests: Sequence[str]) -> None:
         self._expired().update(digests)
-        forget_possession(self._writing, Owner(self._name, self.experiment), digests)
+        self._forget(digests)
+
+    def _forget(self, digests: Sequence[str]) -> None:
+        remove_possessions(self._writing, self._name, self.experiment, digests)
 
     def _possess(self, digests: Sequence[str]) -> None:
-        table = table_of(Possession)
-        digests = [sha256 for sha256 in digests if sha256 not in self._expired() | self._erased()]
-        for part in chunks(digests):
-            mine = (table.c.experiment_id == self.experiment) & table.c.sha256.in_(part)
-            held = {row[0] for row in self._connection.execute(select(table.c.sha256).where(mine))}
-            self._connection.execute(table.update().where(mine).values(is_entered=True))
-            entered = {"experiment_id": self.experiment, "is_entered": True}
-            rows = [{"sha256": sha256, **entered} for sha256 in part if sha256 not in held]
-            if rows:
-                self._connection.execute(table.insert(), rows)
+        gone = self._expired() | self._erased()
+        digests = [sha256 for sha256 in digests if sha256 not in gone]
+        add_entered(self._connection, self.experiment, digests)
 
-    def _verdict(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        self._waiting.write_or_hold(WaitingEntry(entry, "verdict", body, received_at))
+    def _verdict(self, document: EntryDocument) -> None:
+        self._waiting.write_or_hold(waiting_entry("verdict", document))
 
-    def _comparators(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        write_comparator_row(self._connection, self.experiment, entry, body["comparators"])
+    def _comparators(self, document: EntryDocument) -> None:
+        comparators = document.read(ComparatorsDocument).comparators
+        write_comparator_row(self._connection, self.experiment, document.entry, comparators)
 
-    def _capsule(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        write_capsule_rows(self._connection, self.experiment, entry, body["capsule"])
+    def _capsule(self, document: EntryDocument) -> None:
+        capsule = document.read(CapsuleDocument).capsule
+        write_capsule_rows(self._connection, self.experiment, document.entry, capsule)
 
-    def _plan(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        self._waiting.write_or_hold(WaitingEntry(entry, "plan", body, received_at))
+    def _plan(self, document: EntryDocument) -> None:
+        self._waiting.write_or_hold(waiting_entry("plan", document))
 
-    def _resolution(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        write_resolution_row(self._connection, entry, body)
+    def _resolution(self, document: EntryDocument) -> None:
+        write_resolution_row(self._connection, document.entry, document.json())
 
-    def _observation(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        write_observation_row(self._connection, entry, body, received_at)
-
-    def _task(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        write_task_row(
-            self._writing, body["task_id"], body["task"], entry=entry, experiment=self.experiment
+    def _observation(self, document: EntryDocument) -> None:
+        write_observation_row(
+            self._connection, document.entry, document.json(), document.received_at
         )
 
-    def _waiver(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        task = intern_task(self._writing, self.experiment, body["task_id"])
-        write_waiver_rows(self._connection, task, entry, body["waiver"])
+    def _task(self, document: EntryDocument) -> None:
+        declared = document.read(TaskDocument)
+        write_task_row(
+            self._writing,
+            declared.task_id,
+            declared.task,
+            entry=document.entry,
+            experiment=self.experiment,
+        )
 
-    def _sighting(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        write_sighting_row(self._writing, body["file"], entry=entry, received_at=received_at)
+    def _waiver(self, document: EntryDocument) -> None:
+        waived = document.read(WaiverDocument)
+        task = intern_task(self._writing, self.experiment, waived.task_id)
+        write_waiver_rows(self._connection, task, document.entry, waived.waiver)
 
-    def _rules(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        write_rules_row(self._connection, self.experiment, entry, body, received_at)
+    def _sighting(self, document: EntryDocument) -> None:
+        file = document.read(SightingDocument).file
+        write_sighting_row(
+            self._writing, file, entry=document.entry, received_at=document.received_at
+        )
 
-    def _reclassification(self, entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        name = body["task_id"]
-        task = intern_task(self._writing, self.experiment, name) if name else None
+    def _rules(self, document: EntryDocument) -> None:
+        write_rules_row(
+            self._connection,
+            self.experiment,
+            document.entry,
+            document.json(),
+            document.received_at,
+        )
+
+    def _reclassification(self, document: EntryDocument) -> None:
+        reclassification = document.read(ReclassificationDocument)
+        name = reclassification.task_id
         write_reclassification_row(
             self._connection,
             self.experiment,
-            entry,
-            version=body["version"],
-            task=task,
-            received_at=received_at,
+            document.entry,
+            version=reclassification.version,
+            task=intern_task(self._writing, self.experiment, name) if name else None,
+            received_at=document.received_at,
         )
 
-    def _workflow(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        write_workflow_row(self._connection, self.experiment, entry, body["name"])
+    def _workflow(self, document: EntryDocument) -> None:
+        name = document.read(WorkflowDocument).name
+        write_workflow_row(self._connection, self.experiment, document.entry, name)
 
-    def _workflow_state(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        write_state(self._connection, self.experiment, entry, body)
+    def _workflow_state(self, document: EntryDocument) -> None:
+        write_state(self._connection, self.experiment, document.entry, document.json())
 
-    def _orders(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        write_order_rows(self._writing, self.experiment, entry, body)
+    def _orders(self, document: EntryDocument) -> None:
+        write_order_rows(self._writing, self.experiment, document.entry, document.json())
 
-    def _order_report(self, _entry: int, body: dict[str, Any], received_at: datetime) -> None:
-        write_report(self._connection, body, received_at)
+    def _order_report(self, document: EntryDocument) -> None:
+        write_report(self._connection, document.json(), document.received_at)
 
-    def _retry_policies(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        write_policy_rows(self._connection, self.experiment, entry, body["policies"])
+    def _retry_policies(self, document: EntryDocument) -> None:
+        policies = document.read(PoliciesDocument).policies
+        write_policy_rows(self._connection, self.experiment, document.entry, policies)
 
-    def _expiry(self, entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        again = [log["sha256"] for log in body["logs"] if log["sha256"] not in self._expired()]
-        write_expiry_rows(self._writing, Owner(self._name, self.experiment), entry, body["logs"])
-        self._possess(again)
+    def _expiry(self, document: EntryDocument) -> None:
+        logs = document.read(ExpiryDocument).logs
+        rows = [NewExpiredLog(log.sha256, log.kept_sha256, log.size_bytes) for log in logs]
+        write_expiry_rows(self._writing, self._owner, document.entry, rows)
+        # What was sent again since has not expired in the end
+        self._possess([log.sha256 for log in logs if log.sha256 not in self._expired()])
 
-    def _possession(self, _entry: int, body: dict[str, Any], _received_at: datetime) -> None:
-        self._possess(body["sha256"])
+    def _possession(self, document: EntryDocument) -> None:
+        self._possess(document.read(PossessionDocument).sha256)
 
 
-_WRITERS: dict[str, Callable[[Replay, int, dict[str, Any], datetime], None]] = {
+_WRITERS: dict[str, Callable[[Replay, EntryDocument], None]] = {
     "verdict": Replay._verdict,  # noqa: SLF001
     "comparators": Replay._comparators,  # noqa: SLF001
     "capsule": Replay._capsule,  # noqa: SLF001

@@ -14,18 +14,20 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import zstandard
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveUnreachableError, DocumentMissingError
 from jobprov.archive.store import SealReport, Store
-from jobprov.provenance.db.advisory_locks import SEALING
+from jobprov.provenance.db.changes.upkeep import let_go_of_entries, mark_entered
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import EntryBody, Experiment, LedgerEntry
+from jobprov.provenance.db.queries.lookup.experiments import experiment_names
+from jobprov.provenance.db.queries.upkeep.sealing import digests_to_enter, unsealed_entries
+from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.db.turns import hold_sealing, wait_for_derivations
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.ledger.chains import (
     archived_experiments,
@@ -33,14 +35,17 @@ from jobprov.provenance.services.ledger.chains import (
     next_segment,
     note_tip,
 )
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.ledger.frames import SegmentError, body_name, head_name
 from jobprov.provenance.services.ledger.segments import SealedEntry, write_segment
 from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
-from jobprov.provenance.services.upkeep.possessions import enter_possessions
 from jobprov.provenance.services.upkeep.waiting_entries import settle_waiting
-from jobprov.provenance.services.writing import Writer
+from jobprov.provenance.services.work.notices import blobs_there
+from jobprov.provenance.services.writing import Writer, Writing
 
 MOST_ENTRIES = 16_384
+_MOST_DIGESTS = 50_000
+"""Of an entry that lists uploads."""
 _MOST_PACKED_BYTES = 64_000_000
 _ROWS_AT_ONCE = 2000
 """Rows a transaction lets go of: some 10 ms, so that no record waits longer behind it."""
@@ -158,7 +163,7 @@ def _seal_experiment(
     database: Database, writer: Writer, store: Store, experiment: str, most_entries: int
 ) -> LedgerSeal:
     total = LedgerSeal()
-    enter_possessions(database, writer, experiment)
+    _enter_possessions(database, writer, experiment)
     settle_waiting(database, writer, store, experiment)
     while True:
         total = total.plus(LedgerSeal(adopted=_adopt(database, writer, store, experiment)))
@@ -169,17 +174,34 @@ def _seal_experiment(
             return total
         if segment:
             _check_archive_is_ours(store, experiment, segment)
-        head, body = write_segment(
-            experiment, segment + 1, previous, [each.entry for each in waiting]
-        )
-        store.put_document(
-            body_name(experiment, segment + 1, json.loads(head)["body_sha256"]), body
-        )
+        entries = [waiting_entry.entry for waiting_entry in waiting]
+        head, body = write_segment(experiment, segment + 1, previous, entries)
+        # The body first: the head commits the segment, and must not name a body that is not there
+        body_sha256 = json.loads(head)["body_sha256"]
+        store.put_document(body_name(experiment, segment + 1, body_sha256), body)
         if not store.put_document(head_name(experiment, segment + 1), head):
             continue  # another sealer was first; what it sealed is adopted, what is left comes next
         _let_go(writer, segment + 1, waiting)
         _note_tip(writer, experiment, segment + 1, head)
         total = total.plus(LedgerSeal(1, len(waiting), 0, len(head), len(body)))
+
+
+def _enter_possessions(database: Database, writer: Writer, experiment: str) -> None:
+    """Write ledger entries for what the experiment uploaded since the last sealing."""
+    while digests := writer.run(lambda writing: _enter_some(writing, experiment)):
+        wait_for_derivations(database)
+        writer.run(lambda writing, digests=digests: blobs_there(writing.connection, digests))  # type: ignore[misc]
+
+
+def _enter_some(writing: Writing, experiment: str) -> list[str]:
+    """Write the next entry; return the digests that are in it."""
+    connection = writing.connection
+    key = intern_experiments(writing, {experiment})[experiment]
+    digests = digests_to_enter(connection, key, _MOST_DIGESTS)
+    if digests:
+        enter_document(writing, key, "possession", {"sha256": digests})
+        mark_entered(connection, key, digests)
+    return digests
 
 
 def _adopt(database: Database, writer: Writer, store: Store, experiment: str) -> int:
@@ -197,39 +219,26 @@ def _adopt(database: Database, writer: Writer, store: Store, experiment: str) ->
 
 def _recorded(database: Database) -> set[str]:
     with database.reading.connect() as connection:
-        return {row[0] for row in connection.execute(select(Experiment.name))}
+        return set(experiment_names(connection))
 
 
 def _waiting(connection: Connection, experiment: str, most_entries: int) -> list[Waiting]:
-    """Return the entries of the next segment, found by `segment IS NULL`.
-
-    PostgreSQL commits keys out of order.
-    """
-    query = (
-        select(
-            LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.submitter,
-            EntryBody.salt, EntryBody.body, EntryBody.leaf,
-        )
-        .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
-        .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
-        .where(Experiment.name == experiment, LedgerEntry.segment.is_(None))
-        .order_by(LedgerEntry.id)
-        .limit(most_entries)
-    )  # fmt: skip
-    found: list[Waiting] = []
+    """Return the entries of the next segment."""
+    waiting: list[Waiting] = []
     packed_bytes = 0
     # One for all: making one takes longer than a record
     unpack = zstandard.ZstdDecompressor().decompress
-    for row in connection.execution_options(yield_per=500).execute(query):
-        packed_bytes += len(row.body)
-        if found and packed_bytes > _MOST_PACKED_BYTES:
+    for row in unsealed_entries(connection, experiment, most_entries):
+        packed_bytes += len(row.packed)
+        if waiting and packed_bytes > _MOST_PACKED_BYTES:
             break
-        body = b"" if row.leaf else unpack(row.body)
-        sealed = SealedEntry(
+        # Of one that was erased while it waited, the bytes are gone
+        body = b"" if row.leaf else unpack(row.packed)
+        entry = SealedEntry(
             row.kind, row.received_at, row.submitter, bytes(row.salt), body, row.leaf
         )
-        found.append(Waiting(row.id, sealed))
-    return found
+        waiting.append(Waiting(row.key, entry))
+    return waiting
 
 
 def _check_archive_is_ours(store: Store, experiment: str, segment: int) -> None:
@@ -252,28 +261,15 @@ def _let_go(writer: Writer, segment: int, waiting: Sequence[Waiting]) -> None:
 
     What a crash leaves out is adopted next time.
     """
-    table = table_of(LedgerEntry)
-    statement = (
-        update(table)
-        .where(table.c.id == bindparam("key"))
-        .values(segment=segment, position=bindparam("place"))
-    )
-    rows = [{"key": each.id, "place": place} for place, each in enumerate(waiting)]
-    for part in chunks(rows, _ROWS_AT_ONCE):
-        writer.run(lambda writing, part=part: _place(writing.connection, statement, part))  # type: ignore[misc]
+    positions = [(entry.id, position) for position, entry in enumerate(waiting)]
+    for part in chunks(positions, _ROWS_AT_ONCE):
+        writer.run(
+            lambda writing, part=part: let_go_of_entries(writing.connection, segment, part)  # type: ignore[misc]
+        )
 
 
 def _note_tip(writer: Writer, experiment: str, segment: int, head: bytes) -> None:
     writer.run(lambda writing: note_tip(writing, experiment, segment, head))
-
-
-def _place(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
-    connection.execute(statement, list(rows))
-    bodies = table_of(EntryBody)
-    connection.execute(
-        bodies.delete().where(bodies.c.entry_id == bindparam("key")),
-        [{"key": row["key"]} for row in rows],
-    )
 
 
 @contextmanager
@@ -283,14 +279,8 @@ def one_sealer(database: Database) -> Iterator[None]:
     Correctness does not hang on it: put-if-absent decides.
     """
     if not database.is_sqlite:
-        with database.reading.connect() as connection:
-            connection.execute(text(f"SELECT pg_advisory_lock({SEALING})"))
-            connection.commit()
-            try:
-                yield
-            finally:
-                connection.execute(text(f"SELECT pg_advisory_unlock({SEALING})"))
-                connection.commit()
+        with hold_sealing(database):
+            yield
         return
     file = Path(f"{database.reading.url.database}.sealing")
     with file.open("w") as lock:

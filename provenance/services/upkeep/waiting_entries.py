@@ -6,33 +6,38 @@ Where the record is replayed, what waits is written with it; where it comes as r
 next sealing. Where no final record ever comes, it stays an entry alone.
 """
 
-import json
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.tables import BundlePlan, Experiment, Job, LedgerEntry, Verdict
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.db.queries.upkeep.waiting_entries import keys_of_jobs, unwritten_entries
 from jobprov.provenance.services.bundles.plans import write_plan_row
+from jobprov.provenance.services.ledger.documents import (
+    EntryDocument,
+    OfJobDocument,
+    VerdictDocument,
+)
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.reruns.verdicts import write_verdict_row
 from jobprov.provenance.services.writing import Writer, Writing
 
-_KINDS = ("verdict", "plan")
-
 
 class WaitingEntry(NamedTuple):
-    """An entry about a job."""
+    """A verdict or plan of a job."""
 
-    id: int
     kind: str
-    body: dict[str, Any]
-    received_at: datetime
+    job_id: str
+    document: EntryDocument
+
+
+def waiting_entry(kind: str, document: EntryDocument) -> WaitingEntry:
+    """Return a verdict or plan with the id of its job."""
+    return WaitingEntry(kind, document.read(OfJobDocument).job_id, document)
 
 
 class HeldEntries:
@@ -50,9 +55,7 @@ def settle_waiting(database: Database, writer: Writer, store: Store, experiment:
     It is looked for apart from the writer: that reads the whole ledger of the experiment.
     """
     with database.reading.connect() as connection:
-        key = connection.execute(
-            select(Experiment.id).where(Experiment.name == experiment)
-        ).scalar()
+        key = experiment_key(connection, experiment)
         if key is None:
             return
         ready = _ready(connection, store, key)
@@ -76,13 +79,13 @@ class WaitingEntries:
 
     def write_or_hold(self, entry: WaitingEntry) -> None:
         """Write what an entry says where its job is recorded, or have it wait."""
-        job_id = entry.body["job_id"]
+        job_id = entry.job_id
         waiting, jobs = self.by_job(), self._jobs([job_id])
         for job in jobs.values():
             self._write(job, entry)
         others = waiting.setdefault(job_id, []) if not jobs else []
         # Else it was read just now, with its own entry
-        if all(other.id != entry.id for other in others):
+        if all(other.document.entry != entry.document.entry for other in others):
             others.append(entry)
 
     def write_of(self, waiting: dict[str, list[WaitingEntry]], job_ids: AbstractSet[str]) -> None:
@@ -95,7 +98,7 @@ class WaitingEntries:
         """Write what is ready."""
         for job, entry in ready:
             self._write(job, entry)
-            self._held.get(self._name, {}).pop(entry.body["job_id"], None)
+            self._held.get(self._name, {}).pop(entry.job_id, None)
 
     def _read(self) -> dict[str, list[WaitingEntry]]:
         """Return those of segments that were replayed before, perhaps by another process."""
@@ -105,22 +108,24 @@ class WaitingEntries:
         return unwritten
 
     def _jobs(self, job_ids: Iterable[str]) -> dict[str, int]:
-        return _recorded_jobs(self._writing.connection, self._experiment, job_ids)
+        return keys_of_jobs(self._writing.connection, self._experiment, job_ids)
 
     def _write(self, job: int, entry: WaitingEntry) -> None:
+        document = entry.document
         if entry.kind == "verdict":
+            verdict = document.read(VerdictDocument).verdict
             write_verdict_row(
-                self._writing.connection, job, entry.id, entry.body["verdict"], entry.received_at
+                self._writing.connection, job, document.entry, verdict, document.received_at
             )
         else:
-            write_plan_row(self._writing, job, entry.id, entry.body)
+            write_plan_row(self._writing, job, document.entry, document.json())
 
 
 def _ready(connection: Connection, store: Store, experiment: int) -> list[tuple[int, WaitingEntry]]:
     """Return what waited for jobs that have come, other than by a replay, with the jobs' keys."""
     unwritten = _unwritten(connection, store, experiment)
     ready: list[tuple[int, WaitingEntry]] = []
-    for job_id, job in _recorded_jobs(connection, experiment, unwritten).items():
+    for job_id, job in keys_of_jobs(connection, experiment, unwritten).items():
         ready.extend((job, entry) for entry in unwritten[job_id])
     return ready
 
@@ -129,32 +134,12 @@ def _unwritten(
     connection: Connection, store: Store, experiment: int
 ) -> dict[str, list[WaitingEntry]]:
     """Return what sealed entries say of jobs and no row does, by job id, in order."""
-    query = (
-        select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at)
-        .join(Verdict, Verdict.entry_id == LedgerEntry.id, isouter=True)
-        .join(BundlePlan, BundlePlan.entry_id == LedgerEntry.id, isouter=True)
-        .where(LedgerEntry.experiment_id == experiment, LedgerEntry.kind.in_(_KINDS))
-        .where(
-            LedgerEntry.segment.is_not(None), Verdict.entry_id.is_(None), BundlePlan.id.is_(None)
-        )
-        .order_by(LedgerEntry.segment, LedgerEntry.position)
-    )
-    rows = connection.execute(query).all()
-    bodies = read_entries(connection, store, [row.id for row in rows])
+    entries = unwritten_entries(connection, experiment)
+    bodies = read_entries(connection, store, [entry.key for entry in entries])
     unwritten: dict[str, list[WaitingEntry]] = {}
-    for row in rows:
-        if row.id in bodies:  # else it was erased
-            entry = WaitingEntry(row.id, row.kind, json.loads(bodies[row.id]), row.received_at)
-            unwritten.setdefault(entry.body["job_id"], []).append(entry)
+    for entry in entries:
+        if entry.key in bodies:  # else it was erased
+            document = EntryDocument(entry.key, bodies[entry.key], entry.received_at)
+            waiting = waiting_entry(entry.kind, document)
+            unwritten.setdefault(waiting.job_id, []).append(waiting)
     return unwritten
-
-
-def _recorded_jobs(
-    connection: Connection, experiment: int, job_ids: Iterable[str]
-) -> dict[str, int]:
-    """Return the keys of those of the jobs that are recorded, by job id."""
-    keys: dict[str, int] = {}
-    for part in chunks(sorted(job_ids)):
-        query = select(Job.uuid, Job.id).where(Job.uuid.in_(part), Job.experiment_id == experiment)
-        keys.update((row.uuid, row.id) for row in connection.execute(query))
-    return keys

@@ -1,0 +1,147 @@
+"""Writes what erasures and expiries state, and removes what they take."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, insert, update
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.erasures.traces import KeptAnswer
+from jobprov.provenance.db.queries.holdings.possessions import Possessions
+from jobprov.provenance.db.tables import (
+    Conflict,
+    DeadLetter,
+    EntryBody,
+    ErasedBytes,
+    ErasedEntry,
+    Evaluation,
+    ExpiredLog,
+    LogExpiry,
+    LogTailPiece,
+    Possession,
+    ProvisionalRecord,
+    UnreadRecord,
+)
+from jobprov.provenance.db.transaction import Transaction
+
+
+class NewExpiredLog(NamedTuple):
+    """A log that expires: the blob that is kept of it, and its whole size in bytes."""
+
+    sha256: str
+    kept_sha256: str
+    size_bytes: int
+
+
+def replace_expired_logs(
+    connection: Connection, experiment: int, entry: int, logs: Sequence[NewExpiredLog]
+) -> None:
+    """Write which logs of an experiment expired, in place of what was written of them before."""
+    for part in chunks([log.sha256 for log in logs]):
+        connection.execute(
+            delete(ExpiredLog).where(
+                ExpiredLog.experiment_id == experiment, ExpiredLog.sha256.in_(part)
+            )
+        )
+    rows = [{**log._asdict(), "experiment_id": experiment, "entry_id": entry} for log in logs]
+    insert_rows(connection, table_of(ExpiredLog), rows)
+
+
+def remove_possessions(
+    transaction: Transaction, name: str, experiment: int, digests: Sequence[str]
+) -> None:
+    """Take blobs from an experiment, by its name and key."""
+    for part in chunks(digests):
+        transaction.connection.execute(
+            delete(Possession).where(
+                Possession.experiment_id == experiment, Possession.sha256.in_(part)
+            )
+        )
+    transaction.remembered(Possessions).forget(name, digests)
+
+
+def note_looked_at(connection: Connection, experiment: int, job: int) -> None:
+    """Note up to which job the logs of an experiment were looked at."""
+    connection.execute(delete(LogExpiry).where(LogExpiry.experiment_id == experiment))
+    connection.execute(insert(LogExpiry).values(experiment_id=experiment, job_id=job))
+
+
+def add_erased_entries(connection: Connection, entries: Iterable[int], erasure: int) -> None:
+    """Note the entries whose bytes an erasure takes, by the key of its own entry."""
+    rows = [{"entry_id": entry, "erasure_id": erasure} for entry in entries]
+    insert_rows(connection, table_of(ErasedEntry), rows)
+
+
+def add_erased_conflict(
+    connection: Connection, entry: int, job: int, witness: str, sha256: str
+) -> None:
+    """Note a record that contradicted another and whose bytes are gone."""
+    row = {"entry_id": entry, "job_id": job, "witness": witness, "sha256": sha256}
+    insert_rows(connection, table_of(Conflict), [row])
+
+
+def add_erased_unread(connection: Connection, entry: int, job_id: str, sha256: str) -> None:
+    """Note a record of a later version whose bytes are gone."""
+    row = {"entry_id": entry, "job_uuid": job_id, "sha256": sha256}
+    insert_rows(connection, table_of(UnreadRecord), [row])
+
+
+def add_erased_digests(
+    connection: Connection, experiment: int, erasure: int, digests: Iterable[str]
+) -> None:
+    """Note bytes that an experiment does not want back; none may be noted already."""
+    same = {"experiment_id": experiment, "erasure_id": erasure}
+    rows = [{"sha256": sha256, **same} for sha256 in digests]
+    insert_rows(connection, table_of(ErasedBytes), rows)
+
+
+def remove_evaluations(
+    connection: Connection, experiment: int, configurations: Sequence[int]
+) -> None:
+    """Remove what these configurations were evaluated to for an experiment."""
+    for part in chunks(configurations):
+        connection.execute(
+            delete(Evaluation).where(
+                Evaluation.experiment_id == experiment, Evaluation.closure_id.in_(part)
+            )
+        )
+
+
+def empty_bodies(connection: Connection, salt: bytes, leaves: dict[int, str]) -> None:
+    """Take the bytes of entries that wait to be sealed and give them this salt.
+
+    Their leaves, by key, are sealed in their place.
+    """
+    for entry, leaf in leaves.items():
+        body = update(EntryBody).where(EntryBody.entry_id == entry)
+        connection.execute(body.values(salt=salt, body=b"", leaf=leaf))
+
+
+def remove_provisional(connection: Connection, job: int, witness: str) -> None:
+    """Remove what a witness sent while a job ran."""
+    connection.execute(
+        delete(ProvisionalRecord).where(
+            ProvisionalRecord.job_id == job, ProvisionalRecord.witness == witness
+        )
+    )
+
+
+def remove_letter(connection: Connection, number: int) -> None:
+    """Remove a dead letter."""
+    connection.execute(delete(DeadLetter).where(DeadLetter.id == number))
+
+
+def remove_log_tail(connection: Connection, job: int, name: str) -> None:
+    """Remove the tail of a job's log."""
+    connection.execute(
+        delete(LogTailPiece).where(LogTailPiece.job_id == job, LogTailPiece.name == name)
+    )
+
+
+def remove_kept_answer(connection: Connection, answer: KeptAnswer) -> None:
+    """Remove an answer that is kept."""
+    columns: Any = answer.table.c
+    same = [columns[name] == value for name, value in answer.key.items()]
+    connection.execute(delete(answer.table).where(*same))

@@ -1,0 +1,155 @@
+"""Writes what sealing, adopting and replaying change in rows that are there."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, delete, update
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.packing import pack
+from jobprov.provenance.db.selecting import select_by
+from jobprov.provenance.db.tables import (
+    ComparatorSet,
+    Conflict,
+    EntryBody,
+    Job,
+    LedgerEntry,
+    Possession,
+    Reclassification,
+    RefObservation,
+    RuleTableRow,
+    Sighting,
+    Verdict,
+)
+
+_ENTRIES = table_of(LedgerEntry)
+_BODIES = table_of(EntryBody)
+_POSSESSIONS = table_of(Possession)
+_NUMBERED = (ComparatorSet, RuleTableRow, Reclassification)
+"""Tables whose rows are numbered in the order of the chain."""
+_TIMES: Mapping[str, tuple[Any, str]] = {
+    "verdict": (Verdict, "posted_at"),
+    "sighting": (Sighting, "seen_at"),
+    "rules": (RuleTableRow, "created_at"),
+    "reclassification": (Reclassification, "created_at"),
+    "ref_observation": (RefObservation, "first_seen_at"),
+}
+"""Kinds of entries whose rows repeat when the entry came."""
+
+
+class SealedPlace(NamedTuple):
+    """Where an entry lies in a segment, and what the segment states of it."""
+
+    segment: int
+    position: int
+    kind: str
+    received_at: datetime
+    submitter: str | None
+
+
+class NewConflict(NamedTuple):
+    """An entry whose record contradicts another one of its witness; `sha256` is the record's."""
+
+    entry: int
+    job: int
+    witness: str
+    sha256: str
+
+
+def let_go_of_entries(
+    connection: Connection, segment: int, positions: Sequence[tuple[int, int]]
+) -> None:
+    """Note where sealed entries lie, by (key, position), and remove their bytes."""
+    place = (
+        update(_ENTRIES)
+        .where(_ENTRIES.c.id == bindparam("key"))
+        .values(segment=segment, position=bindparam("place"))
+    )
+    rows = [{"key": key, "place": position} for key, position in positions]
+    connection.execute(place, rows)
+    remove = delete(_BODIES).where(_BODIES.c.entry_id == bindparam("key"))
+    connection.execute(remove, [{"key": key} for key, _ in positions])
+
+
+def place_entry(connection: Connection, entry: int, place: SealedPlace) -> None:
+    """Have an entry that waited lie where it is sealed, as it is sealed, and remove its bytes."""
+    connection.execute(
+        update(LedgerEntry)
+        .where(LedgerEntry.id == entry)
+        .values(
+            received_at=place.received_at,
+            submitter=place.submitter,
+            segment=place.segment,
+            position=place.position,
+        )
+    )
+    connection.execute(delete(EntryBody).where(EntryBody.entry_id == entry))
+    if place.kind in _TIMES:
+        model, column = _TIMES[place.kind]
+        row = update(model).where(model.entry_id == entry)
+        connection.execute(row.values({column: place.received_at}))
+
+
+def set_first_received(connection: Connection, first: Mapping[int, datetime]) -> None:
+    """Note when the first record of each of these jobs came, where that is another moment."""
+    for job, received_at in first.items():
+        changed = update(Job).where(Job.id == job, Job.received_at != received_at)
+        connection.execute(changed.values(received_at=received_at))
+
+
+def stop_counting(connection: Connection, entry: int) -> None:
+    """Have a record that its job was made of count as a conflict."""
+    evidence = {"kind": "conflict", "job_id": None, "witness": None, "revision": None}
+    connection.execute(update(LedgerEntry).where(LedgerEntry.id == entry).values(evidence))
+
+
+def add_conflicts(connection: Connection, conflicts: Sequence[NewConflict]) -> None:
+    """Note records that contradict others."""
+    rows = []
+    for entry, job, witness, sha256 in conflicts:
+        rows.append({"entry_id": entry, "job_id": job, "witness": witness, "sha256": sha256})
+    insert_rows(connection, table_of(Conflict), rows)
+
+
+def set_revision(connection: Connection, entry: int, revision: int) -> None:
+    """Give a record that waits to be sealed another number."""
+    connection.execute(update(LedgerEntry).where(LedgerEntry.id == entry).values(revision=revision))
+
+
+def rewrite_body(connection: Connection, entry: int, body: bytes) -> None:
+    """Give an entry that waits to be sealed other bytes; no head states its leaf yet."""
+    changed = update(EntryBody).where(EntryBody.entry_id == entry)
+    connection.execute(changed.values(body=pack(body)))
+
+
+def remove_numbered(connection: Connection, entries: Sequence[int]) -> None:
+    """Remove the rows of these entries that are numbered in the order of the chain."""
+    for part in chunks(entries):
+        for model in _NUMBERED:
+            connection.execute(delete(model).where(table_of(model).c.entry_id.in_(part)))
+
+
+def mark_entered(connection: Connection, experiment: int, digests: Sequence[str]) -> None:
+    """Note that the ledger holds these uploads of an experiment."""
+    for part in chunks(digests):
+        uploads = update(Possession).where(
+            Possession.experiment_id == experiment, Possession.sha256.in_(part)
+        )
+        connection.execute(uploads.values(is_entered=True))
+
+
+def add_entered(connection: Connection, experiment: int, digests: Sequence[str]) -> None:
+    """Have an experiment possess these blobs, as the ledger holds."""
+    mark_entered(connection, experiment, digests)
+    wanted = [(experiment, sha256) for sha256 in sorted(set(digests))]
+    possessed = select_by(
+        connection, _POSSESSIONS, ("is_entered",), ("experiment_id", "sha256"), wanted
+    )
+    rows = []
+    for key, sha256 in wanted:
+        if (key, sha256) not in possessed:
+            rows.append({"experiment_id": key, "sha256": sha256, "is_entered": True})
+    insert_rows(connection, _POSSESSIONS, rows)

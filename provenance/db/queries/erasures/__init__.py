@@ -1,0 +1,1 @@
+"""What an erasure of a record or a blob touches."""

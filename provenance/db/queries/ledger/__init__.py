@@ -1,0 +1,1 @@
+"""The ledger's entries, where they lie, and the ends of the chains."""

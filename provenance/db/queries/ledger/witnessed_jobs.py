@@ -1,0 +1,59 @@
+"""Which records there are of jobs: entries of final ones, and those of jobs that still run."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.selecting import select_among, select_by
+from jobprov.provenance.db.tables import Job
+
+_JOBS = table_of(Job)
+_FINAL = "SELECT job_id, witness, revision, id FROM ledger_entries WHERE job_id {among}"
+_PROVISIONAL = "SELECT job_id, witness, body FROM provisional_records WHERE job_id {among}"
+
+
+class RecordedJob(NamedTuple):
+    """A job, and when its first record came."""
+
+    key: int
+    received_at: datetime
+
+
+class FinalEntry(NamedTuple):
+    """The ledger entry of a final record; `revision` is 0 as first sent."""
+
+    job: int
+    witness: str
+    revision: int
+    entry: int
+
+
+class ProvisionalBody(NamedTuple):
+    """The exact bytes of the record of a job that runs or was lost."""
+
+    job: int
+    witness: str
+    body: bytes
+
+
+def recorded_jobs(
+    connection: Connection, names: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], RecordedJob]:
+    """Return those of the jobs that are recorded, by (job id, experiment key)."""
+    rows = select_by(connection, _JOBS, ("id", "received_at"), ("uuid", "experiment_id"), names)
+    return {name: RecordedJob(*row) for name, row in rows.items()}
+
+
+def final_entries(connection: Connection, jobs: Sequence[int]) -> list[FinalEntry]:
+    """Return the entries of all final records of these jobs; ask for few at a time."""
+    return [FinalEntry(*row) for row in select_among(connection, _FINAL, jobs)]
+
+
+def provisional_bodies(connection: Connection, jobs: Sequence[int]) -> list[ProvisionalBody]:
+    """Return the records of those of these jobs that run or were lost; ask for few at a time."""
+    rows = select_among(connection, _PROVISIONAL, jobs)
+    return [ProvisionalBody(job, witness, unpack(packed)) for job, witness, packed in rows]

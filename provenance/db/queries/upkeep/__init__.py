@@ -1,0 +1,1 @@
+"""What sealing, adopting, checking and rebuilding have to know of the database."""

@@ -1,0 +1,42 @@
+"""Which blobs the archive must hold, and which never came."""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.tables import AwaitedBlob, ExpiredLog, Possession
+
+
+class AwaitedCount(NamedTuple):
+    """How many blobs are named by records and never came, and how many jobs wait for any."""
+
+    blobs: int
+    jobs: int
+
+
+def all_possessed(connection: Connection) -> Iterator[str]:
+    """Yield the digest of every blob that any experiment uploaded."""
+    query = select(Possession.sha256).distinct()
+    rows = connection.execution_options(yield_per=5000).execute(query)
+    yield from (row[0] for row in rows)
+
+
+def possessed_among(connection: Connection, digests: Collection[str]) -> set[str]:
+    """Return those of the digests that any experiment uploaded."""
+    possessed: set[str] = set()
+    for part in chunks(sorted(digests)):
+        query = select(Possession.sha256).where(Possession.sha256.in_(part))
+        possessed.update(connection.execute(query).scalars())
+    return possessed
+
+
+def count_awaited(connection: Connection) -> AwaitedCount:
+    """Return how many blobs never came; expired logs, which did, do not count."""
+    is_expired = AwaitedBlob.sha256.in_(select(ExpiredLog.sha256))
+    blobs = select(func.count(AwaitedBlob.sha256.distinct())).where(~is_expired)
+    jobs = select(func.count(AwaitedBlob.job_id.distinct())).where(~is_expired)
+    return AwaitedCount(
+        connection.execute(blobs).scalar_one(), connection.execute(jobs).scalar_one()
+    )
