@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
+from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.db.recording.aliases import alias_files
 from jobprov.provenance.db.recording.identities import FileKey, see_identity
 from jobprov.provenance.db.recording.writing import intern_experiments, table_of
@@ -120,7 +120,7 @@ def record_sighting(writing: Writing, document: dict[str, Any]) -> dict[str, Any
         "name": seen.name,
         "namespace": seen.namespace or "",
         "experiment": seen.experiment,
-        "url": file_url(seen.name, seen.experiment, seen.namespace or ""),
+        "url": file_page(seen.name, seen.experiment, seen.namespace or ""),
         **_joined(connection, seen, file, identity),
     }
 
@@ -199,7 +199,7 @@ def _joined(connection: Connection, seen: SightedFile, file: int, identity: int)
     )
     return {
         "job_id": best[0] if best else None,
-        "job_url": job_url(best[0]) if best else None,
+        "job_url": job_page(best[0]) if best else None,
         "joined_by": by,
         "is_sure": bool(best and best[1]),
         "aliases": sorted({row[0] for row in connection.execute(names)}),

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from jobprov.provenance.answers.addresses import configuration_page
 from jobprov.provenance.answers.comparisons import Difference, Facet, Place
 from jobprov.provenance.fhicl import Change, Configuration, Origin, diff
 from jobprov.provenance.fhicl.diff import RENAMED
@@ -126,11 +127,11 @@ class _Side(NamedTuple):
         step = entry.get("step")
         place = str(next(at for at, each in enumerate(listed) if each is entry))
         if step and sum(other.get("step") == step for other in listed) == 1:
-            place = quote(step, safe="")
+            place = step
         names = {
             file.get("path") or file["name"]: file["name"] for file in entry.get("files") or ()
         }
-        return cls(f"{job['summary']['url']}/configurations/{place}", names)
+        return cls(configuration_page(job["summary"]["job_id"], place), names)
 
 
 def _row(change: Change, part: str | None, sides: tuple[_Side, _Side]) -> Difference:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.addresses import recipe_page
 from jobprov.provenance.db.queries.comparisons.recipes import (
     ResultRow,
     divergent_recipes,
@@ -107,7 +108,7 @@ def show_recipe(connection: Connection, store: Store, recipe_id: str) -> dict[st
         "results": results,
         "outputs": _differing_outputs(pairs),
         "differences": _differing_facts(pairs),
-        "url": f"/recipes/{recipe_id}",
+        "url": recipe_page(recipe_id),
     }
 
 
@@ -131,7 +132,7 @@ def _recipe_json(
         "results": [
             {**_result_json(row), "example": firsts[row.first]} for row in rows[:_RESULTS_SHOWN]
         ],
-        "url": f"/recipes/{recipe_text(recipe)}",
+        "url": recipe_page(recipe_text(recipe)),
     }
 
 

@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.addresses import workflow_page
 from jobprov.provenance.db.queries.orders.orders import (
     OrderRow,
     WorkflowFound,
@@ -165,7 +166,7 @@ def list_workflows(
             "state": each.state.state,
             "who": each.state.who,
             "why": each.state.why,
-            "url": f"/workflows/{each.found.experiment}/{each.found.name}",
+            "url": workflow_page(each.found.name, each.found.experiment),
         }
         for each in read_workflows(connection, store, list(newest.values()))
     ]
